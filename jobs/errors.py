@@ -1,0 +1,155 @@
+"""What can go wrong with a job. Errors carry a stable `code`; they know neither HTTP nor Celery.
+
+JobsError
+├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound, SampleNotFound
+├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IllegalTransition
+├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
+├── TooLarge          TooManyBytes, TooManyImages
+├── Transient         QueueUnavailable, StorageUnavailable, DatabaseUnavailable
+└── ImageFailure      DownloadFailed, ModelFailed, OutOfMemory, TimedOut
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class JobsError(Exception):
+    """The message is a sentence for the caller; it never holds a path, a stack or another tenant's data."""
+
+    code = "internal_error"
+
+
+class NotFound(JobsError):
+    code = "not_found"
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+
+
+class ImageNotFound(NotFound):
+    code = "image_not_found"
+
+
+class ArtifactNotFound(NotFound):
+    code = "artifact_not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class ObjectNotFound(NotFound):
+    code = "object_not_found"
+
+
+class NotAllowed(JobsError):
+    code = "not_allowed"
+
+
+class IllegalTransition(NotAllowed):
+    code = "illegal_transition"
+
+
+class JobNotFinished(NotAllowed):
+    code = "job_not_finished"
+
+
+class JobRunning(NotAllowed):
+    code = "job_running"
+
+
+class IdempotencyInProgress(NotAllowed):
+    code = "idempotency_in_progress"
+
+
+class Unprocessable(JobsError):
+    code = "unprocessable"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One field of a request that cannot be accepted. `field` is a dotted path such as `tile.size`."""
+
+    field: str
+    message: str
+
+
+class InvalidOptions(Unprocessable):
+    code = "invalid_options"
+
+    def __init__(self, faults: Sequence[FieldFault]) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+class IdempotencyKeyReused(Unprocessable):
+    code = "idempotency_key_reused"
+
+
+class NoImages(Unprocessable):
+    code = "no_images"
+
+
+class ArchiveUnreadable(Unprocessable):
+    code = "archive_unreadable"
+
+
+class TooLarge(JobsError):
+    code = "too_large"
+
+
+class TooManyBytes(TooLarge):
+    code = "too_large"
+
+
+class TooManyImages(TooLarge):
+    code = "too_many_images"
+
+
+class Transient(JobsError):
+    """The same call may succeed later."""
+
+    code = "unavailable"
+
+
+class QueueUnavailable(Transient):
+    code = "queue_unavailable"
+
+
+class StorageUnavailable(Transient):
+    code = "storage_unavailable"
+
+
+class DatabaseUnavailable(Transient):
+    code = "database_unavailable"
+
+
+class ImageFailure(JobsError):
+    """One image could not be processed; its neighbours are not concerned."""
+
+    code = "model_failed"
+
+
+class DownloadFailed(ImageFailure):
+    """`retryable` tells whether the same address may answer later (time-outs, 5xx) or never (4xx, refused addresses)."""
+
+    code = "download_failed"
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class ModelFailed(ImageFailure):
+    code = "model_failed"
+
+
+class OutOfMemory(ImageFailure):
+    code = "out_of_memory"
+
+
+class TimedOut(ImageFailure):
+    code = "timed_out"

@@ -1,0 +1,214 @@
+"""What a client may choose for a job, checked once. Unknown or impossible choices name the possible ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.errors import FieldFault, InvalidOptions
+from segmentation.formats import FORMATS
+from segmentation.label_spaces import LABEL_SPACES
+
+METADATA_BYTES = 4096
+OVERLAY_FORMATS = ("jpeg", "png", "webp")
+PRIORITIES = ("interactive", "bulk")
+EXPIRES_IN_S = (60, 366 * 24 * 3600)
+TILE_SIZE = (64, 4096)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayOptions:
+    opacity: float = 0.5
+    format: str = "jpeg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileOptions:
+    """Pixels at the picture's own size."""
+
+    size: int = 1024
+    overlap: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """None means: the server's (model, priority, expires_in) or the model's (label_space) own."""
+
+    model: str | None = None
+    label_space: str | None = None
+    mask_label_space: str | None = None
+    artifacts: tuple[str, ...] = ("overlay", "mask")
+    overlay: OverlayOptions = field(default_factory=OverlayOptions)
+    tile: TileOptions | None = None
+    priority: str | None = None
+    expires_in: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `parse_options` reads it back."""
+        return {
+            "model": self.model,
+            "label_space": self.label_space,
+            "mask_label_space": self.mask_label_space,
+            "artifacts": list(self.artifacts),
+            "overlay": {"opacity": self.overlay.opacity, "format": self.overlay.format},
+            "tile": None if self.tile is None else {"size": self.tile.size, "overlap": self.tile.overlap},
+            "priority": self.priority,
+            "expires_in": self.expires_in,
+            "metadata": dict(self.metadata),
+        }
+
+
+def parse_options(values: Mapping[str, Any]) -> JobOptions:
+    """Read JSON values as options. Raises InvalidOptions with every fault at once, not the first alone."""
+    reader = _Reader(values)
+    reader.allow("", values, tuple(JobOptions.__dataclass_fields__))
+    options = JobOptions(
+        model=reader.text("model"),
+        label_space=reader.choice("label_space", tuple(LABEL_SPACES)),
+        mask_label_space=reader.choice("mask_label_space", tuple(LABEL_SPACES)),
+        artifacts=reader.artifacts(),
+        overlay=reader.overlay(),
+        tile=reader.tile(),
+        priority=reader.choice("priority", PRIORITIES),
+        expires_in=reader.whole("expires_in", values, EXPIRES_IN_S),
+        metadata=reader.metadata(),
+    )
+    if reader.faults:
+        raise InvalidOptions(reader.faults)
+    return options
+
+
+class _Reader:
+    """Collects faults instead of stopping at the first."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self.faults: list[FieldFault] = []
+
+    def fault(self, name: str, message: str) -> None:
+        self.faults.append(FieldFault(name, message))
+
+    def allow(self, prefix: str, values: Mapping[str, Any], names: Sequence[str]) -> None:
+        for name in values:
+            if name not in names:
+                self.fault(f"{prefix}{name}", f"unknown option; known are {', '.join(names)}")
+
+    def text(self, name: str) -> str | None:
+        value = self._values.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        self.fault(name, f"must be a string, got {type(value).__name__}")
+        return None
+
+    def choice(self, name: str, allowed: Sequence[str]) -> str | None:
+        value = self.text(name)
+        if value is not None and value not in allowed:
+            self.fault(name, f"must be one of {', '.join(allowed)}, got {value!r}")
+        return value
+
+    def whole(self, name: str, values: Mapping[str, Any], bounds: tuple[int, int], *, prefix: str = "") -> int | None:
+        value = values.get(name)
+        if value is None:
+            return None
+        low, high = bounds
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.fault(f"{prefix}{name}", f"must be a whole number from {low} to {high}, got {value!r}")
+            return None
+        return value
+
+    def artifacts(self) -> tuple[str, ...]:
+        value = self._values.get("artifacts")
+        if value is None:
+            return JobOptions().artifacts
+        if not isinstance(value, (list, tuple)) or not value:
+            self.fault("artifacts", f"must be a list with at least one of {', '.join(FORMATS)}")
+            return ()
+        for name in value:
+            if name not in FORMATS:
+                self.fault("artifacts", f"unknown artifact {name!r}; known are {', '.join(FORMATS)}")
+        return tuple(dict.fromkeys(str(name) for name in value))
+
+    def overlay(self) -> OverlayOptions:
+        value = self._section("overlay", ("opacity", "format"))
+        opacity = value.get("opacity", 0.5)
+        if isinstance(opacity, bool) or not isinstance(opacity, (int, float)) or not 0 <= opacity <= 1:
+            self.fault("overlay.opacity", f"must be a number from 0 to 1, got {opacity!r}")
+            opacity = 0.5
+        form = value.get("format", "jpeg")
+        if form not in OVERLAY_FORMATS:
+            self.fault("overlay.format", f"must be one of {', '.join(OVERLAY_FORMATS)}, got {form!r}")
+        return OverlayOptions(opacity=float(opacity), format=str(form))
+
+    def tile(self) -> TileOptions | None:
+        if self._values.get("tile") is None:
+            return None
+        value = self._section("tile", ("size", "overlap"))
+        size = self.whole("size", value, TILE_SIZE, prefix="tile.") or TileOptions().size
+        overlap = self.whole("overlap", value, (0, size // 2), prefix="tile.")
+        return TileOptions(size=size, overlap=min(TileOptions().overlap, size // 2) if overlap is None else overlap)
+
+    def metadata(self) -> Mapping[str, Any]:
+        value = self._section("metadata", None)
+        if len(json.dumps(value, ensure_ascii=False).encode()) > METADATA_BYTES:
+            self.fault("metadata", f"must be at most {METADATA_BYTES} bytes as JSON")
+        return value
+
+    def _section(self, name: str, names: Sequence[str] | None) -> Mapping[str, Any]:
+        value = self._values.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.fault(name, f"must be an object, got {type(value).__name__}")
+            return {}
+        if names is not None:
+            self.allow(f"{name}.", value, names)
+        return value
+
+
+def parse_option_fields(fields: Mapping[str, str], *, options: str | None) -> JobOptions:
+    """Read a form: one JSON object in `options` and options by their own names as text. A clash is a fault."""
+    values: dict[str, Any] = {}
+    faults: list[FieldFault] = []
+    if options is not None:
+        values = _json_object("options", options, faults)
+    for name, text in fields.items():
+        if name in values:
+            faults.append(FieldFault(name, "is given twice: as a field and inside options"))
+        else:
+            values[name] = _field_value(name, text, faults)
+    if faults:
+        raise InvalidOptions(faults)
+    return parse_options(values)
+
+
+def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
+    parse: Callable[[str, str, list[FieldFault]], Any] | None = {
+        "artifacts": _names,
+        "overlay": _json_object,
+        "tile": _json_object,
+        "metadata": _json_object,
+        "expires_in": _number,
+    }.get(name)
+    return text if parse is None else parse(name, text, faults)
+
+
+def _names(name: str, text: str, faults: list[FieldFault]) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _number(name: str, text: str, faults: list[FieldFault]) -> Any:
+    return int(text) if text.strip().isdecimal() else text
+
+
+def _json_object(name: str, text: str, faults: list[FieldFault]) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        faults.append(FieldFault(name, "must be a JSON object"))
+        return {}
+    return value

@@ -1,0 +1,62 @@
+"""The one table from an image's failure to a decision: try again after a delay, or give up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobs.errors import DownloadFailed, ImageFailure, ObjectNotFound, Transient
+from jobs.job import Failure
+from segmentation.errors import SegmentationError
+
+WORKER_LOST = Failure("worker_lost", "the worker vanished each time while it processed this image")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential back-off with full jitter between half and all of the delay.
+
+    attempts: tries of one image before a failure that may pass is final.
+    losses: leases that may run out before the image is given up as `worker_lost`; before that its slice is cut
+    down until it stands alone, so that a picture which kills its worker takes no neighbour with it.
+    """
+
+    attempts: int = 4
+    losses: int = 5
+    base_delay_s: float = 2.0
+    longest_delay_s: float = 120.0
+    jitter: Callable[[], float] = random.random
+
+    def delay_s(self, attempt: int) -> float:
+        """attempt: 1 for the first try."""
+        full = min(self.longest_delay_s, self.base_delay_s * 2.0 ** (attempt - 1))
+        return full * (0.5 + 0.5 * self.jitter())
+
+    def retry_after_s(self, error: Exception, *, attempt: int) -> float | None:
+        """Seconds until the next try; None to give up."""
+        if attempt >= self.attempts or not may_pass(error):
+            return None
+        return self.delay_s(attempt)
+
+    def slice_size_after(self, losses: int, *, largest: int) -> int:
+        """How many images may share a message after their worker vanished `losses` times: a quarter each time."""
+        return max(1, largest >> (2 * losses))
+
+
+def may_pass(error: Exception) -> bool:
+    """True when the same image may succeed later without anybody changing anything."""
+    if isinstance(error, DownloadFailed):
+        return error.retryable
+    return isinstance(error, (Transient, ImageFailure))
+
+
+def failure_of(error: Exception) -> Failure:
+    """What the client reads. Unknown exceptions say nothing of their inside."""
+    if isinstance(error, (ImageFailure, SegmentationError)):
+        return Failure(error.code, str(error))
+    if isinstance(error, ObjectNotFound):
+        return Failure("download_failed", "the stored input is gone")
+    if isinstance(error, Transient):
+        return Failure("model_failed", f"a part of the service stayed unavailable ({error.code})")
+    return Failure("model_failed", "the image could not be processed")
