@@ -1,0 +1,119 @@
+"""ModelCard: what a model is and expects; the contract between training and serving. Bundles are in `storage/`.
+
+The graph of every model: input `image` float32 (B, 3, H, W) as `preprocessing` gives it; output `logits` float32
+(B, C, H / output_stride, W / output_stride), where channel i is `LabelSpace.class_ids[i]`. Upsampling and the choice of
+the best class are the worker's.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+from segmentation.errors import InvalidModelCard
+from segmentation.preprocessing import Preprocessing
+
+RUNTIMES = ("onnx", "torchscript")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """Raises InvalidModelCard on construction, with the field, what was expected, and what came.
+
+    name: also the bundle's folder: lower-case letters, digits, `.`, `_`, `-`.
+    label_space: a name; `files`: runtime → file name; `sha256`: file name → hex digest, one for each file.
+    scores: metric → number, as measured on `dataset`.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    label_space: str
+    preprocessing: Preprocessing
+    files: Mapping[str, str]
+    sha256: Mapping[str, str]
+    output_stride: int
+    parameters: int
+    description: str = ""
+    dataset: str = ""
+    recipe: str = ""
+    commit: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        for name in _TEXTS:
+            _require(isinstance(getattr(self, name), str), name, "text", getattr(self, name))
+        _require(bool(_NAME.fullmatch(self.name)), "name", "lower-case letters, digits and . _ -", self.name)
+        for name in ("version", "architecture", "label_space"):
+            _require(bool(getattr(self, name)), name, "not empty", getattr(self, name))
+        for name in ("output_stride", "parameters"):
+            value = getattr(self, name)
+            _require(type(value) is int and value >= 1, name, "a whole number above 0", value)
+        _require(isinstance(self.preprocessing, Preprocessing), "preprocessing", "an object", self.preprocessing)
+        _check_files(self.files, self.sha256)
+        _check_scores(self.scores)
+
+    def to_json(self) -> str:
+        """Indented, with the fields in their order, ending in a newline."""
+        value: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        value["preprocessing"] = self.preprocessing.to_dict()
+        value.update({name: dict(value[name]) for name in ("files", "sha256", "scores")})
+        return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ModelCard":
+        """Strict: unknown and missing fields are errors. Raises InvalidModelCard."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise InvalidModelCard("the file", expected="JSON", got=str(error)) from error
+        _require(isinstance(value, dict), "the file", "a JSON object", value)
+        given = cast(dict[str, Any], value)
+        unknown = given.keys() - {each.name for each in fields(cls)}
+        _require(not unknown, "the file", "without unknown fields", sorted(unknown))
+        for name in _NEEDED:
+            _require(name in given, name, "given", None)
+        return cls(**{**given, "preprocessing": Preprocessing.from_dict(given["preprocessing"])})
+
+
+_TEXTS = (
+    *("name", "version", "architecture", "label_space", "description"),
+    *("dataset", "recipe", "commit", "source", "licence"),
+)
+_NEEDED = (
+    *("name", "version", "architecture", "label_space", "preprocessing"),
+    *("files", "sha256", "output_stride", "parameters"),
+)
+
+
+def _check_files(files: object, sha256: object) -> None:
+    _require(isinstance(files, Mapping) and bool(files), "files", "an object that names a file", files)
+    _require(isinstance(sha256, Mapping), "sha256", "an object", sha256)
+    digests = cast(Mapping[str, object], sha256)
+    for runtime, name in cast(Mapping[str, object], files).items():
+        _require(runtime in RUNTIMES, "files", f"by runtime, one of {', '.join(RUNTIMES)}", runtime)
+        plain = isinstance(name, str) and bool(_FILE_NAME.fullmatch(name))
+        _require(plain, f"files.{runtime}", "a plain file name", name)
+        digest = digests.get(cast(str, name))
+        fits = isinstance(digest, str) and bool(_SHA256.fullmatch(digest))
+        _require(fits, f"sha256.{name}", "64 lower-case hexadecimal digits", digest)
+
+
+def _check_scores(scores: object) -> None:
+    _require(isinstance(scores, Mapping), "scores", "an object", scores)
+    for name, value in cast(Mapping[str, object], scores).items():
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        _require(fits, f"scores.{name}", "a finite number", value)
+
+
+def _require(true: bool, name: str, expected: str, got: object) -> None:
+    if not true:
+        raise InvalidModelCard(name, expected=expected, got=got)
