@@ -1,0 +1,90 @@
+"""Fixtures for every test: real servers, one of each per test process, and an empty place on them per test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.ceph import find_radosgw, radosgw
+from tests.services.postgres import PostgresServer, postgres
+from tests.services.s3 import S3Bucket, S3Server, rclone
+from tests.services.valkey import ValkeyServer, valkey
+
+S3_SERVERS = {"rclone": rclone, "radosgw": radosgw}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under xdist every test on radosgw goes to one process: starting it takes a dozen seconds."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and callspec.params.get("s3_server") == "radosgw":
+            item.add_marker(pytest.mark.xdist_group("radosgw"))
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: ValkeyServer) -> str:
+    """A broker with nothing in it."""
+    valkey_server.flush()
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """An empty database, for this test alone."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres_server.create(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    """The name of a database with our tables and nothing in them."""
+    from storage.migrate import upgrade
+    from storage.settings import StorageSettings
+
+    name = f"template_{secrets.token_hex(6)}"
+    upgrade(StorageSettings(database_url=postgres_server.create(name)))
+    return name
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """A database with our tables and nothing in them, for this test alone."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres_server.create(name, template=migrated_template)
+    postgres_server.drop(name)
+
+
+@pytest.fixture(scope="session", params=tuple(S3_SERVERS))
+def s3_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Each kind of S3 server that is installed."""
+    with S3_SERVERS[request.param](tmp_path_factory.mktemp(request.param)) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server) -> S3Bucket:
+    """An empty bucket, for this test alone."""
+    return s3_server.create_bucket()
+
+
+@pytest.fixture(scope="session")
+def any_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server, the fullest that is installed: for tests of something else that needs a store."""
+    start = radosgw if find_radosgw() else rclone
+    with start(tmp_path_factory.mktemp("any-s3")) as server:
+        yield server

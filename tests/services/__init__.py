@@ -1,0 +1,1 @@
+"""Real servers for the tests: each is started from a program, waited for, and stopped again."""
