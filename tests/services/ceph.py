@@ -51,6 +51,9 @@ mon max pg per osd = 1000
 rgw enable usage log = false
 rgw enable gc threads = false
 rgw dynamic resharding = false
+
+[osd]
+keyring = {folder}/osd/keyring
 """
 
 
@@ -116,10 +119,11 @@ class _Cluster:
 
     def add_osd(self) -> None:
         keyring = str(self._folder / "osd" / "keyring")
-        self.run("ceph", "osd", "new", str(uuid.uuid4()))
+        osd_id = str(uuid.uuid4())
+        self.run("ceph", "osd", "new", osd_id)
         caps = ("mon", "allow profile osd", "osd", "allow *")
         self.run("ceph", "auth", "get-or-create", "osd.0", *caps, "-o", keyring)
-        self.run("ceph-osd", "-i", "0", "--mkfs", "--keyring", keyring)
+        self.run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd_id, "--keyring", keyring)
 
     def osd_is_up(self) -> bool:
         return int(json.loads(self.run("ceph", "osd", "stat", "--format", "json"))["num_up_osds"]) == 1
