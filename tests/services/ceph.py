@@ -74,9 +74,9 @@ def radosgw(folder: Path) -> Iterator[S3Server]:
         stack.enter_context(cluster.daemon("ceph-osd", "-i", "0"))
         wait_for(cluster.osd_is_up, what="the OSD's start", pause_s=0.3)
         port = free_port()
-        cluster.run("ceph", "auth", "get-or-create", "client.rgw", "mon", "allow rw", "osd", "allow rwx",
-                    "-o", str(folder / "rgw.keyring"))  # fmt: skip
-        options = ["-n", "client.rgw", "-k", str(folder / "rgw.keyring")]
+        keyring = str(folder / "rgw.keyring")
+        cluster.run("ceph", "auth", "get-or-create", "client.rgw", "mon", "allow rw", "osd", "allow rwx", "-o", keyring)
+        options = ["-n", "client.rgw", "-k", keyring]
         options += [f"--rgw_frontends=beast endpoint=127.0.0.1:{port}"]
         stack.enter_context(cluster.daemon("radosgw", *options))
         wait_for(lambda: accepts_connections(port), what="radosgw's start", pause_s=0.1)
@@ -130,6 +130,7 @@ class _Cluster:
 
     def user(self, port: int) -> S3Server:
         access_key, secret_key = secrets.token_hex(8), secrets.token_hex(16)
-        self.run("radosgw-admin", "-n", "client.rgw", "-k", str(self._folder / "rgw.keyring"), "user", "create",
-                 "--uid=test", "--display-name=test", f"--access-key={access_key}", f"--secret-key={secret_key}")  # fmt: skip
+        admin = ("radosgw-admin", "-n", "client.rgw", "-k", str(self._folder / "rgw.keyring"))
+        keys = (f"--access-key={access_key}", f"--secret-key={secret_key}")
+        self.run(*admin, "user", "create", "--uid=test", "--display-name=test", *keys)
         return S3Server(name="radosgw", port=port, access_key=access_key, secret_key=secret_key)

@@ -105,7 +105,7 @@ def rclone(folder: Path) -> Iterator[S3Server]:
     server = S3Server(
         name="rclone", port=free_port(), access_key=secrets.token_hex(8), secret_key=secrets.token_hex(16)
     )
-    command = [*dies_with_us(), binary, "serve", "s3", "--addr", f"127.0.0.1:{server.port}", root]
+    command: list[str | Path] = [*dies_with_us(), binary, "serve", "s3", "--addr", f"127.0.0.1:{server.port}", root]
     command += ["--auth-key", f"{server.access_key},{server.secret_key}", "--vfs-cache-mode", "off"]
     command += ["--config", folder / "rclone.conf"]
     with running(command, log=folder / "rclone.log", ready=lambda: accepts_connections(server.port)):

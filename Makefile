@@ -1,0 +1,102 @@
+# Everything a person types here. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp per list of dependencies: the environment is made once, and again only when the list changes.
+LIST := $(shell sed -n '1,/^\[tool/p' pyproject.toml | cksum | cut -d' ' -f1)
+DEV := $(VENV)/.dev-$(LIST)
+LOCAL := $(VENV)/.local-$(LIST)
+
+PACKAGES := segmentation jobs data storage broker api worker training maskmill
+WORKERS ?= 2
+IMAGES ?=
+MASKS ?=
+
+.PHONY: help
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+## ---- use it ----------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(LOCAL) ## Segment the sample scenes (or IMAGES=folder MASKS=folder) on a local stack; results under demo/
+	$(BIN)/maskmill demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(MASKS),--masks "$(MASKS)")
+
+.PHONY: up
+up: $(LOCAL) ## Run API, worker, scheduler and broker on this machine until Ctrl-C
+	$(BIN)/maskmill up
+
+.PHONY: env
+env: .env ## Write .env for docker compose, with fresh random secrets (an existing .env is kept)
+.env:
+	$(PYTHON) deploy/make_env.py .env.example .env
+
+## ---- work on it ------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(DEV) ## Make .venv with everything that development needs
+
+$(VENV)/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Maskmill needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+$(LOCAL): | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local]'
+	touch $@
+
+$(DEV): | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(LOCAL)
+
+.PHONY: lint
+lint: $(DEV) ## Style, formatting and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: $(DEV) ## Mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: $(DEV) ## mypy --strict over packages and tests
+	$(BIN)/mypy
+
+.PHONY: test
+test: lint types test-fast test-e2e coverage ## Everything that must be green: lint, types, tests, coverage
+
+.PHONY: test-fast
+test-fast: $(DEV)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/e2e tests
+
+.PHONY: test-e2e
+test-e2e: $(DEV) ## The whole system in processes of its own, one test at a time
+	$(BIN)/coverage run -m pytest tests/e2e
+
+.PHONY: coverage
+coverage: $(DEV)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='jobs/*,segmentation/*' --fail-under=100 --skip-covered
+	$(BIN)/coverage report --omit='jobs/*,segmentation/*' --fail-under=90 --skip-covered
+
+.PHONY: bench
+bench: $(DEV) ## Measure images per second on this machine
+	$(BIN)/python -m benchmarks
+
+.PHONY: faults
+faults: $(DEV) ## Kill workers and brokers in the middle of jobs; every image must still be done once
+	$(BIN)/pytest -v tests/e2e/test_kill_worker.py tests/e2e/test_kill_broker.py
+
+.PHONY: containers
+containers: ## Build the images, bring the compose file up, run a job through it (needs docker; see tests/containers)
+	bash tests/containers/run.sh
+
+.PHONY: clean
+clean: ## Remove what was made here, the environment and local state included
+	rm -rf $(VENV) .maskmill demo build *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
