@@ -1,0 +1,1 @@
+"""Generated street scenes, the sample library, and the bundled models."""

@@ -1,0 +1,89 @@
+"""The pinhole camera: world to picture, and picture to the ground plane.
+
+World: metres, X right, Y up, Z ahead; the ground is Y = 0 and the camera stands above Z = 0.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+SUPERSAMPLING = 2
+NEAR_M = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """width, height: the finished picture in pixels; focal in such pixels; angles in radians (pitch: up)."""
+
+    width: int
+    height: int
+    focal: float
+    x: float
+    y: float
+    pitch: float
+    yaw: float
+    roll: float
+
+    @property
+    def rotation(self) -> Points:
+        """(3, 3) world directions to camera directions (x right, y up, z ahead)."""
+        sin_yaw, cos_yaw = np.sin(self.yaw), np.cos(self.yaw)
+        sin_pitch, cos_pitch = np.sin(self.pitch), np.cos(self.pitch)
+        sin_roll, cos_roll = np.sin(self.roll), np.cos(self.roll)
+        yaw = np.array([[cos_yaw, 0, -sin_yaw], [0, 1, 0], [sin_yaw, 0, cos_yaw]])
+        pitch = np.array([[1, 0, 0], [0, cos_pitch, -sin_pitch], [0, sin_pitch, cos_pitch]])
+        roll = np.array([[cos_roll, -sin_roll, 0], [sin_roll, cos_roll, 0], [0, 0, 1]])
+        return np.asarray(roll @ pitch @ yaw)
+
+    def to_camera(self, points: Points) -> Points:
+        """(N, 3) world points to (N, 3) camera points."""
+        return (np.asarray(points, dtype=np.float64) - (self.x, self.y, 0.0)) @ self.rotation.T
+
+    def project(self, points: Points) -> tuple[Points, Points]:
+        """(N, 3) world points to (N, 2) canvas positions (supersampled pixels, x then y) and (N,) depths in metres.
+
+        Points behind the camera come out wrong: clip first, or look at the depth.
+        """
+        seen = self.to_camera(points)
+        return self._to_canvas(seen), seen[:, 2]
+
+    def outline(self, points: Points) -> Points:
+        """A polygon (N, 3) cut at the near plane and projected: (M, 2) canvas positions, M = 0 when nothing is left."""
+        seen = self.to_camera(points)
+        if (seen[:, 2] < NEAR_M).any():
+            seen = _clip_near(seen)
+        return self._to_canvas(seen)
+
+    def pixels_per_metre(self, depth: float) -> float:
+        """Canvas pixels that a metre across the line of sight takes at a depth."""
+        return SUPERSAMPLING * self.focal / max(depth, NEAR_M)
+
+    def ground_rays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """World directions (x, y, z), each (height, width), through the centres of the finished picture's pixels."""
+        across = (np.arange(self.width, dtype=np.float32) + 0.5 - self.width / 2) / np.float32(self.focal)
+        up = (self.height / 2 - np.arange(self.height, dtype=np.float32) - 0.5) / np.float32(self.focal)
+        rows = self.rotation.astype(np.float32)
+        x, y, z = (across[None, :] * rows[0, i] + up[:, None] * rows[1, i] + rows[2, i] for i in range(3))
+        return x, y, z
+
+    def _to_canvas(self, seen: Points) -> Points:
+        focal = SUPERSAMPLING * self.focal
+        depth = np.maximum(seen[:, 2], 1e-6)
+        x = SUPERSAMPLING * self.width / 2 + focal * seen[:, 0] / depth
+        y = SUPERSAMPLING * self.height / 2 - focal * seen[:, 1] / depth
+        return np.stack([x, y], axis=1)
+
+
+def _clip_near(seen: Points) -> Points:
+    """Sutherland-Hodgman against z = NEAR_M."""
+    kept: list[Points] = []
+    for index, end in enumerate(seen):
+        start = seen[index - 1]
+        if (start[2] < NEAR_M) != (end[2] < NEAR_M):
+            share = (NEAR_M - start[2]) / (end[2] - start[2])
+            kept.append(start + share * (end - start))
+        if end[2] >= NEAR_M:
+            kept.append(end)
+    return np.array(kept).reshape(-1, 3)

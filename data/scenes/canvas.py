@@ -1,0 +1,140 @@
+"""What is drawn on: a picture and a label map, both supersampled, with the same outlines."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from data.scenes.camera import SUPERSAMPLING, Points
+
+Colour = tuple[float, float, float]
+Box = tuple[float, float, float, float]
+
+
+class Canvas:
+    """Positions are supersampled pixels; colours 0..255; a label of None leaves the label map as it is."""
+
+    def __init__(self, rgb: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+        height, width = labels.shape
+        self.size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
+        self.picture = Image.fromarray(rgb).resize(self.size, Image.Resampling.NEAREST)
+        self.labels = Image.fromarray(labels).resize(self.size, Image.Resampling.NEAREST)
+        self._paint = ImageDraw.Draw(self.picture)
+        self._mark = ImageDraw.Draw(self.labels)
+
+    def polygon(self, points: Points | Sequence[tuple[float, float]], colour: Colour, label: int | None) -> None:
+        if len(points) < 3:
+            return
+        flat = np.clip(np.asarray(points, dtype=np.float64), -20000, 20000).ravel().tolist()
+        self._paint.polygon(flat, fill=rounded(colour))
+        if label is not None:
+            self._mark.polygon(flat, fill=label)
+
+    def mark(self, points: Points, label: int) -> None:
+        """An outline in the label map alone."""
+        self._mark.polygon(np.clip(points, -20000, 20000).ravel().tolist(), fill=label)
+
+    def ellipse(self, box: Box, colour: Colour, label: int | None) -> None:
+        self._paint.ellipse(box, fill=rounded(colour))
+        if label is not None:
+            self._mark.ellipse(box, fill=label)
+
+    def line(self, points: Sequence[tuple[float, float]], width: float, colour: Colour, label: int | None) -> None:
+        flat = [value for point in points for value in point]
+        wide = max(1, round(width))
+        self._paint.line(flat, fill=rounded(colour), width=wide, joint="curve")
+        if label is not None:
+            self._mark.line(flat, fill=label, width=wide, joint="curve")
+
+    def sprite(self, image: Image.Image, box: Box, label: int | None) -> None:
+        """Paste an RGBA picture, scaled into box (left, top, right, bottom); labelled where it covers at least half."""
+        visible = _visible(box, self.size)
+        if visible is None:
+            return
+        left, top, right, bottom = visible
+        across, down = image.width / (box[2] - box[0]), image.height / (box[3] - box[1])
+        source = (
+            max(0.0, (left - box[0]) * across),
+            max(0.0, (top - box[1]) * down),
+            min(float(image.width), (right - box[0]) * across),
+            min(float(image.height), (bottom - box[1]) * down),
+        )
+        if source[2] - source[0] < 1e-3 or source[3] - source[1] < 1e-3:
+            return
+        part = image.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=source, reducing_gap=2.0)
+        alpha = part.getchannel("A")
+        self.picture.paste(part.convert("RGB"), (left, top), alpha)
+        if label is not None:
+            self.labels.paste(label, (left, top, right, bottom), alpha.point(_HALF))
+
+    def textured(self, corners: Points, texture: Image.Image, label: int | None, outline: Points | None = None) -> None:
+        """Map a picture onto a quadrilateral in perspective.
+
+        corners: (4, 2) where the texture's top left, top right, bottom right and bottom left come to lie.
+        outline: what of it is painted (M, 2); all of it by default.
+        """
+        shape = corners if outline is None else outline
+        if len(shape) < 3:
+            return
+        low, high = shape.min(axis=0), shape.max(axis=0)
+        visible = _visible((low[0], low[1], high[0] + 1, high[1] + 1), self.size)
+        coefficients = _homography(corners, texture.size) if visible else None
+        if visible is None or coefficients is None:
+            return
+        left, top, right, bottom = visible
+        size = (right - left, bottom - top)
+        moved = _moved(coefficients, left, top)
+        part = texture.transform(size, Image.Transform.PERSPECTIVE, moved, Image.Resampling.BILINEAR)
+        mask = Image.new("L", size)
+        flat = np.clip(shape - (left, top), -20000, 20000).ravel().tolist()
+        ImageDraw.Draw(mask).polygon(flat, fill=255)
+        self.picture.paste(part, (left, top), mask)
+        if label is not None:
+            self.labels.paste(label, (left, top, right, bottom), mask)
+
+    def finished(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The picture (H, W, 3) and the label map (H, W) at their final size."""
+        picture = np.asarray(self.picture.reduce(SUPERSAMPLING))
+        labels = np.asarray(self.labels)[SUPERSAMPLING // 2 :: SUPERSAMPLING, SUPERSAMPLING // 2 :: SUPERSAMPLING]
+        return picture, np.ascontiguousarray(labels)
+
+
+_HALF = [0] * 128 + [255] * 128
+
+
+def rounded(colour: Colour) -> tuple[int, int, int]:
+    red, green, blue = (min(255, max(0, int(value))) for value in colour)
+    return red, green, blue
+
+
+def _visible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    left, top = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
+    right, bottom = min(size[0], int(np.ceil(box[2]))), min(size[1], int(np.ceil(box[3])))
+    return (left, top, right, bottom) if right > left and bottom > top else None
+
+
+def _homography(corners: Points, size: tuple[int, int]) -> Points | None:
+    """The eight numbers that take canvas positions to texture positions; None for a quadrilateral without area."""
+    width, height = size
+    targets = ((0, 0), (width, 0), (width, height), (0, height))
+    rows, values = [], []
+    for (x, y), (u, v) in zip(corners.tolist(), targets, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+        values += [u, v]
+    try:
+        return np.linalg.solve(np.array(rows), np.array(values, dtype=np.float64))
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _moved(c: Points, left: int, top: int) -> list[float]:
+    """The same map for positions counted from (left, top)."""
+    scale = c[6] * left + c[7] * top + 1
+    moved = [
+        c[0], c[1], c[0] * left + c[1] * top + c[2],
+        c[3], c[4], c[3] * left + c[4] * top + c[5],
+        c[6], c[7],
+    ]  # fmt: skip
+    return [float(value / scale) for value in moved]

@@ -1,0 +1,136 @@
+"""One scene from one seed: choose, paint the ground and the sky, draw from far to near, develop."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data.scenes import buildings, cars, fences, furniture, people, vegetation, vehicles
+from data.scenes.boxes import draw_bus, draw_truck
+from data.scenes.camera import Camera
+from data.scenes.canvas import Canvas
+from data.scenes.ids import SKY
+from data.scenes.lens import develop
+from data.scenes.mood import Mood, choose_mood
+from data.scenes.population import Population, populate
+from data.scenes.road import look_at_ground, paint_ground
+from data.scenes.shadows import shade_ground
+from data.scenes.sky import paint_sky
+from data.scenes.stage import Shadow, Stage
+from data.scenes.street import Street, choose_street
+from data.scenes.vegetation import Plant, grow
+from data.scenes.weather import add_streaks, mirror_street
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """picture (H, W, 3) and label_ids (H, W), both uint8; the ids are Cityscapes label ids."""
+
+    picture: NDArray[np.uint8]
+    label_ids: NDArray[np.uint8]
+    seed: int
+    description: str
+
+
+def render_scene(
+    seed: int, *, width: int = 1024, height: int = 512, mood: str | None = None, street: str | None = None
+) -> Scene:
+    """The same arguments give the same scene. mood and street (see MOODS and KINDS) are chosen by the seed unless named."""
+    plan_rng, camera_rng, crowd_rng, plant_rng, light_rng, paint_rng, lens_rng = np.random.Generator(
+        np.random.PCG64(seed)
+    ).spawn(7)
+    light = choose_mood(light_rng, mood)
+    plan = choose_street(plan_rng, street)
+    camera = _choose_camera(camera_rng, plan, width, height)
+    crowd = populate(crowd_rng, plan, camera.x)
+    plants = _grow_plants(plant_rng, light)
+    stage = Stage(camera, light, plan, _paint_backdrop(camera, plan, light, _shadows(crowd, plan, plants), paint_rng))
+    _draw_all(stage, crowd, plants)
+    picture, labels = stage.canvas.finished()
+    developed = _weather_and_lens(picture, labels, light, lens_rng)
+    return Scene(developed, labels, seed, f"{plan.kind}, {light.name}")
+
+
+def _choose_camera(rng: np.random.Generator, street: Street, width: int, height: int) -> Camera:
+    own = [lane for lane in street.lanes if lane.away] or list(street.lanes)
+    lane = own[rng.integers(len(own))]
+    return Camera(
+        width=width,
+        height=height,
+        focal=float(np.sqrt(width * height) * rng.uniform(0.8, 1.15)),
+        x=lane.offset + rng.normal(0, 0.25),
+        y=float(rng.uniform(1.15, 1.75)),
+        pitch=float(rng.normal(0.0, 0.03)),
+        yaw=float(rng.normal(0, 0.05)),
+        roll=float(rng.normal(0, 0.008)),
+    )
+
+
+def _grow_plants(rng: np.random.Generator, mood: Mood) -> list[Plant]:
+    winter = rng.random() < 0.3
+    kinds = ("bare", "bare", "bare", "leafy") if winter else ("leafy", "leafy", "tall", "leafy", "bush")
+    return [grow(rng, mood, kind) for kind in kinds]
+
+
+def _paint_backdrop(
+    camera: Camera, street: Street, mood: Mood, shadows: list[Shadow], rng: np.random.Generator
+) -> Canvas:
+    picture = paint_sky(camera, mood, rng)
+    labels = np.full(picture.shape[:2], SKY, np.uint8)
+    ground = look_at_ground(camera, street)
+    colours, ids = paint_ground(ground, street, mood, rng)
+    surface = np.zeros_like(picture)
+    surface[ground.seen] = colours
+    shaded = shade_ground(surface, shadows, camera, mood)
+    picture[ground.seen] = shaded[ground.seen]
+    labels[ground.seen] = ids
+    return Canvas(np.clip(picture, 0, 255).astype(np.uint8), labels)
+
+
+def _shadows(crowd: Population, street: Street, plants: list[Plant]) -> list[Shadow]:
+    shadows = [buildings.shadow_of(building, street) for building in crowd.buildings]
+    shadows += [fences.shadow_of(border, street) for border in crowd.borders]
+    shadows += [vehicles.shadow_of(vehicle) for vehicle in crowd.vehicles]
+    shadows += [people.shadow_of(figure) for figure in crowd.figures]
+    shadows += [furniture.shadow_of(post) for post in crowd.posts]
+    return shadows + [shadow for tree in crowd.trees for shadow in vegetation.shadow_of(tree, plants)]
+
+
+def _draw_all(stage: Stage, crowd: Population, plants: list[Plant]) -> None:
+    for _, draw in sorted(_drawings(stage, crowd, plants), key=lambda drawing: -drawing[0]):
+        draw()
+
+
+def _drawings(stage: Stage, crowd: Population, plants: list[Plant]) -> Iterator[tuple[float, Callable[[], None]]]:
+    """Depth and drawing of everything that stands on the ground."""
+    for building in crowd.buildings:
+        yield building.depth, lambda it=building: buildings.draw_building(stage, it)  # type: ignore[misc]
+    for tree in crowd.trees:
+        yield tree.depth, lambda it=tree: vegetation.draw_tree(stage, it, plants)  # type: ignore[misc]
+    for border in crowd.borders:
+        yield border.depth, lambda it=border: fences.draw_border(stage, it)  # type: ignore[misc]
+    for post in crowd.posts:
+        yield post.depth, lambda it=post: furniture.draw_post(stage, it)  # type: ignore[misc]
+    draw_large = {"bus": draw_bus, "truck": draw_truck}
+    for vehicle in crowd.vehicles:
+        yield vehicle.depth, lambda it=vehicle: draw_large.get(it.kind, cars.draw_car)(stage, it)  # type: ignore[misc]
+    for figure in crowd.figures:
+        yield figure.depth, lambda it=figure: (people.draw_rider if it.riding else people.draw_figure)(stage, it)  # type: ignore[misc]
+
+
+def _weather_and_lens(
+    picture: NDArray[np.uint8], labels: NDArray[np.uint8], mood: Mood, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    developed = picture.astype(np.float32)
+    if mood.wet > 0.2:
+        developed = mirror_street(developed, labels, mood, rng)
+    if mood.name == "rain":
+        developed = add_streaks(developed, rng)
+    return develop(developed, mood, rng)
+
+
+def as_images(scene: Scene) -> tuple[Image.Image, Image.Image]:
+    """The picture and the label map (mode L) for saving."""
+    return Image.fromarray(scene.picture), Image.fromarray(scene.label_ids)

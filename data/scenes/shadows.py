@@ -1,0 +1,72 @@
+"""Shadows on the ground, cast by the sun, and the darkness under things."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from data.scenes.camera import SUPERSAMPLING, Camera, Points
+from data.scenes.mood import Mood
+from data.scenes.stage import Shadow
+
+LONGEST_M = 60.0
+
+
+def shade_ground(
+    ground: NDArray[np.float32], shadows: Sequence[Shadow], camera: Camera, mood: Mood
+) -> NDArray[np.float32]:
+    """ground (H, W, 3) darkened where the sun does not reach it and, softly, under things."""
+    contact = _mask([_at_rest(shadow) for shadow in shadows if shadow.bottom < 0.5], camera, blur=camera.width / 180)
+    result = ground * (1 - 0.5 * contact[..., None])
+    strength = max(mood.sun)
+    if strength < 0.15:
+        return np.asarray(result, dtype=np.float32)
+    cast = _mask([_cast(shadow, mood) for shadow in shadows], camera, blur=camera.width / 900)
+    ambient, sun = np.array(mood.ambient), np.array(mood.sun) * mood.to_sun[1]
+    dark = (ambient * 0.95 / (ambient + sun)).astype(np.float32)
+    return np.asarray(result * (1 - cast[..., None] * (1 - dark)), dtype=np.float32)
+
+
+def _at_rest(shadow: Shadow) -> Points:
+    return shadow.outline
+
+
+def _cast(shadow: Shadow, mood: Mood) -> Points:
+    """The ground outline of a prism's shadow: its foot and its top, moved away from the sun."""
+    sun = mood.to_sun
+    away = -np.array([sun[0], sun[2]]) / max(float(sun[1]), 0.05)
+    low, high = (away * min(height, LONGEST_M / np.hypot(*away)) for height in (shadow.bottom, shadow.top))
+    return convex_hull(np.concatenate([shadow.outline + low, shadow.outline + high]))
+
+
+def _mask(outlines: Sequence[Points], camera: Camera, blur: float) -> NDArray[np.float32]:
+    image = Image.new("L", (camera.width, camera.height))
+    draw = ImageDraw.Draw(image)
+    for outline in outlines:
+        corners = np.stack([outline[:, 0], np.zeros(len(outline)), outline[:, 1]], axis=1)
+        points = camera.outline(corners)
+        if len(points) >= 3:
+            flat = np.clip(points / SUPERSAMPLING, -20000, 20000).ravel().tolist()
+            draw.polygon(flat, fill=255)
+    soft = image.filter(ImageFilter.GaussianBlur(blur))
+    return np.asarray(soft, dtype=np.float32) / 255
+
+
+def convex_hull(points: Points) -> Points:
+    """(M, 2) corners of the hull of (N, 2) points, in order (Andrew's monotone chain)."""
+    ordered = sorted(map(tuple, points.tolist()))
+    return np.array(_half_hull(ordered)[:-1] + _half_hull(ordered[::-1])[:-1])
+
+
+def _half_hull(points: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    hull: list[tuple[float, ...]] = []
+    for point in points:
+        while len(hull) > 1 and _turn(hull[-2], hull[-1], point) <= 0:
+            hull.pop()
+        hull.append(point)
+    return hull
+
+
+def _turn(a: tuple[float, ...], b: tuple[float, ...], c: tuple[float, ...]) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
