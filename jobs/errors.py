@@ -5,6 +5,7 @@ JobsError
 ├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IllegalTransition
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
 ├── TooLarge          TooManyBytes, TooManyImages
+├── UnsupportedMedia
 ├── Transient         QueueUnavailable, StorageUnavailable, DatabaseUnavailable
 └── ImageFailure      DownloadFailed, ModelFailed, OutOfMemory, TimedOut
 """
@@ -107,6 +108,12 @@ class TooManyBytes(TooLarge):
 
 class TooManyImages(TooLarge):
     code = "too_many_images"
+
+
+class UnsupportedMedia(JobsError):
+    """Neither an image nor an archive of images, by its name and declared type."""
+
+    code = "unsupported_media_type"
 
 
 class Transient(JobsError):

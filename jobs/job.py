@@ -42,6 +42,8 @@ class SourceKind(StrEnum):
 
 TERMINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELED})
 
+INTERACTIVE_IMAGES = 16  # a job of no more than these is `interactive` unless the client says otherwise
+
 NEXT: Mapping[ImageStatus, frozenset[ImageStatus]] = {
     ImageStatus.QUEUED: frozenset({ImageStatus.RUNNING, ImageStatus.CANCELED, ImageStatus.FAILED}),
     ImageStatus.RUNNING: frozenset(
@@ -184,6 +186,21 @@ class JobTotals:
     confusion: tuple[tuple[int, ...], ...] | None = None
     truth_images: int = 0
 
+    def plus(self, result: ImageResult) -> JobTotals:
+        """These sums with one more image."""
+        metrics, pixels = result.metrics, result.width * result.height
+        counts = dict(self.class_pixels)
+        for name, fraction in metrics.class_fractions.items():
+            counts[name] = counts.get(name, 0) + round(fraction * pixels)
+        measured = metrics.mean_confidence is not None
+        return JobTotals(
+            class_pixels=counts,
+            confidence_sum=self.confidence_sum + (metrics.mean_confidence or 0.0),
+            confidence_images=self.confidence_images + measured,
+            confusion=_sum_of(self.confusion, metrics.confusion),
+            truth_images=self.truth_images + (metrics.confusion is not None),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -237,6 +254,14 @@ class Slice:
             raise ValueError(f"a slice needs 0 <= first <= last, got {self.first}…{self.last}")
 
 
+def _sum_of(
+    one: tuple[tuple[int, ...], ...] | None, other: tuple[tuple[int, ...], ...] | None
+) -> tuple[tuple[int, ...], ...] | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return tuple(tuple(a + b for a, b in zip(left, right, strict=True)) for left, right in zip(one, other, strict=True))
+
+
 def slice_size(images: int, *, largest: int) -> int:
     """Images per message: one for a small job, so that it spreads; up to `largest` for a large one."""
     return max(1, min(largest, images // 8))
@@ -245,6 +270,3 @@ def slice_size(images: int, *, largest: int) -> int:
 def default_priority(images: int) -> Priority:
     """Small jobs overtake big ones."""
     return Priority.INTERACTIVE if images <= INTERACTIVE_IMAGES else Priority.BULK
-
-
-INTERACTIVE_IMAGES = 16

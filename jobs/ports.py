@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from jobs.job import Counts, Failure, ImageResult, ImageStatus, Job, JobImage, Priority, Slice, Source
 from jobs.options import TileOptions
@@ -145,8 +145,6 @@ class DraftRepository(Protocol):
 
     def open(self, job_id: str, *, now: datetime) -> None: ...
 
-    def touch(self, job_id: str, *, now: datetime) -> None: ...
-
     def close(self, job_id: str) -> None: ...
 
     def stale(self, *, before: datetime, limit: int) -> Sequence[str]: ...
@@ -217,10 +215,16 @@ class ObjectInfo:
     media_type: str
 
 
+class Readable(Protocol):
+    """What a file object must be able to do to be stored."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class ObjectStore(Protocol):
     """Bytes by key. Every call may raise StorageUnavailable; keys never leave the store's root or bucket."""
 
-    def put(self, key: str, data: bytes | BinaryIO, *, media_type: str) -> int:
+    def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
         """Store all of `data`, replacing what was there; a reader sees the old object or the new one, never half.
 
         A file object is read in pieces to its end and never held whole. Returns the size in bytes.
@@ -297,5 +301,5 @@ class Segmenter(Protocol):
 __all__ = [
     "Claim", "Clock", "Counts", "Dispatcher", "DraftRepository", "IdempotencyRecord", "IdempotencyRepository",
     "ImageRepository", "JobFilter", "JobRepository", "LostImages", "ModelCatalog", "ObjectInfo", "ObjectStore",
-    "OpenUnit", "Outcome", "Prediction", "Segmenter", "Sources", "UnitOfWork", "WorkerBeat", "WorkerRepository",
+    "OpenUnit", "Outcome", "Prediction", "Readable", "Segmenter", "Sources", "UnitOfWork", "WorkerBeat", "WorkerRepository",
 ]  # fmt: skip

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from jobs.errors import InvalidOptions
+from jobs.options import JobOptions, OverlayOptions, TileOptions, parse_option_fields, parse_options
+
+
+def test_no_options_are_the_defaults():
+    assert parse_options({}) == JobOptions()
+
+
+def test_options_survive_a_round_trip():
+    options = JobOptions(
+        model="m",
+        label_space="cityscapes-8",
+        mask_label_space="cityscapes-34",
+        artifacts=("mask", "coco"),
+        overlay=OverlayOptions(opacity=0.25, format="png"),
+        tile=TileOptions(size=512, overlap=64),
+        priority="bulk",
+        expires_in=3600,
+        metadata={"run": 7},
+    )
+    assert parse_options(json.loads(json.dumps(options.to_dict()))) == options
+    assert parse_options(JobOptions().to_dict()) == JobOptions()
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "message"),
+    [
+        ({"modle": "x"}, "modle", "unknown option; known are model"),
+        ({"model": 3}, "model", "must be a string, got int"),
+        ({"label_space": "mars"}, "label_space", "must be one of cityscapes-34"),
+        ({"artifacts": []}, "artifacts", "at least one of overlay"),
+        ({"artifacts": "mask"}, "artifacts", "must be a list"),
+        ({"artifacts": ["mask", "gif"]}, "artifacts", "unknown artifact 'gif'; known are overlay"),
+        ({"overlay": 5}, "overlay", "must be an object, got int"),
+        ({"overlay": {"opacity": 2}}, "overlay.opacity", "a number from 0 to 1"),
+        ({"overlay": {"opacity": True}}, "overlay.opacity", "a number from 0 to 1"),
+        ({"overlay": {"format": "gif"}}, "overlay.format", "one of jpeg, png, webp"),
+        ({"overlay": {"colour": 1}}, "overlay.colour", "unknown option"),
+        ({"tile": {"size": 8}}, "tile.size", "from 64 to 4096"),
+        ({"tile": {"size": 512, "overlap": 300}}, "tile.overlap", "from 0 to 256"),
+        ({"priority": "urgent"}, "priority", "one of interactive, bulk"),
+        ({"expires_in": 1}, "expires_in", "from 60 to"),
+        ({"expires_in": "soon"}, "expires_in", "a whole number"),
+        ({"expires_in": True}, "expires_in", "a whole number"),
+        ({"metadata": []}, "metadata", "must be an object"),
+        ({"metadata": {"x": "y" * 5000}}, "metadata", "at most 4096 bytes"),
+    ],
+)
+def test_a_wrong_option_names_the_field_and_what_was_expected(values, field, message):
+    with pytest.raises(InvalidOptions) as caught:
+        parse_options(values)
+    assert caught.value.faults[0].field == field
+    assert message in caught.value.faults[0].message
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(InvalidOptions, match=r"priority: .*; expires_in: ") as caught:
+        parse_options({"priority": "x", "expires_in": 0})
+    assert len(caught.value.faults) == 2
+
+
+def test_repeated_artifacts_count_once():
+    assert parse_options({"artifacts": ["mask", "mask"]}).artifacts == ("mask",)
+
+
+def test_a_small_tile_gets_an_overlap_that_fits():
+    assert parse_options({"tile": {"size": 128}}).tile == TileOptions(size=128, overlap=64)
+    assert parse_options({"tile": {}}).tile == TileOptions()
+
+
+def test_form_fields_are_read_as_text():
+    fields = {"model": "m", "artifacts": "overlay, mask,", "expires_in": "90", "tile": '{"size": 256}'}
+    assert parse_option_fields(fields, options=None) == JobOptions(
+        model="m", artifacts=("overlay", "mask"), expires_in=90, tile=TileOptions(size=256, overlap=128)
+    )
+
+
+def test_form_fields_add_to_the_options_object():
+    assert parse_option_fields({"priority": "bulk"}, options='{"model": "m"}') == JobOptions(model="m", priority="bulk")
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "field"),
+    [
+        ({"model": "a"}, '{"model": "b"}', "model"),
+        ({}, "[1]", "options"),
+        ({"overlay": "{"}, None, "overlay"),
+        ({"expires_in": "later"}, None, "expires_in"),
+    ],
+)
+def test_a_form_with_a_clash_or_unreadable_json_is_refused(fields, options, field):
+    with pytest.raises(InvalidOptions) as caught:
+        parse_option_fields(fields, options=options)
+    assert [fault.field for fault in caught.value.faults] == [field]
