@@ -46,17 +46,9 @@ def valkey(folder: Path, *, port: int | None = None, password: str | None = None
     port = port or free_port()
     password = password or secrets.token_hex(8)
     url = f"redis://:{password}@127.0.0.1:{port}/0"
-    command: list[str | Path] = [
-        *dies_with_us(),
-        binary,
-        "--bind",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--requirepass",
-        password,
-    ]
-    command += ["--dir", folder, "--appendonly", "yes", "--maxmemory-policy", "noeviction", "--save", ""]
+    command: list[str | Path] = [*dies_with_us(), binary, "--bind", "127.0.0.1", "--port", str(port)]
+    command += ["--requirepass", password, "--dir", folder, "--appendonly", "yes", "--save", ""]
+    command += ["--maxmemory-policy", "noeviction"]
     with running(command, log=folder / "valkey.log", ready=lambda: _answers(url)) as process:
         yield ValkeyServer(url=url, port=port, pid=process.pid, folder=folder)
 

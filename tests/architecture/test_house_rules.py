@@ -1,0 +1,64 @@
+"""Rules of the house that a linter does not know."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source_files import PACKAGES, ROOT, project_files, python_files, tree
+
+# The last line of defence of a process or a thread: what nobody foresaw is logged there and answered somehow.
+MAY_CATCH_EVERYTHING = {"api/errors.py", "worker/tasks.py", "jobs/processing.py"}
+BROAD = {"Exception", "BaseException"}
+
+TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".txt", ".cfg", ".ini", ".sh", ".html", ".example", ""}
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|tmp/plan|Users/\w+)/")
+VAGUE_NAMES = re.compile(r"^(utils?|helpers?|common|misc|manager|stuff)$")
+
+
+def _catches_everything(node: ast.ExceptHandler) -> bool:
+    if node.type is None:
+        return True
+    names = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(isinstance(name, ast.Name) and name.id in BROAD for name in names)
+
+
+def _raises_again(node: ast.ExceptHandler) -> bool:
+    """Cleaning up and passing the error on hides nothing."""
+    last = node.body[-1]
+    return isinstance(last, ast.Raise)
+
+
+def test_only_the_last_line_of_defence_catches_everything() -> None:
+    found = {
+        f"{path}:{node.lineno}"
+        for path in python_files(*PACKAGES)
+        if str(path) not in MAY_CATCH_EVERYTHING
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ExceptHandler) and _catches_everything(node) and not _raises_again(node)
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("path", python_files(*PACKAGES), ids=str)
+def test_every_module_opens_with_what_it_is(path: Path) -> None:
+    source = tree(path)
+    docstring = ast.get_docstring(source)
+    assert docstring or not source.body, "say in one to three lines what this is and what it leaves to others"
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [
+        str(path) for path in python_files(*PACKAGES) if any(VAGUE_NAMES.match(p) for p in path.with_suffix("").parts)
+    ] == []
+
+
+@pytest.mark.parametrize("path", [p for p in project_files() if p.suffix in TEXT], ids=str)
+def test_no_file_names_a_place_on_somebodys_machine(path: Path) -> None:
+    if path == Path(__file__).resolve().relative_to(ROOT):
+        pytest.skip("names them to find them")
+    text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+    assert [match.group() for match in MACHINE_PATHS.finditer(text)] == []
