@@ -34,7 +34,7 @@ def tree(path: Path) -> ast.Module:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSize:
-    """lines counts the body's own lines: signature and docstring are free, so that explaining costs nothing."""
+    """lines: from `def` to the last, signature and docstring included; parameters: without self or cls."""
 
     where: str
     lines: int
@@ -44,16 +44,8 @@ class FunctionSize:
 def functions(path: Path) -> Iterator[FunctionSize]:
     for node in ast.walk(tree(path)):
         if isinstance(node, Function):
-            yield FunctionSize(f"{path}:{node.lineno} {node.name}", _body_lines(node), _parameters(node))
-
-
-def _body_lines(node: Function) -> int:
-    body = node.body
-    if ast.get_docstring(node, clean=False) is not None:
-        body = body[1:]
-    if not body:
-        return 0
-    return (body[-1].end_lineno or body[-1].lineno) - body[0].lineno + 1
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            yield FunctionSize(f"{path}:{node.lineno} {node.name}", lines, _parameters(node))
 
 
 def _parameters(node: Function) -> int:
