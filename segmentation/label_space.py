@@ -182,7 +182,7 @@ def _check_classes(space: LabelSpace) -> None:
     for each in space.classes:
         _require(_is_id(each.id), f"{space.name}: ids must be 0..{MAX_ID}, got {each.id} for {each.name!r}")
         _require(bool(each.name), f"{space.name}: class {each.id} needs a name")
-        fits = len(each.colour) == 3 and all(0 <= part <= 255 for part in each.colour)
+        fits = all(0 <= part <= 255 for part in each.colour)
         _require(fits, f"{space.name}: colours must be three numbers 0..255, got {each.colour} for {each.name!r}")
     fits = space.ignore_id is None or _is_id(space.ignore_id)
     _require(fits, f"{space.name}: ignore_id must be 0..{MAX_ID} or null, got {space.ignore_id}")

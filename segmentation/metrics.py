@@ -4,11 +4,12 @@ Pixels whose true class is void count nowhere. A class that occurs neither in th
 and left out of every mean.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.counting import count_ids, look_up
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import LabelSpace
 
@@ -32,15 +33,20 @@ def confusion_matrix(
     if truth.shape != prediction.shape:
         raise MaskMismatch(f"the mask is {_size(truth)} pixels, the prediction {_size(prediction)}")
     void = space.class_count  # one row and one column more than there are classes
-    stride = void + 1
-    index = np.arange(256, dtype=np.intp)
+    index = np.minimum(np.arange(256), void)
     index[list(space.void_ids)] = void
-    # Histogram of raw id pairs first: it is one pass over the pixels, and the table is small.
-    pairs = np.bincount(_pair_codes(truth, prediction), minlength=1 << 16).reshape(256, 256)
-    counts = np.zeros((stride, stride), dtype=np.int64)
-    known, guessed = np.nonzero(pairs)
-    np.add.at(counts, (index[known], index[guessed]), pairs[known, guessed])
-    return counts[:void, : stride if with_missed else void].copy()
+    counts = _count_pairs(truth, prediction, index)
+    return counts[:void, : void + 1 if with_missed else void].copy()
+
+
+def as_counts(confusion: Confusion) -> tuple[tuple[int, ...], ...]:
+    """The matrix as plain numbers, row by row, for JSON."""
+    return tuple(tuple(int(count) for count in row) for row in confusion)
+
+
+def as_confusion(counts: Sequence[Sequence[int]]) -> Confusion:
+    """What `as_counts` gave, as a matrix again."""
+    return np.array(counts, dtype=np.int64)
 
 
 def pixel_accuracy(confusion: Confusion) -> float:
@@ -112,11 +118,20 @@ METRICS: dict[str, Callable[[Confusion], float]] = {
 }
 
 
-def _pair_codes(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.uint16]:
+def _count_pairs(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], index: NDArray[np.intp]) -> Confusion:
+    """(N, N) counts of the pairs (index[truth], index[prediction]), where N = 1 + the highest value of `index`."""
+    side = int(index.max()) + 1
+    if side * side <= 256:  # a pair fits into a byte
+        rows, columns = (index * side).astype(np.uint8), index.astype(np.uint8)
+        return count_ids(look_up(truth, rows) + look_up(prediction, columns))[: side * side].reshape(side, side)
     codes = truth.astype(np.uint16)
     codes <<= 8
     codes |= prediction
-    return codes.ravel()
+    pairs = np.bincount(codes.ravel(), minlength=1 << 16).reshape(256, 256)
+    counts = np.zeros((side, side), dtype=np.int64)
+    true_ids, predicted_ids = np.nonzero(pairs)
+    np.add.at(counts, (index[true_ids], index[predicted_ids]), pairs[true_ids, predicted_ids])
+    return counts
 
 
 def _hits(confusion: Confusion) -> NDArray[np.int64]:

@@ -23,6 +23,8 @@ from PIL import (
 
 from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage, UnsupportedImage
 
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB, upright
+
 # The plugins themselves, not Image.open: that applies a process-wide pixel limit, and tries some forty other formats.
 _READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "image/jpeg": JpegImagePlugin.JpegImageFile,

@@ -54,7 +54,7 @@ TO_CITYSCAPES_19 = {
 
 # The official categories, by range of label ids.
 TO_CITYSCAPES_8 = (
-    dict.fromkeys(range(0, 7), 0)
+    dict.fromkeys(range(7), 0)
     | dict.fromkeys(range(7, 11), 1)
     | dict.fromkeys(range(11, 17), 2)
     | dict.fromkeys(range(17, 21), 3)

@@ -1,0 +1,12 @@
+"""The artifact formats. To add one: write its file, list it here; the contract tests and the options then cover it."""
+
+from segmentation.formats.coco import Coco
+from segmentation.formats.confidence import Confidence
+from segmentation.formats.format import OVERLAY_FORMATS, Encoded, Format, FormatOptions, ReadableFormat
+from segmentation.formats.mask import Mask
+from segmentation.formats.overlay import Overlay
+from segmentation.formats.polygons import Polygons
+
+__all__ = ["FORMATS", "OVERLAY_FORMATS", "Encoded", "Format", "FormatOptions", "ReadableFormat"]
+
+FORMATS: dict[str, Format] = {each.name: each for each in (Overlay(), Mask(), Confidence(), Polygons(), Coco())}

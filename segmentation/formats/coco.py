@@ -1,0 +1,138 @@
+"""coco: one annotation per class, as COCO does for "stuff", with compressed run lengths that pycocotools reads.
+
+Source: Lin et al. 2014, "Microsoft COCO"; the run-length string is that of its API (`maskApi.c`, rleToString).
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.errors import UnreadableArtifact
+from segmentation.formats.format import Encoded, FormatOptions, check_sizes
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+
+Counts = NDArray[np.int64]  # lengths of alternating runs of 0 and 1, down the columns, beginning with 0
+
+
+class Coco:
+    """{image, annotations, categories} of one picture. Pixels of the space's void id have no annotation."""
+
+    name = "coco"
+
+    def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
+        check_sizes(label_map, rgb)
+        annotations = _annotations(label_map)
+        document = {
+            "image": {
+                "id": 1,
+                "file_name": options.file_name,
+                "width": label_map.width,
+                "height": label_map.height,
+            },
+            "annotations": annotations,
+            "categories": _categories(label_map.space, {each["category_id"] for each in annotations}),
+        }
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        return Encoded(text.encode(), "application/json", ".json")
+
+    def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
+        try:
+            document = json.loads(data)
+            height, width = int(document["image"]["height"]), int(document["image"]["width"])
+            flat = np.full(height * width, space.void_id, dtype=np.uint8)
+            for each in document["annotations"]:
+                counts = counts_from_text(each["segmentation"]["counts"])
+                inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+                flat[inside] = np.uint8(each["category_id"])
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+            raise UnreadableArtifact(f"no COCO annotations of one picture: {error}") from error
+        return LabelMap(np.ascontiguousarray(flat.reshape(width, height).T), space)
+
+
+def counts_to_text(counts: Counts) -> str:
+    """COCO's compressed form: from the third on, each count is its difference to the one two before, in base 32."""
+    values = counts.copy()
+    values[3:] -= counts[1:-2]
+    digits = np.zeros((len(values), 13), dtype=np.uint8)  # 13 groups of 5 bits hold any 64-bit number
+    used = np.zeros(digits.shape, dtype=bool)
+    more = np.ones(len(values), dtype=bool)
+    for place in range(digits.shape[1]):
+        group = values & 0x1F
+        values >>= 5
+        used[:, place] = more
+        more = more & (values != np.where(group & 0x10, -1, 0))
+        digits[:, place] = group + 0x20 * more + 48
+        if not more.any():
+            break
+    return digits[used].tobytes().decode("ascii")
+
+
+def counts_from_text(text: str) -> Counts:
+    """The inverse of `counts_to_text`; raises ValueError for text that ends within a number."""
+    counts: list[int] = []
+    value = shift = 0
+    for byte in text.encode("ascii"):
+        digit = byte - 48
+        value |= (digit & 0x1F) << shift
+        shift += 5
+        if digit & 0x20:
+            continue
+        if digit & 0x10:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise ValueError("the run lengths end within a number")
+    return np.array(counts, dtype=np.int64)
+
+
+def _annotations(label_map: LabelMap) -> list[dict[str, Any]]:
+    height = label_map.height
+    flat = label_map.ids.T.ravel()
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    ends = np.append(starts[1:], flat.size)
+    values = flat[starts]
+    annotations: list[dict[str, Any]] = []
+    for class_id in np.unique(values).tolist():
+        if class_id == label_map.space.void_id:
+            continue
+        own = values == class_id
+        annotations.append(
+            {
+                "id": len(annotations) + 1,  # 0 means "no match" to COCO's evaluation
+                "image_id": 1,
+                "category_id": class_id,
+                "segmentation": {
+                    "size": [height, label_map.width],
+                    "counts": counts_to_text(_counts(starts[own], ends[own], flat.size)),
+                },
+                "area": int((ends[own] - starts[own]).sum()),
+                "bbox": _box(starts[own], ends[own] - 1, height),
+                "iscrowd": 0,
+            }
+        )
+    return annotations
+
+
+def _counts(starts: Counts, ends: Counts, size: int) -> Counts:
+    counts = np.diff(np.stack([starts, ends], axis=1).ravel(), prepend=0)
+    return counts if ends[-1] == size else np.append(counts, size - ends[-1])
+
+
+def _box(first: Counts, last: Counts, height: int) -> list[int]:
+    """[x, y, width, height] around runs down the columns, given the first and last position of each."""
+    left, right = int(first[0] // height), int(last[-1] // height)
+    if np.any(first // height != last // height):  # a run that goes on in the next column touches both borders
+        top, bottom = 0, height - 1
+    else:
+        top, bottom = int((first % height).min()), int((last % height).max())
+    return [left, top, right - left + 1, bottom - top + 1]
+
+
+def _categories(space: LabelSpace, present: set[int]) -> list[dict[str, Any]]:
+    known = [{"id": each.id, "name": each.name, "supercategory": each.group} for each in space.classes]
+    strange = sorted(present - space.by_id.keys())
+    return known + [{"id": each, "name": space.name_of(each), "supercategory": "void"} for each in strange]

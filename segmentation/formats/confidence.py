@@ -1,0 +1,23 @@
+"""confidence: how sure the model was at each pixel, as an 8-bit grey PNG; white is certain."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segmentation.errors import MissingConfidence
+from segmentation.formats.format import Encoded, FormatOptions, check_sizes
+from segmentation.label_map import LabelMap
+
+
+class Confidence:
+    name = "confidence"
+
+    def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
+        check_sizes(label_map, rgb)
+        if label_map.confidence is None:
+            raise MissingConfidence("this label map has no confidence: no model predicted it")
+        file = io.BytesIO()
+        Image.fromarray(label_map.confidence).save(file, format="png", compress_level=1)
+        return Encoded(file.getvalue(), "image/png", ".png")

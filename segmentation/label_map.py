@@ -1,0 +1,63 @@
+"""LabelMap: a class id per pixel, in one label space, with the model's confidence where there was a model."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.counting import count_ids, look_up
+from segmentation.errors import MaskMismatch
+from segmentation.label_space import LabelSpace
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """ids: (H, W) uint8 class ids of `space`. confidence: (H, W) uint8, 255 = certain; None when nothing predicted it.
+
+    Raises MaskMismatch on construction when an array has another shape or type.
+    """
+
+    ids: NDArray[np.uint8]
+    space: LabelSpace
+    confidence: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ids.ndim != 2 or self.ids.dtype != np.uint8 or not self.ids.size:
+            raise MaskMismatch(f"a label map must be (H, W) uint8, got {self.ids.shape} {self.ids.dtype}")
+        other = self.confidence
+        if other is not None and (other.shape != self.ids.shape or other.dtype != np.uint8):
+            raise MaskMismatch(f"the confidence must be {self.ids.shape} uint8, got {other.shape} {other.dtype}")
+
+    @property
+    def height(self) -> int:
+        return int(self.ids.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.ids.shape[1])
+
+    def remapped(self, target: LabelSpace) -> "LabelMap":
+        """The same map in another label space; raises NoRemapping."""
+        if target.name == self.space.name:
+            return self
+        return replace(self, ids=look_up(self.ids, self.space.remapping_to(target)), space=target)
+
+    @cached_property
+    def pixel_counts(self) -> NDArray[np.int64]:
+        """(256,) pixels of each id."""
+        return count_ids(self.ids)
+
+    def class_fractions(self) -> dict[str, float]:
+        """Name of each class that occurs → its share of all pixels, by ascending id; the shares sum to 1."""
+        counts = self.pixel_counts
+        present = np.flatnonzero(counts)
+        return {self.space.name_of(int(each)): int(counts[each]) / self.ids.size for each in present}
+
+    @cached_property
+    def mean_confidence(self) -> float | None:
+        """Mean over all pixels, in [0, 1]; None without confidence."""
+        if self.confidence is None:
+            return None
+        counts = count_ids(self.confidence)
+        return float((counts * np.arange(256)).sum() / (255 * counts.sum()))
