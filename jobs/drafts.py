@@ -74,9 +74,7 @@ class Draft:
         """An input that the worker fetches. Raises TooManyImages."""
         self._need_room(len(self._images))
         index = len(self._images)
-        image = JobImage(
-            job_id=self.job_id, index=index, name=name[:NAME_LENGTH], source=source, ref=ref, mask=mask
-        )
+        image = JobImage(job_id=self.job_id, index=index, name=name[:NAME_LENGTH], source=source, ref=ref, mask=mask)
         self._images.append(image)
 
     def images(self) -> Sequence[JobImage]:

@@ -141,7 +141,7 @@ class ImageFailure(JobsError):
 
 
 class DownloadFailed(ImageFailure):
-    """`retryable` tells whether the same address may answer later (time-outs, 5xx) or never (4xx, refused addresses)."""
+    """`retryable`: the same address may answer later (time-outs, 5xx); not so for 4xx and refused addresses."""
 
     code = "download_failed"
 

@@ -128,7 +128,8 @@ class Intake:
         return job
 
     def _first_job(self, draft: Draft, fingerprint: str) -> Job:
-        assert draft.earlier is not None and draft.earlier.job_id is not None
+        assert draft.earlier is not None
+        assert draft.earlier.job_id is not None
         if draft.earlier.fingerprint != fingerprint:
             raise IdempotencyKeyReused("this key was used before with another request")
         self._discard(draft)

@@ -9,7 +9,10 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def new_job_id(*, now_ms: int | None = None) -> str:
-    """`job_` and a ULID: ids sort by creation time. Source: the ULID specification (Crockford base 32, 48 + 80 bits)."""
+    """`job_` and a ULID, so that ids sort by creation time.
+
+    Source: the ULID specification (48 bits of milliseconds, 80 of chance, Crockford's base 32).
+    """
     milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     value = (milliseconds << 80) | secrets.randbits(80)
     return "job_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.errors import FieldFault, InvalidOptions
-from segmentation.formats import FORMATS
+from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
 
 METADATA_BYTES = 4096
-OVERLAY_FORMATS = ("jpeg", "png", "webp")
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
 TILE_SIZE = (64, 4096)
@@ -185,22 +184,11 @@ def parse_option_fields(fields: Mapping[str, str], *, options: str | None) -> Jo
 
 
 def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
-    parse: Callable[[str, str, list[FieldFault]], Any] | None = {
-        "artifacts": _names,
-        "overlay": _json_object,
-        "tile": _json_object,
-        "metadata": _json_object,
-        "expires_in": _number,
-    }.get(name)
-    return text if parse is None else parse(name, text, faults)
-
-
-def _names(name: str, text: str, faults: list[FieldFault]) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _number(name: str, text: str, faults: list[FieldFault]) -> Any:
-    return int(text) if text.strip().isdecimal() else text
+    if name == "artifacts":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if name == "expires_in":
+        return int(text) if text.strip().isdecimal() else text
+    return _json_object(name, text, faults) if name in ("overlay", "tile", "metadata") else text
 
 
 def _json_object(name: str, text: str, faults: list[FieldFault]) -> dict[str, Any]:

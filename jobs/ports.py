@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from jobs.job import Counts, Failure, ImageResult, ImageStatus, Job, JobImage, Priority, Slice, Source
+from jobs.job import Failure, ImageResult, ImageStatus, Job, JobImage, Priority, Slice, Source
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
 from segmentation.model_card import ModelCard
@@ -296,10 +296,3 @@ class Segmenter(Protocol):
 
     def segment(self, data: bytes, *, model: str, tile: TileOptions | None) -> Prediction:
         """Raises SegmentationError for a bad picture, ModelNotFound, ModelFailed, OutOfMemory, TimedOut."""
-
-
-__all__ = [
-    "Claim", "Clock", "Counts", "Dispatcher", "DraftRepository", "IdempotencyRecord", "IdempotencyRepository",
-    "ImageRepository", "JobFilter", "JobRepository", "LostImages", "ModelCatalog", "ObjectInfo", "ObjectStore",
-    "OpenUnit", "Outcome", "Prediction", "Readable", "Segmenter", "Sources", "UnitOfWork", "WorkerBeat", "WorkerRepository",
-]  # fmt: skip

@@ -75,9 +75,7 @@ class Processing:
         return claim
 
     def _run_images(self, claim: Claim, lease: Lease) -> None:
-        running = {
-            self.executor.submit(self._attempt, claim.job, image, lease): image for image in claim.images
-        }
+        running = {self.executor.submit(self._attempt, claim.job, image, lease): image for image in claim.images}
         done: list[Outcome] = []
         flushed = time.monotonic()
         while running:
@@ -166,9 +164,7 @@ class Processing:
         """Encode all formats first, then store: an image that cannot be encoded leaves nothing behind."""
         overlay = job.options.overlay
         options = FormatOptions(opacity=overlay.opacity, overlay_format=overlay.format, file_name=image.name)
-        encoded = {
-            name: FORMATS[name].encode(label_map, prediction.picture, options) for name in job.options.artifacts
-        }
+        encoded = {name: FORMATS[name].encode(label_map, prediction.picture, options) for name in job.options.artifacts}
         watch.lap("encode")
         artifacts = []
         for name, each in encoded.items():
@@ -182,19 +178,24 @@ class Processing:
     def _finish(self, job: Job, outcomes: Sequence[Outcome], lease: Lease) -> None:
         """Write outcomes. A database that is away is asked again while the leases can still be ours."""
         give_up = time.monotonic() + self.rules.lease_s
-        while True:
-            try:
-                with self.open_unit() as unit:
-                    ended = unit.images.finish(job.id, outcomes, now=self.clock())
-                    unit.commit()
-                break
-            except DatabaseUnavailable:
-                if time.monotonic() >= give_up:
-                    raise
-                time.sleep(min(1.0, self.rules.flush_s))
+        ended = self._write(job, outcomes)
+        while ended is None:
+            if time.monotonic() >= give_up:
+                raise DatabaseUnavailable("the results of a slice could not be written")
+            time.sleep(min(1.0, self.rules.flush_s))
+            ended = self._write(job, outcomes)
         lease.release(outcome.index for outcome in outcomes)
         if len(ended) < len(outcomes):
             self._tidy(job)
+
+    def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Sequence[int] | None:
+        try:
+            with self.open_unit() as unit:
+                ended = unit.images.finish(job.id, outcomes, now=self.clock())
+                unit.commit()
+        except DatabaseUnavailable:
+            return None
+        return ended
 
     def _tidy(self, job: Job) -> None:
         """We came too late. If the job was deleted meanwhile, nobody else would remove what we just stored."""

@@ -9,6 +9,8 @@ from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.metrics import as_confusion, dice_per_class, iou_per_class, mean_dice, mean_iou, pixel_accuracy
 
+Counted = tuple[tuple[int, ...], ...]
+
 
 def job_metrics(job: Job) -> dict[str, Any]:
     """The `metrics` object of a job: class fractions over all pixels, mean confidence over images, and scores over
@@ -18,7 +20,7 @@ def job_metrics(job: Job) -> dict[str, Any]:
     if totals.confidence_images:
         metrics["mean_confidence"] = totals.confidence_sum / totals.confidence_images
     if totals.confusion is not None:
-        metrics["ground_truth"] = _ground_truth(totals, get_label_space(job.label_space))
+        metrics["ground_truth"] = _ground_truth(totals.confusion, totals.truth_images, get_label_space(job.label_space))
     return metrics
 
 
@@ -29,12 +31,12 @@ def class_fractions(totals: JobTotals) -> dict[str, float]:
     return {name: count / pixels for name, count in ordered if count}
 
 
-def _ground_truth(totals: JobTotals, space: LabelSpace) -> dict[str, Any]:
-    confusion = as_confusion(totals.confusion)
+def _ground_truth(counts: Counted, images: int, space: LabelSpace) -> dict[str, Any]:
+    confusion = as_confusion(counts)
     iou, dice = iou_per_class(confusion), dice_per_class(confusion)
     names = space.names()
     return {
-        "images": totals.truth_images,
+        "images": images,
         "pixel_accuracy": _number(pixel_accuracy(confusion)),
         "miou": _number(mean_iou(confusion)),
         "mean_dice": _number(mean_dice(confusion)),

@@ -66,9 +66,7 @@ class Upkeep:
     def _free_expired(self) -> int:
         """Images of vanished workers go back to the queue and are sent at once, in smaller slices each time."""
         with self.open_unit() as unit:
-            lost = unit.images.free_expired(
-                now=self.clock(), losses=self.policy.losses, limit=self.rules.batch
-            )
+            lost = unit.images.free_expired(now=self.clock(), losses=self.policy.losses, limit=self.rules.batch)
             unit.commit()
         self._send(lost)
         return sum(len(each.lost) for each in lost)

@@ -59,7 +59,13 @@ def make_result(**changes: Any) -> ImageResult:
 
 def make_card(name: str = "tiny", **changes: Any) -> ModelCard:
     preprocessing = Preprocessing(
-        resize="fit", long_side=64, height=None, width=None, multiple_of=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)
+        resize="fit",
+        long_side=64,
+        height=None,
+        width=None,
+        multiple_of=32,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
     )
     values: dict[str, Any] = {
         "name": name,

@@ -1,12 +1,13 @@
+"""Reading archives without trusting them; matching masks to images."""
+
 import io
 import zipfile
 
 import pytest
 
 from jobs.archives import base_name, is_archive_name, is_image_name, read_archive
-from jobs.errors import ArchiveUnreadable, TooManyBytes
+from jobs.errors import ArchiveUnreadable, InvalidOptions, TooManyBytes
 from jobs.matching import match_masks
-from jobs.errors import InvalidOptions
 from tests.factories import tar_of, zip_of
 
 FILES = {

@@ -1,3 +1,5 @@
+"""Statuses, transitions, slices, totals, ids and keys."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a client may choose, and how a wrong choice is told."""
+
 import json
 
 import pytest

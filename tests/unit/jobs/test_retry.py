@@ -1,3 +1,5 @@
+"""From an error to a decision."""
+
 import pytest
 
 from jobs.errors import DownloadFailed, ModelFailed, ObjectNotFound, OutOfMemory, StorageUnavailable

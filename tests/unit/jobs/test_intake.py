@@ -1,0 +1,238 @@
+"""What a client may do, on a service in memory."""
+
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+
+from jobs.errors import (
+    ArchiveUnreadable,
+    ArtifactNotFound,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidOptions,
+    JobNotFound,
+    JobRunning,
+    NoImages,
+    NotAllowed,
+    TooManyBytes,
+    TooManyImages,
+    UnsupportedMedia,
+)
+from jobs.job import ImageStatus, JobStatus, Priority, Source, SourceKind
+from jobs.options import JobOptions
+from jobs.ports import JobFilter
+from tests.factories import picture, zip_of
+
+
+def add(draft, name, data=b"", media_type=None):
+    draft.add_file(name, BytesIO(data), media_type=media_type)
+
+
+def test_a_job_is_stored_with_its_inputs_and_then_sent(service):
+    job = service.submit(b"one", b"two")
+    assert service.intake.get(job.id) == job
+    assert (job.status, job.counts.queued, job.model, job.label_space) == (JobStatus.QUEUED, 2, "tiny", "camvid-11")
+    assert [data for data, _ in service.objects.contents.values()] == [b"one", b"two"]
+    assert [(piece.first, piece.last) for piece in service.dispatcher.sent] == [(0, 0), (1, 1)]
+
+
+def test_archives_and_images_mix_in_one_job(service):
+    with service.intake.open_draft() as draft:
+        add(draft, "a.jpg", b"a")
+        add(draft, "b.zip", zip_of({"x/b.png": b"b", "c.tif": b"c"}))
+        add(draft, "blob", b"d", "image/png")
+        job = service.intake.submit(draft, JobOptions())
+    rows, _ = service.intake.images(job.id, limit=10, after=None)
+    assert [row.name for row in rows] == ["a.jpg", "b.png", "c.tif", "blob"]
+
+
+def test_masks_are_matched_by_stem_whichever_came_first(service):
+    with service.intake.open_draft() as draft:
+        draft.add_mask("b_mask.png", BytesIO(b"B"))
+        add(draft, "a.jpg")
+        add(draft, "b.jpg")
+        draft.add_mask("masks.zip", BytesIO(zip_of({"a.png": b"A"})))
+        job = service.intake.submit(draft, JobOptions())
+    masks = [service.intake.image(job.id, index).mask for index in range(2)]
+    assert [service.objects.get(mask.location) for mask in masks] == [b"A", b"B"]
+
+
+def test_inputs_that_the_worker_fetches_are_rows_only(service):
+    with service.intake.open_draft() as draft:
+        draft.add_input(Source(SourceKind.URL, "https://example.org/a.jpg"), name="a.jpg", ref="id-7")
+        job = service.intake.submit(draft, JobOptions())
+    image = service.intake.image(job.id, 0)
+    assert (image.ref, image.source.kind) == ("id-7", SourceKind.URL)
+    assert not service.objects.contents
+    with pytest.raises(ArtifactNotFound):
+        service.intake.artifact(job.id, 0, "input")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "error"),
+    [
+        ("notes.txt", b"x", UnsupportedMedia),
+        ("a.zip", b"no zip", ArchiveUnreadable),
+        ("big.jpg", b"x" * 101, TooManyBytes),
+        ("big.zip", zip_of({"big.jpg": b"x" * 101}), TooManyBytes),
+        ("many.zip", zip_of({f"{n}.jpg": b"x" for n in range(4)}), TooManyImages),
+        ("sum.zip", zip_of({f"{n}.jpg": b"x" * 90 for n in range(2)}), TooManyBytes),
+    ],
+)
+def test_a_request_that_breaks_a_limit_leaves_nothing_behind(service, name, data, error):
+    service.rules = replace(service.rules, max_images=3, max_request_bytes=150, max_image_bytes=100)
+    with pytest.raises(error), service.intake.open_draft("key") as draft:
+        add(draft, "first.jpg", b"x")
+        add(draft, name, data)
+    assert not service.objects.contents
+    assert not service.intake.page(JobFilter(), limit=10, before=None)
+    with service.intake.open_draft("key"):
+        pass  # the key is free again
+
+
+def test_masks_and_inputs_are_limited_as_images_are(service):
+    service.rules = replace(service.rules, max_images=1)
+    with pytest.raises(TooManyImages), service.intake.open_draft() as draft:
+        draft.add_mask("a.png", BytesIO(b""))
+        draft.add_mask("b.png", BytesIO(b""))
+    with pytest.raises(TooManyImages), service.intake.open_draft() as draft:
+        draft.add_input(Source(SourceKind.SAMPLE, "a"), name="a")
+        draft.add_input(Source(SourceKind.SAMPLE, "b"), name="b")
+
+
+def test_a_request_without_images_is_refused(service):
+    with pytest.raises(NoImages), service.intake.open_draft() as draft:
+        service.intake.submit(draft, JobOptions())
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (JobOptions(model="unknown"), "model"),
+        (JobOptions(label_space="oxford-pets-3"), "label_space"),
+        (JobOptions(mask_label_space="oxford-pets-3"), "mask_label_space"),
+    ],
+)
+def test_a_choice_that_the_model_cannot_serve_is_a_field_fault(service, options, field):
+    with pytest.raises(InvalidOptions) as caught, service.intake.open_draft() as draft:
+        add(draft, "a.jpg")
+        draft.add_mask("a.png", BytesIO(b""))
+        service.intake.submit(draft, options)
+    assert caught.value.faults[0].field == field
+
+
+def test_options_decide_priority_expiry_and_label_space(service):
+    job = service.submit(priority="bulk", expires_in=60, label_space="cityscapes-8", metadata={"a": 1})
+    assert (job.priority, job.label_space, job.metadata) == (Priority.BULK, "cityscapes-8", {"a": 1})
+    assert (job.expires_at - job.created_at).total_seconds() == 60
+    assert job.options.model == "tiny"
+
+
+def test_the_servers_retention_is_the_default_expiry(service):
+    service.rules = replace(service.rules, retention_s=10)
+    assert (service.submit().expires_at - service.clock()).total_seconds() == 10
+
+
+def test_a_queue_that_is_away_does_not_lose_the_job(service):
+    service.dispatcher.away = True
+    assert service.intake.get(service.submit().id).status is JobStatus.QUEUED
+
+
+def test_the_same_key_and_request_give_the_first_job(service):
+    def send(fingerprint):
+        with service.intake.open_draft("key") as draft:
+            add(draft, "a.jpg", b"a")
+            return service.intake.submit(draft, JobOptions(), fingerprint=fingerprint)
+
+    first = send("f")
+    assert send("f").id == first.id
+    assert len(service.objects.contents) == 1
+    with pytest.raises(IdempotencyKeyReused):
+        send("other")
+    assert len(service.objects.contents) == 1
+    assert send("f").id == first.id
+
+
+def test_a_key_in_use_is_told(service):
+    with service.intake.open_draft("key"), pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
+        pass
+
+
+def test_jobs_are_listed_newest_first_and_filtered(service):
+    jobs = [service.submit(model=name) for name in ("tiny", "other", "tiny")]
+    page = service.intake.page(JobFilter(), limit=2, before=None)
+    assert [job.id for job in page] == sorted((job.id for job in jobs), reverse=True)[:2]
+    assert len(service.intake.page(JobFilter(model="other"), limit=9, before=None)) == 1
+
+
+def test_progress_tells_rate_and_remaining_time(service):
+    first, second = service.submit(b"x"), service.submit(picture(), picture(), picture(), picture())
+    assert service.intake.progress(second).queue_position == 1
+    assert service.intake.progress(second).images_per_second is None
+    service.worker().run(next(piece for piece in service.dispatcher.sent if piece.job_id == second.id))
+    service.clock.advance(2)
+    progress = service.intake.progress(service.intake.get(second.id))
+    assert (progress.progress, progress.images_per_second, progress.eta_seconds) == (0.25, 0.5, 6.0)
+    assert progress.queue_position == 0
+    assert service.intake.progress(first).queue_position == 0
+
+
+def test_a_rate_needs_time_to_pass(service):
+    job = service.submit()
+    service.work()
+    done = service.intake.progress(service.intake.get(job.id))
+    assert (done.progress, done.images_per_second, done.eta_seconds) == (1.0, None, None)
+
+
+def test_artifacts_are_found_by_name_and_the_input_is_one(service):
+    job = service.submit(picture())
+    assert service.intake.artifact(job.id, 0, "input").size == len(picture())
+    with pytest.raises(ArtifactNotFound, match="none yet"):
+        service.intake.artifact(job.id, 0, "mask")
+    service.work()
+    mask = service.intake.artifact(job.id, 0, "mask")
+    assert (mask.media_type, mask.size) == ("image/png", len(service.objects.get(mask.key)))
+    with pytest.raises(ArtifactNotFound, match="overlay, mask"):
+        service.intake.artifact(job.id, 0, "coco")
+    service.objects.contents.clear()
+    with pytest.raises(ArtifactNotFound, match="gone"):
+        service.intake.artifact(job.id, 0, "input")
+
+
+def test_cancel_ends_queued_images_at_once_and_keeps_the_finished_ones(service):
+    job = service.submit(picture(), picture())
+    service.worker().run(service.dispatcher.sent[0])
+    canceled = service.intake.cancel(job.id)
+    assert canceled.status is JobStatus.CANCELED
+    assert (canceled.counts.succeeded, canceled.counts.canceled) == (1, 1)
+    assert service.intake.cancel(job.id) == canceled
+    service.work()
+    assert service.intake.get(job.id).counts == canceled.counts
+
+
+def test_retry_takes_the_failed_images_alone(service):
+    job = service.submit(picture(), b"broken")
+    service.work()
+    assert service.intake.get(job.id).status is JobStatus.PARTIAL
+    service.objects.contents[service.intake.image(job.id, 1).source.location] = (picture(), "image/jpeg")
+    assert service.intake.retry(job.id).counts.queued == 1
+    service.work()
+    again = service.intake.get(job.id)
+    assert again.status is JobStatus.SUCCEEDED
+    assert [service.intake.image(job.id, index).attempt for index in (0, 1)] == [1, 1]
+    with pytest.raises(NotAllowed):
+        service.intake.retry(job.id)
+
+
+def test_delete_takes_rows_and_objects_once_the_job_has_ended(service):
+    job = service.submit(picture())
+    with pytest.raises(JobRunning):
+        service.intake.delete(job.id)
+    service.work()
+    assert service.intake.image(job.id, 0).status is ImageStatus.SUCCEEDED
+    service.intake.delete(job.id)
+    assert not service.objects.contents
+    for call in (service.intake.get, service.intake.cancel, service.intake.retry, service.intake.delete):
+        with pytest.raises(JobNotFound):
+            call(job.id)

@@ -1,0 +1,168 @@
+"""What keeps promises when parts die, on a service in memory."""
+
+from datetime import timedelta
+
+from jobs.job import ImageStatus, JobStatus, Priority, Slice
+from jobs.keys import job_prefix
+from jobs.ports import JobFilter, LostImages, WorkerBeat
+from tests.factories import make_job, picture
+
+
+def claim(service, job, worker="w1"):
+    piece = Slice(job_id=job.id, first=0, last=job.counts.total - 1, priority=job.priority)
+    now = service.clock()
+    with service.database.unit() as unit:
+        found = unit.images.claim(piece, worker=worker, now=now, lease_until=now + timedelta(seconds=30))
+        unit.commit()
+    return found
+
+
+def sent(service):
+    return [(piece.first, piece.last) for piece in service.dispatcher.take()]
+
+
+def test_a_quiet_service_needs_nothing(service):
+    report = service.upkeep.run()
+    assert (report.freed, report.resent, report.deleted) == (0, 0, 0)
+
+
+def test_what_the_broker_lost_is_sent_again_after_a_silence(service):
+    job = service.submit(*[picture()] * 3)
+    service.dispatcher.take()
+    assert service.upkeep.run().resent == 0
+    service.clock.advance(20)
+    assert service.upkeep.run().resent == 3
+    assert sent(service) == [(0, 0), (1, 1), (2, 2)]
+    assert service.upkeep.run().resent == 0
+    assert service.intake.get(job.id).status is JobStatus.QUEUED
+
+
+def test_nothing_is_sent_again_while_messages_wait(service):
+    service.submit()
+    service.submit(priority="bulk")
+    service.clock.advance(1000)
+    assert service.upkeep.run().resent == 0
+
+
+def test_each_priority_is_watched_on_its_own(service):
+    service.submit(priority="bulk")
+    service.dispatcher.take()
+    service.submit()
+    service.clock.advance(20)
+    assert service.upkeep.run().resent == 1
+    assert {piece.priority for piece in service.dispatcher.sent} == set(Priority)
+
+
+def test_a_queue_that_is_away_is_asked_again_later(service):
+    service.submit()
+    service.dispatcher.take()
+    service.dispatcher.away = True
+    service.clock.advance(20)
+    assert service.upkeep.run().resent == 0
+    service.dispatcher.away = False
+    assert service.upkeep.run().resent == 1
+
+
+def test_images_of_a_vanished_worker_come_back_and_stand_alone_at_last(service):
+    job = service.submit(*[picture()] * 16)  # two to a slice
+    service.dispatcher.take()
+    claim(service, job)
+    service.clock.advance(31)
+    assert service.upkeep.run().freed == 16
+    assert sent(service) == [(index, index) for index in range(16)]
+    image = service.intake.image(job.id, 3)
+    assert (image.status, image.lost, image.attempt) == (ImageStatus.QUEUED, 1, 1)
+
+
+def test_an_image_that_loses_every_worker_is_given_up(service):
+    job = service.submit()
+    service.dispatcher.take()
+    for _ in range(3):
+        claim(service, job)
+        service.clock.advance(31)
+        service.upkeep.run()
+    assert service.intake.image(job.id, 0).failure.code == "worker_lost"
+    assert service.intake.get(job.id).status is JobStatus.FAILED
+
+
+def test_a_vanished_worker_does_not_keep_a_canceled_job_open(service):
+    job = service.submit()
+    claim(service, job)
+    service.intake.cancel(job.id)
+    service.clock.advance(31)
+    service.upkeep.run()
+    assert service.intake.get(job.id).status is JobStatus.CANCELED
+
+
+def test_freed_images_wait_when_the_queue_is_away(service):
+    job = service.submit()
+    service.dispatcher.take()
+    claim(service, job)
+    service.dispatcher.away = True
+    service.clock.advance(31)
+    assert service.upkeep.run().freed == 1
+    service.dispatcher.away = False
+    service.clock.advance(20)
+    assert service.upkeep.run().resent == 1
+
+
+def test_slices_are_runs_of_neighbours_no_longer_than_their_losses_allow(service):
+    job = make_job(100, slice_size=16)
+    lost = {0: 0, 1: 0, 2: 1, 3: 1, 4: 1, 5: 1, 7: 2, 8: 2, 9: 0, **dict.fromkeys(range(20, 40), 0)}
+    pieces = service.upkeep._pieces(LostImages(job=job, lost=lost))
+    assert [(piece.first, piece.last) for piece in pieces] == [
+        (0, 3),
+        (4, 5),
+        (7, 7),
+        (8, 8),
+        (9, 9),
+        (20, 35),
+        (36, 39),
+    ]
+    assert not list(service.upkeep._pieces(LostImages(job=job, lost={})))
+
+
+def test_expired_jobs_go_with_their_objects(service):
+    service.submit(expires_in=60)
+    service.work()
+    assert service.upkeep.run().deleted == 0
+    service.clock.advance(61)
+    assert service.upkeep.run().deleted == 1
+    assert not service.objects.contents
+    assert service.upkeep.run().deleted == 0
+    with service.database.unit() as unit:
+        assert not unit.jobs.deleted(limit=1)
+        assert not unit.jobs.page(JobFilter(), limit=1, before=None)
+
+
+def test_an_interrupted_deletion_is_ended(service):
+    job = service.submit()
+    service.work()
+    with service.database.unit() as unit:
+        unit.jobs.mark_deleted(job.id)
+        unit.commit()
+    assert service.upkeep.run().deleted == 1
+    assert not service.objects.contents
+
+
+def test_an_upload_that_never_became_a_job_is_removed_after_a_day(service):
+    with service.database.unit() as unit:
+        unit.drafts.open("job_gone", now=service.clock())
+        unit.commit()
+    service.objects.put(job_prefix("job_gone") + "inputs/000000", b"x", media_type="image/jpeg")
+    assert service.upkeep.run().deleted == 0
+    service.clock.advance(25 * 3600)
+    assert service.upkeep.run().deleted == 1
+    assert not service.objects.contents
+
+
+def test_old_keys_and_dead_workers_are_forgotten(service):
+    with service.database.unit() as unit:
+        unit.idempotency.begin("key", now=service.clock())
+        unit.workers.beat(WorkerBeat(name="w", device="cpu", models=(), beat_at=service.clock()))
+        unit.commit()
+    service.clock.advance(25 * 3600)
+    service.upkeep.run()
+    with service.database.unit() as unit:
+        assert unit.idempotency.begin("key", now=service.clock()) is None
+        assert not unit.workers.alive(since=service.clock() - timedelta(days=9))
