@@ -1,0 +1,107 @@
+"""Bring the database to a revision: `python -m storage.migrate [upgrade | downgrade REVISION | current]`.
+
+Processes that start together may all call it: one migrates, the others wait and find nothing left to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, select
+
+from storage.settings import StorageSettings
+from storage.transaction import BEGIN
+from storage.unit_of_work import make_engine, translated
+
+ADVISORY_LOCK = 0x6D61736B  # one number for all of us; PostgreSQL keeps such locks per database
+
+
+def upgrade(settings: StorageSettings, revision: str = "head") -> None:
+    """Raises DatabaseUnavailable."""
+    _run(settings, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(settings: StorageSettings, revision: str) -> None:
+    """Raises DatabaseUnavailable."""
+    _run(settings, lambda config: command.downgrade(config, revision))
+
+
+def current(settings: StorageSettings) -> str | None:
+    """The revision that the database is at; None when it has never been migrated."""
+    with _connected(settings) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str:
+    """The revision that this code is written for."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None  # there is a baseline
+    return revision
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m storage.migrate", description=__doc__)
+    parser.add_argument("action", nargs="?", default="upgrade", choices=("upgrade", "downgrade", "current"))
+    parser.add_argument("revision", nargs="?", help="default for upgrade: the newest")
+    chosen = parser.parse_args(arguments)
+    settings = StorageSettings()
+    if chosen.action == "downgrade":
+        if chosen.revision is None:
+            parser.error("downgrade needs a revision; `base` removes every table")
+        downgrade(settings, chosen.revision)
+    elif chosen.action == "upgrade":
+        upgrade(settings, chosen.revision or "head")
+    sys.stdout.write(f"revision {current(settings)}; this version of maskmill needs {newest()}\n")
+
+
+def _run(settings: StorageSettings, migrate: Callable[[Config], None]) -> None:
+    with _connected(settings) as connection, _alone(connection):
+        config = _config()
+        config.attributes["connection"] = connection
+        migrate(config)
+        connection.commit()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@contextmanager
+def _connected(settings: StorageSettings) -> Iterator[Connection]:
+    engine = make_engine(settings)
+    try:
+        with translated(), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Hold what only one migrating process can hold; waits for it."""
+    if connection.dialect.name == "sqlite":
+        with Path(f"{connection.engine.url.database}.migrate-lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+            yield
+        return
+    connection.execute(select(func.set_config("lock_timeout", "0", True)))
+    connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    yield  # everything happens in this one transaction
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Pages of images by key: in which orders they can be read, and the opaque cursor that says where to go on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, select, tuple_
+
+from jobs.job import JobImage
+from storage.tables import JobImageRow
+
+LARGEST_INDEX = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The last image that was read. `value` None: the images without a value have begun."""
+
+    value: float | None
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By `column` and then by index, images without a value last; by index alone where there is no column."""
+
+    name: str
+    column: ColumnElement[float] | None = None
+
+    @property
+    def start(self) -> Place:
+        return Place(None if self.column is None else -math.inf, -1)
+
+    def statements(self, place: Place) -> Iterator[Select[JobImageRow]]:
+        """What comes after `place`, in parts that each walk along one index."""
+        by_index = select(JobImageRow).order_by(JobImageRow.index)
+        if self.column is None:
+            yield by_index.where(JobImageRow.index > place.index)
+        elif place.value is None:
+            yield by_index.where(self.column.is_(None), JobImageRow.index > place.index)
+        else:
+            after = select(JobImageRow).where(self.column.is_not(None)).order_by(self.column, JobImageRow.index)
+            if place.value != -math.inf:
+                after = after.where(tuple_(self.column, JobImageRow.index) > (place.value, place.index))
+            yield after
+            yield by_index.where(self.column.is_(None))
+
+    def encode(self, image: JobImage) -> str:
+        values = [self.name, self._value(image), image.index]
+        return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+    def decode(self, cursor: str) -> Place:
+        """Raises ValueError for anything that `encode` of this order did not make."""
+        try:
+            name, value, index = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        except (ValueError, TypeError) as error:
+            raise ValueError("this cursor was not made here") from error
+        known = name == self.name and type(index) is int and 0 <= index <= LARGEST_INDEX
+        if not known or not (value is None or (self.column is not None and type(value) in (int, float))):
+            raise ValueError("this cursor belongs to another order")
+        return Place(value, index)
+
+    def _value(self, image: JobImage) -> float | None:
+        if self.column is None or image.result is None:
+            return None
+        metrics = image.result.metrics
+        return metrics.mean_confidence if self.name == "confidence" else metrics.miou
+
+
+ORDERS = {
+    "index": Order("index"),
+    "confidence": Order("confidence", JobImageRow.__table__.c.confidence),
+    "miou": Order("miou", JobImageRow.__table__.c.miou),
+}

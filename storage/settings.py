@@ -1,0 +1,70 @@
+"""Where state is kept. Read once at the edge; with nothing set, everything lies under the home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import data
+
+
+class StorageSettings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="MASKMILL_STORAGE_",
+        env_file=".env",
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(default=Path(".maskmill"), validation_alias=AliasChoices("MASKMILL_HOME", "home"))
+    database_url: str | None = None  # postgresql://user:password@host/name; none: SQLite at home
+    database_pool_size: int = Field(default=10, ge=1)
+    database_pool_overflow: int = Field(default=30, ge=0)
+    database_wait_s: float = Field(default=15.0, gt=0)  # for a connection of the pool, and for a lock
+    objects_url: str | None = None  # s3://bucket?endpoint=http://host:port&region=…; none: a directory at home
+    s3_endpoint: str | None = None  # http://host:port; here or in objects_url
+    s3_bucket: str | None = None
+    s3_region: str | None = None
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_public_endpoint: str | None = None  # where clients reach the store; none: no presigned URLs are given out
+    s3_pool_size: int = Field(default=32, ge=1)
+    s3_connect_timeout_s: float = Field(default=3.0, gt=0)
+    s3_read_timeout_s: float = Field(default=30.0, gt=0)
+    model_folders: list[Path] = []  # none: the bundled models and those at home; a later folder wins
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Self:
+        self.home = self.home.expanduser().absolute()
+        if self.objects_url:
+            self._read_objects_url(self.objects_url)
+        if self.s3_bucket and not self.s3_endpoint:
+            raise ValueError("an S3 bucket needs its endpoint, for example http://127.0.0.1:9000")
+        if not self.model_folders:
+            self.model_folders = [Path(data.__file__).parent / "models", self.home / "models"]
+        return self
+
+    def _read_objects_url(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "s3" or not parts.netloc or parts.path.strip("/") or "@" in parts.netloc:
+            raise ValueError(
+                "objects_url must look like s3://bucket?endpoint=http://host:port&region=name, without keys"
+            )
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        self.s3_bucket = self.s3_bucket or parts.netloc
+        self.s3_endpoint = self.s3_endpoint or query.get("endpoint")
+        self.s3_region = self.s3_region or query.get("region")
+
+    @property
+    def resolved_database_url(self) -> str:
+        """As SQLAlchemy takes it, with our driver."""
+        if not self.database_url:
+            return f"sqlite:///{self.home / 'maskmill.db'}"
+        scheme, separator, rest = self.database_url.partition("://")
+        drivers = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+        return drivers.get(scheme, scheme) + separator + rest

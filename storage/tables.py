@@ -1,0 +1,154 @@
+"""The tables. Rows never leave this package; `rows.py` maps them to the entities of `jobs`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Float, ForeignKey, Index, String, Text, TypeDecorator
+from sqlalchemy import text as sql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, in and out, also where the database knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a stored time needs a time zone, got {value!r}")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Not JSONB: a caller's metadata comes back as it went in, order of keys and \u0000 included, and nothing looks inside.
+Json = JSON(none_as_null=True)
+# Ids sort by time only where characters are compared by their bytes, whatever the database's locale.
+Identifier = String(64).with_variant(String(64, collation="C"), "postgresql")
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: Json, list[Any]: Json, float: Float(53)}  # noqa: RUF012
+
+
+Base.metadata.naming_convention = NAMES
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=sql(where), postgresql_where=sql(where))
+
+
+class JobRow(Base):
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    model: Mapped[str] = mapped_column(String(128))
+    label_space: Mapped[str] = mapped_column(String(64))
+    priority: Mapped[str] = mapped_column(String(16))
+    options: Mapped[dict[str, Any]]
+    details: Mapped[dict[str, Any]]  # the caller's metadata
+    slice_size: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16))  # derived from the counters, kept so that lists can filter
+    version: Mapped[int]
+    queued: Mapped[int]
+    running: Mapped[int]
+    succeeded: Mapped[int]
+    failed: Mapped[int]
+    canceled: Mapped[int]
+    class_pixels: Mapped[dict[str, Any]]
+    confidence_sum: Mapped[float]
+    confidence_images: Mapped[int]
+    confusion: Mapped[list[Any] | None]
+    truth_images: Mapped[int]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    is_deleted: Mapped[bool]
+
+    __table_args__ = (
+        CheckConstraint(
+            "queued >= 0 AND running >= 0 AND succeeded >= 0 AND failed >= 0 AND canceled >= 0", "counters"
+        ),
+        Index("ix_jobs_status_id", "status", "id"),
+        Index("ix_jobs_model_id", "model", "id"),
+        _partial("ix_jobs_unfinished", "priority", "id", where="finished_at IS NULL"),
+        Index("ix_jobs_expires_at", "expires_at"),
+        Index("ix_jobs_is_deleted_id", "is_deleted", "id"),
+    )
+
+
+class JobImageRow(Base):
+    __tablename__ = "job_images"
+
+    job_id: Mapped[str] = mapped_column(Identifier, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text)
+    ref: Mapped[str | None] = mapped_column(Text)
+    source_kind: Mapped[str] = mapped_column(String(16))
+    source_location: Mapped[str] = mapped_column(Text)
+    mask_kind: Mapped[str | None] = mapped_column(String(16))
+    mask_location: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int]
+    lost: Mapped[int]
+    worker: Mapped[str | None] = mapped_column(Text)
+    lease_until: Mapped[datetime | None]
+    retry_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]  # when a message last named it; none: it has to be sent
+    failure_code: Mapped[str | None] = mapped_column(String(64))
+    failure_message: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[dict[str, Any] | None]
+    confidence: Mapped[float | None]  # of `result`, so that lists can sort
+    miou: Mapped[float | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        _partial("ix_job_images_queued", "job_id", "index", where="status = 'queued'"),
+        _partial("ix_job_images_failed", "job_id", "index", where="status = 'failed'"),
+        _partial("ix_job_images_lease", "lease_until", where="status = 'running'"),
+        _partial("ix_job_images_confidence", "job_id", "confidence", "index", where="confidence IS NOT NULL"),
+        _partial("ix_job_images_miou", "job_id", "miou", "index", where="miou IS NOT NULL"),
+    )
+
+
+class DraftRow(Base):
+    __tablename__ = "drafts"
+
+    job_id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    touched_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class IdempotencyRow(Base):
+    __tablename__ = "idempotency"
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[str | None] = mapped_column(Text)
+    job_id: Mapped[str | None] = mapped_column(Identifier)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WorkerRow(Base):
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    device: Mapped[str] = mapped_column(Text)
+    models: Mapped[list[Any]]
+    beat_at: Mapped[datetime] = mapped_column(index=True)

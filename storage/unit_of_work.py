@@ -1,0 +1,112 @@
+"""The database as units of work: one connection and one transaction each. Knows engines, pools and vendors' errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from jobs.errors import DatabaseUnavailable
+from storage.repositories import SqlDrafts, SqlIdempotency, SqlImages, SqlJobs, SqlWorkers
+from storage.settings import StorageSettings
+from storage.tables import JobRow
+from storage.transaction import Transaction, begin_as_asked
+
+
+class SqlUnitOfWork:
+    """`jobs.ports.UnitOfWork`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self.jobs = SqlJobs(transaction)
+        self.images = SqlImages(transaction)
+        self.drafts = SqlDrafts(transaction)
+        self.idempotency = SqlIdempotency(transaction)
+        self.workers = SqlWorkers(transaction)
+
+    def commit(self) -> None:
+        self._transaction.commit()
+
+
+class Database:
+    """Safe to share between threads. `unit` is a `jobs.ports.OpenUnit`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def unit(self) -> Iterator[SqlUnitOfWork]:
+        """Raises DatabaseUnavailable, also from within the block."""
+        with translated(), self._engine.connect() as connection:
+            yield SqlUnitOfWork(Transaction(connection))
+
+    def check(self) -> None:
+        """Raises DatabaseUnavailable when the database cannot be reached or its tables were never made."""
+        try:
+            with translated(), self._engine.connect() as connection:
+                connection.execute(select(JobRow.id).limit(1))
+        except ProgrammingError as error:
+            raise DatabaseUnavailable("the database has no tables; run `python -m storage.migrate`") from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def open_database(settings: StorageSettings) -> Database:
+    return Database(make_engine(settings))
+
+
+def make_engine(settings: StorageSettings) -> Engine:
+    """Connects when it is first used. Makes the folder of a SQLite file."""
+    url = make_url(settings.resolved_database_url)
+    common: dict[str, Any] = {
+        "json_serializer": partial(json.dumps, separators=(",", ":"), allow_nan=False),
+        "pool_size": settings.database_pool_size,
+        "max_overflow": settings.database_pool_overflow,
+        "pool_timeout": settings.database_wait_s,
+    }
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, wait_s=settings.database_wait_s, **common)
+    return _postgresql(url, wait_s=settings.database_wait_s, **common)
+
+
+def _sqlite(url: URL, *, wait_s: float, **common: Any) -> Engine:
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": wait_s, "isolation_level": None}, **common)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", begin_as_asked)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):  # changing it takes the whole file's lock
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _postgresql(url: URL, *, wait_s: float, **common: Any) -> Engine:
+    options = f"-c lock_timeout={int(wait_s * 1000)} -c timezone=UTC"
+    arguments = {"connect_timeout": 5, "options": options, "application_name": "maskmill"}
+    return create_engine(url, connect_args=arguments, pool_pre_ping=True, **common)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """The driver's errors that may pass by themselves, as ours."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolExhausted) as error:
+        raise DatabaseUnavailable("the database does not answer") from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise DatabaseUnavailable("the connection to the database was lost") from error
