@@ -6,7 +6,8 @@ The format is read from the bytes, never from a name, and sizes are checked befo
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ _FOREIGN = {
 # What Pillow's readers raise for damaged files.
 _BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError),
-    *(struct.error, zlib.error, OverflowError, Image.DecompressionBombError),
+    *(struct.error, zlib.error, OverflowError),
 )
 
 WHITE = (255, 255, 255, 255)
@@ -74,24 +75,23 @@ def sniff_media_type(head: bytes) -> str | None:
     return next((media_type for signature, media_type in _SIGNATURES if head.startswith(signature)), None)
 
 
-def decode_picture(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB, turned upright as EXIF says, transparency laid over white, 16 bits cut to the upper 8.
+def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
+    """(H, W, 3) uint8 RGB, read-only: turned upright as EXIF says, transparency laid over white, 16 bits cut to 8.
 
     Raises UnreadableImage (damaged), UnsupportedImage (another format or kind of pixel) and ImageTooLarge.
     """
-    picture = _upright(_open(data, max_pixels=max_pixels))
-    return np.asarray(_to_rgb(picture))
+    return np.asarray(_to_rgb(_open(data, max_pixels=max_pixels)))
 
 
 def decode_mask(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """(H, W) uint8 class ids: the indices of a palette picture, or the values of a grey one.
+    """(H, W) uint8 class ids, perhaps read-only: the indices of a palette picture, or the values of a grey one.
 
     Raises MaskMismatch when the pixels cannot be ids (colours, a lossy JPEG, values above 255), and what
     `decode_picture` raises.
     """
     if sniff_media_type(data[:16]) == "image/jpeg":
         raise MaskMismatch("a JPEG does not keep class ids; masks must be lossless, for example PNG")
-    mask = _upright(_open(data, max_pixels=max_pixels))
+    mask = _open(data, max_pixels=max_pixels)
     values = np.asarray(mask)
     if mask.mode in ("P", "L", "1"):
         ids = values.astype(np.uint8, copy=False)
@@ -104,22 +104,30 @@ def decode_mask(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
 
 
 def _open(data: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
-    """A picture whose pixels are decoded, after its size was checked."""
+    """A picture whose pixels are decoded, after its size was checked, and upright."""
     media_type = sniff_media_type(data[:16])
     if media_type is None:
         raise _not_readable(data[:32])
-    try:
+    with _told(media_type):
         picture = _READERS[media_type](io.BytesIO(data))
-    except _BROKEN as error:
-        raise UnreadableImage(f"the {_short(media_type)} is damaged: {error}") from error
     width, height = picture.size
     if width * height > max_pixels:
         raise ImageTooLarge(f"{width}×{height} is {width * height} pixels, allowed are {max_pixels}")
-    try:
+    with _told(media_type):
         picture.load()
-    except _BROKEN as error:
-        raise UnreadableImage(f"the {_short(media_type)} is damaged: {error}") from error
+    _turn_upright(picture)
     return picture
+
+
+@contextmanager
+def _told(media_type: str) -> Iterator[None]:
+    """Say in our errors what Pillow's readers say in many."""
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge("the picture has more pixels than can be read") from error
+    except _BROKEN as error:
+        raise UnreadableImage(f"the {media_type.removeprefix('image/').upper()} is damaged: {error}") from error
 
 
 def _not_readable(head: bytes) -> UnreadableImage | UnsupportedImage:
@@ -131,11 +139,10 @@ def _not_readable(head: bytes) -> UnreadableImage | UnsupportedImage:
     return UnreadableImage("the file is empty" if not head else "the file is no JPEG, PNG, WebP, TIFF or BMP")
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except _BROKEN:
-        return picture  # damaged EXIF data is no reason to refuse sound pixels
+def _turn_upright(picture: Image.Image) -> None:
+    # Damaged EXIF data is no reason to refuse sound pixels.
+    with suppress(*_BROKEN):
+        ImageOps.exif_transpose(picture, in_place=True)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -163,7 +170,3 @@ def _grey_step(data: bytes) -> int:
     """What Pillow multiplies the values of a grey PNG of 2 or 4 bits with, to spread them over 0..255."""
     is_grey_png = data.startswith(b"\x89PNG") and data[25] == 0
     return {2: 85, 4: 17}.get(data[24], 1) if is_grey_png else 1
-
-
-def _short(media_type: str) -> str:
-    return media_type.removeprefix("image/").upper()
