@@ -1,0 +1,48 @@
+"""Where the broker is and how patient we are with it. Prefix `MASKMILL_BROKER_`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+NO_BROKER = "redis://127.0.0.1:6379/0"
+
+
+class BrokerSettings(BaseSettings):
+    """Read once, at the edge."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MASKMILL_BROKER_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
+    url: str | None = None
+    """redis:// or rediss://, with the password. Without one: what the local stack wrote into run/broker.json."""
+    visibility_timeout_s: int = 120
+    """A message that was fetched and never acknowledged is delivered again after this time."""
+    restore_interval_s: int = 5
+    """How often workers look for such messages."""
+    socket_timeout_s: float = 10.0
+    """A worker takes a connection for dead that does not answer for this long."""
+    publish_timeout_s: float = 2.0
+    """The same for the side that sends; one dispatch takes at most about twice this time."""
+    health_check_interval_s: int = 10
+    upkeep_interval_s: float = 5.0
+    shutdown_timeout_s: float = 20.0
+    """How long a worker that is asked to stop at once may still finish what runs."""
+
+    def broker_url(self) -> str:
+        """The URL in force. Falls back to Redis's usual port when neither setting nor local stack names one."""
+        return self.url or _local_url(self.home) or NO_BROKER
+
+
+def _local_url(home: Path) -> str | None:
+    """What the local stack wrote when it started its own broker; None when it is not running."""
+    try:
+        found = json.loads((home / "run" / "broker.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(found["url"]) if isinstance(found, dict) and found.get("url") else None
