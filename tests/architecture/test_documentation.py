@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import AliasChoices, AliasPath
 from pydantic_settings import BaseSettings
 
 from tests.architecture.source_files import PACKAGES, ROOT, project_files
@@ -33,14 +34,14 @@ def _settings() -> list[str]:
 
 def _variables(settings: type[BaseSettings]) -> list[str]:
     prefix = settings.model_config.get("env_prefix", "")
-    found = []
-    for name, field in settings.model_fields.items():
-        alias = field.validation_alias
-        if alias is None:
-            found.append(f"{prefix}{name}".upper())
-        else:
-            found.append(str(alias if isinstance(alias, str) else getattr(alias, "choices", [alias])[0]))
-    return found
+    return [_variable(prefix, name, field.validation_alias) for name, field in settings.model_fields.items()]
+
+
+def _variable(prefix: str, name: str, alias: str | AliasPath | AliasChoices | None) -> str:
+    """The first of a field's names that looks like a variable of ours."""
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    ours = [choice for choice in choices if isinstance(choice, str) and choice.startswith("MASKMILL_")]
+    return ours[0] if ours else f"{prefix}{name}".upper()
 
 
 @pytest.mark.parametrize("variable", _settings())
