@@ -1,0 +1,32 @@
+"""Maskmill from Python: `from maskmill import Maskmill`. Importing it costs httpx, and only when it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maskmill.client import Maskmill
+    from maskmill.errors import APIError, MaskmillError
+    from maskmill.handle import Image, JobHandle
+
+__all__ = ["APIError", "Image", "JobHandle", "Maskmill", "MaskmillError"]
+
+_HOMES = {
+    "APIError": "maskmill.errors",
+    "Image": "maskmill.handle",
+    "JobHandle": "maskmill.handle",
+    "Maskmill": "maskmill.client",
+    "MaskmillError": "maskmill.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,16 @@
+"""The command line. `main` is the entry point; each command loads what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    try:
+        from maskmill.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich", "psutil"):
+            raise
+        print(f"The command line needs {error.name}: pip install 'maskmill[cli]'", file=sys.stderr)
+        raise SystemExit(2) from None
+    app()

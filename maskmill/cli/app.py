@@ -1,0 +1,53 @@
+"""All commands in one place."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from maskmill.cli import jobs, stack
+from maskmill.cli.exits import MEANING
+from maskmill.cli.options import command
+
+HELP = "Batches of street images in; segmentation masks, metrics and archives out."
+EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items()) + "."
+
+app = typer.Typer(
+    name="maskmill",
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+command(app, "up")(stack.up)
+command(app, "down")(stack.down)
+command(app, "demo")(stack.demo)
+command(app, "doctor")(stack.doctor)
+command(app, "submit")(jobs.submit)
+command(app, "jobs")(jobs.jobs)
+command(app, "watch")(jobs.watch)
+command(app, "cancel")(jobs.cancel)
+command(app, "retry")(jobs.retry)
+command(app, "download")(jobs.download)
+command(app, "delete")(jobs.delete)
+command(app, "models")(jobs.models)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("maskmill"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,239 @@
+"""Commands that talk to a server: submit, jobs, watch, cancel, retry, download, delete, models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from maskmill.cli.address import connect
+from maskmill.cli.exits import DONE, INTERRUPTED, exit_code_of
+from maskmill.cli.options import JobOption, ServerOptions
+from maskmill.cli.output import (
+    age,
+    job_sentence,
+    percent,
+    plain_table,
+    print_json,
+    sending,
+    status_text,
+    stderr,
+    stdout,
+    working,
+)
+from maskmill.errors import InvalidInput, WaitTimeout
+from maskmill.handle import JobHandle
+from maskmill.inputs import Inputs, sort_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(ServerOptions):
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Images, folders, globs, archives, http(s) addresses, sample:ID.", show_default=False),
+    ]
+    model: Annotated[str | None, typer.Option(help="A name from `maskmill models`; else the server's own.")] = None
+    artifacts: Annotated[
+        str | None, typer.Option(help="Comma-separated: overlay, mask, confidence, polygons, coco.", metavar="NAMES")
+    ] = None
+    masks: Annotated[
+        list[str] | None, typer.Option(help="Ground truth: files, folders, archives; matched by name.", metavar="PATH")
+    ] = None
+    label_space: Annotated[str | None, typer.Option(help="Give results in this label space.", metavar="NAME")] = None
+    mask_label_space: Annotated[str | None, typer.Option(help="What the ids in the masks mean.", metavar="NAME")] = None
+    tile: Annotated[
+        str | None, typer.Option(help="Cut large images: SIZE or SIZE,OVERLAP in pixels.", metavar="SIZE")
+    ] = None
+    priority: Annotated[str | None, typer.Option(help="interactive or bulk; else by size.")] = None
+    option: Annotated[
+        list[str] | None, typer.Option(help="Any other option of the API, as NAME=JSON.", metavar="NAME=JSON")
+    ] = None
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, with a progress bar.")] = False
+    timeout: Annotated[float | None, typer.Option(help="Wait so many seconds at most.", metavar="SECONDS")] = None
+    download: Annotated[
+        Path | None, typer.Option(help="Wait, then fetch and unpack the results here.", metavar="DIR")
+    ] = None
+
+
+def submit(choices: Submission) -> None:
+    """Submit images as one job."""
+    console = stderr()
+    inputs = _inputs(choices.paths)
+    if inputs.passed_over:
+        console.print(f"{len(inputs.passed_over)} files named like masks are not submitted as images")
+    with connect(choices) as server:
+        with sending(console) as on_sent:
+            job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))
+        if choices.wait or choices.download or choices.timeout:
+            if not choices.as_json:
+                console.print(job_sentence(job))
+            _wait(job, console, choices.timeout)
+        _show(job, choices)
+        if choices.download:
+            _download(job, choices.download, choices)
+        raise typer.Exit(exit_code_of(job.status) if job.finished else DONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing(ServerOptions):
+    status: Annotated[str | None, typer.Option(help="queued, running, succeeded, partial, failed, canceled.")] = None
+    model: Annotated[str | None, typer.Option(help="Jobs of this model alone.")] = None
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20
+
+
+def jobs(choices: Listing) -> None:
+    """List jobs, newest first."""
+    with connect(choices) as server:
+        found = server.jobs(status=choices.status, model=choices.model, limit=choices.limit)
+    if choices.as_json:
+        print_json({"items": [job.state for job in found]})
+        return
+    table = plain_table("id", "status", "images", "done", "failed", "model", "created", right=("images", "done"))
+    for job in found:
+        failed = str(job.counts.get("failed", 0) or "")
+        numbers = (str(job.total), str(job.finished_images), failed)
+        created = age(job.state.get("created_at"))
+        table.add_row(job.id, status_text(job.status), *numbers, str(job.state.get("model", "")), created)
+    stdout().print(table if found else "no jobs yet; submit some with: maskmill submit PATHS…")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watching(JobOption):
+    timeout: Annotated[float | None, typer.Option(help="Wait so many seconds at most.", metavar="SECONDS")] = None
+
+
+def watch(choices: Watching) -> None:
+    """Follow a job to its end."""
+    with connect(choices) as server:
+        job = server.job(choices.job_id)
+        _wait(job, stderr(), choices.timeout)
+        _show(job, choices)
+    raise typer.Exit(exit_code_of(job.status))
+
+
+def cancel(choices: JobOption) -> None:
+    """Cancel a job: queued images at once, running ones within seconds."""
+    with connect(choices) as server:
+        _show(server.job(choices.job_id).cancel(), choices)
+
+
+def retry(choices: JobOption) -> None:
+    """Run the failed images of an ended job once more."""
+    with connect(choices) as server:
+        _show(server.job(choices.job_id).retry(), choices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downloading(JobOption):
+    folder: Annotated[Path, typer.Argument(help="Where to; made when missing.", metavar="DIR")] = Path("results")
+    artifacts: Annotated[
+        str | None, typer.Option(help="These alone, comma-separated; `metrics` is one.", metavar="NAMES")
+    ] = None
+    keep_zip: Annotated[bool, typer.Option("--zip", help="Keep the ZIP, and do not unpack it.")] = False
+
+
+def download(choices: Downloading) -> None:
+    """Fetch a job's results and unpack them; goes on where a broken download stopped."""
+    with connect(choices) as server:
+        job = server.job(choices.job_id)
+        if not job.finished:
+            _wait(job, stderr(), None)
+        _download(job, choices.folder, choices)
+
+
+def delete(choices: JobOption) -> None:
+    """Delete an ended job with everything that belongs to it."""
+    with connect(choices) as server:
+        server.job(choices.job_id).delete()
+    if choices.as_json:
+        print_json({"deleted": choices.job_id})
+    else:
+        stdout().print(f"{choices.job_id} is deleted")
+
+
+def models(choices: ServerOptions) -> None:
+    """List the models of the server."""
+    with connect(choices) as server:
+        found = server.models()
+    if choices.as_json:
+        print_json({"items": found})
+        return
+    table = plain_table("name", "architecture", "label space", "parameters", "mIoU", right=("parameters", "mIoU"))
+    for model in found:
+        name = f"{model['name']} (default)" if model.get("default") else str(model["name"])
+        miou = (model.get("scores") or {}).get("miou")
+        size = f"{(model.get('parameters') or 0) / 1e6:.1f} M"
+        table.add_row(name, str(model.get("architecture")), str(model.get("label_space")), size, percent(miou))
+    stdout().print(table)
+
+
+def _inputs(paths: list[str]) -> Inputs:
+    return sort_out([{"sample": path[7:]} if path.startswith("sample:") else path for path in paths])
+
+
+def _job_options(choices: Submission) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "model": choices.model,
+        "label_space": choices.label_space,
+        "mask_label_space": choices.mask_label_space,
+        "priority": choices.priority,
+        "artifacts": [name.strip() for name in choices.artifacts.split(",")] if choices.artifacts else None,
+        "tile": _tile(choices.tile) if choices.tile else None,
+    }
+    for text in choices.option or ():
+        name, given, value = text.partition("=")
+        if not given:
+            raise InvalidInput(f"--option takes NAME=JSON, not {text!r}")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _tile(text: str) -> dict[str, int]:
+    try:
+        size, *overlap = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(f"--tile takes SIZE or SIZE,OVERLAP in pixels, not {text!r}") from None
+    return {"size": size, **({"overlap": overlap[0]} if overlap else {})}
+
+
+def _wait(job: JobHandle, console: Console, timeout: float | None) -> None:
+    """The job does not depend on us: whoever stops waiting is told how to come back."""
+    try:
+        with working(console, job) as on_progress:
+            job.wait(timeout=timeout, on_progress=on_progress)
+    except KeyboardInterrupt:
+        console.print(f"\nThe job goes on. Follow it with:  maskmill watch {job.id}")
+        raise typer.Exit(INTERRUPTED) from None
+    except WaitTimeout:
+        console.print(f"The job goes on. Follow it with:  maskmill watch {job.id}")
+        raise
+
+
+def _show(job: JobHandle, choices: ServerOptions) -> None:
+    if choices.as_json:
+        print_json(job.state)
+        return
+    out = stdout()
+    out.print(job_sentence(job))
+    truth = job.metrics.get("ground_truth")
+    if truth:
+        out.print(f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}")
+    if not job.finished:
+        out.print(f"Follow it with:  maskmill watch {job.id}")
+
+
+def _download(job: JobHandle, folder: Path, choices: ServerOptions) -> None:
+    packed = isinstance(choices, Downloading) and choices.keep_zip
+    artifacts = choices.artifacts if isinstance(choices, Downloading) else None
+    where = job.download(folder, artifacts=artifacts, unpacked=not packed)
+    if not choices.as_json:
+        stdout().print(f"results are in {where}")
+    elif isinstance(choices, Downloading):
+        print_json({"job": job.id, "path": str(where)})

@@ -1,0 +1,113 @@
+"""Commands whose options are the fields of a dataclass: shared options are inherited, and a command takes one value."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from maskmill.cli.exits import INTERRUPTED, REFUSED, exit_code_for
+from maskmill.errors import APIError, MaskmillError, ServerUnreachable
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonOption:
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions(JsonOption):
+    server: Annotated[
+        str | None,
+        typer.Option(envvar="MASKMILL_SERVER", help="Address of the server; else the local stack's.", metavar="URL"),
+    ] = None
+    api_key: Annotated[
+        str | None, typer.Option(envvar="MASKMILL_API_KEY", help="Key of a server that asks for one.", metavar="KEY")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOption(ServerOptions):
+    job_id: Annotated[str, typer.Argument(help="Id of the job (job_…).", metavar="ID", show_default=False)]
+
+
+Choices = TypeVar("Choices", bound=JsonOption)
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[[Choices], None]], Callable[[Choices], None]]:
+    """Register a function that takes one dataclass of options; its docstring is the help."""
+
+    def register(function: Callable[[Choices], None]) -> Callable[[Choices], None]:
+        (kind,) = (hint for key, hint in get_type_hints(function).items() if key != "return")
+        app.command(name)(_flattened(function, kind))
+        return function
+
+    return register
+
+
+def _flattened(function: Callable[[Choices], None], kind: type[Choices]) -> Callable[..., None]:
+    hints = get_type_hints(kind, include_extras=True)
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        with told(as_json=bool(values["as_json"])):
+            function(kind(**values))
+
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(kind)
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {field.name: hints[field.name] for field in fields(kind)}
+    return run
+
+
+@contextlib.contextmanager
+def told(*, as_json: bool) -> Iterator[None]:
+    """Errors of ours and of the file system become a sentence (or a JSON object) and an exit code."""
+    try:
+        yield
+    except MaskmillError as error:
+        _tell(error, as_json)
+        raise typer.Exit(exit_code_for(error)) from None
+    except BrokenPipeError:
+        raise typer.Exit(REFUSED) from None  # the reader has gone: nobody to tell
+    except OSError as error:
+        _tell(error, as_json)
+        raise typer.Exit(REFUSED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _tell(error: Exception, as_json: bool) -> None:
+    told: dict[str, Any] = {"code": _snake(type(error).__name__), "message": str(error)}
+    if isinstance(error, APIError):
+        told |= {"code": error.code, "status": error.status, "request_id": error.request_id}
+        told |= {"errors": list(error.errors)} if error.errors else {}
+    if as_json:
+        print(json.dumps({"error": told}, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    console.print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
+    for fault in told.get("errors", ()):
+        console.print(Text(f"  {fault.get('field', '?')}: {fault.get('message', '')}"), soft_wrap=True)
+    if isinstance(error, ServerUnreachable):
+        console.print("Start one with [bold]maskmill up[/], or name one with --server.")
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")

@@ -1,0 +1,132 @@
+"""What a command shows: tables and sentences on stdout, progress on stderr, or JSON alone on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+from maskmill.handle import JobHandle
+from maskmill.multipart import OnSent
+
+STATUS_STYLE = {
+    "succeeded": "green",
+    "partial": "yellow",
+    "failed": "red",
+    "canceled": "magenta",
+    "running": "cyan",
+    "queued": "default",
+}
+QUIET_EVERY_S = 5.0  # without a terminal progress is a line now and then
+
+
+def stdout() -> Console:
+    return Console(highlight=False)
+
+
+def stderr() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def status_text(status: str) -> Text:
+    return Text(status, style=STATUS_STYLE.get(status, "default"))
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{share * 100:.1f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """4.2 s, 3 min 05 s, 2 h 10 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def age(moment: str | None) -> str:
+    """How long ago an RFC 3339 timestamp was."""
+    if not moment:
+        return "–"
+    return duration((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()) + " ago"
+
+
+def job_sentence(job: JobHandle) -> Text:
+    counts = ", ".join(f"{job.counts[name]} {name}" for name in STATUS_STYLE if job.counts.get(name))
+    return Text.assemble((job.id, "bold"), " ", status_text(job.status), f": {counts or 'no images'}")
+
+
+def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    return table
+
+
+@contextlib.contextmanager
+def sending(console: Console) -> Iterator[OnSent]:
+    """A bar over the bytes of an upload; gone when it is done."""
+    columns = (TextColumn("Sending  "), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task: TaskID = progress.add_task("sending", total=None)
+        yield lambda sent, total: progress.update(task, completed=sent, total=total)
+
+
+@contextlib.contextmanager
+def working(console: Console, job: JobHandle) -> Iterator[Callable[[JobHandle], None]]:
+    """A bar over the images of a job: images, images/s, time left. Lines instead of a bar without a terminal."""
+    if not console.is_terminal:
+        yield _Lines(console).show
+        return
+    columns = (TextColumn("Working  "), BarColumn(30), TextColumn("{task.fields[numbers]}"))
+    with Progress(*columns, console=console, refresh_per_second=8) as progress:
+        task = progress.add_task("working", total=max(1, job.total), numbers="")
+        yield lambda seen: progress.update(
+            task, completed=seen.finished_images, total=max(1, seen.total), numbers=progress_numbers(seen.state)
+        )
+
+
+def progress_numbers(state: Mapping[str, Any]) -> str:
+    """12/120 images · 1.9 images/s · 41 s left · 1 failed"""
+    counts = state["images"]
+    done = sum(counts.get(name, 0) for name in ("succeeded", "failed", "canceled"))
+    said = [f"{done}/{counts['total']} images"]
+    if state.get("images_per_second"):
+        said.append(f"{state['images_per_second']:.1f} images/s")
+    if state["status"] == "queued" and state.get("queue_position"):
+        said.append(f"{state['queue_position']} jobs before it")
+    if state.get("eta_seconds") and done < counts["total"]:
+        said.append(f"{duration(state['eta_seconds'])} left")
+    if counts.get("failed"):
+        said.append(f"[red]{counts['failed']} failed[/]")
+    return " · ".join(said)
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next = 0.0
+
+    def show(self, job: JobHandle) -> None:
+        if job.finished or time.monotonic() >= self._next:
+            self._next = time.monotonic() + QUIET_EVERY_S
+            self._console.print(progress_numbers(job.state), soft_wrap=True)
+
+
+def flush() -> None:
+    sys.stdout.flush()

@@ -1,0 +1,185 @@
+"""Commands of this machine: up, down, demo, doctor."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from maskmill.cli.address import local_home
+from maskmill.cli.exits import DONE, REFUSED
+from maskmill.cli.options import JsonOption
+from maskmill.cli.output import print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from maskmill.local import LocalStack
+    from maskmill.stack.supervisor import Notice
+
+HOME_HELP = "Folder of everything local; else MASKMILL_HOME or ./.maskmill."
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeOption(JsonOption):
+    home: Annotated[Path | None, typer.Option(help=HOME_HELP, metavar="DIR")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Up(HomeOption):
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1
+    port: Annotated[int, typer.Option(help="Port of the API on 127.0.0.1; 0 for any free one.", max=65535)] = 8008
+    engine: Annotated[str | None, typer.Option(help="openvino, onnxruntime or torch; else the best there is.")] = None
+    flower: Annotated[bool, typer.Option("--flower", help="Start Flower too, to look into the queue.")] = False
+
+
+def up(choices: Up) -> None:
+    """Start API, worker, scheduler and broker on this machine, and keep them running until Ctrl-C."""
+    from maskmill.local import Patience, StackOptions, running_stack
+
+    screen = _Screen(choices.as_json)
+    options = StackOptions(
+        home=choices.home or local_home(),
+        port=choices.port,
+        workers=choices.workers,
+        flower=choices.flower,
+        engine=choices.engine,
+    )
+    with _asked_to_stop() as asked:
+        patience = Patience(interrupted=lambda: asked() > 0, hurry=lambda: asked() > 1)
+        with running_stack(options, screen.notice, patience) as stack:
+            if not asked():
+                screen.ready(stack)
+            stack.tend_until(patience.interrupted)
+            screen.stopping()
+    screen.stopped()
+
+
+def down(choices: HomeOption) -> None:
+    """Stop the local stack of this folder and wait until it has ended."""
+    import psutil
+
+    from maskmill.stack.home import StackHome
+
+    noted = StackHome((choices.home or local_home()).absolute()).running()
+    if noted is not None:
+        supervisor = psutil.Process(noted["pid"])
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.wait()
+    if choices.as_json:
+        print_json({"stopped": None if noted is None else noted["url"]})
+    else:
+        stdout().print("no local stack runs here" if noted is None else f"{noted['url']} is stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(HomeOption):
+    images: Annotated[Path | None, typer.Option(help="A folder of your own instead of the samples.")] = None
+    masks: Annotated[Path | None, typer.Option(help="Ground truth of these images.")] = None
+    mask_label_space: Annotated[
+        str | None, typer.Option(help="What the ids in the masks mean; else it is guessed.", metavar="NAME")
+    ] = None
+    limit: Annotated[int | None, typer.Option(help="The first so many images alone.", min=1)] = None
+    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("demo")
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the job in the demo's home afterwards.")] = False
+
+
+def demo(choices: Demo) -> None:
+    """Run the whole path once: start the stack, submit the samples, show metrics and pictures, stop."""
+    from maskmill.demo.story import DemoOptions, tell
+
+    options = DemoOptions(
+        images=choices.images,
+        masks=choices.masks,
+        mask_label_space=choices.mask_label_space,
+        limit=choices.limit,
+        out=choices.out,
+        home=choices.home or local_home() / "demo",
+        keep=choices.keep,
+    )
+    summary = tell(options, stderr() if choices.as_json else stdout())
+    if choices.as_json:
+        print_json(summary)
+    raise typer.Exit(DONE if summary["status"] == "succeeded" else REFUSED)
+
+
+def doctor(choices: HomeOption) -> None:
+    """Say what is installed, what runs, what is missing and how to mend it."""
+    from maskmill.doctor import examine
+
+    findings = examine(choices.home or local_home())
+    if choices.as_json:
+        print_json(findings.as_dict())
+    else:
+        findings.show(stdout())
+    raise typer.Exit(DONE if findings.well else REFUSED)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], int]]:
+    """Counts how often we were asked to stop: Ctrl-C, a plain kill, a closed terminal."""
+    asked = 0
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Screen:
+    """What `up` says: sentences, or one JSON object per line."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._console: Console = stdout()
+
+    def notice(self, notice: Notice) -> None:
+        if self._as_json:
+            self._line(event=notice.kind, part=notice.part, text=notice.text)
+            return
+        style = {"died": "yellow", "killed": "yellow", "again": "green", "leftover": "yellow"}.get(notice.kind, "dim")
+        self._console.print(Text(notice.text, style=style), soft_wrap=True)
+
+    def ready(self, stack: LocalStack) -> None:
+        if self._as_json:
+            self._line(event="ready", url=stack.url, home=str(stack.home.root), flower=stack.flower_url)
+            return
+        say = self._console.print
+        say(
+            Text.assemble(
+                "\n", ("Maskmill is ready: ", "bold green"), (stack.url, "bold"), (" (docs under /docs)", "dim")
+            )
+        )
+        if stack.flower_url:
+            say(f"Flower shows the queue: {stack.flower_url}")
+        say(Text(f"Logs: {stack.home.logs}"), soft_wrap=True)
+        say("Try it from another terminal:  maskmill submit PATHS… --wait --download results")
+        say("Stop it with Ctrl-C.\n")
+
+    def stopping(self) -> None:
+        if self._as_json:
+            self._line(event="stopping")
+        else:
+            self._console.print("\nStopping; what runs is finished first. Ctrl-C again stops at once.")
+
+    def stopped(self) -> None:
+        if self._as_json:
+            self._line(event="ended")
+        else:
+            self._console.print("Stopped. Jobs and results stay until the next start.")
+
+    def _line(self, **values: object) -> None:
+        print(json.dumps(values), flush=True)

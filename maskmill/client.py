@@ -1,0 +1,169 @@
+"""The Python client: `Maskmill("http://127.0.0.1:8008").submit([...]).wait().download("out/")`."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from maskmill.errors import InvalidInput, Unavailable
+from maskmill.handle import JobHandle
+from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks
+from maskmill.multipart import FilePart, MultipartBody, OnSent
+from maskmill.transport import Call, Transport
+
+DEFAULT_SERVER = "http://127.0.0.1:8008"
+READING_S = 600.0  # how long a server may think about an upload that it has received whole
+MEDIA_TYPES = {"mask": "image/png", "overlay": "image/jpeg"}
+
+
+class Maskmill:
+    """A Maskmill server. Cheap to make, safe to share between threads; close it, or use it in a `with` block.
+
+    timeout: seconds that one answer may take; patience: seconds over which a call that found nobody, or a busy
+    server, is tried again.
+    """
+
+    def __init__(
+        self, server: str = DEFAULT_SERVER, *, api_key: str | None = None, timeout: float = 30.0, patience: float = 10.0
+    ) -> None:
+        headers = {"User-Agent": "maskmill-python"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self.server = _checked_address(server)
+        http = httpx.Client(base_url=self.server, headers=headers, timeout=timeout, follow_redirects=True)
+        self._transport = Transport(http=http, patience_s=patience)
+
+    def submit(
+        self,
+        inputs: Given | Iterable[Given] | Inputs,
+        *,
+        masks: Given | Iterable[Given] | None = None,
+        idempotency_key: str | None = None,
+        on_sent: OnSent | None = None,
+        **options: Any,
+    ) -> JobHandle:
+        """Submit images as one job.
+
+        inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs.
+        masks: ground truth for files, matched by name. options: model, artifacts, label_space, mask_label_space,
+        overlay, tile, priority, metadata, expires_in; None means the server's own.
+        Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same
+        idempotency key, so it never makes two jobs.
+        """
+        sorted_out = inputs if isinstance(inputs, Inputs) else sort_out(inputs)
+        chosen = {name: _plain(value) for name, value in options.items() if value is not None}
+        key = idempotency_key or uuid.uuid4().hex
+        if sorted_out.remote:
+            if masks is not None:
+                raise InvalidInput("masks of addresses and samples go into the inputs: {'sample': …, 'mask': {…}}")
+            return self._post_inputs(sorted_out, chosen, key)
+        parts = [FilePart.of("files", path) for path in sorted_out.files]
+        parts += [] if masks is None else [FilePart.of("masks", path) for path in sort_out_masks(masks)]
+        return self._post_files(parts, chosen, key, on_sent)
+
+    def job(self, job_id: str) -> JobHandle:
+        """Raises NotFound."""
+        return JobHandle(self._transport, self._transport.send(Call(method="GET", path=f"/jobs/{job_id}")))
+
+    def jobs(self, *, status: str | None = None, model: str | None = None, limit: int | None = None) -> list[JobHandle]:
+        """Newest first; `limit` None: all of them."""
+        found: list[JobHandle] = []
+        for row in self._rows("/jobs", {"status": status, "model": model, "limit": min(limit or 200, 200)}):
+            found.append(JobHandle(self._transport, row))
+            if limit is not None and len(found) >= limit:
+                break
+        return found
+
+    def models(self) -> list[dict[str, Any]]:
+        return list(self._rows("/models", {}))
+
+    def limits(self) -> dict[str, Any]:
+        return self._object("/limits")
+
+    def ready(self) -> bool:
+        """Whether the server and all its parts could take and work a job now. Raises ServerUnreachable."""
+        try:
+            self._transport.send(Call(method="GET", path="/ready"), patience_s=0.0)
+        except Unavailable:
+            return False
+        return True
+
+    def predict(self, path: str | os.PathLike[str], *, artifact: str = "mask", **options: Any) -> bytes:
+        """One picture, at once: the bytes of its mask (PNG) or overlay (JPEG). Raises as submit does."""
+        if artifact not in MEDIA_TYPES:
+            raise InvalidInput(f"predict gives one of {', '.join(MEDIA_TYPES)}, not {artifact!r}")
+        fields = [("options", json.dumps({name: _plain(value) for name, value in options.items()}))] if options else []
+        body = MultipartBody(fields=fields, files=[FilePart.of("file", Path(path))])
+        headers = {"Content-Type": body.media_type, "Content-Length": str(body.length), "Accept": MEDIA_TYPES[artifact]}
+        call = Call(
+            method="POST", path="/predict", headers=headers, content=body, repeatable=False, read_timeout_s=READING_S
+        )
+        response = self._transport.send(call)
+        if response.status_code != 202:
+            return response.content
+        job = JobHandle(self._transport, response).wait()
+        return next(iter(job.images())).read(artifact)
+
+    def close(self) -> None:
+        self._transport.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _post_files(
+        self, parts: Sequence[FilePart], options: Mapping[str, Any], key: str, on_sent: OnSent | None
+    ) -> JobHandle:
+        fields = [("options", json.dumps(options))] if options else []
+        body = MultipartBody(fields=fields, files=parts, boundary=f"maskmill-{key[:48]}", on_sent=on_sent)
+        headers = {"Content-Type": body.media_type, "Content-Length": str(body.length)}
+        return self._post(Call(method="POST", path="/jobs", headers=headers, content=body), key)
+
+    def _post_inputs(self, inputs: Inputs, options: Mapping[str, Any], key: str) -> JobHandle:
+        return self._post(Call(method="POST", path="/jobs", json={"inputs": list(inputs.remote), **options}), key)
+
+    def _post(self, call: Call, key: str) -> JobHandle:
+        """A request that broke off may still be read by the server: then its answer is awaited, not doubled."""
+        headers = {**call.headers, "Idempotency-Key": key}
+        keyed = replace(call, headers=headers, read_timeout_s=READING_S, again_on=("idempotency_in_progress",))
+        return JobHandle(self._transport, self._transport.send(keyed))
+
+    def _object(self, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._transport.send(Call(method="GET", path=path)).json()
+        return answer
+
+    def _rows(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        while True:
+            call = Call(method="GET", path=path, params={**params, "cursor": cursor})
+            page = self._transport.send(call).json()
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (tuple, set, frozenset)) else value
+
+
+def _checked_address(text: str) -> str:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise InvalidInput(f"{text!r} is not the address of a server: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidInput(f"{text!r} is not the address of a server; write it like {DEFAULT_SERVER}")
+    return text.rstrip("/")

@@ -1,0 +1,138 @@
+"""Fetching an archive to disk, resumably, and unpacking it without trusting a name in it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import time
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import httpx
+
+from maskmill.errors import APIError, DownloadBroken, ServerUnreachable
+from maskmill.transport import Call, Transport
+
+PIECE = 1024 * 1024
+TRIES_WITHOUT_PROGRESS = 6
+FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+def fetch_archive(transport: Transport, call: Call, target: Path) -> Path:
+    """Stream the answer to `target`; a part left by an earlier try (`.part`) is continued when it still fits.
+
+    Raises DownloadBroken when the server stops giving bytes, APIError when it refuses.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = _Part(target)
+    tries = 0
+    while True:
+        before = part.size
+        try:
+            with transport.stream(part.continued(call)) as response:
+                part.take(response)
+            return part.finish()
+        except (ServerUnreachable, httpx.StreamError) as error:
+            tries = 0 if part.size > before else tries + 1
+            if tries >= TRIES_WITHOUT_PROGRESS:
+                raise DownloadBroken(f"it stopped at byte {part.size} ({error}); call again to go on") from error
+            time.sleep(min(4.0, 0.25 * 2**tries))
+        except APIError as error:
+            if error.status != 416 or before == 0:
+                raise
+            part.start_over()  # what lies here is of another archive
+
+
+class _Part:
+    """The bytes so far, and the mark (ETag) of the archive they belong to."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._path = target.with_name(target.name + ".part")
+        self._mark_path = target.with_name(target.name + ".part.etag")
+        self._mark = self._mark_path.read_text() if self._mark_path.is_file() else ""
+        self._total: int | None = None
+        if not self._mark:
+            self._path.unlink(missing_ok=True)
+
+    @property
+    def size(self) -> int:
+        return self._path.stat().st_size if self._path.is_file() else 0
+
+    def continued(self, call: Call) -> Call:
+        headers = {**call.headers, "Accept-Encoding": "identity"}
+        if self.size:
+            headers["Range"] = f"bytes={self.size}-"
+            if self._mark:
+                headers["If-Range"] = self._mark
+        return Call(method=call.method, path=call.path, params=call.params, headers=headers)
+
+    def take(self, response: httpx.Response) -> None:
+        """Append what the answer brings, or start over when it brings the whole."""
+        start, total = _span(response)
+        if start and (start != self.size or self._total not in (None, total)):
+            self.start_over()
+            raise ServerUnreachable("the archive changed while it was fetched")
+        self._total = total
+        self._keep_mark(response.headers.get("etag"))
+        with self._path.open("ab" if start else "wb") as handle:
+            for piece in response.iter_raw():  # as they come: with a size, a break would lose what was gathered
+                handle.write(piece)
+        if total is not None and self.size < total:
+            raise ServerUnreachable("the answer ended early")
+
+    def start_over(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._mark_path.unlink(missing_ok=True)
+        self._mark = ""
+        self._total = None
+
+    def finish(self) -> Path:
+        if self._total is not None and self.size != self._total:
+            size = self.size
+            self.start_over()
+            raise DownloadBroken(f"the archive has {size} bytes where {self._total} were announced")
+        self._path.replace(self._target)
+        self._mark_path.unlink(missing_ok=True)
+        return self._target
+
+    def _keep_mark(self, mark: str | None) -> None:
+        if mark and not mark.startswith("W/") and mark != self._mark:
+            self._mark = mark
+            self._mark_path.write_text(mark)
+
+
+def _span(response: httpx.Response) -> tuple[int, int | None]:
+    """First byte of the answer, and the length of the whole when it is known."""
+    if response.status_code == 206 and (match := FULL_RANGE.match(response.headers.get("content-range", ""))):
+        return int(match[1]), int(match[2])
+    length = response.headers.get("content-length")
+    return 0, None if length is None else int(length)
+
+
+def unpack(archive: Path, folder: Path) -> list[Path]:
+    """The files of a ZIP below `folder`, nowhere else. Raises DownloadBroken for damage or names that leave it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            entries = [entry for entry in bundle.infolist() if not entry.is_dir()]
+            targets = [_target(folder, entry) for entry in entries]
+            for entry, target in zip(entries, targets, strict=True):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with bundle.open(entry) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out, PIECE)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise DownloadBroken(f"{archive} is damaged: {error}") from error
+    return targets
+
+
+def _target(folder: Path, entry: zipfile.ZipInfo) -> Path:
+    path = PurePosixPath(entry.filename.replace("\\", "/"))
+    is_link = stat.S_ISLNK(entry.external_attr >> 16)
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or is_link:
+        raise DownloadBroken(f"the archive holds {entry.filename!r}, which may not be unpacked")
+    target = folder.joinpath(*path.parts)
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise DownloadBroken(f"the archive holds {entry.filename!r}, which would leave {folder}")
+    return target

@@ -1,0 +1,233 @@
+"""A job as a client holds it: its state as last seen, and what can be asked of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from maskmill.download import fetch_archive, unpack
+from maskmill.errors import NotFound, WaitTimeout
+from maskmill.transport import Call, Transport
+
+FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
+LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
+SHORTEST_POLL_S = 0.2
+OUTAGE_S = 60.0  # a server that restarts while we wait is waited for
+PAGE = 200
+
+OnProgress = Callable[["JobHandle"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of a job, as its row says. `row` holds everything, `read` fetches an artifact's bytes."""
+
+    row: Mapping[str, Any]
+    _base: str = field(repr=False)
+    _transport: Transport = field(repr=False)
+
+    @property
+    def index(self) -> int:
+        return int(self.row["index"])
+
+    @property
+    def name(self) -> str:
+        return str(self.row["name"])
+
+    @property
+    def status(self) -> str:
+        return str(self.row["status"])
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        return self.row.get("metrics") or {}
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        return self.row.get("error")
+
+    @property
+    def artifacts(self) -> Mapping[str, str]:
+        return self.row.get("artifacts") or {}
+
+    def read(self, artifact: str) -> bytes:
+        """The bytes of `overlay`, `mask`, …; `input` is the image itself. Raises NotFound."""
+        path = self.artifacts.get(artifact) or f"{self._base}/{self.index}/{artifact}"
+        return self._transport.send(Call(method="GET", path=path)).content
+
+    def save(self, artifact: str, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.read(artifact))
+        return path
+
+
+class JobHandle:
+    """A submitted job as last seen. Properties cost nothing; methods talk to the server."""
+
+    def __init__(self, transport: Transport, seen: httpx.Response | Mapping[str, Any]) -> None:
+        self._transport = transport
+        self._etag: str | None = None
+        self.state: Mapping[str, Any] = {}
+        self._take(seen)
+
+    def __repr__(self) -> str:
+        return f"<JobHandle {self.id} {self.status} {self.finished_images}/{self.total}>"
+
+    @property
+    def id(self) -> str:
+        return str(self.state["id"])
+
+    @property
+    def status(self) -> str:
+        return str(self.state["status"])
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Images by status, and `total`."""
+        counts: Mapping[str, int] = self.state["images"]
+        return counts
+
+    @property
+    def total(self) -> int:
+        return self.counts["total"]
+
+    @property
+    def finished_images(self) -> int:
+        return sum(self.counts.get(status, 0) for status in ("succeeded", "failed", "canceled"))
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        return self.state.get("metrics") or {}
+
+    def refresh(self, *, wait_s: int | None = None) -> JobHandle:
+        """Look again. wait_s: the server holds its answer until the job changes, for so many seconds at most."""
+        headers = {} if self._etag is None else {"If-None-Match": self._etag}
+        timeout = None if wait_s is None else wait_s + 15.0
+        call = Call(method="GET", path=self._path(), params={"wait": wait_s}, headers=headers, read_timeout_s=timeout)
+        response = self._transport.send(call, patience_s=OUTAGE_S if wait_s else None)
+        if response.status_code != 304:
+            self._take(response)
+        return self
+
+    def wait(self, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> JobHandle:
+        """Until the job has ended, however it ended. on_progress is called after every look.
+
+        Raises WaitTimeout after `timeout` seconds; the job goes on.
+        """
+        for _ in self._looks(timeout):
+            if on_progress is not None:
+                on_progress(self)
+        return self
+
+    def images(self, *, timeout: float | None = None) -> Iterator[Image]:
+        """Finished images (succeeded, failed, canceled) as they finish, each once; ends with the job."""
+        reading = _FinishedImages(self._transport, self._path("images"))
+        for _ in self._looks(timeout):
+            yield from reading.new(to_the_end=self.finished)
+
+    def results(self, *, timeout: float | None = None) -> list[Image]:
+        """All images in input order, once the job has ended."""
+        self.wait(timeout=timeout)
+        reading = _FinishedImages(self._transport, self._path("images"))
+        return sorted(reading.new(to_the_end=True), key=lambda image: image.index)
+
+    def download(
+        self, folder: str | Path, *, artifacts: str | None = None, keep_zip: bool = False, unpacked: bool = True
+    ) -> Path:
+        """Waits for the end, fetches the archive and unpacks it into `folder`; returns the folder.
+
+        The archive streams to disk and goes on where a broken connection, or an earlier call, left it.
+        keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
+        artifacts: comma-separated names, None for all. Raises DownloadBroken, Conflict.
+        """
+        self.wait()
+        folder = Path(folder)
+        call = Call(method="GET", path=self._path("archive"), params={"artifacts": artifacts})
+        archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip")
+        if not unpacked:
+            return archive
+        unpack(archive, folder)
+        if not keep_zip:
+            archive.unlink()
+        return folder
+
+    def cancel(self) -> JobHandle:
+        """Queued images are canceled at once, running ones within seconds."""
+        return self._take(self._transport.send(Call(method="POST", path=self._path("cancel"))))
+
+    def retry(self) -> JobHandle:
+        """The failed images of an ended job, once more. Raises Conflict when none failed."""
+        return self._take(self._transport.send(Call(method="POST", path=self._path("retry"), repeatable=False)))
+
+    def delete(self) -> None:
+        """Rows and objects are gone afterwards. Raises Conflict while the job runs."""
+        try:
+            self._transport.send(Call(method="DELETE", path=self._path()))
+        except NotFound:
+            return  # it is gone, which is what was asked for
+
+    def _looks(self, timeout: float | None) -> Iterator[None]:
+        """One step after each look at the job; the last one sees it finished."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            yield
+            if self.finished:
+                return
+            left = LONG_POLL_S if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise WaitTimeout(f"{self.id} had not ended after {timeout:g} s ({self.finished_images}/{self.total})")
+            started = time.monotonic()
+            self.refresh(wait_s=max(1, min(LONG_POLL_S, int(left))))
+            time.sleep(max(0.0, SHORTEST_POLL_S - (time.monotonic() - started)))
+
+    def _path(self, tail: str = "") -> str:
+        return f"/jobs/{self.id}" + (f"/{tail}" if tail else "")
+
+    def _take(self, seen: httpx.Response | Mapping[str, Any]) -> JobHandle:
+        if isinstance(seen, httpx.Response):
+            self._etag = seen.headers.get("etag")
+            self.state = seen.json()
+        else:
+            self.state = seen
+        return self
+
+
+class _FinishedImages:
+    """Reads the rows of a running job again and again without starting over.
+
+    Images finish roughly in input order: pages whose images have all been seen are never read again, and while the
+    job runs no page is read beyond the first without a finished image.
+    """
+
+    def __init__(self, transport: Transport, path: str) -> None:
+        self._transport = transport
+        self._path = path
+        self._cursor: str | None = None  # of the first page that is not seen whole
+        self._seen: set[int] = set()
+
+    def new(self, *, to_the_end: bool) -> Iterator[Image]:
+        cursor = self._cursor
+        front = True  # every page so far is seen whole
+        while True:
+            params = {"limit": PAGE, "cursor": cursor}
+            page = self._transport.send(Call(method="GET", path=self._path, params=params)).json()
+            finished = [row for row in page["items"] if row["status"] in FINISHED]
+            for row in finished:
+                if row["index"] not in self._seen:
+                    self._seen.add(row["index"])
+                    yield Image(row, self._path, self._transport)
+            cursor = page.get("next_cursor")
+            front = front and len(finished) == len(page["items"])
+            if cursor is None or not (finished or to_the_end):
+                return
+            if front:
+                self._cursor = cursor

@@ -1,0 +1,278 @@
+"""The one-command local stack: which processes it has, with what settings, and when it is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from maskmill.errors import StackError
+from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
+from maskmill.stack.home import StackHome, write_private
+from maskmill.stack.part import PartSpec, RestartPolicy
+from maskmill.stack.supervisor import LOOK_EVERY_S, Notice, Report, Supervisor
+
+DEFAULT_HOME = Path(".maskmill")
+DEFAULT_PORT = 8008
+FLOWER_PORT = 5555
+BROKER_START_S = 15.0
+MIGRATION_S = 120.0
+READY_S = 180.0
+DEATHS_AT_START = 3
+PACKAGES = ("api", "worker", "storage", "broker", "jobs", "segmentation")
+
+# glibc returns memory to the kernel after every forward pass otherwise, and takes it again: half of the time
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """home: becomes absolute. port 0: any free one. engine None: the worker's own setting."""
+
+    home: Path = DEFAULT_HOME
+    port: int = DEFAULT_PORT
+    workers: int = 1
+    flower: bool = False
+    engine: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Asked again and again. interrupted: somebody wants us to end; hurry: at once."""
+
+    interrupted: Callable[[], bool] = lambda: False
+    hurry: Callable[[], bool] = lambda: False
+
+
+class LocalStack:
+    """Use `running_stack`; this object is what it gives."""
+
+    def __init__(self, options: StackOptions, report: Report, *, policy: RestartPolicy | None = None) -> None:
+        self.options = options
+        self.home = StackHome(options.home.expanduser().absolute())
+        self.port = free_port(options.port)
+        self.flower_port = _flower_port() if options.flower else None
+        self._report = report
+        self._supervisor = Supervisor(self.home, report, policy=policy)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def flower_url(self) -> str | None:
+        return None if self.flower_port is None else f"http://{LOOPBACK}:{self.flower_port}"
+
+    def start(self, interrupted: Callable[[], bool]) -> None:
+        """Everything, up to the first answer of /ready. Raises StackError with the end of the log that tells why."""
+        for name in self.home.end_leftovers():
+            self._report(Notice("leftover", name, f"{name} was left over from an earlier run and was stopped"))
+        if self._needs_broker():
+            self._start_broker()
+        self._supervisor.run_once(self._migration(), timeout_s=MIGRATION_S)
+        for spec in self._services():
+            self._supervisor.start(spec)
+        self._wait_ready(interrupted)
+        if not interrupted():
+            write_private(self.home.up_file, self._note())
+
+    def tend_until(self, done: Callable[[], bool]) -> None:
+        self._supervisor.tend_until(done)
+
+    @contextlib.contextmanager
+    def tended(self) -> Iterator[None]:
+        """Dead parts are started again from a thread of its own while the caller does something else."""
+        over = threading.Event()
+        thread = threading.Thread(target=self.tend_until, args=(over.is_set,), name="maskmill-supervisor", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def stop(self, hurry: Callable[[], bool]) -> None:
+        self._supervisor.stop(hurry=hurry)
+        self.home.broker_file.unlink(missing_ok=True)
+
+    def _needs_broker(self) -> bool:
+        from broker.settings import BrokerSettings
+
+        return BrokerSettings().url is None
+
+    def _start_broker(self) -> None:
+        """A port can be taken between being found free and being used: then another one is tried."""
+        for _ in range(3):
+            broker = new_broker()
+            self._supervisor.start(broker.spec(self.home))
+            if self._broker_came_up(broker):
+                return
+            self._supervisor.stop()
+        raise self._supervisor.failure("broker", "the broker does not start")
+
+    def _broker_came_up(self, broker: LocalBroker) -> bool:
+        part = self._supervisor.parts["broker"]
+        deadline = time.monotonic() + BROKER_START_S
+        while part.alive and time.monotonic() < deadline:
+            if broker.answers():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _wait_ready(self, interrupted: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_S
+        said = "the API does not answer"
+        with httpx.Client(base_url=self.url, timeout=5.0) as http:
+            while not interrupted():
+                self._supervisor.tend()
+                self._check_deaths()
+                ready, said = _ask_ready(http, said)
+                if ready:
+                    return
+                if time.monotonic() > deadline:
+                    raise self._supervisor.failure(_suspect(said), f"not ready after {READY_S:g} s: {said}")
+                time.sleep(LOOK_EVERY_S)
+
+    def _check_deaths(self) -> None:
+        for name, part in self._supervisor.parts.items():
+            if part.deaths >= DEATHS_AT_START:
+                raise self._supervisor.failure(name, f"{name} does not stay alive")
+
+    def _services(self) -> Iterator[PartSpec]:
+        """In the order of starting; the stages are the order of stopping."""
+        yield PartSpec(name="api", command=self._api(), environment=self._environment(), stage=0, stop_s=15.0)
+        for number in range(1, self.options.workers + 1):
+            environment = {**self._environment(), **ALLOCATOR}
+            command = self._worker(f"worker-{number}")
+            yield PartSpec(name=f"worker-{number}", command=command, environment=environment, stage=2, stop_s=40.0)
+        yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
+        if self.flower_port is not None:
+            yield PartSpec(name="flower", command=self._flower(), environment=self._environment(), stage=1)
+
+    def _environment(self) -> dict[str, str]:
+        environment = {
+            "MASKMILL_HOME": str(self.home.root),
+            "MASKMILL_API_HOST": LOOPBACK,
+            "MASKMILL_API_PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.options.engine is not None:
+            environment["MASKMILL_WORKER_ENGINE"] = self.options.engine
+        return environment
+
+    def _migration(self) -> PartSpec:
+        command = [sys.executable, "-m", "storage.migrate"]
+        return PartSpec(name="migrations", command=command, environment=self._environment())
+
+    def _api(self) -> list[str]:
+        where = ["--host", LOOPBACK, "--port", str(self.port)]
+        manner = ["--no-access-log", "--timeout-graceful-shutdown", "8"]
+        return [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", *where, *manner]
+
+    def _worker(self, name: str) -> list[str]:
+        from worker.settings import WorkerSettings
+
+        pool = ["--pool", "threads", "--concurrency", str(WorkerSettings().concurrency)]
+        queues = ["--queues", "interactive,bulk,upkeep", "--hostname", f"{name}@%h"]
+        quiet = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+        return [sys.executable, "-m", "celery", "-A", "worker.tasks", "worker", *pool, *queues, *quiet]
+
+    def _scheduler(self) -> list[str]:
+        schedule = ["--schedule", str(self.home.run / "schedule"), "--pidfile="]
+        return [sys.executable, "-m", "celery", "-A", "broker.app", "beat", *schedule, "--loglevel", "INFO"]
+
+    def _flower(self) -> list[str]:
+        where = [f"--address={LOOPBACK}", f"--port={self.flower_port}"]
+        return [sys.executable, "-m", "celery", "-A", "broker.app", "flower", *where]
+
+    def _note(self) -> dict[str, Any]:
+        return {
+            "url": self.url,
+            "pid": os.getpid(),
+            "started": psutil.Process().create_time(),
+            "home": str(self.home.root),
+            "flower": self.flower_url,
+            "parts": sorted(self._supervisor.parts),
+        }
+
+
+@contextlib.contextmanager
+def running_stack(
+    options: StackOptions,
+    report: Report,
+    patience: Patience | None = None,
+) -> Iterator[LocalStack]:
+    """A ready stack (or one that was interrupted before it was), stopped in order at the end.
+
+    Raises AlreadyRunning, and StackError when it does not become ready.
+    """
+    patience = patience or Patience()
+    _check_folder(Path.cwd())
+    home = StackHome(options.home.expanduser().absolute())
+    with home.locked(), _home_in_environment(home):
+        stack = LocalStack(options, report)
+        try:
+            stack.start(patience.interrupted)
+            yield stack
+        finally:
+            stack.stop(patience.hurry)
+
+
+@contextlib.contextmanager
+def _home_in_environment(home: StackHome) -> Iterator[None]:
+    """Settings that this process reads itself come from the same home as the parts'."""
+    before = os.environ.get("MASKMILL_HOME")
+    os.environ["MASKMILL_HOME"] = str(home.root)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["MASKMILL_HOME"]
+        else:
+            os.environ["MASKMILL_HOME"] = before
+
+
+def _check_folder(folder: Path) -> None:
+    """Python looks for packages in the working folder first: one of ours must not be hidden by one of theirs."""
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        ours = None if spec is None or not spec.submodule_search_locations else list(spec.submodule_search_locations)
+        here = folder / name
+        if ours is not None and here.is_dir() and not any(Path(path).resolve() == here.resolve() for path in ours):
+            raise StackError(f"the folder {here} would hide Maskmill's own package {name!r}: start it elsewhere")
+
+
+def _flower_port() -> int:
+    with contextlib.suppress(StackError):
+        return free_port(FLOWER_PORT)
+    return free_port()
+
+
+def _ask_ready(http: httpx.Client, said: str) -> tuple[bool, str]:
+    """Whether it is ready, and what it says when it is not."""
+    try:
+        response = http.get("/ready")
+    except httpx.TransportError:
+        return False, said
+    if response.status_code == 200:
+        return True, "ready"
+    return False, response.text[:500]
+
+
+def _suspect(said: str) -> str:
+    """Whose log probably tells why."""
+    return "worker-1" if "worker" in said.lower() else "api"

@@ -1,0 +1,155 @@
+"""The folder of a local stack: who runs in it, what they wrote down, and who was left over from last time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from maskmill.errors import StackError
+
+LOGS_KEPT = 3
+STALE_STOP_S = 3.0
+
+
+class AlreadyRunning(StackError):
+    """Another supervisor holds this home."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackHome:
+    """`root` is absolute. Everything a local stack writes lies below it."""
+
+    root: Path
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def up_file(self) -> Path:
+        return self.run / "up.json"
+
+    @property
+    def broker_file(self) -> Path:
+        return self.run / "broker.json"
+
+    def log(self, part: str) -> Path:
+        return self.logs / f"{part}.log"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one supervisor of this home. Raises AlreadyRunning. The lock goes with the process."""
+        for folder in (self.root, self.run, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        with (self.run / "lock").open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise AlreadyRunning(self._who_runs()) from None
+            try:
+                yield
+            finally:
+                self.up_file.unlink(missing_ok=True)
+
+    def rotate_log(self, part: str) -> None:
+        """part.log → part.log.1 → … ; the oldest goes."""
+        for age in range(LOGS_KEPT - 1, -1, -1):
+            log = self.log(part) if age == 0 else self.logs / f"{part}.log.{age}"
+            if log.is_file():
+                log.replace(self.logs / f"{part}.log.{age + 1}")
+
+    def tail(self, part: str, *, lines: int = 20) -> str:
+        """The end of a part's log, without its last newline; empty when there is none."""
+        log = self.log(part)
+        if not log.is_file():
+            return ""
+        with log.open("rb") as handle:
+            handle.seek(max(0, log.stat().st_size - 64 * 1024))
+            text = handle.read().decode(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def note_pid(self, part: str, pid: int) -> None:
+        """Remember a child with its start time: a pid alone may belong to somebody else tomorrow."""
+        with contextlib.suppress(psutil.Error):
+            write_private(self._pid_file(part), {"pid": pid, "started": psutil.Process(pid).create_time()})
+
+    def forget_pid(self, part: str) -> None:
+        self._pid_file(part).unlink(missing_ok=True)
+
+    def parts(self) -> Mapping[str, psutil.Process]:
+        """Noted children that live, by part."""
+        found: dict[str, psutil.Process] = {}
+        for path in sorted(self.run.glob("*.pid.json")):
+            process = _same_process(read_json(path))
+            if process is not None:
+                found[path.name.removesuffix(".pid.json")] = process
+        return found
+
+    def end_leftovers(self) -> list[str]:
+        """Stop children of an earlier supervisor. Call under the lock. Returns the parts' names."""
+        left = self.parts()
+        for process in left.values():
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        _, alive = psutil.wait_procs(list(left.values()), timeout=STALE_STOP_S)
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(alive, timeout=STALE_STOP_S)
+        for path in self.run.glob("*.pid.json"):
+            path.unlink(missing_ok=True)
+        return list(left)
+
+    def running(self) -> Mapping[str, Any] | None:
+        """What the supervisor that holds this home wrote when it was ready, None when there is none."""
+        noted = read_json(self.up_file)
+        return noted if noted and _same_process(noted) is not None else None
+
+    def _pid_file(self, part: str) -> Path:
+        return self.run / f"{part}.pid.json"
+
+    def _who_runs(self) -> str:
+        noted = self.running()
+        if noted is None:
+            return f"a local stack is being started or stopped in {self.root}"
+        return f"a local stack is running in {self.root}: {noted['url']} (process {noted['pid']})"
+
+
+def _same_process(noted: Mapping[str, Any]) -> psutil.Process | None:
+    try:
+        process = psutil.Process(int(noted["pid"]))
+        same = abs(process.create_time() - float(noted["started"])) < 1.0
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object, empty when the file is missing or not one."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_private(path: Path, value: Mapping[str, Any] | str) -> None:
+    """Write at once, readable by its owner alone. A mapping becomes JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=1)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(text)
+    part.replace(path)

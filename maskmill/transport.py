@@ -1,0 +1,188 @@
+"""HTTP calls with patience: what may safely be sent again is sent again, and refusals become exceptions."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from maskmill.errors import APIError, Problem, ServerUnreachable, api_error
+
+BUSY = frozenset({429, 502, 503, 504})
+FIRST_DELAY_S = 0.25
+LONGEST_DELAY_S = 8.0
+LONGEST_RETRY_AFTER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. repeatable: sending it twice does no more than sending it once.
+
+    content: bytes, or an iterable that starts anew each time it is iterated. again_on: further error codes after which
+    the same call is sent again.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    content: Any = None
+    repeatable: bool = True
+    again_on: tuple[str, ...] = ()
+    read_timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport:
+    """patience_s: for how long a call is tried again before its last error is raised."""
+
+    http: httpx.Client
+    patience_s: float = 10.0
+
+    def send(self, call: Call, *, patience_s: float | None = None) -> httpx.Response:
+        """The answer, read whole. Raises APIError, ServerUnreachable."""
+        for attempt in _attempts(self.patience_s if patience_s is None else patience_s):
+            with attempt.guard(call):
+                response = self.http.send(self._request(call), stream=True)
+                try:
+                    response.read()
+                    refuse(response)
+                finally:
+                    response.close()
+                return response
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def stream(self, call: Call) -> Iterator[httpx.Response]:
+        """The answer with its body still to be read. Tried once. Raises APIError, ServerUnreachable."""
+        with translated(), self._opened(call) as response:
+            if response.is_error:
+                response.read()
+            refuse(response)
+            yield response
+
+    @contextmanager
+    def _opened(self, call: Call) -> Iterator[httpx.Response]:
+        response = self.http.send(self._request(call), stream=True)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _request(self, call: Call) -> httpx.Request:
+        timeout = self.http.timeout
+        if call.read_timeout_s is not None:
+            timeout = httpx.Timeout(timeout.connect, read=max(call.read_timeout_s, timeout.read or 0))
+        return self.http.build_request(
+            call.method,
+            call.path,
+            params={name: value for name, value in call.params.items() if value is not None},
+            headers=call.headers,
+            json=call.json,
+            content=call.content,
+            timeout=timeout,
+        )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """httpx's errors as ours."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise _unreachable(error) from error
+    except httpx.InvalidURL as error:
+        raise ServerUnreachable(f"not an address: {error}") from error
+
+
+def refuse(response: httpx.Response) -> None:
+    """Raises APIError for an error status; the body must have been read. 304 is no error."""
+    if not response.is_error:
+        return
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    detail = body.get("detail") or body.get("title") or f"{response.status_code} {response.reason_phrase}"
+    raise api_error(
+        Problem(
+            status=response.status_code,
+            code=str(body.get("code") or "unknown"),
+            detail=detail if isinstance(detail, str) else str(detail),
+            errors=tuple(fault for fault in body.get("errors") or () if isinstance(fault, dict)),
+            request_id=body.get("request_id"),
+            retry_after_s=_retry_after(response.headers.get("retry-after")),
+        )
+    )
+
+
+class _Attempt:
+    def __init__(self, number: int, deadline: float) -> None:
+        self._number = number
+        self._deadline = deadline
+
+    @contextmanager
+    def guard(self, call: Call) -> Iterator[None]:
+        """Swallow what another attempt may mend, after the pause it asks for; raise the rest as ours."""
+        try:
+            with translated():
+                yield
+        except ServerUnreachable as error:
+            never_sent = isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout))
+            if not (call.repeatable or never_sent) or not self._pause(None):
+                raise
+        except APIError as error:
+            if not _may_repeat(call, error) or not self._pause(error.retry_after_s):
+                raise
+
+    def _pause(self, wanted_s: float | None) -> bool:
+        """False when the patience is used up."""
+        backoff = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**self._number) * random.uniform(0.7, 1.3)
+        delay = backoff if wanted_s is None else min(LONGEST_RETRY_AFTER_S, wanted_s)
+        if time.monotonic() + delay > self._deadline:
+            return False
+        time.sleep(delay)
+        return True
+
+
+def _attempts(patience_s: float) -> Iterator[_Attempt]:
+    deadline = time.monotonic() + patience_s
+    number = 0
+    while True:
+        yield _Attempt(number, deadline)
+        number += 1
+
+
+def _may_repeat(call: Call, error: APIError) -> bool:
+    if error.code == "quota_exceeded":
+        return False
+    refused = error.status in (429, 503)  # the server did nothing
+    return error.code in call.again_on or refused or (call.repeatable and error.status in BUSY)
+
+
+def _unreachable(error: httpx.TransportError) -> ServerUnreachable:
+    try:
+        url = error.request.url
+        place = f"{url.scheme}://{url.netloc.decode()}"
+    except RuntimeError:
+        place = "the server"
+    if isinstance(error, httpx.ConnectError):
+        return ServerUnreachable(f"nobody answers at {place} ({error})")
+    if isinstance(error, httpx.TimeoutException):
+        return ServerUnreachable(f"{place} did not answer in time ({type(error).__name__})")
+    return ServerUnreachable(f"the connection to {place} broke ({str(error) or type(error).__name__})")
+
+
+def _retry_after(value: str | None) -> float | None:
+    try:
+        return None if value is None else max(0.0, float(value))
+    except ValueError:
+        return None  # a date: back off as usual

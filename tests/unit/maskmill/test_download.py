@@ -1,0 +1,144 @@
+"""An archive arrives whole or not at all, goes on where it stopped, and unpacks below its folder alone."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskmill import Maskmill
+from maskmill.download import unpack
+from maskmill.errors import Conflict, DownloadBroken
+from maskmill.handle import JobHandle
+from tests.unit.maskmill.toy_server import Answer, Received, ToyServer, as_json, problem
+
+JobState = Callable[..., dict[str, Any]]
+
+
+def _zip(**files: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        for name, text in files.items():
+            bundle.writestr(name.replace("__", "/"), text)
+    return buffer.getvalue()
+
+
+ARCHIVE = _zip(mask__a="A" * 50_000, metrics="m")
+
+
+@pytest.fixture
+def job(server: ToyServer, job_state: JobState) -> Iterator[JobHandle]:
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
+    with Maskmill(server.url, patience=1.0) as client:
+        yield client.job("job_1")
+
+
+def _ranged(body: bytes, *, etag: str | None, cut_after: int | None = None) -> Callable[[Received], Answer]:
+    """As a server does that can go on, and whose connections break after `cut_after` bytes."""
+    marks = {} if etag is None else {"ETag": etag}
+
+    def respond(request: Received) -> Answer:
+        start = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        if request.headers.get("if-range", etag) != etag or not start:
+            return Answer(200, body, marks, cut_after)
+        span = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
+        return Answer(206, body[start:], {**marks, **span}, cut_after)
+
+    return respond
+
+
+def _ranges(server: ToyServer) -> list[str | None]:
+    return [request.headers.get("range") for request in server.seen("GET", "/jobs/job_1/archive")]
+
+
+def test_an_archive_is_unpacked_below_the_folder(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
+    folder = job.download(tmp_path / "out")
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == ["mask", "mask/a", "metrics"]
+
+
+def test_the_archive_alone_can_be_had(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
+    assert job.download(tmp_path, unpacked=False, artifacts="mask").read_bytes() == ARCHIVE
+    assert server.requests[-1].query == {"artifacts": "mask"}
+
+
+def test_a_broken_download_goes_on_where_it_stopped(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1/archive", _ranged(ARCHIVE, etag='"one"', cut_after=20_000))
+    assert job.download(tmp_path, unpacked=False).read_bytes() == ARCHIVE
+    assert _ranges(server) == [None, "bytes=20000-", "bytes=40000-"]
+
+
+def test_a_later_call_goes_on_with_the_part_it_finds(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    (tmp_path / "job_1.zip.part").write_bytes(ARCHIVE[:10_000])
+    (tmp_path / "job_1.zip.part.etag").write_text('"one"')
+    server.on("GET", "/jobs/job_1/archive", _ranged(ARCHIVE, etag='"one"'))
+    assert job.download(tmp_path, unpacked=False).read_bytes() == ARCHIVE
+    assert _ranges(server) == ["bytes=10000-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["job_1.zip"]
+
+
+def test_a_part_of_another_archive_is_thrown_away(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    (tmp_path / "job_1.zip.part").write_bytes(b"old" * 10_000)
+    (tmp_path / "job_1.zip.part.etag").write_text('"old"')
+    server.on("GET", "/jobs/job_1/archive", _ranged(ARCHIVE, etag='"one"'))
+    assert job.download(tmp_path, unpacked=False).read_bytes() == ARCHIVE
+
+
+def test_a_part_longer_than_the_archive_is_thrown_away(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    (tmp_path / "job_1.zip.part").write_bytes(b"x" * 100)
+    (tmp_path / "job_1.zip.part.etag").write_text('"one"')
+    server.on("GET", "/jobs/job_1/archive", problem(416, "range_not_satisfiable"), Answer(200, ARCHIVE))
+    assert job.download(tmp_path, unpacked=False).read_bytes() == ARCHIVE
+
+
+def test_without_a_mark_nothing_old_is_trusted(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    (tmp_path / "job_1.zip.part").write_bytes(b"x" * 100)
+    server.on("GET", "/jobs/job_1/archive", _ranged(ARCHIVE, etag=None))
+    assert job.download(tmp_path, unpacked=False).read_bytes() == ARCHIVE
+
+
+def test_a_server_that_gives_no_more_bytes_is_given_up(
+    server: ToyServer, job: JobHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskmill.download.TRIES_WITHOUT_PROGRESS", 2)
+    server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE, cut_after=0))
+    with pytest.raises(DownloadBroken, match="call again"):
+        job.download(tmp_path)
+
+
+def test_a_refusal_is_passed_on(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1/archive", problem(409, "job_not_finished"))
+    with pytest.raises(Conflict):
+        job.download(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "..\\evil", "C:/evil"])
+def test_a_name_that_leaves_the_folder_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    archive = tmp_path / "bad.zip"
+    with zipfile.ZipFile(archive, "w") as bundle:
+        bundle.writestr("good", "x")
+        bundle.writestr(name, "x")
+    with pytest.raises(DownloadBroken, match="evil"):
+        unpack(archive, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "bad.zip"
+    with zipfile.ZipFile(archive, "w") as bundle:
+        entry = zipfile.ZipInfo("link")
+        entry.external_attr = 0o120777 << 16
+        bundle.writestr(entry, "/etc/passwd")
+    with pytest.raises(DownloadBroken, match="link"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_a_damaged_archive_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "bad.zip").write_bytes(ARCHIVE[:-30])
+    with pytest.raises(DownloadBroken, match="damaged"):
+        unpack(tmp_path / "bad.zip", tmp_path / "out")

@@ -1,0 +1,29 @@
+"""Importing the client must stay cheap: it goes into other people's programs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+LOADED = "import json, sys; {}; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+
+
+def _loaded(statement: str) -> set[str]:
+    command = [sys.executable, "-c", LOADED.format(statement)]
+    return set(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def test_the_package_alone_loads_no_third_party() -> None:
+    third_party = _loaded("import maskmill") - sys.stdlib_module_names - _loaded("pass")
+    assert third_party == {"maskmill"}
+
+
+def test_the_client_costs_httpx_and_nothing_more() -> None:
+    extra = _loaded("from maskmill import Maskmill, JobHandle, MaskmillError") - _loaded("import httpx")
+    assert extra - sys.stdlib_module_names == {"maskmill"}
+
+
+def test_the_command_line_loads_no_model_and_no_array() -> None:
+    heavy = {"numpy", "PIL", "celery", "sqlalchemy", "fastapi", "torch", "onnxruntime", "openvino", "cv2", "psutil"}
+    assert _loaded("import maskmill.cli.app") & heavy == set()
