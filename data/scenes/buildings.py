@@ -7,13 +7,17 @@ from PIL import Image
 
 from data.scenes.camera import Points
 from data.scenes.canvas import Colour
-from data.scenes.facades import FacadeStyle, Wall, choose_style, finish, paint_facade
+from data.scenes.facades import FacadeStyle, choose_style, paint_facade
 from data.scenes.ids import BUILDING
 from data.scenes.stage import Shadow, Stage
 from data.scenes.street import Street
+from data.scenes.tones import pick, scaled
+from data.scenes.walls import bare_wall, finish, in_light, roof_tile
 
 FIRST_VISIBLE_M = 3.0
-ROOFS: tuple[Colour, ...] = ((104, 66, 54), (78, 76, 80), (92, 84, 78), (62, 64, 70), (128, 84, 62))
+LAST_M = 190.0
+ROOFS: tuple[Colour, ...] = ((112, 72, 58), (84, 82, 86), (96, 88, 82), (68, 70, 76), (132, 88, 66))
+DENSITY = {"high street": 0.97, "downtown": 0.93, "avenue": 0.85, "residential": 0.75, "park": 0.28}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,32 +42,33 @@ def choose_row(rng: np.random.Generator, street: Street, sign: int) -> list[Buil
     """Buildings along one side, from near to far."""
     row: list[Building] = []
     z = rng.uniform(-6, 4)
-    dense = {"high street": 0.97, "downtown": 0.93, "avenue": 0.85, "residential": 0.75, "park": 0.28}[street.kind]
-    while z < 190:
-        width = rng.uniform(6, 12) if street.kind in ("high street", "residential") else rng.uniform(10, 24)
-        if street.junction is not None and street.in_junction(z, z + width, 1.5):
-            z = max(z + 1.0, street.junction[1] + 1.5) if z > street.junction[0] - 4.5 else z
-            width = street.junction[0] - 1.5 - z if z < street.junction[0] else width
-        if rng.random() < dense and width > 2.5:
-            row.append(_choose_building(rng, street, sign, (z, z + width)))
-        gap = (
-            rng.uniform(2.5, 6) if street.kind == "residential" else (rng.uniform(2, 5) if rng.random() < 0.1 else 0.0)
-        )
-        z += max(width, 1.0) + gap
+    while z < LAST_M:
+        narrow = street.kind in ("high street", "residential")
+        end = z + (rng.uniform(6, 12) if narrow else rng.uniform(10, 24))
+        if street.junction is not None and street.in_junction(z, end, 1.5):
+            end = min(end, street.junction[0] - 1.5)
+        if end - z > 2.5 and rng.random() < DENSITY[street.kind]:
+            row.append(_choose_building(rng, street, sign, (z, end)))
+        elif street.junction is not None and end - z <= 2.5:
+            end = street.junction[1] + 1.5
+        gap = rng.uniform(2.5, 6) if street.kind == "residential" else rng.uniform(2, 5) * (rng.random() < 0.1)
+        z = max(end, z + 1) + gap
     return row
 
 
 def _choose_building(rng: np.random.Generator, street: Street, sign: int, span: tuple[float, float]) -> Building:
     style = choose_style(rng, street.kind)
-    pitched = rng.random() < {"downtown": 0.05, "avenue": 0.4}.get(street.kind, 0.75) and style.storeys < 5
+    pitch_share = {"downtown": 0.05, "avenue": 0.4}.get(street.kind, 0.75)
+    pitched = style.storeys < 5 and style.upper == "windows" and rng.random() < pitch_share
+    setback = 0.0 if street.kind == "high street" else float(abs(rng.normal(0, 0.25)))
     return Building(
         sign=sign,
-        offset=street.building_line(sign) + float(abs(rng.normal(0, 0.25)) if street.kind != "high street" else 0.0),
+        offset=street.building_line(sign) + setback,
         near=span[0],
         far=span[1],
         deep=float(rng.uniform(8, 14)),
         style=style,
-        roof=ROOFS[rng.integers(len(ROOFS))],
+        roof=pick(rng, ROOFS),
         pitched=float(rng.uniform(1.8, 3.4)) if pitched else 0.0,
         chimney=bool(pitched and rng.random() < 0.6),
         seed=int(rng.integers(2**31)),
@@ -83,7 +88,7 @@ def draw_building(stage: Stage, building: Building) -> None:
     if building.near > FIRST_VISIBLE_M:
         _draw_end(stage, building, rng)
     if building.pitched:
-        _draw_roof(stage, building)
+        _draw_roof(stage, building, rng)
     _draw_front(stage, building, rng)
 
 
@@ -94,40 +99,40 @@ def _draw_front(stage: Stage, building: Building, rng: np.random.Generator) -> N
     up = float(np.clip(stage.camera.pixels_per_metre(visible), 3, 56))
     across = float(np.clip(up * min(1.0, 1.3 * building.offset / visible), 2, 56))
     wall = paint_facade(building.style, far - near, (across, up), rng)
-    normal = (-float(building.sign), 0.0, 0.0)
-    texture = finish(wall, stage.mood, normal, (visible + far) / 2, rng)
-    cut = (first - near) / (far - near) * texture.width
-    if cut >= 1:
-        texture = texture.crop((round(cut), 0, texture.width, texture.height))
-    _hang(stage, texture, _face(stage.street, building, (first, far)))
-
-
-def _face(street: Street, building: Building, span: tuple[float, float]) -> Points:
-    """Top left, top right, bottom right, bottom left; the texture's left edge is the near one."""
-    x, top = building.sign * building.offset, building.style.height
-    near, far = span
-    return np.array([street.at(x, near, top), street.at(x, far, top), street.at(x, far), street.at(x, near)])
+    texture = finish(wall, stage.mood, (-float(building.sign), 0.0, 0.0), (visible + far) / 2, rng)
+    if building.sign < 0:  # the texture's left edge is the far one, so that letters read the right way round
+        texture = texture.crop((round((first - near) / (far - near) * texture.width), 0, texture.width, texture.height))
+    else:
+        texture = texture.crop((0, 0, round((far - first) / (far - near) * texture.width), texture.height))
+    ends = (first, far) if building.sign < 0 else (far, first)
+    x, top, street = building.sign * building.offset, building.style.height, stage.street
+    corners = [street.at(x, ends[0], top), street.at(x, ends[1], top), street.at(x, ends[1]), street.at(x, ends[0])]
+    _hang(stage, texture, np.array(corners))
 
 
 def _draw_end(stage: Stage, building: Building, rng: np.random.Generator) -> None:
-    """The face towards the camera: a wall with few windows."""
-    z, sign = building.near, building.sign
-    style = building.style
+    """The face towards the camera: with windows, or a blind wall."""
+    z, sign, style = building.near, building.sign, building.style
     scale = float(np.clip(stage.camera.pixels_per_metre(z), 3, 40))
-    size = (max(4, round(building.deep * scale)), max(4, round(style.height * scale)))
-    blank = Image.new("RGB", size, tuple(int(c * 0.94) for c in style.wall))
-    wall = Wall(blank, style.height, scale, scale)
-    if style.storeys > 2 or rng.random() < 0.5:
+    if rng.random() < 0.4:
         wall = paint_facade(style, building.deep, (scale, scale), rng)
-    texture = finish(wall, stage.mood, (0.0, 0.0, -1.0), z, rng)
-    inner, outer = sign * building.offset, sign * (building.offset + building.deep)
+    else:
+        colour = scaled(style.wall, 0.95)
+        wall = bare_wall(colour, (building.deep, style.height), (scale, scale), rng, brick=style.brick)
+    normal = (0.0, 0.0, -1.0)
+    texture = finish(wall, stage.mood, normal, z, rng)
+    ends = [sign * building.offset, sign * (building.offset + building.deep)]
+    left, right = min(ends), max(ends)
     street, top = stage.street, style.height
-    corners = np.array([street.at(inner, z, top), street.at(outer, z, top), street.at(outer, z), street.at(inner, z)])
+    corners = np.array([street.at(left, z, top), street.at(right, z, top), street.at(right, z), street.at(left, z)])
     _hang(stage, texture, corners)
     if building.pitched:
-        ridge = street.at((inner + outer) / 2, z, top + building.pitched)
-        colour = stage.mood.lit(style.wall, (0.0, 0.0, -1.0), z)
-        stage.face(np.array([street.at(inner, z, top), ridge, street.at(outer, z, top)]), colour, BUILDING)
+        gable = [
+            street.at(left, z, top),
+            street.at((left + right) / 2, z, top + building.pitched),
+            street.at(right, z, top),
+        ]
+        stage.face(np.array(gable), stage.mood.lit(scaled(style.wall, 0.97), normal, z), BUILDING)
 
 
 def _hang(stage: Stage, texture: Image.Image, corners: Points) -> None:
@@ -135,38 +140,57 @@ def _hang(stage: Stage, texture: Image.Image, corners: Points) -> None:
     stage.canvas.textured(positions, texture, BUILDING)
 
 
-def _draw_roof(stage: Stage, building: Building) -> None:
+def _draw_roof(stage: Stage, building: Building, rng: np.random.Generator) -> None:
     street, sign, top = stage.street, building.sign, building.style.height
     near, far = max(building.near, FIRST_VISIBLE_M), building.far
     eaves, ridge = sign * (building.offset - 0.3), sign * (building.offset + building.deep / 2)
     high = top + building.pitched
-    slope = np.array(
-        [
-            street.at(eaves, near, top),
-            street.at(ridge, near, high),
-            street.at(ridge, far, high),
-            street.at(eaves, far, top),
-        ]
-    )
+    slope = [
+        street.at(ridge, near, high),
+        street.at(ridge, far, high),
+        street.at(eaves, far, top),
+        street.at(eaves, near, top),
+    ]
     normal = np.array([-sign * building.pitched, building.deep / 2, 0.0])
     unit = tuple((normal / np.linalg.norm(normal)).tolist())
     if building.chimney:
         _draw_chimney(stage, building, high)
-    stage.face(slope, stage.mood.lit(building.roof, unit, near), BUILDING)
+    texture = roof_tile(building.roof, (far - near, building.deep / 2 + 0.3), stage.camera.pixels_per_metre(near))
+    _hang(stage, in_light(texture, stage.mood, unit, (near + far) / 2), np.array(slope))
+    eaves_line = [
+        street.at(eaves, near, top),
+        street.at(eaves, far, top),
+        street.at(eaves, far, top - 0.16),
+        street.at(eaves, near, top - 0.16),
+    ]
+    stage.face(np.array(eaves_line), stage.mood.lit((92, 90, 88), (-float(sign), 0.0, 0.0), near), BUILDING)
 
 
 def _draw_chimney(stage: Stage, building: Building, high: float) -> None:
     street, sign = stage.street, building.sign
-    x, z = sign * (building.offset + building.deep / 2 - 0.5), max(building.near, FIRST_VISIBLE_M) + 0.8
-    for face, normal in (
-        (((x, z), (x, z + 1.0)), (-float(sign), 0.0, 0.0)),
-        (((x, z), (x + sign * 0.7, z)), (0.0, 0.0, -1.0)),
-    ):
-        (x0, z0), (x1, z1) = face
-        corners = [
-            street.at(x0, z0, high - 1),
-            street.at(x1, z1, high - 1),
-            street.at(x1, z1, high + 0.9),
-            street.at(x0, z0, high + 0.9),
+    inner, outer = (sign * (building.offset + building.deep / 2 + shift) for shift in (-0.5, 0.3))
+    near = max(building.near, FIRST_VISIBLE_M) + 0.4
+    low, top = high - 1.2, high + 0.9
+    side = [
+        street.at(inner, near, low),
+        street.at(inner, near + 1.3, low),
+        street.at(inner, near + 1.3, top),
+        street.at(inner, near, top),
+    ]
+    front = [
+        street.at(inner, near, low),
+        street.at(outer, near, low),
+        street.at(outer, near, top),
+        street.at(inner, near, top),
+    ]
+    stage.face(np.array(side), stage.mood.lit((124, 84, 68), (-float(sign), 0.0, 0.0), near), BUILDING)
+    stage.face(np.array(front), stage.mood.lit((124, 84, 68), (0.0, 0.0, -1.0), near), BUILDING)
+    middle = (inner + outer) / 2
+    for z in (near + 0.25, near + 0.7):
+        pot = [
+            street.at(middle - 0.13, z, top),
+            street.at(middle + 0.13, z, top),
+            street.at(middle + 0.1, z, top + 0.4),
+            street.at(middle - 0.1, z, top + 0.4),
         ]
-        stage.face(np.array(corners), stage.mood.lit((120, 78, 62), normal, z), BUILDING)
+        stage.face(np.array(pot), stage.mood.lit((156, 96, 70), (0.0, 0.0, -1.0), near), BUILDING)

@@ -26,7 +26,7 @@ class Canvas:
     def polygon(self, points: Points | Sequence[tuple[float, float]], colour: Colour, label: int | None) -> None:
         if len(points) < 3:
             return
-        flat = np.clip(np.asarray(points, dtype=np.float64), -20000, 20000).ravel().tolist()
+        flat = np.asarray(points, dtype=np.float64).ravel().tolist()
         self._paint.polygon(flat, fill=rounded(colour))
         if label is not None:
             self._mark.polygon(flat, fill=label)
@@ -47,26 +47,31 @@ class Canvas:
         if label is not None:
             self._mark.line(flat, fill=label, width=wide, joint="curve")
 
-    def sprite(self, image: Image.Image, box: Box, label: int | None) -> None:
-        """Paste an RGBA picture, scaled into box (left, top, right, bottom); labelled where it covers at least half."""
-        visible = _visible(box, self.size)
-        if visible is None:
+    def sprite(self, image: Image.Image, box: Box, label: int | None, table: list[int] | None = None) -> None:
+        """Paste an RGBA picture, scaled into box (left, top, right, bottom); labelled where it covers at least half.
+
+        table: applied to the picture's values before it is pasted (Image.point).
+        """
+        cut = _cut(box, self.size, image.size)
+        if cut is None:
             return
-        left, top, right, bottom = visible
-        across, down = image.width / (box[2] - box[0]), image.height / (box[3] - box[1])
-        source = (
-            max(0.0, (left - box[0]) * across),
-            max(0.0, (top - box[1]) * down),
-            min(float(image.width), (right - box[0]) * across),
-            min(float(image.height), (bottom - box[1]) * down),
-        )
-        if source[2] - source[0] < 1e-3 or source[3] - source[1] < 1e-3:
-            return
-        part = image.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=source, reducing_gap=2.0)
+        visible, source = cut
+        size = (visible[2] - visible[0], visible[3] - visible[1])
+        part = image.resize(size, Image.Resampling.BILINEAR, box=source, reducing_gap=2.0)
+        if table is not None:
+            part = part.point(table)
         alpha = part.getchannel("A")
-        self.picture.paste(part.convert("RGB"), (left, top), alpha)
+        self.picture.paste(part.convert("RGB"), visible[:2], alpha)
         if label is not None:
-            self.labels.paste(label, (left, top, right, bottom), alpha.point(_HALF))
+            self.labels.paste(label, visible, alpha.point(_HALF))
+
+    def stencil(self, mask: Image.Image, box: Box, label: int) -> None:
+        """A grey picture, scaled into box, in the label map alone: labelled where it is at least half bright."""
+        cut = _cut(box, self.size, mask.size)
+        if cut is not None:
+            visible, source = cut
+            size = (visible[2] - visible[0], visible[3] - visible[1])
+            self.labels.paste(label, visible, mask.resize(size, Image.Resampling.BILINEAR, box=source).point(_HALF))
 
     def textured(self, corners: Points, texture: Image.Image, label: int | None, outline: Points | None = None) -> None:
         """Map a picture onto a quadrilateral in perspective.
@@ -112,6 +117,23 @@ def _visible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int] | Non
     left, top = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
     right, bottom = min(size[0], int(np.ceil(box[2]))), min(size[1], int(np.ceil(box[3])))
     return (left, top, right, bottom) if right > left and bottom > top else None
+
+
+def _cut(
+    box: Box, size: tuple[int, int], image: tuple[int, int]
+) -> tuple[tuple[int, int, int, int], tuple[float, float, float, float]] | None:
+    """The part of a box that lies on the canvas, and the part of an image scaled into that box that comes to lie there."""
+    visible = _visible(box, size)
+    if visible is None or box[2] - box[0] < 1 or box[3] - box[1] < 1:
+        return None
+    across, down = image[0] / (box[2] - box[0]), image[1] / (box[3] - box[1])
+    source = (
+        max(0.0, (visible[0] - box[0]) * across),
+        max(0.0, (visible[1] - box[1]) * down),
+        min(float(image[0]), (visible[2] - box[0]) * across),
+        min(float(image[1]), (visible[3] - box[1]) * down),
+    )
+    return (visible, source) if source[2] - source[0] > 1e-2 and source[3] - source[1] > 1e-2 else None
 
 
 def _homography(corners: Points, size: tuple[int, int]) -> Points | None:

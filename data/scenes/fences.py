@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 
 from data.scenes.canvas import Colour
-from data.scenes.facades import BRICKS, STONES
 from data.scenes.ids import FENCE, VEGETATION, WALL
 from data.scenes.noise import TILE, tile
 from data.scenes.stage import Shadow, Stage
 from data.scenes.street import Street
+from data.scenes.tones import BRICKS, STONES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

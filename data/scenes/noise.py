@@ -44,15 +44,24 @@ def tile(exponent: float) -> Field:
 
 def sample(field: Field, x: Field, y: Field) -> Field:
     """The tile at texel coordinates, nearest; coordinates wrap around."""
-    columns = x.astype(np.int32) & (TILE - 1)
-    rows = y.astype(np.int32) & (TILE - 1)
-    return field[rows, columns]
+    columns = x.astype(np.int32)
+    columns &= TILE - 1
+    rows = y.astype(np.int32)
+    rows &= TILE - 1
+    rows *= TILE
+    rows += columns
+    return field.ravel().take(rows)
 
 
 def sample_smooth(field: Field, x: Field, y: Field) -> Field:
     """The tile at texel coordinates, bilinear; for fields that are looked at from near."""
     left, top = np.floor(x), np.floor(y)
     right_share, bottom_share = x - left, y - top
-    upper = sample(field, left, top) * (1 - right_share) + sample(field, left + 1, top) * right_share
-    lower = sample(field, left, top + 1) * (1 - right_share) + sample(field, left + 1, top + 1) * right_share
-    return np.asarray(upper * (1 - bottom_share) + lower * bottom_share, dtype=np.float32)
+    columns, rows = left.astype(np.int32) & (TILE - 1), (top.astype(np.int32) & (TILE - 1)) * TILE
+    next_columns, next_rows = (columns + 1) & (TILE - 1), (rows + TILE) & (TILE * TILE - 1)
+    flat = field.ravel()
+    upper = flat.take(rows + columns)
+    upper += (flat.take(rows + next_columns) - upper) * right_share
+    lower = flat.take(next_rows + columns)
+    lower += (flat.take(next_rows + next_columns) - lower) * right_share
+    return np.asarray(upper + (lower - upper) * bottom_share, dtype=np.float32)

@@ -64,7 +64,7 @@ def _trees(rng: np.random.Generator, street: Street, verge: Verge) -> list[Tree]
 
 def _tree(rng: np.random.Generator, street: Street, spot: tuple[float, float], height: float) -> Tree:
     place = street.at(spot[0] + rng.normal(0, 0.15), spot[1])
-    return Tree(place=place, height=float(height), plant=int(rng.integers(64)), mirrored=bool(rng.random() < 0.5))
+    return Tree(place=place, height=float(height), plant=int(rng.integers(64)), stretch=float(rng.uniform(0.85, 1.2)))
 
 
 def _borders(rng: np.random.Generator, street: Street, verge: Verge) -> list[Border]:

@@ -15,12 +15,12 @@ from data.scenes.ids import SKY
 from data.scenes.lens import develop
 from data.scenes.mood import Mood, choose_mood
 from data.scenes.population import Population, populate
-from data.scenes.road import look_at_ground, paint_ground
+from data.scenes.ground import look_at_ground, paint_ground
 from data.scenes.shadows import shade_ground
 from data.scenes.sky import paint_sky
 from data.scenes.stage import Shadow, Stage
 from data.scenes.street import Street, choose_street
-from data.scenes.vegetation import Plant, grow
+from data.scenes.vegetation import Plant, grow_plants
 from data.scenes.weather import add_streaks, mirror_street
 
 
@@ -45,7 +45,7 @@ def render_scene(
     plan = choose_street(plan_rng, street)
     camera = _choose_camera(camera_rng, plan, width, height)
     crowd = populate(crowd_rng, plan, camera.x)
-    plants = _grow_plants(plant_rng, light)
+    plants = grow_plants(plant_rng, light)
     stage = Stage(camera, light, plan, _paint_backdrop(camera, plan, light, _shadows(crowd, plan, plants), paint_rng))
     _draw_all(stage, crowd, plants)
     picture, labels = stage.canvas.finished()
@@ -68,12 +68,6 @@ def _choose_camera(rng: np.random.Generator, street: Street, width: int, height:
     )
 
 
-def _grow_plants(rng: np.random.Generator, mood: Mood) -> list[Plant]:
-    winter = rng.random() < 0.3
-    kinds = ("bare", "bare", "bare", "leafy") if winter else ("leafy", "leafy", "tall", "leafy", "bush")
-    return [grow(rng, mood, kind) for kind in kinds]
-
-
 def _paint_backdrop(
     camera: Camera, street: Street, mood: Mood, shadows: list[Shadow], rng: np.random.Generator
 ) -> Canvas:
@@ -81,12 +75,10 @@ def _paint_backdrop(
     labels = np.full(picture.shape[:2], SKY, np.uint8)
     ground = look_at_ground(camera, street)
     colours, ids = paint_ground(ground, street, mood, rng)
-    surface = np.zeros_like(picture)
-    surface[ground.seen] = colours
-    shaded = shade_ground(surface, shadows, camera, mood)
-    picture[ground.seen] = shaded[ground.seen]
+    shaded = shade_ground(colours, ground, shadows, camera, mood)
+    picture[ground.seen] = np.clip(shaded, 0, 255).astype(np.uint8)
     labels[ground.seen] = ids
-    return Canvas(np.clip(picture, 0, 255).astype(np.uint8), labels)
+    return Canvas(picture, labels)
 
 
 def _shadows(crowd: Population, street: Street, plants: list[Plant]) -> list[Shadow]:
@@ -123,12 +115,11 @@ def _drawings(stage: Stage, crowd: Population, plants: list[Plant]) -> Iterator[
 def _weather_and_lens(
     picture: NDArray[np.uint8], labels: NDArray[np.uint8], mood: Mood, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    developed = picture.astype(np.float32)
     if mood.wet > 0.2:
-        developed = mirror_street(developed, labels, mood, rng)
+        picture = mirror_street(picture, labels, mood, rng)
     if mood.name == "rain":
-        developed = add_streaks(developed, rng)
-    return develop(developed, mood, rng)
+        picture = add_streaks(picture, rng)
+    return develop(picture, mood, rng)
 
 
 def as_images(scene: Scene) -> tuple[Image.Image, Image.Image]:

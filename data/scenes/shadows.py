@@ -3,33 +3,36 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from data.scenes.camera import SUPERSAMPLING, Camera, Points
+from data.scenes.ground import Ground
 from data.scenes.mood import Mood
+from data.scenes.noise import Field, sample_smooth, tile
 from data.scenes.stage import Shadow
 
 LONGEST_M = 60.0
 
 
-def shade_ground(
-    ground: NDArray[np.float32], shadows: Sequence[Shadow], camera: Camera, mood: Mood
-) -> NDArray[np.float32]:
-    """ground (H, W, 3) darkened where the sun does not reach it and, softly, under things."""
-    contact = _mask([_at_rest(shadow) for shadow in shadows if shadow.bottom < 0.5], camera, blur=camera.width / 180)
-    result = ground * (1 - 0.5 * contact[..., None])
-    strength = max(mood.sun)
-    if strength < 0.15:
-        return np.asarray(result, dtype=np.float32)
-    cast = _mask([_cast(shadow, mood) for shadow in shadows], camera, blur=camera.width / 900)
+def shade_ground(colours: Field, ground: Ground, shadows: Sequence[Shadow], camera: Camera, mood: Mood) -> Field:
+    """colours (N, 3) of the ground's pixels, darker where the sun does not reach and, softly, under things."""
+    at_rest = [shadow.outline for shadow in shadows if shadow.bottom < 0.5]
+    contact = _mask(at_rest, camera, blur=camera.width / 180)[ground.seen]
+    colours = colours * (1 - np.float32(0.5) * contact[:, None])
+    if max(mood.sun) < 0.15:
+        return colours
+    hard = _mask([_cast(shadow, mood) for shadow in shadows if not shadow.leafy], camera, blur=camera.width / 900)
+    soft = _mask([_cast(shadow, mood) for shadow in shadows if shadow.leafy], camera, blur=camera.width / 300)
+    cast = np.maximum(hard[ground.seen], soft[ground.seen] * _dapple(ground))
     ambient, sun = np.array(mood.ambient), np.array(mood.sun) * mood.to_sun[1]
-    dark = (ambient * 0.95 / (ambient + sun)).astype(np.float32)
-    return np.asarray(result * (1 - cast[..., None] * (1 - dark)), dtype=np.float32)
+    lost = (1 - ambient * 0.95 / (ambient + sun)).astype(np.float32)
+    return np.asarray(colours * (1 - cast[:, None] * lost), dtype=np.float32)
 
 
-def _at_rest(shadow: Shadow) -> Points:
-    return shadow.outline
+def _dapple(ground: Ground) -> Field:
+    """Spots of sun under a crown."""
+    field = sample_smooth(tile(1.0), ground.offset * 14, ground.ahead * 14)
+    return np.asarray(np.clip(0.95 - np.clip(field - 0.35, 0, 1) * 1.1, 0, 1), dtype=np.float32)
 
 
 def _cast(shadow: Shadow, mood: Mood) -> Points:
@@ -40,7 +43,7 @@ def _cast(shadow: Shadow, mood: Mood) -> Points:
     return convex_hull(np.concatenate([shadow.outline + low, shadow.outline + high]))
 
 
-def _mask(outlines: Sequence[Points], camera: Camera, blur: float) -> NDArray[np.float32]:
+def _mask(outlines: Sequence[Points], camera: Camera, blur: float) -> Field:
     image = Image.new("L", (camera.width, camera.height))
     draw = ImageDraw.Draw(image)
     for outline in outlines:

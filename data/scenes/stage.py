@@ -43,3 +43,4 @@ class Shadow:
     outline: Points
     top: float
     bottom: float = 0.0
+    leafy: bool = False

@@ -2,46 +2,51 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
-from data.scenes.ids import ROAD, SIDEWALK
+from data.scenes.ids import ROAD, SIDEWALK, TERRAIN
 from data.scenes.mood import Mood
-from data.scenes.noise import fractal_noise
+from data.scenes.noise import fractal_noise, value_noise
 
-Field = NDArray[np.float32]
+Picture = NDArray[np.uint8]
 
 
-def mirror_street(picture: Field, labels: NDArray[np.uint8], mood: Mood, rng: np.random.Generator) -> Field:
+def mirror_street(picture: Picture, labels: Picture, mood: Mood, rng: np.random.Generator) -> Picture:
     """Each wet pixel shows what stands above the nearest foot of a thing in its column, blurred downwards."""
     height, width = labels.shape
     ground = (labels == ROAD) | (labels == SIDEWALK)
-    rows = np.broadcast_to(np.arange(height)[:, None], (height, width))
-    foot = np.maximum.accumulate(np.where(ground, -1, rows), axis=0)
-    ripple = ((fractal_noise(rng, height, width, (height // 6, width // 40), 2) - 0.5) * 14).astype(np.int64)
-    source = np.clip(2 * foot + 1 - rows + ripple, 0, height - 1)
-    columns = np.broadcast_to(np.arange(width)[None, :], (height, width))
-    mirrored = picture[source, columns]
-    soft = Image.fromarray(np.clip(mirrored, 0, 255).astype(np.uint8)).resize(
-        (width, max(1, height // 8)), Image.Resampling.BOX
-    )
-    blurred = np.asarray(
-        soft.resize((width, height), Image.Resampling.BILINEAR).filter(ImageFilter.GaussianBlur(1.5)), np.float32
-    )
-    puddles = np.clip((fractal_noise(rng, height, width, (10, 6), 3) - 0.42) * 5, 0, 1)
-    share = mood.wet * (0.28 + 0.34 * puddles) * ground * (foot >= 0)
-    near = np.where(labels == SIDEWALK, 0.6, 1.0)
-    share = (share * near)[..., None].astype(np.float32)
-    return np.asarray(picture * (1 - share) + blurred * share, dtype=np.float32)
+    rows = np.arange(height, dtype=np.int32)[:, None]
+    foot = np.maximum.accumulate(np.where(ground | (labels == TERRAIN), np.int32(-1), rows), axis=0)
+    first = int(np.argmax(ground.any(axis=1)))
+    ripple = (value_noise(rng, height, width, (max(2, height // 6), max(2, width // 40))) - 0.5) * 12
+    source = np.clip(2 * foot + 1 - rows + ripple.astype(np.int32), 0, height - 1)[first:]
+    mirrored = picture[source, np.arange(width)[None, :]]
+    below = height - first
+    small = Image.fromarray(mirrored).resize((width, max(2, below // 7)), Image.Resampling.BOX)
+    soft = small.filter(ImageFilter.BoxBlur(1)).resize((width, below), Image.Resampling.BILINEAR)
+    puddles = np.clip((fractal_noise(rng, height, width, (10, 6), 3)[first:] - 0.42) * 5, 0, 1)
+    share = mood.wet * (0.26 + 0.36 * puddles) * ground[first:] * (foot[first:] >= 0)
+    share = share * np.where(labels[first:] == SIDEWALK, 0.6, 1.0)
+    mask = Image.fromarray((share * 255).astype(np.uint8))
+    result = Image.fromarray(picture)
+    result.paste(soft, (0, first), mask)
+    return np.asarray(result)
 
 
-def add_streaks(picture: Field, rng: np.random.Generator) -> Field:
+def add_streaks(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Drops that the shutter draws out: many faint short ones, a few long ones near the lens."""
     height, width = picture.shape[:2]
-    drops = (rng.random((height, width // 2)) > 0.9965).astype(np.float32) * 255
-    image = Image.fromarray(drops.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
-    slant = rng.uniform(-0.12, 0.12)
-    length = max(3, height // 40)
-    total = np.zeros((height, width), np.float32)
-    source = np.asarray(image, np.float32)
-    for step in range(length):
-        total += np.roll(source, (step, round(step * slant)), axis=(0, 1))
-    return np.asarray(picture + np.clip(total, 0, 255)[..., None] * 0.09, dtype=np.float32)
+    image = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(image)
+    slant = rng.normal(0, 0.12)
+    count = int(width * height / 1100 * rng.uniform(0.5, 1.3))
+    places = rng.random((count, 2)) * (width, height)
+    lengths = height * (0.008 + rng.exponential(0.012, count))
+    tones = rng.integers(12, 52, count).tolist()
+    for (x, y), length, tone in zip(places.tolist(), lengths.tolist(), tones, strict=True):
+        draw.line([(x, y), (x + slant * length, y + length)], fill=tone, width=1)
+    mask = image.filter(ImageFilter.GaussianBlur(0.4 * width / 1024))
+    light = int(np.clip(picture[: height // 3].mean() * 1.1 + 30, 0, 255))
+    result = Image.fromarray(picture)
+    result.paste(Image.new("RGB", (width, height), (light, light, light)), (0, 0), mask)
+    return np.asarray(result)
