@@ -1,0 +1,35 @@
+"""What routes ask for by type."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Request
+
+from api.services import Services
+from jobs.errors import JobNotFound
+
+_JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+def _job_id(
+    job_id: Annotated[str, Path(description="as `POST /jobs` gave it", examples=["job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"])],
+) -> str:
+    """What cannot be an id never reaches the database."""
+    if not is_job_id(job_id):
+        raise JobNotFound("there is no such job")
+    return job_id
+
+
+def is_job_id(text: str) -> bool:
+    return _JOB_ID.fullmatch(text) is not None
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+JobId = Annotated[str, Depends(_job_id)]
+ImageIndex = Annotated[int, Path(ge=0, le=2**31 - 1, description="position of the image in its job, from 0")]

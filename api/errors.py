@@ -1,0 +1,129 @@
+"""The one table from error to HTTP status, and the errors that only a way in over HTTP can make.
+
+ApiError
+├── BadRequest           the request cannot be understood
+├── NotAcceptable        no answer in a form that the client takes
+├── RequestTimeout       the body stopped coming
+├── RangeNotSatisfiable  a range that begins behind the end
+├── NotReady             a part of the service is missing
+├── SampleUnknown        no sample scene has this id
+└── PredictionFailed     the one image of a prediction ended without a result; carries that image's own code
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from jobs import errors as jobs
+from jobs.job import Failure
+from jobs.retry import WORKER_LOST
+from segmentation import errors as segmentation
+
+
+class ApiError(Exception):
+    code = "internal_error"
+
+
+class BadRequest(ApiError):
+    code = "bad_request"
+
+
+class NotAcceptable(ApiError):
+    code = "not_acceptable"
+
+
+class RequestTimeout(ApiError):
+    code = "request_timeout"
+
+
+class RangeNotSatisfiable(ApiError):
+    """length: of the whole representation in bytes."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"the range begins behind the end; there are {length} bytes")
+        self.length = length
+
+
+class NotReady(ApiError):
+    """missing: part of the service → what is wrong with it."""
+
+    code = "not_ready"
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{part}: {reason}" for part, reason in missing.items()))
+        self.missing = dict(missing)
+
+
+class PredictionFailed(ApiError):
+    def __init__(self, failure: Failure, *, job_id: str) -> None:
+        super().__init__(failure.message)
+        self.code = failure.code
+        self.job_id = job_id
+
+
+class SampleUnknown(ApiError):
+    code = "sample_not_found"
+
+
+# An error has the status of its own line, or of the nearest base class listed here.
+STATUS: Mapping[type[Exception], int] = {
+    jobs.JobsError: 500,
+    jobs.NotFound: 404,
+    jobs.NotAllowed: 409,
+    jobs.Unprocessable: 422,
+    jobs.NoImages: 400,
+    jobs.ArchiveUnreadable: 400,
+    jobs.TooLarge: 413,
+    jobs.UnsupportedMedia: 415,
+    jobs.Transient: 503,
+    jobs.ImageFailure: 500,
+    jobs.OutOfMemory: 500,
+    jobs.DownloadFailed: 502,
+    jobs.TimedOut: 504,
+    segmentation.SegmentationError: 500,
+    segmentation.UnreadableImage: 422,
+    segmentation.UnsupportedImage: 422,
+    segmentation.ImageTooLarge: 422,
+    segmentation.MaskMismatch: 422,
+    segmentation.UnknownLabelSpace: 404,
+    segmentation.NoRemapping: 422,
+    segmentation.InvalidFormatOptions: 422,
+    ApiError: 500,
+    BadRequest: 400,
+    NotAcceptable: 406,
+    RequestTimeout: 408,
+    RangeNotSatisfiable: 416,
+    NotReady: 503,
+    SampleUnknown: 404,
+}
+
+# Codes of the router's own answers, which come without an error class of ours.
+ROUTER_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
+
+RETRY_AFTER_S: Mapping[int, int] = {503: 5}
+
+_IMAGE_ERRORS = (jobs.ImageFailure, segmentation.SegmentationError)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of an error. Raises KeyError for one that the table does not know."""
+    if isinstance(error, PredictionFailed):
+        return FAILURE_STATUS.get(error.code, 500)
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def families() -> Sequence[type[Exception]]:
+    """The roots of the trees that the table speaks for."""
+    return (jobs.JobsError, segmentation.SegmentationError, ApiError)
+
+
+def _failure_statuses() -> Iterator[tuple[str, int]]:
+    for kind, status in STATUS.items():
+        if issubclass(kind, _IMAGE_ERRORS):
+            yield vars(kind).get("code", ""), status
+    yield WORKER_LOST.code, 500
+
+
+FAILURE_STATUS: Mapping[str, int] = dict(_failure_statuses())

@@ -1,0 +1,54 @@
+"""The HTTP service: `uvicorn --factory api.main:create_app`. Nothing is opened before the server starts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from api.openapi import describe, operation_id
+from api.problems import add_error_handlers
+from api.request_id import RequestIds
+from api.routes import ROUTERS
+from api.services import Services, open_services, version
+
+OpenServices = Callable[[], AbstractContextManager[Services]]
+
+_TAGS = [
+    {"name": "jobs", "description": "Batches of pictures: submit, watch, take the results, change"},
+    {"name": "images", "description": "The images of a job and their artifacts"},
+    {"name": "predict", "description": "One picture, at once"},
+    {"name": "catalogue", "description": "Models, label spaces, samples"},
+    {"name": "service", "description": "Health and limits"},
+]
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, object]:
+        return dict(describe(self))
+
+
+def create_app(open_with: OpenServices = open_services) -> FastAPI:
+    """open_with: gives the services for as long as the server runs; tests give their own."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with open_with() as services:
+            app.state.services = services
+            yield
+
+    app = _App(
+        title="Maskmill",
+        version=version(),
+        description="Batches of street images in; masks, metrics and archives out.",
+        lifespan=lifespan,
+        openapi_tags=_TAGS,
+        generate_unique_id_function=operation_id,
+        separate_input_output_schemas=False,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    add_error_handlers(app)
+    app.add_middleware(RequestIds)
+    return app

@@ -1,0 +1,91 @@
+"""Errors as `application/problem+json` (RFC 9457). Which status an error has is `errors.py`'s business."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.errors import RETRY_AFTER_S, ROUTER_CODES, NotReady, PredictionFailed, RangeNotSatisfiable, families, status_of
+from api.schemas.problem import FieldProblem, Problem
+from jobs.errors import InvalidOptions
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE_PREFIX = "urn:maskmill:error:"
+_CLIENT_GONE = 499
+
+logger = logging.getLogger(__name__)
+
+
+def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    retry_after_s = RETRY_AFTER_S.get(problem.status)
+    extra = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, problem.status, headers={**extra, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+def unexpected(request_id: str) -> Problem:
+    return _problem(500, "internal_error", "something went wrong here; the request id tells which log line", request_id)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    for family in families():
+        app.add_exception_handler(family, _own_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _router_error)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
+
+
+def _own_error(request: Request, error: Exception) -> Response:
+    status, request_id = status_of(error), request.state.request_id
+    if status == 500:
+        logger.error("request failed", exc_info=error, extra={"action": "request_failed", "request_id": request_id})
+        return problem_response(unexpected(request_id))
+    code = str(getattr(error, "code", "internal_error"))
+    problem = _problem(status, code, str(error), request_id)
+    headers: dict[str, str] = {}
+    if isinstance(error, InvalidOptions):
+        problem.errors = [FieldProblem(field=fault.field, message=fault.message) for fault in error.faults]
+    if isinstance(error, NotReady):
+        problem.errors = [FieldProblem(field=part, message=reason) for part, reason in error.missing.items()]
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.length}"
+    if isinstance(error, PredictionFailed):
+        headers["X-Job-Id"] = error.job_id
+    return problem_response(problem, headers)
+
+
+def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        FieldProblem(field=".".join(str(part) for part in fault["loc"][1:]), message=fault["msg"])
+        for fault in error.errors()
+    ]
+    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    problem = _problem(422, InvalidOptions.code, detail, request.state.request_id)
+    problem.errors = faults
+    return problem_response(problem)
+
+
+def _router_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = ROUTER_CODES.get(error.status_code, "bad_request")
+    problem = _problem(error.status_code, code, str(error.detail), request.state.request_id)
+    return problem_response(problem, error.headers)
+
+
+def _client_gone(request: Request, _error: Exception) -> Response:
+    logger.info("client went away", extra={"action": "client_gone", "request_id": request.state.request_id})
+    return Response(status_code=_CLIENT_GONE)  # nobody reads it
+
+
+def _problem(status: int, code: str, detail: str, request_id: str) -> Problem:
+    title = code.replace("_", " ").capitalize() if code else HTTPStatus(status).phrase
+    return Problem(
+        type=_TYPE_PREFIX + code, title=title, status=status, detail=detail, code=code, request_id=request_id
+    )

@@ -1,0 +1,16 @@
+"""Every router. To add an endpoint: write it in the file of its noun, list a new file here."""
+
+from fastapi import APIRouter
+
+from api.routes import archive, health, images, jobs, label_spaces, models, predict, samples
+
+ROUTERS: tuple[APIRouter, ...] = (
+    jobs.router,
+    images.router,
+    archive.router,
+    predict.router,
+    models.router,
+    label_spaces.router,
+    samples.router,
+    health.router,
+)

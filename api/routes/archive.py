@@ -1,0 +1,56 @@
+"""The results of a finished job as one ZIP file, made while it is sent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.dependencies import JobId, ServicesDep
+from api.openapi import binary, problems
+from api.ranges import Representation, serve
+from api.routes.images import content_disposition
+from api.zip_stream import ZipStream
+
+router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"])
+
+_HEADERS = {
+    "Content-Length": {"description": "exact", "schema": {"type": "integer"}},
+    "Accept-Ranges": {"description": "`bytes`", "schema": {"type": "string"}},
+    "ETag": {"description": "for `If-Range`", "schema": {"type": "string"}},
+}
+
+
+@router.head("", include_in_schema=False)
+@router.get(
+    "",
+    response_class=Response,
+    responses={
+        200: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the whole archive"},
+        206: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the range that was asked for"},
+        304: {"description": "not changed"},
+        **problems(404, 409, 416, 422),
+    },
+)
+def get_archive(
+    request: Request,
+    job_id: JobId,
+    services: ServicesDep,
+    artifacts: Annotated[
+        str | None,
+        Query(max_length=200, description="kinds to take, and `metrics`; all by default", examples=["mask,metrics"]),
+    ] = None,
+) -> Response:
+    """A ZIP file of exact length, resumable. Never held in memory or on disk."""
+    wanted = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
+    archive = services.archives.open(job_id, wanted)
+    zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)
+    body = Representation(
+        length=zipped.length, etag=zipped.fingerprint, media_type="application/zip", read=zipped.iterate
+    )
+    headers = {
+        "Content-Disposition": content_disposition("attachment", f"{job_id}.zip"),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-cache",
+    }
+    return serve(request, body, headers)

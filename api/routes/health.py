@@ -1,0 +1,75 @@
+"""Whether the process is up, whether everything it needs is there, and what a caller may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from fastapi import APIRouter
+
+from api.dependencies import ServicesDep
+from api.errors import NotReady
+from api.openapi import problems
+from api.schemas.catalogue import Health, Limits, Readiness
+from api.services import Services, version
+from api.submissions import JSON_BYTES
+from jobs.errors import Transient
+from jobs.job import Priority
+
+router = APIRouter(tags=["service"])
+
+IDEMPOTENCY_HOURS = 24
+
+
+@router.get("/health")
+async def get_health() -> Health:
+    """200 while the process serves. Asks nothing of anybody, so that a full thread pool does not look like death."""
+    return Health(version=version())
+
+
+@router.get("/ready", responses=problems())
+def get_ready(services: ServicesDep) -> Readiness:
+    """200 when database, broker and store answer and a worker is alive; else 503, which names what is missing."""
+    workers: list[str] = []
+    checks: dict[str, Callable[[], object]] = {
+        "database": lambda: workers.extend(_live_workers(services)),
+        "broker": lambda: services.dispatcher.waiting(Priority.INTERACTIVE),
+        "store": services.objects.check,
+    }
+    missing = {part: reason for part, check in checks.items() if (reason := _fault(check)) is not None}
+    if not workers and "database" not in missing:
+        missing["worker"] = f"no worker gave a sign of life within {services.settings.worker_silence_s:g} s"
+    if missing:
+        raise NotReady(missing)
+    return Readiness(workers=workers)
+
+
+@router.get("/limits", responses=problems())
+def get_limits(services: ServicesDep) -> Limits:
+    """What one request may ask for."""
+    settings, rules = services.settings, services.intake.rules
+    return Limits(
+        request_bytes=rules.max_request_bytes,
+        image_bytes=rules.max_image_bytes,
+        image_pixels=settings.max_pixels,
+        images_per_job=rules.max_images,
+        json_bytes=min(JSON_BYTES, rules.max_request_bytes),
+        wait_seconds=settings.wait_limit_s,
+        predict_wait_seconds=settings.predict_wait_s,
+        retention_seconds=rules.retention_s,
+        idempotency_hours=IDEMPOTENCY_HOURS,
+    )
+
+
+def _fault(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except Transient as error:
+        return str(error)
+    return None
+
+
+def _live_workers(services: Services) -> list[str]:
+    since = services.clock() - timedelta(seconds=services.settings.worker_silence_s)
+    with services.open_unit() as unit:
+        return sorted(beat.name for beat in unit.workers.alive(since=since))

@@ -1,0 +1,120 @@
+"""The images of a job: their rows, and the bytes that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.dependencies import ImageIndex, JobId, ServicesDep
+from api.openapi import binary, problems
+from api.ranges import Representation, serve
+from api.schemas.job import ImagePage, ImageView, image_view
+from jobs.archive import safe_stem, suffix_of
+from jobs.errors import FieldFault, InvalidOptions
+from jobs.job import Artifact, ImageStatus, JobImage, SourceKind
+from jobs.ports import ObjectStore
+
+router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"])
+
+# What a browser may show by itself. Anything else that a client uploaded is only ever saved.
+_SHOWN = frozenset(
+    {
+        *("image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp"),
+        *("application/json", "application/geo+json"),
+    }
+)
+
+Sort = Literal["index", "confidence", "miou"]
+ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`input`, or a name of `artifacts`")]
+
+
+@router.get("", responses=problems(404, 422))
+def list_images(
+    job_id: JobId,
+    services: ServicesDep,
+    status: ImageStatus | None = None,
+    sort: Annotated[Sort, Query(description="`confidence`: least certain first; `miou`: worst first")] = "index",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+) -> ImagePage:
+    """Rows in input order, unless another order is asked for."""
+    try:
+        rows, next_cursor = services.intake.images(job_id, status=status, sort=sort, limit=limit, after=cursor)
+    except ValueError as error:
+        raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")]) from error
+    return ImagePage(items=[_view(image) for image in rows], next_cursor=next_cursor)
+
+
+@router.get("/{index}", responses=problems(404, 422))
+def get_image(job_id: JobId, index: ImageIndex, services: ServicesDep) -> ImageView:
+    """One row."""
+    return _view(services.intake.image(job_id, index))
+
+
+@router.head("/{index}/{artifact}", include_in_schema=False)
+@router.get(
+    "/{index}/{artifact}",
+    response_class=Response,
+    responses={
+        200: {"content": binary(*sorted(_SHOWN)), "description": "the bytes"},
+        206: {"content": binary(*sorted(_SHOWN)), "description": "a part of them"},
+        304: {"description": "not changed"},
+        307: {"description": "the store serves it itself, at the address in `Location`"},
+        **problems(404, 416, 422),
+    },
+)
+def get_artifact(
+    request: Request, job_id: JobId, index: ImageIndex, artifact: ArtifactName, services: ServicesDep
+) -> Response:
+    """A stored result, or the `input` as it was uploaded."""
+    found = services.intake.artifact(job_id, index, artifact)
+    address = services.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
+    if address is not None:
+        return RedirectResponse(address, 307)
+    name = services.intake.image(job_id, index).name
+    return serve(request, _representation(services.objects, found), _headers(found, name))
+
+
+def _view(image: JobImage) -> ImageView:
+    return image_view(image, has_input=image.source.kind is SourceKind.OBJECT)
+
+
+def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:
+    def read(start: int, end: int) -> Iterator[bytes]:
+        return objects.stream(artifact.key, start=start, length=end - start)
+
+    shown = artifact.media_type in _SHOWN
+    return Representation(
+        length=artifact.size,
+        etag=f"{artifact.crc32:08x}-{artifact.size:x}",
+        media_type=artifact.media_type if shown else "application/octet-stream",
+        read=read,
+    )
+
+
+def _headers(artifact: Artifact, image_name: str) -> dict[str, str]:
+    """Nothing that a client uploaded may run in the browser of whoever opens it."""
+    stem = safe_stem(image_name) or "image"
+    if artifact.name == "input":
+        name = stem + suffix_of(artifact.media_type)
+    else:
+        name = f"{stem}_{artifact.name}{suffix_of(artifact.media_type)}"
+    disposition = "inline" if artifact.media_type in _SHOWN else "attachment"
+    return {
+        "Content-Disposition": content_disposition(disposition, name),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def content_disposition(disposition: str, name: str) -> str:
+    """RFC 6266: a plain name for all, the true one for those who read `filename*`."""
+    plain = "".join(
+        letter if letter.isascii() and letter.isprintable() and letter not in '"\\%' else "_" for letter in name
+    )
+    return f"{disposition}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,175 @@
+"""Jobs: submit, list, read, wait, cancel, retry, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from api.body_pipe import read_in_thread
+from api.dependencies import JobId, ServicesDep, is_job_id
+from api.forms import boundary_of
+from api.openapi import body, problems
+from api.preferences import Preference, PreferHeader, parse_preference
+from api.ranges import matches
+from api.schemas.job import JobPage, JobView, job_view
+from api.schemas.requests import JobForm, JobRequest
+from api.services import Services
+from api.submissions import JSON_BYTES, FormSubmission, submit_json
+from api.waiting import wait_for_job
+from jobs.errors import FieldFault, InvalidOptions, UnsupportedMedia
+from jobs.job import Job, JobStatus
+from jobs.ports import JobFilter
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+_ACCEPTED_HEADERS = {
+    "Location": {"description": "the job", "schema": {"type": "string"}},
+    "Retry-After": {"description": "seconds until asking again makes sense", "schema": {"type": "integer"}},
+}
+_ETAG = {"ETag": {"schema": {"type": "string"}}}
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="the same key with the same request returns the first job for 24 h",
+    ),
+]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobView,
+    response_description="the job was accepted",
+    responses={
+        200: {"model": JobView, "description": "`Prefer: wait=N`, and the job has ended"},
+        202: {"headers": _ACCEPTED_HEADERS},
+        **problems(400, 408, 409, 413, 415, 422),
+    },
+    openapi_extra=body(multipart=JobForm, json=JobRequest),
+)
+async def submit_job(
+    request: Request, services: ServicesDep, prefer: PreferHeader = None, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Submit one image or a batch: `multipart/form-data` with files, or JSON that names inputs to fetch."""
+    preference = parse_preference(prefer, limit_s=services.settings.wait_limit_s)
+    job = await _receive(request, services, idempotency_key)
+    return await answer_submission(request, services, job, preference)
+
+
+async def _receive(request: Request, services: Services, key: str | None) -> Job:
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        form = FormSubmission(intake=services.intake, boundary=boundary_of(content_type), spool=services.spool, key=key)
+        return await read_in_thread(request, form.jobs_form, services.upload_rules)
+    if kind == "application/json":
+        rules = services.upload_rules.at_most(JSON_BYTES)
+        return await read_in_thread(
+            request,
+            lambda pieces: submit_json(services.intake, services.samples.ids(), b"".join(pieces), key=key),
+            rules,
+        )
+    raise UnsupportedMedia("the body must be multipart/form-data or application/json")
+
+
+async def answer_submission(request: Request, services: Services, job: Job, preference: Preference) -> Response:
+    """202 with the job; 200 when the client wanted to wait for its end and it came in time."""
+    headers = {} if preference.applied is None else {"Preference-Applied": preference.applied}
+    if preference.wait_s is not None and not preference.respond_async:
+        job = await wait_for_job(
+            request,
+            lambda: services.intake.get(job.id),
+            until=lambda found: found.is_finished,
+            wait_s=preference.wait_s,
+        )
+    headers["Location"] = f"/jobs/{job.id}"
+    if not job.is_finished or preference.wait_s is None:
+        return await _job_answer(services, job, 202, {**headers, "Retry-After": "1"})
+    return await _job_answer(services, job, 200, headers)
+
+
+async def _job_answer(services: Services, job: Job, status: int, headers: dict[str, str]) -> Response:
+    progress = await run_in_threadpool(services.intake.progress, job)
+    content = job_view(job, progress).model_dump(mode="json")
+    return JSONResponse(content, status, headers={**headers, "ETag": etag_of(job)})
+
+
+def etag_of(job: Job) -> str:
+    """Weak: estimates in the job's view move without a change of the job."""
+    return f'W/"{job.id}-{job.version}"'
+
+
+@router.get("", responses=problems(422))
+def list_jobs(
+    services: ServicesDep,
+    status: JobStatus | None = None,
+    model: Annotated[str | None, Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+) -> JobPage:
+    """Newest first."""
+    if cursor is not None and not is_job_id(cursor):
+        raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")])
+    where = JobFilter(status=status, model=model)
+    found = services.intake.page(where, limit=limit + 1, before=cursor)
+    jobs = found[:limit]
+    return JobPage(
+        items=[job_view(job, services.intake.progress(job)) for job in jobs],
+        next_cursor=jobs[-1].id if len(found) > limit else None,
+    )
+
+
+@router.get(
+    "/{job_id}",
+    response_model=JobView,
+    responses={200: {"headers": _ETAG}, 304: {"description": "not changed"}, **problems(404, 422)},
+)
+async def get_job(
+    request: Request,
+    job_id: JobId,
+    services: ServicesDep,
+    wait: Annotated[int, Query(ge=0, le=60, description="seconds to hold the answer until the job changes")] = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The job. With `wait`, as soon as it differs from `If-None-Match`, or from what it was when the call came."""
+    first = await run_in_threadpool(services.intake.get, job_id)
+    known = if_none_match or etag_of(first)
+    job = first
+    if wait and matches(known, etag_of(first)):
+        wait_s = min(wait, services.settings.wait_limit_s)
+        job = await wait_for_job(
+            request,
+            lambda: services.intake.get(job_id),
+            until=lambda found: not matches(known, etag_of(found)),
+            wait_s=wait_s,
+        )
+    if matches(if_none_match, etag_of(job)):
+        return Response(status_code=304, headers={"ETag": etag_of(job)})
+    return await _job_answer(services, job, 200, {})
+
+
+@router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
+def cancel_job(job_id: JobId, services: ServicesDep) -> JobView:
+    """Queued images are canceled at once; running ones finish or stop within seconds."""
+    job = services.intake.cancel(job_id)
+    return job_view(job, services.intake.progress(job))
+
+
+@router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409))
+def retry_job(job_id: JobId, services: ServicesDep) -> JobView:
+    """The failed images of a `partial` or `failed` job go back to the queue."""
+    job = services.intake.retry(job_id)
+    return job_view(job, services.intake.progress(job))
+
+
+@router.delete("/{job_id}", status_code=204, responses=problems(404, 409))
+def delete_job(job_id: JobId, services: ServicesDep) -> None:
+    """Rows and objects are gone for good."""
+    services.intake.delete(job_id)

@@ -1,0 +1,39 @@
+"""The models that jobs may name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api.dependencies import ServicesDep
+from api.openapi import problems
+from api.schemas.catalogue import ModelList, ModelView, model_view
+from api.services import Services
+
+router = APIRouter(prefix="/models", tags=["catalogue"])
+
+
+@router.get("", responses=problems())
+def list_models(services: ServicesDep) -> ModelList:
+    """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory."""
+    loaded, default = _loaded(services), services.intake.rules.default_model
+    cards = services.catalog.list()
+    return ModelList(
+        items=[model_view(card, default=card.name == default, loaded=card.name in loaded) for card in cards]
+    )
+
+
+@router.get("/{name}", responses=problems(404))
+def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
+    """One model."""
+    card = services.catalog.card(name)
+    default = services.intake.rules.default_model
+    return model_view(card, default=card.name == default, loaded=card.name in _loaded(services))
+
+
+def _loaded(services: Services) -> frozenset[str]:
+    since = services.clock() - timedelta(seconds=services.settings.worker_silence_s)
+    with services.open_unit() as unit:
+        return frozenset(model for beat in unit.workers.alive(since=since) for model in beat.models)

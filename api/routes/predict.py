@@ -1,0 +1,136 @@
+"""One picture, at once: through the same queue as everything else, at interactive priority."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from api.body_pipe import read_in_thread
+from api.dependencies import ServicesDep
+from api.errors import NotAcceptable, PredictionFailed
+from api.forms import boundary_of
+from api.openapi import binary, body, problems
+from api.preferences import Preference, PreferHeader, parse_preference
+from api.routes.jobs import IdempotencyKey, answer_submission
+from api.schemas.job import ImageView, JobView, image_view
+from api.schemas.requests import PredictForm
+from api.services import Services
+from api.submissions import FormSubmission
+from api.waiting import wait_for_job
+from jobs.errors import UnsupportedMedia
+from jobs.job import ImageStatus, Job, Priority
+from jobs.options import JobOptions
+
+router = APIRouter(tags=["predict"])
+
+JSON = "application/json"
+ARTIFACT_OF: Mapping[str, str] = {"image/png": "mask", "image/jpeg": "overlay"}
+_OFFERED = (JSON, *ARTIFACT_OF)
+
+
+@router.post(
+    "/predict",
+    response_model=ImageView,
+    responses={
+        200: {"content": binary(*ARTIFACT_OF), "description": "the artifact that `Accept` names, or metrics and links"},
+        202: {"model": JobView, "description": "still running when the wait was over"},
+        **problems(400, 406, 408, 409, 413, 415, 422, 502, 504),
+    },
+    openapi_extra=body(multipart=PredictForm),
+)
+async def predict(
+    request: Request,
+    services: ServicesDep,
+    accept: Annotated[str | None, Header(max_length=1000)] = None,
+    prefer: PreferHeader = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """`image/png` → the mask, `image/jpeg` → the overlay, `application/json` → metrics and links."""
+    media_type = choose(accept)
+    preference = parse_preference(prefer, limit_s=services.settings.wait_limit_s)
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise UnsupportedMedia("the body must be multipart/form-data with a picture in `file`")
+    form = FormSubmission(
+        intake=services.intake, boundary=boundary_of(content_type), spool=services.spool, key=idempotency_key
+    )
+    job = await read_in_thread(
+        request,
+        lambda pieces: form.predict_form(pieces, adjust=lambda options: _for(media_type, options)),
+        services.upload_rules.at_most(services.settings.max_image_bytes + 2**20),
+    )
+    return await _answer(request, services, job, preference, media_type)
+
+
+async def _answer(request: Request, services: Services, job: Job, preference: Preference, media_type: str) -> Response:
+    wait_s = services.settings.predict_wait_s if preference.wait_s is None else preference.wait_s
+    job = await wait_for_job(
+        request,
+        lambda: services.intake.get(job.id),
+        until=lambda found: found.is_finished,
+        wait_s=0 if preference.respond_async else wait_s,
+    )
+    if job.is_finished:
+        return await run_in_threadpool(_result, services, job, media_type)
+    answer = await answer_submission(request, services, job, Preference(respond_async=preference.respond_async))
+    answer.headers["X-Job-Id"] = job.id
+    return answer
+
+
+def _result(services: Services, job: Job, media_type: str) -> Response:
+    image = services.intake.image(job.id, 0)
+    headers = {"X-Job-Id": job.id, "Location": f"/jobs/{job.id}", "X-Content-Type-Options": "nosniff"}
+    if image.status is ImageStatus.FAILED and image.failure is not None:
+        raise PredictionFailed(image.failure, job_id=job.id)
+    if media_type == JSON or image.status is not ImageStatus.SUCCEEDED:
+        return JSONResponse(image_view(image, has_input=True).model_dump(mode="json"), headers=headers)
+    artifact = services.intake.artifact(job.id, 0, ARTIFACT_OF[media_type])
+    headers["Content-Length"] = str(artifact.size)
+    return StreamingResponse(services.objects.stream(artifact.key), headers=headers, media_type=artifact.media_type)
+
+
+def choose(accept: str | None) -> str:
+    """The media type to answer with: the client's highest q, then the order in which it names them (RFC 9110, 12.5.1).
+
+    Raises NotAcceptable when there is none of those we have.
+    """
+    wishes = [_wish(part) for part in (accept or "*/*").split(",") if part.strip()]
+    wishes.sort(key=lambda wish: -wish[1])
+    for pattern, quality in wishes:
+        for offered in _OFFERED:
+            if quality > 0 and _covers(pattern, offered):
+                return offered
+    raise NotAcceptable(f"a prediction can be had as {', '.join(_OFFERED)}")
+
+
+def _wish(part: str) -> tuple[str, float]:
+    pattern, *parameters = (each.strip().lower() for each in part.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            return pattern, _quality(value.strip())
+    return pattern, 1.0
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _covers(pattern: str, media_type: str) -> bool:
+    return pattern in ("*/*", media_type) or pattern == media_type.partition("/")[0] + "/*"
+
+
+def _for(media_type: str, options: JobOptions) -> JobOptions:
+    """Options that make sure of the artifact which will be the answer."""
+    wanted = ARTIFACT_OF.get(media_type)
+    artifacts = options.artifacts if wanted in (None, *options.artifacts) else (*options.artifacts, str(wanted))
+    overlay = replace(options.overlay, format="jpeg") if wanted == "overlay" else options.overlay
+    return replace(options, artifacts=artifacts, overlay=overlay, priority=Priority.INTERACTIVE.value)

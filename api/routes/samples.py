@@ -1,0 +1,76 @@
+"""The sample scenes with their ground truth, to try the service with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Response
+
+from api.dependencies import ServicesDep
+from api.errors import SampleUnknown
+from api.openapi import binary, problems
+from api.schemas.catalogue import SampleLinks, SampleList, SampleView
+from api.services import Services
+from segmentation.formats import FORMATS
+from segmentation.formats.format import FormatOptions
+from segmentation.label_map import LabelMap
+from segmentation.label_spaces import LABEL_SPACES, get_label_space
+from segmentation.pictures import decode_mask
+
+router = APIRouter(prefix="/samples", tags=["catalogue"])
+
+OWN_SPACE = "cityscapes-34"
+_CACHED = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+
+SampleId = Annotated[str, Path(max_length=200)]
+
+
+@router.get("", responses=problems())
+def list_samples(services: ServicesDep) -> SampleList:
+    """Every sample; its id can be an input of `POST /jobs`."""
+    return SampleList(
+        items=[
+            SampleView(id=each, links=SampleLinks(image=f"/samples/{each}/image", mask=f"/samples/{each}/mask"))
+            for each in services.samples.ids()
+        ]
+    )
+
+
+@router.get(
+    "/{sample_id}/image",
+    response_class=Response,
+    responses={200: {"content": binary("image/jpeg"), "description": "the picture"}, **problems(404)},
+)
+def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
+    """The picture."""
+    _check(services, sample_id)
+    return Response(services.samples.picture(sample_id), media_type="image/jpeg", headers=_CACHED)
+
+
+@router.get(
+    "/{sample_id}/mask",
+    response_class=Response,
+    responses={
+        200: {"content": binary("image/png"), "description": "palette PNG, pixel = class id"},
+        **problems(404, 422),
+    },
+)
+def get_sample_mask(
+    sample_id: SampleId,
+    services: ServicesDep,
+    label_space: Annotated[str, Query(max_length=200, examples=list(LABEL_SPACES))] = OWN_SPACE,
+) -> Response:
+    """The ground truth, in the label space that is asked for."""
+    _check(services, sample_id)
+    ids = decode_mask(services.samples.mask(sample_id), max_pixels=services.settings.max_pixels)
+    label_map = LabelMap(ids, get_label_space(OWN_SPACE)).remapped(get_label_space(label_space))
+    blank = np.zeros((*ids.shape, 3), np.uint8)  # a mask shows nothing of the picture
+    encoded = FORMATS["mask"].encode(label_map, blank, FormatOptions())
+    return Response(encoded.data, media_type=encoded.media_type, headers=_CACHED)
+
+
+def _check(services: Services, sample_id: str) -> None:
+    known = services.samples.ids()
+    if sample_id not in known:
+        raise SampleUnknown(f"there is no such sample; there are {', '.join(known)}")

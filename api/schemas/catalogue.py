@@ -1,0 +1,140 @@
+"""The shapes of what can be run and read: models, label spaces, samples, limits, health."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import LABEL_SPACES
+from segmentation.model_card import ModelCard
+
+BACKENDS = {"onnx": "onnxruntime", "torchscript": "torch"}
+
+
+class InputSize(BaseModel):
+    """Pixels. `fit` scales the long side and keeps the proportions; `exact` scales to height × width."""
+
+    resize: str
+    long_side: int | None
+    height: int | None
+    width: int | None
+
+
+class ModelView(BaseModel):
+    name: str
+    version: str
+    architecture: str
+    backend: list[str] = Field(description="runtimes that its weights are stored for")
+    parameters: int
+    input_size: InputSize
+    label_space: str
+    dataset: str
+    description: str
+    scores: dict[str, float] = Field(description="as measured on `dataset`")
+    source: str
+    licence: str
+    default: bool = Field(description="what a job without `model` gets")
+    loaded: bool = Field(description="a live worker holds it in memory")
+
+
+class ModelList(BaseModel):
+    items: list[ModelView]
+
+
+class ClassView(BaseModel):
+    id: int
+    name: str
+    colour: tuple[int, int, int] = Field(description="red, green, blue, 0 to 255")
+    hex: str = Field(examples=["#804080"])
+    group: str
+
+
+class LabelSpaceView(BaseModel):
+    name: str
+    description: str
+    ignore_id: int | None
+    classes: list[ClassView]
+    mappings_from: dict[str, dict[int, int]] = Field(description="other space → its id → the id here")
+
+
+class LabelSpaceList(BaseModel):
+    items: list[LabelSpaceView]
+
+
+class SampleLinks(BaseModel):
+    image: str
+    mask: str
+
+
+class SampleView(BaseModel):
+    id: str
+    links: SampleLinks
+
+
+class SampleList(BaseModel):
+    items: list[SampleView]
+
+
+class Limits(BaseModel):
+    """Bytes, pixels, seconds."""
+
+    request_bytes: int
+    image_bytes: int
+    image_pixels: int
+    images_per_job: int
+    json_bytes: int
+    wait_seconds: int
+    predict_wait_seconds: int
+    retention_seconds: int | None
+    idempotency_hours: int
+
+
+class Health(BaseModel):
+    status: str = "ok"
+    version: str
+
+
+class Readiness(BaseModel):
+    status: str = "ready"
+    workers: list[str] = Field(description="names of the live workers")
+
+
+def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
+    form = card.preprocessing
+    return ModelView(
+        name=card.name,
+        version=card.version,
+        architecture=card.architecture,
+        backend=[BACKENDS.get(runtime, runtime) for runtime in card.files],
+        parameters=card.parameters,
+        input_size=InputSize(resize=form.resize, long_side=form.long_side, height=form.height, width=form.width),
+        label_space=card.label_space,
+        dataset=card.dataset,
+        description=card.description,
+        scores=dict(card.scores),
+        source=card.source,
+        licence=card.licence,
+        default=default,
+        loaded=loaded,
+    )
+
+
+def label_space_view(space: LabelSpace) -> LabelSpaceView:
+    return LabelSpaceView(
+        name=space.name,
+        description=space.description,
+        ignore_id=space.ignore_id,
+        classes=[
+            ClassView(id=each.id, name=each.name, colour=each.colour, hex=_hex(each.colour), group=each.group)
+            for each in space.classes
+        ],
+        mappings_from={
+            name: dict(other.mappings[space.name])
+            for name, other in LABEL_SPACES.items()
+            if space.name in other.mappings
+        },
+    )
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#" + bytes(colour).hex()

@@ -1,0 +1,238 @@
+"""The shapes of a job and of its images, and how they are made from the entities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jobs.intake import Progress
+from jobs.job import ImageMetrics, ImageStatus, Job, JobImage, JobStatus
+from jobs.summary import job_metrics
+
+Found = TypeVar("Found")
+Value = TypeVar("Value")
+
+JOB_EXAMPLE: dict[str, Any] = {
+    "id": "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
+    "status": "running",
+    "model": "deeplabv3plus-mobilenetv2",
+    "label_space": "cityscapes-8",
+    "priority": "bulk",
+    "images": {"total": 120, "queued": 60, "running": 20, "succeeded": 39, "failed": 1, "canceled": 0},
+    "progress": 0.333,
+    "queue_position": 0,
+    "eta_seconds": 41.0,
+    "images_per_second": 1.9,
+    "created_at": "2026-11-21T08:00:00Z",
+    "started_at": "2026-11-21T08:00:01Z",
+    "finished_at": None,
+    "expires_at": None,
+    "metrics": {
+        "class_fractions": {"flat": 0.41, "construction": 0.3},
+        "mean_confidence": 0.87,
+        "ground_truth": {
+            "images": 39,
+            "pixel_accuracy": 0.93,
+            "miou": 0.64,
+            "mean_dice": 0.75,
+            "iou": {"flat": 0.95},
+            "dice": {"flat": 0.97},
+        },
+    },
+    "error": None,
+    "metadata": {},
+    "options": {"artifacts": ["overlay", "mask"]},
+    "links": {
+        "self": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
+        "images": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images",
+        "archive": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/archive",
+        "cancel": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/cancel",
+        "retry": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/retry",
+    },
+}
+
+
+class ImageCounts(BaseModel):
+    total: int
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    canceled: int
+
+
+class GroundTruth(BaseModel):
+    """Scores over the summed confusion matrix of the images with ground truth; void pixels count nowhere."""
+
+    images: int | None = Field(None, description="images with ground truth; of a job only")
+    pixel_accuracy: float | None
+    miou: float | None
+    mean_dice: float | None
+    iou: dict[str, float] = Field(description="by class name; classes that occur")
+    dice: dict[str, float] | None = Field(None, description="by class name; of a job only")
+
+
+class Metrics(BaseModel):
+    class_fractions: dict[str, float] = Field(description="share of the pixels by class name")
+    mean_confidence: float | None = None
+    mean_entropy: float | None = Field(None, description="relative to log C; of an image only")
+    ground_truth: GroundTruth | None = Field(None, description="present when masks were given")
+
+
+class ErrorView(BaseModel):
+    code: str
+    message: str
+
+
+class JobLinks(BaseModel):
+    self: str
+    images: str
+    archive: str
+    cancel: str
+    retry: str
+
+
+class JobView(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": JOB_EXAMPLE})
+
+    id: str
+    status: JobStatus
+    model: str
+    label_space: str
+    priority: str
+    images: ImageCounts
+    progress: float = Field(ge=0, le=1)
+    queue_position: int = Field(description="unfinished jobs of the same priority that go first")
+    eta_seconds: float | None
+    images_per_second: float | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    metrics: Metrics
+    error: ErrorView | None = Field(description="set when every image failed: the first one's reason is in /images")
+    metadata: dict[str, Any]
+    options: dict[str, Any]
+    links: JobLinks
+
+
+class JobPage(BaseModel):
+    items: list[JobView]
+    next_cursor: str | None
+
+
+class ImageView(BaseModel):
+    index: int
+    name: str
+    ref: str | None
+    status: ImageStatus
+    width: int | None
+    height: int | None
+    metrics: Metrics | None
+    timings_ms: dict[str, float] | None
+    attempts: int
+    device: str | None
+    model_version: str | None
+    error: ErrorView | None
+    artifacts: dict[str, str] = Field(description="name → link; `input` is one too where it was uploaded")
+    finished_at: datetime | None
+
+
+class ImagePage(BaseModel):
+    items: list[ImageView]
+    next_cursor: str | None
+
+
+def job_view(job: Job, progress: Progress) -> JobView:
+    here = f"/jobs/{job.id}"
+    counts = job.counts
+    return JobView(
+        id=job.id,
+        status=job.status,
+        model=job.model,
+        label_space=job.label_space,
+        priority=job.priority,
+        images=ImageCounts(
+            total=counts.total,
+            queued=counts.queued,
+            running=counts.running,
+            succeeded=counts.succeeded,
+            failed=counts.failed,
+            canceled=counts.canceled,
+        ),
+        progress=round(progress.progress, 4),
+        queue_position=progress.queue_position,
+        eta_seconds=_rounded(progress.eta_seconds),
+        images_per_second=_rounded(progress.images_per_second),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        expires_at=job.expires_at,
+        metrics=Metrics.model_validate(job_metrics(job)),
+        error=_job_error(job),
+        metadata=dict(job.metadata),
+        options={name: value for name, value in job.options.to_dict().items() if name != "metadata"},
+        links=JobLinks(
+            self=here,
+            images=f"{here}/images",
+            archive=f"{here}/archive",
+            cancel=f"{here}/cancel",
+            retry=f"{here}/retry",
+        ),
+    )
+
+
+def image_view(image: JobImage, *, has_input: bool) -> ImageView:
+    result = image.result
+    names = [artifact.name for artifact in result.artifacts] if result else []
+    here = f"/jobs/{image.job_id}/images/{image.index}"
+    return ImageView(
+        index=image.index,
+        name=image.name,
+        ref=image.ref,
+        status=image.status,
+        width=_of(result, lambda found: found.width),
+        height=_of(result, lambda found: found.height),
+        metrics=_of(result, lambda found: _metrics(found.metrics)),
+        timings_ms=_of(result, lambda found: dict(found.timings_ms)),
+        attempts=image.attempt,
+        device=_of(result, lambda found: found.device),
+        model_version=_of(result, lambda found: found.model_version),
+        error=None if image.failure is None else ErrorView(code=image.failure.code, message=image.failure.message),
+        artifacts={name: f"{here}/{name}" for name in (["input"] if has_input else []) + names},
+        finished_at=image.finished_at,
+    )
+
+
+def _of(found: Found | None, value: Callable[[Found], Value]) -> Value | None:
+    return None if found is None else value(found)
+
+
+def _metrics(metrics: ImageMetrics) -> Metrics:
+    truth = None
+    if metrics.confusion is not None:
+        truth = GroundTruth(
+            pixel_accuracy=metrics.pixel_accuracy,
+            miou=metrics.miou,
+            mean_dice=metrics.mean_dice,
+            iou=dict(metrics.iou or {}),
+        )
+    return Metrics(
+        class_fractions=dict(metrics.class_fractions),
+        mean_confidence=metrics.mean_confidence,
+        mean_entropy=metrics.mean_entropy,
+        ground_truth=truth,
+    )
+
+
+def _job_error(job: Job) -> ErrorView | None:
+    if job.status is not JobStatus.FAILED:
+        return None
+    return ErrorView(code="all_images_failed", message="no image succeeded; each image's row says why")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,132 @@
+"""The shapes of request bodies. They describe; `jobs/options.py` decides what options mean."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from jobs.job import Source, SourceKind
+from segmentation.formats import FORMATS
+from segmentation.label_spaces import LABEL_SPACES
+
+
+def _plain(text: str) -> str:
+    """Only what every store can keep: no control characters, no halves of a surrogate pair."""
+    if not all(letter.isprintable() for letter in text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def _web_address(text: str) -> str:
+    """Which hosts may be asked is the worker's business; it also looks at redirects and at what names resolve to."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise ValueError("must be http:// or https:// with a host and without credentials")
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+Url = Annotated[Plain, Field(max_length=2048), AfterValidator(_web_address)]
+Name = Annotated[Plain, Field(min_length=1, max_length=255)]
+
+
+class InputSource(BaseModel):
+    """Exactly one of `url` and `sample`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Url | None = Field(None, description="fetched by a worker; private addresses are refused")
+    sample: Name | None = Field(None, description="an id from `GET /samples`")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.url is None) == (self.sample is None):
+            raise ValueError("must have exactly one of url, sample")
+        return self
+
+    def source(self) -> Source:
+        if self.url is not None:
+            return Source(SourceKind.URL, self.url)
+        assert self.sample is not None
+        return Source(SourceKind.SAMPLE, self.sample)
+
+
+class JobInput(InputSource):
+    name: Name | None = Field(None, description="what the image is called in rows and files")
+    ref: Name | None = Field(None, description="the caller's own id, echoed in every row")
+    mask: InputSource | None = Field(None, description="ground truth")
+
+    def file_name(self, index: int) -> str:
+        if self.name is not None:
+            return self.name
+        if self.sample is not None:
+            return f"{self.sample}.jpg"
+        last = urlsplit(self.url or "").path.rpartition("/")[2]
+        return last or f"image-{index:06d}"
+
+
+class OverlayShape(BaseModel):
+    opacity: float = Field(0.5, ge=0, le=1)
+    format: str = Field("jpeg", json_schema_extra={"enum": ["jpeg", "png", "webp"]})
+
+
+class TileShape(BaseModel):
+    size: int = Field(1024, ge=64, le=4096)
+    overlap: int = Field(128, ge=0)
+
+
+class JobOptionsShape(BaseModel):
+    """All optional."""
+
+    model: str | None = Field(None, description="a name from `GET /models`; default: the server's")
+    label_space: str | None = Field(
+        None,
+        description="predictions are remapped to it; default: the model's",
+        json_schema_extra={"examples": [*LABEL_SPACES]},
+    )
+    mask_label_space: str | None = Field(None, description="of the ground truth; default: as `label_space`")
+    artifacts: list[str] = Field(["overlay", "mask"], description=f"any of {', '.join(FORMATS)}")
+    overlay: OverlayShape | None = None
+    tile: TileShape | None = Field(None, description="for pictures larger than the model's input")
+    priority: str | None = Field(None, json_schema_extra={"enum": ["interactive", "bulk", None]})
+    expires_in: int | None = Field(None, ge=60, description="seconds until everything of the job is deleted")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="returned unchanged; at most 4 KiB")
+
+
+class JobRequest(JobOptionsShape):
+    """The JSON form of `POST /jobs`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "inputs": [
+                    {"sample": "scene-01", "ref": "my-1"},
+                    {"url": "https://example.org/zurich_001.jpg", "name": "zurich_001.jpg"},
+                ],
+                "artifacts": ["overlay", "mask"],
+            }
+        }
+    )
+
+    inputs: list[JobInput] = Field(min_length=1)
+
+
+class JobForm(JobOptionsShape):
+    """The multipart form of `POST /jobs`. Options may also be given by their own names."""
+
+    files: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
+        default_factory=list, description="images and archives (.zip, .tar, .tar.gz) of images"
+    )
+    masks: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
+        default_factory=list, description="ground truth, matched to images by file stem"
+    )
+    options: str | None = Field(None, description="all options as one JSON object")
+
+
+class PredictForm(JobOptionsShape):
+    """The multipart form of `POST /predict`."""
+
+    file: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
+    options: str | None = Field(None, description="all options as one JSON object")

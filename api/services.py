@@ -1,0 +1,134 @@
+"""What the routes work with: the use cases on their adapters, opened once for the process."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from anyio import CapacityLimiter
+
+import data
+from api.body_pipe import BodyRules
+from api.settings import ApiSettings
+from jobs.archive import Archives
+from jobs.intake import Intake, IntakeRules
+from jobs.ports import Clock, Dispatcher, ModelCatalog, ObjectStore, OpenUnit
+
+
+class Samples(Protocol):
+    """The sample scenes: pictures and their ground truth by id."""
+
+    def ids(self) -> Sequence[str]: ...
+
+    def picture(self, sample_id: str, /) -> bytes: ...
+
+    def mask(self, sample_id: str, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """spool: where the files of a request lie until they are in the store."""
+
+    settings: ApiSettings
+    open_unit: OpenUnit
+    objects: ObjectStore
+    dispatcher: Dispatcher
+    catalog: ModelCatalog
+    samples: Samples
+    clock: Clock
+    intake: Intake
+    archives: Archives
+    spool: Path
+    upload_rules: BodyRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    open_unit: OpenUnit
+    objects: ObjectStore
+    dispatcher: Dispatcher
+    catalog: ModelCatalog
+    samples: Samples
+    clock: Clock
+
+
+def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Services:
+    rules = IntakeRules(
+        default_model=settings.default_model or _first_model(adapters.catalog),
+        max_images=settings.max_images,
+        max_request_bytes=settings.max_request_bytes,
+        max_image_bytes=settings.max_image_bytes,
+        retention_s=settings.retention_s,
+    )
+    intake = Intake(adapters.open_unit, adapters.objects, adapters.dispatcher, adapters.catalog, rules, adapters.clock)
+    archives = Archives(adapters.open_unit, adapters.objects, adapters.catalog, software=f"maskmill {version()}")
+    return Services(
+        settings=settings,
+        open_unit=adapters.open_unit,
+        objects=adapters.objects,
+        dispatcher=adapters.dispatcher,
+        catalog=adapters.catalog,
+        samples=adapters.samples,
+        clock=adapters.clock,
+        intake=intake,
+        archives=archives,
+        spool=spool,
+        upload_rules=BodyRules(
+            limit=settings.max_request_bytes,
+            idle_s=settings.upload_idle_s,
+            threads=CapacityLimiter(settings.uploads_at_once),
+        ),
+    )
+
+
+@contextmanager
+def open_services() -> Iterator[Services]:
+    """Read the settings and open every adapter; close them at the end."""
+    from broker.app import make_app
+    from broker.dispatch import CeleryDispatcher
+    from broker.settings import BrokerSettings
+    from data.sample_library import SampleLibrary
+    from storage.catalog import open_catalog
+    from storage.database import open_database
+    from storage.objects import open_objects
+    from storage.settings import StorageSettings
+
+    settings, storage = ApiSettings(), StorageSettings()
+    spool = settings.spool_folder or storage.home / "run" / "uploads"
+    spool.mkdir(parents=True, exist_ok=True)
+    database = open_database(storage)
+    dispatcher = CeleryDispatcher(make_app(BrokerSettings()))
+    try:
+        adapters = Adapters(
+            open_unit=database.unit,
+            objects=open_objects(storage),
+            dispatcher=dispatcher,
+            catalog=open_catalog(storage),
+            samples=SampleLibrary(Path(data.__file__).parent / "samples"),
+            clock=_now,
+        )
+        yield assemble(settings, adapters, spool=spool)
+    finally:
+        dispatcher.close()
+        database.close()
+
+
+def version() -> str:
+    try:
+        return importlib.metadata.version("maskmill")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _first_model(catalog: ModelCatalog) -> str:
+    """Empty when there is no model yet: a job must name one then."""
+    return next((card.name for card in catalog.list()), "")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

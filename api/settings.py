@@ -1,0 +1,37 @@
+"""What an operator may set for the HTTP service. Read once, at the edge; inner code gets values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ApiSettings(BaseSettings):
+    """Sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MASKMILL_API_", env_file=".env", extra="ignore", populate_by_name=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(8008, ge=0, le=65535)
+    default_model: str | None = Field(None, description="None: the first one of the catalogue")
+    max_request_bytes: int = Field(8 * 2**30, ge=1)
+    max_image_bytes: int = Field(64 * 2**20, ge=1)
+    max_images: int = Field(100_000, ge=1)
+    max_pixels: int = Field(
+        200_000_000,
+        ge=1,
+        validation_alias=AliasChoices("max_pixels", "MASKMILL_API_MAX_PIXELS", "MASKMILL_WORKER_MAX_PIXELS"),
+        description="told by /limits; the workers hold to theirs",
+    )
+    retention_s: int | None = Field(None, ge=60, description="None: jobs stay until they are deleted")
+    wait_limit_s: int = Field(60, ge=0, le=600)
+    predict_wait_s: int = Field(30, ge=1, le=600)
+    uploads_at_once: int = Field(16, ge=1)
+    upload_idle_s: float = Field(60.0, gt=0, description="a body that sends nothing for so long is given up")
+    spool_folder: Path | None = Field(None, description="None: run/uploads in the home folder")
+    presigned_s: int = Field(3600, ge=1)
+    worker_silence_s: float = Field(30.0, gt=0, description="a worker that beat within this time is alive")

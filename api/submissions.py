@@ -1,0 +1,184 @@
+"""From the bytes of a request to a job: the multipart form and the JSON form of `POST /jobs`, and one picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from api.errors import BadRequest
+from api.forms import FilePart, read_form
+from api.schemas.requests import InputSource, JobInput
+from jobs.archives import is_archive_name
+from jobs.drafts import Draft
+from jobs.errors import FieldFault, InvalidOptions, NoImages
+from jobs.intake import Intake
+from jobs.job import Job
+from jobs.options import JobOptions, parse_option_fields, parse_options
+
+JSON_BYTES = 64 * 2**20
+_NAMED_FAULTS = 20
+_INPUTS = TypeAdapter(list[JobInput])
+
+Adjust = Callable[[JobOptions], JobOptions]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormSubmission:
+    """spool: where files lie until they are stored. key: the Idempotency-Key."""
+
+    intake: Intake
+    boundary: bytes
+    spool: Path
+    key: str | None
+
+    def jobs_form(self, pieces: Iterable[bytes]) -> Job:
+        """`files`, `masks` and options, in any order."""
+        return self._submit(pieces, _JobParts, adjust=lambda options: options)
+
+    def predict_form(self, pieces: Iterable[bytes], *, adjust: Adjust) -> Job:
+        """One picture in `file`, and options."""
+        return self._submit(pieces, _OnePicture, adjust=adjust)
+
+    def _submit(self, pieces: Iterable[bytes], parts: type[_Parts], *, adjust: Adjust) -> Job:
+        with self.intake.open_draft(self.key) as draft:
+            taker = parts(draft)
+            fields = read_form(
+                pieces,
+                boundary=self.boundary,
+                spool=self.spool,
+                take=taker.take,
+                digests=self.key is not None,
+            )
+            taker.finish(fields)
+            fingerprint = _fingerprint({"files": taker.seen, "fields": fields})
+            options = fields.pop("options", None)
+            return self.intake.submit(
+                draft, adjust(parse_option_fields(fields, options=options)), fingerprint=fingerprint
+            )
+
+
+@dataclass
+class _Parts:
+    """Puts the files of a form into a draft, and remembers what the form consisted of."""
+
+    draft: Draft
+    seen: list[tuple[str, str, str]] = field(default_factory=list)
+    file_fields: ClassVar[tuple[str, ...]] = ("files", "masks")
+
+    def take(self, part: FilePart, data: BinaryIO) -> None:
+        self.seen.append((part.field, part.name, part.sha256))
+        self.store(part, data)
+
+    def store(self, part: FilePart, data: BinaryIO) -> None:
+        """Raises InvalidOptions for a field that takes no file."""
+        raise NotImplementedError
+
+    def finish(self, fields: Mapping[str, str]) -> None:
+        """Raises InvalidOptions when a field that wants a file came as text."""
+        for name in self.file_fields:
+            if name in fields:
+                raise InvalidOptions([FieldFault(name, f"must be a file with a name (curl: -F {name}=@path)")])
+
+    def refuse(self, part: FilePart) -> NoReturn:
+        known = ", ".join(self.file_fields)
+        raise InvalidOptions([FieldFault(part.field, f"takes no file; fields for files are {known}")])
+
+
+class _JobParts(_Parts):
+    def store(self, part: FilePart, data: BinaryIO) -> None:
+        if part.field == "files":
+            self.draft.add_file(part.name, data, media_type=part.media_type)
+        elif part.field == "masks":
+            self.draft.add_mask(part.name, data)
+        else:
+            self.refuse(part)
+
+
+class _OnePicture(_Parts):
+    file_fields: ClassVar[tuple[str, ...]] = ("file",)
+
+    def store(self, part: FilePart, data: BinaryIO) -> None:
+        if part.field != "file":
+            self.refuse(part)
+        if len(self.seen) > 1 or is_archive_name(part.name):
+            raise InvalidOptions([FieldFault("file", "must be one picture; POST /jobs takes batches and archives")])
+        self.draft.add_file(part.name, data, media_type=part.media_type)
+
+    def finish(self, fields: Mapping[str, str]) -> None:
+        super().finish(fields)
+        if not self.seen:
+            raise NoImages("the form has no field `file` with a picture in it")
+
+
+def submit_json(intake: Intake, samples: Iterable[str], body: bytes, *, key: str | None) -> Job:
+    """The JSON form: inputs that the workers fetch. samples: the ids there are.
+
+    Raises BadRequest, InvalidOptions, TooManyImages.
+    """
+    values = _json_object(body)
+    fingerprint = _fingerprint(values)
+    inputs = _inputs(values.pop("inputs", None), frozenset(samples))
+    options = parse_options(values)
+    with intake.open_draft(key) as draft:
+        for index, each in enumerate(inputs):
+            draft.add_input(
+                each.source(),
+                name=each.file_name(index),
+                ref=each.ref,
+                mask=None if each.mask is None else each.mask.source(),
+            )
+        return intake.submit(draft, options, fingerprint=fingerprint)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not readable JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise BadRequest("the body must be a JSON object")
+    return values
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _inputs(value: object, samples: frozenset[str]) -> list[JobInput]:
+    if value is None:
+        raise InvalidOptions([FieldFault("inputs", "is required in the JSON form")])
+    try:
+        inputs = _INPUTS.validate_python(value, strict=True)
+    except ValidationError as error:
+        raise InvalidOptions([_fault(each) for each in error.errors()[:_NAMED_FAULTS]]) from error
+    faults = [
+        FieldFault(f"inputs.{index}.{where}", f"there is no sample {source.sample!r}")
+        for index, each in enumerate(inputs)
+        for where, source in _sources(each)
+        if source.sample is not None and source.sample not in samples
+    ]
+    if faults:
+        raise InvalidOptions(faults[:_NAMED_FAULTS])
+    return inputs
+
+
+def _sources(each: JobInput) -> list[tuple[str, InputSource]]:
+    own: list[tuple[str, InputSource]] = [("sample", each)]
+    return own if each.mask is None else [*own, ("mask.sample", each.mask)]
+
+
+def _fault(error: Any) -> FieldFault:
+    path = ".".join(["inputs", *(str(part) for part in error["loc"])])
+    return FieldFault(path, error["msg"].removeprefix("Value error, "))
+
+
+def _fingerprint(content: object) -> str:
+    """Of what a request says, not of how its bytes were arranged."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

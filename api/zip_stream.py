@@ -1,0 +1,196 @@
+"""A ZIP file as arithmetic: stored entries of known size, so that its length and any range of it are known at once.
+
+Knows nothing of jobs or HTTP. Source: PKWARE APPNOTE 6.3.10 (4.3 structures, 4.5.3 ZIP64, 4.4.4 bit 11 for UTF-8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
+
+_UTF8_NAMES = 0x0800
+_STORED = 0
+_VERSION = 20  # 2.0: folders in names
+_VERSION_ZIP64 = 45
+_UNIX = 3 << 8
+_REGULAR_FILE = 0o100644 << 16
+_FULL_16 = 0xFFFF
+_FULL_32 = 0xFFFFFFFF
+
+_LOCAL = struct.Struct("<4sHHHHHIIIHH")
+_CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
+_END_64 = struct.Struct("<4sQHHIIQQQQ")
+_LOCATOR_64 = struct.Struct("<4sIQI")
+_END = struct.Struct("<4sHHHHIIH")
+
+
+class ZipEntry(Protocol):
+    """name: a relative path with `/`; size in bytes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def crc32(self) -> int: ...
+
+
+E = TypeVar("E", bound=ZipEntry)
+
+
+class EntryChanged(Exception):
+    """An entry gave another number of bytes than it was laid out with; the ZIP file cannot be finished."""
+
+
+@dataclass(frozen=True)
+class ZipStream(Generic[E]):
+    """entries in their order; `read(entry, start)` gives the bytes of an entry from `start` on, in pieces.
+
+    modified: of every entry, written in UTC (ZIP itself knows no time zone).
+    """
+
+    entries: Sequence[E]
+    read: Callable[[E, int], Iterator[bytes]]
+    modified: datetime
+
+    @property
+    def length(self) -> int:
+        """The size of the whole file in bytes."""
+        return self._layout[2]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digest over the directory, which holds the name, size and CRC of every entry."""
+        digest = hashlib.sha256()
+        for record in self._directory():
+            digest.update(record)
+        return digest.hexdigest()[:32]
+
+    def iterate(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes `start … end - 1` in pieces. Entries outside the range are not read.
+
+        Raises EntryChanged when an entry turns out longer or shorter than it said.
+        """
+        end = self.length if end is None else min(end, self.length)
+        position = 0
+        for entry in self.entries:
+            header_size = _local_size(entry)
+            after = position + header_size + entry.size
+            if after > start and position < end:
+                yield from _clip(self._local(entry), start - position, end - position)
+                yield from _entry_bytes(entry, self.read, start - position - header_size, end - position - header_size)
+            position = after
+        for record in self._tail(start, end):
+            yield from _clip(record, start - position, end - position)
+            position += len(record)
+
+    def _tail(self, start: int, end: int) -> Iterator[bytes]:
+        """The directory and the end records, when the range reaches them."""
+        if start < end and end > self._layout[0]:
+            yield from self._directory()
+            yield self._end()
+
+    @cached_property
+    def _layout(self) -> tuple[int, int, int]:
+        """(offset of the directory, its size, size of the file)."""
+        offset = size = 0
+        for entry in self.entries:
+            size += _central_size(entry, offset)
+            offset += _local_size(entry) + entry.size
+        return offset, size, offset + size + _end_size(len(self.entries), size, offset)
+
+    @cached_property
+    def _dos_time(self) -> tuple[int, int]:
+        """(time, date) as MS-DOS counts them: two-second steps from 1980 on."""
+        at = self.modified.utctimetuple()
+        year = min(max(at.tm_year, 1980), 2107)
+        return (
+            at.tm_hour << 11 | at.tm_min << 5 | at.tm_sec // 2,
+            (year - 1980) << 9 | at.tm_mon << 5 | at.tm_mday,
+        )
+
+    def _local(self, entry: E) -> bytes:
+        name = entry.name.encode()
+        time, date = self._dos_time
+        large = entry.size >= _FULL_32
+        extra = struct.pack("<HHQQ", 1, 16, entry.size, entry.size) if large else b""
+        size = _FULL_32 if large else entry.size
+        version = _VERSION_ZIP64 if large else _VERSION
+        fields = (version, _UTF8_NAMES, _STORED, time, date, entry.crc32, size, size, len(name), len(extra))
+        return _LOCAL.pack(b"PK\x03\x04", *fields) + name + extra
+
+    def _directory(self) -> Iterator[bytes]:
+        offset = 0
+        for entry in self.entries:
+            yield self._central(entry, offset)
+            offset += _local_size(entry) + entry.size
+
+    def _central(self, entry: E, offset: int) -> bytes:
+        name = entry.name.encode()
+        time, date = self._dos_time
+        large, far = entry.size >= _FULL_32, offset >= _FULL_32
+        values = ([entry.size, entry.size] if large else []) + ([offset] if far else [])
+        extra = struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values) if values else b""
+        size = _FULL_32 if large else entry.size
+        version = _VERSION_ZIP64 if values else _VERSION
+        fields = (
+            *(_UNIX | version, version, _UTF8_NAMES, _STORED, time, date, entry.crc32, size, size),
+            *(len(name), len(extra), 0, 0, 0, _REGULAR_FILE, _FULL_32 if far else offset),
+        )
+        return _CENTRAL.pack(b"PK\x01\x02", *fields) + name + extra
+
+    def _end(self) -> bytes:
+        offset, size, _ = self._layout
+        count = len(self.entries)
+        short_count, short_size, short_offset = min(count, _FULL_16), min(size, _FULL_32), min(offset, _FULL_32)
+        end = _END.pack(b"PK\x05\x06", 0, 0, short_count, short_count, short_size, short_offset, 0)
+        if _end_size(count, size, offset) == _END.size:
+            return end
+        version = _UNIX | _VERSION_ZIP64
+        large = _END_64.pack(
+            b"PK\x06\x06", _END_64.size - 12, version, _VERSION_ZIP64, 0, 0, count, count, size, offset
+        )
+        return large + _LOCATOR_64.pack(b"PK\x06\x07", 0, offset + size, 1) + end
+
+
+def _local_size(entry: ZipEntry) -> int:
+    return _LOCAL.size + len(entry.name.encode()) + (20 if entry.size >= _FULL_32 else 0)
+
+
+def _central_size(entry: ZipEntry, offset: int) -> int:
+    values = (2 if entry.size >= _FULL_32 else 0) + (1 if offset >= _FULL_32 else 0)
+    return _CENTRAL.size + len(entry.name.encode()) + (4 + 8 * values if values else 0)
+
+
+def _end_size(count: int, size: int, offset: int) -> int:
+    large = count >= _FULL_16 or size >= _FULL_32 or offset >= _FULL_32
+    return _END.size + (_END_64.size + _LOCATOR_64.size if large else 0)
+
+
+def _clip(piece: bytes, start: int, end: int) -> Iterator[bytes]:
+    """The part of `piece` within [start, end), both relative to its first byte."""
+    part = piece[max(0, start) : max(0, end)]
+    if part:
+        yield part
+
+
+def _entry_bytes(entry: E, read: Callable[[E, int], Iterator[bytes]], start: int, end: int) -> Iterator[bytes]:
+    """The bytes of an entry within [start, end), both relative to its first byte; start may be negative."""
+    first, last = max(0, start), min(end, entry.size)
+    left = last - first
+    if left <= 0:
+        return
+    for piece in read(entry, first):
+        if len(piece) > left and last == entry.size:
+            raise EntryChanged(f"{entry.name} is longer than {entry.size} bytes")
+        yield piece[:left]
+        left -= min(left, len(piece))
+        if not left and last < entry.size:
+            return
+    if left:
+        raise EntryChanged(f"{entry.name} is shorter than {entry.size} bytes")

@@ -1,0 +1,211 @@
+"""What goes into the archive of a finished job: entries in a fixed order, each of known size before a byte is read.
+
+How they become a ZIP file is the API's business; what the documents say is in `reports.py`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
+from jobs.job import Artifact, ImageStatus, Job, JobImage
+from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
+from jobs.reports import ErrorTable, MetricsTable, Table, coco_document, manifest, metrics_document
+from segmentation.model_card import ModelCard
+
+METRICS = "metrics"
+MERGED = "coco"
+_PAGE = 500
+_NAME_LENGTH = 120
+
+_SUFFIXES = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "application/geo+json": ".geojson",
+    "application/json": ".json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an archive; size in bytes. key: of a stored object; None for a document written on the fly."""
+
+    name: str
+    size: int
+    crc32: int
+    key: str | None = None
+
+
+Document = Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """The files of one job, laid out. The same job gives the same bytes each time."""
+
+    job: Job
+    entries: Sequence[Entry]
+    documents: Mapping[str, Document]
+    objects: ObjectStore
+
+    def read(self, entry: Entry, start: int = 0) -> Iterator[bytes]:
+        """The bytes of an entry from `start` on, in pieces. Raises ObjectNotFound, StorageUnavailable, JobNotFound."""
+        if entry.key is not None:
+            return self.objects.stream(entry.key, start=start)
+        return _without_first(self.documents[entry.name](), start)
+
+
+@dataclass(frozen=True, slots=True)
+class Archives:
+    """software: name and version, for the manifest."""
+
+    open_unit: OpenUnit
+    objects: ObjectStore
+    catalog: ModelCatalog
+    software: str
+
+    def open(self, job_id: str, artifacts: Sequence[str] | None = None) -> Archive:
+        """Lay out the archive of a finished job. artifacts: kinds to take and `metrics`; None takes all there is.
+
+        Raises JobNotFound, JobNotFinished, InvalidOptions.
+        """
+        with self.open_unit() as unit:
+            job = unit.jobs.get(job_id)
+        if not job.is_finished:
+            raise JobNotFinished(f"the job is {job.status}; its archive can be had when it has ended")
+        wanted = _selection(job, artifacts)
+        survey = self._survey(job, wanted)
+        documents = self._documents(job, wanted, survey)
+        written = [_measured(name, document) for name, document in documents.items()]
+        return Archive(job=job, entries=[*written, *survey.entries], documents=documents, objects=self.objects)
+
+    def _survey(self, job: Job, wanted: frozenset[str]) -> _Survey:
+        survey = _Survey(wanted)
+        for image in self._images(job.id):
+            survey.see(image)
+        return survey
+
+    def _documents(self, job: Job, wanted: frozenset[str], survey: _Survey) -> dict[str, Document]:
+        provenance = manifest(
+            job, self._card(job.model), devices=survey.devices, versions=survey.versions, software=self.software
+        )
+        documents: dict[str, Document] = {"manifest.json": lambda: iter([provenance])}
+        if METRICS in wanted:
+            documents["metrics.csv"] = self._table(job, MetricsTable(job))
+            documents["metrics.json"] = lambda: iter([metrics_document(job)])
+        if survey.failed:
+            documents["errors.csv"] = self._table(job, ErrorTable())
+        if MERGED in wanted:
+            documents["coco.json"] = lambda: coco_document(
+                lambda: self._images(job.id), self.objects, job, software=self.software
+            )
+        return documents
+
+    def _table(self, job: Job, table: Table) -> Document:
+        def rows() -> Iterator[bytes]:
+            yield table.head()
+            yield from map(table.line, self._images(job.id))
+
+        return rows
+
+    def _images(self, job_id: str) -> Iterator[JobImage]:
+        """In input order. A transaction per page: a slow client holds no connection to the database."""
+        after: str | None = None
+        while True:
+            with self.open_unit() as unit:
+                rows, after = unit.images.page(job_id, status=None, sort="index", limit=_PAGE, after=after)
+            yield from rows
+            if after is None:
+                return
+
+    def _card(self, model: str) -> ModelCard | None:
+        try:
+            return self.catalog.card(model)
+        except ModelNotFound:
+            return None  # taken away since
+
+
+class _Names:
+    """A name for each image that no other image of the job has, on systems that fold case too."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, image: JobImage) -> str:
+        stem = safe_stem(image.name) or f"image_{image.index:06d}"
+        name, tries = stem, 0
+        while name.casefold() in self._taken:
+            name = f"{stem}_{image.index:06d}" + (f"_{tries}" if tries else "")
+            tries += 1
+        self._taken.add(name.casefold())
+        return name
+
+
+@dataclass
+class _Survey:
+    """What one walk over the images tells."""
+
+    wanted: frozenset[str]
+    entries: list[Entry] = field(default_factory=list)
+    devices: set[str] = field(default_factory=set)
+    versions: set[str] = field(default_factory=set)
+    failed: bool = False
+    _names: _Names = field(default_factory=_Names)
+
+    def see(self, image: JobImage) -> None:
+        self.failed |= image.status is ImageStatus.FAILED
+        name = self._names.of(image)
+        if image.result is None:
+            return
+        self.devices.add(image.result.device)
+        self.versions.add(image.result.model_version)
+        self.entries.extend(
+            Entry(_path(artifact, name), artifact.size, artifact.crc32, artifact.key)
+            for artifact in image.result.artifacts
+            if artifact.name in self.wanted
+        )
+
+
+def safe_stem(name: str) -> str:
+    """A file name without its suffix that means the same on every system: no path, no control or reserved letter."""
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    kept = "".join(letter if letter.isprintable() and letter not in '<>:"/\\|?*' else "_" for letter in stem)
+    return kept.strip(" .")[:_NAME_LENGTH].rstrip(" .")
+
+
+def suffix_of(media_type: str) -> str:
+    return _SUFFIXES.get(media_type, ".bin")
+
+
+def _path(artifact: Artifact, name: str) -> str:
+    return f"{artifact.name}/{name}{suffix_of(artifact.media_type)}"
+
+
+def _selection(job: Job, artifacts: Sequence[str] | None) -> frozenset[str]:
+    known = (*job.options.artifacts, METRICS)
+    if artifacts is None:
+        return frozenset(known)
+    unknown = [name for name in artifacts if name not in known]
+    if unknown or not artifacts:
+        wrong = ", ".join(repr(name) for name in unknown) or "nothing"
+        raise InvalidOptions([FieldFault("artifacts", f"must be some of {', '.join(known)}; got {wrong}")])
+    return frozenset(artifacts)
+
+
+def _measured(name: str, document: Document) -> Entry:
+    size = crc32 = 0
+    for piece in document():
+        size += len(piece)
+        crc32 = zlib.crc32(piece, crc32)
+    return Entry(name, size, crc32)
+
+
+def _without_first(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
+    for piece in pieces:
+        if count < len(piece):
+            yield piece[count:] if count else piece
+        count = max(0, count - len(piece))

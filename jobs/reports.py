@@ -1,0 +1,225 @@
+"""The documents of a job's archive: manifest, metrics, errors, and the COCO annotations of all images in one file.
+
+Every one is deterministic: written twice, it has the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from jobs.job import Artifact, Job, JobImage
+from jobs.ports import ObjectStore
+from jobs.summary import job_metrics
+from segmentation.label_spaces import get_label_space
+from segmentation.model_card import ModelCard
+
+_COCO = "coco"
+
+
+class Table(Protocol):
+    """A CSV file, one line at a time, so that it need not be held."""
+
+    def head(self) -> bytes: ...
+
+    def line(self, image: JobImage) -> bytes:
+        """Empty for an image that has no line."""
+
+
+class MetricsTable:
+    """One row per image: its numbers, the share of each class, and the IoU of each class where it was measured."""
+
+    _FIXED = (
+        *("index", "name", "ref", "status", "attempts", "width", "height", "mean_confidence", "mean_entropy"),
+        *("pixel_accuracy", "miou", "mean_dice", "device", "model_version", "total_ms", "error"),
+    )
+
+    def __init__(self, job: Job) -> None:
+        self._classes = [each.name for each in get_label_space(job.label_space).classes]
+        self._with_truth = job.totals.confusion is not None
+
+    def head(self) -> bytes:
+        shares = [f"fraction:{name}" for name in self._classes]
+        scores = [f"iou:{name}" for name in self._classes] if self._with_truth else []
+        return _csv_line([*self._FIXED, *shares, *scores])
+
+    def line(self, image: JobImage) -> bytes:
+        return _csv_line([*self._fixed(image), *self._of_classes(image)])
+
+    def _fixed(self, image: JobImage) -> Sequence[object]:
+        error = None if image.failure is None else image.failure.code
+        first = (image.index, image.name, image.ref, image.status.value, image.attempt)
+        result = image.result
+        if result is None:
+            return (*first, *[None] * (len(self._FIXED) - len(first) - 1), error)
+        metrics = result.metrics
+        return (
+            *(*first, result.width, result.height, metrics.mean_confidence, metrics.mean_entropy),
+            *(metrics.pixel_accuracy, metrics.miou, metrics.mean_dice, result.device, result.model_version),
+            *(result.timings_ms.get("total"), error),
+        )
+
+    def _of_classes(self, image: JobImage) -> Sequence[object]:
+        metrics = None if image.result is None else image.result.metrics
+        shares: Mapping[str, float] = {} if metrics is None else metrics.class_fractions
+        scores: Mapping[str, float] = {} if metrics is None or metrics.iou is None else metrics.iou
+        absent = None if metrics is None else 0.0
+        row: list[object] = [shares.get(name, absent) for name in self._classes]
+        return [*row, *[scores.get(name) for name in self._classes]] if self._with_truth else row
+
+
+class ErrorTable:
+    """One row per image that has a failure."""
+
+    def head(self) -> bytes:
+        return _csv_line(["index", "name", "ref", "status", "attempts", "code", "message"])
+
+    def line(self, image: JobImage) -> bytes:
+        if image.failure is None or image.result is not None:
+            return b""
+        failure = image.failure
+        status = image.status.value
+        return _csv_line([image.index, image.name, image.ref, status, image.attempt, failure.code, failure.message])
+
+
+def manifest(
+    job: Job, card: ModelCard | None, *, devices: Iterable[str], versions: Iterable[str], software: str
+) -> bytes:
+    """Where the results come from. card: the model's as it is now; None when it was taken away since."""
+    return _json(
+        {
+            "job": job.id,
+            "status": job.status.value,
+            "created_at": _time(job.created_at),
+            "started_at": _time(job.started_at),
+            "finished_at": _time(job.finished_at),
+            "images": _counts(job),
+            "options": job.options.to_dict(),
+            "label_space": job.label_space,
+            "model": _model(job, card, versions),
+            "devices": sorted(devices),
+            "software": software,
+        }
+    )
+
+
+def metrics_document(job: Job) -> bytes:
+    """The job's metrics, and the same per class with ids and colours."""
+    metrics = job_metrics(job)
+    truth = metrics.get("ground_truth", {})
+    parts = {"fraction": metrics["class_fractions"], "iou": truth.get("iou", {}), "dice": truth.get("dice", {})}
+    classes = [
+        {
+            "id": each.id,
+            "name": each.name,
+            "colour": list(each.colour),
+            "group": each.group,
+            **{part: values.get(each.name, 0.0 if part == "fraction" else None) for part, values in parts.items()},
+        }
+        for each in get_label_space(job.label_space).classes
+    ]
+    return _json({"job": job.id, "images": _counts(job), "metrics": metrics, "classes": classes})
+
+
+def coco_document(
+    images: Callable[[], Iterable[JobImage]], objects: ObjectStore, job: Job, *, software: str
+) -> Iterator[bytes]:
+    """All images' COCO artifacts as one, in pieces: image ids are index + 1, annotation ids count on from 1.
+
+    One artifact is held at a time. Raises ObjectNotFound, StorageUnavailable.
+    """
+    info = {"description": f"{job.id}: {job.model}, {job.label_space}", "version": software}
+    yield b'{"info":' + _compact(info) + b',"images":['
+    yield from _separated(_compact(_coco_image(image)) for image in images() if _coco_artifact(image))
+    yield b'],"annotations":['
+    categories: dict[int, Any] = {}
+    yield from _separated(_annotations(images(), objects, categories))
+    yield b'],"categories":' + _compact([categories[each] for each in sorted(categories)]) + b"}\n"
+
+
+def _annotations(images: Iterable[JobImage], objects: ObjectStore, categories: dict[int, Any]) -> Iterator[bytes]:
+    """The annotations of each image, joined by commas. Collects `categories` by id."""
+    next_id = 1
+    for image in images:
+        artifact = _coco_artifact(image)
+        if artifact is None:
+            continue
+        document = json.loads(objects.get(artifact.key))
+        categories.update((each["id"], each) for each in document["categories"])
+        found = document["annotations"]
+        for offset, annotation in enumerate(found):
+            annotation.update(id=next_id + offset, image_id=image.index + 1)
+        next_id += len(found)
+        yield b",".join(map(_compact, found))
+
+
+def _coco_artifact(image: JobImage) -> Artifact | None:
+    artifacts = () if image.result is None else image.result.artifacts
+    return next((artifact for artifact in artifacts if artifact.name == _COCO), None)
+
+
+def _coco_image(image: JobImage) -> Mapping[str, Any]:
+    assert image.result is not None
+    return {
+        "id": image.index + 1,
+        "file_name": image.name,
+        "width": image.result.width,
+        "height": image.result.height,
+    }
+
+
+def _separated(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    first = True
+    for piece in pieces:
+        if piece:
+            yield piece if first else b"," + piece
+            first = False
+
+
+def _model(job: Job, card: ModelCard | None, versions: Iterable[str]) -> Mapping[str, Any]:
+    model: dict[str, Any] = {"name": job.model, "versions": sorted(versions)}
+    if card is not None:
+        model["card"] = {
+            "version": card.version,
+            "architecture": card.architecture,
+            "label_space": card.label_space,
+            "preprocessing": card.preprocessing.to_dict(),
+            "sha256": dict(card.sha256),
+        }
+    return model
+
+
+def _counts(job: Job) -> Mapping[str, int]:
+    counts = job.counts
+    return {
+        "total": counts.total,
+        "succeeded": counts.succeeded,
+        "failed": counts.failed,
+        "canceled": counts.canceled,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _csv_line(values: Sequence[object]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_rounded(value) for value in values])
+    return buffer.getvalue().encode()
+
+
+def _rounded(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value

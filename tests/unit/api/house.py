@@ -1,0 +1,78 @@
+"""Everything behind the routes, in memory, with a worker that a test lets run when it wants to."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from api.services import Adapters, Services, assemble
+from api.settings import ApiSettings
+from jobs.ports import WorkerBeat
+from jobs.processing import Processing, ProcessingRules
+from jobs.retry import RetryPolicy
+from tests.factories import make_card, mask, picture
+from tests.fakes import FakeCatalog, FakeClock, FakeDispatcher, FakeSegmenter, MemoryObjects, StoredSources
+from tests.memory_database import MemoryDatabase
+
+
+@dataclass
+class Scenes:
+    """Two sample scenes."""
+
+    def ids(self) -> tuple[str, ...]:
+        return ("crossing", "market")
+
+    def picture(self, sample_id: str, /) -> bytes:
+        return picture()
+
+    def mask(self, sample_id: str, /) -> bytes:
+        return mask(np.full((24, 32), 7, np.uint8))
+
+
+@dataclass
+class House:
+    """Everything behind the routes."""
+
+    spool: Path
+    settings: ApiSettings = field(default_factory=ApiSettings)
+    clock: FakeClock = field(default_factory=FakeClock)
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    objects: MemoryObjects = field(default_factory=MemoryObjects)
+    dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
+    segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
+    catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card()]))
+
+    def services(self) -> Services:
+        adapters = Adapters(
+            open_unit=self.database.unit,
+            objects=self.objects,
+            dispatcher=self.dispatcher,
+            catalog=self.catalog,
+            samples=Scenes(),
+            clock=self.clock,
+        )
+        return assemble(self.settings, adapters, spool=self.spool)
+
+    def work(self) -> None:
+        """Do all that was sent, as a worker would."""
+        with ThreadPoolExecutor(2) as threads:
+            worker = Processing(
+                self.database.unit,
+                self.objects,
+                StoredSources(self.objects),
+                self.segmenter,
+                threads,
+                RetryPolicy(attempts=1),
+                ProcessingRules(worker="w1"),
+                self.clock,
+            )
+            for piece in self.dispatcher.take():
+                worker.run(piece)
+
+    def beat(self) -> None:
+        with self.database.unit() as unit:
+            unit.workers.beat(WorkerBeat("w1", "cpu", ("tiny",), self.clock()))
+            unit.commit()

@@ -1,0 +1,275 @@
+"""Bodies as they come: parsing, limits, backpressure, and nothing accepted by halves."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from anyio import CapacityLimiter
+from fastapi.testclient import TestClient
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
+
+from api.body_pipe import ROOM, BodyPipe, BodyRules, read_in_thread
+from api.errors import BadRequest, RequestTimeout
+from api.forms import TEXT_BYTES, FilePart, boundary_of, read_form
+from jobs.errors import InvalidOptions, TooManyBytes
+from tests.factories import picture, zip_of
+from tests.unit.api.house import House
+
+FORM = (
+    b'--B\r\nContent-Disposition: form-data; name="model"\r\n\r\ntiny\r\n'
+    b'--B\r\nContent-Disposition: form-data; name="files"; filename="z\xc3\xbcrich.jpg"\r\n'
+    b"Content-Type: image/jpeg\r\n\r\nfirst\r\nfile\r\n"
+    b'--B\r\nContent-Disposition: form-data; name="files"; filename=""\r\n\r\n\r\n'
+    b'--B\r\nContent-Disposition: form-data; name="masks"; filename="m.png"\r\n\r\nsecond\r\n--B--\r\n'
+)
+
+
+def parse(pieces: list[bytes], spool: Path) -> tuple[dict[str, str], list[tuple[FilePart, bytes]]]:
+    files: list[tuple[FilePart, bytes]] = []
+
+    def take(part: FilePart, data: BinaryIO) -> None:
+        files.append((part, data.read()))
+
+    return read_form(pieces, boundary=b"B", spool=spool, take=take), files
+
+
+@pytest.mark.parametrize("size", [1, 3, 17, 10_000])
+def test_a_form_reads_the_same_in_pieces_of_any_size(tmp_path: Path, size: int) -> None:
+    fields, files = parse([FORM[start : start + size] for start in range(0, len(FORM), size)], tmp_path)
+    assert fields == {"model": "tiny"}
+    assert [(part.field, part.name, part.media_type, data) for part, data in files] == [
+        ("files", "zürich.jpg", "image/jpeg", b"first\r\nfile"),
+        ("masks", "m.png", None, b"second"),
+    ]
+
+
+@pytest.mark.parametrize("cut", [0, 10, 100, 200, len(FORM) - 9])
+def test_a_form_that_ends_too_early_is_a_bad_request(tmp_path: Path, cut: int) -> None:
+    with pytest.raises(BadRequest):
+        parse([FORM[:cut]], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"garbage",
+        b"--B\r\n\r\nno headers\r\n--B--",
+        b"--B\r\nContent-Disposition: attachment; name=x\r\n\r\nx\r\n--B--",
+        b"--B\r\n" + b"X: 1\r\n" * 50 + b"\r\nx\r\n--B--",
+        b"--B\r\nX: " + b"1" * 10_000 + b"\r\n\r\nx\r\n--B--",
+    ],
+)
+def test_a_malformed_form_is_a_bad_request(tmp_path: Path, body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse([body], tmp_path)
+
+
+def test_text_fields_have_a_limit(tmp_path: Path) -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + b"x" * (TEXT_BYTES + 1)
+    with pytest.raises(TooManyBytes):
+        parse([body], tmp_path)
+
+
+def test_a_text_field_given_twice_is_a_fault(tmp_path: Path) -> None:
+    field = b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
+    with pytest.raises(InvalidOptions):
+        parse([field + field + b"--B--"], tmp_path)
+
+
+@pytest.mark.parametrize("header", ["multipart/form-data", "multipart/form-data; boundary=" + "b" * 201])
+def test_a_boundary_is_needed(header: str) -> None:
+    with pytest.raises(BadRequest):
+        boundary_of(header)
+
+
+def test_a_spooled_file_is_on_disk_and_gone_afterwards(tmp_path: Path) -> None:
+    seen: list[int] = []
+    read_form([FORM], boundary=b"B", spool=tmp_path, take=lambda part, data: seen.append(data.fileno()))
+    assert seen
+    assert list(tmp_path.iterdir()) == []
+
+
+def request_of(pieces: AsyncIterator[bytes], *, length: int | None = None) -> Request:
+    async def receive() -> Message:
+        try:
+            return {"type": "http.request", "body": await anext(pieces), "more_body": True}
+        except StopAsyncIteration:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        except ConnectionError:
+            return {"type": "http.disconnect"}
+
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    return Request({"type": "http", "headers": headers}, receive)
+
+
+def rules(limit: int = 1 << 30, idle_s: float = 5.0) -> BodyRules:
+    return BodyRules(limit=limit, idle_s=idle_s, threads=CapacityLimiter(1))
+
+
+def total(pieces: Iterator[bytes]) -> int:
+    return sum(len(piece) for piece in pieces)
+
+
+async def endless(pause_s: float = 0.0) -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(1 << 16)
+        await asyncio.sleep(pause_s)
+
+
+def test_a_body_reaches_the_thread_whole() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield bytes(1 << 16)
+
+    assert asyncio.run(read_in_thread(request_of(body()), total, rules())) == 100 << 16
+
+
+def test_a_declared_length_beyond_the_limit_is_refused_before_reading() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    with pytest.raises(TooManyBytes):
+        asyncio.run(read_in_thread(request_of(never(), length=1001), total, rules(1000)))
+
+
+def test_a_body_without_a_length_is_counted_on_the_way() -> None:
+    with pytest.raises(TooManyBytes):
+        asyncio.run(read_in_thread(request_of(endless()), total, rules(1 << 20)))
+
+
+def test_a_client_that_goes_away_is_told_to_the_thread() -> None:
+    async def cut() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ConnectionError
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(read_in_thread(request_of(cut()), total, rules()))
+
+
+def test_a_client_that_sends_nothing_is_given_up() -> None:
+    with pytest.raises(RequestTimeout):
+        asyncio.run(read_in_thread(request_of(endless(pause_s=5)), total, rules(idle_s=0.05)))
+
+
+def test_work_that_stops_early_ends_the_reading() -> None:
+    def stop(pieces: Iterator[bytes]) -> None:
+        next(pieces)
+        raise BadRequest("enough")
+
+    with pytest.raises(BadRequest):
+        asyncio.run(read_in_thread(request_of(endless()), stop, rules()))
+
+
+def test_a_slow_reader_holds_the_writer_back() -> None:
+    async def scene() -> int:
+        pipe = BodyPipe()
+        go = threading.Event()
+        written = 0
+
+        async def write() -> None:
+            nonlocal written
+            for _ in range(200):
+                await pipe.put(bytes(1 << 16))
+                written += 1 << 16
+            pipe.close()
+
+        writer = asyncio.create_task(write())
+        reader = asyncio.create_task(asyncio.to_thread(lambda: go.wait() and total(iter(pipe))))
+        await asyncio.sleep(0.1)
+        held = written
+        go.set()
+        assert await reader == 200 << 16
+        await writer
+        return held
+
+    assert asyncio.run(scene()) <= ROOM
+
+
+def test_the_event_loop_is_free_while_a_file_is_stored() -> None:
+    def slow(pieces: Iterator[bytes]) -> None:
+        for _ in pieces:
+            time.sleep(0.2)
+
+    async def scene() -> float:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x"
+
+        worst = 0.0
+        reading = asyncio.create_task(read_in_thread(request_of(body()), slow, rules()))
+        while not reading.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            worst = max(worst, time.monotonic() - before)
+        return worst
+
+    assert asyncio.run(scene()) < 0.15
+
+
+def nothing_left(house: House) -> bool:
+    with house.database.unit() as unit:
+        drafts = unit.drafts.stale(before=house.clock().replace(year=9999), limit=10)
+    return not house.objects.contents and not drafts and not list(house.spool.iterdir())
+
+
+def form_of(*files: tuple[str, bytes], end: bytes = b"--B--\r\n") -> bytes:
+    head = b'--B\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n'
+    return b"".join(head % name.encode() + data + b"\r\n" for name, data in files) + end
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (form_of(("a.jpg", picture()), end=b""), "bad_request"),
+        (form_of(("a.jpg", picture()), end=b"--B\r\nnonsense"), "bad_request"),
+        (form_of(("a.jpg", picture()), ("b.txt", b"text")), "unsupported_media_type"),
+        (form_of(("a.jpg", picture()), ("b.zip", b"no zip")), "archive_unreadable"),
+        (form_of(("a.jpg", picture()), ("b.zip", zip_of({"c.jpg": picture()})[:-30])), "archive_unreadable"),
+        (form_of(("a.jpg", picture()), ("b.jpg", bytes(2000)), ("c.jpg", bytes(9000))), "too_large"),
+        (form_of(*[(f"{index}.jpg", b"x") for index in range(6)]), "too_many_images"),
+        (form_of(), "no_images"),
+    ],
+    ids=["cut", "garbage", "text file", "no archive", "damaged archive", "bytes", "images", "nothing"],
+)
+def test_nothing_is_accepted_by_halves(
+    house: House, open_client: Callable[[House], TestClient], body: bytes, code: str
+) -> None:
+    house.settings = house.settings.model_copy(update={"max_request_bytes": 10_000, "max_images": 5})
+    headers = {"Content-Type": "multipart/form-data; boundary=B", "Idempotency-Key": "k"}
+    client = open_client(house)
+    answer = client.post("/jobs", content=io.BytesIO(body), headers=headers)
+    assert answer.json()["code"] == code
+    assert client.get("/jobs").json()["items"] == []
+    assert nothing_left(house)
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({"file": ("a.jpg", picture())}, "file"),
+        ({"files": (None, "a.jpg")}, "files"),
+        ({"files": ("a.jpg", picture()), "sise": (None, "1")}, "sise"),
+        ({"files": ("a.jpg", picture()), "masks": ("b_mask.png", picture())}, "masks"),
+    ],
+)
+def test_a_field_in_the_wrong_place_is_named(
+    client: TestClient, house: House, form: dict[str, tuple[str | None, bytes | str]], field: str
+) -> None:
+    answer = client.post("/jobs", files=form)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == field
+    assert nothing_left(house)
+
+
+def test_a_key_is_free_again_after_a_failure(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    assert client.post("/jobs", files={"files": ("a.txt", b"")}, headers=headers).status_code == 415
+    assert client.post("/jobs", files={"files": ("a.jpg", picture())}, headers=headers).status_code == 202
