@@ -1,0 +1,105 @@
+"""The contract between training and serving is checked to the letter."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from segmentation.errors import InvalidModelCard
+from segmentation.model_card import ModelCard
+from segmentation.preprocessing import Preprocessing
+
+CARD = ModelCard(
+    name="deeplabv3plus-mobilenetv2",
+    version="1",
+    architecture="deeplabv3plus",
+    label_space="camvid-11",
+    preprocessing=Preprocessing(long_side=960),
+    files={"onnx": "model.onnx"},
+    sha256={"model.onnx": "0a" * 32},
+    output_stride=4,
+    parameters=4_400_000,
+    description="Straßen",
+    scores={"miou": 0.61, "epochs": 30},
+)
+
+
+def test_a_card_survives_being_written_and_read() -> None:
+    assert ModelCard.from_json(CARD.to_json()) == CARD
+    assert ModelCard.from_json(CARD.to_json().encode()) == CARD
+
+
+def test_a_card_is_written_for_people_too() -> None:
+    text = CARD.to_json()
+    assert text.startswith('{\n  "name": "deeplabv3plus-mobilenetv2",')
+    assert "Straßen" in text
+    assert text.endswith("}\n")
+
+
+def test_what_only_describes_may_be_left_out() -> None:
+    value = json.loads(CARD.to_json())
+    for name in ("description", "dataset", "recipe", "commit", "scores", "source", "licence"):
+        del value[name]
+    assert ModelCard.from_json(json.dumps(value)) == replace(CARD, description="", scores={})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("name", "version", "architecture", "label_space", "preprocessing"),
+        *("files", "sha256", "output_stride", "parameters"),
+    ],
+)
+def test_a_missing_field_is_named(name: str) -> None:
+    value = json.loads(CARD.to_json())
+    del value[name]
+    with pytest.raises(InvalidModelCard, match=f"model card: {name} must be given, got None"):
+        ModelCard.from_json(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": "Big Model"}, "name"),
+        ({"name": "../escape"}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": 5}, "name"),
+        ({"version": ""}, "version"),
+        ({"version": 1}, "version"),
+        ({"licence": None}, "licence"),
+        ({"preprocessing": 7}, "preprocessing"),
+        ({"output_stride": 0}, "output_stride"),
+        ({"output_stride": 4.0}, "output_stride"),
+        ({"parameters": True}, "parameters"),
+        ({"files": {}}, "files"),
+        ({"files": []}, "files"),
+        ({"files": {"tensorrt": "model.onnx"}}, "files"),
+        ({"files": {"onnx": "../model.onnx"}}, "files.onnx"),
+        ({"files": {"onnx": 3}}, "files.onnx"),
+        ({"sha256": []}, "sha256"),
+        ({"sha256": {}}, "sha256.model.onnx"),
+        ({"sha256": {"model.onnx": "0A" * 32}}, "sha256.model.onnx"),
+        ({"sha256": {"model.onnx": 1}}, "sha256.model.onnx"),
+        ({"scores": []}, "scores"),
+        ({"scores": {"miou": "0.6"}}, "scores.miou"),
+        ({"scores": {"miou": True}}, "scores.miou"),
+        ({"scores": {"miou": float("nan")}}, "scores.miou"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_came(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidModelCard) as caught:
+        ModelCard.from_json(json.dumps({**json.loads(CARD.to_json()), **change}))
+    assert caught.value.field == field
+    assert caught.value.code == "invalid_model_card"
+
+
+def test_a_card_that_is_built_wrongly_is_refused_too() -> None:
+    with pytest.raises(InvalidModelCard, match="preprocessing must be an object, got None"):
+        replace(CARD, preprocessing=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", b"\xff\xfe\x00", '{"name": "x", "flavour": 1}'])
+def test_what_is_no_card_at_all_is_refused(text: str | bytes) -> None:
+    with pytest.raises(InvalidModelCard, match="model card: the file must be"):
+        ModelCard.from_json(text)
