@@ -1,0 +1,16 @@
+"""The data sets that can be trained on: (root folder, split, own options) → PairDataset. One line per data set."""
+
+from collections.abc import Callable
+
+from training.datasets.camvid import camvid
+from training.datasets.cityscapes import cityscapes
+from training.datasets.folder import folder
+from training.datasets.pairs import PairDataset
+from training.datasets.scenes import scenes
+
+DATASETS: dict[str, Callable[..., PairDataset]] = {
+    "camvid": camvid,
+    "cityscapes": cityscapes,
+    "folder": folder,
+    "scenes": scenes,
+}

@@ -1,0 +1,144 @@
+"""Labelled pictures: pairs of files, decoded once and kept in memory; and the views of them that a training needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.counting import look_up
+from segmentation.errors import MaskMismatch
+from segmentation.label_space import LabelSpace
+from segmentation.pictures import decode_mask, decode_picture
+
+MAX_PIXELS = 64_000_000
+NO_CHANNEL = 255  # in channel masks: a pixel that counts nowhere
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+
+
+class DatasetError(Exception):
+    """The files of a data set are not as its layout says; the message names the folder or file."""
+
+    code = "dataset_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a model card must tell of the data that a model was trained on."""
+
+    title: str
+    licence: str
+    source: str = ""
+
+
+class LabelledPictures(Protocol):
+    """Picture (H,W,3) uint8 RGB and mask (H,W) uint8 by index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[Picture, Mask]: ...
+
+
+class PairDataset:
+    """Pictures and masks of class ids of `space`. What was decoded stays in memory, as uint8."""
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[Path, Path]],
+        *,
+        space: LabelSpace,
+        about: About,
+        read_mask: Callable[[Path], Mask] | None = None,
+    ) -> None:
+        self.pairs = tuple(pairs)
+        self.space = space
+        self.about = about
+        self._read_mask = read_mask or _read_mask
+        self._decoded: dict[int, tuple[Picture, Mask]] = {}
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[Picture, Mask]:
+        """Raises MaskMismatch when picture and mask differ in size."""
+        if index not in self._decoded:
+            self._decoded[index] = self._decode(*self.pairs[index])
+        return self._decoded[index]
+
+    def names(self) -> list[str]:
+        """The pictures' file names, in order: what a run writes down as its split."""
+        return [picture.name for picture, _ in self.pairs]
+
+    def reduced(self, count: int, *, seed: int) -> "PairDataset":
+        """`count` pairs drawn with `seed`, in their old order; all of them when there are not more."""
+        if count >= len(self):
+            return self
+        kept = sorted(np.random.default_rng(seed).permutation(len(self))[:count].tolist())
+        pairs = [self.pairs[i] for i in kept]
+        return PairDataset(pairs, space=self.space, about=self.about, read_mask=self._read_mask)
+
+    def _decode(self, picture_path: Path, mask_path: Path) -> tuple[Picture, Mask]:
+        picture = decode_picture(picture_path.read_bytes(), max_pixels=MAX_PIXELS)
+        mask = self._read_mask(mask_path)
+        if picture.shape[:2] != mask.shape:
+            raise MaskMismatch(f"{picture_path.name} is {picture.shape[:2]} (height, width), its mask {mask.shape}")
+        return picture, mask
+
+
+class InSpace:
+    """The same pictures, their masks in another label space's ids. Raises NoRemapping when no table leads there."""
+
+    def __init__(self, pictures: PairDataset, target: LabelSpace) -> None:
+        self._pictures = pictures
+        self._table = pictures.space.remapping_to(target)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, index: int) -> tuple[Picture, Mask]:
+        picture, mask = self._pictures[index]
+        return picture, look_up(mask, self._table)
+
+
+class InChannels:
+    """Several data sets in a row, their masks as channel numbers of a model for `space`; NO_CHANNEL elsewhere."""
+
+    def __init__(self, parts: Sequence[PairDataset], space: LabelSpace) -> None:
+        self._parts = tuple(parts)
+        channels = channel_table(space)
+        self._tables = [channels[part.space.remapping_to(space)] for part in parts]
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    def __getitem__(self, index: int) -> tuple[Picture, Mask]:
+        for part, table in zip(self._parts, self._tables, strict=True):
+            if index < len(part):
+                picture, mask = part[index]
+                return picture, look_up(mask, table)
+            index -= len(part)
+        raise IndexError(index)
+
+    @cached_property
+    def pixel_counts(self) -> NDArray[np.int64]:
+        """(256,) pixels of each channel number. Decodes every picture."""
+        counts = np.zeros(256, dtype=np.int64)
+        for index in range(len(self)):
+            counts += np.bincount(self[index][1].ravel(), minlength=256)
+        return counts
+
+
+def channel_table(space: LabelSpace) -> NDArray[np.uint8]:
+    """(256,) table from class ids to the channels of a model's logits."""
+    table = np.full(256, NO_CHANNEL, dtype=np.uint8)
+    table[list(space.class_ids)] = np.arange(len(space.class_ids), dtype=np.uint8)
+    return table
+
+
+def _read_mask(path: Path) -> Mask:
+    return decode_mask(path.read_bytes(), max_pixels=MAX_PIXELS)

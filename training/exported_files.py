@@ -1,0 +1,101 @@
+"""A model as ONNX and TorchScript files, compared with PyTorch before they are written.
+
+Graph: `image` (B,3,H,W) float32 → `logits` (B,C,H/s,W/s), any batch and size; see segmentation.model_card.
+"""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+OPSET = 17
+CHECKED_SIZES = ((1, 64, 96), (2, 128, 64))  # batch, height, width: none is the size that was traced
+LARGEST_DIFFERENCE = 1e-3  # of logits, relative to their largest: the export itself
+LARGEST_HALF_DIFFERENCE = 2e-2  # the same, with weights rounded to half precision
+
+
+class ExportError(Exception):
+    """The exported file does not compute what the model computes; nothing was written."""
+
+    code = "export_differs"
+
+
+def export_onnx(model: nn.Module, path: Path, *, half_weights: bool = True) -> None:
+    """Write `image` (B,3,H,W) → `logits`, any batch and size. Raises ExportError; then `path` is not written.
+
+    half_weights: stored as float16 and cast on loading: half the size, and computed in float32 on every engine.
+    """
+    model = model.eval().cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.onnx"
+        _trace(model, draft)
+        _compare(model, draft, tolerance=LARGEST_DIFFERENCE)
+        if half_weights:
+            onnx.save(with_half_weights(onnx.load(draft)), draft)
+            _compare(model, draft, tolerance=LARGEST_HALF_DIFFERENCE)
+        path.write_bytes(draft.read_bytes())
+
+
+def with_half_weights(graph_file: onnx.ModelProto) -> onnx.ModelProto:
+    """Every float32 initialiser as float16, followed by a Cast back to float32 under the old name."""
+    graph = graph_file.graph
+    casts = []
+    for index, tensor in enumerate(graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) == 0:
+            continue
+        half_name = f"{tensor.name}.half"
+        values = numpy_helper.to_array(tensor)
+        casts.append(helper.make_node("Cast", [half_name], [tensor.name], to=TensorProto.FLOAT))
+        graph.initializer[index].CopyFrom(numpy_helper.from_array(values.astype(np.float16), half_name))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(graph_file)
+    return graph_file
+
+
+def _trace(model: nn.Module, path: Path) -> None:
+    axes = {0: "batch", 2: "height", 3: "width"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the TorchScript exporter is deprecated; the other one fixes the batch size
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, 3, 96, 128),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_axes={"image": axes, "logits": axes},
+        )
+
+
+def _compare(model: nn.Module, path: Path, *, tolerance: float) -> None:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for batch, height, width in CHECKED_SIZES:
+        generator = torch.Generator().manual_seed(height)
+        image = torch.randn(batch, 3, height, width, generator=generator)
+        with torch.inference_mode():
+            expected = model(image).numpy()
+        (got,) = session.run(["logits"], {"image": image.numpy()})
+        if got.shape != expected.shape:
+            raise ExportError(f"logits are {got.shape} in ONNX Runtime and {expected.shape} in PyTorch")
+        difference = float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-6))
+        if not difference <= tolerance:  # NaN too
+            size = f"{batch}×3×{height}×{width}"
+            raise ExportError(f"logits of {size} differ by {difference:.2g} of their largest, more than {tolerance:g}")
+
+
+def export_torchscript(model: nn.Module, path: Path) -> None:
+    """Traced, in float32, for who serves with libtorch."""
+    model = model.eval().cpu()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, like the exporter above
+        traced = torch.jit.trace(model, torch.zeros(1, 3, 96, 128))  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, str(path))

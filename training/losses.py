@@ -1,0 +1,66 @@
+"""Losses over logits (B,C,H,W) and truth (B,H,W) of class ids, in which the pixels of `ignore_id` do not exist."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+
+def cross_entropy(logits: Tensor, truth: Tensor, *, ignore_id: int, class_weights: Tensor | None = None) -> Tensor:
+    """Mean over the pixels that count, each weighted by its class; 0 where none counts."""
+    if not bool((truth != ignore_id).any()):
+        return logits.sum() * 0.0
+    return functional.cross_entropy(logits, truth, weight=class_weights, ignore_index=ignore_id)
+
+
+def dice_loss(logits: Tensor, truth: Tensor, *, ignore_id: int, smooth: float = 1.0) -> Tensor:
+    """1 - mean soft Dice of the classes present in the batch's truth.
+
+    Dice of a class = (2 Σ p·t + smooth) / (Σ p + Σ t + smooth), sums over the batch's pixels that count.
+    Source: Milletari et al. 2016, "V-Net", section 3, with Σ p instead of Σ p².
+    """
+    counts = truth != ignore_id
+    probabilities = logits.softmax(1) * counts.unsqueeze(1)
+    one_hot = functional.one_hot(truth.where(counts, 0), logits.shape[1]).permute(0, 3, 1, 2) * counts.unsqueeze(1)
+    over_pixels = (0, 2, 3)
+    truth_sum = one_hot.sum(over_pixels)
+    overlap = (probabilities * one_hot).sum(over_pixels)
+    dice = (2 * overlap + smooth) / (probabilities.sum(over_pixels) + truth_sum + smooth)
+    present = truth_sum > 0
+    return 1 - dice[present].mean() if bool(present.any()) else logits.sum() * 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationLoss:
+    """cross-entropy + dice_share · Dice. The logits may be coarser than the truth: they are upsampled bilinearly."""
+
+    ignore_id: int
+    class_weights: Tensor | None = None
+    dice_share: float = 0.0
+
+    def __call__(self, logits: Tensor, truth: Tensor) -> Tensor:
+        if logits.shape[-2:] != truth.shape[-2:]:
+            logits = functional.interpolate(logits, truth.shape[-2:], mode="bilinear", align_corners=False)
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        loss = cross_entropy(logits, truth, ignore_id=self.ignore_id, class_weights=weights)
+        if self.dice_share:
+            loss = loss + self.dice_share * dice_loss(logits, truth, ignore_id=self.ignore_id)
+        return loss
+
+
+def median_frequency_weights(
+    pixel_counts: NDArray[np.int64], *, power: float = 0.5, highest: float = 5.0
+) -> NDArray[np.float32]:
+    """(median frequency / frequency) ** power of each class, at most `highest`; 1 for a class that never occurs.
+
+    pixel_counts: (C,) pixels of each class in the training truth.
+    Source: Eigen and Fergus 2015, section 6.3.2; the power softens it (1 is the paper's).
+    """
+    frequency = pixel_counts / max(int(pixel_counts.sum()), 1)
+    seen = frequency > 0
+    weights = np.ones(len(pixel_counts), dtype=np.float64)
+    if seen.any():
+        weights[seen] = (np.median(frequency[seen]) / frequency[seen]) ** power
+    return np.minimum(weights, highest).astype(np.float32)

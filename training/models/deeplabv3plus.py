@@ -1,0 +1,45 @@
+"""DeepLabV3+ (Chen et al. 2018) on any encoder of segmentation-models-pytorch."""
+
+from typing import cast
+
+import training.torchvision_guard  # noqa: F401  isort: skip  before smp imports torchvision
+import segmentation_models_pytorch as smp
+from segmentation_models_pytorch.decoders.deeplabv3.decoder import DeepLabV3PlusDecoder
+from torch import nn
+
+
+def deeplabv3plus(
+    class_count: int,
+    *,
+    encoder: str = "mobilenet_v2",
+    encoder_weights: str | None = None,
+    decoder_channels: int = 128,
+    atrous_rates: tuple[int, int, int] = (6, 12, 18),
+    dropout: float = 0.1,
+) -> nn.Module:
+    """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
+
+    A MobileNetV2 loses its last 1x1 convolution (320 -> 1280 channels), which serves the ImageNet classifier alone and
+    would make the pyramid four times as wide: the paper's mobile variant reads the 320 channels too.
+    """
+    network = smp.DeepLabV3Plus(
+        encoder,
+        encoder_weights=encoder_weights,
+        classes=class_count,
+        decoder_channels=decoder_channels,
+        upsampling=1,  # the head's own ×4 is left to who reads the logits
+    )
+    channels = list(network.encoder.out_channels)
+    if encoder == "mobilenet_v2":
+        network.encoder.features[18] = nn.Identity()
+        channels[-1] = 320
+    network.decoder = DeepLabV3PlusDecoder(
+        encoder_channels=channels,
+        encoder_depth=5,
+        out_channels=decoder_channels,
+        atrous_rates=atrous_rates,
+        output_stride=16,
+        aspp_separable=True,
+        aspp_dropout=dropout,
+    )
+    return cast(nn.Module, network)

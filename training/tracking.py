@@ -1,0 +1,84 @@
+"""Where the numbers of a run go. A training always has a tracker; NullTracker keeps nothing."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TextIO
+
+
+class Tracker(Protocol):
+    """Told what a run is made of, then numbers after each epoch."""
+
+    def start(self, parameters: Mapping[str, object]) -> None: ...
+
+    def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        """epoch: how many are done. Names: train_loss, miou, pixel_acc, dice, iou/<class>, imgs_per_sec, …"""
+        ...
+
+    def finish(self) -> None: ...
+
+
+class NullTracker:
+    """Keeps nothing."""
+
+    def start(self, parameters: Mapping[str, object]) -> None: ...
+
+    def log(self, epoch: int, numbers: Mapping[str, float]) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class JsonlTracker:
+    """One JSON object a line, appended at once: what was logged before a kill is there after it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def start(self, parameters: Mapping[str, object]) -> None:
+        self._append({"parameters": dict(parameters)})
+
+    def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        self._append({"epoch": epoch, **numbers})
+
+    def finish(self) -> None: ...
+
+    def _append(self, record: Mapping[str, object]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, default=str) + "\n")
+
+
+class ConsoleTracker:
+    """One line per epoch for the person who watches; numbers per class are left to the other trackers."""
+
+    def __init__(self, stream: TextIO, *, epochs: int) -> None:
+        self._stream = stream
+        self._epochs = epochs
+
+    def start(self, parameters: Mapping[str, object]) -> None: ...
+
+    def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items() if "/" not in name)
+        print(f"{time.strftime('%H:%M:%S')}  epoch {epoch}/{self._epochs}  {shown}", file=self._stream, flush=True)
+
+    def finish(self) -> None: ...
+
+
+class Trackers:
+    """Several trackers as one."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self._trackers = tuple(trackers)
+
+    def start(self, parameters: Mapping[str, object]) -> None:
+        for each in self._trackers:
+            each.start(parameters)
+
+    def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        for each in self._trackers:
+            each.log(epoch, numbers)
+
+    def finish(self) -> None:
+        for each in self._trackers:
+            each.finish()
