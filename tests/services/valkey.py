@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,28 @@ def valkey(folder: Path, *, port: int | None = None, password: str | None = None
     command += ["--maxmemory-policy", "noeviction"]
     with running(command, log=folder / "valkey.log", ready=lambda: _answers(url)) as process:
         yield ValkeyServer(url=url, port=port, pid=process.pid, folder=folder)
+
+
+class MortalValkey:
+    """A broker of this test alone, started on the same port with the same password each time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lives = 0
+        self._stack = ExitStack()
+        self.server = self._stack.enter_context(valkey(folder / "0"))
+
+    def rise_empty(self) -> ValkeyServer:
+        """Start again with nothing of what the last one wrote."""
+        self._stack.close()
+        self._lives += 1
+        password = self.server.url.partition("://:")[2].partition("@")[0]
+        again = valkey(self._folder / str(self._lives), port=self.server.port, password=password)
+        self.server = self._stack.enter_context(again)
+        return self.server
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 def _answers(url: str) -> bool:

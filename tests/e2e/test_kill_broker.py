@@ -1,0 +1,29 @@
+"""A broker that is killed and loses its data costs time and nothing else: the images table is the outbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.services.valkey import MortalValkey
+from tests.stack import Stack, everything_once, submit_pictures
+
+IMAGES = 200
+
+
+def test_every_image_is_done_once_after_the_broker_lost_everything(stack: Stack, broker: MortalValkey) -> None:
+    job_id = submit_pictures(stack, IMAGES)
+    stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 20)
+    os.kill(broker.server.pid, signal.SIGKILL)
+    broker.rise_empty()
+
+    assert stack.finished(job_id, timeout_s=150)["status"] == "succeeded"
+    everything_once(stack, job_id, IMAGES)
+
+
+def test_a_job_is_accepted_while_the_broker_is_away(stack: Stack, broker: MortalValkey) -> None:
+    os.kill(broker.server.pid, signal.SIGKILL)
+    job_id = submit_pictures(stack, 5)
+    broker.rise_empty()
+
+    assert stack.finished(job_id, timeout_s=150)["images"]["succeeded"] == 5

@@ -1,0 +1,225 @@
+"""The whole service in processes of its own, on parts that a test chooses, each of which a test may kill."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from jobs.job import Job, JobImage
+from storage import open_database, open_objects
+from storage.settings import StorageSettings
+from tests.services.processes import dies_with_us, free_port, stop, wait_for
+from tests.tiny_models import tiny_bundle
+
+ROOT = Path(__file__).resolve().parents[1]
+QUEUES = "interactive,bulk,upkeep"
+FINISHED = {"succeeded", "partial", "failed", "canceled"}
+READY_S = 90.0
+
+# Short times, so that what was lost comes back while a test waits.
+IMPATIENT = {
+    "MASKMILL_WORKER_LEASE_S": "4",
+    "MASKMILL_WORKER_HEARTBEAT_S": "1",
+    "MASKMILL_WORKER_BEAT_S": "1",
+    "MASKMILL_WORKER_SILENCE_S": "2",
+    "MASKMILL_BROKER_UPKEEP_INTERVAL_S": "1",
+    "MASKMILL_BROKER_VISIBILITY_TIMEOUT_S": "10",
+    "MASKMILL_BROKER_RESTORE_INTERVAL_S": "1",
+    "MASKMILL_BROKER_SOCKET_TIMEOUT_S": "3",
+    "MASKMILL_BROKER_HEALTH_CHECK_INTERVAL_S": "2",
+    "MASKMILL_API_WORKER_SILENCE_S": "5",
+}
+
+
+@dataclass
+class Stack:
+    """`environment` is that of every process; `storage` are the settings that follow from it."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    storage: StorageSettings
+    port: int = field(default_factory=free_port)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def http(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=90)
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Run `python -m …` in the stack's folder. It ends with us, whatever becomes of us."""
+        with self._log(name).open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [*dies_with_us(), sys.executable, "-m", *arguments],
+                cwd=self.folder,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def start_api(self) -> None:
+        where = ("--host", "127.0.0.1", "--port", str(self.port), "--no-access-log")
+        self.start("api", "uvicorn", "--factory", "api.main:create_app", *where)
+
+    def start_worker(self, name: str = "worker") -> None:
+        options = ("-P", "threads", "-c", "4", "-Q", QUEUES, "-n", f"{name}@%h", "--without-gossip", "--without-mingle")
+        self.start(name, "celery", "-A", "worker.tasks", "worker", *options, "--loglevel", "INFO")
+
+    def start_scheduler(self) -> None:
+        schedule = ("--schedule", str(self.folder / "schedule"), "--pidfile=")
+        self.start("scheduler", "celery", "-A", "broker.app", "beat", *schedule)
+
+    def kill(self, name: str) -> None:
+        """As the kernel does it when memory is short: no goodbye."""
+        process = self.processes[name]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes.values():
+            stop(process)
+
+    def wait_until_ready(self) -> None:
+        try:
+            wait_for(self._is_ready, what="/ready", timeout_s=READY_S, pause_s=0.2)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from error
+
+    def wait_for_job(self, job_id: str, done: Callable[[Any], bool], *, timeout_s: float = 90.0) -> Any:
+        """Poll the job until `done`; a test that waits in vain shows what the processes said."""
+        deadline = time.monotonic() + timeout_s
+        with self.http() as http:
+            while True:
+                job = http.get(f"/jobs/{job_id}").raise_for_status().json()
+                if done(job):
+                    return job
+                assert time.monotonic() < deadline, f"{json.dumps(job, indent=1)}\n{self.logs()}"
+                time.sleep(0.1)
+
+    def finished(self, job_id: str, *, timeout_s: float = 90.0) -> Any:
+        return self.wait_for_job(job_id, lambda job: job["status"] in FINISHED, timeout_s=timeout_s)
+
+    def rows(self, job_id: str) -> tuple[Job, list[JobImage]]:
+        """What the database says of a job and its images."""
+        database = open_database(self.storage)
+        try:
+            with database.unit() as unit:
+                return unit.jobs.get(job_id), list(unit.images.all(job_id))
+        finally:
+            database.close()
+
+    def object_keys(self) -> set[str]:
+        """Everything in the store, whosever it is."""
+        return set(open_objects(self.storage).keys(""))
+
+    def logs(self) -> str:
+        tails = [f"== {name}\n{self._log(name).read_text(errors='replace')[-3000:]}" for name in self.processes]
+        return "\n".join(tails)
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _is_ready(self) -> bool:
+        for name, process in self.processes.items():
+            assert process.poll() is None, f"{name} ended with {process.returncode}\n{self.logs()}"
+        try:
+            return httpx.get(f"{self.url}/ready", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def running_stack(folder: Path, parts: Mapping[str, str], *, workers: Sequence[str] = ("worker",)) -> Iterator[Stack]:
+    """API, scheduler and workers, ready. parts: the settings that name database, store and broker."""
+    folder.mkdir(parents=True, exist_ok=True)
+    models = folder / "models"
+    tiny_bundle(models)
+    environment = {
+        **IMPATIENT,
+        "MASKMILL_HOME": str(folder / "home"),
+        "MASKMILL_STORAGE_MODEL_FOLDERS": json.dumps([str(models)]),
+        **parts,
+    }
+    stack = Stack(folder, environment, _settings(environment))
+    command = [sys.executable, "-m", "storage.migrate"]
+    subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True, stdin=subprocess.DEVNULL)
+    try:
+        stack.start_api()
+        stack.start_scheduler()
+        for name in workers:
+            stack.start_worker(name)
+        stack.wait_until_ready()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def _settings(environment: Mapping[str, str]) -> StorageSettings:
+    prefix = "MASKMILL_STORAGE_"
+    values = {
+        name.removeprefix(prefix).lower(): value for name, value in environment.items() if name.startswith(prefix)
+    }
+    folders = json.loads(values.pop("model_folders"))
+    return StorageSettings.model_validate({**values, "home": environment["MASKMILL_HOME"], "model_folders": folders})
+
+
+def picture(number: int, *, width: int = 640, height: int = 480) -> bytes:
+    """A JPEG with a gradient and some noise, different for each number."""
+    random = np.random.default_rng(number)
+    base = np.linspace(0, 255, width, dtype=np.float32)[None, :, None] * random.uniform(0.2, 1, 3).astype(np.float32)
+    noise = random.integers(0, 30, (height, width, 3))
+    pixels = np.clip(base + noise, 0, 255).astype(np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "JPEG", quality=85)
+    return data.getvalue()
+
+
+def pictures_zip(count: int, *, width: int = 640, height: int = 480) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for number in range(count):
+            archive.writestr(f"picture_{number:04d}.jpg", picture(number, width=width, height=height))
+    return data.getvalue()
+
+
+def submit_pictures(stack: Stack, count: int, **options: Any) -> str:
+    """A job of `count` pictures, sent as one ZIP. Returns its id."""
+    with stack.http() as http:
+        files = {"files": ("pictures.zip", pictures_zip(count), "application/zip")}
+        answer = http.post("/jobs", files=files, data={"options": json.dumps({"model": "tiny", **options})})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def everything_once(stack: Stack, job_id: str, count: int) -> None:
+    """Each image has one result, counted once, and the store holds what the rows name and nothing else."""
+    job, images = stack.rows(job_id)
+    assert job.counts.succeeded == len(images) == count
+    assert [image.index for image in images] == list(range(count))
+    assert job.totals.confidence_images == count
+    results = [image.result for image in images if image.result is not None]
+    assert len(results) == count
+    named = {artifact.key for result in results for artifact in result.artifacts}
+    assert len(named) == 2 * count
+    assert stack.object_keys() == named | {image.source.value for image in images}
