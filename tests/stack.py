@@ -21,8 +21,9 @@ import numpy as np
 from PIL import Image
 
 from jobs.job import Job, JobImage
-from storage import open_database, open_objects
+from storage.objects import open_objects
 from storage.settings import StorageSettings
+from storage.unit_of_work import open_database
 from tests.services.processes import dies_with_us, free_port, stop, wait_for
 from tests.tiny_models import tiny_bundle
 
