@@ -6,13 +6,13 @@ together by upkeep, in the order of their ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select, update
 
-from jobs.job import Counts, ImageResult, ImageStatus, Job, JobTotals
+from jobs.job import Counts, ImageStatus, Job
 from storage.rows import Values, progress_values, to_job, totals_values
 from storage.tables import JobRow
 from storage.transaction import Transaction
@@ -53,28 +53,3 @@ def settle(job: Job, counts: Counts, *, now: datetime) -> Job:
     """The job with these counters: one version further, finished when no image waits or runs."""
     done = not (counts.queued or counts.running)
     return replace(job, counts=counts, version=job.version + 1, finished_at=now if done else None)
-
-
-def add_results(totals: JobTotals, results: Sequence[ImageResult]) -> JobTotals:
-    if not results:
-        return totals
-    class_pixels = dict(totals.class_pixels)
-    for result in results:
-        pixels = result.width * result.height
-        for name, fraction in result.metrics.class_fractions.items():
-            class_pixels[name] = class_pixels.get(name, 0) + round(fraction * pixels)
-    confidences = [each.metrics.mean_confidence for each in results if each.metrics.mean_confidence is not None]
-    confusions = [each.metrics.confusion for each in results if each.metrics.confusion is not None]
-    return JobTotals(
-        class_pixels=class_pixels,
-        confidence_sum=totals.confidence_sum + sum(confidences),
-        confidence_images=totals.confidence_images + len(confidences),
-        confusion=_sum(([] if totals.confusion is None else [totals.confusion]) + confusions),
-        truth_images=totals.truth_images + len(confusions),
-    )
-
-
-def _sum(matrices: Sequence[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...] | None:
-    if not matrices:
-        return None
-    return tuple(tuple(map(sum, zip(*lines, strict=True))) for lines in zip(*matrices, strict=True))

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
@@ -104,7 +105,7 @@ def translated() -> Iterator[None]:
     """The driver's errors that may pass by themselves, as ours."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolExhausted) as error:
+    except (OperationalError, InterfaceError, PoolExhausted, psycopg.OperationalError) as error:
         raise DatabaseUnavailable("the database does not answer") from error
     except DBAPIError as error:
         if not error.connection_invalidated:

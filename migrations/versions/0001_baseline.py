@@ -19,10 +19,10 @@ def upgrade() -> None:
     op.create_table(
         "drafts",
         sa.Column("job_id", Identifier, nullable=False),
-        sa.Column("touched_at", Time, nullable=False),
+        sa.Column("opened_at", Time, nullable=False),
         sa.PrimaryKeyConstraint("job_id", name="pk_drafts"),
     )
-    op.create_index("ix_drafts_touched_at", "drafts", ["touched_at"])
+    op.create_index("ix_drafts_opened_at", "drafts", ["opened_at"])
     op.create_table(
         "idempotency",
         sa.Column("key", sa.Text, nullable=False),
@@ -108,7 +108,6 @@ def _create_job_images() -> None:
         sa.Column("miou", sa.Float(53)),
         sa.Column("finished_at", Time),
         sa.PrimaryKeyConstraint("job_id", "index", name="pk_job_images"),
-        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_job_images_job_id", ondelete="CASCADE"),
     )
     for status in ("queued", "failed"):
         where = f"status = '{status}'"

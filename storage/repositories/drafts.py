@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 
 from storage.tables import DraftRow
 from storage.transaction import Transaction
@@ -16,14 +16,11 @@ class SqlDrafts:
         self._transaction = transaction
 
     def open(self, job_id: str, *, now: datetime) -> None:
-        self._transaction.writing.execute(insert(DraftRow).values(job_id=job_id, touched_at=now))
-
-    def touch(self, job_id: str, *, now: datetime) -> None:
-        self._transaction.writing.execute(update(DraftRow).where(DraftRow.job_id == job_id).values(touched_at=now))
+        self._transaction.writing.execute(insert(DraftRow).values(job_id=job_id, opened_at=now))
 
     def close(self, job_id: str) -> None:
         self._transaction.writing.execute(delete(DraftRow).where(DraftRow.job_id == job_id))
 
     def stale(self, *, before: datetime, limit: int) -> Sequence[str]:
-        statement = select(DraftRow.job_id).where(DraftRow.touched_at < before).order_by(DraftRow.touched_at)
+        statement = select(DraftRow.job_id).where(DraftRow.opened_at < before).order_by(DraftRow.opened_at)
         return self._transaction.reading.execute(statement.limit(limit)).scalars().all()

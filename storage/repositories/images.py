@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, update
 
 from jobs.errors import ImageNotFound, JobNotFound
-from jobs.job import Counts, ImageResult, ImageStatus, Job, JobImage, Priority, Slice
+from jobs.job import Counts, ImageStatus, Job, JobImage, JobTotals, Priority, Slice
 from jobs.ports import Claim, LostImages, Outcome
 from jobs.retry import WORKER_LOST
-from storage.ledger import add_results, lock_job, lock_jobs, move, settle, write_job
+from storage.ledger import lock_job, lock_jobs, move, settle, write_job
 from storage.repositories import paging
 from storage.rows import Values, failure_values, result_values, to_image
 from storage.tables import JobImageRow, JobRow
@@ -113,11 +114,12 @@ class SqlImages:
         )
         counts = _moved(job.counts, (ImageStatus(values["status"]) for values in rows.values()))
         results = [each.result for each in ended.values() if each.result is not None]
-        write_job(self._transaction, job, settle(_with_results(job, results), counts, now=now))
+        totals = reduce(JobTotals.plus, results, job.totals)
+        write_job(self._transaction, job, settle(replace(job, totals=totals), counts, now=now))
         return sorted(ended)
 
     def free_expired(self, *, now: datetime, losses: int, limit: int) -> Sequence[LostImages]:
-        expired = and_(_is(ImageStatus.RUNNING), JobImageRow.lease_until < now)
+        expired = and_(_is(ImageStatus.RUNNING), JobImageRow.lease_until <= now)
         candidates = self._grouped(select(JobImageRow.job_id, JobImageRow.index).where(expired).limit(limit))
         freed = []
         for job in lock_jobs(self._transaction, candidates):
@@ -176,12 +178,11 @@ class SqlImages:
         """Which of these images of a locked job still run under that attempt."""
         if not attempts:
             return frozenset()
-        statement = select(JobImageRow.index).where(
-            JobImageRow.job_id == job_id,
-            JobImageRow.status == ImageStatus.RUNNING.value,
-            tuple_(JobImageRow.index, JobImageRow.attempt).in_(list(attempts.items())),
+        statement = select(JobImageRow.index, JobImageRow.attempt).where(
+            JobImageRow.job_id == job_id, JobImageRow.index.in_(attempts), _is(ImageStatus.RUNNING)
         )
-        return frozenset(self._transaction.writing.execute(statement).scalars())
+        found = self._transaction.writing.execute(statement)
+        return frozenset(index for index, attempt in found if attempts[index] == attempt)
 
     def _change(self, job_id: str, indices: Iterable[int], **values: Any) -> None:
         """Images of a locked job."""
@@ -241,7 +242,3 @@ def _moved(counts: Counts, statuses: Iterable[ImageStatus]) -> Counts:
     for status in statuses:
         counts = move(counts, ImageStatus.RUNNING, status, 1)
     return counts
-
-
-def _with_results(job: Job, results: Sequence[ImageResult]) -> Job:
-    return replace(job, totals=add_results(job.totals, results))

@@ -1,0 +1,192 @@
+"""An object store in a directory. One file is one object: its bytes, then a trailer with its media type.
+
+    <root>/files/<key>        the objects
+    <root>/incoming/<random>  what is being written or deleted; nobody reads it
+
+The trailer keeps bytes and media type in one file, so that one rename publishes both.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from jobs.errors import ObjectNotFound, StorageUnavailable
+from jobs.ports import ObjectInfo, Readable
+from storage.objects.keys import checked_key, checked_prefix
+
+PIECE = 256 * 1024
+MAGIC = b"\x00maskmill\x01"
+LONGEST_MEDIA_TYPE = 255
+ABANDONED_S = 24 * 3600
+UNKNOWN = "application/octet-stream"
+
+
+class LocalObjects:
+    """Safe for many threads and processes at once, on one file system."""
+
+    def __init__(self, root: Path) -> None:
+        self._files = root / "files"
+        self._incoming = root / "incoming"
+
+    def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
+        path = self._path(key)
+        trailer = _trailer(media_type)
+        with _translated(key), self._new_file() as (temporary, file):
+            size = _write(file, data)
+            file.write(trailer)
+            file.close()
+            _publish(temporary, path)  # a reader sees the old object or the new one, never half
+        return size
+
+    def get(self, key: str) -> bytes:
+        return b"".join(self.stream(key))
+
+    def stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        pieces = self._pieces(key, start, length)
+        next(pieces)  # opens the file: a missing object is an error here, and a dropped iterator closes it
+        return pieces
+
+    def info(self, key: str) -> ObjectInfo:
+        with _translated(key), self._path(key).open("rb") as file:
+            size, media_type = _read_trailer(file)
+        return ObjectInfo(key=key, size=size, media_type=media_type)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with _translated(key):
+            path.unlink(missing_ok=True)
+            self._remove_empty(path.parent)
+
+    def delete_prefix(self, prefix: str) -> int:
+        folder = self._path(checked_prefix(prefix)[:-1])
+        gone = self._incoming / secrets.token_hex(16)
+        with _translated(prefix):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.rename(gone)  # at once for every reader; what is put from here on is another folder
+            except (FileNotFoundError, NotADirectoryError):
+                return 0
+            deleted = sum(len(files) for _, _, files in os.walk(gone))
+            shutil.rmtree(gone)
+            self._remove_empty(folder.parent)
+        return deleted
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        with _translated(prefix):
+            for folder, names, files in os.walk(self._path(prefix + "x").parent):
+                names.sort()
+                for name in sorted(files):
+                    key = Path(folder, name).relative_to(self._files).as_posix()
+                    if key.startswith(prefix):
+                        yield key
+
+    def presigned_get(self, key: str, *, expires_s: int) -> str | None:
+        return None
+
+    def check(self) -> None:
+        with _translated("the store"), self._new_file() as (_, file):
+            file.write(b"maskmill")
+            file.flush()
+
+    def _path(self, key: str) -> Path:
+        return self._files / checked_key(key)
+
+    @contextmanager
+    def _new_file(self) -> Iterator[tuple[Path, BinaryIO]]:
+        """A file that vanishes at the end of the block unless it was renamed."""
+        if not self._incoming.is_dir():
+            self._incoming.mkdir(parents=True, exist_ok=True)
+        path = self._incoming / secrets.token_hex(16)
+        try:
+            with path.open("xb") as file:
+                yield path, file
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _pieces(self, key: str, start: int, length: int | None) -> Iterator[bytes]:
+        """First nothing, once the file is open; then the bytes."""
+        with _translated(key), self._path(key).open("rb", buffering=0) as file:
+            size, _ = _read_trailer(file)
+            left = max(0, size - start)
+            left = left if length is None else min(left, length)
+            file.seek(start)
+            yield b""
+            while left:
+                piece = file.read(min(PIECE, left))
+                if not piece:
+                    raise StorageUnavailable("a stored object was cut short while it was read")
+                left -= len(piece)
+                yield piece
+
+    def _remove_empty(self, folder: Path) -> None:
+        while folder != self._files:
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or gone already
+                return
+            folder = folder.parent
+
+    def remove_abandoned(self) -> None:
+        """Delete what a process that died left in `incoming`."""
+        oldest = time.time() - ABANDONED_S
+        with _translated("the store"):
+            for path in self._incoming.iterdir() if self._incoming.is_dir() else ():
+                if path.stat().st_mtime > oldest:
+                    continue
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, data: bytes | Readable) -> int:
+    if isinstance(data, bytes):
+        return file.write(data)
+    size = 0
+    while piece := data.read(PIECE):
+        size += file.write(piece)
+    return size
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    for _ in range(100):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:  # somebody emptied the folder and removed it in between
+            continue
+        return
+    raise StorageUnavailable("the folder of an object vanishes again and again")
+
+
+def _trailer(media_type: str) -> bytes:
+    encoded = media_type.encode("ascii")
+    if not 0 < len(encoded) <= LONGEST_MEDIA_TYPE:
+        raise ValueError(f"a media type has 1 to {LONGEST_MEDIA_TYPE} characters")
+    return encoded + bytes([len(encoded)]) + MAGIC
+
+
+def _read_trailer(file: BinaryIO) -> tuple[int, str]:
+    """The object's size and media type; a file that somebody put there by hand has no trailer and is all object."""
+    whole = file.seek(0, os.SEEK_END)
+    file.seek(max(0, whole - LONGEST_MEDIA_TYPE - 1 - len(MAGIC)))
+    tail = file.read()
+    if not tail.endswith(MAGIC):
+        return whole, UNKNOWN
+    length = tail[-len(MAGIC) - 1]
+    end = len(tail) - len(MAGIC) - 1
+    return whole - length - 1 - len(MAGIC), tail[end - length : end].decode("ascii")
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise ObjectNotFound(f"there is no object {key}") from None
+    except OSError as error:
+        raise StorageUnavailable(f"the object store failed: {error.strerror}") from error

@@ -1,0 +1,196 @@
+"""An object store in a bucket of any S3 server, through the `minio` client and plain S3 calls alone."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from jobs.errors import ObjectNotFound, StorageUnavailable
+from jobs.ports import ObjectInfo, Readable
+from storage.objects.keys import checked_key, checked_prefix
+from storage.settings import StorageSettings
+
+PIECE = 256 * 1024
+PART = 8 * 1024 * 1024  # of an upload of unknown length; one part is in memory at a time
+LONGEST_EXPIRY_S = 7 * 24 * 3600  # S3's limit
+PROBE = "maskmill-check"
+DEFAULT_REGION = "us-east-1"  # what servers that know no regions expect; saves asking for the bucket's
+
+
+class MinioObjects:
+    """Safe for many threads at once. Makes the bucket when it is missing."""
+
+    def __init__(self, settings: StorageSettings) -> None:
+        if not settings.s3_bucket or not settings.s3_endpoint:
+            raise ValueError("an S3 store needs a bucket and an endpoint")
+        self._bucket = settings.s3_bucket
+        self._client = _client(settings, settings.s3_endpoint)
+        public = settings.s3_public_endpoint
+        self._public = None if public is None else _client(settings, public)
+        self._has_bucket = False
+        self._lock = threading.Lock()
+
+    def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
+        checked_key(key)
+        self._need_bucket()
+        source = _Counted(io.BytesIO(data) if isinstance(data, bytes) else data)
+        length = len(data) if isinstance(data, bytes) else -1
+        with _translated(key):
+            self._client.put_object(
+                self._bucket,
+                key,
+                cast(BinaryIO, source),
+                length,
+                content_type=media_type,
+                part_size=PART,
+                num_parallel_uploads=1,  # more would leave threads behind when the source raises
+            )
+        return source.size
+
+    def get(self, key: str) -> bytes:
+        return b"".join(self.stream(key))
+
+    def stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        checked_key(key)
+        if length == 0:  # a range cannot say so
+            self.info(key)
+            return iter(())
+        pieces = self._pieces(key, start, length)
+        next(pieces)  # sends the request: a missing object is an error here, and a dropped iterator ends it
+        return pieces
+
+    def info(self, key: str) -> ObjectInfo:
+        checked_key(key)
+        self._need_bucket()
+        with _translated(key):
+            found = self._client.stat_object(self._bucket, key)
+        return ObjectInfo(key=key, size=found.size or 0, media_type=found.content_type or "application/octet-stream")
+
+    def delete(self, key: str) -> None:
+        checked_key(key)
+        self._need_bucket()
+        try:
+            with _translated(key):
+                self._client.remove_object(self._bucket, key)
+        except ObjectNotFound:
+            return  # most servers do not even say so
+
+    def delete_prefix(self, prefix: str) -> int:
+        """A thousand objects per request."""
+        keys = list(self.keys(checked_prefix(prefix)))
+        with _translated(prefix):
+            failed = list(self._client.remove_objects(self._bucket, [DeleteObject(key) for key in keys]))
+        if failed:
+            raise StorageUnavailable(f"the object store kept {len(failed)} objects: {failed[0].code}")
+        return len(keys)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        self._need_bucket()
+        with _translated(prefix):
+            for found in self._client.list_objects(self._bucket, prefix, recursive=True):
+                if found.object_name and not found.is_dir:
+                    yield found.object_name
+
+    def presigned_get(self, key: str, *, expires_s: int) -> str | None:
+        if self._public is None:
+            return None
+        expires = timedelta(seconds=max(1, min(expires_s, LONGEST_EXPIRY_S)))
+        return self._public.presigned_get_object(self._bucket, checked_key(key), expires=expires)
+
+    def check(self) -> None:
+        self._need_bucket()
+        self.put(PROBE, b"", media_type="text/plain")
+        self.delete(PROBE)
+
+    def _pieces(self, key: str, start: int, length: int | None) -> Iterator[bytes]:
+        """First nothing, once the server has answered; then the bytes."""
+        self._need_bucket()
+        with _translated(key):
+            try:
+                response = self._client.get_object(self._bucket, key, offset=start, length=length or 0)
+            except S3Error as error:
+                if error.code != "InvalidRange":  # starts at the end or behind it
+                    raise
+                yield b""
+                return
+            try:
+                yield b""
+                yield from response.stream(PIECE)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def _need_bucket(self) -> None:
+        if self._has_bucket:
+            return
+        with self._lock, _translated(self._bucket):
+            try:
+                if not self._client.bucket_exists(self._bucket):
+                    self._client.make_bucket(self._bucket)
+            except S3Error as error:  # a key that may use the bucket need not be one that may ask for it
+                if error.code not in ("AccessDenied", "BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                    raise
+            self._has_bucket = True
+
+
+class _Counted:
+    """A file object that knows how much was read of it."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self.size = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        self.size += len(data)
+        return data
+
+
+class _XmlErrorsPool(urllib3.PoolManager):
+    """Some S3 servers label their errors `text/xml`; the client reads only those labelled `application/xml`."""
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        response = super().urlopen(method, url, redirect, **options)
+        if response.headers.get("content-type", "").startswith("text/xml"):
+            response.headers["content-type"] = "application/xml"
+        return response
+
+
+def _client(settings: StorageSettings, endpoint: str) -> Minio:
+    parts = urlsplit(endpoint)
+    access, secret = settings.s3_access_key, settings.s3_secret_key
+    return Minio(
+        parts.netloc,
+        access_key=None if access is None else access.get_secret_value(),
+        secret_key=None if secret is None else secret.get_secret_value(),
+        secure=parts.scheme == "https",
+        region=settings.s3_region or DEFAULT_REGION,
+        http_client=_XmlErrorsPool(
+            maxsize=settings.s3_pool_size,
+            timeout=urllib3.Timeout(connect=settings.s3_connect_timeout_s, read=settings.s3_read_timeout_s),
+            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        ),
+    )
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except S3Error as error:
+        if error.code == "NoSuchKey":
+            raise ObjectNotFound(f"there is no object {key}") from None
+        raise StorageUnavailable(f"the object store refused: {error.code}") from error
+    except (MinioException, HTTPError) as error:
+        raise StorageUnavailable("the object store does not answer") from error
