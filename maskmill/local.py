@@ -81,6 +81,8 @@ class LocalStack:
         """Everything, up to the first answer of /ready. Raises StackError with the end of the log that tells why."""
         for name in self.home.end_leftovers():
             self._report(Notice("leftover", name, f"{name} was left over from an earlier run and was stopped"))
+        for sign in self.home.run.glob("*.alive"):
+            sign.unlink()
         if self._needs_broker():
             self._start_broker()
         self._supervisor.run_once(self._migration(), timeout_s=MIGRATION_S)
@@ -141,8 +143,11 @@ class LocalStack:
                 self._supervisor.tend()
                 self._check_deaths()
                 ready, said = _ask_ready(http, said)
-                if ready:
+                silent = [name for name in self._worker_names() if not self._gave_a_sign(name)]
+                if ready and not silent:
                     return
+                if ready:
+                    said = f"no sign of life of {', '.join(silent)}"
                 if time.monotonic() > deadline:
                     raise self._supervisor.failure(_suspect(said), f"not ready after {READY_S:g} s: {said}")
                 time.sleep(LOOK_EVERY_S)
@@ -152,13 +157,19 @@ class LocalStack:
             if part.deaths >= DEATHS_AT_START:
                 raise self._supervisor.failure(name, f"{name} does not stay alive")
 
+    def _worker_names(self) -> list[str]:
+        return [f"worker-{number}" for number in range(1, self.options.workers + 1)]
+
+    def _gave_a_sign(self, worker: str) -> bool:
+        """/ready may still count a worker of the run before; the file that a worker touches is of this run."""
+        return any(self.home.run.glob(f"{worker}@*.alive"))
+
     def _services(self) -> Iterator[PartSpec]:
         """In the order of starting; the stages are the order of stopping."""
         yield PartSpec(name="api", command=self._api(), environment=self._environment(), stage=0, stop_s=15.0)
-        for number in range(1, self.options.workers + 1):
+        for name in self._worker_names():
             environment = {**self._environment(), **ALLOCATOR}
-            command = self._worker(f"worker-{number}")
-            yield PartSpec(name=f"worker-{number}", command=command, environment=environment, stage=2, stop_s=40.0)
+            yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=2, stop_s=40.0)
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
         if self.flower_port is not None:
             yield PartSpec(name="flower", command=self._flower(), environment=self._environment(), stage=1)

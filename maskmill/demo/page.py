@@ -1,0 +1,188 @@
+"""demo/index.html: every picture with its overlay, mask, ground truth and numbers. No script, links are relative."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image as Picture
+
+from jobs.archive import safe_stem
+from maskmill.cli.output import percent
+from maskmill.demo.material import MAX_PIXELS, Item, Material
+from maskmill.demo.tables import truth_of
+from maskmill.handle import Image, JobHandle
+from segmentation.errors import SegmentationError
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import get_label_space
+from segmentation.palette import palette
+from segmentation.pictures import decode_mask, decode_picture
+
+PICTURES = "pictures"
+TRUTH = "truth"
+TEMPLATE = Path(__file__).with_name("page.html")
+SHOWN_BY_BROWSERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One of the pictures of an image: file name inside the folder, title, and what it shows in words."""
+
+    path: Path
+    title: str
+    text: str
+
+
+def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Material) -> Path:
+    """Also writes the pictures and the coloured ground truth that it shows, below `out`."""
+    space = get_label_space(str(job.state["label_space"]))
+    by_name = {item.name: item for item in material.pictures}
+    cards = [_card(out, image, by_name.get(image.name), material, space) for image in images]
+    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        count=len(images),
+        model=escape(str(job.state["model"])),
+        space=escape(space.name),
+        facts=_facts(job),
+        legend=_legend(job.metrics, space),
+        cards="\n".join(cards),
+    )
+    target = out / "index.html"
+    target.write_text(page, encoding="utf-8")
+    return target
+
+
+def _facts(job: JobHandle) -> str:
+    truth = job.metrics.get("ground_truth") or {}
+    facts = [("Pictures", f"{job.counts['succeeded']} of {job.total}")]
+    if truth:
+        facts += [("mIoU", percent(truth.get("miou"))), ("Pixel accuracy", percent(truth.get("pixel_accuracy")))]
+        facts += [("Mean Dice", percent(truth.get("mean_dice")))]
+    if job.metrics.get("mean_confidence") is not None:
+        facts.append(("Mean confidence", percent(job.metrics["mean_confidence"])))
+    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+
+
+def _legend(metrics: Mapping[str, Any], space: LabelSpace) -> str:
+    """A row per class: colour, name, share of the pixels and, where it was measured, IoU."""
+    shares = metrics.get("class_fractions") or {}
+    scores = (metrics.get("ground_truth") or {}).get("iou") or {}
+    rows = []
+    for each in space.classes:
+        if each.id == space.ignore_id:
+            continue
+        colour = "#" + bytes(each.colour).hex()
+        score = scores.get(each.name)
+        bar = "" if score is None else f'<meter value="{score:.3f}" max="1" aria-hidden="true"></meter> '
+        rows.append(
+            f'<tr><th scope="row"><span class="swatch" style="background:{colour}"></span>{escape(each.name)}</th>'
+            f"<td>{percent(shares.get(each.name, 0.0))}</td><td>{bar}{percent(score)}</td></tr>"
+        )
+    return "\n".join(rows)
+
+
+def _card(out: Path, image: Image, item: Item | None, material: Material, space: LabelSpace) -> str:
+    views = [view for view in _views(out, image, item, material, space) if view is not None]
+    figures = "\n".join(_figure(out, view, image) for view in views)
+    title = escape(image.name)
+    if image.status != "succeeded":
+        error = image.error or {}
+        reason = escape(f"{image.status}: {error.get('message') or error.get('code') or ''}")
+        return f'<article><h3>{title}</h3><p class="failed">{reason}</p>{figures}</article>'
+    return f'<article><h3>{title}</h3>\n<div class="views">{figures}</div>\n<dl>{_numbers(image)}</dl></article>'
+
+
+def _views(out: Path, image: Image, item: Item | None, material: Material, space: LabelSpace) -> Sequence[_View | None]:
+    classes = ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image))
+    return (
+        _picture(out, image, item),
+        _result(out, image, "overlay", "Overlay", f"Classes drawn over the picture: {classes}"),
+        _result(out, image, "mask", "Mask", f"A colour per class: {classes}"),
+        _truth(out, image, material, space),
+    )
+
+
+def _by_share(image: Image) -> list[tuple[str, float]]:
+    fractions: Mapping[str, float] = image.metrics.get("class_fractions") or {}
+    return sorted(fractions.items(), key=lambda pair: -pair[1])
+
+
+def _result(out: Path, image: Image, kind: str, title: str, text: str) -> _View | None:
+    """Where the archive put it: under its stem, or stem and index when another image has the same stem."""
+    stem = safe_stem(image.name)
+    for name in (f"{stem}_{image.index:06d}", stem, f"image_{image.index:06d}"):
+        found = next(iter(sorted((out / kind).glob(f"{_literal(name)}.*"))), None)
+        if found is not None:
+            return _View(found, title, text)
+    return None
+
+
+def _literal(name: str) -> str:
+    return name.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
+
+
+def _picture(out: Path, image: Image, item: Item | None) -> _View | None:
+    if item is None:
+        return None
+    suffix = Path(item.name).suffix.lower()
+    target = out / PICTURES / f"{image.index:04d}_{safe_stem(item.name)}{suffix}"
+    target.parent.mkdir(exist_ok=True)
+    data = item.read()
+    if suffix not in SHOWN_BY_BROWSERS:
+        try:
+            data, target = _as_jpeg(data), target.with_suffix(".jpg")
+        except SegmentationError:
+            return None  # the job says why
+    target.write_bytes(data)
+    return _View(target, "Picture", "The picture as it was submitted")
+
+
+def _as_jpeg(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Picture.fromarray(decode_picture(data, max_pixels=MAX_PIXELS)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _truth(out: Path, image: Image, material: Material, space: LabelSpace) -> _View | None:
+    item = material.truth_of(image.name)
+    if item is None or material.mask_label_space is None or image.status != "succeeded":
+        return None
+    ids = decode_mask(item.read(), max_pixels=MAX_PIXELS)
+    told = get_label_space(material.mask_label_space).remapping_to(space)[ids]
+    target = out / TRUTH / f"{image.index:04d}_{safe_stem(image.name)}.png"
+    target.parent.mkdir(exist_ok=True)
+    colours = Picture.fromarray(told)
+    colours.putpalette(np.ascontiguousarray(palette(space)).tobytes())
+    colours.save(target, compress_level=1)
+    return _View(target, "Ground truth", "What is really there, in the same colours")
+
+
+def _figure(out: Path, view: _View, image: Image) -> str:
+    link = quote(view.path.relative_to(out).as_posix())
+    width, height = image.row.get("width"), image.row.get("height")
+    size = f' width="{width}" height="{height}"' if width and height else ""
+    alt = escape(f"{image.name}. {view.text}", quote=True)
+    return (
+        f'<figure><a href="{link}"><img src="{link}" alt="{alt}"{size} loading="lazy"></a>'
+        f"<figcaption>{view.title}</figcaption></figure>"
+    )
+
+
+def _numbers(image: Image) -> str:
+    truth = truth_of(image)
+    numbers = []
+    if truth:
+        numbers += [("mIoU", percent(truth.get("miou"))), ("Pixel accuracy", percent(truth.get("pixel_accuracy")))]
+    if image.metrics.get("mean_confidence") is not None:
+        numbers.append(("Confidence", percent(image.metrics["mean_confidence"])))
+    total = (image.row.get("timings_ms") or {}).get("total")
+    if total is not None:
+        numbers.append(("Time", f"{total:.0f} ms"))
+    numbers.append(("Largest classes", ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image)[:4])))
+    return "\n".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in numbers)

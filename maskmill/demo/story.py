@@ -1,0 +1,169 @@
+"""What `maskmill demo` does, readable from top to bottom."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from maskmill.cli.output import duration, working
+from maskmill.client import Maskmill
+from maskmill.demo.material import Material, own, samples
+from maskmill.demo.page import PICTURES, TRUTH, write_page
+from maskmill.demo.tables import show_results
+from maskmill.errors import DownloadBroken, InvalidInput
+from maskmill.handle import Image, JobHandle
+from maskmill.local import StackOptions, running_stack
+from maskmill.stack.supervisor import Notice
+
+MADE_BY_US = ".made-by-maskmill-demo"
+FALLBACK_SPACE = "cityscapes-8"
+ARCHIVE = "results.zip"
+RESULTS = (
+    *("overlay", "mask", PICTURES, TRUTH, "index.html", ARCHIVE),
+    *("manifest.json", "metrics.csv", "metrics.json", "errors.csv"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    home: Path
+    out: Path = Path("demo")
+    images: Path | None = None
+    masks: Path | None = None
+    mask_label_space: str | None = None
+    limit: int | None = None
+    keep: bool = False
+
+
+def tell(options: DemoOptions, console: Console) -> dict[str, Any]:
+    """Run it all. Returns what happened as plain values; `status` is the job's. Raises MaskmillError."""
+    began = time.monotonic()
+    material = _material(options).limited(options.limit)
+    _prepare(options.out)
+    _step(console, 1, "Starting API, worker, scheduler and broker on this machine")
+    with running_stack(StackOptions(home=options.home, port=0), _only_trouble(console)) as stack, stack.tended():
+        console.print(f"      ready after {duration(time.monotonic() - began)} at {stack.url}")
+        with Maskmill(stack.url, patience=30.0) as server:
+            job = _submit(server, material, options, console)
+            images = _work_and_fetch(job, options, console)
+            show_results(console, job, images)
+            write_page(options.out, job, images, material)
+            if not options.keep:
+                job.delete()
+    _farewell(console, options, time.monotonic() - began)
+    return {
+        "status": job.status,
+        "images": dict(job.counts),
+        "metrics": dict(job.metrics),
+        "out": str(options.out),
+        "page": str(options.out / "index.html"),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _material(options: DemoOptions) -> Material:
+    if options.images is not None:
+        return own(options.images, options.masks, options.mask_label_space)
+    if options.masks is not None:
+        raise InvalidInput("--masks goes with --images")
+    return samples()
+
+
+def _prepare(out: Path) -> None:
+    """A folder without an earlier demo's results. Raises InvalidInput rather than touch somebody else's files."""
+    if out.is_dir() and any(out.iterdir()) and not (out / MADE_BY_US).is_file():
+        raise InvalidInput(f"the folder {out} holds other files; choose another one with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in RESULTS:
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
+    (out / MADE_BY_US).touch()
+
+
+def _submit(server: Maskmill, material: Material, options: DemoOptions, console: Console) -> JobHandle:
+    pictures, masks = material.pack(options.out)
+    size = (pictures.stat().st_size + (masks.stat().st_size if masks else 0)) / 1e6
+    truth = " with ground truth" if masks else ""
+    _step(console, 2, f"Submitting {len(material.pictures)} pictures{truth} as one ZIP, {size:.1f} MB")
+    if material.guessed:
+        said = f"      the ids in the masks look like {material.mask_label_space}; --mask-label-space says otherwise"
+        console.print(said, style="yellow", soft_wrap=True)
+    try:
+        job = server.submit(
+            pictures,
+            masks=masks,
+            mask_label_space=material.mask_label_space,
+            label_space=_label_space(server, material.mask_label_space),
+            metadata={"made_by": "maskmill demo"},
+        )
+    finally:
+        pictures.unlink()
+        if masks:
+            masks.unlink()
+    console.print(f"      {job.id}, model {job.state['model']}, classes of {job.state['label_space']}", soft_wrap=True)
+    return job
+
+
+def _label_space(server: Maskmill, of_masks: str | None) -> str | None:
+    """None: the model's own, when the masks can be read in it; else one that both can be read in."""
+    from segmentation.label_spaces import LABEL_SPACES
+
+    own_space = next((str(model["label_space"]) for model in server.models() if model.get("default")), None)
+    if of_masks is None or own_space is None or of_masks == own_space:
+        return None
+    known = LABEL_SPACES.get(of_masks)
+    return None if known is None or own_space in known.mappings else FALLBACK_SPACE
+
+
+def _work_and_fetch(job: JobHandle, options: DemoOptions, console: Console) -> list[Image]:
+    _step(console, 3, "Segmenting")
+    with working(console, job) as on_progress:
+        job.wait(on_progress=on_progress)
+    job.download(options.out, keep_zip=True)
+    archive = (options.out / f"{job.id}.zip").replace(options.out / ARCHIVE)
+    with zipfile.ZipFile(archive) as bundle:
+        damaged = bundle.testzip()
+    if damaged is not None:
+        raise DownloadBroken(f"{damaged} in {archive} is damaged")
+    return job.results()
+
+
+def _farewell(console: Console, options: DemoOptions, seconds: float) -> None:
+    where = options.out
+    console.print(f"\nDone in {duration(seconds)}; everything is stopped again. Look at it:", style="bold")
+    for path, what in (
+        (where / "index.html", "pictures, overlays, masks and numbers; open it in a browser"),
+        (where / "metrics.csv", "one row per image"),
+        (where / "overlay", "the classes over the pictures"),
+        (where / "mask", "PNGs whose pixels are class ids"),
+        (where / ARCHIVE, "the archive as a client gets it"),
+    ):
+        console.print(Text.assemble("  ", (f"{path!s:<22}", "cyan"), f" {what}"), soft_wrap=True)
+    console.print("\nWhat to type next:", style="bold")
+    for command, what in (
+        ("maskmill up", "keep a server running; its address is http://127.0.0.1:8008"),
+        ("maskmill submit PICTURES… --wait --download results", "your own pictures, from another terminal"),
+        ("maskmill doctor", "what is installed and what is missing"),
+    ):
+        console.print(Text.assemble("  ", (command, "cyan"), f"\n      {what}"), soft_wrap=True)
+
+
+def _step(console: Console, number: int, text: str) -> None:
+    console.print(Text.assemble((f"[{number}/4] ", "bold cyan"), (text, "bold")), soft_wrap=True)
+
+
+def _only_trouble(console: Console) -> Any:
+    def report(notice: Notice) -> None:
+        if notice.kind in ("died", "again", "killed"):
+            console.print(f"      {notice.text}", style="yellow", soft_wrap=True)
+
+    return report

@@ -1,0 +1,95 @@
+"""The numbers of a job in a terminal: one row per image, one per class, one sentence for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from maskmill.cli.output import percent, plain_table, status_text
+from maskmill.handle import Image, JobHandle
+
+MOST_ROWS = 30
+BAR = 24
+
+
+def show_results(console: Console, job: JobHandle, images: Sequence[Image]) -> None:
+    console.print(Text.assemble(("[4/4] ", "bold cyan"), ("Results", "bold")))
+    console.print()
+    console.print(_image_table(_shown(images)))
+    if len(images) > MOST_ROWS:
+        console.print(f"… the {MOST_ROWS} lowest of {len(images)}; all are in metrics.csv", style="dim")
+    truth = job.metrics.get("ground_truth")
+    console.print()
+    console.print(_class_table(job.metrics))
+    console.print()
+    console.print(_sentence(truth, job))
+
+
+def truth_of(image: Image) -> Mapping[str, Any]:
+    return image.metrics.get("ground_truth") or {}
+
+
+def _shown(images: Sequence[Image]) -> Sequence[Image]:
+    """All of a few; of many those that need a look first: failed ones, then the lowest scores."""
+    if len(images) <= MOST_ROWS:
+        return images
+    worst_first = sorted(images, key=lambda image: (image.status == "succeeded", _score(image)))
+    return worst_first[:MOST_ROWS]
+
+
+def _score(image: Image) -> float:
+    score = truth_of(image).get("miou")
+    confidence = image.metrics.get("mean_confidence")
+    return float(score if score is not None else confidence if confidence is not None else 2.0)
+
+
+def _image_table(images: Sequence[Image]) -> Table:
+    right = ("size", "mIoU", "pixel acc.", "confidence", "ms")
+    table = plain_table("image", "size", "mIoU", "pixel acc.", "confidence", "ms", "largest classes", right=right)
+    for image in images:
+        if image.status != "succeeded":
+            reason = (image.error or {}).get("code", "")
+            table.add_row(image.name, "", "", "", "", "", Text.assemble(status_text(image.status), f" {reason}"))
+            continue
+        truth = truth_of(image)
+        size = f"{image.row['width']}×{image.row['height']}"
+        numbers = (percent(truth.get("miou")), percent(truth.get("pixel_accuracy")))
+        confidence = percent(image.metrics.get("mean_confidence"))
+        time_ms = (image.row.get("timings_ms") or {}).get("total")
+        classes = _largest(image.metrics.get("class_fractions") or {})
+        table.add_row(image.name, size, *numbers, confidence, "–" if time_ms is None else f"{time_ms:.0f}", classes)
+    return table
+
+
+def _largest(fractions: Mapping[str, float]) -> str:
+    first = sorted(fractions.items(), key=lambda pair: -pair[1])[:3]
+    return ", ".join(f"{name} {share * 100:.0f} %" for name, share in first)
+
+
+def _class_table(metrics: Mapping[str, Any]) -> Table:
+    scores: Mapping[str, float] = (metrics.get("ground_truth") or {}).get("iou") or {}
+    fractions: Mapping[str, float] = metrics.get("class_fractions") or {}
+    table = plain_table("class", "IoU", "", "share of pixels", right=("IoU", "share of pixels"))
+    for name in dict.fromkeys((*fractions, *scores)):
+        score = scores.get(name)
+        bar = "" if score is None else "━" * round(score * BAR)
+        table.add_row(name, percent(score), Text(bar, style="green"), percent(fractions.get(name, 0.0)))
+    return table
+
+
+def _sentence(truth: Mapping[str, Any] | None, job: JobHandle) -> Text:
+    counts = f"{job.counts['succeeded']} of {job.total} pictures"
+    if not truth:
+        return Text.assemble(
+            counts, f", mean confidence {percent(job.metrics.get('mean_confidence'))}; no ground truth"
+        )
+    return Text.assemble(
+        f"{counts}: ",
+        (f"mIoU {percent(truth.get('miou'))}", "bold green"),
+        f", pixel accuracy {percent(truth.get('pixel_accuracy'))}, mean Dice {percent(truth.get('mean_dice'))}",
+        (" (over the summed confusion matrix)", "dim"),
+    )

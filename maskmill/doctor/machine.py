@@ -1,0 +1,77 @@
+"""The machine: Python, processor, memory, disk, graphics card."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from maskmill.doctor.findings import Finding
+
+GROUP = "This machine"
+OLDEST_PYTHON = (3, 11)
+LEAST_DISK = 1e9
+USEFUL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
+
+
+def machine(home: Path) -> Iterator[Finding]:
+    version = platform.python_version()
+    too_old = sys.version_info[:2] < OLDEST_PYTHON
+    mend = "Maskmill needs Python 3.11 or newer" if too_old else ""
+    yield Finding(group=GROUP, name="Python", state="bad" if too_old else "good", said=version, mend=mend)
+    flags = processor_flags()
+    fast = "; bf16 in hardware" if {"avx512_bf16", "amx_bf16", "bf16"} & set(flags) else "; no bf16, fp32 is used"
+    yield Finding(
+        group=GROUP, name="Processor", said=f"{cpu_count()} of {os.cpu_count()} cores, {' '.join(flags)}{fast}"
+    )
+    memory = psutil.virtual_memory()
+    yield Finding(
+        group=GROUP, name="Memory", said=f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+    )
+    yield _disk(home)
+    yield _graphics_card()
+
+
+def processor_flags() -> list[str]:
+    """Those that make models faster, as Linux names them; empty elsewhere."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                present = set(line.partition(":")[2].split())
+                return [flag for flag in USEFUL_FLAGS if flag in present]
+    return []
+
+
+def cpu_count() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _disk(home: Path) -> Finding:
+    where = next(folder for folder in (home.absolute(), *home.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(where).free
+    if not os.access(where, os.W_OK):
+        mend = "choose another folder with --home or MASKMILL_HOME"
+        return Finding(group=GROUP, name="Home folder", state="bad", said=f"{where} cannot be written", mend=mend)
+    if free < LEAST_DISK:
+        said = f"{home.absolute()}, only {free / 1e9:.1f} GB free"
+        return Finding(group=GROUP, name="Home folder", state="bad", said=said, mend="free some space on this disk")
+    return Finding(group=GROUP, name="Home folder", said=f"{home.absolute()}, {free / 1e9:.0f} GB free")
+
+
+def _graphics_card() -> Finding:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Finding(group=GROUP, name="GPU", state="absent", said="none found; models run on the processor")
+    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(group=GROUP, name="GPU", state="absent", said=f"nvidia-smi does not answer ({error})")
+    return Finding(group=GROUP, name="GPU", said="; ".join(told.splitlines()))

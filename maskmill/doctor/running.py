@@ -1,0 +1,72 @@
+"""What runs now: the local stack of the home folder, its parts, and who answers at the usual address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from maskmill.doctor.findings import Finding
+from maskmill.errors import StackError
+from maskmill.local import DEFAULT_PORT
+from maskmill.stack.broker import LOOPBACK, free_port
+from maskmill.stack.home import StackHome
+
+GROUP = "Running"
+START = "start it with: maskmill up"
+
+
+def running(home: Path) -> Iterator[Finding]:
+    stack = StackHome(home.expanduser().absolute())
+    noted = stack.running()
+    if noted is None:
+        yield Finding(group=GROUP, name="local stack", state="absent", said=f"none in {stack.root}", mend=START)
+        yield _usual_port()
+        return
+    url = str(noted["url"])
+    yield Finding(group=GROUP, name="local stack", said=f"{url} (process {noted['pid']})")
+    alive = stack.parts()
+    for part in noted.get("parts", ()):
+        if part in alive:
+            yield Finding(group=GROUP, name=part, said=f"process {alive[part].pid}")
+        else:
+            said = f"does not run; see {stack.log(part)}"
+            yield Finding(group=GROUP, name=part, state="bad", said=said, mend="it is started again by itself")
+    yield _readiness(url)
+
+
+def _usual_port() -> Finding:
+    """Whether `maskmill up` would find its port free, and who has it else."""
+    name = f"port {DEFAULT_PORT}"
+    try:
+        free_port(DEFAULT_PORT)
+    except StackError:
+        return Finding(
+            group=GROUP,
+            name=name,
+            state="absent",
+            said=f"taken by {_who_answers()}",
+            mend="choose another one: maskmill up --port 8009",
+        )
+    return Finding(group=GROUP, name=name, said="free")
+
+
+def _who_answers() -> str:
+    try:
+        health: Any = httpx.get(f"http://{LOOPBACK}:{DEFAULT_PORT}/health", timeout=2.0).json()
+    except (httpx.TransportError, ValueError):
+        return "another program"
+    ours = isinstance(health, dict) and health.get("status") == "ok"
+    return f"a Maskmill server, version {health.get('version', '?')}" if ours else "another program"
+
+
+def _readiness(url: str) -> Finding:
+    try:
+        response = httpx.get(f"{url}/ready", timeout=10.0)
+    except httpx.TransportError as error:
+        return Finding(group=GROUP, name="ready", state="bad", said=f"the API does not answer ({error})")
+    if response.status_code == 200:
+        return Finding(group=GROUP, name="ready", said="database, broker, store and workers answer")
+    return Finding(group=GROUP, name="ready", state="bad", said=response.text[:300])
