@@ -74,5 +74,5 @@ class House:
 
     def beat(self) -> None:
         with self.database.unit() as unit:
-            unit.workers.beat(WorkerBeat("w1", "cpu", ("tiny",), self.clock()))
+            unit.workers.beat(WorkerBeat(name="w1", device="cpu", models=("tiny",), beat_at=self.clock()))
             unit.commit()

@@ -1,0 +1,113 @@
+"""Models, label spaces, samples, limits, health."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from jobs.errors import StorageUnavailable
+from segmentation.label_spaces import LABEL_SPACES
+from tests.unit.api.house import House
+
+
+def test_models_tell_which_is_the_default_and_which_are_loaded(client: TestClient, house: House) -> None:
+    before = client.get("/models").json()["items"]
+    assert [(model["name"], model["default"], model["loaded"]) for model in before] == [("tiny", True, False)]
+    house.beat()
+    assert client.get("/models/tiny").json()["loaded"] is True
+    house.clock.advance(60)
+    assert client.get("/models/tiny").json()["loaded"] is False
+
+
+def test_a_model_names_its_runtimes_and_input(client: TestClient) -> None:
+    model = client.get("/models/tiny").json()
+    assert model["backend"] == ["onnxruntime"]
+    assert model["input_size"] == {"resize": "fit", "long_side": 64, "height": None, "width": None}
+
+
+def test_an_unknown_model_is_a_404_here_and_a_field_fault_in_a_job(client: TestClient) -> None:
+    missing = client.get("/models/none")
+    assert (missing.status_code, missing.json()["code"]) == (404, "model_not_found")
+    fault = client.post("/jobs", json={"inputs": [{"sample": "market"}], "model": "none"})
+    assert (fault.status_code, fault.json()["errors"][0]["field"]) == (422, "model")
+
+
+@pytest.mark.parametrize("name", LABEL_SPACES)
+def test_every_label_space_can_be_read(client: TestClient, name: str) -> None:
+    space = client.get(f"/label-spaces/{name}").json()
+    assert {each["id"] for each in space["classes"]} == set(LABEL_SPACES[name].by_id)
+    assert all(each["hex"] == "#" + bytes(each["colour"]).hex() for each in space["classes"])
+
+
+def test_label_spaces_tell_where_other_ids_go(client: TestClient) -> None:
+    spaces = {space["name"]: space for space in client.get("/label-spaces").json()["items"]}
+    assert (
+        spaces["cityscapes-8"]["mappings_from"]["cityscapes-34"]["7"]
+        == LABEL_SPACES["cityscapes-34"].mappings["cityscapes-8"][7]
+    )
+    assert client.get("/label-spaces/none").json()["code"] == "label_space_not_found"
+
+
+def test_samples_can_be_looked_at(client: TestClient) -> None:
+    items = client.get("/samples").json()["items"]
+    assert [item["id"] for item in items] == ["crossing", "market"]
+    assert Image.open(io.BytesIO(client.get(items[0]["links"]["image"]).content)).size == (32, 24)
+
+
+def test_a_samples_mask_comes_in_the_label_space_that_is_asked_for(client: TestClient) -> None:
+    def ids(**query: str) -> set[int]:
+        data = client.get("/samples/crossing/mask", params=query).content
+        return set(np.unique(np.asarray(Image.open(io.BytesIO(data)))).tolist())
+
+    assert ids() == {7}
+    assert ids(label_space="cityscapes-19") == {0}
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/samples/none/image", "sample_not_found"),
+        ("/samples/none/mask", "sample_not_found"),
+        ("/samples/crossing/mask?label_space=none", "label_space_not_found"),
+    ],
+)
+def test_a_sample_that_is_not_there_is_a_404(client: TestClient, path: str, code: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, code)
+
+
+def test_a_space_without_a_way_there_is_a_422(client: TestClient) -> None:
+    answer = client.get("/samples/crossing/mask?label_space=oxford-pets-3")
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_remapping")
+
+
+def test_limits_are_told(client: TestClient) -> None:
+    limits = client.get("/limits").json()
+    assert limits["images_per_job"] == 100_000
+    assert limits["wait_seconds"] == 60
+
+
+def test_health_needs_nobody(client: TestClient, house: House) -> None:
+    house.dispatcher.away = True
+    assert client.get("/health").json()["status"] == "ok"
+
+
+def test_ready_when_every_part_answers_and_a_worker_lives(client: TestClient, house: House) -> None:
+    house.beat()
+    assert client.get("/ready").json() == {"status": "ready", "workers": ["w1"]}
+
+
+def test_what_is_missing_is_named(client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise StorageUnavailable("the store does not answer")
+
+    monkeypatch.setattr(house.objects, "check", away)
+    house.dispatcher.away = True
+    answer = client.get("/ready")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert [fault["field"] for fault in answer.json()["errors"]] == ["broker", "store", "worker"]

@@ -1,0 +1,117 @@
+"""One picture at once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from api.errors import NotAcceptable
+from api.routes.predict import choose
+from jobs.job import Slice
+from tests.factories import picture, zip_of
+from tests.unit.api.house import House
+
+
+@pytest.fixture
+def busy(house: House, open_client: Callable[[House], TestClient]) -> TestClient:
+    """A house whose worker does everything the moment it is sent."""
+    send = house.dispatcher.dispatch
+
+    def send_and_work(pieces: Iterable[Slice]) -> None:
+        send(pieces)
+        house.work()
+
+    house.dispatcher.dispatch = send_and_work  # type: ignore[method-assign]
+    return open_client(house)
+
+
+@pytest.mark.parametrize(("accept", "form"), [("image/png", "PNG"), ("image/jpeg", "JPEG"), ("image/*", "PNG")])
+def test_the_answer_is_the_artifact_that_was_asked_for(busy: TestClient, accept: str, form: str) -> None:
+    answer = busy.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Accept": accept})
+    assert answer.status_code == 200
+    assert Image.open(io.BytesIO(answer.content)).format == form
+    assert busy.get(f"/jobs/{answer.headers['x-job-id']}").json()["priority"] == "interactive"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*"])
+def test_json_gives_metrics_and_links(busy: TestClient, accept: str) -> None:
+    answer = busy.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Accept": accept})
+    row = answer.json()
+    assert row["metrics"]["class_fractions"] == {"sky": 0.5, "building": 0.5}
+    assert busy.get(row["artifacts"]["mask"]).status_code == 200
+
+
+def test_an_artifact_that_the_options_leave_out_is_made_all_the_same(busy: TestClient) -> None:
+    answer = busy.post(
+        "/predict",
+        files={"file": ("a.jpg", picture())},
+        data={"artifacts": "mask", "overlay": '{"format": "png"}'},
+        headers={"Accept": "image/jpeg"},
+    )
+    assert answer.headers["content-type"] == "image/jpeg"
+
+
+def test_a_picture_that_cannot_be_read_is_the_callers_fault(busy: TestClient) -> None:
+    answer = busy.post("/predict", files={"file": ("a.jpg", b"no picture")})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_image")
+    assert answer.headers["x-job-id"].startswith("job_")
+
+
+def test_after_the_wait_the_job_is_the_answer(client: TestClient) -> None:
+    answer = client.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Prefer": "wait=0"})
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/jobs/{answer.headers['x-job-id']}"
+    assert answer.json()["status"] == "queued"
+
+
+def test_respond_async_does_not_wait(client: TestClient) -> None:
+    answer = client.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Prefer": "respond-async"})
+    assert answer.status_code == 202
+    assert answer.headers["preference-applied"] == "respond-async"
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "code"),
+    [
+        ([("file", ("a.jpg", picture())), ("file", ("b.jpg", picture()))], 422, "invalid_options"),
+        ([("file", ("a.zip", zip_of({"a.jpg": picture()})))], 422, "invalid_options"),
+        ([("files", ("a.jpg", picture()))], 422, "invalid_options"),
+        ([("file", (None, "a.jpg"))], 422, "invalid_options"),
+        ([("model", (None, "tiny"))], 400, "no_images"),
+        ([("file", ("a.txt", b"text"))], 415, "unsupported_media_type"),
+    ],
+    ids=["two", "archive", "other field", "text", "none", "no image"],
+)
+def test_exactly_one_picture_is_wanted(
+    client: TestClient, house: House, files: list[tuple[str, tuple[str, bytes]]], status: int, code: str
+) -> None:
+    answer = client.post("/predict", files=files)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not house.objects.contents
+
+
+def test_a_body_of_another_kind_is_unsupported(client: TestClient) -> None:
+    assert client.post("/predict", content=picture(), headers={"Content-Type": "image/jpeg"}).status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, "application/json"),
+        ("text/html, image/png;q=0.5, */*;q=0.1", "image/png"),
+        ("image/png;q=0, image/jpeg", "image/jpeg"),
+        ("image/jpeg;q=0.2, application/json;q=0.9", "application/json"),
+    ],
+)
+def test_the_clients_wishes_are_weighed(accept: str | None, chosen: str) -> None:
+    assert choose(accept) == chosen
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png;q=0", "image/png;q=x"])
+def test_what_cannot_be_had_is_a_406(accept: str) -> None:
+    with pytest.raises(NotAcceptable):
+        choose(accept)

@@ -1,0 +1,259 @@
+"""What goes into the archive of a finished job."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from jobs.archive import Archive, Archives, safe_stem, suffix_of
+from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
+from jobs.intake import Intake, IntakeRules
+from jobs.job import Job
+from jobs.options import JobOptions
+from jobs.processing import Processing, ProcessingRules
+from jobs.retry import RetryPolicy
+from segmentation.formats import FORMATS
+from tests.factories import make_card, mask, picture
+from tests.fakes import FakeCatalog, FakeClock, FakeDispatcher, FakeSegmenter, MemoryObjects, StoredSources
+from tests.memory_database import MemoryDatabase
+
+
+@dataclass
+class Mill:
+    """Jobs from upload to end, in memory."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    objects: MemoryObjects = field(default_factory=MemoryObjects)
+    dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
+    catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card()]))
+
+    @property
+    def archives(self) -> Archives:
+        return Archives(self.database.unit, self.objects, self.catalog, software="maskmill 1")
+
+    def submit(
+        self,
+        *names: str,
+        artifacts: tuple[str, ...] = ("overlay", "mask"),
+        masked: bool = False,
+        broken: Sequence[str] = (),
+    ) -> Job:
+        rules = IntakeRules(default_model="tiny")
+        intake = Intake(self.database.unit, self.objects, self.dispatcher, self.catalog, rules, self.clock)
+        with intake.open_draft() as draft:
+            for seed, name in enumerate(names):
+                data = b"no picture" if name in broken else picture(seed=seed)
+                draft.add_file(name, io.BytesIO(data), media_type="image/jpeg")
+                if masked:
+                    draft.add_mask(name, io.BytesIO(mask(np.zeros((24, 32), np.uint8))))
+            return intake.submit(draft, JobOptions(artifacts=artifacts))
+
+    def work(self) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            worker = Processing(
+                self.database.unit,
+                self.objects,
+                StoredSources(self.objects),
+                FakeSegmenter(),
+                threads,
+                RetryPolicy(attempts=1),
+                ProcessingRules(worker="w1"),
+                self.clock,
+            )
+            for piece in self.dispatcher.take():
+                worker.run(piece)
+
+    def archive(self, *names: str, artifacts: tuple[str, ...] = ("overlay", "mask"), masked: bool = False) -> Archive:
+        job = self.submit(*names, artifacts=artifacts, masked=masked)
+        self.work()
+        return self.archives.open(job.id)
+
+
+@pytest.fixture
+def mill() -> Mill:
+    return Mill()
+
+
+def content(archive: Archive, name: str) -> bytes:
+    entry = next(entry for entry in archive.entries if entry.name == name)
+    return b"".join(archive.read(entry))
+
+
+def rows(archive: Archive, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content(archive, name).decode(), newline="")))
+
+
+def test_an_archive_holds_documents_first_and_then_the_artifacts_in_input_order(mill: Mill) -> None:
+    archive = mill.archive("b.jpg", "a.jpg")
+    assert [entry.name for entry in archive.entries] == [
+        *("manifest.json", "metrics.csv", "metrics.json"),
+        *("overlay/b.jpg", "mask/b.png", "overlay/a.jpg", "mask/a.png"),
+    ]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_sizes_and_checksums_are_those_of_the_bytes(mill: Mill, masked: bool) -> None:
+    archive = mill.archive("a.jpg", "b.jpg", artifacts=tuple(FORMATS), masked=masked)
+    for entry in archive.entries:
+        data = b"".join(archive.read(entry))
+        assert (len(data), zlib.crc32(data)) == (entry.size, entry.crc32), entry.name
+
+
+def test_an_entry_can_be_read_from_any_byte_on(mill: Mill) -> None:
+    archive = mill.archive("a.jpg")
+    for entry in archive.entries:
+        whole = b"".join(archive.read(entry))
+        for start in (1, entry.size // 2, entry.size):
+            assert b"".join(archive.read(entry, start)) == whole[start:]
+
+
+def test_the_same_job_gives_the_same_archive_twice(mill: Mill) -> None:
+    job = mill.submit("a.jpg", "b.jpg", artifacts=("mask", "coco"))
+    mill.work()
+    assert mill.archives.open(job.id).entries == mill.archives.open(job.id).entries
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("a.jpg", "a.png", "A.jpg"), ["a", "a_000001", "A_000002"]),
+        (("a.jpg", "a_000002.jpg", "a.jpg"), ["a", "a_000002", "a_000002_1"]),
+    ],
+)
+def test_images_of_one_name_do_not_overwrite_one_another(
+    mill: Mill, given: tuple[str, ...], expected: list[str]
+) -> None:
+    archive = mill.archive(*given, artifacts=("mask",))
+    assert [entry.name for entry in archive.entries[3:]] == [f"mask/{name}.png" for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("c:\\temp\\x.jpg", "x"),
+        ("a\x00b\nc.jpg", "a_b_c"),
+        ("zürich 01.jpg", "zürich 01"),
+        ("what?.jpg", "what_"),
+        ("...jpg", ""),
+        (" .jpg", ""),
+        ("", ""),
+        ("x" * 300 + ".jpg", "x" * 120),
+        ("\ud800.jpg", "_"),
+    ],
+)
+def test_names_cannot_leave_their_folder(name: str, stem: str) -> None:
+    assert safe_stem(name) == stem
+
+
+def test_a_kind_that_nobody_knows_gets_a_neutral_suffix() -> None:
+    assert suffix_of("text/html") == ".bin"
+
+
+def test_the_manifest_says_where_the_results_come_from(mill: Mill) -> None:
+    manifest = json.loads(content(mill.archive("a.jpg"), "manifest.json"))
+    assert manifest["model"]["name"] == "tiny"
+    assert manifest["model"]["versions"] == ["1"]
+    assert manifest["model"]["card"]["sha256"] == {"model.onnx": "0" * 64}
+    assert manifest["model"]["card"]["preprocessing"]["long_side"] == 64
+    assert manifest["devices"] == ["fake"]
+    assert manifest["software"] == "maskmill 1"
+    assert manifest["options"]["artifacts"] == ["overlay", "mask"]
+    assert manifest["created_at"] == "2026-01-01T00:00:00Z"
+
+
+def test_a_model_that_was_taken_away_since_leaves_its_name(mill: Mill) -> None:
+    job = mill.submit("a.jpg")
+    mill.work()
+    mill.catalog.cards = []
+    manifest = json.loads(content(mill.archives.open(job.id), "manifest.json"))
+    assert manifest["model"] == {"name": "tiny", "versions": ["1"]}
+
+
+def test_metrics_have_one_row_per_image_and_a_column_per_class(mill: Mill) -> None:
+    table = rows(mill.archive("a.jpg", "b.jpg", masked=True), "metrics.csv")
+    assert [row["name"] for row in table] == ["a.jpg", "b.jpg"]
+    assert table[0]["fraction:sky"] == "0.5"
+    assert table[0]["fraction:road"] == "0.0"
+    assert table[0]["iou:sky"] == "0.5"
+    assert float(table[0]["mean_confidence"]) == pytest.approx(0.8)
+
+
+def test_without_ground_truth_there_are_no_scores(mill: Mill) -> None:
+    archive = mill.archive("a.jpg")
+    assert "iou:sky" not in rows(archive, "metrics.csv")[0]
+    metrics = json.loads(content(archive, "metrics.json"))
+    assert "ground_truth" not in metrics["metrics"]
+    assert metrics["classes"][0] == {
+        "id": 0,
+        "name": "sky",
+        "colour": [128, 128, 128],
+        "group": metrics["classes"][0]["group"],
+        "fraction": 0.5,
+        "iou": None,
+        "dice": None,
+    }
+
+
+def test_failed_images_have_a_row_of_their_own_and_no_files(mill: Mill) -> None:
+    job = mill.submit("good.jpg", "bad.jpg", broken=["bad.jpg"])
+    mill.work()
+    archive = mill.archives.open(job.id)
+    errors = rows(archive, "errors.csv")
+    assert [(row["index"], row["name"], row["code"]) for row in errors] == [("1", "bad.jpg", "unreadable_image")]
+    assert rows(archive, "metrics.csv")[1]["error"] == "unreadable_image"
+    assert not any(entry.name.startswith("mask/bad") for entry in archive.entries)
+
+
+def test_a_job_in_which_all_failed_still_has_an_archive(mill: Mill) -> None:
+    job = mill.submit("bad.jpg", broken=["bad.jpg"], artifacts=("coco",))
+    mill.work()
+    archive = mill.archives.open(job.id)
+    assert json.loads(content(archive, "coco.json"))["annotations"] == []
+
+
+def test_coco_annotations_are_merged_with_ids_of_their_own(mill: Mill) -> None:
+    archive = mill.archive("a.jpg", "b.jpg", artifacts=("coco",))
+    merged = json.loads(content(archive, "coco.json"))
+    assert [(each["id"], each["file_name"]) for each in merged["images"]] == [(1, "a.jpg"), (2, "b.jpg")]
+    assert [each["id"] for each in merged["annotations"]] == [1, 2, 3, 4]
+    assert [each["image_id"] for each in merged["annotations"]] == [1, 1, 2, 2]
+    assert {each["category_id"] for each in merged["annotations"]} <= {each["id"] for each in merged["categories"]}
+
+
+def test_an_archive_may_be_of_some_kinds_only(mill: Mill) -> None:
+    job = mill.submit("a.jpg")
+    mill.work()
+    assert [entry.name for entry in mill.archives.open(job.id, ["mask"]).entries] == ["manifest.json", "mask/a.png"]
+    names = [entry.name for entry in mill.archives.open(job.id, ["metrics"]).entries]
+    assert names == ["manifest.json", "metrics.csv", "metrics.json"]
+
+
+@pytest.mark.parametrize("artifacts", [["masks"], ["coco"], []])
+def test_a_kind_that_the_job_has_not_is_refused(mill: Mill, artifacts: list[str]) -> None:
+    job = mill.submit("a.jpg")
+    mill.work()
+    with pytest.raises(InvalidOptions, match="overlay, mask, metrics"):
+        mill.archives.open(job.id, artifacts)
+
+
+def test_only_a_finished_job_has_an_archive(mill: Mill) -> None:
+    with pytest.raises(JobNotFinished):
+        mill.archives.open(mill.submit("a.jpg").id)
+    with pytest.raises(JobNotFound):
+        mill.archives.open("job_none")
+
+
+def test_more_images_than_a_page_are_all_there(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.archive._PAGE", 2)
+    archive = mill.archive(*[f"{index}.jpg" for index in range(5)], artifacts=("mask",))
+    assert len(rows(archive, "metrics.csv")) == 5
