@@ -45,9 +45,11 @@ class Coco:
             flat = np.full(height * width, space.void_id, dtype=np.uint8)
             for each in document["annotations"]:
                 counts = counts_from_text(each["segmentation"]["counts"])
+                if counts.min(initial=0) < 0 or counts.sum() != flat.size:
+                    raise ValueError(f"the run lengths do not make up {width}×{height} pixels")
                 inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
                 flat[inside] = np.uint8(each["category_id"])
-        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise UnreadableArtifact(f"no COCO annotations of one picture: {error}") from error
         return LabelMap(np.ascontiguousarray(flat.reshape(width, height).T), space)
 

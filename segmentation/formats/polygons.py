@@ -42,7 +42,7 @@ class Polygons:
             regions = [_region(each) for each in document["features"]]
             size = document["image"]
             ids = fill_regions(regions, height=int(size["height"]), width=int(size["width"]), background=space.void_id)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise UnreadableArtifact(f"no polygons of one picture: {error}") from error
         if ids.min() < 0 or ids.max() > 255:
             raise UnreadableArtifact("no polygons of one picture: they overlap, or name ids above 255")

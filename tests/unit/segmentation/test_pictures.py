@@ -33,7 +33,7 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
     return decode_picture(data, max_pixels=10_000)
 
 
-def png_header(width: int, height: int) -> bytes:
+def png_without_pixels(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -163,7 +163,7 @@ def test_as_many_pixels_as_allowed_are_read_and_one_more_is_refused() -> None:
 
 def test_the_size_is_checked_before_the_pixels_are_decoded() -> None:
     with pytest.raises(ImageTooLarge, match="60000×50000"):
-        decoded(png_header(60_000, 50_000))  # there are no pixels at all behind it
+        decoded(png_without_pixels(60_000, 50_000))
 
 
 def test_a_webp_of_the_largest_size_is_too_large_and_not_damaged() -> None:
