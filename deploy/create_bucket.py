@@ -37,7 +37,8 @@ def main() -> int:
 
 
 def _client(settings: StorageSettings) -> Minio:
-    assert settings.s3_endpoint and settings.s3_access_key
+    assert settings.s3_endpoint
+    assert settings.s3_access_key
     assert settings.s3_secret_key
     address = urlsplit(settings.s3_endpoint)
     return Minio(
