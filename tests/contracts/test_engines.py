@@ -1,0 +1,107 @@
+"""What every runtime promises: the same logits for any size and batch, from any number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from jobs.errors import ModelFailed
+from storage.catalog import Bundle
+from tests.tiny_models import CLASSES, STRIDE, tiny_bundle, weights
+from worker.engines import ENGINES, Engine, EngineRules, find_device, open_engine
+
+RULES = EngineRules(device="cpu", max_batch=3, streams=2, cpus=2)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_bundle(tmp_path_factory.mktemp("models"), torchscript=True)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, bundle: Bundle) -> Iterator[Engine]:
+    runtime = ENGINES[request.param]
+    assert runtime.missing("cpu") is None
+    engine = runtime.load(bundle, RULES)
+    yield engine
+    engine.close()
+
+
+def images(count: int, height: int = 32, width: int = 64, *, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(count, 3, height, width)).astype(np.float32)
+
+
+def expected(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The convolution, written out."""
+    kernel, bias = weights()
+    count, _, height, width = batch.shape
+    cells = batch.reshape(count, 3, height // STRIDE, STRIDE, width // STRIDE, STRIDE)
+    logits = np.einsum("bihyxw,cihx->bcyw", cells.transpose(0, 1, 3, 2, 5, 4), kernel, optimize=True)
+    return np.asarray(logits + bias[:, None, None], np.float32)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 64), (64, 32), (96, 160), (4, 4)])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_logits_are_those_of_the_network(engine: Engine, count: int, height: int, width: int):
+    batch = images(count, height, width)
+    logits = engine.run(batch)
+    assert logits.dtype == np.float32
+    assert logits.shape == (count, CLASSES, height // STRIDE, width // STRIDE)
+    np.testing.assert_allclose(logits, expected(batch), atol=0.02 if "bf16" in engine.device else 1e-4)
+
+
+def test_a_result_is_not_overwritten_by_the_next_call(engine: Engine):
+    first = engine.run(images(1, seed=1))
+    before = first.copy()
+    engine.run(images(1, seed=2))
+    np.testing.assert_array_equal(first, before)
+
+
+def test_many_threads_with_many_sizes_get_their_own_results(engine: Engine):
+    batches = [images(1 + n % 3, 32 * (1 + n % 2), 32 * (1 + n % 4), seed=n) for n in range(24)]
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(engine.run, batches))
+    for batch, logits in zip(batches, results, strict=True):
+        np.testing.assert_allclose(logits, expected(batch), atol=0.02 if "bf16" in engine.device else 1e-4)
+
+
+def test_an_input_that_the_network_cannot_take_is_a_failure_of_ours(engine: Engine):
+    with pytest.raises(ModelFailed):
+        engine.run(np.zeros((1, 5, 32, 32), np.float32))
+    assert engine.run(images(1)).shape[0] == 1
+
+
+def test_it_says_where_it_runs(engine: Engine):
+    assert "cpu" in engine.device
+    assert engine.max_batch == 3
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_damaged_file_is_a_failure_of_ours(name: str, tmp_path: Path):
+    bundle = tiny_bundle(tmp_path, torchscript=True)
+    bundle.file(ENGINES[name].file).write_bytes(b"not a model")
+    with pytest.raises(ModelFailed):
+        ENGINES[name].load(bundle, RULES)
+
+
+def test_the_first_runtime_that_can_is_chosen(bundle: Bundle):
+    assert open_engine(bundle, RULES).device.startswith("openvino")
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_runtime_can_be_chosen_by_name(bundle: Bundle, name: str):
+    assert open_engine(bundle, RULES, engine=name).device.startswith(name)
+
+
+def test_a_bundle_that_nothing_can_run_names_every_reason(tmp_path: Path):
+    with pytest.raises(ModelFailed, match="torch: the bundle has no torchscript file"):
+        open_engine(tiny_bundle(tmp_path), RULES, engine="torch")
+
+
+def test_a_named_device_is_taken_as_it_is():
+    assert [find_device(wish) for wish in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda:0", "cuda:1"]

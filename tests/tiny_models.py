@@ -1,0 +1,84 @@
+"""Bundles of a network so small that every runtime loads it at once: one convolution that tells three colours apart.
+
+A red picture is class 0, a green one class 1, a blue one class 2 of camvid-11 (sky, building, pole).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from segmentation.model_card import ModelCard
+from storage.catalog import Bundle
+from tests.factories import make_card
+
+CLASSES = 11
+STRIDE = 4
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def weights() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(11, 3, 4, 4) and (11,): the mean of each channel for the first three classes, a constant for the others."""
+    kernel = np.zeros((CLASSES, 3, STRIDE, STRIDE), np.float32)
+    for channel in range(3):
+        kernel[channel, channel] = 1 / STRIDE**2
+    bias = np.full(CLASSES, -4.0, np.float32)
+    bias[:3] = 0
+    return kernel, bias
+
+
+def onnx_model() -> onnx.ModelProto:
+    kernel, bias = weights()
+    node = helper.make_node("Conv", ["image", "kernel", "bias"], ["logits"], strides=[STRIDE, STRIDE])
+    graph = helper.make_graph(
+        [node],
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", CLASSES, "rows", "columns"])],
+        [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(bias, "bias")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def torchscript_model(path: Path) -> None:
+    import torch
+
+    kernel, bias = weights()
+    convolution = torch.nn.Conv2d(3, CLASSES, STRIDE, STRIDE)
+    convolution.load_state_dict({"weight": torch.from_numpy(kernel), "bias": torch.from_numpy(bias)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
+        torch.jit.trace(convolution.eval(), torch.zeros(1, 3, 64, 64)).save(str(path))
+
+
+def tiny_bundle(folder: Path, *, name: str = "tiny", torchscript: bool = False, **changes: object) -> Bundle:
+    """Written into `folder`/`name`, as `storage.catalog` expects it."""
+    home = folder / name
+    home.mkdir(parents=True, exist_ok=True)
+    files = {"onnx": "model.onnx"}
+    onnx.save(onnx_model(), home / "model.onnx")
+    if torchscript:
+        files["torchscript"] = "model.pt"
+        torchscript_model(home / "model.pt")
+    card = replace(make_card(name), files=files, sha256=_digests(home, files), **changes)  # type: ignore[arg-type]
+    (home / "card.json").write_text(card.to_json(), "utf-8")
+    return Bundle(card=card, folder=home)
+
+
+def change_version(bundle: Bundle, version: str) -> ModelCard:
+    card = replace(bundle.card, version=version)
+    (bundle.folder / "card.json").write_text(card.to_json(), "utf-8")
+    return card
+
+
+def _digests(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files.values()}

@@ -1,0 +1,47 @@
+"""Signs of life."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import DatabaseUnavailable
+from jobs.ports import UnitOfWork, WorkerBeat
+from tests.factories import NOON
+from tests.memory_database import MemoryDatabase
+from worker.beats import Beats
+
+BEAT = WorkerBeat(name="w@host", device="cpu", models=("tiny",), beat_at=NOON)
+
+
+def test_a_beat_is_a_row_and_a_touched_file(tmp_path: Path):
+    database = MemoryDatabase()
+    beats = Beats(database.unit, lambda: BEAT, tmp_path / "run" / "w.alive", every_s=0.01)
+    beats.start()
+    time.sleep(0.1)
+    assert (tmp_path / "run" / "w.alive").exists()
+    with database.unit() as unit:
+        assert unit.workers.alive(since=NOON) == [BEAT]
+    beats.close()
+    assert not (tmp_path / "run" / "w.alive").exists()
+
+
+def test_beats_go_on_while_the_database_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    calls: list[int] = []
+
+    @contextmanager
+    def away() -> Iterator[UnitOfWork]:
+        calls.append(1)
+        raise DatabaseUnavailable("away")
+        yield
+
+    beats = Beats(away, lambda: BEAT, tmp_path / "w.alive", every_s=0.01)
+    beats.start()
+    time.sleep(0.1)
+    beats.close()
+    assert len(calls) > 2
+    assert "sign of life not written" in caplog.text

@@ -1,0 +1,305 @@
+"""Where the bytes of pictures come from, and where they must never come from. The servers are real, on loopback."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+
+import pytest
+
+from jobs.errors import DownloadFailed, ObjectNotFound
+from jobs.job import Source, SourceKind
+from tests.fakes import MemoryObjects
+from tests.services.processes import free_port
+from worker import safe_http
+from worker.addresses import Address, NameUnresolved, is_any, is_public, resolve
+from worker.safe_http import FetchRules, fetch
+from worker.sources import WorkerSources
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Site:
+    """Answers each path as it was told to."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.requests: list[tuple[str, str | None]] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site.requests.append((self.path, self.headers["Host"]))
+                site.answers[self.path](self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_port
+
+    def url(self, path: str, host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    thread = threading.Thread(target=site.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield site
+    site.server.shutdown()
+    thread.join()
+    site.server.server_close()
+
+
+def body(data: bytes, *, status: int = 200, **headers: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in ({"Content_Length": str(len(data))} | headers).items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(data)
+
+    return answer
+
+
+def redirect(location: str, status: int = 302) -> Answer:
+    return body(b"", status=status, Location=location)
+
+
+def drip(*, headers_too: bool) -> Answer:
+    """One byte at a time, for ever; each soon enough to keep a naive time limit from striking."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        if not headers_too:
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        try:
+            for _ in range(100):
+                request.wfile.write(b"x")
+                time.sleep(0.05)
+        except OSError:
+            pass
+
+    return answer
+
+
+OPEN = FetchRules(allowed=is_any, timeout_s=5, max_bytes=1000)
+CLOSED = FetchRules(timeout_s=5, max_bytes=1000)
+INSIDE = ip_address("127.0.0.1")
+ANYWHERE = "0.0.0.0"  # noqa: S104  # leads to this machine
+
+
+def refusal(url: str, rules: FetchRules) -> DownloadFailed:
+    with pytest.raises(DownloadFailed) as caught:
+        fetch(url, rules)
+    return caught.value
+
+
+def test_a_file_is_fetched(site: Site):
+    site.answers["/a.jpg?size=2"] = body(b"pixels")
+    assert fetch(site.url("/a.jpg?size=2#part"), OPEN) == b"pixels"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", ANYWHERE])
+def test_loopback_is_refused_in_every_spelling(site: Site, host: str):
+    site.answers["/a.jpg"] = body(b"secret")
+    error = refusal(site.url("/a.jpg", host), CLOSED)
+    assert not error.retryable
+    assert site.requests == []
+
+
+def test_a_name_that_leads_inside_is_refused(site: Site):
+    rules = replace(CLOSED, resolve=lambda host, port: [INSIDE])
+    assert not refusal(site.url("/a.jpg", "pictures.example.org"), rules).retryable
+    assert site.requests == []
+
+
+def test_of_several_addresses_only_public_ones_are_tried(site: Site):
+    tried: list[str] = []
+
+    def allowed(address: Address) -> bool:
+        tried.append(str(address))
+        return address == INSIDE
+
+    rules = replace(CLOSED, resolve=lambda host, port: [ip_address("10.0.0.1"), INSIDE], allowed=allowed)
+    site.answers["/a.jpg"] = body(b"pixels")
+    assert fetch(site.url("/a.jpg", "pictures.example.org"), rules) == b"pixels"
+    assert tried == ["10.0.0.1", "127.0.0.1"]
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(site: Site):
+    """A second answer of the name server, given between check and connection, is never asked for."""
+    answers = iter([[INSIDE], [ip_address("10.0.0.1")]])
+    site.answers["/a.jpg"] = body(b"pixels")
+    rules = replace(OPEN, resolve=lambda host, port: next(answers))
+    assert fetch(site.url("/a.jpg", "pictures.example.org"), rules) == b"pixels"
+    assert site.requests == [("/a.jpg", f"pictures.example.org:{site.port}")]
+    assert len(list(answers)) == 1
+
+
+@pytest.mark.parametrize("inside", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254"])
+def test_a_redirect_to_the_inside_is_refused(site: Site, inside: str):
+    """The first host passes for a public one; its redirect is checked like any other address."""
+    names = {"pictures.example.org": [ip_address("127.0.0.1")]}
+    checks: list[Address] = []
+
+    def allowed(address: Address) -> bool:
+        checks.append(address)
+        return len(checks) == 1 or is_public(address)
+
+    rules = replace(CLOSED, allowed=allowed, resolve=lambda host, port: names.get(host) or resolve(host, port))
+    site.answers["/a.jpg"] = redirect(site.url("/inside", inside))
+    site.answers["/inside"] = body(b"secret")
+    assert not refusal(site.url("/a.jpg", "pictures.example.org"), rules).retryable
+    assert [path for path, _ in site.requests] == ["/a.jpg"]
+
+
+def test_redirects_are_followed_relative_ones_too(site: Site):
+    site.answers["/a"] = redirect("b", 301)
+    site.answers["/b"] = redirect("/c", 308)
+    site.answers["/c"] = body(b"pixels")
+    assert fetch(site.url("/a"), OPEN) == b"pixels"
+
+
+def test_endless_redirects_end(site: Site):
+    site.answers["/a"] = redirect("/a")
+    assert not refusal(site.url("/a"), OPEN).retryable
+    assert len(site.requests) == safe_http.MOST_REDIRECTS + 1
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://example.org/a", "gopher://example.org", "//", "http://"]
+)
+def test_a_redirect_to_another_scheme_is_refused(site: Site, target: str):
+    site.answers["/a"] = redirect(target)
+    assert not refusal(site.url("/a"), OPEN).retryable
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "ftp://example.org/a", "http://", "http://:80/", "a.jpg", "", "http://[::1", "http://a:b/"],
+)
+def test_what_is_no_web_address_is_refused(url: str):
+    assert not refusal(url, OPEN).retryable
+
+
+def test_credentials_in_an_address_are_refused(site: Site):
+    refusal(f"http://user:secret@127.0.0.1:{site.port}/a", OPEN)
+    assert site.requests == []
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_file_that_is_too_large_is_refused(site: Site, announced: bool):
+    site.answers["/a"] = body(b"x" * 5000) if announced else unannounced
+    assert not refusal(site.url("/a"), OPEN).retryable
+
+
+def unannounced(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * 5000)
+
+
+def test_a_file_of_exactly_the_limit_is_fetched(site: Site):
+    site.answers["/a"] = body(b"x" * 1000)
+    assert len(fetch(site.url("/a"), OPEN)) == 1000
+
+
+@pytest.mark.parametrize("headers_too", [True, False])
+def test_a_server_that_drips_does_not_outlast_the_limit(site: Site, headers_too: bool):
+    site.answers["/a"] = drip(headers_too=headers_too)
+    began = time.monotonic()
+    error = refusal(site.url("/a"), FetchRules(allowed=is_any, timeout_s=0.3))
+    assert time.monotonic() - began < 2
+    assert error.retryable
+
+
+@pytest.mark.parametrize(("status", "retryable"), [(404, False), (403, False), (204, False), (429, True), (503, True)])
+def test_an_error_of_the_server_may_pass_or_not(site: Site, status: int, retryable: bool):
+    site.answers["/a"] = body(b"", status=status)
+    assert refusal(site.url("/a"), OPEN).retryable is retryable
+
+
+def test_a_server_that_is_away_may_come_back():
+    assert refusal(f"http://127.0.0.1:{free_port()}/a", OPEN).retryable
+
+
+def test_an_answer_that_breaks_off_may_be_whole_next_time(site: Site):
+    site.answers["/a"] = body(b"half", Content_Length="100")
+    assert refusal(site.url("/a"), OPEN).retryable
+
+
+def test_a_compressed_answer_is_refused(site: Site):
+    site.answers["/a"] = body(b"zipped", Content_Encoding="gzip")
+    assert not refusal(site.url("/a"), OPEN).retryable
+
+
+def test_a_name_that_does_not_exist_is_a_lasting_failure():
+    assert not refusal("http://does-not-exist.invalid/a.jpg", OPEN).retryable
+    with pytest.raises(NameUnresolved):
+        resolve("does-not-exist.invalid", 80)
+
+
+def test_plain_http_where_tls_is_expected_fails(site: Site):
+    refusal(site.url("/a").replace("http", "https"), OPEN)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_public_addresses_are_public(address: str):
+    assert is_public(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            ANYWHERE,
+            "224.0.0.1",
+        ),
+        *("255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"),
+        *("64:ff9b::7f00:1", "2002:7f00:1::", "240.0.0.1"),
+    ],
+)
+def test_everything_behind_our_door_is_not_public(address: str):
+    assert not is_public(ip_address(address))
+
+
+class Samples:
+    def picture(self, sample_id: str) -> bytes:
+        return f"picture {sample_id}".encode()
+
+    def mask(self, sample_id: str) -> bytes:
+        return f"mask {sample_id}".encode()
+
+
+@pytest.fixture
+def sources() -> WorkerSources:
+    objects = MemoryObjects()
+    objects.put("jobs/1/inputs/0", b"stored", media_type="image/jpeg")
+    return WorkerSources(objects, Samples(), OPEN)
+
+
+def test_a_stored_picture_is_read(sources: WorkerSources):
+    assert sources.read(Source(SourceKind.OBJECT, "jobs/1/inputs/0")) == b"stored"
+    with pytest.raises(ObjectNotFound):
+        sources.read(Source(SourceKind.OBJECT, "jobs/1/inputs/1"))
+
+
+def test_a_sample_and_its_mask_are_read(sources: WorkerSources):
+    assert sources.read(Source(SourceKind.SAMPLE, "rain")) == b"picture rain"
+    assert sources.read(Source(SourceKind.SAMPLE, "rain#mask")) == b"mask rain"
+
+
+def test_an_address_is_fetched(sources: WorkerSources, site: Site):
+    site.answers["/a.jpg"] = body(b"pixels")
+    assert sources.read(Source(SourceKind.URL, site.url("/a.jpg"))) == b"pixels"

@@ -1,0 +1,53 @@
+"""The watchdog ends a process whose device hangs, and leaves all others alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from worker.watchdog import EXIT_CODE, Watchdog
+
+HANGS = """
+import logging, threading, time
+from worker.watchdog import Watchdog
+logging.basicConfig()
+watchdog = Watchdog({limit})
+def device():
+    with watchdog.call("tiny, 1 × (3, 64, 64)"):
+        time.sleep({call})
+thread = threading.Thread(target=device)
+thread.start()
+thread.join()
+print("went on")
+"""
+
+
+def run(*, limit: float, call: float) -> subprocess.CompletedProcess[str]:
+    program = HANGS.format(limit=limit, call=call)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+
+
+def test_a_call_that_hangs_ends_the_process_and_says_which():
+    ended = run(limit=0.2, call=60)
+    assert ended.returncode == EXIT_CODE
+    assert "the device did not answer within 0.2 s (tiny, 1 × (3, 64, 64))" in ended.stderr
+    assert "in device" in ended.stderr  # where every thread was
+
+
+def test_a_call_that_ends_in_time_is_left_alone():
+    assert run(limit=5, call=0.1).stdout == "went on\n"
+
+
+def test_it_can_be_switched_off():
+    assert run(limit=0, call=0.3).stdout == "went on\n"
+
+
+def test_each_call_has_its_own_time():
+    hung: list[str] = []
+    watchdog = Watchdog(0.2, hung=lambda what, limit_s: hung.append(what))
+    for number in range(4):
+        with watchdog.call(f"call {number}"):
+            time.sleep(0.1)
+    watchdog.close()
+    assert hung == []

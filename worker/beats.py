@@ -1,0 +1,52 @@
+"""Signs of life: a row for the API's `/ready`, and a file whose age tells a supervisor that the process still turns."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from jobs.errors import DatabaseUnavailable
+from jobs.ports import OpenUnit, WorkerBeat
+
+logger = logging.getLogger(__name__)
+
+
+class Beats:
+    """Writes `state()` every `every_s` seconds in a thread of its own, and touches `file`."""
+
+    def __init__(self, open_unit: OpenUnit, state: Callable[[], WorkerBeat], file: Path, *, every_s: float) -> None:
+        self._open_unit = open_unit
+        self._state = state
+        self._file = file
+        self._every_s = every_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
+
+    def start(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._file.unlink(missing_ok=True)
+
+    def beat(self) -> None:
+        """Raises DatabaseUnavailable, after the file was touched."""
+        self._file.touch()
+        with self._open_unit() as unit:
+            unit.workers.beat(self._state())
+            unit.commit()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.beat()
+            except DatabaseUnavailable as error:
+                logger.warning("sign of life not written: %s", error, extra={"action": "beat_missed"})
+            except OSError as error:
+                logger.warning("liveness file not written: %s", error, extra={"action": "beat_missed"})
+            if self._stopped.wait(self._every_s):
+                return

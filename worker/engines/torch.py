@@ -1,0 +1,81 @@
+"""TorchScript files in PyTorch: bf16 and channels-last on a GPU, float32 on a processor as the last resort."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+from storage.catalog import Bundle
+from worker.engines.engine import Engine, EngineRules, Tensor, failure_of
+
+
+class Torch:
+    file = "torchscript"
+
+    def missing(self, device: str) -> str | None:
+        if importlib.util.find_spec("torch") is None:
+            return "the package torch is not installed"
+        if device == "cpu":
+            return None
+        import torch
+
+        return None if torch.cuda.is_available() else "torch finds no GPU"
+
+    def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
+        import torch
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
+                read: Any = torch.jit.load
+                module = read(str(bundle.file(self.file)), map_location=rules.device).eval()
+            if rules.device != "cpu":
+                module = module.to(memory_format=torch.channels_last)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise failure_of(error, bundle.card.name) from error
+        torch.set_num_threads(max(1, rules.cpus // rules.streams))
+        return _TorchEngine(bundle.card.name, module, rules)
+
+
+class _TorchEngine:
+    def __init__(self, name: str, module: Any, rules: EngineRules) -> None:
+        self._name = name
+        self._module = module
+        self._rules = rules
+        self._on_gpu = rules.device != "cpu"
+
+    @property
+    def device(self) -> str:
+        return f"torch {self._rules.device} {'bf16' if self._on_gpu else 'f32'}"
+
+    @property
+    def max_batch(self) -> int:
+        return self._rules.max_batch
+
+    def run(self, batch: Tensor) -> Tensor:
+        import torch
+
+        try:
+            with torch.inference_mode(), self._precision():
+                pixels = torch.from_numpy(batch)
+                if self._on_gpu:
+                    pixels = pixels.to(self._rules.device, memory_format=torch.channels_last)
+                return cast(Tensor, self._module(pixels).float().contiguous().cpu().numpy())
+        except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is one of the first
+            if self._on_gpu:
+                torch.cuda.empty_cache()
+            raise failure_of(error, self._name) from error
+
+    def close(self) -> None:
+        self._module = None
+        if self._on_gpu:
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def _precision(self) -> AbstractContextManager[object]:
+        import torch
+
+        return torch.autocast("cuda", dtype=torch.bfloat16) if self._on_gpu else nullcontext()

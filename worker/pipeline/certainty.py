@@ -1,0 +1,37 @@
+"""How sure a network is: the winner's probability and the entropy, measured at the logits' own size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """confidence: (h, w) float32, the softmax of the winning class. mean_entropy: in [0, 1], relative to log C."""
+
+    confidence: NDArray[np.float32]
+    mean_entropy: float
+
+
+def measure(logits: NDArray[np.float32]) -> Certainty:
+    """logits: (C, h, w). Entropy of softmax p with shifted logits z: log Σ exp z - Σ p z."""
+    shifted = logits - logits.max(axis=0)
+    weights = np.exp(shifted)
+    total = weights.sum(axis=0)
+    if len(logits) == 1:
+        return Certainty(np.ones_like(total), 0.0)
+    shifted *= weights
+    entropy = np.log(total) - shifted.sum(axis=0) / total
+    relative = float(entropy.mean()) / math.log(len(logits))
+    return Certainty(1 / total, min(1.0, max(0.0, relative)))
+
+
+def stretched(confidence: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
+    """(height, width) uint8, 255 = certain."""
+    codes = np.rint(confidence * 255).astype(np.uint8)
+    return np.asarray(cv2.resize(codes, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

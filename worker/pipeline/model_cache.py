@@ -1,0 +1,174 @@
+"""Loaded models of this process: loaded once for all who ask, bounded in memory, replaced when their bundle changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from segmentation.model_card import ModelCard
+from storage.catalog import Bundle
+from worker.engines import Engine
+from worker.pipeline.batcher import Batcher
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    card: ModelCard
+    engine: Engine
+    batcher: Batcher
+    memory_bytes: int  # estimated
+
+    def close(self) -> None:
+        self.batcher.close()
+        self.engine.close()
+
+
+class Bundles(Protocol):
+    def get(self, name: str) -> Bundle:
+        """Raises ModelNotFound."""
+
+
+class _Entry:
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+        self.loading: Future[LoadedModel] = Future()
+        self.users = 0
+        self.used_at = self.checked_at = time.monotonic()
+        self.retired = False
+
+
+class ModelCache:
+    """Least recently used models go first; one in use is closed when its last user is done with it."""
+
+    def __init__(
+        self,
+        bundles: Bundles,
+        load: Callable[[Bundle], LoadedModel],
+        *,
+        limit_bytes: int,
+        check_s: float = 1.0,
+    ) -> None:
+        self._bundles = bundles
+        self._load = load
+        self._limit_bytes = limit_bytes
+        self._check_s = check_s
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+
+    @contextmanager
+    def use(self, name: str) -> Iterator[LoadedModel]:
+        """The model, loaded, for the length of the block. Raises ModelNotFound, and what loading raises."""
+        entry, bundle = self._enter(name)
+        try:
+            if bundle is not None:
+                self._fill(name, entry, bundle)
+            yield entry.loading.result()
+        finally:
+            self._leave(entry)
+
+    def names(self) -> tuple[str, ...]:
+        """Loaded models, in alphabetical order."""
+        with self._lock:
+            return tuple(sorted(name for name, entry in self._entries.items() if _loaded(entry) is not None))
+
+    def close(self) -> None:
+        with self._lock:
+            retired = [self._retire(name) for name in list(self._entries)]
+        _close(retired)
+
+    def _enter(self, name: str) -> tuple[_Entry, Bundle | None]:
+        """The entry with one more user, and the bundle when it is the caller's turn to load it."""
+        bundle = self._bundle_to_check(name)
+        retired = None
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None and bundle is not None:
+                entry.checked_at = time.monotonic()
+                if entry.card != bundle.card:
+                    retired, entry = self._retire(name), None
+            mine = entry is None
+            if entry is None:
+                if bundle is None:  # evicted since the check
+                    bundle = self._bundles.get(name)
+                entry = self._entries[name] = _Entry(bundle.card)
+            entry.users += 1
+            entry.used_at = time.monotonic()
+        _close([retired])
+        return entry, bundle if mine else None
+
+    def _bundle_to_check(self, name: str) -> Bundle | None:
+        """The bundle as it is now; None when it was looked at a moment ago."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None and time.monotonic() - entry.checked_at < self._check_s:
+                return None
+        return self._bundles.get(name)
+
+    def _fill(self, name: str, entry: _Entry, bundle: Bundle) -> None:
+        began = time.monotonic()
+        try:
+            model = self._load(bundle)
+        except BaseException as error:
+            with self._lock:
+                if self._entries.get(name) is entry:
+                    del self._entries[name]
+            entry.loading.set_exception(error)
+            raise
+        with self._lock:
+            entry.loading.set_result(model)
+            retired = self._make_room(keep=name)
+        _close(retired)
+        logger.info(
+            "model %s loaded on %s in %.1f s",
+            *(name, model.engine.device, time.monotonic() - began),
+            extra={"action": "model_loaded", "model": name, "version": model.card.version},
+        )
+
+    def _leave(self, entry: _Entry) -> None:
+        with self._lock:
+            entry.users -= 1
+            entry.used_at = time.monotonic()
+            model = _loaded(entry) if entry.retired and not entry.users else None
+        _close([model])
+
+    def _make_room(self, *, keep: str) -> list[LoadedModel | None]:
+        """Retire idle models, the least recently used first, until the rest fits."""
+        sizes = {name: model.memory_bytes for name, entry in self._entries.items() if (model := _loaded(entry))}
+        idle = sorted(
+            (name for name in sizes if name != keep and not self._entries[name].users),
+            key=lambda name: self._entries[name].used_at,
+        )
+        retired = []
+        for name in idle:
+            if sum(sizes.values()) <= self._limit_bytes:
+                break
+            del sizes[name]
+            retired.append(self._retire(name))
+        return retired
+
+    def _retire(self, name: str) -> LoadedModel | None:
+        """Take it off the list. Returns the model when nobody uses it, for the caller to close without the lock."""
+        entry = self._entries.pop(name)
+        entry.retired = True
+        return None if entry.users else _loaded(entry)
+
+
+def _loaded(entry: _Entry) -> LoadedModel | None:
+    if not entry.loading.done() or entry.loading.exception() is not None:
+        return None
+    return entry.loading.result()
+
+
+def _close(models: list[LoadedModel | None]) -> None:
+    for model in models:
+        if model is not None:
+            model.close()
+            logger.info("model %s unloaded", model.card.name, extra={"action": "model_unloaded"})

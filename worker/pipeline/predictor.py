@@ -1,0 +1,138 @@
+"""Bytes of a picture → label map: decode, preprocess, run in a batch with others, upsample. Implements `Segmenter`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.errors import ModelFailed
+from jobs.options import TileOptions
+from jobs.ports import Prediction
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import get_label_space
+from segmentation.pictures import Picture, decode_picture
+from segmentation.preprocessing import Preprocessing
+from worker.pipeline.batcher import Batcher, Inferred
+from worker.pipeline.certainty import measure, stretched
+from worker.pipeline.model_cache import LoadedModel, ModelCache
+from worker.pipeline.tiles import Span, TileResult, TileRow, blend, spans
+from worker.pipeline.upsample import best_class
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """Safe to call from many threads; each takes a whole picture and holds no more than that."""
+
+    models: ModelCache
+    max_pixels: int
+
+    def segment(self, data: bytes, *, model: str, tile: TileOptions | None) -> Prediction:
+        """Raises SegmentationError for a bad picture, ModelNotFound, ModelFailed, OutOfMemory, TimedOut."""
+        watch = _Laps()
+        picture = decode_picture(data, max_pixels=self.max_pixels)
+        watch.lap("decode")
+        with self.models.use(model) as loaded:
+            watch.lap("load")
+            run = _Run(loaded, watch)
+            label_map, entropy = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
+            return Prediction(
+                label_map=label_map,
+                picture=picture,
+                mean_entropy=entropy,
+                timings_ms=watch.milliseconds(),
+                device=loaded.engine.device,
+                model_version=loaded.card.version,
+            )
+
+
+class _Run:
+    """One picture through one model."""
+
+    def __init__(self, loaded: LoadedModel, watch: _Laps) -> None:
+        self._name = loaded.card.name
+        self._batcher: Batcher = loaded.batcher
+        self._preprocessing: Preprocessing = loaded.card.preprocessing
+        self._space: LabelSpace = get_label_space(loaded.card.label_space)
+        self._watch = watch
+
+    def whole(self, picture: Picture) -> tuple[LabelMap, float]:
+        tensor = self._preprocessing.apply(picture)
+        self._watch.lap("preprocess")
+        logits = self._checked(self._batcher.infer(tensor))
+        height, width = picture.shape[:2]
+        certainty = measure(logits)
+        confidence = stretched(certainty.confidence, height, width)
+        self._watch.lap("confidence")
+        ids = best_class(logits, height, width)
+        self._watch.lap("upsample")
+        return self._label_map(ids, confidence), certainty.mean_entropy
+
+    def by_tiles(self, picture: Picture, tile: TileOptions) -> tuple[LabelMap, float]:
+        height, width = picture.shape[:2]
+        entropies: list[float] = []
+        ids, confidence = blend(self._tile_rows(picture, tile, entropies), height, width)
+        self._watch.lap("upsample")
+        return self._label_map(ids, confidence), float(np.mean(entropies))
+
+    def _tile_rows(self, picture: Picture, tile: TileOptions, entropies: list[float]) -> Iterator[TileRow]:
+        columns = spans(picture.shape[1], size=tile.size, overlap=tile.overlap)
+        for rows in spans(picture.shape[0], size=tile.size, overlap=tile.overlap):
+            self._watch.lap("upsample")
+            answers = [
+                self._batcher.submit(self._preprocessing.apply(picture[rows.start : rows.end, each.start : each.end]))
+                for each in columns
+            ]
+            self._watch.lap("preprocess")
+            tiles = [
+                self._tile(each, self._batcher.result(answer), entropies)
+                for each, answer in zip(columns, answers, strict=True)
+            ]
+            yield TileRow(rows, tiles)
+
+    def _tile(self, columns: Span, inferred: Inferred, entropies: list[float]) -> TileResult:
+        logits = self._checked(inferred)
+        certainty = measure(logits)
+        entropies.append(certainty.mean_entropy)
+        self._watch.lap("confidence")
+        return TileResult(columns, logits, certainty.confidence)
+
+    def _checked(self, inferred: Inferred) -> NDArray[np.float32]:
+        self._watch.add("queue", inferred.queued_ms)
+        self._watch.add("infer", inferred.ran_ms)
+        self._watch.skip()
+        classes = len(self._space.class_ids)
+        if len(inferred.logits) != classes:
+            raise ModelFailed(f"{self._name} gave {len(inferred.logits)} classes, {self._space.name} has {classes}")
+        return inferred.logits
+
+    def _label_map(self, channels: NDArray[np.uint8], confidence: NDArray[np.uint8]) -> LabelMap:
+        ids = np.asarray(self._space.class_ids, np.uint8)
+        if not np.array_equal(ids, np.arange(len(ids))):
+            channels = ids[channels]
+        return LabelMap(channels, self._space, confidence)
+
+
+class _Laps:
+    """Milliseconds per step; a step that comes again adds up."""
+
+    def __init__(self) -> None:
+        self._lap = time.perf_counter()
+        self._spent: dict[str, float] = {}
+
+    def lap(self, step: str) -> None:
+        before, self._lap = self._lap, time.perf_counter()
+        self.add(step, (self._lap - before) * 1e3)
+
+    def add(self, step: str, milliseconds: float) -> None:
+        self._spent[step] = self._spent.get(step, 0.0) + milliseconds
+
+    def skip(self) -> None:
+        self._lap = time.perf_counter()
+
+    def milliseconds(self) -> Mapping[str, float]:
+        return {step: round(spent, 2) for step, spent in self._spent.items()}

@@ -1,0 +1,169 @@
+"""What one worker process holds, built once, in the order in which the parts need each other."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+
+import data
+from broker.app import app
+from broker.dispatch import CeleryDispatcher
+from data.sample_library import SampleLibrary
+from jobs.errors import JobsError
+from jobs.ports import WorkerBeat
+from jobs.processing import Processing, ProcessingRules
+from jobs.retry import RetryPolicy
+from jobs.upkeep import Upkeep, UpkeepRules
+from segmentation.errors import SegmentationError
+from storage.catalog import Bundle, open_catalog
+from storage.objects import open_objects
+from storage.settings import StorageSettings
+from storage.unit_of_work import Database, open_database
+from worker.addresses import is_any, is_public
+from worker.beats import Beats
+from worker.engines import EngineRules, find_device, open_engine
+from worker.pipeline.batcher import Batcher, BatchRules
+from worker.pipeline.model_cache import LoadedModel, ModelCache
+from worker.pipeline.predictor import Predictor
+from worker.safe_http import FetchRules
+from worker.settings import WorkerSettings, cpu_count
+from worker.sources import WorkerSources
+from worker.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
+
+SAMPLES = Path(data.__file__).parent / "samples"
+GPU_BATCH = 8
+MEMORY_PER_WEIGHT = 8  # bytes: the weights as float32, and once more as the runtime packs them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    processing: Processing
+    upkeep: Upkeep
+    models: ModelCache
+    beats: Beats
+    executor: Executor
+    dispatcher: CeleryDispatcher
+    database: Database
+    watchdog: Watchdog
+
+    def stop_taking(self) -> None:
+        """First step of a clean end: what runs ends, the rest goes back to the queue."""
+        self.processing.stop()
+
+    def close(self) -> None:
+        self.processing.stop()
+        self.executor.shutdown()
+        self.beats.close()
+        self.models.close()
+        self.watchdog.close()
+        self.dispatcher.close()
+        self.database.close()
+
+
+def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runtime:
+    """name: of this process among all workers. Loads the models to preload; beats from then on."""
+    cv2.setNumThreads(1)  # pictures run side by side; threads inside each would only get in one another's way
+    rules = engine_rules(settings)
+    watchdog = Watchdog(settings.device_call_limit_s)
+    models = open_models(settings, storage, rules, watchdog)
+    preload(models, settings.preload)
+    database = open_database(storage)
+    executor = ThreadPoolExecutor(settings.picture_thread_count(streams=rules.streams), thread_name_prefix="picture")
+    dispatcher = CeleryDispatcher(app)
+    objects = open_objects(storage)
+    policy = RetryPolicy(attempts=settings.attempts)
+    processing = Processing(
+        open_unit=database.unit,
+        objects=objects,
+        sources=WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings)),
+        segmenter=Predictor(models=models, max_pixels=settings.max_pixels),
+        executor=executor,
+        policy=policy,
+        rules=processing_rules(name, settings),
+        clock=utc_now,
+    )
+    upkeep = Upkeep(database.unit, objects, dispatcher, policy, UpkeepRules(silence_s=settings.silence_s), utc_now)
+    beats = Beats(
+        database.unit,
+        lambda: WorkerBeat(name=name, device=rules.device, models=models.names(), beat_at=utc_now()),
+        storage.home / "run" / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', name)}.alive",
+        every_s=settings.beat_s,
+    )
+    beats.start()
+    logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
+    return Runtime(
+        processing=processing,
+        upkeep=upkeep,
+        models=models,
+        beats=beats,
+        executor=executor,
+        dispatcher=dispatcher,
+        database=database,
+        watchdog=watchdog,
+    )
+
+
+def engine_rules(settings: WorkerSettings) -> EngineRules:
+    """Two streams on small machines, one per four processors on large ones; a GPU gets two to hide the copies."""
+    device, cpus = find_device(settings.device), cpu_count()
+    on_gpu = device != "cpu"
+    streams = settings.streams or (2 if on_gpu else min(cpus, max(2, cpus // 4)))
+    batch = settings.batch_size or (GPU_BATCH if on_gpu else 1)
+    return EngineRules(device=device, max_batch=batch, streams=streams, cpus=cpus)
+
+
+def open_models(
+    settings: WorkerSettings, storage: StorageSettings, rules: EngineRules, watchdog: Watchdog
+) -> ModelCache:
+    batching = BatchRules(
+        max_batch=rules.max_batch,
+        streams=rules.streams,
+        wait_s=settings.batch_wait_ms / 1e3 if rules.max_batch > 1 else 0.0,
+        capacity=2 * rules.max_batch * rules.streams,
+        limit_s=settings.queue_limit_s,
+    )
+
+    def load(bundle: Bundle) -> LoadedModel:
+        bundle.verify()
+        engine = open_engine(bundle, rules, engine=settings.engine)
+        batcher = Batcher(engine.run, batching, name=bundle.card.name, watchdog=watchdog)
+        return LoadedModel(bundle.card, engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
+
+    return ModelCache(open_catalog(storage), load, limit_bytes=settings.memory_limit_mb * 2**20)
+
+
+def preload(models: ModelCache, names: Sequence[str]) -> None:
+    """A model that cannot be loaded fails its own images later; the others are served."""
+    for name in names:
+        try:
+            with models.use(name):
+                pass
+        except (JobsError, SegmentationError) as error:
+            logger.error("model %s could not be loaded: %s", name, error, extra={"action": "preload_failed"})
+
+
+def fetch_rules(settings: WorkerSettings) -> FetchRules:
+    return FetchRules(
+        max_bytes=settings.download_max_bytes,
+        timeout_s=settings.download_timeout_s,
+        allowed=is_any if settings.allow_private_addresses else is_public,
+    )
+
+
+def processing_rules(name: str, settings: WorkerSettings) -> ProcessingRules:
+    return ProcessingRules(
+        worker=name, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s, max_pixels=settings.max_pixels
+    )
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,64 @@
+"""How a worker process uses its machine. Prefix `MASKMILL_WORKER_`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """Read once, at the edge. None means: chosen for the machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MASKMILL_WORKER_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
+
+    engine: Literal["auto", "openvino", "onnxruntime", "torch"] = "auto"
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    concurrency: int = Field(default=4, ge=1)
+    """Slices in flight (Celery's -c)."""
+    picture_threads: int | None = Field(default=None, ge=1)
+    """Pictures in flight: each thread takes one from its bytes to its artifacts."""
+    streams: int | None = Field(default=None, ge=1)
+    """Device calls that run side by side."""
+    batch_size: int | None = Field(default=None, ge=1)
+    """Most pictures in one device call: 1 on a CPU, where batches gain nothing, 8 on a GPU."""
+    batch_wait_ms: float = Field(default=4.0, ge=0)
+    """How long a picture waits for others of its shape."""
+    memory_limit_mb: int = Field(default=4096, ge=1)
+    """Models together; the least recently used one goes first."""
+    preload: list[str] = []
+    """Models to load before the first slice is taken."""
+
+    max_pixels: int = Field(default=200_000_000, ge=1)
+    device_call_limit_s: float = Field(default=120.0, ge=0)
+    """A device call that lasts longer ends the process; 0 switches this off."""
+    queue_limit_s: float = Field(default=600.0, gt=0)
+    """A picture that waits longer for the device fails with `timed_out`."""
+    lease_s: float = Field(default=30.0, gt=0)
+    heartbeat_s: float = Field(default=8.0, gt=0)
+    beat_s: float = Field(default=5.0, gt=0)
+    """Between two signs of life."""
+    attempts: int = Field(default=4, ge=1)
+    """Tries of an image before a failure that may pass is final."""
+    silence_s: float = Field(default=15.0, gt=0)
+    """Upkeep sends a queued image again when it saw no message for this long."""
+
+    allow_private_addresses: bool = False
+    """Whether `url` inputs may point into private networks. Only for a network whose users are all trusted."""
+    download_max_bytes: int = Field(default=64 * 2**20, ge=1)
+    download_timeout_s: float = Field(default=30.0, gt=0)
+
+    def picture_thread_count(self, *, streams: int) -> int:
+        return self.picture_threads or max(2 * streams, cpu_count())
+
+
+def cpu_count() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,45 @@
+"""Where a picture's bytes come from: the object store, the sample library, an address on the web."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jobs.job import Source, SourceKind
+from jobs.ports import ObjectStore
+from worker.safe_http import FetchRules, fetch
+
+
+class Samples(Protocol):
+    """A `data.sample_library.SampleLibrary`: pictures and masks by id."""
+
+    def picture(self, sample_id: str) -> bytes:
+        """Raises SampleNotFound."""
+
+    def mask(self, sample_id: str) -> bytes:
+        """Raises SampleNotFound."""
+
+
+MASK_SUFFIX = "#mask"
+"""A sample's ground truth, as a location: `<id>#mask`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSources:
+    """Implements `jobs.ports.Sources`."""
+
+    objects: ObjectStore
+    samples: Samples
+    rules: FetchRules
+
+    def read(self, source: Source) -> bytes:
+        """Raises ObjectNotFound, SampleNotFound, DownloadFailed, StorageUnavailable."""
+        match source.kind:
+            case SourceKind.OBJECT:
+                return self.objects.get(source.location)
+            case SourceKind.SAMPLE if source.location.endswith(MASK_SUFFIX):
+                return self.samples.mask(source.location.removesuffix(MASK_SUFFIX))
+            case SourceKind.SAMPLE:
+                return self.samples.picture(source.location)
+            case SourceKind.URL:
+                return fetch(source.location, self.rules)

@@ -1,0 +1,67 @@
+"""Ends the process when a call to the device hangs. Celery's time limits do not reach threads.
+
+The leases of what it held run out, the supervisor starts the process again, and no image is lost.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger(__name__)
+
+EXIT_CODE = 70  # EX_SOFTWARE in sysexits.h
+
+
+def end_process(what: str, limit_s: float) -> None:
+    logger.critical(
+        "the device did not answer within %g s (%s); ending this process",
+        limit_s,
+        what,
+        extra={"action": "device_hung"},
+    )
+    faulthandler.dump_traceback(file=sys.__stderr__ or 2)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(EXIT_CODE)  # nothing else ends a process whose thread is stuck in a driver
+
+
+class Watchdog:
+    """Watches the calls that are entered through `call`. limit_s 0 watches nothing."""
+
+    def __init__(self, limit_s: float, *, hung: Callable[[str, float], None] = end_process) -> None:
+        self._limit_s = limit_s
+        self._hung = hung
+        self._calls: dict[int, tuple[float, str]] = {}
+        self._ids = itertools.count()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        if limit_s:
+            self._thread.start()
+
+    @contextmanager
+    def call(self, what: str) -> Iterator[None]:
+        """what: for the log, should it be the last call of this process."""
+        number = next(self._ids)
+        self._calls[number] = (time.monotonic(), what)
+        try:
+            yield
+        finally:
+            del self._calls[number]
+
+    def close(self) -> None:
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(min(1.0, self._limit_s / 4)):
+            now = time.monotonic()
+            for began, what in list(self._calls.values()):
+                if now - began > self._limit_s:
+                    self._hung(what, self._limit_s)
