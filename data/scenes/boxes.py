@@ -8,7 +8,8 @@ from data.scenes.camera import NEAR_M
 from data.scenes.canvas import Colour
 from data.scenes.ids import BUS, TRUCK
 from data.scenes.stage import Stage
-from data.scenes.vehicles import GLASS, Vehicle, draw_wheel, shine
+from data.scenes.tones import scaled
+from data.scenes.vehicles import GLASS, Vehicle, draw_wheel, end_seen, shine, side_seen
 
 Area = tuple[float, float, float, float]
 
@@ -36,7 +37,7 @@ def draw_bus(stage: Stage, vehicle: Vehicle) -> None:
     for low, high in rows:
         for z in np.arange(-long + 0.4, long - 0.6, 1.45).tolist():
             _side(stage, vehicle, body, side, ((z, low, min(z + 1.37, long - 0.1), high), GLASS, 0.8))
-    _side(stage, vehicle, body, side, ((-long, 0.75, long, 0.9), _darker(vehicle.paint, 0.6), 0.2))
+    _side(stage, vehicle, body, side, ((-long, 0.75, long, 0.9), scaled(vehicle.paint, 0.6), 0.2))
     _end(stage, vehicle, body, end, ((-half + 0.12, 1.05, half - 0.12, 2.3), GLASS, 0.8))
     if len(rows) > 1:
         _end(stage, vehicle, body, end, ((-half + 0.12, 2.75, half - 0.12, 3.65), GLASS, 0.8))
@@ -49,9 +50,9 @@ def draw_bus(stage: Stage, vehicle: Vehicle) -> None:
 def draw_truck(stage: Stage, vehicle: Vehicle) -> None:
     half, long = vehicle.width / 2, vehicle.length / 2
     cargo = Box(-long, long - 2.0, 0.95, vehicle.height, half, vehicle.paint, TRUCK)
-    cab = Box(long - 1.85, long, 0.45, vehicle.height * 0.8, half * 0.95, _darker(vehicle.paint, 0.85), TRUCK)
+    cab = Box(long - 1.85, long, 0.45, vehicle.height * 0.8, half * 0.95, scaled(vehicle.paint, 0.85), TRUCK)
     frame = Box(-long + 0.1, long - 1.0, 0.5, 0.95, half * 0.8, (40, 40, 42), TRUCK)
-    rear_seen = _end_seen(stage, vehicle) < 0
+    rear_seen = end_seen(stage, vehicle) < 0
     for box in (frame, *((cab, cargo) if rear_seen else (cargo, cab))):
         side, end = _begin(stage, vehicle, box)
         if not end:
@@ -64,7 +65,7 @@ def draw_truck(stage: Stage, vehicle: Vehicle) -> None:
         if box is cargo and end < 0:
             _end(stage, vehicle, box, end, ((-0.02, 1.0, 0.02, box.high - 0.1), (60, 60, 62), 0.0))
             _lights(stage, vehicle, box, end, 1.05)
-    side = _side_seen(stage, vehicle)
+    side = side_seen(stage, vehicle)
     _wheels(stage, vehicle, side, (-long * 0.55, long * 0.7), TRUCK)
 
 
@@ -72,7 +73,7 @@ def _begin(stage: Stage, vehicle: Vehicle, box: Box) -> tuple[int, int]:
     """Draw the box's visible faces; returns which side and which end the camera sees (0: none)."""
     if stage.depth((vehicle.x, 0.0, vehicle.z)) < vehicle.length / 2 + NEAR_M:
         return 0, 0
-    side, end = _side_seen(stage, vehicle), _end_seen(stage, vehicle)
+    side, end = side_seen(stage, vehicle), end_seen(stage, vehicle)
     if box.high < stage.camera.y:
         _paint(stage, vehicle, box, _top(box), (0.0, 1.0, 0.0), (box.paint, 0.3))
     _side(stage, vehicle, box, side, ((box.rear, box.low, box.front, box.high), box.paint, 0.3))
@@ -111,7 +112,7 @@ def _paint(
     coat: tuple[Colour, float],
 ) -> None:
     world = vehicle.to_world(np.array(corners))
-    turned = vehicle.to_world(np.array([normal]))[0] - vehicle.to_world(np.array([[0.0, 0.0, 0.0]]))[0]
+    turned = vehicle.turned(np.array(normal))
     to_eye = np.array([stage.camera.x, stage.camera.y, 0.0]) - world.mean(axis=0)
     to_eye /= np.linalg.norm(to_eye)
     colour = shine(stage.mood, np.array([coat[0]], float), turned[None], to_eye[None], np.array([coat[1]]))[0]
@@ -133,19 +134,3 @@ def _wheels(stage: Stage, vehicle: Vehicle, side: int, positions: tuple[float, .
     if side:
         for z in positions:
             draw_wheel(stage, vehicle, (side * vehicle.width / 2, z), 0.48, label)
-
-
-def _side_seen(stage: Stage, vehicle: Vehicle) -> int:
-    sin, cos = np.sin(vehicle.heading), np.cos(vehicle.heading)
-    across = (stage.camera.x - vehicle.x) * cos + vehicle.z * sin
-    return 0 if abs(across) < vehicle.width / 2 else (1 if across > 0 else -1)
-
-
-def _end_seen(stage: Stage, vehicle: Vehicle) -> int:
-    sin, cos = np.sin(vehicle.heading), np.cos(vehicle.heading)
-    along = (stage.camera.x - vehicle.x) * sin - vehicle.z * cos
-    return 1 if along > 0 else -1
-
-
-def _darker(colour: Colour, factor: float) -> Colour:
-    return colour[0] * factor, colour[1] * factor, colour[2] * factor

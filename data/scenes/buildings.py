@@ -1,6 +1,6 @@
 """Houses: boxes along the street with textured faces, roofs and chimneys."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -32,6 +32,11 @@ class Building:
     pitched: float  # rise of the roof, 0 for a flat one
     chimney: bool
     seed: int
+    hidden_end: bool = False  # a neighbour at least as high stands right before it
+
+    @property
+    def top(self) -> float:
+        return self.style.height + self.pitched
 
     @property
     def depth(self) -> float:
@@ -48,7 +53,10 @@ def choose_row(rng: np.random.Generator, street: Street, sign: int) -> list[Buil
         if street.junction is not None and street.in_junction(z, end, 1.5):
             end = min(end, street.junction[0] - 1.5)
         if end - z > 2.5 and rng.random() < DENSITY[street.kind]:
-            row.append(_choose_building(rng, street, sign, (z, end)))
+            house = _choose_building(rng, street, sign, (z, end))
+            before = row[-1] if row else None
+            hidden = before is not None and z - before.far < 0.1 and before.style.height >= house.top
+            row.append(replace(house, hidden_end=hidden and street.curve * sign < 2e-4))
         elif street.junction is not None and end - z <= 2.5:
             end = street.junction[1] + 1.5
         gap = rng.uniform(2.5, 6) if street.kind == "residential" else rng.uniform(2, 5) * (rng.random() < 0.1)
@@ -85,7 +93,7 @@ def draw_building(stage: Stage, building: Building) -> None:
     if building.far < FIRST_VISIBLE_M + 1:
         return
     rng = np.random.Generator(np.random.PCG64(building.seed))
-    if building.near > FIRST_VISIBLE_M:
+    if building.near > FIRST_VISIBLE_M and not building.hidden_end:
         _draw_end(stage, building, rng)
     if building.pitched:
         _draw_roof(stage, building, rng)

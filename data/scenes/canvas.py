@@ -31,9 +31,19 @@ class Canvas:
         if label is not None:
             self._mark.polygon(flat, fill=label)
 
+    def polygons(self, outlines: list[list[float]], colours: list[list[int]], label: int) -> None:
+        """Many polygons at once, each as x, y, x, y, …, in this order."""
+        for outline, colour in zip(outlines, colours, strict=True):
+            self._paint.polygon(outline, fill=tuple(colour))
+            self._mark.polygon(outline, fill=label)
+
     def mark(self, points: Points, label: int) -> None:
         """An outline in the label map alone."""
         self._mark.polygon(np.clip(points, -20000, 20000).ravel().tolist(), fill=label)
+
+    def mark_ellipse(self, box: Box, label: int) -> None:
+        """An ellipse in the label map alone."""
+        self._mark.ellipse(box, fill=label)
 
     def ellipse(self, box: Box, colour: Colour, label: int | None) -> None:
         self._paint.ellipse(box, fill=rounded(colour))

@@ -1,196 +1,216 @@
-"""Cars: a rounded body swept along its length, shaded face by face, with windows, wheels, lights and plates."""
+"""Cars: the mesh shaded face by face, then windows' edges, wheels, lights and plates, as far as they can be seen."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data.scenes.camera import NEAR_M, Points
 from data.scenes.canvas import Colour
+from data.scenes.car_bodies import BODIES, CLEARANCE_M, WHEEL_RADIUS_M, WHEELS, Body, mesh, paint_of
 from data.scenes.ids import CAR
+from data.scenes.mood import Mood
 from data.scenes.stage import Stage
-from data.scenes.vehicles import GLASS, RUBBER, Vehicle, draw_wheel, shine
+from data.scenes.tones import scaled
+from data.scenes.vehicles import Vehicle, draw_arch, draw_wheel, end_seen, shine, side_seen
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """Lengths in metres; positions along the body as shares from the rear, heights in metres."""
-
-    length: float
-    width: float
-    deck: tuple[tuple[float, float], ...]  # boot, belt line, bonnet
-    roof: tuple[tuple[float, float], ...]  # the roof line above it, from the rear window's foot to the windscreen's
-    pillars: tuple[float, ...]  # between side windows
-
-    @property
-    def height(self) -> float:
-        return max(height for _, height in self.roof)
-
-
-BODIES: dict[str, Body] = {
-    "hatchback": Body(
-        length=4.0, width=1.74,
-        deck=((0, 0.84), (0.03, 0.95), (0.3, 0.95), (0.72, 0.95), (0.9, 0.84), (1, 0.66)),
-        roof=((0.02, 0.96), (0.12, 1.36), (0.26, 1.47), (0.46, 1.48), (0.58, 1.38), (0.75, 0.96)), pillars=(0.17, 0.38, 0.56),
-    ),
-    "sedan": Body(
-        length=4.6, width=1.8,
-        deck=((0, 0.82), (0.03, 0.97), (0.2, 0.98), (0.72, 0.94), (0.9, 0.83), (1, 0.62)),
-        roof=((0.15, 0.98), (0.28, 1.36), (0.38, 1.44), (0.5, 1.44), (0.58, 1.36), (0.73, 0.95)), pillars=(0.27, 0.43, 0.57),
-    ),
-    "estate": Body(
-        length=4.6, width=1.8,
-        deck=((0, 0.82), (0.03, 0.96), (0.3, 0.96), (0.72, 0.94), (0.9, 0.83), (1, 0.64)),
-        roof=((0.02, 0.97), (0.08, 1.38), (0.2, 1.47), (0.5, 1.47), (0.58, 1.38), (0.73, 0.95)), pillars=(0.1, 0.26, 0.43, 0.57),
-    ),
-    "suv": Body(
-        length=4.5, width=1.88,
-        deck=((0, 0.95), (0.03, 1.08), (0.3, 1.08), (0.74, 1.08), (0.92, 1.0), (1, 0.8)),
-        roof=((0.02, 1.09), (0.07, 1.56), (0.2, 1.68), (0.5, 1.68), (0.6, 1.58), (0.75, 1.09)), pillars=(0.1, 0.27, 0.44, 0.59),
-    ),
-    "van": Body(
-        length=4.9, width=1.95,
-        deck=((0, 1.1), (0.02, 1.15), (0.3, 1.15), (0.82, 1.12), (0.94, 0.98), (1, 0.74)),
-        roof=((0.0, 1.2), (0.015, 1.9), (0.1, 1.98), (0.6, 1.98), (0.7, 1.86), (0.85, 1.13)), pillars=(0.02, 0.3, 0.55, 0.7),
-    ),
-}  # fmt: skip
-
-STATIONS = np.array(
-    [0, 0.015, 0.05, 0.1, 0.16, 0.22, 0.28, 0.36, 0.44, 0.52, 0.58, 0.64, 0.7, 0.75, 0.82, 0.9, 0.96, 0.99, 1.0]
-)
-CLEARANCE_M = 0.22
-SIDE_GLASS, UPPER = 3, (4, 5)
+DETAILED_M = 26.0
+Area = tuple[float, float, float, float]
+LAMP_OFF: Colour = (196, 202, 208)
+LAMP_ON: Colour = (255, 246, 214)
+BRAKE_ON: Colour = (255, 50, 36)
+BRAKE_OFF: Colour = (142, 26, 26)
+PLATE_WHITE: Colour = (206, 206, 200)
+PLATE_YELLOW: Colour = (198, 170, 84)
 
 
 def draw_car(stage: Stage, vehicle: Vehicle) -> None:
-    body = BODIES[vehicle.kind]
     depth = stage.depth((vehicle.x, 0.0, vehicle.z))
     if depth < vehicle.length / 2 + NEAR_M:
         return
+    fine = depth < DETAILED_M
     _draw_underside(stage, vehicle)
-    section = _sections(body)
-    faces, slots = _faces(section)
-    _draw_faces(stage, vehicle, vehicle.to_world(faces), _materials(body, vehicle.paint, slots))
-    side = _visible_side(stage, vehicle)
+    _draw_faces(stage, vehicle, fine=fine)
+    side = side_seen(stage, vehicle)
     if side:
-        for share in (0.19, 0.81):
-            draw_wheel(stage, vehicle, (side * (body.width / 2 - 0.01), (share - 0.5) * body.length), 0.32, CAR)
-    _draw_ends(stage, vehicle, body, depth)
+        _draw_side(stage, vehicle, side, fine=fine)
+    End(stage, vehicle, BODIES[vehicle.kind], end_seen(stage, vehicle), depth).draw()
 
 
-def _sections(body: Body) -> Points:
-    """(stations, 13, 3) points around the body, in local metres."""
-    deck = np.interp(STATIONS, *zip(*body.deck, strict=True))
-    roof = np.maximum(np.interp(STATIONS, *zip(*body.roof, strict=True), left=0, right=0), deck + 0.02)
-    ends = np.minimum(STATIONS, 1 - STATIONS)
-    half = body.width / 2 * (1 - 0.16 * np.exp(-ends * 22))
-    low = CLEARANCE_M + 0.06 * np.exp(-ends * 30)
-    lean = np.clip((roof - deck) / 0.5, 0, 1.4)
-    upper = half * (0.96 - 0.19 * lean)
-    right = [
-        (half * 0.92, low), (half * 0.99, low + 0.16), (half, 0.62 * deck + 0.04), (half * 0.965, deck),
-        (upper, roof - 0.05 * np.minimum(1, lean * 4)), (upper * 0.72, roof), (0 * half, roof + 0.012),
-    ]  # fmt: skip
-    ring = right + [(-x, y) for x, y in right[-2::-1]]
-    z = (STATIONS - 0.5) * body.length
-    return np.stack([np.stack([x, y, z], axis=1) for x, y in ring], axis=1)
-
-
-def _faces(section: Points) -> tuple[Points, NDArray[np.int64]]:
-    """(N, 4, 3) quadrilaterals, and for each its station and its place around the body, folded to one side: (N, 2)."""
-    corners = np.stack([section[:-1, :-1], section[1:, :-1], section[1:, 1:], section[:-1, 1:]], axis=2)
-    stations, around = corners.shape[:2]
-    station, place = np.meshgrid(np.arange(stations), np.arange(around), indexing="ij")
-    place = np.where(place >= around // 2, around - 1 - place, place)
-    return corners.reshape(-1, 4, 3), np.stack([station.ravel(), place.ravel()], axis=1)
-
-
-def _materials(body: Body, paint: Colour, slots: NDArray[np.int64]) -> tuple[Points, NDArray[np.float64]]:
-    """Base colours (N, 3) and gloss (N,)."""
-    middle = (STATIONS[:-1] + STATIONS[1:])[slots[:, 0]] / 2
-    rear, crest = body.roof[0][0], (body.roof[1][0] + body.roof[2][0]) / 2
-    brow, front = body.roof[-2][0], body.roof[-1][0]
-    upper = (slots[:, 1] == UPPER[0]) | (slots[:, 1] == UPPER[1])
-    screens = upper & (((middle > brow) & (middle < front)) | ((middle > rear) & (middle < min(crest, rear + 0.14))))
-    windows = (slots[:, 1] == SIDE_GLASS) & (middle > rear + 0.05) & (middle < front - 0.05)
-    for pillar in body.pillars:
-        windows &= np.abs(middle - pillar) > 0.02
-    glass = screens | windows
-    base = np.where(glass[:, None], np.array(GLASS), np.array(paint))
-    sill = slots[:, 1] == 0
-    base = np.where(sill[:, None], base * 0.45, base)
-    return base.astype(np.float64), np.where(glass, 0.75, np.where(sill, 0.1, 0.4))
-
-
-def _draw_faces(stage: Stage, vehicle: Vehicle, faces: Points, materials: tuple[Points, NDArray[np.float64]]) -> None:
+def _draw_faces(stage: Stage, vehicle: Vehicle, *, fine: bool) -> None:
     """Back faces are left out, the others painted from far to near."""
-    centres = faces.mean(axis=1)
-    normals = np.cross(faces[:, 2] - faces[:, 0], faces[:, 3] - faces[:, 1])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    outward = centres - np.array([vehicle.x, 0.7, vehicle.z])
-    normals *= np.where((normals * outward).sum(axis=1) < 0, -1, 1)[:, None]
-    to_eye = np.array([stage.camera.x, stage.camera.y, 0.0]) - centres
+    shape = mesh(vehicle.kind, fine=fine)
+    faces = vehicle.to_world(shape.faces)
+    normals = vehicle.turned(shape.normals)
+    to_eye = np.array([stage.camera.x, stage.camera.y, 0.0]) - faces.mean(axis=1)
     to_eye /= np.linalg.norm(to_eye, axis=1, keepdims=True)
-    seen = (normals * to_eye).sum(axis=1) > -0.02
-    base, gloss = materials
-    colours = shine(stage.mood, base, normals, to_eye, gloss)
+    positions, depths = stage.camera.project(faces.reshape(-1, 3))
+    positions, depths = positions.reshape(-1, 8), depths.reshape(-1, 4)
+    seen = ((normals * to_eye).sum(axis=1) > -0.02) & (depths.min(axis=1) > NEAR_M)
+    order = np.flatnonzero(seen)[np.argsort(-depths[seen].mean(axis=1), kind="stable")]
+    base, gloss = paint_of(shape.material[order], vehicle.paint)
+    colours = shine(stage.mood, base, normals[order], to_eye[order], gloss)
     share = stage.mood.haze_share(vehicle.z)
     colours = colours * (1 - share) + np.array(stage.mood.haze) * share
-    positions, depths = stage.camera.project(faces.reshape(-1, 3))
-    positions, depths = positions.reshape(-1, 4, 2), depths.reshape(-1, 4)
-    order = np.argsort(-depths.mean(axis=1))
-    for index in order[seen[order] & (depths[order].min(axis=1) > NEAR_M)].tolist():
-        stage.canvas.polygon(positions[index], tuple(colours[index]), CAR)
-
-
-def _visible_side(stage: Stage, vehicle: Vehicle) -> int:
-    """+1 when the camera sees the vehicle's right side, -1 for its left, 0 for neither."""
-    sin, cos = np.sin(vehicle.heading), np.cos(vehicle.heading)
-    across = (stage.camera.x - vehicle.x) * cos - (0 - vehicle.z) * sin
-    return 0 if abs(across) < vehicle.width / 2 else (1 if across > 0 else -1)
+    tones = np.clip(colours, 0, 255).astype(int)
+    stage.canvas.polygons(positions[order].tolist(), tones.tolist(), CAR)
 
 
 def _draw_underside(stage: Stage, vehicle: Vehicle) -> None:
     """Tyres seen from the front or behind, and the darkness between them."""
-    rear_seen = np.cos(vehicle.heading) * vehicle.z + np.sin(vehicle.heading) * (vehicle.x - stage.camera.x) > 0
-    end = (-1 if rear_seen else 1) * vehicle.length * 0.31
+    end = end_seen(stage, vehicle) * vehicle.length * 0.31
     half = vehicle.width / 2 - 0.03
-    colour = stage.mood.hazed((16, 16, 18), vehicle.z)
-    _panel(stage, vehicle, (-half, 0.1, half, 0.4), end, colour)
+    mood = stage.mood
+    _panel(stage, vehicle, (-half, 0.1, half, 0.45), end, mood.hazed((14, 14, 16), vehicle.z))
     for left in (-half, half - 0.2):
-        _panel(stage, vehicle, (left, 0.0, left + 0.2, 0.5), end, stage.mood.hazed(RUBBER, vehicle.z))
+        tyre = mood.lit((30, 30, 32), (0.0, 0.0, -1.0), vehicle.z)
+        _panel(stage, vehicle, (left, 0.0, left + 0.2, 0.5), end, tyre)
 
 
-def _panel(stage: Stage, vehicle: Vehicle, area: tuple[float, float, float, float], z: float, colour: Colour) -> None:
+def _panel(stage: Stage, vehicle: Vehicle, area: Area, z: float, colour: Colour) -> None:
     """A rectangle across the vehicle: left, bottom, right, top in local metres."""
     left, bottom, right, top = area
     local = np.array([[left, bottom, z], [right, bottom, z], [right, top, z], [left, top, z]])
     stage.face(vehicle.to_world(local), colour, CAR)
 
 
-def _draw_ends(stage: Stage, vehicle: Vehicle, body: Body, depth: float) -> None:
-    rear_seen = np.cos(vehicle.heading) * vehicle.z + np.sin(vehicle.heading) * (vehicle.x - stage.camera.x) > 0
-    end = -1 if rear_seen else 1
-    z = end * (body.length / 2 + 0.01)
-    deck = body.deck[0][1] if rear_seen else body.deck[-1][1]
-    half = body.width / 2 * 0.84
-    normal = (float(np.sin(vehicle.heading)) * end, 0.0, float(np.cos(vehicle.heading)) * end)
-    mood = stage.mood
-
-    def panel(area: tuple[float, float, float, float], colour: Colour, *, glow: bool = False) -> None:
-        _panel(stage, vehicle, area, z, mood.hazed(colour, depth) if glow else mood.lit(colour, normal, depth))
-
-    panel((-half, 0.3, half, deck), vehicle.paint)
-    dark = (vehicle.paint[0] * 0.4, vehicle.paint[1] * 0.4, vehicle.paint[2] * 0.4)
-    panel((-half, 0.28, half, 0.4), dark)
-    if rear_seen:
-        lights: Colour = (255, 44, 34) if vehicle.braking or mood.lamps > 0.3 else (150, 24, 24)
-        for left in (-half, half - 0.28):
-            panel((left, deck - 0.26, left + 0.28, deck - 0.06), lights, glow=vehicle.braking or mood.lamps > 0.3)
-        panel((-0.26, deck - 0.26, 0.26, deck - 0.14), (226, 196, 80))
+def _draw_side(stage: Stage, vehicle: Vehicle, side: int, *, fine: bool) -> None:
+    body = BODIES[vehicle.kind]
+    x = side * (body.width / 2 + 0.004)
+    for share in WHEELS:
+        z = (share - 0.5) * body.length
+        draw_arch(stage, vehicle, (x, z), WHEEL_RADIUS_M, CAR)
+        draw_wheel(stage, vehicle, (x, z), WHEEL_RADIUS_M, CAR)
+    if not fine:
         return
-    panel((-half * 0.5, 0.42, half * 0.5, deck - 0.08), (30, 31, 34))
-    on = mood.lamps > 0.1
-    for left in (-half, half - 0.34):
-        panel((left, deck - 0.2, left + 0.34, deck - 0.04), (255, 246, 214) if on else (214, 220, 226), glow=on)
-    panel((-0.26, 0.4, 0.26, 0.51), (232, 232, 226))
+    normal = vehicle.turned(np.array([float(side), 0.2, 0.0]))
+    seam = stage.mood.lit(scaled(vehicle.paint, 0.45), tuple(normal.tolist()), vehicle.z)
+    for share in (*body.pillars[-2:], body.roof[-1][0] - 0.03):
+        top, z = body.deck_at(share) * 0.8, (share - 0.5) * body.length
+        _strip(stage, vehicle, (x, z, z + 0.018), (0.34, top), seam)
+    handle = stage.mood.lit(scaled(vehicle.paint, 0.7), tuple(normal.tolist()), vehicle.z)
+    for share in body.pillars[-2:]:
+        z, y = (share - 0.5) * body.length, body.deck_at(share) * 0.77
+        _strip(stage, vehicle, (x, z + 0.06, z + 0.24), (y, y + 0.035), handle)
+    _draw_mirror(stage, vehicle, body, side)
+
+
+def _strip(
+    stage: Stage,
+    vehicle: Vehicle,
+    place: tuple[float, float, float],
+    heights: Points | tuple[float, float],
+    colour: Colour,
+) -> None:
+    """A rectangle along the vehicle's side: x, from z to z; from y to y."""
+    x, rear, front = place
+    low, high = heights
+    local = np.array([[x, low, rear], [x, low, front], [x, high, front], [x, high, rear]])
+    stage.face(vehicle.to_world(local), colour, CAR)
+
+
+def _draw_mirror(stage: Stage, vehicle: Vehicle, body: Body, side: int) -> None:
+    share = body.roof[-1][0] - 0.04
+    z, y = (share - 0.5) * body.length, body.deck_at(share) + 0.03
+    inner, outer = side * body.width * 0.47, side * (body.width * 0.47 + 0.19)
+    local = np.array([[inner, y, z], [outer, y + 0.02, z], [outer, y + 0.14, z], [inner, y + 0.13, z]])
+    stage.face(vehicle.to_world(local), stage.mood.lit(scaled(vehicle.paint, 0.7), (0.0, 0.3, -0.95), vehicle.z), CAR)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The front (end = 1) or the rear (end = -1) of a car: bumper, lights, grille, plate."""
+
+    stage: Stage
+    vehicle: Vehicle
+    body: Body
+    end: int
+    depth: float
+
+    def draw(self) -> None:
+        deck = self.body.deck[-1][1] if self.end > 0 else self.body.deck[0][1]
+        half = self.body.width / 2 * (0.83 if self.end > 0 else 0.9)
+        self._plate((-half, CLEARANCE_M + 0.1, half, deck + 0.025), self.vehicle.paint)
+        self._plate((-half, CLEARANCE_M + 0.02, half, CLEARANCE_M + 0.17), (34, 34, 36))
+        if self.end > 0:
+            self._draw_front(deck, half)
+        else:
+            self._draw_rear(deck, half)
+
+    def _draw_front(self, deck: float, half: float) -> None:
+        self._plate((-half * 0.62, deck - 0.13, half * 0.62, deck - 0.02), (26, 27, 29))
+        self._plate((-half * 0.7, 0.3, half * 0.7, 0.41), (24, 25, 27))
+        on = self.stage.mood.lamps > 0.1
+        for side in (-1, 1):
+            lamp = [(half * 0.58, deck - 0.15), (half, deck - 0.1), (half, deck + 0.02), (half * 0.64, deck - 0.02)]
+            self._shape([(x * side, y) for x, y in lamp], LAMP_ON if on else LAMP_OFF, glow=on)
+            self._wrap(side, (deck - 0.1, deck + 0.02), LAMP_ON if on else LAMP_OFF, glow=on)
+        self._number((-0.26, 0.34, 0.26, 0.45), PLATE_WHITE)
+
+    def _draw_rear(self, deck: float, half: float) -> None:
+        on = self.vehicle.braking or self.stage.mood.lamps > 0.3
+        colour = BRAKE_ON if on else BRAKE_OFF
+        self._plate((-half, deck - 0.4, half, deck - 0.385), scaled(self.vehicle.paint, 0.5))
+        tall = 0.34 if self.vehicle.kind in ("hatchback", "estate", "suv", "van") else 0.2
+        for side in (-1, 1):
+            lamp = [
+                (half * 0.72, deck - tall),
+                (half, deck - tall + 0.02),
+                (half, deck - 0.02),
+                (half * 0.78, deck - 0.03),
+            ]
+            self._shape([(x * side, y) for x, y in lamp], colour, glow=on)
+            self._wrap(side, (deck - tall + 0.02, deck - 0.02), colour, glow=on)
+            if self.depth < DETAILED_M:
+                clear = [
+                    (half * 0.75, deck - tall * 0.62),
+                    (half, deck - tall * 0.62),
+                    (half, deck - tall * 0.45),
+                    (half * 0.76, deck - tall * 0.45),
+                ]
+                self._shape([(x * side, y) for x, y in clear], (226, 190, 170), glow=False)
+        self._number(
+            (-0.26, deck - 0.34, 0.26, deck - 0.23), PLATE_YELLOW if self.vehicle.paint[0] > 60 else PLATE_WHITE
+        )
+
+    def _number(self, area: Area, colour: Colour) -> None:
+        self._plate(area, colour)
+        if self.depth < 16:
+            left, bottom, right, top = area
+            for index in range(7):
+                x = left + 0.05 + index * 0.062
+                self._plate((x, bottom + 0.025, x + 0.036, top - 0.025), (84, 84, 84))
+
+    def _plate(self, area: Area, colour: Colour) -> None:
+        left, bottom, right, top = area
+        self._shape([(left, bottom), (right, bottom), (right, top), (left, top)], colour, glow=False)
+
+    def _shape(self, points: list[tuple[float, float]], colour: Colour, *, glow: bool) -> None:
+        z = self.end * (self.body.length / 2 + 0.01)
+        local = np.array([(x, y, z) for x, y in points])
+        normal = self.vehicle.turned(np.array([0.0, 0.1, float(self.end)]))
+        self.stage.face(self.vehicle.to_world(local), self._tone(colour, normal, glow=glow), CAR)
+
+    def _wrap(self, side: int, heights: tuple[float, float], colour: Colour, *, glow: bool) -> None:
+        """The part of a lamp that goes around the corner."""
+        if side_seen(self.stage, self.vehicle) != side:
+            return
+        corner, long = self.body.width / 2, self.body.length / 2
+        inner = corner * (0.83 if self.end > 0 else 0.9)
+        low, high = heights
+        z = self.end * long
+        back = self.end * (long - 0.26)
+        local = np.array(
+            [
+                [inner * side, low, z],
+                [corner * side, low + 0.05, back],
+                [corner * side, high, back],
+                [inner * side, high, z],
+            ]
+        )
+        normal = self.vehicle.turned(np.array([0.8 * side, 0.1, 0.6 * self.end]))
+        self.stage.face(self.vehicle.to_world(local), self._tone(colour, normal, glow=glow), CAR)
+
+    def _tone(self, colour: Colour, normal: Points, *, glow: bool) -> Colour:
+        mood: Mood = self.stage.mood
+        x, y, z = normal.tolist()
+        return mood.hazed(colour, self.depth) if glow else mood.lit(colour, (x, y, z), self.depth)

@@ -43,7 +43,7 @@ def _tone_tables(picture: NDArray[np.uint8], mood: Mood, rng: np.random.Generato
     """Exposure, colour cast, a soft shoulder and some contrast, as one look-up table per channel."""
     mean = float(picture[::8, ::8].mean())
     gain = (BRIGHTNESS[mood.name] / max(20.0, mean)) ** 0.75 * rng.uniform(0.9, 1.12)
-    amount = rng.uniform(0.05, 0.4)
+    amount = rng.uniform(0.0, 0.28)
     tables: list[int] = []
     for cast in (rng.normal(1, 0.02), 1.0, rng.normal(1, 0.03)):
         value = np.arange(256) / 255 * gain * cast

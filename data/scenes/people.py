@@ -1,18 +1,23 @@
-"""People on foot, and riders with their bicycles: figures of rounded limbs, drawn where they stand."""
+"""People on foot: who they are, and figures of rounded limbs drawn where they stand."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from data.scenes.canvas import Colour
-from data.scenes.ids import BICYCLE, PERSON, RIDER
+from data.scenes.ids import PERSON
+from data.scenes.pen import Pen, Point
 from data.scenes.stage import Place, Shadow, Stage
+from data.scenes.tones import pick, scaled
 
-CLOTHES: tuple[Colour, ...] = (
-    (34, 38, 52), (52, 50, 50), (120, 34, 40), (60, 84, 120), (172, 164, 148), (196, 198, 200), (70, 88, 62),
-    (150, 96, 52), (28, 28, 30), (96, 60, 96), (206, 166, 60), (44, 98, 108),
+COATS: tuple[Colour, ...] = (
+    (36, 40, 52), (54, 52, 52), (108, 44, 46), (66, 84, 112), (150, 142, 128), (186, 188, 190), (78, 86, 70),
+    (126, 96, 70), (30, 30, 32), (92, 70, 92), (176, 148, 84), (60, 96, 104), (214, 212, 206),
 )  # fmt: skip
-SKINS: tuple[Colour, ...] = ((226, 184, 156), (198, 150, 120), (146, 100, 74), (96, 66, 50))
+TROUSERS: tuple[Colour, ...] = ((40, 46, 62), (34, 34, 38), (58, 66, 84), (92, 84, 72), (70, 66, 62), (120, 112, 98))
+SKINS: tuple[Colour, ...] = ((222, 182, 156), (200, 154, 126), (150, 106, 80), (100, 70, 54))
+HAIRS: tuple[Colour, ...] = ((36, 30, 28), (58, 42, 32), (92, 66, 44), (148, 116, 76), (126, 122, 118), (24, 22, 22))
+SHOES: Colour = (34, 31, 30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,82 +26,44 @@ class Figure:
     height: float
     stride: float  # -1..1, where in the step
     facing: int  # -1 left, +1 right, 0 along the street
+    away: bool  # seen from behind, when facing is 0
     coat: Colour
+    coat_length: float  # metres above the ground where it ends, on a person of 1.75 m
     trousers: Colour
     skin: Colour
     hair: Colour
-    bag: bool
-    riding: bool = False
+    long_hair: bool
+    bag: str  # "", "backpack" or "handbag"
+    bag_colour: Colour
 
     @property
     def depth(self) -> float:
         return self.place[2]
 
 
-def choose_figure(rng: np.random.Generator, place: Place, *, riding: bool = False) -> Figure:
+def choose_figure(rng: np.random.Generator, place: Place, *, facing: int | None = None) -> Figure:
+    child = rng.random() < 0.08
     return Figure(
         place=place,
-        height=float(np.clip(rng.normal(1.72, 0.1), 1.2, 1.95)),
+        height=float(rng.uniform(1.1, 1.4) if child else np.clip(rng.normal(1.71, 0.09), 1.5, 1.95)),
         stride=float(rng.uniform(-1, 1)),
-        facing=int(rng.choice([-1, 0, 1])),
-        coat=_cloth(rng),
-        trousers=_cloth(rng) if rng.random() < 0.4 else (38 + rng.uniform(-8, 20), 42, 56),
-        skin=SKINS[rng.integers(len(SKINS))],
-        hair=(40 + rng.uniform(-20, 90), 34 + rng.uniform(-16, 50), 30),
-        bag=bool(rng.random() < 0.35),
-        riding=riding,
+        facing=int(rng.choice([-1, 0, 0, 0, 1])) if facing is None else facing,
+        away=bool(rng.random() < 0.5),
+        coat=pick(rng, COATS, 9),
+        coat_length=float(rng.choice([0.84, 0.84, 0.78, 0.55, 0.45])),
+        trousers=pick(rng, TROUSERS, 7),
+        skin=pick(rng, SKINS, 6),
+        hair=pick(rng, HAIRS, 6),
+        long_hair=bool(rng.random() < 0.4),
+        bag=str(rng.choice(["", "", "backpack", "handbag"])),
+        bag_colour=pick(rng, COATS, 9),
     )
-
-
-def _cloth(rng: np.random.Generator) -> Colour:
-    red, green, blue = (float(np.clip(c + rng.normal(0, 10), 10, 240)) for c in CLOTHES[rng.integers(len(CLOTHES))])
-    return red, green, blue
 
 
 def shadow_of(figure: Figure) -> Shadow:
     x, _, z = figure.place
-    return Shadow(
-        np.array([[x - 0.24, z - 0.12], [x + 0.24, z - 0.12], [x + 0.24, z + 0.12], [x - 0.24, z + 0.12]]),
-        figure.height,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Pen:
-    """Draws limbs in metres around a place: x to the right, y up."""
-
-    stage: Stage
-    origin: tuple[float, float, float]  # canvas x, y, pixels per metre
-    depth: float
-    label: int
-
-    def limb(self, joints: list[tuple[float, float]], widths: tuple[float, float], colour: Colour) -> None:
-        """A tapered limb through the joints, with round ends; a strip on the right is lighter or darker by the sun."""
-        x0, y0, scale = self.origin
-        points = [(x0 + x * scale, y0 - y * scale) for x, y in joints]
-        count = len(points)
-        base = self.stage.mood.lit(colour, (0.0, 0.25, -0.97), self.depth)
-        for index in range(count - 1):
-            start = widths[0] + (widths[1] - widths[0]) * index / max(1, count - 1)
-            end = widths[0] + (widths[1] - widths[0]) * (index + 1) / max(1, count - 1)
-            self._segment((points[index], points[index + 1]), (start * scale / 2, end * scale / 2), base)
-
-    def _segment(
-        self, ends: tuple[tuple[float, float], tuple[float, float]], radii: tuple[float, float], colour: Colour
-    ) -> None:
-        (ax, ay), (bx, by) = ends
-        along = np.array([bx - ax, by - ay])
-        length = float(np.hypot(*along)) or 1.0
-        nx, ny = -along[1] / length, along[0] / length
-        outline = [
-            (ax + nx * radii[0], ay + ny * radii[0]), (bx + nx * radii[1], by + ny * radii[1]),
-            (bx - nx * radii[1], by - ny * radii[1]), (ax - nx * radii[0], ay - ny * radii[0]),
-        ]  # fmt: skip
-        canvas = self.stage.canvas
-        canvas.polygon(outline, colour, self.label)
-        for (x, y), radius in zip(ends, radii, strict=True):
-            if radius > 0.7:
-                canvas.ellipse((x - radius, y - radius, x + radius, y + radius), colour, self.label)
+    corners = [[x - 0.22, z - 0.1], [x + 0.22, z - 0.1], [x + 0.22, z + 0.1], [x - 0.22, z + 0.1]]
+    return Shadow(np.array(corners), figure.height)
 
 
 def draw_figure(stage: Stage, figure: Figure) -> None:
@@ -105,98 +72,93 @@ def draw_figure(stage: Stage, figure: Figure) -> None:
         return
     x, y, scale = spot
     pen = Pen(stage, (x, y, scale * figure.height / 1.75), figure.depth, PERSON)
-    swing = figure.stride * (0.26 if figure.facing else 0.08)
-    lean = 0.04 * figure.facing
-    far, near = _scaled(figure.trousers, 0.75), figure.trousers
-    apart = 0.03 if figure.facing else 0.09
-    pen.limb(
-        [(apart, 0.9), (apart + swing * 0.5 + 0.05 * figure.facing, 0.48), (swing + apart, 0.06)], (0.19, 0.1), far
-    )
-    pen.limb([(swing + apart, 0.05), (swing + apart + 0.12 * figure.facing, 0.04)], (0.1, 0.08), (30, 28, 28))
-    pen.limb(
-        [(lean + 0.02, 1.4), (-swing * 0.5 - 0.02, 1.12), (-swing * 0.8, 0.86)],
-        (0.12, 0.08),
-        _scaled(figure.coat, 0.75),
-    )
-    pen.limb(
-        [(-apart, 0.9), (-apart - swing * 0.5 + 0.05 * figure.facing, 0.48), (-swing - apart, 0.06)], (0.2, 0.11), near
-    )
-    pen.limb([(-swing - apart, 0.05), (-swing - apart + 0.12 * figure.facing, 0.04)], (0.1, 0.08), (30, 28, 28))
-    _draw_upper_body(pen, figure, (lean, 0.86), swing)
-
-
-def _draw_upper_body(pen: Pen, figure: Figure, hip: tuple[float, float], swing: float) -> None:
-    x, y = hip
-    wide = 0.3 if figure.facing else 0.38
-    pen.limb([(x, y + 0.06), (x, y + 0.32), (x, y + 0.54)], (wide * 0.9, wide * 0.88), figure.coat)
-    side = 0.0 if figure.facing else 0.21
-    if not figure.facing:
-        pen.limb(
-            [(x - side, y + 0.5), (x - side - 0.03, y + 0.24), (x - side, y)], (0.11, 0.08), _scaled(figure.coat, 0.9)
-        )
-    pen.limb(
-        [(x + side, y + 0.52), (x + side + swing * 0.6, y + 0.26), (x + side + swing, y + 0.03)],
-        (0.12, 0.08),
-        _scaled(figure.coat, 1.12),
-    )
-    pen.limb([(x + side + swing, y + 0.02), (x + side + swing, y - 0.03)], (0.08, 0.07), figure.skin)
-    head = x + 0.03 * figure.facing
-    pen.limb([(head, y + 0.6), (head, y + 0.68)], (0.1, 0.1), _scaled(figure.skin, 0.85))
-    pen.limb([(head, y + 0.74), (head, y + 0.8)], (0.17, 0.18), figure.skin)
-    pen.limb(
-        [(head - 0.015 * figure.facing, y + 0.8), (head - 0.02 * figure.facing, y + 0.84)], (0.19, 0.17), figure.hair
-    )
-    if figure.bag:
-        pen.limb(
-            [(x - 0.14 * (figure.facing or 1), y + 0.42), (x - 0.14 * (figure.facing or 1), y + 0.18)],
-            (0.2, 0.22),
-            _scaled(figure.trousers, 1.3),
-        )
-
-
-def draw_rider(stage: Stage, figure: Figure) -> None:
-    spot = stage.upright(figure.place)
-    if spot is None:
-        return
-    pen = Pen(stage, spot, figure.depth, RIDER)
-    cycle = Pen(stage, spot, figure.depth, BICYCLE)
     if figure.facing:
-        _draw_side_bicycle(cycle, figure)
-        turn = figure.facing
-        crank = figure.stride * 0.14
-        pen.limb([(-0.2 * turn, 0.98), (0.12 * turn, 0.72), (0.02 * turn + crank, 0.3)], (0.18, 0.1), figure.trousers)
-        _draw_leaning(pen, figure, turn)
-        return
-    cycle.limb([(0, 0.03), (0, 0.66)], (0.07, 0.07), (32, 32, 34))
-    cycle.limb([(-0.26, 1.02), (0.26, 1.02)], (0.05, 0.05), (60, 60, 62))
+        _draw_side(pen, figure)
+    else:
+        _draw_front(pen, figure)
+
+
+def _draw_side(pen: Pen, figure: Figure) -> None:
+    turn, swing = figure.facing, figure.stride * 0.3
+    far = scaled(figure.trousers, 0.7)
+    _draw_leg(pen, (0.0, 0.9), swing, turn, far)
+    draw_arm(pen, (0.02 * turn, 1.42), (-swing * 0.5, 1.13), (-swing * 0.75 + 0.08 * turn, 0.9), figure, 0.72)
+    if figure.bag == "backpack":
+        pen.shape(
+            [(-0.1 * turn, 1.44), (-0.3 * turn, 1.38), (-0.32 * turn, 1.05), (-0.1 * turn, 1.0)], figure.bag_colour
+        )
+    _draw_leg(pen, (0.0, 0.9), -swing, turn, figure.trousers)
+    hem = figure.coat_length
+    flare = 0.15 if hem < 0.7 else 0.12
+    torso = [
+        (-0.1, 1.48),
+        (0.08, 1.48),
+        (0.14, 1.36),
+        (0.13, 1.1),
+        (flare, hem),
+        (-flare, hem),
+        (-0.13, 1.1),
+        (-0.14, 1.36),
+    ]
+    pen.shape([(x * turn, y) for x, y in torso], figure.coat)
+    draw_arm(pen, (0.0, 1.42), (swing * 0.5 - 0.04 * turn, 1.14), (swing * 0.75 + 0.06 * turn, 0.9), figure, 1.1)
+    if figure.bag == "handbag":
+        pen.shape([(-0.14, 1.0), (0.1, 1.0), (0.12, 0.76), (-0.16, 0.76)], figure.bag_colour)
+    draw_head(pen, (0.03 * turn, 1.62), figure)
+
+
+def _draw_front(pen: Pen, figure: Figure) -> None:
+    lift = figure.stride * 0.1
     for side in (-1, 1):
-        bend = 0.12 * figure.stride * side
-        pen.limb([(0.09 * side, 0.98), (0.13 * side, 0.68), (0.1 * side, 0.34 + bend)], (0.19, 0.1), figure.trousers)
-    _draw_upper_body(pen, figure, (0.0, 0.92), 0.0)
+        foot = max(0.0, lift * side)
+        shorter = 0.9 if foot else 1.0
+        thigh, knee, ankle = (0.1 * side, 0.9), (0.11 * side, 0.5 + foot * 0.5), (0.09 * side, 0.09 + foot)
+        tone = scaled(figure.trousers, 1.0 if side > 0 else 0.85)
+        pen.limb([thigh, knee, ankle], (0.19, 0.11), tone)
+        pen.limb([(0.09 * side, 0.05 + foot), (0.1 * side, 0.04 + foot)], (0.12 * shorter, 0.12 * shorter), SHOES)
+    hem = figure.coat_length
+    flare = 0.24 if hem < 0.7 else 0.19
+    for side in (-1, 1):
+        draw_arm(pen, (0.2 * side, 1.4), (0.27 * side, 1.14), (0.26 * side, 0.88), figure, 0.86)
+    torso = [(-0.08, 1.5), (0.08, 1.5), (0.21, 1.43), (0.22, 1.3), (0.175, 1.1), (flare, hem)]
+    pen.shape(torso + [(-x, y) for x, y in torso[::-1]], figure.coat)
+    if figure.bag == "backpack" and figure.away:
+        pen.shape([(-0.15, 1.42), (0.15, 1.42), (0.17, 1.0), (-0.17, 1.0)], figure.bag_colour)
+    elif figure.bag == "handbag":
+        pen.limb([(-0.16, 1.44), (0.2, 1.0)], (0.03, 0.03), figure.bag_colour)
+        pen.shape([(0.12, 1.0), (0.32, 1.0), (0.34, 0.78), (0.1, 0.78)], figure.bag_colour)
+    elif not figure.away:
+        pen.shape([(-0.05, 1.5), (0.05, 1.5), (0.0, 1.3)], scaled(figure.bag_colour, 1.1), label=False)
+        pen.limb([(0.0, 1.3), (0.0, hem + 0.04)], (0.015, 0.015), scaled(figure.coat, 0.6), label=False)
+    draw_head(pen, (0.0, 1.62), figure)
 
 
-def _draw_leaning(pen: Pen, figure: Figure, turn: int) -> None:
-    pen.limb([(-0.2 * turn, 1.0), (0.0, 1.3), (0.1 * turn, 1.46)], (0.28, 0.3), figure.coat)
-    pen.limb([(0.1 * turn, 1.44), (0.26 * turn, 1.22), (0.42 * turn, 1.1)], (0.11, 0.08), _scaled(figure.coat, 1.1))
-    pen.limb([(0.18 * turn, 1.66), (0.2 * turn, 1.72)], (0.18, 0.19), figure.skin)
-    pen.limb([(0.16 * turn, 1.74), (0.17 * turn, 1.78)], (0.2, 0.17), figure.hair)
+def _draw_leg(pen: Pen, hip: Point, swing: float, turn: int, cloth: Colour) -> None:
+    """A leg from the side; it bends when it is behind."""
+    behind = max(0.0, -swing * turn)
+    knee = (swing * 0.5 + 0.05 * turn, 0.49)
+    ankle = (swing + 0.02 * turn - behind * 0.3 * turn, 0.08 + behind * 0.35)
+    pen.limb([hip, knee, ankle], (0.2, 0.105), cloth)
+    pen.limb([(ankle[0], ankle[1] - 0.03), (ankle[0] + 0.14 * turn, ankle[1] - 0.045)], (0.1, 0.075), SHOES)
 
 
-def _draw_side_bicycle(pen: Pen, figure: Figure) -> None:
-    turn, frame = figure.facing, figure.coat
-    for hub in (-0.52 * turn, 0.52 * turn):
-        ring = [(hub + 0.33 * np.cos(a), 0.34 + 0.33 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 21)]
-        pen.limb(ring, (0.045, 0.045), RUBBER_TYRE)
-    for joints in (
-        [(-0.52 * turn, 0.34), (-0.05 * turn, 0.3), (0.36 * turn, 0.82), (-0.2 * turn, 0.8), (-0.05 * turn, 0.3)],
-        [(-0.52 * turn, 0.34), (-0.2 * turn, 0.8), (-0.23 * turn, 0.94)],
-        [(0.52 * turn, 0.34), (0.34 * turn, 0.95), (0.44 * turn, 1.02)],
-    ):
-        pen.limb(joints, (0.045, 0.045), frame)
+def draw_arm(pen: Pen, shoulder: Point, elbow: Point, hand: Point, figure: Figure, tone: float) -> None:
+    pen.limb([shoulder, elbow, hand], (0.13, 0.085), scaled(figure.coat, tone))
+    beyond = (hand[0] + (hand[0] - elbow[0]) * 0.18, hand[1] + (hand[1] - elbow[1]) * 0.18)
+    pen.limb([hand, beyond], (0.08, 0.07), figure.skin)
 
 
-RUBBER_TYRE: Colour = (30, 30, 32)
-
-
-def _scaled(colour: Colour, factor: float) -> Colour:
-    return colour[0] * factor, colour[1] * factor, colour[2] * factor
+def draw_head(pen: Pen, centre: Point, figure: Figure) -> None:
+    x, y = centre
+    turn = figure.facing
+    pen.limb([(x * 0.5, y - 0.18), (x * 0.8, y - 0.06)], (0.11, 0.1), scaled(figure.skin, 0.8))
+    if figure.long_hair:
+        pen.oval((x - 0.04 * turn, y - 0.05), (0.105, 0.17), figure.hair)
+    if turn == 0 and figure.away:
+        pen.oval((x, y), (0.088, 0.122), figure.hair)
+        return
+    pen.oval((x, y), (0.082, 0.118), figure.skin)
+    pen.oval((x + 0.02, y - 0.02), (0.055, 0.085), scaled(figure.skin, 1.08), label=False)
+    pen.oval((x - 0.025 * turn, y + 0.07), (0.088, 0.068), figure.hair)
+    if turn:
+        pen.oval((x - 0.055 * turn, y + 0.02), (0.045, 0.085), figure.hair)

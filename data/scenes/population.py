@@ -1,11 +1,12 @@
 """What stands and moves in a street, and where: chosen here, drawn elsewhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data.scenes.buildings import Building, choose_row
-from data.scenes.cars import BODIES
+from data.scenes.car_bodies import BODIES
+from data.scenes.cyclists import Cycle, choose_cycle
 from data.scenes.fences import Border, choose_border
 from data.scenes.furniture import Post, choose_post
 from data.scenes.people import Figure, choose_figure
@@ -26,6 +27,7 @@ class Population:
     posts: tuple[Post, ...]
     vehicles: tuple[Vehicle, ...]
     figures: tuple[Figure, ...]
+    cycles: tuple[Cycle, ...]
 
 
 def populate(rng: np.random.Generator, street: Street, camera_x: float) -> Population:
@@ -38,7 +40,10 @@ def populate(rng: np.random.Generator, street: Street, camera_x: float) -> Popul
         vehicles=tuple(
             _traffic(rng, street, camera_x) + [car for verge in sides for car in _parked(rng, street, verge)]
         ),
-        figures=tuple(figure for verge in sides for figure in _walkers(rng, street, verge)) + _on_the_road(rng, street),
+        figures=tuple(
+            [figure for verge in sides for figure in _walkers(rng, street, verge)] + _on_the_crossing(rng, street)
+        ),
+        cycles=tuple(_cycles(rng, street)),
     )
 
 
@@ -182,37 +187,46 @@ def _parked(rng: np.random.Generator, street: Street, verge: Verge) -> list[Vehi
 
 
 def _walkers(rng: np.random.Generator, street: Street, verge: Verge) -> list[Figure]:
-    crowd = {"high street": 9, "residential": 2.5, "avenue": 5, "downtown": 8, "park": 3}[street.kind]
+    crowd = {"high street": 8, "residential": 2.5, "avenue": 5, "downtown": 8, "park": 3}[street.kind]
     figures: list[Figure] = []
     inner = street.kerb(verge.sign) + verge.strip
     for _ in range(int(rng.poisson(crowd))):
-        z = 5 + rng.exponential(22)
-        if z > 90 or street.in_junction(z, z):
+        z = 7 + rng.gamma(1.6, 16)
+        if z > 100 or street.in_junction(z, z):
             continue
         for friend in range(2 if rng.random() < 0.25 else 1):
-            offset = inner + 0.5 + rng.random() * max(0.3, verge.sidewalk - 0.9) + friend * 0.55
+            offset = inner + 0.5 + rng.random() * max(0.3, verge.sidewalk - 0.9) + friend * 0.6
             figures.append(choose_figure(rng, street.at(verge.sign * offset, z + 0.2 * friend)))
     return figures
 
 
-def _on_the_road(rng: np.random.Generator, street: Street) -> tuple[Figure, ...]:
-    """Cyclists along the kerb, and people on the crossing."""
+def _on_the_crossing(rng: np.random.Generator, street: Street) -> list[Figure]:
+    if street.crossing is None:
+        return []
     figures: list[Figure] = []
+    for _ in range(int(rng.integers(0, 6))):
+        spot = street.at(rng.uniform(-street.kerb(-1), street.kerb(1)), street.crossing + rng.uniform(0.4, 2.8))
+        figures.append(choose_figure(rng, spot, facing=int(rng.choice([-1, 1]))))
+    return figures
+
+
+def _cycles(rng: np.random.Generator, street: Street) -> list[Cycle]:
+    """Riders near the kerb or crossing at a junction, and bicycles that stand on the sidewalk."""
+    cycles: list[Cycle] = []
     for lane in (street.lanes[0], street.lanes[-1]):
-        if rng.random() < 0.35:
+        if rng.random() < 0.4:
             z = rng.uniform(8, 45)
-            edge = lane.offset + np.sign(lane.offset) * lane.width * 0.32
-            facing = 0 if not street.in_junction(z, z) else int(rng.choice([-1, 1]))
-            rider = choose_figure(rng, street.at(float(edge), z), riding=True)
-            figures.append(_turned(rider, facing))
-    if street.crossing is not None:
-        for _ in range(int(rng.integers(0, 5))):
-            spot = street.at(rng.uniform(-street.kerb(-1), street.kerb(1)), street.crossing + rng.uniform(0.4, 2.8))
-            figures.append(_turned(choose_figure(rng, spot), int(rng.choice([-1, 1]))))
-    return tuple(figures)
-
-
-def _turned(figure: Figure, facing: int) -> Figure:
-    from dataclasses import replace
-
-    return replace(figure, facing=facing)
+            across = street.in_junction(z, z)
+            edge = float(lane.offset + np.sign(lane.offset) * lane.width * 0.32)
+            facing = int(rng.choice([-1, 1])) if across else 0
+            place = street.at(edge, z)
+            rider = replace(choose_figure(rng, place, facing=facing), away=lane.away)
+            cycles.append(choose_cycle(rng, place, facing, rider, motor=bool(rng.random() < 0.2)))
+    for sign in SIDES:
+        if rng.random() < 0.3:
+            offset, z = sign * (street.kerb(sign) + 0.6), rng.uniform(8, 35)
+            for index in range(int(rng.integers(1, 5))):
+                if not street.in_junction(z + index, z + index, 1):
+                    place = street.at(offset + rng.normal(0, 0.1), z + index * 0.7)
+                    cycles.append(choose_cycle(rng, place, int(rng.choice([-1, 1])), None))
+    return cycles

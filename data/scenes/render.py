@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.scenes import buildings, cars, fences, furniture, people, vegetation, vehicles
+from data.scenes import buildings, cars, cyclists, fences, furniture, people, vegetation, vehicles
 from data.scenes.boxes import draw_bus, draw_truck
 from data.scenes.camera import Camera
 from data.scenes.canvas import Canvas
@@ -86,6 +86,7 @@ def _shadows(crowd: Population, street: Street, plants: list[Plant]) -> list[Sha
     shadows += [fences.shadow_of(border, street) for border in crowd.borders]
     shadows += [vehicles.shadow_of(vehicle) for vehicle in crowd.vehicles]
     shadows += [people.shadow_of(figure) for figure in crowd.figures]
+    shadows += [cyclists.shadow_of(cycle) for cycle in crowd.cycles]
     shadows += [furniture.shadow_of(post) for post in crowd.posts]
     return shadows + [shadow for tree in crowd.trees for shadow in vegetation.shadow_of(tree, plants)]
 
@@ -109,7 +110,9 @@ def _drawings(stage: Stage, crowd: Population, plants: list[Plant]) -> Iterator[
     for vehicle in crowd.vehicles:
         yield vehicle.depth, lambda it=vehicle: draw_large.get(it.kind, cars.draw_car)(stage, it)  # type: ignore[misc]
     for figure in crowd.figures:
-        yield figure.depth, lambda it=figure: (people.draw_rider if it.riding else people.draw_figure)(stage, it)  # type: ignore[misc]
+        yield figure.depth, lambda it=figure: people.draw_figure(stage, it)  # type: ignore[misc]
+    for cycle in crowd.cycles:
+        yield cycle.depth, lambda it=cycle: cyclists.draw_cycle(stage, it)  # type: ignore[misc]
 
 
 def _weather_and_lens(

@@ -12,10 +12,10 @@ from data.scenes.plants import TRUNK_SHARE, VARIANTS, shape
 from data.scenes.stage import Place, Shadow, Stage
 
 LEAVES: tuple[Colour, ...] = (
-    (104, 132, 62), (122, 140, 70), (90, 122, 66), (140, 146, 76), (98, 124, 84), (112, 128, 58),
+    (88, 104, 58), (100, 110, 62), (76, 98, 60), (112, 112, 66), (84, 100, 72), (92, 102, 54),
 )  # fmt: skip
-AUTUMN: tuple[Colour, ...] = ((186, 132, 60), (190, 104, 52), (176, 150, 70))
-DARK: Colour = (78, 104, 70)
+AUTUMN: tuple[Colour, ...] = ((160, 116, 60), (156, 88, 52), (146, 126, 66))
+DARK: Colour = (66, 86, 64)
 BARK: Colour = (112, 98, 84)
 
 
@@ -63,7 +63,7 @@ def _ramp(grey: Image.Image, colour: np.ndarray) -> Image.Image:  # type: ignore
     value = np.arange(256) / 255
     bands = []
     for part, warm in zip(colour.tolist(), (0.12, 0.07, -0.16), strict=True):
-        curve = part * (0.12 + 1.5 * value) * (1 + warm * (value - 0.45) * 2)
+        curve = part * (0.14 + 1.25 * value) * (1 + warm * (value - 0.45) * 2)
         bands.append(grey.point(np.clip(curve, 0, 255).astype(int).tolist()))
     return Image.merge("RGB", bands).convert("RGBA")
 
@@ -82,7 +82,7 @@ class Tree:
 
 def draw_tree(stage: Stage, tree: Tree, plants: list[Plant]) -> None:
     spot = stage.upright(tree.place)
-    if spot is None or tree.place[2] < 3:
+    if spot is None or tree.place[2] < 4:
         return
     x, y, scale = spot
     plant = plants[tree.plant % len(plants)]
