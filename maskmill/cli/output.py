@@ -26,11 +26,14 @@ STATUS_STYLE = {
     "running": "cyan",
     "queued": "default",
 }
+PIPE_WIDTH = 160
 QUIET_EVERY_S = 5.0  # without a terminal progress is a line now and then
 
 
 def stdout() -> Console:
-    return Console(highlight=False)
+    """Into a file or pipe a line may be long: nobody's window is as narrow as rich believes then."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, width=width)
 
 
 def stderr() -> Console:
@@ -126,7 +129,3 @@ class _Lines:
         if job.finished or time.monotonic() >= self._next:
             self._next = time.monotonic() + QUIET_EVERY_S
             self._console.print(progress_numbers(job.state), soft_wrap=True)
-
-
-def flush() -> None:
-    sys.stdout.flush()

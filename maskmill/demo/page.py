@@ -20,7 +20,7 @@ from maskmill.demo.material import MAX_PIXELS, Item, Material
 from maskmill.demo.tables import truth_of
 from maskmill.handle import Image, JobHandle
 from segmentation.errors import SegmentationError
-from segmentation.label_space import LabelSpace
+from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from segmentation.pictures import decode_mask, decode_picture
@@ -51,6 +51,7 @@ def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Mat
         space=escape(space.name),
         facts=_facts(job),
         legend=_legend(job.metrics, space),
+        key=_key(space),
         cards="\n".join(cards),
     )
     target = out / "index.html"
@@ -74,17 +75,27 @@ def _legend(metrics: Mapping[str, Any], space: LabelSpace) -> str:
     shares = metrics.get("class_fractions") or {}
     scores = (metrics.get("ground_truth") or {}).get("iou") or {}
     rows = []
-    for each in space.classes:
-        if each.id == space.ignore_id:
-            continue
-        colour = "#" + bytes(each.colour).hex()
+    for each in _shown_classes(space):
         score = scores.get(each.name)
-        bar = "" if score is None else f'<meter value="{score:.3f}" max="1" aria-hidden="true"></meter> '
+        bar = "" if score is None else f'<meter value="{score:.3f}" max="1" aria-hidden="true"></meter>'
         rows.append(
-            f'<tr><th scope="row"><span class="swatch" style="background:{colour}"></span>{escape(each.name)}</th>'
-            f"<td>{percent(shares.get(each.name, 0.0))}</td><td>{bar}{percent(score)}</td></tr>"
+            f'<tr><th scope="row">{_swatch(each)}{escape(each.name)}</th>'
+            f"<td>{percent(shares.get(each.name, 0.0))}</td><td>{bar}</td><td>{percent(score)}</td></tr>"
         )
     return "\n".join(rows)
+
+
+def _key(space: LabelSpace) -> str:
+    """Colours and names alone; it stays in sight while the pictures go by."""
+    return "\n".join(f"<li>{_swatch(each)}{escape(each.name)}</li>" for each in _shown_classes(space))
+
+
+def _shown_classes(space: LabelSpace) -> list[LabelClass]:
+    return [each for each in space.classes if each.id != space.ignore_id]
+
+
+def _swatch(each: LabelClass) -> str:
+    return f'<span class="swatch" style="background:#{bytes(each.colour).hex()}"></span>'
 
 
 def _card(out: Path, image: Image, item: Item | None, material: Material, space: LabelSpace) -> str:

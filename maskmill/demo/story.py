@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from maskmill.demo.page import PICTURES, TRUTH, write_page
 from maskmill.demo.tables import show_results
 from maskmill.errors import DownloadBroken, InvalidInput
 from maskmill.handle import Image, JobHandle
-from maskmill.local import StackOptions, running_stack
+from maskmill.local import LocalStack, StackOptions, running_stack
 from maskmill.stack.supervisor import Notice
 
 MADE_BY_US = ".made-by-maskmill-demo"
@@ -48,7 +50,7 @@ def tell(options: DemoOptions, console: Console) -> dict[str, Any]:
     material = _material(options).limited(options.limit)
     _prepare(options.out)
     _step(console, 1, "Starting API, worker, scheduler and broker on this machine")
-    with running_stack(StackOptions(home=options.home, port=0), _only_trouble(console)) as stack, stack.tended():
+    with _started(options, console) as stack, stack.tended():
         console.print(f"      ready after {duration(time.monotonic() - began)} at {stack.url}")
         with Maskmill(stack.url, patience=30.0) as server:
             job = _submit(server, material, options, console)
@@ -66,6 +68,18 @@ def tell(options: DemoOptions, console: Console) -> dict[str, Any]:
         "page": str(options.out / "index.html"),
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+@contextmanager
+def _started(options: DemoOptions, console: Console) -> Iterator[LocalStack]:
+    """A ready stack on a free port; a spinner turns while it starts and stops."""
+    with ExitStack() as stopping:
+        with console.status("starting"):
+            stack = stopping.enter_context(
+                running_stack(StackOptions(home=options.home, port=0), _only_trouble(console))
+            )
+        yield stack
+        console.print("\nStopping", style="dim")
 
 
 def _material(options: DemoOptions) -> Material:

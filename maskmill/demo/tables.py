@@ -14,12 +14,13 @@ from maskmill.handle import Image, JobHandle
 
 MOST_ROWS = 30
 BAR = 24
+WIDE = 110  # columns; with fewer the largest classes are left out
 
 
 def show_results(console: Console, job: JobHandle, images: Sequence[Image]) -> None:
     console.print(Text.assemble(("[4/4] ", "bold cyan"), ("Results", "bold")))
     console.print()
-    console.print(_image_table(_shown(images)))
+    console.print(_image_table(_shown(images), wide=console.width >= WIDE))
     if len(images) > MOST_ROWS:
         console.print(f"… the {MOST_ROWS} lowest of {len(images)}; all are in metrics.csv", style="dim")
     truth = job.metrics.get("ground_truth")
@@ -47,22 +48,30 @@ def _score(image: Image) -> float:
     return float(score if score is not None else confidence if confidence is not None else 2.0)
 
 
-def _image_table(images: Sequence[Image]) -> Table:
-    right = ("size", "mIoU", "pixel acc.", "confidence", "ms")
-    table = plain_table("image", "size", "mIoU", "pixel acc.", "confidence", "ms", "largest classes", right=right)
+def _image_table(images: Sequence[Image], *, wide: bool) -> Table:
+    numbers = ("size", "mIoU", "pixel acc.", "confidence", "ms")
+    table = plain_table("image", *numbers, *(["largest classes"] if wide else []), right=numbers)
     for image in images:
-        if image.status != "succeeded":
-            reason = (image.error or {}).get("code", "")
-            table.add_row(image.name, "", "", "", "", "", Text.assemble(status_text(image.status), f" {reason}"))
-            continue
-        truth = truth_of(image)
-        size = f"{image.row['width']}×{image.row['height']}"
-        numbers = (percent(truth.get("miou")), percent(truth.get("pixel_accuracy")))
-        confidence = percent(image.metrics.get("mean_confidence"))
-        time_ms = (image.row.get("timings_ms") or {}).get("total")
-        classes = _largest(image.metrics.get("class_fractions") or {})
-        table.add_row(image.name, size, *numbers, confidence, "–" if time_ms is None else f"{time_ms:.0f}", classes)
+        cells = _cells(image) if image.status == "succeeded" else [_failure(image)]
+        table.add_row(image.name, *cells[: len(table.columns) - 1])
     return table
+
+
+def _cells(image: Image) -> list[Text | str]:
+    truth = truth_of(image)
+    time_ms = (image.row.get("timings_ms") or {}).get("total")
+    return [
+        f"{image.row['width']}×{image.row['height']}",
+        percent(truth.get("miou")),
+        percent(truth.get("pixel_accuracy")),
+        percent(image.metrics.get("mean_confidence")),
+        "–" if time_ms is None else f"{time_ms:.0f}",
+        _largest(image.metrics.get("class_fractions") or {}),
+    ]
+
+
+def _failure(image: Image) -> Text:
+    return Text.assemble(status_text(image.status), f" {(image.error or {}).get('code', '')}")
 
 
 def _largest(fractions: Mapping[str, float]) -> str:
