@@ -93,7 +93,7 @@ def _anchors(space: LabelSpace) -> dict[str, RGB]:
 
 def _ramp(anchor: RGB) -> NDArray[np.uint8]:
     """(N, 3) shades (towards black) and tints (towards white) of a colour, the colour itself left out."""
-    share = np.linspace(0.06, 0.9, 29)[:, None]
+    share = np.linspace(0.06, 0.75, 29)[:, None]
     base = np.array(anchor, dtype=np.float64)
     return np.concatenate([base * (1 - share), base + (255 - base) * share]).round().astype(np.uint8)
 

@@ -14,7 +14,7 @@ from segmentation.palette import SIGHTS, palette, perceived
 SHARED_COLOURS = {"cityscapes-34": {("pole", "polegroup")}}
 
 # The least CIE 1976 colour difference between two classes, for every sight. 2.3 is just noticeable.
-NOTICEABLE = 5.0
+NOTICEABLE = 7.0
 # The least difference in lightness (L*, 0..100) between classes with neighbouring ids, for an eye without green.
 LIGHTER_OR_DARKER = 8.0
 
