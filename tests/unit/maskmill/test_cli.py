@@ -1,0 +1,245 @@
+"""The command line against a scripted server: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from maskmill.cli.app import app
+from maskmill.cli.exits import FAILED, PARTIAL, REFUSED, TIMED_OUT, UNREACHABLE, USAGE
+from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json, problem
+
+JobState = Callable[..., dict[str, Any]]
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(server: ToyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`maskmill …` in an empty folder, talking to the scripted server."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MASKMILL_HOME", raising=False)
+    monkeypatch.setenv("MASKMILL_SERVER", server.url)
+    return lambda *words: CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    (tmp_path / "a.jpg").write_bytes(b"jpeg")
+    return tmp_path / "a.jpg"
+
+
+def _archive() -> Answer:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        bundle.writestr("metrics.csv", "index,name\n")
+    return Answer(200, buffer.getvalue())
+
+
+def test_submitting_says_how_to_follow_the_job(run: Run, server: ToyServer, job_state: JobState, picture: Path) -> None:
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    result = run("submit", picture)
+    assert result.exit_code == 0
+    assert "job_1 queued: 4 queued" in result.stdout
+    assert "maskmill watch job_1" in result.stdout
+
+
+def test_options_reach_the_server(run: Run, server: ToyServer, job_state: JobState, picture: Path) -> None:
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    words = ("--model", "toy", "--artifacts", "mask, coco", "--tile", "512,64", "--option", 'metadata={"a": 1}')
+    assert run("submit", picture, *words, "--option", "priority=bulk").exit_code == 0
+    expected = {"model": "toy", "artifacts": ["mask", "coco"], "tile": {"size": 512, "overlap": 64}}
+    sent = server.requests[0].body.decode()
+    options = json.loads(sent.split('name="options"\r\n\r\n')[1].split("\r\n")[0])
+    assert options == {**expected, "metadata": {"a": 1}, "priority": "bulk"}
+
+
+def test_samples_and_addresses_are_submitted_by_name(run: Run, server: ToyServer, job_state: JobState) -> None:
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    assert run("submit", "sample:street_01", "https://example.org/a.jpg").exit_code == 0
+    sent = json.loads(server.requests[0].body)["inputs"]
+    assert sent == [{"sample": "street_01"}, {"url": "https://example.org/a.jpg"}]
+
+
+def test_waiting_and_downloading_in_one_go(
+    run: Run, server: ToyServer, job_state: JobState, picture: Path, tmp_path: Path
+) -> None:
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    server.on("GET", "/jobs/job_1", as_json(job_state("running", done=2)), as_json(job_state("succeeded", done=4)))
+    server.on("GET", "/jobs/job_1/archive", _archive())
+    result = run("submit", picture, "--download", "out")
+    assert result.exit_code == 0
+    assert (tmp_path / "out" / "metrics.csv").is_file()
+    assert "4/4 images" in result.stderr
+
+
+@pytest.mark.parametrize(("status", "code"), [("partial", PARTIAL), ("failed", FAILED), ("canceled", FAILED)])
+def test_how_a_job_ended_is_the_exit_code(
+    run: Run, server: ToyServer, job_state: JobState, status: str, code: int
+) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state(status, done=3, failed=1)))
+    assert run("watch", "job_1").exit_code == code
+
+
+def test_waiting_in_vain_says_that_the_job_goes_on(run: Run, server: ToyServer, job_state: JobState) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("running", done=1)))
+    result = run("watch", "job_1", "--timeout", "0.1")
+    assert result.exit_code == TIMED_OUT
+    assert "maskmill watch job_1" in result.stderr
+
+
+def test_json_is_alone_on_stdout(run: Run, server: ToyServer, job_state: JobState, picture: Path) -> None:
+    state = job_state("succeeded", done=4)
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    server.on("GET", "/jobs/job_1", as_json(state))
+    assert json.loads(run("submit", picture, "--wait", "--json").stdout) == state
+
+
+def test_jobs_are_listed(run: Run, server: ToyServer, job_state: JobState) -> None:
+    server.on("GET", "/jobs", as_json({"items": [job_state("partial", done=3, failed=1)], "next_cursor": None}))
+    lines = run("jobs").stdout.splitlines()
+    assert lines[0].split()[:2] == ["id", "status"]
+    assert lines[1].split()[:5] == ["job_1", "partial", "4", "4", "1"]
+    assert json.loads(run("jobs", "--json").stdout)["items"][0]["id"] == "job_1"
+
+
+def test_an_empty_list_says_what_to_do(run: Run, server: ToyServer) -> None:
+    server.on("GET", "/jobs", as_json({"items": [], "next_cursor": None}))
+    assert "maskmill submit" in run("jobs").stdout
+
+
+def test_models_are_listed_with_the_default_marked(run: Run, server: ToyServer) -> None:
+    model = {"name": "toy", "architecture": "net", "label_space": "camvid-11", "parameters": 2_100_000}
+    server.on("GET", "/models", as_json({"items": [{**model, "default": True, "scores": {"miou": 0.512}}]}))
+    line = run("models").stdout.splitlines()[1]
+    assert line.split() == ["toy", "(default)", "net", "camvid-11", "2.1", "M", "51.2", "%"]
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry"])
+def test_a_job_can_be_changed(run: Run, server: ToyServer, job_state: JobState, verb: str) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("running", done=1)))
+    server.on("POST", f"/jobs/job_1/{verb}", as_json(job_state("running", done=2), 202))
+    assert json.loads(run(verb, "job_1", "--json").stdout)["images"]["succeeded"] == 2
+
+
+def test_a_job_can_be_deleted(run: Run, server: ToyServer, job_state: JobState) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
+    server.on("DELETE", "/jobs/job_1", Answer(204))
+    assert "is deleted" in run("delete", "job_1").stdout
+    assert json.loads(run("delete", "job_1", "--json").stdout) == {"deleted": "job_1"}
+
+
+def test_a_download_can_stay_packed(run: Run, server: ToyServer, job_state: JobState, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
+    server.on("GET", "/jobs/job_1/archive", _archive())
+    result = run("download", "job_1", "out", "--zip", "--json")
+    assert json.loads(result.stdout) == {"job": "job_1", "path": str(Path("out") / "job_1.zip")}
+
+
+def test_masks_among_the_pictures_are_mentioned(
+    run: Run, server: ToyServer, job_state: JobState, picture: Path
+) -> None:
+    (picture.parent / "a_mask.png").touch()
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    assert "1 files named like masks" in run("submit", picture.parent).stderr
+
+
+def test_a_refusal_is_a_sentence_with_the_faults_and_no_traceback(run: Run, server: ToyServer, picture: Path) -> None:
+    fault = {"field": "tile.size", "message": "too small"}
+    answer = {"status": 422, "code": "invalid_options", "detail": "the options cannot be used", "errors": [fault]}
+    server.on("POST", "/jobs", as_json(answer, 422))
+    result = run("submit", picture)
+    assert result.exit_code == REFUSED
+    assert result.stderr.splitlines() == ["Error: the options cannot be used", "  tile.size: too small"]
+    told = json.loads(run("submit", picture, "--json").stdout)["error"]
+    assert (told["code"], told["status"], told["errors"]) == ("invalid_options", 422, [fault])
+
+
+def test_an_absent_server_is_said_so_with_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maskmill.cli.address.PATIENCE_S", 0.2)
+    result = run("models", "--server", "http://127.0.0.1:9")
+    assert result.exit_code == UNREACHABLE
+    assert "maskmill up" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--tile", "big"), "--tile takes"),
+        (("--option", "priority"), "--option takes"),
+        (("no-such-file.jpg",), "no such file"),
+        (("--masks", "no-such-file.png"), "no such file"),
+    ],
+)
+def test_a_users_mistake_is_a_sentence(run: Run, picture: Path, words: tuple[str, ...], reason: str) -> None:
+    result = run("submit", picture, *words)
+    assert result.exit_code == REFUSED
+    assert reason in result.stderr
+
+
+def test_wrong_usage_has_its_own_exit_code(run: Run) -> None:
+    assert run("submit").exit_code == USAGE
+    assert run("no-such-command").exit_code == USAGE
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(
+    run: Run, server: ToyServer, job_state: JobState, picture: Path
+) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
+    result = run("download", "job_1", picture)
+    assert result.exit_code == REFUSED
+    assert result.stderr.startswith("Error: ")
+
+
+def test_the_local_stack_is_found_without_an_address(
+    run: Run, server: ToyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MASKMILL_SERVER")
+    noted = tmp_path / ".maskmill" / "run" / "up.json"
+    noted.parent.mkdir(parents=True)
+    noted.write_text(json.dumps({"url": server.url}))
+    server.on("GET", "/models", as_json({"items": []}))
+    assert run("models").exit_code == 0
+
+
+def test_help_names_every_command_and_the_exit_codes(run: Run) -> None:
+    words = run("--help").stdout
+    for name in ("up", "down", "submit", "jobs", "watch", "cancel", "retry", "download", "delete", "models", "doctor"):
+        assert f" {name} " in words
+    assert "130 interrupted" in " ".join(words.split())
+
+
+def test_the_version_can_be_asked_for(run: Run) -> None:
+    assert run("--version").stdout.strip().count(".") == 2
+
+
+def test_stopping_what_does_not_run_is_no_error(run: Run) -> None:
+    assert "no local stack" in run("down").stdout
+    assert json.loads(run("down", "--json").stdout) == {"stopped": None}
+
+
+def test_interrupting_a_wait_leaves_the_job_alone(
+    run: Run, server: ToyServer, job_state: JobState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("running", done=1)))
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("maskmill.handle.JobHandle.wait", interrupt)
+    result = run("watch", "job_1")
+    assert result.exit_code == 130
+    assert "maskmill watch job_1" in result.stderr
+    assert [request.method for request in server.requests] == ["GET"]
+
+
+def test_problems_of_the_server_are_refusals(run: Run, server: ToyServer) -> None:
+    server.on("GET", "/jobs/job_9", problem(404, "job_not_found", "there is no job job_9"))
+    result = run("watch", "job_9")
+    assert (result.exit_code, result.stderr.strip()) == (REFUSED, "Error: there is no job job_9")
