@@ -6,7 +6,6 @@ ApiError
 ├── RequestTimeout       the body stopped coming
 ├── RangeNotSatisfiable  a range that begins behind the end
 ├── NotReady             a part of the service is missing
-├── SampleUnknown        no sample scene has this id
 └── PredictionFailed     the one image of a prediction ended without a result; carries that image's own code
 """
 
@@ -14,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from data.sample_library import SampleNotFound
 from jobs import errors as jobs
 from jobs.job import Failure
 from jobs.retry import WORKER_LOST
@@ -63,10 +63,6 @@ class PredictionFailed(ApiError):
         self.job_id = job_id
 
 
-class SampleUnknown(ApiError):
-    code = "sample_not_found"
-
-
 # An error has the status of its own line, or of the nearest base class listed here.
 STATUS: Mapping[type[Exception], int] = {
     jobs.JobsError: 500,
@@ -96,7 +92,7 @@ STATUS: Mapping[type[Exception], int] = {
     RequestTimeout: 408,
     RangeNotSatisfiable: 416,
     NotReady: 503,
-    SampleUnknown: 404,
+    SampleNotFound: 404,
 }
 
 # Codes of the router's own answers, which come without an error class of ours.
@@ -116,7 +112,7 @@ def status_of(error: Exception) -> int:
 
 def families() -> Sequence[type[Exception]]:
     """The roots of the trees that the table speaks for."""
-    return (jobs.JobsError, segmentation.SegmentationError, ApiError)
+    return (jobs.JobsError, segmentation.SegmentationError, SampleNotFound, ApiError)
 
 
 def _failure_statuses() -> Iterator[tuple[str, int]]:

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from anyio import CapacityLimiter
 
-import data
 from api.body_pipe import BodyRules
 from api.settings import ApiSettings
+from broker.app import make_app
+from broker.dispatch import CeleryDispatcher
+from broker.settings import BrokerSettings
+from data.sample_library import SampleLibrary, open_samples
 from jobs.archive import Archives
 from jobs.intake import Intake, IntakeRules
 from jobs.ports import Clock, Dispatcher, ModelCatalog, ObjectStore, OpenUnit
-
-
-class Samples(Protocol):
-    """The sample scenes: pictures and their ground truth by id."""
-
-    def ids(self) -> Sequence[str]: ...
-
-    def picture(self, sample_id: str, /) -> bytes: ...
-
-    def mask(self, sample_id: str, /) -> bytes: ...
+from storage.catalog import open_catalog
+from storage.objects import open_objects
+from storage.settings import StorageSettings
+from storage.unit_of_work import open_database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +32,11 @@ class Services:
 
     settings: ApiSettings
     open_unit: OpenUnit
+    check_database: Callable[[], None]
     objects: ObjectStore
     dispatcher: Dispatcher
     catalog: ModelCatalog
-    samples: Samples
+    samples: SampleLibrary
     clock: Clock
     intake: Intake
     archives: Archives
@@ -50,10 +47,11 @@ class Services:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
     open_unit: OpenUnit
+    check_database: Callable[[], None]
     objects: ObjectStore
     dispatcher: Dispatcher
     catalog: ModelCatalog
-    samples: Samples
+    samples: SampleLibrary
     clock: Clock
 
 
@@ -70,6 +68,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
     return Services(
         settings=settings,
         open_unit=adapters.open_unit,
+        check_database=adapters.check_database,
         objects=adapters.objects,
         dispatcher=adapters.dispatcher,
         catalog=adapters.catalog,
@@ -89,15 +88,6 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
 @contextmanager
 def open_services() -> Iterator[Services]:
     """Read the settings and open every adapter; close them at the end."""
-    from broker.app import make_app
-    from broker.dispatch import CeleryDispatcher
-    from broker.settings import BrokerSettings
-    from data.sample_library import SampleLibrary
-    from storage.catalog import open_catalog
-    from storage.database import open_database
-    from storage.objects import open_objects
-    from storage.settings import StorageSettings
-
     settings, storage = ApiSettings(), StorageSettings()
     spool = settings.spool_folder or storage.home / "run" / "uploads"
     spool.mkdir(parents=True, exist_ok=True)
@@ -106,10 +96,11 @@ def open_services() -> Iterator[Services]:
     try:
         adapters = Adapters(
             open_unit=database.unit,
+            check_database=database.check,
             objects=open_objects(storage),
             dispatcher=dispatcher,
             catalog=open_catalog(storage),
-            samples=SampleLibrary(Path(data.__file__).parent / "samples"),
+            samples=open_samples(),
             clock=_now,
         )
         yield assemble(settings, adapters, spool=spool)

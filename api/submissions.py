@@ -131,7 +131,7 @@ def submit_json(intake: Intake, samples: Iterable[str], body: bytes, *, key: str
                 each.source(),
                 name=each.file_name(index),
                 ref=each.ref,
-                mask=None if each.mask is None else each.mask.source(),
+                mask=None if each.mask is None else each.mask.mask_source(),
             )
         return intake.submit(draft, options, fingerprint=fingerprint)
 

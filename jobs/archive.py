@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
@@ -18,6 +18,8 @@ from segmentation.model_card import ModelCard
 
 METRICS = "metrics"
 MERGED = "coco"
+METRICS_CSV = "metrics.csv"
+ERRORS_CSV = "errors.csv"
 _PAGE = 500
 _NAME_LENGTH = 120
 
@@ -80,11 +82,17 @@ class Archives:
         wanted = _selection(job, artifacts)
         survey = self._survey(job, wanted)
         documents = self._documents(job, wanted, survey)
-        written = [_measured(name, document) for name, document in documents.items()]
+        written = [
+            survey.measured[name].entry(name) if name in survey.measured else _measured(name, document)
+            for name, document in documents.items()
+        ]
         return Archive(job=job, entries=[*written, *survey.entries], documents=documents, objects=self.objects)
 
     def _survey(self, job: Job, wanted: frozenset[str]) -> _Survey:
-        survey = _Survey(wanted)
+        tables: dict[str, Table] = {ERRORS_CSV: ErrorTable()}
+        if METRICS in wanted:
+            tables[METRICS_CSV] = MetricsTable(job)
+        survey = _Survey(wanted, tables)
         for image in self._images(job.id):
             survey.see(image)
         return survey
@@ -95,10 +103,10 @@ class Archives:
         )
         documents: dict[str, Document] = {"manifest.json": lambda: iter([provenance])}
         if METRICS in wanted:
-            documents["metrics.csv"] = self._table(job, MetricsTable(job))
+            documents[METRICS_CSV] = self._table(job, survey.tables[METRICS_CSV])
             documents["metrics.json"] = lambda: iter([metrics_document(job)])
         if survey.failed:
-            documents["errors.csv"] = self._table(job, ErrorTable())
+            documents[ERRORS_CSV] = self._table(job, survey.tables[ERRORS_CSV])
         if MERGED in wanted:
             documents["coco.json"] = lambda: coco_document(
                 lambda: self._images(job.id), self.objects, job, software=self.software
@@ -145,19 +153,25 @@ class _Names:
         return name
 
 
-@dataclass
 class _Survey:
-    """What one walk over the images tells."""
+    """What one walk over the images tells: the stored files, and how long the tables will be."""
 
-    wanted: frozenset[str]
-    entries: list[Entry] = field(default_factory=list)
-    devices: set[str] = field(default_factory=set)
-    versions: set[str] = field(default_factory=set)
-    failed: bool = False
-    _names: _Names = field(default_factory=_Names)
+    def __init__(self, wanted: frozenset[str], tables: Mapping[str, Table]) -> None:
+        self.tables = tables
+        self.measured = {name: _Measure() for name in tables}
+        self.entries: list[Entry] = []
+        self.devices: set[str] = set()
+        self.versions: set[str] = set()
+        self.failed = False
+        self._wanted = wanted
+        self._names = _Names()
+        for name, table in tables.items():
+            self.measured[name].add(table.head())
 
     def see(self, image: JobImage) -> None:
         self.failed |= image.status is ImageStatus.FAILED
+        for table_name, table in self.tables.items():
+            self.measured[table_name].add(table.line(image))
         name = self._names.of(image)
         if image.result is None:
             return
@@ -166,8 +180,23 @@ class _Survey:
         self.entries.extend(
             Entry(_path(artifact, name), artifact.size, artifact.crc32, artifact.key)
             for artifact in image.result.artifacts
-            if artifact.name in self.wanted
+            if artifact.name in self._wanted
         )
+
+
+@dataclass(slots=True)
+class _Measure:
+    """Size and CRC-32 of bytes that are not kept."""
+
+    size: int = 0
+    crc32: int = 0
+
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self.crc32 = zlib.crc32(piece, self.crc32)
+
+    def entry(self, name: str) -> Entry:
+        return Entry(name, self.size, self.crc32)
 
 
 def safe_stem(name: str) -> str:
@@ -197,11 +226,10 @@ def _selection(job: Job, artifacts: Sequence[str] | None) -> frozenset[str]:
 
 
 def _measured(name: str, document: Document) -> Entry:
-    size = crc32 = 0
+    measure = _Measure()
     for piece in document():
-        size += len(piece)
-        crc32 = zlib.crc32(piece, crc32)
-    return Entry(name, size, crc32)
+        measure.add(piece)
+    return measure.entry(name)
 
 
 def _without_first(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:

@@ -1,10 +1,14 @@
-"""Names in the object store. A key depends on the image and the format alone, so a rerun overwrites itself."""
+"""Names in the object store. A key depends on the image and the format alone, so a rerun overwrites itself.
+
+Also how a source of kind `sample` names a sample's ground truth.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
 
+SAMPLE_MASK_SUFFIX = "#mask"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -16,6 +20,11 @@ def new_job_id(*, now_ms: int | None = None) -> str:
     milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     value = (milliseconds << 80) | secrets.randbits(80)
     return "job_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def sample_mask(sample_id: str) -> str:
+    """The location of a sample's ground truth, for a source of kind `sample`; its picture's is the id itself."""
+    return sample_id + SAMPLE_MASK_SUFFIX
 
 
 def job_prefix(job_id: str) -> str:

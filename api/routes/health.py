@@ -30,13 +30,13 @@ async def get_health() -> Health:
 @router.get("/ready", responses=problems())
 def get_ready(services: ServicesDep) -> Readiness:
     """200 when database, broker and store answer and a worker is alive; else 503, which names what is missing."""
-    workers: list[str] = []
     checks: dict[str, Callable[[], object]] = {
-        "database": lambda: workers.extend(_live_workers(services)),
+        "database": services.check_database,
         "broker": lambda: services.dispatcher.waiting(Priority.INTERACTIVE),
         "store": services.objects.check,
     }
     missing = {part: reason for part, check in checks.items() if (reason := _fault(check)) is not None}
+    workers = [] if "database" in missing else _live_workers(services)
     if not workers and "database" not in missing:
         missing["worker"] = f"no worker gave a sign of life within {services.settings.worker_silence_s:g} s"
     if missing:

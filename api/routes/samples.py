@@ -8,10 +8,9 @@ import numpy as np
 from fastapi import APIRouter, Path, Query, Response
 
 from api.dependencies import ServicesDep
-from api.errors import SampleUnknown
 from api.openapi import binary, problems
 from api.schemas.catalogue import SampleLinks, SampleList, SampleView
-from api.services import Services
+from data.sample_library import LABEL_SPACE
 from segmentation.formats import FORMATS
 from segmentation.formats.format import FormatOptions
 from segmentation.label_map import LabelMap
@@ -20,7 +19,6 @@ from segmentation.pictures import decode_mask
 
 router = APIRouter(prefix="/samples", tags=["catalogue"])
 
-OWN_SPACE = "cityscapes-34"
 _CACHED = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 SampleId = Annotated[str, Path(max_length=200)]
@@ -44,7 +42,6 @@ def list_samples(services: ServicesDep) -> SampleList:
 )
 def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
     """The picture."""
-    _check(services, sample_id)
     return Response(services.samples.picture(sample_id), media_type="image/jpeg", headers=_CACHED)
 
 
@@ -59,18 +56,11 @@ def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
 def get_sample_mask(
     sample_id: SampleId,
     services: ServicesDep,
-    label_space: Annotated[str, Query(max_length=200, examples=list(LABEL_SPACES))] = OWN_SPACE,
+    label_space: Annotated[str, Query(max_length=200, examples=list(LABEL_SPACES))] = LABEL_SPACE,
 ) -> Response:
     """The ground truth, in the label space that is asked for."""
-    _check(services, sample_id)
     ids = decode_mask(services.samples.mask(sample_id), max_pixels=services.settings.max_pixels)
-    label_map = LabelMap(ids, get_label_space(OWN_SPACE)).remapped(get_label_space(label_space))
+    label_map = LabelMap(ids, get_label_space(LABEL_SPACE)).remapped(get_label_space(label_space))
     blank = np.zeros((*ids.shape, 3), np.uint8)  # a mask shows nothing of the picture
     encoded = FORMATS["mask"].encode(label_map, blank, FormatOptions())
     return Response(encoded.data, media_type=encoded.media_type, headers=_CACHED)
-
-
-def _check(services: Services, sample_id: str) -> None:
-    known = services.samples.ids()
-    if sample_id not in known:
-        raise SampleUnknown(f"there is no such sample; there are {', '.join(known)}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from jobs.job import Source, SourceKind
+from jobs.keys import sample_mask
 from segmentation.formats import FORMATS
 from segmentation.label_spaces import LABEL_SPACES
 
@@ -49,8 +51,12 @@ class InputSource(BaseModel):
     def source(self) -> Source:
         if self.url is not None:
             return Source(SourceKind.URL, self.url)
-        assert self.sample is not None
-        return Source(SourceKind.SAMPLE, self.sample)
+        return Source(SourceKind.SAMPLE, str(self.sample))
+
+    def mask_source(self) -> Source:
+        """The same as ground truth: a sample's mask, not its picture."""
+        source = self.source()
+        return source if self.sample is None else replace(source, location=sample_mask(self.sample))
 
 
 class JobInput(InputSource):

@@ -15,7 +15,7 @@ from tests.unit.api.house import House
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    return House(spool=tmp_path)
+    return House(tmp_path)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 
 from api.services import Adapters, Services, assemble
 from api.settings import ApiSettings
+from data.sample_library import MASK_ENDING, SampleLibrary
 from jobs.ports import WorkerBeat
 from jobs.processing import Processing, ProcessingRules
 from jobs.retry import RetryPolicy
@@ -18,25 +19,20 @@ from tests.fakes import FakeCatalog, FakeClock, FakeDispatcher, FakeSegmenter, M
 from tests.memory_database import MemoryDatabase
 
 
-@dataclass
-class Scenes:
+def scenes(folder: Path) -> SampleLibrary:
     """Two sample scenes."""
-
-    def ids(self) -> tuple[str, ...]:
-        return ("crossing", "market")
-
-    def picture(self, sample_id: str, /) -> bytes:
-        return picture()
-
-    def mask(self, sample_id: str, /) -> bytes:
-        return mask(np.full((24, 32), 7, np.uint8))
+    folder.mkdir(exist_ok=True)
+    for name in ("crossing", "market"):
+        (folder / f"{name}.jpg").write_bytes(picture())
+        (folder / f"{name}{MASK_ENDING}").write_bytes(mask(np.full((24, 32), 7, np.uint8)))
+    return SampleLibrary(folder)
 
 
 @dataclass
 class House:
     """Everything behind the routes."""
 
-    spool: Path
+    folder: Path
     settings: ApiSettings = field(default_factory=ApiSettings)
     clock: FakeClock = field(default_factory=FakeClock)
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
@@ -45,13 +41,19 @@ class House:
     segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
     catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card()]))
 
+    @property
+    def spool(self) -> Path:
+        return self.folder / "spool"
+
     def services(self) -> Services:
+        self.spool.mkdir(exist_ok=True)
         adapters = Adapters(
             open_unit=self.database.unit,
+            check_database=lambda: None,
             objects=self.objects,
             dispatcher=self.dispatcher,
             catalog=self.catalog,
-            samples=Scenes(),
+            samples=scenes(self.folder / "samples"),
             clock=self.clock,
         )
         return assemble(self.settings, adapters, spool=self.spool)

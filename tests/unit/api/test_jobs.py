@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.job import Source, SourceKind
 from tests.factories import mask, picture, tar_of, zip_of
 from tests.unit.api.house import House
 
@@ -91,6 +92,15 @@ def test_the_json_form_names_inputs(client: TestClient) -> None:
     rows = client.get(answer.json()["links"]["images"]).json()["items"]
     assert [(row["name"], row["ref"]) for row in rows] == [("zurich.jpg", "r1"), ("mine.jpg", None)]
     assert "input" not in rows[0]["artifacts"]
+
+
+def test_a_samples_mask_is_its_ground_truth_and_not_its_picture(client: TestClient, house: House) -> None:
+    body = {"inputs": [{"sample": "crossing", "mask": {"sample": "crossing"}}], "mask_label_space": "cityscapes-34"}
+    job_id = client.post("/jobs", json=body).json()["id"]
+    with house.database.unit() as unit:
+        image = unit.images.get(job_id, 0)
+    assert image.source == Source(SourceKind.SAMPLE, "crossing")
+    assert image.mask == Source(SourceKind.SAMPLE, "crossing#mask")
 
 
 @pytest.mark.parametrize(
