@@ -1,0 +1,23 @@
+"""`python -m benchmarks [NAME…]`: run the named benchmarks, or all of them, one after another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = ("pipeline", "large_job", "upload_memory")
+
+
+def main() -> None:
+    names = sys.argv[1:] or BENCHMARKS
+    unknown = sorted(set(names) - set(BENCHMARKS))
+    if unknown:
+        sys.exit(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in names:
+        print(f"== {name}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True, cwd=Path(__file__).parents[1])
+
+
+if __name__ == "__main__":
+    main()
