@@ -76,7 +76,8 @@ class JobRepository(Protocol):
         """
 
     def requeue_failed(self, job_id: str, *, now: datetime) -> Job:
-        """Failed images back to queued (attempt and lost to 0, failure cleared), started_at/finished_at cleared.
+        """Failed images back to queued (attempt and lost to 0, failure cleared); the job's started_at, finished_at and
+        cancel_requested_at are cleared.
 
         Raises JobNotFound, and NotAllowed when the job is not partial or failed.
         """

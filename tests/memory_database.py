@@ -126,7 +126,7 @@ class _Jobs:
             if image.status is ImageStatus.FAILED
         }
         self._state.sent_at.update({(job_id, index): now for index in changes})
-        self._state.jobs[job_id] = replace(job, started_at=None, finished_at=None)
+        self._state.jobs[job_id] = replace(job, started_at=None, finished_at=None, cancel_requested_at=None)
         return _change(self._state, job_id, changes, now=now)
 
     def mark_deleted(self, job_id: str) -> None:

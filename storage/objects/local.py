@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,11 +38,12 @@ class LocalObjects:
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
         path = self._path(key)
         trailer = _trailer(media_type)
-        with _translated(key), self._new_file() as (temporary, file):
+        with self._new_file() as (temporary, file):
             size = _write(file, data)
-            file.write(trailer)
-            file.close()
-            _publish(temporary, path)  # a reader sees the old object or the new one, never half
+            with _writing():
+                file.write(trailer)
+                file.close()
+                _publish(temporary, path)  # a reader sees the old object or the new one, never half
         return size
 
     def get(self, key: str) -> bytes:
@@ -54,24 +55,26 @@ class LocalObjects:
         return pieces
 
     def info(self, key: str) -> ObjectInfo:
-        with _translated(key), self._path(key).open("rb") as file:
+        with _reading(key), self._path(key).open("rb") as file:
             size, media_type = _read_trailer(file)
         return ObjectInfo(key=key, size=size, media_type=media_type)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _translated(key):
-            path.unlink(missing_ok=True)
+        with _writing(), suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            path.unlink()
             self._remove_empty(path.parent)
 
     def delete_prefix(self, prefix: str) -> int:
         folder = self._path(checked_prefix(prefix)[:-1])
         gone = self._incoming / secrets.token_hex(16)
-        with _translated(prefix):
+        with _writing():
             self._incoming.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                return 0
             try:
                 folder.rename(gone)  # at once for every reader; what is put from here on is another folder
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:  # somebody was faster
                 return 0
             deleted = sum(len(files) for _, _, files in os.walk(gone))
             shutil.rmtree(gone)
@@ -79,7 +82,7 @@ class LocalObjects:
         return deleted
 
     def keys(self, prefix: str) -> Iterator[str]:
-        with _translated(prefix):
+        with _reading(prefix):
             for folder, names, files in os.walk(self._path(prefix + "x").parent):
                 names.sort()
                 for name in sorted(files):
@@ -91,7 +94,7 @@ class LocalObjects:
         return None
 
     def check(self) -> None:
-        with _translated("the store"), self._new_file() as (_, file):
+        with self._new_file() as (_, file), _writing():
             file.write(b"maskmill")
             file.flush()
 
@@ -101,18 +104,19 @@ class LocalObjects:
     @contextmanager
     def _new_file(self) -> Iterator[tuple[Path, BinaryIO]]:
         """A file that vanishes at the end of the block unless it was renamed."""
-        if not self._incoming.is_dir():
-            self._incoming.mkdir(parents=True, exist_ok=True)
         path = self._incoming / secrets.token_hex(16)
+        with _writing():
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            file = path.open("xb")
         try:
-            with path.open("xb") as file:
+            with file:
                 yield path, file
         finally:
             path.unlink(missing_ok=True)
 
     def _pieces(self, key: str, start: int, length: int | None) -> Iterator[bytes]:
         """First nothing, once the file is open; then the bytes."""
-        with _translated(key), self._path(key).open("rb", buffering=0) as file:
+        with _reading(key), self._path(key).open("rb", buffering=0) as file:
             size, _ = _read_trailer(file)
             left = max(0, size - start)
             left = left if length is None else min(left, length)
@@ -136,7 +140,7 @@ class LocalObjects:
     def remove_abandoned(self) -> None:
         """Delete what a process that died left in `incoming`."""
         oldest = time.time() - ABANDONED_S
-        with _translated("the store"):
+        with _writing():
             for path in self._incoming.iterdir() if self._incoming.is_dir() else ():
                 if path.stat().st_mtime > oldest:
                     continue
@@ -144,23 +148,24 @@ class LocalObjects:
 
 
 def _write(file: BinaryIO, data: bytes | Readable) -> int:
-    if isinstance(data, bytes):
-        return file.write(data)
+    """What `data` raises is not ours to translate."""
     size = 0
-    while piece := data.read(PIECE):
-        size += file.write(piece)
+    pieces = iter(lambda: data.read(PIECE), b"") if not isinstance(data, bytes) else iter((data,))
+    for piece in pieces:
+        with _writing():
+            size += file.write(piece)
     return size
 
 
 def _publish(temporary: Path, path: Path) -> None:
     for _ in range(100):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(path)
-        except FileNotFoundError:  # somebody emptied the folder and removed it in between
+        except (FileNotFoundError, FileExistsError):  # a folder on the way was emptied and removed in between
             continue
         return
-    raise StorageUnavailable("the folder of an object vanishes again and again")
+    raise StorageUnavailable("the folder of an object cannot be made")
 
 
 def _trailer(media_type: str) -> bytes:
@@ -183,10 +188,18 @@ def _read_trailer(file: BinaryIO) -> tuple[int, str]:
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _reading(key: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise ObjectNotFound(f"there is no object {key}") from None
     except OSError as error:
-        raise StorageUnavailable(f"the object store failed: {error.strerror}") from error
+        raise StorageUnavailable(f"the object store cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"the object store cannot be written: {error.strerror}") from error

@@ -1,0 +1,31 @@
+"""`open_unit`: every adapter of `jobs.ports.OpenUnit` in turn, empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.ports import OpenUnit
+from storage.settings import StorageSettings
+from tests.databases import opened, sqlite_settings, sqlite_template
+from tests.memory_database import MemoryDatabase
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sqlite_template(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def open_unit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenUnit]:
+    if request.param == "memory":
+        yield MemoryDatabase().unit
+        return
+    if request.param == "sqlite":
+        settings = sqlite_settings(request.getfixturevalue("migrated_sqlite"), tmp_path)
+    else:
+        settings = StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
+    with opened(settings) as database:
+        yield database.unit

@@ -1,0 +1,77 @@
+"""What `jobs.ports.ImageRepository` promises to readers of long lists, on every database."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.job import ImageMetrics, ImageStatus
+from jobs.ports import OpenUnit, Outcome
+from tests.job_steps import (
+    add,
+    claimed,
+    failed,
+    finish,
+    succeeded,
+)
+
+
+class TestPaging:
+    def test_pages_follow_one_another_in_input_order(self, open_unit: OpenUnit):
+        add(open_unit, 5)
+        assert pages(open_unit, limit=2) == [[0, 1], [2, 3], [4]]
+
+    def test_a_full_last_page_has_no_successor(self, open_unit: OpenUnit):
+        add(open_unit, 4)
+        assert pages(open_unit, limit=2) == [[0, 1], [2, 3]]
+
+    @pytest.mark.parametrize("sort", ["confidence", "miou"])
+    @pytest.mark.parametrize("limit", [1, 2, 3, 5, 50])
+    def test_a_sorted_list_is_ascending_with_the_unknown_last(self, open_unit: OpenUnit, sort: str, limit: int):
+        values = [0.5, None, 0.25, 0.5, 0.1, None, 0.25]
+        add(open_unit, len(values) + 1)
+        claimed(open_unit, 0, len(values) - 1)
+        finish(open_unit, *(measured(index, value) for index, value in enumerate(values)))
+        expected = [4, 2, 6, 0, 3, 1, 5, 7]
+        found = pages(open_unit, sort=sort, limit=limit)
+        assert [index for page in found for index in page] == expected
+        assert all(len(page) == limit for page in found[:-1])
+
+    @pytest.mark.parametrize("sort", ["index", "confidence"])
+    def test_a_status_is_picked_out(self, open_unit: OpenUnit, sort: str):
+        add(open_unit, 6)
+        claimed(open_unit, 0, 4)
+        finish(open_unit, measured(0, 0.9), failed(1), measured(2, 0.8), failed(3))
+        assert pages(open_unit, status=ImageStatus.FAILED, sort=sort, limit=1) == [[1], [3]]
+        assert sorted(pages(open_unit, status=ImageStatus.SUCCEEDED, sort=sort, limit=1)) == [[0], [2]]
+        assert pages(open_unit, status=ImageStatus.RUNNING, sort=sort) == [[4]]
+        assert pages(open_unit, status=ImageStatus.QUEUED, sort=sort) == [[5]]
+        assert pages(open_unit, status=ImageStatus.CANCELED, sort=sort) == [[]]
+
+    @pytest.mark.parametrize("cursor", ["nonsense", "", "AAAA", "ä", "bm90LWpzb24"])
+    def test_a_foreign_cursor_is_a_value_error(self, open_unit: OpenUnit, cursor: str):
+        add(open_unit)
+        with pytest.raises(ValueError, match=r".*"), open_unit() as unit:
+            unit.images.page("job_1", status=None, sort="index", limit=2, after=cursor)
+
+    def test_every_image_is_walked_through_in_order(self, open_unit: OpenUnit):
+        add(open_unit, 2500)
+        with open_unit() as unit:
+            assert [each.index for each in unit.images.all("job_1")] == list(range(2500))
+
+
+def measured(index: int, value: float | None) -> Outcome:
+    metrics = ImageMetrics(class_fractions={}, mean_confidence=value, miou=value)
+    return succeeded(index, metrics=metrics)
+
+
+def pages(
+    open_unit: OpenUnit, *, sort: str = "index", limit: int = 50, status: ImageStatus | None = None
+) -> list[list[int]]:
+    """The indices of all pages, each read in a transaction of its own."""
+    found: list[list[int]] = []
+    after: str | None = None
+    while not found or after is not None:
+        with open_unit() as unit:
+            rows, after = unit.images.page("job_1", status=status, sort=sort, limit=limit, after=after)
+        found.append([row.index for row in rows])
+    return found

@@ -1,0 +1,125 @@
+"""What only a directory does: its files, its folders, what a crash leaves behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import ObjectNotFound, StorageUnavailable
+from storage.objects.local import ABANDONED_S, LocalObjects
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalObjects:
+    return LocalObjects(tmp_path)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_one_object_is_one_file_that_begins_with_its_bytes(store: LocalObjects, tmp_path: Path):
+    store.put("jobs/a/0", b"bytes", media_type="image/png")
+    assert files(tmp_path) == ["files/jobs/a/0"]
+    assert (tmp_path / "files/jobs/a/0").read_bytes().startswith(b"bytes")
+
+
+def test_the_last_object_takes_its_folders_along(store: LocalObjects, tmp_path: Path):
+    for key in ("jobs/a/mask/0", "jobs/a/mask/1", "jobs/b/0"):
+        store.put(key, b"x", media_type="image/png")
+    store.delete("jobs/a/mask/0")
+    assert (tmp_path / "files/jobs/a/mask").is_dir()
+    store.delete("jobs/a/mask/1")
+    assert not (tmp_path / "files/jobs/a").exists()
+    store.delete_prefix("jobs/b/")
+    assert not (tmp_path / "files/jobs").exists()
+    assert (tmp_path / "files").is_dir()
+
+
+def test_a_file_put_there_by_hand_is_an_object_of_unknown_type(store: LocalObjects, tmp_path: Path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/picture").write_bytes(b"by hand")
+    assert store.get("picture") == b"by hand"
+    assert store.info("picture").media_type == "application/octet-stream"
+
+
+def test_bytes_that_look_like_a_trailer_stay_bytes(store: LocalObjects, tmp_path: Path):
+    store.put("a", b"x", media_type="image/png")
+    whole = (tmp_path / "files/a").read_bytes()
+    store.put("b", whole, media_type="text/plain")
+    assert store.get("b") == whole
+    assert store.info("b").media_type == "text/plain"
+
+
+def test_an_object_may_lie_where_a_folder_was(store: LocalObjects):
+    store.put("a/b", b"1", media_type="text/plain")
+    store.delete("a/b")
+    store.put("a", b"2", media_type="text/plain")
+    assert store.get("a") == b"2"
+
+
+def test_a_key_below_an_object_cannot_be_written(store: LocalObjects):
+    store.put("a", b"1", media_type="text/plain")
+    with pytest.raises(StorageUnavailable):
+        store.put("a/b", b"2", media_type="text/plain")
+    with pytest.raises(ObjectNotFound):
+        store.get("a/b")
+    assert store.delete_prefix("a/") == 0
+    assert store.get("a") == b"1"
+
+
+def test_folders_that_are_emptied_meanwhile_do_not_hurt_a_put(store: LocalObjects):
+    def put_and_delete(name: str) -> None:
+        for _ in range(100):
+            store.put(f"a/b/c/{name}", b"x", media_type="text/plain")
+            store.delete(f"a/b/c/{name}")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(put_and_delete, "1234"))
+    assert list(store.keys("a/")) == []
+
+
+def test_what_a_crash_left_is_removed_a_day_later(store: LocalObjects, tmp_path: Path):
+    store.put("k", b"x", media_type="text/plain")
+    old, new = tmp_path / "incoming/old", tmp_path / "incoming/new"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    folder = tmp_path / "incoming/folder"
+    folder.mkdir()
+    (folder / "object").write_bytes(b"deleted by halves")
+    for path in (old, folder):
+        os.utime(path, (0, time.time() - ABANDONED_S - 60))
+    store.remove_abandoned()
+    assert files(tmp_path) == ["files/k", "incoming/new"]
+
+
+def test_removing_what_was_abandoned_needs_no_store(tmp_path: Path):
+    LocalObjects(tmp_path / "none").remove_abandoned()
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_object_that_shrinks_while_it_is_read_is_an_error(store: LocalObjects, tmp_path: Path):
+    store.put("k", bytes(1_000_000), media_type="text/plain")
+    stream = store.stream("k")
+    os.truncate(tmp_path / "files/k", 300_000)
+    with pytest.raises(StorageUnavailable, match="cut short"):
+        list(stream)
+
+
+def test_a_root_that_is_no_folder_is_a_store_that_is_not_available(tmp_path: Path):
+    (tmp_path / "root").write_bytes(b"")
+    store = LocalObjects(tmp_path / "root")
+    with pytest.raises(StorageUnavailable):
+        store.put("k", b"x", media_type="text/plain")
+    with pytest.raises(StorageUnavailable):
+        store.check()
+
+
+@pytest.mark.parametrize("media_type", ["", "x" * 256, "image/é"])
+def test_a_media_type_is_short_and_plain(store: LocalObjects, media_type: str):
+    with pytest.raises(ValueError, match=r"media type|ascii"):
+        store.put("k", b"x", media_type=media_type)
