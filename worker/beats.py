@@ -30,7 +30,8 @@ class Beats:
 
     def close(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._file.unlink(missing_ok=True)
 
     def beat(self) -> None:

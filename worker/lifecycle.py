@@ -10,6 +10,7 @@ from celery.signals import (
     worker_init,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
     worker_shutdown,
     worker_shutting_down,
 )
@@ -49,6 +50,13 @@ def _start_after_fork(**_: object) -> None:
 
     process = current_process()
     _start_or_exit(f"{getattr(process, 'initargs', [None, 'worker'])[1]}-{process.pid}")
+    runtime().show_life()
+
+
+@worker_ready.connect
+def _show_life(**_: object) -> None:
+    if _Process.runtime is not None:
+        _Process.runtime.show_life()
 
 
 @worker_shutting_down.connect

@@ -55,6 +55,10 @@ class Runtime:
     database: Database
     watchdog: Watchdog
 
+    def show_life(self) -> None:
+        """From now on slices are taken."""
+        self.beats.start()
+
     def stop_taking(self) -> None:
         """First step of a clean end: what runs ends, the rest goes back to the queue."""
         self.processing.stop()
@@ -70,7 +74,7 @@ class Runtime:
 
 
 def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runtime:
-    """name: of this process among all workers. Loads the models to preload; beats from then on."""
+    """name: of this process among all workers. Loads the models to preload."""
     cv2.setNumThreads(1)  # pictures run side by side; threads inside each would only get in one another's way
     rules = engine_rules(settings)
     watchdog = Watchdog(settings.device_call_limit_s)
@@ -98,7 +102,6 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         storage.home / "run" / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', name)}.alive",
         every_s=settings.beat_s,
     )
-    beats.start()
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
     return Runtime(
         processing=processing,
