@@ -55,6 +55,10 @@ JOB_EXAMPLE: dict[str, Any] = {
 }
 
 
+def _left_out(value: object) -> bool:
+    return value is None
+
+
 class ImageCounts(BaseModel):
     total: int
     queued: int
@@ -67,19 +71,19 @@ class ImageCounts(BaseModel):
 class GroundTruth(BaseModel):
     """Scores over the summed confusion matrix of the images with ground truth; void pixels count nowhere."""
 
-    images: int | None = Field(None, description="images with ground truth; of a job only")
+    images: int | None = Field(None, exclude_if=_left_out, description="images with ground truth; of a job only")
     pixel_accuracy: float | None
     miou: float | None
     mean_dice: float | None
     iou: dict[str, float] = Field(description="by class name; classes that occur")
-    dice: dict[str, float] | None = Field(None, description="by class name; of a job only")
+    dice: dict[str, float] | None = Field(None, exclude_if=_left_out, description="by class name; of a job only")
 
 
 class Metrics(BaseModel):
     class_fractions: dict[str, float] = Field(description="share of the pixels by class name")
-    mean_confidence: float | None = None
-    mean_entropy: float | None = Field(None, description="relative to log C; of an image only")
-    ground_truth: GroundTruth | None = Field(None, description="present when masks were given")
+    mean_confidence: float | None = Field(None, exclude_if=_left_out)
+    mean_entropy: float | None = Field(None, exclude_if=_left_out, description="relative to log C; of an image only")
+    ground_truth: GroundTruth | None = Field(None, exclude_if=_left_out, description="present when masks were given")
 
 
 class ErrorView(BaseModel):

@@ -279,6 +279,13 @@ def test_links_name_only_what_there_is(client: TestClient) -> None:
     assert all(any(re.fullmatch(path, link) for path in known) for link in links.values())
 
 
+def test_numbers_that_were_not_measured_are_left_out(client: TestClient, house: House) -> None:
+    job_id = submit(client)
+    assert client.get(f"/jobs/{job_id}").json()["metrics"] == {"class_fractions": {}}
+    house.work()
+    assert set(client.get(f"/jobs/{job_id}").json()["metrics"]) == {"class_fractions", "mean_confidence"}
+
+
 def test_a_failed_job_says_so(client: TestClient, house: House) -> None:
     job_id = client.post("/jobs", files={"files": ("bad.jpg", b"no picture")}).json()["id"]
     house.work()
