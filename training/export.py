@@ -7,7 +7,7 @@ import argparse
 import hashlib
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from torch import nn
 from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
+from storage.catalog import Catalog
 from training.datasets.pairs import InSpace, PairDataset
-from training.evaluate import Evaluation, evaluate, onnx_predictor
+from training.evaluate import evaluate, onnx_predictor
 from training.exported_files import export_onnx, export_torchscript
 from training.loop import read_checkpoint
 from training.models import OUTPUT_STRIDE
@@ -56,39 +57,35 @@ def main() -> None:
         print(f"  {name:24} {value:.4f}")
 
 
-def export_run(run: Path, release: Release, *, roots: Mapping[str, Path], models: Path) -> ModelCard:
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """What is left of a training: its recipe, its data, and the averaged weights after so many epochs."""
+
+    recipe: Recipe
+    train_sets: Sequence[PairDataset]
+    validation: PairDataset
+    model: nn.Module
+    epochs_done: int
+    commit: str
+
+    @classmethod
+    def read(cls, folder: Path, roots: Mapping[str, Path]) -> "FinishedRun":
+        recipe = load_recipe(folder / RECIPE)
+        checkpoint = read_checkpoint(folder / CHECKPOINT)
+        model = build_model(recipe.model, get_label_space(recipe.label_space))
+        model.load_state_dict(checkpoint["average"])
+        train_sets = [open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data]
+        validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
+        return cls(recipe, train_sets, validation, model, checkpoint["epoch"], RunFacts.read(folder).commit)
+
+
+def export_run(folder: Path, release: Release, *, roots: Mapping[str, Path], models: Path) -> ModelCard:
     """Returns the published card. Raises ExportError, RecipeError, DatasetError; then nothing was published."""
-    recipe = load_recipe(run / RECIPE)
-    space = get_label_space(recipe.label_space)
-    checkpoint = read_checkpoint(run / CHECKPOINT)
-    model = build_model(recipe.model, space)
-    model.load_state_dict(checkpoint["average"])
-    train_sets = [open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data]
-    validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        files = _write_files(model, Path(folder), torchscript=release.torchscript)
-        preprocessing = Preprocessing(long_side=recipe.long_side)
-        predict = onnx_predictor(files["onnx"])
-        evaluation = evaluate(predict, InSpace(validation, space), preprocessing=preprocessing, space=space)
-        card = ModelCard(
-            name=release.name,
-            version=release.version,
-            architecture=_architecture(recipe),
-            label_space=space.name,
-            preprocessing=preprocessing,
-            files={runtime: path.name for runtime, path in files.items()},
-            sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()},
-            output_stride=OUTPUT_STRIDE,
-            parameters=sum(each.numel() for each in model.parameters()),
-            description=_description(recipe, checkpoint["epoch"], release.note),
-            dataset=_dataset(recipe, train_sets, validation),
-            recipe=f"training/recipes/{recipe.name}.toml",
-            commit=RunFacts.read(run).commit,
-            scores=_finite(evaluation),
-            source="; ".join(sorted({each.about.source for each in train_sets} - {""})),
-            licence=" ".join(dict.fromkeys(each.about.licence for each in train_sets)),
-        )
-        _publish(card, list(files.values()), models)
+    run = FinishedRun.read(folder, roots)
+    with tempfile.TemporaryDirectory() as drafts:
+        files = _write_files(run.model, Path(drafts), torchscript=release.torchscript)
+        card = _card(run, release, files, _score(run, files["onnx"]))
+        Catalog([models]).publish(card, {path.name: path for path in files.values()})
     return card
 
 
@@ -101,41 +98,57 @@ def _write_files(model: nn.Module, folder: Path, *, torchscript: bool) -> dict[s
     return files
 
 
+def _score(run: FinishedRun, onnx_file: Path) -> dict[str, float]:
+    """Of the file that will be served; classes that do not occur are left out."""
+    space = get_label_space(run.recipe.label_space)
+    pictures = InSpace(run.validation, space)
+    evaluation = evaluate(onnx_predictor(onnx_file), pictures, preprocessing=_preprocessing(run.recipe), space=space)
+    return {name: round(value, 4) for name, value in evaluation.scores().items() if math.isfinite(value)}
+
+
+def _card(run: FinishedRun, release: Release, files: Mapping[str, Path], scores: Mapping[str, float]) -> ModelCard:
+    abouts = [pictures.about for pictures in run.train_sets]
+    return ModelCard(
+        name=release.name,
+        version=release.version,
+        architecture=_architecture(run.recipe),
+        label_space=run.recipe.label_space,
+        preprocessing=_preprocessing(run.recipe),
+        files={runtime: path.name for runtime, path in files.items()},
+        sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()},
+        output_stride=OUTPUT_STRIDE,
+        parameters=sum(each.numel() for each in run.model.parameters()),
+        description=_description(run, release.note),
+        dataset=_dataset(run),
+        recipe=f"training/recipes/{run.recipe.name}.toml",
+        commit=run.commit,
+        scores=scores,
+        source="; ".join(dict.fromkeys(about.source for about in abouts if about.source)),
+        licence=" ".join(dict.fromkeys(about.licence for about in abouts)),
+    )
+
+
+def _preprocessing(recipe: Recipe) -> Preprocessing:
+    return Preprocessing(long_side=recipe.long_side)
+
+
 def _architecture(recipe: Recipe) -> str:
     encoder = recipe.model.options.get("encoder")
     return f"{recipe.model.architecture} {encoder}" if encoder else recipe.model.architecture
 
 
-def _description(recipe: Recipe, epochs_done: int, note: str) -> str:
-    how = f"{_architecture(recipe)}, trained from scratch for {epochs_done} of {recipe.epochs} epochs"
+def _description(run: FinishedRun, note: str) -> str:
+    how = f"{_architecture(run.recipe)}, trained from scratch for {run.epochs_done} of {run.recipe.epochs} epochs"
     return f"{how}; averaged weights after the last one; float16 weights, computes in float32. {note}".strip()
 
 
-def _dataset(recipe: Recipe, train_sets: list[PairDataset], validation: PairDataset) -> str:
-    trained = ", ".join(
-        f"{len(pictures)} pictures of {pictures.about.title}, {choice.split}"
-        for pictures, choice in zip(train_sets, recipe.data, strict=True)
+def _dataset(run: FinishedRun) -> str:
+    trained = "; ".join(
+        f"{len(pictures)} pictures of {pictures.about.title} ({choice.split})"
+        for pictures, choice in zip(run.train_sets, run.recipe.data, strict=True)
     )
-    scored = f"{len(validation)} pictures of {recipe.validation.dataset}, {recipe.validation.split}"
-    return f"Trained on {trained}. Scores: {scored}."
-
-
-def _finite(evaluation: Evaluation) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in evaluation.scores().items() if math.isfinite(value)}
-
-
-def _publish(card: ModelCard, files: list[Path], models: Path) -> None:
-    models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models, prefix=".") as folder:
-        part, old = Path(folder) / "new", Path(folder) / "old"
-        part.mkdir()
-        for path in files:
-            (part / path.name).write_bytes(path.read_bytes())
-        (part / "card.json").write_text(card.to_json(), encoding="utf-8")
-        final = models / card.name
-        if final.exists():
-            final.rename(old)
-        part.rename(final)
+    checked = f"{len(run.validation)} pictures of {run.validation.about.title} ({run.recipe.validation.split})"
+    return f"Trained on {trained}. Scores are of {checked}, at their own size."
 
 
 if __name__ == "__main__":
