@@ -38,9 +38,10 @@ class Building:
     def top(self) -> float:
         return self.style.height + self.pitched
 
-    @property
-    def depth(self) -> float:
-        return self.far
+    def middle(self, street: Street) -> tuple[float, float]:
+        """X and Z, somewhat behind the street face."""
+        z = (self.near + self.far) / 2
+        return street.at(self.sign * (self.offset + 5.0), z)[0], z
 
 
 def choose_row(rng: np.random.Generator, street: Street, sign: int) -> list[Building]:

@@ -3,7 +3,7 @@
 World: metres, X right, Y up, Z ahead; the ground is Y = 0 and the camera stands above Z = 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,10 @@ class Camera:
     yaw: float
     roll: float
 
-    @property
-    def rotation(self) -> Points:
-        """(3, 3) world directions to camera directions (x right, y up, z ahead)."""
-        sin_yaw, cos_yaw = np.sin(self.yaw), np.cos(self.yaw)
-        sin_pitch, cos_pitch = np.sin(self.pitch), np.cos(self.pitch)
-        sin_roll, cos_roll = np.sin(self.roll), np.cos(self.roll)
-        yaw = np.array([[cos_yaw, 0, -sin_yaw], [0, 1, 0], [sin_yaw, 0, cos_yaw]])
-        pitch = np.array([[1, 0, 0], [0, cos_pitch, -sin_pitch], [0, sin_pitch, cos_pitch]])
-        roll = np.array([[cos_roll, -sin_roll, 0], [sin_roll, cos_roll, 0], [0, 0, 1]])
-        return np.asarray(roll @ pitch @ yaw)
+    rotation: Points = field(init=False, repr=False, compare=False)  # (3, 3) world directions to camera directions
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rotation", _rotation(self.pitch, self.yaw, self.roll))
 
     def to_camera(self, points: Points) -> Points:
         """(N, 3) world points to (N, 3) camera points."""
@@ -74,6 +68,17 @@ class Camera:
         x = SUPERSAMPLING * self.width / 2 + focal * seen[:, 0] / depth
         y = SUPERSAMPLING * self.height / 2 - focal * seen[:, 1] / depth
         return np.stack([x, y], axis=1)
+
+
+def _rotation(pitch: float, yaw: float, roll: float) -> Points:
+    """Turn about the vertical, then look up, then tilt; camera directions are x right, y up, z ahead."""
+    sin_yaw, cos_yaw = np.sin(yaw), np.cos(yaw)
+    sin_pitch, cos_pitch = np.sin(pitch), np.cos(pitch)
+    sin_roll, cos_roll = np.sin(roll), np.cos(roll)
+    turn = np.array([[cos_yaw, 0, -sin_yaw], [0, 1, 0], [sin_yaw, 0, cos_yaw]])
+    lift = np.array([[1, 0, 0], [0, cos_pitch, -sin_pitch], [0, sin_pitch, cos_pitch]])
+    tilt = np.array([[cos_roll, -sin_roll, 0], [sin_roll, cos_roll, 0], [0, 0, 1]])
+    return np.asarray(tilt @ lift @ turn)
 
 
 def _clip_near(seen: Points) -> Points:

@@ -119,8 +119,8 @@ _HALF = [0] * 128 + [255] * 128
 
 
 def rounded(colour: Colour) -> tuple[int, int, int]:
-    red, green, blue = (min(255, max(0, int(value))) for value in colour)
-    return red, green, blue
+    """Whole numbers for Pillow, which cuts them to 0..255 itself."""
+    return int(colour[0]), int(colour[1]), int(colour[2])
 
 
 def _visible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int] | None:

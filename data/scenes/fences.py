@@ -1,21 +1,31 @@
 """What borders a garden or a park: walls, railings, wooden fences, hedges."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from data.scenes.camera import Points
 from data.scenes.canvas import Colour
 from data.scenes.ids import FENCE, VEGETATION, WALL
 from data.scenes.noise import TILE, tile
+from data.scenes.plants import shape
 from data.scenes.stage import Shadow, Stage
 from data.scenes.street import Street
-from data.scenes.tones import BRICKS, STONES
+from data.scenes.tones import BRICKS, STONES, pick, varied
+from data.scenes.walls import MIDDLE, bare_wall, in_light, tinted
+
+KINDS = ("wall", "hedge", "planks", "railing")
+HEIGHTS = {"wall": (0.7, 2.2), "hedge": (0.8, 1.8), "planks": (1.2, 1.9), "railing": (0.9, 1.5)}
+HEDGE_DEEP_M = 0.9
+FIRST_VISIBLE_M = 2.5
+LEAF_PIXELS_PER_METRE = 110
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Border:
-    """kind: "wall", "hedge", "planks" or "railing"; offset from the centre line with its sign."""
+    """kind: one of KINDS; offset from the centre line with its sign."""
 
     kind: str
     offset: float
@@ -25,120 +35,128 @@ class Border:
     colour: Colour
 
     @property
-    def depth(self) -> float:
-        return self.far
+    def sign(self) -> int:
+        return 1 if self.offset > 0 else -1
+
+    def middle(self, street: Street) -> tuple[float, float]:
+        """X and Z."""
+        z = (self.near + self.far) / 2
+        return street.at(self.offset, z)[0], z
 
 
 def choose_border(rng: np.random.Generator, kind: str, offset: float, span: tuple[float, float]) -> Border:
-    height = {
-        "wall": rng.uniform(0.7, 2.2),
-        "hedge": rng.uniform(0.9, 1.9),
-        "planks": rng.uniform(1.2, 1.9),
-        "railing": rng.uniform(0.9, 1.5),
+    colours: dict[str, Colour] = {
+        "wall": pick(rng, (*BRICKS, *STONES)),
+        "hedge": varied(rng, (72, 88, 52), 10),
+        "planks": varied(rng, (122, 100, 78), 18),
+        "railing": varied(rng, (40, 44, 44), 8),
     }
-    masonry = (*BRICKS, *STONES)
-    colour: Colour = {
-        "wall": masonry[rng.integers(len(masonry))],
-        "hedge": (58 + rng.uniform(-8, 24), 84 + rng.uniform(-6, 14), 42),
-        "planks": (126 + rng.uniform(-30, 30), 100 + rng.uniform(-20, 20), 76),
-        "railing": (36, 40, 40),
-    }[kind]
-    return Border(kind=kind, offset=offset, near=span[0], far=span[1], height=float(height[kind]), colour=colour)
+    height = float(rng.uniform(*HEIGHTS[kind]))
+    return Border(kind=kind, offset=offset, near=span[0], far=span[1], height=height, colour=colours[kind])
 
 
 def shadow_of(border: Border, street: Street) -> Shadow:
-    thick = 0.9 if border.kind == "hedge" else 0.15
-    outline = street.strip_outline(
-        border.offset - thick / 2, border.offset + thick / 2, max(border.near, -15), border.far
-    )
+    deep = (HEDGE_DEEP_M if border.kind == "hedge" else 0.15) * border.sign
+    outline = street.strip_outline(border.offset, border.offset + deep, max(border.near, -15), border.far)
     return Shadow(outline[:, [0, 2]], border.height)
 
 
 def draw_border(stage: Stage, border: Border) -> None:
-    near = max(border.near, 2.5)
+    near = max(border.near, FIRST_VISIBLE_M)
     if border.far < near + 0.5:
         return
-    label = {"wall": WALL, "hedge": VEGETATION}.get(border.kind, FENCE)
-    street, high = stage.street, border.height
-    sign = 1 if border.offset > 0 else -1
-    if border.kind == "hedge":
-        _draw_top(stage, border, near, sign)
     if border.kind == "railing":
         _draw_railing(stage, border, near)
         return
-    corners = np.array(
-        [street.at(border.offset, z, y) for z, y in ((near, high), (border.far, high), (border.far, 0), (near, 0))]
-    )
-    texture = _lit(stage, border, _texture(stage, border, near), near)
+    if border.kind == "hedge" and border.height < stage.camera.y:
+        _draw_hedge_top(stage, border, near)
+    label = {"wall": WALL, "hedge": VEGETATION, "planks": FENCE}[border.kind]
+    facing = (-float(border.sign), 0.0, 0.0)
+    texture = in_light(_texture(stage, border, near), stage.mood, facing, (near + border.far) / 2)
+    _hang(stage, texture, _upright(stage.street, border, near), label)
+
+
+def _upright(street: Street, border: Border, near: float) -> Points:
+    high, far = border.height, border.far
+    return np.array([street.at(border.offset, z, y) for z, y in ((near, high), (far, high), (far, 0.0), (near, 0.0))])
+
+
+def _hang(stage: Stage, texture: Image.Image, corners: Points, label: int) -> None:
     positions, _ = stage.camera.project(corners)
     stage.canvas.textured(positions, texture, label)
 
 
 def _texture(stage: Stage, border: Border, near: float) -> Image.Image:
     scale = float(np.clip(stage.camera.pixels_per_metre(max(near, abs(border.offset))), 6, 60))
-    rows = (np.arange(max(4, round(border.height * scale)), dtype=np.float32) / scale)[:, None]
-    columns = (np.arange(max(4, round((border.far - near) * scale)), dtype=np.float32) / scale)[None, :]
-    value = 1 + 0.07 * _lookup(1.3, rows * 20, columns * 20)
-    if border.kind == "wall":
-        course = np.floor(rows / 0.15)
-        shifted = columns + 0.2 * (course % 2)
-        value = (
-            value
-            + 0.1 * _lookup(0.0, course, np.floor(shifted / 0.4))
-            - 0.18 * ((rows % 0.15 < 0.02) | (shifted % 0.4 < 0.02))
-        )
-        value = np.where(rows < 0.12, 1.12, value)
-    elif border.kind == "planks":
-        value = value + 0.08 * _lookup(0.0, rows * 0, np.floor(columns / 0.14)) - 0.35 * (columns % 0.14 < 0.018)
-    else:
-        value = value + 0.24 * _lookup(0.35, rows * 26, columns * 26) - 0.25 * rows / border.height
-    return Image.fromarray(np.clip(value[..., None] * np.array(border.colour, np.float32), 0, 255).astype(np.uint8))
+    metres = (border.far - near, border.height)
+    if border.kind == "hedge":
+        return _leaves(border.colour, metres, scale)
+    if border.kind == "planks":
+        return _planks(border.colour, metres, scale)
+    rng = np.random.Generator(np.random.PCG64(int(abs(border.near * 97 + border.offset * 13))))
+    wall = bare_wall(border.colour, metres, (scale, scale), rng, brick=True)
+    wall.rectangle((0, border.height - 0.12, metres[0], border.height), (176, 170, 160))
+    wall.rectangle((0, border.height - 0.15, metres[0], border.height - 0.12), (84, 78, 72))
+    return wall.image
 
 
-def _lookup(exponent: float, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    return tile(exponent)[rows.astype(int) % TILE, columns.astype(int) % TILE]
+def _leaves(colour: Colour, metres: tuple[float, float], scale: float) -> Image.Image:
+    source = _leaf_tile()
+    grey = Image.new("L", tuple(max(2, round(side * LEAF_PIXELS_PER_METRE)) for side in metres))
+    for left in range(0, grey.width, source.width):
+        for top in range(0, grey.height, source.height):
+            grey.paste(source, (left, top))
+    size = (max(4, round(metres[0] * scale)), max(4, round(metres[1] * scale)))
+    return tinted(grey.resize(size, Image.Resampling.BOX), colour)
 
 
-def _lit(stage: Stage, border: Border, texture: Image.Image, near: float) -> Image.Image:
-    sign = 1.0 if border.offset > 0 else -1.0
-    factor = stage.mood.light(np.array([-sign, 0.0, 0.0]))
-    share = stage.mood.haze_share((near + border.far) / 2)
-    table: list[int] = []
-    for light, haze in zip(factor.tolist(), stage.mood.haze, strict=True):
-        table += [min(255, int(value * light * (1 - share) + haze * share)) for value in range(256)]
-    return texture.point(table)
+@cache
+def _leaf_tile() -> Image.Image:
+    """From the middle of a crown, mirrored so that it repeats without a seam."""
+    crown = shape("leafy", 0).leaves
+    x, y = crown.width // 2, crown.height // 3
+    part = crown.crop((x - 60, y - 60, x + 60, y + 60)).point([min(255, 40 + value) for value in range(256)])
+    whole = Image.new("L", (240, 240))
+    for left, first in ((0, part), (120, ImageOps.mirror(part))):
+        whole.paste(first, (left, 0))
+        whole.paste(ImageOps.flip(first), (left, 120))
+    return whole
 
 
-def _draw_top(stage: Stage, border: Border, near: float, sign: int) -> None:
-    street = stage.street
-    corners = [
-        street.at(border.offset + sign * shift, z, border.height)
-        for shift, z in ((0, near), (0.9, near), (0.9, border.far), (0, border.far))
-    ]
-    stage.face(np.array(corners), stage.mood.lit(border.colour, (0.0, 1.0, 0.0), near), VEGETATION)
+def _planks(colour: Colour, metres: tuple[float, float], scale: float) -> Image.Image:
+    rows = np.arange(max(4, round(metres[1] * scale)), dtype=np.float32)[:, None] / scale
+    columns = np.arange(max(4, round(metres[0] * scale)), dtype=np.float32)[None, :] / scale
+    plank = np.floor(columns / 0.14).astype(int) % TILE
+    grain = tile(1.3)[(rows * 8).astype(int) % TILE, (columns * 60).astype(int) % TILE]
+    value = 1 + 0.06 * grain + 0.07 * tile(0.0)[plank * 0, plank] - 0.35 * (columns % 0.14 < 0.018)
+    value = value - 0.2 * (np.abs(rows - 0.35) < 0.02) - 0.15 * np.clip(rows - metres[1] + 0.3, 0, 1)
+    return tinted(Image.fromarray(np.clip(value * MIDDLE, 0, 255).astype(np.uint8)), colour)
+
+
+def _draw_hedge_top(stage: Stage, border: Border, near: float) -> None:
+    street, far, high = stage.street, border.far, border.height
+    edges = (border.offset + border.sign * HEDGE_DEEP_M, border.offset)
+    corners = [street.at(edges[0], near, high), street.at(edges[0], far, high), street.at(edges[1], far, high)]
+    corners.append(street.at(edges[1], near, high))
+    texture = _leaves(border.colour, (far - near, HEDGE_DEEP_M), 20)
+    lit = in_light(texture, stage.mood, (0.0, 1.0, 0.0), (near + far) / 2)
+    _hang(stage, lit, np.array(corners), VEGETATION)
 
 
 def _draw_railing(stage: Stage, border: Border, near: float) -> None:
     """Bars and rails; for the label map the whole area is fence, as in hand-made labels."""
-    street, high = stage.street, border.height
-    outline = np.array(
-        [street.at(border.offset, z, y) for z, y in ((near, high), (border.far, high), (border.far, 0), (near, 0))]
-    )
-    positions, _ = stage.camera.project(outline)
-    marks = stage.canvas
+    street, high, canvas = stage.street, border.height, stage.canvas
+    corners, _ = stage.camera.project(_upright(street, border, near))
+    canvas.mark(corners, FENCE)
     colour = stage.mood.lit(border.colour, (0.0, 0.3, -0.95), near)
-    marks.mark(positions, FENCE)
-    step = 0.14 if near < 25 else 0.5
-    for z in np.arange(near, border.far, step).tolist():
-        ends, depths = stage.camera.project(
-            np.array([street.at(border.offset, z, 0.0), street.at(border.offset, z, high)])
-        )
-        width = stage.camera.pixels_per_metre(float(depths[0])) * 0.022
-        marks.line([(x, y) for x, y in ends.tolist()], width, colour, None)
-    for y in (0.12, high):
-        ends, depths = stage.camera.project(
-            np.array([street.at(border.offset, near, y), street.at(border.offset, border.far, y)])
-        )
-        marks.line(
-            [(a, b) for a, b in ends.tolist()], stage.camera.pixels_per_metre(float(depths.mean())) * 0.05, colour, None
-        )
+    places = np.arange(near, border.far, 0.14 if near < 25 else 0.5)
+    feet = np.array([street.at(border.offset, z) for z in places.tolist()])
+    low, depths = stage.camera.project(feet)
+    top, _ = stage.camera.project(feet + (0.0, high, 0.0))
+    for foot, head, depth in zip(low.tolist(), top.tolist(), depths.tolist(), strict=True):
+        width = stage.camera.pixels_per_metre(depth) * 0.022
+        canvas.line([(foot[0], foot[1]), (head[0], head[1])], width, colour, None)
+    for share in (0.1, 1.0):
+        rail = [(a + (b - a) * share).tolist() for a, b in ((low[0], top[0]), (low[-1], top[-1]))]
+        width = stage.camera.pixels_per_metre(float(depths.mean())) * 0.05
+        canvas.line([(x, y) for x, y in rail], width, colour, None)

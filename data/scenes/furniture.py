@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.scenes.canvas import Colour
-from data.scenes.ids import POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN
+from data.scenes.ids import POLE, STATIC, TRAFFIC_LIGHT, TRAFFIC_SIGN
 from data.scenes.stage import Place, Shadow, Stage
 
 METAL: tuple[Colour, ...] = ((112, 116, 118), (66, 70, 70), (40, 48, 46), (150, 152, 150))
@@ -13,7 +13,7 @@ METAL: tuple[Colour, ...] = ((112, 116, 118), (66, 70, 70), (40, 48, 46), (150, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """kind: "lamp", "light", "sign" or "bollard"; reach: metres to the side, towards the road when it points there."""
+    """kind: "lamp", "light", "sign", "bollard" or "bin"; reach: metres to the side, towards the road when it points there."""
 
     kind: str
     place: Place
@@ -33,6 +33,7 @@ def choose_post(rng: np.random.Generator, kind: str, place: Place, towards_road:
         "light": rng.uniform(3.2, 3.8),
         "sign": rng.uniform(2.3, 3.0),
         "bollard": 0.95,
+        "bin": rng.uniform(0.9, 1.3),
     }[kind]
     reach = {"lamp": rng.uniform(0.8, 2.4), "light": 3.5 if rng.random() < 0.3 else 0.0}.get(kind, 0.0)
     return Post(
@@ -97,7 +98,7 @@ def draw_post(stage: Stage, post: Post) -> None:
     if spot is None or post.place[2] < 2.5:
         return
     brush = Brush(stage, spot, post.depth)
-    {"lamp": _lamp, "light": _light, "sign": _sign, "bollard": _bollard}[post.kind](brush, post)
+    {"lamp": _lamp, "light": _light, "sign": _sign, "bollard": _bollard, "bin": _bin}[post.kind](brush, post)
 
 
 def _lamp(brush: Brush, post: Post) -> None:
@@ -146,6 +147,19 @@ def _signal(brush: Brush, top: tuple[float, float], face: int) -> None:
 def _bollard(brush: Brush, post: Post) -> None:
     brush.bar((0, 0), (0, post.height), 0.16, post.metal)
     brush.shape([(-0.08, 0.72), (0.08, 0.72), (0.08, 0.8), (-0.08, 0.8)], (220, 220, 214), None)
+
+
+def _bin(brush: Brush, post: Post) -> None:
+    colour: Colour = ((44, 48, 46), (36, 70, 50), (150, 34, 34), (90, 92, 94))[post.face % 4]
+    high = post.height
+    brush.shape([(-0.26, 0), (0.26, 0), (0.28, high), (-0.28, high)], colour, STATIC)
+    brush.shape(
+        [(0.08, 0), (0.26, 0), (0.28, high), (0.08, high)], (colour[0] * 0.7, colour[1] * 0.7, colour[2] * 0.7), None
+    )
+    brush.shape([(-0.31, high), (0.31, high), (0.27, high + 0.1), (-0.27, high + 0.1)], colour, STATIC)
+    brush.shape(
+        [(-0.16, high - 0.28), (0.16, high - 0.28), (0.16, high - 0.14), (-0.16, high - 0.14)], (18, 18, 20), None
+    )
 
 
 def _sign(brush: Brush, post: Post) -> None:

@@ -11,10 +11,12 @@ from data.scenes.fences import Border, choose_border
 from data.scenes.furniture import Post, choose_post
 from data.scenes.people import Figure, choose_figure
 from data.scenes.street import Street, Verge
-from data.scenes.vegetation import Tree
+from data.scenes.vegetation import BUSH, GARDEN, STREET, Tree
 from data.scenes.vehicles import PAINTS, Vehicle
 
 SIDES = (-1, 1)
+TREE_ROWS = {"high street": 0.25, "residential": 0.5, "avenue": 0.95, "downtown": 0.35, "park": 0.8}
+GARDEN_PLANTS = {"high street": 0, "residential": 8, "avenue": 3, "downtown": 2, "park": 16}
 BUS_PAINTS = ((176, 36, 34), (36, 92, 160), (226, 196, 60), (60, 130, 80), (222, 224, 224))
 TRUCK_PAINTS = ((222, 224, 224), (60, 92, 140), (160, 60, 44), (196, 160, 60), (110, 118, 122))
 
@@ -38,7 +40,9 @@ def populate(rng: np.random.Generator, street: Street, camera_x: float) -> Popul
         borders=tuple(border for verge in sides for border in _borders(rng, street, verge)),
         posts=tuple(post for verge in sides for post in _posts(rng, street, verge)),
         vehicles=tuple(
-            _traffic(rng, street, camera_x) + [car for verge in sides for car in _parked(rng, street, verge)]
+            _traffic(rng, street, camera_x)
+            + _crossing_traffic(rng, street)
+            + [car for verge in sides for car in _parked(rng, street, verge)]
         ),
         figures=tuple(
             [figure for verge in sides for figure in _walkers(rng, street, verge)] + _on_the_crossing(rng, street)
@@ -48,28 +52,29 @@ def populate(rng: np.random.Generator, street: Street, camera_x: float) -> Popul
 
 
 def _trees(rng: np.random.Generator, street: Street, verge: Verge) -> list[Tree]:
-    density = {"high street": 0.25, "residential": 0.5, "avenue": 0.95, "downtown": 0.35, "park": 0.9}[street.kind]
+    """A row along the kerb, and whatever grows in gardens and parks."""
     trees: list[Tree] = []
-    in_row = rng.random() < density
-    spacing, phase = rng.uniform(7, 14), rng.uniform(4, 12)
     offset = street.kerb(verge.sign) + (verge.strip / 2 if verge.strip else 0.8)
-    for z in np.arange(phase, 150, spacing).tolist() if in_row else ():
+    spacing, phase = rng.uniform(7, 14), rng.uniform(6, 14)
+    height, model = rng.uniform(5, 9), int(rng.choice(STREET))
+    for z in np.arange(phase, 150, spacing).tolist() if rng.random() < TREE_ROWS[street.kind] else ():
         if rng.random() < 0.85 and not street.in_junction(z, z, 3):
-            trees.append(_tree(rng, street, (verge.sign * offset, z), rng.uniform(4.5, 8.5)))
-    if street.kind in ("park", "residential"):
-        for _ in range(int(rng.integers(6, 16)) if street.kind == "park" else int(rng.integers(2, 7))):
-            beyond = (
-                street.kerb(verge.sign) + verge.strip + verge.sidewalk + 1 + rng.random() * max(1.0, verge.garden - 2)
-            )
-            z = rng.uniform(8, 120)
-            if not street.in_junction(z, z, 3):
-                trees.append(_tree(rng, street, (verge.sign * beyond, z), rng.uniform(3, 10)))
+            plant = model if rng.random() < 0.85 else int(rng.choice(STREET))
+            trees.append(_tree(rng, street, (verge.sign * offset, z), height * rng.uniform(0.8, 1.15), plant))
+    for _ in range(int(rng.poisson(GARDEN_PLANTS[street.kind])) if verge.garden > 1.5 else 0):
+        walk = street.kerb(verge.sign) + verge.strip + verge.sidewalk
+        beyond, z = walk + 1 + rng.random() * max(1.0, verge.garden - 2), rng.uniform(8, 120)
+        if street.in_junction(z, z, 3):
+            continue
+        bush = rng.random() < 0.4
+        plant, height = int(rng.choice(BUSH if bush else GARDEN)), rng.uniform(0.8, 2.6) if bush else rng.uniform(4, 11)
+        trees.append(_tree(rng, street, (verge.sign * beyond, z), height, plant))
     return trees
 
 
-def _tree(rng: np.random.Generator, street: Street, spot: tuple[float, float], height: float) -> Tree:
+def _tree(rng: np.random.Generator, street: Street, spot: tuple[float, float], height: float, plant: int) -> Tree:
     place = street.at(spot[0] + rng.normal(0, 0.15), spot[1])
-    return Tree(place=place, height=float(height), plant=int(rng.integers(64)), stretch=float(rng.uniform(0.85, 1.2)))
+    return Tree(place=place, height=float(height), plant=plant, stretch=float(rng.uniform(0.85, 1.2)))
 
 
 def _borders(rng: np.random.Generator, street: Street, verge: Verge) -> list[Border]:
@@ -113,6 +118,10 @@ def _posts(rng: np.random.Generator, street: Street, verge: Verge) -> list[Post]
     if street.junction is not None and rng.random() < 0.8:
         for z in (street.junction[0] - 0.8, street.junction[1] + 0.8):
             posts.append(choose_post(rng, "light", street.at(sign * offset, z), -sign))
+    for _ in range(int(rng.integers(0, 3))):
+        z = rng.uniform(7, 40)
+        if not street.in_junction(z, z, 0.5):
+            posts.append(choose_post(rng, "bin", street.at(sign * (offset + rng.uniform(0.1, 0.8)), z), -sign))
     if rng.random() < 0.2:
         for z in np.arange(rng.uniform(5, 15), rng.uniform(20, 40), 1.8).tolist():
             if not street.in_junction(z, z, 0.5):
@@ -166,6 +175,22 @@ def _large(rng: np.random.Generator, kind: str, spot: tuple[float, float], headi
         kind=kind, x=spot[0], z=spot[1] + length / 2, heading=float(heading), paint=paints[rng.integers(len(paints))],
         length=float(length), width=2.5 if kind == "bus" else 2.35, height=float(height), braking=bool(rng.random() < 0.3),
     )  # fmt: skip
+
+
+def _crossing_traffic(rng: np.random.Generator, street: Street) -> list[Vehicle]:
+    """Cars on the crossing street, seen from the side."""
+    if street.junction is None or rng.random() < 0.4:
+        return []
+    near, far = street.junction
+    vehicles: list[Vehicle] = []
+    for share, heading in ((0.3, np.pi / 2), (0.7, -np.pi / 2)):
+        z = near + (far - near) * share
+        x = street.centre(z) + rng.uniform(-40, 10)
+        while x < 40:
+            if rng.random() < 0.5:
+                vehicles.append(_car(rng, (x, z), heading + rng.normal(0, 0.03), braking=False))
+            x += rng.uniform(7, 20)
+    return vehicles
 
 
 def _parked(rng: np.random.Generator, street: Street, verge: Verge) -> list[Vehicle]:

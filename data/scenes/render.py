@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.scenes import buildings, cars, cyclists, fences, furniture, people, vegetation, vehicles
+from data.scenes import buildings, cyclists, fences, furniture, people, vegetation, vehicles
+from data.scenes.backdrop import draw_bonnet, draw_horizon
 from data.scenes.boxes import draw_bus, draw_truck
 from data.scenes.camera import Camera
 from data.scenes.canvas import Canvas
@@ -15,6 +17,7 @@ from data.scenes.ids import SKY
 from data.scenes.lens import develop
 from data.scenes.mood import Mood, choose_mood
 from data.scenes.population import Population, populate
+from data.scenes.cars import draw_car
 from data.scenes.ground import look_at_ground, paint_ground
 from data.scenes.shadows import shade_ground
 from data.scenes.sky import paint_sky
@@ -22,6 +25,10 @@ from data.scenes.stage import Shadow, Stage
 from data.scenes.street import Street, choose_street
 from data.scenes.vegetation import Plant, grow_plants
 from data.scenes.weather import add_streaks, mirror_street
+
+
+DRAW_LARGE = {"bus": draw_bus, "truck": draw_truck}
+BONNET_SHARE = 0.1  # of the pictures show the camera's own car
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +45,19 @@ def render_scene(
     seed: int, *, width: int = 1024, height: int = 512, mood: str | None = None, street: str | None = None
 ) -> Scene:
     """The same arguments give the same scene. mood and street (see MOODS and KINDS) are chosen by the seed unless named."""
-    plan_rng, camera_rng, crowd_rng, plant_rng, light_rng, paint_rng, lens_rng = np.random.Generator(
+    plan_rng, camera_rng, crowd_rng, plant_rng, light_rng, paint_rng, far_rng, lens_rng = np.random.Generator(
         np.random.PCG64(seed)
-    ).spawn(7)
+    ).spawn(8)
     light = choose_mood(light_rng, mood)
     plan = choose_street(plan_rng, street)
     camera = _choose_camera(camera_rng, plan, width, height)
     crowd = populate(crowd_rng, plan, camera.x)
     plants = grow_plants(plant_rng, light)
     stage = Stage(camera, light, plan, _paint_backdrop(camera, plan, light, _shadows(crowd, plan, plants), paint_rng))
+    draw_horizon(stage, far_rng)
     _draw_all(stage, crowd, plants)
+    if far_rng.random() < BONNET_SHARE:
+        draw_bonnet(stage, far_rng)
     picture, labels = stage.canvas.finished()
     developed = _weather_and_lens(picture, labels, light, lens_rng)
     return Scene(developed, labels, seed, f"{plan.kind}, {light.name}")
@@ -97,22 +107,30 @@ def _draw_all(stage: Stage, crowd: Population, plants: list[Plant]) -> None:
 
 
 def _drawings(stage: Stage, crowd: Population, plants: list[Plant]) -> Iterator[tuple[float, Callable[[], None]]]:
-    """Depth and drawing of everything that stands on the ground."""
-    for building in crowd.buildings:
-        yield building.depth, lambda it=building: buildings.draw_building(stage, it)  # type: ignore[misc]
+    """Everything that stands on the ground: its rank (the highest is painted first) and how to draw it.
+
+    Distance alone would put a bin behind a parked car before it, since cars are long; what stands farther to the side is
+    behind what stands nearer to the middle of the street.
+    """
+
+    def rank(x: float, z: float) -> float:
+        return z + 2 * abs(x - stage.camera.x)
+
+    street = stage.street
+    for house in crowd.buildings:
+        yield rank(*house.middle(street)), partial(buildings.draw_building, stage, house)
     for tree in crowd.trees:
-        yield tree.depth, lambda it=tree: vegetation.draw_tree(stage, it, plants)  # type: ignore[misc]
+        yield rank(tree.place[0], tree.place[2]), partial(vegetation.draw_tree, stage, tree, plants)
     for border in crowd.borders:
-        yield border.depth, lambda it=border: fences.draw_border(stage, it)  # type: ignore[misc]
+        yield rank(*border.middle(street)), partial(fences.draw_border, stage, border)
     for post in crowd.posts:
-        yield post.depth, lambda it=post: furniture.draw_post(stage, it)  # type: ignore[misc]
-    draw_large = {"bus": draw_bus, "truck": draw_truck}
+        yield rank(post.place[0], post.place[2]), partial(furniture.draw_post, stage, post)
     for vehicle in crowd.vehicles:
-        yield vehicle.depth, lambda it=vehicle: draw_large.get(it.kind, cars.draw_car)(stage, it)  # type: ignore[misc]
+        yield rank(vehicle.x, vehicle.z), partial(DRAW_LARGE.get(vehicle.kind, draw_car), stage, vehicle)
     for figure in crowd.figures:
-        yield figure.depth, lambda it=figure: people.draw_figure(stage, it)  # type: ignore[misc]
+        yield rank(figure.place[0], figure.place[2]), partial(people.draw_figure, stage, figure)
     for cycle in crowd.cycles:
-        yield cycle.depth, lambda it=cycle: cyclists.draw_cycle(stage, it)  # type: ignore[misc]
+        yield rank(cycle.place[0], cycle.place[2]), partial(cyclists.draw_cycle, stage, cycle)
 
 
 def _weather_and_lens(

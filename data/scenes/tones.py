@@ -34,5 +34,5 @@ def scaled(colour: Colour, factor: float) -> Colour:
 
 
 def mixed(first: Colour, second: Colour, share: float) -> Colour:
-    red, green, blue = (a + (b - a) * share for a, b in zip(first, second, strict=True))
-    return red, green, blue
+    rest = 1 - share
+    return first[0] * rest + second[0] * share, first[1] * rest + second[1] * share, first[2] * rest + second[2] * share

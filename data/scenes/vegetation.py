@@ -17,6 +17,7 @@ LEAVES: tuple[Colour, ...] = (
 AUTUMN: tuple[Colour, ...] = ((160, 116, 60), (156, 88, 52), (146, 126, 66))
 DARK: Colour = (66, 86, 64)
 BARK: Colour = (112, 98, 84)
+STREET, GARDEN, BUSH = (0, 1), (0, 1, 2, 3), (4, 5)  # which of a scene's plants stand where
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,12 @@ class Plant:
 
 
 def grow_plants(rng: np.random.Generator, mood: Mood) -> list[Plant]:
-    """The plants of one scene: a street has few kinds of trees, and all in the same season."""
-    season = str(rng.choice(["summer", "autumn", "winter"], p=[0.62, 0.1, 0.28]))
+    """The plants of one scene: a street has few kinds of trees, and all in the same season. See STREET, GARDEN, BUSH."""
+    season = str(rng.choice(["summer", "autumn", "winter"], p=[0.6, 0.1, 0.3]))
     if season == "winter":
-        kinds = ["bare", "bare", "bare", str(rng.choice(["conifer", "leafy"])), "bush"]
+        kinds = ["bare", "bare", "bare", str(rng.choice(["conifer", "leafy", "bare"])), "bush", "bush"]
     else:
-        kinds = ["leafy", "leafy", str(rng.choice(["leafy", "tall", "conifer"])), "leafy", "bush"]
+        kinds = ["leafy", "leafy", "leafy", str(rng.choice(["tall", "conifer"])), "bush", "bush"]
     return [_dressed(rng, mood, kind, season) for kind in kinds]
 
 
@@ -72,12 +73,8 @@ def _ramp(grey: Image.Image, colour: np.ndarray) -> Image.Image:  # type: ignore
 class Tree:
     place: Place
     height: float
-    plant: int  # index of the scene's plants, taken modulo
+    plant: int  # index of the scene's plants
     stretch: float  # of the width
-
-    @property
-    def depth(self) -> float:
-        return self.place[2]
 
 
 def draw_tree(stage: Stage, tree: Tree, plants: list[Plant]) -> None:
@@ -85,7 +82,7 @@ def draw_tree(stage: Stage, tree: Tree, plants: list[Plant]) -> None:
     if spot is None or tree.place[2] < 4:
         return
     x, y, scale = spot
-    plant = plants[tree.plant % len(plants)]
+    plant = plants[tree.plant]
     tall, wide = tree.height * scale, tree.height * plant.ratio * tree.stretch * scale
     box = (x - wide / 2, y - tall, x + wide / 2, y)
     stage.canvas.stencil(plant.outline, box, VEGETATION)
@@ -97,14 +94,13 @@ def haze_table(mood: Mood, depth: float) -> list[int] | None:
     share = mood.haze_share(depth)
     if share < 0.03:
         return None
-    table: list[int] = []
-    for haze in mood.haze:
-        table += [int(value * (1 - share) + haze * share) for value in range(256)]
+    ramp = np.arange(256)[None, :] * (1 - share) + (np.array(mood.haze) * share)[:, None]
+    table: list[int] = ramp.astype(int).ravel().tolist()
     return table + list(range(256))
 
 
 def shadow_of(tree: Tree, plants: list[Plant]) -> tuple[Shadow, ...]:
-    plant = plants[tree.plant % len(plants)]
+    plant = plants[tree.plant]
     x, _, z = tree.place
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     radius = tree.height * plant.ratio * tree.stretch * 0.42

@@ -16,6 +16,7 @@ PAINTS: tuple[Colour, ...] = (
 )  # fmt: skip
 GLASS: Colour = (20, 24, 28)
 RUBBER: Colour = (26, 26, 28)
+SPOKES_M = 22.0  # wheels farther away get none
 RIM: Colour = (132, 134, 138)
 
 
@@ -32,10 +33,6 @@ class Vehicle:
     width: float
     height: float
     braking: bool = False
-
-    @property
-    def depth(self) -> float:
-        return self.z + abs(float(np.cos(self.heading))) * self.length * 0.35
 
     def to_world(self, local: Points) -> Points:
         """(..., 3) local metres (x right, y up, z from the middle to the front) to world metres."""
@@ -91,8 +88,11 @@ def draw_wheel(stage: Stage, vehicle: Vehicle, centre: tuple[float, float], radi
     normal = vehicle.turned(np.array([side, 0.2, 0.0]))
     depth = stage.depth((vehicle.x, 0.0, vehicle.z))
     unit = (float(normal[0]), float(normal[1]), float(normal[2]))
-    for share, colour in ((1.0, RUBBER), (0.68, RIM), (0.6, (58, 60, 64))):
+    discs: tuple[tuple[float, Colour], ...] = ((1.0, RUBBER), (0.68, RIM), (0.6, (58, 60, 64)))
+    for share, colour in discs if depth < SPOKES_M else discs[:2]:
         stage.face(vehicle.to_world(hub + (ring - hub) * share), stage.mood.lit(colour, unit, depth), label)
+    if depth > SPOKES_M:
+        return
     spokes = stage.mood.lit(RIM, unit, depth)
     for angle in np.linspace(0, 2 * np.pi, 5, endpoint=False) + vehicle.z:
         along, across = np.array([np.sin(angle), np.cos(angle)]), np.array([np.cos(angle), -np.sin(angle)]) * 0.1

@@ -32,7 +32,10 @@ class Wall:
 
     def rectangle(self, area: Rectangle, colour: Colour) -> None:
         """area: left, bottom, right, top."""
-        self._draw.rectangle(self.pixels(area), fill=rounded(colour))
+        left, bottom, right, top = area
+        x, y = left * self.across, (self.height - top) * self.up
+        box = (x, y, max(x, right * self.across - 0.5), max(y, (self.height - bottom) * self.up - 0.5))
+        self._draw.rectangle(box, fill=rounded(colour))
 
     def shape(self, points: list[tuple[float, float]], colour: Colour) -> None:
         flat = [(x * self.across, (self.height - y) * self.up) for x, y in points]
@@ -41,17 +44,17 @@ class Wall:
     def arch(self, area: Rectangle, colour: Colour) -> None:
         """The upper half of an ellipse, standing on the area's bottom."""
         left, bottom, right, top = area
-        self._draw.pieslice(self.pixels((left, 2 * bottom - top, right, top)), 180, 360, fill=rounded(colour))
+        box = (
+            left * self.across,
+            (self.height - top) * self.up,
+            right * self.across,
+            (self.height - 2 * bottom + top) * self.up,
+        )
+        self._draw.pieslice(box, 180, 360, fill=rounded(colour))
 
     def shows(self, metres: float) -> bool:
         """Whether a detail of this size is worth a drawing."""
         return metres * max(self.across, self.up) >= 0.7
-
-    def pixels(self, area: Rectangle) -> Rectangle:
-        left, bottom, right, top = area
-        x0, x1 = left * self.across, right * self.across
-        y0, y1 = (self.height - top) * self.up, (self.height - bottom) * self.up
-        return x0, y0, max(x0, x1 - 0.5), max(y0, y1 - 0.5)
 
 
 def bare_wall(
@@ -66,9 +69,15 @@ def bare_wall(
             grey, _bricks(metres, scale[1]).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
         )
         grey = grey.point([min(255, value * 2) for value in range(256)])
-    grey = ImageChops.multiply(grey, _weathering(height).resize(size))
-    bands = [grey.point([min(255, int(value * part / MIDDLE)) for value in range(256)]) for part in colour]
-    return Wall(Image.merge("RGB", bands), height, size[0] / width, size[1] / height)
+    grey = ImageChops.multiply(grey, _weathering(round(height, 1)).resize(size))
+    return Wall(tinted(grey, colour), height, size[0] / width, size[1] / height)
+
+
+def tinted(grey: Image.Image, colour: Colour) -> Image.Image:
+    """A grey picture in a colour; MIDDLE becomes the colour itself."""
+    ramp = np.arange(256)[:, None] * (np.array(colour) / MIDDLE)
+    grey.putpalette(np.minimum(ramp, 255).astype(np.uint8).tobytes())
+    return grey.convert("RGB")
 
 
 def _stained(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
@@ -122,8 +131,7 @@ def roof_tile(colour: Colour, metres: tuple[float, float], pixels_per_metre: flo
     scale = float(np.clip(pixels_per_metre, 4, 24))
     grey = _roof_rows().crop((0, 0, max(1, round(metres[0] * 24)), max(1, round(metres[1] * 24))))
     grey = grey.resize((max(4, round(metres[0] * scale)), max(4, round(metres[1] * scale))), Image.Resampling.BOX)
-    bands = [grey.point([min(255, int(value * part / MIDDLE)) for value in range(256)]) for part in colour]
-    return Image.merge("RGB", bands)
+    return tinted(grey, colour)
 
 
 @cache
@@ -170,7 +178,6 @@ def in_light(image: Image.Image, mood: Mood, normal: tuple[float, float, float],
     """An RGB or RGBA picture of a flat surface, in the scene's light and haze; alpha stays."""
     factor = mood.light(np.array(normal))
     share = mood.haze_share(depth)
-    table: list[int] = []
-    for light, haze in zip(factor.tolist(), mood.haze, strict=True):
-        table += [min(255, int(value * light * (1 - share) + haze * share)) for value in range(256)]
+    ramp = np.outer(factor * (1 - share), np.arange(256)) + (np.array(mood.haze) * share)[:, None]
+    table: list[int] = np.minimum(ramp, 255).astype(int).ravel().tolist()
     return image.point(table + list(range(256)) if image.mode == "RGBA" else table)

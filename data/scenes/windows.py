@@ -17,7 +17,7 @@ def draw_glass(wall: Wall, area: Rectangle, rng: np.random.Generator, *, sky: fl
         return
     low: Colour = scaled((40, 45, 52), rng.uniform(0.75, 1.3))
     high = mixed(low, SKY_TINT, min(1.0, sky * rng.uniform(0.5, 1.3)))
-    steps = int(np.clip((top - bottom) * wall.up / 5, 1, 9))
+    steps = min(8, max(1, int((top - bottom) * wall.up / 6)))
     for step in range(steps):
         share = (step + 0.5) / steps
         floor = bottom + (top - bottom) * step / steps
@@ -30,6 +30,9 @@ def draw_glass(wall: Wall, area: Rectangle, rng: np.random.Generator, *, sky: fl
 def draw_window(wall: Wall, area: Rectangle, trim: Colour, panes: str, rng: np.random.Generator) -> None:
     """panes: "sash" (a cross), "casement" (one bar) or "plain"; the area includes the frame."""
     left, bottom, right, top = area
+    if not wall.shows(0.09):
+        draw_glass(wall, area, rng)
+        return
     wall.rectangle(area, trim)
     frame = 0.06
     inner = (left + frame, bottom + frame, right - frame, top - frame)
@@ -60,6 +63,8 @@ def _draw_curtain(wall: Wall, area: Rectangle, rng: np.random.Generator) -> None
 
 def draw_surround(wall: Wall, area: Rectangle, stone: Colour, *, arched: bool) -> None:
     """Lintel, sill and the shade that they throw."""
+    if not wall.shows(0.11):
+        return
     left, bottom, right, top = area
     if arched:
         wall.arch((left - 0.1, top, right + 0.1, top + (right - left) * 0.36), stone)
