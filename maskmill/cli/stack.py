@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,15 +65,14 @@ def up(choices: Up) -> None:
 
 def down(choices: HomeOption) -> None:
     """Stop the local stack of this folder and wait until it has ended."""
-    import psutil
-
     from maskmill.stack.home import StackHome
 
-    noted = StackHome((choices.home or local_home()).absolute()).running()
+    home = StackHome((choices.home or local_home()).absolute())
+    noted = home.running()
     if noted is not None:
-        supervisor = psutil.Process(noted["pid"])
-        supervisor.send_signal(signal.SIGTERM)
-        supervisor.wait()
+        os.kill(noted["pid"], signal.SIGTERM)
+        while home.running() is not None:
+            time.sleep(0.1)
     if choices.as_json:
         print_json({"stopped": None if noted is None else noted["url"]})
     else:
