@@ -223,4 +223,4 @@ def everything_once(stack: Stack, job_id: str, count: int) -> None:
     assert len(results) == count
     named = {artifact.key for result in results for artifact in result.artifacts}
     assert len(named) == 2 * count
-    assert stack.object_keys() == named | {image.source.value for image in images}
+    assert stack.object_keys() == named | {image.source.location for image in images}

@@ -16,6 +16,8 @@ def test_every_image_is_done_once_after_the_broker_lost_everything(stack: Stack,
     stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 20)
     os.kill(broker.server.pid, signal.SIGKILL)
     broker.rise_empty()
+    job, _ = stack.rows(job_id)
+    assert job.counts.queued, "the broker was to be killed while images were waiting"
 
     assert stack.finished(job_id, timeout_s=150)["status"] == "succeeded"
     everything_once(stack, job_id, IMAGES)
