@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NoReturn
 
-from pydantic import TypeAdapter, ValidationError
-
 from api.errors import BadRequest
 from api.forms import FilePart, read_form
-from api.schemas.requests import InputSource, JobInput
+from api.inputs import read_inputs
 from jobs.archives import is_archive_name
 from jobs.drafts import Draft
 from jobs.errors import FieldFault, InvalidOptions, NoImages
@@ -22,8 +20,6 @@ from jobs.job import Job
 from jobs.options import JobOptions, parse_option_fields, parse_options
 
 JSON_BYTES = 64 * 2**20
-_NAMED_FAULTS = 20
-_INPUTS = TypeAdapter(list[JobInput])
 
 Adjust = Callable[[JobOptions], JobOptions]
 
@@ -122,17 +118,12 @@ def submit_json(intake: Intake, samples: Iterable[str], body: bytes, *, key: str
     Raises BadRequest, InvalidOptions, TooManyImages.
     """
     values = _json_object(body)
-    fingerprint = _fingerprint(values)
-    inputs = _inputs(values.pop("inputs", None), frozenset(samples))
+    fingerprint = _fingerprint(values) if key is not None else ""
+    inputs = read_inputs(values.pop("inputs", None), frozenset(samples))
     options = parse_options(values)
     with intake.open_draft(key) as draft:
-        for index, each in enumerate(inputs):
-            draft.add_input(
-                each.source(),
-                name=each.file_name(index),
-                ref=each.ref,
-                mask=None if each.mask is None else each.mask.mask_source(),
-            )
+        for each in inputs:
+            draft.add_input(each.source, name=each.name, ref=each.ref, mask=each.mask)
         return intake.submit(draft, options, fingerprint=fingerprint)
 
 
@@ -148,34 +139,6 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
-
-
-def _inputs(value: object, samples: frozenset[str]) -> list[JobInput]:
-    if value is None:
-        raise InvalidOptions([FieldFault("inputs", "is required in the JSON form")])
-    try:
-        inputs = _INPUTS.validate_python(value, strict=True)
-    except ValidationError as error:
-        raise InvalidOptions([_fault(each) for each in error.errors()[:_NAMED_FAULTS]]) from error
-    faults = [
-        FieldFault(f"inputs.{index}.{where}", f"there is no sample {source.sample!r}")
-        for index, each in enumerate(inputs)
-        for where, source in _sources(each)
-        if source.sample is not None and source.sample not in samples
-    ]
-    if faults:
-        raise InvalidOptions(faults[:_NAMED_FAULTS])
-    return inputs
-
-
-def _sources(each: JobInput) -> list[tuple[str, InputSource]]:
-    own: list[tuple[str, InputSource]] = [("sample", each)]
-    return own if each.mask is None else [*own, ("mask.sample", each.mask)]
-
-
-def _fault(error: Any) -> FieldFault:
-    path = ".".join(["inputs", *(str(part) for part in error["loc"])])
-    return FieldFault(path, error["msg"].removeprefix("Value error, "))
 
 
 def _fingerprint(content: object) -> str:

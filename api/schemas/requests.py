@@ -64,14 +64,6 @@ class JobInput(InputSource):
     ref: Name | None = Field(None, description="the caller's own id, echoed in every row")
     mask: InputSource | None = Field(None, description="ground truth")
 
-    def file_name(self, index: int) -> str:
-        if self.name is not None:
-            return self.name
-        if self.sample is not None:
-            return f"{self.sample}.jpg"
-        last = urlsplit(self.url or "").path.rpartition("/")[2]
-        return last or f"image-{index:06d}"
-
 
 class OverlayShape(BaseModel):
     opacity: float = Field(0.5, ge=0, le=1)

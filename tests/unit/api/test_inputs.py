@@ -1,0 +1,79 @@
+"""What the inputs of the JSON form name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.inputs import Input, _any, _usual, read_inputs
+from jobs.errors import InvalidOptions
+from jobs.job import Source, SourceKind
+
+SAMPLES = frozenset({"crossing"})
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://example.org/a/b.jpg", "b.jpg"),
+        ("http://example.org:8080/a/b.jpg?x=/c.png#d/e", "b.jpg"),
+        ("https://example.org/z%C3%BCrich.jpg", "zürich.jpg"),
+        ("https://example.org/..%2F..%2Fetc%2Fpasswd", "passwd"),
+        ("https://example.org/a%00b", "image-000000"),
+        ("https://example.org/", "image-000000"),
+        ("https://example.org", "image-000000"),
+        ("https://[2001:db8::1]/a.jpg", "a.jpg"),
+        ("https://exämple.org/a.jpg", "a.jpg"),
+    ],
+)
+def test_an_address_gives_the_image_its_name(url: str, name: str) -> None:
+    assert read_inputs([{"url": url}], SAMPLES) == [Input(Source(SourceKind.URL, url), name)]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"url": "https://example.org/a/b.jpg"},
+        {"url": "https://example.org/a.jpg?b=1", "name": "c.jpg", "ref": "r"},
+        {"url": "https://example.org/a%20b.jpg", "name": None, "ref": None},
+    ],
+)
+def test_the_short_way_and_the_long_way_read_the_same(item: dict[str, Any]) -> None:
+    assert _usual(item, 3) == _any(item, 3, SAMPLES, []) is not None
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"url": "https://user@example.org/a.jpg"},
+        {"url": "ftp://example.org/a.jpg"},
+        {"url": "https://"},
+        {"url": "https://example.org/" + "a" * 2048},
+        {"url": "https://example.org/a.jpg\n"},
+        {"url": 7},
+        {"url": "https://example.org/a.jpg", "name": ""},
+        {"url": "https://example.org/a.jpg", "name": "x" * 256},
+        {"url": "https://example.org/a.jpg", "ref": "a\u0000"},
+        {"url": "https://example.org/a.jpg", "ref": 7},
+        {"url": "https://example.org/a.jpg", "ref": "\ud800"},
+        "https://example.org/a.jpg",
+        None,
+    ],
+)
+def test_what_is_wrong_the_long_way_is_not_right_the_short_way(item: Any) -> None:
+    assert _usual(item, 0) is None
+    with pytest.raises(InvalidOptions):
+        read_inputs([item], SAMPLES)
+
+
+def test_the_first_faults_are_named_and_not_all_of_a_hundred_thousand() -> None:
+    with pytest.raises(InvalidOptions) as caught:
+        read_inputs([{"sample": "none"}] * 1000, SAMPLES)
+    assert [fault.field for fault in caught.value.faults] == [f"inputs.{index}.sample" for index in range(20)]
+
+
+@pytest.mark.parametrize("value", [None, {}, "x"])
+def test_inputs_must_be_a_list(value: object) -> None:
+    with pytest.raises(InvalidOptions):
+        read_inputs(value, SAMPLES)
