@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         picture, mask = as_images(render_scene(options.seed + index, width=width, height=height))
         for path in (picture_path, mask_path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(picture_path, **({"quality": 92} if picture_path.suffix == ".jpg" else {}))
+        picture.save(picture_path, quality=92)  # PNG takes no notice of it
         mask.save(mask_path)
         _show_progress(index + 1, options.count, time.monotonic() - started)
     print(file=sys.stderr)

@@ -97,7 +97,7 @@ def draw_building(stage: Stage, building: Building) -> None:
     if building.near > FIRST_VISIBLE_M and not building.hidden_end:
         _draw_end(stage, building, rng)
     if building.pitched:
-        _draw_roof(stage, building, rng)
+        _draw_roof(stage, building)
     _draw_front(stage, building, rng)
 
 
@@ -149,7 +149,7 @@ def _hang(stage: Stage, texture: Image.Image, corners: Points) -> None:
     stage.canvas.textured(positions, texture, BUILDING)
 
 
-def _draw_roof(stage: Stage, building: Building, rng: np.random.Generator) -> None:
+def _draw_roof(stage: Stage, building: Building) -> None:
     street, sign, top = stage.street, building.sign, building.style.height
     near, far = max(building.near, FIRST_VISIBLE_M), building.far
     eaves, ridge = sign * (building.offset - 0.3), sign * (building.offset + building.deep / 2)

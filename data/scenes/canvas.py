@@ -132,7 +132,7 @@ def _visible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int] | Non
 def _cut(
     box: Box, size: tuple[int, int], image: tuple[int, int]
 ) -> tuple[tuple[int, int, int, int], tuple[float, float, float, float]] | None:
-    """The part of a box that lies on the canvas, and the part of an image scaled into that box that comes to lie there."""
+    """The part of a box that lies on the canvas, and the part of an image, scaled into that box, that comes there."""
     visible = _visible(box, size)
     if visible is None or box[2] - box[0] < 1 or box[3] - box[1] < 1:
         return None

@@ -33,7 +33,13 @@ class Body:
         return max(height for _, height in self.roof)
 
     def deck_at(self, share: float) -> float:
-        return float(np.interp(share, *zip(*self.deck, strict=True)))
+        return float(along(self.deck, np.array([share]))[0])
+
+
+def along(profile: Profile, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heights (N,) of a profile at positions (N,), straight between its points."""
+    points = np.array(profile)
+    return np.asarray(np.interp(shares, points[:, 0], points[:, 1]))
 
 
 BODIES: dict[str, Body] = {
@@ -45,7 +51,7 @@ BODIES: dict[str, Body] = {
     ),
     "sedan": Body(
         length=4.65, width=1.82,
-        deck=((0, 0.76), (0.02, 0.93), (0.1, 0.98), (0.2, 0.98), (0.72, 0.94), (0.8, 0.91), (0.92, 0.8), (0.98, 0.7), (1, 0.56)),
+        deck=((0, 0.76), (0.02, 0.93), (0.1, 0.98), (0.2, 0.98), (0.72, 0.94), (0.8, 0.91), (0.92, 0.8), (1, 0.56)),
         roof=((0.13, 0.98), (0.2, 1.2), (0.27, 1.37), (0.37, 1.45), (0.48, 1.45), (0.57, 1.38), (0.73, 0.95)),
         pillars=(0.25, 0.43),
     ),
@@ -70,8 +76,8 @@ BODIES: dict[str, Body] = {
 }  # fmt: skip
 
 FINE = np.array([
-    0, 0.008, 0.02, 0.045, 0.075, 0.1, 0.13, 0.16, 0.2, 0.245, 0.29, 0.36, 0.43, 0.48, 0.53, 0.57, 0.62, 0.66, 0.7, 0.735,
-    0.77, 0.82, 0.87, 0.92, 0.955, 0.98, 0.993, 1.0,
+    0, 0.008, 0.02, 0.045, 0.075, 0.1, 0.13, 0.16, 0.2, 0.245, 0.29, 0.36, 0.43, 0.48, 0.53, 0.57, 0.62, 0.66, 0.7,
+    0.735, 0.77, 0.82, 0.87, 0.92, 0.955, 0.98, 0.993, 1.0,
 ])  # fmt: skip
 COARSE = np.array([0, 0.02, 0.1, 0.16, 0.245, 0.29, 0.43, 0.53, 0.62, 0.7, 0.735, 0.82, 0.92, 0.98, 1.0])
 
@@ -90,22 +96,23 @@ def mesh(kind: str, *, fine: bool) -> Mesh:
     body, stations = BODIES[kind], FINE if fine else COARSE
     section = _sections(body, stations)
     corners = np.stack([section[:-1, :-1], section[1:, :-1], section[1:, 1:], section[:-1, 1:]], axis=2)
-    along, around = corners.shape[:2]
-    station, place = np.meshgrid(np.arange(along), np.arange(around), indexing="ij")
-    place = np.where(place >= around // 2, around - 1 - place, place).ravel()
+    length, around = corners.shape[:2]
+    station, turn = np.divmod(np.arange(length * around), around)
+    place = np.where(turn >= around // 2, around - 1 - turn, turn)
     faces = corners.reshape(-1, 4, 3)
     normals = np.cross(faces[:, 2] - faces[:, 0], faces[:, 3] - faces[:, 1])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     outward = faces.mean(axis=1) - (0.0, 0.6, 0.0)
     normals *= np.where((normals * outward).sum(axis=1) < 0, -1, 1)[:, None]
-    middle = (stations[:-1] + stations[1:])[station.ravel()] / 2
+    middle = (stations[:-1] + stations[1:])[station] / 2
     return Mesh(faces, normals, _materials(body, middle, place))
 
 
 def _sections(body: Body, stations: NDArray[np.float64]) -> Points:
     """(stations, 2 * AROUND - 1, 3) points around the body, in local metres, from the right sill to the left one."""
-    deck = np.interp(stations, *zip(*body.deck, strict=True))
-    roof = np.maximum(np.interp(stations, *zip(*body.roof, strict=True), left=0, right=0), deck + 0.015)
+    deck = along(body.deck, stations)
+    covered = (stations >= body.roof[0][0]) & (stations <= body.roof[-1][0])
+    roof = np.maximum(np.where(covered, along(body.roof, stations), 0), deck + 0.015)
     to_rear, to_front = stations * body.length, (1 - stations) * body.length
     half = body.width / 2 * (1 - 0.1 * np.exp(-to_rear / 0.12) - 0.17 * np.exp(-to_front / 0.22))
     low = CLEARANCE_M + 0.1 * np.exp(-np.minimum(to_rear, to_front) / 0.1)
@@ -114,8 +121,8 @@ def _sections(body: Body, stations: NDArray[np.float64]) -> Points:
     rise = np.minimum(1, lean * 5)
     right = [
         (half * 0.9, low), (half * 0.98, low + 0.1), (half, 0.4 * deck + 0.1), (half, 0.78 * deck),
-        (half * 0.975, deck - 0.05), (half * 0.925, deck), (upper, roof - 0.08 * rise), (upper * 0.94, roof - 0.025 * rise),
-        (upper * 0.6, roof), (0 * half, roof + 0.012),
+        (half * 0.975, deck - 0.05), (half * 0.925, deck), (upper, roof - 0.08 * rise),
+        (upper * 0.94, roof - 0.025 * rise), (upper * 0.6, roof), (0 * half, roof + 0.012),
     ]  # fmt: skip
     ring = right + [(-x, y) for x, y in right[-2::-1]]
     z = (stations - 0.5) * body.length

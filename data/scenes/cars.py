@@ -175,10 +175,10 @@ class End:
     def _number(self, area: Area, colour: Colour) -> None:
         self._plate(area, colour)
         if self.depth < 16:
-            left, bottom, right, top = area
+            left, bottom, _, top = area
             for index in range(7):
-                x = left + 0.05 + index * 0.062
-                self._plate((x, bottom + 0.025, x + 0.036, top - 0.025), (84, 84, 84))
+                x = left + 0.05 + index * 0.06 + 0.04 * (index > 3)
+                self._plate((x, bottom + 0.03, x + 0.03, top - 0.03), scaled(colour, 0.5))
 
     def _plate(self, area: Area, colour: Colour) -> None:
         left, bottom, right, top = area

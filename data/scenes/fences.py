@@ -102,7 +102,8 @@ def _texture(stage: Stage, border: Border, near: float) -> Image.Image:
 
 def _leaves(colour: Colour, metres: tuple[float, float], scale: float) -> Image.Image:
     source = _leaf_tile()
-    grey = Image.new("L", tuple(max(2, round(side * LEAF_PIXELS_PER_METRE)) for side in metres))
+    wide, tall = (max(2, round(side * LEAF_PIXELS_PER_METRE)) for side in metres)
+    grey = Image.new("L", (wide, tall))
     for left in range(0, grey.width, source.width):
         for top in range(0, grey.height, source.height):
             grey.paste(source, (left, top))
@@ -152,7 +153,7 @@ def _draw_railing(stage: Stage, border: Border, near: float) -> None:
     places = np.arange(near, border.far, 0.14 if near < 25 else 0.5)
     feet = np.array([street.at(border.offset, z) for z in places.tolist()])
     low, depths = stage.camera.project(feet)
-    top, _ = stage.camera.project(feet + (0.0, high, 0.0))
+    top, _ = stage.camera.project(feet + np.array([0.0, high, 0.0]))
     for foot, head, depth in zip(low.tolist(), top.tolist(), depths.tolist(), strict=True):
         width = stage.camera.pixels_per_metre(depth) * 0.022
         canvas.line([(foot[0], foot[1]), (head[0], head[1])], width, colour, None)

@@ -38,9 +38,10 @@ def look_at_ground(camera: Camera, street: Street) -> Ground:
     seen = y * FARTHEST_M < -camera.y * z
     reach = np.float32(-camera.y) / y[seen]
     ahead = reach * z[seen]
-    offset = np.float32(camera.x) + reach * x[seen] - np.float32(street.curve) * np.minimum(ahead, 240) ** 2
-    wide = reach / np.float32(camera.focal)
-    return Ground(offset, ahead, wide, wide * reach / np.float32(camera.y), seen)
+    bend = np.float32(street.curve) * np.minimum(ahead, 240) ** 2
+    offset: Field = np.asarray(np.float32(camera.x) + reach * x[seen] - bend, dtype=np.float32)
+    wide: Field = reach / np.float32(camera.focal)
+    return Ground(offset, ahead, wide, np.asarray(wide * reach / camera.y, dtype=np.float32), seen)
 
 
 def paint_ground(

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from data.scenes.mood import Mood
 
@@ -24,7 +24,7 @@ def develop(picture: NDArray[np.uint8], mood: Mood, rng: np.random.Generator) ->
     image = Image.fromarray(picture).point(tables)
     developed = np.asarray(image, np.float32) * _vignette(picture.shape[:2], rng)[..., None]
     developed += _grain(picture.shape[:2], rng) * np.float32(rng.uniform(0.8, 3.0) * (1.5 if mood.lamps else 1.0))
-    return np.clip(developed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(developed, 0, 255), dtype=np.uint8)
 
 
 def _bloom(picture: NDArray[np.uint8], mood: Mood) -> NDArray[np.uint8]:
@@ -35,8 +35,7 @@ def _bloom(picture: NDArray[np.uint8], mood: Mood) -> NDArray[np.uint8]:
     wide = glow.filter(ImageFilter.GaussianBlur(picture.shape[1] / 100))
     both = np.asarray(glow, np.float32) * 0.45 + np.asarray(wide, np.float32) * 0.5
     large = Image.fromarray(np.clip(both * mood.lamps, 0, 255).astype(np.uint8)).resize(picture.shape[1::-1])
-    sum_ = picture.astype(np.int16) + np.asarray(large)
-    return np.minimum(sum_, 255).astype(np.uint8)
+    return np.asarray(ImageChops.add(Image.fromarray(picture), large))
 
 
 def _tone_tables(picture: NDArray[np.uint8], mood: Mood, rng: np.random.Generator) -> list[int]:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.scenes.camera import SUPERSAMPLING
 from data.scenes.canvas import Colour
 from data.scenes.stage import Stage
 from data.scenes.tones import scaled
 
 Point = tuple[float, float]
+Area = tuple[float, float, float, float]
 TOWARDS_CAMERA = (0.0, 0.25, -0.97)
 SHADE = 0.74
 
@@ -36,28 +38,45 @@ class Pen:
                 shaded = (radii[index] * 0.5, radii[index + 1] * 0.5)
                 self._segment((ends[0], ends[1]), shaded, scaled(base, SHADE), None)
 
-    def shape(self, points: list[Point], colour: Colour, *, label: bool = True) -> None:
+    def shape(self, points: list[Point], colour: Colour, *, label: bool = True, glow: bool = False) -> None:
         """A polygon, with a darker strip on the side away from the sun."""
-        base = self._tone(colour)
+        base = self._tone(colour, glow=glow)
         self.stage.canvas.polygon([self._place(p) for p in points], base, self.ids if label else None)
-        if self.origin[2] > 24:
+        if self.origin[2] > 24 and not glow and label:
             middle = float(np.mean([x for x, _ in points]))
             side = -1 if self._sun_from_right() else 1
             edge = middle + 0.08 * side
             strip = [(max(x, edge) if side > 0 else min(x, edge), y) for x, y in points]
             self.stage.canvas.polygon([self._place(p) for p in strip], scaled(base, SHADE + 0.08), None)
 
-    def oval(self, centre: Point, radii: Point, colour: Colour, *, label: bool = True) -> None:
+    def rectangle(self, area: Area, colour: Colour, *, label: bool = True) -> None:
+        """area: left, bottom, right, top. Flat, without shading."""
+        left, bottom, right, top = area
+        points = [self._place(point) for point in ((left, bottom), (right, bottom), (right, top), (left, top))]
+        self.stage.canvas.polygon(points, self._tone(colour), self.ids if label else None)
+
+    def oval(self, centre: Point, radii: Point, colour: Colour, *, label: bool = True, glow: bool = False) -> None:
         x, y = self._place(centre)
         across, up = radii[0] * self.origin[2], radii[1] * self.origin[2]
         box = (x - across, y - up, x + across, y + up)
-        self.stage.canvas.ellipse(box, self._tone(colour), self.ids if label else None)
+        self.stage.canvas.ellipse(box, self._tone(colour, glow=glow), self.ids if label else None)
+
+    def bar(self, start: Point, end: Point, width: float, colour: Colour) -> None:
+        """A piece of pole: darker on one side, and never thinner than a pixel of the finished picture."""
+        wide = max(float(SUPERSAMPLING), width * self.origin[2])
+        line = [self._place(start), self._place(end)]
+        self.stage.canvas.line(line, wide, self._tone(colour), self.ids)
+        if wide > 4:
+            shift = wide * (-0.25 if self._sun_from_right() else 0.25)
+            moved = [(x + shift, y) for x, y in line]
+            self.stage.canvas.line(moved, wide * 0.4, self._tone(scaled(colour, 0.7)), None)
 
     def _place(self, point: Point) -> Point:
         return self.origin[0] + point[0] * self.origin[2], self.origin[1] - point[1] * self.origin[2]
 
-    def _tone(self, colour: Colour) -> Colour:
-        return self.stage.mood.lit(colour, TOWARDS_CAMERA, self.depth)
+    def _tone(self, colour: Colour, *, glow: bool = False) -> Colour:
+        mood = self.stage.mood
+        return mood.hazed(colour, self.depth) if glow else mood.lit(colour, TOWARDS_CAMERA, self.depth)
 
     def _sun_from_right(self) -> bool:
         return bool(self.stage.mood.to_sun[0] > 0)

@@ -96,37 +96,29 @@ def _borders(rng: np.random.Generator, street: Street, verge: Verge) -> list[Bor
 
 def _posts(rng: np.random.Generator, street: Street, verge: Verge) -> list[Post]:
     sign, offset = verge.sign, street.kerb(verge.sign) + 0.45
-    posts: list[Post] = []
-    if rng.random() < 0.75:
-        phase, spacing = rng.uniform(6, 24), rng.uniform(22, 34)
-        model = choose_post(rng, "lamp", (0.0, 0.0, 0.0), -sign)
-        for z in np.arange(phase, 150, spacing).tolist():
-            posts.append(
-                Post(
-                    kind="lamp",
-                    place=street.at(sign * offset, z),
-                    height=model.height,
-                    reach=model.reach,
-                    metal=model.metal,
-                    face=0,
-                )
-            )
-    for _ in range(int(rng.integers(0, 5))):
-        z = rng.uniform(7, 60)
-        if not street.in_junction(z, z, 0.5):
-            posts.append(choose_post(rng, "sign", street.at(sign * offset, z), -sign))
-    if street.junction is not None and rng.random() < 0.8:
-        for z in (street.junction[0] - 0.8, street.junction[1] + 0.8):
-            posts.append(choose_post(rng, "light", street.at(sign * offset, z), -sign))
-    for _ in range(int(rng.integers(0, 3))):
-        z = rng.uniform(7, 40)
-        if not street.in_junction(z, z, 0.5):
-            posts.append(choose_post(rng, "bin", street.at(sign * (offset + rng.uniform(0.1, 0.8)), z), -sign))
+    posts = _lamps(rng, street, verge)
+    kinds = ["sign"] * int(rng.integers(0, 5)) + ["bin"] * int(rng.integers(0, 3))
+    places = [(kind, offset + (rng.uniform(0.1, 0.8) if kind == "bin" else 0), rng.uniform(7, 55)) for kind in kinds]
     if rng.random() < 0.2:
-        for z in np.arange(rng.uniform(5, 15), rng.uniform(20, 40), 1.8).tolist():
-            if not street.in_junction(z, z, 0.5):
-                posts.append(choose_post(rng, "bollard", street.at(sign * (offset - 0.1), z), -sign))
-    return posts
+        rows = np.arange(rng.uniform(5, 15), rng.uniform(20, 40), 1.8).tolist()
+        places += [("bollard", offset - 0.1, z) for z in rows]
+    if street.junction is not None and rng.random() < 0.8:
+        places += [("light", offset, z) for z in (street.junction[0] - 0.8, street.junction[1] + 0.8)]
+    return posts + [
+        choose_post(rng, kind, street.at(sign * away, z), -sign)
+        for kind, away, z in places
+        if not street.in_junction(z, z, 0.5)
+    ]
+
+
+def _lamps(rng: np.random.Generator, street: Street, verge: Verge) -> list[Post]:
+    """A row of the same model."""
+    if rng.random() < 0.25:
+        return []
+    offset = verge.sign * (street.kerb(verge.sign) + 0.45)
+    model = choose_post(rng, "lamp", (0.0, 0.0, 0.0), -verge.sign)
+    rows = np.arange(rng.uniform(6, 24), 150, rng.uniform(22, 34)).tolist()
+    return [replace(model, place=street.at(offset, z)) for z in rows]
 
 
 def _traffic(rng: np.random.Generator, street: Street, camera_x: float) -> list[Vehicle]:
@@ -166,15 +158,20 @@ def _car(rng: np.random.Generator, spot: tuple[float, float], heading: float, *,
 
 def _large(rng: np.random.Generator, kind: str, spot: tuple[float, float], heading: float) -> Vehicle:
     paints = BUS_PAINTS if kind == "bus" else TRUCK_PAINTS
-    length, height = (
-        (rng.uniform(9.5, 12), float(rng.choice([3.0, 4.2])))
-        if kind == "bus"
-        else (rng.uniform(6, 8.5), rng.uniform(2.9, 3.7))
-    )
+    length, height = rng.uniform(6, 8.5), rng.uniform(2.9, 3.7)
+    if kind == "bus":
+        length, height = rng.uniform(9.5, 12), float(rng.choice([3.0, 3.1, 4.2]))
     return Vehicle(
-        kind=kind, x=spot[0], z=spot[1] + length / 2, heading=float(heading), paint=paints[rng.integers(len(paints))],
-        length=float(length), width=2.5 if kind == "bus" else 2.35, height=float(height), braking=bool(rng.random() < 0.3),
-    )  # fmt: skip
+        kind=kind,
+        x=spot[0],
+        z=spot[1] + length / 2,
+        heading=float(heading),
+        paint=paints[rng.integers(len(paints))],
+        length=float(length),
+        width=2.5 if kind == "bus" else 2.35,
+        height=float(height),
+        braking=bool(rng.random() < 0.3),
+    )
 
 
 def _crossing_traffic(rng: np.random.Generator, street: Street) -> list[Vehicle]:

@@ -13,19 +13,18 @@ from data.scenes.backdrop import draw_bonnet, draw_horizon
 from data.scenes.boxes import draw_bus, draw_truck
 from data.scenes.camera import Camera
 from data.scenes.canvas import Canvas
+from data.scenes.cars import draw_car
+from data.scenes.ground import look_at_ground, paint_ground
 from data.scenes.ids import SKY
 from data.scenes.lens import develop
 from data.scenes.mood import Mood, choose_mood
 from data.scenes.population import Population, populate
-from data.scenes.cars import draw_car
-from data.scenes.ground import look_at_ground, paint_ground
 from data.scenes.shadows import shade_ground
 from data.scenes.sky import paint_sky
 from data.scenes.stage import Shadow, Stage
 from data.scenes.street import Street, choose_street
 from data.scenes.vegetation import Plant, grow_plants
 from data.scenes.weather import add_streaks, mirror_street
-
 
 DRAW_LARGE = {"bus": draw_bus, "truck": draw_truck}
 BONNET_SHARE = 0.1  # of the pictures show the camera's own car
@@ -44,7 +43,7 @@ class Scene:
 def render_scene(
     seed: int, *, width: int = 1024, height: int = 512, mood: str | None = None, street: str | None = None
 ) -> Scene:
-    """The same arguments give the same scene. mood and street (see MOODS and KINDS) are chosen by the seed unless named."""
+    """The same arguments give the same scene. mood (see MOODS) and street (see KINDS) follow from the seed if None."""
     plan_rng, camera_rng, crowd_rng, plant_rng, light_rng, paint_rng, far_rng, lens_rng = np.random.Generator(
         np.random.PCG64(seed)
     ).spawn(8)
@@ -109,8 +108,8 @@ def _draw_all(stage: Stage, crowd: Population, plants: list[Plant]) -> None:
 def _drawings(stage: Stage, crowd: Population, plants: list[Plant]) -> Iterator[tuple[float, Callable[[], None]]]:
     """Everything that stands on the ground: its rank (the highest is painted first) and how to draw it.
 
-    Distance alone would put a bin behind a parked car before it, since cars are long; what stands farther to the side is
-    behind what stands nearer to the middle of the street.
+    Distance alone would paint a bin behind a parked car over it, since cars are long; what stands farther to the side
+    is behind what stands nearer to the middle of the street.
     """
 
     def rank(x: float, z: float) -> float:

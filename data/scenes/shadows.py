@@ -53,7 +53,7 @@ def _mask(outlines: Sequence[Points], camera: Camera, blur: float) -> Field:
             flat = np.clip(points / SUPERSAMPLING, -20000, 20000).ravel().tolist()
             draw.polygon(flat, fill=255)
     soft = image.filter(ImageFilter.GaussianBlur(blur))
-    return np.asarray(soft, dtype=np.float32) / 255
+    return np.asarray(soft, dtype=np.float32) / np.float32(255)
 
 
 def convex_hull(points: Points) -> Points:

@@ -8,7 +8,8 @@ from data.scenes.walls import Rectangle, Wall
 from data.scenes.windows import draw_glass
 
 GOODS: tuple[Colour, ...] = (
-    (150, 138, 120), (110, 60, 54), (66, 84, 104), (172, 160, 138), (84, 92, 70), (60, 54, 56), (168, 130, 78), (190, 186, 180),
+    (150, 138, 120), (110, 60, 54), (66, 84, 104), (172, 160, 138), (84, 92, 70), (60, 54, 56), (168, 130, 78),
+    (190, 186, 180),
 )  # fmt: skip
 INK_LIGHT: Colour = (232, 226, 210)
 INK_DARK: Colour = (44, 42, 48)

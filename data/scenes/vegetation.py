@@ -1,8 +1,9 @@
-"""Trees and bushes of a scene: shapes of the plant library in leaf colours and the scene's light, pasted where they stand."""
+"""Trees and bushes of a scene: shapes of the plant library in leaf colours and light, pasted where they stand."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from data.scenes.canvas import Colour
@@ -34,7 +35,7 @@ class Plant:
 
 
 def grow_plants(rng: np.random.Generator, mood: Mood) -> list[Plant]:
-    """The plants of one scene: a street has few kinds of trees, and all in the same season. See STREET, GARDEN, BUSH."""
+    """The plants of one scene: few kinds, all in the same season; STREET, GARDEN and BUSH say which is which."""
     season = str(rng.choice(["summer", "autumn", "winter"], p=[0.6, 0.1, 0.3]))
     if season == "winter":
         kinds = ["bare", "bare", "bare", str(rng.choice(["conifer", "leafy", "bare"])), "bush", "bush"]
@@ -59,7 +60,7 @@ def _dressed(rng: np.random.Generator, mood: Mood, kind: str, season: str) -> Pl
     return Plant(picture, ImageOps.mirror(grey.outline) if from_right else grey.outline, TRUNK_SHARE[kind])
 
 
-def _ramp(grey: Image.Image, colour: np.ndarray) -> Image.Image:  # type: ignore[type-arg]
+def _ramp(grey: Image.Image, colour: NDArray[np.float64]) -> Image.Image:
     """Grey to colour: blue shade at the dark end, yellow light at the bright one."""
     value = np.arange(256) / 255
     bands = []

@@ -22,7 +22,7 @@ RIM: Colour = (132, 134, 138)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vehicle:
-    """kind: a key of the body shapes; x, z: its middle on the ground; heading: radians, 0 drives away from the camera."""
+    """kind: a key of the body shapes; x, z: its middle on the ground; heading: radians, 0 is away from the camera."""
 
     kind: str
     x: float
