@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import data
@@ -21,7 +21,7 @@ class StorageSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    home: Path = Field(default=Path(".maskmill"), validation_alias=AliasChoices("MASKMILL_HOME", "home"))
+    home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")  # not `home`: that is $HOME
     database_url: str | None = None  # postgresql://user:password@host/name; none: SQLite at home
     database_pool_size: int = Field(default=10, ge=1)
     database_pool_overflow: int = Field(default=30, ge=0)

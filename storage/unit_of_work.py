@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from jobs.errors import DatabaseUnavailable
@@ -51,11 +51,9 @@ class Database:
 
     def check(self) -> None:
         """Raises DatabaseUnavailable when the database cannot be reached or its tables were never made."""
-        try:
-            with translated(), self._engine.connect() as connection:
-                connection.execute(select(JobRow.id).limit(1))
-        except ProgrammingError as error:
-            raise DatabaseUnavailable("the database has no tables; run `python -m storage.migrate`") from error
+        with translated(), self._engine.connect() as connection:
+            if not inspect(connection).has_table(JobRow.__tablename__):
+                raise DatabaseUnavailable("the database has no tables; run `python -m storage.migrate`")
 
     def close(self) -> None:
         self._engine.dispose()

@@ -1,0 +1,158 @@
+"""Bundles are found, checked, published whole, and seen without a restart."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import ModelFailed, ModelNotFound
+from jobs.ports import ModelCatalog
+from segmentation.model_card import ModelCard
+from storage.catalog import Catalog
+from tests.factories import make_card
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog([tmp_path / "bundled", tmp_path / "mine"])
+
+
+def weights(tmp_path: Path, data: bytes = b"weights") -> Path:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    return path
+
+
+def card(name: str = "tiny", data: bytes = b"weights", **changes: object) -> ModelCard:
+    return make_card(name, sha256={"model.onnx": hashlib.sha256(data).hexdigest()}, **changes)
+
+
+def publish(catalog: Catalog, tmp_path: Path, name: str = "tiny", data: bytes = b"weights", **changes: object) -> None:
+    catalog.publish(card(name, data, **changes), {"model.onnx": weights(tmp_path, data)})
+
+
+def test_folders_that_do_not_exist_hold_no_models(catalog: Catalog):
+    port: ModelCatalog = catalog
+    assert list(port.list()) == []
+    with pytest.raises(ModelNotFound, match="none"):
+        port.card("tiny")
+
+
+def test_a_published_model_is_found(catalog: Catalog, tmp_path: Path):
+    bundle = catalog.publish(card(), {"model.onnx": weights(tmp_path)})
+    assert catalog.get("tiny") == bundle == catalog.find("tiny")
+    assert catalog.card("tiny") == card()
+    assert bundle.file("onnx").read_bytes() == b"weights"
+    bundle.verify()
+
+
+def test_an_unknown_model_is_an_error_that_names_the_known(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path, "one")
+    publish(catalog, tmp_path, "two")
+    assert [each.name for each in catalog.list()] == ["one", "two"]
+    assert catalog.find("three") is None
+    with pytest.raises(ModelNotFound, match=r"'three'.*one, two"):
+        catalog.get("three")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../bundled/tiny", "/etc", "tiny/", "tiny\0", "TINY"])
+def test_a_name_is_never_a_path(catalog: Catalog, tmp_path: Path, name: str):
+    publish(catalog, tmp_path)
+    with pytest.raises(ModelNotFound):
+        catalog.get(name)
+
+
+def test_a_runtime_without_weights_is_an_error_that_names_the_others(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    with pytest.raises(ModelNotFound, match="torchscript; it has onnx"):
+        catalog.get("tiny").file("torchscript")
+
+
+def test_a_model_of_the_user_wins_over_a_bundled_one(catalog: Catalog, tmp_path: Path):
+    publish(Catalog([tmp_path / "bundled"]), tmp_path, version="1")
+    assert catalog.card("tiny").version == "1"
+    publish(catalog, tmp_path, version="2")
+    assert catalog.card("tiny").version == "2"
+    assert [each.version for each in catalog.list()] == ["2"]
+
+
+def test_another_process_sees_a_model_that_is_published_replaced_or_gone(catalog: Catalog, tmp_path: Path):
+    other = Catalog([tmp_path / "bundled", tmp_path / "mine"])
+    assert list(other.list()) == []
+    publish(catalog, tmp_path, version="1")
+    assert other.card("tiny").version == "1"
+    publish(catalog, tmp_path, data=b"better", version="2")
+    assert other.card("tiny").version == "2"
+    other.get("tiny").verify()
+    (tmp_path / "mine/tiny/card.json").unlink()
+    assert list(other.list()) == []
+
+
+def test_publishing_leaves_nothing_but_the_bundle(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path, version="1")
+    publish(catalog, tmp_path, version="2")
+    assert sorted(path.name for path in (tmp_path / "mine").rglob("*")) == ["card.json", "model.onnx", "tiny"]
+
+
+def test_weights_that_do_not_fit_their_card_are_not_published(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    with pytest.raises(ModelFailed, match=r"model\.onnx"):
+        catalog.publish(card(version="2"), {"model.onnx": weights(tmp_path, b"other")})
+    with pytest.raises(ValueError, match=r"model\.onnx"):
+        catalog.publish(card(version="2"), {})
+    assert catalog.card("tiny").version == "1"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["tiny"]
+
+
+def test_files_outside_the_bundle_are_not_published(catalog: Catalog, tmp_path: Path):
+    digest = hashlib.sha256(b"weights").hexdigest()
+    bad = make_card(sha256={"model.onnx": digest, "../escaped": digest})
+    with pytest.raises(ValueError, match="escaped"):
+        catalog.publish(bad, dict.fromkeys(bad.sha256, weights(tmp_path)))
+    assert not (tmp_path / "mine/escaped").exists()
+
+
+def test_changed_or_missing_weights_are_noticed(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    bundle = catalog.get("tiny")
+    bundle.file("onnx").write_bytes(b"Weights")
+    with pytest.raises(ModelFailed, match="not the one"):
+        bundle.verify()
+    bundle.file("onnx").unlink()
+    with pytest.raises(ModelFailed, match="lacks"):
+        bundle.verify()
+
+
+def test_a_bundle_that_cannot_be_read_hides_no_other(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    for name, text in {
+        "broken": "{",
+        "misnamed": card("else").to_json(),
+        ".hidden": card(".hidden"[1:]).to_json(),
+    }.items():
+        (tmp_path / "mine" / name).mkdir()
+        (tmp_path / "mine" / name / "card.json").write_text(text)
+    (tmp_path / "mine/no-card").mkdir()
+    (tmp_path / "mine/README").write_text("a file")
+    assert [each.name for each in catalog.list()] == ["tiny"]
+
+
+def test_reading_while_publishing_never_fails(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    done = threading.Event()
+
+    def publish_often() -> None:
+        for version in range(30):
+            publish(catalog, tmp_path, version=str(version))
+        done.set()
+
+    writer = threading.Thread(target=publish_often)
+    writer.start()
+    reader = Catalog([tmp_path / "mine"])
+    while not done.is_set():
+        reader.list()
+    writer.join()
+    assert reader.card("tiny").version == "29"
