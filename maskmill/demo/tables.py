@@ -52,8 +52,12 @@ def _image_table(images: Sequence[Image], *, wide: bool) -> Table:
     numbers = ("size", "mIoU", "pixel acc.", "confidence", "ms")
     table = plain_table("image", *numbers, *(["largest classes"] if wide else []), right=numbers)
     for image in images:
-        cells = _cells(image) if image.status == "succeeded" else [_failure(image)]
-        table.add_row(image.name, *cells[: len(table.columns) - 1])
+        if image.status == "succeeded":
+            table.add_row(image.name, *_cells(image)[: len(table.columns) - 1])
+        elif wide:
+            table.add_row(image.name, *[""] * len(numbers), _failure(image))
+        else:
+            table.add_row(Text.assemble(image.name, " ", _failure(image)))
     return table
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskmill.doctor.findings import Findings
-from maskmill.doctor.installed import installed, models
-from maskmill.doctor.machine import machine
-from maskmill.doctor.running import running
+from maskmill.doctor.installed import examine_models, examine_parts
+from maskmill.doctor.machine import examine_machine
+from maskmill.doctor.running import examine_running
 
 
 def examine(home: Path) -> Findings:
     """Looks only; starts and changes nothing."""
-    return Findings([*machine(home), *installed(), *models(), *running(home)])
+    return Findings([*examine_machine(home), *examine_parts(), *examine_models(), *examine_running(home)])
 
 
 __all__ = ["Findings", "examine"]

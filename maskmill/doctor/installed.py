@@ -40,7 +40,7 @@ EXTRAS = (
 RUNTIMES = ("openvino", "onnxruntime", "torch")
 
 
-def installed() -> Iterator[Finding]:
+def examine_parts() -> Iterator[Finding]:
     yield Finding(group=PARTS, name="maskmill", said=_version("maskmill") or "from source")
     for part in EXTRAS:
         yield _part(part)
@@ -48,7 +48,7 @@ def installed() -> Iterator[Finding]:
     yield from _engines()
 
 
-def models() -> Iterator[Finding]:
+def examine_models() -> Iterator[Finding]:
     """Every bundle with its check sums verified."""
     if importlib.util.find_spec("pydantic_settings") is None or importlib.util.find_spec("numpy") is None:
         yield Finding(group=MODELS, name="catalogue", state="bad", said="cannot be read yet", mend=_pip("local"))

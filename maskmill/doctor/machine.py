@@ -21,7 +21,7 @@ LEAST_DISK = 1e9
 USEFUL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
 
 
-def machine(home: Path) -> Iterator[Finding]:
+def examine_machine(home: Path) -> Iterator[Finding]:
     version = platform.python_version()
     too_old = sys.version_info[:2] < OLDEST_PYTHON
     mend = "Maskmill needs Python 3.11 or newer" if too_old else ""

@@ -18,7 +18,7 @@ GROUP = "Running"
 START = "start it with: maskmill up"
 
 
-def running(home: Path) -> Iterator[Finding]:
+def examine_running(home: Path) -> Iterator[Finding]:
     stack = StackHome(home.expanduser().absolute())
     noted = stack.running()
     if noted is None:

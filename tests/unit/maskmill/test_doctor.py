@@ -1,0 +1,128 @@
+"""The doctor looks at a real machine; what it cannot find there it is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as real_version
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from maskmill.doctor import Findings, examine
+from maskmill.doctor.findings import Finding
+from maskmill.doctor.running import examine_running
+from maskmill.stack.home import StackHome, write_private
+from tests.unit.maskmill.toy_server import ToyServer, as_json, problem
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("MASKMILL_BROKER_URL", "MASKMILL_STORAGE_DATABASE_URL", "MASKMILL_STORAGE_OBJECTS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def _by_name(findings: Findings) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings.found}
+
+
+def test_a_developers_machine_is_well(tmp_path: Path) -> None:
+    findings = examine(tmp_path / "home")
+    assert findings.well, findings.as_dict()
+    found = _by_name(findings)
+    assert found["Python"].said.startswith("3.")
+    assert found["broker server"].state == "good"
+    assert found["local stack"].state == "absent"
+
+
+def test_it_changes_nothing(tmp_path: Path) -> None:
+    examine(tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+
+
+def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name in ("celery", "streamlit", "openvino"):
+            raise PackageNotFoundError(name)
+        return real_version(name)
+
+    monkeypatch.setattr("maskmill.doctor.installed.version", version)
+    findings = examine(tmp_path / "home")
+    found = _by_name(findings)
+    assert not findings.well
+    assert (found["broker"].state, found["broker"].mend) == ("bad", "pip install 'maskmill[broker]'")
+    assert found["dashboard"].state == "absent"
+    assert found["openvino"].state == "absent"  # another engine is there
+
+
+def test_without_any_engine_nothing_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maskmill.doctor.installed.RUNTIMES", ("no-such-engine",))
+    assert _by_name(examine(tmp_path))["no-such-engine"].state == "bad"
+
+
+def test_a_model_with_other_weights_than_its_card_says_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = next((Path(sys.modules["maskmill"].__path__[0]).parent / "data" / "models").iterdir())
+    damaged = tmp_path / "models" / bundled.name
+    damaged.mkdir(parents=True)
+    for path in bundled.iterdir():
+        (damaged / path.name).write_bytes(path.read_bytes())
+    weights = next(path for path in damaged.iterdir() if path.suffix == ".onnx")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    monkeypatch.setenv("MASKMILL_STORAGE_MODEL_FOLDERS", json.dumps([str(tmp_path / "models")]))
+    assert _by_name(examine(tmp_path))[bundled.name].state == "bad"
+
+
+def test_no_model_at_all_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKMILL_STORAGE_MODEL_FOLDERS", json.dumps([str(tmp_path / "none")]))
+    assert _by_name(examine(tmp_path))["catalogue"].state == "bad"
+
+
+@pytest.fixture
+def home(tmp_path: Path, server: ToyServer) -> Iterator[StackHome]:
+    """A home in which this very process looks like a running stack with one part that lives and one that does not."""
+    home = StackHome(tmp_path / "home")
+    me = psutil.Process()
+    with home.locked():
+        note = {"url": server.url, "pid": me.pid, "started": me.create_time(), "parts": ["api", "worker-1"]}
+        write_private(home.up_file, note)
+        home.note_pid("api", me.pid)
+        yield home
+
+
+def test_a_running_stack_is_looked_at_part_by_part(home: StackHome, server: ToyServer) -> None:
+    server.on("GET", "/ready", as_json({"status": "ready"}))
+    found = {finding.name: finding for finding in examine_running(home.root)}
+    assert {name: finding.state for name, finding in found.items()} == {
+        "local stack": "good",
+        "api": "good",
+        "worker-1": "bad",
+        "ready": "good",
+    }
+    assert "worker-1.log" in found["worker-1"].said
+
+
+def test_what_the_service_itself_misses_is_told(home: StackHome, server: ToyServer) -> None:
+    server.on("GET", "/ready", problem(503, "not_ready", "no worker gave a sign of life"))
+    found = {finding.name: finding for finding in examine_running(home.root)}
+    assert "no worker" in found["ready"].said
+
+
+def test_findings_read_well_in_a_terminal() -> None:
+    found = [
+        Finding(group="One", name="a", said="fine"),
+        Finding(group="Two", name="b", state="bad", said="gone", mend="bring it back"),
+    ]
+    console = Console(file=io.StringIO(), width=100)
+    Findings(found).show(console)
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
+    assert lines[:5] == ["One", "  a  ✓ fine", "Two", "  b  ✗ gone", "       → bring it back"]
+    assert "1 of these must be mended" in lines[5]
