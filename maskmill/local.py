@@ -169,7 +169,7 @@ class LocalStack:
         yield PartSpec(name="api", command=self._api(), environment=self._environment(), stage=0, stop_s=15.0)
         for name in self._worker_names():
             environment = {**self._environment(), **ALLOCATOR}
-            yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=2, stop_s=40.0)
+            yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=1, stop_s=40.0)
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
         if self.flower_port is not None:
             yield PartSpec(name="flower", command=self._flower(), environment=self._environment(), stage=1)
