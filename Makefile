@@ -11,7 +11,6 @@ LIST := $(shell sed -n '1,/^\[tool/p' pyproject.toml | cksum | cut -d' ' -f1)
 DEV := $(VENV)/.dev-$(LIST)
 LOCAL := $(VENV)/.local-$(LIST)
 
-PACKAGES := segmentation jobs data storage broker api worker training maskmill
 WORKERS ?= 2
 IMAGES ?=
 MASKS ?=
@@ -73,7 +72,7 @@ test: lint types test-fast test-e2e coverage ## Everything that must be green: l
 .PHONY: test-fast
 test-fast: $(DEV)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/e2e tests
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/e2e tests
 
 .PHONY: test-e2e
 test-e2e: $(DEV) ## The whole system in processes of its own, one test at a time

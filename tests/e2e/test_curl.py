@@ -48,6 +48,7 @@ def submit(stack: Stack, folder: Path, *files: Path) -> tuple[str, Any]:
 
 
 def poll(stack: Stack, location: str) -> Any:
+    job: Any = None
     for _ in range(60):
         job = json.loads(run("curl", "-sS", "--fail", f"{stack.url}{location}?wait=5"))
         if job["status"] in FINISHED:
