@@ -97,7 +97,7 @@ def _borders(rng: np.random.Generator, street: Street, verge: Verge) -> list[Bor
 def _posts(rng: np.random.Generator, street: Street, verge: Verge) -> list[Post]:
     sign, offset = verge.sign, street.kerb(verge.sign) + 0.45
     posts = _lamps(rng, street, verge)
-    kinds = ["sign"] * int(rng.integers(0, 5)) + ["bin"] * int(rng.integers(0, 3))
+    kinds = ["sign"] * int(rng.integers(1, 6)) + ["bin"] * int(rng.integers(0, 3))
     places = [(kind, offset + (rng.uniform(0.1, 0.8) if kind == "bin" else 0), rng.uniform(7, 55)) for kind in kinds]
     if rng.random() < 0.2:
         rows = np.arange(rng.uniform(5, 15), rng.uniform(20, 40), 1.8).tolist()
@@ -139,9 +139,9 @@ def _moving(rng: np.random.Generator, street: Street, offset: float, z: float, a
     heading = street.heading(z) + (0.0 if away else np.pi) + rng.normal(0, 0.015)
     x = street.at(offset + rng.normal(0, 0.12), z)[0]
     draw = rng.random()
-    if draw < 0.07 and z > 16:
+    if draw < 0.09 and z > 14:
         return _large(rng, "bus", (x, z), heading)
-    if draw < 0.15 and z > 14:
+    if draw < 0.17 and z > 14:
         return _large(rng, "truck", (x, z), heading)
     return _car(rng, (x, z), heading, braking=bool(rng.random() < 0.3))
 
@@ -236,8 +236,8 @@ def _cycles(rng: np.random.Generator, street: Street) -> list[Cycle]:
     """Riders near the kerb or crossing at a junction, and bicycles that stand on the sidewalk."""
     cycles: list[Cycle] = []
     for lane in (street.lanes[0], street.lanes[-1]):
-        if rng.random() < 0.4:
-            z = rng.uniform(8, 45)
+        if rng.random() < 0.5:
+            z = 7 + rng.gamma(1.6, 11)
             across = street.in_junction(z, z)
             edge = float(lane.offset + np.sign(lane.offset) * lane.width * 0.32)
             facing = int(rng.choice([-1, 1])) if across else 0
@@ -245,8 +245,8 @@ def _cycles(rng: np.random.Generator, street: Street) -> list[Cycle]:
             rider = replace(choose_figure(rng, place, facing=facing), away=lane.away)
             cycles.append(choose_cycle(rng, place, facing, rider, motor=bool(rng.random() < 0.2)))
     for sign in SIDES:
-        if rng.random() < 0.3:
-            offset, z = sign * (street.kerb(sign) + 0.6), rng.uniform(8, 35)
+        if rng.random() < 0.4:
+            offset, z = sign * (street.kerb(sign) + 0.6), rng.uniform(7, 30)
             for index in range(int(rng.integers(1, 5))):
                 if not street.in_junction(z + index, z + index, 1):
                     place = street.at(offset + rng.normal(0, 0.1), z + index * 0.7)
