@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 from pathlib import Path
 
@@ -241,3 +242,18 @@ def test_a_key_is_sent_as_a_bearer_token(server: ToyServer) -> None:
     with Maskmill(server.url, api_key="mm_1") as client:
         assert client.limits() == {"max_images": 3}
     assert server.requests[0].headers["authorization"] == "Bearer mm_1"
+
+
+def test_a_thousand_files_need_few_descriptors(server: ToyServer, job_state, tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number}.jpg").write_bytes(b"jpeg")
+    server.on("POST", "/jobs", as_json(job_state(total=1000), 202))
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    with _client(server) as client:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 20, usual[1]))
+        try:
+            client.submit(tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert server.requests[0].body.count(b'filename="') == 1000

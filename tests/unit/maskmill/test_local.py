@@ -1,0 +1,98 @@
+"""Which processes a local stack has, and with what settings; running them is for the end-to-end tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from maskmill.errors import StackError
+from maskmill.local import LocalStack, StackOptions, running_stack
+from maskmill.stack.broker import LocalBroker, free_port, new_broker
+from maskmill.stack.home import StackHome, read_json
+from maskmill.stack.part import PartSpec
+
+
+@pytest.fixture(autouse=True)
+def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("MASKMILL_")]:
+        monkeypatch.delenv(name)
+
+
+def _stack(**options: object) -> LocalStack:
+    return LocalStack(StackOptions(port=0, **options), lambda notice: None)  # type: ignore[arg-type]
+
+
+def _specs(stack: LocalStack) -> dict[str, PartSpec]:
+    return {spec.name: spec for spec in stack._services()}
+
+
+def test_every_part_shares_one_home_and_listens_on_loopback() -> None:
+    stack = _stack(workers=2, flower=True)
+    specs = _specs(stack)
+    assert list(specs) == ["api", "worker-1", "worker-2", "scheduler", "flower"]
+    assert {spec.environment["MASKMILL_HOME"] for spec in specs.values()} == {str(Path.cwd() / ".maskmill")}
+    assert "127.0.0.1" in specs["api"].command
+    assert "--address=127.0.0.1" in specs["flower"].command
+
+
+def test_workers_have_names_of_their_own_and_an_allocator_that_keeps_memory() -> None:
+    worker = _specs(_stack(workers=2, engine="onnxruntime"))["worker-2"]
+    assert "worker-2@%h" in worker.command
+    assert worker.environment["MASKMILL_WORKER_ENGINE"] == "onnxruntime"
+    assert worker.environment["MALLOC_MMAP_THRESHOLD_"] == "1073741824"
+
+
+def test_the_broker_is_stopped_last(tmp_path: Path) -> None:
+    home = StackHome(tmp_path / "home")
+    with home.locked():
+        broker = new_broker().spec(home)
+    assert broker.stage > max(spec.stage for spec in _specs(_stack(workers=2, flower=True)).values())
+
+
+def test_concurrency_is_the_workers_own_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKMILL_WORKER_CONCURRENCY", "7")
+    command = list(_specs(_stack())["worker-1"].command)
+    assert command[command.index("--concurrency") + 1] == "7"
+
+
+def test_a_broker_of_ones_own_is_used_instead_of_the_bundled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _stack()._needs_broker()
+    monkeypatch.setenv("MASKMILL_BROKER_URL", "redis://elsewhere/0")
+    assert not _stack()._needs_broker()
+
+
+def test_the_brokers_secret_is_in_private_files_and_not_in_its_command(tmp_path: Path) -> None:
+    home = StackHome(tmp_path / 'a "strange" home')
+    broker = LocalBroker(port=1, password="hush-hush")
+    with home.locked():
+        spec = broker.spec(home)
+        assert "hush-hush" not in " ".join(spec.command)
+        assert read_json(home.broker_file) == {"url": "redis://:hush-hush@127.0.0.1:1/0"}
+        config = home.run / "broker.conf"
+        assert config.stat().st_mode & 0o077 == 0
+        assert r"\"strange\"" in config.read_text()
+
+
+def test_a_broker_that_is_not_there_does_not_answer() -> None:
+    assert not LocalBroker(port=free_port(), password="x").answers()
+
+
+def test_a_taken_port_is_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError, match=f"port {port} is taken.*--port"):
+            LocalStack(StackOptions(port=port), lambda notice: None)
+
+
+def test_a_folder_that_would_hide_our_packages_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "worker").mkdir()
+    with (
+        pytest.raises(StackError, match="would hide"),
+        running_stack(StackOptions(home=tmp_path / "home", port=0), lambda notice: None),
+    ):
+        pass
+    assert not (tmp_path / "home").exists()
