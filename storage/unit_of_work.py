@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -100,12 +101,24 @@ def _postgresql(url: URL, *, wait_s: float, **common: Any) -> Engine:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The driver's errors that may pass by themselves, as ours."""
+    """The driver's errors that may pass by themselves, as ours; faults of our own stay what they are."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolExhausted, psycopg.OperationalError) as error:
+    except (PoolExhausted, psycopg.OperationalError) as error:
         raise DatabaseUnavailable("the database does not answer") from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not _may_pass(error):
             raise
-        raise DatabaseUnavailable("the connection to the database was lost") from error
+        raise DatabaseUnavailable("the database does not answer") from error
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):  # which reports a missing table as an operational error too
+        return isinstance(cause, sqlite3.OperationalError) and _code(cause) != sqlite3.SQLITE_ERROR
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
+def _code(cause: sqlite3.Error) -> int:
+    """SQLite's primary result code; an error of the Python module itself has none and is a fault of ours."""
+    return int(getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF

@@ -15,8 +15,10 @@ from storage.unit_of_work import Database, open_database
 @contextmanager
 def opened(settings: StorageSettings) -> Iterator[Database]:
     database = open_database(settings)
-    yield database
-    database.close()
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def sqlite_template(folder: Path) -> Path:

@@ -74,7 +74,7 @@ def _create_jobs() -> None:
         sa.Column("cancel_requested_at", Time),
         sa.Column("is_deleted", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
-        sa.CheckConstraint(" AND ".join(f"{name} >= 0" for name in counters), name="ck_jobs_counters"),
+        sa.CheckConstraint(" AND ".join(f"{name} >= 0" for name in counters), name=op.f("ck_jobs_counters")),
     )
     op.create_index("ix_jobs_status_id", "jobs", ["status", "id"])
     op.create_index("ix_jobs_model_id", "jobs", ["model", "id"])

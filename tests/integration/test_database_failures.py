@@ -1,0 +1,80 @@
+"""A PostgreSQL server that drops its connections: the call fails as ours to try again, and the next one works."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from jobs.errors import DatabaseUnavailable, JobNotFound
+from jobs.ports import JobFilter
+from storage.settings import StorageSettings
+from storage.unit_of_work import Database, make_engine
+from tests.databases import opened
+from tests.factories import NOON, make_images, make_job
+
+
+@pytest.fixture
+def settings(migrated_postgres_url: str) -> StorageSettings:
+    return StorageSettings(database_url=migrated_postgres_url, database_wait_s=0.5)
+
+
+def drop_connections(settings: StorageSettings) -> None:
+    engine = make_engine(settings)
+    with engine.connect() as connection:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))  # noqa: S608
+    engine.dispose()
+
+
+def add(database: Database) -> None:
+    with database.unit() as unit:
+        unit.jobs.add(make_job(), make_images(3))
+        unit.commit()
+
+
+def test_a_connection_that_is_dropped_in_between_is_replaced(settings: StorageSettings):
+    with opened(settings) as database:
+        add(database)
+        drop_connections(settings)
+        with database.unit() as unit:
+            assert len(unit.jobs.page(JobFilter(), limit=9, before=None)) == 1
+
+
+def test_a_connection_that_is_dropped_within_a_unit_undoes_it(settings: StorageSettings):
+    with opened(settings) as database:
+        with pytest.raises(DatabaseUnavailable), database.unit() as unit:
+            unit.jobs.add(make_job(), make_images(3))
+            drop_connections(settings)
+            unit.commit()
+        with database.unit() as unit, pytest.raises(JobNotFound):
+            unit.jobs.get("job_1")
+
+
+def test_a_connection_that_is_dropped_within_a_bulk_insert_undoes_it(settings: StorageSettings):
+    def images():
+        yield from make_images(3)
+        drop_connections(settings)
+        yield from make_images(20_000)
+
+    with opened(settings) as database:
+        with pytest.raises(DatabaseUnavailable), database.unit() as unit:
+            unit.jobs.add(make_job(20_003), images())
+        with database.unit() as unit, pytest.raises(JobNotFound):
+            unit.jobs.get("job_1")
+
+
+def test_a_lock_is_not_waited_for_without_end(settings: StorageSettings):
+    with opened(settings) as database:
+        add(database)
+        with database.unit() as first:
+            first.jobs.request_cancel("job_1", now=NOON)
+            with pytest.raises(DatabaseUnavailable), database.unit() as second:
+                second.jobs.request_cancel("job_1", now=NOON)
+
+
+def test_a_server_without_tables_says_how_to_make_them(postgres_url: str):
+    with (
+        opened(StorageSettings(database_url=postgres_url)) as database,
+        pytest.raises(DatabaseUnavailable, match=r"python -m storage\.migrate"),
+    ):
+        database.check()

@@ -1,0 +1,224 @@
+"""Many workers at one job: every image is finished once, and the counters stay exact."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from functools import reduce
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from jobs.errors import NotAllowed
+from jobs.job import Failure, ImageMetrics, ImageStatus, JobStatus, JobTotals, Priority, Slice
+from jobs.ports import Outcome
+from storage.settings import StorageSettings
+from storage.unit_of_work import Database, make_engine
+from tests.databases import opened, sqlite_settings, sqlite_template
+from tests.factories import NOON, make_images, make_job, make_result
+
+IMAGES = 80
+WORKERS = 8
+HELD = NOON + timedelta(hours=1)
+LOST = NOON - timedelta(seconds=1)
+FAILURE = Failure("model_failed", "the image could not be processed")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> StorageSettings:
+    if request.param == "sqlite":
+        return sqlite_settings(sqlite_template(tmp_path / "template"), tmp_path / "home")
+    return StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
+
+
+@pytest.fixture
+def database(settings: StorageSettings) -> Iterator[Database]:
+    with opened(settings) as database:
+        yield database
+
+
+@dataclass
+class Workers:
+    """Threads that claim overlapping slices and end what they got, well or badly, or vanish with it."""
+
+    database: Database
+    job_ids: tuple[str, ...] = ("job_1",)
+    vanish: float = 0.1
+    fail: float = 0.15
+    stopped: threading.Event = field(default_factory=threading.Event)
+    successes: Counter[tuple[str, int]] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def work(self, seed: int) -> None:
+        chance = random.Random(seed)
+        while not self.stopped.is_set():
+            self.work_once(chance)
+
+    def work_once(self, chance: random.Random) -> None:
+        job_id, first = chance.choice(self.job_ids), chance.randrange(IMAGES)
+        piece = Slice(job_id=job_id, first=first, last=first + chance.randrange(1, 16), priority=Priority.BULK)
+        vanishes = chance.random() < self.vanish
+        attempts = self._claim(piece, LOST if vanishes else HELD)
+        if not attempts:
+            time.sleep(0.001)
+            return
+        with self.database.unit() as unit:
+            if not vanishes:
+                unit.images.renew(job_id, attempts, now=NOON, lease_until=HELD)
+            unit.commit()
+        outcomes = [self._outcome(index, attempt, chance) for index, attempt in attempts.items()]
+        chance.shuffle(outcomes)
+        self._finish(job_id, outcomes)
+        self._finish(job_id, outcomes)  # a message that was delivered twice
+
+    def _claim(self, piece: Slice, lease_until: datetime) -> dict[int, int]:
+        with self.database.unit() as unit:
+            claim = unit.images.claim(piece, worker="w", now=NOON, lease_until=lease_until)
+            unit.commit()
+        return {} if claim is None else {image.index: image.attempt for image in claim.images}
+
+    def _outcome(self, index: int, attempt: int, chance: random.Random) -> Outcome:
+        draw = chance.random()
+        if draw < self.fail:
+            return Outcome(index=index, attempt=attempt, failure=FAILURE)
+        if draw < 1.5 * self.fail:
+            return Outcome(index=index, attempt=attempt, failure=FAILURE, retry_at=NOON)
+        metrics = ImageMetrics(class_fractions={"sky": 0.5}, mean_confidence=0.5, confusion=((index, 1), (0, 1)))
+        return Outcome(index=index, attempt=attempt, result=make_result(metrics=metrics))
+
+    def _finish(self, job_id: str, outcomes: list[Outcome]) -> None:
+        with self.database.unit() as unit:
+            ended = set(unit.images.finish(job_id, outcomes, now=NOON))
+            unit.commit()
+        with self.lock:
+            done = (each.index for each in outcomes if each.result is not None and each.index in ended)
+            self.successes.update((job_id, index) for index in done)
+
+    def run_until(self, *statuses: JobStatus, limit_s: float = 60) -> None:
+        """With upkeep beside them, and a client who has failed images tried again."""
+        deadline = time.monotonic() + limit_s
+        with ThreadPoolExecutor(WORKERS) as threads:
+            running = [threads.submit(self.work, seed) for seed in range(WORKERS)]
+            try:
+                while not all(self._look_after(job_id) in statuses for job_id in self.job_ids):
+                    assert time.monotonic() < deadline, "the workers do not come to an end"
+                    assert not any(each.done() for each in running), "a worker died"
+                    time.sleep(0.01)
+            finally:
+                self.stopped.set()
+            for each in running:
+                each.result()
+
+    def _look_after(self, job_id: str) -> JobStatus:
+        with self.database.unit() as unit:
+            unit.images.free_expired(now=NOON, losses=1000, limit=50)
+            unit.commit()
+        with self.database.unit() as unit:
+            unit.images.resend_due(now=NOON, silent_since=NOON, priorities=list(Priority), limit=20)
+            unit.commit()
+        try:
+            with self.database.unit() as unit:
+                unit.jobs.requeue_failed(job_id, now=NOON)
+                unit.commit()
+        except NotAllowed:
+            pass
+        with self.database.unit() as unit:
+            return unit.jobs.get(job_id).status
+
+
+def add(database: Database, *job_ids: str) -> None:
+    with database.unit() as unit:
+        for job_id in job_ids:
+            unit.jobs.add(make_job(IMAGES, job_id=job_id, slice_size=8), make_images(IMAGES, job_id=job_id))
+        unit.commit()
+
+
+def check_books(database: Database, settings: StorageSettings, job_id: str) -> None:
+    """Counters and totals of the job against what the images say."""
+    engine = make_engine(settings)
+    with engine.connect() as connection:
+        query = text("SELECT status, count(*) FROM job_images WHERE job_id = :job GROUP BY status")
+        counted = {status: images for status, images in connection.execute(query, {"job": job_id})}  # noqa: C416
+    engine.dispose()
+    with database.unit() as unit:
+        job, images = unit.jobs.get(job_id), list(unit.images.all(job_id))
+    assert asdict(job.counts) == {each.value: counted.get(each.value, 0) for each in ImageStatus}
+    results = [image.result for image in images if image.result is not None]
+    expected = reduce(JobTotals.plus, results, JobTotals())
+    assert job.totals == expected
+
+
+def test_every_image_is_finished_once(database: Database, settings: StorageSettings):
+    add(database, "job_1")
+    workers = Workers(database)
+    workers.run_until(JobStatus.SUCCEEDED)
+    assert workers.successes == {("job_1", index): 1 for index in range(IMAGES)}
+    check_books(database, settings, "job_1")
+
+
+def test_workers_at_several_jobs_do_not_block_one_another_for_good(database: Database, settings: StorageSettings):
+    add(database, "job_1", "job_2", "job_3")
+    workers = Workers(database, job_ids=("job_1", "job_2", "job_3"), fail=0.1)
+    workers.run_until(JobStatus.SUCCEEDED)
+    assert set(workers.successes.values()) == {1}
+    for job_id in workers.job_ids:
+        check_books(database, settings, job_id)
+
+
+def test_a_cancel_in_the_middle_keeps_the_books(database: Database, settings: StorageSettings):
+    add(database, "job_1")
+    workers = Workers(database)
+
+    def cancel() -> None:
+        while sum(workers.successes.values()) < IMAGES // 4:
+            time.sleep(0.005)
+        with database.unit() as unit:
+            unit.jobs.request_cancel("job_1", now=NOON)
+            unit.commit()
+
+    canceler = threading.Thread(target=cancel)
+    canceler.start()
+    workers.run_until(JobStatus.CANCELED, JobStatus.SUCCEEDED)
+    canceler.join()
+    assert max(workers.successes.values()) == 1
+    check_books(database, settings, "job_1")
+    with database.unit() as unit:
+        job = unit.jobs.get("job_1")
+    assert job.counts.succeeded == len(workers.successes)
+    assert job.counts.total == IMAGES
+
+
+def test_of_many_requests_with_one_key_one_is_the_first(database: Database):
+    def begin(_: int) -> bool:
+        with database.unit() as unit:
+            first = unit.idempotency.begin("key", now=NOON) is None
+            unit.commit()
+        return first
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        assert sum(threads.map(begin, range(WORKERS))) == 1
+
+
+def test_a_request_waits_for_the_first_with_its_key_to_decide(database: Database):
+    answers: list[bool] = []
+
+    def second() -> None:
+        with database.unit() as unit:
+            answers.append(unit.idempotency.begin("key", now=NOON) is None)
+            unit.commit()
+
+    with database.unit() as unit:
+        assert unit.idempotency.begin("key", now=NOON) is None
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        time.sleep(0.2)
+        assert answers == []
+    waiting.join()
+    assert answers == [True]  # the first one was rolled back
