@@ -19,6 +19,7 @@ from maskmill.cli.output import (
     percent,
     plain_table,
     print_json,
+    program,
     sending,
     status_text,
     stderr,
@@ -98,7 +99,7 @@ def jobs(choices: Listing) -> None:
         numbers = (str(job.total), str(job.finished_images), failed)
         created = age(job.state.get("created_at"))
         table.add_row(job.id, status_text(job.status), *numbers, str(job.state.get("model", "")), created)
-    stdout().print(table if found else "no jobs yet; submit some with: maskmill submit PATHS…")
+    stdout().print(table if found else f"no jobs yet; submit some with: {program()} submit PATHS…")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,10 +210,10 @@ def _wait(job: JobHandle, console: Console, timeout: float | None) -> None:
         with working(console, job) as on_progress:
             job.wait(timeout=timeout, on_progress=on_progress)
     except KeyboardInterrupt:
-        console.print(f"\nThe job goes on. Follow it with:  maskmill watch {job.id}")
+        console.print(f"\nThe job goes on. Follow it with:  {program()} watch {job.id}")
         raise typer.Exit(INTERRUPTED) from None
     except WaitTimeout:
-        console.print(f"The job goes on. Follow it with:  maskmill watch {job.id}")
+        console.print(f"The job goes on. Follow it with:  {program()} watch {job.id}")
         raise
 
 
@@ -226,7 +227,7 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
     if truth:
         out.print(f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}")
     if not job.finished:
-        out.print(f"Follow it with:  maskmill watch {job.id}")
+        out.print(f"Follow it with:  {program()} watch {job.id}")
 
 
 def _download(job: JobHandle, folder: Path, choices: ServerOptions) -> None:

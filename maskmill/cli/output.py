@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -69,6 +71,16 @@ def age(moment: str | None) -> str:
     return duration((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()) + " ago"
 
 
+def program() -> str:
+    """How a person calls this program from here: after `make demo` it need not be on the PATH."""
+    if shutil.which("maskmill"):
+        return "maskmill"
+    beside = Path(sys.executable).with_name("maskmill")
+    if not beside.is_file():
+        return f"{sys.executable} -m maskmill"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+
+
 def job_sentence(job: JobHandle) -> Text:
     counts = ", ".join(f"{job.counts[name]} {name}" for name in STATUS_STYLE if job.counts.get(name))
     return Text.assemble((job.id, "bold"), " ", status_text(job.status), f": {counts or 'no images'}")
@@ -96,7 +108,8 @@ def working(console: Console, job: JobHandle) -> Iterator[Callable[[JobHandle], 
     if not console.is_terminal:
         yield _Lines(console).show
         return
-    columns = (TextColumn("Working  "), BarColumn(30), TextColumn("{task.fields[numbers]}"))
+    bar = BarColumn(30, complete_style="cyan", finished_style="green")
+    columns = (TextColumn("Working  "), bar, TextColumn("{task.fields[numbers]}"))
     with Progress(*columns, console=console, refresh_per_second=8) as progress:
         task = progress.add_task("working", total=max(1, job.total), numbers="")
         yield lambda seen: progress.update(

@@ -19,7 +19,7 @@ from rich.text import Text
 from maskmill.cli.address import local_home
 from maskmill.cli.exits import DONE, REFUSED
 from maskmill.cli.options import JsonOption
-from maskmill.cli.output import print_json, stderr, stdout
+from maskmill.cli.output import print_json, program, stderr, stdout
 
 if TYPE_CHECKING:
     from maskmill.local import LocalStack
@@ -167,7 +167,7 @@ class _Screen:
         if stack.flower_url:
             say(f"Flower shows the queue: {stack.flower_url}")
         say(Text(f"Logs: {stack.home.logs}"), soft_wrap=True)
-        say("Try it from another terminal:  maskmill submit PATHS… --wait --download results")
+        say(f"Try it from another terminal:  {program()} submit PATHS… --wait --download results")
         say("Stop it with Ctrl-C.\n")
 
     def stopping(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from maskmill.cli.output import duration, working
+from maskmill.cli.output import duration, program, working
 from maskmill.client import Maskmill
 from maskmill.demo.material import Material, own, samples
 from maskmill.demo.page import PICTURES, TRUTH, write_page
@@ -164,9 +164,9 @@ def _farewell(console: Console, options: DemoOptions, seconds: float) -> None:
         console.print(Text.assemble("  ", (f"{path!s:<22}", "cyan"), f" {what}"), soft_wrap=True)
     console.print("\nWhat to type next:", style="bold")
     for command, what in (
-        ("maskmill up", "keep a server running; its address is http://127.0.0.1:8008"),
-        ("maskmill submit PICTURES… --wait --download results", "your own pictures, from another terminal"),
-        ("maskmill doctor", "what is installed and what is missing"),
+        (f"{program()} up", "keep a server running; its address is http://127.0.0.1:8008"),
+        (f"{program()} submit PICTURES… --wait --download results", "your own pictures, from another terminal"),
+        (f"{program()} doctor", "what is installed and what is missing"),
     ):
         console.print(Text.assemble("  ", (command, "cyan"), f"\n      {what}"), soft_wrap=True)
 

@@ -186,23 +186,7 @@ def _shown(job: JobHandle, images: list[Image], *, width: int = 160) -> str:
 def test_the_terminal_shows_a_row_per_image_and_per_class(job: JobHandle) -> None:
     said = _shown(job, _images(_row(0, "a.jpg"), _failed(1, "b.jpg")))
     row = next(line for line in said.splitlines() if line.startswith("a.jpg"))
-    assert row.split() == [
-        "a.jpg",
-        "4×2",
-        "61.2",
-        "%",
-        "90.0",
-        "%",
-        "87.0",
-        "%",
-        "42",
-        "road",
-        "70",
-        "%,",
-        "sky",
-        "30",
-        "%",
-    ]
+    assert " ".join(row.split()) == "a.jpg 4×2 61.2 % 90.0 % 87.0 % 42 road 70 %, sky 30 %"
     assert "failed unreadable_image" in said
     assert "mIoU 61.2 %, pixel accuracy 90.0 %" in said
     assert [line.split()[0] for line in said.splitlines() if "━" in line] == ["road", "sky"]
