@@ -123,7 +123,7 @@ def _draw_end(stage: Stage, building: Building, rng: np.random.Generator) -> Non
     """The face towards the camera: with windows, or a blind wall."""
     z, sign, style = building.near, building.sign, building.style
     scale = float(np.clip(stage.camera.pixels_per_metre(z), 3, 40))
-    if rng.random() < 0.4:
+    if rng.random() < (0.8 if style.storeys > 4 else 0.35):
         wall = paint_facade(style, building.deep, (scale, scale), rng)
     else:
         colour = scaled(style.wall, 0.95)

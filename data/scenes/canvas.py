@@ -100,7 +100,8 @@ class Canvas:
         left, top, right, bottom = visible
         size = (right - left, bottom - top)
         moved = _moved(coefficients, left, top)
-        part = texture.transform(size, Image.Transform.PERSPECTIVE, moved, Image.Resampling.BILINEAR)
+        edge = texture.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # for pixels that lie partly beside it
+        part = texture.transform(size, Image.Transform.PERSPECTIVE, moved, Image.Resampling.BILINEAR, fillcolor=edge)
         mask = Image.new("L", size)
         flat = np.clip(shape - (left, top), -20000, 20000).ravel().tolist()
         ImageDraw.Draw(mask).polygon(flat, fill=255)

@@ -129,7 +129,7 @@ class End:
     def draw(self) -> None:
         deck = self.body.deck[-1][1] if self.end > 0 else self.body.deck[0][1]
         half = self.body.width / 2 * (0.83 if self.end > 0 else 0.9)
-        self._plate((-half, CLEARANCE_M + 0.1, half, deck + 0.025), self.vehicle.paint)
+        self._plate((-half, CLEARANCE_M + 0.1, half, deck + 0.03), self.vehicle.paint)
         self._plate((-half, CLEARANCE_M + 0.02, half, CLEARANCE_M + 0.17), (34, 34, 36))
         if self.end > 0:
             self._draw_front(deck, half)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter
 
 from data.scenes.camera import Points
 from data.scenes.canvas import Colour
@@ -102,9 +102,10 @@ def _texture(stage: Stage, border: Border, near: float) -> Image.Image:
 
 def _leaves(colour: Colour, metres: tuple[float, float], scale: float) -> Image.Image:
     source = _leaf_tile()
+    start = round(colour[0] * 97) % source.width  # two hedges rarely look the same
     wide, tall = (max(2, round(side * LEAF_PIXELS_PER_METRE)) for side in metres)
     grey = Image.new("L", (wide, tall))
-    for left in range(0, grey.width, source.width):
+    for left in range(-start, grey.width, source.width):
         for top in range(0, grey.height, source.height):
             grey.paste(source, (left, top))
     size = (max(4, round(metres[0] * scale)), max(4, round(metres[1] * scale)))
@@ -113,14 +114,21 @@ def _leaves(colour: Colour, metres: tuple[float, float], scale: float) -> Image.
 
 @cache
 def _leaf_tile() -> Image.Image:
-    """From the middle of a crown, mirrored so that it repeats without a seam."""
-    crown = shape("leafy", 0).leaves
-    x, y = crown.width // 2, crown.height // 3
-    part = crown.crop((x - 60, y - 60, x + 60, y + 60)).point([min(255, 40 + value) for value in range(256)])
-    whole = Image.new("L", (240, 240))
-    for left, first in ((0, part), (120, ImageOps.mirror(part))):
-        whole.paste(first, (left, 0))
-        whole.paste(ImageOps.flip(first), (left, 120))
+    """Pieces from the middles of crowns, laid over one another with soft edges; it repeats without a seam."""
+    rng = np.random.Generator(np.random.PCG64(TILE))
+    wide, tall, size = 660, 330, 110
+    whole = Image.new("L", (wide, tall), 60)
+    soft = Image.new("L", (size, size))
+    soft.paste(255, (14, 14, size - 14, size - 14))
+    soft = soft.filter(ImageFilter.GaussianBlur(7))
+    for _ in range(140):
+        crown = shape("leafy", int(rng.integers(4))).leaves
+        x, y = crown.width // 2 + int(rng.integers(-70, 20)), crown.height // 3 + int(rng.integers(-70, 20))
+        part = crown.crop((x, y, x + size, y + size)).point([min(255, 36 + value) for value in range(256)])
+        left, top = int(rng.integers(wide)), int(rng.integers(tall))
+        for shift_x in (0, -wide):
+            for shift_y in (0, -tall):
+                whole.paste(part, (left + shift_x, top + shift_y), soft)
     return whole
 
 
