@@ -65,7 +65,7 @@ def train(
     loss_of = build_loss(recipe.loss, data, space)
     counts = [len(stage_data) for stage_data in data.stages]
     total_steps = steps_before(recipe.epochs, recipe, counts)
-    state.step = steps_before(state.epoch, recipe, counts)
+    state.step = steps_before(state.epoch, recipe, counts)  # not the checkpoint's: a recipe may have been prolonged
     tracker.start(asdict(recipe))
 
     while state.epoch < recipe.epochs:
