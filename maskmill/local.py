@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ BROKER_START_S = 15.0
 MIGRATION_S = 120.0
 READY_S = 180.0
 DEATHS_AT_START = 3
+LIBRARIES = ("celery", "fastapi", "uvicorn", "python_multipart", "sqlalchemy", "pydantic_settings", "numpy", "cv2")
 PACKAGES = ("api", "worker", "storage", "broker", "jobs", "segmentation")
 
 # glibc returns memory to the kernel after every forward pass otherwise, and takes it again: half of the time
@@ -233,6 +234,7 @@ def running_stack(
     """
     patience = patience or Patience()
     _check_folder(Path.cwd())
+    _check_installed([*LIBRARIES, *(["flower"] if options.flower else [])])
     home = StackHome(options.home.expanduser().absolute())
     with home.locked(), _home_in_environment(home):
         stack = LocalStack(options, report)
@@ -255,6 +257,12 @@ def _home_in_environment(home: StackHome) -> Iterator[None]:
             del os.environ["MASKMILL_HOME"]
         else:
             os.environ["MASKMILL_HOME"] = before
+
+
+def _check_installed(libraries: Sequence[str]) -> None:
+    absent = [name for name in libraries if importlib.util.find_spec(name) is None]
+    if absent:
+        raise StackError(f"{', '.join(absent)} not installed; pip install 'maskmill[local]', or see: maskmill doctor")
 
 
 def _check_folder(folder: Path) -> None:

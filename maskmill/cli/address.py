@@ -21,9 +21,10 @@ def local_home() -> Path:
 
 
 def local_server() -> str | None:
-    """What the local stack wrote when it became ready; None when there is none."""
+    """What the local stack wrote when it became ready; None when there is none, or none any more."""
     try:
         noted = json.loads((local_home() / "run" / "up.json").read_text())
+        os.kill(noted["pid"], 0)  # asks whether it lives
         return str(noted["url"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

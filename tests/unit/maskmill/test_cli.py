@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -203,7 +204,7 @@ def test_the_local_stack_is_found_without_an_address(
     monkeypatch.delenv("MASKMILL_SERVER")
     noted = tmp_path / ".maskmill" / "run" / "up.json"
     noted.parent.mkdir(parents=True)
-    noted.write_text(json.dumps({"url": server.url}))
+    noted.write_text(json.dumps({"url": server.url, "pid": os.getpid()}))
     server.on("GET", "/models", as_json({"items": []}))
     assert run("models").exit_code == 0
 

@@ -88,6 +88,15 @@ def test_a_taken_port_is_a_sentence() -> None:
             LocalStack(StackOptions(port=port), lambda notice: None)
 
 
+def test_what_is_not_installed_is_named_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maskmill.local.LIBRARIES", ("celery", "no_such_library"))
+    with (
+        pytest.raises(StackError, match=r"^no_such_library not installed.*maskmill\[local\]"),
+        running_stack(StackOptions(home=tmp_path / "home", port=0), lambda notice: None),
+    ):
+        pass
+
+
 def test_a_folder_that_would_hide_our_packages_is_refused(tmp_path: Path) -> None:
     (tmp_path / "worker").mkdir()
     with (
