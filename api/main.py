@@ -44,6 +44,7 @@ def create_app(open_with: OpenServices = open_services) -> FastAPI:
         description="Batches of street images in; masks, metrics and archives out.",
         lifespan=lifespan,
         openapi_tags=_TAGS,
+        redirect_slashes=False,
         generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
     )

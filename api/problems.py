@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from jobs.errors import InvalidOptions
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:maskmill:error:"
 _CLIENT_GONE = 499
+_TEXT_LENGTH = 2000  # a message may quote what a client sent
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,8 @@ logger = logging.getLogger(__name__)
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     retry_after_s = RETRY_AFTER_S.get(problem.status)
     extra = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    body = problem.model_dump_json(exclude_none=True)
+    text = json.dumps(problem.model_dump(exclude_none=True), ensure_ascii=False)
+    body = text.encode("utf-8", "replace")  # what a client sent may hold half a surrogate pair
     return Response(body, problem.status, headers={**extra, **(headers or {})}, media_type=MEDIA_TYPE)
 
 
@@ -50,9 +53,9 @@ def _own_error(request: Request, error: Exception) -> Response:
     problem = _problem(status, code, str(error), request_id)
     headers: dict[str, str] = {}
     if isinstance(error, InvalidOptions):
-        problem.errors = [FieldProblem(field=fault.field, message=fault.message) for fault in error.faults]
+        problem.errors = [_field_problem(fault.field, fault.message) for fault in error.faults]
     if isinstance(error, NotReady):
-        problem.errors = [FieldProblem(field=part, message=reason) for part, reason in error.missing.items()]
+        problem.errors = [_field_problem(part, reason) for part, reason in error.missing.items()]
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.length}"
     if isinstance(error, PredictionFailed):
@@ -63,8 +66,7 @@ def _own_error(request: Request, error: Exception) -> Response:
 def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [
-        FieldProblem(field=".".join(str(part) for part in fault["loc"][1:]), message=fault["msg"])
-        for fault in error.errors()
+        _field_problem(".".join(str(part) for part in fault["loc"][1:]), fault["msg"]) for fault in error.errors()
     ]
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
     problem = _problem(422, InvalidOptions.code, detail, request.state.request_id)
@@ -87,5 +89,14 @@ def _client_gone(request: Request, _error: Exception) -> Response:
 def _problem(status: int, code: str, detail: str, request_id: str) -> Problem:
     title = code.replace("_", " ").capitalize() if code else HTTPStatus(status).phrase
     return Problem(
-        type=_TYPE_PREFIX + code, title=title, status=status, detail=detail, code=code, request_id=request_id
+        type=_TYPE_PREFIX + code,
+        title=title,
+        status=status,
+        detail=detail[:_TEXT_LENGTH],
+        code=code,
+        request_id=request_id,
     )
+
+
+def _field_problem(field: str, message: str) -> FieldProblem:
+    return FieldProblem(field=field[:_TEXT_LENGTH], message=message[:_TEXT_LENGTH])

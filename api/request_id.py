@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.logs import request_id_of_context
 from api.problems import problem_response, unexpected
 
 HEADER = "X-Request-Id"
 _ALLOWED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
-request_id_of_context: ContextVar[str] = ContextVar("request_id", default="")
 logger = logging.getLogger(__name__)
 
 

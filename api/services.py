@@ -12,6 +12,7 @@ from pathlib import Path
 from anyio import CapacityLimiter
 
 from api.body_pipe import BodyRules
+from api.logs import set_up_logging
 from api.settings import ApiSettings
 from broker.app import make_app
 from broker.dispatch import CeleryDispatcher
@@ -88,6 +89,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
 @contextmanager
 def open_services() -> Iterator[Services]:
     """Read the settings and open every adapter; close them at the end."""
+    set_up_logging()
     settings, storage = ApiSettings(), StorageSettings()
     spool = settings.spool_folder or storage.home / "run" / "uploads"
     spool.mkdir(parents=True, exist_ok=True)

@@ -118,9 +118,12 @@ def submit_json(intake: Intake, samples: Iterable[str], body: bytes, *, key: str
     Raises BadRequest, InvalidOptions, TooManyImages.
     """
     values = _json_object(body)
-    fingerprint = _fingerprint(values) if key is not None else ""
-    inputs = read_inputs(values.pop("inputs", None), frozenset(samples))
-    options = parse_options(values)
+    try:
+        fingerprint = _fingerprint(values) if key is not None else ""
+        inputs = read_inputs(values.pop("inputs", None), frozenset(samples))
+        options = parse_options(values)
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
     with intake.open_draft(key) as draft:
         for each in inputs:
             draft.add_input(each.source, name=each.name, ref=each.ref, mask=each.mask)

@@ -54,6 +54,27 @@ JOB_EXAMPLE: dict[str, Any] = {
     },
 }
 
+IMAGE_EXAMPLE: dict[str, Any] = {
+    "index": 0,
+    "name": "zurich_001.jpg",
+    "ref": None,
+    "status": "succeeded",
+    "width": 2048,
+    "height": 1024,
+    "metrics": {"class_fractions": {"flat": 0.41, "construction": 0.3}, "mean_confidence": 0.87, "mean_entropy": 0.12},
+    "timings_ms": {"fetch": 2.1, "segment": 61.0, "encode": 14.2, "total": 77.3},
+    "attempts": 1,
+    "device": "cpu",
+    "model_version": "1.0",
+    "error": None,
+    "artifacts": {
+        "input": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images/0/input",
+        "overlay": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images/0/overlay",
+        "mask": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images/0/mask",
+    },
+    "finished_at": "2026-11-21T08:00:02Z",
+}
+
 
 def _left_out(value: object) -> bool:
     return value is None
@@ -129,6 +150,8 @@ class JobPage(BaseModel):
 
 
 class ImageView(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": IMAGE_EXAMPLE})
+
     index: int
     name: str
     ref: str | None
