@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,11 @@ from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
 
 METADATA_BYTES = 4096
+METADATA_LEVELS = 32
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
 TILE_SIZE = (64, 4096)
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,7 @@ class _Reader:
             self.fault("artifacts", f"must be a list with at least one of {', '.join(FORMATS)}")
             return ()
         for name in value:
-            if name not in FORMATS:
+            if not isinstance(name, str) or name not in FORMATS:
                 self.fault("artifacts", f"unknown artifact {name!r}; known are {', '.join(FORMATS)}")
         return tuple(dict.fromkeys(str(name) for name in value))
 
@@ -151,8 +154,10 @@ class _Reader:
 
     def metadata(self) -> Mapping[str, Any]:
         value = self._section("metadata", None)
-        if len(json.dumps(value, ensure_ascii=False).encode()) > METADATA_BYTES:
-            self.fault("metadata", f"must be at most {METADATA_BYTES} bytes as JSON")
+        fault = _metadata_fault(value)
+        if fault is not None:
+            self.fault("metadata", fault)
+            return {}
         return value
 
     def _section(self, name: str, names: Sequence[str] | None) -> Mapping[str, Any]:
@@ -165,6 +170,27 @@ class _Reader:
         if names is not None:
             self.allow(f"{name}.", value, names)
         return value
+
+
+def _metadata_fault(value: Mapping[str, Any]) -> str | None:
+    """What keeps a JSON object from being stored and sent back as it came; None when nothing does."""
+    if _is_deeper(value, METADATA_LEVELS):
+        return f"must not be nested deeper than {METADATA_LEVELS} levels"
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except ValueError:  # not a number, infinite, or half a surrogate pair: Python's JSON, but nobody else's
+        return "must hold nothing but what JSON can say in UTF-8"
+    if size > METADATA_BYTES:
+        return f"must be at most {METADATA_BYTES} bytes as JSON"
+    if _ESCAPED_NUL.search(text):
+        return "must not hold the character NUL, which databases cannot keep"
+    return None
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def parse_option_fields(fields: Mapping[str, str], *, options: str | None) -> JobOptions:
@@ -194,7 +220,7 @@ def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
 def _json_object(name: str, text: str, faults: list[FieldFault]) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         faults.append(FieldFault(name, "must be a JSON object"))

@@ -50,6 +50,11 @@ def test_options_survive_a_round_trip():
         ({"expires_in": True}, "expires_in", "a whole number"),
         ({"metadata": []}, "metadata", "must be an object"),
         ({"metadata": {"x": "y" * 5000}}, "metadata", "at most 4096 bytes"),
+        ({"artifacts": [["mask"]]}, "artifacts", "unknown artifact"),
+        ({"metadata": {"x": float("nan")}}, "metadata", "what JSON can say"),
+        ({"metadata": {"x": ["\ud800"]}}, "metadata", "what JSON can say"),
+        ({"metadata": {"x": [{"y\0": 1}]}}, "metadata", "NUL"),
+        ({"metadata": {"x": json.loads("[" * 40 + "]" * 40)}}, "metadata", "32 levels"),
     ],
 )
 def test_a_wrong_option_names_the_field_and_what_was_expected(values, field, message):
@@ -98,3 +103,13 @@ def test_a_form_with_a_clash_or_unreadable_json_is_refused(fields, options, fiel
     with pytest.raises(InvalidOptions) as caught:
         parse_option_fields(fields, options=options)
     assert [fault.field for fault in caught.value.faults] == [field]
+
+
+def test_metadata_may_speak_of_nul_without_holding_it():
+    metadata = {"x": "\\u0000", "deep": json.loads("[" * 30 + "]" * 30)}
+    assert parse_options({"metadata": metadata}).metadata == metadata
+
+
+def test_metadata_of_a_form_that_is_nested_beyond_reason_is_a_fault():
+    with pytest.raises(InvalidOptions):
+        parse_option_fields({"metadata": '{"x":' + "[" * 5000 + "]" * 5000 + "}"}, options=None)
