@@ -1,0 +1,100 @@
+"""The service on the adapters that it opens by itself: SQLite, a directory, a broker that is away."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.logs import LineFormatter, request_id_of_context, set_up_logging
+from api.main import create_app
+from api.services import version
+from benchmarks.upload_memory import BOUNDARY, server
+from jobs.ports import JobFilter
+from storage.migrate import upgrade
+from storage.objects import open_objects
+from storage.settings import StorageSettings
+from storage.unit_of_work import open_database
+from tests.factories import picture
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MASKMILL_BROKER_URL", "redis://127.0.0.1:1/0")
+    upgrade(StorageSettings())
+    with TestClient(create_app()) as opened:
+        yield opened
+
+
+def test_a_job_is_taken_while_the_broker_is_away(client: TestClient) -> None:
+    answer = client.post("/jobs", files={"files": ("a.jpg", picture())})
+    assert answer.status_code == 202
+    assert client.get("/jobs").json()["items"][0]["id"] == answer.json()["id"]
+    assert client.get(answer.json()["links"]["images"] + "/0/input").content == picture()
+
+
+def test_what_is_away_is_named(client: TestClient) -> None:
+    missing = [fault["field"] for fault in client.get("/ready").json()["errors"]]
+    assert missing == ["broker", "worker"]
+
+
+def test_the_bundled_catalogue_and_samples_are_there(client: TestClient) -> None:
+    models = client.get("/models").json()["items"]
+    assert [model["default"] for model in models].count(True) == 1
+    assert client.get("/samples").status_code == 200
+
+
+def test_logging_is_set_up_only_where_nobody_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up_logging()
+    assert not any(isinstance(handler.formatter, LineFormatter) for handler in logging.root.handlers)
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    set_up_logging()
+    assert isinstance(logging.root.handlers[0].formatter, LineFormatter)
+
+
+def test_a_log_line_names_its_request() -> None:
+    record = logging.makeLogRecord({"msg": "job taken", "levelname": "INFO", "name": "x", "job_id": "job_1"})
+    token = request_id_of_context.set("r-1")
+    try:
+        line = LineFormatter("%(levelname)s %(message)s").format(record)
+    finally:
+        request_id_of_context.reset(token)
+    assert line == "INFO job taken job_id=job_1 request_id=r-1"
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert version()[0].isdigit()
+
+
+@pytest.mark.slow
+def test_a_client_that_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="%d.jpg"\r\n\r\n'
+    body = b"".join((head % index).encode() + bytes(100_000) + b"\r\n" for index in range(20))
+    start = f"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body) * 2}\r\n"
+    start += f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    settings = StorageSettings(home=tmp_path)
+    database, objects = open_database(settings), open_objects(settings)
+    with server(tmp_path) as (_, url):
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+            connection.sendall(start.encode() + body)
+            _wait_for(lambda: any(objects.keys("jobs/")))
+        _wait_for(lambda: not any(objects.keys("jobs/")))
+    with database.unit() as unit:
+        assert not unit.jobs.page(JobFilter(), limit=1, before=None)
+    assert not list((tmp_path / "run" / "uploads").iterdir())
+    database.close()
+
+
+def _wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
