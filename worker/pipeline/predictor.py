@@ -99,12 +99,14 @@ class _Run:
         certainty = measure(logits)
         entropies.append(certainty.mean_entropy)
         self._watch.lap("confidence")
-        return TileResult(columns, logits, certainty.confidence)
+        return TileResult(columns, np.concatenate([logits, certainty.confidence[None]]))
 
     def _checked(self, inferred: Inferred) -> NDArray[np.float32]:
         self._watch.add("queue", inferred.queued_ms)
         self._watch.add("infer", inferred.ran_ms)
         self._watch.skip()
+        if not np.isfinite(inferred.logits).all():
+            raise ModelFailed(f"{self._name} gave values that are no numbers")
         classes = len(self._space.class_ids)
         if len(inferred.logits) != classes:
             raise ModelFailed(f"{self._name} gave {len(inferred.logits)} classes, {self._space.name} has {classes}")

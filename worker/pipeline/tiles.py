@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.pipeline.upsample import RunningMaximum, source_rows, stretch, strips
+from worker.pipeline.upsample import BLOCK_ROWS, Stretch, block_columns, blocks, choose, interpolate, stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class TileResult:
-    """What the network said of one tile. logits: (C, h, w); confidence: (h, w)."""
+    """What the network said of one tile. planes: (C + 1, h, w), its logits and, as the last plane, its confidence."""
 
     columns: Span
-    logits: NDArray[np.float32]
-    confidence: NDArray[np.float32]
+    planes: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,66 +59,78 @@ def blend(tile_rows: Iterable[TileRow], height: int, width: int) -> tuple[NDArra
 
     Logits are blended, not ids: where one tile lies alone, its own logits decide.
     """
-    ids = np.empty((height, width), np.uint8)
-    confidence = np.empty((height, width), np.uint8)
+    canvas = _Canvas(height, width)
     held: list[TileRow] = []
-    done = 0
     for row in tile_rows:
-        done = _render(held, ids, confidence, (done, row.rows.start))
+        canvas.render(held, until=row.rows.start)
         held = [each for each in held if each.rows.end > row.rows.start] + [row]
-    _render(held, ids, confidence, (done, height))
-    return ids, confidence
+    canvas.render(held, until=height)
+    return canvas.ids, canvas.confidence
 
 
-def _render(
-    held: Sequence[TileRow], ids: NDArray[np.uint8], confidence: NDArray[np.uint8], rows: tuple[int, int]
-) -> int:
-    """Fill [rows[0], rows[1]) from the tiles that cover it; all of them are held by now. Returns where it ended."""
-    begin, end = rows
-    width = ids.shape[1]
-    for offset, stop in strips(max(0, end - begin), width):
-        first, last = begin + offset, begin + stop
-        pieces = [piece for row in held for piece in _pieces(row, first, last)]
-        winner = RunningMaximum(last - first, width)
-        for channel in range(len(held[0].tiles[0].logits)):
-            winner.offer(channel, _sum(pieces, channel, (last - first, width)))
-        ids[first:last] = winner.ids
-        confidence[first:last] = np.rint(_sum(pieces, None, (last - first, width)) * 255).astype(np.uint8)
-    return max(begin, end)
+class _Canvas:
+    def __init__(self, height: int, width: int) -> None:
+        self.ids = np.empty((height, width), np.uint8)
+        self.confidence = np.empty((height, width), np.uint8)
+        self._done = 0
+
+    def render(self, held: Sequence[TileRow], *, until: int) -> None:
+        """Fill the rows up to `until` from the tiles that cover them, all of which are held by now."""
+        for top, bottom in blocks(until - self._done, BLOCK_ROWS):
+            for left, right in blocks(self.ids.shape[1], self._block_columns(held[0].tiles[0])):
+                area = _Area(self._done + top, self._done + bottom, left, right)
+                self._fill(area, _blended(held, area))
+        self._done = max(self._done, until)
+
+    def _block_columns(self, tile: TileResult) -> int:
+        return block_columns(tile.planes.shape[2], tile.columns.end - tile.columns.start)
+
+    def _fill(self, area: _Area, planes: NDArray[np.float32]) -> None:
+        logits, confidence = planes[:-1], planes[-1]
+        choose(logits, np.arange(len(logits)), self.ids[area.slices])
+        self.confidence[area.slices] = np.rint(confidence * 255)
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """The part of one tile that lies in a strip. within: its rows in the strip; source: its rows in the tile."""
+class _Area:
+    top: int
+    bottom: int
+    left: int
+    right: int
 
-    tile: TileResult
-    within: slice
-    source: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
-    weight: NDArray[np.float32]
-
-
-def _pieces(row: TileRow, first: int, last: int) -> Iterable[_Piece]:
-    start, end = max(first, row.rows.start), min(last, row.rows.end)
-    if start >= end:
-        return
-    height = row.rows.end - row.rows.start
-    local = slice(start - row.rows.start, end - row.rows.start)
-    for tile in row.tiles:
-        source = source_rows(tile.logits.shape[1], height, local.start, local.stop)
-        weight = row.rows.weight[local, None] * tile.columns.weight
-        yield _Piece(tile, slice(start - first, end - first), source, weight)
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
-def _sum(pieces: Sequence[_Piece], channel: int | None, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """The weighted sum over all tiles of one class's logits, or of the confidence when `channel` is None."""
-    total = np.zeros(shape, np.float32)
-    for piece in pieces:
-        columns = piece.tile.columns
-        plane = piece.tile.confidence if channel is None else piece.tile.logits[channel]
-        values = stretch(plane, columns.end - columns.start, piece.source)
-        values *= piece.weight
-        total[piece.within, columns.start : columns.end] += values
+def _blended(held: Sequence[TileRow], area: _Area) -> NDArray[np.float32]:
+    """(C + 1, rows, columns): the weighted sum of the planes of all tiles that cover a part of the area."""
+    planes = len(held[0].tiles[0].planes)
+    total = np.zeros((planes, area.bottom - area.top, area.right - area.left), np.float32)
+    for row in held:
+        rows = _overlap(row.rows, area.top, area.bottom)
+        for tile in row.tiles:
+            columns = _overlap(tile.columns, area.left, area.right)
+            if rows and columns:
+                part = interpolate(tile.planes, _stretch_of(tile.planes.shape[1], row.rows, rows),
+                                   _stretch_of(tile.planes.shape[2], tile.columns, columns))  # fmt: skip
+                part *= row.rows.weight[rows.start - row.rows.start : rows.stop - row.rows.start, None]
+                part *= tile.columns.weight[columns.start - tile.columns.start : columns.stop - tile.columns.start]
+                down, across = _moved(rows, -area.top), _moved(columns, -area.left)
+                total[:, down, across] += part
     return total
+
+
+def _overlap(span: Span, first: int, last: int) -> range:
+    return range(max(first, span.start), min(last, span.end))
+
+
+def _stretch_of(source: int, span: Span, pixels: range) -> Stretch:
+    return stretch(source, span.end - span.start, pixels.start - span.start, pixels.stop - span.start)
+
+
+def _moved(pixels: range, by: int) -> slice:
+    return slice(pixels.start + by, pixels.stop + by)
 
 
 def _ramps(starts: Sequence[int], index: int, size: int) -> NDArray[np.float32]:

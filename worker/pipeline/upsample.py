@@ -1,98 +1,131 @@
 """Logits at the network's size to class ids at the picture's: bilinear, then arg max, without the (C, H, W) in between.
 
-Works in strips of rows that stay in the processor's cache and keeps a running maximum. Classes that cannot win anywhere
-in a strip are left out: interpolated values never exceed the largest of their four neighbours.
+Works block by block: a block stays in the processor's cache, and classes that cannot win anywhere in it are left out,
+since interpolated values never exceed the largest of their four neighbours. Most blocks are left with one or two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Logits = NDArray[np.float32]
 
-_STRIP_BYTES = 256 * 1024
-_LEAST_ROWS = 16
+BLOCK_ROWS = 96
+_BLOCK_COLUMNS = (192, 160, 128, 96, 64, 32)
+_PRODUCTS = 2**18  # larger matrix products are spread over threads, which only get in the way of other pictures
 
 
-def best_class(logits: Logits, height: int, width: int) -> NDArray[np.uint8]:
-    """(C, h, w) → (height, width) uint8: the channel of the largest bilinearly interpolated logit, the first of equals.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Bilinear interpolation along one axis, for some target pixels.
+
+    pixels: which ones; source: the part of the source that they depend on; weights: (pixels, source), rows sum to 1.
+    """
+
+    pixels: slice
+    source: slice
+    weights: Logits
+
+
+def stretch(source: int, target: int, first: int, last: int) -> Stretch:
+    """The pixels [first, last) of `source` values stretched to `target` pixels.
 
     Half-pixel centres, as in `torch.nn.functional.interpolate(align_corners=False)`.
     """
+    at = np.clip((np.arange(first, last) + 0.5) * (source / target) - 0.5, 0, source - 1)
+    before = np.floor(at).astype(np.intp)
+    after = np.minimum(before + 1, source - 1)
+    share = (at - before).astype(np.float32)
+    weights = np.zeros((last - first, after[-1] + 1 - before[0]), np.float32)
+    pixels = np.arange(last - first)
+    weights[pixels, before - before[0]] = 1 - share
+    weights[pixels, after - before[0]] += share
+    return Stretch(slice(first, last), slice(int(before[0]), int(after[-1]) + 1), weights)
+
+
+def stretches(source: int, target: int, size: int) -> list[Stretch]:
+    """All pixels of an axis, in blocks of `size`."""
+    return [stretch(source, target, first, last) for first, last in blocks(target, size)]
+
+
+def block_columns(source: int, target: int) -> int:
+    """How wide a block may be when `source` columns become `target`."""
+    fitting = (each for each in _BLOCK_COLUMNS if BLOCK_ROWS * each * (each * source // target + 2) <= _PRODUCTS)
+    return next(fitting, _BLOCK_COLUMNS[-1])
+
+
+def blocks(length: int, size: int) -> Iterator[tuple[int, int]]:
+    """Ranges [first, last) of up to `size` that cover `length`."""
+    for first in range(0, length, size):
+        yield first, min(length, first + size)
+
+
+def interpolate(planes: Logits, rows: Stretch, columns: Stretch) -> Logits:
+    """(C, h, w) → (C, rows, columns), one block of the stretched planes."""
+    return np.asarray(rows.weights @ planes[:, rows.source, columns.source] @ columns.weights.T, np.float32)
+
+
+def best_class(logits: Logits, height: int, width: int) -> NDArray[np.uint8]:
+    """(C, h, w) → (height, width) uint8: the channel of the largest interpolated logit, the first of equals."""
     ids = np.empty((height, width), np.uint8)
-    possible = _possible(logits)
-    for first, last in strips(height, width):
-        above, below, share = source_rows(logits.shape[1], height, first, last)
-        top = min(above[0], possible.shape[1] - 1)  # below the last row of centres, the last cell still decides
-        classes = np.flatnonzero(possible[:, top : max(below[-1], top + 1)].any(axis=1))
-        winner = RunningMaximum(last - first, width)
-        for channel in classes:
-            winner.offer(int(channel), stretch(logits[channel], width, (above, below, share)))
-        ids[first:last] = winner.ids
+    all_rows = stretches(logits.shape[1], height, BLOCK_ROWS)
+    all_columns = stretches(logits.shape[2], width, block_columns(logits.shape[2], width))
+    possible = _in_blocks(_in_blocks(_possible(logits), all_rows, axis=1), all_columns, axis=2)
+    for row, rows in enumerate(all_rows):
+        for column, columns in enumerate(all_columns):
+            channels = np.flatnonzero(possible[:, row, column])
+            block = ids[rows.pixels, columns.pixels]
+            if len(channels) == 1:
+                block[:] = channels[0]
+            else:
+                corner = logits[:, rows.source, columns.source][channels]
+                choose(np.asarray(rows.weights @ corner @ columns.weights.T, np.float32), channels, block)
     return ids
 
 
-class RunningMaximum:
-    """Class ids of the largest values so far. Classes are offered in ascending order; the first of equals stays."""
+def choose(values: Logits, channels: NDArray[np.intp], ids: NDArray[np.uint8]) -> None:
+    """ids (n, m) becomes, at each pixel, the channel of the largest of `values` (k, n, m), the first of equals.
 
-    def __init__(self, rows: int, width: int) -> None:
-        self.ids = np.zeros((rows, width), np.uint8)
-        self._largest: Logits | None = None
-        self._wins = np.empty((rows, width), np.bool_)
-
-    def offer(self, channel: int, values: Logits) -> None:
-        """values: (rows, width), owned by this object from now on."""
-        if self._largest is None:
-            self._largest = values
-            self.ids[:] = channel
-            return
-        np.greater(values, self._largest, out=self._wins)
-        won = self._wins.view(np.uint8)
-        np.multiply(won, np.uint8(channel), out=won)
-        np.maximum(self.ids, won, out=self.ids)  # channel is the highest so far: where it wins, it is the maximum
-        np.maximum(self._largest, values, out=self._largest)
+    channels: (k,), ascending. values[0] is overwritten.
+    """
+    largest = values[0]
+    ids[:] = channels[0]
+    for index in range(1, len(channels)):
+        won = (values[index] > largest).view(np.uint8)
+        won *= np.uint8(channels[index])
+        np.maximum(ids, won, out=ids)  # the channel is the highest so far: where it wins, it is the maximum
+        if index + 1 < len(channels):
+            np.maximum(largest, values[index], out=largest)
 
 
-def strips(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Row ranges [first, last) that cover `height`."""
-    rows = max(_LEAST_ROWS, _STRIP_BYTES // (4 * width))
-    for first in range(0, height, rows):
-        yield first, min(height, first + rows)
-
-
-def source_rows(
-    rows: int, height: int, first: int, last: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For each target row of [first, last): the source row above, the one below, and the share of the one below."""
-    at = np.clip((np.arange(first, last) + 0.5) * (rows / height) - 0.5, 0, rows - 1)
-    above = np.floor(at).astype(np.intp)
-    return above, np.minimum(above + 1, rows - 1), (at - above).astype(np.float32)
-
-
-def stretch(plane: Logits, width: int, rows: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]) -> Logits:
-    """(h, w) → (len(rows), width): the target rows named by `source_rows`, bilinear."""
-    above, below, share = rows
-    upper = plane[above]
-    mixed = upper + (plane[below] - upper) * share[:, None]
-    return np.asarray(cv2.resize(mixed, (width, len(above)), interpolation=cv2.INTER_LINEAR), np.float32)
+def _in_blocks(possible: NDArray[np.bool_], axis_blocks: list[Stretch], *, axis: int) -> NDArray[np.bool_]:
+    """Whether it is possible anywhere in each block. A lone row (or column) belongs to the cell before it."""
+    cells = possible.shape[axis]
+    bounds = []
+    for block in axis_blocks:
+        first = min(block.source.start, cells - 1)
+        bounds += [first, max(first + 1, block.source.stop - 1)]
+    padded = np.concatenate([possible, possible.take([-1], axis)], axis)  # reduceat wants every bound inside
+    result: NDArray[np.bool_] = np.logical_or.reduceat(padded, bounds, axis)
+    return result.take(range(0, len(bounds), 2), axis)
 
 
 def _possible(logits: Logits) -> NDArray[np.bool_]:
-    """(C, h-1 or 1) bool: whether a class may have the largest value somewhere between row i and row i + 1.
+    """(C, h-1, w-1), at least 1: whether a class may have the largest value somewhere between four neighbours.
 
     It cannot where the largest of its four corners is below another class's smallest.
     """
     largest, smallest = _corners(logits, np.maximum), _corners(logits, np.minimum)
-    result: NDArray[np.bool_] = (largest >= smallest.max(axis=0)).any(axis=2)
+    result: NDArray[np.bool_] = largest >= smallest.max(axis=0)
     return result
 
 
 def _corners(logits: Logits, reduce: np.ufunc) -> Logits:
-    """(C, h, w) → (C, max(1, h-1), max(1, w-1)): `reduce` over the corners of each cell."""
+    """`reduce` over the corners of each cell."""
     for axis in (1, 2):
         if logits.shape[axis] > 1:
             before = [slice(None)] * 3

@@ -18,10 +18,13 @@ from jobs.options import TileOptions
 from jobs.ports import Prediction
 from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from segmentation.preprocessing import Preprocessing
+from storage.catalog import Bundle
 from storage.settings import StorageSettings
 from tests.factories import make_card, picture
 from tests.tiny_models import BLUE, GREEN, RED, tiny_bundle
 from worker.engines import EngineRules
+from worker.pipeline.batcher import Batcher, BatchRules
+from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
 from worker.runtime import open_models
 from worker.settings import WorkerSettings
@@ -154,6 +157,32 @@ def test_a_model_that_is_not_there_is_named(predictor: Predictor):
 def test_a_model_with_the_wrong_number_of_classes_is_refused(predictor: Predictor):
     with pytest.raises(ModelFailed, match="11 classes"):
         segment(predictor, picture(), model="pets")
+
+
+def test_a_model_that_gives_no_numbers_fails_the_image():
+    class Overflowing:
+        device = "overflowing cpu"
+        max_batch = 1
+
+        def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.full((len(batch), 11, 8, 8), np.nan, np.float32)
+
+        def close(self) -> None:
+            pass
+
+    class OneBundle:
+        def get(self, name: str) -> Bundle:
+            return Bundle(card=make_card(name), folder=Path())
+
+    def load(bundle: Bundle) -> LoadedModel:
+        engine = Overflowing()
+        batcher = Batcher(engine.run, BatchRules(), name=bundle.card.name, watchdog=Watchdog(0))
+        return LoadedModel(bundle.card, engine, batcher, 1)
+
+    models = ModelCache(OneBundle(), load, limit_bytes=1)
+    with pytest.raises(ModelFailed, match="no numbers"):
+        segment(Predictor(models=models, max_pixels=10_000), picture())
+    models.close()
 
 
 def test_many_threads_get_the_ids_of_their_own_pictures(predictor: Predictor):
