@@ -28,7 +28,7 @@ class Maskmill:
     """A Maskmill server. Cheap to make, safe to share between threads; close it, or use it in a `with` block.
 
     timeout: seconds that one answer may take; patience: seconds over which a call that found nobody, or a busy
-    server, is tried again.
+    server, is tried again, counted from its first failure.
     """
 
     def __init__(

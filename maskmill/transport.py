@@ -40,23 +40,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport:
-    """patience_s: for how long a call is tried again before its last error is raised."""
+    """patience_s: for how long a call that failed is tried again before its error is raised."""
 
     http: httpx.Client
     patience_s: float = 10.0
 
     def send(self, call: Call, *, patience_s: float | None = None) -> httpx.Response:
         """The answer, read whole. Raises APIError, ServerUnreachable."""
-        for attempt in _attempts(self.patience_s if patience_s is None else patience_s):
-            with attempt.guard(call):
-                response = self.http.send(self._request(call), stream=True)
-                try:
-                    response.read()
-                    refuse(response)
-                finally:
-                    response.close()
+        attempts = _Attempts(self.patience_s if patience_s is None else patience_s)
+        while True:
+            with attempts.guard(call), self._opened(call) as response:
+                response.read()
+                refuse(response)
                 return response
-        raise AssertionError("unreachable")
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[httpx.Response]:
@@ -124,10 +120,13 @@ def refuse(response: httpx.Response) -> None:
     )
 
 
-class _Attempt:
-    def __init__(self, number: int, deadline: float) -> None:
-        self._number = number
-        self._deadline = deadline
+class _Attempts:
+    """Patience begins to run with the first failure: an upload that took minutes may be sent again too."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._deadline: float | None = None
+        self._failures = 0
 
     @contextmanager
     def guard(self, call: Call) -> Iterator[None]:
@@ -145,20 +144,15 @@ class _Attempt:
 
     def _pause(self, wanted_s: float | None) -> bool:
         """False when the patience is used up."""
-        backoff = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**self._number) * random.uniform(0.7, 1.3)
+        now = time.monotonic()
+        self._deadline = self._deadline or now + self._patience_s
+        backoff = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**self._failures) * random.uniform(0.7, 1.3)
         delay = backoff if wanted_s is None else min(LONGEST_RETRY_AFTER_S, wanted_s)
-        if time.monotonic() + delay > self._deadline:
+        if now + delay > self._deadline:
             return False
+        self._failures += 1
         time.sleep(delay)
         return True
-
-
-def _attempts(patience_s: float) -> Iterator[_Attempt]:
-    deadline = time.monotonic() + patience_s
-    number = 0
-    while True:
-        yield _Attempt(number, deadline)
-        number += 1
 
 
 def _may_repeat(call: Call, error: APIError) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,16 @@ def test_patience_ends(server: ToyServer) -> None:
         client.models()
     assert (caught.value.code, caught.value.status) == ("database_unavailable", 503)
     assert len(server.requests) >= 2
+
+
+def test_patience_is_counted_from_the_first_failure(server: ToyServer, job_state, pictures) -> None:
+    def break_late(_: Received) -> Answer:
+        time.sleep(0.7)  # a long upload
+        return Answer(202, b"x", cut_after=0)
+
+    server.on("POST", "/jobs", break_late, as_json(job_state(), 202))
+    with _client(server, patience=0.5) as client:
+        assert client.submit(pictures).id == "job_1"
 
 
 def test_a_retry_of_images_is_never_sent_twice(server: ToyServer, job_state) -> None:
