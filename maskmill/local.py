@@ -169,7 +169,7 @@ class LocalStack:
         """In the order of starting; the stages are the order of stopping."""
         yield PartSpec(name="api", command=self._api(), environment=self._environment(), stage=0, stop_s=15.0)
         for name in self._worker_names():
-            environment = {**self._environment(), **ALLOCATOR}
+            environment = {**self._environment(), **ALLOCATOR, **self._share()}
             yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=1, stop_s=40.0)
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
         if self.flower_port is not None:
@@ -185,6 +185,17 @@ class LocalStack:
         if self.options.engine is not None:
             environment["MASKMILL_WORKER_ENGINE"] = self.options.engine
         return environment
+
+    def _share(self) -> dict[str, str]:
+        """Several workers on one machine share its processors, unless somebody says how."""
+        from worker.settings import WorkerSettings, cpu_count
+
+        settings = WorkerSettings()
+        if self.options.workers == 1 or settings.streams or settings.picture_threads:
+            return {}
+        share = max(1, cpu_count() // self.options.workers)
+        streams = min(share, max(2, share // 4))
+        return {"MASKMILL_WORKER_STREAMS": str(streams), "MASKMILL_WORKER_PICTURE_THREADS": str(max(2, share))}
 
     def _migration(self) -> PartSpec:
         command = [sys.executable, "-m", "storage.migrate"]

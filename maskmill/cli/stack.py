@@ -36,7 +36,10 @@ class HomeOption(JsonOption):
 @dataclass(frozen=True, kw_only=True)
 class Up(HomeOption):
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1
-    port: Annotated[int, typer.Option(help="Port of the API on 127.0.0.1; 0 for any free one.", max=65535)] = 8008
+    port: Annotated[
+        int,
+        typer.Option(envvar="MASKMILL_API_PORT", help="Port of the API on 127.0.0.1; 0: any free one.", max=65535),
+    ] = 8008
     engine: Annotated[str | None, typer.Option(help="openvino, onnxruntime or torch; else the best there is.")] = None
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too, to look into the queue.")] = False
 

@@ -46,6 +46,15 @@ def test_workers_have_names_of_their_own_and_an_allocator_that_keeps_memory() ->
     assert worker.environment["MALLOC_MMAP_THRESHOLD_"] == "1073741824"
 
 
+def test_several_workers_share_the_processors_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.settings.cpu_count", lambda: 16)
+    assert "MASKMILL_WORKER_STREAMS" not in _specs(_stack())["worker-1"].environment
+    shared = _specs(_stack(workers=2))["worker-2"].environment
+    assert (shared["MASKMILL_WORKER_STREAMS"], shared["MASKMILL_WORKER_PICTURE_THREADS"]) == ("2", "8")
+    monkeypatch.setenv("MASKMILL_WORKER_STREAMS", "5")
+    assert "MASKMILL_WORKER_STREAMS" not in _specs(_stack(workers=2))["worker-1"].environment
+
+
 def test_the_broker_is_stopped_last(tmp_path: Path) -> None:
     home = StackHome(tmp_path / "home")
     with home.locked():
