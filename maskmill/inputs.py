@@ -16,6 +16,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", "
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MASK_ENDINGS = ("_mask", "_label", "_labelids", "_labeltrainids", "_trainids", "_gtfine_color", "_instanceids")
 
+MASK_FOLDERS = frozenset({"masks", "labels", "annotations", "gtfine"})
+
 Given = str | os.PathLike[str] | Mapping[str, Any]
 
 
@@ -39,8 +41,8 @@ def sort_out(given: Given | Iterable[Given]) -> Inputs:
         elif _is_address(item):
             remote.append({"url": os.fspath(item)})
         else:
-            for path, in_folder in _expanded(item):
-                if in_folder and is_mask_name(path):
+            for path, root in _expanded(item):
+                if root is not None and _is_mask(path, root):
                     passed_over.append(path)
                 else:
                     files[path] = None
@@ -55,11 +57,11 @@ def sort_out_masks(given: Given | Iterable[Given]) -> tuple[Path, ...]:
         if isinstance(item, Mapping) or _is_address(item):
             raise InvalidInput("masks are files; for addresses and samples write {'url': …, 'mask': {'url': …}}")
         found = list(_expanded(item))
-        inside = [path for path, in_folder in found if in_folder]
-        named = [path for path in inside if is_mask_name(path)]
+        inside = [path for path, root in found if root is not None]
+        named = [path for path, root in found if root is not None and _is_mask(path, root)]
         pictures = [path for path in inside if path.suffix.lower() == ".png"]
         archives = [path for path in inside if is_archive_name(path.name)]
-        direct = [path for path, in_folder in found if not in_folder]
+        direct = [path for path, root in found if root is None]
         for path in (*direct, *(named or pictures or archives)):
             files[path] = None
     return tuple(files)
@@ -92,17 +94,23 @@ def _is_address(item: Given) -> bool:
     return isinstance(item, str) and item.startswith(("http://", "https://"))
 
 
-def _expanded(item: Given) -> Iterator[tuple[Path, bool]]:
-    """Paths with whether they were found inside a folder rather than named."""
+def _is_mask(path: Path, root: Path) -> bool:
+    """By its name, or by a folder between it and the one that was given: street/masks/1.png."""
+    folders = path.relative_to(root).parts[:-1]
+    return is_mask_name(path) or any(folder.lower() in MASK_FOLDERS for folder in folders)
+
+
+def _expanded(item: Given) -> Iterator[tuple[Path, Path | None]]:
+    """Paths with the folder in which they were found, None for those that were named themselves."""
     assert not isinstance(item, Mapping)
     path = Path(item).expanduser()
     if path.is_dir():
         found = sorted(inner for inner in path.rglob("*") if _wanted(inner, path))
         if not found:
             raise InvalidInput(f"{path}: no image or archive in this folder")
-        yield from ((inner, True) for inner in found)
+        yield from ((inner, path) for inner in found)
     elif path.is_file():
-        yield path, False
+        yield path, None
     elif glob.has_magic(str(path)):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - the pattern may start anywhere
         if not matches:

@@ -65,7 +65,7 @@ def submit(choices: Submission) -> None:
     console = stderr()
     inputs = _inputs(choices.paths)
     if inputs.passed_over:
-        console.print(f"{len(inputs.passed_over)} files named like masks are not submitted as images")
+        console.print(f"{len(inputs.passed_over)} files that look like masks are not submitted as images")
     with connect(choices) as server:
         with sending(console) as on_sent:
             job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))

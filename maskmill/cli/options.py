@@ -104,6 +104,8 @@ def _tell(error: Exception, as_json: bool) -> None:
     console = Console(stderr=True, highlight=False)
     console.print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
     for fault in told.get("errors", ()):
+        if str(fault.get("message")) in str(error):
+            continue  # the sentence above says it
         console.print(Text(f"  {fault.get('field', '?')}: {fault.get('message', '')}"), soft_wrap=True)
     if isinstance(error, ServerUnreachable):
         console.print("Start one with [bold]maskmill up[/], or name one with --server.")

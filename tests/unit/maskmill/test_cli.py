@@ -148,7 +148,7 @@ def test_masks_among_the_pictures_are_mentioned(
 ) -> None:
     (picture.parent / "a_mask.png").touch()
     server.on("POST", "/jobs", as_json(job_state(), 202))
-    assert "1 files named like masks" in run("submit", picture.parent).stderr
+    assert "1 files that look like masks" in run("submit", picture.parent).stderr
 
 
 def test_a_refusal_is_a_sentence_with_the_faults_and_no_traceback(run: Run, server: ToyServer, picture: Path) -> None:

@@ -51,6 +51,16 @@ def test_of_a_folder_of_masks_the_named_ones_count(folder: Path) -> None:
     assert _names(sort_out_masks(folder)) == ["a_mask.png"]
 
 
+def test_a_folder_of_masks_beside_one_of_images_is_known(tmp_path: Path) -> None:
+    for name in ("images/a.jpg", "masks/a.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    inputs = sort_out(tmp_path)
+    assert (_names(inputs.files), _names(inputs.passed_over)) == (["a.jpg"], ["a.png"])
+    assert _names(sort_out_masks(tmp_path)) == ["a.png"]
+    assert _names(sort_out(tmp_path / "masks").files) == ["a.png"]
+
+
 def test_of_a_folder_without_named_masks_every_png_counts(folder: Path) -> None:
     (folder / "a_mask.png").unlink()
     assert _names(sort_out_masks(folder)) == ["a.png"]
