@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 from typing import Any
 
@@ -46,10 +48,9 @@ def _start_before_threads(sender: Any, **_: object) -> None:
 
 @worker_process_init.connect
 def _start_after_fork(**_: object) -> None:
-    from billiard import current_process
-
-    process = current_process()
-    _start_or_exit(f"{getattr(process, 'initargs', [None, 'worker'])[1]}-{process.pid}")
+    if _Process.runtime is not None:
+        return  # the solo pool sends this without forking
+    _start_or_exit(f"{socket.gethostname()}-{os.getpid()}")
     runtime().show_life()
 
 

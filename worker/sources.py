@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from jobs.job import Source, SourceKind
+from jobs.keys import SAMPLE_MASK_SUFFIX
 from jobs.ports import ObjectStore
 from worker.safe_http import FetchRules, fetch
 
@@ -18,10 +19,6 @@ class Samples(Protocol):
 
     def mask(self, sample_id: str) -> bytes:
         """Raises SampleNotFound."""
-
-
-MASK_SUFFIX = "#mask"
-"""A sample's ground truth, as a location: `<id>#mask`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +34,8 @@ class WorkerSources:
         match source.kind:
             case SourceKind.OBJECT:
                 return self.objects.get(source.location)
-            case SourceKind.SAMPLE if source.location.endswith(MASK_SUFFIX):
-                return self.samples.mask(source.location.removesuffix(MASK_SUFFIX))
+            case SourceKind.SAMPLE if source.location.endswith(SAMPLE_MASK_SUFFIX):
+                return self.samples.mask(source.location.removesuffix(SAMPLE_MASK_SUFFIX))
             case SourceKind.SAMPLE:
                 return self.samples.picture(source.location)
             case SourceKind.URL:
