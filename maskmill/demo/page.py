@@ -17,7 +17,7 @@ from PIL import Image as Picture
 from jobs.archive import safe_stem
 from maskmill.cli.output import percent
 from maskmill.demo.material import MAX_PIXELS, Item, Material
-from maskmill.demo.tables import truth_of
+from maskmill.demo.tables import truth_of, work_ms
 from maskmill.handle import Image, JobHandle
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelClass, LabelSpace
@@ -192,8 +192,8 @@ def _numbers(image: Image) -> str:
         numbers += [("mIoU", percent(truth.get("miou"))), ("Pixel accuracy", percent(truth.get("pixel_accuracy")))]
     if image.metrics.get("mean_confidence") is not None:
         numbers.append(("Confidence", percent(image.metrics["mean_confidence"])))
-    total = (image.row.get("timings_ms") or {}).get("total")
-    if total is not None:
-        numbers.append(("Time", f"{total:.0f} ms"))
+    time_ms = work_ms(image)
+    if time_ms is not None:
+        numbers.append(("Time", f"{time_ms:.0f} ms"))
     numbers.append(("Largest classes", ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image)[:4])))
     return "\n".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in numbers)

@@ -150,7 +150,7 @@ def _row(index: int, name: str) -> dict[str, Any]:
         "width": 4,
         "height": 2,
         "metrics": metrics,
-        "timings_ms": {"total": 41.7},
+        "timings_ms": {"total": 141.7, "queue": 60.0, "load": 40.0},
         "error": None,
         "artifacts": {},
     }
