@@ -107,23 +107,30 @@ def _draw_front(stage: Stage, building: Building, rng: np.random.Generator) -> N
     visible = max(first, building.offset * 0.9)
     up = float(np.clip(stage.camera.pixels_per_metre(visible), 3, 56))
     across = float(np.clip(up * min(1.0, 1.3 * building.offset / visible), 2, 56))
-    wall = paint_facade(building.style, far - near, (across, up), rng)
+    style = _visible_part(stage, building.style, far)
+    wall = paint_facade(style, far - near, (across, up), rng)
     texture = finish(wall, stage.mood, (-float(building.sign), 0.0, 0.0), (visible + far) / 2, rng)
     if building.sign < 0:  # the texture's left edge is the far one, so that letters read the right way round
         texture = texture.crop((round((first - near) / (far - near) * texture.width), 0, texture.width, texture.height))
     else:
         texture = texture.crop((0, 0, round((far - first) / (far - near) * texture.width), texture.height))
     ends = (first, far) if building.sign < 0 else (far, first)
-    x, top, street = building.sign * building.offset, building.style.height, stage.street
+    x, top, street = building.sign * building.offset, style.height, stage.street
     corners = [street.at(x, ends[0], top), street.at(x, ends[1], top), street.at(x, ends[1]), street.at(x, ends[0])]
     _hang(stage, texture, np.array(corners))
 
 
+def _visible_part(stage: Stage, style: FacadeStyle, far: float) -> FacadeStyle:
+    """Without the storeys that lie above the picture's edge."""
+    seen = int((stage.camera.highest_seen(far) - style.ground_m) / style.storey_m) + 3
+    return style if seen >= style.storeys else replace(style, storeys=max(2, seen))
+
+
 def _draw_end(stage: Stage, building: Building, rng: np.random.Generator) -> None:
     """The face towards the camera: with windows, or a blind wall."""
-    z, sign, style = building.near, building.sign, building.style
+    z, sign, style = building.near, building.sign, _visible_part(stage, building.style, building.near)
     scale = float(np.clip(stage.camera.pixels_per_metre(z), 3, 40))
-    if rng.random() < (0.8 if style.storeys > 4 else 0.35):
+    if rng.random() < (0.8 if building.style.storeys > 4 else 0.35):
         wall = paint_facade(style, building.deep, (scale, scale), rng)
     else:
         colour = scaled(style.wall, 0.95)

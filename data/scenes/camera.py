@@ -28,12 +28,15 @@ class Camera:
 
     rotation: Points = field(init=False, repr=False, compare=False)  # (3, 3) world directions to camera directions
 
+    place: Points = field(init=False, repr=False, compare=False)  # (3,) where the camera stands
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "place", np.array([self.x, self.y, 0.0]))
         object.__setattr__(self, "rotation", _rotation(self.pitch, self.yaw, self.roll))
 
     def to_camera(self, points: Points) -> Points:
         """(N, 3) world points to (N, 3) camera points."""
-        return (np.asarray(points, dtype=np.float64) - (self.x, self.y, 0.0)) @ self.rotation.T
+        return np.asarray((points - self.place) @ self.rotation.T)
 
     def project(self, points: Points) -> tuple[Points, Points]:
         """(N, 3) world points to (N, 2) canvas positions (supersampled pixels, x then y) and (N,) depths in metres.
@@ -54,6 +57,13 @@ class Camera:
         """Canvas pixels that a metre across the line of sight takes at a depth."""
         return SUPERSAMPLING * self.focal / max(depth, NEAR_M)
 
+    def highest_seen(self, ahead: float) -> float:
+        """Metres above the ground that are still in the picture at a distance; what is higher need not be painted."""
+        corners = (
+            np.array([[side * self.width / 2, self.height / 2, self.focal] for side in (-1, 0, 1)]) @ self.rotation
+        )
+        return float(self.y + ahead * (corners[:, 1] / np.maximum(corners[:, 2], 1e-6)).max())
+
     def ground_rays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """World directions (x, y, z), each (height, width), through the centres of the finished picture's pixels."""
         across = (np.arange(self.width, dtype=np.float32) + 0.5 - self.width / 2) / np.float32(self.focal)
@@ -63,11 +73,11 @@ class Camera:
         return x, y, z
 
     def _to_canvas(self, seen: Points) -> Points:
-        focal = SUPERSAMPLING * self.focal
-        depth = np.maximum(seen[:, 2], 1e-6)
-        x = SUPERSAMPLING * self.width / 2 + focal * seen[:, 0] / depth
-        y = SUPERSAMPLING * self.height / 2 - focal * seen[:, 1] / depth
-        return np.stack([x, y], axis=1)
+        scale = SUPERSAMPLING * self.focal / np.maximum(seen[:, 2], 1e-6)
+        positions = np.empty((len(seen), 2))
+        positions[:, 0] = SUPERSAMPLING * self.width / 2 + scale * seen[:, 0]
+        positions[:, 1] = SUPERSAMPLING * self.height / 2 - scale * seen[:, 1]
+        return positions
 
 
 def _rotation(pitch: float, yaw: float, roll: float) -> Points:

@@ -57,23 +57,21 @@ class Canvas:
         if label is not None:
             self._mark.line(flat, fill=label, width=wide, joint="curve")
 
-    def sprite(self, image: Image.Image, box: Box, label: int | None, table: list[int] | None = None) -> None:
-        """Paste an RGBA picture, scaled into box (left, top, right, bottom); labelled where it covers at least half.
+    def sprite(self, images: tuple[Image.Image, Image.Image], box: Box, label: int, table: list[int] | None) -> None:
+        """Paste a picture (RGB) and its coverage (L), scaled into box (left, top, right, bottom).
 
-        table: applied to the picture's values before it is pasted (Image.point).
+        The label goes where at least half is covered; table: applied to the picture's values (Image.point).
         """
-        cut = _cut(box, self.size, image.size)
+        picture, cover = images
+        cut = _cut(box, self.size, picture.size)
         if cut is None:
             return
         visible, source = cut
         size = (visible[2] - visible[0], visible[3] - visible[1])
-        part = image.resize(size, Image.Resampling.BILINEAR, box=source, reducing_gap=2.0)
-        if table is not None:
-            part = part.point(table)
-        alpha = part.getchannel("A")
-        self.picture.paste(part.convert("RGB"), visible[:2], alpha)
-        if label is not None:
-            self.labels.paste(label, visible, alpha.point(_HALF))
+        part = picture.resize(size, Image.Resampling.BILINEAR, box=source, reducing_gap=2.0)
+        alpha = cover.resize(size, Image.Resampling.BILINEAR, box=source, reducing_gap=2.0)
+        self.picture.paste(part if table is None else part.point(table), visible[:2], alpha)
+        self.labels.paste(label, visible, alpha.point(_HALF))
 
     def stencil(self, mask: Image.Image, box: Box, label: int) -> None:
         """A grey picture, scaled into box, in the label map alone: labelled where it is at least half bright."""

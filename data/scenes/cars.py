@@ -11,7 +11,7 @@ from data.scenes.ids import CAR
 from data.scenes.mood import Mood
 from data.scenes.stage import Stage
 from data.scenes.tones import scaled
-from data.scenes.vehicles import Vehicle, draw_arch, draw_wheel, end_seen, shine, side_seen
+from data.scenes.vehicles import Vehicle, draw_wheel, end_seen, shine, side_seen
 
 DETAILED_M = 26.0
 Area = tuple[float, float, float, float]
@@ -77,9 +77,7 @@ def _draw_side(stage: Stage, vehicle: Vehicle, side: int, *, fine: bool) -> None
     body = BODIES[vehicle.kind]
     x = side * (body.width / 2 + 0.004)
     for share in WHEELS:
-        z = (share - 0.5) * body.length
-        draw_arch(stage, vehicle, (x, z), WHEEL_RADIUS_M, CAR)
-        draw_wheel(stage, vehicle, (x, z), WHEEL_RADIUS_M, CAR)
+        draw_wheel(stage, vehicle, (x, (share - 0.5) * body.length), WHEEL_RADIUS_M, CAR)
     if not fine:
         return
     normal = vehicle.turned(np.array([float(side), 0.2, 0.0]))

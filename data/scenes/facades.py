@@ -20,6 +20,7 @@ from data.scenes.windows import (
 STOREYS = {"high street": (2, 5), "residential": (2, 4), "avenue": (3, 7), "downtown": (4, 14), "park": (2, 4)}
 BRICK_SHARE = {"high street": 0.45, "residential": 0.55, "avenue": 0.3, "downtown": 0.15, "park": 0.4}
 SHOP_SHARE = {"high street": 0.85, "residential": 0.04, "avenue": 0.45, "downtown": 0.6, "park": 0.04}
+REPEATED_BELOW = 15.0  # pixels per metre: on farther houses all storeys look like the first
 PANES = ("sash", "casement", "plain")
 
 
@@ -85,8 +86,11 @@ def _choose_extras(rng: np.random.Generator, kind: str, *, brick: bool) -> froze
 def paint_facade(style: FacadeStyle, width: float, scale: tuple[float, float], rng: np.random.Generator) -> Wall:
     """width in metres; scale: texture pixels per metre across and up."""
     wall = bare_wall(style.wall, (width, style.height), scale, rng, brick=style.brick)
-    for storey in range(1, style.storeys):
+    painted = style.storeys if wall.up > REPEATED_BELOW else min(2, style.storeys)
+    for storey in range(1, painted):
         _paint_storey(wall, style, width, style.ground_m + (storey - 1) * style.storey_m, rng)
+    if painted < style.storeys:
+        wall.repeat(style.ground_m, style.storey_m, style.storeys - 2)
     _paint_ground_floor(wall, style, width, rng)
     if style.upper == "windows":
         _paint_ornaments(wall, style, width, rng)

@@ -1,6 +1,7 @@
 """Light and weather of a scene: where the sun stands, what colour things get, how far one sees."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +29,30 @@ class Mood:
     wet: float
     lamps: float
 
-    @property
-    def to_sun(self) -> NDArray[np.float64]:
-        """(3,) unit direction towards the sun."""
-        flat = np.cos(self.elevation)
-        return np.array([flat * np.sin(self.azimuth), np.sin(self.elevation), flat * np.cos(self.azimuth)])
+    to_sun: tuple[float, float, float] = field(init=False)  # unit direction
+
+    def __post_init__(self) -> None:
+        flat = math.cos(self.elevation)
+        away = (flat * math.sin(self.azimuth), math.sin(self.elevation), flat * math.cos(self.azimuth))
+        object.__setattr__(self, "to_sun", away)
 
     def light(self, normals: NDArray[np.float64]) -> NDArray[np.float64]:
         """(..., 3) unit normals to (..., 3) factors: sky light from above plus sun."""
-        facing = np.maximum(0.0, normals @ self.to_sun)[..., None]
+        facing = np.maximum(0.0, normals @ np.array(self.to_sun))[..., None]
         open_sky = (0.78 + 0.22 * normals[..., 1])[..., None]
         return np.asarray(np.array(self.ambient) * open_sky + np.array(self.sun) * facing)
 
     def lit(self, colour: Colour, normal: tuple[float, float, float], depth: float) -> Colour:
         """A surface's colour in this light, seen from depth metres away."""
-        factor = self.light(np.array(normal))
-        return self.hazed(tuple(float(c * f) for c, f in zip(colour, factor, strict=True)), depth)  # type: ignore[arg-type]
+        sun = self.to_sun
+        facing = max(0.0, normal[0] * sun[0] + normal[1] * sun[1] + normal[2] * sun[2])
+        open_sky = 0.78 + 0.22 * normal[1]
+        lit = (
+            colour[0] * (self.ambient[0] * open_sky + self.sun[0] * facing),
+            colour[1] * (self.ambient[1] * open_sky + self.sun[1] * facing),
+            colour[2] * (self.ambient[2] * open_sky + self.sun[2] * facing),
+        )
+        return self.hazed(lit, depth)
 
     def hazed(self, colour: Colour, depth: float) -> Colour:
         share = self.haze_share(depth)
@@ -54,7 +63,7 @@ class Mood:
         )
 
     def haze_share(self, depth: float) -> float:
-        return float(1 - np.exp(-max(0.0, depth) / self.sight_m))
+        return 1 - math.exp(-max(0.0, depth) / self.sight_m)
 
 
 def choose_mood(rng: np.random.Generator, name: str | None = None) -> Mood:

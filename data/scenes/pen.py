@@ -13,6 +13,7 @@ Point = tuple[float, float]
 Area = tuple[float, float, float, float]
 TOWARDS_CAMERA = (0.0, 0.25, -0.97)
 SHADE = 0.74
+THIN_PX = 2.2  # thinner limbs are plain lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,12 @@ class Pen:
         radii = [(widths[0] + (widths[1] - widths[0]) * i / steps) * self.origin[2] / 2 for i in range(steps + 1)]
         base = self._tone(colour)
         mark = self.ids if label else None
+        if max(radii) < THIN_PX:
+            self.stage.canvas.line(points, sum(radii) / len(radii) * 2, base, mark)
+            return
         for index in range(steps):
             self._segment((points[index], points[index + 1]), (radii[index], radii[index + 1]), base, mark)
-        if radii[0] > 2.5:
+        if radii[0] > 2 * THIN_PX:
             away = -0.45 if self._sun_from_right() else 0.45
             for index in range(steps):
                 ends = [(x + away * r, y) for (x, y), r in zip(points[index : index + 2], radii[index:], strict=False)]

@@ -17,14 +17,13 @@ CLUSTERS = 74  # of leaves on each ball of a crown
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Grey pictures of one size: brightness and coverage of the leaves, then of the wood; light comes from the left."""
+    """Grey pictures of one size: brightness and coverage of leaves, brightness of wood; light comes from the left."""
 
     leaves: Image.Image
     leaf_cover: Image.Image
     wood: Image.Image
-    wood_cover: Image.Image
+    cover: Image.Image  # of both
     outline: Image.Image  # small; what a person would mark as the plant
-    kind: str
 
     @property
     def ratio(self) -> float:
@@ -50,7 +49,7 @@ def shape(kind: str, variant: int) -> Shape:
         _grow_crown(rng, kind, leaves, leaf_cover)
         leaves, leaf_cover = _ruffle(rng, leaves, leaf_cover)
     cover = Image.fromarray(np.maximum(np.asarray(leaf_cover), np.asarray(wood_cover)))
-    return Shape(leaves, leaf_cover, wood, wood_cover, _outline(cover), kind)
+    return Shape(leaves, leaf_cover, wood, cover, _outline(cover))
 
 
 def _outline(cover: Image.Image) -> Image.Image:

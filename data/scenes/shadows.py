@@ -37,8 +37,8 @@ def _dapple(ground: Ground) -> Field:
 
 def _cast(shadow: Shadow, mood: Mood) -> Points:
     """The ground outline of a prism's shadow: its foot and its top, moved away from the sun."""
-    sun = mood.to_sun
-    away = -np.array([sun[0], sun[2]]) / max(float(sun[1]), 0.05)
+    across, up, along = mood.to_sun
+    away = -np.array([across, along]) / max(up, 0.05)
     low, high = (away * min(height, LONGEST_M / np.hypot(*away)) for height in (shadow.bottom, shadow.top))
     return convex_hull(np.concatenate([shadow.outline + low, shadow.outline + high]))
 
@@ -47,11 +47,11 @@ def _mask(outlines: Sequence[Points], camera: Camera, blur: float) -> Field:
     image = Image.new("L", (camera.width, camera.height))
     draw = ImageDraw.Draw(image)
     for outline in outlines:
-        corners = np.stack([outline[:, 0], np.zeros(len(outline)), outline[:, 1]], axis=1)
+        corners = np.zeros((len(outline), 3))
+        corners[:, [0, 2]] = outline
         points = camera.outline(corners)
         if len(points) >= 3:
-            flat = np.clip(points / SUPERSAMPLING, -20000, 20000).ravel().tolist()
-            draw.polygon(flat, fill=255)
+            draw.polygon((points / SUPERSAMPLING).ravel().tolist(), fill=255)
     soft = image.filter(ImageFilter.GaussianBlur(blur))
     return np.asarray(soft, dtype=np.float32) / np.float32(255)
 

@@ -24,9 +24,12 @@ def pick(rng: np.random.Generator, colours: tuple[Colour, ...], spread: float = 
 
 def varied(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
     """A bit lighter or darker, and a tiny bit another hue."""
-    shared = rng.normal(0, spread)
-    red, green, blue = (float(np.clip(part + shared + rng.normal(0, spread / 4), 8, 250)) for part in colour)
-    return red, green, blue
+    shared, red, green, blue = (rng.standard_normal(4) * spread).tolist()
+    return (
+        min(250.0, max(8.0, colour[0] + shared + red / 4)),
+        min(250.0, max(8.0, colour[1] + shared + green / 4)),
+        min(250.0, max(8.0, colour[2] + shared + blue / 4)),
+    )
 
 
 def scaled(colour: Colour, factor: float) -> Colour:

@@ -23,9 +23,10 @@ STREET, GARDEN, BUSH = (0, 1), (0, 1, 2, 3), (4, 5)  # which of a scene's plants
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A sprite (RGBA) and its coarser mask for the label map: people mark a bare crown as a whole."""
+    """A sprite (RGB), its coverage, and a coarser mask for the label map: people mark a bare crown as a whole."""
 
     picture: Image.Image
+    cover: Image.Image
     outline: Image.Image
     trunk: float  # share of the height under the crown
 
@@ -50,14 +51,12 @@ def _dressed(rng: np.random.Generator, mood: Mood, kind: str, season: str) -> Pl
     base = DARK if kind == "conifer" else palette[rng.integers(len(palette))]
     tint = np.array(base) * rng.uniform(0.9, 1.12)
     factor = mood.light(np.array([0.0, 0.8, -0.6])) * 1.08
-    leaves = _ramp(grey.leaves, tint * factor)
-    wood = _ramp(grey.wood, np.array(BARK) * rng.uniform(0.7, 1.15) * mood.light(np.array([0.0, 0.3, -0.95])))
-    wood.putalpha(grey.wood_cover)
-    leaves.putalpha(grey.leaf_cover)
-    wood.alpha_composite(leaves)
-    from_right = mood.to_sun[0] > 0
-    picture = ImageOps.mirror(wood) if from_right else wood
-    return Plant(picture, ImageOps.mirror(grey.outline) if from_right else grey.outline, TRUNK_SHARE[kind])
+    picture = _ramp(grey.wood, np.array(BARK) * rng.uniform(0.7, 1.15) * mood.light(np.array([0.0, 0.3, -0.95])))
+    picture.paste(_ramp(grey.leaves, tint * factor), (0, 0), grey.leaf_cover)
+    if mood.to_sun[0] > 0:
+        mirror = ImageOps.mirror
+        return Plant(mirror(picture), mirror(grey.cover), mirror(grey.outline), TRUNK_SHARE[kind])
+    return Plant(picture, grey.cover, grey.outline, TRUNK_SHARE[kind])
 
 
 def _ramp(grey: Image.Image, colour: NDArray[np.float64]) -> Image.Image:
@@ -67,7 +66,7 @@ def _ramp(grey: Image.Image, colour: NDArray[np.float64]) -> Image.Image:
     for part, warm in zip(colour.tolist(), (0.12, 0.07, -0.16), strict=True):
         curve = part * (0.14 + 1.25 * value) * (1 + warm * (value - 0.45) * 2)
         bands.append(grey.point(np.clip(curve, 0, 255).astype(int).tolist()))
-    return Image.merge("RGB", bands).convert("RGBA")
+    return Image.merge("RGB", bands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +86,17 @@ def draw_tree(stage: Stage, tree: Tree, plants: list[Plant]) -> None:
     tall, wide = tree.height * scale, tree.height * plant.ratio * tree.stretch * scale
     box = (x - wide / 2, y - tall, x + wide / 2, y)
     stage.canvas.stencil(plant.outline, box, VEGETATION)
-    stage.canvas.sprite(plant.picture, box, VEGETATION, haze_table(stage.mood, tree.place[2]))
+    stage.canvas.sprite((plant.picture, plant.cover), box, VEGETATION, haze_table(stage.mood, tree.place[2]))
 
 
 def haze_table(mood: Mood, depth: float) -> list[int] | None:
-    """A look-up table for RGBA pictures; None when there is next to no haze."""
+    """A look-up table for RGB pictures; None when there is next to no haze."""
     share = mood.haze_share(depth)
     if share < 0.03:
         return None
     ramp = np.arange(256)[None, :] * (1 - share) + (np.array(mood.haze) * share)[:, None]
     table: list[int] = ramp.astype(int).ravel().tolist()
-    return table + list(range(256))
+    return table
 
 
 def shadow_of(tree: Tree, plants: list[Plant]) -> tuple[Shadow, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.scenes.camera import Points
+from data.scenes.camera import NEAR_M, Points
 from data.scenes.canvas import Colour
 from data.scenes.mood import Mood
 from data.scenes.stage import Shadow, Stage
@@ -16,8 +16,12 @@ PAINTS: tuple[Colour, ...] = (
 )  # fmt: skip
 GLASS: Colour = (20, 24, 28)
 RUBBER: Colour = (26, 26, 28)
-SPOKES_M = 22.0  # wheels farther away get none
 RIM: Colour = (132, 134, 138)
+SPOKES_M = 22.0  # wheels farther away get none
+DISCS: tuple[tuple[float, Colour], ...] = ((1.0, RUBBER), (0.68, RIM), (0.6, (58, 60, 64)))
+WHEEL_CORNERS = 20
+ANGLES = np.linspace(0, 2 * np.pi, WHEEL_CORNERS, endpoint=False)
+TURNS = np.array([[*np.sin(ANGLES), 0.0], [*np.cos(ANGLES), 0.0]])  # the last one is the hub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,43 +79,30 @@ def shine(
     sky = houses * (1 - open_sky) + (horizon * 0.7 + zenith * 0.3) * open_sky
     mirror = street * (1 - above) + sky * above
     fresnel = (gloss * (0.3 + 0.7 * (1 - facing) ** 3))[:, None]
-    glint = np.maximum(0, mirrored @ mood.to_sun)[:, None] ** 40 * np.array(mood.sun) * 220 * gloss[:, None]
+    glint = np.maximum(0, mirrored @ np.array(mood.to_sun))[:, None] ** 40 * np.array(mood.sun) * 220 * gloss[:, None]
     return np.asarray(base * mood.light(normals) * (1 - fresnel) + mirror * fresnel + glint)
 
 
 def draw_wheel(stage: Stage, vehicle: Vehicle, centre: tuple[float, float], radius: float, label: int) -> None:
-    """A wheel on the side that the camera sees. centre: x and z in local metres."""
+    """A wheel and the dark arch above it, on the side that the camera sees. centre: x and z in local metres."""
     x, z = centre
-    hub = np.array([x, radius, z])
-    ring = _disc(centre, radius, radius)
-    side = float(np.sign(x))
-    normal = vehicle.turned(np.array([side, 0.2, 0.0]))
-    depth = stage.depth((vehicle.x, 0.0, vehicle.z))
-    unit = (float(normal[0]), float(normal[1]), float(normal[2]))
-    discs: tuple[tuple[float, Colour], ...] = ((1.0, RUBBER), (0.68, RIM), (0.6, (58, 60, 64)))
-    for share, colour in discs if depth < SPOKES_M else discs[:2]:
-        stage.face(vehicle.to_world(hub + (ring - hub) * share), stage.mood.lit(colour, unit, depth), label)
-    if depth > SPOKES_M:
+    ring = np.stack([np.full(WHEEL_CORNERS + 1, x), radius + TURNS[0] * radius, z + TURNS[1] * radius], axis=1)
+    positions, depths = stage.camera.project(vehicle.to_world(ring))
+    depth = float(depths[-1])
+    if depths.min() < NEAR_M:
         return
-    spokes = stage.mood.lit(RIM, unit, depth)
-    for angle in np.linspace(0, 2 * np.pi, 5, endpoint=False) + vehicle.z:
-        along, across = np.array([np.sin(angle), np.cos(angle)]), np.array([np.cos(angle), -np.sin(angle)]) * 0.1
-        corners = [across * 1.3, across + along * 0.62, -across + along * 0.62, -across * 1.3]
-        local = np.array([[x, radius + up * radius, z + ahead * radius] for up, ahead in corners])
-        stage.face(vehicle.to_world(local), spokes, None)
-
-
-def draw_arch(stage: Stage, vehicle: Vehicle, centre: tuple[float, float], radius: float, label: int) -> None:
-    """The dark gap above a wheel."""
-    ring = _disc(centre, radius, radius * 1.16)
-    ring[:, 1] = np.maximum(ring[:, 1], radius * 0.6)
-    stage.face(vehicle.to_world(ring), stage.mood.hazed((18, 18, 20), vehicle.z), label)
-
-
-def _disc(centre: tuple[float, float], y: float, radius: float) -> Points:
-    angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-    x, z = centre
-    return np.stack([np.full(20, x), y + np.sin(angles) * radius, z + np.cos(angles) * radius], axis=1)
+    hub, rim = positions[-1], positions[:-1] - positions[-1]
+    normal = vehicle.turned(np.array([float(np.sign(x)), 0.2, 0.0])).tolist()
+    arch = rim * 1.16
+    arch[:, 1] = np.minimum(arch[:, 1], float(np.abs(rim[:, 1]).max()) * 0.4)
+    stage.canvas.polygon(hub + arch, stage.mood.hazed((18, 18, 20), depth), label)
+    light = (normal[0], normal[1], normal[2])
+    for share, colour in DISCS if depth < SPOKES_M else DISCS[:2]:
+        stage.canvas.polygon(hub + rim * share, stage.mood.lit(colour, light, depth), label)
+    for first in range(0, WHEEL_CORNERS, 4) if depth < SPOKES_M else ():
+        spoke = rim[[first, (first + 1) % WHEEL_CORNERS]] * 0.64
+        middle = rim[[(first + 10) % WHEEL_CORNERS]] * 0.1
+        stage.canvas.polygon(hub + np.concatenate([spoke, middle]), stage.mood.lit(RIM, light, depth), None)
 
 
 def side_seen(stage: Stage, vehicle: Vehicle) -> int:

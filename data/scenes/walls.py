@@ -52,6 +52,16 @@ class Wall:
         )
         self._draw.pieslice(box, 180, 360, fill=rounded(colour))
 
+    def repeat(self, bottom: float, tall: float, times: int) -> None:
+        """Copy a strip, `tall` metres from `bottom` up, right above itself, `times` times."""
+        high, low = round((self.height - bottom - tall) * self.up), round((self.height - bottom) * self.up)
+        strip = self.image.crop((0, high, self.image.width, low))
+        below = [area for area in self.lamps if area[1] >= bottom]
+        for step in range(1, times + 1):
+            self.image.paste(strip, (0, round((self.height - bottom - tall * (step + 1)) * self.up)))
+            rise = tall * step
+            self.lamps += [(left, low + rise, right, high + rise) for left, low, right, high in below]
+
     def shows(self, metres: float) -> bool:
         """Whether a detail of this size is worth a drawing."""
         return metres * max(self.across, self.up) >= 0.7
@@ -175,9 +185,9 @@ def _light_window(wall: Wall, area: Rectangle, mood: Mood, depth: float, rng: np
 
 
 def in_light(image: Image.Image, mood: Mood, normal: tuple[float, float, float], depth: float) -> Image.Image:
-    """An RGB or RGBA picture of a flat surface, in the scene's light and haze; alpha stays."""
+    """An RGB picture of a flat surface, in the scene's light and haze."""
     factor = mood.light(np.array(normal))
     share = mood.haze_share(depth)
     ramp = np.outer(factor * (1 - share), np.arange(256)) + (np.array(mood.haze) * share)[:, None]
     table: list[int] = np.minimum(ramp, 255).astype(int).ravel().tolist()
-    return image.point(table + list(range(256)) if image.mode == "RGBA" else table)
+    return image.point(table)

@@ -17,7 +17,7 @@ def draw_glass(wall: Wall, area: Rectangle, rng: np.random.Generator, *, sky: fl
         return
     low: Colour = scaled((40, 45, 52), rng.uniform(0.75, 1.3))
     high = mixed(low, SKY_TINT, min(1.0, sky * rng.uniform(0.5, 1.3)))
-    steps = min(8, max(1, int((top - bottom) * wall.up / 6)))
+    steps = min(7, max(1, int((top - bottom) * wall.up / 8)))
     for step in range(steps):
         share = (step + 0.5) / steps
         floor = bottom + (top - bottom) * step / steps
@@ -110,7 +110,7 @@ def draw_curtain_wall(wall: Wall, area: Rectangle, pane: float, frame: Colour, r
     """A storey of glass from edge to edge, each pane a little different."""
     left, bottom, right, top = area
     wall.rectangle(area, scaled(frame, 0.8))
-    count = max(1, round((right - left) / pane))
+    count = max(1, round((right - left) / max(pane, 4 / wall.across)))
     width = (right - left) / count
     lift = 0.35 + 0.5 * bottom / max(wall.height, 1.0)
     for index in range(count):
