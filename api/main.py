@@ -12,6 +12,7 @@ from api.problems import add_error_handlers
 from api.request_id import RequestIds
 from api.routes import ROUTERS
 from api.services import Services, open_services, version
+from api.stopping import noticed_stop
 
 OpenServices = Callable[[], AbstractContextManager[Services]]
 
@@ -34,8 +35,8 @@ def create_app(open_with: OpenServices = open_services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with open_with() as services:
-            app.state.services = services
+        with open_with() as services, noticed_stop() as stopping:
+            app.state.services, app.state.stopping = services, stopping
             yield
 
     app = _App(

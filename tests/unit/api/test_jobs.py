@@ -200,6 +200,18 @@ def test_a_wait_in_vain_is_a_304_for_who_knows_the_job(client: TestClient) -> No
     assert client.get(path, params={"wait": 1}, headers={"If-None-Match": tag}).status_code == 304
 
 
+def test_a_wait_ends_when_the_process_is_asked_to_stop(client: TestClient) -> None:
+    path = f"/jobs/{submit(client)}"
+    client.app.state.stopping.set()  # type: ignore[attr-defined]
+    assert client.get(path, params={"wait": 60}).json()["status"] == "queued"
+
+
+def test_a_key_whose_first_request_is_still_read_is_a_409(client: TestClient, house: House) -> None:
+    with house.services().intake.open_draft("k1"):
+        answer = client.post("/jobs", files={"files": ("a.jpg", picture())}, headers={"Idempotency-Key": "k1"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_in_progress")
+
+
 def test_jobs_are_listed_newest_first_in_pages(client: TestClient) -> None:
     ids = [submit(client, ("a.jpg",)) for _ in range(5)]
     first = client.get("/jobs", params={"limit": 3}).json()

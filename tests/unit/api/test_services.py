@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from api.logs import LineFormatter, request_id_of_context, set_up_logging
 from api.main import create_app
 from api.services import version
+from api.stopping import noticed_stop
 from benchmarks.upload_memory import BOUNDARY, server
 from jobs.ports import JobFilter
 from storage.migrate import upgrade
@@ -91,6 +95,35 @@ def test_a_client_that_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
         assert not unit.jobs.page(JobFilter(), limit=1, before=None)
     assert not list((tmp_path / "run" / "uploads").iterdir())
     database.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_answers_who_waits(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with server(tmp_path) as (_, url):
+            job = httpx.post(f"{url}/jobs", files={"files": ("a.jpg", picture())}).json()
+            waiting = threads.submit(httpx.get, url + job["links"]["self"], params={"wait": 60}, timeout=70)
+            time.sleep(1)
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 20
+        assert waiting.result().json()["status"] == "queued"
+
+
+def test_a_signal_is_noticed_and_passed_on() -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        with noticed_stop() as asked:
+            assert not asked.is_set()
+            signal.raise_signal(signal.SIGTERM)
+            assert asked.is_set()
+        assert seen == [signal.SIGTERM]
+        with noticed_stop() as asked:
+            pass
+        signal.raise_signal(signal.SIGTERM)
+        assert not asked.is_set()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_for(true: Callable[[], bool]) -> None:
