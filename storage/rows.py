@@ -21,7 +21,7 @@ from jobs.job import (
     Source,
     SourceKind,
 )
-from jobs.options import parse_options
+from jobs.options import JobOptions, OverlayOptions, TileOptions
 
 Values = dict[str, Any]
 
@@ -76,7 +76,7 @@ def to_job(row: Row[Any]) -> Job:
         model=row.model,
         label_space=row.label_space,
         priority=Priority(row.priority),
-        options=parse_options(row.options),
+        options=_to_options(row.options),
         counts=Counts(
             queued=row.queued, running=row.running, succeeded=row.succeeded, failed=row.failed, canceled=row.canceled
         ),
@@ -96,6 +96,16 @@ def to_job(row: Row[Any]) -> Job:
         slice_size=row.slice_size,
         version=row.version,
     )
+
+
+def _to_options(stored: Mapping[str, Any]) -> JobOptions:
+    """Not `parse_options`: what was accepted once stays readable when the rules change."""
+    known = {name: stored[name] for name in JobOptions.__dataclass_fields__ if name in stored}
+    tile = known.get("tile")
+    known["artifacts"] = tuple(stored["artifacts"])
+    known["overlay"] = OverlayOptions(**stored["overlay"])
+    known["tile"] = None if tile is None else TileOptions(**tile)
+    return JobOptions(**known)
 
 
 def to_image(row: Sequence[Any]) -> JobImage:

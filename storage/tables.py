@@ -90,7 +90,7 @@ class JobRow(Base):
         Index("ix_jobs_model_id", "model", "id"),
         _partial("ix_jobs_unfinished", "priority", "id", where="finished_at IS NULL"),
         Index("ix_jobs_expires_at", "expires_at"),
-        Index("ix_jobs_is_deleted_id", "is_deleted", "id"),
+        Index("ix_jobs_deleted", "id", sqlite_where=sql("is_deleted = 1"), postgresql_where=sql("is_deleted")),
     )
 
 

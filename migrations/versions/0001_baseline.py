@@ -80,7 +80,8 @@ def _create_jobs() -> None:
     op.create_index("ix_jobs_model_id", "jobs", ["model", "id"])
     _create_partial_index("ix_jobs_unfinished", "jobs", ["priority", "id"], where="finished_at IS NULL")
     op.create_index("ix_jobs_expires_at", "jobs", ["expires_at"])
-    op.create_index("ix_jobs_is_deleted_id", "jobs", ["is_deleted", "id"])
+    hidden = sa.text("is_deleted")
+    op.create_index("ix_jobs_deleted", "jobs", ["id"], sqlite_where=sa.text("is_deleted = 1"), postgresql_where=hidden)
 
 
 def _create_job_images() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.errors import ImageNotFound, JobNotFound, JobRunning
-from jobs.job import ImageStatus, JobStatus, Priority, Slice, Source
+from jobs.job import Counts, ImageStatus, JobStatus, Priority, Slice, Source
 from jobs.job import SourceKind as Kind
 from jobs.options import JobOptions, OverlayOptions, TileOptions
 from jobs.ports import JobFilter, OpenUnit
@@ -15,6 +15,7 @@ from tests.factories import NOON, make_image, make_images, make_job
 from tests.job_steps import (
     LEASE,
     add,
+    cancel,
     claimed,
     ended_job,
     failed,
@@ -58,7 +59,7 @@ class TestJobs:
             tile=TileOptions(size=512, overlap=64),
             priority="bulk",
             expires_in=3600,
-            metadata={"b": [1, None, "ü\u0000"], "a": {"x": 0.1}},
+            metadata={"b": [1, None, "ü"], "a": {"x": 0.1}},
         )
         job = make_job(
             priority=Priority.BULK,
@@ -204,3 +205,13 @@ class TestDeleting:
             assert list(unit.jobs.expired(now=NOON, limit=9)) == ["job_1"]
             unit.jobs.mark_deleted("job_1")
             assert list(unit.jobs.expired(now=NOON, limit=9)) == []
+
+
+def test_a_large_job_is_added_from_an_iterator_and_counted_without_looking(open_unit: OpenUnit):
+    images = (make_image(index) for index in range(5_000))
+    with open_unit() as unit:
+        unit.jobs.add(make_job(5_000), images)
+        unit.commit()
+    assert get(open_unit).counts == Counts(queued=5_000)
+    assert image(open_unit, 4_999).status is ImageStatus.QUEUED
+    assert cancel(open_unit).counts == Counts(canceled=5_000)

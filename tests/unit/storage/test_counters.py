@@ -108,7 +108,7 @@ def _check(database: Database, file: Path) -> Job:
     return job
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(history=st.lists(steps, min_size=5, max_size=25))
 def test_counters_and_totals_agree_with_the_images_after_every_step(migrated_sqlite: Path, history: list[Step]):
     with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -133,3 +134,16 @@ def test_opening_a_database_does_not_touch_it(tmp_path: Path):
     open_database(StorageSettings(database_url="postgresql://nobody@127.0.0.1:1/none")).close()
     open_database(StorageSettings(home=tmp_path / "home")).close()
     assert not (tmp_path / "home/maskmill.db").exists()
+
+
+def test_a_job_that_was_accepted_under_older_rules_stays_readable(database: Database, tmp_path: Path):
+    with database.unit() as unit:
+        unit.jobs.add(make_job(1), make_images(1))
+        unit.commit()
+    raw = sqlite3.connect(tmp_path / "maskmill.db")
+    options = {"model": "gone", "artifacts": ["forgotten"], "overlay": {"opacity": 7.0}, "tile": None, "dropped": 1}
+    with raw:
+        raw.execute("UPDATE jobs SET options = ?", [json.dumps(options)])
+    raw.close()
+    with database.unit() as unit:
+        assert unit.jobs.get("job_1").options.artifacts == ("forgotten",)

@@ -1,0 +1,112 @@
+"""No statement that runs while a large job does may look at all of its rows, or at all jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from jobs.job import ImageStatus
+from jobs.ports import JobFilter, OpenUnit
+from storage.unit_of_work import Database, make_engine
+from tests.databases import sqlite_settings
+from tests.factories import NOON
+from tests.job_steps import LEASE, add, cancel, claimed, failed, finish, free_expired, resend_due, succeeded
+
+PARTIAL = {ImageStatus.QUEUED: "ix_job_images_queued", ImageStatus.FAILED: "ix_job_images_failed"}
+
+
+class Plans:
+    """What SQLite means to do for each statement."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def note(self, connection: Any, _cursor: object, statement: str, parameters: Any, _context: object, many: bool):
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")) and not many:
+            raw = connection.connection.driver_connection
+            self.steps += [row[-1] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+    def forget(self) -> None:
+        self.steps.clear()
+
+    @property
+    def scans(self) -> list[str]:
+        return [step for step in self.steps if step.startswith("SCAN") and "ix_jobs_deleted" not in step]
+
+
+@pytest.fixture
+def plans() -> Plans:
+    return Plans()
+
+
+@pytest.fixture
+def open_unit(migrated_sqlite: Path, tmp_path: Path, plans: Plans) -> Iterator[OpenUnit]:
+    engine = make_engine(sqlite_settings(migrated_sqlite, tmp_path))
+    event.listen(engine, "before_cursor_execute", plans.note)
+    database = Database(engine)
+    for number in range(3):
+        add(database.unit, 500, job_id=f"job_{number}")
+    plans.forget()
+    yield database.unit
+    database.close()
+
+
+def test_working_on_a_job_scans_nothing(open_unit: OpenUnit, plans: Plans):
+    claimed(open_unit, 0, 9)
+    finish(open_unit, succeeded(0), failed(1))
+    with open_unit() as unit:
+        unit.images.renew("job_1", {2: 1, 3: 1}, now=NOON, lease_until=LEASE)
+        unit.jobs.ahead_of(unit.jobs.get("job_1"))
+        unit.commit()
+    cancel(open_unit)
+    assert plans.steps
+    assert plans.scans == []
+
+
+def test_upkeep_scans_nothing(open_unit: OpenUnit, plans: Plans):
+    claimed(open_unit, 0, 9)
+    free_expired(open_unit, now=LEASE + timedelta(seconds=1))
+    resend_due(open_unit, now=NOON + timedelta(hours=1))
+    with open_unit() as unit:
+        unit.jobs.expired(now=NOON, limit=9)
+        unit.jobs.deleted(limit=9)
+        unit.jobs.purge("job_1")
+        unit.commit()
+    assert plans.scans == []
+    assert any("ix_job_images_lease" in step for step in plans.steps)
+    assert any("ix_jobs_expires_at" in step for step in plans.steps)
+
+
+@pytest.mark.parametrize("status", ImageStatus)
+def test_a_page_of_one_status_walks_along_an_index(open_unit: OpenUnit, plans: Plans, status: ImageStatus):
+    with open_unit() as unit:
+        unit.images.page("job_1", status=status, sort="index", limit=50, after=None)
+    assert plans.scans == []
+    assert any(PARTIAL.get(status, "sqlite_autoindex_job_images") in step for step in plans.steps)
+    assert not any("ORDER BY" in step for step in plans.steps)
+
+
+@pytest.mark.parametrize("sort", ["confidence", "miou"])
+def test_a_sorted_page_walks_along_an_index(open_unit: OpenUnit, plans: Plans, sort: str):
+    with open_unit() as unit:
+        unit.images.page("job_1", status=None, sort=sort, limit=50, after=None)
+    assert plans.scans == []
+    assert any(f"ix_job_images_{sort}" in step for step in plans.steps)
+    assert not any("ORDER BY" in step for step in plans.steps)
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [(JobFilter(status="running"), "ix_jobs_status_id"), (JobFilter(model="tiny"), "ix_jobs_model_id")],
+)
+def test_a_list_of_jobs_walks_along_an_index(open_unit: OpenUnit, plans: Plans, where: JobFilter, index: str):
+    with open_unit() as unit:
+        unit.jobs.page(where, limit=50, before="job_9")
+    assert plans.scans == []
+    assert any(index in step for step in plans.steps)
+    assert not any("ORDER BY" in step for step in plans.steps)
