@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from maskmill.local import LocalStack
     from maskmill.stack.supervisor import Notice
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOME_HELP = "Folder of everything local; else MASKMILL_HOME or ./.maskmill."
 
 
@@ -127,15 +128,15 @@ def doctor(choices: HomeOption) -> None:
 
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], int]]:
-    """Counts how often we were asked to stop: Ctrl-C, a plain kill, a closed terminal."""
+    """Counts how often we were asked to stop: Ctrl-C, a plain kill, a closed terminal (unless under nohup)."""
     asked = 0
 
     def ask(*_: object) -> None:
         nonlocal asked
         asked += 1
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, ask) for number in numbers}
+    wanted = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in wanted}
     try:
         yield lambda: asked
     finally:
