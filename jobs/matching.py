@@ -19,6 +19,8 @@ def match_masks(images: Sequence[str], masks: Sequence[str]) -> Mapping[int, int
     Several images of one stem need as many masks of it, taken in order.
     Raises InvalidOptions when a mask matches no image, or not clearly.
     """
+    if not masks:
+        return {}
     by_stem: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(images):
         by_stem[_stem(name, _IMAGE_ENDINGS)].append(index)
