@@ -12,7 +12,7 @@ from data.scenes.ids import BUILDING
 from data.scenes.stage import Shadow, Stage
 from data.scenes.street import Street
 from data.scenes.tones import pick, scaled
-from data.scenes.walls import bare_wall, finish, in_light, roof_tile
+from data.scenes.walls import Wall, bare_wall, finish, in_light, roof_tile
 
 FIRST_VISIBLE_M = 3.0
 LAST_M = 190.0
@@ -32,7 +32,7 @@ class Building:
     pitched: float  # rise of the roof, 0 for a flat one
     chimney: bool
     seed: int
-    hidden_end: bool = False  # a neighbour at least as high stands right before it
+    end_from: float = 0.0  # the end towards the camera is hidden up to this height, by a neighbour
 
     @property
     def top(self) -> float:
@@ -56,8 +56,8 @@ def choose_row(rng: np.random.Generator, street: Street, sign: int) -> list[Buil
         if end - z > 2.5 and rng.random() < DENSITY[street.kind]:
             house = _choose_building(rng, street, sign, (z, end))
             before = row[-1] if row else None
-            hidden = before is not None and z - before.far < 0.1 and before.style.height >= house.top
-            row.append(replace(house, hidden_end=hidden and street.curve * sign < 2e-4))
+            joined = before is not None and z - before.far < 0.1 and street.curve * sign < 2e-4
+            row.append(replace(house, end_from=before.style.height - 0.3) if joined and before else house)
         elif street.junction is not None and end - z <= 2.5:
             end = street.junction[1] + 1.5
         gap = rng.uniform(2.5, 6) if street.kind == "residential" else rng.uniform(2, 5) * (rng.random() < 0.1)
@@ -94,7 +94,7 @@ def draw_building(stage: Stage, building: Building) -> None:
     if building.far < FIRST_VISIBLE_M + 1:
         return
     rng = np.random.Generator(np.random.PCG64(building.seed))
-    if building.near > FIRST_VISIBLE_M and not building.hidden_end:
+    if building.near > FIRST_VISIBLE_M and building.top > building.end_from:
         _draw_end(stage, building, rng)
     if building.pitched:
         _draw_roof(stage, building)
@@ -127,28 +127,29 @@ def _visible_part(stage: Stage, style: FacadeStyle, far: float) -> FacadeStyle:
 
 
 def _draw_end(stage: Stage, building: Building, rng: np.random.Generator) -> None:
-    """The face towards the camera: with windows, or a blind wall."""
-    z, sign, style = building.near, building.sign, _visible_part(stage, building.style, building.near)
-    scale = float(np.clip(stage.camera.pixels_per_metre(z), 3, 40))
-    if rng.random() < (0.8 if building.style.storeys > 4 else 0.35):
-        wall = paint_facade(style, building.deep, (scale, scale), rng)
-    else:
-        colour = scaled(style.wall, 0.95)
-        wall = bare_wall(colour, (building.deep, style.height), (scale, scale), rng, brick=style.brick)
-    normal = (0.0, 0.0, -1.0)
-    texture = finish(wall, stage.mood, normal, z, rng)
-    ends = [sign * building.offset, sign * (building.offset + building.deep)]
-    left, right = min(ends), max(ends)
-    street, top = stage.street, style.height
-    corners = np.array([street.at(left, z, top), street.at(right, z, top), street.at(right, z), street.at(left, z)])
-    _hang(stage, texture, corners)
+    """The face towards the camera: with windows, or a blind wall, above what a neighbour hides."""
+    z, sign, low = building.near, building.sign, building.end_from
+    style, normal, street = _visible_part(stage, building.style, z), (0.0, 0.0, -1.0), stage.street
+    left, right = sorted((sign * building.offset, sign * (building.offset + building.deep)))
+    top = style.height
+    if top - low > 0.1:
+        wall = _end_wall(stage, building, style, rng)
+        texture = finish(wall, stage.mood, normal, z, rng)
+        corners = [street.at(left, z, top), street.at(right, z, top), street.at(right, z, low), street.at(left, z, low)]
+        _hang(stage, texture, np.array(corners))
     if building.pitched:
-        gable = [
-            street.at(left, z, top),
-            street.at((left + right) / 2, z, top + building.pitched),
-            street.at(right, z, top),
-        ]
-        stage.face(np.array(gable), stage.mood.lit(scaled(style.wall, 0.97), normal, z), BUILDING)
+        ridge = street.at((left + right) / 2, z, top + building.pitched)
+        gable = np.array([street.at(left, z, top), ridge, street.at(right, z, top)])
+        stage.face(gable, stage.mood.lit(scaled(style.wall, 0.97), normal, z), BUILDING)
+
+
+def _end_wall(stage: Stage, building: Building, style: FacadeStyle, rng: np.random.Generator) -> Wall:
+    scale = float(np.clip(stage.camera.pixels_per_metre(building.near), 3, 40))
+    windows = building.end_from == 0 and rng.random() < (0.8 if building.style.storeys > 4 else 0.35)
+    if windows:
+        return paint_facade(style, building.deep, (scale, scale), rng)
+    metres = (building.deep, style.height - building.end_from)
+    return bare_wall(scaled(style.wall, 0.95), metres, (scale, scale), rng, brick=style.brick)
 
 
 def _hang(stage: Stage, texture: Image.Image, corners: Points) -> None:
