@@ -9,5 +9,9 @@ from storage.settings import StorageSettings
 
 
 def open_objects(settings: StorageSettings) -> ObjectStore:
-    """Connects when it is first used."""
-    return MinioObjects(settings) if settings.s3_bucket else LocalObjects(settings.home / "objects")
+    """Connects when it is first used. Raises StorageUnavailable for a directory that cannot be read."""
+    if settings.s3_bucket:
+        return MinioObjects(settings)
+    store = LocalObjects(settings.home / "objects")
+    store.remove_abandoned()
+    return store

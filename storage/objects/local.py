@@ -141,10 +141,10 @@ class LocalObjects:
         """Delete what a process that died left in `incoming`."""
         oldest = time.time() - ABANDONED_S
         with _writing():
-            for path in self._incoming.iterdir() if self._incoming.is_dir() else ():
-                if path.stat().st_mtime > oldest:
-                    continue
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            for path in list(self._incoming.iterdir()) if self._incoming.is_dir() else ():
+                with suppress(FileNotFoundError):  # its writer was done with it just now
+                    if path.stat().st_mtime < oldest:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _write(file: BinaryIO, data: bytes | Readable) -> int:
