@@ -60,7 +60,8 @@ curl -fsS "$URL/ready" || fail "not ready: $(curl -sS "$URL/ready")"
 
 say "nobody is root, and the API has no torch"
 for service in api worker-cpu scheduler flower; do
-  [ "$(compose exec -T "$service" id -u)" != 0 ] || fail "$service runs as root"
+  user=$(compose exec -T "$service" id -u) || fail "$service does not run"
+  [ "$user" != 0 ] || fail "$service runs as root"
 done
 compose exec -T api python -c 'import importlib.util as u; assert u.find_spec("torch") is None'
 
