@@ -26,6 +26,7 @@ from tests.services.processes import wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 START_S = 120.0
+SHORT_LEASES = {"MASKMILL_WORKER_LEASE_S": "5", "MASKMILL_WORKER_HEARTBEAT_S": "1", "MASKMILL_WORKER_SILENCE_S": "3"}
 STOP_S = 60.0
 
 
@@ -66,7 +67,7 @@ def _maskmill(*words: str, folder: Path, timeout_s: float = 60.0) -> subprocess.
 
 def _environment() -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("MASKMILL_")}
-    return {**ours, "COLUMNS": "160"}
+    return {**ours, **SHORT_LEASES, "COLUMNS": "160"}
 
 
 @contextmanager
