@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from storage.unit_of_work import Database, open_database
 from worker.addresses import is_any, is_public
 from worker.beats import Beats
 from worker.engines import EngineRules, find_device, open_engine
+from worker.fair_executor import FairExecutor
 from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
@@ -81,7 +82,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     models = open_models(settings, storage, rules, watchdog)
     preload(models, settings.preload)
     database = open_database(storage)
-    executor = ThreadPoolExecutor(settings.picture_thread_count(streams=rules.streams), thread_name_prefix="picture")
+    executor = FairExecutor(settings.picture_thread_count(streams=rules.streams), name="picture")
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage)
     policy = RetryPolicy(attempts=settings.attempts)

@@ -1,0 +1,68 @@
+"""Threads that take turns between those who submit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+
+import pytest
+
+from worker.fair_executor import FairExecutor
+
+
+@pytest.fixture
+def executor() -> Iterator[FairExecutor]:
+    executor = FairExecutor(1, name="test")
+    yield executor
+    executor.shutdown()
+
+
+def test_a_small_job_does_not_wait_for_all_of_a_big_one(executor: FairExecutor):
+    gate, done = threading.Event(), list[str]()
+    executor.submit(gate.wait, 5)
+    leave = threading.Event()
+
+    def run_slice(names: list[str], submitted: threading.Event) -> None:
+        futures = [executor.submit(done.append, name) for name in names]
+        submitted.set()
+        leave.wait(5)
+        assert all(future.done() for future in futures)
+
+    for names in (["a1", "a2", "a3", "a4"], ["b1", "b2"]):
+        submitted = threading.Event()
+        threading.Thread(target=run_slice, args=(names, submitted)).start()
+        assert submitted.wait(5)
+    gate.set()
+    executor.shutdown()
+    leave.set()
+    assert done == ["a1", "b1", "a2", "b2", "a3", "a4"]
+
+
+def test_results_and_errors_reach_who_submitted(executor: FairExecutor):
+    assert executor.submit(int, "7").result(5) == 7
+    with pytest.raises(ValueError, match="seven"):
+        executor.submit(int, "seven").result(5)
+    assert executor.submit(int, "8").result(5) == 8
+
+
+def test_a_canceled_call_is_not_made(executor: FairExecutor):
+    gate = threading.Event()
+    executor.submit(gate.wait, 5)
+    made: list[int] = []
+    future = executor.submit(made.append, 1)
+    assert future.cancel()
+    gate.set()
+    executor.submit(int, "0").result(5)
+    assert made == []
+
+
+def test_shutting_down_can_cancel_what_did_not_begin():
+    executor = FairExecutor(1, name="test")
+    gate = threading.Event()
+    running, waiting = executor.submit(gate.wait, 5), executor.submit(int, "1")
+    threading.Timer(0.05, gate.set).start()
+    executor.shutdown(cancel_futures=True)
+    assert running.result(0) is True
+    with pytest.raises(CancelledError):
+        waiting.result(0)
