@@ -58,11 +58,13 @@ class Material:
 
 
 def samples() -> Material:
-    """The bundled scenes with their ground truth."""
+    """The bundled scenes with their ground truth. Raises InvalidInput when they were not installed."""
     from data.sample_library import open_samples
 
     library = open_samples()
-    ids = list(library.ids())
+    ids = library.ids()
+    if not ids:
+        raise InvalidInput("this installation has no sample scenes; give pictures of yours with --images")
     return Material(
         pictures=[Item(f"{name}.jpg", library.picture(name)) for name in ids],
         masks=[Item(name + MASK_SUFFIX, library.mask(name)) for name in ids],
