@@ -1,7 +1,7 @@
 """What can go wrong with a job. Errors carry a stable `code`; they know neither HTTP nor Celery.
 
 JobsError
-├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound, SampleNotFound
+├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound
 ├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IllegalTransition
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
 ├── TooLarge          TooManyBytes, TooManyImages

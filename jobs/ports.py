@@ -137,8 +137,8 @@ class ImageRepository(Protocol):
     def resend_due(
         self, *, now: datetime, silent_since: datetime, priorities: Sequence[Priority], limit: int
     ) -> Sequence[LostImages]:
-        """Queued, due images of these priorities that were last sent before `silent_since`, oldest jobs first, at
-        most `limit` images; marks them as sent `now`."""
+        """Queued, due images of these priorities that were not sent since they were queued again, or last sent before
+        `silent_since`; oldest jobs first, at most `limit` images; marks them as sent `now`."""
 
 
 class DraftRepository(Protocol):
@@ -273,7 +273,7 @@ class ModelCatalog(Protocol):
 
 class Sources(Protocol):
     def read(self, source: Source) -> bytes:
-        """Raises ObjectNotFound, SampleNotFound, DownloadFailed, StorageUnavailable."""
+        """Raises ObjectNotFound, DownloadFailed, StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

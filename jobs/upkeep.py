@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from jobs.errors import QueueUnavailable
+from jobs.errors import JobNotFound, JobRunning, QueueUnavailable
 from jobs.job import Job, Priority, Slice
 from jobs.keys import job_prefix
 from jobs.ports import Clock, Dispatcher, LostImages, ObjectStore, OpenUnit
 from jobs.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
+
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,20 +75,25 @@ class Upkeep:
         return sum(len(each.lost) for each in lost)
 
     def _resend(self) -> int:
-        """The images table is the outbox: while the broker holds no message, whatever is due is sent again."""
-        try:
-            idle = [priority for priority in Priority if not self.dispatcher.waiting(priority)]
-        except QueueUnavailable:
-            return 0
-        if not idle:
-            return 0
+        """The images table is the outbox. What was never sent goes out as soon as it is due; what was sent and is
+        silent only while the broker holds no message of its priority, or a long queue would be sent again and again."""
         now = self.clock()
+        resent = self._send_due(list(Priority), silent_since=_NEVER)
+        silent_since = now - timedelta(seconds=self.rules.silence_s)
+        return resent + self._send_due(self._idle(), silent_since=silent_since)
+
+    def _idle(self) -> list[Priority]:
+        try:
+            return [priority for priority in Priority if not self.dispatcher.waiting(priority)]
+        except QueueUnavailable:
+            return []
+
+    def _send_due(self, priorities: Sequence[Priority], *, silent_since: datetime) -> int:
+        if not priorities:
+            return 0
         with self.open_unit() as unit:
             due = unit.images.resend_due(
-                now=now,
-                silent_since=now - timedelta(seconds=self.rules.silence_s),
-                priorities=idle,
-                limit=self.rules.batch,
+                now=self.clock(), silent_since=silent_since, priorities=priorities, limit=self.rules.batch
             )
             unit.commit()
         self._send(due)
@@ -118,9 +126,9 @@ class Upkeep:
         """Expired jobs, jobs whose deletion was interrupted, and uploads that never became a job."""
         now = self.clock()
         with self.open_unit() as unit:
-            for job_id in unit.jobs.expired(now=now, limit=self.rules.deletions):
-                unit.jobs.mark_deleted(job_id)
-            unit.commit()
+            expired = unit.jobs.expired(now=now, limit=self.rules.deletions)
+        for job_id in expired:
+            self._hide(job_id)
         with self.open_unit() as unit:
             hidden = unit.jobs.deleted(limit=self.rules.deletions)
             stale_before = now - timedelta(seconds=self.rules.draft_s)
@@ -132,6 +140,12 @@ class Upkeep:
                 unit.drafts.close(job_id)
                 unit.commit()
         return len(hidden) + len(drafts)
+
+    def _hide(self, job_id: str) -> None:
+        """Unless a client was quicker: with a deletion, or with a retry that made the job run again."""
+        with self.open_unit() as unit, suppress(JobNotFound, JobRunning):
+            unit.jobs.mark_deleted(job_id)
+            unit.commit()
 
     def _forget(self) -> None:
         now = self.clock()

@@ -221,7 +221,8 @@ class _Images:
             totals = totals if each.result is None else totals.plus(each.result)
         self._state.jobs[job_id] = replace(job, totals=totals)
         _change(self._state, job_id, changes, now=now)
-        self._state.sent_at.update({(job_id, index): now for index in changes})
+        for index in changes:
+            self._state.sent_at.pop((job_id, index), None)
         return sorted(changes)
 
     def free_expired(self, *, now: datetime, losses: int, limit: int) -> Sequence[LostImages]:
@@ -250,15 +251,17 @@ class _Images:
             job = self._state.jobs[job_id]
             if job_id in self._state.hidden or job.priority not in priorities:
                 continue
-            due = [
-                image
-                for image in rows.values()
-                if _is_due(image, now) and self._state.sent_at[job_id, image.index] < silent_since
-            ][:limit]
+            due = [image for image in rows.values() if _is_due(image, now) and self._is_silent(image, silent_since)][
+                :limit
+            ]
             if due:
                 self._state.sent_at.update({(job_id, image.index): now for image in due})
                 found.append(LostImages(job=job, lost={image.index: image.lost for image in due}))
         return found
+
+    def _is_silent(self, image: JobImage, since: datetime) -> bool:
+        sent_at = self._state.sent_at.get((image.job_id, image.index))
+        return sent_at is None or sent_at < since
 
 
 class _Drafts:

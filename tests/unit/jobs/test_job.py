@@ -18,7 +18,7 @@ from jobs.job import (
     default_priority,
     slice_size,
 )
-from jobs.keys import artifact_key, input_key, job_prefix, new_job_id, truth_key
+from jobs.keys import artifact_key, input_key, job_prefix, new_job_id, sample_mask, truth_key
 from tests.factories import make_image, make_job, make_result
 
 
@@ -110,3 +110,7 @@ def test_keys_stay_below_the_job():
     for key in (input_key("job_1", 3), truth_key("job_1", 3), artifact_key("job_1", 3, "mask")):
         assert key.startswith(job_prefix("job_1"))
         assert key.endswith("000003")
+
+
+def test_a_samples_picture_and_its_truth_are_told_apart():
+    assert sample_mask("day-01") != "day-01"

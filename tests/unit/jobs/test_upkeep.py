@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from jobs.errors import StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
 from jobs.keys import job_prefix
 from jobs.ports import JobFilter, LostImages, WorkerBeat
@@ -41,6 +42,20 @@ def test_nothing_is_sent_again_while_messages_wait(service):
     service.submit()
     service.submit(priority="bulk")
     service.clock.advance(1000)
+    assert service.upkeep.run().resent == 0
+
+
+def test_a_retry_that_is_due_does_not_wait_for_a_long_queue_to_drain(service):
+    def away(data):
+        raise StorageUnavailable("away")
+
+    service.segmenter.before = away
+    job = service.submit()
+    service.work()
+    service.submit(*[picture()] * 3)
+    service.clock.advance(5)
+    assert service.upkeep.run().resent == 1
+    assert [piece.job_id for piece in service.dispatcher.sent].count(job.id) == 1
     assert service.upkeep.run().resent == 0
 
 
@@ -133,6 +148,15 @@ def test_expired_jobs_go_with_their_objects(service):
     with service.database.unit() as unit:
         assert not unit.jobs.deleted(limit=1)
         assert not unit.jobs.page(JobFilter(), limit=1, before=None)
+
+
+def test_a_client_may_be_quicker_than_the_expiry(service):
+    job = service.submit(expires_in=60)
+    service.upkeep._hide(job.id)  # running again since it was found expired
+    assert service.intake.get(job.id) == job
+    service.work()
+    service.intake.delete(job.id)
+    service.upkeep._hide(job.id)
 
 
 def test_an_interrupted_deletion_is_ended(service):
