@@ -25,7 +25,7 @@ from maskmill.stack.supervisor import LOOK_EVERY_S, Notice, Report, Supervisor
 DEFAULT_HOME = Path(".maskmill")
 DEFAULT_PORT = 8008
 FLOWER_PORT = 5555
-BROKER_START_S = 15.0
+BROKER_START_S = 30.0
 MIGRATION_S = 120.0
 READY_S = 180.0
 DEATHS_AT_START = 3
@@ -250,10 +250,23 @@ def running_stack(
     with home.locked(), _home_in_environment(home):
         stack = LocalStack(options, report)
         try:
-            stack.start(patience.interrupted)
+            with settings_explained():
+                stack.start(patience.interrupted)
             yield stack
         finally:
             stack.stop(patience.hurry)
+
+
+@contextlib.contextmanager
+def settings_explained() -> Iterator[None]:
+    """A setting that cannot be used is the user's to mend: a StackError with its name instead of a traceback."""
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise StackError(f"{error.title} cannot be used: {'; '.join(faults)}") from None
 
 
 @contextlib.contextmanager

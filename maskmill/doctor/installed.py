@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from maskmill.doctor.findings import Finding, State
 from maskmill.errors import StackError
+from maskmill.local import settings_explained
 
 PARTS = "Parts"
 ENGINES = "Engines"
@@ -53,6 +54,14 @@ def examine_models() -> Iterator[Finding]:
     if importlib.util.find_spec("pydantic_settings") is None or importlib.util.find_spec("numpy") is None:
         yield Finding(group=MODELS, name="catalogue", state="bad", said="cannot be read yet", mend=_pip("local"))
         return
+    try:
+        with settings_explained():
+            yield from _models()
+    except StackError as error:
+        yield Finding(group=MODELS, name="catalogue", state="bad", said=str(error), mend="see docs/configuration.md")
+
+
+def _models() -> Iterator[Finding]:
     from jobs.errors import JobsError
     from segmentation.errors import SegmentationError
     from storage.catalog import open_catalog

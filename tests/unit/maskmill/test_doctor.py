@@ -80,6 +80,13 @@ def test_a_model_with_other_weights_than_its_card_says_is_found(
     assert _by_name(examine(tmp_path))[bundled.name].state == "bad"
 
 
+def test_a_setting_that_cannot_be_used_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKMILL_STORAGE_S3_POOL_SIZE", "many")
+    catalogue = _by_name(examine(tmp_path))["catalogue"]
+    assert catalogue.state == "bad"
+    assert "s3_pool_size" in catalogue.said
+
+
 def test_no_model_at_all_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASKMILL_STORAGE_MODEL_FOLDERS", json.dumps([str(tmp_path / "none")]))
     assert _by_name(examine(tmp_path))["catalogue"].state == "bad"

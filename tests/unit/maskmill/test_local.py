@@ -97,6 +97,15 @@ def test_a_taken_port_is_a_sentence() -> None:
             LocalStack(StackOptions(port=port), lambda notice: None)
 
 
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKMILL_BROKER_SOCKET_TIMEOUT_S", "soon")
+    with (
+        pytest.raises(StackError, match="BrokerSettings cannot be used: socket_timeout_s"),
+        running_stack(StackOptions(home=tmp_path / "home", port=0), lambda notice: None),
+    ):
+        pass
+
+
 def test_what_is_not_installed_is_named_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("maskmill.local.LIBRARIES", ("celery", "no_such_library"))
     with (
