@@ -5,6 +5,7 @@ How they become a ZIP file is the API's business; what the documents say is in `
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
 _PAGE = 500
 _NAME_LENGTH = 120
+_PLAIN_NAME = re.compile(r"([A-Za-z0-9_-](?:[A-Za-z0-9_. -]{0,118}[A-Za-z0-9_-])?)\.[A-Za-z0-9]{1,5}")
 
 _SUFFIXES = {
     "image/png": ".png",
@@ -201,6 +203,9 @@ class _Measure:
 
 def safe_stem(name: str) -> str:
     """A file name without its suffix that means the same on every system: no path, no control or reserved letter."""
+    plain = _PLAIN_NAME.fullmatch(name)
+    if plain is not None:
+        return plain[1]  # nearly every name, at a tenth of the cost
     stem = PurePosixPath(name.replace("\\", "/")).stem
     kept = "".join(letter if letter.isprintable() and letter not in '<>:"/\\|?*' else "_" for letter in stem)
     return kept.strip(" .")[:_NAME_LENGTH].rstrip(" .")

@@ -67,7 +67,7 @@ class MetricsTable:
         metrics = None if image.result is None else image.result.metrics
         shares: Mapping[str, float] = {} if metrics is None else metrics.class_fractions
         scores: Mapping[str, float] = {} if metrics is None or metrics.iou is None else metrics.iou
-        absent = None if metrics is None else 0.0
+        absent = None if metrics is None else 0
         row: list[object] = [shares.get(name, absent) for name in self._classes]
         return [*row, *[scores.get(name) for name in self._classes]] if self._with_truth else row
 
@@ -215,11 +215,7 @@ def _compact(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _csv_line(values: Sequence[object]) -> bytes:
+def _csv_line(values: Iterable[object]) -> bytes:
     buffer = io.StringIO()
-    csv.writer(buffer).writerow([_rounded(value) for value in values])
+    csv.writer(buffer).writerow([f"{value:.6g}" if type(value) is float else value for value in values])
     return buffer.getvalue().encode()
-
-
-def _rounded(value: object) -> object:
-    return round(value, 6) if isinstance(value, float) else value
