@@ -105,8 +105,8 @@ def _draw_front(stage: Stage, building: Building, rng: np.random.Generator) -> N
     near, far = building.near, building.far
     first = max(near, FIRST_VISIBLE_M)
     visible = max(first, building.offset * 0.9)
-    up = float(np.clip(stage.camera.pixels_per_metre(visible), 3, 56))
-    across = float(np.clip(up * min(1.0, 1.3 * building.offset / visible), 2, 56))
+    up = float(np.clip(stage.camera.pixels_per_metre(visible) * 0.8, 3, 46))
+    across = float(np.clip(up * min(1.0, 1.3 * building.offset / visible), 2, 46))
     style = _visible_part(stage, building.style, far)
     wall = paint_facade(style, far - near, (across, up), rng)
     texture = finish(wall, stage.mood, (-float(building.sign), 0.0, 0.0), (visible + far) / 2, rng)
@@ -144,7 +144,7 @@ def _draw_end(stage: Stage, building: Building, rng: np.random.Generator) -> Non
 
 
 def _end_wall(stage: Stage, building: Building, style: FacadeStyle, rng: np.random.Generator) -> Wall:
-    scale = float(np.clip(stage.camera.pixels_per_metre(building.near), 3, 40))
+    scale = float(np.clip(stage.camera.pixels_per_metre(building.near) * 0.8, 3, 34))
     windows = building.end_from == 0 and rng.random() < (0.8 if building.style.storeys > 4 else 0.35)
     if windows:
         return paint_facade(style, building.deep, (scale, scale), rng)

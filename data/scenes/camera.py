@@ -57,6 +57,12 @@ class Camera:
         """Canvas pixels that a metre across the line of sight takes at a depth."""
         return SUPERSAMPLING * self.focal / max(depth, NEAR_M)
 
+    def sees(self, x: float, z: float, reach: float) -> bool:
+        """Whether anything within reach of a place on the ground may be in the picture; all in metres."""
+        across, _, ahead = self.to_camera(np.array([[x, 0.0, z]]))[0].tolist()
+        slope = self.width / 2 / self.focal
+        return bool(ahead > -reach and abs(across) - ahead * slope < reach * float(np.hypot(1, slope)) + 0.5)
+
     def highest_seen(self, ahead: float) -> float:
         """Metres above the ground that are still in the picture at a distance; what is higher need not be painted."""
         corners = (

@@ -98,8 +98,10 @@ class Canvas:
         left, top, right, bottom = visible
         size = (right - left, bottom - top)
         moved = _moved(coefficients, left, top)
-        edge = texture.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # for pixels that lie partly beside it
-        part = texture.transform(size, Image.Transform.PERSPECTIVE, moved, Image.Resampling.BILINEAR, fillcolor=edge)
+        edge = texture.getpixel((0, texture.height // 2))  # for pixels that lie partly beside it
+        fine = texture.width * texture.height > size[0] * size[1]  # supersampling smooths what is scaled down
+        resampling = Image.Resampling.NEAREST if fine else Image.Resampling.BILINEAR
+        part = texture.transform(size, Image.Transform.PERSPECTIVE, moved, resampling, fillcolor=edge)
         mask = Image.new("L", size)
         flat = np.clip(shape - (left, top), -20000, 20000).ravel().tolist()
         ImageDraw.Draw(mask).polygon(flat, fill=255)

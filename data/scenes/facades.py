@@ -20,7 +20,7 @@ from data.scenes.windows import (
 STOREYS = {"high street": (2, 5), "residential": (2, 4), "avenue": (3, 7), "downtown": (4, 14), "park": (2, 4)}
 BRICK_SHARE = {"high street": 0.45, "residential": 0.55, "avenue": 0.3, "downtown": 0.15, "park": 0.4}
 SHOP_SHARE = {"high street": 0.85, "residential": 0.04, "avenue": 0.45, "downtown": 0.6, "park": 0.04}
-REPEATED_BELOW = 15.0  # pixels per metre: on farther houses all storeys look like the first
+REPEATED_BELOW = 22.0  # pixels per metre: on farther houses all storeys look like the first
 PANES = ("sash", "casement", "plain")
 
 

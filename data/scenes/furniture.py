@@ -99,8 +99,6 @@ def _signal(pen: Pen, top: Point, post: Post) -> None:
         centre = (x, y - 0.16 - 0.3 * index)
         tone = colour if index == on else scaled(colour, 0.2)
         pen.oval(centre, (0.12, 0.12), tone, label=False, glow=index == on)
-        hood: list[Point] = [(x - 0.13, centre[1] + 0.09), (x + 0.13, centre[1] + 0.09), (x + 0.1, centre[1] + 0.14)]
-        pen.shape([*hood, (x - 0.1, centre[1] + 0.14)], (12, 13, 13), label=False)
 
 
 def _sign(pen: Pen, post: Post) -> None:

@@ -1,6 +1,6 @@
 """One scene from one seed: choose, paint the ground and the sky, draw from far to near, develop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -51,7 +51,7 @@ def render_scene(
     plan = choose_street(plan_rng, street)
     camera = _choose_camera(camera_rng, plan, width, height)
     crowd = populate(crowd_rng, plan, camera.x)
-    plants = grow_plants(plant_rng, light)
+    plants = grow_plants(plant_rng, light, {tree.plant for tree in crowd.trees})
     stage = Stage(camera, light, plan, _paint_backdrop(camera, plan, light, _shadows(crowd, plan, plants), paint_rng))
     draw_horizon(stage, far_rng)
     _draw_all(stage, crowd, plants)
@@ -90,7 +90,7 @@ def _paint_backdrop(
     return Canvas(picture, labels)
 
 
-def _shadows(crowd: Population, street: Street, plants: list[Plant]) -> list[Shadow]:
+def _shadows(crowd: Population, street: Street, plants: Mapping[int, Plant]) -> list[Shadow]:
     shadows = [buildings.shadow_of(building, street) for building in crowd.buildings]
     shadows += [fences.shadow_of(border, street) for border in crowd.borders]
     shadows += [vehicles.shadow_of(vehicle) for vehicle in crowd.vehicles]
@@ -100,12 +100,14 @@ def _shadows(crowd: Population, street: Street, plants: list[Plant]) -> list[Sha
     return shadows + [shadow for tree in crowd.trees for shadow in vegetation.shadow_of(tree, plants)]
 
 
-def _draw_all(stage: Stage, crowd: Population, plants: list[Plant]) -> None:
+def _draw_all(stage: Stage, crowd: Population, plants: Mapping[int, Plant]) -> None:
     for _, draw in sorted(_drawings(stage, crowd, plants), key=lambda drawing: -drawing[0]):
         draw()
 
 
-def _drawings(stage: Stage, crowd: Population, plants: list[Plant]) -> Iterator[tuple[float, Callable[[], None]]]:
+def _drawings(
+    stage: Stage, crowd: Population, plants: Mapping[int, Plant]
+) -> Iterator[tuple[float, Callable[[], None]]]:
     """Everything that stands on the ground: its rank (the highest is painted first) and how to draw it.
 
     Distance alone would paint a bin behind a parked car over it, since cars are long; what stands farther to the side
@@ -118,18 +120,28 @@ def _drawings(stage: Stage, crowd: Population, plants: list[Plant]) -> Iterator[
     street = stage.street
     for house in crowd.buildings:
         yield rank(*house.middle(street)), partial(buildings.draw_building, stage, house)
-    for tree in crowd.trees:
-        yield rank(tree.place[0], tree.place[2]), partial(vegetation.draw_tree, stage, tree, plants)
     for border in crowd.borders:
         yield rank(*border.middle(street)), partial(fences.draw_border, stage, border)
+    for (x, z), reach, draw in _things(stage, crowd, plants):
+        if stage.camera.sees(x, z, reach):
+            yield rank(x, z), draw
+
+
+def _things(
+    stage: Stage, crowd: Population, plants: Mapping[int, Plant]
+) -> Iterator[tuple[tuple[float, float], float, Callable[[], None]]]:
+    """What stands in one place: X and Z, how far it reaches around that place in metres, and how to draw it."""
+    for tree in crowd.trees:
+        yield (tree.place[0], tree.place[2]), tree.height, partial(vegetation.draw_tree, stage, tree, plants)
     for post in crowd.posts:
-        yield rank(post.place[0], post.place[2]), partial(furniture.draw_post, stage, post)
+        yield (post.place[0], post.place[2]), 4.5, partial(furniture.draw_post, stage, post)
     for vehicle in crowd.vehicles:
-        yield rank(vehicle.x, vehicle.z), partial(DRAW_LARGE.get(vehicle.kind, draw_car), stage, vehicle)
+        draw = DRAW_LARGE.get(vehicle.kind, draw_car)
+        yield (vehicle.x, vehicle.z), vehicle.length * 0.6, partial(draw, stage, vehicle)
     for figure in crowd.figures:
-        yield rank(figure.place[0], figure.place[2]), partial(people.draw_figure, stage, figure)
+        yield (figure.place[0], figure.place[2]), 1.0, partial(people.draw_figure, stage, figure)
     for cycle in crowd.cycles:
-        yield rank(cycle.place[0], cycle.place[2]), partial(cyclists.draw_cycle, stage, cycle)
+        yield (cycle.place[0], cycle.place[2]), 1.5, partial(cyclists.draw_cycle, stage, cycle)
 
 
 def _weather_and_lens(

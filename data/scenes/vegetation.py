@@ -1,5 +1,6 @@
 """Trees and bushes of a scene: shapes of the plant library in leaf colours and light, pasted where they stand."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,14 +36,15 @@ class Plant:
         return self.picture.width / self.picture.height
 
 
-def grow_plants(rng: np.random.Generator, mood: Mood) -> list[Plant]:
-    """The plants of one scene: few kinds, all in the same season; STREET, GARDEN and BUSH say which is which."""
+def grow_plants(rng: np.random.Generator, mood: Mood, wanted: Collection[int]) -> Mapping[int, Plant]:
+    """The wanted ones of a scene's plants: few kinds, all in the same season; see STREET, GARDEN and BUSH."""
     season = str(rng.choice(["summer", "autumn", "winter"], p=[0.6, 0.1, 0.3]))
     if season == "winter":
         kinds = ["bare", "bare", "bare", str(rng.choice(["conifer", "leafy", "bare"])), "bush", "bush"]
     else:
         kinds = ["leafy", "leafy", "leafy", str(rng.choice(["tall", "conifer"])), "bush", "bush"]
-    return [_dressed(rng, mood, kind, season) for kind in kinds]
+    seeds = rng.spawn(len(kinds))  # a plant looks the same, whichever others are wanted
+    return {index: _dressed(seeds[index], mood, kinds[index], season) for index in sorted(wanted)}
 
 
 def _dressed(rng: np.random.Generator, mood: Mood, kind: str, season: str) -> Plant:
@@ -77,7 +79,7 @@ class Tree:
     stretch: float  # of the width
 
 
-def draw_tree(stage: Stage, tree: Tree, plants: list[Plant]) -> None:
+def draw_tree(stage: Stage, tree: Tree, plants: Mapping[int, Plant]) -> None:
     spot = stage.upright(tree.place)
     if spot is None or tree.place[2] < 4:
         return
@@ -99,7 +101,7 @@ def haze_table(mood: Mood, depth: float) -> list[int] | None:
     return table
 
 
-def shadow_of(tree: Tree, plants: list[Plant]) -> tuple[Shadow, ...]:
+def shadow_of(tree: Tree, plants: Mapping[int, Plant]) -> tuple[Shadow, ...]:
     plant = plants[tree.plant]
     x, _, z = tree.place
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)

@@ -79,7 +79,9 @@ def bare_wall(
             grey, _bricks(metres, scale[1]).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
         )
         grey = grey.point([min(255, value * 2) for value in range(256)])
-    grey = ImageChops.multiply(grey, _weathering(round(height, 1)).resize(size))
+    grey = ImageChops.multiply(
+        grey, _weathering(round(height, 1)).resize((1, size[1])).resize(size, Image.Resampling.NEAREST)
+    )
     return Wall(tinted(grey, colour), height, size[0] / width, size[1] / height)
 
 
