@@ -13,6 +13,7 @@ from data.scenes.noise import TILE, tile
 Rectangle = tuple[float, float, float, float]
 MIDDLE = 128  # the grey that stands for a surface's own colour
 BRICK_SCALES = (56, 28, 14)
+SHOP_SILL_M = 1.0  # windows that start lower are shop windows
 BRICK_TILE_M = (5.28, 4.5)  # whole numbers of bricks and courses
 
 
@@ -164,7 +165,7 @@ def finish(
     """The texture in the scene's light and haze, with lamps on behind some windows when it is dark."""
     lit = Wall(in_light(wall.image, mood, normal, depth), wall.height, wall.across, wall.up)
     for area in wall.lamps if mood.lamps else ():
-        at_street = area[1] < 1.0
+        at_street = area[1] < SHOP_SILL_M
         if rng.random() < 0.4 * mood.lamps + (0.4 if at_street else 0):
             _light_window(lit, area, mood, depth, rng)
     return lit.image
@@ -181,9 +182,33 @@ def _light_window(wall: Wall, area: Rectangle, mood: Mood, depth: float, rng: np
         colour = (255 * glow, (196 + 26 * (1 - warm)) * glow, (118 + 70 * (1 - warm)) * glow)
         low, high = bottom + (top - bottom) * step / steps, bottom + (top - bottom) * (step + 1) / steps
         wall.rectangle((left, low, right, high), mood.hazed(colour, depth))
-    if wall.across > 10:
-        middle, dark = (left + right) / 2, mood.hazed((70, 52, 40), depth)
-        wall.rectangle((middle - 0.025, bottom, middle + 0.025, top), dark)
+    dark = mood.hazed((74, 54, 40), depth)
+    if bottom < SHOP_SILL_M and wall.across > 6:
+        _furnish(wall, area, mood, depth, rng)
+    count = max(2, round((right - left) / 1.7)) if bottom < SHOP_SILL_M else 2
+    for index in range(1, count) if wall.across > 10 else ():
+        middle = left + (right - left) * index / count
+        wall.rectangle((middle - 0.03, bottom, middle + 0.03, top), dark)
+
+
+def _furnish(wall: Wall, area: Rectangle, mood: Mood, depth: float, rng: np.random.Generator) -> None:
+    """What stands in a lit shop, against the light: shelves, counters, people, and the lamps above them."""
+    left, bottom, right, top = area
+    tall = top - bottom
+    for level in (0.34, 0.62):
+        if rng.random() < 0.6:
+            start = rng.uniform(left, (left + right) / 2)
+            shelf = (start, bottom + tall * level, rng.uniform(start, right), bottom + tall * level + 0.06)
+            wall.rectangle(shelf, mood.hazed((150, 112, 72), depth))
+    x = left + rng.exponential(0.5)
+    while x < right - 0.2:
+        wide, high = rng.uniform(0.15, 0.6), tall * rng.uniform(0.15, 0.62)
+        tone = rng.uniform(0.35, 0.8)
+        colour = (200 * tone, rng.uniform(110, 170) * tone, rng.uniform(70, 130) * tone)
+        wall.rectangle((x, bottom, min(right, x + wide), bottom + high), mood.hazed(colour, depth))
+        x += wide + rng.exponential(0.45)
+    for lamp in np.arange(left + 0.3, right - 0.2, 0.9).tolist():
+        wall.rectangle((lamp, top - 0.22, lamp + 0.22, top - 0.12), mood.hazed((255, 248, 224), depth))
 
 
 def in_light(image: Image.Image, mood: Mood, normal: tuple[float, float, float], depth: float) -> Image.Image:
