@@ -37,7 +37,11 @@ def test_folders_of_an_archive_are_no_images():
     assert read_all(buffer.getvalue()) == {}
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 nothing", b"\x1f\x8b broken", tar_of(FILES)[:60], b"x" * 2000])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PK\x03\x04 nothing", b"\x1f\x8b broken", tar_of(FILES)[:60], b"x" * 2000],
+    ids=["empty", "zip", "gzip", "cut off", "text"],
+)
 def test_what_is_no_archive_is_told(data):
     with pytest.raises(ArchiveUnreadable, match=r"x\.zip"):
         read_all(data)
