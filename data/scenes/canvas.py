@@ -26,7 +26,7 @@ class Canvas:
     def polygon(self, points: Points | Sequence[tuple[float, float]], colour: Colour, label: int | None) -> None:
         if len(points) < 3:
             return
-        flat = np.asarray(points, dtype=np.float64).ravel().tolist()
+        flat = points.ravel().tolist() if isinstance(points, np.ndarray) else points
         self._paint.polygon(flat, fill=rounded(colour))
         if label is not None:
             self._mark.polygon(flat, fill=label)
@@ -103,7 +103,7 @@ class Canvas:
         resampling = Image.Resampling.NEAREST if fine else Image.Resampling.BILINEAR
         part = texture.transform(size, Image.Transform.PERSPECTIVE, moved, resampling, fillcolor=edge)
         mask = Image.new("L", size)
-        flat = np.clip(shape - (left, top), -20000, 20000).ravel().tolist()
+        flat = (shape - (left, top)).ravel().tolist()
         ImageDraw.Draw(mask).polygon(flat, fill=255)
         self.picture.paste(part, (left, top), mask)
         if label is not None:

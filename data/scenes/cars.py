@@ -14,6 +14,7 @@ from data.scenes.tones import scaled
 from data.scenes.vehicles import Vehicle, draw_wheel, end_seen, shine, side_seen
 
 DETAILED_M = 26.0
+PLAIN_M = 100.0  # farther cars have no lights
 Area = tuple[float, float, float, float]
 LAMP_OFF: Colour = (196, 202, 208)
 LAMP_ON: Colour = (255, 246, 214)
@@ -129,20 +130,23 @@ class End:
         half = self.body.width / 2 * (0.83 if self.end > 0 else 0.9)
         self._plate((-half, CLEARANCE_M + 0.1, half, deck + 0.03), self.vehicle.paint)
         self._plate((-half, CLEARANCE_M + 0.02, half, CLEARANCE_M + 0.17), (34, 34, 36))
+        if self.depth > PLAIN_M:
+            return
         if self.end > 0:
             self._draw_front(deck, half)
         else:
             self._draw_rear(deck, half)
 
     def _draw_front(self, deck: float, half: float) -> None:
-        self._plate((-half * 0.62, deck - 0.13, half * 0.62, deck - 0.02), (26, 27, 29))
-        self._plate((-half * 0.7, 0.3, half * 0.7, 0.41), (24, 25, 27))
+        if self.depth < DETAILED_M * 2:
+            self._plate((-half * 0.62, deck - 0.13, half * 0.62, deck - 0.02), (26, 27, 29))
+            self._plate((-half * 0.7, 0.3, half * 0.7, 0.41), (24, 25, 27))
+            self._number((-0.26, 0.34, 0.26, 0.45), PLATE_WHITE)
         on = self.stage.mood.lamps > 0.1
         for side in (-1, 1):
             lamp = [(half * 0.58, deck - 0.15), (half, deck - 0.1), (half, deck + 0.02), (half * 0.64, deck - 0.02)]
             self._shape([(x * side, y) for x, y in lamp], LAMP_ON if on else LAMP_OFF, glow=on)
             self._wrap(side, (deck - 0.1, deck + 0.02), LAMP_ON if on else LAMP_OFF, glow=on)
-        self._number((-0.26, 0.34, 0.26, 0.45), PLATE_WHITE)
 
     def _draw_rear(self, deck: float, half: float) -> None:
         on = self.vehicle.braking or self.stage.mood.lamps > 0.3
@@ -190,7 +194,7 @@ class End:
 
     def _wrap(self, side: int, heights: tuple[float, float], colour: Colour, *, glow: bool) -> None:
         """The part of a lamp that goes around the corner."""
-        if side_seen(self.stage, self.vehicle) != side:
+        if self.depth > DETAILED_M * 2 or side_seen(self.stage, self.vehicle) != side:
             return
         corner, long = self.body.width / 2, self.body.length / 2
         inner = corner * (0.83 if self.end > 0 else 0.9)

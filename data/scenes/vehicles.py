@@ -1,5 +1,6 @@
 """What all vehicles share: where they stand, how a local shape comes into the world, and how paint and glass shine."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,16 +41,12 @@ class Vehicle:
 
     def to_world(self, local: Points) -> Points:
         """(..., 3) local metres (x right, y up, z from the middle to the front) to world metres."""
-        sin, cos = np.sin(self.heading), np.cos(self.heading)
-        x = self.x + local[..., 0] * cos + local[..., 2] * sin
-        z = self.z - local[..., 0] * sin + local[..., 2] * cos
-        return np.stack([x, local[..., 1], z], axis=-1)
+        return np.asarray(self.turned(local) + np.array([self.x, 0.0, self.z]))
 
     def turned(self, local: Points) -> Points:
         """(..., 3) local directions to world directions."""
-        sin, cos = np.sin(self.heading), np.cos(self.heading)
-        x, z = local[..., 0] * cos + local[..., 2] * sin, local[..., 2] * cos - local[..., 0] * sin
-        return np.stack([x, local[..., 1], z], axis=-1)
+        sin, cos = math.sin(self.heading), math.cos(self.heading)
+        return np.asarray(local @ np.array([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]]))
 
 
 def shadow_of(vehicle: Vehicle) -> Shadow:
@@ -107,12 +104,12 @@ def draw_wheel(stage: Stage, vehicle: Vehicle, centre: tuple[float, float], radi
 
 def side_seen(stage: Stage, vehicle: Vehicle) -> int:
     """+1 when the camera sees the vehicle's right side, -1 for its left, 0 for neither."""
-    sin, cos = np.sin(vehicle.heading), np.cos(vehicle.heading)
+    sin, cos = math.sin(vehicle.heading), math.cos(vehicle.heading)
     across = (stage.camera.x - vehicle.x) * cos + vehicle.z * sin
     return 0 if abs(across) < vehicle.width / 2 else (1 if across > 0 else -1)
 
 
 def end_seen(stage: Stage, vehicle: Vehicle) -> int:
     """+1 when the camera sees the front, -1 for the rear."""
-    sin, cos = np.sin(vehicle.heading), np.cos(vehicle.heading)
+    sin, cos = math.sin(vehicle.heading), math.cos(vehicle.heading)
     return 1 if (stage.camera.x - vehicle.x) * sin - vehicle.z * cos > 0 else -1
