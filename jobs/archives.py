@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from jobs.errors import ArchiveUnreadable, TooManyBytes
 from jobs.ports import Readable
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+HEADER_BYTES = 32 * 2**20  # a ZIP's whole directory; of a TAR what lies between the contents of two files
+_DAMAGE = (  # what the standard library raises for damaged, encrypted and unknown kinds of archives
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(ValueError, IndexError, NotImplementedError, RuntimeError),
+)
 
 
 def is_image_name(name: str) -> bool:
@@ -43,14 +49,16 @@ def read_archive(data: BinaryIO, *, name: str, largest_entry: int) -> Iterator[t
         for path, handle in entries:
             with handle:
                 yield base_name(path), BoundedReader(handle, name=path, limit=largest_entry)
-    except (*_DAMAGE, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise ArchiveUnreadable(f"{base_name(name)} is not a readable ZIP or TAR archive: {error}") from error
 
 
 def _zip_entries(data: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
-    with zipfile.ZipFile(data) as archive:
+    file = _Frugal(data)
+    with zipfile.ZipFile(cast(BinaryIO, file)) as archive:
+        file.allow(None)
         for entry in archive.infolist():
-            if not entry.is_dir() and _wanted(entry.filename):
+            if _wanted(entry.filename) and not entry.is_dir():
                 yield entry.filename, archive.open(entry)
 
 
@@ -58,11 +66,38 @@ def _tar_entries(data: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
     data.seek(0)
     packed = data.read(2) == b"\x1f\x8b"
     data.seek(0)
-    with tarfile.open(fileobj=data, mode="r:gz" if packed else "r:") as archive:
+    file = _Frugal(gzip.GzipFile(fileobj=data) if packed else data)
+    with tarfile.open(fileobj=cast(BinaryIO, file), mode="r:") as archive:
         for entry in archive:
+            archive.members.clear()  # type: ignore[attr-defined]  # else every header is kept to the end
+            archive.pax_headers = {}
             handle = archive.extractfile(entry) if entry.isfile() and _wanted(entry.name) else None
             if handle is not None:
+                file.allow(None)
                 yield entry.name, handle
+            file.allow(HEADER_BYTES)
+
+
+class _Frugal:
+    """A file that gives so many bytes and no more: the standard library reads headers whole, whatever they announce."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left: int | None = HEADER_BYTES
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def allow(self, size: int | None) -> None:
+        """How many bytes may be read from here on; None: any number."""
+        self._left = size
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._left is None:
+            return bytes(self._file.read(size))
+        piece = bytes(self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1)))
+        self._left -= len(piece)
+        if self._left < 0:
+            raise ArchiveUnreadable(f"an archive's directory may have at most {HEADER_BYTES} bytes")
+        return piece
 
 
 def _wanted(path: str) -> bool:

@@ -1,12 +1,16 @@
 """Reading archives without trusting them; matching masks to images."""
 
+import gzip
 import io
+import random
+import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
 
-from jobs.archives import base_name, is_archive_name, is_image_name, read_archive
-from jobs.errors import ArchiveUnreadable, InvalidOptions, TooManyBytes
+from jobs.archives import HEADER_BYTES, base_name, is_archive_name, is_image_name, read_archive
+from jobs.errors import ArchiveUnreadable, InvalidOptions, JobsError, TooManyBytes
 from jobs.matching import match_masks
 from tests.factories import tar_of, zip_of
 
@@ -18,6 +22,14 @@ FILES = {
     ".hidden.jpg": b"hidden",
     "../../escape.jpg": b"E",
 }
+
+
+def packed(method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("ä.jpg", b"A" * 300)
+        archive.writestr("b.png", b"B" * 20)
+    return buffer.getvalue()
 
 
 def read_all(data, *, name="x.zip", largest_entry=1000):
@@ -60,6 +72,48 @@ def test_an_encrypted_archive_is_told():
     data[data.index(b"PK\x01\x02") + 8] |= 1
     with pytest.raises(ArchiveUnreadable, match="encrypted"):
         read_all(bytes(data))
+
+
+def test_a_header_that_announces_gigabytes_is_not_read_whole():
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 2**30
+    data = gzip.compress(header.tobuf() + bytes(2 * HEADER_BYTES), 1)
+    with pytest.raises(ArchiveUnreadable, match="directory"):
+        read_all(data, name="x.tar.gz")
+
+
+def test_a_zip_with_a_directory_beyond_reason_is_refused():
+    data = zip_of({"a.jpg": b"A"})
+    start = data.index(b"PK\x01\x02")
+    entry, end = data[start : data.index(b"PK\x05\x06")], bytearray(data[data.index(b"PK\x05\x06") :])
+    count = HEADER_BYTES // len(entry) + 1
+    end[12:16] = (count * len(entry)).to_bytes(4, "little")
+    with pytest.raises(ArchiveUnreadable, match="directory"):
+        read_all(data[:start] + entry * count + bytes(end))
+
+
+def test_memory_does_not_grow_with_the_members_of_an_archive():
+    data = gzip.compress(tarfile.TarInfo("a.txt").tobuf() * 5000 + bytes(1024), 1)
+    tracemalloc.start()
+    try:
+        assert read_all(data, name="x.tar.gz") == {}
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, None])
+def test_damage_anywhere_is_an_error_of_ours(method):
+    sound = bytearray(tar_of(FILES) if method is None else packed(method))
+    chance = random.Random(7)
+    for _ in range(400):
+        data = bytearray(sound)
+        for _ in range(chance.choice((1, 2, 4))):
+            data[chance.randrange(len(data))] = chance.choice((0, 255, chance.randrange(256)))
+        try:
+            read_all(bytes(data))
+        except JobsError:
+            continue
 
 
 def test_an_entry_larger_than_allowed_stops_the_reading():
