@@ -5,37 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
 from api.schemas.requests import InputSource, JobInput
 from jobs.archives import base_name
+from jobs.drafts import NAME_LENGTH
 from jobs.errors import FieldFault, InvalidOptions
-from jobs.job import Source, SourceKind
+from jobs.job import NewImage, Source, SourceKind
 
 _NAMED_FAULTS = 20
 _USUAL_KEYS = frozenset({"url", "name", "ref"})
-_USUAL_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(/[!-~]*)")
+# Its group is the last part of the path.
+_USUAL_URL = re.compile(
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?/(?:[!\"$->@-~]*/)?([!\"$-.0->@-~]*)(?:[?#][!-~]*)?"
+)
 
 
-class Input(NamedTuple):
-    """One image that a worker fetches."""
-
-    source: Source
-    name: str
-    ref: str | None = None
-    mask: Source | None = None
-
-
-def read_inputs(value: object, samples: AbstractSet[str]) -> list[Input]:
+def read_inputs(value: object, samples: AbstractSet[str]) -> list[NewImage]:
     """samples: the ids there are. Raises InvalidOptions, which names the first inputs at fault."""
     if value is None:
         raise InvalidOptions([FieldFault("inputs", "is required in the JSON form")])
     if not isinstance(value, list):
         raise InvalidOptions([FieldFault("inputs", "must be a list")])
-    inputs: list[Input] = []
+    inputs: list[NewImage] = []
     faults: list[FieldFault] = []
     for index, item in enumerate(value):
         found = _usual(item, index) or _any(item, index, samples, faults)
@@ -48,24 +43,24 @@ def read_inputs(value: object, samples: AbstractSet[str]) -> list[Input]:
     return inputs
 
 
-def _usual(item: Any, index: int) -> Input | None:
+def _usual(item: Any, index: int) -> NewImage | None:
     """The common case, fifteen times as fast as the whole check: a plain address, perhaps with a name and a ref."""
-    if type(item) is not dict or not item.keys() <= _USUAL_KEYS:
+    if type(item) is not dict or not _USUAL_KEYS.issuperset(item):
         return None
     url, name, ref = item.get("url"), item.get("name"), item.get("ref")
     if type(url) is not str or len(url) > 2048:
         return None
     address = _USUAL_URL.fullmatch(url)
-    if address is None or not _is_short_text(name) or not _is_short_text(ref):
+    if address is None or not (name is None or _is_short_text(name)) or not (ref is None or _is_short_text(ref)):
         return None
-    return Input(Source(SourceKind.URL, url), name or _file_name(address[1], index), ref)
+    return NewImage(Source(SourceKind.URL, url), name or _file_name(address[1], index), ref)
 
 
 def _is_short_text(text: Any) -> bool:
-    return text is None or (type(text) is str and 0 < len(text) <= 255 and text.isprintable())
+    return type(text) is str and 0 < len(text) <= NAME_LENGTH and text.isprintable()
 
 
-def _any(item: Any, index: int, samples: AbstractSet[str], faults: list[FieldFault]) -> Input | None:
+def _any(item: Any, index: int, samples: AbstractSet[str], faults: list[FieldFault]) -> NewImage | None:
     """Adds to `faults` and gives None when something is wrong."""
     try:
         given = JobInput.model_validate(item, strict=True)
@@ -81,11 +76,11 @@ def _any(item: Any, index: int, samples: AbstractSet[str], faults: list[FieldFau
     return None if unknown else _input(given, index)
 
 
-def _input(given: JobInput, index: int) -> Input:
+def _input(given: JobInput, index: int) -> NewImage:
     name = given.name
     if name is None:
-        name = f"{given.sample}.jpg" if given.url is None else _file_name(urlsplit(given.url).path, index)
-    return Input(given.source(), name, given.ref, None if given.mask is None else given.mask.mask_source())
+        name = f"{given.sample}.jpg" if given.url is None else _file_name(_last_part(given.url), index)
+    return NewImage(given.source(), name, given.ref, None if given.mask is None else given.mask.mask_source())
 
 
 def _sources(given: JobInput) -> Iterator[tuple[str, InputSource]]:
@@ -94,12 +89,15 @@ def _sources(given: JobInput) -> Iterator[tuple[str, InputSource]]:
         yield "mask.sample", given.mask
 
 
-def _file_name(path: str, index: int) -> str:
+def _last_part(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
+
+
+def _file_name(last: str, index: int) -> str:
     """What the last part of an address calls its file; a name with a number where it calls it nothing."""
-    last = path.partition("?")[0].partition("#")[0].rpartition("/")[2]
     if "%" in last:
         last = base_name(unquote(last))
-    return last if last.isprintable() and last else f"image-{index:06d}"
+    return last[:NAME_LENGTH] if last and last.isprintable() else f"image-{index:06d}"
 
 
 def _fault(error: Any, index: int) -> FieldFault:

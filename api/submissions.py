@@ -125,8 +125,7 @@ def submit_json(intake: Intake, samples: Iterable[str], body: bytes, *, key: str
     except RecursionError as error:
         raise BadRequest("the body is nested too deeply") from error
     with intake.open_draft(key) as draft:
-        for each in inputs:
-            draft.add_input(each.source, name=each.name, ref=each.ref, mask=each.mask)
+        draft.add_inputs(inputs)
         return intake.submit(draft, options, fingerprint=fingerprint)
 
 

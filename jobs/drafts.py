@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from jobs.archives import BoundedReader, base_name, is_archive_name, is_image_name, read_archive
 from jobs.errors import NoImages, TooManyBytes, TooManyImages, UnsupportedMedia
-from jobs.job import JobImage, Source, SourceKind
+from jobs.job import NewImage, Source, SourceKind
 from jobs.keys import input_key, truth_key
 from jobs.matching import match_masks
 from jobs.ports import IdempotencyRecord, ObjectStore, Readable
@@ -44,7 +44,7 @@ class Draft:
     limits: DraftLimits
     idempotency_key: str | None = None
     earlier: IdempotencyRecord | None = None  # set when the key was used before: nothing new will be made
-    _images: list[JobImage] = field(default_factory=list)
+    _images: list[NewImage] = field(default_factory=list)
     _masks: list[tuple[str, str]] = field(default_factory=list)  # (file name, object key)
     _bytes: int = 0
 
@@ -70,21 +70,19 @@ class Draft:
         else:
             self._add_mask(base_name(name), self._whole(name, data))
 
-    def add_input(self, source: Source, *, name: str, ref: str | None = None, mask: Source | None = None) -> None:
-        """An input that the worker fetches. Raises TooManyImages."""
-        self._need_room(len(self._images))
-        index = len(self._images)
-        image = JobImage(job_id=self.job_id, index=index, name=name[:NAME_LENGTH], source=source, ref=ref, mask=mask)
-        self._images.append(image)
+    def add_inputs(self, inputs: Sequence[NewImage]) -> None:
+        """Inputs that the workers fetch. Raises TooManyImages."""
+        self._need_room(len(self._images), more=len(inputs))
+        self._images += inputs
 
-    def images(self) -> Sequence[JobImage]:
+    def images(self) -> Sequence[NewImage]:
         """All images with their masks. Raises NoImages, and InvalidOptions for masks that match none."""
         if not self._images:
             raise NoImages("the request holds no image")
         pairs = match_masks([image.name for image in self._images], [name for name, _ in self._masks])
         for image, mask in pairs.items():
             truth = Source(SourceKind.OBJECT, self._masks[mask][1])
-            self._images[image] = replace(self._images[image], mask=truth)
+            self._images[image] = self._images[image]._replace(mask=truth)
         return self._images
 
     def _add_image(self, name: str, data: Readable) -> None:
@@ -92,7 +90,7 @@ class Draft:
         index = len(self._images)
         key = input_key(self.job_id, index)
         self._store(key, name, data)
-        self.add_input(Source(SourceKind.OBJECT, key), name=name or f"image-{index:06d}")
+        self._images.append(NewImage(Source(SourceKind.OBJECT, key), name[:NAME_LENGTH] or f"image-{index:06d}"))
 
     def _add_mask(self, name: str, data: Readable) -> None:
         self._need_room(len(self._masks))
@@ -100,8 +98,8 @@ class Draft:
         self._store(key, name, data)
         self._masks.append((name, key))
 
-    def _need_room(self, count: int) -> None:
-        if count >= self.limits.max_images:
+    def _need_room(self, count: int, *, more: int = 1) -> None:
+        if count + more > self.limits.max_images:
             raise TooManyImages(f"a job may hold at most {self.limits.max_images} images")
 
     def _whole(self, name: str, data: BinaryIO) -> BoundedReader:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.errors import IllegalTransition
 from jobs.options import JobOptions
@@ -110,6 +110,15 @@ class ImageResult:
     timings_ms: Mapping[str, float]
     device: str
     model_version: str
+
+
+class NewImage(NamedTuple):
+    """One image of a job that is being submitted; its place among the others is its index."""
+
+    source: Source
+    name: str
+    ref: str | None = None
+    mask: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from jobs.job import Failure, ImageResult, ImageStatus, Job, JobImage, Priority, Slice, Source
+from jobs.job import Failure, ImageResult, ImageStatus, Job, JobImage, NewImage, Priority, Slice, Source
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
 from segmentation.model_card import ModelCard
@@ -57,8 +57,8 @@ class JobFilter:
 class JobRepository(Protocol):
     """Rows of jobs. Deleted jobs are invisible to everything but `deleted` and `purge`."""
 
-    def add(self, job: Job, images: Iterable[JobImage]) -> None:
-        """Insert a job with all its images in bulk; `job.counts.queued` must equal the number of images."""
+    def add(self, job: Job, images: Iterable[NewImage]) -> None:
+        """Insert a job with all its images in bulk, in input order; `job.counts.queued` must equal their number."""
 
     def get(self, job_id: str) -> Job:
         """Raises JobNotFound."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.job import Counts, ImageMetrics, ImageResult, Job, JobImage, Priority, Source, SourceKind
+from jobs.job import Counts, ImageMetrics, ImageResult, Job, JobImage, NewImage, Priority, Source, SourceKind
 from jobs.keys import input_key
 from jobs.options import JobOptions
 from segmentation.model_card import ModelCard
@@ -40,8 +40,9 @@ def make_image(index: int = 0, *, job_id: str = "job_1", **changes: Any) -> JobI
     return JobImage(**{"job_id": job_id, "index": index, "name": f"{index}.jpg", "source": source, **changes})
 
 
-def make_images(count: int, *, job_id: str = "job_1") -> list[JobImage]:
-    return [make_image(index, job_id=job_id) for index in range(count)]
+def make_images(count: int, *, job_id: str = "job_1") -> list[NewImage]:
+    """What becomes of them are those of `make_image`."""
+    return [NewImage(Source(SourceKind.OBJECT, input_key(job_id, n)), f"{n}.jpg") for n in range(count)]
 
 
 def make_result(**changes: Any) -> ImageResult:

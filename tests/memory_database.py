@@ -15,7 +15,7 @@ from jobs.errors import (
     JobRunning,
     NotAllowed,
 )
-from jobs.job import TERMINAL, Counts, ImageStatus, Job, JobImage, JobStatus, Priority, Slice
+from jobs.job import TERMINAL, Counts, ImageStatus, Job, JobImage, JobStatus, NewImage, Priority, Slice
 from jobs.ports import (
     Claim,
     IdempotencyRecord,
@@ -77,8 +77,8 @@ class _Jobs:
     def __init__(self, state: _State) -> None:
         self._state = state
 
-    def add(self, job: Job, images: Iterable[JobImage]) -> None:
-        rows = {image.index: image for image in images}
+    def add(self, job: Job, images: Iterable[NewImage]) -> None:
+        rows = {index: JobImage(job_id=job.id, index=index, **new._asdict()) for index, new in enumerate(images)}
         assert job.counts == Counts(queued=len(rows))
         self._state.jobs[job.id] = job
         self._state.images[job.id] = rows

@@ -6,77 +6,85 @@ Past SQLAlchemy, whose work per row would take longer than the database's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 
 from sqlalchemy import Connection
 
-from jobs.job import ImageStatus, JobImage
+from jobs.job import ImageStatus, Job, NewImage
 from storage.rows import storable
 from storage.tables import JobImageRow
 from storage.transaction import Transaction
 
-CHUNK = 2_000
-COLUMNS = (
-    *("job_id", "index", "name", "ref", "source_kind", "source_location", "mask_kind", "mask_location"),
-    *("status", "attempt", "lost", "sent_at"),
-)
+CHUNK = 500  # rows per statement
+OWN = ("index", "name", "ref", "source_kind", "source_location", "mask_kind", "mask_location")
 
-Record = tuple[str | int | datetime | None, ...]
+Record = tuple[str | int | None, ...]
 
 
-def insert_images(transaction: Transaction, images: Iterable[JobImage], *, sent_at: datetime) -> int:
+def insert_images(transaction: Transaction, job: Job, images: Iterable[NewImage]) -> int:
     """Images that nobody has touched yet; the columns that are not named stay NULL. Returns how many there were."""
     connection = transaction.writing
     if transaction.dialect == "sqlite":
-        return _execute_many(connection, images, sent_at)
-    return _copy(connection, images, sent_at)
+        return _insert_many(connection, job, images)
+    return _copy(connection, job, images)
 
 
-def _execute_many(connection: Connection, images: Iterable[JobImage], sent_at: datetime) -> int:
-    stored = JobImageRow.__table__.c.sent_at.type.bind_processor(connection.dialect)
+def _insert_many(connection: Connection, job: Job, images: Iterable[NewImage]) -> int:
+    shared = _shared(job)
+    stored = JobImageRow.__table__.c.sent_at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     assert stored is not None  # SQLite keeps a time as text
-    records = _records(images, stored(sent_at))
-    places = ", ".join("?" * len(COLUMNS))
-    statement = f"INSERT INTO {_target(connection)} VALUES ({places})"  # noqa: S608 only our own names
+    shared["sent_at"] = stored(job.created_at)
+    columns = _columns(connection, shared)
+    row = f"({', '.join([*(f'?{number}' for number in range(1, len(shared) + 1)), *'?' * len(OWN)])})"
+    records = _records(images)
     added = 0
     while chunk := list(islice(records, CHUNK)):
-        connection.exec_driver_sql(statement, chunk)
+        statement = f"INSERT INTO {columns} VALUES {', '.join([row] * len(chunk))}"  # noqa: S608 only our own names
+        connection.exec_driver_sql(statement, (*shared.values(), *chain.from_iterable(chunk)))
         added += len(chunk)
     return added
 
 
-def _copy(connection: Connection, images: Iterable[JobImage], sent_at: datetime) -> int:
+def _copy(connection: Connection, job: Job, images: Iterable[NewImage]) -> int:
     driver = connection.connection.driver_connection
     assert driver is not None  # it is connected
+    shared = _shared(job)
+    first = tuple(shared.values())
     added = 0
-    with driver.cursor() as cursor, cursor.copy(f"COPY {_target(connection)} FROM STDIN") as copy:
-        for record in _records(images, sent_at):
-            copy.write_row(record)
+    with driver.cursor() as cursor, cursor.copy(f"COPY {_columns(connection, shared)} FROM STDIN") as copy:
+        for record in _records(images):
+            copy.write_row(first + record)
             added += 1
     return added
 
 
-def _records(images: Iterable[JobImage], sent_at: datetime | str) -> Iterator[Record]:
-    """In the order of COLUMNS."""
-    for image in images:
-        mask = image.mask
+def _columns(connection: Connection, shared: Iterable[str]) -> str:
+    """The table with the names of what is inserted, the shared ones first."""
+    quote = connection.dialect.identifier_preparer.quote
+    return f"{quote(JobImageRow.__tablename__)} ({', '.join(map(quote, [*shared, *OWN]))})"
+
+
+def _shared(job: Job) -> dict[str, Any]:
+    """Columns that are the same for all new images of a job."""
+    return {
+        "job_id": job.id,
+        "status": ImageStatus.QUEUED.value,
+        "attempt": 0,
+        "lost": 0,
+        "sent_at": job.created_at,
+    }
+
+
+def _records(images: Iterable[NewImage]) -> Iterator[Record]:
+    """In the order of OWN."""
+    for index, (source, name, ref, mask) in enumerate(images):
         yield (
-            image.job_id,
-            image.index,
-            storable(image.name),
-            None if image.ref is None else storable(image.ref),
-            image.source.kind.value,
-            storable(image.source.location),
+            index,
+            storable(name),
+            None if ref is None else storable(ref),
+            source.kind.value,
+            storable(source.location),
             None if mask is None else mask.kind.value,
             None if mask is None else storable(mask.location),
-            ImageStatus.QUEUED.value,
-            0,
-            0,
-            sent_at,
         )
-
-
-def _target(connection: Connection) -> str:
-    quote = connection.dialect.identifier_preparer.quote
-    return f"{quote(JobImageRow.__tablename__)} ({', '.join(map(quote, COLUMNS))})"

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import CursorResult, delete, func, insert, literal, select, update
 
 from jobs.errors import JobNotFound, JobRunning, NotAllowed
-from jobs.job import ImageStatus, Job, JobImage, JobStatus
+from jobs.job import ImageStatus, Job, JobStatus, NewImage
 from jobs.ports import JobFilter
 from storage.ledger import lock_job, move, settle, write_job
 from storage.repositories.bulk import insert_images
@@ -23,9 +23,9 @@ class SqlJobs:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def add(self, job: Job, images: Iterable[JobImage]) -> None:
+    def add(self, job: Job, images: Iterable[NewImage]) -> None:
         self._transaction.writing.execute(insert(JobRow).values(**job_values(job)))
-        added = insert_images(self._transaction, images, sent_at=job.created_at)
+        added = insert_images(self._transaction, job, images)
         if not added == job.counts.queued == job.counts.total:
             raise ValueError(f"job {job.id} was announced with {job.counts} and came with {added} images")
 

@@ -19,7 +19,7 @@ import pytest
 from broker.app import MESSAGE_PRIORITY, RUN_UPKEEP, UPKEEP, make_app
 from broker.dispatch import CeleryDispatcher
 from broker.settings import BrokerSettings
-from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, Priority, Source, SourceKind
+from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, NewImage, Priority, Source, SourceKind
 from jobs.keys import input_key, new_job_id
 from jobs.options import JobOptions
 from storage.migrate import upgrade
@@ -75,9 +75,7 @@ class Place:
         for index, data in enumerate(pictures):
             key = input_key(job.id, index)
             self.objects.put(key, data, media_type="image/jpeg")
-            images.append(
-                JobImage(job_id=job.id, index=index, name=f"{index}.jpg", source=Source(SourceKind.OBJECT, key))
-            )
+            images.append(NewImage(Source(SourceKind.OBJECT, key), f"{index}.jpg"))
         with self.database.unit() as unit:
             unit.jobs.add(job, images)
             unit.commit()

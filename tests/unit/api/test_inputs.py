@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.inputs import Input, _any, _usual, read_inputs
+from api.inputs import _any, _usual, read_inputs
 from jobs.errors import InvalidOptions
-from jobs.job import Source, SourceKind
+from jobs.job import NewImage, Source, SourceKind
 
 SAMPLES = frozenset({"crossing"})
 
@@ -25,10 +25,13 @@ SAMPLES = frozenset({"crossing"})
         ("https://example.org", "image-000000"),
         ("https://[2001:db8::1]/a.jpg", "a.jpg"),
         ("https://exämple.org/a.jpg", "a.jpg"),
+        ("https://example.org/a.jpg#b?c/d", "a.jpg"),
+        ("https://example.org/a?b/" + "c" * 300, "a"),
+        ("https://example.org/a//" + "c" * 300, "c" * 255),
     ],
 )
 def test_an_address_gives_the_image_its_name(url: str, name: str) -> None:
-    assert read_inputs([{"url": url}], SAMPLES) == [Input(Source(SourceKind.URL, url), name)]
+    assert read_inputs([{"url": url}], SAMPLES) == [NewImage(Source(SourceKind.URL, url), name)]
 
 
 @pytest.mark.parametrize(

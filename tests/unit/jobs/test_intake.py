@@ -19,7 +19,7 @@ from jobs.errors import (
     TooManyImages,
     UnsupportedMedia,
 )
-from jobs.job import ImageStatus, JobStatus, Priority, Source, SourceKind
+from jobs.job import ImageStatus, JobStatus, NewImage, Priority, Source, SourceKind
 from jobs.options import JobOptions
 from jobs.ports import JobFilter
 from tests.factories import picture, zip_of
@@ -60,7 +60,7 @@ def test_masks_are_matched_by_stem_whichever_came_first(service):
 
 def test_inputs_that_the_worker_fetches_are_rows_only(service):
     with service.intake.open_draft() as draft:
-        draft.add_input(Source(SourceKind.URL, "https://example.org/a.jpg"), name="a.jpg", ref="id-7")
+        draft.add_inputs([NewImage(Source(SourceKind.URL, "https://example.org/a.jpg"), "a.jpg", "id-7")])
         job = service.intake.submit(draft, JobOptions())
     image = service.intake.image(job.id, 0)
     assert (image.ref, image.source.kind) == ("id-7", SourceKind.URL)
@@ -97,8 +97,7 @@ def test_masks_and_inputs_are_limited_as_images_are(service):
         draft.add_mask("a.png", BytesIO(b""))
         draft.add_mask("b.png", BytesIO(b""))
     with pytest.raises(TooManyImages), service.intake.open_draft() as draft:
-        draft.add_input(Source(SourceKind.SAMPLE, "a"), name="a")
-        draft.add_input(Source(SourceKind.SAMPLE, "b"), name="b")
+        draft.add_inputs([NewImage(Source(SourceKind.SAMPLE, name), name) for name in ("a", "b")])
 
 
 def test_a_request_without_images_is_refused(service):

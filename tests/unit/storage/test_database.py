@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import DatabaseUnavailable
-from jobs.job import Priority, Slice
+from jobs.job import NewImage, Priority, Slice, Source, SourceKind
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from tests.databases import opened, sqlite_settings
-from tests.factories import NOON, make_image, make_images, make_job
+from tests.factories import NOON, make_images, make_job
 from tests.services.processes import free_port
 
 PIECE = Slice(job_id="job_1", first=0, last=99, priority=Priority.BULK)
@@ -115,6 +115,18 @@ def test_times_come_back_in_utc_to_the_microsecond(database: Database):
         assert unit.jobs.get("job_1").created_at.isoformat() == "2026-07-01T12:00:00.123456+00:00"
 
 
+def test_the_bulk_insert_writes_a_time_as_every_other_statement_does(database: Database, tmp_path: Path):
+    with database.unit() as unit:
+        unit.jobs.add(make_job(1), make_images(1))
+        unit.commit()
+    raw = sqlite3.connect(tmp_path / "maskmill.db")
+    assert (
+        raw.execute("SELECT sent_at FROM job_images").fetchall()
+        == raw.execute("SELECT created_at FROM jobs").fetchall()
+    )
+    raw.close()
+
+
 def test_a_time_without_a_zone_is_refused(database: Database):
     naive = datetime(2026, 7, 1)  # noqa: DTZ001
     with pytest.raises(Exception, match="time zone"), database.unit() as unit:
@@ -123,7 +135,7 @@ def test_a_time_without_a_zone_is_refused(database: Database):
 
 def test_names_that_no_database_can_hold_are_mended(database: Database):
     with database.unit() as unit:
-        unit.jobs.add(make_job(1), [make_image(0, name="a\0b\udcff.jpg", ref="\0")])
+        unit.jobs.add(make_job(1), [NewImage(Source(SourceKind.URL, "x"), "a\0b\udcff.jpg", "\0")])
         unit.commit()
     with database.unit() as unit:
         image = unit.images.get("job_1", 0)
