@@ -23,6 +23,8 @@ def is_public(address: Address) -> bool:
     inner = _embedded(address)
     if inner is not None:
         return is_public(inner)
+    if isinstance(address, IPv6Address) and address.is_site_local:  # what RFC 4193 replaced, still routed by some
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

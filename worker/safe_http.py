@@ -7,11 +7,12 @@ the check and the connection leads inside.
 from __future__ import annotations
 
 import ssl
+import string
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import httpcore
 
@@ -80,8 +81,7 @@ def _get(url: SplitResult, rules: FetchRules, deadline: float) -> bytes | _Redir
 
 def _checked(url: str) -> SplitResult:
     try:
-        parts = urlsplit(url)
-        _ = parts.port
+        parts = _in_ascii(urlsplit(url))
     except ValueError:
         raise DownloadFailed("the address is not a valid URL", retryable=False) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -89,6 +89,14 @@ def _checked(url: str) -> SplitResult:
     if parts.username is not None or parts.password is not None:
         raise DownloadFailed("addresses with a user name or password are refused", retryable=False)
     return parts._replace(fragment="")
+
+
+def _in_ascii(parts: SplitResult) -> SplitResult:
+    """As people write addresses, with spaces and letters of all kinds, and as HTTP takes them. Raises ValueError."""
+    path, query = (quote(part, safe=string.punctuation) for part in (parts.path, parts.query))
+    port = "" if parts.port is None else f":{parts.port}"
+    host = "" if parts.netloc.isascii() else (parts.hostname or "").encode("idna").decode()
+    return parts._replace(netloc=host + port if host else parts.netloc, path=path, query=query)
 
 
 def _check_status(status: int) -> None:
@@ -111,7 +119,9 @@ def _read(response: httpcore.Response, max_bytes: int) -> bytes:
 
 
 def _header(response: httpcore.Response, name: str, default: str = "") -> str:
-    return next((value.decode("latin-1") for key, value in response.headers if key.lower() == name.encode()), default)
+    return next(
+        (value.decode("utf-8", "replace") for key, value in response.headers if key.lower() == name.encode()), default
+    )
 
 
 class _GuardedBackend(httpcore.NetworkBackend):

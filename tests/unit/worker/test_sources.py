@@ -189,6 +189,28 @@ def test_what_is_no_web_address_is_refused(url: str):
     assert not refusal(url, OPEN).retryable
 
 
+@pytest.mark.parametrize(
+    ("written", "asked"), [("/zürich.jpg", "/z%C3%BCrich.jpg"), ("/a b.jpg?x=ü", "/a%20b.jpg?x=%C3%BC")]
+)
+def test_addresses_may_be_written_as_people_write_them(site: Site, written: str, asked: str):
+    site.answers[asked] = body(b"pixels")
+    assert fetch(site.url(written), OPEN) == b"pixels"
+    site.answers["/first"] = redirect(written.encode().decode("latin-1"))
+    assert fetch(site.url("/first"), OPEN) == b"pixels"
+
+
+def test_names_in_every_alphabet_are_resolved(site: Site):
+    asked: list[str] = []
+
+    def here(host: str, port: int) -> list[Address]:
+        asked.append(host)
+        return [ip_address("127.0.0.1")]
+
+    site.answers["/a"] = body(b"pixels")
+    assert fetch(site.url("/a", "münchen.example"), replace(OPEN, resolve=here)) == b"pixels"
+    assert asked == ["xn--mnchen-3ya.example"]
+
+
 def test_credentials_in_an_address_are_refused(site: Site):
     refusal(f"http://user:secret@127.0.0.1:{site.port}/a", OPEN)
     assert site.requests == []
@@ -266,7 +288,17 @@ def test_public_addresses_are_public(address: str):
             ANYWHERE,
             "224.0.0.1",
         ),
-        *("255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"),
+        *(
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fec0::1",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+        ),
         *("64:ff9b::7f00:1", "2002:7f00:1::", "240.0.0.1"),
     ],
 )
