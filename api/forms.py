@@ -22,7 +22,7 @@ from jobs.errors import FieldFault, InvalidOptions, TooManyBytes
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-TEXT_BYTES = 256 * 1024  # of all text fields together
+TEXT_BYTES = 256 * 1024  # of all text fields together, names included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +126,18 @@ class _FormReader:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is None:
-            self._text_bytes += end - start
-            if self._text_bytes > TEXT_BYTES:
-                raise TooManyBytes(f"text fields may hold at most {TEXT_BYTES} bytes together")
+            self._count_text(end - start)
             self._text += data[start:end]
             return
         piece = memoryview(data)[start:end]
         self._file.write(piece)
         if self._digests:
             self._digest.update(piece)
+
+    def _count_text(self, size: int) -> None:
+        self._text_bytes += size
+        if self._text_bytes > TEXT_BYTES:
+            raise TooManyBytes(f"text fields may hold at most {TEXT_BYTES} bytes together")
 
     def _end(self) -> None:
         if self._file is None:
@@ -144,6 +147,7 @@ class _FormReader:
 
     def _end_text(self) -> None:
         name = self._part.field
+        self._count_text(len(name))  # or a body of nothing but names would be held whole
         if name in self.fields:
             raise InvalidOptions([FieldFault(name, "is given twice")])
         self.fields[name] = _text(bytes(self._text))

@@ -46,7 +46,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def _own_error(request: Request, error: Exception) -> Response:
     status, request_id = status_of(error), request.state.request_id
-    if status == 500:
+    if status == 500 and not isinstance(error, PredictionFailed):  # whose words are those of the image's row
         logger.error("request failed", exc_info=error, extra={"action": "request_failed", "request_id": request_id})
         return problem_response(unexpected(request_id))
     code = str(getattr(error, "code", "internal_error"))

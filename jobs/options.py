@@ -213,7 +213,7 @@ def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
     if name == "artifacts":
         return [part.strip() for part in text.split(",") if part.strip()]
     if name == "expires_in":
-        return int(text) if text.strip().isdecimal() else text
+        return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits
     return _json_object(name, text, faults) if name in ("overlay", "tile", "metadata") else text
 
 

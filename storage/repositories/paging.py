@@ -62,7 +62,7 @@ class Order:
         known = name == self.name and type(index) is int and 0 <= index <= LARGEST_INDEX
         if not known or not (value is None or (self.column is not None and type(value) in (int, float))):
             raise ValueError("this cursor belongs to another order")
-        return Place(value, index)
+        return Place(None if value is None else float(value), index)  # a database takes no whole number of any length
 
     def _value(self, image: JobImage) -> float | None:
         if self.column is None or image.result is None:

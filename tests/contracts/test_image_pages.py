@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import suppress
+
 import pytest
 
 from jobs.job import ImageMetrics, ImageStatus
@@ -52,6 +55,12 @@ class TestPaging:
         add(open_unit)
         with pytest.raises(ValueError, match=r".*"), open_unit() as unit:
             unit.images.page("job_1", status=None, sort="index", limit=2, after=cursor)
+
+    def test_a_cursor_with_a_number_beyond_reason_harms_nobody(self, open_unit: OpenUnit):
+        add(open_unit)
+        forged = base64.urlsafe_b64encode(b'["miou", %d, 0]' % 10**60).decode()
+        with suppress(ValueError), open_unit() as unit:
+            unit.images.page("job_1", status=None, sort="miou", limit=2, after=forged)
 
     def test_every_image_is_walked_through_in_order(self, open_unit: OpenUnit):
         add(open_unit, 2500)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from api.errors import NotAcceptable
 from api.routes.predict import choose
+from jobs.errors import ModelFailed
 from jobs.job import Slice
 from tests.factories import picture, zip_of
 from tests.unit.api.house import House
@@ -58,6 +59,16 @@ def test_an_artifact_that_the_options_leave_out_is_made_all_the_same(busy: TestC
 def test_a_picture_that_cannot_be_read_is_the_callers_fault(busy: TestClient) -> None:
     answer = busy.post("/predict", files={"file": ("a.jpg", b"no picture")})
     assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_image")
+    assert answer.headers["x-job-id"].startswith("job_")
+
+
+def test_a_model_that_fails_is_told_with_the_job(busy: TestClient, house: House) -> None:
+    def broken(data: bytes) -> None:
+        raise ModelFailed("no numbers")
+
+    house.segmenter.before = broken
+    answer = busy.post("/predict", files={"file": ("a.jpg", picture())})
+    assert (answer.status_code, answer.json()["code"]) == (500, "model_failed")
     assert answer.headers["x-job-id"].startswith("job_")
 
 

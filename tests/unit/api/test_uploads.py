@@ -78,6 +78,12 @@ def test_text_fields_have_a_limit(tmp_path: Path) -> None:
         parse([body], tmp_path)
 
 
+def test_names_of_text_fields_count_too(tmp_path: Path) -> None:
+    fields = (b'--B\r\nContent-Disposition: form-data; name="%0999d"\r\n\r\n\r\n' % number for number in range(300))
+    with pytest.raises(TooManyBytes):
+        parse([*fields, b"--B--"], tmp_path)
+
+
 def test_a_text_field_given_twice_is_a_fault(tmp_path: Path) -> None:
     field = b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
     with pytest.raises(InvalidOptions):

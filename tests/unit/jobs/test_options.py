@@ -97,6 +97,7 @@ def test_form_fields_add_to_the_options_object():
         ({}, "[1]", "options"),
         ({"overlay": "{"}, None, "overlay"),
         ({"expires_in": "later"}, None, "expires_in"),
+        ({"expires_in": "9" * 5000}, None, "expires_in"),
     ],
 )
 def test_a_form_with_a_clash_or_unreadable_json_is_refused(fields, options, field):
