@@ -15,6 +15,7 @@ from tests.services.valkey import ValkeyServer, valkey
 S3_SERVERS = {"rclone": rclone, "radosgw": radosgw}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under xdist every test on radosgw goes to one process: starting it takes a dozen seconds."""
     for item in items:
