@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.drafts import Draft, DraftLimits
 from jobs.errors import (
     ArtifactNotFound,
+    DatabaseUnavailable,
     FieldFault,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidOptions,
+    JobNotFound,
     ModelNotFound,
     ObjectNotFound,
     QueueUnavailable,
+    Transient,
 )
 from jobs.job import (
     Artifact,
@@ -26,13 +29,23 @@ from jobs.job import (
     Job,
     JobImage,
     Priority,
+    Slice,
     SourceKind,
     default_priority,
     slice_size,
 )
 from jobs.keys import job_prefix, new_job_id
 from jobs.options import JobOptions
-from jobs.ports import Clock, Dispatcher, JobFilter, ModelCatalog, ObjectStore, OpenUnit
+from jobs.ports import (
+    Clock,
+    Dispatcher,
+    IdempotencyRecord,
+    JobFilter,
+    ModelCatalog,
+    ObjectStore,
+    OpenUnit,
+    UnitOfWork,
+)
 from segmentation.errors import NoRemapping
 from segmentation.label_spaces import get_label_space
 
@@ -41,7 +54,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeRules:
-    """Limits of one request. retention_s: None keeps jobs until they are deleted."""
+    """Limits of one request. retention_s: None keeps jobs until they are deleted.
+
+    key_patience_s: an idempotency key whose request was not read to its end by then belongs to the next one.
+    """
 
     default_model: str
     max_images: int = 100_000
@@ -49,6 +65,7 @@ class IntakeRules:
     max_image_bytes: int = 64 * 2**20
     retention_s: int | None = None
     largest_slice: int = 32
+    key_patience_s: float = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +97,11 @@ class Intake:
         try:
             yield draft
         except BaseException:
-            self._discard(draft)
+            try:
+                self._discard(draft)
+            except Transient as error:
+                extra = {"action": "draft_left", "job_id": draft.job_id, "reason": str(error)}
+                logger.warning("upkeep has to remove a draft", extra=extra)
             raise
 
     def _new_draft(self, idempotency_key: str | None) -> Draft:
@@ -93,19 +114,33 @@ class Intake:
         earlier = None
         with self.open_unit() as unit:
             if idempotency_key is not None:
-                earlier = unit.idempotency.begin(idempotency_key, now=now)
-                if earlier is not None and earlier.job_id is None:
-                    raise IdempotencyInProgress("the first request with this key is still being read")
+                earlier = self._begin(unit, idempotency_key, now)
             unit.drafts.open(job_id, now=now)
             unit.commit()
         return Draft(job_id, self.objects, limits, idempotency_key=idempotency_key, earlier=earlier)
 
+    def _begin(self, unit: UnitOfWork, key: str, now: datetime) -> IdempotencyRecord | None:
+        """Reserve the key, also one whose first request has died. Returns the record of a request that ended well."""
+        earlier = unit.idempotency.begin(key, now=now)
+        patience = timedelta(seconds=self.rules.key_patience_s)
+        if earlier is not None and earlier.job_id is None and now - earlier.created_at > patience:
+            unit.idempotency.abandon(key)
+            earlier = unit.idempotency.begin(key, now=now)
+        if earlier is not None and earlier.job_id is None:
+            raise IdempotencyInProgress("the first request with this key is still being read")
+        return earlier
+
     def _discard(self, draft: Draft) -> None:
+        """Unless it became a job after all: a commit may take effect although its answer is lost."""
+        with self.open_unit() as unit:
+            if _is_job(unit, draft.job_id):
+                return
+            if draft.idempotency_key is not None and draft.earlier is None:
+                unit.idempotency.abandon(draft.idempotency_key)
+            unit.commit()
         self.objects.delete_prefix(job_prefix(draft.job_id))
         with self.open_unit() as unit:
             unit.drafts.close(draft.job_id)
-            if draft.idempotency_key is not None and draft.earlier is None:
-                unit.idempotency.abandon(draft.idempotency_key)
             unit.commit()
 
     def submit(self, draft: Draft, options: JobOptions, *, fingerprint: str = "") -> Job:
@@ -177,6 +212,14 @@ class Intake:
                 "job accepted while the queue is away; it is sent later",
                 extra={"action": "dispatch_postponed", "job_id": job.id, "reason": str(error)},
             )
+            self._unsend(job)
+
+    def _unsend(self, job: Job) -> None:
+        """Upkeep sends it soon. If not even this can be written, only when it sees that later jobs overtook it."""
+        whole = Slice(job_id=job.id, first=0, last=job.counts.total - 1, priority=job.priority)
+        with suppress(DatabaseUnavailable), self.open_unit() as unit:
+            unit.images.unsend([whole])
+            unit.commit()
 
     def get(self, job_id: str) -> Job:
         """Raises JobNotFound."""
@@ -257,6 +300,14 @@ class Intake:
         with self.open_unit() as unit:
             unit.jobs.purge(job_id)
             unit.commit()
+
+
+def _is_job(unit: UnitOfWork, job_id: str) -> bool:
+    try:
+        unit.jobs.get(job_id)
+    except JobNotFound:
+        return False
+    return True
 
 
 def _rate(job: Job, now: datetime) -> float | None:

@@ -173,7 +173,7 @@ class Counts:
     def status(self, *, started: bool) -> JobStatus:
         """The job's status, derived. `started`: a worker has claimed at least one image since the last (re)queue."""
         if self.queued or self.running:
-            return JobStatus.RUNNING if started or self.running or self.finished else JobStatus.QUEUED
+            return JobStatus.RUNNING if started or self.running else JobStatus.QUEUED
         if self.canceled:
             return JobStatus.CANCELED
         if not self.failed:

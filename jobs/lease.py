@@ -36,6 +36,7 @@ class Lease:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease-{self._job_id}", daemon=True)
+        self._until = min((image.lease_until for image in claim.images if image.lease_until), default=clock())
         self.canceled = claim.job.cancel_requested_at is not None
 
     def __enter__(self) -> Self:
@@ -49,9 +50,9 @@ class Lease:
         self._thread.join()
 
     def holds(self, index: int) -> bool:
-        """False once another worker may have the image."""
+        """False once another worker may have the image, also when this process slept through its heartbeats."""
         with self._lock:
-            return index in self._attempts
+            return index in self._attempts and self._clock() < self._until
 
     def release(self, indices: Iterable[int]) -> None:
         """These images have ended; they are renewed no more."""
@@ -70,6 +71,8 @@ class Lease:
         with self._open_unit() as unit:
             held, canceled = unit.images.renew(self._job_id, attempts, now=now, lease_until=lease_until)
             unit.commit()
+        with self._lock:
+            self._until = lease_until
         self.canceled = self.canceled or canceled
         self.release(attempts.keys() - held)
 

@@ -140,6 +140,12 @@ class ImageRepository(Protocol):
         """Queued, due images of these priorities that were not sent since they were queued again, or last sent before
         `silent_since`; oldest jobs first, at most `limit` images; marks them as sent `now`."""
 
+    def unsend(self, pieces: Iterable[Slice]) -> None:
+        """The messages of these slices came to nothing: their queued images count as not sent."""
+
+    def newest_running(self, priority: Priority) -> datetime | None:
+        """When the latest message was sent that made images of this priority run now; None when none runs."""
+
 
 class DraftRepository(Protocol):
     """Jobs that are still being received: what is written to the store before the job exists is found again."""

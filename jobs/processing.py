@@ -55,6 +55,7 @@ class Processing:
     def run(self, piece: Slice) -> None:
         """Claim the slice and end every image of it: succeeded, failed, canceled, or queued again."""
         if self._stopping.is_set():
+            self._hand_on(piece)
             return
         claim = self._claim(piece)
         if claim is None:
@@ -65,6 +66,12 @@ class Processing:
     def stop(self) -> None:
         """No further image begins; what was claimed but not begun goes back to the queue."""
         self._stopping.set()
+
+    def _hand_on(self, piece: Slice) -> None:
+        """Its message is used up: upkeep has to send it to another worker."""
+        with self.open_unit() as unit:
+            unit.images.unsend([piece])
+            unit.commit()
 
     def _claim(self, piece: Slice) -> Claim | None:
         now = self.clock()
@@ -90,13 +97,14 @@ class Processing:
         """One try at one image. Whatever it raises becomes the image's failure or its next try."""
         if lease.canceled:
             return Outcome(index=image.index, attempt=image.attempt, canceled=True)
-        if self._stopping.is_set() or not lease.holds(image.index):
-            return Outcome(index=image.index, attempt=image.attempt, retry_at=self.clock())
+        result = None
         try:
-            result = self._process(job, image)
+            if not self._stopping.is_set() and lease.holds(image.index):
+                result = self._process(job, image, lease)
         except MemoryError as error:
             raise OutOfMemory("the worker ran out of memory with this image") from error
-        return Outcome(index=image.index, attempt=image.attempt, result=result)
+        retry_at = self.clock() if result is None else None
+        return Outcome(index=image.index, attempt=image.attempt, result=result, retry_at=retry_at)
 
     def _outcome(self, future: Future[Outcome], image: JobImage) -> Outcome:
         error = future.exception()
@@ -113,7 +121,8 @@ class Processing:
         retry_at = None if delay_s is None else self.clock() + timedelta(seconds=delay_s)
         return Outcome(index=image.index, attempt=image.attempt, failure=failure_of(error), retry_at=retry_at)
 
-    def _process(self, job: Job, image: JobImage) -> ImageResult:
+    def _process(self, job: Job, image: JobImage, lease: Lease) -> ImageResult | None:
+        """None when the lease was lost on the way: nothing is stored over what another worker may have stored."""
         watch = _Stopwatch()
         data = self.sources.read(image.source)
         truth = None if image.mask is None else self.sources.read(image.mask)
@@ -123,6 +132,8 @@ class Processing:
         label_map = prediction.label_map.remapped(get_label_space(job.label_space))
         metrics = self._measure(job, label_map, prediction, truth)
         watch.lap("metrics")
+        if not lease.holds(image.index):
+            return None
         artifacts = self._store(job, image, label_map, prediction, watch)
         return ImageResult(
             width=label_map.width,

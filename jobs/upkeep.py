@@ -6,9 +6,10 @@ Called by the schedule every few seconds; running twice at once, or not for an h
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from jobs.errors import JobNotFound, JobRunning, QueueUnavailable
@@ -54,6 +55,7 @@ class Upkeep:
     policy: RetryPolicy
     rules: UpkeepRules
     clock: Clock
+    _deleting: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> UpkeepReport:
         """Raises StorageUnavailable, DatabaseUnavailable; the next run continues."""
@@ -75,18 +77,26 @@ class Upkeep:
         return sum(len(each.lost) for each in lost)
 
     def _resend(self) -> int:
-        """The images table is the outbox. What was never sent goes out as soon as it is due; what was sent and is
-        silent only while the broker holds no message of its priority, or a long queue would be sent again and again."""
-        now = self.clock()
+        """The images table is the outbox: what was never sent goes out as soon as it is due, what was lost again."""
         resent = self._send_due(list(Priority), silent_since=_NEVER)
-        silent_since = now - timedelta(seconds=self.rules.silence_s)
-        return resent + self._send_due(self._idle(), silent_since=silent_since)
+        for priority in Priority:
+            lost_before = self._lost_before(priority)
+            if lost_before is not None:
+                resent += self._send_due([priority], silent_since=lost_before)
+        return resent
 
-    def _idle(self) -> list[Priority]:
+    def _lost_before(self, priority: Priority) -> datetime | None:
+        """Messages that were sent before this, of images that still wait, are lost: the broker has none left, or
+        works on later ones, for queues keep their order. None while nobody can tell."""
+        silence = timedelta(seconds=self.rules.silence_s)
         try:
-            return [priority for priority in Priority if not self.dispatcher.waiting(priority)]
+            if not self.dispatcher.waiting(priority):
+                return self.clock() - silence
         except QueueUnavailable:
-            return []
+            return None
+        with self.open_unit() as unit:
+            newest = unit.images.newest_running(priority)
+        return None if newest is None else newest - silence
 
     def _send_due(self, priorities: Sequence[Priority], *, silent_since: datetime) -> int:
         if not priorities:
@@ -107,6 +117,9 @@ class Upkeep:
             self.dispatcher.dispatch(pieces)
         except QueueUnavailable as error:
             logger.warning("resend postponed", extra={"action": "dispatch_postponed", "reason": str(error)})
+            with self.open_unit() as unit:
+                unit.images.unsend(pieces)
+                unit.commit()
 
     def _pieces(self, found: LostImages) -> Iterator[Slice]:
         """Runs of neighbouring images, none longer than the most often lost of its images allows."""
@@ -123,6 +136,15 @@ class Upkeep:
             yield _piece(found.job, run[0], run[-1])
 
     def _delete(self) -> int:
+        """One run at a time: a long deletion must not take every thread of a worker."""
+        if not self._deleting.acquire(blocking=False):
+            return 0
+        try:
+            return self._delete_some()
+        finally:
+            self._deleting.release()
+
+    def _delete_some(self) -> int:
         """Expired jobs, jobs whose deletion was interrupted, and uploads that never became a job."""
         now = self.clock()
         with self.open_unit() as unit:

@@ -259,6 +259,20 @@ class _Images:
                 found.append(LostImages(job=job, lost={image.index: image.lost for image in due}))
         return found
 
+    def unsend(self, pieces: Iterable[Slice]) -> None:
+        for piece in pieces:
+            for index in range(piece.first, piece.last + 1):
+                self._state.sent_at.pop((piece.job_id, index), None)
+
+    def newest_running(self, priority: Priority) -> datetime | None:
+        running = [
+            self._state.sent_at.get((image.job_id, image.index))
+            for job_id, rows in self._state.images.items()
+            for image in rows.values()
+            if self._state.jobs[job_id].priority is priority and image.status is ImageStatus.RUNNING
+        ]
+        return max((sent for sent in running if sent is not None), default=None)
+
     def _is_silent(self, image: JobImage, since: datetime) -> bool:
         sent_at = self._state.sent_at.get((image.job_id, image.index))
         return sent_at is None or sent_at < since

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal, or_, select, update
 
 from jobs.errors import ImageNotFound, JobNotFound
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobTotals, Priority, Slice
@@ -154,6 +154,27 @@ class SqlImages:
             if lost:
                 resent.append(LostImages(job=job, lost=dict(sorted(lost.items()))))
         return resent
+
+    def unsend(self, pieces: Iterable[Slice]) -> None:
+        found = list(pieces)
+        known = {job.id for job in lock_jobs(self._transaction, (piece.job_id for piece in found))}
+        keys = [{"key_job": each.job_id, "first": each.first, "last": each.last} for each in found]
+        statement = (
+            update(JobImageRow)
+            .where(JobImageRow.job_id == bindparam("key_job"), JobImageRow.status == ImageStatus.QUEUED.value)
+            .where(JobImageRow.index.between(bindparam("first"), bindparam("last")))
+            .values(sent_at=None)
+        )
+        if known:
+            self._transaction.writing.execute(statement, [each for each in keys if each["key_job"] in known])
+
+    def newest_running(self, priority: Priority) -> datetime | None:
+        statement = (
+            select(func.max(JobImageRow.sent_at))
+            .join(JobRow, JobRow.id == JobImageRow.job_id)
+            .where(_is(ImageStatus.RUNNING), JobRow.priority == priority.value)
+        )
+        return self._transaction.reading.execute(statement).scalar_one()
 
     def _give_back(self, job: Job, lost: Mapping[int, int], *, losses: int, now: datetime) -> list[LostImages]:
         """Decide about images of a locked job whose leases ran out. Returns those that wait again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs.job import Counts, ImageStatus, JobStatus, Priority
+from jobs.job import Counts, ImageStatus, JobStatus, Priority, Slice
 from jobs.ports import OpenUnit
 from jobs.retry import WORKER_LOST
 from tests.factories import NOON
@@ -113,3 +113,28 @@ class TestResending:
             unit.commit()
         assert resend_due(open_unit, now=self.LATER + timedelta(seconds=1)) == {}
         assert resend_due(open_unit, now=self.LATER + timedelta(seconds=60)) == {"job_1": {0: 0}}
+
+    def test_what_was_not_sent_after_all_goes_out_at_once(self, open_unit: OpenUnit):
+        job = add(open_unit, 4, slice_size=2)
+        claimed(open_unit, 0, 0)
+        with open_unit() as unit:
+            unit.images.unsend([*job.slices(), Slice(job_id="job_gone", first=0, last=0, priority=job.priority)])
+            unit.commit()
+        with open_unit() as unit:
+            assert unit.images.newest_running(job.priority) in (NOON, None)
+        assert resend_due(open_unit, now=NOON + timedelta(seconds=1)) == {"job_1": {1: 0, 2: 0, 3: 0}}
+        assert get(open_unit).counts == Counts(queued=3, running=1)
+
+    def test_the_newest_message_at_work_is_known_by_priority(self, open_unit: OpenUnit):
+        add(open_unit, 2, job_id="job_1", created_at=NOON)
+        add(open_unit, 2, job_id="job_2", created_at=self.LATER)
+        add(open_unit, 1, job_id="job_3", created_at=self.LATER, priority=Priority.BULK)
+        with open_unit() as unit:
+            assert unit.images.newest_running(Priority.INTERACTIVE) is None
+        claimed(open_unit, 0, 0, job_id="job_1")
+        with open_unit() as unit:
+            assert unit.images.newest_running(Priority.INTERACTIVE) == NOON
+        claimed(open_unit, 0, 0, job_id="job_2")
+        with open_unit() as unit:
+            assert unit.images.newest_running(Priority.INTERACTIVE) == self.LATER
+            assert unit.images.newest_running(Priority.BULK) is None

@@ -8,6 +8,7 @@ import pytest
 from jobs.errors import (
     ArchiveUnreadable,
     ArtifactNotFound,
+    DatabaseUnavailable,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidOptions,
@@ -15,6 +16,8 @@ from jobs.errors import (
     JobRunning,
     NoImages,
     NotAllowed,
+    QueueUnavailable,
+    StorageUnavailable,
     TooManyBytes,
     TooManyImages,
     UnsupportedMedia,
@@ -235,3 +238,68 @@ def test_delete_takes_rows_and_objects_once_the_job_has_ended(service):
     for call in (service.intake.get, service.intake.cancel, service.intake.retry, service.intake.delete):
         with pytest.raises(JobNotFound):
             call(job.id)
+
+
+def test_a_job_keeps_its_inputs_when_the_answer_to_its_commit_is_lost(service):
+    def fail(pieces):
+        raise ZeroDivisionError
+
+    service.dispatcher.dispatch = fail
+    with pytest.raises(ZeroDivisionError):
+        service.submit(picture())
+    (job,) = service.intake.page(JobFilter(), limit=9, before=None)
+    assert service.intake.artifact(job.id, 0, "input").size == len(picture())
+
+
+def test_a_store_that_is_away_neither_keeps_the_key_nor_hides_the_first_error(service):
+    def away(*_, **__):
+        raise StorageUnavailable("away")
+
+    service.objects.delete_prefix = away
+    with pytest.raises(UnsupportedMedia), service.intake.open_draft("key") as draft:
+        add(draft, "a.txt")
+    with service.intake.open_draft("key") as draft:
+        assert draft.earlier is None
+
+
+def test_the_key_of_a_request_that_died_is_given_to_the_next_one(service):
+    with service.database.unit() as unit:
+        unit.idempotency.begin("key", now=service.clock())
+        unit.commit()
+    service.clock.advance(60)
+    with pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
+        pass
+    service.clock.advance(900)
+    with service.intake.open_draft("key") as draft:
+        add(draft, "a.jpg", picture())
+        service.intake.submit(draft, JobOptions(), fingerprint="x")
+    service.clock.advance(3600)
+    with service.intake.open_draft("key") as draft:
+        assert draft.earlier is not None
+
+
+def test_a_job_that_is_tried_again_waits_as_queued(service):
+    job = service.submit(picture(), b"broken")
+    service.work()
+    assert service.intake.retry(job.id).status is JobStatus.QUEUED
+
+
+def test_a_job_is_accepted_while_queue_and_database_go_away(service):
+    is_away = False
+
+    def both_go_away(pieces):
+        nonlocal is_away
+        is_away = True
+        raise QueueUnavailable("away")
+
+    def open_unit():
+        if is_away:
+            raise DatabaseUnavailable("away")
+        return service.database.unit()
+
+    service.dispatcher.dispatch = both_go_away
+    intake = replace(service.intake, open_unit=open_unit)
+    with intake.open_draft() as draft:
+        add(draft, "a.jpg", picture())
+        job = intake.submit(draft, JobOptions())
+    assert service.intake.get(job.id) == job

@@ -50,7 +50,7 @@ def test_a_new_status_replaces_the_failure():
     [
         (Counts(queued=2), False, JobStatus.QUEUED),
         (Counts(queued=2), True, JobStatus.RUNNING),
-        (Counts(queued=1, succeeded=1), False, JobStatus.RUNNING),
+        (Counts(queued=1, succeeded=1), False, JobStatus.QUEUED),  # a retry that no worker has begun
         (Counts(running=1), False, JobStatus.RUNNING),
         (Counts(succeeded=2), True, JobStatus.SUCCEEDED),
         (Counts(succeeded=1, failed=1), True, JobStatus.PARTIAL),

@@ -179,6 +179,24 @@ def test_a_cancel_stops_what_has_not_begun(service):
     assert found.counts.total == 12
 
 
+def test_a_slice_that_comes_to_a_stopping_worker_is_sent_to_another_one(service):
+    job = service.submit(*[picture()] * 2)
+    service.submit()
+    worker = service.worker()
+    worker.stop()
+    worker.run(service.dispatcher.sent.pop(0))
+    assert service.upkeep.run().resent == 1
+    assert [(piece.job_id, piece.first) for piece in service.dispatcher.sent].count((job.id, 0)) == 1
+
+
+def test_a_worker_that_slept_through_its_lease_stores_nothing(service):
+    job = service.submit()
+    service.segmenter.before = lambda data: service.clock.advance(31)
+    service.worker(heartbeat_s=60).run(whole(job))
+    assert len(service.objects.contents) == 1  # the input
+    assert service.intake.image(job.id, 0).status is ImageStatus.QUEUED
+
+
 def test_a_stopping_worker_gives_back_what_it_has_not_begun(service):
     job = service.submit(*[picture()] * 12)
     worker = service.worker()

@@ -59,6 +59,57 @@ def test_a_retry_that_is_due_does_not_wait_for_a_long_queue_to_drain(service):
     assert service.upkeep.run().resent == 0
 
 
+def test_a_job_that_came_while_the_queue_was_away_does_not_wait_for_a_long_queue_to_drain(service):
+    service.dispatcher.away = True
+    job = service.submit()
+    service.dispatcher.away = False
+    service.submit()
+    assert service.upkeep.run().resent == 1
+    assert [piece.job_id for piece in service.dispatcher.sent].count(job.id) == 1
+    assert service.upkeep.run().resent == 0
+
+
+def test_freed_images_that_could_not_be_sent_do_not_wait_for_a_long_queue_either(service):
+    job = service.submit()
+    service.dispatcher.take()
+    claim(service, job)
+    service.clock.advance(31)
+    service.dispatcher.away = True
+    assert service.upkeep.run().freed == 1
+    service.dispatcher.away = False
+    service.submit()
+    assert service.upkeep.run().resent == 1
+
+
+def test_a_message_that_later_ones_have_overtaken_is_lost(service):
+    lost = service.submit()
+    service.dispatcher.take()
+    service.clock.advance(20)
+    service.submit()
+    later = service.submit()
+    assert service.upkeep.run().resent == 0  # perhaps it still waits before them
+    claim(service, later)
+    assert service.upkeep.run().resent == 1
+    assert [piece.job_id for piece in service.dispatcher.sent].count(lost.id) == 1
+    assert service.upkeep.run().resent == 0
+
+
+def test_a_long_deletion_takes_one_thread_alone(service):
+    service.submit(expires_in=60)
+    service.work()
+    service.clock.advance(61)
+    upkeep, inner = service.upkeep, []
+    delete_prefix = service.objects.delete_prefix
+
+    def slow(prefix):
+        inner.append(upkeep.run().deleted)
+        return delete_prefix(prefix)
+
+    service.objects.delete_prefix = slow
+    assert upkeep.run().deleted == 1
+    assert inner == [0]
+
+
 def test_each_priority_is_watched_on_its_own(service):
     service.submit(priority="bulk")
     service.dispatcher.take()
