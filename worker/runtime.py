@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLES = Path(data.__file__).parent / "samples"
 GPU_BATCH = 8
+LOADING_LIMITS = 5  # a model may take so many times as long to load as a device call
 MEMORY_PER_WEIGHT = 8  # bytes: the weights as float32, and once more as the runtime packs them
 
 
@@ -137,8 +138,9 @@ def open_models(
     )
 
     def load(bundle: Bundle) -> LoadedModel:
-        bundle.verify()
-        engine = open_engine(bundle, rules, engine=settings.engine)
+        with watchdog.call(f"loading {bundle.card.name}", limits=LOADING_LIMITS):
+            bundle.verify()
+            engine = open_engine(bundle, rules, engine=settings.engine)
         batcher = Batcher(engine.run, batching, name=bundle.card.name, watchdog=watchdog)
         return LoadedModel(bundle.card, engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
 

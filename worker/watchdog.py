@@ -39,7 +39,7 @@ class Watchdog:
     def __init__(self, limit_s: float, *, hung: Callable[[str, float], None] = end_process) -> None:
         self._limit_s = limit_s
         self._hung = hung
-        self._calls: dict[int, tuple[float, str]] = {}
+        self._calls: dict[int, tuple[float, float, str]] = {}  # when it began, its limit, what it is
         self._ids = itertools.count()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -47,10 +47,10 @@ class Watchdog:
             self._thread.start()
 
     @contextmanager
-    def call(self, what: str) -> Iterator[None]:
-        """what: for the log, should it be the last call of this process."""
+    def call(self, what: str, *, limits: float = 1) -> Iterator[None]:
+        """what: for the log, should it be the last call of this process. It may last `limits` times the limit."""
         number = next(self._ids)
-        self._calls[number] = (time.monotonic(), what)
+        self._calls[number] = (time.monotonic(), limits * self._limit_s, what)
         try:
             yield
         finally:
@@ -62,6 +62,6 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._stopped.wait(min(1.0, self._limit_s / 4)):
             now = time.monotonic()
-            for began, what in list(self._calls.values()):
-                if now - began > self._limit_s:
-                    self._hung(what, self._limit_s)
+            for began, limit_s, what in list(self._calls.values()):
+                if now - began > limit_s:
+                    self._hung(what, limit_s)

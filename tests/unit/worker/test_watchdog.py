@@ -51,3 +51,14 @@ def test_each_call_has_its_own_time():
             time.sleep(0.1)
     watchdog.close()
     assert hung == []
+
+
+def test_a_call_may_be_given_more_time():
+    hung: list[tuple[str, float]] = []
+    watchdog = Watchdog(0.2, hung=lambda what, limit_s: hung.append((what, limit_s)))
+    with watchdog.call("loading", limits=2):
+        time.sleep(0.3)
+        assert not hung
+        time.sleep(0.3)
+    watchdog.close()
+    assert ("loading", 0.4) in hung
