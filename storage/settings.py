@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -64,7 +64,7 @@ class StorageSettings(BaseSettings):
     def resolved_database_url(self) -> str:
         """As SQLAlchemy takes it, with our driver."""
         if not self.database_url:
-            return f"sqlite:///{self.home / 'maskmill.db'}"
+            return f"sqlite:///{quote(str(self.home / 'maskmill.db'))}"
         scheme, separator, rest = self.database_url.partition("://")
         drivers = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
         return drivers.get(scheme, scheme) + separator + rest

@@ -22,6 +22,9 @@ from storage.settings import StorageSettings
 from storage.tables import JobRow
 from storage.transaction import Transaction, begin_as_asked
 
+# A server that vanished with its network is given up within half a minute, not after the kernel's two hours.
+ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+
 
 class SqlUnitOfWork:
     """`jobs.ports.UnitOfWork`."""
@@ -95,7 +98,7 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 def _postgresql(url: URL, *, wait_s: float, **common: Any) -> Engine:
     options = f"-c lock_timeout={int(wait_s * 1000)} -c timezone=UTC"
-    arguments = {"connect_timeout": 5, "options": options, "application_name": "maskmill"}
+    arguments = {"connect_timeout": 5, "options": options, "application_name": "maskmill", **ALIVE}
     return create_engine(url, connect_args=arguments, pool_pre_ping=True, **common)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.ports import JobFilter
 from storage.settings import StorageSettings
-from storage.unit_of_work import Database, make_engine
+from storage.unit_of_work import ALIVE, Database, make_engine
 from tests.databases import opened
 from tests.factories import NOON, make_images, make_job
 
@@ -78,3 +78,12 @@ def test_a_server_without_tables_says_how_to_make_them(postgres_url: str):
         pytest.raises(DatabaseUnavailable, match=r"python -m storage\.migrate"),
     ):
         database.check()
+
+
+def test_a_server_that_vanished_with_its_network_is_given_up(settings: StorageSettings):
+    engine = make_engine(settings)
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        assert driver.info.get_parameters().items() >= {name: str(value) for name, value in ALIVE.items()}.items()
+    engine.dispose()

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from storage.catalog import open_catalog
+from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.objects.local import LocalObjects
 from storage.objects.minio import MinioObjects
@@ -24,6 +25,12 @@ def test_with_nothing_set_everything_lies_under_the_home_folder(tmp_path: Path):
     assert isinstance(open_objects(settings), LocalObjects)
     assert settings.model_folders[-1] == home / "models"
     assert not home.exists()
+
+
+def test_a_home_folder_may_have_any_name(tmp_path: Path):
+    home = tmp_path / "my 100%25 files?#+ü"
+    upgrade(StorageSettings(home=home))
+    assert (home / "maskmill.db").is_file()
 
 
 def test_the_home_folder_has_a_short_name_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
