@@ -71,7 +71,7 @@ def down(choices: HomeOption) -> None:
     """Stop the local stack of this folder and wait until it has ended."""
     from maskmill.stack.home import StackHome
 
-    home = StackHome((choices.home or local_home()).absolute())
+    home = StackHome((choices.home or local_home()).expanduser().absolute())
     noted = home.running()
     if noted is not None:
         os.kill(noted["pid"], signal.SIGTERM)

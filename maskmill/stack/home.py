@@ -51,8 +51,9 @@ class StackHome:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one supervisor of this home. Raises AlreadyRunning. The lock goes with the process."""
-        for folder in (self.root, self.run, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures and results are nobody else's business
+        for folder in (self.run, self.logs):
+            folder.mkdir(exist_ok=True)
         with (self.run / "lock").open("a+") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

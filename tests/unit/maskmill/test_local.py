@@ -86,6 +86,12 @@ def test_the_brokers_secret_is_in_private_files_and_not_in_its_command(tmp_path:
         assert r"\"strange\"" in config.read_text()
 
 
+def test_nobody_else_may_look_into_the_home(tmp_path: Path) -> None:
+    home = StackHome(tmp_path / "home")
+    with home.locked():
+        assert home.root.stat().st_mode & 0o077 == 0
+
+
 def test_a_broker_that_is_not_there_does_not_answer() -> None:
     assert not LocalBroker(port=free_port(), password="x").answers()
 
