@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from celery import Celery
+from celery import Celery, uuid
 from kombu import Connection, Queue
 from kombu.connection import ConnectionPool
 from kombu.exceptions import ChannelError, KombuError
@@ -60,17 +60,28 @@ class CeleryDispatcher:
                 self._pool = None
 
     def _send(self, piece: Slice, producer: Any) -> None:
+        """What `Celery.send_task` does, without looking up for each message anew what is the same for all."""
         queue = QUEUE_OF[piece.priority]
         names = {"job_id": piece.job_id, "first": piece.first, "last": piece.last, "priority": piece.priority.value}
-        self._app.send_task(
+        task_id = uuid()
+        amqp: Any = self._app.amqp
+        message = amqp.create_task_message(
+            task_id,
             SEGMENT_SLICE,
             kwargs=names,
-            queue=queue,
-            priority=MESSAGE_PRIORITY[queue],
-            producer=producer,
-            retry=False,
+            root_id=task_id,
+            ignore_result=True,
             argsrepr=f"{piece.job_id} images {piece.first} to {piece.last}",
             kwargsrepr=repr(names),
+        )
+        amqp.send_task_message(
+            producer,
+            SEGMENT_SLICE,
+            message,
+            queue=queue,
+            priority=MESSAGE_PRIORITY[queue],
+            declare=[],  # Redis makes a list when it is first pushed to
+            retry=False,
         )
 
     @contextmanager
