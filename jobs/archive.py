@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage
@@ -34,8 +35,7 @@ _SUFFIXES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One file of an archive; size in bytes. key: of a stored object; None for a document written on the fly."""
 
     name: str

@@ -174,11 +174,14 @@ def _from_result(result: ImageResult) -> Values:
 
 
 def _to_result(value: Mapping[str, Any]) -> ImageResult:
-    metrics = dict(value["metrics"])
-    metrics["confusion"] = _nested_tuples(metrics["confusion"])
-    names = ("name", "key", "media_type", "size", "crc32")
-    artifacts = tuple(Artifact(**dict(zip(names, each, strict=True))) for each in value["artifacts"])
-    return ImageResult(**{**value, "artifacts": artifacts, "metrics": ImageMetrics(**metrics)})
+    metrics = value["metrics"]
+    if metrics["confusion"] is not None:
+        metrics = {**metrics, "confusion": _nested_tuples(metrics["confusion"])}
+    artifacts = [
+        Artifact(name=name, key=key, media_type=media_type, size=size, crc32=crc32)
+        for name, key, media_type, size, crc32 in value["artifacts"]
+    ]
+    return ImageResult(**{**value, "artifacts": tuple(artifacts), "metrics": ImageMetrics(**metrics)})
 
 
 def storable(text: str) -> str:
