@@ -284,7 +284,7 @@ class Intake:
         return job
 
     def retry(self, job_id: str) -> Job:
-        """Failed images alone go back to the queue. Raises JobNotFound, NotAllowed."""
+        """Failed images alone go back to the queue. Raises JobNotFound, JobNotFinished, NotAllowed."""
         with self.open_unit() as unit:
             job = unit.jobs.requeue_failed(job_id, now=self.clock())
             unit.commit()

@@ -79,7 +79,7 @@ class JobRepository(Protocol):
         """Failed images back to queued (attempt and lost to 0, failure cleared); the job's started_at, finished_at and
         cancel_requested_at are cleared.
 
-        Raises JobNotFound, and NotAllowed when the job is not partial or failed.
+        Raises JobNotFound, JobNotFinished, and NotAllowed when the job is not partial or failed.
         """
 
     def mark_deleted(self, job_id: str) -> None:

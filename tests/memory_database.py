@@ -11,6 +11,7 @@ from datetime import datetime
 
 from jobs.errors import (
     ImageNotFound,
+    JobNotFinished,
     JobNotFound,
     JobRunning,
     NotAllowed,
@@ -118,6 +119,8 @@ class _Jobs:
 
     def requeue_failed(self, job_id: str, *, now: datetime) -> Job:
         job = self.get(job_id)
+        if not job.is_finished:
+            raise JobNotFinished("the job is not finished")
         if job.status not in (JobStatus.PARTIAL, JobStatus.FAILED):
             raise NotAllowed(f"a {job.status} job has nothing to retry")
         changes = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import CursorResult, delete, func, insert, literal, select, update
 
-from jobs.errors import JobNotFound, JobRunning, NotAllowed
+from jobs.errors import JobNotFinished, JobNotFound, JobRunning, NotAllowed
 from jobs.job import ImageStatus, Job, JobStatus, NewImage
 from jobs.ports import JobFilter
 from storage.ledger import lock_job, move, settle, write_job
@@ -69,6 +69,8 @@ class SqlJobs:
 
     def requeue_failed(self, job_id: str, *, now: datetime) -> Job:
         job = self._lock(job_id)
+        if not job.is_finished:
+            raise JobNotFinished(f"job {job_id} is {job.status}; it can be tried again when it has ended")
         if job.status not in (JobStatus.PARTIAL, JobStatus.FAILED):
             raise NotAllowed(f"only a partial or failed job can be tried again; this one is {job.status}")
         queued = self._change_images(

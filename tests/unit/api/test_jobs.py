@@ -270,6 +270,8 @@ def test_retry_takes_the_failed_images_again(client: TestClient, house: House) -
 
 def test_a_job_without_failures_cannot_be_retried(client: TestClient, house: House) -> None:
     job_id = submit(client)
+    early = client.post(f"/jobs/{job_id}/retry")
+    assert (early.status_code, early.json()["code"]) == (409, "job_not_finished")
     house.work()
     assert client.post(f"/jobs/{job_id}/retry").status_code == 409
 
