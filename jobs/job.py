@@ -55,8 +55,7 @@ NEXT: Mapping[ImageStatus, frozenset[ImageStatus]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where the bytes of a picture or a mask come from. `location`: an object key, a URL or a sample's id."""
 
     kind: SourceKind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -56,7 +55,7 @@ class InputSource(BaseModel):
     def mask_source(self) -> Source:
         """The same as ground truth: a sample's mask, not its picture."""
         source = self.source()
-        return source if self.sample is None else replace(source, location=sample_mask(self.sample))
+        return source if self.sample is None else source._replace(location=sample_mask(self.sample))
 
 
 class JobInput(InputSource):
