@@ -99,8 +99,6 @@ class Upkeep:
         return None if newest is None else newest - silence
 
     def _send_due(self, priorities: Sequence[Priority], *, silent_since: datetime) -> int:
-        if not priorities:
-            return 0
         with self.open_unit() as unit:
             due = unit.images.resend_due(
                 now=self.clock(), silent_since=silent_since, priorities=priorities, limit=self.rules.batch
