@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,14 +10,15 @@ from tests.services.valkey import MortalValkey
 from tests.stack import Stack, running_stack
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[MortalValkey]:
-    mortal = MortalValkey(tmp_path / "broker")
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalValkey]:
+    mortal = MortalValkey(tmp_path_factory.mktemp("broker"))
     yield mortal
     mortal.close()
 
 
-@pytest.fixture
-def stack(tmp_path: Path, broker: MortalValkey) -> Iterator[Stack]:
-    with running_stack(tmp_path / "stack", {"MASKMILL_BROKER_URL": broker.server.url}) as stack:
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, broker: MortalValkey) -> Iterator[Stack]:
+    """One for the tests of a file. What a test kills it starts again."""
+    with running_stack(tmp_path_factory.mktemp("stack"), {"MASKMILL_BROKER_URL": broker.server.url}) as stack:
         yield stack

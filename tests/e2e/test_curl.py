@@ -6,16 +6,13 @@ import json
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.services.processes import missing
-from tests.services.valkey import valkey
-from tests.stack import FINISHED, Stack, picture, running_stack
+from tests.stack import FINISHED, Stack, picture
 
 
 @pytest.fixture(autouse=True)
@@ -54,15 +51,6 @@ def poll(stack: Stack, location: str) -> Any:
         if job["status"] in FINISHED:
             return job
     raise AssertionError(f"{job}\n{stack.logs()}")
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One for all tests here: none of them breaks anything."""
-    folder = tmp_path_factory.mktemp("curl")
-    with ExitStack() as parts:
-        broker = parts.enter_context(valkey(folder / "broker"))
-        yield parts.enter_context(running_stack(folder / "stack", {"MASKMILL_BROKER_URL": broker.url}))
 
 
 @pytest.fixture

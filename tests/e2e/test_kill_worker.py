@@ -8,14 +8,15 @@ IMAGES = 200
 
 
 def test_every_image_is_done_once_after_the_worker_was_killed(stack: Stack) -> None:
+    worker = stack.living_worker()
     job_id = submit_pictures(stack, IMAGES)
     stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 20)
-    stack.kill("worker")
+    stack.kill(worker)
     _, before = stack.rows(job_id)
     held = {image.index for image in before if image.status == "running"}
     assert held, "the worker was to be killed while it held images"
 
-    stack.start_worker("second")
+    stack.living_worker()
 
     assert stack.finished(job_id)["status"] == "succeeded"
     everything_once(stack, job_id, IMAGES)
@@ -24,15 +25,15 @@ def test_every_image_is_done_once_after_the_worker_was_killed(stack: Stack) -> N
 
 
 def test_a_worker_that_is_asked_to_stop_gives_back_what_it_had_not_begun(stack: Stack) -> None:
+    worker = stack.processes[stack.living_worker()]
     job_id = submit_pictures(stack, IMAGES)
     stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 20)
-    worker = stack.processes["worker"]
     worker.terminate()
     assert worker.wait(30) == 0
     _, images = stack.rows(job_id)
     assert not [image for image in images if image.status == "running"]
 
-    stack.start_worker("second")
+    stack.living_worker()
 
     assert stack.finished(job_id)["status"] == "succeeded"
     everything_once(stack, job_id, IMAGES)

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.services.postgres import PostgresServer
 from tests.services.processes import wait_for
 from tests.services.s3 import S3Server
+from tests.services.valkey import ValkeyServer
 from tests.stack import Stack, everything_once, running_stack, submit_pictures
 
 IMAGES = 200
 
 
-@pytest.fixture
-def remote_stack(tmp_path: Path, postgres_url: str, any_s3_server: S3Server, valkey_url: str) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def remote_stack(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_server: PostgresServer,
+    any_s3_server: S3Server,
+    valkey_server: ValkeyServer,
+) -> Iterator[Stack]:
+    """Two workers, "first" and "second", that share the processors."""
+    valkey_server.flush()
     parts = {
-        "MASKMILL_STORAGE_DATABASE_URL": postgres_url,
-        "MASKMILL_BROKER_URL": valkey_url,
+        "MASKMILL_STORAGE_DATABASE_URL": postgres_server.create("remote_parts"),
+        "MASKMILL_BROKER_URL": valkey_server.url,
         "MASKMILL_WORKER_PICTURE_THREADS": "2",
         **any_s3_server.create_bucket().environment(),
     }
-    with running_stack(tmp_path / "stack", parts, workers=("first", "second")) as stack:
+    with running_stack(tmp_path_factory.mktemp("stack"), parts, workers=("first", "second")) as stack:
         yield stack
+
+
+def test_a_deleted_job_leaves_nothing_in_the_store(remote_stack: Stack) -> None:
+    job_id = submit_pictures(remote_stack, 3)
+    remote_stack.finished(job_id)
+    with remote_stack.http() as http:
+        assert http.delete(f"/jobs/{job_id}").status_code == 204
+        assert http.get(f"/jobs/{job_id}").status_code == 404
+    wait_for(lambda: not remote_stack.object_keys(), what="the purge", pause_s=0.2)
 
 
 def test_a_job_spreads_over_two_workers(remote_stack: Stack) -> None:
@@ -42,12 +59,3 @@ def test_the_other_worker_takes_over_from_a_killed_one(remote_stack: Stack) -> N
 
     assert remote_stack.finished(job_id)["status"] == "succeeded"
     everything_once(remote_stack, job_id, IMAGES)
-
-
-def test_a_deleted_job_leaves_nothing_in_the_store(remote_stack: Stack) -> None:
-    job_id = submit_pictures(remote_stack, 3)
-    remote_stack.finished(job_id)
-    with remote_stack.http() as http:
-        assert http.delete(f"/jobs/{job_id}").status_code == 204
-        assert http.get(f"/jobs/{job_id}").status_code == 404
-    wait_for(lambda: not remote_stack.object_keys(), what="the purge", pause_s=0.2)
