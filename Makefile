@@ -75,8 +75,8 @@ test-fast: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/e2e tests
 
 .PHONY: test-e2e
-test-e2e: $(DEV) ## The whole system in processes of its own, one test at a time
-	$(BIN)/coverage run -m pytest tests/e2e
+test-e2e: $(DEV) ## The whole system in processes of its own
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile tests/e2e
 
 .PHONY: coverage
 coverage: $(DEV)
