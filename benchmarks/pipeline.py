@@ -23,7 +23,6 @@ from PIL import Image
 from benchmarks.record import median, record
 from data.sample_library import open_samples
 from jobs.intake import Intake, IntakeRules
-from jobs.job import Slice
 from jobs.options import JobOptions
 from jobs.processing import Processing, ProcessingRules
 from jobs.retry import RetryPolicy
@@ -148,13 +147,9 @@ def _run_job(intake: Intake, processing: Processing, database: Database, picture
             draft.add_file(f"{index}.jpg", io.BytesIO(data), media_type=None)
         job = intake.submit(draft, JobOptions())
     with ThreadPoolExecutor(4) as slices:
-        list(slices.map(processing.run, _slices(job.slices())))
+        list(slices.map(processing.run, job.slices()))
     with database.unit() as unit:
         assert unit.jobs.get(job.id).counts.succeeded == len(pictures)
-
-
-def _slices(found: Any) -> list[Slice]:
-    return list(found)
 
 
 def _usual(bundle: Bundle, pictures: Sequence[bytes]) -> Callable[[], None]:
