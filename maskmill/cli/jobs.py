@@ -99,7 +99,10 @@ def jobs(choices: Listing) -> None:
         numbers = (str(job.total), str(job.finished_images), failed)
         created = age(job.state.get("created_at"))
         table.add_row(job.id, status_text(job.status), *numbers, str(job.state.get("model", "")), created)
-    stdout().print(table if found else f"no jobs yet; submit some with: {program()} submit PATHS…")
+    if found:
+        stdout().print(table)
+    else:
+        stdout().print(f"no jobs yet; submit some with: {program()} submit PATHS…", soft_wrap=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,11 +213,16 @@ def _wait(job: JobHandle, console: Console, timeout: float | None) -> None:
         with working(console, job) as on_progress:
             job.wait(timeout=timeout, on_progress=on_progress)
     except KeyboardInterrupt:
-        console.print(f"\nThe job goes on. Follow it with:  {program()} watch {job.id}")
+        _say_how_to_come_back(console, job)
         raise typer.Exit(INTERRUPTED) from None
     except WaitTimeout:
-        console.print(f"The job goes on. Follow it with:  {program()} watch {job.id}")
+        _say_how_to_come_back(console, job)
         raise
+
+
+def _say_how_to_come_back(console: Console, job: JobHandle) -> None:
+    console.print("\nThe job goes on. Follow it with:")
+    console.print(f"  {program()} watch {job.id}", soft_wrap=True)  # whole, so that it can be copied
 
 
 def _show(job: JobHandle, choices: ServerOptions) -> None:
@@ -227,7 +235,7 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
     if truth:
         out.print(f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}")
     if not job.finished:
-        out.print(f"Follow it with:  {program()} watch {job.id}")
+        out.print(f"Follow it with:  {program()} watch {job.id}", soft_wrap=True)
 
 
 def _download(job: JobHandle, folder: Path, choices: ServerOptions) -> None:

@@ -171,7 +171,7 @@ class _Screen:
         if stack.flower_url:
             say(f"Flower shows the queue: {stack.flower_url}")
         say(Text(f"Logs: {stack.home.logs}"), soft_wrap=True)
-        say(f"Try it from another terminal:  {program()} submit PATHS… --wait --download results")
+        say(f"Try it from another terminal:  {program()} submit PATHS… --wait --download results", soft_wrap=True)
         say("Stop it with Ctrl-C.\n")
 
     def stopping(self) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from torch import nn
 
 from training.models.deeplabv3plus import deeplabv3plus
+from training.models.fpn import fpn
 
 OUTPUT_STRIDE = 4
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "deeplabv3plus": deeplabv3plus,
+    "fpn": fpn,
 }
