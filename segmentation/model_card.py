@@ -2,7 +2,8 @@
 
 The graph of every model: input `image` float32 (B, 3, H, W) as `preprocessing` gives it; output `logits` float32
 (B, C, H / output_stride, W / output_stride), where channel i is `LabelSpace.class_ids[i]`. Upsampling and the choice of
-the best class are the worker's.
+the best class are the worker's. File `onnx_int8` is the same graph, quantised. File `onnx_ids` is for users without a
+worker: its outputs are `ids` (B, H, W) uint8, class ids, and `confidence` (B, H, W) float32, at the input's size.
 """
 
 import json
@@ -14,8 +15,9 @@ from typing import Any, cast
 
 from segmentation.errors import InvalidModelCard
 from segmentation.preprocessing import Preprocessing
+from segmentation.variant import Variant
 
-RUNTIMES = ("onnx", "torchscript")
+RUNTIMES = ("onnx", "onnx_int8", "onnx_ids", "torchscript")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -28,7 +30,7 @@ class ModelCard:
 
     name: also the bundle's folder: lower-case letters, digits, `.`, `_`, `-`.
     label_space: a name; `files`: runtime → file name; `sha256`: file name → hex digest, one for each file.
-    scores: metric → number, as measured on `dataset`.
+    scores: metric → number, as measured on `dataset`. variants: what each precision and engine costs and scores.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelCard:
     scores: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     licence: str = ""
+    variants: tuple[Variant, ...] = ()
 
     def __post_init__(self) -> None:
         for name in _TEXTS:
@@ -60,12 +63,14 @@ class ModelCard:
         _require(isinstance(self.preprocessing, Preprocessing), "preprocessing", "an object", self.preprocessing)
         _check_files(self.files, self.sha256)
         _check_scores(self.scores)
+        _check_variants(self.variants, self.sha256)
 
     def to_json(self) -> str:
         """Indented, with the fields in their order, ending in a newline."""
         value: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         value["preprocessing"] = self.preprocessing.to_dict()
         value.update({name: dict(value[name]) for name in ("files", "sha256", "scores")})
+        value["variants"] = [each.to_dict() for each in self.variants]
         return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -81,7 +86,13 @@ class ModelCard:
         _require(not unknown, "the file", "without unknown fields", sorted(unknown))
         for name in _NEEDED:
             _require(name in given, name, "given", None)
-        return cls(**{**given, "preprocessing": Preprocessing.from_dict(given["preprocessing"])})
+        variants = given.get("variants", [])
+        _require(isinstance(variants, list), "variants", "a list", variants)
+        read = {
+            "preprocessing": Preprocessing.from_dict(given["preprocessing"]),
+            "variants": tuple(Variant.from_dict(each) for each in variants),
+        }
+        return cls(**{**given, **read})
 
 
 _TEXTS = (
@@ -112,6 +123,13 @@ def _check_scores(scores: object) -> None:
     for name, value in cast(Mapping[str, object], scores).items():
         fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         _require(fits, f"scores.{name}", "a finite number", value)
+
+
+def _check_variants(variants: object, sha256: Mapping[str, str]) -> None:
+    fits = isinstance(variants, tuple) and all(isinstance(each, Variant) for each in variants)
+    _require(fits, "variants", "a tuple of Variant", variants)
+    for each in cast(tuple[Variant, ...], variants):
+        _require(each.file in sha256, "variants.file", f"one of {', '.join(sorted(sha256))}", each.file)
 
 
 def _require(true: bool, name: str, expected: str, got: object) -> None:

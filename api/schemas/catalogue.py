@@ -8,7 +8,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LABEL_SPACES
 from segmentation.model_card import ModelCard
 
-BACKENDS = {"onnx": "onnxruntime", "torchscript": "torch"}
+BACKENDS = {"onnx": "onnxruntime", "onnx_int8": "onnxruntime", "onnx_ids": "onnxruntime", "torchscript": "torch"}
 
 
 class InputSize(BaseModel):
@@ -105,7 +105,7 @@ def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
         name=card.name,
         version=card.version,
         architecture=card.architecture,
-        backend=[BACKENDS.get(runtime, runtime) for runtime in card.files],
+        backend=list(dict.fromkeys(BACKENDS.get(runtime, runtime) for runtime in card.files)),
         parameters=card.parameters,
         input_size=InputSize(resize=form.resize, long_side=form.long_side, height=form.height, width=form.width),
         label_space=card.label_space,

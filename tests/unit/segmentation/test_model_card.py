@@ -9,7 +9,18 @@ import pytest
 from segmentation.errors import InvalidModelCard
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
+from segmentation.variant import Variant
 
+VARIANT = Variant(
+    precision="int8",
+    engine="onnxruntime",
+    file="model.int8.onnx",
+    bytes=1_900_000,
+    median_ms=8.5,
+    images_per_s=117,
+    miou=0.607,
+    machine="a processor, 2 threads",
+)
 CARD = ModelCard(
     name="deeplabv3plus-mobilenetv2",
     version="1",
@@ -28,6 +39,52 @@ CARD = ModelCard(
 def test_a_card_survives_being_written_and_read() -> None:
     assert ModelCard.from_json(CARD.to_json()) == CARD
     assert ModelCard.from_json(CARD.to_json().encode()) == CARD
+
+
+def test_a_card_keeps_what_its_variants_were_measured_to_cost() -> None:
+    card = replace(
+        CARD,
+        files={"onnx": "model.onnx", "onnx_int8": "model.int8.onnx"},
+        sha256={"model.onnx": "0a" * 32, "model.int8.onnx": "0b" * 32},
+        variants=(VARIANT, replace(VARIANT, precision="bf16", file="model.onnx", median_ms=None, images_per_s=None)),
+    )
+    assert ModelCard.from_json(card.to_json()) == card
+
+
+def test_a_card_from_before_variants_were_measured_has_none() -> None:
+    value = json.loads(CARD.to_json())
+    del value["variants"]
+    assert ModelCard.from_json(json.dumps(value)).variants == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"precision": "int4"}, "precision"),
+        ({"engine": ""}, "engine"),
+        ({"file": "model.onnx2"}, "file"),
+        ({"file": 4}, "file"),
+        ({"bytes": 0}, "bytes"),
+        ({"bytes": 1.5}, "bytes"),
+        ({"median_ms": 0}, "median_ms"),
+        ({"images_per_s": True}, "images_per_s"),
+        ({"images_per_s": "fast"}, "images_per_s"),
+        ({"miou": 1.01}, "miou"),
+        ({"miou": float("nan")}, "miou"),
+        ({"machine": None}, "machine"),
+    ],
+)
+def test_a_wrong_figure_of_a_variant_is_named(change: dict[str, Any], field: str) -> None:
+    value = {**json.loads(CARD.to_json()), "variants": [{**VARIANT.to_dict(), "file": "model.onnx", **change}]}
+    with pytest.raises(InvalidModelCard) as caught:
+        ModelCard.from_json(json.dumps(value))
+    assert caught.value.field == f"variants.{field}"
+
+
+@pytest.mark.parametrize("variants", [{}, [3], [{"precision": "fp32"}], [{**VARIANT.to_dict(), "colour": "red"}]])
+def test_variants_that_are_no_list_of_variants_are_refused(variants: object) -> None:
+    with pytest.raises(InvalidModelCard, match="variants"):
+        ModelCard.from_json(json.dumps({**json.loads(CARD.to_json()), "variants": variants}))
 
 
 def test_a_card_is_written_for_people_too() -> None:
@@ -97,6 +154,8 @@ def test_a_wrong_field_is_named_with_what_came(change: dict[str, Any], field: st
 def test_a_card_that_is_built_wrongly_is_refused_too() -> None:
     with pytest.raises(InvalidModelCard, match="preprocessing must be an object, got None"):
         replace(CARD, preprocessing=None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidModelCard, match="variants must be a tuple of Variant"):
+        replace(CARD, variants=[VARIANT])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", b"\xff\xfe\x00", '{"name": "x", "flavour": 1}'])
