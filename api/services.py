@@ -28,24 +28,6 @@ from storage.unit_of_work import open_database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """spool: where the files of a request lie until they are in the store."""
-
-    settings: ApiSettings
-    open_unit: OpenUnit
-    check_database: Callable[[], None]
-    objects: ObjectStore
-    dispatcher: Dispatcher
-    catalog: ModelCatalog
-    samples: SampleLibrary
-    clock: Clock
-    intake: Intake
-    archives: Archives
-    spool: Path
-    upload_rules: BodyRules
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
     open_unit: OpenUnit
     check_database: Callable[[], None]
@@ -54,6 +36,18 @@ class Adapters:
     catalog: ModelCatalog
     samples: SampleLibrary
     clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """spool: where the files of a request lie until they are in the store."""
+
+    settings: ApiSettings
+    adapters: Adapters
+    intake: Intake
+    archives: Archives
+    spool: Path
+    upload_rules: BodyRules
 
 
 def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Services:
@@ -68,13 +62,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
     archives = Archives(adapters.open_unit, adapters.objects, adapters.catalog, software=f"maskmill {version()}")
     return Services(
         settings=settings,
-        open_unit=adapters.open_unit,
-        check_database=adapters.check_database,
-        objects=adapters.objects,
-        dispatcher=adapters.dispatcher,
-        catalog=adapters.catalog,
-        samples=adapters.samples,
-        clock=adapters.clock,
+        adapters=adapters,
         intake=intake,
         archives=archives,
         spool=spool,

@@ -31,9 +31,9 @@ async def get_health() -> Health:
 def get_ready(services: ServicesDep) -> Readiness:
     """200 when database, broker and store answer and a worker is alive; else 503, which names what is missing."""
     checks: dict[str, Callable[[], object]] = {
-        "database": services.check_database,
-        "broker": lambda: services.dispatcher.waiting(Priority.INTERACTIVE),
-        "store": services.objects.check,
+        "database": services.adapters.check_database,
+        "broker": lambda: services.adapters.dispatcher.waiting(Priority.INTERACTIVE),
+        "store": services.adapters.objects.check,
     }
     missing = {part: reason for part, check in checks.items() if (reason := _fault(check)) is not None}
     workers = [] if "database" in missing else _live_workers(services)
@@ -70,6 +70,6 @@ def _fault(check: Callable[[], object]) -> str | None:
 
 
 def _live_workers(services: Services) -> list[str]:
-    since = services.clock() - timedelta(seconds=services.settings.worker_silence_s)
-    with services.open_unit() as unit:
+    since = services.adapters.clock() - timedelta(seconds=services.settings.worker_silence_s)
+    with services.adapters.open_unit() as unit:
         return sorted(beat.name for beat in unit.workers.alive(since=since))

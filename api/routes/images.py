@@ -72,11 +72,11 @@ def get_artifact(
 ) -> Response:
     """A stored result, or the `input` as it was uploaded."""
     found = services.intake.artifact(job_id, index, artifact)
-    address = services.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
+    address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
     if address is not None:
         return RedirectResponse(address, 307)
     name = services.intake.image(job_id, index).name
-    return serve(request, _representation(services.objects, found), _headers(found, name))
+    return serve(request, _representation(services.adapters.objects, found), _headers(found, name))
 
 
 def _view(image: JobImage) -> ImageView:

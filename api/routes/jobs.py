@@ -73,7 +73,7 @@ async def _receive(request: Request, services: Services, key: str | None) -> Job
         rules = services.upload_rules.at_most(JSON_BYTES)
         return await read_in_thread(
             request,
-            lambda pieces: submit_json(services.intake, services.samples.ids(), b"".join(pieces), key=key),
+            lambda pieces: submit_json(services.intake, services.adapters.samples.ids(), b"".join(pieces), key=key),
             rules,
         )
     raise UnsupportedMedia("the body must be multipart/form-data or application/json")

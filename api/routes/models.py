@@ -19,7 +19,7 @@ router = APIRouter(prefix="/models", tags=["catalogue"])
 def list_models(services: ServicesDep) -> ModelList:
     """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory."""
     loaded, default = _loaded(services), services.intake.rules.default_model
-    cards = services.catalog.list()
+    cards = services.adapters.catalog.list()
     return ModelList(
         items=[model_view(card, default=card.name == default, loaded=card.name in loaded) for card in cards]
     )
@@ -28,12 +28,12 @@ def list_models(services: ServicesDep) -> ModelList:
 @router.get("/{name}", responses=problems(404))
 def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
     """One model."""
-    card = services.catalog.card(name)
+    card = services.adapters.catalog.card(name)
     default = services.intake.rules.default_model
     return model_view(card, default=card.name == default, loaded=card.name in _loaded(services))
 
 
 def _loaded(services: Services) -> frozenset[str]:
-    since = services.clock() - timedelta(seconds=services.settings.worker_silence_s)
-    with services.open_unit() as unit:
+    since = services.adapters.clock() - timedelta(seconds=services.settings.worker_silence_s)
+    with services.adapters.open_unit() as unit:
         return frozenset(model for beat in unit.workers.alive(since=since) for model in beat.models)

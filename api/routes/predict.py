@@ -91,7 +91,9 @@ def _result(services: Services, job: Job, media_type: str) -> Response:
         return JSONResponse(image_view(image, has_input=True).model_dump(mode="json"), headers=headers)
     artifact = services.intake.artifact(job.id, 0, ARTIFACT_OF[media_type])
     headers["Content-Length"] = str(artifact.size)
-    return StreamingResponse(services.objects.stream(artifact.key), headers=headers, media_type=artifact.media_type)
+    return StreamingResponse(
+        services.adapters.objects.stream(artifact.key), headers=headers, media_type=artifact.media_type
+    )
 
 
 def choose(accept: str | None) -> str:

@@ -30,7 +30,7 @@ def list_samples(services: ServicesDep) -> SampleList:
     return SampleList(
         items=[
             SampleView(id=each, links=SampleLinks(image=f"/samples/{each}/image", mask=f"/samples/{each}/mask"))
-            for each in services.samples.ids()
+            for each in services.adapters.samples.ids()
         ]
     )
 
@@ -42,7 +42,7 @@ def list_samples(services: ServicesDep) -> SampleList:
 )
 def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
     """The picture."""
-    return Response(services.samples.picture(sample_id), media_type="image/jpeg", headers=_CACHED)
+    return Response(services.adapters.samples.picture(sample_id), media_type="image/jpeg", headers=_CACHED)
 
 
 @router.get(
@@ -59,7 +59,7 @@ def get_sample_mask(
     label_space: Annotated[str, Query(max_length=200, examples=list(LABEL_SPACES))] = LABEL_SPACE,
 ) -> Response:
     """The ground truth, in the label space that is asked for."""
-    ids = decode_mask(services.samples.mask(sample_id), max_pixels=services.settings.max_pixels)
+    ids = decode_mask(services.adapters.samples.mask(sample_id), max_pixels=services.settings.max_pixels)
     label_map = LabelMap(ids, get_label_space(LABEL_SPACE)).remapped(get_label_space(label_space))
     blank = np.zeros((*ids.shape, 3), np.uint8)  # a mask shows nothing of the picture
     encoded = FORMATS["mask"].encode(label_map, blank, FormatOptions())
