@@ -12,11 +12,10 @@ from api.services import Adapters, Services, assemble
 from api.settings import ApiSettings
 from data.sample_library import MASK_ENDING, SampleLibrary
 from jobs.ports import WorkerBeat
-from jobs.processing import Processing, ProcessingRules
 from jobs.retry import RetryPolicy
 from tests.factories import make_card, mask, picture
-from tests.fakes import FakeCatalog, FakeClock, FakeDispatcher, FakeSegmenter, MemoryObjects, StoredSources
-from tests.memory_database import MemoryDatabase
+from tests.fakes import FakeCatalog
+from tests.memory_service import MemoryService
 
 
 def scenes(folder: Path) -> SampleLibrary:
@@ -29,17 +28,13 @@ def scenes(folder: Path) -> SampleLibrary:
 
 
 @dataclass
-class House:
+class House(MemoryService):
     """Everything behind the routes."""
 
     folder: Path
     settings: ApiSettings = field(default_factory=ApiSettings)
-    clock: FakeClock = field(default_factory=FakeClock)
-    database: MemoryDatabase = field(default_factory=MemoryDatabase)
-    objects: MemoryObjects = field(default_factory=MemoryObjects)
-    dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
-    segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
-    catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card()]))
+    catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card()]), kw_only=True)
+    policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=1), kw_only=True)
 
     @property
     def spool(self) -> Path:
@@ -61,18 +56,7 @@ class House:
     def work(self) -> None:
         """Do all that was sent, as a worker would."""
         with ThreadPoolExecutor(2) as threads:
-            worker = Processing(
-                self.database.unit,
-                self.objects,
-                StoredSources(self.objects),
-                self.segmenter,
-                threads,
-                RetryPolicy(attempts=1),
-                ProcessingRules(worker="w1"),
-                self.clock,
-            )
-            for piece in self.dispatcher.take():
-                worker.run(piece)
+            self.process(self.processing(threads))
 
     def beat(self) -> None:
         with self.database.unit() as unit:

@@ -13,48 +13,23 @@ import pytest
 from jobs.intake import Intake, IntakeRules
 from jobs.job import Job
 from jobs.options import JobOptions
-from jobs.processing import Processing, ProcessingRules
-from jobs.retry import RetryPolicy
+from jobs.processing import Processing
 from jobs.upkeep import Upkeep, UpkeepRules
-from tests.factories import make_card, picture
-from tests.fakes import (
-    FakeCatalog,
-    FakeClock,
-    FakeDispatcher,
-    FakeSegmenter,
-    MemoryObjects,
-    StoredSources,
-)
-from tests.memory_database import MemoryDatabase
+from tests.factories import picture
+from tests.memory_service import MemoryService
 
 
 @dataclass
-class Service:
+class Service(MemoryService):
     executor: ThreadPoolExecutor
-    clock: FakeClock = field(default_factory=FakeClock)
-    database: MemoryDatabase = field(default_factory=MemoryDatabase)
-    objects: MemoryObjects = field(default_factory=MemoryObjects)
-    dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
-    segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
-    catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card("tiny"), make_card("other")]))
     rules: IntakeRules = field(default_factory=lambda: IntakeRules(default_model="tiny"))
-    policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2, losses=3, jitter=lambda: 1.0))
 
     @property
     def intake(self) -> Intake:
         return Intake(self.database.unit, self.objects, self.dispatcher, self.catalog, self.rules, self.clock)
 
     def worker(self, name: str = "w1", **rules: Any) -> Processing:
-        return Processing(
-            self.database.unit,
-            self.objects,
-            StoredSources(self.objects),
-            self.segmenter,
-            self.executor,
-            self.policy,
-            ProcessingRules(worker=name, **{"heartbeat_s": 0.02, "flush_s": 0.02, **rules}),
-            self.clock,
-        )
+        return self.processing(self.executor, name, **{"heartbeat_s": 0.02, "flush_s": 0.02, **rules})
 
     @property
     def upkeep(self) -> Upkeep:
@@ -67,9 +42,7 @@ class Service:
             return self.intake.submit(draft, JobOptions(**options))
 
     def work(self, worker: Processing | None = None) -> None:
-        worker = worker or self.worker()
-        for piece in self.dispatcher.take():
-            worker.run(piece)
+        self.process(worker or self.worker())
 
 
 @pytest.fixture
