@@ -11,8 +11,6 @@ from pathlib import Path
 from maskmill.errors import InvalidInput
 from maskmill.inputs import is_archive_name, sort_out, sort_out_masks
 
-SAMPLES_SPACE = "cityscapes-34"
-MASK_SUFFIX = "_gtFine_labelIds.png"
 LOOKED_AT = 8  # masks that are opened to guess what their ids mean
 MAX_PIXELS = 200_000_000
 
@@ -59,7 +57,7 @@ class Material:
 
 def samples() -> Material:
     """The bundled scenes with their ground truth. Raises InvalidInput when they were not installed."""
-    from data.sample_library import open_samples
+    from data.sample_library import LABEL_SPACE, MASK_ENDING, open_samples
 
     library = open_samples()
     ids = library.ids()
@@ -67,8 +65,8 @@ def samples() -> Material:
         raise InvalidInput("this installation has no sample scenes; give pictures of yours with --images")
     return Material(
         pictures=[Item(f"{name}.jpg", library.picture(name)) for name in ids],
-        masks=[Item(name + MASK_SUFFIX, library.mask(name)) for name in ids],
-        mask_label_space=SAMPLES_SPACE,
+        masks=[Item(name + MASK_ENDING, library.mask(name)) for name in ids],
+        mask_label_space=LABEL_SPACE,
     )
 
 
