@@ -17,14 +17,13 @@ from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import Catalog
+from training.building import open_dataset, parse_roots
 from training.datasets.pairs import InSpace, PairDataset
 from training.evaluate import evaluate, onnx_predictor
 from training.exported_files import export_onnx, export_torchscript
-from training.loop import read_checkpoint
 from training.models import OUTPUT_STRIDE
 from training.recipe import Recipe
-from training.recipe_file import load_recipe
-from training.train import CHECKPOINT, RECIPE, RunFacts, build_model, open_dataset, parse_roots
+from training.runs import Run
 
 ONNX_FILE = "model.onnx"
 TORCHSCRIPT_FILE = "model.torchscript"
@@ -70,13 +69,11 @@ class FinishedRun:
 
     @classmethod
     def read(cls, folder: Path, roots: Mapping[str, Path]) -> "FinishedRun":
-        recipe = load_recipe(folder / RECIPE)
-        checkpoint = read_checkpoint(folder / CHECKPOINT)
-        model = build_model(recipe.model, get_label_space(recipe.label_space))
-        model.load_state_dict(checkpoint["average"])
+        run = Run.open(folder)
+        recipe = run.recipe
         train_sets = [open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data]
         validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
-        return cls(recipe, train_sets, validation, model, checkpoint["epoch"], RunFacts.read(folder).commit)
+        return cls(recipe, train_sets, validation, run.model(), run.epochs_done, run.facts.commit)
 
 
 def export_run(folder: Path, release: Release, *, roots: Mapping[str, Path], models: Path) -> ModelCard:

@@ -4,9 +4,7 @@ A run's folder holds checkpoint.pt, log.jsonl, recipe.toml and data.json. Starte
 """
 
 import argparse
-import json
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -14,24 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
-from training.datasets import DATASETS
+from training.building import best_device, build_model, open_dataset, parse_roots
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
 from training.evaluate import evaluate, torch_predictor
 from training.loop import AveragedWeights, TrainingState, batches, build_optimiser, steps_before, train_epoch
 from training.losses import SegmentationLoss, median_frequency_weights
-from training.models import MODELS
-from training.recipe import DataChoice, LossChoice, ModelChoice, Recipe
-from training.recipe_file import chosen, load_recipe
+from training.recipe import LossChoice, Recipe
+from training.recipe_file import load_recipe
+from training.runs import CHECKPOINT, DATA, RECIPE, RunFacts, write_json
 from training.tracking import ConsoleTracker, JsonlTracker, Tracker, Trackers
-
-CHECKPOINT = "checkpoint.pt"
-RECIPE = "recipe.toml"
-FACTS = "facts.json"
 
 
 def main() -> None:
@@ -55,7 +48,7 @@ def train(
     """Run the recipe's epochs that are not done yet. Raises RecipeError and DatasetError before the first."""
     space = get_label_space(recipe.label_space)
     data = prepare_data(recipe, roots, space)
-    write_split(data, folder / "data.json")
+    write_split(data, folder / DATA)
     RunFacts.current().write(folder)
 
     torch.manual_seed(recipe.seed)
@@ -84,27 +77,6 @@ def train(
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What a run cannot be repeated without, beside its recipe and data. commit: empty outside a repository."""
-
-    commit: str
-    torch: str
-
-    @classmethod
-    def current(cls) -> "RunFacts":
-        here = Path(__file__).parent
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-        return cls(commit=asked.stdout.strip(), torch=torch.__version__)
-
-    @classmethod
-    def read(cls, folder: Path) -> "RunFacts":
-        return cls(**json.loads((folder / FACTS).read_text()))
-
-    def write(self, folder: Path) -> None:
-        (folder / FACTS).write_text(json.dumps(asdict(self), indent=1))
-
-
-@dataclass(frozen=True, slots=True)
 class Data:
     sets: tuple[PairDataset, ...]
     stages: tuple[InChannels, ...]  # of each stage
@@ -119,27 +91,14 @@ def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -
     return Data(tuple(sets.values()), tuple(stages), InSpace(validation, space), tuple(validation.names()))
 
 
-def open_dataset(choice: DataChoice, roots: Mapping[str, Path], *, seed: int) -> PairDataset:
-    build = chosen(DATASETS, choice.dataset, choice.options, "dataset")
-    pictures = build(roots.get(choice.dataset, Path("runs", "datasets", choice.dataset)), choice.split)
-    return pictures.reduced(choice.count, seed=seed) if choice.count else pictures
-
-
 def write_split(data: Data, path: Path) -> None:
     """Which pictures a run trained on and was validated on."""
     train_names = [name for pictures in data.sets for name in pictures.names()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"train": train_names, "validation": data.validation_names}, indent=1))
-
-
-def build_model(choice: ModelChoice, space: LabelSpace) -> nn.Module:
-    model = chosen(MODELS, choice.architecture, choice.options, "architecture")(len(space.class_ids))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    write_json(path, {"train": train_names, "validation": data.validation_names})
 
 
 def begin(recipe: Recipe, space: LabelSpace) -> TrainingState:
-    model = build_model(recipe.model, space)
+    model = build_model(recipe.model, space).to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TrainingState(model, build_optimiser(model, recipe.optimiser), AveragedWeights(model, recipe.ema_decay))
 
 
@@ -151,18 +110,12 @@ def build_loss(choice: LossChoice, data: Data, space: LabelSpace) -> Segmentatio
 
 def validate(average: AveragedWeights, recipe: Recipe, pictures: InSpace, space: LabelSpace) -> dict[str, float]:
     """Scores of the averaged weights at the size that will be served."""
-    model = build_model(recipe.model, space)
+    model = build_model(recipe.model, space).to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.load_state_dict(average.values)
     preprocessing = Preprocessing(long_side=recipe.long_side)
     scores = evaluate(torch_predictor(model), pictures, preprocessing=preprocessing, space=space).scores()
     short = {"pixel_accuracy": "pixel_acc", "mean_dice": "dice"}  # the names that run trackers show
     return {short.get(name, name): value for name, value in scores.items()}
-
-
-def parse_roots(texts: list[str]) -> dict[str, Path]:
-    """`["camvid=some/folder"]` → {"camvid": Path("some/folder")}."""
-    pairs = [text.partition("=") for text in texts]
-    return {name: Path(folder) for name, _, folder in pairs}
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
 """A whole training, small: it learns, it goes on after a kill with the same weights, and it ends as a bundle."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from segmentation.model_card import ModelCard
-from training.evaluate import Evaluation
+from training.building import parse_roots
+from training.evaluation import Evaluation
 from training.export import Release, export_run
 from training.loop import read_checkpoint
 from training.recipe_file import load_recipe
+from training.runs import CHECKPOINT, Run, RunFacts, RunNotFound, read_history
 from training.tracking import JsonlTracker, NullTracker
-from training.train import CHECKPOINT, RunFacts, parse_roots, train
+from training.train import train
 
 RECIPE = """
 name = "tiny"
@@ -88,6 +91,26 @@ def test_the_log_holds_the_recipe_and_the_numbers_of_each_epoch(finished):
     assert {"train_loss", "imgs_per_sec", "miou", "pixel_acc", "dice", "iou/road"} <= set(epochs[1])
 
 
+def test_a_run_is_opened_by_its_folder(finished):
+    run = Run.open(finished)
+    assert (run.name, run.recipe.name, run.space.name, run.epochs_done) == (finished.name, "tiny", "camvid-11", 2)
+    assert [line["epoch"] for line in run.history()] == [1, 2]
+    average = read_checkpoint(finished / CHECKPOINT)["average"]
+    assert all(torch.equal(value, average[name]) for name, value in run.model().state_dict().items())
+    assert not run.model().training
+
+
+def test_a_folder_without_a_run_says_what_is_missing(tmp_path):
+    with pytest.raises(RunNotFound, match=r"no recipe.toml and no facts.json and no checkpoint.pt"):
+        Run.open(tmp_path)
+
+
+def test_the_history_of_a_run_takes_the_last_of_each_epoch(tmp_path):
+    lines = ['{"epoch": 1, "miou": 0.1}', '{"epoch": 2, "miou": 0.2}', '{"epoch": 1, "miou": 0.3}', '{"epoch": 3, "mi']
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    assert read_history(tmp_path / "log.jsonl") == [{"epoch": 1, "miou": 0.3}, {"epoch": 2, "miou": 0.2}]
+
+
 def test_the_split_is_written_down(finished):
     split = json.loads((finished / "data.json").read_text())
     assert (len(split["train"]), len(split["validation"])) == (4, 2)
@@ -119,13 +142,16 @@ def test_publishing_again_replaces_the_bundle(finished, roots, models):
 
 
 def test_roots_are_read_from_the_command_line():
-    assert {name: str(path) for name, path in parse_roots(["a=x/y", "b=z"]).items()} == {"a": "x/y", "b": "z"}
+    assert {name: str(path) for name, path in parse_roots(["camvid=x/y", "scenes=z"]).items()} == {
+        "camvid": "x/y",
+        "scenes": "z",
+    }
 
 
 def test_scores_name_every_class():
     from segmentation.label_spaces import get_label_space
 
     space = get_label_space("camvid-11")
-    scores = Evaluation(np.eye(space.class_count, dtype=np.int64), space).scores()
+    scores = Evaluation(space, np.eye(space.class_count, dtype=np.int64)).scores()
     assert scores["miou"] == 1
     assert scores["iou/bicyclist"] == 1

@@ -1,0 +1,123 @@
+"""A run's folder: checkpoint.pt recipe.toml facts.json data.json log.jsonl. Reads what train.py wrote."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import get_label_space
+from segmentation.preprocessing import Preprocessing
+from training.building import build_model
+from training.loop import read_checkpoint
+from training.recipe import Recipe
+from training.recipe_file import load_recipe
+
+CHECKPOINT = "checkpoint.pt"
+RECIPE = "recipe.toml"
+FACTS = "facts.json"
+DATA = "data.json"
+LOG = "log.jsonl"
+
+
+class RunNotFound(Exception):
+    """A folder holds no run, or one without a checkpoint; the message names the folder and what is missing."""
+
+    code = "run_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run cannot be repeated without, beside its recipe and data. commit: empty outside a repository."""
+
+    commit: str
+    torch: str
+    started_from: str = ""  # the run or bundle whose weights were taken, with its epoch or version; empty: from scratch
+
+    @classmethod
+    def current(cls, *, started_from: str = "") -> "RunFacts":
+        here = Path(__file__).parent
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+        return cls(commit=asked.stdout.strip(), torch=torch.__version__, started_from=started_from)
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunFacts":
+        known = {each.name for each in fields(cls)}
+        content = json.loads((folder / FACTS).read_text())
+        return cls(**{name: value for name, value in content.items() if name in known})
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / FACTS, asdict(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a training has left so far; it may still be going on."""
+
+    folder: Path
+    recipe: Recipe
+    facts: RunFacts
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Raises RunNotFound, and RecipeError for a recipe that can no longer be read."""
+        missing = [name for name in (RECIPE, FACTS, CHECKPOINT) if not (folder / name).is_file()]
+        if missing:
+            raise RunNotFound(f"{folder} is no run: there is no {' and no '.join(missing)}")
+        return cls(folder=folder, recipe=load_recipe(folder / RECIPE), facts=RunFacts.read(folder))
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def space(self) -> LabelSpace:
+        return get_label_space(self.recipe.label_space)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing(long_side=self.recipe.long_side)
+
+    @property
+    def epochs_done(self) -> int:
+        return int(read_checkpoint(self.folder / CHECKPOINT)["epoch"])
+
+    def model(self) -> nn.Module:
+        """The averaged weights, on the CPU, in evaluation mode."""
+        model = build_model(self.recipe.model, self.space)
+        model.load_state_dict(read_checkpoint(self.folder / CHECKPOINT)["average"])
+        return model.eval()
+
+    def history(self) -> list[dict[str, float]]:
+        """The numbers of each epoch, with `epoch`, ascending. Of an epoch that was done twice the last counts."""
+        return read_history(self.folder / LOG)
+
+    def split(self) -> Mapping[str, Sequence[str]]:
+        """`train` and `validation`: names of the pictures."""
+        content: dict[str, list[str]] = json.loads((self.folder / DATA).read_text())
+        return content
+
+
+def read_history(log: Path) -> list[dict[str, float]]:
+    """Lines of a JsonlTracker that tell of epochs; a last line that a kill cut short is left out."""
+    epochs: dict[int, dict[str, float]] = {}
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if "epoch" in record:
+            epochs[record["epoch"]] = record
+    return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+def write_json(path: Path, content: object) -> None:
+    """Written beside and moved into place: a reader sees the old file or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(content, indent=1))
+    part.replace(path)
