@@ -19,6 +19,7 @@ from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 
 _COCO = "coco"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Table(Protocol):
@@ -217,5 +218,15 @@ def _compact(value: object) -> bytes:
 
 def _csv_line(values: Iterable[object]) -> bytes:
     buffer = io.StringIO()
-    csv.writer(buffer).writerow([f"{value:.6g}" if type(value) is float else value for value in values])
+    csv.writer(buffer).writerow([_cell(value) for value in values])
     return buffer.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front: names come from whoever uploads.
+
+    Source: OWASP, "CSV Injection".
+    """
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+    return f"{value:.6g}" if type(value) is float else value

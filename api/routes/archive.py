@@ -41,7 +41,11 @@ def get_archive(
         Query(max_length=200, description="kinds to take, and `metrics`; all by default", examples=["mask,metrics"]),
     ] = None,
 ) -> Response:
-    """A ZIP file of exact length, resumable. Never held in memory or on disk."""
+    """A ZIP file of exact length, resumable. Never held in memory or on disk.
+
+    In its CSV files a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return has an apostrophe in front,
+    so that no spreadsheet takes a file's name for a formula.
+    """
     wanted = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
     archive = services.archives.open(job_id, wanted)
     zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)

@@ -18,23 +18,17 @@ from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
 from jobs.intake import Intake, IntakeRules
 from jobs.job import Job
 from jobs.options import JobOptions
-from jobs.processing import Processing, ProcessingRules
 from jobs.retry import RetryPolicy
 from segmentation.formats import FORMATS
-from tests.factories import make_card, mask, picture
-from tests.fakes import FakeCatalog, FakeClock, FakeDispatcher, FakeSegmenter, MemoryObjects, StoredSources
-from tests.memory_database import MemoryDatabase
+from tests.factories import mask, picture
+from tests.memory_service import MemoryService
 
 
 @dataclass
-class Mill:
+class Mill(MemoryService):
     """Jobs from upload to end, in memory."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
-    database: MemoryDatabase = field(default_factory=MemoryDatabase)
-    objects: MemoryObjects = field(default_factory=MemoryObjects)
-    dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
-    catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card()]))
+    policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=1))
 
     @property
     def archives(self) -> Archives:
@@ -59,18 +53,7 @@ class Mill:
 
     def work(self) -> None:
         with ThreadPoolExecutor(1) as threads:
-            worker = Processing(
-                self.database.unit,
-                self.objects,
-                StoredSources(self.objects),
-                FakeSegmenter(),
-                threads,
-                RetryPolicy(attempts=1),
-                ProcessingRules(worker="w1"),
-                self.clock,
-            )
-            for piece in self.dispatcher.take():
-                worker.run(piece)
+            self.process(self.processing(threads))
 
     def archive(self, *names: str, artifacts: tuple[str, ...] = ("overlay", "mask"), masked: bool = False) -> Archive:
         job = self.submit(*names, artifacts=artifacts, masked=masked)
@@ -90,6 +73,15 @@ def content(archive: Archive, name: str) -> bytes:
 
 def rows(archive: Archive, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content(archive, name).decode(), newline="")))
+
+
+@pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-1.jpg", "@SUM(A1).jpg", "\t=1.jpg", "\r=1.jpg"])
+def test_a_name_never_becomes_a_formula_in_a_spreadsheet(mill: Mill, name: str) -> None:
+    job = mill.submit(name, "plain-name.jpg", broken=[name])
+    mill.work()
+    archive = mill.archives.open(job.id)
+    assert [row["name"] for row in rows(archive, "metrics.csv")] == [f"'{name}", "plain-name.jpg"]
+    assert rows(archive, "errors.csv")[0]["name"] == f"'{name}"
 
 
 def test_an_archive_holds_documents_first_and_then_the_artifacts_in_input_order(mill: Mill) -> None:
