@@ -64,13 +64,13 @@ TO_CITYSCAPES_8 = (
     | dict.fromkeys([*range(26, 34), LICENSE_PLATE], 7)
 )
 
-# What CamVid's annotators would have called it. Parking and rail tracks are carriageway (CamVid counts the road
-# shoulder to the road); ground is what people walk on where no kerb separates them; terrain is low vegetation, which
-# CamVid's eleven classes count to the trees; trailers, caravans and trains go with "car", as its trucks and buses do.
-# The other void labels are ignored: nothing in CamVid corresponds to them.
+# What CamVid's eleven classes would call it. They count walls, bridges and tunnels to the buildings, as SegNet's
+# grouping of CamVid's 32 classes does. Parking and rail tracks are carriageway; ground is what people walk on where no
+# kerb separates them; terrain is low vegetation, which is counted to the trees; trailers, caravans and trains go with
+# "car", as trucks and buses do. The other void labels are ignored: nothing in CamVid corresponds to them.
 TO_CAMVID_11 = {
     6: 4, 7: 3, 8: 4, 9: 3, 10: 3,
-    11: 1, 12: 7, 13: 7, 14: 7, 15: 1, 16: 1,
+    11: 1, 12: 1, 13: 7, 14: 7, 15: 1, 16: 1,
     17: 2, 18: 2, 19: 6, 20: 6,
     21: 5, 22: 5, 23: 0,
     24: 9, 25: 10,
