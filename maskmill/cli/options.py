@@ -15,6 +15,13 @@ import typer
 from maskmill.cli.exits import INTERRUPTED, REFUSED, exit_code_for
 from maskmill.errors import APIError, MaskmillError, ServerUnreachable
 
+OF_TRAINING = ("cv2", "numpy", "onnx", "onnxruntime", "PIL", "pydantic", "sqlalchemy", "torch", "transformers")
+OUR_PACKAGES = ("data", "jobs", "segmentation", "storage", "training")
+
+
+class MissingPackage(MaskmillError):
+    """A command of training was called where only the client is installed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JsonOption:
@@ -88,10 +95,26 @@ def told(*, as_json: bool) -> Iterator[None]:
         raise typer.Exit(REFUSED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except ModuleNotFoundError as error:
+        if error.name not in OF_TRAINING:
+            raise
+        _tell(MissingPackage(f"this command needs {error.name}: pip install 'maskmill[training]'"), as_json)
+        raise typer.Exit(REFUSED) from None
+    except Exception as error:
+        if not _is_told(error):
+            raise
+        _tell(error, as_json)
+        raise typer.Exit(REFUSED) from None
+
+
+def _is_told(error: Exception) -> bool:
+    """Errors of the packages that a command calls here, without a server: they have a code and a sentence."""
+    return type(error).__module__.partition(".")[0] in OUR_PACKAGES and isinstance(getattr(error, "code", None), str)
 
 
 def _tell(error: Exception, as_json: bool) -> None:
-    told: dict[str, Any] = {"code": _snake(type(error).__name__), "message": str(error)}
+    code = error.code if _is_told(error) else _snake(type(error).__name__)  # type: ignore[attr-defined]
+    told: dict[str, Any] = {"code": code, "message": str(error)}
     if isinstance(error, APIError):
         told |= {"code": error.code, "status": error.status, "request_id": error.request_id}
         told |= {"errors": list(error.errors)} if error.errors else {}
