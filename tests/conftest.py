@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +91,21 @@ def any_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
     start = radosgw if find_radosgw() else rclone
     with start(tmp_path_factory.mktemp("any-s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with MLflow's tables and nothing in them: making them takes seconds."""
+    from training.mlflow_client import connect
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def mlflow_uri(mlflow_template: Path, tmp_path: Path) -> str:
+    """An MLflow in a file, for this test alone."""
+    path = tmp_path / "mlflow.db"
+    shutil.copyfile(mlflow_template, path)
+    return f"sqlite:///{path}"

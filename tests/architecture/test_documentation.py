@@ -51,7 +51,7 @@ def test_every_setting_is_documented(variable: str) -> None:
 
 def test_every_documented_setting_exists() -> None:
     documented = set(
-        re.findall(r"`(MASKMILL_(?:STORAGE|BROKER|API|WORKER)_[A-Z0-9_]+)`", CONFIGURATION.read_text("utf-8"))
+        re.findall(r"`(MASKMILL_(?:STORAGE|BROKER|API|WORKER|TRAINING)_[A-Z0-9_]+)`", CONFIGURATION.read_text("utf-8"))
     )
     assert documented - set(_settings()) == set()
 

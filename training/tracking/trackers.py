@@ -6,14 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Tracker(Protocol):
-    """Told what a run is made of, then numbers after each epoch."""
+    """Told what a run is made of, then numbers after each epoch and some pictures now and then."""
 
-    def start(self, parameters: Mapping[str, object]) -> None: ...
+    def start(self, parameters: Mapping[str, object]) -> None:
+        """Once the run's folder holds its recipe, split and facts; again when the run goes on after a stop."""
+        ...
 
     def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """epoch: how many are done. Names: train_loss, miou, pixel_acc, dice, iou/<class>, imgs_per_sec, …"""
+        ...
+
+    def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None:
+        """A thumbnail of a prediction. image: (H, W, 3) RGB."""
         ...
 
     def finish(self) -> None: ...
@@ -25,6 +34,8 @@ class NullTracker:
     def start(self, parameters: Mapping[str, object]) -> None: ...
 
     def log(self, epoch: int, numbers: Mapping[str, float]) -> None: ...
+
+    def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -40,6 +51,8 @@ class JsonlTracker:
 
     def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
         self._append({"epoch": epoch, **numbers})
+
+    def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -62,6 +75,8 @@ class ConsoleTracker:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items() if "/" not in name)
         print(f"{time.strftime('%H:%M:%S')}  epoch {epoch}/{self._epochs}  {shown}", file=self._stream, flush=True)
 
+    def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None: ...
+
     def finish(self) -> None: ...
 
 
@@ -78,6 +93,10 @@ class Trackers:
     def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
         for each in self._trackers:
             each.log(epoch, numbers)
+
+    def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None:
+        for each in self._trackers:
+            each.picture(epoch, name, image)
 
     def finish(self) -> None:
         for each in self._trackers:

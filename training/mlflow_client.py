@@ -1,0 +1,52 @@
+"""A client of MLflow that gives up within seconds. Everything of training/ that speaks to MLflow begins here."""
+
+import logging
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+# Read by mlflow itself. Whoever set them already knows better.
+_MANNERS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+for _name, _value in _MANNERS.items():
+    os.environ.setdefault(_name, _value)
+
+from mlflow.exceptions import MlflowException  # noqa: E402 after its settings
+from mlflow.tracking import MlflowClient  # noqa: E402
+
+MLFLOW_FAILURES = (MlflowException, OSError)  # what a call may raise when the server or its store is away
+_SQLITE = "sqlite:///"
+
+
+def connect(uri: str) -> MlflowClient:
+    """uri: of a server, or `sqlite:///path`, whose file is made when there is none. Raises MLFLOW_FAILURES."""
+    for name in ("alembic", "mlflow.store.db.utils"):  # they tell every migration of a new file
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if uri.startswith(_SQLITE):
+        sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def sqlite_file(uri: str) -> Path:
+    return Path(unquote(uri.removeprefix(_SQLITE)))
+
+
+def experiment_id(client: MlflowClient, uri: str, name: str) -> str:
+    """Of the experiment, made when there is none. Beside a SQLite file artifacts lie in a folder `mlflow-artifacts`."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    place = (sqlite_file(uri).parent / "mlflow-artifacts").as_uri() if uri.startswith(_SQLITE) else None
+    return str(client.create_experiment(name, artifact_location=place))
+
+
+def without_credentials(uri: str) -> str:
+    """As it may be written down and shown."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
