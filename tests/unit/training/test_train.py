@@ -143,9 +143,6 @@ def test_publishing_again_replaces_the_bundle(finished, roots, models):
 
 def test_roots_are_read_from_the_command_line():
     assert parse_roots(["camvid=x/y", "scenes=z"]) == {"camvid": Path("x/y"), "scenes": Path("z")}
-        "camvid": "x/y",
-        "scenes": "z",
-    }
 
 
 def test_scores_name_every_class():
