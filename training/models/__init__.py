@@ -9,14 +9,32 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from training.models.deeplabv3 import deeplabv3
 from training.models.deeplabv3plus import deeplabv3plus
+from training.models.dilatednet import dilatednet
+from training.models.fcn_resnet50 import fcn_resnet50
 from training.models.fpn import fpn
+from training.models.linknet import linknet
+from training.models.manet import manet
+from training.models.pspnet import pspnet
+from training.models.unet import unet
+from training.models.unetplusplus import unetplusplus
+from training.models.upernet import upernet
 
 OUTPUT_STRIDE = 4  # of the first architectures; measure it with `output_stride`
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
+    "deeplabv3": deeplabv3,
     "deeplabv3plus": deeplabv3plus,
+    "dilatednet": dilatednet,
+    "fcn_resnet50": fcn_resnet50,
     "fpn": fpn,
+    "linknet": linknet,
+    "manet": manet,
+    "pspnet": pspnet,
+    "unet": unet,
+    "unetplusplus": unetplusplus,
+    "upernet": upernet,
 }
 
 _MEASURED_SIDE = 64  # pixels

@@ -7,6 +7,8 @@ import segmentation_models_pytorch as smp
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import DeepLabV3PlusDecoder
 from torch import nn
 
+from training.models.encoders import encoder_decoder, without_classifier_channels
+
 
 def deeplabv3plus(
     class_count: int,
@@ -14,30 +16,23 @@ def deeplabv3plus(
     encoder: str = "mobilenet_v2",
     encoder_weights: str | None = None,
     decoder_channels: int = 128,
-    atrous_rates: tuple[int, int, int] = (6, 12, 18),
+    atrous_rates: tuple[int, ...] = (6, 12, 18),
     dropout: float = 0.1,
 ) -> nn.Module:
-    """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
-
-    A MobileNetV2 loses its last 1x1 convolution (320 -> 1280 channels), which serves the ImageNet classifier alone and
-    would make the pyramid four times as wide: the paper's mobile variant reads the 320 channels too.
-    """
-    network = smp.DeepLabV3Plus(
+    """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32."""
+    network = encoder_decoder(
+        smp.DeepLabV3Plus,
         encoder,
-        encoder_weights=encoder_weights,
+        encoder_weights,
         classes=class_count,
         decoder_channels=decoder_channels,
         upsampling=1,  # the head's own ×4 is left to who reads the logits
     )
-    channels = list(network.encoder.out_channels)
-    if encoder == "mobilenet_v2":
-        network.encoder.features[18] = nn.Identity()
-        channels[-1] = 320
     network.decoder = DeepLabV3PlusDecoder(
-        encoder_channels=channels,
+        encoder_channels=without_classifier_channels(network, encoder),
         encoder_depth=5,
         out_channels=decoder_channels,
-        atrous_rates=atrous_rates,
+        atrous_rates=tuple(atrous_rates),
         output_stride=16,
         aspp_separable=True,
         aspp_dropout=dropout,

@@ -6,6 +6,8 @@ import training.torchvision_guard  # noqa: F401  isort: skip  before smp imports
 import segmentation_models_pytorch as smp
 from torch import nn
 
+from training.models.encoders import encoder_decoder
+
 
 def fpn(
     class_count: int,
@@ -17,9 +19,10 @@ def fpn(
     dropout: float = 0.1,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32."""
-    network = smp.FPN(
+    network = encoder_decoder(
+        smp.FPN,
         encoder,
-        encoder_weights=encoder_weights,
+        encoder_weights,
         classes=class_count,
         decoder_pyramid_channels=pyramid_channels,
         decoder_segmentation_channels=decoder_channels,

@@ -1,0 +1,107 @@
+"""Weights from the hub or from a folder: safetensors files only, of one full commit, each checked before it is used.
+
+The hub's client writes beside and moves into place, so a download that was cut off is never taken for the file.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+from training.models.errors import RevisionNotPinned, UnsafeWeights, WeightsDamaged, WeightsUnavailable
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"  # of weights in several files
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def require_commit(hub: str, revision: str | None) -> str:
+    """Raises RevisionNotPinned for a branch, a tag or a short hash: what they name can change."""
+    if revision is None or not _COMMIT.fullmatch(revision):
+        raise RevisionNotPinned(
+            f"weights of {hub}: revision is {revision!r}; allowed: a full commit, 40 lower-case hexadecimal digits"
+        )
+    return revision
+
+
+def fetch_file(hub: str, name: str, *, revision: str | None) -> Path:
+    """One file of a repository, from the local cache or fetched into it. Raises WeightsUnavailable, WeightsDamaged."""
+    commit = require_commit(hub, revision)
+    try:
+        path = Path(huggingface_hub.hf_hub_download(hub, name, revision=commit))
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, ConnectionError) as error:
+        raise WeightsUnavailable(f"{name} of {hub} at {commit} cannot be fetched: {_first_line(error)}") from error
+    _verify(path)
+    return path
+
+
+def fetch_model(hub: str, *, revision: str | None, weights: bool = True) -> Path:
+    """The folder of a transformers model: its configuration and, when `weights`, its safetensors files.
+
+    Raises UnsafeWeights for a repository without safetensors, and what `fetch_file` raises.
+    """
+    folder = fetch_file(hub, CONFIG, revision=revision).parent
+    if weights:
+        for name in _weight_files(hub, revision):
+            fetch_file(hub, name, revision=revision)
+    return folder
+
+
+def check_folder(folder: Path, *, weights: bool = True) -> Path:
+    """A folder as `save_pretrained` writes it. Raises WeightsUnavailable and UnsafeWeights."""
+    if not (folder / CONFIG).is_file():
+        raise WeightsUnavailable(f"folder {folder} has no {CONFIG}")
+    if weights and not ((folder / WEIGHTS).is_file() or (folder / INDEX).is_file()):
+        found = ", ".join(sorted(path.name for path in folder.iterdir()))
+        raise UnsafeWeights(
+            f"folder {folder} has neither {WEIGHTS} nor {INDEX}, and pickles are not read; it has: {found}"
+        )
+    return folder
+
+
+def _weight_files(hub: str, revision: str | None) -> list[str]:
+    """One file, or those that the index names."""
+    try:
+        fetch_file(hub, WEIGHTS, revision=revision)
+    except WeightsUnavailable as error:
+        if not isinstance(error.__cause__, huggingface_hub.errors.RemoteEntryNotFoundError):
+            raise
+    else:
+        return [WEIGHTS]
+    try:
+        index = fetch_file(hub, INDEX, revision=revision)
+    except WeightsUnavailable as error:
+        if not isinstance(error.__cause__, huggingface_hub.errors.RemoteEntryNotFoundError):
+            raise
+        raise UnsafeWeights(f"{hub} at {revision} has no {WEIGHTS}, and pickles are not read") from None
+    names = set(json.loads(index.read_bytes())["weight_map"].values())
+    strange = [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]
+    if strange:
+        raise UnsafeWeights(f"{INDEX} of {hub} names {strange[0]!r}, which is no safetensors file beside it")
+    return sorted(names)
+
+
+def _verify(path: Path) -> None:
+    """In the hub's cache a file is named by its checksum: SHA-256 of a large file, git's own of a small one."""
+    expected = path.resolve().name
+    content = path.read_bytes()
+    if _SHA256.fullmatch(expected):
+        got = hashlib.sha256(content).hexdigest()
+    elif _COMMIT.fullmatch(expected):
+        got = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    else:  # a cache without links: the commit alone names the content
+        return
+    if got != expected:
+        path.resolve().unlink()
+        path.unlink()
+        raise WeightsDamaged(f"{path.name} has the checksum {got} instead of {expected}; deleted, fetch it again")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
