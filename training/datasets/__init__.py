@@ -5,6 +5,8 @@ from collections.abc import Callable
 from training.datasets.camvid import camvid
 from training.datasets.cityscapes import cityscapes
 from training.datasets.folder import folder
+from training.datasets.job_results import job_results
+from training.datasets.oxford_pets import oxford_pets
 from training.datasets.pairs import PairDataset
 from training.datasets.scenes import scenes
 
@@ -12,5 +14,7 @@ DATASETS: dict[str, Callable[..., PairDataset]] = {
     "camvid": camvid,
     "cityscapes": cityscapes,
     "folder": folder,
+    "job_results": job_results,
+    "oxford_pets": oxford_pets,
     "scenes": scenes,
 }

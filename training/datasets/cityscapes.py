@@ -17,7 +17,7 @@ def cityscapes(root: Path, split: str) -> PairDataset:
     """Raises DatasetError when the split is not there or a mask is missing."""
     pictures = sorted((root / "leftImg8bit" / split).glob(f"*/*{_PICTURE}"))
     if not pictures:
-        raise DatasetError(f"no *{_PICTURE} in {root / 'leftImg8bit' / split}/<city>")
+        raise DatasetError(f"no *{_PICTURE} in {root / 'leftImg8bit' / split}/<city>; {_splits(root)}")
     pairs = [(each, _mask_of(root, split, each)) for each in pictures]
     missing = [mask for _, mask in pairs if not mask.is_file()]
     if missing:
@@ -27,3 +27,9 @@ def cityscapes(root: Path, split: str) -> PairDataset:
 
 def _mask_of(root: Path, split: str, picture: Path) -> Path:
     return root / "gtFine" / split / picture.parent.name / picture.name.replace(_PICTURE, _MASK)
+
+
+def _splits(root: Path) -> str:
+    place = root / "leftImg8bit"
+    found = sorted(each.name for each in place.iterdir() if each.is_dir()) if place.is_dir() else []
+    return f"splits there: {', '.join(found) or 'none'}"

@@ -1,4 +1,4 @@
-"""Labelled pictures: pairs of files, decoded once and kept in memory; and the views of them that a training needs."""
+"""Labelled pictures: pairs of files, kept in memory as far as they fit; and the views of them that a training needs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.pictures import decode_mask, decode_picture
 
 MAX_PIXELS = 64_000_000
+KEPT_BYTES = 1 << 30  # of decoded pictures of one data set; CamVid needs a quarter of it, Cityscapes 25 times as much
 NO_CHANNEL = 255  # in channel masks: a pixel that counts nowhere
 
 Picture = NDArray[np.uint8]
@@ -45,7 +46,10 @@ class LabelledPictures(Protocol):
 
 
 class PairDataset:
-    """Pictures and masks of class ids of `space`. What was decoded stays in memory, as uint8."""
+    """Pictures and masks of class ids of `space`. What was decoded stays in memory, as uint8, up to KEPT_BYTES.
+
+    prepare: called with the two paths before they are read; it may make the files.
+    """
 
     def __init__(
         self,
@@ -53,36 +57,54 @@ class PairDataset:
         *,
         space: LabelSpace,
         about: About,
-        read_mask: Callable[[Path], Mask] | None = None,
+        read_mask_with: Callable[[Path], Mask] | None = None,
+        prepare: Callable[[Path, Path], None] | None = None,
     ) -> None:
         self.pairs = tuple(pairs)
         self.space = space
         self.about = about
-        self._read_mask = read_mask or _read_mask
+        self._read_mask = read_mask_with or read_mask
+        self._prepare = prepare
         self._decoded: dict[int, tuple[Picture, Mask]] = {}
+        self._room = KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> tuple[Picture, Mask]:
         """Raises MaskMismatch when picture and mask differ in size."""
-        if index not in self._decoded:
-            self._decoded[index] = self._decode(*self.pairs[index])
-        return self._decoded[index]
+        kept = self._decoded.get(index)
+        if kept is not None:
+            return kept
+        picture, mask = self._decode(*self.pairs[index])
+        self._room -= picture.nbytes + mask.nbytes
+        if self._room >= 0:
+            self._decoded[index] = picture, mask
+        return picture, mask
 
     def names(self) -> list[str]:
         """The pictures' file names, in order: what a run writes down as its split."""
         return [picture.name for picture, _ in self.pairs]
 
-    def reduced(self, count: int, *, seed: int) -> "PairDataset":
-        """`count` pairs drawn with `seed`, in their old order; all of them when there are not more."""
+    def reduced(self, count: int = 0, *, share: float = 1.0, seed: int) -> "PairDataset":
+        """A subset drawn with `seed`, in its old order: `count` pairs (0 = all), or that share of them, at least one.
+
+        All of them when there are not more. Raises DatasetError for a share outside (0, 1] and a negative count.
+        """
+        if not 0 < share <= 1 or count < 0 or (count and share < 1):
+            raise DatasetError(f"a subset is a count of 1 or more, or a share in (0, 1]; got {count} and {share:g}")
+        count = min(count or len(self), max(1, round(share * len(self))))
         if count >= len(self):
             return self
         kept = sorted(np.random.default_rng(seed).permutation(len(self))[:count].tolist())
         pairs = [self.pairs[i] for i in kept]
-        return PairDataset(pairs, space=self.space, about=self.about, read_mask=self._read_mask)
+        return PairDataset(
+            pairs, space=self.space, about=self.about, read_mask_with=self._read_mask, prepare=self._prepare
+        )
 
     def _decode(self, picture_path: Path, mask_path: Path) -> tuple[Picture, Mask]:
+        if self._prepare is not None:
+            self._prepare(picture_path, mask_path)
         picture = decode_picture(picture_path.read_bytes(), max_pixels=MAX_PIXELS)
         mask = self._read_mask(mask_path)
         if picture.shape[:2] != mask.shape:
@@ -140,5 +162,6 @@ def channel_table(space: LabelSpace) -> NDArray[np.uint8]:
     return table
 
 
-def _read_mask(path: Path) -> Mask:
+def read_mask(path: Path) -> Mask:
+    """(H, W) uint8. Raises MaskMismatch when the pixels cannot be ids, UnreadableImage."""
     return decode_mask(path.read_bytes(), max_pixels=MAX_PIXELS)

@@ -1,12 +1,13 @@
 """Generated street scenes, rendered on first use and kept in the root folder. Free of any licence question."""
 
+import os
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from data.scenes import render_scene
 from segmentation.label_spaces import get_label_space
-from training.datasets.folder import pairs_by_stem
 from training.datasets.pairs import About, DatasetError, PairDataset
 
 ABOUT = About(title="generated street scenes", licence="Generated scenes: no restriction.")
@@ -18,19 +19,18 @@ def scenes(root: Path, split: str, *, scene_count: int = 100, width: int = 640, 
     if split not in FIRST_SEEDS:
         raise DatasetError(f"generated scenes have no split {split!r}; there are {', '.join(FIRST_SEEDS)}")
     place = root / f"{split}-{width}x{height}"
-    for number in range(scene_count):
-        _render_once(FIRST_SEEDS[split] + number, place, (width, height))
-    pairs = pairs_by_stem(place / "images", place / "masks")[:scene_count]
-    return PairDataset(pairs, space=get_label_space("cityscapes-34"), about=ABOUT)
+    seeds = range(FIRST_SEEDS[split], FIRST_SEEDS[split] + scene_count)
+    pairs = [(place / "images" / f"{seed}.png", place / "masks" / f"{seed}.png") for seed in seeds]
+    prepare = partial(_render_once, size=(width, height))
+    return PairDataset(pairs, space=get_label_space("cityscapes-34"), about=ABOUT, prepare=prepare)
 
 
-def _render_once(seed: int, place: Path, size: tuple[int, int]) -> None:
-    picture_path, mask_path = place / "images" / f"{seed}.png", place / "masks" / f"{seed}.png"
+def _render_once(picture_path: Path, mask_path: Path, *, size: tuple[int, int]) -> None:
     if picture_path.exists():  # and so its mask
         return
-    scene = render_scene(seed, width=size[0], height=size[1])
+    scene = render_scene(int(picture_path.stem), width=size[0], height=size[1])
     for path, pixels in ((mask_path, scene.label_ids), (picture_path, scene.picture)):  # last what is asked for
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}")
+        part = path.with_name(f".{path.name}.{os.getpid()}")  # several processes may render the same scene
         Image.fromarray(pixels).save(part, format="PNG", compress_level=1)
         part.replace(path)

@@ -1,0 +1,335 @@
+"""The layouts of the data sets, pixel by pixel, on small files that the tests write."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segmentation.errors import InvalidLabelSpace, MaskMismatch, UnknownLabelSpace
+from segmentation.formats import FORMATS, FormatOptions
+from segmentation.label_map import LabelMap
+from segmentation.label_spaces import get_label_space
+from segmentation.palette import palette
+from training.datasets import DATASETS, pairs
+from training.datasets.pairs import DatasetError, InSpace
+
+SIZE = (6, 8)  # height, width
+GREY = np.full((*SIZE, 3), 99, dtype=np.uint8)
+
+
+def write(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels)).save(path)
+
+
+def stripes(*values):
+    """A mask of SIZE, one value in each group of columns."""
+    columns = np.repeat(values, SIZE[1] // len(values))
+    return np.tile(columns, (SIZE[0], 1)).astype(np.uint8)
+
+
+def same(mask, *values):
+    return np.array_equal(mask, stripes(*values))
+
+
+# --- a plain folder ---------------------------------------------------------------------------------------------------
+
+
+def test_pictures_beside_their_masks_are_found_and_others_left_out(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        write(tmp_path / name, GREY)
+    write(tmp_path / "a_mask.png", stripes(7, 8))
+    pictures = DATASETS["folder"](tmp_path, "train")
+    assert pictures.names() == ["a.jpg"]
+    assert same(pictures[0][1], 7, 8)
+
+
+def test_a_missing_mask_is_named(tmp_path):
+    write(tmp_path / "images" / "a.png", GREY)
+    with pytest.raises(DatasetError, match=r"a.png"):
+        DATASETS["folder"](tmp_path, "train")
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path):
+    write(tmp_path / "images" / "a.png", GREY)
+    write(tmp_path / "masks" / "a.png", np.zeros((10, 10), dtype=np.uint8))
+    with pytest.raises(MaskMismatch, match=r"a.png"):
+        DATASETS["folder"](tmp_path, "train")[0]
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    """Two pictures, and a label space of the user's own that leads to camvid-11."""
+    space = {
+        "name": "weeds",
+        "ignore_id": None,
+        "classes": [
+            {"id": 0, "name": "soil", "colour": [90, 60, 30], "group": "ground"},
+            {"id": 1, "name": "weed", "colour": [0, 200, 0], "group": "plants"},
+        ],
+        "mappings": {"camvid-11": {"0": 3, "1": 5}},
+    }
+    (tmp_path / "label_space.json").write_text(json.dumps(space))
+    for name in ("a", "b"):
+        write(tmp_path / "images" / f"{name}.png", GREY)
+        write(tmp_path / "masks" / f"{name}.png", stripes(0, 1))
+    return tmp_path
+
+
+def test_a_folder_may_bring_its_own_label_space(own_folder):
+    pictures = DATASETS["folder"](own_folder, "train")
+    assert pictures.space.names() == ("soil", "weed")
+    assert same(InSpace(pictures, get_label_space("camvid-11"))[0][1], 3, 5)
+
+
+def test_a_label_space_can_be_named_or_read_from_a_file(own_folder):
+    assert DATASETS["folder"](own_folder, "train", label_space="camvid-11").space.name == "camvid-11"
+    named = DATASETS["folder"](own_folder, "train", label_space=str(own_folder / "label_space.json"))
+    assert named.space.name == "weeds"
+
+
+def test_a_label_space_that_does_not_exist_is_refused(own_folder):
+    with pytest.raises(UnknownLabelSpace, match="camvid-11"):
+        DATASETS["folder"](own_folder, "train", label_space="wheat")
+    with pytest.raises(InvalidLabelSpace, match=r"wheat\.json"):
+        DATASETS["folder"](own_folder, "train", label_space="wheat.json")
+
+
+def test_masks_may_show_colours_instead_of_ids(own_folder):
+    colours = np.array([[90, 60, 30], [0, 200, 0]], dtype=np.uint8)
+    write(own_folder / "masks" / "a.png", colours[stripes(1, 0)])
+    assert same(DATASETS["folder"](own_folder, "train", colours=True)[0][1], 1, 0)
+
+
+def test_a_colour_of_no_class_is_refused(own_folder):
+    write(own_folder / "masks" / "a.png", GREY)
+    with pytest.raises(MaskMismatch, match=r"a.png has 1 colours that weeds has not, the first is \(99, 99, 99\)"):
+        DATASETS["folder"](own_folder, "train", colours=True)[0]
+
+
+def test_of_classes_that_share_a_colour_the_lowest_id_is_meant(tmp_path):
+    write(tmp_path / "a.png", GREY)
+    colours = palette(get_label_space("cityscapes-34"))
+    write(tmp_path / "a_mask.png", colours[stripes(18, 3)])
+    assert same(DATASETS["folder"](tmp_path, "train", colours=True)[0][1], 17, 0)
+
+
+# --- splits -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def twenty(tmp_path):
+    for number in range(20):
+        write(tmp_path / "images" / f"{number:02}.png", GREY)
+        write(tmp_path / "masks" / f"{number:02}.png", stripes(7))
+    return tmp_path
+
+
+def test_a_share_held_back_is_never_trained_on(twenty):
+    parts = {
+        split: set(DATASETS["folder"](twenty, split, validation_share=0.2).names()) for split in ("train", "val", "all")
+    }
+    assert len(parts["val"]) == 4
+    assert not parts["train"] & parts["val"]
+    assert parts["train"] | parts["val"] == parts["all"]
+
+
+def test_who_is_held_back_does_not_depend_on_the_other_pictures(twenty):
+    before = set(DATASETS["folder"](twenty, "val", validation_share=0.2).names())
+    for folder in ("images", "masks"):
+        (twenty / folder / "00.png").unlink()
+    after = set(DATASETS["folder"](twenty, "val", validation_share=4 / 19).names())
+    assert len(before - {"00.png"} - after) == 0
+
+
+def test_a_split_that_would_be_empty_is_refused(twenty):
+    with pytest.raises(DatasetError, match="'train' is empty"):
+        DATASETS["folder"](twenty, "train", validation_share=1.0)
+
+
+def test_an_unknown_split_names_those_there_are(twenty):
+    with pytest.raises(DatasetError, match="train, val, all"):
+        DATASETS["folder"](twenty, "test", validation_share=0.2)
+
+
+# --- Oxford-IIIT Pet --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pets(tmp_path):
+    for stem in ("Bengal_1", "pug_2", "pug_3", "pug_4", "pug_5"):
+        write(tmp_path / "images" / f"{stem}.jpg", GREY)
+        write(tmp_path / "annotations" / "trimaps" / f"{stem}.png", stripes(1, 2, 3, 2))
+    (tmp_path / "annotations" / "trainval.txt").write_text(
+        "Bengal_1 6 1 2\npug_2 30 2 20\npug_3 30 2 20\npug_4 30 2 20\n"
+    )
+    (tmp_path / "annotations" / "test.txt").write_text("pug_5 30 2 20\n")
+    return tmp_path
+
+
+def test_trimaps_are_counted_from_zero(pets):
+    pictures = DATASETS["oxford_pets"](pets, "test")
+    assert pictures.names() == ["pug_5.jpg"]
+    assert same(pictures[0][1], 0, 1, 2, 1)
+
+
+def test_a_value_that_no_trimap_has_counts_nowhere(pets):
+    write(pets / "annotations" / "trimaps" / "pug_5.png", stripes(0, 4))
+    mask = DATASETS["oxford_pets"](pets, "test")[0][1]
+    assert set(np.unique(mask).tolist()) <= get_label_space("oxford-pets-3").void_ids
+
+
+def test_training_and_validation_share_the_official_part(pets):
+    names = {split: DATASETS["oxford_pets"](pets, split, validation_share=0.25).names() for split in ("train", "val")}
+    assert (len(names["train"]), len(names["val"])) == (3, 1)
+    assert sorted(names["train"] + names["val"]) == sorted(DATASETS["oxford_pets"](pets, "trainval").names())
+
+
+def test_a_listed_pet_without_its_file_is_named(pets):
+    (pets / "annotations" / "trimaps" / "pug_5.png").unlink()
+    with pytest.raises(DatasetError, match=r"1 files that are missing, the first is .*pug_5\.png"):
+        DATASETS["oxford_pets"](pets, "test")
+
+
+def test_an_empty_list_of_pets_is_refused(pets):
+    (pets / "annotations" / "test.txt").write_text("\n")
+    with pytest.raises(DatasetError, match="is empty"):
+        DATASETS["oxford_pets"](pets, "test")
+
+
+def test_a_list_that_is_not_there_is_named(pets):
+    (pets / "annotations" / "test.txt").unlink()
+    with pytest.raises(DatasetError, match=r"test\.txt"):
+        DATASETS["oxford_pets"](pets, "test")
+
+
+# --- CamVid and Cityscapes --------------------------------------------------------------------------------------------
+
+
+def test_unlabelled_pixels_of_camvid_stay_ignored(tmp_path):
+    write(tmp_path / "train" / "a.png", GREY)
+    write(tmp_path / "trainannot" / "a.png", stripes(0, 11))
+    pictures = DATASETS["camvid"](tmp_path, "train")
+    assert same(pictures[0][1], 0, 11)
+    assert same(InSpace(pictures, get_label_space("cityscapes-19"))[0][1], 10, 255)
+
+
+@pytest.fixture
+def city(tmp_path):
+    write(tmp_path / "leftImg8bit" / "val" / "ulm" / "ulm_000000_000019_leftImg8bit.png", GREY)
+    write(tmp_path / "gtFine" / "val" / "ulm" / "ulm_000000_000019_gtFine_labelIds.png", stripes(7, 26, 3, 24))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [("cityscapes-34", (7, 26, 3, 24)), ("cityscapes-19", (0, 13, 255, 11)), ("cityscapes-8", (1, 7, 0, 6))],
+)
+def test_cityscapes_can_be_had_in_each_of_its_spaces(city, space, expected):
+    pictures = DATASETS["cityscapes"](city, "val")
+    assert same(InSpace(pictures, get_label_space(space))[0][1], *expected)
+
+
+def test_a_split_that_was_not_downloaded_is_told_with_those_that_were(city):
+    with pytest.raises(DatasetError, match="splits there: val"):
+        DATASETS["cityscapes"](city, "train")
+
+
+def test_a_city_without_masks_is_told(city):
+    (city / "gtFine" / "val" / "ulm" / "ulm_000000_000019_gtFine_labelIds.png").unlink()
+    with pytest.raises(DatasetError, match="1 masks are missing"):
+        DATASETS["cityscapes"](city, "val")
+
+
+# --- results of a job -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def job(tmp_path):
+    root = tmp_path / "job_1"
+    for name in ("a b", "c"):
+        write(root / "pictures" / f"{name}.jpg", GREY)
+        write(root / "mask" / f"{name}.png", stripes(0, 3))
+    write(root / "pictures" / "unlabelled.jpg", GREY)
+    (root / "manifest.json").write_text(json.dumps({"job": "job_1", "label_space": "camvid-11"}))
+    return root
+
+
+def test_results_of_a_job_are_pictures_with_masks_in_its_label_space(job):
+    pictures = DATASETS["job_results"](job, "all")
+    assert (pictures.names(), pictures.space.name) == (["a b.jpg", "c.jpg"], "camvid-11")
+    assert same(pictures[0][1], 0, 3)
+
+
+def test_only_what_was_corrected_is_learnt_from(job):
+    write(job / "corrected" / "c.png", stripes(0, 4))
+    pictures = DATASETS["job_results"](job, "all")
+    assert pictures.names() == ["c.jpg"]
+    assert same(pictures[0][1], 0, 4)
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("polygons", ".geojson"), ("coco", ".json")])
+def test_corrections_may_be_polygons_or_runs(job, name, suffix):
+    space = get_label_space("camvid-11")
+    encoded = FORMATS[name].encode(LabelMap(stripes(0, 9), space), GREY, FormatOptions())
+    (job / "corrected").mkdir()
+    (job / "corrected" / f"c{suffix}").write_bytes(encoded.data)
+    assert same(DATASETS["job_results"](job, "all")[0][1], 0, 9)
+
+
+def test_pictures_of_a_job_may_lie_elsewhere(job, tmp_path):
+    (job / "pictures").rename(tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match="an archive has none"):
+        DATASETS["job_results"](job, "all")
+    assert len(DATASETS["job_results"](job, "all", pictures=str(tmp_path / "elsewhere"))) == 2
+
+
+def test_a_mask_without_its_picture_is_named(job):
+    (job / "pictures" / "c.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"the first is c\.png"):
+        DATASETS["job_results"](job, "all")
+
+
+def test_pictures_of_one_stem_cannot_be_told_apart(job):
+    write(job / "pictures" / "c.png", GREY)
+    with pytest.raises(DatasetError, match=r"c\.jpg and c\.png"):
+        DATASETS["job_results"](job, "all")
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]"])
+def test_a_manifest_that_is_none_is_refused(job, content):
+    (job / "manifest.json").write_text(content)
+    with pytest.raises(DatasetError, match="no manifest of a job"):
+        DATASETS["job_results"](job, "all")
+
+
+def test_a_job_without_labels_is_refused(job):
+    (job / "mask").rename(job / "overlay")
+    with pytest.raises(DatasetError, match="holds no labels"):
+        DATASETS["job_results"](job, "all")
+    (job / "mask").mkdir()
+    with pytest.raises(DatasetError, match="no labels in"):
+        DATASETS["job_results"](job, "all")
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_into_memory_is_read_again(twenty, monkeypatch):
+    monkeypatch.setattr(pairs, "KEPT_BYTES", 3 * SIZE[0] * SIZE[1] * 4)
+    pictures = DATASETS["folder"](twenty, "train")
+    first = [pictures[index] for index in range(len(pictures))]
+    again = [pictures[index] for index in range(len(pictures))]
+    assert sum(one[0] is other[0] for one, other in zip(first, again, strict=True)) == 3
+    assert all(np.array_equal(one[1], other[1]) for one, other in zip(first, again, strict=True))
+
+
+def test_scenes_are_rendered_when_they_are_looked_at(tmp_path):
+    scenes = DATASETS["scenes"](tmp_path, "val", scene_count=50, width=96, height=64).reduced(1, seed=3)
+    assert list(tmp_path.iterdir()) == []
+    picture, mask = scenes[0]
+    again = DATASETS["scenes"](tmp_path, "val", scene_count=50, width=96, height=64).reduced(1, seed=3)[0]
+    assert np.array_equal(picture, again[0])
+    assert np.array_equal(mask, again[1])
+    assert len(list(tmp_path.rglob("*.png"))) == 2

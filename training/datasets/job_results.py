@@ -1,0 +1,98 @@
+"""A job's own results, as `maskmill download` unpacks them, corrected by hand and learnt from.
+
+The archive holds no pictures: they are given beside it. What was corrected is read from `corrected/` where that folder
+is, and nothing else then; otherwise from `mask/`, `polygons/` or `coco/`.
+"""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from jobs.archive import safe_stem
+from segmentation.formats import ReadableFormat
+from segmentation.formats.coco import Coco
+from segmentation.formats.polygons import Polygons
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import get_label_space
+from training.datasets.folder import pictures_in
+from training.datasets.pairs import About, DatasetError, Mask, PairDataset, read_mask
+from training.datasets.splitting import Pair, part_of
+
+MANIFEST = "manifest.json"
+CORRECTED = "corrected"
+LABEL_FOLDERS = (CORRECTED, "mask", "polygons", "coco")
+PICTURE_FOLDERS = ("pictures", "images", "inputs")
+READERS: dict[str, ReadableFormat] = {".geojson": Polygons(), ".json": Coco()}  # beside masks, which are .png
+
+
+def job_results(root: Path, split: str, *, pictures: str = "", validation_share: float = 0.2) -> PairDataset:
+    """Splits: val (a share of the pictures), train (the others), all.
+
+    pictures: folder of what was submitted; else `pictures/`, `images/` or `inputs/` beside the manifest. The label
+    space is the job's. Raises DatasetError when the folder is no job's, or a mask has no picture.
+    """
+    job = _manifest(root)
+    space = get_label_space(job["label_space"])
+    pairs = _pairs(_label_folder(root), _picture_folder(root, pictures))
+    about = About(
+        title=f"results of {job['job']}, corrected by hand", licence="unknown: the owner of the pictures knows"
+    )
+    part = part_of(pairs, split, validation_share=validation_share)
+    return PairDataset(part, space=space, about=about, read_mask_with=partial(_read_labels, space=space))
+
+
+def _manifest(root: Path) -> dict[str, str]:
+    path = root / MANIFEST
+    if not path.is_file():
+        raise DatasetError(f"there is no {path}: a folder that `maskmill download` unpacked has one")
+    try:
+        content: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return {name: content[name] for name in ("job", "label_space")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path} is no manifest of a job: {error}") from error
+
+
+def _label_folder(root: Path) -> Path:
+    for name in LABEL_FOLDERS:
+        if (root / name).is_dir():
+            return root / name
+    raise DatasetError(f"{root} holds no labels: none of {', '.join(f'{name}/' for name in LABEL_FOLDERS)}")
+
+
+def _picture_folder(root: Path, given: str) -> Path:
+    if given:
+        return Path(given)
+    for name in PICTURE_FOLDERS:
+        if (root / name).is_dir():
+            return root / name
+    raise DatasetError(
+        f"{root} holds no pictures (an archive has none): put them into {root / PICTURE_FOLDERS[0]}, "
+        f"or name their folder with the option `pictures`"
+    )
+
+
+def _pairs(labels: Path, pictures: Path) -> list[Pair]:
+    """Every file of labels with the picture whose name it got in the archive. Pictures without labels are left out."""
+    by_stem = _by_stem(pictures)
+    found = sorted(each for each in labels.iterdir() if each.suffix in (".png", *READERS))
+    lonely = [each.name for each in found if each.stem not in by_stem]
+    if lonely:
+        raise DatasetError(f"{len(lonely)} masks in {labels} have no picture in {pictures}, the first is {lonely[0]}")
+    if not found:
+        raise DatasetError(f"no labels in {labels}")
+    return [(by_stem[each.stem], each) for each in found]
+
+
+def _by_stem(pictures: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for each in pictures_in(pictures):
+        other = found.setdefault(safe_stem(each.name), each)
+        if other != each:
+            raise DatasetError(f"{other.name} and {each.name} in {pictures} cannot be told apart: rename one")
+    return found
+
+
+def _read_labels(path: Path, *, space: LabelSpace) -> Mask:
+    if path.suffix == ".png":
+        return read_mask(path)
+    return READERS[path.suffix].decode(path.read_bytes(), space).ids
