@@ -113,7 +113,8 @@ def validate(average: AveragedWeights, recipe: Recipe, pictures: InSpace, space:
     model = build_model(recipe.model, space).to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.load_state_dict(average.values)
     preprocessing = Preprocessing(long_side=recipe.long_side)
-    scores = evaluate(torch_predictor(model), pictures, preprocessing=preprocessing, space=space).scores()
+    evaluation = evaluate(torch_predictor(model), pictures, preprocessing=preprocessing, space=space, with_scores=False)
+    scores = evaluation.scores()
     short = {"pixel_accuracy": "pixel_acc", "mean_dice": "dice"}  # the names that run trackers show
     return {short.get(name, name): value for name, value in scores.items()}
 
