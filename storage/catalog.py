@@ -1,4 +1,7 @@
-"""Model bundles: a folder per model with `card.json` and the weights. Written by training, read by everybody."""
+"""Model bundles: a folder per model with `card.json` and the weights. Written by training, read by everybody.
+
+`<name>/` is a bundle, `<name>/<version>/` one of several side by side, `<name>/@<alias>` a link to one of these.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +18,13 @@ from pathlib import Path
 from jobs.errors import ModelFailed, ModelNotFound
 from segmentation.errors import InvalidModelCard
 from segmentation.model_card import ModelCard
+from storage.hub_catalog import load_hub_catalog
+from storage.model_reference import CHAMPION, canonical
 from storage.settings import StorageSettings
 
 CARD = "card.json"
 HIDDEN = "."  # how the names of unfinished folders begin
+ALIAS = "@"  # how the names of links to a version begin
 
 logger = logging.getLogger(__name__)
 
@@ -52,28 +58,35 @@ class Catalog:
     """All bundles in some folders; of two with one name that in the later folder counts. Safe for many threads.
 
     The folders are looked at on every call, and read again when something changed: a model that was just published is
-    there without a restart. A name is only ever looked up, never made into a path.
+    there without a restart. A name is only ever looked up, never made into a path. Versions are found as `name/3` and
+    `name@alias`; of a name alone, its champion counts more than a bundle in the same folder. `models:/` may precede.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], *, fetchable: Collection[str] = ()) -> None:
+        """fetchable: names that are not there yet and can be fetched from the hub; told to who asks for one."""
         self._folders = tuple(folders)
+        self._fetchable = frozenset(fetchable)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
         self._bundles: Mapping[str, Bundle] = {}
 
     def list(self) -> Sequence[ModelCard]:
+        """One card a name; of versions, the champion's."""
         bundles = self._current()
-        return [bundles[name].card for name in sorted(bundles)]
+        return [bundles[name].card for name in sorted(bundles) if bundles[name].card.name == name]
 
     def find(self, name: str) -> Bundle | None:
-        return self._current().get(name)
+        return self._current().get(canonical(name))
 
     def get(self, name: str) -> Bundle:
         """Raises ModelNotFound, which names the models there are."""
         bundles = self._current()
-        if name not in bundles:
-            raise ModelNotFound(f"there is no model {name!r}; there are: {', '.join(sorted(bundles)) or 'none'}")
-        return bundles[name]
+        if (found := bundles.get(canonical(name))) is not None:
+            return found
+        there = f"there are: {', '.join(sorted(bundles)) or 'none'}"
+        if name in self._fetchable:
+            raise ModelNotFound(f"model {name} is not here yet; fetch it with `maskmill models pull {name}`; {there}")
+        raise ModelNotFound(f"there is no model {name!r}; {there}")
 
     def card(self, name: str) -> ModelCard:
         """Raises ModelNotFound."""
@@ -82,69 +95,108 @@ class Catalog:
     def publish(self, card: ModelCard, files: Mapping[str, Path]) -> Bundle:
         """Copy weights (file name in the card → where they are) with their card into the last folder, all or nothing.
 
-        Replaces a bundle of the same name there. Raises ValueError when `files` are not those of the card, and
-        ModelFailed when their contents are not.
+        Replaces a bundle of the same name there. Raises ValueError when `files` are not those of the card, ModelFailed
+        when their contents are not, and FileExistsError when versions of the registry have that name there.
         """
         if set(files) != set(card.sha256) or any(Path(name).name != name for name in files):
             raise ValueError(f"the card names {sorted(card.sha256)}, the files given are {sorted(files)}")
         home = self._folders[-1]
+        if any(_versions(home / card.name)):
+            raise FileExistsError(f"{home / card.name} holds versions from the registry: promote a new one instead")
         home.mkdir(parents=True, exist_ok=True)
-        with _unfinished(home) as folder:
+        with unfinished(home) as folder:
             for name, source in files.items():
                 shutil.copyfile(source, folder / name)
             (folder / CARD).write_text(card.to_json(), encoding="utf-8")
             Bundle(card, folder).verify()
-            _swap(folder, home / card.name)
+            swap(folder, home / card.name)
         return self.get(card.name)
+
+    def remove(self, name: str) -> None:
+        """Take a bundle out of the last folder, at once for every reader. Raises ModelNotFound when it is not there."""
+        bundle = self.get(name)
+        home = self._folders[-1]
+        if bundle.folder.parent != home:
+            raise ModelNotFound(f"model {name} came with Maskmill and stays; only models in {home} can be removed")
+        with unfinished(home) as gone:
+            bundle.folder.rename(gone / name)
 
     def _current(self) -> Mapping[str, Bundle]:
         stamp = _stamp(self._folders)
         with self._lock:
             if stamp != self._stamp:
-                self._bundles = {bundle.card.name: bundle for bundle in _read(self._folders)}
+                self._bundles = dict(_read(self._folders))
                 self._stamp = stamp
             return self._bundles
 
 
 def open_catalog(settings: StorageSettings) -> Catalog:
-    return Catalog(settings.model_folders)
+    return Catalog(settings.model_folders, fetchable=load_hub_catalog())
 
 
-def _cards(folders: Sequence[Path]) -> Iterator[Path]:
+def _places(folders: Sequence[Path]) -> Iterator[Path]:
+    """Folders with a card: of bundles, then of versions and of links to them."""
     for folder in folders:
         if folder.is_dir():
-            found = (path / CARD for path in sorted(folder.iterdir()) if not path.name.startswith(HIDDEN))
-            yield from (path for path in found if path.is_file())
+            names = [path for path in sorted(folder.iterdir()) if not path.name.startswith(HIDDEN)]
+            yield from (path for path in names if (path / CARD).is_file())
+            for name in names:
+                yield from _versions(name)
+
+
+def _versions(name: Path) -> Iterator[Path]:
+    """Versions and links to them in the folder of a name; links come first, as `@` does."""
+    if name.is_dir():
+        for path in sorted(name.iterdir()):
+            if not path.name.startswith(HIDDEN) and (path / CARD).is_file():
+                yield path
 
 
 def _stamp(folders: Sequence[Path]) -> Stamp:
-    """Changes when a bundle comes, goes or is replaced."""
+    """Changes when a bundle comes, goes or is replaced, and when a link leads elsewhere."""
     found = []
-    for path in _cards(folders):
+    for place in _places(folders):
         with suppress(FileNotFoundError):  # being replaced right now
-            status = path.stat()
-            found.append((str(path), status.st_mtime_ns, status.st_ino))
+            status = (place / CARD).stat()
+            found.append((str(place), status.st_mtime_ns, status.st_ino))
     return tuple(found)
 
 
-def _read(folders: Sequence[Path]) -> Iterator[Bundle]:
-    for path in _cards(folders):
+def _read(folders: Sequence[Path]) -> Iterator[tuple[str, Bundle]]:
+    """Bundles by what they are called; a later one counts."""
+    for place in _places(folders):
+        folder = place.resolve() if place.name.startswith(ALIAS) else place
         try:
-            card = ModelCard.from_json(path.read_bytes())
+            card = ModelCard.from_json((folder / CARD).read_bytes())
         except FileNotFoundError:  # being replaced right now
             continue
         except InvalidModelCard as error:
-            logger.warning("bundle ignored: %s", error, extra={"action": "bundle_ignored", "path": str(path)})
+            _ignore(place, str(error))
             continue
-        if card.name == path.parent.name:
-            yield Bundle(card, path.parent)
-        else:
-            extra = {"action": "bundle_ignored", "path": str(path)}
-            logger.warning("bundle ignored: its folder is not named %s", card.name, extra=extra)
+        names = _names(place, folder, card)
+        if not names:
+            _ignore(place, f"its folder is not named {card.name}, nor {card.name}/{card.version}")
+        yield from ((name, Bundle(card, folder)) for name in names)
+
+
+def _names(place: Path, folder: Path, card: ModelCard) -> Sequence[str]:
+    """What a bundle is called where it lies: nothing when place and card contradict one another."""
+    if card.name == place.name:
+        return [card.name]
+    if (card.name, card.version) != (place.parent.name, folder.name):
+        return []
+    if place == folder:
+        return [f"{card.name}/{card.version}"]
+    alias = place.name.removeprefix(ALIAS)
+    return [f"{card.name}{ALIAS}{alias}", *([card.name] if alias == CHAMPION else [])]
+
+
+def _ignore(place: Path, reason: str) -> None:
+    logger.warning("bundle ignored: %s", reason, extra={"action": "bundle_ignored", "path": str(place)})
 
 
 @contextmanager
-def _unfinished(home: Path) -> Iterator[Path]:
+def unfinished(home: Path) -> Iterator[Path]:
     """A folder beside the bundles that the catalogue does not see, and that is gone at the end of the block."""
     folder = home / f"{HIDDEN}{secrets.token_hex(8)}"
     folder.mkdir()
@@ -154,9 +206,9 @@ def _unfinished(home: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _swap(new: Path, place: Path) -> None:
+def swap(new: Path, place: Path) -> None:
     """Put `new` in its place; what was there goes the way of unfinished folders."""
-    with _unfinished(place.parent) as old:
+    with unfinished(place.parent) as old:
         if place.exists():
             place.rename(old / place.name)
         new.rename(place)

@@ -11,7 +11,8 @@ import pytest
 from jobs.errors import ModelFailed, ModelNotFound
 from jobs.ports import ModelCatalog
 from segmentation.model_card import ModelCard
-from storage.catalog import Catalog
+from storage.catalog import Catalog, open_catalog
+from storage.settings import StorageSettings
 from tests.factories import make_card
 
 
@@ -156,3 +157,26 @@ def test_reading_while_publishing_never_fails(catalog: Catalog, tmp_path: Path):
         reader.list()
     writer.join()
     assert reader.card("tiny").version == "29"
+
+
+def test_a_model_that_can_be_fetched_is_told_how(tmp_path: Path):
+    settings = StorageSettings(home=tmp_path, model_folders=[tmp_path / "models"])
+    with pytest.raises(ModelNotFound, match="maskmill models pull segformer-b0-cityscapes"):
+        open_catalog(settings).get("segformer-b0-cityscapes")
+
+
+def test_a_removed_model_is_gone_for_everybody(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    publish(catalog, tmp_path, "other")
+    reader = Catalog([tmp_path / "bundled", tmp_path / "mine"])
+    assert reader.find("tiny") is not None
+    catalog.remove("tiny")
+    assert [each.name for each in reader.list()] == ["other"]
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["other"]
+
+
+def test_a_model_that_came_with_the_package_stays(catalog: Catalog, tmp_path: Path):
+    publish(Catalog([tmp_path / "bundled"]), tmp_path)
+    with pytest.raises(ModelNotFound, match="stays"):
+        catalog.remove("tiny")
+    assert catalog.find("tiny") is not None
