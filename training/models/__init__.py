@@ -16,7 +16,9 @@ from training.models.fcn_resnet50 import fcn_resnet50
 from training.models.fpn import fpn
 from training.models.linknet import linknet
 from training.models.manet import manet
+from training.models.mask2former import mask2former
 from training.models.pspnet import pspnet
+from training.models.segformer import segformer
 from training.models.unet import unet
 from training.models.unetplusplus import unetplusplus
 from training.models.upernet import upernet
@@ -31,7 +33,9 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "fpn": fpn,
     "linknet": linknet,
     "manet": manet,
+    "mask2former": mask2former,
     "pspnet": pspnet,
+    "segformer": segformer,
     "unet": unet,
     "unetplusplus": unetplusplus,
     "upernet": upernet,

@@ -1,0 +1,146 @@
+"""Mask2Former (Cheng et al. 2022) on a Swin transformer, of transformers; trained with its own set loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import training.torchvision_guard  # noqa: F401  isort: skip  before transformers imports torchvision
+import torch
+import transformers
+from torch import Tensor, nn
+
+from training.datasets.pairs import NO_CHANNEL
+from training.models.deformable_attention import leave_sizes_open
+from training.models.errors import InvalidModelOption
+from training.models.pretrained import Source, network_from
+
+LOWEST_SUM = 1e-4  # of a class's evidence before the logarithm: 1e-6 of what 100 queries could give
+
+_SWIN: dict[str, dict[str, object]] = {
+    "tiny": {"embed_dim": 24, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8], "drop_path_rate": 0.0},
+    "swin_tiny": {"embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3},
+    "swin_small": {"embed_dim": 96, "depths": [2, 2, 18, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3},
+}
+_TINY_DECODER = {
+    "feature_size": 64,
+    "mask_feature_size": 64,
+    "hidden_dim": 64,
+    "num_attention_heads": 4,
+    "encoder_layers": 2,
+    "encoder_feedforward_dim": 128,
+    "decoder_layers": 4,
+    "dim_feedforward": 128,
+}
+SIZES = tuple(_SWIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """What each of Q queries says of a picture: which class, the last one being none; and where.
+
+    classes: (B,Q,C+1) logits; masks: (B,Q,H/4,W/4) logits.
+    """
+
+    classes: Tensor
+    masks: Tensor
+
+    def evidence(self) -> Tensor:
+        """(B,C,H/4,W/4), 0 to Q: Σ over queries of probability of the class x sigmoid of the mask.
+
+        Source: Cheng et al. 2021, "Per-Pixel Classification is Not All You Need", section 3.4 (semantic inference).
+        """
+        return torch.einsum("bqc,bqhw->bchw", self.classes.softmax(-1)[..., :-1], self.masks.sigmoid())
+
+
+class Mask2Former(nn.Module):
+    """images (B,3,H,W) → logits (B,C,H/4,W/4): the logarithm of each class's evidence.
+
+    So the highest logit is the class that the paper's semantic inference chooses at this size, and a softmax over the
+    logits is each class's share of all evidence.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        leave_sizes_open(network.model.pixel_level_module.decoder)
+        self.encoder.swin.layernorm = nn.Identity()  # each stage has a norm of its own; nobody reads this one
+
+    @property
+    def encoder(self) -> Any:
+        return self.network.model.pixel_level_module.encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.queries(images).evidence().clamp(min=LOWEST_SUM).log()
+
+    def queries(self, images: Tensor) -> Queries:
+        found = self.network(pixel_values=images)
+        return Queries(found.class_queries_logits, found.masks_queries_logits)
+
+    def own_loss(self, images: Tensor, truth: Tensor) -> Tensor:
+        """The set loss: each class of a picture is matched with one query, of every decoder layer.
+
+        As published, a pixel that does not count is in no mask. Sampled points come from torch's own generator.
+        """
+        found = self.network(pixel_values=images, output_auxiliary_logits=True)
+        layers = [(each["class_queries_logits"], each["masks_queries_logits"]) for each in found.auxiliary_logits]
+        layers.append((found.class_queries_logits, found.masks_queries_logits))
+        masks, classes = zip(*(_present(each) for each in truth), strict=True)
+        with torch.autocast(images.device.type, enabled=False):  # the matching needs numbers that numpy knows
+            losses = [self._layer_loss(each, masks, classes) for each in layers]
+        return torch.stack(losses).sum()
+
+    def _layer_loss(self, found: tuple[Tensor, Tensor], masks: Sequence[Tensor], classes: Sequence[Tensor]) -> Tensor:
+        class_logits, mask_logits = (each.float() for each in found)
+        parts = self.network.get_loss_dict(
+            masks_queries_logits=mask_logits,
+            class_queries_logits=class_logits,
+            mask_labels=masks,
+            class_labels=classes,
+            auxiliary_predictions=None,
+        )
+        return cast(Tensor, sum(parts.values()))
+
+
+def mask2former(
+    class_count: int,
+    *,
+    size: str = "swin_tiny",
+    queries: int = 100,
+    points: int = 12544,
+    folder: str | Path | None = None,
+    hub: str | None = None,
+    revision: str | None = None,
+    pretrained: bool = True,
+) -> nn.Module:
+    """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
+
+    size: with random weights. folder, or hub and revision (a full commit): the size and the weights that are there;
+    the classifier begins at random where they have another number of classes. pretrained=False: the size alone.
+    points: of each mask that the loss looks at.
+    """
+    source = Source(folder=folder, hub=hub, revision=revision, weights=pretrained)
+    network_class = transformers.Mask2FormerForUniversalSegmentation
+    if source.is_given:
+        heads = ("class_predictor.", "criterion.empty_weight")
+        return Mask2Former(network_from(source, network_class, class_count, heads=heads))
+    return Mask2Former(network_class(configuration(size, class_count, queries=queries, points=points)))
+
+
+def configuration(size: str, class_count: int, *, queries: int, points: int) -> Any:
+    if size not in SIZES:
+        raise InvalidModelOption("size", got=size, allowed=", ".join(SIZES))
+    backbone = transformers.SwinConfig(
+        **_SWIN[size], window_size=7, out_features=["stage1", "stage2", "stage3", "stage4"]
+    )
+    decoder = _TINY_DECODER if size == "tiny" else {}
+    return transformers.Mask2FormerConfig(
+        backbone_config=backbone, num_labels=class_count, num_queries=queries, train_num_points=points, **decoder
+    )
+
+
+def _present(truth: Tensor) -> tuple[Tensor, Tensor]:
+    """(H,W) channels → (n,H,W) masks as 0 and 1, and (n,) channels, of those that occur."""
+    channels = truth.unique()
+    channels = channels[channels != NO_CHANNEL]
+    return (truth.unsqueeze(0) == channels[:, None, None]).float(), channels
