@@ -35,7 +35,7 @@ def fpn(
 
 
 class _FeaturePyramid(smp.FPN):  # type: ignore[misc]
-    """smp's parameters and results at two thirds of the cost.
+    """smp's parameters and results; inference costs about two thirds.
 
     There each of three branches is enlarged from H/8 to H/4 and all are stacked, summed, and projected to the classes.
     Enlarging and projecting are linear and each works on one axis of the tensor, so they may change places: here the
