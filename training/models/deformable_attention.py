@@ -1,7 +1,7 @@
 """Mask2Former's multi-scale deformable attention with level sizes that stay open in a traced graph.
 
 transformers builds the sizes into a constant while it is traced, so that an exported file is right for the traced size
-alone. The weights and their names are the same.
+alone; and the exporter's linspace divides by zero for a level of one row. The weights and their names are the same.
 """
 
 from typing import Any
@@ -50,6 +50,23 @@ class AnySizeDeformableAttention(nn.Module):
         return self.output_proj(multi_scale_deformable_attention(value, spatial_shapes_list, places, weights)), None
 
 
+def reference_points(spatial_shapes_list: LevelSizes, valid_ratios: Tensor, device: torch.device) -> Tensor:
+    """(1,N,levels,2): the middle of each cell of each level, x and y in [0, 1], repeated for the levels to look at."""
+    levels = []
+    for height, width in spatial_shapes_list:
+        rows = _middles(height, valid_ratios)
+        columns = _middles(width, valid_ratios)
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        levels.append(torch.stack((x.reshape(-1), y.reshape(-1)), -1))
+    return torch.cat(levels)[None, :, None].expand(-1, -1, len(levels), -1)
+
+
 def leave_sizes_open(pixel_decoder: Any) -> None:
+    """Batches are of pictures of one size, so the valid part of each is the whole."""
+    pixel_decoder.encoder.get_reference_points = reference_points
     for layer in pixel_decoder.encoder.layers:
         layer.self_attn = AnySizeDeformableAttention(layer.self_attn)
+
+
+def _middles(count: int, like: Tensor) -> Tensor:
+    return (torch.arange(count, device=like.device) + 0.5).to(like) / count

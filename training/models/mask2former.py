@@ -18,7 +18,7 @@ from training.models.pretrained import Source, network_from
 LOWEST_SUM = 1e-4  # of a class's evidence before the logarithm: 1e-6 of what 100 queries could give
 
 _SWIN: dict[str, dict[str, object]] = {
-    "tiny": {"embed_dim": 24, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8], "drop_path_rate": 0.0},
+    "tiny": {"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "drop_path_rate": 0.0},
     "swin_tiny": {"embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3},
     "swin_small": {"embed_dim": 96, "depths": [2, 2, 18, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3},
 }
