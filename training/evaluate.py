@@ -86,13 +86,15 @@ class Scorer:
 
     def score(self, logits: Tensor, truth: Mask) -> Evaluation:
         """logits: (C, h', w') at any size; truth: (H, W) class ids of the target. Raises UnusableLogits."""
+        return self.score_and_ids(logits, truth)[0]
+
+    def score_and_ids(self, logits: Tensor, truth: Mask) -> tuple[Evaluation, Mask]:
+        """`score` and `ids` at the price of one."""
         enlarged = self._enlarged(logits, truth.shape)
         ids = self._ids(enlarged)
         confusion = confusion_matrix(truth, ids, space=self.target, with_missed=True)
-        if not self.with_scores:
-            return Evaluation(self.target, confusion, picture_count=1)
-        calibration, histograms = self._score_counts(enlarged, truth, ids)
-        return Evaluation(self.target, confusion, calibration, histograms, picture_count=1)
+        counts = self._score_counts(enlarged, truth, ids) if self.with_scores else (None, None)
+        return Evaluation(self.target, confusion, *counts, picture_count=1), ids
 
     def ids(self, logits: Tensor, size: tuple[int, ...]) -> Mask:
         """(height, width) class ids of the target. Raises UnusableLogits."""

@@ -130,7 +130,7 @@ class Latency:
     """Of inference alone: an input tensor in, logits out, one picture at a time, after warm-up.
 
     size: (height, width) of the network's input in pixels. images_per_s: over all measured runs, one after the other.
-    engine: torch, onnxruntime or openvino. threads: of the processor that the engine may use.
+    engine: torch, onnxruntime, openvino or openvino bf16. threads: of the processor that the engine may use.
     """
 
     median_ms: float

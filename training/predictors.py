@@ -1,6 +1,7 @@
 """Engines that run a model on one picture, for scoring and for timing. Serving has its own in `worker/`."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ def onnx_predictor(path: Path, *, threads: int = 0) -> Predict:
         return torch.from_numpy(logits[0])
 
     return predict
+
+
+def openvino_precisions() -> dict[str, str]:
+    """`openvino` → f32 where it is installed, `openvino bf16` → bf16 where the processor has that too."""
+    if find_spec("openvino") is None:
+        return {}
+    import openvino
+
+    found = {"openvino": "f32"}
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        found["openvino bf16"] = "bf16"
+    return found
 
 
 def openvino_predictor(path: Path, *, threads: int = 0, precision: str = "f32") -> Predict:

@@ -3,22 +3,27 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-
-import torch
 
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import CARD, Bundle
-from training.predictors import Predict, onnx_predictor, openvino_predictor, torch_predictor, torchscript_predictor
+from training.building import best_device
+from training.predictors import (
+    Predict,
+    onnx_predictor,
+    openvino_precisions,
+    openvino_predictor,
+    torch_predictor,
+    torchscript_predictor,
+)
+from training.runs import CHECKPOINT, Run
 
 REGISTRY = "models:/"
-CHECKPOINT = "checkpoint.pt"
 
-OpenEngine = Callable[[int], Predict]  # threads → what runs the model on so many of the processor's
+OpenEngine = Callable[[int], Predict]  # threads (0: the engine's choice; PyTorch has its own for the process)
 
 
 class SubjectNotFound(Exception):
@@ -53,7 +58,8 @@ def open_subject(reference: str, *, models: Sequence[Path], runs: Path) -> Subje
     """reference: the folder of a bundle or run; the name of a bundle in `models` (the last folder counts), else of a
     run in `runs`; or `models:/NAME@ALIAS`, `models:/NAME/VERSION` of the registry.
 
-    Raises SubjectNotFound, InvalidModelCard, UnknownLabelSpace, ModelFailed (a damaged bundle).
+    Raises SubjectNotFound, InvalidModelCard, UnknownLabelSpace, ModelFailed (a damaged bundle),
+    RunNotFound and RecipeError (a damaged run).
     """
     if reference.startswith(REGISTRY):
         from training.registry import fetch_bundle
@@ -89,19 +95,22 @@ def _engines_of(bundle: Bundle) -> tuple[dict[str, OpenEngine], Path]:
     """With the file that the first of them runs."""
     if "onnx" not in bundle.card.files:
         path = bundle.file("torchscript")
-        return {"torch": partial(_on_threads, partial(torchscript_predictor, path))}, path
+        return {"torch": lambda threads: torchscript_predictor(path)}, path
     path = bundle.file("onnx")
     engines: dict[str, OpenEngine] = {"onnxruntime": lambda threads: onnx_predictor(path, threads=threads)}
-    if find_spec("openvino") is not None:
-        engines["openvino"] = lambda threads: openvino_predictor(path, threads=threads)
+    for name, precision in openvino_precisions().items():
+        engines[name] = partial(_openvino, path, precision)
     return engines, path
 
 
-def _of_run(folder: Path) -> Subject:
-    from training.runs import Run
+def _openvino(path: Path, precision: str, threads: int) -> Predict:
+    return openvino_predictor(path, threads=threads, precision=precision)
 
+
+def _of_run(folder: Path) -> Subject:
     run = Run.open(folder)
-    model = run.model().to("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
+    model = run.model().to(device)
     return Subject(
         name=run.name,
         architecture=run.recipe.model.architecture,
@@ -111,16 +120,9 @@ def _of_run(folder: Path) -> Subject:
         parameters=sum(each.numel() for each in model.parameters()),
         size_bytes=sum(each.numel() * each.element_size() for each in model.state_dict().values()),
         history=run.history(),
-        engines={"torch": partial(_on_threads, partial(torch_predictor, model))},
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        engines={"torch": lambda threads: torch_predictor(model)},
+        device=device.type,
     )
-
-
-def _on_threads(open_engine: Callable[[], Predict], threads: int) -> Predict:
-    """PyTorch's threads are those of the whole process. threads: 0 leaves them as they are."""
-    if threads:
-        torch.set_num_threads(threads)
-    return open_engine()
 
 
 def _where_was_looked(reference: str, models: Sequence[Path], runs: Path) -> str:

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -100,6 +109,32 @@ def sending(console: Console) -> Iterator[OnSent]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task: TaskID = progress.add_task("sending", total=None)
         yield lambda sent, total: progress.update(task, completed=sent, total=total)
+
+
+@contextlib.contextmanager
+def counting(console: Console, label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar over `total` things: what is yielded is called after each. Lines now and then without a terminal."""
+    if not console.is_terminal:
+        lines = _CountLines(console, label.strip(), total)
+        yield lines.advance
+        return
+    columns = (TextColumn(label), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda: progress.advance(task)
+
+
+class _CountLines:
+    def __init__(self, console: Console, label: str, total: int) -> None:
+        self._console, self._label, self._total = console, label, total
+        self._done = 0
+        self._next = time.monotonic() + QUIET_EVERY_S
+
+    def advance(self) -> None:
+        self._done += 1
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + QUIET_EVERY_S
+            self._console.print(f"{self._label}: {self._done}/{self._total}", soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ def scenes(root: Path, split: str, *, scene_count: int = 100, width: int = 640, 
     """Splits: train, val, test, whose scenes differ. Raises DatasetError for another split."""
     if split not in FIRST_SEEDS:
         raise DatasetError(f"generated scenes have no split {split!r}; there are {', '.join(FIRST_SEEDS)}")
+    if scene_count < 1:
+        raise DatasetError(f"scene_count must be 1 or more, got {scene_count}")
     place = root / f"{split}-{width}x{height}"
     seeds = range(FIRST_SEEDS[split], FIRST_SEEDS[split] + scene_count)
     pairs = [(place / "images" / f"{seed}.png", place / "masks" / f"{seed}.png") for seed in seeds]

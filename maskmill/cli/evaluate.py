@@ -1,0 +1,243 @@
+"""maskmill evaluate: scores of a model on labelled pictures, and how long one inference takes. Needs no server."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from maskmill.cli.options import JsonOption
+from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from training.datasets.pairs import PairDataset
+    from training.evaluation import Evaluation, Latency
+    from training.subjects import Subject
+
+# The single scores in the order in which they are shown.
+SCORES = {
+    "miou": "mean IoU",
+    "mean_dice": "mean Dice",
+    "global_dice": "global Dice",
+    "pixel_accuracy": "pixel accuracy",
+    "frequency_weighted_iou": "frequency-weighted IoU",
+    "mean_auc": "mean area under ROC",
+    "mean_ap": "mean average precision",
+    "ece": "expected calibration error",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(JsonOption):
+    """Which pictures; shared by the commands that score models."""
+
+    root: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a data set lies; else runs/datasets/DATASET.", metavar="DATASET=FOLDER"),
+    ] = None
+    split: Annotated[str, typer.Option(help="Part of the data set.")] = "val"
+    count: Annotated[int, typer.Option(help="Only so many pictures, drawn with --seed; 0: all.", min=0)] = 0
+    share: Annotated[float, typer.Option(help="Only this share of the pictures, drawn with --seed.")] = 1.0
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0
+    option: Annotated[
+        list[str] | None, typer.Option(help="An option of the data set, as in recipes.", metavar="NAME=VALUE")
+    ] = None
+    label_space: Annotated[
+        str | None, typer.Option(help="Score in these classes; else in what model and data share.", metavar="NAME|FILE")
+    ] = None
+    models: Annotated[Path | None, typer.Option(help="One more folder of bundles.", metavar="DIR")] = None
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.", metavar="DIR")] = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluating(DataOptions):
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="A bundle or run, by name or folder, or models:/NAME@ALIAS.", metavar="MODEL", show_default=False
+        ),
+    ]
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="camvid, cityscapes, folder, job_results, oxford_pets or scenes.",
+            metavar="DATASET",
+            show_default=False,
+        ),
+    ]
+    no_speed: Annotated[bool, typer.Option("--no-speed", help="Do not measure how long inference takes.")] = False
+    threads: Annotated[int, typer.Option(help="Of the processor, for the speed; 0: all.", min=0)] = 0
+    out: Annotated[
+        Path | None, typer.Option(help="Write everything, counts and curves too, as JSON.", metavar="FILE")
+    ] = None
+
+
+def evaluate(choices: Evaluating) -> None:
+    """Score a model on labelled pictures, by one formula for all models, and time its inference."""
+    from training.datasets.pairs import InSpace
+    from training.evaluate import Scorer, evaluations
+    from training.evaluation import Evaluation
+    from training.spaces import common_space, find_label_space
+
+    console = stderr()
+    subject = open_model(choices.subject, choices)
+    pictures = open_pictures(choices.dataset, choices)
+    wanted = choices.label_space
+    space = find_label_space(wanted) if wanted else common_space([subject.space, pictures.space])
+    scorer, total = Scorer(subject.space, space), Evaluation.nothing(space)
+    truth = InSpace(pictures, space)
+    with counting(console, "Scoring  ", len(pictures)) as advance:
+        for one in evaluations(subject.predict, truth, preprocessing=subject.preprocessing, scorer=scorer):
+            total += one
+            advance()
+    latencies = [] if choices.no_speed else _timed(console, subject, pictures, choices.threads)
+    report = _report(choices, subject, total, latencies)
+    if choices.out is not None:
+        _write(choices.out, report, pictures, total)
+    if choices.as_json:
+        print_json(report)
+    else:
+        _show(report, pictures)
+
+
+def open_model(reference: str, choices: DataOptions) -> Subject:
+    """Raises SubjectNotFound, and what is wrong with the bundle or run."""
+    from storage.settings import StorageSettings
+    from training.subjects import open_subject
+
+    folders = [*StorageSettings().model_folders, *([choices.models] if choices.models else [])]
+    return open_subject(reference, models=folders, runs=choices.runs)
+
+
+def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
+    """Raises RecipeError for an unknown data set or option, DatasetError for its files."""
+    from training.building import open_dataset, parse_roots
+    from training.recipe import DataChoice
+
+    choice = DataChoice(
+        dataset=dataset,
+        split=choices.split,
+        count=choices.count,
+        share=choices.share,
+        options=_options(choices.option or []),
+    )
+    return open_dataset(choice, parse_roots(choices.root or []), seed=choices.seed)
+
+
+def _options(texts: Sequence[str]) -> dict[str, Any]:
+    """`["scene_count=5", "label_space=camvid-11"]`; a value that is JSON is taken as such."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--option {text}: expected NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _timed(console: Console, subject: Subject, pictures: PairDataset, threads: int) -> list[Latency]:
+    from training.latency import measure_latency
+
+    picture, _ = pictures[0]
+    with counting(console, "Timing   ", len(subject.engines)) as advance:
+        found = []
+        for engine in subject.engines:
+            found.append(measure_latency(subject, picture, engine=engine, threads=threads))
+            advance()
+    return found
+
+
+def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies: Sequence[Latency]) -> dict[str, Any]:
+    """Plain values, null where a number is not defined."""
+    scores = total.scores()
+    true_pixels = total.confusion.sum(axis=1)
+    classes = [
+        {
+            "name": name,
+            "iou": scores[f"iou/{name}"],
+            "dice": scores[f"dice/{name}"],
+            "auc": total.roc(name).area,
+            "ap": total.pr(name).area,
+            "share": float(true_pixels[class_id] / max(1, true_pixels.sum())),
+        }
+        for class_id, name in zip(total.class_ids, total.class_names, strict=True)
+    ]
+    content = {
+        "model": {
+            "name": subject.name,
+            "version": None if subject.card is None else subject.card.version,
+            "architecture": subject.architecture,
+            "label_space": subject.space.name,
+            "parameters": subject.parameters,
+            "size_bytes": subject.size_bytes,
+        },
+        "data": {"dataset": choices.dataset, "split": choices.split, "pictures": total.picture_count},
+        "label_space": total.space.name,
+        "scores": {name: scores[name] for name in SCORES},
+        "classes": classes,
+        "latency": [each.to_dict() for each in latencies],
+    }
+    plain: dict[str, Any] = _without_nan(content)
+    return plain
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _write(path: Path, report: Mapping[str, Any], pictures: PairDataset, total: Evaluation) -> None:
+    from training.runs import write_json
+
+    write_json(path, {**report, "pictures": pictures.names(), "evaluation": json.loads(total.to_json())})
+
+
+def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
+    model, data, console = report["model"], report["data"], stdout()
+    console.print(
+        Text.assemble(
+            (model["name"], "bold"),
+            f" ({model['architecture']}, {model['parameters'] / 1e6:.2f} M parameters, "
+            f"{model['size_bytes'] / 1e6:.1f} MB) on {data['pictures']} pictures of {pictures.about.title} "
+            f"({data['split']}), scored in {report['label_space']}",
+        ),
+        soft_wrap=True,
+    )
+    table = plain_table("score", "value", right=("value",))
+    for name, label in SCORES.items():
+        table.add_row(label, percent(report["scores"][name]))
+    console.print(table)
+    console.print(_class_table(report["classes"]))
+    if report["latency"]:
+        console.print(_latency_table(report["latency"]))
+
+
+def _class_table(classes: Sequence[Mapping[str, Any]]) -> Any:
+    numbers = ("IoU", "Dice", "ROC area", "avg. precision", "of true pixels")
+    table = plain_table("class", *numbers, right=numbers)
+    for each in classes:
+        table.add_row(each["name"], *(percent(each[name]) for name in ("iou", "dice", "auc", "ap", "share")))
+    return table
+
+
+def _latency_table(latencies: Sequence[Mapping[str, Any]]) -> Any:
+    numbers = ("input", "threads", "median ms", "p90 ms", "images/s")
+    table = plain_table("inference alone", *numbers, right=numbers)
+    for each in latencies:
+        height, width = each["size"]
+        speed = (f"{each['median_ms']:.1f}", f"{each['p90_ms']:.1f}", f"{each['images_per_s']:.1f}")
+        table.add_row(f"{each['engine']} ({each['device']})", f"{width}×{height}", str(each["threads"]), *speed)
+    return table
