@@ -88,6 +88,10 @@ coverage: $(DEV)
 bench: $(DEV) ## Measure images per second on this machine
 	$(BIN)/python -m benchmarks
 
+.PHONY: pages
+pages: $(DEV) ## Write the tables of README.md and docs/models.md anew from benchmarks/results and the model cards
+	$(BIN)/python -m benchmarks.pages
+
 .PHONY: faults
 faults: $(DEV) ## Kill workers and brokers in the middle of jobs; every image must still be done once
 	$(BIN)/pytest -v tests/e2e/test_kill_worker.py tests/e2e/test_kill_broker.py

@@ -17,18 +17,22 @@ RESULTS = Path(__file__).parent / "results"
 
 def record(name: str, question: str, figures: Mapping[str, Any]) -> Path:
     """Print the figures and write them to `results/<name>.json`."""
-    document = {
-        "question": question,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": _commit(),
-        "machine": _machine(),
-        "figures": figures,
-    }
-    path = RESULTS / f"{name}.json"
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    document = {"question": question, **stamp(), "figures": figures}
     print(json.dumps(document, indent=2))
-    return path
+    return write_document(RESULTS / f"{name}.json", document)
+
+
+def stamp() -> dict[str, Any]:
+    """When, with which code and on which machine something is measured."""
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": _commit(), "machine": _machine()}
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> Path:
+    """Written beside and moved into place: a kill leaves the old figures or the new ones."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(document, indent=2) + "\n")
+    return part.replace(path)
 
 
 def median(values: Iterable[float]) -> float:

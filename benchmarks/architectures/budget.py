@@ -1,0 +1,64 @@
+"""What everybody gets: the same pictures, crops, optimiser, learning rate, number of steps and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.architectures.contenders import Contender
+from training.recipe import DataChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """One for all. dataset: camvid, or scenes of `scene_size` (width, height).
+
+    pictures, checked_pictures: drawn from its `train` and `val` with the seed. crop: (height, width) of pictures
+    enlarged by `scale`, in pixels. long_side: of what the network sees when it is scored.
+    """
+
+    dataset: str = "scenes"
+    scene_size: tuple[int, int] = (480, 360)
+    pictures: int = 360
+    checked_pictures: int = 60
+    epochs: int = 2
+    batch_size: int = 8
+    crop: tuple[int, int] = (96, 96)
+    scale: tuple[float, float] = (0.3, 0.7)
+    long_side: int = 256
+    learning_rate: float = 5e-4
+    seed: int = 1
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * (self.pictures // self.batch_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        return json.loads(json.dumps({**asdict(self), "steps": self.steps}))  # type: ignore[no-any-return]
+
+    @property
+    def digest(self) -> str:
+        """Names the folder of the runs that were given this budget."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
+
+    def recipe(self, contender: Contender) -> Recipe:
+        return Recipe(
+            name=contender.name,
+            model=ModelChoice(architecture=contender.architecture, options=dict(contender.options)),
+            data=(self._pictures("train", self.pictures),),
+            validation=self._pictures("val", self.checked_pictures),
+            stages=(Stage(epochs=self.epochs, batch_size=self.batch_size, crop=self.crop, scale=self.scale),),
+            optimiser=OptimiserChoice(name="adamw", learning_rate=self.learning_rate),
+            schedule=ScheduleChoice(name="trapezoid", warm_up=0.1, cool_down=0.4),
+            seed=self.seed,
+            ema_decay=0.9,
+            evaluate_every=self.epochs,
+            long_side=self.long_side,
+        )
+
+    def _pictures(self, split: str, count: int) -> DataChoice:
+        width, height = self.scene_size
+        options = {"width": width, "height": height, "scene_count": count} if self.dataset == "scenes" else {}
+        return DataChoice(dataset=self.dataset, split=split, count=count, options=options)

@@ -1,0 +1,57 @@
+"""The figures so far, in `results/architectures.json`: written as each row ends, so that a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS, stamp, write_document
+
+PATH = RESULTS / "architectures.json"
+QUESTION = "scores of every architecture after the same short training, and what its inference costs"
+
+
+class AnotherBudget(Exception):
+    """The file holds figures of another budget, which must not stand in one table with these."""
+
+
+class Ledger:
+    """rows: by a contender's name, what was measured of it; bundled: the same of the models that are shipped."""
+
+    def __init__(self, path: Path = PATH) -> None:
+        self.path = path
+        self._figures: dict[str, Any] = {"budget": {}, "rows": {}, "bundled": {}}
+        if path.is_file():
+            self._figures = json.loads(path.read_text())["figures"]
+
+    @property
+    def budget(self) -> Mapping[str, Any]:
+        """Empty while nothing was trained."""
+        return self._figures["budget"]  # type: ignore[no-any-return]
+
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        return self._figures["rows"]  # type: ignore[no-any-return]
+
+    @property
+    def bundled(self) -> Mapping[str, Mapping[str, Any]]:
+        return self._figures["bundled"]  # type: ignore[no-any-return]
+
+    def begin(self, budget: Mapping[str, Any], *, afresh: bool) -> None:
+        """Raises AnotherBudget, unless the rows so far shall be forgotten."""
+        if afresh:
+            self._figures["rows"] = {}
+        if self.rows and self.budget != budget:
+            raise AnotherBudget(f"{self.path} was measured with {self.budget}, not {budget}; --afresh forgets it")
+        self._figures["budget"] = dict(budget)
+
+    def keep(self, kind: str, name: str, figures: Mapping[str, Any]) -> None:
+        """Add to what is known of a row and write the file. kind: rows or bundled."""
+        self._figures[kind][name] = {**self._figures[kind].get(name, {}), **figures}
+        write_document(self.path, {"question": QUESTION, **stamp(), "figures": self._figures})
+
+    def forget_bundled(self, but: set[str]) -> None:
+        """Models that are no longer shipped have no row."""
+        self._figures["bundled"] = {name: row for name, row in self.bundled.items() if name in but}

@@ -1,0 +1,143 @@
+"""`python -m benchmarks.pages`: writes the tables of README.md and docs/models.md anew, from `results/` and the cards.
+
+A table stands between `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is around it is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "models.md")
+NOT_MEASURED = "–"
+
+_SECTION = re.compile(r"(<!-- figures: ([a-z-]+) -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
+_DATASETS = {"camvid": "CamVid", "scenes": "the generated scenes"}
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(with_figures(page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(page.relative_to(ROOT))
+
+
+def with_figures(text: str) -> str:
+    """The page with every table as the figures are now. Raises KeyError for a table that nobody knows."""
+    return _SECTION.sub(lambda found: f"{found[1]}{SECTIONS[found[2]]()}\n{found[4]}", text)
+
+
+def architecture_table() -> str:
+    """The highest mIoU first."""
+    document = _figures("architectures")
+    rows = sorted(document["figures"]["rows"].values(), key=lambda row: -row["miou"]) if document else []
+    return _table(rows) if rows else "Not measured yet."
+
+
+def bundled_table() -> str:
+    document = _figures("architectures")
+    rows = dict(document["figures"]["bundled"]) if document else {}
+    named = [{**row, "title": f"`{name}` ({row['title']})"} for name, row in sorted(rows.items())]
+    return _table(named) if named else "Not measured yet."
+
+
+def budget_list() -> str:
+    """What everybody got, and what is not as published."""
+    document = _figures("architectures")
+    if not document or not document["figures"]["rows"]:
+        return "Not measured yet."
+    rows = document["figures"]["rows"]
+    said = [_training(document["figures"]["budget"]), _scoring(document["figures"]["budget"]), _measuring(rows)]
+    notes = [f"{row['title']}: {row['note']}." for row in rows.values() if row["note"]]
+    return "\n".join(f"* {each}" for each in [*said, *notes])
+
+
+def variant_table() -> str:
+    """What the cards of the bundled models say of their precisions."""
+    lines = []
+    for path in sorted((ROOT / "data" / "models").glob("*/card.json")):
+        card = json.loads(path.read_text())
+        for each in card.get("variants", []):
+            figures = (each.get(name) for name in ("miou", "median_ms", "images_per_s"))
+            shown = " | ".join(map(_number, figures))
+            size = f"{each['bytes'] / 1e6:.1f}"
+            lines.append(f"| `{card['name']}` | {each['precision']} | {each['engine']} | {size} | {shown} |")
+    head = "| model | precision | engine | MB | mIoU | ms | images/s |\n| --- | --- | --- | ---: | ---: | ---: | ---: |"
+    return "\n".join([head, *lines]) if lines else "Not measured yet."
+
+
+SECTIONS: Mapping[str, Callable[[], str]] = {
+    "architectures": architecture_table,
+    "architectures-budget": budget_list,
+    "bundled": bundled_table,
+    "variants": variant_table,
+}
+
+
+def _figures(name: str) -> dict[str, Any]:
+    """Empty when nobody has measured yet."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> str:
+    rows = list(rows)
+    engines = sorted({engine for row in rows for engine in row.get("speed", {})})
+    head = ["model", "mIoU", "Dice", "pixel accuracy", "parameters (million)"]
+    head += [f"{_ENGINES.get(engine, engine)}: ms (images/s)" for engine in engines]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *[_line(row, engines) for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+
+
+def _line(row: Mapping[str, Any], engines: Iterable[str]) -> list[str]:
+    scores = [_score(row.get(name)) for name in ("miou", "mean_dice", "pixel_accuracy")]
+    speeds = [row.get("speed", {}).get(engine) for engine in engines]
+    shown = [f"{each['median_ms']:g} ({each['images_per_s']:g})" if each else NOT_MEASURED for each in speeds]
+    return [row["title"], *scores, f"{row['parameters'] / 1e6:.1f}", *shown]
+
+
+def _score(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.3f}"
+
+
+def _number(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.3g}"
+
+
+def _training(budget: Mapping[str, Any]) -> str:
+    (height, width), (low, high) = budget["crop"], budget["scale"]
+    return (
+        f"Training, from scratch: {budget['steps']} steps of {budget['batch_size']} crops of {width}×{height}, "
+        f"cut from {budget['pictures']} pictures of {_DATASETS[budget['dataset']]} `train`, which were enlarged "
+        f"{low}–{high} times; AdamW with a learning rate of {budget['learning_rate']:g}; seed {budget['seed']}."
+    )
+
+
+def _scoring(budget: Mapping[str, Any]) -> str:
+    return (
+        f"Scores: on {budget['checked_pictures']} pictures of {_DATASETS[budget['dataset']]} `val` at their own size, "
+        f"seen by the network with a long side of {budget['long_side']} pixels; averaged weights after the last step."
+    )
+
+
+def _measuring(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    commits = ", ".join(sorted({row["commit"] for row in rows.values()}))
+    dates = ", ".join(sorted({row["date"] for row in rows.values()}))
+    machines = {
+        f"{row['speed_machine']['cores']} cores of {row['speed_machine']['processor']}"
+        for row in rows.values()
+        if "speed_machine" in row
+    }
+    return f"Trained on {dates} with commit {commits}; speeds measured on {', '.join(machines) or 'no machine yet'}."
+
+
+if __name__ == "__main__":
+    main()

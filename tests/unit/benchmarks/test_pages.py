@@ -1,0 +1,46 @@
+"""Tables in the pages are written from the figures that are kept, and cannot drift from them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import pages
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
+def test_the_tables_of_a_page_are_those_of_the_figures(page):
+    text = page.read_text(encoding="utf-8")
+    assert pages.with_figures(text) == text, "run `make pages`"
+
+
+def test_a_table_that_nobody_knows_is_an_error():
+    with pytest.raises(KeyError, match="speed-of-light"):
+        pages.with_figures("<!-- figures: speed-of-light -->\n<!-- end of figures -->")
+
+
+def test_the_best_row_comes_first_and_what_was_not_measured_is_a_dash(tmp_path, monkeypatch):
+    machine = {"cores": 2, "processor": "a processor"}
+    speed = {"onnxruntime": {"median_ms": 20.0, "images_per_s": 49.5}}
+    row = {"title": "A", "note": "", "miou": 0.2, "mean_dice": 0.3, "pixel_accuracy": 0.7, "parameters": 1_250_000}
+    rows = {
+        "a": {**row, "speed": speed, "speed_machine": machine, "commit": "c1", "date": "d1"},
+        "b": {**row, "title": "B", "note": "half as wide", "miou": 0.4, "commit": "c1", "date": "d1"},
+    }
+    budget = {"crop": [96, 128], "scale": [0.3, 0.7], "steps": 3, "batch_size": 8, "pictures": 9, "dataset": "camvid"}
+    budget |= {"learning_rate": 0.0005, "seed": 1, "checked_pictures": 4, "long_side": 256}
+    document = {"figures": {"budget": budget, "rows": rows, "bundled": {}}}
+    (tmp_path / "architectures.json").write_text(json.dumps(document))
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.architecture_table().splitlines() == [
+        "| model | mIoU | Dice | pixel accuracy | parameters (million) | ONNX Runtime: ms (images/s) |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| B | 0.400 | 0.300 | 0.700 | 1.2 | – |",
+        "| A | 0.200 | 0.300 | 0.700 | 1.2 | 20 (49.5) |",
+    ]
+    said = pages.budget_list()
+    assert "3 steps of 8 crops of 128×96" in said
+    assert "2 cores of a processor" in said
+    assert "* B: half as wide." in said
+    assert pages.bundled_table() == "Not measured yet."
