@@ -1,4 +1,4 @@
-"""Commands that talk to a server: submit, jobs, watch, cancel, retry, download, delete, models."""
+"""Commands that talk to a server: submit, jobs, watch, cancel, retry, download, delete."""
 
 from __future__ import annotations
 
@@ -157,22 +157,6 @@ def delete(choices: JobOption) -> None:
         print_json({"deleted": choices.job_id})
     else:
         stdout().print(f"{choices.job_id} is deleted")
-
-
-def models(choices: ServerOptions) -> None:
-    """List the models of the server."""
-    with connect(choices) as server:
-        found = server.models()
-    if choices.as_json:
-        print_json({"items": found})
-        return
-    table = plain_table("name", "architecture", "label space", "parameters", "mIoU", right=("parameters", "mIoU"))
-    for model in found:
-        name = f"{model['name']} (default)" if model.get("default") else str(model["name"])
-        miou = (model.get("scores") or {}).get("miou")
-        size = f"{(model.get('parameters') or 0) / 1e6:.1f} M"
-        table.add_row(name, str(model.get("architecture")), str(model.get("label_space")), size, percent(miou))
-    stdout().print(table)
 
 
 def _inputs(paths: list[str]) -> Inputs:

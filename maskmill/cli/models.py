@@ -1,0 +1,309 @@
+"""Commands about models: list, pull, add, check, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+from typer.core import TyperGroup
+
+from maskmill.cli.address import connect
+from maskmill.cli.options import ServerOptions, command
+from maskmill.cli.output import percent, plain_table, print_json, program, stderr, stdout
+from maskmill.cli.stack import HomeOption
+from maskmill.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from segmentation.model_card import ModelCard
+    from storage.catalog import Catalog
+    from storage.settings import StorageSettings
+    from training.model_check import CheckReport
+
+DEFAULT = "list"
+
+
+class _ListAlone(TyperGroup):
+    """`maskmill models` is `maskmill models list`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        asks_for_help = bool(args) and args[0] in ctx.help_option_names
+        if not asks_for_help and (not args or args[0].startswith("-")):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_ListAlone, help="List models, fetch them from the hub, add and check your own.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing(ServerOptions):
+    local: Annotated[bool, typer.Option("--local", help="The bundles on this machine, without a server.")] = False
+    hub: Annotated[bool, typer.Option("--hub", help="What can be pulled.")] = False
+    home: Annotated[Path | None, typer.Option(help="Folder of everything local.", metavar="DIR")] = None
+
+
+def list_models(choices: Listing) -> None:
+    """List the models of the server; with --local those on this machine, with --hub those that can be pulled."""
+    if choices.hub:
+        _list_hub(choices)
+    elif choices.local:
+        _list_local(choices)
+    else:
+        _list_served(choices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulling(HomeOption):
+    model: Annotated[str, typer.Argument(help="A name from `maskmill models list --hub`.", show_default=False)]
+    name: Annotated[str | None, typer.Option(help="What it is called here; else the same.")] = None
+    revision: Annotated[
+        str | None, typer.Option(help="Another commit, branch or pull request of the repository.", metavar="REV")
+    ] = None
+    accept_revision: Annotated[
+        str | None, typer.Option(help="Take this commit, which you have looked at.", metavar="SHA")
+    ] = None
+    unpinned: Annotated[bool, typer.Option("--unpinned", help="Take whatever is there now.")] = False
+    long_side: Annotated[int | None, typer.Option(help="Pixels of the longer side that the network sees.", min=32)] = (
+        None
+    )
+    folder: Annotated[
+        Path | None, typer.Option(help="Its files, fetched by other means (config.json, *.safetensors).", metavar="DIR")
+    ] = None
+
+
+def pull(choices: Pulling) -> None:
+    """Fetch a model from the Hugging Face hub and make it servable. Its licence is its authors': read it."""
+    from storage.hub_catalog import get_hub_model
+    from training.hub import Consent
+    from training.hub_bundle import Order
+    from training.hub_bundle import pull as fetch
+
+    console, model = stderr(), get_hub_model(choices.model)
+    console.print(Text(f"{model.name}: {model.licence}\n  {model.licence_url}", style="yellow"), soft_wrap=True)
+    order = Order(
+        model=model,
+        name=choices.name or model.name,
+        models=_settings(choices.home).model_folders[-1],
+        consent=Consent(revision=choices.revision, accepted=choices.accept_revision, unpinned=choices.unpinned),
+        long_side=choices.long_side,
+        folder=choices.folder,
+    )
+    bundle = fetch(order, lambda line: console.print(Text(line), soft_wrap=True))
+    if choices.as_json:
+        print_json({"model": _card(bundle.card), "folder": str(bundle.folder)})
+        return
+    stdout().print(f"{bundle.card.name} is in {bundle.folder}; a running worker serves it", soft_wrap=True)
+    stdout().print(f"Try it on the samples:  {program()} models check {bundle.card.name}", soft_wrap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adding(HomeOption):
+    file: Annotated[Path, typer.Argument(help="FILE.onnx or FILE.torchscript.", show_default=False)]
+    card: Annotated[Path | None, typer.Option(help="What to know about it: a TOML or JSON file.", metavar="FILE")] = (
+        None
+    )
+    name: Annotated[str | None, typer.Option(help="What it is called here.")] = None
+    label_space: Annotated[str | None, typer.Option(help="What its classes mean, in their order.", metavar="NAME")] = (
+        None
+    )
+    long_side: Annotated[int | None, typer.Option(help="Pixels of the longer side; any proportions.", min=1)] = None
+    height: Annotated[int | None, typer.Option(help="Where one size alone works: its height.", min=1)] = None
+    width: Annotated[int | None, typer.Option(help="… and its width.", min=1)] = None
+    multiple_of: Annotated[int | None, typer.Option(help="Both sides are multiples of this; 32 usually.", min=1)] = None
+    mean: Annotated[str | None, typer.Option(help="Of red, green, blue in 0..1; else ImageNet's.", metavar="R,G,B")] = (
+        None
+    )
+    std: Annotated[str | None, typer.Option(help="Likewise.", metavar="R,G,B")] = None
+    output: Annotated[str | None, typer.Option(help="Name of the logits, where a graph has several outputs.")] = None
+    model_version: Annotated[str | None, typer.Option("--model-version", help="Else 1.")] = None
+    architecture: Annotated[str | None, typer.Option(help="For people.")] = None
+    description: Annotated[str | None, typer.Option(help="For people.")] = None
+    source: Annotated[str | None, typer.Option(help="Where it comes from.")] = None
+    licence: Annotated[str | None, typer.Option(help="Under which terms.")] = None
+
+
+def add(choices: Adding) -> None:
+    """Check a model file of your own in every runtime that would serve it, then serve it."""
+    from data.sample_library import open_samples
+    from maskmill.model_runtimes import open_all
+    from training.own_card import own_card, read_own_card
+    from training.own_files import add as publish
+
+    if not choices.file.is_file():
+        raise InvalidInput(f"{choices.file}: no such file")
+    given = read_own_card(choices.card) if choices.card else {}
+    about = own_card(_with_options(given, choices))
+    models = _settings(choices.home).model_folders[-1]
+    with stderr().status(f"checking {choices.file.name} on {SAMPLES_SAID}"):
+        added = publish(choices.file, about, models=models, samples=open_samples(), open_all=open_all)
+    _show_check(added.bundle.card, added.reports, choices)
+    if not choices.as_json:
+        stdout().print(
+            f"{added.bundle.card.name} is in {added.bundle.folder}; a running worker serves it", soft_wrap=True
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checking(HomeOption):
+    model: Annotated[str, typer.Argument(help="Name of a model, or folder of a bundle.", show_default=False)]
+
+
+def check(choices: Checking) -> None:
+    """Verify a model's checksums, load it, run it on the samples; print speed and mIoU."""
+    from data.sample_library import open_samples
+    from maskmill.model_runtimes import open_all
+    from training.own_files import check_bundle
+
+    bundle = _bundle(choices.model, _catalog(choices.home))
+    with stderr().status(f"running {bundle.card.name} on {SAMPLES_SAID}"):
+        reports = check_bundle(bundle, samples=open_samples(), open_all=open_all)
+    _show_check(bundle.card, reports, choices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removing(HomeOption):
+    model: Annotated[str, typer.Argument(help="Name of a model of your own.", show_default=False)]
+
+
+def remove(choices: Removing) -> None:
+    """Take a model of your own out of service and delete it. Those that came with Maskmill stay."""
+    _catalog(choices.home).remove(choices.model)
+    if choices.as_json:
+        print_json({"removed": choices.model})
+    else:
+        stdout().print(f"{choices.model} is removed")
+
+
+command(app, DEFAULT)(list_models)
+command(app, "pull")(pull)
+command(app, "add")(add)
+command(app, "check")(check)
+command(app, "remove")(remove)
+
+SAMPLES_SAID = "the bundled samples"
+_TOP = ("name", "label_space", "output", "architecture", "description", "source", "licence")
+_SIZES = ("long_side", "height", "width", "multiple_of")
+
+
+def _list_served(choices: Listing) -> None:
+    with connect(choices) as server:
+        found = server.models()
+    if choices.as_json:
+        print_json({"items": found})
+        return
+    _print_models(found)
+
+
+def _list_local(choices: Listing) -> None:
+    cards = [_card(card) for card in _catalog(choices.home).list()]
+    if choices.as_json:
+        print_json({"items": cards})
+        return
+    _print_models(cards)
+
+
+def _list_hub(choices: Listing) -> None:
+    from storage.hub_catalog import load_hub_catalog
+
+    here = {card.name for card in _catalog(choices.home).list()}
+    found = [{**asdict(model), "here": model.name in here} for model in load_hub_catalog().values()]
+    if choices.as_json:
+        print_json({"items": found})
+        return
+    table = plain_table(
+        "name", "parameters", "MB", "published mIoU", "commercial use", "here", right=("parameters", "MB")
+    )
+    for model in found:
+        size, use = f"{model['parameters_m']:.1f} M", "yes" if model["commercial_use"] else "no"
+        published = f"{percent(model['published_miou'])} at {model['published_on'].partition(', ')[2]}"
+        table.add_row(model["name"], size, str(model["download_mb"]), published, use, "✓" if model["here"] else "")
+    stdout().print(table)
+    stdout().print(f"\nScores are as their authors publish them. Fetch one with:  {program()} models pull NAME")
+
+
+def _print_models(found: Iterable[Mapping[str, Any]]) -> None:
+    table = plain_table("name", "architecture", "label space", "parameters", "mIoU", right=("parameters", "mIoU"))
+    for model in found:
+        name = f"{model['name']} (default)" if model.get("default") else str(model["name"])
+        miou = (model.get("scores") or {}).get("miou")
+        size = f"{(model.get('parameters') or 0) / 1e6:.1f} M"
+        table.add_row(name, str(model.get("architecture")), str(model.get("label_space")), size, percent(miou))
+    stdout().print(table)
+
+
+def _show_check(card: ModelCard, reports: Iterable[CheckReport], choices: HomeOption) -> None:
+    if choices.as_json:
+        print_json({"model": _card(card), "checks": [asdict(report) for report in reports]})
+        return
+    right = ("ms per picture", "images/s", "classes seen", "mIoU on samples")
+    table = plain_table("runtime", "input", *right, right=right)
+    notes: list[str] = []
+    for report in reports:
+        size, speed = "×".join(map(str, report.input_size)), f"{1e3 / max(report.median_ms, 1e-3):.1f}"
+        row = (f"{report.median_ms:.1f}", speed, str(report.classes_seen), percent(report.miou))
+        table.add_row(report.engine, size, *row)
+        notes += report.notes
+    stdout().print(table)
+    for note in dict.fromkeys(notes):
+        stdout().print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
+    stdout().print(
+        f"{card.name}: output stride {card.output_stride}, {card.parameters / 1e6:.2f} M parameters; all is well"
+    )
+
+
+def _with_options(given: dict[str, Any], choices: Adding) -> dict[str, Any]:
+    """Options win over the file."""
+    named = {name: getattr(choices, name) for name in _TOP} | {"version": choices.model_version}
+    sizes: dict[str, Any] = {name: getattr(choices, name) for name in _SIZES}
+    sizes |= {name: _numbers(name, getattr(choices, name)) for name in ("mean", "std")}
+    about = given | {name: value for name, value in named.items() if value is not None}
+    chosen = {name: value for name, value in sizes.items() if value is not None}
+    if chosen:
+        about["preprocessing"] = dict(given.get("preprocessing") or {}) | chosen
+    return about
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(f"--{option} takes three numbers with commas between, not {text!r}") from None
+    return [red, green, blue]
+
+
+def _settings(home: Path | None) -> StorageSettings:
+    from maskmill.local import settings_explained
+    from storage.settings import StorageSettings
+
+    with settings_explained():
+        return StorageSettings() if home is None else StorageSettings(home=home)
+
+
+def _catalog(home: Path | None) -> Catalog:
+    from storage.catalog import open_catalog
+
+    return open_catalog(_settings(home))
+
+
+def _bundle(model: str, catalog: Catalog) -> Any:
+    """By name, or a folder with a card, which need not be among the served ones."""
+    from segmentation.model_card import ModelCard
+    from storage.catalog import CARD, Bundle
+
+    folder = Path(model)
+    if (folder / CARD).is_file():
+        return Bundle(ModelCard.from_json((folder / CARD).read_bytes()), folder)
+    return catalog.get(model)
+
+
+def _card(card: ModelCard) -> dict[str, Any]:
+    import json
+
+    value: dict[str, Any] = json.loads(card.to_json())
+    return value

@@ -1,0 +1,202 @@
+"""What a model must do before it is served, tried in the runtime that will serve it. Knows no runtime itself."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.sample_library import LABEL_SPACE, SampleLibrary
+from segmentation.errors import NoRemapping
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import get_label_space
+from segmentation.metrics import confusion_matrix, mean_iou
+from segmentation.model_card import ModelCard
+from segmentation.pictures import decode_mask, decode_picture
+from segmentation.preprocessing import Preprocessing
+
+Pixels = NDArray[np.float32]
+Run = Callable[[Pixels], Pixels]
+"""(B, 3, H, W) float32, C-contiguous → (B, C, H / stride, W / stride) float32 logits."""
+
+SAMPLES = 4
+TIMED_CALLS = 3
+SAME_PIXELS = 0.999  # share of class ids that two runs must have in common
+SIZES_SAID = (
+    "A network exported for one size alone must be exported with dynamic axes, or added with that size (--height and "
+    "--width); the number of pictures in a batch must be free"
+)
+_MOST_PIXELS = 4096 * 4096
+
+
+class ModelUnfit(Exception):
+    """The message says what the model does and what it must do. `code` is stable, for programs.
+
+    ModelUnfit
+    ├── WrongShape        the logits have another shape than the card and the label space ask for
+    ├── WrongValues       logits that are no numbers
+    └── NotDeterministic  the same picture twice gives different classes
+    """
+
+    code: ClassVar[str] = "model_unfit"
+
+
+class WrongShape(ModelUnfit):
+    code = "model_wrong_shape"
+
+
+class WrongValues(ModelUnfit):
+    code = "model_wrong_values"
+
+
+class NotDeterministic(ModelUnfit):
+    code = "model_not_deterministic"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """pixels: (H, W, 3) uint8. truth: (H, W) ids of the model's label space, None where none leads there."""
+
+    pixels: NDArray[np.uint8]
+    truth: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """median_ms: of one picture, inference alone. input_size: height, width. miou: on the bundled samples, 0..1."""
+
+    engine: str
+    median_ms: float
+    input_size: tuple[int, int]
+    classes_seen: int
+    miou: float | None
+    notes: tuple[str, ...] = ()
+
+
+def read_samples(library: SampleLibrary, space: LabelSpace, *, count: int = SAMPLES) -> list[LabelledPicture]:
+    """The first samples, with their truth in `space` where a remapping leads there."""
+    try:
+        table = get_label_space(LABEL_SPACE).remapping_to(space)
+    except NoRemapping:
+        table = None
+    found = []
+    for ident in library.ids()[:count]:
+        pixels = decode_picture(library.picture(ident), max_pixels=_MOST_PIXELS)
+        truth = None if table is None else table[decode_mask(library.mask(ident), max_pixels=_MOST_PIXELS)]
+        found.append(LabelledPicture(pixels, truth))
+    return found
+
+
+def check(run: Run, card: ModelCard, samples: Sequence[LabelledPicture], *, engine: str) -> CheckReport:
+    """Raises ModelUnfit, and what `run` raises."""
+    space = get_label_space(card.label_space)
+    for shape in _sizes(card.preprocessing):
+        _check_shape(run(_noise(shape)), shape, card, space)
+    predictions = [_predict(run, card, space, each.pixels) for each in samples]
+    first = card.preprocessing.apply(samples[0].pixels)[None]
+    _check_repeats(run, first)
+    seen = len(set().union(*(np.unique(each).tolist() for each in predictions)))
+    return CheckReport(
+        engine=engine,
+        median_ms=round(_median_ms(run, first), 3),
+        input_size=(first.shape[2], first.shape[3]),
+        classes_seen=seen,
+        miou=_miou(predictions, samples, space),
+        notes=_notes(run(first), seen),
+    )
+
+
+def measured_stride(run: Run, card: ModelCard) -> int:
+    """Pixels per logit along one side. Raises WrongShape when they differ, or when it is no whole number."""
+    preprocessing = card.preprocessing
+    side = preprocessing.multiple_of * -(-64 // preprocessing.multiple_of)
+    height, width = preprocessing.height or side, preprocessing.width or 2 * side
+    logits = run(np.zeros((1, 3, height, width), np.float32))
+    if logits.ndim != 4:
+        raise WrongShape(f"logits of the shape {logits.shape} come out; it must be (batch, classes, height, width)")
+    rows, columns = logits.shape[2:]
+    stride = round(height / max(1, rows))
+    if stride < 1 or (-(-height // stride), -(-width // stride)) != (rows, columns):
+        raise WrongShape(f"{height}×{width} pixels give {rows}×{columns} logits: no whole number of pixels for each")
+    return stride
+
+
+def _sizes(preprocessing: Preprocessing) -> list[tuple[int, int, int]]:
+    """Batch, height, width: two batches and three sizes where any size is promised."""
+    if preprocessing.height is not None and preprocessing.width is not None:
+        return [(1, preprocessing.height, preprocessing.width), (2, preprocessing.height, preprocessing.width)]
+    side = preprocessing.multiple_of * -(-64 // preprocessing.multiple_of)
+    return [(1, side, 2 * side), (1, 2 * side, side), (2, 3 * side, 2 * side)]
+
+
+def _noise(shape: tuple[int, int, int]) -> Pixels:
+    batch, height, width = shape
+    return np.random.default_rng(height).normal(size=(batch, 3, height, width)).astype(np.float32)
+
+
+def _check_shape(logits: Pixels, shape: tuple[int, int, int], card: ModelCard, space: LabelSpace) -> None:
+    batch, height, width = shape
+    classes, stride = len(space.class_ids), card.output_stride
+    expected = (batch, classes, -(-height // stride), -(-width // stride))
+    if logits.shape == expected:
+        return
+    got = "×".join(map(str, logits.shape))
+    if logits.ndim == 4 and logits.shape[1] != classes:
+        raise WrongShape(f"{logits.shape[1]} channels come out ({got}), but {space.name} has {classes} classes")
+    raise WrongShape(
+        f"for {batch}×3×{height}×{width} pixels {got} logits come out instead of {'×'.join(map(str, expected))}: "
+        f"{classes} classes of {space.name}, output stride {stride}. {SIZES_SAID}"
+    )
+
+
+def _predict(run: Run, card: ModelCard, space: LabelSpace, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) class ids at the picture's own size."""
+    tensor = card.preprocessing.apply(pixels)
+    logits = run(tensor[None])
+    _check_shape(logits, (1, *tensor.shape[1:]), card, space)
+    if not np.isfinite(logits).all():
+        raise WrongValues("on a sample picture some logits are not finite numbers")
+    height, width = pixels.shape[:2]
+    size = (width, height)
+    enlarged = np.stack([cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) for each in logits[0]])
+    return np.asarray(space.class_ids, np.uint8)[enlarged.argmax(0)]
+
+
+def _check_repeats(run: Run, tensor: Pixels) -> None:
+    same = float((run(tensor).argmax(1) == run(tensor).argmax(1)).mean())
+    if same < SAME_PIXELS:
+        raise NotDeterministic(f"the same picture twice gives the same class in only {same:.1%} of its pixels")
+
+
+def _median_ms(run: Run, tensor: Pixels) -> float:
+    times = []
+    for _ in range(TIMED_CALLS):
+        began = time.perf_counter()
+        run(tensor)
+        times.append((time.perf_counter() - began) * 1e3)
+    return median(times)
+
+
+def _miou(
+    predictions: Sequence[NDArray[np.uint8]], samples: Sequence[LabelledPicture], space: LabelSpace
+) -> float | None:
+    if any(each.truth is None for each in samples):
+        return None
+    total = np.zeros((space.class_count, space.class_count), np.int64)
+    for ids, each in zip(predictions, samples, strict=True):
+        total += confusion_matrix(each.truth, ids, space=space)  # type: ignore[arg-type]  # none is None, see above
+    return float(mean_iou(total))
+
+
+def _notes(logits: Pixels, classes_seen: int) -> tuple[str, ...]:
+    notes = []
+    if classes_seen == 1:
+        notes.append("one class alone is seen on all samples: are mean, std and the order of the colours right?")
+    sums = logits.sum(1)
+    if logits.min() >= 0 and np.allclose(sums, 1, atol=1e-2):
+        notes.append("probabilities come out instead of logits: classes are right, confidence is understated")
+    return tuple(notes)
