@@ -98,6 +98,14 @@ class ImageMetrics:
     iou: Mapping[str, float] | None = None
 
 
+class ModelVersion(NamedTuple):
+    """What made a result. sha256: hex, of the weights that ran; empty where an older row does not tell."""
+
+    name: str
+    version: str
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
     """What a succeeded attempt leaves behind. width, height in pixels after EXIF rotation; timings in milliseconds."""
@@ -109,6 +117,12 @@ class ImageResult:
     timings_ms: Mapping[str, float]
     device: str
     model_version: str
+    model_name: str = ""
+    model_sha256: str = ""
+
+    @property
+    def made_by(self) -> ModelVersion:
+        return ModelVersion(self.model_name, self.model_version, self.model_sha256)
 
 
 class NewImage(NamedTuple):
@@ -185,7 +199,8 @@ class JobTotals:
     """Sums over a job's succeeded images, kept by the statement that finishes an image.
 
     class_pixels: pixels per class name; confidence_sum over `confidence_images` images;
-    confusion: summed (C, C) counts over `truth_images` images with ground truth.
+    confusion: summed (C, C) counts over `truth_images` images with ground truth;
+    made_by: images per version of the model: a followed alias may move while the job runs.
     """
 
     class_pixels: Mapping[str, int] = field(default_factory=dict)
@@ -193,6 +208,7 @@ class JobTotals:
     confidence_images: int = 0
     confusion: tuple[tuple[int, ...], ...] | None = None
     truth_images: int = 0
+    made_by: Mapping[ModelVersion, int] = field(default_factory=dict)
 
     def plus(self, result: ImageResult) -> JobTotals:
         """These sums with one more image."""
@@ -207,6 +223,7 @@ class JobTotals:
             confidence_images=self.confidence_images + measured,
             confusion=_sum_of(self.confusion, metrics.confusion),
             truth_images=self.truth_images + (metrics.confusion is not None),
+            made_by={**self.made_by, result.made_by: self.made_by.get(result.made_by, 0) + 1},
         )
 
 

@@ -179,6 +179,18 @@ class IdempotencyRepository(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedModel:
+    """What a worker serves under a name that it keeps up to date, such as `street@champion`.
+
+    version: None before the first one. problem: why it is not, or may not be, what the registry names now.
+    """
+
+    name: str
+    version: str | None
+    problem: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerBeat:
     """A sign of life of one worker process."""
 
@@ -186,6 +198,7 @@ class WorkerBeat:
     device: str
     models: tuple[str, ...]  # loaded ones
     beat_at: datetime
+    followed: tuple[FollowedModel, ...] = ()
 
 
 class WorkerRepository(Protocol):
@@ -296,6 +309,8 @@ class Prediction:
     timings_ms: Mapping[str, float]
     device: str
     model_version: str
+    model_name: str = ""
+    model_sha256: str = ""
 
 
 class Segmenter(Protocol):

@@ -143,6 +143,8 @@ class Processing:
             timings_ms={**prediction.timings_ms, **watch.laps_ms, "total": watch.total_ms},
             device=prediction.device,
             model_version=prediction.model_version,
+            model_name=prediction.model_name,
+            model_sha256=prediction.model_sha256,
         )
 
     def _measure(self, job: Job, label_map: LabelMap, prediction: Prediction, truth: bytes | None) -> ImageMetrics:

@@ -36,7 +36,8 @@ class MetricsTable:
 
     _FIXED = (
         *("index", "name", "ref", "status", "attempts", "width", "height", "mean_confidence", "mean_entropy"),
-        *("pixel_accuracy", "miou", "mean_dice", "device", "model_version", "total_ms", "error"),
+        *("pixel_accuracy", "miou", "mean_dice", "device", "model", "model_version", "model_sha256"),
+        *("total_ms", "error"),
     )
 
     def __init__(self, job: Job) -> None:
@@ -60,7 +61,7 @@ class MetricsTable:
         metrics = result.metrics
         return (
             *(*first, result.width, result.height, metrics.mean_confidence, metrics.mean_entropy),
-            *(metrics.pixel_accuracy, metrics.miou, metrics.mean_dice, result.device, result.model_version),
+            *(metrics.pixel_accuracy, metrics.miou, metrics.mean_dice, result.device, *result.made_by),
             *(result.timings_ms.get("total"), error),
         )
 
@@ -182,7 +183,11 @@ def _separated(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _model(job: Job, card: ModelCard | None, versions: Iterable[str]) -> Mapping[str, Any]:
-    model: dict[str, Any] = {"name": job.model, "versions": sorted(versions)}
+    model: dict[str, Any] = {
+        "name": job.model,
+        "versions": sorted(versions),
+        "made_by": [{**version._asdict(), "images": images} for version, images in sorted(job.totals.made_by.items())],
+    }
     if card is not None:
         model["card"] = {
             "version": card.version,

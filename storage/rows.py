@@ -17,6 +17,7 @@ from jobs.job import (
     Job,
     JobImage,
     JobTotals,
+    ModelVersion,
     Priority,
     Source,
     SourceKind,
@@ -67,6 +68,7 @@ def totals_values(totals: JobTotals) -> Values:
         "confidence_images": totals.confidence_images,
         "confusion": _nested_lists(totals.confusion),
         "truth_images": totals.truth_images,
+        "made_by": [[*version, images] for version, images in totals.made_by.items()],
     }
 
 
@@ -91,6 +93,7 @@ def to_job(row: Row[Any]) -> Job:
             confidence_images=row.confidence_images,
             confusion=_nested_tuples(row.confusion),
             truth_images=row.truth_images,
+            made_by={ModelVersion(*version): images for *version, images in row.made_by or ()},
         ),
         metadata=row.details,
         slice_size=row.slice_size,
@@ -170,6 +173,8 @@ def _from_result(result: ImageResult) -> Values:
         "timings_ms": dict(result.timings_ms),
         "device": result.device,
         "model_version": result.model_version,
+        "model_name": result.model_name,
+        "model_sha256": result.model_sha256,
     }
 
 

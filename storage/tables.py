@@ -75,6 +75,7 @@ class JobRow(Base):
     confidence_images: Mapped[int]
     confusion: Mapped[list[Any] | None]
     truth_images: Mapped[int]
+    made_by: Mapped[list[Any] | None]  # [name, version, sha256, images] of each version of the model
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -153,4 +154,5 @@ class WorkerRow(Base):
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
     device: Mapped[str] = mapped_column(Text)
     models: Mapped[list[Any]]
+    followed: Mapped[list[Any] | None]  # [name, version, code, message] of each
     beat_at: Mapped[datetime] = mapped_column(index=True)

@@ -54,6 +54,8 @@ def make_result(**changes: Any) -> ImageResult:
         "timings_ms": {"infer": 1.0},
         "device": "fake",
         "model_version": "1",
+        "model_name": "tiny",
+        "model_sha256": "ab" * 32,
     }
     return ImageResult(**{**values, **changes})
 

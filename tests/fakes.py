@@ -152,4 +152,6 @@ class FakeSegmenter:
             timings_ms={"infer": 1.0},
             device="fake",
             model_version="1",
+            model_name=model,
+            model_sha256="ab" * 32,
         )

@@ -42,6 +42,14 @@ JOB_EXAMPLE: dict[str, Any] = {
             "dice": {"flat": 0.97},
         },
     },
+    "model_versions": [
+        {
+            "name": "deeplabv3plus-mobilenetv2",
+            "version": "3",
+            "sha256": "3f786850e387550fdab836ed7e6dc881de23001b6a7d4f1f4b7c1a2d3e4f5a6b",
+            "images": 39,
+        }
+    ],
     "error": None,
     "metadata": {},
     "options": {"artifacts": ["overlay", "mask"]},
@@ -65,7 +73,9 @@ IMAGE_EXAMPLE: dict[str, Any] = {
     "timings_ms": {"fetch": 2.1, "segment": 61.0, "encode": 14.2, "total": 77.3},
     "attempts": 1,
     "device": "cpu",
-    "model_version": "1.0",
+    "model": "deeplabv3plus-mobilenetv2",
+    "model_version": "3",
+    "model_sha256": "3f786850e387550fdab836ed7e6dc881de23001b6a7d4f1f4b7c1a2d3e4f5a6b",
     "error": None,
     "artifacts": {
         "input": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images/0/input",
@@ -107,6 +117,13 @@ class Metrics(BaseModel):
     ground_truth: GroundTruth | None = Field(None, exclude_if=_left_out, description="present when masks were given")
 
 
+class ModelVersionView(BaseModel):
+    name: str
+    version: str
+    sha256: str = Field(description="of the weights that ran")
+    images: int = Field(description="of the job that this version segmented")
+
+
 class ErrorView(BaseModel):
     code: str
     message: str
@@ -138,6 +155,9 @@ class JobView(BaseModel):
     finished_at: datetime | None
     expires_at: datetime | None
     metrics: Metrics
+    model_versions: list[ModelVersionView] = Field(
+        description="what segmented its images: several when `model` follows the registry and moved on meanwhile"
+    )
     error: ErrorView | None = Field(description="set when every image failed: the first one's reason is in /images")
     metadata: dict[str, Any]
     options: dict[str, Any]
@@ -162,7 +182,9 @@ class ImageView(BaseModel):
     timings_ms: dict[str, float] | None
     attempts: int
     device: str | None
+    model: str | None = Field(description="the name of the model that ran, whatever the job called it")
     model_version: str | None
+    model_sha256: str | None = Field(description="of the weights that ran")
     error: ErrorView | None
     artifacts: dict[str, str] = Field(description="name → link; `input` is one too where it was uploaded")
     finished_at: datetime | None
@@ -199,6 +221,10 @@ def job_view(job: Job, progress: Progress) -> JobView:
         finished_at=job.finished_at,
         expires_at=job.expires_at,
         metrics=Metrics.model_validate(job_metrics(job)),
+        model_versions=[
+            ModelVersionView(name=version.name, version=version.version, sha256=version.sha256, images=images)
+            for version, images in sorted(job.totals.made_by.items())
+        ],
         error=_job_error(job),
         metadata=dict(job.metadata),
         options={name: value for name, value in job.options.to_dict().items() if name != "metadata"},
@@ -227,7 +253,9 @@ def image_view(image: JobImage, *, has_input: bool) -> ImageView:
         timings_ms=_of(result, lambda found: dict(found.timings_ms)),
         attempts=image.attempt,
         device=_of(result, lambda found: found.device),
+        model=_of(result, lambda found: found.model_name or None),
         model_version=_of(result, lambda found: found.model_version),
+        model_sha256=_of(result, lambda found: found.model_sha256 or None),
         error=None if image.failure is None else ErrorView(code=image.failure.code, message=image.failure.message),
         artifacts={name: f"{here}/{name}" for name in (["input"] if has_input else []) + names},
         finished_at=image.finished_at,

@@ -160,6 +160,7 @@ class TestFinishing:
         assert totals.class_pixels == {"sky": 200, "road": 50}
         assert (totals.confidence_sum, totals.confidence_images) == (1.5, 2)
         assert (totals.confusion, totals.truth_images) == (((2, 4), (6, 8)), 2)
+        assert totals.made_by == {make_result().made_by: 3}
 
 
 class TestCanceling:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from jobs.ports import IdempotencyRecord, OpenUnit, WorkerBeat
+from jobs.job import Failure
+from jobs.ports import FollowedModel, IdempotencyRecord, OpenUnit, WorkerBeat
 from tests.factories import NOON
 
 LATER = NOON + timedelta(seconds=10)
@@ -74,6 +76,16 @@ def test_a_key_may_be_any_text(open_unit: OpenUnit):
 
 def beat(name: str, seconds: int = 0, models: tuple[str, ...] = ("tiny",)) -> WorkerBeat:
     return WorkerBeat(name=name, device="cpu", models=models, beat_at=NOON + timedelta(seconds=seconds))
+
+
+def test_a_beat_tells_what_is_followed_and_what_stands_in_the_way(open_unit: OpenUnit):
+    well = FollowedModel(name="street@champion", version="4")
+    broken = FollowedModel(name="pets@champion", version=None, problem=Failure("alias_not_found", "no such alias"))
+    with open_unit() as unit:
+        unit.workers.beat(replace(beat("w1"), followed=(well, broken)))
+        unit.commit()
+    with open_unit() as unit:
+        assert [each.followed for each in unit.workers.alive(since=NOON)] == [(well, broken)]
 
 
 def test_a_workers_last_beat_counts(open_unit: OpenUnit):

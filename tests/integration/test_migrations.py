@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from jobs.errors import DatabaseUnavailable
 from storage.migrate import current, downgrade, main, newest, upgrade
 from storage.settings import StorageSettings
 from storage.tables import Base
-from storage.unit_of_work import make_engine
+from storage.unit_of_work import make_engine, open_database
+from tests.factories import make_images, make_job
 from tests.services.processes import free_port
 
 TABLES = set(Base.metadata.tables)
@@ -140,3 +142,25 @@ def test_a_downgrade_needs_to_be_told_how_far(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("MASKMILL_HOME", str(tmp_path))
     with pytest.raises(SystemExit):
         main(["downgrade"])
+
+
+def test_a_job_from_before_versions_were_kept_can_be_read(settings: StorageSettings):
+    upgrade(settings)
+    database = open_database(settings)
+    with database.unit() as unit:
+        unit.jobs.add(make_job(1), make_images(1))
+        unit.commit()
+    with connected(settings) as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE jobs SET made_by = NULL"))
+        connection.execute(text("UPDATE job_images SET status = 'succeeded', result = :result"), {"result": OLD_RESULT})
+    with database.unit() as unit:
+        assert unit.jobs.get("job_1").totals.made_by == {}
+        result = unit.images.get("job_1", 0).result
+    database.close()
+    assert result is not None
+    assert result.made_by == ("", "1", "")
+
+
+_OLD_METRICS = {"class_fractions": {}, "confusion": None}
+_OLD_SIZES = {"width": 1, "height": 1, "artifacts": [], "metrics": _OLD_METRICS}
+OLD_RESULT = json.dumps({**_OLD_SIZES, "timings_ms": {}, "device": "cpu", "model_version": "1"})

@@ -172,7 +172,8 @@ def test_a_model_that_was_taken_away_since_leaves_its_name(mill: Mill) -> None:
     mill.work()
     mill.catalog.cards = []
     manifest = json.loads(content(mill.archives.open(job.id), "manifest.json"))
-    assert manifest["model"] == {"name": "tiny", "versions": ["1"]}
+    made_by = [{"name": "tiny", "version": "1", "sha256": "ab" * 32, "images": 1}]
+    assert manifest["model"] == {"name": "tiny", "versions": ["1"], "made_by": made_by}
 
 
 def test_metrics_have_one_row_per_image_and_a_column_per_class(mill: Mill) -> None:

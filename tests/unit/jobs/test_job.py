@@ -1,6 +1,7 @@
 """Statuses, transitions, slices, totals, ids and keys."""
 
 from dataclasses import replace
+from functools import reduce
 
 import pytest
 
@@ -97,6 +98,12 @@ def test_totals_add_pixels_confidence_and_confusion():
     assert (totals.confidence_sum, totals.confidence_images) == (1.0, 2)
     assert totals.confusion == ((2, 4), (6, 8))
     assert totals.truth_images == 2
+
+
+def test_totals_count_the_images_of_each_version():
+    older, newer = make_result(), make_result(model_version="2", model_sha256="cd" * 32)
+    totals = reduce(JobTotals.plus, [older, newer, older], JobTotals())
+    assert totals.made_by == {("tiny", "1", "ab" * 32): 2, ("tiny", "2", "cd" * 32): 1}
 
 
 def test_job_ids_sort_by_time_and_never_repeat():
