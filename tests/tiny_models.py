@@ -49,6 +49,30 @@ def onnx_model() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def int8_model() -> onnx.ModelProto:
+    """The same convolution of an image and weights with 256 steps each; inputs beyond ±5 are cut off."""
+    kernel, bias = weights()
+    constants: dict[str, object] = {
+        "image_step": np.float32(10 / 255),
+        "image_zero": np.uint8(128),
+        "kernel_step": np.float32(np.abs(kernel).max() / 127),
+        "kernel_zero": np.int8(0),
+        "kernel_codes": np.rint(kernel / (np.abs(kernel).max() / 127)).astype(np.int8),
+        "bias": bias,
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["image", "image_step", "image_zero"], ["image_codes"]),
+        helper.make_node("DequantizeLinear", ["image_codes", "image_step", "image_zero"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["kernel_codes", "kernel_step", "kernel_zero"], ["kernel"]),
+        helper.make_node("Conv", ["rounded", "kernel", "bias"], ["logits"], strides=[STRIDE, STRIDE]),
+    ]
+    model = onnx_model()
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(each), name) for name, each in constants.items())
+    return model
+
+
 def torchscript_model(path: Path) -> None:
     import torch
 
@@ -60,12 +84,17 @@ def torchscript_model(path: Path) -> None:
         torch.jit.trace(convolution.eval(), torch.zeros(1, 3, 64, 64)).save(str(path))
 
 
-def tiny_bundle(folder: Path, *, name: str = "tiny", torchscript: bool = False, **changes: object) -> Bundle:
+def tiny_bundle(
+    folder: Path, *, name: str = "tiny", torchscript: bool = False, int8: bool = False, **changes: object
+) -> Bundle:
     """Written into `folder`/`name`, as `storage.catalog` expects it."""
     home = folder / name
     home.mkdir(parents=True, exist_ok=True)
     files = {"onnx": "model.onnx"}
     onnx.save(onnx_model(), home / "model.onnx")
+    if int8:
+        files["onnx_int8"] = "model.int8.onnx"
+        onnx.save(int8_model(), home / "model.int8.onnx")
     if torchscript:
         files["torchscript"] = "model.pt"
         torchscript_model(home / "model.pt")

@@ -140,7 +140,7 @@ def open_models(
     def load(bundle: Bundle) -> LoadedModel:
         with watchdog.call(f"loading {bundle.card.name}", limits=LOADING_LIMITS):
             bundle.verify()
-            engine = open_engine(bundle, rules, engine=settings.engine)
+            engine = open_engine(bundle, rules, engine=settings.engine, precision=settings.precision)
         batcher = Batcher(engine.run, batching, name=bundle.card.name, watchdog=watchdog)
         return LoadedModel(bundle.card, engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
 

@@ -20,6 +20,8 @@ class WorkerSettings(BaseSettings):
     home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
 
     engine: Literal["auto", "openvino", "onnxruntime", "torch"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """Of the arithmetic; `auto` takes the fastest that the processor has instructions for and the model a file."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     concurrency: int = Field(default=4, ge=1)
     """Slices in flight (Celery's -c)."""

@@ -1,9 +1,10 @@
-"""What every runtime promises: the same logits for any size and batch, from any number of threads."""
+"""What every runtime promises in every precision: the same logits for any size, batch and number of threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,30 @@ from jobs.errors import ModelFailed
 from storage.catalog import Bundle
 from tests.tiny_models import CLASSES, STRIDE, tiny_bundle, weights
 from worker.engines import ENGINES, Engine, EngineRules, find_device, open_engine
+from worker.engines.processor import precisions, processor_flags
 
 RULES = EngineRules(device="cpu", max_batch=3, streams=2, cpus=2)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return tiny_bundle(tmp_path_factory.mktemp("models"), torchscript=True)
+    return tiny_bundle(tmp_path_factory.mktemp("models"), torchscript=True, int8=True)
 
 
-@pytest.fixture(params=ENGINES)
+def here(name: str, precision: str) -> bool:
+    """bf16 needs instructions that few processors have, and in torch a GPU."""
+    return precision != "bf16" or (name == "openvino" and "bf16" in precisions(processor_flags()))
+
+
+CASES = [(name, each) for name, runtime in ENGINES.items() for each in runtime.files if here(name, each)]
+
+
+@pytest.fixture(params=CASES, ids=str)
 def engine(request: pytest.FixtureRequest, bundle: Bundle) -> Iterator[Engine]:
-    runtime = ENGINES[request.param]
-    assert runtime.missing("cpu") is None
-    engine = runtime.load(bundle, RULES)
+    name, precision = request.param
+    runtime = ENGINES[name]
+    assert runtime.missing("cpu", precision) is None
+    engine = runtime.load(bundle, replace(RULES, precision=precision))
     yield engine
     engine.close()
 
@@ -45,6 +56,10 @@ def expected(batch: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(logits + bias[:, None, None], np.float32)
 
 
+def tolerance(engine: Engine) -> float:
+    return {"fp32": 1e-4, "bf16": 0.02, "int8": 0.03}[engine.device.split()[-1]]
+
+
 @pytest.mark.parametrize(("height", "width"), [(32, 64), (64, 32), (96, 160), (4, 4)])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_logits_are_those_of_the_network(engine: Engine, count: int, height: int, width: int):
@@ -52,7 +67,7 @@ def test_the_logits_are_those_of_the_network(engine: Engine, count: int, height:
     logits = engine.run(batch)
     assert logits.dtype == np.float32
     assert logits.shape == (count, CLASSES, height // STRIDE, width // STRIDE)
-    np.testing.assert_allclose(logits, expected(batch), atol=0.02 if "bf16" in engine.device else 1e-4)
+    np.testing.assert_allclose(logits, expected(batch), atol=tolerance(engine))
 
 
 def test_a_result_is_not_overwritten_by_the_next_call(engine: Engine):
@@ -67,7 +82,7 @@ def test_many_threads_with_many_sizes_get_their_own_results(engine: Engine):
     with ThreadPoolExecutor(4) as threads:
         results = list(threads.map(engine.run, batches))
     for batch, logits in zip(batches, results, strict=True):
-        np.testing.assert_allclose(logits, expected(batch), atol=0.02 if "bf16" in engine.device else 1e-4)
+        np.testing.assert_allclose(logits, expected(batch), atol=tolerance(engine))
 
 
 def test_an_input_that_the_network_cannot_take_is_a_failure_of_ours(engine: Engine):
@@ -84,7 +99,7 @@ def test_it_says_where_it_runs(engine: Engine):
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_damaged_file_is_a_failure_of_ours(name: str, tmp_path: Path):
     bundle = tiny_bundle(tmp_path, torchscript=True)
-    bundle.file(ENGINES[name].file).write_bytes(b"not a model")
+    bundle.file(ENGINES[name].files["fp32"]).write_bytes(b"not a model")
     with pytest.raises(ModelFailed):
         ENGINES[name].load(bundle, RULES)
 
@@ -96,6 +111,29 @@ def test_the_first_runtime_that_can_is_chosen(bundle: Bundle):
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_runtime_can_be_chosen_by_name(bundle: Bundle, name: str):
     assert open_engine(bundle, RULES, engine=name).device.startswith(name)
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_a_precision_can_be_chosen_by_name(bundle: Bundle, name: str):
+    for precision in ("fp32", "int8"):
+        assert open_engine(bundle, RULES, engine=name, precision=precision).device == f"{name} cpu {precision}"
+
+
+def test_the_fastest_precision_that_the_processor_has_instructions_for_is_chosen(bundle: Bundle):
+    fastest = precisions(processor_flags())[0]
+    assert open_engine(bundle, RULES).device == f"openvino cpu {fastest}"
+
+
+def test_a_bundle_without_a_quantised_file_is_run_as_it_is(tmp_path: Path):
+    plain = tiny_bundle(tmp_path)
+    assert not open_engine(plain, RULES, engine="onnxruntime").device.endswith("int8")
+    with pytest.raises(ModelFailed, match="onnxruntime: the bundle has no onnx_int8 file"):
+        open_engine(plain, RULES, engine="onnxruntime", precision="int8")
+
+
+def test_a_runtime_without_the_precision_says_so(bundle: Bundle):
+    with pytest.raises(ModelFailed, match="torch: does not compute in int8"):
+        open_engine(bundle, RULES, engine="torch", precision="int8")
 
 
 def test_a_bundle_that_nothing_can_run_names_every_reason(tmp_path: Path):

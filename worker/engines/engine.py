@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,9 +17,13 @@ Tensor = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRules:
-    """device: cpu, cuda or cuda:<n>. max_batch: pictures in a call. streams: calls at once, on `cpus` processors."""
+    """device: cpu, cuda or cuda:<n>. precision: fp32, bf16 or int8. max_batch: pictures in a call.
+
+    streams: calls at once, on `cpus` processors.
+    """
 
     device: str = "cpu"
+    precision: str = "fp32"
     max_batch: int = 1
     streams: int = 1
     cpus: int = 1
@@ -44,16 +49,16 @@ class Engine(Protocol):
 
 
 class Runtime(Protocol):
-    """A library that runs models. `file`: the key in a card's `files` that it reads."""
+    """A library that runs models. `files`: precision → the key in a card's `files` that it reads for it."""
 
     @property
-    def file(self) -> str: ...
+    def files(self) -> Mapping[str, str]: ...
 
-    def missing(self, device: str) -> str | None:
-        """Why it cannot run on this device here; None when it can. Loads nothing."""
+    def missing(self, device: str, precision: str = "fp32") -> str | None:
+        """Why it cannot run on this device here, in one of its precisions; None when it can. Loads no model."""
 
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
-        """Raises ModelFailed."""
+        """In the precision of the rules. Raises ModelFailed."""
 
 
 def failure_of(error: Exception, model: str) -> ImageFailure:

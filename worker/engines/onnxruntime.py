@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -12,9 +13,9 @@ from worker.engines.engine import Engine, EngineRules, Tensor, failure_of
 
 
 class OnnxRuntime:
-    file = "onnx"
+    files: ClassVar[Mapping[str, str]] = {"fp32": "onnx", "int8": "onnx_int8"}
 
-    def missing(self, device: str) -> str | None:
+    def missing(self, device: str, precision: str = "fp32") -> str | None:
         if importlib.util.find_spec("onnxruntime") is None:
             return "the package onnxruntime is not installed"
         return None if device == "cpu" or _has_cuda() else "the package onnxruntime-gpu is not installed"
@@ -27,7 +28,9 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            session = onnxruntime.InferenceSession(bundle.file(self.file), options, providers=_providers(rules.device))
+            session = onnxruntime.InferenceSession(
+                bundle.file(self.files[rules.precision]), options, providers=_providers(rules.device)
+            )
         except _errors() as error:
             raise failure_of(error, bundle.card.name) from error
         return _OnnxEngine(bundle.card.name, session, rules)
@@ -45,7 +48,7 @@ class _OnnxEngine:
 
     @property
     def device(self) -> str:
-        return f"onnxruntime {self._rules.device} f32"
+        return f"onnxruntime {self._rules.device} {self._rules.precision}"
 
     @property
     def max_batch(self) -> int:

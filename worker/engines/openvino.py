@@ -1,4 +1,4 @@
-"""ONNX files in OpenVINO: the fastest of the CPU runtimes, in bf16 where the processor has it."""
+"""ONNX files in OpenVINO: the fastest of the CPU runtimes, in bf16 where the processor has it, or quantised."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import functools
 import importlib.util
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from queue import Empty, LifoQueue
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -21,18 +22,23 @@ _WARM_UP = threading.Lock()
 _SHAPES_BYTES = 2**30  # for the compiled copies of one model together, estimated
 _MOST_SHAPES = 16
 
+# What the parts of the graph that are not quantised are computed in.
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+
 
 class OpenVino:
-    file = "onnx"
+    files: ClassVar[Mapping[str, str]] = {"fp32": "onnx", "bf16": "onnx", "int8": "onnx_int8"}
 
-    def missing(self, device: str) -> str | None:
+    def missing(self, device: str, precision: str = "fp32") -> str | None:
         if device != "cpu":
             return "runs on processors only"
-        return None if importlib.util.find_spec("openvino") else "the package openvino is not installed"
+        if importlib.util.find_spec("openvino") is None:
+            return "the package openvino is not installed"
+        return None if precision != "bf16" or _has_bf16() else "this processor has no instructions for bf16"
 
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         try:
-            model = _core().read_model(bundle.file(self.file))
+            model = _core().read_model(bundle.file(self.files[rules.precision]))
         except (RuntimeError, OSError) as error:
             raise failure_of(error, bundle.card.name) from error
         return _OpenVinoEngine(bundle, model, rules)
@@ -45,14 +51,13 @@ class _OpenVinoEngine:
         self._name = bundle.card.name
         self._model = model
         self._rules = rules
-        self._precision = "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         self._most = max(2, min(_MOST_SHAPES, _SHAPES_BYTES // (8 * bundle.card.parameters)))
         self._lock = threading.Lock()
         self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
 
     @property
     def device(self) -> str:
-        return f"openvino cpu {self._precision}"
+        return f"openvino cpu {self._rules.precision}"
 
     @property
     def max_batch(self) -> int:
@@ -88,7 +93,7 @@ class _OpenVinoEngine:
             "NUM_STREAMS": self._rules.streams,
             "INFERENCE_NUM_THREADS": self._rules.cpus,
             "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores
-            "INFERENCE_PRECISION_HINT": self._precision,
+            "INFERENCE_PRECISION_HINT": _HINTS[self._rules.precision],
         }
         with _WARM_UP:
             compiled = _core().compile_model(model, "CPU", options)
@@ -120,6 +125,10 @@ class _Compiled:
             return cast(Tensor, np.array(request.get_output_tensor(0).data, dtype=np.float32))
         finally:
             self._requests.put(request)
+
+
+def _has_bf16() -> bool:
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @functools.cache

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from storage.catalog import Bundle
 from worker.engines.engine import Engine, EngineRules, Tensor, failure_of
 
 
 class Torch:
-    file = "torchscript"
+    files: ClassVar[Mapping[str, str]] = {"fp32": "torchscript", "bf16": "torchscript"}
 
-    def missing(self, device: str) -> str | None:
+    def missing(self, device: str, precision: str = "fp32") -> str | None:
         if importlib.util.find_spec("torch") is None:
             return "the package torch is not installed"
         if device == "cpu":
-            return None
+            return None if precision == "fp32" else f"computes in {precision} on GPUs only"
         import torch
 
         return None if torch.cuda.is_available() else "torch finds no GPU"
@@ -30,7 +31,7 @@ class Torch:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
                 read: Any = torch.jit.load
-                module = read(str(bundle.file(self.file)), map_location=rules.device).eval()
+                module = read(str(bundle.file(self.files[rules.precision])), map_location=rules.device).eval()
             if rules.device != "cpu":
                 module = module.to(memory_format=torch.channels_last)
         except (RuntimeError, ValueError, OSError) as error:
@@ -48,7 +49,7 @@ class _TorchEngine:
 
     @property
     def device(self) -> str:
-        return f"torch {self._rules.device} {'bf16' if self._on_gpu else 'f32'}"
+        return f"torch {self._rules.device} {self._rules.precision}"
 
     @property
     def max_batch(self) -> int:
@@ -78,4 +79,4 @@ class _TorchEngine:
     def _precision(self) -> AbstractContextManager[object]:
         import torch
 
-        return torch.autocast("cuda", dtype=torch.bfloat16) if self._on_gpu else nullcontext()
+        return torch.autocast("cuda", dtype=torch.bfloat16) if self._rules.precision == "bf16" else nullcontext()
