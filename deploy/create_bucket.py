@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
-from minio.error import S3Error
+from minio.commonconfig import ENABLED, Filter
+from minio.error import MinioException, S3Error
+from minio.lifecycleconfig import AbortIncompleteMultipartUpload, LifecycleConfig, Rule
 
 from storage.settings import StorageSettings
 
 WAIT_S = 120.0
 ALREADY_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+UNFINISHED_DAYS = 1  # after which parts of uploads whose process was killed are removed by the store
 
 
 def main() -> int:
@@ -25,7 +28,8 @@ def main() -> int:
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
-            _create(client, settings.s3_bucket)
+            if _create(client, settings.s3_bucket):
+                _forget_unfinished_uploads(client, settings.s3_bucket)
         except (urllib3.exceptions.HTTPError, S3Error) as error:
             if time.monotonic() > deadline:
                 print(f"the store at {settings.s3_endpoint} did not take the bucket within {WAIT_S:.0f} s: {error}")
@@ -51,14 +55,31 @@ def _client(settings: StorageSettings) -> Minio:
     )
 
 
-def _create(client: Minio, bucket: str) -> None:
+def _create(client: Minio, bucket: str) -> bool:
+    """False when it was there before: then its rules are somebody else's."""
     if client.bucket_exists(bucket):
-        return
+        return False
     try:
         client.make_bucket(bucket)
     except S3Error as error:
         if error.code not in ALREADY_THERE:
             raise
+        return False
+    return True
+
+
+def _forget_unfinished_uploads(client: Minio, bucket: str) -> None:
+    """Nobody sees such parts, and they take room for ever. A store without lifecycle rules keeps them, and says so."""
+    rule = Rule(
+        ENABLED,
+        rule_filter=Filter(prefix=""),
+        rule_id="unfinished-uploads",
+        abort_incomplete_multipart_upload=AbortIncompleteMultipartUpload(UNFINISHED_DAYS),
+    )
+    try:
+        client.set_bucket_lifecycle(bucket, LifecycleConfig([rule]))
+    except MinioException as error:  # also an answer that is no S3 error
+        print(f"the store takes no lifecycle rule; unfinished uploads stay until you remove them: {error}")
 
 
 if __name__ == "__main__":
