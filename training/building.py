@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import nn
 
+from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
 from training.datasets import DATASETS
 from training.datasets.pairs import PairDataset
 from training.models import MODELS
-from training.recipe import DataChoice, ModelChoice, RecipeError
+from training.recipe import DataChoice, ModelChoice, Recipe, RecipeError
 from training.recipe_file import chosen
+from training.spaces import find_label_space
 
 DATASETS_FOLDER = Path("runs", "datasets")  # where a data set lies of which nothing else is said
 
@@ -21,15 +22,35 @@ def build_model(choice: ModelChoice, space: LabelSpace) -> nn.Module:
     return chosen(MODELS, choice.architecture, choice.options, "model.architecture")(len(space.class_ids))
 
 
-def open_dataset(choice: DataChoice, roots: Mapping[str, Path], *, seed: int) -> PairDataset:
-    """Raises RecipeError for an unknown data set or option, DatasetError for files that are not as they should be."""
-    build = chosen(DATASETS, choice.dataset, choice.options, "dataset")
+def class_dependent(choice: ModelChoice, space: LabelSpace) -> set[str]:
+    """Names, in the model's state, of the tensors whose shape depends on the number of classes."""
+    build = chosen(MODELS, choice.architecture, choice.options, "model.architecture")
+    some, more = (build(len(space.class_ids) + extra).state_dict() for extra in (0, 1))
+    return {name for name, tensor in some.items() if tensor.shape != more[name].shape}
+
+
+def open_dataset(
+    choice: DataChoice, roots: Mapping[str, Path], *, seed: int, where: str = "data.dataset"
+) -> PairDataset:
+    """Raises RecipeError for an unknown data set or option, DatasetError for files that are not as they should be.
+
+    where: the path of the recipe's key that names the data set.
+    """
+    build = chosen(DATASETS, choice.dataset, choice.options, where)
     pictures = build(roots.get(choice.dataset, DATASETS_FOLDER / choice.dataset), choice.split)
-    return pictures.reduced(choice.count, seed=seed) if choice.count else pictures
+    return pictures.reduced(choice.count, share=choice.share, seed=seed)
 
 
-def best_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def check_choices(recipe: Recipe) -> None:
+    """Raises RecipeError for an architecture, a data set, an option or a label space that does not exist."""
+    chosen(MODELS, recipe.model.architecture, recipe.model.options, "model.architecture")
+    for number, choice in enumerate(recipe.data):
+        chosen(DATASETS, choice.dataset, choice.options, f"data[{number}].dataset")
+    chosen(DATASETS, recipe.validation.dataset, recipe.validation.options, "validation.dataset")
+    try:
+        find_label_space(recipe.label_space)
+    except SegmentationError as error:
+        raise RecipeError(f"label_space: {error}", where="label_space") from error
 
 
 def parse_roots(texts: list[str]) -> dict[str, Path]:

@@ -1,11 +1,12 @@
-"""The parts of a training: batches, schedule, one epoch, averaged weights, checkpoints. The story is in train.py.
+"""The parts of a training: batches, one epoch, averaged weights, checkpoints. The story is in train.py.
 
 Everything random is drawn from (seed, epoch, index), and a checkpoint is written after each epoch; so a run that was
 killed goes on and ends with the same weights as one that was not (on a CPU).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from training.augmentation import View, normalise
 from training.datasets.pairs import NO_CHANNEL, LabelledPictures
-from training.recipe import OptimiserChoice, Recipe, ScheduleChoice
+from training.optimisation import Patience, Plateau, learning_rate_share
+from training.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]  # images (B,3,h,w) float32 channels-last, truth (B,h,w) int64 channels or NO_CHANNEL
-LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 LARGEST_GRADIENT = 5.0  # norm over all parameters
-LOWEST_SHARE = 1e-3  # of the learning rate: the last steps are small, never none
+
+
+class TrainingDiverged(Exception):
+    """The loss is no number any more; the last checkpoint is from before."""
+
+    code = "training_diverged"
 
 
 class _VariedPictures(Dataset[Batch]):
@@ -43,12 +50,17 @@ class _VariedPictures(Dataset[Batch]):
         return torch.from_numpy(normalise(picture)).permute(2, 0, 1), torch.from_numpy(mask).long()
 
 
-def batches(pictures: LabelledPictures, recipe: Recipe, epoch: int, *, workers: int = 0) -> DataLoader[Batch]:
-    """The epoch's batches, shuffled; an incomplete last batch is left out. workers: processes beside this one."""
+def batches(
+    pictures: LabelledPictures, recipe: Recipe, epoch: int, *, workers: int = 0, part: tuple[int, int] = (0, 1)
+) -> DataLoader[Batch]:
+    """The epoch's batches, shuffled; an incomplete last batch is left out. workers: processes beside this one.
+
+    part: (0, 1, …, count): which share of each batch this process takes, of how many.
+    """
     size = recipe.stage_of(epoch).batch_size
     order = np.random.default_rng((recipe.seed, epoch)).permutation(len(pictures)).tolist()
-    steps = _steps(len(pictures), size)
-    chunks = [order[i * size : (i + 1) * size] for i in range(steps)]
+    steps = _batch_count(len(pictures), size)
+    chunks = [order[i * size : (i + 1) * size][part[0] :: part[1]] for i in range(steps)]
     return DataLoader(_VariedPictures(pictures, recipe, epoch), batch_sampler=chunks, num_workers=workers)
 
 
@@ -56,40 +68,34 @@ def steps_before(epoch: int, recipe: Recipe, picture_counts: Sequence[int]) -> i
     """Optimiser steps before `epoch` begins. picture_counts: of each stage's data."""
     steps, first = 0, 0
     for stage, count in zip(recipe.stages, picture_counts, strict=True):
-        steps += _steps(count, stage.batch_size) * min(max(epoch - first, 0), stage.epochs)
+        steps_of_epoch = math.ceil(_batch_count(count, stage.batch_size) / recipe.accumulate)
+        steps += steps_of_epoch * min(max(epoch - first, 0), stage.epochs)
         first += stage.epochs
     return steps
 
 
-def build_optimiser(model: nn.Module, choice: OptimiserChoice) -> torch.optim.Optimizer:
-    """Weights decay; biases and the scales of norms (one-dimensional) do not."""
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": choice.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    match choice.name:
-        case "adamw":
-            return torch.optim.AdamW(groups, lr=choice.learning_rate)
-        case "adam":
-            return torch.optim.Adam(groups, lr=choice.learning_rate)
-        case "sgd":
-            return torch.optim.SGD(groups, lr=choice.learning_rate, momentum=choice.momentum, nesterov=True)
+def train_step(objective: nn.Module, optimiser: torch.optim.Optimizer, group: Sequence[Batch]) -> float:
+    """One optimisation step on the mean loss of a group of batches; returns that loss before the step.
 
-
-def learning_rate_share(step: int, total: int, schedule: ScheduleChoice) -> float:
-    """Share of the highest learning rate at `step` (0, 1, …) of `total`, in (0, 1]."""
-    warm = min(1.0, (step + 1) / (total * schedule.warm_up)) if schedule.warm_up > 0 else 1.0
-    return min(warm, max(_share_without_warm_up(step / total, schedule), LOWEST_SHARE))
-
-
-def train_step(model: nn.Module, loss_of: LossFunction, optimiser: torch.optim.Optimizer, batch: Batch) -> float:
-    """One optimisation step; returns the loss before it."""
-    images, truth = batch
-    loss = loss_of(model(images), truth)
+    objective: images, truth → loss (an Objective, or one that several processes share).
+    """
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), max_norm=LARGEST_GRADIENT)
+    total = 0.0
+    for number, (images, truth) in enumerate(group, 1):
+        with _kept_to_itself(objective, last=number == len(group)):
+            loss = objective(images, truth) / len(group)
+            loss.backward()
+        total += float(loss.detach())
+    nn.utils.clip_grad_norm_(objective.parameters(), max_norm=LARGEST_GRADIENT)
     optimiser.step()
-    return float(loss.detach())
+    return total
+
+
+def _kept_to_itself(objective: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+    """Several processes add up their gradients once per step, after the last batch of a group."""
+    if isinstance(objective, DistributedDataParallel) and not last:
+        return objective.no_sync()
+    return nullcontext()
 
 
 class AveragedWeights:
@@ -109,6 +115,10 @@ class AveragedWeights:
             else:
                 average.copy_(tensor)
 
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        for name, tensor in values.items():
+            self.values[name].copy_(tensor)
+
 
 @dataclass
 class TrainingState:
@@ -117,6 +127,8 @@ class TrainingState:
     model: nn.Module
     optimiser: torch.optim.Optimizer
     average: AveragedWeights
+    plateau: Plateau
+    stopping: Patience
     epoch: int = 0
     step: int = 0
 
@@ -128,6 +140,8 @@ class TrainingState:
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.values,
+            "plateau": self.plateau.state(),
+            "stopping": self.stopping.state(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -138,28 +152,50 @@ class TrainingState:
         content = read_checkpoint(path)
         self.model.load_state_dict(content["model"])
         self.optimiser.load_state_dict(content["optimiser"])
-        self.average.values = content["average"]
+        self.average.load(content["average"])
         self.epoch, self.step = content["epoch"], content["step"]
+        if "plateau" in content:  # older checkpoints have none
+            self.plateau.load(content["plateau"])
+            self.stopping.load(content["stopping"])
 
 
 def train_epoch(
-    state: TrainingState, loader: DataLoader[Batch], loss_of: LossFunction, recipe: Recipe, *, total_steps: int
-) -> float:
-    """One pass over the epoch's batches; returns the mean loss. The state is changed, its epoch counted."""
+    state: TrainingState,
+    objective: nn.Module,
+    loader: Iterable[Batch],
+    recipe: Recipe,
+    *,
+    total_steps: int,
+    on_step: Callable[[float], None] = lambda loss: None,
+) -> dict[str, float]:
+    """One pass over the epoch's batches: `train_loss` (mean over steps), `lr` (of the last step).
+
+    objective: holds state.model, which is in training mode as far as the stage wants it. The state is changed, its
+    epoch counted. on_step: told the loss of each. Raises TrainingDiverged.
+    """
+    factor = recipe.stage_of(state.epoch).learning_rate_factor * recipe.optimiser.learning_rate
     device = next(state.model.parameters()).device
-    torch.manual_seed(recipe.seed * 1_000_003 + state.epoch)  # dropout
-    state.model.train()
-    losses = []
-    for images, truth in loader:
-        share = learning_rate_share(state.step, total_steps, recipe.schedule)
-        for group in state.optimiser.param_groups:
-            group["lr"] = share * recipe.optimiser.learning_rate
-        batch = images.to(device, memory_format=torch.channels_last), truth.to(device)
-        losses.append(train_step(state.model, loss_of, state.optimiser, batch))
+    losses, rate = [], 0.0
+    for group in _groups(loader, recipe.accumulate):
+        rate = factor * learning_rate_share(
+            state.step, total_steps, recipe.schedule, epoch=state.epoch, plateau_share=state.plateau.share
+        )
+        for each in state.optimiser.param_groups:
+            each["lr"] = rate
+        losses.append(train_step(objective, state.optimiser, [_placed(batch, device) for batch in group]))
         state.step += 1
         state.average.update(state.model, state.step)
+        on_step(losses[-1])
+    loss = float(np.mean(losses))
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"the loss is {loss} in epoch {state.epoch + 1}: lower optimiser.learning_rate")
     state.epoch += 1
-    return float(np.mean(losses))
+    return {"train_loss": loss, "lr": rate}
+
+
+def _placed(batch: Batch, device: torch.device) -> Batch:
+    images, truth = batch
+    return images.to(device, memory_format=torch.channels_last), truth.to(device)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -168,18 +204,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def _share_without_warm_up(progress: float, schedule: ScheduleChoice) -> float:
-    match schedule.name:
-        case "trapezoid":
-            return (1 - progress) / schedule.cool_down if schedule.cool_down > 0 else 1.0
-        case "one_cycle":
-            done = max(0.0, progress - schedule.warm_up) / max(1 - schedule.warm_up, 1e-9)
-            return 0.5 * (1 + math.cos(math.pi * done))
-        case "polynomial":
-            return float((1 - progress) ** schedule.power)
-        case "constant":
-            return 1.0
-
-
-def _steps(picture_count: int, batch_size: int) -> int:
+def _batch_count(picture_count: int, batch_size: int) -> int:
     return max(1, picture_count // batch_size)
+
+
+def _groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """Lists of `size` batches; the last may be shorter."""
+    group: list[Batch] = []
+    for batch in loader:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,11 +1,16 @@
 """Losses over logits (B,C,H,W) and truth (B,H,W) of class ids, in which the pixels of `ignore_id` do not exist."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, truth: Tensor, *, ignore_id: int, class_weights: Tensor | None = None) -> Tensor:
@@ -32,22 +37,54 @@ def dice_loss(logits: Tensor, truth: Tensor, *, ignore_id: int, smooth: float = 
     return 1 - dice[present].mean() if bool(present.any()) else logits.sum() * 0.0
 
 
+def focal_loss(
+    logits: Tensor, truth: Tensor, *, ignore_id: int, gamma: float = 2.0, class_weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy in which a pixel counts (1 - p)^gamma, p the probability of its true class; 0 where none counts.
+
+    The mean is over the pixels that count, weighted by class (α of the paper), so that gamma = 0 is cross-entropy.
+    Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5.
+    """
+    counts = truth != ignore_id
+    if not bool(counts.any()):
+        return logits.sum() * 0.0
+    target = truth.where(counts, 0).unsqueeze(1)
+    log_probability = logits.log_softmax(1).gather(1, target).squeeze(1)[counts]
+    weights = torch.ones_like(log_probability) if class_weights is None else class_weights[target.squeeze(1)[counts]]
+    hardness = (1 - log_probability.exp()) ** gamma
+    return -(weights * hardness * log_probability).sum() / weights.sum()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentationLoss:
-    """cross-entropy + dice_share · Dice. The logits may be coarser than the truth: they are upsampled bilinearly."""
+    """name + dice_share · Dice. The logits may be coarser than the truth: they are upsampled bilinearly."""
 
     ignore_id: int
+    name: Literal["cross_entropy", "dice", "focal"] = "cross_entropy"
     class_weights: Tensor | None = None
     dice_share: float = 0.0
+    focal_gamma: float = 2.0
 
     def __call__(self, logits: Tensor, truth: Tensor) -> Tensor:
+        logits = logits.float()  # under autocast a sum over many pixels would lose what bf16 cannot hold
         if logits.shape[-2:] != truth.shape[-2:]:
             logits = functional.interpolate(logits, truth.shape[-2:], mode="bilinear", align_corners=False)
-        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
-        loss = cross_entropy(logits, truth, ignore_id=self.ignore_id, class_weights=weights)
+        loss = self._of_pixels(logits, truth)
         if self.dice_share:
             loss = loss + self.dice_share * dice_loss(logits, truth, ignore_id=self.ignore_id)
         return loss
+
+    def _of_pixels(self, logits: Tensor, truth: Tensor) -> Tensor:
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        match self.name:
+            case "cross_entropy":
+                return cross_entropy(logits, truth, ignore_id=self.ignore_id, class_weights=weights)
+            case "focal":
+                return focal_loss(
+                    logits, truth, ignore_id=self.ignore_id, gamma=self.focal_gamma, class_weights=weights
+                )
+            case "dice":
+                return dice_loss(logits, truth, ignore_id=self.ignore_id)
 
 
 def median_frequency_weights(

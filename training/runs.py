@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
 from training.building import build_model
 from training.loop import read_checkpoint
 from training.recipe import Recipe
 from training.recipe_file import load_recipe
+from training.spaces import find_label_space
 
 CHECKPOINT = "checkpoint.pt"
 RECIPE = "recipe.toml"
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def space(self) -> LabelSpace:
-        return get_label_space(self.recipe.label_space)
+        return find_label_space(self.recipe.label_space)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -1,11 +1,11 @@
-"""Trains a model from a recipe, from reading it to the last checkpoint: `python -m training.train RECIPE`.
+"""Trains a model from a recipe, from its data to the last checkpoint. `maskmill train RECIPE` is the command.
 
-A run's folder holds checkpoint.pt, log.jsonl, recipe.toml and data.json. Started again, a run goes on where it was.
+A run's folder holds checkpoint.pt, log.jsonl, recipe.toml, facts.json and data.json. Started again, a run goes on
+where it was; how a run is started and who may is in launch.py.
 """
 
-import argparse
-import shutil
-import sys
+import copy
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,66 +14,130 @@ from pathlib import Path
 import torch
 
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
-from training.building import best_device, build_model, open_dataset, parse_roots
+from training.building import build_model, check_choices, open_dataset
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
-from training.evaluate import evaluate, torch_predictor
-from training.loop import AveragedWeights, TrainingState, batches, build_optimiser, steps_before, train_epoch
-from training.losses import SegmentationLoss, median_frequency_weights
-from training.recipe import LossChoice, Recipe
-from training.recipe_file import load_recipe
-from training.runs import CHECKPOINT, DATA, RECIPE, RunFacts, write_json
-from training.tracking import ConsoleTracker, JsonlTracker, Tracker, Trackers
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Train a model from a recipe.")
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--root", action="append", default=[], metavar="DATASET=FOLDER", help="where a data set lies")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
-    parser.add_argument("--workers", type=int, default=0, help="processes that prepare pictures")
-    arguments = parser.parse_args()
-    recipe = load_recipe(arguments.recipe)
-    folder: Path = arguments.runs / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(arguments.recipe, folder / RECIPE)
-    tracker = Trackers([ConsoleTracker(sys.stdout, epochs=recipe.epochs), JsonlTracker(folder / "log.jsonl")])
-    train(recipe, folder=folder, roots=parse_roots(arguments.root), tracker=tracker, workers=arguments.workers)
+from training.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
+from training.losses import LossFunction, SegmentationLoss, median_frequency_weights
+from training.models.protocols import HasOwnLoss
+from training.objective import Objective
+from training.optimisation import Patience, Plateau, build_optimiser
+from training.processes import Processes
+from training.progress import NullWatcher, Watcher
+from training.recipe import LossChoice, Recipe, RecipeError
+from training.runs import CHECKPOINT, DATA, FACTS, RunFacts, write_json
+from training.spaces import find_label_space
+from training.strategies import begin_with, set_training
+from training.tracking import NullTracker, Tracker
+from training.validation import Validation, validate
 
 
 def train(
-    recipe: Recipe, *, folder: Path, roots: Mapping[str, Path], tracker: Tracker, workers: int = 0
+    recipe: Recipe,
+    *,
+    folder: Path,
+    roots: Mapping[str, Path],
+    tracker: Tracker,
+    workers: int = 0,
+    watcher: Watcher | None = None,
 ) -> TrainingState:
-    """Run the recipe's epochs that are not done yet. Raises RecipeError and DatasetError before the first."""
-    space = get_label_space(recipe.label_space)
-    data = prepare_data(recipe, roots, space)
-    write_split(data, folder / DATA)
-    RunFacts.current().write(folder)
+    """Run the recipe's epochs that are not done yet. Raises RecipeError and DatasetError before the first.
 
-    torch.manual_seed(recipe.seed)
-    state = begin(recipe, space)
-    if (folder / CHECKPOINT).exists():
-        state.load(folder / CHECKPOINT)
-    loss_of = build_loss(recipe.loss, data, space)
-    counts = [len(stage_data) for stage_data in data.stages]
-    total_steps = steps_before(recipe.epochs, recipe, counts)
-    state.step = steps_before(state.epoch, recipe, counts)  # not the checkpoint's: a recipe may have been prolonged
-    tracker.start(asdict(recipe))
+    Raises TrainingDiverged too; the last checkpoint is then the last good one.
+    """
+    check_choices(recipe)
+    with Processes.joined() as processes:
+        processes.check(recipe)
+        space = find_label_space(recipe.label_space)
+        with processes.first_goes_first():
+            data = prepare_data(recipe, roots, space)
+        state, facts = begin(recipe, space, folder, processes)
+        if processes.is_first:
+            write_json(folder / DATA, data.names())
+            facts.write(folder)
+        training = Training(
+            recipe=recipe,
+            space=space,
+            data=data,
+            loss_of=build_loss(recipe.loss, state, data, space),
+            processes=processes,
+            workers=workers,
+            watcher=watcher if watcher is not None and processes.is_first else NullWatcher(),
+        )
+        return training.run(state, folder / CHECKPOINT, tracker if processes.is_first else NullTracker())
 
-    while state.epoch < recipe.epochs:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What stays the same while a model learns."""
+
+    recipe: Recipe
+    space: LabelSpace
+    data: "Data"
+    loss_of: LossFunction | None
+    processes: Processes
+    workers: int
+    watcher: Watcher
+
+    def run(self, state: TrainingState, checkpoint: Path, tracker: Tracker) -> TrainingState:
+        recipe = self.recipe
+        state.step = self.steps_before(state.epoch)  # not the checkpoint's: a recipe may have been prolonged
+        tracker.start(asdict(recipe))
+        while state.epoch < recipe.epochs and not self.has_stopped(state):
+            numbers = self.learn(state)
+            is_last = state.epoch == recipe.epochs
+            if is_last or state.epoch % recipe.evaluate_every == 0:
+                numbers |= self.measure(state, tracker)
+            state.plateau.after_epoch(numbers)
+            state.stopping.ran_out(numbers)
+            if self.has_stopped(state) and "miou" not in numbers:
+                numbers |= self.measure(state, tracker)
+            tracker.log(state.epoch, numbers)
+            if self.processes.is_first:
+                state.save(checkpoint)
+        tracker.finish()
+        return state
+
+    def learn(self, state: TrainingState) -> dict[str, float]:
+        """One epoch: `train_loss`, `lr`, `train_time_sec`, `imgs_per_sec`."""
         began = time.monotonic()
-        pictures = data.stages[recipe.stages.index(recipe.stage_of(state.epoch))]
-        loader = batches(pictures, recipe, state.epoch, workers=workers)
-        loss = train_epoch(state, loader, loss_of, recipe, total_steps=total_steps)
+        recipe, epoch, processes = self.recipe, state.epoch, self.processes
+        stage = recipe.stage_of(epoch)
+        pictures = self.data.stages[recipe.stage_number(epoch)]
+        part = (processes.rank, processes.count)
+        loader = batches(pictures, recipe, epoch, workers=self.workers, part=part)
+        torch.manual_seed(recipe.seed * 1_000_003 + epoch + 7_919 * processes.rank)  # dropout
+        set_training(state.model, freeze_encoder=stage.freeze_encoder)
+        objective = processes.sharing(Objective(state.model, self.loss_of, bf16=recipe.precision == "bf16"))
+        steps = math.ceil(len(loader) / recipe.accumulate)
+        self.watcher.epoch_begins(epoch + 1, of=recipe.epochs, steps=steps)
+        total = self.steps_before(recipe.epochs)
+        numbers = train_epoch(state, objective, loader, recipe, total_steps=total, on_step=self.watcher.step)
         seconds = time.monotonic() - began
-        state.save(folder / CHECKPOINT)
-        numbers = {"train_loss": loss, "train_time_sec": seconds, "imgs_per_sec": len(pictures) / seconds}
-        if state.epoch % recipe.evaluate_every == 0 or state.epoch == recipe.epochs:
-            numbers |= validate(state.average, recipe, data.validation, space)
-        tracker.log(state.epoch, numbers)
-    tracker.finish()
-    return state
+        return numbers | {"train_time_sec": seconds, "imgs_per_sec": len(pictures) / seconds}
+
+    def measure(self, state: TrainingState, tracker: Tracker) -> dict[str, float]:
+        """Scores of the averaged weights. The first process measures, all learn the result."""
+        measured = Validation({}, [])
+        if self.processes.is_first:
+            self.watcher.validation_begins(len(self.data.validation))
+            measured = validate(
+                _averaged(state),
+                self.data.validation,
+                loss_of=self.loss_of,
+                space=self.space,
+                preprocessing=Preprocessing(long_side=self.recipe.long_side),
+                on_picture=self.watcher.picture,
+            )
+        for name, image in zip(self.data.validation_names, measured.thumbnails, strict=False):
+            tracker.picture(state.epoch, Path(name).stem, image)
+        return self.processes.agreed(measured.numbers)
+
+    def has_stopped(self, state: TrainingState) -> bool:
+        return self.recipe.early_stopping.patience > 0 and state.stopping.is_over
+
+    def steps_before(self, epoch: int) -> int:
+        return steps_before(epoch, self.recipe, [len(pictures) for pictures in self.data.stages])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +147,11 @@ class Data:
     validation: InSpace
     validation_names: tuple[str, ...]
 
+    def names(self) -> dict[str, list[str]]:
+        """Which pictures a run trained on and was validated on."""
+        train_names = [name for pictures in self.sets for name in pictures.names()]
+        return {"train": train_names, "validation": list(self.validation_names)}
+
 
 def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -> Data:
     sets = {choice.dataset: open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data}
@@ -91,33 +160,52 @@ def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -
     return Data(tuple(sets.values()), tuple(stages), InSpace(validation, space), tuple(validation.names()))
 
 
-def write_split(data: Data, path: Path) -> None:
-    """Which pictures a run trained on and was validated on."""
-    train_names = [name for pictures in data.sets for name in pictures.names()]
-    write_json(path, {"train": train_names, "validation": data.validation_names})
+def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes) -> tuple[TrainingState, RunFacts]:
+    """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
+    resumes = (folder / CHECKPOINT).is_file()
+    torch.manual_seed(recipe.seed)
+    model = build_model(recipe.model, space)
+    if resumes:
+        started_from = RunFacts.read(folder).started_from if (folder / FACTS).is_file() else ""
+    else:
+        started_from = begin_with(model, recipe, beside=folder.parent)
+    model = processes.normalising_together(model)
+    model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    stopping = recipe.early_stopping
+    state = TrainingState(
+        model,
+        build_optimiser(model, recipe.optimiser),
+        AveragedWeights(model, recipe.ema_decay),
+        Plateau(recipe.schedule),
+        Patience(metric=stopping.metric, patience=stopping.patience, least=stopping.least),
+    )
+    if resumes:
+        state.load(folder / CHECKPOINT)
+    return state, RunFacts.current(started_from=started_from)
 
 
-def begin(recipe: Recipe, space: LabelSpace) -> TrainingState:
-    model = build_model(recipe.model, space).to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingState(model, build_optimiser(model, recipe.optimiser), AveragedWeights(model, recipe.ema_decay))
+def build_loss(choice: LossChoice, state: TrainingState, data: Data, space: LabelSpace) -> LossFunction | None:
+    """None: the model's own. Raises RecipeError when it has none."""
+    if choice.name == "own":
+        if not isinstance(state.model, HasOwnLoss):
+            raise RecipeError("loss.name: got 'own'; this architecture has no loss of its own", where="loss.name")
+        return None
+    weights = None
+    if choice.class_weight_power > 0 and choice.name != "dice":
+        counts = InChannels(data.sets, space).pixel_counts[: len(space.class_ids)]
+        power, highest = choice.class_weight_power, choice.class_weight_highest
+        weights = torch.from_numpy(median_frequency_weights(counts, power=power, highest=highest))
+    return SegmentationLoss(
+        ignore_id=NO_CHANNEL,
+        name="cross_entropy" if choice.name == "cross_entropy_dice" else choice.name,
+        class_weights=weights,
+        dice_share=choice.dice_share,
+        focal_gamma=choice.focal_gamma,
+    )
 
 
-def build_loss(choice: LossChoice, data: Data, space: LabelSpace) -> SegmentationLoss:
-    counts = InChannels(data.sets, space).pixel_counts[: len(space.class_ids)]
-    weights = median_frequency_weights(counts, power=choice.class_weight_power, highest=choice.class_weight_highest)
-    return SegmentationLoss(ignore_id=NO_CHANNEL, class_weights=torch.from_numpy(weights), dice_share=choice.dice_share)
-
-
-def validate(average: AveragedWeights, recipe: Recipe, pictures: InSpace, space: LabelSpace) -> dict[str, float]:
-    """Scores of the averaged weights at the size that will be served."""
-    model = build_model(recipe.model, space).to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model.load_state_dict(average.values)
-    preprocessing = Preprocessing(long_side=recipe.long_side)
-    evaluation = evaluate(torch_predictor(model), pictures, preprocessing=preprocessing, space=space, with_scores=False)
-    scores = evaluation.scores()
-    short = {"pixel_accuracy": "pixel_acc", "mean_dice": "dice"}  # the names that run trackers show
-    return {short.get(name, name): value for name, value in scores.items()}
-
-
-if __name__ == "__main__":
-    main()
+def _averaged(state: TrainingState) -> torch.nn.Module:
+    """A second model beside the one that learns."""
+    model = copy.deepcopy(state.model)
+    model.load_state_dict(state.average.values)
+    return model

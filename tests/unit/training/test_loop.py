@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from training.loop import AveragedWeights, batches, build_optimiser, learning_rate_share, steps_before
+from training.loop import AveragedWeights, batches, steps_before
+from training.optimisation import build_optimiser, learning_rate_share
 from training.recipe import DataChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
 
 RECIPE = Recipe(

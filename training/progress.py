@@ -1,0 +1,29 @@
+"""Whoever watches a training while it runs is told of each step; who does not is a NullWatcher."""
+
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    """Called from the training's own thread, often: be quick."""
+
+    def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
+        """epoch: 1, 2, …"""
+        ...
+
+    def step(self, loss: float) -> None: ...
+
+    def validation_begins(self, pictures: int) -> None: ...
+
+    def picture(self) -> None:
+        """One more picture is validated."""
+        ...
+
+
+class NullWatcher:
+    def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None: ...
+
+    def step(self, loss: float) -> None: ...
+
+    def validation_begins(self, pictures: int) -> None: ...
+
+    def picture(self) -> None: ...
