@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 )
 
 from storage.hub_catalog import HubModel
-from training.models.weights import fetch_file, fetch_model
+from training.models.weights import WEIGHTS, fetch_file, fetch_model
 
 PICTURES = "preprocessor_config.json"  # how the model wants its pictures
 
@@ -77,9 +77,18 @@ class Commit:
 
 
 def choose_commit(model: HubModel, consent: Consent) -> Commit:
-    """Ask the hub. Raises HubUnreachable, HubNotFound, PicklesOnly, CommitNotAccepted."""
+    """Ask the hub; a full commit that is in its cache already does without an answer.
+
+    Raises HubUnreachable, HubNotFound, PicklesOnly, CommitNotAccepted.
+    """
     wanted = consent.revision or model.revision or model.ref
-    found = look_up(model.hub, wanted)
+    try:
+        found = look_up(model.hub, wanted)
+    except HubUnreachable:
+        kept = _cached(model.hub, wanted)
+        if kept is None:
+            raise
+        found = kept
     return replace(found, because=_reason(model, consent, wanted, found.sha))
 
 
@@ -109,6 +118,16 @@ def fetch(commit: Commit) -> Path:
     if PICTURES in commit.names:
         fetch_file(commit.hub, PICTURES, revision=commit.sha)
     return folder
+
+
+def _cached(hub: str, commit: str) -> Commit | None:
+    if not _COMMIT.fullmatch(commit):
+        return None
+    weights = huggingface_hub.try_to_load_from_cache(hub, WEIGHTS, revision=commit)
+    if not isinstance(weights, str):
+        return None
+    names = tuple(sorted(path.name for path in Path(weights).parent.iterdir()))
+    return Commit(hub, commit, names, Path(weights).stat().st_size)
 
 
 def _reason(model: HubModel, consent: Consent, wanted: str, sha: str) -> str:

@@ -18,12 +18,12 @@ from typing import Any
 from data.sample_library import open_samples
 from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
-from training.model_check import CheckReport, ModelUnfit, Pixels, WrongShape, check, measured_stride, read_samples
+from training.model_check import CheckReport, ModelUnfit, Pixels, Run, WrongShape, check, measured_stride, read_samples
 from training.own_graph import OwnFileRefused, UnreadableModel
 
 TORCHSCRIPT_ENDINGS = (".torchscript", ".pt", ".ts")
 LIMIT_S = 300.0
-MEMORY_BYTES = 16 * 2**30
+MEMORY_BYTES = 64 * 2**30  # of addresses, of which torch and its threads take many
 
 
 class CheckAborted(OwnFileRefused):
@@ -101,13 +101,24 @@ def main() -> None:
 def _try(file: Path, card: ModelCard) -> dict[str, Any]:
     import torch
 
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
+    torch.set_num_threads(min(4, os.cpu_count() or 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
         try:
             module = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
             raise UnreadableModel(f"{file.name} cannot be opened: {str(error).splitlines()[0]}") from error
+
+    run = _runner(module)
+    stride = measured_stride(run, card)
+    parameters = max(1, sum(each.numel() for each in module.parameters()))
+    samples = read_samples(open_samples(), get_label_space(card.label_space))
+    report = check(run, replace(card, output_stride=stride), samples, engine="torch cpu f32")
+    return {"parameters": parameters, "stride": stride, "report": asdict(report)}
+
+
+def _runner(module: Any) -> Run:
+    import torch
 
     def run(batch: Pixels) -> Pixels:
         with torch.inference_mode():
@@ -121,11 +132,7 @@ def _try(file: Path, card: ModelCard) -> dict[str, Any]:
             raise WrongShape(f"it gives {type(given).__name__}; a model to serve gives one tensor, the logits")
         return given.float().contiguous().numpy()
 
-    stride = measured_stride(run, card)
-    parameters = max(1, sum(each.numel() for each in module.parameters()))
-    samples = read_samples(open_samples(), get_label_space(card.label_space))
-    report = check(run, replace(card, output_stride=stride), samples, engine="torch cpu f32")
-    return {"parameters": parameters, "stride": stride, "report": asdict(report)}
+    return run
 
 
 if __name__ == "__main__":
