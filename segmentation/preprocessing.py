@@ -56,7 +56,7 @@ class Preprocessing:
         return self._rounded(height * scale), self._rounded(width * scale)
 
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """rgb: (H, W, 3) uint8, RGB. Returns (3, h, w) float32, C-contiguous, (value / 255 - mean) / std.
+        """rgb: (H, W, 3) uint8, RGB. Returns (3, h, w) float32, C-contiguous, normalised.
 
         Every source pixel counts: shrinking averages whole boxes of pixels first (2×2, 3×3, …; six times as fast as
         the filter alone), then Pillow's bilinear filter, with its support scaled, does the rest.
@@ -65,11 +65,7 @@ class Preprocessing:
         if rgb.shape[:2] != (height, width):
             scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
             rgb = np.asarray(scaled)
-        tensor = np.empty((3, height, width), dtype=np.float32)
-        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
-            np.multiply(rgb[:, :, channel], np.float32(1 / (255 * std)), out=tensor[channel])
-            tensor[channel] -= np.float32(mean / std)
-        return tensor
+        return normalised(rgb, mean=self.mean, std=self.std)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
@@ -93,6 +89,21 @@ class Preprocessing:
 
     def _rounded(self, side: float) -> int:
         return max(1, round(side / self.multiple_of)) * self.multiple_of
+
+
+def normalised(
+    rgb: NDArray[np.uint8], *, mean: Triple = IMAGENET_MEAN, std: Triple = IMAGENET_STD
+) -> NDArray[np.float32]:
+    """rgb: (H, W, 3) uint8. Returns (3, H, W) float32, C-contiguous, (value / 255 - mean) / std, rounded at each step.
+
+    Training and serving see the same numbers.
+    """
+    tensor = np.empty((3, *rgb.shape[:2]), dtype=np.float32)
+    for channel in range(3):
+        np.divide(rgb[:, :, channel], np.float32(255), out=tensor[channel])
+        tensor[channel] -= np.float32(mean[channel])
+        tensor[channel] /= np.float32(std[channel])
+    return tensor
 
 
 def _side(fields: dict[str, Any], name: str) -> int | None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from segmentation.preprocessing import IMAGENET_MEAN, normalised
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -77,9 +77,8 @@ class Augmentation:
 
 
 def normalise(picture: Picture) -> NDArray[np.float32]:
-    """(H,W,3) 0..255 -> (H,W,3) with ImageNet's mean and deviation, the values the model card names."""
-    mean, std = np.array(IMAGENET_MEAN, dtype=np.float32), np.array(IMAGENET_STD, dtype=np.float32)
-    return np.asarray((picture.astype(np.float32) / np.float32(255) - mean) / std, dtype=np.float32)
+    """(H,W,3) 0..255 -> (H,W,3) with ImageNet's mean and deviation, as a served picture is."""
+    return np.moveaxis(normalised(picture), 0, 2)
 
 
 def _offset(length: int, window: int, centre: int | None, rng: np.random.Generator) -> int:

@@ -1,5 +1,6 @@
 """Engines that run a model on one picture, for scoring and for timing. Serving has its own in `worker/`."""
 
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +31,9 @@ def torch_predictor(model: nn.Module) -> Predict:
 
 
 def torchscript_predictor(path: Path) -> Predict:
-    module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
+        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 
     def predict(image: NDArray[np.float32]) -> Tensor:
         with torch.inference_mode():

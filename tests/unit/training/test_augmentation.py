@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from training.augmentation import Augmentation, View, normalise
 
 IGNORED = 255
@@ -59,6 +60,20 @@ def test_a_rare_crop_finds_the_one_pixel():
         5 in rare(picture, mask, view=view, ignore_id=IGNORED, rng=np.random.default_rng(seed))[1] for seed in range(40)
     ]
     assert 0.3 < np.mean(found) < 0.8  # every class present is sought as often
+
+
+def test_normalising_rounds_as_it_always_did():
+    """Bit for bit: a training that was begun years ago goes on with the same numbers."""
+    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    mean, std = (np.array(values, dtype=np.float32) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    expected = (levels.astype(np.float32) / np.float32(255) - mean) / std
+    assert normalise(levels).tobytes() == expected.tobytes()
+
+
+def test_a_served_picture_is_normalised_like_one_that_is_trained_on():
+    picture = np.random.default_rng(3).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+    served = Preprocessing(long_side=64).apply(picture)
+    assert np.array_equal(served, normalise(picture).transpose(2, 0, 1))
 
 
 def test_normalise_is_what_the_model_card_says():
