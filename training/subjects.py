@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import CARD, Bundle
-from training.building import best_device
 from training.predictors import (
     Predict,
     onnx_predictor,
@@ -109,7 +110,7 @@ def _openvino(path: Path, precision: str, threads: int) -> Predict:
 
 def _of_run(folder: Path) -> Subject:
     run = Run.open(folder)
-    device = best_device()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = run.model().to(device)
     return Subject(
         name=run.name,

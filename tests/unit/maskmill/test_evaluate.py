@@ -1,0 +1,96 @@
+"""`maskmill evaluate` on a model that tells three colours apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from maskmill.cli.app import app
+from maskmill.cli.exits import REFUSED, USAGE
+from tests.tiny_models import GREEN, RED, tiny_bundle
+from training.datasets import DATASETS
+from training.evaluation import Evaluation
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`maskmill evaluate …` in a folder with the bundle `tiny` and the data set `flags` of two pictures."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
+    tiny_bundle(tmp_path / "home" / "models")
+    for name, right in (("a", GREEN), ("b", RED)):
+        picture = np.zeros((64, 96, 3), dtype=np.uint8)
+        picture[:, :48], picture[:, 48:] = RED, right
+        mask = np.zeros((64, 96), dtype=np.uint8)  # sky
+        mask[:, 48:] = 1  # building
+        for folder, pixels in (("images", picture), ("masks", mask)):
+            (tmp_path / "flags" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "flags" / folder / f"{name}.png")
+    words = ("evaluate", "tiny", "folder", "--root", "folder=flags", "--option", "label_space=camvid-11")
+    return lambda *more: CliRunner().invoke(app, [*words, *map(str, more)], catch_exceptions=False)
+
+
+def test_scores_classes_and_speed_are_shown(run: Run) -> None:
+    result = run("--threads", "1")
+    assert result.exit_code == 0
+    assert "on 2 pictures of folder flags (val), scored in camvid-11" in result.stdout
+    assert "pixel accuracy" in result.stdout
+    assert "75.0 %" in result.stdout
+    assert "onnxruntime (cpu)" in result.stdout
+
+
+def test_json_stands_alone_on_stdout_and_knows_no_nan(run: Run) -> None:
+    report = json.loads(run("--json", "--no-speed").stdout)
+    assert report["scores"]["pixel_accuracy"] == pytest.approx(0.75, abs=0.02)
+    assert {each["name"]: each["iou"] for each in report["classes"]}["car"] is None
+    assert report["latency"] == []
+
+
+def test_everything_can_be_written_to_a_file(run: Run, tmp_path: Path) -> None:
+    assert run("--no-speed", "--out", tmp_path / "new" / "report.json").exit_code == 0
+    report = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert report["pictures"] == ["a.png", "b.png"]
+    assert Evaluation.from_json(json.dumps(report["evaluation"])).picture_count == 2
+
+
+def test_a_subset_and_another_label_space_can_be_asked_for(run: Run) -> None:
+    report = json.loads(run("--json", "--no-speed", "--count", 1, "--label-space", "cityscapes-8").stdout)
+    assert (report["data"]["pictures"], report["label_space"]) == (1, "cityscapes-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--label-space", "oxford-pets-3"), "no remapping from camvid-11"),
+        (("--label-space", "mars"), "no label space is called 'mars'"),
+        (("--option", "colour=true"), "colours"),
+        (("--root", "folder=nowhere"), "there is no folder nowhere"),
+        (("--share", "2"), "a share in"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(run: Run, words: tuple[str, ...], said: str) -> None:
+    result = run("--no-speed", *words)
+    assert result.exit_code == REFUSED
+    assert said in result.stderr
+
+
+def test_an_option_without_a_value_is_wrong_usage(run: Run) -> None:
+    assert run("--option", "colours").exit_code == USAGE
+
+
+def test_an_unknown_model_is_told_as_json_with_its_code(run: Run) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "nobody", "scenes", "--json"], catch_exceptions=False)
+    assert (result.exit_code, json.loads(result.stdout)["error"]["code"]) == (REFUSED, "subject_not_found")
+
+
+def test_the_help_names_every_data_set() -> None:
+    text = CliRunner().invoke(app, ["evaluate", "--help"]).stdout
+    assert [name for name in DATASETS if name not in text] == []

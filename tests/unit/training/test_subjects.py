@@ -1,0 +1,102 @@
+"""A model from wherever it lies: a bundle, a run; and how long its inference takes."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jobs.errors import ModelFailed
+from segmentation.label_spaces import get_label_space
+from tests.tiny_models import GREEN, tiny_bundle
+from training.evaluate import class_ids
+from training.latency import Patience, measure_latency, processors, run_times
+from training.subjects import SubjectNotFound, open_subject
+
+CAMVID = get_label_space("camvid-11")
+BUILDING = 1  # what the tiny model calls a green picture
+PATIENCE = Patience(warm_up=1, runs=2, seconds=0.0)
+PICTURE = np.full((48, 64, 3), GREEN, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    tiny_bundle(folder, torchscript=True)
+    return folder
+
+
+def predicted(subject, engine=None):
+    predict = subject.predict if engine is None else subject.engines[engine](1)
+    return class_ids(predict(subject.preprocessing.apply(PICTURE)), PICTURE.shape[:2], subject.space)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_bundle_is_found_by_name_and_by_folder(models, by_name):
+    subject = open_subject("tiny" if by_name else str(models / "tiny"), models=[models], runs=Path("nowhere"))
+    assert (subject.name, subject.space, subject.history) == ("tiny", CAMVID, ())
+    assert subject.size_bytes == (models / "tiny" / "model.onnx").stat().st_size
+    assert subject.card is not None
+    assert (predicted(subject) == BUILDING).all()
+
+
+def test_every_engine_gives_the_same_classes(models):
+    subject = open_subject("tiny", models=[models], runs=Path("nowhere"))
+    assert {"onnxruntime", "openvino"} <= set(subject.engines)
+    for engine in subject.engines:
+        assert (predicted(subject, engine) == BUILDING).all()
+
+
+def test_a_bundle_without_onnx_runs_its_torchscript(tmp_path):
+    bundle = tiny_bundle(tmp_path, torchscript=True)
+    name = bundle.card.files["torchscript"]
+    files, digests = {"torchscript": name}, {name: bundle.card.sha256[name]}
+    (tmp_path / "tiny" / "card.json").write_text(
+        type(bundle.card)(**{**fields_of(bundle.card), "files": files, "sha256": digests}).to_json()
+    )
+    subject = open_subject("tiny", models=[tmp_path], runs=tmp_path)
+    assert list(subject.engines) == ["torch"]
+    assert (predicted(subject) == BUILDING).all()
+
+
+def fields_of(card):
+    return {name: getattr(card, name) for name in card.__dataclass_fields__}
+
+
+def test_a_bundle_whose_file_was_changed_is_refused(tmp_path):
+    bundle = tiny_bundle(tmp_path)
+    (bundle.folder / "model.onnx").write_bytes(b"something else")
+    with pytest.raises(ModelFailed, match="not the one its card describes"):
+        open_subject("tiny", models=[tmp_path], runs=tmp_path)
+
+
+def test_a_name_that_nothing_has_is_told_with_what_there_is(models, tmp_path):
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    (tmp_path / "runs" / "first" / "checkpoint.pt").touch()
+    with pytest.raises(SubjectNotFound, match=r"bundles: tiny; runs in .*runs: first"):
+        open_subject("nobody", models=[models], runs=tmp_path / "runs")
+
+
+def test_inference_is_timed_alone_at_the_size_that_is_served(models):
+    subject = open_subject("tiny", models=[models], runs=Path("nowhere"))
+    threads = torch.get_num_threads()
+    latency = measure_latency(subject, PICTURE, threads=1, patience=PATIENCE)
+    assert (latency.engine, latency.threads, latency.device) == ("onnxruntime", 1, "cpu")
+    assert latency.size == subject.preprocessing.input_size(*PICTURE.shape[:2])
+    assert 0 < latency.median_ms <= latency.p90_ms
+    assert torch.get_num_threads() == threads
+
+
+def test_warm_up_runs_do_not_count_and_time_prolongs_a_measurement():
+    calls = []
+    quick = Patience(warm_up=4, runs=2, most_runs=5, seconds=math.inf)
+    assert len(run_times(lambda image: calls.append(image), np.zeros((3, 2, 2), np.float32), quick)) == 5
+    assert len(calls) == 4 + 5
+
+
+def test_an_engine_that_is_not_there_is_an_error(models):
+    subject = open_subject("tiny", models=[models], runs=Path("nowhere"))
+    with pytest.raises(KeyError):
+        measure_latency(subject, PICTURE, engine="abacus", patience=PATIENCE)
+    assert processors() >= 1
