@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import huggingface_hub
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -145,7 +146,7 @@ def _reason(model: HubModel, consent: Consent, wanted: str, sha: str) -> str:
     known = f"; the catalogue knows {model.commit_begins}…" if consent.revision is None and model.commit_begins else ""
     raise CommitNotAccepted(
         f"{model.hub} at {wanted} is commit {sha}, which nobody has pinned{known}. Look at "
-        f"{huggingface_hub.constants.ENDPOINT}/{model.hub}/tree/{sha}, then take it with --accept-revision {sha}, "
+        f"{constants.ENDPOINT}/{model.hub}/tree/{sha}, then take it with --accept-revision {sha}, "
         "or take whatever is there with --unpinned"
     )
 
@@ -163,7 +164,7 @@ def _ask(hub: str, revision: str) -> huggingface_hub.ModelInfo:
         status = error.response.status_code if error.response is not None else "no answer"
         raise HubUnreachable(f"the hub answers {status} for {hub}; {_MEANWHILE}") from error
     except (HTTPError, OfflineModeIsEnabled, OSError) as error:
-        place = huggingface_hub.constants.ENDPOINT
+        place = constants.ENDPOINT
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise HubUnreachable(f"{place} cannot be reached ({reason}); {_MEANWHILE}") from error
 

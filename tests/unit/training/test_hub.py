@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from segmentation.label_spaces import get_label_space
 from storage.catalog import Catalog
@@ -86,10 +86,10 @@ def hub(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     hub.add(REPOSITORY, "main", {**pickled, "pytorch_model.bin": b"a pickle"})
     hub.add(REPOSITORY, CONVERTED, files)
     with hub_server(hub):
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         yield hub
 
 
@@ -118,9 +118,7 @@ def test_a_pulled_model_is_a_bundle_that_names_its_authors(hub: Hub, tmp_path: P
     assert (card.preprocessing.long_side, card.preprocessing.mean) == (64, (0.5, 0.5, 0.5))
     assert any("pinned by the catalogue" in line for line in said)
     assert "pytorch_model.bin" not in hub.downloads
-    monkeypatch.setattr(
-        huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9"
-    )  # what is pinned and here is enough
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # what is pinned and here is enough
     kept = choose_commit(replace(MODEL, ref="", revision=commit), Consent())
     assert (kept.sha, (fetch(kept) / "model.safetensors").is_file()) == (commit, True)
 
@@ -184,7 +182,7 @@ def test_what_the_hub_does_not_have_is_said(hub: Hub):
 
 
 def test_without_a_network_it_is_said_what_still_works(hub: Hub, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(HubUnreachable, match="models that are here already keep working"):
         choose_commit(MODEL, Consent())
 
