@@ -14,6 +14,7 @@ from broker.settings import BrokerSettings
 
 SEGMENT_SLICE = "maskmill.segment_slice"
 RUN_UPKEEP = "maskmill.run_upkeep"
+RUN_TRAINING = "maskmill.run_training"
 
 INTERACTIVE = "interactive"
 BULK = "bulk"

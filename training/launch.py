@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.building import check_choices
+from training.loop import read_checkpoint
 from training.processes import Processes
 from training.progress import Watcher
 from training.recipe import Recipe, RecipeError
 from training.recipe_file import faults_located, load_recipe, read_recipe
 from training.runs import CHECKPOINT, LOG, RECIPE, Run
 from training.settings import TrainingSettings
-from training.tracking import JsonlTracker, Tracker, Trackers, open_mlflow
+from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_mlflow
 from training.train import train
 
 LOCK = ".lock"
@@ -64,17 +65,19 @@ def run_order(
     recipe = order.recipe()
     folder = order.runs / recipe.name
     with faults_located(order.text, name=order.title), run_lock(folder):
+        tracker: Tracker = NullTracker()
+        done = is_finished(folder, recipe)
         if Processes.announced().is_first:
             _note_recipe(recipe, order.text, folder)
-        if not is_finished(folder, recipe):
-            mlflow = open_mlflow(folder=folder, name=recipe.name, settings=settings)
+            mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
+        if not done:
             train(recipe, folder=folder, roots=order.roots, tracker=tracker, workers=order.workers, watcher=watcher)
     return Run.open(folder)
 
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:
-    return (folder / CHECKPOINT).is_file() and Run.open(folder).epochs_done >= recipe.epochs
+    return (folder / CHECKPOINT).is_file() and read_checkpoint(folder / CHECKPOINT)["epoch"] >= recipe.epochs
 
 
 @contextmanager

@@ -17,13 +17,17 @@ T = TypeVar("T")
 
 def load_recipe(path: Path) -> Recipe:
     """Raises RecipeError for what is no TOML, an unknown key, a missing key, or a value that is not allowed."""
+    return read_recipe(recipe_text(path), name=path.name)
+
+
+def recipe_text(path: Path) -> str:
+    """Raises RecipeError for a file that is not there or is no text."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecipeError(f"there is no recipe {path}") from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path.name} is not TOML: {error}") from error
-    return read_recipe(text, name=path.name)
 
 
 def read_recipe(text: str, *, name: str) -> Recipe:

@@ -6,6 +6,8 @@ from urllib.parse import quote
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+NONE = "none"
+
 
 class TrainingSettings(BaseSettings):
     model_config = SettingsConfigDict(
@@ -14,12 +16,23 @@ class TrainingSettings(BaseSettings):
 
     home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
     tracking_uri: str | None = None
-    """http://host:port of an MLflow server, sqlite:///path, or `none`; not set: mlflow.db in the home folder."""
+    """http://host:port of an MLflow server or sqlite:///path; `none` tracks nothing; not set: mlflow.db at home."""
     experiment: str = Field(default="maskmill", min_length=1)
     """Under which name MLflow lists the runs."""
+    runs: Path = Path("runs")
+    """Where a trainer keeps its runs."""
+    workers: int = Field(default=0, ge=0)
+    """Processes in which a trainer prepares pictures."""
+    busy_pause_s: float = Field(default=20.0, ge=0)
+    """How long a trainer keeps a message back whose run is at work elsewhere."""
+
+    @property
+    def tracks(self) -> bool:
+        return self.tracking_uri != NONE
 
     @property
     def resolved_tracking_uri(self) -> str:
-        if self.tracking_uri:
+        """Where runs and models are kept; models also when runs are not tracked."""
+        if self.tracking_uri and self.tracks:
             return self.tracking_uri
         return f"sqlite:///{quote(str(self.home.expanduser().absolute() / 'mlflow.db'))}"

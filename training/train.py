@@ -95,6 +95,7 @@ class Training:
             tracker.log(state.epoch, numbers)
             if self.processes.is_first:
                 state.save(checkpoint)
+            self.watcher.epoch_ends(state.epoch, numbers)
         tracker.finish()
         return state
 

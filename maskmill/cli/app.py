@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import evaluate, jobs, models, stack
+from maskmill.cli import evaluate, jobs, models, stack, train
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 
@@ -33,6 +33,8 @@ command(app, "cancel")(jobs.cancel)
 command(app, "retry")(jobs.retry)
 command(app, "download")(jobs.download)
 command(app, "delete")(jobs.delete)
+command(app, "train")(train.train)
+command(app, "search")(train.search)
 command(app, "evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 

@@ -1,0 +1,246 @@
+"""maskmill train and maskmill search: a recipe becomes a run, here or on a trainer."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from maskmill.cli.exits import INTERRUPTED
+from maskmill.cli.options import JsonOption
+from maskmill.cli.output import percent, plain_table, print_json, program, stderr, stdout
+
+if TYPE_CHECKING:
+    from training.launch import Order
+    from training.progress import Watcher
+    from training.runs import Run
+    from training.search import Trial
+    from training.settings import TrainingSettings
+
+SHOWN = ("train_loss", "val_loss", "miou", "dice", "pixel_acc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(JsonOption):
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe's file, or the name of one of ours.", metavar="RECIPE", show_default=False)
+    ]
+    root: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a data set lies; else runs/datasets/DATASET.", metavar="DATASET=FOLDER"),
+    ] = None
+    runs: Annotated[Path, typer.Option(help="Folder of all runs.", metavar="DIR")] = Path("runs")
+    workers: Annotated[int, typer.Option(help="Processes that prepare pictures.", min=0)] = 0
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another value for a key of the recipe, as optimiser.learning_rate=0.01.", metavar="KEY=VALUE"
+        ),
+    ] = None
+    no_mlflow: Annotated[bool, typer.Option("--no-mlflow", help="Keep the numbers in the run's folder alone.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedTraining(Training):
+    queue: Annotated[bool, typer.Option("--queue", help="Send it to a trainer instead of training here.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searching(Training):
+    trials: Annotated[int | None, typer.Option(help="How many; else the recipe's search.trials.", min=1)] = None
+    metric: Annotated[
+        str | None, typer.Option(help="What the best is best in: miou, dice, pixel_acc, val_loss, train_loss.")
+    ] = None
+
+
+def train(choices: QueuedTraining) -> None:
+    """Train a model from a recipe. The same command again goes on where a run was stopped."""
+    from training.launch import run_order
+
+    order, console = _order(choices), _console()
+    if choices.queue:
+        _send(order, choices, console)
+        return
+    with _resumable(console), watching(console) as watcher:
+        run = run_order(order, settings=_settings(choices), watcher=watcher)
+    if _is_first():
+        _show(run, choices)
+
+
+def search(choices: Searching) -> None:
+    """Train a recipe several times with learning rate, weight decay and optimiser drawn at random; keep the best."""
+    from training.search import BEST, search, search_folder
+
+    asked = {"search.trials": choices.trials, "search.metric": choices.metric}
+    order, console = (
+        _order(choices, [f"{key}={value}" for key, value in asked.items() if value is not None]),
+        _console(),
+    )
+    metric = order.recipe().search.metric
+    with _resumable(console), watching(console) as watcher:
+        trials = search(
+            order,
+            settings=_settings(choices),
+            watcher=watcher,
+            on_trial=lambda trial: console.print(_trial_sentence(trial, metric), soft_wrap=True),
+        )
+    best = search_folder(order) / BEST
+    if choices.as_json:
+        told = [{"name": each.name, **each.values, "score": each.score, "epochs": each.epochs} for each in trials]
+        print_json({"metric": metric, "trials": told, "best": str(best)})
+        return
+    table = plain_table("trial", "optimiser", "learning rate", "weight decay", metric, right=(metric,))
+    for each in trials:
+        values = [str(each.values[f"optimiser.{key}"]) for key in ("name", "learning_rate", "weight_decay")]
+        table.add_row(each.name, *values, "diverged" if each.score is None else f"{each.score:.4f}")
+    stdout().print(table)
+    stdout().print(f"The best is a recipe: {best}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def watching(console: Console) -> Iterator[Watcher]:
+    """Bars over the epochs of the run and the steps of the epoch; without a terminal a line per epoch."""
+    if not console.is_terminal:
+        yield Lines(console)
+        return
+    columns = (TextColumn("{task.description:<10}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[said]}"), console=console, refresh_per_second=4) as progress:
+        yield Bars(progress)
+
+
+class Bars:
+    """A training's Watcher on a terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._run = progress.add_task("Run", total=None, said="")
+        self._epoch = progress.add_task("Epoch", total=None, said="")
+
+    def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
+        self._progress.update(self._run, completed=epoch - 1, total=of)
+        self._progress.reset(self._epoch, total=steps, description=f"Epoch {epoch}", said="")
+
+    def step(self, loss: float) -> None:
+        self._progress.update(self._epoch, advance=1, said=f"loss {loss:.3f}")
+
+    def validation_begins(self, pictures: int) -> None:
+        self._progress.reset(self._epoch, total=pictures, description="Scoring", said="")
+
+    def picture(self) -> None:
+        self._progress.advance(self._epoch)
+
+    def epoch_ends(self, epoch: int, numbers: dict[str, float]) -> None:
+        self._progress.update(self._run, completed=epoch, said=_said(numbers))
+
+
+class Lines:
+    """A training's Watcher in a file or pipe."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._of = 0
+
+    def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
+        self._of = of
+
+    def step(self, loss: float) -> None: ...
+
+    def validation_begins(self, pictures: int) -> None: ...
+
+    def picture(self) -> None: ...
+
+    def epoch_ends(self, epoch: int, numbers: dict[str, float]) -> None:
+        self._console.print(f"epoch {epoch}/{self._of}  {_said(numbers)}", soft_wrap=True)
+
+
+def find_recipe(reference: str) -> Path:
+    """A file, or the name of a recipe that comes with the project."""
+    import training.recipes
+
+    ours = Path(training.recipes.__path__[0]) / f"{reference}.toml"
+    return ours if ours.is_file() and not Path(reference).exists() else Path(reference)
+
+
+def _order(choices: Training, settings: list[str] | None = None) -> Order:
+    """Raises RecipeError for a recipe that is wrong: before anything is made."""
+    from training.building import parse_roots
+    from training.launch import Order
+    from training.recipe_edit import with_settings
+    from training.recipe_file import recipe_text
+
+    path = find_recipe(choices.recipe)
+    text = with_settings(recipe_text(path), [*(choices.set or []), *(settings or [])])
+    roots = parse_roots(choices.root or [])
+    order = Order(text=text, title=path.name, roots=roots, runs=choices.runs, workers=choices.workers)
+    order.recipe()
+    return order
+
+
+def _settings(choices: Training) -> TrainingSettings:
+    from training.settings import TrainingSettings
+
+    return TrainingSettings(tracking_uri="none") if choices.no_mlflow else TrainingSettings()
+
+
+def _send(order: Order, choices: Training, console: Console) -> None:
+    from broker.settings import BrokerSettings
+    from broker.trainings import send_training
+
+    folders = {name: str(folder.absolute()) for name, folder in order.roots.items()}
+    name = order.recipe().name
+    task = send_training(BrokerSettings(), text=order.text, title=order.title, roots=folders)
+    if choices.as_json:
+        print_json({"name": name, "task": task})
+        return
+    console.print(f"Sent {name} to the training queue. A trainer takes it:")
+    console.print("  celery -A training.tasks worker -Q training -c 1 -P solo", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _resumable(console: Console) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = shlex.join(sys.argv[1:])
+        console.print(f"Stopped. What was trained is kept up to the last epoch; go on with:\n  {program()} {again}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _show(run: Run, choices: Training) -> None:
+    measured = [line for line in run.history() if "miou" in line]
+    numbers = {name: value for name, value in (measured[-1] if measured else {}).items() if math.isfinite(value)}
+    if choices.as_json:
+        print_json({"run": str(run.folder), "name": run.name, "epochs": run.epochs_done, "numbers": numbers})
+        return
+    console = stdout()
+    console.print(f"{run.folder}: {run.epochs_done} epochs, mean IoU {percent(numbers.get('miou'))}", soft_wrap=True)
+    console.print(f"Publish it with: {program()} export {run.folder} --name {run.name}", soft_wrap=True)
+
+
+def _trial_sentence(trial: Trial, metric: str) -> str:
+    drawn = ", ".join(f"{key.partition('.')[2]} {value}" for key, value in trial.values.items())
+    return f"{trial.name}: {drawn}: " + ("diverged" if trial.score is None else f"{metric} {trial.score:.4f}")
+
+
+def _said(numbers: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {numbers[name]:.3f}" for name in SHOWN if math.isfinite(numbers.get(name, math.nan)))
+
+
+def _console() -> Console:
+    """Of several processes that train together the first one speaks."""
+    return stderr() if _is_first() else Console(quiet=True)
+
+
+def _is_first() -> bool:
+    from training.processes import Processes
+
+    return Processes.announced().is_first
