@@ -54,8 +54,8 @@ def reference_points(spatial_shapes_list: LevelSizes, valid_ratios: Tensor, devi
     """(1,N,levels,2): the middle of each cell of each level, x and y in [0, 1], repeated for the levels to look at."""
     levels = []
     for height, width in spatial_shapes_list:
-        rows = _middles(height, valid_ratios)
-        columns = _middles(width, valid_ratios)
+        rows = _middles(height, valid_ratios.dtype, device)
+        columns = _middles(width, valid_ratios.dtype, device)
         y, x = torch.meshgrid(rows, columns, indexing="ij")
         levels.append(torch.stack((x.reshape(-1), y.reshape(-1)), -1))
     return torch.cat(levels)[None, :, None].expand(-1, -1, len(levels), -1)
@@ -68,5 +68,5 @@ def leave_sizes_open(pixel_decoder: Any) -> None:
         layer.self_attn = AnySizeDeformableAttention(layer.self_attn)
 
 
-def _middles(count: int, like: Tensor) -> Tensor:
-    return (torch.arange(count, device=like.device) + 0.5).to(like) / count
+def _middles(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return (torch.arange(count, device=device) + 0.5).to(dtype) / count

@@ -63,6 +63,7 @@ class Mask2Former(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
+        network.loss_type = "ForSegmentation"  # unused, but transformers warns while a tracer reads all attributes
         leave_sizes_open(network.model.pixel_level_module.decoder)
         self.encoder.swin.layernorm = nn.Identity()  # each stage has a norm of its own; nobody reads this one
 
