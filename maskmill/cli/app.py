@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import evaluate, explain, jobs, models, stack, train
+from maskmill.cli import compare, evaluate, explain, jobs, models, stack, train
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 
@@ -36,6 +36,7 @@ command(app, "delete")(jobs.delete)
 command(app, "train")(train.train)
 command(app, "search")(train.search)
 command(app, "evaluate")(evaluate.evaluate)
+command(app, "compare")(compare.compare)
 command(app, "explain")(explain.explain)
 app.add_typer(models.app, name="models")
 

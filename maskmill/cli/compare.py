@@ -1,0 +1,106 @@
+"""maskmill compare: two or more models on the same labelled pictures, as one HTML page. Needs no server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from maskmill.cli.evaluate import DataOptions, open_model, open_pictures
+from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from training.compare import Comparison
+    from training.datasets.pairs import PairDataset
+    from training.evaluation import Latency
+    from training.subjects import Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing(DataOptions):
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two or more: bundles or runs, by name or folder, or models:/NAME@ALIAS.",
+            metavar="MODEL MODEL…",
+            show_default=False,
+        ),
+    ]
+    data: Annotated[
+        str, typer.Option(help="camvid, cityscapes, folder, job_results, oxford_pets or scenes.", metavar="DATASET")
+    ] = "scenes"
+    out: Annotated[Path, typer.Option(help="The page; comparison.json is written beside it.", metavar="FILE")] = Path(
+        "comparison.html"
+    )
+    title: Annotated[str, typer.Option(help="Of the page; else the models' names.")] = ""
+    disputed: Annotated[int, typer.Option(help="Show so many pictures on which the models differ most.", min=0)] = 4
+    drawn: Annotated[int, typer.Option(help="Show so many more, drawn with --seed.", min=0)] = 2
+    published_colours: Annotated[
+        bool, typer.Option("--published-colours", help="Masks in the label space's own colours, not the safe ones.")
+    ] = False
+    no_speed: Annotated[bool, typer.Option("--no-speed", help="Do not measure how long inference takes.")] = False
+    threads: Annotated[int, typer.Option(help="Of the processor, for the speed; 0: all.", min=0)] = 0
+
+
+def compare(choices: Comparing) -> None:
+    """Compare models on the same pictures: one HTML page with figures, pictures and what they say."""
+    from training.compare import Choices, Grid
+    from training.compare import compare as compare_models
+    from training.spaces import find_label_space
+
+    console = stderr()
+    subjects = [open_model(reference, choices) for reference in choices.subjects]
+    pictures = open_pictures(choices.data, choices)
+    with counting(console, "Comparing", len(pictures)) as advance:
+        found = compare_models(
+            subjects,
+            pictures,
+            choices.out,
+            choices=Choices(
+                split=choices.split,
+                space=find_label_space(choices.label_space) if choices.label_space else None,
+                grid=Grid(disputed=choices.disputed, drawn=choices.drawn, seed=choices.seed),
+                latency=None if choices.no_speed else _timer(console, pictures, choices.threads),
+                title=choices.title,
+                colour_blind_safe=not choices.published_colours,
+            ),
+            on_picture=lambda _: advance(),
+        )
+    if choices.as_json:
+        print_json({"page": str(choices.out), **found.to_dict()})
+    else:
+        _show(found, choices.out)
+
+
+def _timer(console: Console, pictures: PairDataset, threads: int) -> Callable[[Subject], Latency]:
+    """Times each model on the first picture, in the engine that was scored."""
+    from training.latency import measure_latency
+
+    def time_one(subject: Subject) -> Latency:
+        console.print(f"Timing {subject.name}", soft_wrap=True, markup=False)
+        return measure_latency(subject, pictures[0][0], threads=threads)
+
+    return time_one
+
+
+def _show(found: Comparison, page: Path) -> None:
+    from training.compare.readings import letter, summary
+
+    console = stdout()
+    table = plain_table(
+        "", "model", "mIoU", "95 % interval", "pixel accuracy", "latency ms", right=("mIoU", "latency ms")
+    )
+    for number, entry in enumerate(found.entries):
+        ends = entry.interval
+        interval = "–" if ends is None else f"{ends.low * 100:.1f} to {ends.high * 100:.1f}"
+        latency = "–" if entry.latency is None else f"{entry.latency.median_ms:.1f}"
+        numbers = (percent(entry.miou), interval, percent(entry.scores["pixel_accuracy"]), latency)
+        table.add_row(letter(number), entry.name, *numbers)
+    console.print(table)
+    for sentence in summary(found):
+        console.print(f"- {sentence}", soft_wrap=True, markup=False)
+    console.print(f"The page: {page}", soft_wrap=True, markup=False)

@@ -1,0 +1,82 @@
+"""Two or more models on the same pictures, as one page for people and one file for programs.
+
+`compare` tells the story; what it found is a `Comparison`, which other pages can show too.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segmentation.label_space import LabelSpace
+from training.compare.figures.series import MOST_SERIES
+from training.compare.findings import Comparison, Facts
+from training.compare.machine import facts_of_here
+from training.compare.measuring import Grid, NothingToCompare, OnPicture, concluded, measured, with_latencies
+from training.compare.page import render, write
+from training.datasets.pairs import PairDataset
+from training.evaluation import Latency
+from training.spaces import common_space
+from training.subjects import Subject
+
+__all__ = ["Choices", "Comparison", "Facts", "Grid", "NothingToCompare", "compare", "examine"]
+
+MeasureLatency = Callable[[Subject], Latency]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """space: in which everything is counted; None: the one that models and data share. latency: None: nothing is timed.
+
+    title: of the page; empty: made of the models' names. colour_blind_safe: of the masks; else their published colours.
+    """
+
+    split: str = "val"
+    space: LabelSpace | None = None
+    grid: Grid = field(default_factory=Grid)
+    latency: MeasureLatency | None = None
+    title: str = ""
+    colour_blind_safe: bool = True
+
+
+def compare(
+    subjects: Sequence[Subject],
+    pictures: PairDataset,
+    out: Path,
+    *,
+    choices: Choices | None = None,
+    on_picture: OnPicture = lambda done: None,
+) -> Comparison:
+    """Write the page to `out` and comparison.json beside it. Raises what `examine` raises; then nothing is written."""
+    choices = choices or Choices()
+    found = examine(subjects, pictures, choices=choices, on_picture=on_picture)
+    title = choices.title or _title(found)
+    write(found, render(found, title=title, colour_blind_safe=choices.colour_blind_safe), out)
+    return found
+
+
+def examine(
+    subjects: Sequence[Subject], pictures: PairDataset, *, choices: Choices, on_picture: OnPicture = lambda done: None
+) -> Comparison:
+    """Raises NothingToCompare; NoRemapping when models and data share no label space."""
+    _check(subjects, pictures)
+    space = choices.space or common_space([*(subject.space for subject in subjects), pictures.space])
+    found = measured(subjects, pictures, space=space, grid=choices.grid, on_picture=on_picture)
+    facts = facts_of_here(pictures, split=choices.split, seed=choices.grid.seed)
+    comparison = concluded(subjects, found, space=space, facts=facts)
+    if choices.latency is None:
+        return comparison
+    return with_latencies(comparison, [choices.latency(subject) for subject in subjects])
+
+
+def _title(comparison: Comparison) -> str:
+    names = [entry.name for entry in comparison.entries]
+    return " against ".join(names) if len(names) == 2 else f"{len(names)} models compared"
+
+
+def _check(subjects: Sequence[Subject], pictures: PairDataset) -> None:
+    if len(subjects) < 2:
+        raise NothingToCompare(f"two models or more can be compared, got {len(subjects)}")
+    if len(subjects) > MOST_SERIES:
+        raise NothingToCompare(f"a page can tell {MOST_SERIES} models apart, got {len(subjects)}")
+    if not len(pictures):
+        raise NothingToCompare("there is no picture to compare models on")

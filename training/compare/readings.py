@@ -1,0 +1,312 @@
+"""What each figure says, in sentences made of the numbers. A sentence stands here only if the numbers make it true.
+
+Differences of mIoU and IoU are called differences when the paired bootstrap interval leaves zero out; all other
+comparisons only say which number is higher.
+"""
+
+import math
+from collections.abc import Sequence
+
+from training.compare.bootstrap import FEWEST_PICTURES, Interval
+from training.compare.figures.series import Series
+from training.compare.findings import Comparison, Pair
+from training.compare.wording import (
+    between,
+    counted,
+    listed,
+    milliseconds,
+    parameters,
+    percent,
+    points,
+    times,
+    within,
+)
+
+Sentences = list[str]
+
+ALIKE = 1.1  # latencies closer than this are called alike: two measurements of one model differ by as much
+NO_CLASS = "no class of the data"
+SURE = 0.02  # confidence and accuracy closer than this are called equal
+
+
+def summary(comparison: Comparison) -> Sentences:
+    if not math.isfinite(comparison.entries[comparison.ranked()[0]].miou):
+        return ["No pixel of these pictures has a known class: nothing can be compared."]
+    return [
+        *_who_leads(comparison),
+        *_fastest(comparison),
+        *_weakest(comparison),
+        f"On the average picture they do not agree on {percent(comparison.disagreement)} of the labelled pixels.",
+        *unnamed(comparison),
+    ]
+
+
+def scores(comparison: Comparison) -> Sentences:
+    told = []
+    for score, name, lowest in RANKED_SCORES:
+        leaders = best(comparison.values(score), lowest=lowest)
+        if leaders:
+            value = percent(comparison.values(score)[leaders[0]])
+            told.append(f"{letters(leaders)} {_has(leaders)} the {name}, {value}.")
+    return told
+
+
+RANKED_SCORES = (
+    ("miou", "highest mIoU", False),
+    ("pixel_accuracy", "highest pixel accuracy", False),
+    ("ece", "lowest calibration error", True),
+)
+
+
+def differences(comparison: Comparison) -> Sentences:
+    return [pair_sentence(comparison, pair) for pair in comparison.pairs]
+
+
+def classes(comparison: Comparison) -> Sentences:
+    """Of the two best models, or of the only two."""
+    first, second, *_ = comparison.ranked()
+    pair = comparison.pair(first, second)
+    told = _widest_gap(comparison, pair)
+    if pair.interval is not None:
+        for sign, who in ((1, first), (-1, second)):
+            won = [name for name, (gap, interval) in pair.classes.items() if gap * sign > 0 and _apart(interval)]
+            if won:
+                other = second if who == first else first
+                told.append(f"{letter(who)} is better than {letter(other)} on {listed(won)}, beyond chance.")
+        same = [name for name, (_, interval) in pair.classes.items() if not _apart(interval)]
+        if same:
+            both = f"between {letter(first)} and {letter(second)}"
+            told.append(f"On {listed(same)} these pictures show no difference {both}.")
+    if comparison.absent_names:
+        told.append(f"Not in these pictures: {listed(comparison.absent_names)}.")
+    return told
+
+
+def confusion(comparison: Comparison, number: int) -> Sentences:
+    """The three most frequent errors of one model, as shares of the true class."""
+    errors = sorted(_errors(comparison, number), key=lambda error: -error[0])[:3]
+    if not errors:
+        return [f"{letter(number)} makes no error on these pictures."]
+    told = [f"{percent(share)} of {true} is called {said}" for share, true, said in errors]
+    return [f"The most frequent confusions of {letter(number)}: {'; '.join(told)}."]
+
+
+def pictures(comparison: Comparison) -> Sentences:
+    if not comparison.shown:
+        return []
+    most = max(comparison.shown, key=lambda each: each.disagreement)
+    told = [
+        f"Of the pictures shown, {most.name} is the most disputed: {percent(most.disagreement)} of its labelled pixels."
+    ]
+    wins = [0] * len(comparison.entries)
+    for shown in comparison.shown:
+        for number in best(shown.wrong, lowest=True):
+            wins[number] += 1
+    tallies = [f"{letter(number)} on {won}" for number, won in enumerate(wins)]
+    told.append(f"Fewest wrong pixels of the {counted(len(comparison.shown), 'picture')} shown: {listed(tallies)}.")
+    return told
+
+
+def calibration(comparison: Comparison) -> Sentences:
+    told = []
+    for number, entry in enumerate(comparison.entries):
+        counts = entry.evaluation.calibration
+        if counts is None or not counts.counts.sum():
+            continue
+        total = counts.counts.sum()
+        confidence, accuracy = float(counts.confidences.sum() / total), float(counts.hits.sum() / total)
+        gap = confidence - accuracy
+        judged = "as sure as it is right" if abs(gap) < SURE else "too sure" if gap > 0 else "not sure enough"
+        told.append(
+            f"{letter(number)} is {judged} over all pixels: mean confidence {percent(confidence)}, "
+            f"accuracy {percent(accuracy)}; its calibration error is {percent(entry.scores['ece'])}."
+        )
+    return told
+
+
+def ranking(comparison: Comparison) -> Sentences:
+    """Of the average precisions per class."""
+    leaders = best(comparison.values("mean_ap"), lowest=False)
+    if not leaders:
+        return []
+    highest = percent(comparison.values("mean_ap")[leaders[0]])
+    told = [f"{letters(leaders)} {_has(leaders)} the highest mean average precision, {highest}."]
+    for number, entry in enumerate(comparison.entries):
+        areas = {name: entry.evaluation.pr(name).area for name in entry.evaluation.class_names}
+        known = {name: area for name, area in areas.items() if math.isfinite(area)}
+        if known:
+            worst = min(known, key=known.__getitem__)
+            told.append(f"{letter(number)} tells {worst} apart worst: average precision {percent(known[worst])}.")
+    return told
+
+
+def cost(comparison: Comparison) -> Sentences:
+    told = [*_fastest(comparison), *_bargains(comparison)]
+    sizes = [entry.parameters for entry in comparison.entries]
+    small, large = sizes.index(min(sizes)), sizes.index(max(sizes))
+    if sizes[small] != sizes[large]:
+        told.append(
+            f"{letter(large)} has {times(sizes[large] / sizes[small])} the parameters of {letter(small)}: "
+            f"{parameters(sizes[large])} and {parameters(sizes[small])}."
+        )
+    return told
+
+
+def training(comparison: Comparison) -> Sentences:
+    told = []
+    for number, entry in enumerate(comparison.entries):
+        reached = [(epoch["miou"], int(epoch["epoch"])) for epoch in entry.history if _finite(epoch.get("miou"))]
+        if not reached:
+            continue
+        value, when = max(reached, key=lambda each: (each[0], -each[1]))
+        last_value, last = reached[-1]
+        after = "the last one" if when == last else f"and ended at {percent(last_value)} after epoch {last}"
+        highest = f"reached its highest mIoU in training, {percent(value)}, at epoch {when}"
+        told.append(f"{letter(number)} {highest}, {after}.")
+    without = [number for number, entry in enumerate(comparison.entries) if not entry.history]
+    if without:
+        told.append(f"No training curves are at hand for {letters(without)}: curves come with runs, not with bundles.")
+    return told
+
+
+def unnamed(comparison: Comparison) -> Sentences:
+    """What a model has no word for is lost from the start; a reader must know."""
+    return [
+        f"{letter(number)} was trained on other classes and cannot say {listed(entry.unnamed)}: these pixels count as "
+        "its errors."
+        for number, entry in enumerate(comparison.entries)
+        if entry.unnamed
+    ]
+
+
+def pair_sentence(comparison: Comparison, pair: Pair) -> str:
+    """A true sentence about two models: a difference, or that so many pictures cannot show one."""
+    count = counted(comparison.facts.picture_count, "picture")
+    ahead, behind = (pair.first, pair.second) if pair.difference >= 0 else (pair.second, pair.first)
+    if pair.interval is None:
+        few = f"{count} cannot show a difference: at least {FEWEST_PICTURES} are needed"
+        return f"{letter(ahead)} scores {points(pair.difference)} above {letter(behind)}, but {few}."
+    ends = between(comparison.pair(ahead, behind).interval or pair.interval)
+    if pair.shown:
+        return (
+            f"{letter(ahead)} is better than {letter(behind)} by {points(pair.difference)} of mIoU "
+            f"(95 % interval {ends})."
+        )
+    return (
+        f"{letter(ahead)} scores {points(pair.difference)} of mIoU above {letter(behind)}: no difference that {count} "
+        f"can show (95 % interval {ends})."
+    )
+
+
+def best(values: Sequence[float], *, lowest: bool) -> list[int]:
+    """Numbers of the models with the best value as it is printed; several when they print alike; none when unknown."""
+    known = {number: round(value, 3) for number, value in enumerate(values) if math.isfinite(value)}
+    if not known:
+        return []
+    wanted = (min if lowest else max)(known.values())
+    return [number for number, value in known.items() if value == wanted]
+
+
+def letter(number: int) -> str:
+    return Series(number).letter
+
+
+def letters(numbers: Sequence[int]) -> str:
+    return listed([letter(number) for number in numbers])
+
+
+def _who_leads(comparison: Comparison) -> Sentences:
+    first, second, *_ = comparison.ranked()
+    leader = comparison.entries[first]
+    spread = f" (95 % interval {within(leader.interval)})" if leader.interval is not None else ""
+    told = [f"{letter(first)}, {leader.name}, has the highest mIoU: {percent(leader.miou)}{spread}."]
+    return [*told, pair_sentence(comparison, comparison.pair(first, second))]
+
+
+def _fastest(comparison: Comparison) -> Sentences:
+    timed = [(entry.latency.median_ms, n) for n, entry in enumerate(comparison.entries) if entry.latency is not None]
+    if len(timed) < 2:
+        return []
+    (quick, first), *_, (slow, last) = sorted(timed)
+    if slow / quick < ALIKE:
+        return [f"{letters(sorted(n for _, n in timed))} are about equally fast: {milliseconds(quick)} for a picture."]
+    longest = f"{letter(last)} takes {times(slow / quick)} as long, {milliseconds(slow)}"
+    return [f"{letter(first)} is the fastest, with {milliseconds(quick)} for a picture; {longest}."]
+
+
+def _weakest(comparison: Comparison) -> Sentences:
+    worst: dict[str, list[int]] = {}
+    for number, entry in enumerate(comparison.entries):
+        known = {name: entry.scores[f"iou/{name}"] for name in entry.evaluation.class_names}
+        known = {name: value for name, value in known.items() if math.isfinite(value)}
+        if known:
+            worst.setdefault(min(known, key=known.__getitem__), []).append(number)
+    told = []
+    for name, numbers in worst.items():
+        values = listed([percent(comparison.entries[number].scores[f"iou/{name}"]) for number in numbers])
+        everyone = len(numbers) == len(comparison.entries)
+        who = "All models are" if everyone else f"{letters(numbers)} {'is' if len(numbers) == 1 else 'are'}"
+        told.append(f"{who} weakest on {name}: IoU {values}.")
+    return told
+
+
+def _widest_gap(comparison: Comparison, pair: Pair) -> Sentences:
+    if not pair.classes:
+        return []
+    name = max(pair.classes, key=lambda each: abs(pair.classes[each][0]))
+    gap, interval = pair.classes[name]
+    first, second = (comparison.entries[each].scores[f"iou/{name}"] for each in (pair.first, pair.second))
+    chance = "" if interval is None or _apart(interval) else ", which may be chance"
+    where = f"Between {letter(pair.first)} and {letter(pair.second)} the gap in IoU is widest on {name}"
+    return [f"{where}: {percent(first)} and {percent(second)}, {points(gap)} apart{chance}."]
+
+
+def _errors(comparison: Comparison, number: int) -> list[tuple[float, str, str]]:
+    """(share of the true class, true class, what was said), of the classes that occur in the truth."""
+    evaluation = comparison.entries[number].evaluation
+    names = dict(zip(evaluation.class_ids, evaluation.class_names, strict=True))
+    found = []
+    for true_id, true_name in names.items():
+        row = evaluation.confusion[true_id]
+        if row.sum():
+            said = {**names, evaluation.space.class_count: NO_CLASS}  # the last column
+            found += [
+                (float(row[each] / row.sum()), true_name, name)
+                for each, name in said.items()
+                if each != true_id and each < len(row) and row[each]
+            ]
+    return found
+
+
+def _bargains(comparison: Comparison) -> Sentences:
+    """Which models are neither better nor faster than another one."""
+    told = []
+    for number in range(len(comparison.entries)):
+        above = [each for each in range(len(comparison.entries)) if _beats(comparison, each, number)]
+        if above:
+            other = max(above, key=lambda each: comparison.entries[each].miou)
+            chance = "" if comparison.pair(other, number).shown else ", though their difference in mIoU may be chance"
+            told.append(f"{letter(number)} scores lower than {letter(other)} and is not faster{chance}.")
+    timed = sum(entry.latency is not None for entry in comparison.entries)
+    if timed > 1 and not told:
+        told = ["None is both slower and worse than another: which one to take depends on the time there is."]
+    return told
+
+
+def _beats(comparison: Comparison, one: int, other: int) -> bool:
+    first, second = comparison.entries[one], comparison.entries[other]
+    if first.latency is None or second.latency is None:
+        return False
+    return first.latency.median_ms <= second.latency.median_ms and first.miou > second.miou
+
+
+def _apart(interval: Interval | None) -> bool:
+    return interval is not None and not interval.holds(0)
+
+
+def _has(numbers: Sequence[int]) -> str:
+    return "has" if len(numbers) == 1 else "have"
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
