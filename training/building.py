@@ -1,6 +1,7 @@
 """From a recipe's words to networks and data sets. Reads recipes' parts, trains nothing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -10,6 +11,7 @@ from segmentation.label_space import LabelSpace
 from training.datasets import DATASETS
 from training.datasets.pairs import PairDataset
 from training.models import MODELS
+from training.models.errors import EncoderNotFound, InvalidModelOption
 from training.recipe import DataChoice, ModelChoice, Recipe, RecipeError
 from training.recipe_file import chosen
 from training.spaces import find_label_space
@@ -18,14 +20,22 @@ DATASETS_FOLDER = Path("runs", "datasets")  # where a data set lies of which not
 
 
 def build_model(choice: ModelChoice, space: LabelSpace) -> nn.Module:
-    """On the CPU. Raises RecipeError for an unknown architecture or option."""
-    return chosen(MODELS, choice.architecture, choice.options, "model.architecture")(len(space.class_ids))
+    """On the CPU, as a training begins. Raises RecipeError for an architecture or option that does not exist.
+
+    Also raises what training/models/errors.py lists for weights that cannot be fetched.
+    """
+    return _built(choice, len(space.class_ids))
+
+
+def build_empty_model(choice: ModelChoice, space: LabelSpace) -> nn.Module:
+    """The same network to load weights into: an encoder's first weights are not fetched again."""
+    return _built(_without_weights(choice), len(space.class_ids))
 
 
 def class_dependent(choice: ModelChoice, space: LabelSpace) -> set[str]:
     """Names, in the model's state, of the tensors whose shape depends on the number of classes."""
-    build = chosen(MODELS, choice.architecture, choice.options, "model.architecture")
-    some, more = (build(len(space.class_ids) + extra).state_dict() for extra in (0, 1))
+    empty = _without_weights(choice)
+    some, more = (_built(empty, len(space.class_ids) + extra).state_dict() for extra in (0, 1))
     return {name for name, tensor in some.items() if tensor.shape != more[name].shape}
 
 
@@ -51,6 +61,19 @@ def check_choices(recipe: Recipe) -> None:
         find_label_space(recipe.label_space)
     except SegmentationError as error:
         raise RecipeError(f"label_space: {error}", where="label_space") from error
+
+
+def _built(choice: ModelChoice, class_count: int) -> nn.Module:
+    build = chosen(MODELS, choice.architecture, choice.options, "model.architecture")
+    try:
+        return build(class_count)
+    except (InvalidModelOption, EncoderNotFound) as error:
+        where = "model.options.encoder" if isinstance(error, EncoderNotFound) else "model.options"
+        raise RecipeError(f"{where}: {error}", where=where) from error
+
+
+def _without_weights(choice: ModelChoice) -> ModelChoice:
+    return replace(choice, options={name: each for name, each in choice.options.items() if name != "encoder_weights"})
 
 
 def parse_roots(texts: list[str]) -> dict[str, Path]:

@@ -91,6 +91,14 @@ class Processes:
         agreed: T = box[0]
         return agreed
 
+    def averaged(self, value: float) -> float:
+        """Over all processes; each must ask."""
+        if self.count == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        return float(total) / self.count
+
     @contextmanager
     def first_goes_first(self) -> Iterator[None]:
         """What the first process prepares (rendered scenes) the others find done."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
-from training.building import build_model
+from training.building import build_empty_model
 from training.loop import read_checkpoint
 from training.recipe import Recipe
 from training.recipe_file import load_recipe
@@ -88,7 +88,7 @@ class Run:
 
     def model(self) -> nn.Module:
         """The averaged weights, on the CPU, in evaluation mode."""
-        model = build_model(self.recipe.model, self.space)
+        model = build_empty_model(self.recipe.model, self.space)
         model.load_state_dict(read_checkpoint(self.folder / CHECKPOINT)["average"])
         return model.eval()
 

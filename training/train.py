@@ -15,7 +15,7 @@ import torch
 
 from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
-from training.building import build_model, check_choices, open_dataset
+from training.building import build_empty_model, build_model, check_choices, open_dataset
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
 from training.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
 from training.losses import LossFunction, SegmentationLoss, median_frequency_weights
@@ -114,6 +114,7 @@ class Training:
         self.watcher.epoch_begins(epoch + 1, of=recipe.epochs, steps=steps)
         total = self.steps_before(recipe.epochs)
         numbers = train_epoch(state, objective, loader, recipe, total_steps=total, on_step=self.watcher.step)
+        numbers["train_loss"] = processes.averaged(numbers["train_loss"])
         seconds = time.monotonic() - began
         return numbers | {"train_time_sec": seconds, "imgs_per_sec": len(pictures) / seconds}
 
@@ -165,7 +166,7 @@ def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes)
     """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
     resumes = (folder / CHECKPOINT).is_file()
     torch.manual_seed(recipe.seed)
-    model = build_model(recipe.model, space)
+    model = (build_empty_model if resumes else build_model)(recipe.model, space)
     if resumes:
         started_from = RunFacts.read(folder).started_from if (folder / FACTS).is_file() else ""
     else:

@@ -7,7 +7,7 @@ import segmentation_models_pytorch as smp
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import DeepLabV3PlusDecoder
 from torch import nn
 
-from training.models.encoders import encoder_decoder, without_classifier_channels
+from training.models.encoders import encoder_decoder, stochastic_depth, without_classifier_channels
 
 
 def deeplabv3plus(
@@ -18,6 +18,7 @@ def deeplabv3plus(
     decoder_channels: int = 128,
     atrous_rates: tuple[int, ...] = (6, 12, 18),
     dropout: float = 0.1,
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32."""
     network = encoder_decoder(
@@ -27,6 +28,7 @@ def deeplabv3plus(
         classes=class_count,
         decoder_channels=decoder_channels,
         upsampling=1,  # the head's own ×4 is left to who reads the logits
+        **stochastic_depth(encoder, drop_path),
     )
     network.decoder = DeepLabV3PlusDecoder(
         encoder_channels=without_classifier_channels(network, encoder),

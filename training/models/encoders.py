@@ -36,6 +36,17 @@ def encoder_decoder(
     return network
 
 
+def stochastic_depth(encoder: str, rate: float) -> dict[str, object]:
+    """Settings of `encoder_decoder` that let whole blocks of a `tu-` encoder drop out while it learns.
+
+    rate: of the last block, 0 to below 1; earlier blocks drop out less often, in proportion to their depth.
+    Source: Huang et al. 2016, "Deep Networks with Stochastic Depth". Raises InvalidModelOption.
+    """
+    if not 0 <= rate < 1 or (rate and not encoder.startswith(_TIMM)):
+        raise InvalidModelOption("drop_path", got=rate, allowed=f"0, or below 1 with a {_TIMM} encoder")
+    return {"drop_path_rate": rate} if rate else {}
+
+
 def plain_encoder(encoder: str, encoder_weights: str | None, **settings: object) -> Any:
     """An smp encoder without a decoder: images → features at strides 1, 2, 4, … Raises as `encoder_decoder`."""
 

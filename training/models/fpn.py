@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.encoders import encoder_decoder
+from training.models.encoders import encoder_decoder, stochastic_depth
 
 
 def fpn(
@@ -19,6 +19,7 @@ def fpn(
     pyramid_channels: int = 128,
     decoder_channels: int = 64,
     dropout: float = 0.1,
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32."""
     network = encoder_decoder(
@@ -30,6 +31,7 @@ def fpn(
         decoder_segmentation_channels=decoder_channels,
         decoder_dropout=dropout,
         upsampling=1,  # the head's own ×4 is left to who reads the logits
+        **stochastic_depth(encoder, drop_path),
     )
     return cast(nn.Module, network)
 

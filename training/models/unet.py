@@ -6,7 +6,7 @@ import training.torchvision_guard  # noqa: F401  isort: skip  before smp imports
 import segmentation_models_pytorch as smp
 from torch import nn
 
-from training.models.encoders import encoder_decoder
+from training.models.encoders import encoder_decoder, stochastic_depth
 
 
 def unet(
@@ -15,12 +15,18 @@ def unet(
     encoder: str = "resnet34",
     encoder_weights: str | None = None,
     decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 16),
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H,W); H and W are multiples of 32.
 
     decoder_channels: of the five steps from H/32 to H.
     """
     network = encoder_decoder(
-        smp.Unet, encoder, encoder_weights, classes=class_count, decoder_channels=tuple(decoder_channels)
+        smp.Unet,
+        encoder,
+        encoder_weights,
+        classes=class_count,
+        decoder_channels=tuple(decoder_channels),
+        **stochastic_depth(encoder, drop_path),
     )
     return cast(nn.Module, network)

@@ -1,12 +1,26 @@
-"""The parts of a training: batches that repeat, a schedule, averaged weights."""
+"""The parts of a training: batches that repeat, steps, averaged weights."""
+
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from training.loop import AveragedWeights, batches, steps_before
-from training.optimisation import build_optimiser, learning_rate_share
+from training.datasets.pairs import NO_CHANNEL
+from training.loop import (
+    AveragedWeights,
+    TrainingDiverged,
+    TrainingState,
+    batches,
+    steps_before,
+    train_epoch,
+    train_step,
+)
+from training.losses import SegmentationLoss
+from training.objective import Objective
+from training.optimisation import Patience, Plateau, build_optimiser
 from training.recipe import DataChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
 
 RECIPE = Recipe(
@@ -49,27 +63,86 @@ def test_steps_are_counted_over_stages():
     assert [steps_before(epoch, RECIPE, [5, 9]) for epoch in range(4)] == [0, 2, 4, 6]
 
 
-@pytest.mark.parametrize("name", ["trapezoid", "one_cycle", "polynomial", "constant"])
-def test_the_rate_warms_up_and_never_ends(name):
-    schedule = ScheduleChoice(name=name, warm_up=0.1)
-    shares = [learning_rate_share(step, 100, schedule) for step in range(100)]
-    assert shares[0] == pytest.approx(0.1)
-    assert max(shares) <= 1
-    assert min(shares) > 0
-    assert shares[:10] == sorted(shares[:10])
+def test_steps_are_fewer_where_batches_are_gathered():
+    assert [steps_before(epoch, replace(RECIPE, accumulate=2), [5, 9]) for epoch in range(4)] == [0, 1, 2, 3]
 
 
-def test_a_trapezoid_is_flat_and_then_falls():
-    schedule = ScheduleChoice(name="trapezoid", warm_up=0.1, cool_down=0.5)
-    shares = [learning_rate_share(step, 100, schedule) for step in (20, 50, 75, 99)]
-    assert shares == pytest.approx([1, 1, 0.5, 0.02])
+def test_processes_share_out_each_batch():
+    whole, first, second = (list(batches(Noise(), RECIPE, 2, part=part)) for part in ((0, 1), (0, 2), (1, 2)))
+    for all_of_it, *parts in zip(whole, first, second, strict=True):
+        assert torch.equal(all_of_it[0][0::2], parts[0][0])
+        assert torch.equal(all_of_it[1][1::2], parts[1][1])
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
-def test_biases_and_norms_do_not_decay(name):
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    groups = build_optimiser(model, OptimiserChoice(name=name, weight_decay=0.1)).param_groups
-    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (3, 0.0)]
+class Scale(nn.Module):
+    """images (B,3,H,W) → logits (B,2,H,W), by one number."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, images):
+        return images[:, :2] * self.factor
+
+
+def some_batch(seed, *, count=2):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(count, 3, 4, 4, generator=generator)
+    return images, torch.randint(0, 2, (count, 4, 4), generator=generator)
+
+
+def test_gathered_batches_step_like_one_large_batch():
+    parts = [some_batch(seed) for seed in (1, 2)]
+    joint = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    factors = []
+    for group in (parts, [joint]):
+        model = Scale()
+        objective = Objective(model, SegmentationLoss(ignore_id=NO_CHANNEL))
+        loss = train_step(objective, torch.optim.SGD(model.parameters(), lr=0.5), group)
+        factors.append((loss, model.factor.item()))
+    assert factors[0] == pytest.approx(factors[1])
+
+
+def test_bf16_computes_the_forward_pass_in_half_the_bits_and_learns_in_full():
+    model = nn.Sequential(nn.Conv2d(3, 2, 1))
+    seen = []
+    objective = Objective(model, lambda logits, truth: seen.append(logits.dtype) or logits.float().mean(), bf16=True)
+    objective(*some_batch(1)).backward()
+    assert seen == [torch.bfloat16]
+    assert model[0].weight.dtype == model[0].weight.grad.dtype == torch.float32
+
+
+def test_a_model_with_its_own_loss_is_trained_by_it():
+    class Own(Scale):
+        def own_loss(self, images, truth):
+            return self(images).square().mean()
+
+    model, (images, truth) = Own(), some_batch(1)
+    assert Objective(model, None)(images, truth).item() == pytest.approx(images[:, :2].square().mean().item())
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_it_is_kept():
+    model = Scale()
+    objective = Objective(model, lambda logits, truth: logits.sum() * math.nan)
+    with pytest.raises(TrainingDiverged, match=r"the loss is nan in epoch 1: lower optimiser.learning_rate"):
+        train_epoch(begin_state(model), objective, [some_batch(1)], RECIPE, total_steps=1)
+
+
+def begin_state(model):
+    optimiser = build_optimiser(model, OptimiserChoice())
+    plateau, stopping = Plateau(ScheduleChoice()), Patience(metric="miou", patience=1)
+    return TrainingState(model, optimiser, AveragedWeights(model, 0.9), plateau, stopping)
+
+
+def test_a_stage_scales_the_rate():
+    slow = replace(RECIPE, stages=(replace(RECIPE.stages[0], learning_rate_factor=0.1),))
+    schedule = ScheduleChoice(name="constant", warm_up=0)
+    rates = []
+    for recipe in (replace(RECIPE, schedule=schedule), replace(slow, schedule=schedule)):
+        model = Scale()
+        objective = Objective(model, SegmentationLoss(ignore_id=NO_CHANNEL))
+        rates.append(train_epoch(begin_state(model), objective, [some_batch(1)], recipe, total_steps=1)["lr"])
+    assert rates == pytest.approx([1e-3, 1e-4])
 
 
 def test_the_average_follows_the_weights_and_copies_counters():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.losses import SegmentationLoss, cross_entropy, dice_loss, median_frequency_weights
+from training.losses import SegmentationLoss, cross_entropy, dice_loss, focal_loss, median_frequency_weights
 
 IGNORED = 255
 
@@ -34,12 +34,12 @@ def test_cross_entropy_weighs_pixels_by_their_class():
 def test_ignored_pixels_change_no_loss():
     logits, truth = logits_of((0.5, 0.5), (0.2, 0.8)), truth_of(0, 1)
     more_logits, more_truth = logits_of((0.5, 0.5), (0.2, 0.8), (0.9, 0.1)), truth_of(0, 1, IGNORED)
-    for loss in (cross_entropy, dice_loss):
+    for loss in (cross_entropy, dice_loss, focal_loss):
         alone = loss(logits, truth, ignore_id=IGNORED)
         assert loss(more_logits, more_truth, ignore_id=IGNORED).item() == pytest.approx(alone.item())
 
 
-@pytest.mark.parametrize("loss_of", [cross_entropy, dice_loss])
+@pytest.mark.parametrize("loss_of", [cross_entropy, dice_loss, focal_loss])
 def test_a_batch_of_ignored_pixels_alone_gives_zero_and_a_gradient(loss_of):
     logits = logits_of((0.5, 0.5)).requires_grad_()
     loss = loss_of(logits, truth_of(IGNORED), ignore_id=IGNORED)
@@ -58,6 +58,24 @@ def test_dice_is_twice_the_overlap_over_the_sum():
 def test_dice_leaves_out_classes_that_the_truth_does_not_hold():
     loss = dice_loss(logits_of((0.6, 0.3, 0.1)), truth_of(0), ignore_id=IGNORED, smooth=0)
     assert loss.item() == pytest.approx(1 - 1.2 / 1.6)
+
+
+def test_focal_loss_counts_what_is_hard():
+    loss = focal_loss(logits_of((0.5, 0.5), (0.2, 0.8)), truth_of(0, 1), ignore_id=IGNORED, gamma=2)
+    assert loss.item() == pytest.approx(-(0.5**2 * math.log(0.5) + 0.2**2 * math.log(0.8)) / 2)
+
+
+def test_focal_loss_without_focus_is_weighted_cross_entropy():
+    logits, truth, weights = logits_of((0.5, 0.5), (0.2, 0.8)), truth_of(0, 1), torch.tensor([3.0, 1.0])
+    plain = focal_loss(logits, truth, ignore_id=IGNORED, gamma=0, class_weights=weights)
+    assert plain.item() == pytest.approx(cross_entropy(logits, truth, ignore_id=IGNORED, class_weights=weights).item())
+
+
+@pytest.mark.parametrize(("name", "alone"), [("dice", dice_loss), ("focal", focal_loss)])
+def test_a_loss_is_chosen_by_its_name(name, alone):
+    logits, truth = logits_of((0.5, 0.5), (0.2, 0.8)), truth_of(0, 1)
+    chosen = SegmentationLoss(ignore_id=IGNORED, name=name)(logits, truth)
+    assert chosen.item() == pytest.approx(alone(logits, truth, ignore_id=IGNORED).item())
 
 
 def test_the_combined_loss_adds_dice_by_its_share():

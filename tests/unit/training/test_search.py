@@ -1,0 +1,56 @@
+"""A random search: trials that anyone can repeat, a table of results, a recipe of the best."""
+
+import json
+
+import pytest
+
+from tests.tiny_runs import tiny_order
+from training.recipe_file import load_recipe
+from training.search import drawn, search, search_folder
+from training.settings import TrainingSettings
+
+UNTRACKED = TrainingSettings(tracking_uri="none")
+SHORT = ["stages[0].epochs=1", "search.trials=2", "search.metric=val_loss"]
+
+
+def test_a_search_keeps_the_best_and_goes_on_where_it_was(tmp_path, tmp_path_factory):
+    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    order = tiny_order(tmp_path, roots, SHORT)
+    trials = search(order, settings=UNTRACKED)
+    scores = [trial.score for trial in trials]
+    assert scores == sorted(scores)
+
+    folder = search_folder(order)
+    best = load_recipe(folder / "best.toml")
+    assert best.optimiser.learning_rate == trials[0].values["optimiser.learning_rate"]
+    assert best.name == "tiny-best"
+    assert len(json.loads((folder / "results.json").read_text())["trials"]) == 2
+
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("*/checkpoint.pt")}
+    heard = []
+    assert search(order, settings=UNTRACKED, on_trial=heard.append) == trials
+    assert len(heard) == len(written) == 2
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+
+
+def test_a_trial_draws_the_same_whatever_the_number_of_trials(tmp_path):
+    one, other = (tiny_order(tmp_path, {}, [f"search.trials={count}"]).recipe() for count in (3, 9))
+    assert [drawn(one, number) for number in (1, 2, 3)] == [drawn(other, number) for number in (1, 2, 3)]
+
+
+def test_draws_stay_within_their_limits_and_differ(tmp_path):
+    recipe = tiny_order(tmp_path, {}, ["search.learning_rate=[0.001, 0.1]"]).recipe()
+    draws = [drawn(recipe, number) for number in range(50)]
+    rates = [each["optimiser.learning_rate"] for each in draws]
+    assert 0.001 <= min(rates) < 0.002
+    assert 0.05 < max(rates) <= 0.1
+    assert {each["optimiser.name"] for each in draws} == {"adamw", "sgd"}
+
+
+def test_a_search_that_diverges_altogether_says_so(tmp_path, tmp_path_factory):
+    from training.recipe import RecipeError
+
+    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    order = tiny_order(tmp_path, roots, [*SHORT, "search.trials=1", "search.learning_rate=[1e30, 1e30]"])
+    with pytest.raises(RecipeError, match="all 1 trials diverged"):
+        search(order, settings=UNTRACKED)
