@@ -27,7 +27,7 @@ class Calibration:
 
     @classmethod
     def nothing(cls) -> "Calibration":
-        return cls(*np.zeros((2, BINS), dtype=np.int64), np.zeros(BINS))
+        return cls(np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64), np.zeros(BINS))
 
     @classmethod
     def of(cls, confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> "Calibration":
@@ -35,7 +35,7 @@ class Calibration:
         flat = confidence.ravel()
         bins = np.clip((flat * BINS).astype(np.int64), 0, BINS - 1)
         counts = np.bincount(bins, minlength=BINS)
-        sums = np.bincount(bins, weights=flat, minlength=BINS)
+        sums = np.asarray(np.bincount(bins, weights=flat, minlength=BINS), dtype=np.float64)
         return cls(counts, np.bincount(bins[right.ravel()], minlength=BINS), sums)
 
     def __add__(self, other: "Calibration") -> "Calibration":
@@ -69,8 +69,8 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Calibration":
-        whole = [np.array(value[name], dtype=np.int64) for name in ("counts", "hits")]
-        return cls(*whole, np.array(value["confidences"], dtype=np.float64))
+        counts, hits = (np.array(value[name], dtype=np.int64) for name in ("counts", "hits"))
+        return cls(counts, hits, np.array(value["confidences"], dtype=np.float64))
 
 
 def _per_pixel(sums: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[np.float64]:

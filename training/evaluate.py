@@ -93,8 +93,8 @@ class Scorer:
         enlarged = self._enlarged(logits, truth.shape)
         ids = self._ids(enlarged)
         confusion = confusion_matrix(truth, ids, space=self.target, with_missed=True)
-        counts = self._score_counts(enlarged, truth, ids) if self.with_scores else (None, None)
-        return Evaluation(self.target, confusion, *counts, picture_count=1), ids
+        calibration, histograms = self._score_counts(enlarged, truth, ids) if self.with_scores else (None, None)
+        return Evaluation(self.target, confusion, calibration, histograms, picture_count=1), ids
 
     def ids(self, logits: Tensor, size: tuple[int, ...]) -> Mask:
         """(height, width) class ids of the target. Raises UnusableLogits."""

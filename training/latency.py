@@ -45,7 +45,7 @@ def measure_latency(
     threads = threads or processors()
     tensor = subject.preprocessing.apply(picture)
     with _torch_threads(threads):
-        took = run_times(subject.engines[engine](threads), tensor, patience)
+        took = run_times(subject.engines[engine].open(threads), tensor, patience)
     median, p90 = np.percentile(took, [50, 90]) * 1e3
     return Latency(
         median_ms=float(median),

@@ -1,12 +1,13 @@
 """Subject: one model that can be evaluated or compared, wherever it comes from: a run, a bundle, or the registry."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from jobs.errors import ModelFailed
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
@@ -24,7 +25,13 @@ from training.runs import CHECKPOINT, Run
 
 REGISTRY = "models:/"
 
-OpenEngine = Callable[[int], Predict]  # threads (0: the engine's choice; PyTorch has its own for the process)
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A runtime in one precision on one file. open: takes threads; 0 leaves them to it (PyTorch: to the process)."""
+
+    open: Callable[[int], Predict]
+    size_bytes: int
 
 
 class SubjectNotFound(Exception):
@@ -33,11 +40,17 @@ class SubjectNotFound(Exception):
     code = "subject_not_found"
 
 
+class EngineNotFound(Exception):
+    """The subject cannot be run in this engine here; the message names those it can be run in."""
+
+    code = "engine_not_found"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """predict: runs what will be scored: of a run the averaged weights in PyTorch, of a bundle its file.
 
-    engines: by name, how to open each for timing; the one that `predict` uses is the first.
+    engines: by name, for timing; the one that `predict` uses is the first.
     parameters: how many weights. size_bytes: of the file that `predict` runs. history: a mapping for each epoch, with
     "epoch" and what was logged; empty for a bundle. card: of a bundle.
     """
@@ -51,8 +64,15 @@ class Subject:
     size_bytes: int
     history: Sequence[Mapping[str, float]] = ()
     card: ModelCard | None = None
-    engines: Mapping[str, OpenEngine] = field(default_factory=dict)
+    engines: Mapping[str, Engine] = field(default_factory=dict)
     device: str = "cpu"
+
+    def on(self, name: str) -> "Subject":
+        """The same model in one of its engines alone, for scoring too. Raises EngineNotFound."""
+        if name not in self.engines:
+            raise EngineNotFound(f"{self.name} cannot be run in {name!r} here, only in {', '.join(self.engines)}")
+        engine = self.engines[name]
+        return replace(self, predict=engine.open(0), size_bytes=engine.size_bytes, engines={name: engine})
 
 
 def open_subject(reference: str, *, models: Sequence[Path], runs: Path) -> Subject:
@@ -78,33 +98,50 @@ def _of_bundle(folder: Path) -> Subject:
     card = ModelCard.from_json((folder / CARD).read_bytes())
     bundle = Bundle(card, folder)
     bundle.verify()
-    engines, scored = _engines_of(bundle)
+    engines = _engines_of(bundle)
+    first = next(iter(engines.values()))
     return Subject(
         name=card.name,
         architecture=card.architecture,
-        predict=next(iter(engines.values()))(0),
+        predict=first.open(0),
         preprocessing=card.preprocessing,
         space=get_label_space(card.label_space),
         parameters=card.parameters,
-        size_bytes=scored.stat().st_size,
+        size_bytes=first.size_bytes,
         card=card,
         engines=engines,
     )
 
 
-def _engines_of(bundle: Bundle) -> tuple[dict[str, OpenEngine], Path]:
-    """With the file that the first of them runs."""
-    if "onnx" not in bundle.card.files:
-        path = bundle.file("torchscript")
-        return {"torch": lambda threads: torchscript_predictor(path)}, path
-    path = bundle.file("onnx")
-    engines: dict[str, OpenEngine] = {"onnxruntime": lambda threads: onnx_predictor(path, threads=threads)}
-    for name, precision in openvino_precisions().items():
-        engines[name] = partial(_openvino, path, precision)
-    return engines, path
+def _engines_of(bundle: Bundle) -> dict[str, Engine]:
+    """The file in full precision first; its quantised one, where there is one, last."""
+    files = {name: bundle.folder / file for name, file in bundle.card.files.items()}
+    engines: dict[str, Engine] = {}
+    if "onnx" in files:
+        engines["onnxruntime"] = _engine(files["onnx"], _onnxruntime)
+        for name, precision in openvino_precisions().items():
+            engines[name] = _engine(files["onnx"], partial(_openvino, precision=precision))
+    elif "torchscript" in files:
+        path = files["torchscript"]
+        engines["torch"] = Engine(lambda threads: torchscript_predictor(path), path.stat().st_size)
+    if "onnx_int8" in files:
+        engines["onnxruntime int8"] = _engine(files["onnx_int8"], _onnxruntime)
+        if openvino_precisions():
+            engines["openvino int8"] = _engine(files["onnx_int8"], _openvino)
+    if not engines:
+        raise ModelFailed(f"bundle {bundle.card.name} has no file with logits; it has {', '.join(files)}")
+    return engines
 
 
-def _openvino(path: Path, precision: str, threads: int) -> Predict:
+def _engine(path: Path, opener: Callable[[Path, int], Predict]) -> Engine:
+    return Engine(partial(opener, path), path.stat().st_size)
+
+
+def _onnxruntime(path: Path, threads: int) -> Predict:
+    return onnx_predictor(path, threads=threads)
+
+
+def _openvino(path: Path, threads: int, precision: str = "f32") -> Predict:
     return openvino_predictor(path, threads=threads, precision=precision)
 
 
@@ -112,6 +149,7 @@ def _of_run(folder: Path) -> Subject:
     run = Run.open(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = run.model().to(device)
+    size_bytes = sum(each.numel() * each.element_size() for each in model.state_dict().values())
     return Subject(
         name=run.name,
         architecture=run.recipe.model.architecture,
@@ -119,9 +157,9 @@ def _of_run(folder: Path) -> Subject:
         preprocessing=run.preprocessing,
         space=run.space,
         parameters=sum(each.numel() for each in model.parameters()),
-        size_bytes=sum(each.numel() * each.element_size() for each in model.state_dict().values()),
+        size_bytes=size_bytes,
         history=run.history(),
-        engines={"torch": lambda threads: torch_predictor(model)},
+        engines={"torch": Engine(lambda threads: torch_predictor(model), size_bytes)},
         device=device.type,
     )
 

@@ -72,6 +72,9 @@ class Evaluating(DataOptions):
             show_default=False,
         ),
     ]
+    engine: Annotated[
+        str | None, typer.Option(help="Score and time in this one alone, as `openvino bf16` or `onnxruntime int8`.")
+    ] = None
     no_speed: Annotated[bool, typer.Option("--no-speed", help="Do not measure how long inference takes.")] = False
     threads: Annotated[int, typer.Option(help="Of the processor, for the speed; 0: all.", min=0)] = 0
     out: Annotated[
@@ -88,6 +91,7 @@ def evaluate(choices: Evaluating) -> None:
 
     console = stderr()
     subject = open_model(choices.subject, choices)
+    subject = subject.on(choices.engine) if choices.engine else subject
     pictures = open_pictures(choices.dataset, choices)
     wanted = choices.label_space
     space = find_label_space(wanted) if wanted else common_space([subject.space, pictures.space])
@@ -180,6 +184,7 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
             "label_space": subject.space.name,
             "parameters": subject.parameters,
             "size_bytes": subject.size_bytes,
+            "engine": next(iter(subject.engines)),
         },
         "data": {"dataset": choices.dataset, "split": choices.split, "pictures": total.picture_count},
         "label_space": total.space.name,
@@ -212,7 +217,7 @@ def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
             (model["name"], "bold"),
             f" ({model['architecture']}, {model['parameters'] / 1e6:.2f} M parameters, "
             f"{model['size_bytes'] / 1e6:.1f} MB) on {data['pictures']} pictures of {pictures.about.title} "
-            f"({data['split']}), scored in {report['label_space']}",
+            f"({data['split']}), scored in {report['label_space']}, run by {model['engine']}",
         ),
         soft_wrap=True,
     )

@@ -61,6 +61,12 @@ def test_everything_can_be_written_to_a_file(run: Run, tmp_path: Path) -> None:
     assert Evaluation.from_json(json.dumps(report["evaluation"])).picture_count == 2
 
 
+def test_one_engine_can_be_scored_alone(run: Run) -> None:
+    report = json.loads(run("--json", "--threads", "1", "--engine", "openvino").stdout)
+    assert report["model"]["engine"] == "openvino"
+    assert [each["engine"] for each in report["latency"]] == ["openvino"]
+
+
 def test_a_subset_and_another_label_space_can_be_asked_for(run: Run) -> None:
     report = json.loads(run("--json", "--no-speed", "--count", 1, "--label-space", "cityscapes-8").stdout)
     assert (report["data"]["pictures"], report["label_space"]) == (1, "cityscapes-8")
@@ -74,6 +80,7 @@ def test_a_subset_and_another_label_space_can_be_asked_for(run: Run) -> None:
         (("--option", "colour=true"), "colours"),
         (("--root", "folder=nowhere"), "there is no folder nowhere"),
         (("--share", "2"), "a share in"),
+        (("--engine", "abacus"), "only in onnxruntime"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(run: Run, words: tuple[str, ...], said: str) -> None:

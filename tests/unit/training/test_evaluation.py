@@ -22,10 +22,6 @@ SKY, BUILDING, ROAD, PAVEMENT, UNLABELLED = 0, 1, 3, 4, 11
 SIZE = (8, 12)  # height, width
 
 
-class Pictures(list):
-    """(picture, mask) by index."""
-
-
 def logits_of(ids, space, *, sure=6.0):
     """(C, H, W) logits that choose these ids."""
     chosen = np.asarray(ids)[None] == np.asarray(space.class_ids)[:, None, None]
@@ -54,6 +50,8 @@ def test_ignored_pixels_count_nowhere():
     truth[0, :3] = (SKY, ROAD, ROAD)
     evaluation = Scorer(CAMVID, CAMVID).score(logits_of(np.full(SIZE, ROAD), CAMVID), truth)
     assert evaluation.confusion.sum() == 3
+    assert evaluation.calibration is not None
+    assert evaluation.score_histograms is not None
     assert evaluation.calibration.counts.sum() == 3
     assert (evaluation.score_histograms.positives + evaluation.score_histograms.negatives).sum() == 3 * 11
     assert evaluation.scores()["iou/road"] == pytest.approx(2 / 3)
@@ -74,6 +72,8 @@ def test_probabilities_are_counted_in_pieces_with_the_same_result(monkeypatch):
     whole = Scorer(CAMVID, CAMVID).score(logits, truth)
     monkeypatch.setattr("training.evaluate._PIXELS_AT_ONCE", 7)
     pieces = Scorer(CAMVID, CAMVID).score(logits, truth)
+    assert pieces.score_histograms is not None
+    assert whole.score_histograms is not None
     assert pieces.score_histograms.to_dict() == whole.score_histograms.to_dict()
     assert pieces.scores()["ece"] == pytest.approx(whole.scores()["ece"])
 
@@ -98,6 +98,7 @@ def test_what_has_no_counterpart_is_an_error_not_an_ignored_pixel():
     predicted[:2] = 4  # static: void in CamVid
     evaluation = Scorer(CITY, CAMVID).score(logits_of(predicted, CITY), truth)
     assert evaluation.scores()["pixel_accuracy"] == pytest.approx(6 / 8)
+    assert evaluation.calibration is not None
     assert evaluation.calibration.hits.sum() == 6 * SIZE[1]
 
 
@@ -131,7 +132,7 @@ def test_pictures_go_through_preprocessing_and_are_compared_at_their_own_size():
         sizes.append(image.shape)
         return logits_of(np.full((2, 2), ROAD), CAMVID)
 
-    pictures = Pictures([(np.zeros((*SIZE, 3), dtype=np.uint8), np.full(SIZE, ROAD, dtype=np.uint8))] * 2)
+    pictures = [(np.zeros((*SIZE, 3), dtype=np.uint8), np.full(SIZE, ROAD, dtype=np.uint8))] * 2
     preprocessing = Preprocessing(long_side=64)
     evaluation = evaluate(predict, pictures, preprocessing=preprocessing, space=CAMVID, with_scores=False)
     assert sizes == [(3, 32, 64)] * 2

@@ -1,6 +1,8 @@
 """A model from wherever it lies: a bundle, a run; and how long its inference takes."""
 
+import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,8 @@ from jobs.errors import ModelFailed
 from segmentation.label_spaces import get_label_space
 from tests.tiny_models import GREEN, tiny_bundle
 from training.evaluate import class_ids
-from training.latency import Patience, measure_latency, processors, run_times
-from training.subjects import SubjectNotFound, open_subject
+from training.latency import Patience, measure_latency, run_times
+from training.subjects import EngineNotFound, SubjectNotFound, open_subject
 
 CAMVID = get_label_space("camvid-11")
 BUILDING = 1  # what the tiny model calls a green picture
@@ -28,7 +30,7 @@ def models(tmp_path_factory):
 
 
 def predicted(subject, engine=None):
-    predict = subject.predict if engine is None else subject.engines[engine](1)
+    predict = subject.predict if engine is None else subject.engines[engine].open(1)
     return class_ids(predict(subject.preprocessing.apply(PICTURE)), PICTURE.shape[:2], subject.space)
 
 
@@ -48,20 +50,39 @@ def test_every_engine_gives_the_same_classes(models):
         assert (predicted(subject, engine) == BUILDING).all()
 
 
+def test_a_quantised_file_can_be_scored_alone(tmp_path):
+    bundle = tiny_bundle(tmp_path)
+    (bundle.folder / "small.onnx").write_bytes((bundle.folder / "model.onnx").read_bytes())
+    change_files(bundle, {"onnx": "model.onnx", "onnx_int8": "small.onnx"})
+    subject = open_subject("tiny", models=[tmp_path], runs=tmp_path).on("openvino int8")
+    assert list(subject.engines) == ["openvino int8"]
+    assert subject.size_bytes == (bundle.folder / "small.onnx").stat().st_size
+    assert (predicted(subject) == BUILDING).all()
+
+
+def test_an_engine_that_cannot_run_a_model_is_told_with_those_that_can(models):
+    with pytest.raises(EngineNotFound, match="'abacus' here, only in onnxruntime, openvino"):
+        open_subject("tiny", models=[models], runs=Path("nowhere")).on("abacus")
+
+
+def test_a_bundle_with_no_logits_is_refused(tmp_path):
+    bundle = tiny_bundle(tmp_path)
+    change_files(bundle, {"onnx_ids": "model.onnx"})
+    with pytest.raises(ModelFailed, match="no file with logits; it has onnx_ids"):
+        open_subject("tiny", models=[tmp_path], runs=tmp_path)
+
+
 def test_a_bundle_without_onnx_runs_its_torchscript(tmp_path):
     bundle = tiny_bundle(tmp_path, torchscript=True)
-    name = bundle.card.files["torchscript"]
-    files, digests = {"torchscript": name}, {name: bundle.card.sha256[name]}
-    (tmp_path / "tiny" / "card.json").write_text(
-        type(bundle.card)(**{**fields_of(bundle.card), "files": files, "sha256": digests}).to_json()
-    )
+    change_files(bundle, {"torchscript": bundle.card.files["torchscript"]})
     subject = open_subject("tiny", models=[tmp_path], runs=tmp_path)
     assert list(subject.engines) == ["torch"]
     assert (predicted(subject) == BUILDING).all()
 
 
-def fields_of(card):
-    return {name: getattr(card, name) for name in card.__dataclass_fields__}
+def change_files(bundle, files):
+    digests = {name: hashlib.sha256((bundle.folder / name).read_bytes()).hexdigest() for name in files.values()}
+    (bundle.folder / "card.json").write_text(replace(bundle.card, files=files, sha256=digests).to_json())
 
 
 def test_a_bundle_whose_file_was_changed_is_refused(tmp_path):
@@ -90,13 +111,11 @@ def test_inference_is_timed_alone_at_the_size_that_is_served(models):
 
 def test_warm_up_runs_do_not_count_and_time_prolongs_a_measurement():
     calls = []
+
+    def predict(image):
+        calls.append(image)
+        return image
+
     quick = Patience(warm_up=4, runs=2, most_runs=5, seconds=math.inf)
-    assert len(run_times(lambda image: calls.append(image), np.zeros((3, 2, 2), np.float32), quick)) == 5
+    assert len(run_times(predict, np.zeros((3, 2, 2), np.float32), quick)) == 5
     assert len(calls) == 4 + 5
-
-
-def test_an_engine_that_is_not_there_is_an_error(models):
-    subject = open_subject("tiny", models=[models], runs=Path("nowhere"))
-    with pytest.raises(KeyError):
-        measure_latency(subject, PICTURE, engine="abacus", patience=PATIENCE)
-    assert processors() >= 1
