@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -34,6 +34,7 @@ from jobs.job import (
     default_priority,
     slice_size,
 )
+from jobs.key_watch import KeyWatch
 from jobs.keys import job_prefix, new_job_id
 from jobs.options import JobOptions
 from jobs.ports import (
@@ -56,7 +57,8 @@ logger = logging.getLogger(__name__)
 class IntakeRules:
     """Limits of one request. retention_s: None keeps jobs until they are deleted.
 
-    key_patience_s: an idempotency key whose request was not read to its end by then belongs to the next one.
+    key_patience_s: an idempotency key whose request shows no sign of life for so long belongs to the next one; it shows
+    one every key_heartbeat_s while it is being read.
     """
 
     default_model: str
@@ -65,7 +67,8 @@ class IntakeRules:
     max_image_bytes: int = 64 * 2**20
     retention_s: int | None = None
     largest_slice: int = 32
-    key_patience_s: float = 900.0
+    key_patience_s: float = 60.0
+    key_heartbeat_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,8 @@ class Intake:
         """
         draft = self._new_draft(idempotency_key)
         try:
-            yield draft
+            with self._watched_key(draft):
+                yield draft
         except BaseException:
             try:
                 self._discard(draft)
@@ -103,6 +107,11 @@ class Intake:
                 extra = {"action": "draft_left", "job_id": draft.job_id, "reason": str(error)}
                 logger.warning("upkeep has to remove a draft", extra=extra)
             raise
+
+    def _watched_key(self, draft: Draft) -> AbstractContextManager[object]:
+        if draft.idempotency_key is None or draft.earlier is not None:
+            return nullcontext()
+        return KeyWatch(self.open_unit, self.clock, draft.idempotency_key, every_s=self.rules.key_heartbeat_s)
 
     def _new_draft(self, idempotency_key: str | None) -> Draft:
         limits = DraftLimits(
@@ -311,8 +320,9 @@ def _is_job(unit: UnitOfWork, job_id: str) -> bool:
 
 
 def _rate(job: Job, now: datetime) -> float | None:
-    """Images per second since the job started."""
-    if job.started_at is None or not job.counts.finished:
+    """Images per second since the job started, or was started again."""
+    finished = job.counts.finished - job.finished_before
+    if job.started_at is None or not finished:
         return None
     seconds = ((job.finished_at or now) - job.started_at).total_seconds()
-    return job.counts.finished / seconds if seconds > 0 else None
+    return finished / seconds if seconds > 0 else None

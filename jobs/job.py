@@ -232,6 +232,7 @@ class Job:
     """Images submitted together, for one model and some artifacts.
 
     version counts the visible changes of the job: it grows with every image that changes, and is its ETag.
+    finished_before: images that had ended when the job was last tried again; they say nothing of how fast it is now.
     """
 
     id: str
@@ -245,6 +246,7 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    finished_before: int = 0
     totals: JobTotals = field(default_factory=JobTotals)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     slice_size: int = 1

@@ -162,12 +162,15 @@ class IdempotencyRecord:
     key: str
     fingerprint: str | None  # of the body; None while the first request is still being read
     job_id: str | None
-    created_at: datetime
+    created_at: datetime  # or renewed, while the first request is being read
 
 
 class IdempotencyRepository(Protocol):
     def begin(self, key: str, *, now: datetime) -> IdempotencyRecord | None:
         """Reserve the key. None when it is ours now, else the record that was first."""
+
+    def renew(self, key: str, *, now: datetime) -> None:
+        """The first request is still being read. Nothing happens when it has ended."""
 
     def complete(self, key: str, *, fingerprint: str, job_id: str) -> None: ...
 

@@ -58,6 +58,7 @@ def progress_values(job: Job) -> Values:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
         "cancel_requested_at": job.cancel_requested_at,
+        "finished_before": job.finished_before,
     }
 
 
@@ -87,6 +88,7 @@ def to_job(row: Row[Any]) -> Job:
         started_at=row.started_at,
         finished_at=row.finished_at,
         cancel_requested_at=row.cancel_requested_at,
+        finished_before=row.finished_before or 0,
         totals=JobTotals(
             class_pixels=row.class_pixels,
             confidence_sum=row.confidence_sum,

@@ -81,6 +81,7 @@ class JobRow(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
+    finished_before: Mapped[int | None]  # since 0003
     is_deleted: Mapped[bool]
 
     __table_args__ = (

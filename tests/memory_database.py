@@ -129,7 +129,9 @@ class _Jobs:
             if image.status is ImageStatus.FAILED
         }
         self._state.sent_at.update({(job_id, index): now for index in changes})
-        self._state.jobs[job_id] = replace(job, started_at=None, finished_at=None, cancel_requested_at=None)
+        kept = job.counts.finished - len(changes)
+        again = replace(job, started_at=None, finished_at=None, cancel_requested_at=None, finished_before=kept)
+        self._state.jobs[job_id] = again
         return _change(self._state, job_id, changes, now=now)
 
     def mark_deleted(self, job_id: str) -> None:
@@ -304,6 +306,10 @@ class _Idempotency:
             return self._state.keys[key]
         self._state.keys[key] = IdempotencyRecord(key=key, fingerprint=None, job_id=None, created_at=now)
         return None
+
+    def renew(self, key: str, *, now: datetime) -> None:
+        if key in self._state.keys and self._state.keys[key].job_id is None:
+            self._state.keys[key] = replace(self._state.keys[key], created_at=now)
 
     def complete(self, key: str, *, fingerprint: str, job_id: str) -> None:
         self._state.keys[key] = replace(self._state.keys[key], fingerprint=fingerprint, job_id=job_id)

@@ -31,6 +31,10 @@ class SqlIdempotency:
             # The first request gave the key up in between: it can be had again.
         return None
 
+    def renew(self, key: str, *, now: datetime) -> None:
+        unfinished = (IdempotencyRow.key == storable(key)) & IdempotencyRow.job_id.is_(None)
+        self._transaction.writing.execute(update(IdempotencyRow).where(unfinished).values(created_at=now))
+
     def complete(self, key: str, *, fingerprint: str, job_id: str) -> None:
         statement = update(IdempotencyRow).where(IdempotencyRow.key == storable(key))
         self._transaction.writing.execute(statement.values(fingerprint=fingerprint, job_id=job_id))

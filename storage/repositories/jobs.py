@@ -77,7 +77,8 @@ class SqlJobs:
             job_id, ImageStatus.FAILED, status=ImageStatus.QUEUED.value, sent_at=now, **_UNTRIED, **_NO_FAILURE
         )
         counts = move(job.counts, ImageStatus.FAILED, ImageStatus.QUEUED, queued)
-        after = settle(replace(job, started_at=None, cancel_requested_at=None), counts, now=now)
+        again = replace(job, started_at=None, cancel_requested_at=None, finished_before=counts.finished)
+        after = settle(again, counts, now=now)
         write_job(self._transaction, job, after)
         return after
 

@@ -201,6 +201,7 @@ class TestRetrying:
             unit.commit()
         assert job == get(open_unit)
         assert (job.counts, job.started_at, job.finished_at) == (Counts(queued=2, succeeded=1), None, None)
+        assert job.finished_before == 1
         waiting = image(open_unit, 1)
         assert (waiting.status, waiting.attempt, waiting.lost) == (ImageStatus.QUEUED, 0, 0)
         assert (waiting.failure, waiting.finished_at) == (None, None)

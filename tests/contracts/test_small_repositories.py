@@ -46,6 +46,24 @@ def test_a_completed_key_names_its_job(open_unit: OpenUnit):
     assert begin(open_unit) == IdempotencyRecord(key="k", fingerprint="f", job_id="job_1", created_at=NOON)
 
 
+def test_a_key_is_renewed_until_its_request_has_ended(open_unit: OpenUnit):
+    def renew(key: str) -> None:
+        with open_unit() as unit:
+            unit.idempotency.renew(key, now=LATER)
+            unit.commit()
+
+    begin(open_unit)
+    renew("k")
+    renew("unknown")
+    assert begin(open_unit) == IdempotencyRecord(key="k", fingerprint=None, job_id=None, created_at=LATER)
+    begin(open_unit, "ended")
+    with open_unit() as unit:
+        unit.idempotency.complete("ended", fingerprint="f", job_id="job_1")
+        unit.commit()
+    renew("ended")
+    assert begin(open_unit, "ended") == IdempotencyRecord(key="ended", fingerprint="f", job_id="job_1", created_at=NOON)
+
+
 def test_an_abandoned_key_is_free_again(open_unit: OpenUnit):
     begin(open_unit)
     with open_unit() as unit:

@@ -161,6 +161,18 @@ def test_a_key_in_use_is_told(service):
         pass
 
 
+def test_the_key_of_a_request_that_died_is_soon_free(service):
+    with service.database.unit() as unit:  # as a process that was killed leaves it
+        unit.idempotency.begin("key", now=service.clock())
+        unit.commit()
+    with pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
+        pass
+    service.clock.advance(61)
+    with service.intake.open_draft("key") as draft:
+        add(draft, "a.jpg", b"a")
+        assert service.intake.submit(draft, JobOptions(), fingerprint="f").counts.total == 1
+
+
 def test_jobs_are_listed_newest_first_and_filtered(service):
     jobs = [service.submit(model=name) for name in ("tiny", "other", "tiny")]
     page = service.intake.page(JobFilter(), limit=2, before=None)
@@ -178,6 +190,18 @@ def test_progress_tells_rate_and_remaining_time(service):
     assert (progress.progress, progress.images_per_second, progress.eta_seconds) == (0.25, 0.5, 6.0)
     assert progress.queue_position == 0
     assert service.intake.progress(first).queue_position == 0
+
+
+def test_a_rate_after_a_retry_counts_what_ended_since(service):
+    job = service.submit(picture(), b"broken", b"broken", picture())
+    service.work()
+    again = service.intake.retry(job.id)
+    assert again.finished_before == 2
+    assert service.intake.progress(again).images_per_second is None
+    service.worker().run(next(piece for piece in service.dispatcher.take() if piece.first == 1))
+    service.clock.advance(4)
+    progress = service.intake.progress(service.intake.get(job.id))
+    assert (progress.progress, progress.images_per_second, progress.eta_seconds) == (0.75, 0.25, 4.0)
 
 
 def test_a_rate_needs_time_to_pass(service):
