@@ -50,3 +50,8 @@ def canonical(text: str) -> str:
         return str(ModelReference.parse(text))
     except InvalidReference:
         return text
+
+
+def name_of(text: str) -> str:
+    """The name alone: `street` of `models:/street@champion`."""
+    return canonical(text).partition("@")[0].partition("/")[0]

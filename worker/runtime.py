@@ -26,13 +26,16 @@ from storage.catalog import Bundle, open_catalog
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
+from storage.versions import versions_in
 from worker.addresses import is_any, is_public
 from worker.beats import Beats
 from worker.engines import EngineRules, find_device, open_engine
 from worker.fair_executor import FairExecutor
+from worker.follower import Follower, followed, place_among
 from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
+from worker.registry import MlflowRegistry
 from worker.safe_http import FetchRules
 from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources
@@ -51,6 +54,7 @@ class Runtime:
     processing: Processing
     upkeep: Upkeep
     models: ModelCache
+    follower: Follower
     beats: Beats
     executor: Executor
     dispatcher: CeleryDispatcher
@@ -60,6 +64,7 @@ class Runtime:
     def show_life(self) -> None:
         """From now on slices are taken."""
         self.beats.start()
+        self.follower.start()
 
     def stop_taking(self) -> None:
         """First step of a clean end: what runs ends, the rest goes back to the queue."""
@@ -69,6 +74,7 @@ class Runtime:
         self.processing.stop()
         self.executor.shutdown()
         self.beats.close()
+        self.follower.close()
         self.models.close()
         self.watchdog.close()
         self.dispatcher.close()
@@ -81,6 +87,8 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     rules = engine_rules(settings)
     watchdog = Watchdog(settings.device_call_limit_s)
     models = open_models(settings, storage, rules, watchdog)
+    follower = open_follower(settings, storage, models)
+    follower.begin()
     preload(models, settings.preload)
     database = open_database(storage)
     executor = FairExecutor(settings.picture_thread_count(streams=rules.streams), name="picture")
@@ -98,23 +106,30 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         clock=utc_now,
     )
     upkeep = Upkeep(database.unit, objects, dispatcher, policy, UpkeepRules(silence_s=settings.silence_s), utc_now)
-    beats = Beats(
-        database.unit,
-        lambda: WorkerBeat(name=name, device=rules.device, models=models.names(), beat_at=utc_now()),
-        storage.home / "run" / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', name)}.alive",
-        every_s=settings.beat_s,
-    )
+
+    def state() -> WorkerBeat:
+        followed_now = follower.states()
+        return WorkerBeat(
+            name=name, device=rules.device, models=models.names(), beat_at=utc_now(), followed=followed_now
+        )
+
+    beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
     return Runtime(
         processing=processing,
         upkeep=upkeep,
         models=models,
+        follower=follower,
         beats=beats,
         executor=executor,
         dispatcher=dispatcher,
         database=database,
         watchdog=watchdog,
     )
+
+
+def _sign_of_life(storage: StorageSettings, name: str) -> Path:
+    return storage.home / "run" / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', name)}.alive"
 
 
 def engine_rules(settings: WorkerSettings) -> EngineRules:
@@ -144,7 +159,19 @@ def open_models(
         batcher = Batcher(engine.run, batching, name=bundle.card.name, watchdog=watchdog)
         return LoadedModel(bundle.card, engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
 
-    return ModelCache(open_catalog(storage), load, limit_bytes=settings.memory_limit_mb * 2**20)
+    place, limit_bytes = place_among(followed(settings.follow)), settings.memory_limit_mb * 2**20
+    return ModelCache(open_catalog(storage), load, limit_bytes=limit_bytes, place=place)
+
+
+def open_follower(settings: WorkerSettings, storage: StorageSettings, models: ModelCache) -> Follower:
+    return Follower(
+        references=followed(settings.follow),
+        registry=MlflowRegistry(settings.resolved_registry_uri),
+        catalog=open_catalog(storage),
+        versions=versions_in(storage.model_folders),
+        models=models,
+        every_s=settings.follow_every_s,
+    )
 
 
 def preload(models: ModelCache, names: Sequence[str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -37,6 +38,16 @@ class WorkerSettings(BaseSettings):
     """Models together; the least recently used one goes first."""
     preload: list[str] = []
     """Models to load before the first slice is taken."""
+    follow: list[str] = []
+    """Models of the registry to serve and keep up to date: `models:/street@champion`, or `street` for the same."""
+    follow_every_s: float = Field(default=5.0, gt=0)
+    registry_uri: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            "registry_uri", "MASKMILL_WORKER_REGISTRY_URI", "MASKMILL_TRAINING_TRACKING_URI", "MLFLOW_TRACKING_URI"
+        ),
+    )
+    """http://host:port or sqlite:///path of MLflow; not set: mlflow.db in the home folder."""
 
     max_pixels: int = Field(default=200_000_000, ge=1)
     device_call_limit_s: float = Field(default=120.0, ge=0)
@@ -56,6 +67,12 @@ class WorkerSettings(BaseSettings):
     """Whether `url` inputs may point into private networks. Only for a network whose users are all trusted."""
     download_max_bytes: int = Field(default=64 * 2**20, ge=1)
     download_timeout_s: float = Field(default=30.0, gt=0)
+
+    @property
+    def resolved_registry_uri(self) -> str:
+        if self.registry_uri and self.registry_uri != "none":  # as training may say
+            return self.registry_uri
+        return f"sqlite:///{quote(str(self.home.expanduser().absolute() / 'mlflow.db'))}"
 
     def picture_thread_count(self, *, streams: int) -> int:
         return self.picture_threads or max(2 * streams, cpu_count())

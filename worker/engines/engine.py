@@ -37,6 +37,10 @@ class Engine(Protocol):
         """For people: the runtime, the device and its precision."""
 
     @property
+    def file(self) -> str:
+        """The key in the card's `files` of what it runs."""
+
+    @property
     def max_batch(self) -> int: ...
 
     def run(self, batch: Tensor) -> Tensor:

@@ -51,6 +51,10 @@ class _OnnxEngine:
         return f"onnxruntime {self._rules.device} {self._rules.precision}"
 
     @property
+    def file(self) -> str:
+        return OnnxRuntime.files[self._rules.precision]
+
+    @property
     def max_batch(self) -> int:
         return self._rules.max_batch
 

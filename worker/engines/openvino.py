@@ -60,6 +60,10 @@ class _OpenVinoEngine:
         return f"openvino cpu {self._rules.precision}"
 
     @property
+    def file(self) -> str:
+        return OpenVino.files[self._rules.precision]
+
+    @property
     def max_batch(self) -> int:
         return self._rules.max_batch
 

@@ -31,7 +31,7 @@ class Torch:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
                 read: Any = torch.jit.load
-                module = read(str(bundle.file(self.files[rules.precision])), map_location=rules.device).eval()
+                module = read(str(bundle.file(self.files[rules.precision])), map_location=rules.device).float().eval()  # stored in half
             if rules.device != "cpu":
                 module = module.to(memory_format=torch.channels_last)
         except (RuntimeError, ValueError, OSError) as error:
@@ -50,6 +50,10 @@ class _TorchEngine:
     @property
     def device(self) -> str:
         return f"torch {self._rules.device} {self._rules.precision}"
+
+    @property
+    def file(self) -> str:
+        return Torch.files[self._rules.precision]
 
     @property
     def max_batch(self) -> int:

@@ -26,6 +26,11 @@ class LoadedModel:
     batcher: Batcher
     memory_bytes: int  # estimated
 
+    @property
+    def sha256(self) -> str:
+        """Of the weights that run."""
+        return self.card.sha256[self.card.files[self.engine.file]]
+
     def close(self) -> None:
         self.batcher.close()
         self.engine.close()
@@ -37,8 +42,11 @@ class Bundles(Protocol):
 
 
 class _Entry:
-    def __init__(self, card: ModelCard) -> None:
+    """fixed: put here by `replace`, and left alone until the next one."""
+
+    def __init__(self, card: ModelCard, *, fixed: bool = False) -> None:
         self.card = card
+        self.fixed = fixed
         self.loading: Future[LoadedModel] = Future()
         self.users = 0
         self.used_at = self.checked_at = time.monotonic()
@@ -46,7 +54,10 @@ class _Entry:
 
 
 class ModelCache:
-    """Least recently used models go first; one in use is closed when its last user is done with it."""
+    """Least recently used models go first; one in use is closed when its last user is done with it.
+
+    place: what a name is kept under, one place for all names that mean the same.
+    """
 
     def __init__(
         self,
@@ -55,17 +66,20 @@ class ModelCache:
         *,
         limit_bytes: int,
         check_s: float = 1.0,
+        place: Callable[[str], str] = str,
     ) -> None:
         self._bundles = bundles
         self._load = load
         self._limit_bytes = limit_bytes
         self._check_s = check_s
+        self._place = place
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
 
     @contextmanager
     def use(self, name: str) -> Iterator[LoadedModel]:
         """The model, loaded, for the length of the block. Raises ModelNotFound, and what loading raises."""
+        name = self._place(name)
         entry, bundle = self._enter(name)
         try:
             if bundle is not None:
@@ -74,10 +88,30 @@ class ModelCache:
         finally:
             self._leave(entry)
 
-    def names(self) -> tuple[str, ...]:
-        """Loaded models, in alphabetical order."""
+    def replace(self, name: str, bundle: Bundle, try_out: Callable[[LoadedModel], None]) -> None:
+        """Load and try another bundle beside the one that runs, and only then let it take over.
+
+        Who uses the old one goes on with it. Raises what loading and trying raise; then nothing has changed.
+        """
+        model = self._load(bundle)
+        try:
+            try_out(model)
+        except BaseException:
+            model.close()
+            raise
+        name, entry = self._place(name), _Entry(bundle.card, fixed=True)
+        entry.loading.set_result(model)
         with self._lock:
-            return tuple(sorted(name for name, entry in self._entries.items() if _loaded(entry) is not None))
+            retired = [self._retire(name)] if name in self._entries else []
+            self._entries[name] = entry
+            retired += self._make_room(keep=name)
+        _close(retired)
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the loaded models, in alphabetical order."""
+        with self._lock:
+            loaded = {entry.card.name for entry in self._entries.values() if _loaded(entry) is not None}
+        return tuple(sorted(loaded))
 
     def close(self) -> None:
         with self._lock:
@@ -92,7 +126,7 @@ class ModelCache:
             entry = self._entries.get(name)
             if entry is not None and bundle is not None:
                 entry.checked_at = time.monotonic()
-                if entry.card != bundle.card:
+                if entry.card != bundle.card and not entry.fixed:
                     retired, entry = self._retire(name), None
             mine = entry is None
             if entry is None:
@@ -108,7 +142,7 @@ class ModelCache:
         """The bundle as it is now; None when it was looked at a moment ago."""
         with self._lock:
             entry = self._entries.get(name)
-            if entry is not None and time.monotonic() - entry.checked_at < self._check_s:
+            if entry is not None and (entry.fixed or time.monotonic() - entry.checked_at < self._check_s):
                 return None
         return self._bundles.get(name)
 

@@ -47,6 +47,8 @@ class Predictor:
                 timings_ms=watch.milliseconds(),
                 device=loaded.engine.device,
                 model_version=loaded.card.version,
+                model_name=loaded.card.name,
+                model_sha256=loaded.sha256,
             )
 
 

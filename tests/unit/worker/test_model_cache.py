@@ -22,6 +22,7 @@ from worker.watchdog import Watchdog
 
 class CountedEngine:
     device = "counted cpu"
+    file = "onnx"
     max_batch = 1
 
     def __init__(self) -> None:

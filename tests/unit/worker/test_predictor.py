@@ -162,6 +162,7 @@ def test_a_model_with_the_wrong_number_of_classes_is_refused(predictor: Predicto
 def test_a_model_that_gives_no_numbers_fails_the_image():
     class Overflowing:
         device = "overflowing cpu"
+        file = "onnx"
         max_batch = 1
 
         def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,97 @@
+"""The registry of models in MLflow, as far as a worker needs it: which version an alias names, and its files."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from jobs.errors import ModelFailed
+from storage.catalog import CARD
+from storage.model_reference import CARD_SHA256, ModelReference
+
+# Read by mlflow itself. Whoever set them already knows better.
+_MANNERS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_SQLITE = "sqlite:///"
+
+
+class RegistryUnavailable(Exception):
+    """It does not answer, or not in a way that is understood."""
+
+    code = "registry_unavailable"
+
+
+class NotInRegistry(Exception):
+    """It answers that there is no such name, alias or version."""
+
+    code = "not_in_registry"
+
+
+class MlflowRegistry:
+    """uri: `http://host:port` or `sqlite:///path`. Imports mlflow when it is first asked something."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._client: Any = None
+
+    def version_of(self, reference: ModelReference) -> str:
+        """Raises NotInRegistry, RegistryUnavailable."""
+        if reference.version is not None:
+            return reference.version
+        with self._speaking(reference) as client:
+            return str(client.get_model_version_by_alias(reference.name, reference.alias).version)
+
+    def fetch(self, name: str, version: str, folder: Path) -> None:
+        """Write the files of a version into `folder`. Raises NotInRegistry, RegistryUnavailable, and ModelFailed when
+        the card is not the one that was registered."""
+        with self._speaking(ModelReference(name, version=version)) as client:
+            from mlflow.artifacts import download_artifacts
+
+            found = client.get_model_version(name, version)
+            got = Path(download_artifacts(artifact_uri=found.source, dst_path=str(folder), tracking_uri=self._uri))
+            digest = found.tags.get(CARD_SHA256)
+        if got != folder:
+            for path in list(got.iterdir()):
+                shutil.move(path, folder / path.name)
+            got.rmdir()
+        if not (folder / CARD).is_file() or hashlib.sha256((folder / CARD).read_bytes()).hexdigest() != digest:
+            raise ModelFailed(f"the card of {name}/{version} is missing or not the one that was registered")
+
+    @contextmanager
+    def _speaking(self, reference: ModelReference) -> Iterator[Any]:
+        for name, value in _MANNERS.items():
+            os.environ.setdefault(name, value)
+        try:
+            from mlflow.exceptions import MlflowException
+        except ModuleNotFoundError as error:
+            raise RegistryUnavailable("following a model needs MLflow: pip install mlflow-skinny") from error
+        try:
+            yield self._opened()
+        except (MlflowException, OSError, ValueError) as error:  # the last: of an answer that is no JSON
+            if getattr(error, "error_code", None) in _ABSENT:
+                raise NotInRegistry(f"the registry has no {reference}") from error
+            raise RegistryUnavailable(f"the registry does not answer ({type(error).__name__})") from error
+
+    def _opened(self) -> Any:
+        """A file that is not there is not made: an empty registry would only hide a wrong address."""
+        if self._uri.startswith(_SQLITE) and not Path(unquote(self._uri.removeprefix(_SQLITE))).is_file():
+            raise RegistryUnavailable(f"there is no registry at {self._uri}")
+        if self._client is None:
+            for name in ("alembic", "mlflow.store.db.utils"):  # they tell every migration
+                logging.getLogger(name).setLevel(logging.WARNING)
+            from mlflow.tracking import MlflowClient
+
+            self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+        return self._client
