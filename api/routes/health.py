@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from fastapi import APIRouter
@@ -10,11 +10,12 @@ from fastapi import APIRouter
 from api.dependencies import ServicesDep
 from api.errors import NotReady
 from api.openapi import problems
-from api.schemas.catalogue import Health, Limits, Readiness
+from api.schemas.catalogue import Health, Limits, Readiness, followed_view
 from api.services import Services, version
 from api.submissions import JSON_BYTES
 from jobs.errors import Transient
 from jobs.job import Priority
+from jobs.ports import WorkerBeat
 
 router = APIRouter(tags=["service"])
 
@@ -36,12 +37,15 @@ def get_ready(services: ServicesDep) -> Readiness:
         "store": services.adapters.objects.check,
     }
     missing = {part: reason for part, check in checks.items() if (reason := _fault(check)) is not None}
-    workers = [] if "database" in missing else _live_workers(services)
-    if not workers and "database" not in missing:
+    beats = [] if "database" in missing else _live_workers(services)
+    if not beats and "database" not in missing:
         missing["worker"] = f"no worker gave a sign of life within {services.settings.worker_silence_s:g} s"
     if missing:
         raise NotReady(missing)
-    return Readiness(workers=workers)
+    return Readiness(
+        workers=[beat.name for beat in beats],
+        followed=[followed_view(beat.name, each) for beat in beats for each in beat.followed],
+    )
 
 
 @router.get("/limits", responses=problems())
@@ -69,7 +73,7 @@ def _fault(check: Callable[[], object]) -> str | None:
     return None
 
 
-def _live_workers(services: Services) -> list[str]:
+def _live_workers(services: Services) -> Sequence[WorkerBeat]:
     since = services.adapters.clock() - timedelta(seconds=services.settings.worker_silence_s)
     with services.adapters.open_unit() as unit:
-        return sorted(beat.name for beat in unit.workers.alive(since=since))
+        return sorted(unit.workers.alive(since=since), key=lambda beat: beat.name)

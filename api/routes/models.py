@@ -11,6 +11,7 @@ from api.dependencies import ServicesDep
 from api.openapi import problems
 from api.schemas.catalogue import ModelList, ModelView, model_view
 from api.services import Services
+from storage.model_reference import name_of
 
 router = APIRouter(prefix="/models", tags=["catalogue"])
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/models", tags=["catalogue"])
 @router.get("", responses=problems())
 def list_models(services: ServicesDep) -> ModelList:
     """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory."""
-    loaded, default = _loaded(services), services.intake.rules.default_model
+    loaded, default = _loaded(services), name_of(services.intake.rules.default_model)
     cards = services.adapters.catalog.list()
     return ModelList(
         items=[model_view(card, default=card.name == default, loaded=card.name in loaded) for card in cards]
@@ -29,7 +30,7 @@ def list_models(services: ServicesDep) -> ModelList:
 def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
     """One model."""
     card = services.adapters.catalog.card(name)
-    default = services.intake.rules.default_model
+    default = name_of(services.intake.rules.default_model)
     return model_view(card, default=card.name == default, loaded=card.name in _loaded(services))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from jobs.ports import FollowedModel
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LABEL_SPACES
 from segmentation.model_card import ModelCard
@@ -94,9 +95,24 @@ class Health(BaseModel):
     version: str
 
 
+class Problem(BaseModel):
+    code: str
+    message: str
+
+
+class FollowedView(BaseModel):
+    """What a worker serves under a name of the registry."""
+
+    worker: str
+    model: str = Field(examples=["street@champion"])
+    version: str | None = Field(description="what it serves now; null: nothing yet")
+    problem: Problem | None = Field(description="why that may not be what the registry names")
+
+
 class Readiness(BaseModel):
     status: str = "ready"
     workers: list[str] = Field(description="names of the live workers")
+    followed: list[FollowedView] = Field([], description="models that workers keep at the registry's version")
 
 
 def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
@@ -117,6 +133,11 @@ def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
         default=default,
         loaded=loaded,
     )
+
+
+def followed_view(worker: str, model: FollowedModel) -> FollowedView:
+    problem = None if model.problem is None else Problem(code=model.problem.code, message=model.problem.message)
+    return FollowedView(worker=worker, model=model.name, version=model.version, problem=problem)
 
 
 def label_space_view(space: LabelSpace) -> LabelSpaceView:

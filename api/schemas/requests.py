@@ -77,7 +77,11 @@ class TileShape(BaseModel):
 class JobOptionsShape(BaseModel):
     """All optional."""
 
-    model: str | None = Field(None, description="a name from `GET /models`; default: the server's")
+    model: str | None = Field(
+        None,
+        description="a name from `GET /models`, one version of it (`street/3`), or what the registry's alias names "
+        "(`models:/street@champion`); default: the server's",
+    )
     label_space: str | None = Field(
         None,
         description="predictions are remapped to it; default: the model's",
