@@ -3,7 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 # Read by mlflow itself. Whoever set them already knows better.
 _MANNERS = {
@@ -42,11 +42,3 @@ def experiment_id(client: MlflowClient, uri: str, name: str) -> str:
         return str(found.experiment_id)
     place = (sqlite_file(uri).parent / "mlflow-artifacts").as_uri() if uri.startswith(_SQLITE) else None
     return str(client.create_experiment(name, artifact_location=place))
-
-
-def without_credentials(uri: str) -> str:
-    """As it may be written down and shown."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

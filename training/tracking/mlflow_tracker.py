@@ -18,10 +18,10 @@ from mlflow.tracking import MlflowClient
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.mlflow_client import MLFLOW_FAILURES, connect, experiment_id, without_credentials
+from training.mlflow_client import MLFLOW_FAILURES, connect, experiment_id
 from training.tracking.environment import machine, packages
+from training.tracking.note import run_of, without_credentials, write_note
 
-NOTE = "mlflow.json"  # in the run's folder: which run of MLflow it is
 LOG = "log.jsonl"
 FILES = ("recipe.toml", "data.json", "facts.json")
 PAUSE_S = 60.0  # between two tries to reach a server that is away
@@ -140,20 +140,8 @@ class MlflowTracker:
 
     def _created(self, client: MlflowClient) -> str:
         run = client.create_run(experiment_id(client, self._uri, self._experiment), run_name=self._name)
-        note = {"uri": without_credentials(self._uri), "run_id": run.info.run_id}
-        part = self._folder / f".{NOTE}"
-        part.write_text(json.dumps(note, indent=1), encoding="utf-8")
-        part.replace(self._folder / NOTE)
+        write_note(self._folder, self._uri, run.info.run_id)
         return str(run.info.run_id)
-
-
-def run_of(folder: Path, uri: str) -> str | None:
-    """The id of a run's folder in the MLflow at `uri`; None when it was never tracked there."""
-    try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return note.get("run_id") if note.get("uri") == without_credentials(uri) else None
 
 
 def flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:

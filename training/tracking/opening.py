@@ -7,12 +7,10 @@ from pathlib import Path
 from training.settings import TrainingSettings
 from training.tracking.trackers import NullTracker, Tracker
 
-NONE = "none"
-
 
 def open_mlflow(*, folder: Path, name: str, settings: TrainingSettings) -> Tracker:
     """A tracker of the run in `folder`. Keeps nothing when the settings say so, or, with a warning, without mlflow."""
-    if settings.tracking_uri == NONE:
+    if not settings.tracks:
         return NullTracker()
     if importlib.util.find_spec("mlflow") is None:
         warnings.warn("the run is not tracked: pip install mlflow-skinny (or set --no-mlflow)", stacklevel=2)

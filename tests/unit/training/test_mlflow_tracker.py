@@ -13,7 +13,8 @@ from mlflow.tracking import MlflowClient
 from segmentation.label_spaces import get_label_space
 from training.settings import TrainingSettings
 from training.tracking import JsonlTracker, NullTracker, open_mlflow
-from training.tracking.mlflow_tracker import MlflowTracker, flattened, run_of
+from training.tracking.mlflow_tracker import MlflowTracker, flattened
+from training.tracking.note import run_of
 from training.tracking.pictures import side_by_side
 
 PARAMETERS = {"name": "toy", "model": {"architecture": "fpn", "options": {"size": 4}}, "data": ({"dataset": "scenes"},)}
