@@ -1,0 +1,68 @@
+"""maskmill promote: a run or bundle becomes the version that servers follow. Needs no server of ours."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maskmill.cli.options import JsonOption
+from maskmill.cli.output import counting, print_json, stderr, stdout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoting(JsonOption):
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A run (name or folder), a bundle's folder, or models:/NAME/VERSION.",
+            metavar="RUN|BUNDLE|MODEL",
+            show_default=False,
+        ),
+    ]
+    alias: Annotated[str, typer.Option(help="What servers follow.", metavar="ALIAS")] = "champion"
+    name: Annotated[str, typer.Option(help="In the registry; else the run's or the bundle's own.", metavar="NAME")] = ""
+    int8: Annotated[bool, typer.Option("--int8", help="When exporting: also a quantised file.")] = False
+    root: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a data set lies; else runs/datasets/DATASET.", metavar="DATASET=FOLDER"),
+    ] = None
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.", metavar="DIR")] = Path("runs")
+    registry: Annotated[
+        str | None,
+        typer.Option(help="MLflow: http://host:port or sqlite:///path; else as the settings say.", metavar="URI"),
+    ] = None
+
+
+def promote(given: Promoting) -> None:
+    """Register a run or bundle, and let an alias name it: who follows it serves it within seconds."""
+    from training.building import parse_roots
+    from training.promote import Wish
+    from training.promote import promote as promoted
+    from training.registry import open_registry
+    from training.settings import TrainingSettings
+
+    settings = TrainingSettings() if given.registry is None else TrainingSettings(tracking_uri=given.registry)
+    wish = Wish(
+        alias=given.alias,
+        name=given.name,
+        runs=given.runs,
+        int8=given.int8,
+        roots=parse_roots(given.root or []),
+        watch=partial(counting, stderr()),
+    )
+    done = promoted(given.what, wish, open_registry(settings))
+    if given.as_json:
+        print_json(asdict(done))
+        return
+    now = f"models:/{done.name}@{done.alias} is version {done.version} now"
+    if done.before == done.version:
+        stdout().print(f"{now}, as before")
+    elif done.before is None:
+        stdout().print(f"{now}; it named none before")
+    else:
+        stdout().print(f"{now}; before it was version {done.before}")
+        stdout().print(f"Go back: maskmill promote models:/{done.name}/{done.before} --alias {done.alias}")
