@@ -29,7 +29,7 @@ def begin_with(model: nn.Module, recipe: Recipe, *, beside: Path) -> str:
     """Give the model the weights that recipe.start names; returns what to note about it, empty from scratch.
 
     What differs in shape begins anew, and so does what tells classes apart when the classes are others. beside: the
-    folder of all runs, among which `from` may name one. Raises RecipeError when nothing fits.
+    folder of all runs, among which `from` may name one. Raises RecipeError when less than half of the encoder fits.
     """
     start = recipe.start
     if not start.source:
@@ -42,8 +42,10 @@ def begin_with(model: nn.Module, recipe: Recipe, *, beside: Path) -> str:
     fitting = {
         name: tensor for name, tensor in source.weights.items() if name in wanted and own[name].shape == tensor.shape
     }
-    if not encoder_names(model) & set(fitting):
-        raise RecipeError(f"start.from: {source.name} is another network: nothing of it fits", where="start.from")
+    encoder = encoder_names(model)
+    if len(encoder & set(fitting)) < len(encoder) / 2:
+        why = f"{len(encoder & set(fitting))} of the encoder's {len(encoder)} tensors fit"
+        raise RecipeError(f"start.from: {source.name} is another network: {why}", where="start.from")
     model.load_state_dict({**own, **fitting})
     return f"{source.name}; {len(fitting)} of {len(own)} tensors taken"
 
