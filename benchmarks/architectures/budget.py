@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.architectures.contenders import Contender
-from training.recipe import DataChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
+from training.recipe import DataChoice, LossChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Budget:
 
     dataset: str = "scenes"
     scene_size: tuple[int, int] = (480, 360)
-    pictures: int = 360
+    pictures: int = 288
     checked_pictures: int = 60
     epochs: int = 2
     batch_size: int = 8
@@ -50,6 +50,7 @@ class Budget:
             data=(self._pictures("train", self.pictures),),
             validation=self._pictures("val", self.checked_pictures),
             stages=(Stage(epochs=self.epochs, batch_size=self.batch_size, crop=self.crop, scale=self.scale),),
+            loss=LossChoice(name="own") if contender.own_loss else LossChoice(),
             optimiser=OptimiserChoice(name="adamw", learning_rate=self.learning_rate),
             schedule=ScheduleChoice(name="trapezoid", warm_up=0.1, cool_down=0.4),
             seed=self.seed,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,11 @@ import torch
 from torch import nn
 
 from benchmarks.record import median
+from training.latency import Patience, run_times
 from training.predictors import Predict, onnx_predictor, openvino_predictor, torch_predictor
 
 HEIGHT, WIDTH = 352, 480  # what a network sees of a CamVid picture when it serves
-WARM_UP = 3
-RUNS = 20
-LONGEST_S = 20.0  # of one measurement: slow networks get fewer runs, never fewer than three
+PATIENCE = Patience(warm_up=3, runs=7, most_runs=50, seconds=4.0)
 
 
 def speeds_of_file(path: Path) -> dict[str, Mapping[str, Any]]:
@@ -37,16 +34,7 @@ def speed_on_gpu(build: Callable[[], nn.Module]) -> dict[str, Mapping[str, Any]]
 
 def measure(predict: Predict) -> dict[str, Any]:
     image = np.random.default_rng(1).standard_normal((3, HEIGHT, WIDTH)).astype(np.float32)
-    for _ in range(WARM_UP):
-        predict(image)
-    spent_ms: list[float] = []
-    while len(spent_ms) < RUNS and (len(spent_ms) < 3 or sum(spent_ms) < LONGEST_S * 1e3):
-        began = time.perf_counter()
-        predict(image)
-        spent_ms.append((time.perf_counter() - began) * 1e3)
-    return {
-        "median_ms": median(spent_ms),
-        "p90_ms": median([statistics.quantiles(spent_ms, n=10)[-1]]),
-        "images_per_s": median([len(spent_ms) * 1e3 / sum(spent_ms)]),
-        "runs": len(spent_ms),
-    }
+    took = run_times(predict, image, PATIENCE)
+    p50, p90 = np.percentile(took, [50, 90]) * 1e3
+    figures = {"median_ms": p50, "p90_ms": p90, "images_per_s": len(took) / took.sum()}
+    return {name: median([float(value)]) for name, value in figures.items()} | {"runs": len(took)}

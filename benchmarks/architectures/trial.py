@@ -16,7 +16,7 @@ from benchmarks.architectures.budget import Budget
 from benchmarks.architectures.contenders import Contender
 from benchmarks.record import median, stamp
 from segmentation.label_spaces import get_label_space
-from training.building import build_model
+from training.building import build_empty_model
 from training.exported_files import export_onnx
 from training.runs import read_history
 from training.tracking import ConsoleTracker, JsonlTracker, NullTracker, Trackers
@@ -34,7 +34,7 @@ def trained(contender: Contender, budget: Budget, roots: Mapping[str, Path], run
     tracker = Trackers([ConsoleTracker(sys.stdout, epochs=recipe.epochs), JsonlTracker(folder / LOG)])
     state = train(recipe, folder=folder, roots=roots, tracker=tracker)
     last = read_history(folder / LOG)[-1]
-    model = build_model(recipe.model, get_label_space(recipe.label_space))
+    model = build_empty_model(recipe.model, get_label_space(recipe.label_space))
     model.load_state_dict(state.average.values)
     export_onnx(model, folder / ONNX)
     stamped = stamp()

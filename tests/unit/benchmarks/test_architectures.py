@@ -36,9 +36,12 @@ def test_names_of_rows_are_unique_and_unknown_ones_are_told():
         chosen_contenders(["vgg"])
 
 
-def test_everybody_gets_the_same_recipe_but_for_the_model():
-    first, *others = (replace(TINY.recipe(each), name="", model=TINY.recipe(SMALL).model) for each in CONTENDERS)
-    assert all(each == first for each in others)
+def test_everybody_gets_the_same_recipe_but_for_the_model_and_a_loss_of_its_own():
+    expected = TINY.recipe(SMALL)
+    for contender in CONTENDERS:
+        recipe = TINY.recipe(contender)
+        assert recipe.loss.name == ("own" if contender.architecture == "mask2former" else "cross_entropy")
+        assert replace(recipe, name=expected.name, model=expected.model, loss=expected.loss) == expected
 
 
 def test_rows_of_two_budgets_never_stand_in_one_table(ledger):
