@@ -1,4 +1,4 @@
-"""A whole training, small: it learns, it goes on after a kill with the same weights, and it ends as a bundle."""
+"""A whole training, small: what it writes down, and that it ends as a bundle."""
 
 import json
 from pathlib import Path
@@ -8,48 +8,13 @@ import pytest
 import torch
 
 from segmentation.model_card import ModelCard
+from tests.tiny_runs import tiny_training
 from training.building import parse_roots
 from training.evaluation import Evaluation
 from training.export import Release, export_run
 from training.loop import read_checkpoint
-from training.recipe_file import load_recipe
 from training.runs import CHECKPOINT, Run, RunFacts, RunNotFound, read_history
-from training.tracking import JsonlTracker, NullTracker
-from training.train import train
-
-RECIPE = """
-name = "tiny"
-evaluate_every = 2
-long_side = 64
-[model]
-architecture = "deeplabv3plus"
-options = { decoder_channels = 16 }
-[[data]]
-dataset = "scenes"
-options = { scene_count = 4, width = 64, height = 64 }
-[validation]
-dataset = "scenes"
-split = "val"
-options = { scene_count = 2, width = 64, height = 64 }
-[[stages]]
-epochs = 2
-batch_size = 2
-crop = [32, 64]
-scale = [0.5, 1.0]
-"""
-
-
-class KilledError(Exception):
-    """Stands for kill −9."""
-
-
-class KillAfter(NullTracker):
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def log(self, epoch, numbers):
-        if epoch == self.epoch:
-            raise KilledError
+from training.tracking import NullTracker
 
 
 @pytest.fixture(scope="module")
@@ -57,43 +22,47 @@ def roots(tmp_path_factory):
     return {"scenes": tmp_path_factory.mktemp("scenes")}
 
 
+class Album(NullTracker):
+    def __init__(self):
+        self.pictures = []
+
+    def picture(self, epoch, name, image):
+        self.pictures.append((epoch, name, image.shape))
+
+
 @pytest.fixture(scope="module")
-def finished(roots, tmp_path_factory):
+def album():
+    return Album()
+
+
+@pytest.fixture(scope="module")
+def finished(roots, album, tmp_path_factory):
     """The folder of a finished run."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "recipe.toml").write_text(RECIPE)
-    train(load_recipe(folder / "recipe.toml"), folder=folder, roots=roots, tracker=JsonlTracker(folder / "log.jsonl"))
-    return folder
-
-
-def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, roots, tmp_path):
-    recipe = load_recipe(finished / "recipe.toml")
-    with pytest.raises(KilledError):
-        train(recipe, folder=tmp_path, roots=roots, tracker=KillAfter(1))
-    assert read_checkpoint(tmp_path / CHECKPOINT)["epoch"] == 1
-    train(recipe, folder=tmp_path, roots=roots, tracker=NullTracker())
-    resumed, straight = (read_checkpoint(folder / CHECKPOINT) for folder in (tmp_path, finished))
-    for part in ("model", "average"):
-        assert all(torch.equal(resumed[part][name], straight[part][name]) for name in straight[part])
-
-
-def test_a_finished_run_has_nothing_left_to_do(finished, roots):
-    before = (finished / CHECKPOINT).stat().st_mtime_ns
-    state = train(load_recipe(finished / "recipe.toml"), folder=finished, roots=roots, tracker=NullTracker())
-    assert state.epoch == 2
-    assert (finished / CHECKPOINT).stat().st_mtime_ns == before
+    return tiny_training(tmp_path_factory.mktemp("finished"), roots, ["precision=bf16"], trackers=[album])
 
 
 def test_the_log_holds_the_recipe_and_the_numbers_of_each_epoch(finished):
     first, *epochs = (json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines())
     assert first["parameters"]["name"] == "tiny"
     assert [line["epoch"] for line in epochs] == [1, 2]
-    assert {"train_loss", "imgs_per_sec", "miou", "pixel_acc", "dice", "iou/road"} <= set(epochs[1])
+    assert {"train_loss", "lr", "train_time_sec", "imgs_per_sec"} <= set(epochs[0])
+    assert {"val_loss", "miou", "pixel_acc", "dice", "iou/road"} <= set(epochs[1])
+
+
+def test_predictions_are_shown_where_they_are_measured(finished, album):
+    names = json.loads((finished / "data.json").read_text())["validation"]
+    assert album.pictures == [(2, Path(name).stem, (64, 192, 3)) for name in names]
+
+
+def test_early_stopping_ends_a_run_that_improves_nothing(roots, tmp_path):
+    settings = ["stages[0].epochs=9", "evaluate_every=1", "early_stopping.patience=1", "early_stopping.least=1.0"]
+    run = Run.open(tiny_training(tmp_path, roots, settings))
+    assert run.epochs_done == len(run.history()) == 3
 
 
 def test_a_run_is_opened_by_its_folder(finished):
     run = Run.open(finished)
-    assert (run.name, run.recipe.name, run.space.name, run.epochs_done) == (finished.name, "tiny", "camvid-11", 2)
+    assert (run.name, run.recipe.name, run.space.name, run.epochs_done) == ("tiny", "tiny", "camvid-11", 2)
     assert [line["epoch"] for line in run.history()] == [1, 2]
     average = read_checkpoint(finished / CHECKPOINT)["average"]
     assert all(torch.equal(value, average[name]) for name, value in run.model().state_dict().items())
@@ -113,7 +82,7 @@ def test_the_history_of_a_run_takes_the_last_of_each_epoch(tmp_path):
 
 def test_the_split_is_written_down(finished):
     split = json.loads((finished / "data.json").read_text())
-    assert (len(split["train"]), len(split["validation"])) == (4, 2)
+    assert (len(split["train"]), len(split["validation"])) == (5, 2)
     assert not set(split["train"]) & set(split["validation"])
 
 
@@ -129,7 +98,7 @@ def test_a_run_ends_as_a_bundle_whose_card_tells_how(finished, models):
     read = ModelCard.from_json((models / "tiny-model" / "card.json").read_bytes())
     assert set(read.files) == {"onnx", "torchscript"}
     assert "2 of 2 epochs" in read.description
-    assert "4 pictures of generated street scenes" in read.dataset
+    assert "5 pictures of generated street scenes" in read.dataset
     assert 0 <= read.scores["miou"] <= 1
     assert read.commit == RunFacts.read(finished).commit
 
