@@ -11,9 +11,13 @@ import torch
 
 from jobs.errors import ModelFailed
 from segmentation.label_spaces import get_label_space
+from storage.model_reference import ModelReference
 from tests.tiny_models import GREEN, tiny_bundle
 from training.evaluate import class_ids
 from training.latency import Patience, measure_latency, run_times
+from training.models import MODELS
+from training.registry import open_registry
+from training.settings import TrainingSettings
 from training.subjects import EngineNotFound, SubjectNotFound, open_subject
 
 CAMVID = get_label_space("camvid-11")
@@ -97,6 +101,65 @@ def test_a_name_that_nothing_has_is_told_with_what_there_is(models, tmp_path):
     (tmp_path / "runs" / "first" / "checkpoint.pt").touch()
     with pytest.raises(SubjectNotFound, match=r"bundles: tiny; runs in .*runs: first"):
         open_subject("nobody", models=[models], runs=tmp_path / "runs")
+
+
+RECIPE = """
+name = "first"
+long_side = 64
+[model]
+architecture = "deeplabv3plus"
+options = { decoder_channels = 16 }
+[[data]]
+dataset = "scenes"
+[validation]
+dataset = "scenes"
+split = "val"
+[[stages]]
+epochs = 2
+batch_size = 2
+crop = [32, 64]
+scale = [0.5, 1.0]
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder of runs with one in it, whose averaged weights choose buildings everywhere."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "first").mkdir()
+    (folder / "first" / "recipe.toml").write_text(RECIPE)
+    (folder / "first" / "facts.json").write_text('{"commit": "", "torch": ""}')
+    (folder / "first" / "log.jsonl").write_text('{"epoch": 1, "train_loss": 2.0}\n')
+    average = MODELS["deeplabv3plus"](11, decoder_channels=16).state_dict()
+    average["segmentation_head.0.bias"][BUILDING] = 1000
+    torch.save({"epoch": 1, "average": average}, folder / "first" / "checkpoint.pt")
+    return folder
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_run_is_found_by_name_and_by_folder_and_runs_its_averaged_weights(runs, models, by_name):
+    subject = open_subject("first" if by_name else str(runs / "first"), models=[models], runs=runs)
+    assert (subject.name, subject.architecture, subject.space) == ("first", "deeplabv3plus", CAMVID)
+    assert subject.history == [{"epoch": 1, "train_loss": 2.0}]
+    assert list(subject.engines) == ["torch"]
+    assert subject.size_bytes > 4 * subject.parameters > 0
+    assert (predicted(subject) == BUILDING).all()
+
+
+def test_a_bundle_wins_over_a_run_of_the_same_name(runs, tmp_path):
+    tiny_bundle(tmp_path, name="first")
+    assert open_subject("first", models=[tmp_path], runs=runs).card is not None
+
+
+def test_a_version_of_the_registry_is_fetched_once(models, tmp_path, mlflow_uri, monkeypatch):
+    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", mlflow_uri)
+    registry = open_registry(TrainingSettings())
+    version = registry.register(models / "tiny", "street")
+    registry.promote(ModelReference("street", version=version), "champion")
+    for reference in (f"models:/street/{version}", "models:/street@champion"):
+        subject = open_subject(reference, models=[], runs=tmp_path / "runs")
+        assert (predicted(subject) == BUILDING).all()
+    assert len(list((tmp_path / "runs").rglob("model.onnx"))) == 1
 
 
 def test_inference_is_timed_alone_at_the_size_that_is_served(models):
