@@ -113,13 +113,15 @@ class Catalog:
         return self.get(card.name)
 
     def remove(self, name: str) -> None:
-        """Take a bundle out of the last folder, at once for every reader. Raises ModelNotFound when it is not there."""
-        bundle = self.get(name)
-        home = self._folders[-1]
-        if bundle.folder.parent != home:
+        """Take a model with all its versions out of the last folder, at once for every reader. Raises ModelNotFound."""
+        bundle, home = self.get(name), self._folders[-1]
+        place = home / bundle.card.name
+        if name != bundle.card.name:
+            raise ModelNotFound(f"versions are not removed alone; the model is called {bundle.card.name}")
+        if not bundle.folder.resolve().is_relative_to(place.resolve()):
             raise ModelNotFound(f"model {name} came with Maskmill and stays; only models in {home} can be removed")
         with unfinished(home) as gone:
-            bundle.folder.rename(gone / name)
+            place.rename(gone / name)
 
     def _current(self) -> Mapping[str, Bundle]:
         stamp = _stamp(self._folders)

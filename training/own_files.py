@@ -66,7 +66,6 @@ class Added:
 
 def add(file: Path, about: OwnCard, *, models: Path, samples: SampleLibrary, open_all: OpenAll) -> Added:
     """Raises OwnFileRefused, ModelUnfit, InvalidModelCard, ModelFailed; then nothing was published."""
-    pictures = read_samples(samples, get_label_space(about.label_space))
     with tempfile.TemporaryDirectory() as drafts:
         if file.suffix.lower() in TORCHSCRIPT_ENDINGS:
             draft = Path(drafts) / TORCHSCRIPT_FILE
@@ -76,6 +75,7 @@ def add(file: Path, about: OwnCard, *, models: Path, samples: SampleLibrary, ope
             reports: tuple[CheckReport, ...] = (answer.report,)
         else:
             draft = Path(drafts) / ONNX_FILE
+            pictures = read_samples(samples, get_label_space(about.label_space))
             card, reports = _check_onnx(file, draft, about, pictures, open_all)
         return Added(Catalog([models]).publish(card, {draft.name: draft}), reports)
 
@@ -102,7 +102,9 @@ def _check_onnx(
     graph = read_graph(file)
     adapt(graph, output=about.output, any_size=about.preprocessing.resize == "fit")
     onnx.save(graph, draft)
-    parameters, card, reports = parameter_count(graph), None, []
+    parameters = parameter_count(graph)
+    card: ModelCard | None = None
+    reports: list[CheckReport] = []
     for runtime in open_all(Bundle(_card(about, "onnx", draft, parameters=parameters, stride=1), draft.parent)):
         try:
             run = _told(runtime)

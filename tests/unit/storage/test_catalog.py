@@ -175,6 +175,18 @@ def test_a_removed_model_is_gone_for_everybody(catalog: Catalog, tmp_path: Path)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["other"]
 
 
+def test_a_model_goes_with_all_its_versions(catalog: Catalog, tmp_path: Path):
+    publish(Catalog([tmp_path / "drafts"]), tmp_path, version="3")
+    (tmp_path / "mine" / "tiny").mkdir(parents=True)
+    (tmp_path / "drafts" / "tiny").rename(tmp_path / "mine" / "tiny" / "3")
+    (tmp_path / "mine" / "tiny" / "@champion").symlink_to("3")
+    with pytest.raises(ModelNotFound, match="called tiny"):
+        catalog.remove("tiny/3")
+    catalog.remove("tiny")
+    assert catalog.find("tiny/3") is None
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
 def test_a_model_that_came_with_the_package_stays(catalog: Catalog, tmp_path: Path):
     publish(Catalog([tmp_path / "bundled"]), tmp_path)
     with pytest.raises(ModelNotFound, match="stays"):
