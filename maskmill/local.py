@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psutil
@@ -25,12 +27,16 @@ from maskmill.stack.supervisor import LOOK_EVERY_S, Notice, Report, Supervisor
 DEFAULT_HOME = Path(".maskmill")
 DEFAULT_PORT = 8008
 FLOWER_PORT = 5555
+MLFLOW_PORT = 5000
 BROKER_START_S = 30.0
 MIGRATION_S = 120.0
 READY_S = 180.0
 DEATHS_AT_START = 3
 LIBRARIES = ("celery", "fastapi", "uvicorn", "python_multipart", "sqlalchemy", "pydantic_settings", "numpy", "cv2")
 PACKAGES = ("api", "worker", "storage", "broker", "jobs", "segmentation")
+
+# Two processes instead of ten, and nothing told to anybody
+MLFLOW_MANNERS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 # glibc returns memory to the kernel after every forward pass otherwise, and takes it again: half of the time
 ALLOCATOR = {
@@ -48,6 +54,7 @@ class StackOptions:
     port: int = DEFAULT_PORT
     workers: int = 1
     flower: bool = False
+    mlflow: bool = False
     engine: str | None = None
 
 
@@ -66,7 +73,8 @@ class LocalStack:
         self.options = options
         self.home = StackHome(options.home.expanduser().absolute())
         self.port = free_port(options.port)
-        self.flower_port = _flower_port() if options.flower else None
+        self.flower_port = _port_near(FLOWER_PORT) if options.flower else None
+        self.mlflow_port = _port_near(MLFLOW_PORT) if options.mlflow else None
         self._report = report
         self._supervisor = Supervisor(self.home, report, policy=policy)
 
@@ -77,6 +85,10 @@ class LocalStack:
     @property
     def flower_url(self) -> str | None:
         return None if self.flower_port is None else f"http://{LOOPBACK}:{self.flower_port}"
+
+    @property
+    def mlflow_url(self) -> str | None:
+        return None if self.mlflow_port is None else f"http://{LOOPBACK}:{self.mlflow_port}"
 
     def start(self, interrupted: Callable[[], bool]) -> None:
         """Everything, up to the first answer of /ready. Raises StackError with the end of the log that tells why."""
@@ -174,6 +186,9 @@ class LocalStack:
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
         if self.flower_port is not None:
             yield PartSpec(name="flower", command=self._flower(), environment=self._environment(), stage=1)
+        if self.mlflow_port is not None:
+            environment = {**self._environment(), **MLFLOW_MANNERS}
+            yield PartSpec(name="mlflow", command=self._mlflow(), environment=environment, stage=1)
 
     def _environment(self) -> dict[str, str]:
         environment = {
@@ -222,6 +237,14 @@ class LocalStack:
         where = [f"--address={LOOPBACK}", f"--port={self.flower_port}"]
         return [sys.executable, "-m", "celery", "-A", "broker.app", "flower", *where]
 
+    def _mlflow(self) -> list[str]:
+        """Shows the file that trainings and workers use themselves when no setting names a server."""
+        root = self.home.root
+        where = ["--host", LOOPBACK, "--port", str(self.mlflow_port), "--workers", "1"]
+        what = ["--backend-store-uri", f"sqlite:///{quote(str(root / 'mlflow.db'))}"]
+        files = ["--artifacts-destination", str(root / "mlflow-artifacts")]
+        return [sys.executable, "-m", "mlflow", "server", *where, *what, *files]
+
     def _note(self) -> dict[str, Any]:
         return {
             "url": self.url,
@@ -229,6 +252,7 @@ class LocalStack:
             "started": psutil.Process().create_time(),
             "home": str(self.home.root),
             "flower": self.flower_url,
+            "mlflow": self.mlflow_url,
             "parts": sorted(self._supervisor.parts),
         }
 
@@ -246,6 +270,8 @@ def running_stack(
     patience = patience or Patience()
     _check_folder(Path.cwd())
     _check_installed([*LIBRARIES, *(["flower"] if options.flower else [])])
+    if options.mlflow:
+        _check_mlflow()
     home = StackHome(options.home.expanduser().absolute())
     with home.locked(), _home_in_environment(home):
         stack = LocalStack(options, report)
@@ -299,9 +325,17 @@ def _check_folder(folder: Path) -> None:
             raise StackError(f"the folder {here} would hide Maskmill's own package {name!r}: start it elsewhere")
 
 
-def _flower_port() -> int:
+def _check_mlflow() -> None:
+    """mlflow-skinny has the same name to import, and no pages."""
+    try:
+        importlib.metadata.version("mlflow")
+    except importlib.metadata.PackageNotFoundError:
+        raise StackError("MLflow's pages need the whole package: pip install 'maskmill[mlflow]'") from None
+
+
+def _port_near(wanted: int) -> int:
     with contextlib.suppress(StackError):
-        return free_port(FLOWER_PORT)
+        return free_port(wanted)
     return free_port()
 
 

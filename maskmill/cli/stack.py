@@ -43,6 +43,9 @@ class Up(HomeOption):
     ] = 8008
     engine: Annotated[str | None, typer.Option(help="openvino, onnxruntime or torch; else the best there is.")] = None
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too, to look into the queue.")] = False
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Start MLflow's pages too, to look at runs and registered models.")
+    ] = False
 
 
 def up(choices: Up) -> None:
@@ -55,6 +58,7 @@ def up(choices: Up) -> None:
         port=choices.port,
         workers=choices.workers,
         flower=choices.flower,
+        mlflow=choices.mlflow,
         engine=choices.engine,
     )
     with _asked_to_stop() as asked:
@@ -160,7 +164,8 @@ class _Screen:
 
     def ready(self, stack: LocalStack) -> None:
         if self._as_json:
-            self._line(event="ready", url=stack.url, home=str(stack.home.root), flower=stack.flower_url)
+            pages = {"flower": stack.flower_url, "mlflow": stack.mlflow_url}
+            self._line(event="ready", url=stack.url, home=str(stack.home.root), **pages)
             return
         say = self._console.print
         say(
@@ -170,6 +175,8 @@ class _Screen:
         )
         if stack.flower_url:
             say(f"Flower shows the queue: {stack.flower_url}")
+        if stack.mlflow_url:
+            say(f"MLflow shows runs and models: {stack.mlflow_url}")
         say(Text(f"Logs: {stack.home.logs}"), soft_wrap=True)
         say(f"Try it from another terminal:  {program()} submit PATHS… --wait --download results", soft_wrap=True)
         say("Stop it with Ctrl-C.\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import socket
 from pathlib import Path
@@ -31,12 +32,24 @@ def _specs(stack: LocalStack) -> dict[str, PartSpec]:
 
 
 def test_every_part_shares_one_home_and_listens_on_loopback() -> None:
-    stack = _stack(workers=2, flower=True)
+    stack = _stack(workers=2, flower=True, mlflow=True)
     specs = _specs(stack)
-    assert list(specs) == ["api", "worker-1", "worker-2", "scheduler", "flower"]
+    assert list(specs) == ["api", "worker-1", "worker-2", "scheduler", "flower", "mlflow"]
     assert {spec.environment["MASKMILL_HOME"] for spec in specs.values()} == {str(Path.cwd() / ".maskmill")}
     assert "127.0.0.1" in specs["api"].command
     assert "--address=127.0.0.1" in specs["flower"].command
+    assert specs["mlflow"].command[specs["mlflow"].command.index("--host") + 1] == "127.0.0.1"
+    assert specs["mlflow"].environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_mlflows_pages_need_the_whole_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_skinny(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", only_skinny)
+    options = StackOptions(home=tmp_path / "home", port=0, mlflow=True)
+    with pytest.raises(StackError, match=r"maskmill\[mlflow\]"), running_stack(options, lambda notice: None):
+        pass
 
 
 def test_workers_have_names_of_their_own_and_an_allocator_that_keeps_memory() -> None:
