@@ -11,12 +11,11 @@ import numpy as np
 import onnx
 import pytest
 
-from segmentation.model_card import ModelCard
 from storage.catalog import Catalog
 from storage.model_reference import InvalidReference, ModelReference
 from storage.settings import StorageSettings
 from storage.versions import Versions
-from tests.tiny_models import tiny_bundle
+from tests.tiny_models import seal, tiny_bundle
 from worker.engines import EngineRules
 from worker.follower import Follower, followed, place_among
 from worker.pipeline.model_cache import ModelCache
@@ -188,22 +187,12 @@ def not_a_number(bundle: Path) -> None:
     bias = model.graph.initializer[1]
     bias.raw_data = np.full(11, np.nan, np.float32).tobytes()
     onnx.save(model, bundle / "model.onnx")
-    _seal(bundle)
+    seal(bundle)
 
 
 def no_network(bundle: Path) -> None:
     (bundle / "model.onnx").write_bytes(b"this is no network")
-    _seal(bundle)
-
-
-def _seal(bundle: Path) -> None:
-    """The card describes the file as it is: only running it shows what is wrong."""
-    from dataclasses import replace
-    from hashlib import sha256
-
-    card = ModelCard.from_json((bundle / "card.json").read_bytes())
-    digests = {name: sha256((bundle / name).read_bytes()).hexdigest() for name in card.sha256}
-    (bundle / "card.json").write_text(replace(card, sha256=digests).to_json())
+    seal(bundle)
 
 
 @pytest.mark.parametrize("damage", [cut_off, without_card, not_a_number, no_network])
