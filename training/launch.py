@@ -10,7 +10,7 @@ from training.building import check_choices
 from training.loop import read_checkpoint
 from training.processes import Processes
 from training.progress import Watcher
-from training.recipe import Recipe, RecipeError
+from training.recipe import ModelChoice, Recipe, RecipeError
 from training.recipe_file import faults_located, load_recipe, read_recipe
 from training.runs import CHECKPOINT, LOG, RECIPE, Run
 from training.settings import TrainingSettings
@@ -98,19 +98,23 @@ def run_lock(folder: Path) -> Iterator[None]:
         yield
 
 
+def _described(choice: ModelChoice) -> str:
+    return f"{choice.architecture} {choice.options}"
+
+
 def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:
     """Keep the recipe in the run's folder. Raises RecipeError when the run there is of another network."""
     path = folder / RECIPE
     if (folder / CHECKPOINT).is_file() and path.is_file():
         old = load_recipe(path)
         for where, was, is_now in (
-            ("model", old.model, recipe.model),
+            ("model", _described(old.model), _described(recipe.model)),
             ("label_space", old.label_space, recipe.label_space),
             ("optimiser.name", old.optimiser.name, recipe.optimiser.name),
         ):
             if was != is_now:
                 hint = "give this one another name, or delete that folder"
-                raise RecipeError(f"{where}: the run in {folder} was begun with {was!r}; {hint}", where=where)
+                raise RecipeError(f"{where}: the run in {folder} was begun with {was}; {hint}", where=where)
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

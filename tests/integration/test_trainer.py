@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
-from broker.app import TRAINING, make_app
+from broker.app import TRAINING
 from broker.settings import BrokerSettings
 from broker.trainings import send_training
 from jobs.errors import QueueUnavailable
@@ -60,10 +61,9 @@ def epochs(order: Order) -> int:
     return max([0, *(int(line["epoch"]) for line in read_history(order.folder / LOG))])
 
 
-def waiting(broker: str) -> int:
+def waiting(broker):
     """Messages that no trainer has fetched, or that one gave back."""
-    with make_app(BrokerSettings(url=broker)).connection_for_read() as connection:
-        client = connection.default_channel.client
+    with redis.Redis.from_url(broker) as client:
         return sum(client.llen(key) for key in client.keys(f"{TRAINING}*")) + client.hlen("unacked")
 
 

@@ -104,12 +104,16 @@ def test_gathered_batches_step_like_one_large_batch():
 
 
 def test_bf16_computes_the_forward_pass_in_half_the_bits_and_learns_in_full():
-    model = nn.Sequential(nn.Conv2d(3, 2, 1))
-    seen = []
-    objective = Objective(model, lambda logits, truth: seen.append(logits.dtype) or logits.float().mean(), bf16=True)
-    objective(*some_batch(1)).backward()
+    model, seen = nn.Conv2d(3, 2, 1), []
+
+    def loss_of(logits, truth):
+        seen.append(logits.dtype)
+        return logits.float().mean()
+
+    Objective(model, loss_of, bf16=True)(*some_batch(1)).backward()
     assert seen == [torch.bfloat16]
-    assert model[0].weight.dtype == model[0].weight.grad.dtype == torch.float32
+    assert model.weight.grad is not None
+    assert model.weight.dtype == model.weight.grad.dtype == torch.float32
 
 
 def test_a_model_with_its_own_loss_is_trained_by_it():

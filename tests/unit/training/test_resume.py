@@ -87,5 +87,5 @@ def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
     state = train(run.recipe, folder=run.folder, roots=roots, tracker=NullTracker())
     assert state.epoch == 1
     assert (run.folder / CHECKPOINT).stat().st_mtime_ns == before
-    with pytest.raises(RecipeError, match=r"tiny.toml, line 4: .*was begun with"):
+    with pytest.raises(RecipeError, match=r"tiny.toml, line 5: model: the run in .*tiny was begun with fpn {.*}"):
         run_order(tiny_order(tmp_path, roots, ["model.options.decoder_channels=64"]), settings=UNTRACKED)
