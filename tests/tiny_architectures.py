@@ -15,7 +15,7 @@ TINY_OPTIONS: dict[str, dict[str, object]] = {
     "deeplabv3plus": {**_SMALL, "decoder_channels": 16},
     "dilatednet": {"encoder": "vgg11", "front_channels": 16},
     "fcn_resnet50": {"encoder": "resnet18", "auxiliary_share": 0.4},
-    "fpn": {**_SMALL, "pyramid_channels": 32, "decoder_channels": 32},
+    "fpn": {**_SMALL, "pyramid_channels": 32, "decoder_channels": 64},
     "linknet": _SMALL,
     "manet": {**_U, "attention_channels": 8},
     "mask2former": {"size": "tiny", "queries": 8, "points": 128},

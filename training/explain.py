@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from segmentation.formats.coco import counts_to_text
@@ -27,12 +28,16 @@ class HasNoQueries(Exception):
     code = "no_queries"
 
 
+class HasQueries(Protocol):
+    def queries(self, images: Tensor) -> Queries: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Explainable:
     """A model whose queries can be read, with its classes and what it expects of a picture."""
 
     name: str
-    model: Mask2Former
+    model: HasQueries
     space: LabelSpace
     preprocessing: Preprocessing
 

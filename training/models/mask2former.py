@@ -34,6 +34,10 @@ _TINY_DECODER = {
 }
 SIZES = tuple(_SWIN)
 
+# In some checkpoints and not in others: a norm that is not used, what is computed from the window's size, the loss's
+# weight of "none", which the configuration gives.
+_UNREAD = (".swin.layernorm.", "relative_position_index", "criterion.empty_weight")
+
 
 @dataclass(frozen=True, slots=True)
 class Queries:
@@ -123,8 +127,8 @@ def mask2former(
     source = Source(folder=folder, hub=hub, revision=revision, weights=pretrained)
     network_class = transformers.Mask2FormerForUniversalSegmentation
     if source.is_given:
-        heads = ("class_predictor.", "criterion.empty_weight")
-        return Mask2Former(network_from(source, network_class, class_count, heads=heads))
+        heads = ("class_predictor.",)
+        return Mask2Former(network_from(source, network_class, class_count, heads=heads, unread=_UNREAD))
     return Mask2Former(network_class(configuration(size, class_count, queries=queries, points=points)))
 
 

@@ -37,11 +37,14 @@ class Source:
         return check_folder(Path(str(self.folder)), weights=self.weights)
 
 
-def network_from(source: Source, network_class: Any, class_count: int, *, heads: tuple[str, ...]) -> Any:
+def network_from(
+    source: Source, network_class: Any, class_count: int, *, heads: tuple[str, ...], unread: tuple[str, ...] = ()
+) -> Any:
     """The source's network for `class_count` classes, in training mode.
 
     heads: beginnings of the weights that depend on the number of classes. Where the source has another number, those
-    begin at random; everything else must fit. Raises WeightsDoNotFit, and what `Source.fetch` raises.
+    begin at random. unread: parts of names that may be missing or too many, since nothing is computed from them.
+    Everything else must fit. Raises WeightsDoNotFit, and what `Source.fetch` raises.
     """
     folder = source.fetch()
     config = _config(folder, network_class.config_class)
@@ -52,9 +55,11 @@ def network_from(source: Source, network_class: Any, class_count: int, *, heads:
     given = {"config": config, "local_files_only": True, "use_safetensors": True, "ignore_mismatched_sizes": True}
     network, report = network_class.from_pretrained(folder, **given, output_loading_info=True)
     mismatched = {str(each[0]) for each in report["mismatched_keys"]}
-    allowed = set() if same_classes else {name for name in mismatched if name.startswith(heads)}
-    wrong = sorted((mismatched - allowed) | set(report["missing_keys"]) | set(report["unexpected_keys"]))
-    wrong = [name for name in wrong if name not in allowed]
+    differing = mismatched | set(report["missing_keys"]) | set(report["unexpected_keys"])
+    excused = {name for name in differing if any(part in name for part in unread)}
+    if not same_classes:
+        excused |= {name for name in mismatched if name.startswith(heads)}
+    wrong = sorted(differing - excused)
     if wrong:
         raise WeightsDoNotFit(f"weights in {folder} and {network_class.__name__} differ in {', '.join(wrong[:5])}")
     return network.train()

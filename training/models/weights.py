@@ -9,7 +9,13 @@ import re
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    HFValidationError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+)
 
 from training.models.errors import RevisionNotPinned, UnsafeWeights, WeightsDamaged, WeightsUnavailable
 
@@ -17,6 +23,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"  # of weights in several files
 
+_NOT_FETCHED = (HTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -35,7 +42,7 @@ def fetch_file(hub: str, name: str, *, revision: str | None) -> Path:
     commit = require_commit(hub, revision)
     try:
         path = Path(huggingface_hub.hf_hub_download(hub, name, revision=commit))
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, ConnectionError) as error:
+    except _NOT_FETCHED as error:
         raise WeightsUnavailable(f"{name} of {hub} at {commit} cannot be fetched: {_first_line(error)}") from error
     _verify(path)
     return path
@@ -70,14 +77,14 @@ def _weight_files(hub: str, revision: str | None) -> list[str]:
     try:
         fetch_file(hub, WEIGHTS, revision=revision)
     except WeightsUnavailable as error:
-        if not isinstance(error.__cause__, huggingface_hub.errors.RemoteEntryNotFoundError):
+        if not isinstance(error.__cause__, RemoteEntryNotFoundError):
             raise
     else:
         return [WEIGHTS]
     try:
         index = fetch_file(hub, INDEX, revision=revision)
     except WeightsUnavailable as error:
-        if not isinstance(error.__cause__, huggingface_hub.errors.RemoteEntryNotFoundError):
+        if not isinstance(error.__cause__, RemoteEntryNotFoundError):
             raise
         raise UnsafeWeights(f"{hub} at {revision} has no {WEIGHTS}, and pickles are not read") from None
     names = set(json.loads(index.read_bytes())["weight_map"].values())
