@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kombu.exceptions import KombuError
+
 from broker.app import MESSAGE_PRIORITY, RUN_TRAINING, TRAINING, make_app
 from broker.settings import BrokerSettings
 from jobs.errors import QueueUnavailable
@@ -18,7 +20,12 @@ def send_training(settings: BrokerSettings, *, text: str, title: str, roots: Map
     app = make_app(settings)
     limits = {"socket_timeout": settings.publish_timeout_s, "socket_connect_timeout": settings.publish_timeout_s}
     with app.connection_for_write(transport_options=limits) as connection:
-        failures: tuple[type[BaseException], ...] = (*connection.connection_errors, *connection.channel_errors, OSError)
+        failures: tuple[type[BaseException], ...] = (
+            *connection.connection_errors,
+            *connection.channel_errors,
+            KombuError,
+            OSError,
+        )
         try:
             sent: Any = app.send_task(
                 RUN_TRAINING,
