@@ -23,8 +23,6 @@ from training.models.unet import unet
 from training.models.unetplusplus import unetplusplus
 from training.models.upernet import upernet
 
-OUTPUT_STRIDE = 4  # of the first architectures; measure it with `output_stride`
-
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "deeplabv3": deeplabv3,
     "deeplabv3plus": deeplabv3plus,
