@@ -12,7 +12,7 @@ import timm
 from safetensors.torch import load_file
 from torch import nn
 
-from training.models.errors import EncoderNotFound, InvalidModelOption, WeightsDoNotFit
+from training.models.errors import EncoderNotFound, InvalidModelOption
 from training.models.weights import WEIGHTS, fetch_file
 
 _TIMM = "tu-"
@@ -107,4 +107,6 @@ def _built(architecture: Callable[..., Any], encoder: str, **settings: object) -
     try:
         return architecture(encoder, **settings)
     except (ValueError, NotImplementedError, AttributeError) as error:
-        raise WeightsDoNotFit(f"encoder {encoder!r} does not fit this architecture: {error}") from error
+        raise InvalidModelOption(
+            "encoder", got=encoder, allowed=f"one that fits; of this one smp says: {error}"
+        ) from error

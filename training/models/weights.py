@@ -55,8 +55,7 @@ def fetch_model(hub: str, *, revision: str | None, weights: bool = True) -> Path
     """
     folder = fetch_file(hub, CONFIG, revision=revision).parent
     if weights:
-        for name in _weight_files(hub, revision):
-            fetch_file(hub, name, revision=revision)
+        _fetch_weights(hub, revision)
     return folder
 
 
@@ -72,35 +71,39 @@ def check_folder(folder: Path, *, weights: bool = True) -> Path:
     return folder
 
 
-def _weight_files(hub: str, revision: str | None) -> list[str]:
+def _fetch_weights(hub: str, revision: str | None) -> None:
     """One file, or those that the index names."""
-    try:
-        fetch_file(hub, WEIGHTS, revision=revision)
-    except WeightsUnavailable as error:
-        if not isinstance(error.__cause__, RemoteEntryNotFoundError):
-            raise
-    else:
-        return [WEIGHTS]
-    try:
-        index = fetch_file(hub, INDEX, revision=revision)
-    except WeightsUnavailable as error:
-        if not isinstance(error.__cause__, RemoteEntryNotFoundError):
-            raise
-        raise UnsafeWeights(f"{hub} at {revision} has no {WEIGHTS}, and pickles are not read") from None
+    if _fetch_if_there(hub, WEIGHTS, revision) is not None:
+        return
+    index = _fetch_if_there(hub, INDEX, revision)
+    if index is None:
+        raise UnsafeWeights(f"{hub} at {revision} has no {WEIGHTS}, and pickles are not read")
     names = set(json.loads(index.read_bytes())["weight_map"].values())
     strange = [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]
     if strange:
         raise UnsafeWeights(f"{INDEX} of {hub} names {strange[0]!r}, which is no safetensors file beside it")
-    return sorted(names)
+    for name in sorted(names):
+        fetch_file(hub, name, revision=revision)
+
+
+def _fetch_if_there(hub: str, name: str, revision: str | None) -> Path | None:
+    """None when the hub answers that the commit has no such file."""
+    try:
+        return fetch_file(hub, name, revision=revision)
+    except WeightsUnavailable as error:
+        if isinstance(error.__cause__, RemoteEntryNotFoundError):
+            return None
+        raise
 
 
 def _verify(path: Path) -> None:
     """In the hub's cache a file is named by its checksum: SHA-256 of a large file, git's own of a small one."""
     expected = path.resolve().name
-    content = path.read_bytes()
     if _SHA256.fullmatch(expected):
-        got = hashlib.sha256(content).hexdigest()
+        with path.open("rb") as file:
+            got = hashlib.file_digest(file, "sha256").hexdigest()
     elif _COMMIT.fullmatch(expected):
+        content = path.read_bytes()
         got = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
     else:  # a cache without links: the commit alone names the content
         return
