@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
-    HTTPError,
+    HTTPError,  # type: ignore[attr-defined]
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -161,8 +161,7 @@ def _ask(hub: str, revision: str) -> huggingface_hub.ModelInfo:
     except RevisionNotFoundError as error:
         raise HubNotFound(f"{hub} has no revision {revision}") from error
     except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no answer"
-        raise HubUnreachable(f"the hub answers {status} for {hub}; {_MEANWHILE}") from error
+        raise HubUnreachable(f"the hub answers {error.response.status_code} for {hub}; {_MEANWHILE}") from error
     except (HTTPError, OfflineModeIsEnabled, OSError) as error:
         place = constants.ENDPOINT
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__

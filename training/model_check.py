@@ -119,7 +119,7 @@ def measured_stride(run: Run, card: ModelCard) -> int:
     if logits.ndim != 4:
         raise WrongShape(f"logits of the shape {logits.shape} come out; it must be (batch, classes, height, width)")
     rows, columns = logits.shape[2:]
-    stride = round(height / max(1, rows))
+    stride: int = round(height / max(1, rows))
     if stride < 1 or (-(-height // stride), -(-width // stride)) != (rows, columns):
         raise WrongShape(f"{height}×{width} pixels give {rows}×{columns} logits: no whole number of pixels for each")
     return stride
@@ -163,7 +163,8 @@ def _predict(run: Run, card: ModelCard, space: LabelSpace, pixels: NDArray[np.ui
     height, width = pixels.shape[:2]
     size = (width, height)
     enlarged = np.stack([cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) for each in logits[0]])
-    return np.asarray(space.class_ids, np.uint8)[enlarged.argmax(0)]
+    ids: NDArray[np.uint8] = np.asarray(space.class_ids, np.uint8)[enlarged.argmax(0)]
+    return ids
 
 
 def _check_repeats(run: Run, tensor: Pixels) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 INPUT, OUTPUT = "image", "logits"

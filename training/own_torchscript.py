@@ -79,8 +79,9 @@ def _environment() -> dict[str, str]:
 
 def _answer(told: dict[str, Any]) -> Answer:
     if "refused" in told:
-        kinds = {each.code: each for each in (*ModelUnfit.__subclasses__(), *OwnFileRefused.__subclasses__())}
-        raise kinds.get(told["refused"], CheckAborted)(told["message"])
+        kinds: list[type[ModelUnfit | OwnFileRefused]] = [*ModelUnfit.__subclasses__()]
+        kinds += OwnFileRefused.__subclasses__()
+        raise {each.code: each for each in kinds}.get(told["refused"], CheckAborted)(told["message"])
     report = told["report"]
     size, notes = tuple(report.pop("input_size")), tuple(report.pop("notes"))
     return Answer(told["parameters"], told["stride"], CheckReport(**report, input_size=size, notes=notes))

@@ -78,12 +78,14 @@ class Pulling(HomeOption):
 def pull(choices: Pulling) -> None:
     """Fetch a model from the Hugging Face hub and make it servable. Its licence is its authors': read it."""
     from storage.hub_catalog import get_hub_model
-    from training.hub import Consent
-    from training.hub_bundle import Order
-    from training.hub_bundle import pull as fetch
 
     console, model = stderr(), get_hub_model(choices.model)
     console.print(Text(f"{model.name}: {model.licence}\n  {model.licence_url}", style="yellow"), soft_wrap=True)
+
+    from training.hub import Consent  # these take seconds
+    from training.hub_bundle import Order
+    from training.hub_bundle import pull as fetch
+
     order = Order(
         model=model,
         name=choices.name or model.name,

@@ -188,7 +188,8 @@ def test_without_a_network_it_is_said_what_still_works(hub: Hub, monkeypatch: py
 
 
 def test_every_error_has_a_code_of_its_own():
-    kinds = [*HubError.__subclasses__(), *ModelError.__subclasses__()]
+    kinds: list[type[HubError | ModelError]] = [*HubError.__subclasses__()]
+    kinds += ModelError.__subclasses__()
     assert len({each.code for each in kinds}) == len(kinds)
 
 

@@ -54,7 +54,8 @@ class Crooked(torch.nn.Module):
         self.convolution = torch.nn.Conv2d(3, CLASSES - 1, STRIDE, STRIDE)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.convolution(images)
+        logits: torch.Tensor = self.convolution(images)
+        return logits
 
 
 def test_what_the_other_process_finds_comes_back(tmp_path: Path):
