@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from segmentation.model_card import ModelCard
@@ -18,6 +18,8 @@ from worker.pipeline.batcher import Batcher
 
 logger = logging.getLogger(__name__)
 
+SIZES_KEPT = 4
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
@@ -25,15 +27,25 @@ class LoadedModel:
     engine: Engine
     batcher: Batcher
     memory_bytes: int  # estimated
+    sizes: list[tuple[int, int]] = field(default_factory=list)  # of the latest pictures: height, width
 
     @property
     def sha256(self) -> str:
         """Of the weights that run."""
         return self.card.sha256[self.card.files[self.engine.file]]
 
+    def saw(self, height: int, width: int) -> None:
+        """A few are remembered, so that a model that takes over has met them."""
+        if (height, width) not in self.sizes:
+            self.sizes.append((height, width))
+            del self.sizes[:-SIZES_KEPT]
+
     def close(self) -> None:
         self.batcher.close()
         self.engine.close()
+
+
+TryOut = Callable[[LoadedModel, Sequence[tuple[int, int]]], None]
 
 
 class Bundles(Protocol):
@@ -88,18 +100,18 @@ class ModelCache:
         finally:
             self._leave(entry)
 
-    def replace(self, name: str, bundle: Bundle, try_out: Callable[[LoadedModel], None]) -> None:
-        """Load and try another bundle beside the one that runs, and only then let it take over.
+    def replace(self, name: str, bundle: Bundle, try_out: TryOut) -> None:
+        """Load another bundle beside the one that runs, try it at the sizes of its pictures, then let it take over.
 
         Who uses the old one goes on with it. Raises what loading and trying raise; then nothing has changed.
         """
+        name, entry = self._place(name), _Entry(bundle.card, fixed=True)
         model = self._load(bundle)
         try:
-            try_out(model)
+            try_out(model, self._sizes(name))
         except BaseException:
             model.close()
             raise
-        name, entry = self._place(name), _Entry(bundle.card, fixed=True)
         entry.loading.set_result(model)
         with self._lock:
             retired = [self._retire(name)] if name in self._entries else []
@@ -117,6 +129,12 @@ class ModelCache:
         with self._lock:
             retired = [self._retire(name) for name in list(self._entries)]
         _close(retired)
+
+    def _sizes(self, name: str) -> Sequence[tuple[int, int]]:
+        with self._lock:
+            entry = self._entries.get(name)
+            model = None if entry is None else _loaded(entry)
+            return () if model is None else tuple(model.sizes)
 
     def _enter(self, name: str) -> tuple[_Entry, Bundle | None]:
         """The entry with one more user, and the bundle when it is the caller's turn to load it."""

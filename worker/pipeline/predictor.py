@@ -38,6 +38,7 @@ class Predictor:
         watch.lap("decode")
         with self.models.use(model) as loaded:
             watch.lap("load")
+            loaded.saw(*picture.shape[:2])
             run = _Run(loaded, watch)
             label_map, entropy = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
             return Prediction(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from jobs.errors import ModelFailed
@@ -11,14 +13,17 @@ from worker.pipeline.model_cache import LoadedModel
 USUAL_PICTURE = (480, 640)  # height, width
 
 
-def try_out(model: LoadedModel) -> None:
-    """Run one blank picture. Raises ModelFailed, OutOfMemory, TimedOut, UnknownLabelSpace."""
+def try_out(model: LoadedModel, sizes: Sequence[tuple[int, int]]) -> None:
+    """Run a blank picture of each size, in one thread. Raises ModelFailed, OutOfMemory, TimedOut, UnknownLabelSpace."""
+    for size in {model.card.preprocessing.input_size(*size) for size in sizes or [USUAL_PICTURE]}:
+        _run_blank(model, *size)
+
+
+def _run_blank(model: LoadedModel, height: int, width: int) -> None:
     card = model.card
-    space = get_label_space(card.label_space)
-    height, width = card.preprocessing.input_size(*USUAL_PICTURE)
+    classes = len(get_label_space(card.label_space).class_ids)
     logits = model.batcher.infer(np.zeros((3, height, width), np.float32)).logits
-    expected = (len(space.class_ids), height // card.output_stride, width // card.output_stride)
-    if logits.shape != expected:
-        raise ModelFailed(f"{card.name} {card.version} gave logits {logits.shape} where its card promises {expected}")
+    if len(logits) != classes:
+        raise ModelFailed(f"{card.name} {card.version} gave {len(logits)} classes, its label space has {classes}")
     if not np.isfinite(logits).all():
         raise ModelFailed(f"{card.name} {card.version} gave values that are no numbers")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from storage.versions import Versions
 from tests.tiny_models import seal, tiny_bundle
 from worker.engines import EngineRules
 from worker.follower import Follower, followed, place_among
-from worker.pipeline.model_cache import ModelCache
+from worker.pipeline.model_cache import LoadedModel, ModelCache
+from worker.pipeline.trial import try_out
 from worker.registry import NotInRegistry, RegistryUnavailable
 from worker.runtime import open_models
 from worker.settings import WorkerSettings
@@ -125,6 +126,23 @@ def test_a_new_version_takes_over_and_who_uses_the_old_one_goes_on_with_it(
         assert old.card.version == "1"
         assert old.batcher.infer(np.ones((3, 64, 64), np.float32)).logits.shape == (11, 16, 16)
     assert Catalog([tmp_path / "models"]).card("models:/street@champion").version == "2"
+
+
+def test_a_new_version_has_met_the_sizes_of_the_old_ones_pictures(
+    follower: Follower, shelves: Shelves, models: ModelCache
+):
+    with models.use("street") as old:
+        for height in (40, 50, 60, 70, 80, 80):
+            old.saw(height, 100)
+        assert old.sizes == [(50, 100), (60, 100), (70, 100), (80, 100)]
+    ran: list[tuple[int, ...]] = []
+
+    def listening(model: LoadedModel, sizes: Sequence[tuple[int, int]]) -> None:
+        ran.extend(sizes)
+        try_out(model, sizes)
+
+    models.replace("street", Catalog([follower.versions.folder]).get("street/1"), listening)
+    assert ran == [(50, 100), (60, 100), (70, 100), (80, 100)]
 
 
 def test_rolling_back_fetches_nothing(follower: Follower, shelves: Shelves, models: ModelCache):
