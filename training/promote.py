@@ -43,6 +43,7 @@ def promote(what: str, wish: Wish, registry: Registry) -> Promotion:
 
     Raises RunNotFound, InvalidReference, NotRegistered, RegistryError, and what exporting raises.
     """
+    ModelReference.parse(f"{wish.name or 'name'}@{wish.alias}")  # both may be written so, before anything is made
     version = ModelReference.parse(what) if what.startswith(PREFIX) else _registered(what, wish, registry)
     number = registry.version_of(version)
     before = registry.promote(ModelReference(version.name, version=number), wish.alias)
@@ -60,7 +61,6 @@ def _registered(what: str, wish: Wish, registry: Registry) -> ModelReference:
 
 def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | None) -> ModelReference:
     name = wish.name or ModelCard.from_json((bundle / CARD).read_bytes()).name
-    ModelReference.parse(name)
     return ModelReference(name, version=registry.register(bundle, name, run_id))
 
 

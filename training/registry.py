@@ -18,7 +18,7 @@ from storage.model_reference import CARD_SHA256, ModelReference
 from storage.versions import Versions
 from training.mlflow_client import MLFLOW_FAILURES, connect, experiment_id
 from training.settings import TrainingSettings
-from training.tracking.note import without_credentials
+from training.tracking.note import told, without_credentials
 
 BUNDLE = "bundle"  # the folder of a bundle among the artifacts of its run
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -146,10 +146,10 @@ def _spoken(uri: str) -> Iterator[None]:
     try:
         yield
     except MLFLOW_FAILURES as error:
-        where = without_credentials(uri)
+        where, said = without_credentials(uri), told(error, uri)
         if isinstance(error, MlflowException) and error.error_code in _ABSENT:
-            raise NotRegistered(f"the registry at {where} does not have it: {error}") from error
-        raise RegistryError(f"the registry at {where} does not answer: {error}") from error
+            raise NotRegistered(f"the registry at {where} does not have it: {said}") from error
+        raise RegistryError(f"the registry at {where} does not answer: {said}") from error
 
 
 def _ensure_name(client: MlflowClient, name: str) -> None:

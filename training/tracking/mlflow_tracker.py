@@ -20,7 +20,7 @@ from PIL import Image
 
 from training.mlflow_client import MLFLOW_FAILURES, connect, experiment_id
 from training.tracking.environment import machine, packages
-from training.tracking.note import run_of, without_credentials, write_note
+from training.tracking.note import run_of, told, without_credentials, write_note
 
 LOG = "log.jsonl"
 FILES = ("recipe.toml", "data.json", "facts.json")
@@ -99,8 +99,8 @@ class MlflowTracker:
         except MLFLOW_FAILURES as error:
             self._silent_until = time.monotonic() + self._pause_s
             if not self._away:
-                where = without_credentials(self._uri)
-                logger.warning("MLflow at %s does not answer; the training goes on without it (%s)", where, error)
+                where, said = without_credentials(self._uri), told(error, self._uri)
+                logger.warning("MLflow at %s does not answer; the training goes on without it (%s)", where, said)
             self._away = True
         else:
             if self._away:

@@ -22,6 +22,11 @@ def write_note(folder: Path, uri: str, run_id: str) -> None:
     part.replace(folder / NOTE)
 
 
+def told(error: Exception, uri: str) -> str:
+    """What MLflow says, which names its address in full."""
+    return str(error).replace(uri, without_credentials(uri))
+
+
 def without_credentials(uri: str) -> str:
     """As it may be written down and shown."""
     parts = urlsplit(uri)

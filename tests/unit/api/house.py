@@ -11,7 +11,7 @@ import numpy as np
 from api.services import Adapters, Services, assemble
 from api.settings import ApiSettings
 from data.sample_library import MASK_ENDING, SampleLibrary
-from jobs.ports import WorkerBeat
+from jobs.ports import FollowedModel, WorkerBeat
 from jobs.retry import RetryPolicy
 from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog
@@ -58,7 +58,8 @@ class House(MemoryService):
         with ThreadPoolExecutor(2) as threads:
             self.process(self.processing(threads))
 
-    def beat(self) -> None:
+    def beat(self, *followed: FollowedModel) -> None:
+        beat = WorkerBeat(name="w1", device="cpu", models=("tiny",), beat_at=self.clock(), followed=followed)
         with self.database.unit() as unit:
-            unit.workers.beat(WorkerBeat(name="w1", device="cpu", models=("tiny",), beat_at=self.clock()))
+            unit.workers.beat(beat)
             unit.commit()

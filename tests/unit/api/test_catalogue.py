@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from jobs.errors import StorageUnavailable
+from jobs.job import Failure
+from jobs.ports import FollowedModel
 from segmentation.label_spaces import LABEL_SPACES
 from tests.unit.api.house import House
 
@@ -98,7 +100,15 @@ def test_health_needs_nobody(client: TestClient, house: House) -> None:
 
 def test_ready_when_every_part_answers_and_a_worker_lives(client: TestClient, house: House) -> None:
     house.beat()
-    assert client.get("/ready").json() == {"status": "ready", "workers": ["w1"]}
+    assert client.get("/ready").json() == {"status": "ready", "workers": ["w1"], "followed": []}
+
+
+def test_ready_tells_what_workers_follow_and_what_stands_in_the_way(client: TestClient, house: House) -> None:
+    broken = Failure("model_failed", "street 4 gave values that are no numbers")
+    house.beat(FollowedModel(name="street@champion", version="3", problem=broken))
+    (told,) = client.get("/ready").json()["followed"]
+    problem = {"code": "model_failed", "message": "street 4 gave values that are no numbers"}
+    assert told == {"worker": "w1", "model": "street@champion", "version": "3", "problem": problem}
 
 
 def test_what_is_missing_is_named(client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch) -> None:

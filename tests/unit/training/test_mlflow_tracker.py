@@ -115,6 +115,7 @@ def test_a_server_that_stays_away_costs_a_warning_that_names_what_is_missing(fol
     tracker.finish()
     assert "MLflow lacks of this run: the parameters" in caplog.text
     assert "epoch 7" in caplog.text
+    assert "secret" not in caplog.text
     assert not (folder / "mlflow.json").exists()
 
 

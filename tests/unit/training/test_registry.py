@@ -95,6 +95,8 @@ def test_what_is_not_there_is_said_with_what_is(registry: Registry, bundle: Bund
         promote("nothing", Wish(), registry)
     with pytest.raises(InvalidReference):
         promote(str(bundle.folder), Wish(name="No Name"), registry)
+    with pytest.raises(InvalidReference):
+        promote(str(bundle.folder), Wish(alias="3rd"), registry)
 
 
 def test_a_registry_that_is_away_is_told_without_its_password(bundle: Bundle):

@@ -1,0 +1,43 @@
+"""`maskmill promote`: what it says, in sentences and in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from maskmill.cli.app import app
+from maskmill.cli.exits import REFUSED
+from tests.tiny_models import tiny_bundle, turned_bundle
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_uri: str) -> Run:
+    """`maskmill promote …` in a folder with two bundles, `first` and `second`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", mlflow_uri)
+    tiny_bundle(tmp_path, name="first")
+    turned_bundle(tmp_path, name="second")
+    return lambda *words: CliRunner().invoke(app, ["promote", *words], catch_exceptions=False)
+
+
+def test_it_says_what_serves_now_what_did_before_and_how_to_go_back(run: Run):
+    first = run("first", "--name", "street")
+    assert "models:/street@champion is version 1 now; it named none before" in first.stdout
+    assert "is version 1 now, as before" in run("first", "--name", "street").stdout
+    second = run("second", "--name", "street").stdout
+    assert "models:/street@champion is version 2 now; before it was version 1" in second
+    assert "Go back: maskmill promote models:/street/1 --alias champion" in second
+    back = run("models:/street/1", "--json")
+    assert json.loads(back.stdout) == {"name": "street", "alias": "champion", "version": "1", "before": "2"}
+
+
+def test_what_cannot_be_promoted_is_refused_with_a_code(run: Run):
+    result = run("models:/street/7", "--json")
+    assert result.exit_code == REFUSED
+    assert json.loads(result.stdout)["error"]["code"] == "not_registered"
