@@ -11,6 +11,7 @@ _MANNERS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # which may be JSON
 }
 for _name, _value in _MANNERS.items():
     os.environ.setdefault(_name, _value)
@@ -24,7 +25,8 @@ _SQLITE = "sqlite:///"
 
 def connect(uri: str) -> MlflowClient:
     """uri: of a server, or `sqlite:///path`, whose file is made when there is none. Raises MLFLOW_FAILURES."""
-    for name in ("alembic", "mlflow.store.db.utils"):  # they tell every migration of a new file
+    # They tell every migration of a new file, and that a version is being made.
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry.abstract_store"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if uri.startswith(_SQLITE):
         sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
