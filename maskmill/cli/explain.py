@@ -43,7 +43,7 @@ def explain(choices: Explaining) -> None:
     from training.explain import open_explainable, to_document
     from training.explain_picture import draw, write_explanation
 
-    rgb = decode_picture(choices.picture.read_bytes(), max_pixels=MAX_PIXELS).rgb
+    rgb = decode_picture(choices.picture.read_bytes(), max_pixels=MAX_PIXELS)
     with stderr().status(f"Reading {choices.model}"):
         subject = open_explainable(
             choices.model, runs=choices.runs, revision=choices.revision, label_space=choices.label_space
