@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from tests.services.ceph import find_radosgw, radosgw
 from tests.services.postgres import PostgresServer, postgres
 from tests.services.s3 import S3Bucket, S3Server, rclone
 from tests.services.valkey import ValkeyServer, valkey
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
 S3_SERVERS = {"rclone": rclone, "radosgw": radosgw}
 

@@ -1,4 +1,4 @@
-"""A client of MLflow that gives up within seconds. Everything of training/ that speaks to MLflow begins here."""
+"""A client of MLflow that gives up within seconds. training/ takes mlflow's names from here alone."""
 
 import logging
 import os
@@ -16,8 +16,24 @@ _MANNERS = {
 for _name, _value in _MANNERS.items():
     os.environ.setdefault(_name, _value)
 
-from mlflow.exceptions import MlflowException  # noqa: E402 after its settings
+from mlflow.artifacts import download_artifacts  # noqa: E402 after its settings
+from mlflow.entities import Metric, Param, RunTag  # noqa: E402
+from mlflow.entities.model_registry import ModelVersion  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
+
+__all__ = [
+    "MLFLOW_FAILURES",
+    "Metric",
+    "MlflowClient",
+    "MlflowException",
+    "ModelVersion",
+    "Param",
+    "RunTag",
+    "connect",
+    "download_artifacts",
+    "experiment_id",
+]
 
 MLFLOW_FAILURES = (MlflowException, OSError)  # what a call may raise when the server or its store is away
 _SQLITE = "sqlite:///"

@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow.artifacts import download_artifacts
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Bundle
 from storage.model_reference import CARD_SHA256, ModelReference
 from storage.versions import Versions
-from training.mlflow_client import MLFLOW_FAILURES, connect, experiment_id
+from training.mlflow_client import (
+    MLFLOW_FAILURES,
+    MlflowClient,
+    MlflowException,
+    ModelVersion,
+    connect,
+    download_artifacts,
+    experiment_id,
+)
 from training.settings import TrainingSettings
 from training.tracking.note import told, without_credentials
 

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.mlflow_client import MLFLOW_FAILURES, connect, experiment_id
+from training.mlflow_client import (
+    MLFLOW_FAILURES,
+    Metric,
+    MlflowClient,
+    MlflowException,
+    Param,
+    RunTag,
+    connect,
+    experiment_id,
+)
 from training.tracking.environment import machine, packages
 from training.tracking.note import run_of, told, without_credentials, write_note
 
@@ -58,7 +64,7 @@ class MlflowTracker:
         self._put("the environment", _send_environment)
         for name in FILES:
             if (self._folder / name).is_file():
-                self._put(name, lambda client, run, name=name: client.log_artifact(run, str(self._folder / name)))
+                self._put(name, _send_file(self._folder / name))
         logged = _logged(self._folder / LOG)
         if logged:
             self._put("earlier epochs", lambda client, run: _send_missed(client, run, logged))
@@ -169,6 +175,10 @@ def _send_parameters(client: MlflowClient, run: str, parameters: Mapping[str, st
         client.log_batch(run, params=new[first : first + _BATCH])
     if changed:
         client.log_batch(run, tags=changed[:_BATCH])
+
+
+def _send_file(path: Path) -> Callable[[MlflowClient, str], None]:
+    return lambda client, run: client.log_artifact(run, str(path))
 
 
 def _send_environment(client: MlflowClient, run: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -37,7 +38,7 @@ class Shelves:
     away: bool = False
     fetched: list[str] = field(default_factory=list)
 
-    def put(self, version: str, **changes: object) -> Path:
+    def put(self, version: str, **changes: Any) -> Path:
         return tiny_bundle(self.folder, name=f"v{version}", **changes).folder
 
     def version_of(self, reference: ModelReference) -> str:
