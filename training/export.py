@@ -1,152 +1,191 @@
-"""From a run to a bundle that can be served: `python -m training.export RUN --name NAME`.
+"""From a run to a bundle that can be served: the averaged weights as files, each compared with PyTorch, with a card."""
 
-The averaged weights of the last checkpoint are exported, scored as they will be served, and published with a card.
-"""
-
-import argparse
-import hashlib
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from torch import nn
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
 
-from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
-from segmentation.preprocessing import Preprocessing
+from segmentation.variant import PRECISIONS, Variant
 from storage.catalog import Catalog
-from training.building import open_dataset, parse_roots
-from training.datasets.pairs import InSpace, PairDataset
-from training.evaluate import evaluate, onnx_predictor
-from training.exported_files import export_onnx, export_torchscript
-from training.models import OUTPUT_STRIDE
-from training.recipe import Recipe
-from training.runs import Run
+from training.datasets.pairs import InSpace
+from training.evaluate import class_ids
+from training.exported_files import LARGEST_HALF_DIFFERENCE, ExportError, export_ids, export_onnx, export_torchscript
+from training.predictors import Predict, onnx_predictor, torch_predictor
+from training.quantize import PLANS, QuantizationFailed, quantise
+from training.run_card import FinishedRun, Release, card_of
+from training.variants import Judge, Watch, float_candidates, int8_candidates, loss, measured, refusal, unwatched
 
-ONNX_FILE = "model.onnx"
-TORCHSCRIPT_FILE = "model.torchscript"
+__all__ = ["Export", "Release", "export_run"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """What a person decides about a bundle."""
-
-    name: str
-    version: str = "1"
-    note: str = ""
-    torchscript: bool = False
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Publish a run's model as a bundle.")
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--name", required=True, help="of the model and of its folder")
-    parser.add_argument("--version", default="1")
-    parser.add_argument("--note", default="", help="a sentence for the card's description")
-    parser.add_argument("--torchscript", action="store_true", help="also a TorchScript file")
-    parser.add_argument("--models", type=Path, default=Path("data", "models"), help="folder of all bundles")
-    parser.add_argument("--root", action="append", default=[], metavar="DATASET=FOLDER", help="where a data set lies")
-    given = parser.parse_args()
-    release = Release(name=given.name, version=given.version, note=given.note, torchscript=given.torchscript)
-    card = export_run(given.run, release, roots=parse_roots(given.root), models=given.models)
-    print(f"{given.models / card.name}: {card.description}")
-    for name, value in card.scores.items():
-        print(f"  {name:24} {value:.4f}")
+NAMES = {
+    "onnx": "model.onnx",
+    "onnx_int8": "model.int8.onnx",
+    "onnx_ids": "model.ids.onnx",
+    "torchscript": "model.torchscript",
+}
+SERVED, QUANTISED = "fp32 in onnxruntime", "int8 in onnxruntime"  # labels of candidates
+CALIBRATION_PICTURES = 32
+COMPARED_PICTURES = 8
+LEAST_SAME_IDS = 0.99  # weights are rounded to half precision: pixels between two classes may change
 
 
 @dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """What is left of a training: its recipe, its data, and the averaged weights after so many epochs."""
+class Agreement:
+    """Of a file with PyTorch on real pictures. difference: the largest of any logit, in shares of the largest logit.
 
-    recipe: Recipe
-    train_sets: Sequence[PairDataset]
-    validation: PairDataset
-    model: nn.Module
-    epochs_done: int
-    commit: str
+    same_class: the share of logits' places with the same best class.
+    """
 
-    @classmethod
-    def read(cls, folder: Path, roots: Mapping[str, Path]) -> "FinishedRun":
-        run = Run.open(folder)
-        recipe = run.recipe
-        train_sets = [open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data]
-        validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
-        return cls(recipe, train_sets, validation, run.model(), run.epochs_done, run.facts.commit)
+    difference: float
+    same_class: float
 
 
-def export_run(folder: Path, release: Release, *, roots: Mapping[str, Path], models: Path) -> ModelCard:
-    """Returns the published card. Raises ExportError, RecipeError, DatasetError; then nothing was published."""
-    run = FinishedRun.read(folder, roots)
+@dataclass(frozen=True, slots=True)
+class Export:
+    """refused: a file that was asked for → why it was not published. torch_miou: of the model that was exported."""
+
+    card: ModelCard
+    torch_miou: float
+    agreements: Mapping[str, Agreement]
+    refused: Mapping[str, str]
+
+
+def export_run(
+    folder: Path, release: Release, *, roots: Mapping[str, Path], models: Path, watch: Watch = unwatched
+) -> Export:
+    """Publish into `models`. A variant that is not worth it is left out, with the reason.
+
+    Raises ExportError, RunNotFound, RecipeError, DatasetError; then nothing was published.
+    """
+    finished = FinishedRun.read(folder, roots)
+    pictures = InSpace(finished.validation, finished.run.space)
+    judge = Judge(pictures=pictures, preprocessing=finished.run.preprocessing, space=finished.run.space, watch=watch)
     with tempfile.TemporaryDirectory() as drafts:
-        files = _write_files(run.model, Path(drafts), torchscript=release.torchscript)
-        card = _card(run, release, files, _score(run, files["onnx"]))
-        Catalog([models]).publish(card, {path.name: path for path in files.values()})
-    return card
+        work = _Work(finished, release, judge, Path(drafts))
+        work.write_floats()
+        scores = judge.evaluate(onnx_predictor(work.files["onnx"]), SERVED, with_scores=True).scores()
+        work.known[SERVED] = scores["miou"]
+        work.torch_miou = judge.miou(torch_predictor(finished.model), "PyTorch")
+        if release.int8:
+            work.quantise()
+        work.measure()
+        shown = {name: round(value, 4) for name, value in scores.items() if math.isfinite(value)}
+        card = card_of(finished, release, work.files, shown, work.variants)
+        Catalog([models]).publish(card, {path.name: path for path in work.files.values()})
+    return Export(card, work.torch_miou, work.agreements, work.refused)
 
 
-def _write_files(model: nn.Module, folder: Path, *, torchscript: bool) -> dict[str, Path]:
-    files = {"onnx": folder / ONNX_FILE}
-    export_onnx(model, files["onnx"])
-    if torchscript:
-        files["torchscript"] = folder / TORCHSCRIPT_FILE
-        export_torchscript(model, files["torchscript"])
-    return files
+@dataclass
+class _Work:
+    """What has been made so far: files by their key in the card, and what was found out about them."""
+
+    finished: FinishedRun
+    release: Release
+    judge: Judge
+    drafts: Path
+    files: dict[str, Path] = field(default_factory=dict)
+    agreements: dict[str, Agreement] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    variants: list[Variant] = field(default_factory=list)
+    torch_miou: float = 0.0
+    known: dict[str, float] = field(default_factory=dict)  # mIoU by the label of a candidate
+    quantised: str = ""  # the plan by which model.int8.onnx was made; empty: there is none
+
+    def path(self, key: str) -> Path:
+        return self.drafts / NAMES[key]
+
+    def write_floats(self) -> None:
+        model = self.finished.model
+        export_onnx(model, self.path("onnx"))
+        self.agreements["onnx"] = self._agreement(onnx_predictor(self.path("onnx")))
+        _require_close(self.agreements["onnx"])
+        self.files["onnx"] = self.path("onnx")
+        if self.release.torchscript:
+            export_torchscript(model, self.path("torchscript"), half_weights=True)
+            self.files["torchscript"] = self.path("torchscript")
+        if self.release.ids:
+            export_ids(model, self.finished.run.space, self.path("onnx_ids"))
+            self._check_ids(self.path("onnx_ids"))
+            self.files["onnx_ids"] = self.path("onnx_ids")
+
+    def quantise(self) -> None:
+        """By the first plan that keeps the accuracy, else by the most careful one; `measure` decides about it."""
+        plain, path = self.drafts / "float.onnx", self.path("onnx_int8")
+        export_onnx(self.finished.model, plain, half_weights=False)
+        pictures = self._calibration()
+        for plan in PLANS:
+            try:
+                quantise(plain, pictures, path, plan)
+            except QuantizationFailed as error:
+                self.refused["onnx_int8"] = str(error)
+                return
+            self.quantised = plan.name
+            self.known[QUANTISED] = self.judge.miou(onnx_predictor(path), QUANTISED)
+            if self.torch_miou - self.known[QUANTISED] <= self.release.tolerance:
+                return
+
+    def measure(self) -> None:
+        """All files in all engines. What is not worth publishing is refused."""
+        candidates = float_candidates(self.finished.model, self.files["onnx"])
+        if self.quantised:
+            candidates += int8_candidates(self.path("onnx_int8"))
+        found = measured(candidates, self.judge, self.known)
+        of = {name: [each for each in found if each.precision == name] for name in PRECISIONS}
+        self.variants += of["fp32"]
+        lost = loss(of["bf16"], miou=self.torch_miou, tolerance=self.release.tolerance)
+        if lost is None:
+            self.variants += of["bf16"]
+        else:
+            self.refused["bf16"] = lost
+        if self.quantised:
+            self._decide_on_int8(of["int8"], of["fp32"])
+
+    def _decide_on_int8(self, narrow: Sequence[Variant], wide: Sequence[Variant]) -> None:
+        reason = refusal(narrow, wide, miou=self.torch_miou, tolerance=self.release.tolerance)
+        if reason is not None:
+            self.refused["onnx_int8"] = f"{reason} (quantised: {self.quantised})"
+            return
+        self.files["onnx_int8"] = self.path("onnx_int8")
+        self.agreements["onnx_int8"] = self._agreement(onnx_predictor(self.files["onnx_int8"]))
+        self.variants += [replace(each, note=f"quantised: {self.quantised}") for each in narrow]
+
+    def _calibration(self) -> Sequence[NDArray[np.float32]]:
+        """Training pictures as the network sees them when it serves, spread over all data sets."""
+        pictures = [(part, index) for part in self.finished.train_sets for index in range(len(part))]
+        chosen = np.linspace(0, len(pictures) - 1, min(CALIBRATION_PICTURES, len(pictures))).astype(int)
+        return [self.judge.preprocessing.apply(part[index][0]) for part, index in (pictures[each] for each in chosen)]
+
+    def _check_ids(self, path: Path) -> None:
+        """Raises ExportError when too many pixels of a real picture get another class than PyTorch gives them."""
+        tensor = self.judge.tensor()
+        ids, _ = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
+            ["ids", "confidence"], {"image": tensor[None]}
+        )
+        expected = class_ids(torch_predictor(self.finished.model)(tensor), tensor.shape[1:], self.judge.space)
+        same = float((ids[0] == expected).mean())
+        if same < LEAST_SAME_IDS:
+            raise ExportError(f"{path.name} gives {same:.2%} of the pixels the class that PyTorch gives them")
+
+    def _agreement(self, predict: Predict) -> Agreement:
+        reference = torch_predictor(self.finished.model)
+        differences, same = [], []
+        for index in range(min(COMPARED_PICTURES, len(self.judge.pictures))):
+            tensor = self.judge.preprocessing.apply(self.judge.pictures[index][0])
+            expected, got = reference(tensor).numpy(), predict(tensor).numpy()
+            differences.append(np.abs(got - expected).max() / np.abs(expected).max())
+            same.append((got.argmax(0) == expected.argmax(0)).mean())
+        return Agreement(float(np.max(differences)), float(np.mean(same)))
 
 
-def _score(run: FinishedRun, onnx_file: Path) -> dict[str, float]:
-    """Of the file that will be served; classes that do not occur are left out."""
-    space = get_label_space(run.recipe.label_space)
-    pictures = InSpace(run.validation, space)
-    evaluation = evaluate(onnx_predictor(onnx_file), pictures, preprocessing=_preprocessing(run.recipe), space=space)
-    return {name: round(value, 4) for name, value in evaluation.scores().items() if math.isfinite(value)}
-
-
-def _card(run: FinishedRun, release: Release, files: Mapping[str, Path], scores: Mapping[str, float]) -> ModelCard:
-    abouts = [pictures.about for pictures in run.train_sets]
-    return ModelCard(
-        name=release.name,
-        version=release.version,
-        architecture=_architecture(run.recipe),
-        label_space=run.recipe.label_space,
-        preprocessing=_preprocessing(run.recipe),
-        files={runtime: path.name for runtime, path in files.items()},
-        sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()},
-        output_stride=OUTPUT_STRIDE,
-        parameters=sum(each.numel() for each in run.model.parameters()),
-        description=_description(run, release.note),
-        dataset=_dataset(run),
-        recipe=f"training/recipes/{run.recipe.name}.toml",
-        commit=run.commit,
-        scores=scores,
-        source="; ".join(dict.fromkeys(about.source for about in abouts if about.source)),
-        licence=" ".join(dict.fromkeys(about.licence for about in abouts)),
-    )
-
-
-def _preprocessing(recipe: Recipe) -> Preprocessing:
-    return Preprocessing(long_side=recipe.long_side)
-
-
-def _architecture(recipe: Recipe) -> str:
-    encoder = recipe.model.options.get("encoder")
-    return f"{recipe.model.architecture} {encoder}" if encoder else recipe.model.architecture
-
-
-def _description(run: FinishedRun, note: str) -> str:
-    how = f"{_architecture(run.recipe)}, trained from scratch for {run.epochs_done} of {run.recipe.epochs} epochs"
-    return f"{how}; averaged weights after the last one; float16 weights, computes in float32. {note}".strip()
-
-
-def _dataset(run: FinishedRun) -> str:
-    trained = "; ".join(
-        f"{len(pictures)} pictures of {pictures.about.title} ({choice.split})"
-        for pictures, choice in zip(run.train_sets, run.recipe.data, strict=True)
-    )
-    checked = f"{len(run.validation)} pictures of {run.validation.about.title} ({run.recipe.validation.split})"
-    return f"Trained on {trained}. Scores are of {checked}, at their own size."
-
-
-if __name__ == "__main__":
-    main()
+def _require_close(agreement: Agreement) -> None:
+    if not agreement.difference <= LARGEST_HALF_DIFFERENCE:  # NaN too
+        raise ExportError(
+            f"logits of real pictures differ by {agreement.difference:.2g} of their largest, "
+            f"more than {LARGEST_HALF_DIFFERENCE:g}"
+        )

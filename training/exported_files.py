@@ -3,16 +3,25 @@
 Graph: `image` (B,3,H,W) float32 → `logits` (B,C,H/s,W/s), any batch and size; see segmentation.model_card.
 """
 
+import copy
 import tempfile
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segmentation.label_space import LabelSpace
+
+Logits = NDArray[np.float32]
 
 OPSET = 17
 CHECKED_SIZES = ((1, 64, 96), (2, 128, 64))  # batch, height, width: none is the size that was traced
@@ -60,8 +69,34 @@ def with_half_weights(graph_file: onnx.ModelProto) -> onnx.ModelProto:
     return graph_file
 
 
-def _trace(model: nn.Module, path: Path) -> None:
+def export_ids(model: nn.Module, space: LabelSpace, path: Path) -> None:
+    """Write `image` (B,3,H,W) → `ids` (B,H,W) uint8 and `confidence` (B,H,W) float32, for who has no worker.
+
+    Class ids of `space`, chosen after enlarging the logits to the input's size. Weights are stored as float16.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.onnx"
+        _trace(_WithIds(model.eval().cpu(), space), draft, outputs=("ids", "confidence"))
+        onnx.save(with_half_weights(onnx.load(draft)), draft)
+        path.write_bytes(draft.read_bytes())
+
+
+class _WithIds(nn.Module):
+    def __init__(self, model: nn.Module, space: LabelSpace) -> None:
+        super().__init__()
+        self.model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.register_buffer("ids", torch.tensor(space.class_ids, dtype=torch.uint8))
+        self.eval()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        logits = functional.interpolate(self.model(image), image.shape[-2:], mode="bilinear", align_corners=False)
+        confidence, channels = logits.softmax(1).max(1)
+        return self.ids[channels], confidence
+
+
+def _trace(model: nn.Module, path: Path, *, outputs: Sequence[str] = ("logits",)) -> None:
     axes = {0: "batch", 2: "height", 3: "width"}
+    axes_of = {"logits": axes, "ids": {0: "batch", 1: "height", 2: "width"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the TorchScript exporter is deprecated; the other one fixes the batch size
         torch.onnx.export(
@@ -71,31 +106,46 @@ def _trace(model: nn.Module, path: Path) -> None:
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes={"image": axes, "logits": axes},
+            output_names=list(outputs),
+            dynamic_axes={"image": axes, **{name: axes_of.get(name, axes_of["ids"]) for name in outputs}},
         )
 
 
 def _compare(model: nn.Module, path: Path, *, tolerance: float) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    _require_alike(model, lambda image: session.run(["logits"], {"image": image.numpy()})[0], "ONNX Runtime", tolerance)
+
+
+def _require_alike(model: nn.Module, run: Callable[[Tensor], Logits], engine: str, tolerance: float) -> None:
     for batch, height, width in CHECKED_SIZES:
         generator = torch.Generator().manual_seed(height)
         image = torch.randn(batch, 3, height, width, generator=generator)
         with torch.inference_mode():
             expected = model(image).numpy()
-        (got,) = session.run(["logits"], {"image": image.numpy()})
+        got = run(image)
         if got.shape != expected.shape:
-            raise ExportError(f"logits are {got.shape} in ONNX Runtime and {expected.shape} in PyTorch")
+            raise ExportError(f"logits are {got.shape} in {engine} and {expected.shape} in PyTorch")
         difference = float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-6))
         if not difference <= tolerance:  # NaN too
             size = f"{batch}×3×{height}×{width}"
-            raise ExportError(f"logits of {size} differ by {difference:.2g} of their largest, more than {tolerance:g}")
+            raise ExportError(
+                f"logits of {size} in {engine} differ by {difference:.2g} of their largest, more than {tolerance:g}"
+            )
 
 
-def export_torchscript(model: nn.Module, path: Path) -> None:
-    """Traced, in float32, for who serves with libtorch."""
+def export_torchscript(model: nn.Module, path: Path, *, half_weights: bool = False) -> None:
+    """Traced, for who serves with libtorch. Raises ExportError when its logits differ; then `path` is not written.
+
+    half_weights: stored as float16; who loads it says `.float()` first, as our worker does.
+    """
     model = model.eval().cpu()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # deprecated, like the exporter above
-        traced = torch.jit.trace(model, torch.zeros(1, 3, 96, 128))  # type: ignore[no-untyped-call]
-        torch.jit.save(traced, str(path))
+        draft = Path(folder) / "draft.pt"
+        traced: Any = torch.jit.trace(copy.deepcopy(model), torch.zeros(1, 3, 96, 128))  # type: ignore[no-untyped-call]
+        torch.jit.save(traced.half() if half_weights else traced, str(draft))
+        read: Any = torch.jit.load(str(draft)).float()  # type: ignore[no-untyped-call]
+        with torch.inference_mode():
+            tolerance = LARGEST_HALF_DIFFERENCE if half_weights else LARGEST_DIFFERENCE
+            _require_alike(model, lambda image: cast(Logits, read(image).numpy()), "TorchScript", tolerance)
+        path.write_bytes(draft.read_bytes())

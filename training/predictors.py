@@ -33,7 +33,7 @@ def torch_predictor(model: nn.Module) -> Predict:
 def torchscript_predictor(path: Path) -> Predict:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
-        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        module = torch.jit.load(str(path), map_location="cpu").float().eval()  # type: ignore[no-untyped-call]
 
     def predict(image: NDArray[np.float32]) -> Tensor:
         with torch.inference_mode():

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import compare, evaluate, explain, jobs, models, stack, train
+from maskmill.cli import compare, evaluate, explain, export, jobs, models, promote, stack, train
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 
@@ -38,6 +38,8 @@ command(app, "search")(train.search)
 command(app, "evaluate")(evaluate.evaluate)
 command(app, "compare")(compare.compare)
 command(app, "explain")(explain.explain)
+command(app, "export")(export.export)
+command(app, "promote")(promote.promote)
 app.add_typer(models.app, name="models")
 
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jobs.errors import ModelFailed
+from segmentation.variant import Variant
 from storage.catalog import Bundle
 from tests.tiny_models import CLASSES, STRIDE, tiny_bundle, weights
 from worker.engines import ENGINES, Engine, EngineRules, find_device, open_engine
@@ -129,6 +130,13 @@ def test_a_bundle_without_a_quantised_file_is_run_as_it_is(tmp_path: Path):
     assert not open_engine(plain, RULES, engine="onnxruntime").device.endswith("int8")
     with pytest.raises(ModelFailed, match="onnxruntime: the bundle has no onnx_int8 file"):
         open_engine(plain, RULES, engine="onnxruntime", precision="int8")
+
+
+def test_a_precision_that_was_not_published_is_not_chosen_by_itself(bundle: Bundle):
+    measured = Variant(precision="fp32", engine="onnxruntime", file="model.onnx", bytes=1, miou=0.5)
+    careful = replace(bundle, card=replace(bundle.card, variants=(measured,)))
+    assert open_engine(careful, RULES).device == "openvino cpu fp32"
+    assert open_engine(careful, RULES, precision="int8").device == "openvino cpu int8"
 
 
 def test_a_runtime_without_the_precision_says_so(bundle: Bundle):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobs.errors import ModelFailed
+from segmentation.variant import PRECISIONS
 from storage.catalog import Bundle
 from worker.engines.engine import Engine, EngineRules, Runtime
 from worker.engines.onnxruntime import OnnxRuntime
@@ -23,11 +24,13 @@ GPU_PRECISIONS = ("bf16", "fp32")
 def open_engine(bundle: Bundle, rules: EngineRules, *, engine: str = "auto", precision: str = "auto") -> Engine:
     """Open the bundle in the named runtime and precision, or in the first ones that can.
 
-    `auto` takes the fastest precision that the processor has instructions for and the bundle a file. Raises ModelFailed
-    with every reason.
+    `auto` takes the fastest precision that the processor has instructions for and the bundle a file, unless the card
+    lists variants and it is not among them: then it was found to lose too much. Raises ModelFailed with every reason.
     """
     reasons = []
     for name, tried in _candidates(engine, precision, rules.device):
+        if precision == "auto" and tried not in ("fp32", *_published(bundle)):
+            continue
         reason = _unfit(name, bundle, rules.device, tried)
         if reason is None:
             return ENGINES[name].load(bundle, replace(rules, precision=tried))
@@ -51,6 +54,10 @@ def _candidates(engine: str, precision: str, device: str) -> Iterator[tuple[str,
     for tried in order if precision == "auto" else (precision,):
         for name in (GPU_ORDER if on_gpu else ENGINES) if engine == "auto" else (engine,):
             yield name, tried
+
+
+def _published(bundle: Bundle) -> tuple[str, ...]:
+    return tuple(each.precision for each in bundle.card.variants) or PRECISIONS
 
 
 def _unfit(name: str, bundle: Bundle, device: str, precision: str) -> str | None:

@@ -31,7 +31,9 @@ class Torch:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
                 read: Any = torch.jit.load
-                module = read(str(bundle.file(self.files[rules.precision])), map_location=rules.device).float().eval()  # stored in half
+                module = (
+                    read(str(bundle.file(self.files[rules.precision])), map_location=rules.device).float().eval()
+                )  # stored in half
             if rules.device != "cpu":
                 module = module.to(memory_format=torch.channels_last)
         except (RuntimeError, ValueError, OSError) as error:

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from segmentation.model_card import ModelCard
 from tests.tiny_runs import tiny_training
 from training.building import parse_roots
 from training.evaluation import Evaluation
-from training.export import Release, export_run
 from training.loop import read_checkpoint
-from training.runs import CHECKPOINT, Run, RunFacts, RunNotFound, read_history
+from training.runs import CHECKPOINT, Run, RunNotFound, read_history
 from training.tracking import NullTracker
 
 
@@ -84,30 +82,6 @@ def test_the_split_is_written_down(finished):
     split = json.loads((finished / "data.json").read_text())
     assert (len(split["train"]), len(split["validation"])) == (5, 2)
     assert not set(split["train"]) & set(split["validation"])
-
-
-@pytest.fixture(scope="module")
-def models(finished, roots, tmp_path_factory):
-    """A folder of bundles with the finished run's model in it."""
-    folder = tmp_path_factory.mktemp("models")
-    export_run(finished, Release(name="tiny-model", torchscript=True), roots=roots, models=folder)
-    return folder
-
-
-def test_a_run_ends_as_a_bundle_whose_card_tells_how(finished, models):
-    read = ModelCard.from_json((models / "tiny-model" / "card.json").read_bytes())
-    assert set(read.files) == {"onnx", "torchscript"}
-    assert "2 of 2 epochs" in read.description
-    assert "5 pictures of generated street scenes" in read.dataset
-    assert 0 <= read.scores["miou"] <= 1
-    assert read.commit == RunFacts.read(finished).commit
-
-
-def test_publishing_again_replaces_the_bundle(finished, roots, models):
-    card = export_run(finished, Release(name="tiny-model", version="2"), roots=roots, models=models)
-    assert ModelCard.from_json((models / "tiny-model" / "card.json").read_bytes()) == card
-    assert card.version == "2"
-    assert [path.name for path in models.iterdir()] == ["tiny-model"]
 
 
 def test_roots_are_read_from_the_command_line():
