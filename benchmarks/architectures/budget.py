@@ -22,12 +22,12 @@ class Budget:
     dataset: str = "scenes"
     scene_size: tuple[int, int] = (480, 360)
     pictures: int = 288
-    checked_pictures: int = 60
+    checked_pictures: int = 101
     epochs: int = 2
     batch_size: int = 8
     crop: tuple[int, int] = (96, 96)
-    scale: tuple[float, float] = (0.3, 0.7)
-    long_side: int = 256
+    scale: tuple[float, float] = (0.22, 0.4)
+    long_side: int = 128
     learning_rate: float = 5e-4
     seed: int = 1
 

@@ -23,8 +23,7 @@ class Ledger:
     def __init__(self, path: Path = PATH) -> None:
         self.path = path
         self._figures: dict[str, Any] = {"budget": {}, "rows": {}, "bundled": {}}
-        if path.is_file():
-            self._figures = json.loads(path.read_text())["figures"]
+        self._read()
 
     @property
     def budget(self) -> Mapping[str, Any]:
@@ -42,16 +41,30 @@ class Ledger:
     def begin(self, budget: Mapping[str, Any], *, afresh: bool) -> None:
         """Raises AnotherBudget, unless the rows so far shall be forgotten."""
         if afresh:
-            self._figures["rows"] = {}
+            self._figures |= {"rows": {}, "budget": {}}
         if self.rows and self.budget != budget:
             raise AnotherBudget(f"{self.path} was measured with {self.budget}, not {budget}; --afresh forgets it")
-        self._figures["budget"] = dict(budget)
+        if self.budget != budget:
+            self._figures["budget"] = dict(budget)
+            self._write()
 
     def keep(self, kind: str, name: str, figures: Mapping[str, Any]) -> None:
-        """Add to what is known of a row and write the file. kind: rows or bundled."""
+        """Add to what is known of a row and write the file. kind: rows or bundled.
+
+        What another process has written meanwhile stays: two may train different rows.
+        """
+        self._read()
         self._figures[kind][name] = {**self._figures[kind].get(name, {}), **figures}
-        write_document(self.path, {"question": QUESTION, **stamp(), "figures": self._figures})
+        self._write()
 
     def forget_bundled(self, but: set[str]) -> None:
         """Models that are no longer shipped have no row."""
         self._figures["bundled"] = {name: row for name, row in self.bundled.items() if name in but}
+        self._write()
+
+    def _read(self) -> None:
+        if self.path.is_file():
+            self._figures = json.loads(self.path.read_text())["figures"]
+
+    def _write(self) -> None:
+        write_document(self.path, {"question": QUESTION, **stamp(), "figures": self._figures})

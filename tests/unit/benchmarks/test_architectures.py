@@ -55,6 +55,21 @@ def test_rows_of_two_budgets_never_stand_in_one_table(ledger):
     assert again.rows == {}
 
 
+def test_two_processes_keep_rows_in_one_file(ledger):
+    other = Ledger(ledger.path)
+    other.begin(TINY.to_dict(), afresh=False)
+    ledger.keep("rows", "unet", {"miou": 0.1})
+    other.keep("rows", "fpn", {"miou": 0.2})
+    ledger.keep("rows", "unet", {"speed": {}})
+    assert Ledger(ledger.path).rows == {"unet": {"miou": 0.1, "speed": {}}, "fpn": {"miou": 0.2}}
+
+
+def test_a_model_that_is_no_longer_shipped_has_no_row(ledger):
+    ledger.keep("bundled", "old", {"miou": 0.1})
+    ledger.forget_bundled(but={"new"})
+    assert Ledger(ledger.path).bundled == {}
+
+
 def test_a_row_is_trained_once_scored_and_exported(ledger, tmp_path):
     roots = {"scenes": tmp_path / "scenes"}
     train_all([SMALL], TINY, roots, ledger=ledger, runs=tmp_path / "runs")
