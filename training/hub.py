@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.errors import (
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is of its HTTP client
     GatedRepoError,
     HfHubHTTPError,
-    HTTPError,  # type: ignore[attr-defined]
+    HTTPError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import psutil
 import pytest
 from PIL import Image
 
 from maskmill import Maskmill
+from maskmill.errors import APIError
 from maskmill.stack.home import StackHome
 from tests.services.processes import wait_for
+from tests.tiny_models import onnx_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -146,6 +149,23 @@ def test_the_command_line_finds_the_stack_of_its_folder(up: Up, pictures: Path) 
     assert (out / "overlay" / "picture_1.jpg").is_file()
     listed = json.loads(_maskmill("jobs", "--json", "--limit", "1", folder=up.folder).stdout)
     assert listed["items"][0]["status"] == "succeeded"
+
+
+def test_a_model_that_is_added_while_it_runs_is_served_without_a_restart(
+    up: Up, client: Maskmill, pictures: Path
+) -> None:
+    onnx.save(onnx_model(), pictures / "own.onnx")
+    words = ("--name", "own", "--label-space", "camvid-11", "--long-side", "64", "--json")
+    added = _maskmill("models", "add", str(pictures / "own.onnx"), *words, folder=up.folder)
+    assert added.returncode == 0, added.stderr
+    assert "own" in {model["name"] for model in client.models()}
+    job = client.submit(pictures / "picture_1.jpg", model="own").wait()
+    assert (job.status, job.state["model"]) == ("succeeded", "own")
+    assert _maskmill("models", "remove", "own", folder=up.folder).returncode == 0
+    with pytest.raises(APIError, match="there is no model 'own'"):
+        client.submit(pictures / "picture_1.jpg", model="own")
+    with pytest.raises(APIError, match="maskmill models pull segformer-b0-cityscapes"):
+        client.submit(pictures / "picture_1.jpg", model="segformer-b0-cityscapes")
 
 
 def test_the_doctor_sees_all_parts(up: Up) -> None:
