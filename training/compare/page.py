@@ -65,6 +65,7 @@ def render(comparison: Comparison, *, title: str, colour_blind_safe: bool = True
         columns=COLUMNS,
         rows=score_rows(comparison),
         matrices=[confusion_rows(comparison, index) for index in range(len(comparison.entries))],
+        missed=any(entry.evaluation.confusion[:, comparison.space.class_count :].any() for entry in comparison.entries),
         precisions=_curve_rows(comparison),
         legend=_legend(comparison, colours),
         pictures=[_tiles(shown, comparison, colours, index) for index, shown in enumerate(comparison.shown)],
@@ -112,7 +113,7 @@ def write(comparison: Comparison, page: str, out: Path) -> Path:
 
 def _score_cells(comparison: Comparison, column: Column) -> list[Cell]:
     values = comparison.values(column.score)
-    leaders = readings.best(values, lowest=column.lowest)
+    leaders = _leaders(values, lowest=column.lowest)
     return [
         Cell(
             said=wording.bare(value),
@@ -146,7 +147,14 @@ def _cells(said: Sequence[str], values: Sequence[float | None], *, lowest: bool 
     known = [value for value in values if value is not None]
     wanted = (min(known) if lowest else max(known)) if known else None
     best = {text for text, value in zip(said, values, strict=True) if value is not None and value == wanted}
+    best = set() if best == set(said) else best  # where all are alike none is best
     return [Cell(said=text, value=value, best=text in best) for text, value in zip(said, values, strict=True)]
+
+
+def _leaders(values: Sequence[float], *, lowest: bool) -> list[int]:
+    """Where all are alike none is best."""
+    leaders = readings.best(values, lowest=lowest)
+    return [] if len(leaders) == len(values) else leaders
 
 
 def _curve_rows(comparison: Comparison) -> list[tuple[str, list[tuple[str, bool]], list[tuple[str, bool]]]]:
@@ -156,7 +164,7 @@ def _curve_rows(comparison: Comparison) -> list[tuple[str, list[tuple[str, bool]
         both = (sections.average_precisions(comparison, name), sections.areas_under_roc(comparison, name))
         marked = []
         for values in both:
-            leaders = readings.best(values, lowest=False)
+            leaders = _leaders(values, lowest=False)
             marked.append([(wording.bare(value), index in leaders) for index, value in enumerate(values)])
         rows.append((name, marked[0], marked[1]))
     return rows
