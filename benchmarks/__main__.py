@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("pipeline", "large_job", "upload_memory")
+BENCHMARKS = ("pipeline", "large_job", "upload_memory", "precision")
 
 
 def main() -> None:
