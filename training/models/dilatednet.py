@@ -14,6 +14,8 @@ DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # of the context module's 3x3 layers; a 1x1 
 VGG_CHANNELS = 512  # of the last layers of every VGG
 LARGE_WIDTHS = (2, 2, 4, 8, 16, 32, 32)  # channels of the large module's layers, per class (table 1)
 
+NOISE = 1e-3  # standard deviation of the first weights around the identity, as a share of its own
+
 
 class DilatedNet(nn.Module):
     """images (B,3,H,W) → logits (B,C,H/8,W/8)."""
@@ -93,7 +95,7 @@ def _begin_as_identity(layer: nn.Conv2d, class_count: int) -> None:
     class_out = torch.arange(after) * class_count // after
     same = (class_out[:, None] == class_in[None, :]).float()
     share = class_count / after
-    layer.weight.normal_(std=1e-2 * share)
+    layer.weight.normal_(std=NOISE * share)
     middle = layer.kernel_size[0] // 2
     layer.weight[:, :, middle, middle] += same * share
     nn.init.zeros_(cast(Tensor, layer.bias))
