@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from storage.model_reference import CARD_SHA256, ModelReference
 from storage.versions import Versions
 from training.mlflow_client import (
     MLFLOW_FAILURES,
+    Metric,
     MlflowClient,
     MlflowException,
     ModelVersion,
@@ -54,7 +56,7 @@ class Registry:
         The same card again gives the number that it has. run_id: of the MLflow run that made it; None makes one.
         Raises BrokenBundle, RegistryError.
         """
-        _checked(bundle)
+        card = _checked(bundle)
         digest = _sha256(bundle / CARD)
         with _spoken(self.uri):
             client = connect(self.uri)
@@ -64,6 +66,7 @@ class Registry:
                 return str(known[0].version)
             run_id = run_id or self._run_for(client, name)
             client.log_artifacts(run_id, str(bundle), BUNDLE)
+            client.log_batch(run_id, metrics=_speeds(card))
             source = f"{client.get_run(run_id).info.artifact_uri}/{BUNDLE}"
             return str(client.create_model_version(name, source, run_id, tags={CARD_SHA256: digest}).version)
 
@@ -163,10 +166,20 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _checked(folder: Path) -> None:
+def _speeds(card: ModelCard) -> list[Metric]:
+    """How long inference takes, as it was measured when the bundle was made."""
+    now_ms = int(time.time() * 1000)
+    found = {f"inference_ms/{each.engine} {each.precision}": each.median_ms for each in card.variants}
+    found |= {f"inference_imgs_per_sec/{each.engine} {each.precision}": each.images_per_s for each in card.variants}
+    return [Metric(name, value, now_ms, 0) for name, value in found.items() if value is not None]
+
+
+def _checked(folder: Path) -> ModelCard:
     if not (folder / CARD).is_file():
         raise BrokenBundle(f"{folder} is no bundle: it has no {CARD}")
-    Bundle(ModelCard.from_json((folder / CARD).read_bytes()), folder).verify()
+    card = ModelCard.from_json((folder / CARD).read_bytes())
+    Bundle(card, folder).verify()
+    return card
 
 
 def _sha256(path: Path) -> str:

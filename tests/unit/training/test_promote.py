@@ -33,6 +33,8 @@ def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, 
     stored = {entry.path for entry in client.list_artifacts(run)}
     assert stored >= {"bundle", "environment.txt", "recipe.toml", "data.json", "predictions"}
 
+    assert any(name.startswith("inference_ms/onnxruntime") for name in client.get_run(run).data.metrics)
+
     written = exported.stat().st_mtime_ns
     assert promote(str(folder), wish, registry).version == "1"
     assert exported.stat().st_mtime_ns == written
