@@ -1,0 +1,73 @@
+"""Train, evaluate, export, compare and promote a model: the five commands of the README in a row, each a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RECIPE = """
+name = "tiny"
+evaluate_every = 1
+long_side = 96
+
+[model]
+architecture = "fpn"
+options = { encoder = "tu-mobilenetv3_small_050", pyramid_channels = 32, decoder_channels = 32 }
+
+[[data]]
+dataset = "scenes"
+options = { scene_count = 4, width = 96, height = 64 }
+
+[validation]
+dataset = "scenes"
+split = "val"
+options = { scene_count = 2, width = 96, height = 64 }
+
+[[stages]]
+epochs = 1
+batch_size = 2
+crop = [64, 64]
+scale = [0.8, 1.2]
+"""
+SCENES = ("--option", "scene_count=2", "--option", "width=96", "--option", "height=64")
+
+
+@pytest.fixture
+def maskmill(tmp_path, monkeypatch):
+    """The command in a folder of its own. Returns what it printed on stdout with --json."""
+    environment = os.environ | {"MASKMILL_HOME": str(tmp_path / ".maskmill"), "PYTHONPATH": str(Path.cwd())}
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "maskmill", *words, "--json"], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.mark.timeout(600)
+def test_a_model_is_trained_scored_exported_compared_and_promoted_by_five_commands(maskmill, tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    trained = maskmill("train", "tiny.toml")
+    assert (tmp_path / "runs" / "tiny" / "checkpoint.pt").is_file(), trained
+
+    evaluated = maskmill("evaluate", "tiny", "scenes", *SCENES, "--no-speed")
+    exported = maskmill("export", "tiny", "--name", "tiny", "--models", "models")
+    card = json.loads((tmp_path / "models" / "tiny" / "card.json").read_text())
+    assert abs(card["scores"]["miou"] - evaluated["scores"]["miou"]) < 0.01, exported
+
+    maskmill("compare", "tiny", "models/tiny", *SCENES, "--no-speed", "--out", "page/comparison.html")
+    assert "<html" in (tmp_path / "page" / "comparison.html").read_text(encoding="utf-8")
+
+    promoted = maskmill("promote", "models/tiny", "--alias", "champion")
+    again = maskmill("evaluate", "models:/tiny@champion", "scenes", *SCENES, "--no-speed")
+    assert again["scores"]["miou"] == pytest.approx(card["scores"]["miou"], abs=1e-3), promoted
