@@ -76,11 +76,14 @@ class Processes:
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return]
 
     def sharing(self, objective: nn.Module) -> nn.Module:
-        """The same objective, its gradients averaged over all processes. Wrap it anew after freezing or thawing."""
+        """The same objective, its gradients averaged over all processes. Wrap it anew after freezing or thawing.
+
+        Batch-norm statistics are those of the first process at each wrapping, and each one's own from there.
+        """
         if self.count == 1:
             return objective
         gpus = [self.local_rank] if torch.cuda.is_available() else None
-        return DistributedDataParallel(objective, device_ids=gpus, broadcast_buffers=False)
+        return DistributedDataParallel(objective, device_ids=gpus, forward_sync_buffers=False)
 
     def agreed(self, value: T) -> T:
         """What the first process has; the others' value is dropped. A meeting point too."""

@@ -97,6 +97,7 @@ class Training:
                 state.save(checkpoint)
             self.watcher.epoch_ends(state.epoch, numbers)
         tracker.finish()
+        self.processes.agreed(True)  # nobody leaves before the last checkpoint is written
         return state
 
     def learn(self, state: TrainingState) -> dict[str, float]:
