@@ -142,7 +142,8 @@ def export_torchscript(model: nn.Module, path: Path, *, half_weights: bool = Fal
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # deprecated, like the exporter above
         draft = Path(folder) / "draft.pt"
-        traced: Any = torch.jit.trace(copy.deepcopy(model), torch.zeros(1, 3, 96, 128))  # type: ignore[no-untyped-call]
+        trace: Any = torch.jit.trace
+        traced = trace(copy.deepcopy(model), torch.zeros(1, 3, 96, 128), check_trace=False)  # it is checked below
         torch.jit.save(traced.half() if half_weights else traced, str(draft))
         read: Any = torch.jit.load(str(draft)).float()  # type: ignore[no-untyped-call]
         with torch.inference_mode():

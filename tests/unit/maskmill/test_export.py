@@ -1,0 +1,66 @@
+"""`maskmill export`: what it shows, and how it ends when something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from maskmill.cli.app import app
+from maskmill.cli.exits import REFUSED
+from tests.tiny_runs import tiny_training
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"scenes": tmp_path_factory.mktemp("scenes")}
+
+
+@pytest.fixture(scope="module")
+def runs(roots: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_training(tmp_path_factory.mktemp("runs"), roots, ["stages[0].epochs=1"]).parent
+
+
+def export(*words: object):
+    return CliRunner().invoke(app, ["export", *map(str, words)])
+
+
+def test_a_table_shows_each_variant_and_what_was_refused(runs: Path, roots: dict[str, Path], tmp_path: Path):
+    more = ("--runs", runs, "--root", f"scenes={roots['scenes']}", "--models", tmp_path)
+    result = export("tiny", "--name", "small", *more)
+    assert result.exit_code == 0
+    assert (tmp_path / "small" / "model.onnx").is_file()
+    first, *rest = result.stdout.splitlines()
+    assert first.startswith(f"{tmp_path / 'small'}: fpn tu-test_resnet, trained from scratch for 1 of 1 epochs")
+    (onnxruntime,) = [line.split() for line in rest if line.startswith("fp32       onnxruntime")]
+    assert onnxruntime[2] == "model.onnx"
+    assert onnxruntime[6].replace(".", "").isdigit()  # images/s
+
+
+def test_json_goes_alone_to_stdout(runs: Path, roots: dict[str, Path], tmp_path: Path):
+    more = ("--root", f"scenes={roots['scenes']}", "--models", tmp_path, "--json")
+    result = export(runs / "tiny", "--name", "small", *more)
+    told = json.loads(result.stdout)
+    assert told["files"] == {"onnx": "model.onnx"}
+    assert told["agreements"]["onnx"]["difference"] < 0.02
+    assert {each["precision"] for each in told["variants"]} >= {"fp32"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nowhere", "--name", "x"], REFUSED, "is no run: there is no recipe.toml"),
+        (["nowhere", "--name", "x", "--root", "moon=here"], REFUSED, "expected DATASET=FOLDER"),
+        (["nowhere", "--name", "x", "--graph", "pictures"], 2, "logits or ids"),
+    ],
+)
+def test_what_cannot_be_exported_says_why(
+    words: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    result = export(*words)
+    assert result.exit_code == code
+    assert said in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())
