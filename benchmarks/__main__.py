@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+# `python -m benchmarks.architectures` takes an hour and has its own options.
 BENCHMARKS = ("pipeline", "large_job", "upload_memory", "precision")
 
 

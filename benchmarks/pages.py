@@ -82,7 +82,8 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
 def _figures(name: str) -> dict[str, Any]:
     """Empty when nobody has measured yet."""
     path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return document
 
 
 def _table(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def measure_speeds(contenders: Iterable[Contender], ledger: Ledger, runs: Path, 
         if contender.name in ledger.rows and file and (again or "speed" not in ledger.rows[contender.name]):
             print(f"== {contender.title}", file=sys.stderr, flush=True)
             choice = ModelChoice(architecture=contender.architecture, options=dict(contender.options))
-            on_gpu = speed_on_gpu(lambda choice=choice: build_model(choice, get_label_space("camvid-11")))
+            on_gpu = speed_on_gpu(partial(build_model, choice, get_label_space("camvid-11")))
             ledger.keep("rows", contender.name, _speed_figures({**speeds_of_file(file), **on_gpu}))
     catalog = open_catalog(StorageSettings())
     cards = catalog.list()
