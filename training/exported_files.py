@@ -91,7 +91,7 @@ class _WithIds(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         logits = functional.interpolate(self.model(image), image.shape[-2:], mode="bilinear", align_corners=False)
         confidence, channels = logits.softmax(1).max(1)
-        return self.ids[channels], confidence
+        return cast(Tensor, self.ids)[channels], confidence
 
 
 def _trace(model: nn.Module, path: Path, *, outputs: Sequence[str] = ("logits",)) -> None:

@@ -94,10 +94,10 @@ def float_candidates(model: nn.Module, file: Path) -> list[Candidate]:
 
 def int8_candidates(file: Path) -> list[Candidate]:
     threads = processors()
-    engines = {"onnxruntime": lambda: onnx_predictor(file, threads=threads)}
+    engines = {"onnxruntime": onnx_predictor(file, threads=threads)}
     if openvino_precisions():
-        engines["openvino"] = lambda: openvino_predictor(file, threads=threads)
-    return [Candidate(precision="int8", engine=name, file=file, predict=engine()) for name, engine in engines.items()]
+        engines["openvino"] = openvino_predictor(file, threads=threads)
+    return [Candidate(precision="int8", engine=name, file=file, predict=predict) for name, predict in engines.items()]
 
 
 def bf16_predictor(model: nn.Module) -> Predict:
