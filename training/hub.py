@@ -1,4 +1,7 @@
-"""Which commit of a hub model to take, and its files: found by name, accepted by the user, checked. Never a pickle."""
+"""Which commit of a hub model to take, and its files: found by name, accepted by the user, checked. Never a pickle.
+
+torch is imported when there is something to fetch: who has no network is told at once.
+"""
 
 import re
 from dataclasses import dataclass, replace
@@ -17,7 +20,6 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 )
 
 from storage.hub_catalog import HubModel
-from training.models.weights import WEIGHTS, fetch_file, fetch_model
 
 PICTURES = "preprocessor_config.json"  # how the model wants its pictures
 
@@ -115,6 +117,8 @@ def fetch(commit: Commit) -> Path:
 
     Raises the errors of `training.models.errors`. A download that breaks off is resumed the next time, never used.
     """
+    from training.models.weights import fetch_file, fetch_model
+
     folder = fetch_model(commit.hub, revision=commit.sha)
     if PICTURES in commit.names:
         fetch_file(commit.hub, PICTURES, revision=commit.sha)
@@ -124,7 +128,7 @@ def fetch(commit: Commit) -> Path:
 def _cached(hub: str, commit: str) -> Commit | None:
     if not _COMMIT.fullmatch(commit):
         return None
-    weights = huggingface_hub.try_to_load_from_cache(hub, WEIGHTS, revision=commit)
+    weights = huggingface_hub.try_to_load_from_cache(hub, "model.safetensors", revision=commit)
     if not isinstance(weights, str):
         return None
     names = tuple(sorted(path.name for path in Path(weights).parent.iterdir()))

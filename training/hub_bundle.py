@@ -6,9 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
@@ -16,12 +14,13 @@ from segmentation.model_card import ModelCard
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Triple
 from storage.catalog import Bundle, Catalog
 from storage.hub_catalog import HubModel
-from training.exported_files import export_onnx
 from training.hub import PICTURES, Consent, HubError, choose_commit, fetch
-from training.models import MODELS, output_stride
-from training.models.weights import CONFIG, check_folder
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ONNX_FILE = "model.onnx"
+CONFIG = "config.json"
 
 
 class LabelsDiffer(HubError):
@@ -51,6 +50,10 @@ class Order:
 def pull(order: Order, say: Callable[[str], None]) -> Bundle:
     """Fetch, convert, compare, publish. Raises HubError, ModelError, ExportError: nothing is published."""
     folder, commit = _source(order, say)
+
+    from training.exported_files import export_onnx  # these take seconds; the hub has answered by now
+    from training.models import MODELS
+
     say(f"building {order.model.architecture} from {folder}")
     space = get_label_space(order.model.label_space)
     check_labels(folder / CONFIG, space)
@@ -97,6 +100,8 @@ def read_preprocessing(config: Path, *, long_side: int) -> Preprocessing:
 def _source(order: Order, say: Callable[[str], None]) -> tuple[Path, str]:
     """The folder, and the commit it is of ("" for a folder of the user's)."""
     if order.folder is not None:
+        from training.models.weights import check_folder
+
         return check_folder(order.folder), ""
     commit = choose_commit(order.model, order.consent)
     say(f"{commit.hub} at commit {commit.sha}: {commit.because}")
@@ -104,7 +109,9 @@ def _source(order: Order, say: Callable[[str], None]) -> tuple[Path, str]:
     return fetch(commit), commit.sha
 
 
-def _card(order: Order, network: nn.Module, draft: Path, preprocessing: Preprocessing, commit: str) -> ModelCard:
+def _card(order: Order, network: "nn.Module", draft: Path, preprocessing: Preprocessing, commit: str) -> ModelCard:
+    from training.models import output_stride
+
     model, digest = order.model, hashlib.sha256(draft.read_bytes()).hexdigest()
     place = f"https://huggingface.co/{model.hub}"
     return ModelCard(
