@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
 
 from training.models import MODELS
 
-_SMALL = {"encoder": "tu-mobilenetv3_small_050"}  # 280,000 weights
-_U = {**_SMALL, "decoder_channels": (16, 16, 8, 8, 8)}
+_SMALL: dict[str, object] = {"encoder": "tu-mobilenetv3_small_050"}  # 280,000 weights
+_U: dict[str, object] = {**_SMALL, "decoder_channels": (16, 16, 8, 8, 8)}
 
 TINY_OPTIONS: dict[str, dict[str, object]] = {
     "deeplabv3": {**_SMALL, "decoder_channels": 16},
@@ -27,6 +28,10 @@ TINY_OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
-def tiny_architecture(name: str, class_count: int, *, seed: int = 0) -> nn.Module:
+def tiny_architecture(name: str, class_count: int, *, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    return MODELS[name](class_count, **TINY_OPTIONS[name])
+    return build(name, class_count, **TINY_OPTIONS[name])
+
+
+def build(name: str, class_count: int, **options: Any) -> Any:
+    return MODELS[name](class_count, **options)

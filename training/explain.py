@@ -97,7 +97,7 @@ def explain(subject: Explainable, rgb: NDArray[np.uint8], *, top: int = 5) -> li
     image = torch.from_numpy(subject.preprocessing.apply(rgb))[None]
     with torch.inference_mode():
         queries = subject.model.queries(image)
-    found = []
+    found: list[Explanation] = []
     for each in _ranked(queries, subject.space, (rgb.shape[0], rgb.shape[1])):
         if len(found) == top:
             break

@@ -13,6 +13,8 @@ from segmentation.label_space import LabelSpace
 from segmentation.palette import palette
 from training.explain import Explanation
 
+Letters = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 TINT = 0.45  # share of a class's colour inside its region
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 SMALLEST_LETTERS, LETTERS_PER_WIDTH = 12, 60
@@ -46,7 +48,7 @@ def write_explanation(document: Any, picture: Image.Image, stem: Path) -> tuple[
     return text, image
 
 
-def _draw_box(canvas: ImageDraw.ImageDraw, each: Explanation, text: str, letters: ImageFont.ImageFont) -> None:
+def _draw_box(canvas: ImageDraw.ImageDraw, each: Explanation, text: str, letters: Letters) -> None:
     left, top, width, height = each.box
     canvas.rectangle((left, top, left + width - 1, top + height - 1), outline=WHITE, width=2)
     frame = canvas.textbbox((left + 3, top + 2), text, font=letters)
@@ -55,7 +57,7 @@ def _draw_box(canvas: ImageDraw.ImageDraw, each: Explanation, text: str, letters
 
 
 def _with_list(
-    picture: Image.Image, found: Sequence[Explanation], colours: NDArray[np.uint8], letters: ImageFont.ImageFont
+    picture: Image.Image, found: Sequence[Explanation], colours: NDArray[np.uint8], letters: Letters
 ) -> Image.Image:
     line = round(letters.getbbox("Ag")[3] * 1.5)
     lines = [_sentence(rank, each) for rank, each in enumerate(found, 1)] or ["no query has a region"]

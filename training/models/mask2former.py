@@ -146,6 +146,6 @@ def configuration(size: str, class_count: int, *, queries: int, points: int) -> 
 
 def _present(truth: Tensor) -> tuple[Tensor, Tensor]:
     """(H,W) channels → (n,H,W) masks as 0 and 1, and (n,) channels, of those that occur."""
-    channels = truth.unique()
+    channels: Tensor = truth.unique()  # type: ignore[no-untyped-call]
     channels = channels[channels != NO_CHANNEL]
     return (truth.unsqueeze(0) == channels[:, None, None]).float(), channels

@@ -26,4 +26,5 @@ class AnySizeAveragePool(nn.Module):
         end = ((cell + 1) * length + self.cells - 1) // self.cells  # the exporter's division rounds towards 0
         pixel = torch.arange(length, device=features.device).unsqueeze(0)  # type: ignore[call-overload]
         inside = ((pixel >= first) & (pixel < end)).to(features)
-        return inside / (end - first).to(features)
+        shares: Tensor = inside / (end - first).to(features)
+        return shares

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import (
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is of its HTTP client
     HFValidationError,
     HTTPError,
     LocalEntryNotFoundError,

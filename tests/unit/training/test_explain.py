@@ -14,10 +14,9 @@ from maskmill.cli.app import app
 from segmentation.formats.coco import counts_from_text
 from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
-from tests.tiny_architectures import TINY_OPTIONS
+from tests.tiny_architectures import TINY_OPTIONS, build
 from training.explain import Explainable, HasNoQueries, explain, open_explainable, to_document
 from training.explain_picture import draw
-from training.models import MODELS
 from training.models.errors import UnsafeWeights
 from training.models.mask2former import Queries, configuration
 from training.runs import CHECKPOINT, RunFacts
@@ -114,7 +113,7 @@ def test_the_command_writes_json_and_a_picture(folder, picture, tmp_path):
 
 
 def test_a_folder_of_transformers_keeps_its_weights(folder):
-    ours = MODELS["mask2former"](11, folder=str(folder)).eval()
+    ours = build("mask2former", 11, folder=str(folder)).eval()
     theirs = transformers.Mask2FormerForUniversalSegmentation.from_pretrained(folder).eval()
     image = torch.randn(1, 3, 64, 96)
     with torch.inference_mode():
@@ -125,7 +124,7 @@ def test_a_folder_of_transformers_keeps_its_weights(folder):
 
 
 def test_the_classifier_begins_anew_for_other_classes(folder):
-    assert MODELS["mask2former"](4, folder=str(folder)).network.class_predictor.out_features == 5
+    assert build("mask2former", 4, folder=str(folder)).network.class_predictor.out_features == 5
 
 
 RECIPE = """
@@ -149,7 +148,7 @@ scale = [0.5, 1.0]
 def a_run(folder, name, options):
     """As a training leaves it after one epoch in which nothing was learnt."""
     folder.mkdir()
-    model = MODELS[name](11, **options)
+    model = build(name, 11, **options)
     told = ", ".join(f"{key} = {json.dumps(value)}" for key, value in options.items())
     (folder / RECIPE_FILE).write_text(RECIPE.format(name=name, options=f"{{ {told} }}"))
     torch.save({"epoch": 1, "average": model.state_dict()}, folder / CHECKPOINT)

@@ -13,8 +13,8 @@ from safetensors.torch import save, save_file
 from torch import nn
 
 from tests.hub_server import Hub, hub_server
-from tests.tiny_architectures import TINY_OPTIONS, tiny_architecture
-from training.models import MODELS, output_stride, without_weights
+from tests.tiny_architectures import TINY_OPTIONS, build, tiny_architecture
+from training.models import output_stride, without_weights
 from training.models.dilatednet import context_module, dilatednet
 from training.models.errors import (
     EncoderNotFound,
@@ -74,7 +74,7 @@ def test_a_dilated_vgg_with_the_large_context_keeps_an_eighth_of_the_picture():
 
 
 def test_deeplabv3_halves_its_stride():
-    assert output_stride(MODELS["deeplabv3"](CLASSES, encoder="resnet18", stride=8, decoder_channels=8)) == 8
+    assert output_stride(build("deeplabv3", CLASSES, encoder="resnet18", stride=8, decoder_channels=8)) == 8
 
 
 def test_evidence_is_the_sum_over_queries_of_class_times_mask():
@@ -120,7 +120,7 @@ def test_encoder_weights_come_from_the_commit_that_smp_pins(hub):
     weights = smp.encoders.get_encoder("resnet18", weights=None).state_dict()
     files = {"model.safetensors": save({name: tensor.contiguous() for name, tensor in weights.items()})}
     hub.commits[source["repo_id"]] = {source["revision"]: files}
-    model = MODELS["fcn_resnet50"](CLASSES, encoder="resnet18", encoder_weights="imagenet")
+    model = build("fcn_resnet50", CLASSES, encoder="resnet18", encoder_weights="imagenet")
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.encoder.state_dict().items())
     assert hub.downloads == ["model.safetensors"]
 
@@ -129,7 +129,7 @@ def test_weights_for_an_encoder_of_timm_come_from_the_commit_that_is_named(hub):
     encoder = "mobilenetv3_small_050"
     weights = {name: tensor.contiguous() for name, tensor in timm.create_model(encoder).state_dict().items()}
     commit = hub.add(timm.get_pretrained_cfg(encoder).hf_hub_id, "main", {"model.safetensors": save(weights)})
-    model = MODELS["unet"](CLASSES, **{**TINY_OPTIONS["unet"], "encoder_weights": commit})
+    model = build("unet", CLASSES, **{**TINY_OPTIONS["unet"], "encoder_weights": commit})
     assert torch.equal(model.encoder.model.conv_stem.weight, weights["conv_stem.weight"])
 
 
@@ -144,7 +144,7 @@ def test_weights_for_an_encoder_of_timm_come_from_the_commit_that_is_named(hub):
 )
 def test_a_wrong_encoder_is_answered_with_what_could_be_chosen(options, error, said):
     with pytest.raises(error, match=said):
-        MODELS["unet"](CLASSES, **options)
+        build("unet", CLASSES, **options)
 
 
 @pytest.mark.parametrize(
@@ -162,18 +162,18 @@ def test_a_wrong_encoder_is_answered_with_what_could_be_chosen(options, error, s
 )
 def test_a_wrong_option_is_answered_with_what_is_allowed(name, options, said):
     with pytest.raises(InvalidModelOption, match=said):
-        MODELS[name](CLASSES, **options)
+        build(name, CLASSES, **options)
 
 
 def test_an_encoder_that_cannot_be_dilated_is_refused():
     with pytest.raises(InvalidModelOption, match="vgg11"):
-        MODELS["deeplabv3"](CLASSES, encoder="vgg11")
+        build("deeplabv3", CLASSES, encoder="vgg11")
 
 
 def test_a_folder_gives_its_weights_and_its_classifier_when_the_classes_agree(segformer_folder):
     theirs = transformers.SegformerForSemanticSegmentation.from_pretrained(segformer_folder).state_dict()
-    same = MODELS["segformer"](19, folder=str(segformer_folder)).network
-    other = MODELS["segformer"](CLASSES, folder=str(segformer_folder)).network
+    same = build("segformer", 19, folder=str(segformer_folder)).network
+    other = build("segformer", CLASSES, folder=str(segformer_folder)).network
     assert same.training
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in same.state_dict().items())
     differing = {name for name, tensor in other.state_dict().items() if not torch.equal(tensor, theirs[name])}
@@ -184,14 +184,14 @@ def test_without_weights_a_folder_gives_the_size_alone(segformer_folder, tmp_pat
     (tmp_path / "config.json").write_bytes((segformer_folder / "config.json").read_bytes())
     options = {"folder": str(tmp_path), "encoder_weights": "imagenet"}
     assert without_weights(options) == {"folder": str(tmp_path), "encoder_weights": None, "pretrained": False}
-    model = MODELS["segformer"](CLASSES, folder=tmp_path, pretrained=False)
+    model = build("segformer", CLASSES, folder=tmp_path, pretrained=False)
     assert model.network.config.hidden_sizes == [8, 8, 16, 16]
 
 
 def test_a_hub_model_is_fetched_once_at_a_full_commit(hub, segformer_folder):
     commit = hub.add("owner/toy", "main", {path.name: path.read_bytes() for path in segformer_folder.iterdir()})
     for _ in range(2):
-        MODELS["segformer"](CLASSES, hub="owner/toy", revision=commit)
+        build("segformer", CLASSES, hub="owner/toy", revision=commit)
     assert sorted(hub.downloads) == ["config.json", "model.safetensors"]
 
 
@@ -200,7 +200,7 @@ def test_a_hub_model_in_several_files_is_fetched_whole(hub, segformer_folder, tm
     network.save_pretrained(tmp_path / "parts", max_shard_size="20KB")
     files = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
     assert "model.safetensors" not in files
-    model = MODELS["segformer"](19, hub="owner/parts", revision=hub.add("owner/parts", "main", files))
+    model = build("segformer", 19, hub="owner/parts", revision=hub.add("owner/parts", "main", files))
     assert torch.equal(
         model.network.state_dict()["decode_head.classifier.weight"], network.decode_head.classifier.weight
     )
@@ -209,20 +209,20 @@ def test_a_hub_model_in_several_files_is_fetched_whole(hub, segformer_folder, tm
 @pytest.mark.parametrize("revision", [None, "main", "refs/pr/3", "a" * 39, "A" * 40])
 def test_what_can_change_is_no_revision(revision):
     with pytest.raises(RevisionNotPinned, match="40 lower-case hexadecimal digits"):
-        MODELS["segformer"](CLASSES, hub="owner/toy", revision=revision)
+        build("segformer", CLASSES, hub="owner/toy", revision=revision)
 
 
 def test_pickles_are_not_read(hub, segformer_folder, tmp_path):
     config = (segformer_folder / "config.json").read_bytes()
     commit = hub.add("owner/toy", "main", {"config.json": config, "pytorch_model.bin": b"a pickle"})
     with pytest.raises(UnsafeWeights, match="owner/toy"):
-        MODELS["segformer"](CLASSES, hub="owner/toy", revision=commit)
+        build("segformer", CLASSES, hub="owner/toy", revision=commit)
     folder = tmp_path / "pickled"
     folder.mkdir()
     (folder / "config.json").write_bytes(config)
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     with pytest.raises(UnsafeWeights, match=r"it has: config\.json, pytorch_model\.bin"):
-        MODELS["segformer"](CLASSES, folder=str(folder))
+        build("segformer", CLASSES, folder=str(folder))
     assert "pytorch_model.bin" not in hub.downloads
 
 
@@ -230,7 +230,7 @@ def test_an_index_cannot_name_a_pickle(hub, segformer_folder):
     index = b'{"metadata": {}, "weight_map": {"a": "../pytorch_model.bin"}}'
     files = {"config.json": (segformer_folder / "config.json").read_bytes(), "model.safetensors.index.json": index}
     with pytest.raises(UnsafeWeights, match="pytorch_model"):
-        MODELS["segformer"](CLASSES, hub="owner/toy", revision=hub.add("owner/toy", "main", files))
+        build("segformer", CLASSES, hub="owner/toy", revision=hub.add("owner/toy", "main", files))
 
 
 def test_a_damaged_file_is_deleted_and_fetched_again(hub, segformer_folder):
@@ -238,29 +238,29 @@ def test_a_damaged_file_is_deleted_and_fetched_again(hub, segformer_folder):
     commit = hub.add("owner/toy", "main", files)
     hub.damaged.add("model.safetensors")
     with pytest.raises(WeightsDamaged, match=hashlib.sha256(files["model.safetensors"]).hexdigest()):
-        MODELS["segformer"](CLASSES, hub="owner/toy", revision=commit)
+        build("segformer", CLASSES, hub="owner/toy", revision=commit)
     hub.damaged.clear()
-    assert MODELS["segformer"](CLASSES, hub="owner/toy", revision=commit)
+    assert build("segformer", CLASSES, hub="owner/toy", revision=commit)
 
 
 def test_what_is_not_there_is_said_to_be_unavailable(hub, tmp_path):
     with pytest.raises(WeightsUnavailable, match="owner/none"):
-        MODELS["segformer"](CLASSES, hub="owner/none", revision="0" * 40)
+        build("segformer", CLASSES, hub="owner/none", revision="0" * 40)
     with pytest.raises(WeightsUnavailable, match=r"no config\.json"):
-        MODELS["segformer"](CLASSES, folder=str(tmp_path))
+        build("segformer", CLASSES, folder=str(tmp_path))
 
 
 def test_without_a_network_a_hub_model_is_said_to_be_unavailable(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsUnavailable, match="cannot be fetched"):
-        MODELS["segformer"](CLASSES, hub="owner/toy", revision="0" * 40)
+        build("segformer", CLASSES, hub="owner/toy", revision="0" * 40)
 
 
 def test_weights_of_another_architecture_are_refused(segformer_folder, tmp_path):
     with pytest.raises(WeightsDoNotFit, match="expected 'mask2former'"):
-        MODELS["mask2former"](CLASSES, folder=str(segformer_folder))
+        build("mask2former", CLASSES, folder=str(segformer_folder))
     (tmp_path / "config.json").write_bytes((segformer_folder / "config.json").read_bytes())
     save_file({"something.else": torch.zeros(2)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(WeightsDoNotFit, match="differ in"):
-        MODELS["segformer"](CLASSES, folder=str(tmp_path))
+        build("segformer", CLASSES, folder=str(tmp_path))
