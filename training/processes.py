@@ -73,7 +73,7 @@ class Processes:
         """Batch-norm statistics over all processes. On GPUs only: on CPUs each normalises its own share."""
         if self.count == 1 or not torch.cuda.is_available():
             return model
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return]
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return,no-untyped-call]
 
     def sharing(self, objective: nn.Module) -> nn.Module:
         """The same objective, its gradients averaged over all processes. Wrap it anew after freezing or thawing.
