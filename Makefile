@@ -78,6 +78,10 @@ test-fast: $(DEV)
 test-e2e: $(DEV) ## The whole system in processes of its own
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile tests/e2e
 
+.PHONY: browser
+browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; also part of `make test`)
+	$(BIN)/pytest -v tests/browser
+
 .PHONY: coverage
 coverage: $(DEV)
 	$(BIN)/coverage combine --quiet
