@@ -25,8 +25,9 @@ def create(server: S3Server, bucket: str) -> str:
         "MASKMILL_STORAGE_S3_SECRET_KEY": server.secret_key,
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, ROOT / "deploy" / "create_bucket.py"]
-    return subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
+    command = [sys.executable, str(ROOT / "deploy" / "create_bucket.py")]
+    done = subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def test_the_bucket_is_made_once_and_unfinished_uploads_are_given_a_day(any_s3_server, bucket):

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 
 import pytest
 
 from jobs.errors import DatabaseUnavailable, IdempotencyInProgress
 from jobs.key_watch import KeyWatch
-from jobs.ports import IdempotencyRecord, OpenUnit
+from jobs.ports import OpenUnit, UnitOfWork
 from tests.fakes import FakeClock
 from tests.memory_database import MemoryDatabase
 
 
-def record(database: MemoryDatabase, clock: FakeClock) -> IdempotencyRecord | None:
+def reserve(database: MemoryDatabase, clock: FakeClock) -> None:
+    with database.unit() as unit:
+        assert unit.idempotency.begin("key", now=clock()) is None
+        unit.commit()
+
+
+def renewed_at(database: MemoryDatabase, clock: FakeClock) -> datetime:
     with database.unit() as unit:
         found = unit.idempotency.begin("key", now=clock())
-        unit.commit()
-    return found
+    assert found is not None
+    return found.created_at
 
 
-def telling(open_unit: OpenUnit, tell: threading.Semaphore) -> Callable[[], object]:
+def telling(open_unit: OpenUnit, tell: threading.Semaphore) -> OpenUnit:
     """The same units, and word of each that is opened."""
 
-    def open_one() -> object:
+    def open_one():
         tell.release()
         return open_unit()
 
@@ -40,27 +47,29 @@ def pause() -> bool:
 
 
 def beats(tell: threading.Semaphore, count: int) -> None:
-    """`count` more were begun, so one fewer have ended."""
+    """`count` more are begun from now on, so one fewer from its beginning to its end."""
+    while tell.acquire(blocking=False):
+        pass
     assert all(tell.acquire(timeout=10) for _ in range(count))
 
 
 def test_a_watched_key_is_renewed_until_the_block_ends():
     database, clock, tell = MemoryDatabase(), FakeClock(), threading.Semaphore(0)
-    record(database, clock)
+    reserve(database, clock)
     with KeyWatch(telling(database.unit, tell), clock, "key", every_s=0.01):
         clock.advance(50)
         beats(tell, 3)
-        assert record(database, clock).created_at == clock()
+        assert renewed_at(database, clock) == clock()
     clock.advance(50)
-    assert record(database, clock).created_at < clock()
+    assert renewed_at(database, clock) < clock()
 
 
 def test_a_database_that_is_away_costs_a_heartbeat_and_nothing_else():
     database, clock, tell = MemoryDatabase(), FakeClock(), threading.Semaphore(0)
-    record(database, clock)
+    reserve(database, clock)
     is_away = True
 
-    def open_unit():
+    def open_unit() -> AbstractContextManager[UnitOfWork]:
         if is_away:
             raise DatabaseUnavailable("away")
         return database.unit()
@@ -68,17 +77,17 @@ def test_a_database_that_is_away_costs_a_heartbeat_and_nothing_else():
     with KeyWatch(telling(open_unit, tell), clock, "key", every_s=0.01):
         clock.advance(50)
         beats(tell, 2)
-        assert record(database, clock).created_at < clock()
+        assert renewed_at(database, clock) < clock()
         is_away = False
         beats(tell, 3)
-        assert record(database, clock).created_at == clock()
+        assert renewed_at(database, clock) == clock()
 
 
 def test_a_request_that_is_read_for_long_keeps_its_key(service):
     service.rules = replace(service.rules, key_heartbeat_s=0.01)
     with service.intake.open_draft("key"):
         service.clock.advance(61)
-        renewed = (record(service.database, service.clock).created_at == service.clock() for _ in iter(pause, None))
+        renewed = (renewed_at(service.database, service.clock) == service.clock() for _ in iter(pause, None))
         assert any(islice(renewed, 1000))
         with pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
             pass
