@@ -19,7 +19,7 @@ TINY_OPTIONS: dict[str, dict[str, object]] = {
     "fpn": {**_SMALL, "pyramid_channels": 32, "decoder_channels": 64},
     "linknet": _SMALL,
     "manet": {**_U, "attention_channels": 8},
-    "mask2former": {"size": "tiny", "queries": 8, "points": 128},
+    "mask2former": {"size": "tiny", "points": 128},
     "pspnet": {**_SMALL, "pyramid_channels": 16},
     "segformer": {"size": "b0"},
     "unet": _U,

@@ -85,7 +85,7 @@ def open_explainable(
     """
     if revision is not None or (Path(reference) / CONFIG).is_file():
         space = find_label_space(label_space or "cityscapes-19")
-        source = {"folder": reference} if revision is None else {"hub": reference, "revision": revision}
+        source = {"folder": reference} if revision is None else {"hub": f"{reference}@{revision}"}
         model = mask2former(len(space.class_ids), **source)  # type: ignore[arg-type]
         return _explainable(reference, model, space, Preprocessing(long_side=LONG_SIDE))
     run = Run.open(Path(reference) if Path(reference).is_dir() else runs / reference)

@@ -21,14 +21,14 @@ class Budget:
 
     dataset: str = "scenes"
     scene_size: tuple[int, int] = (480, 360)
-    pictures: int = 288
+    pictures: int = 320
     checked_pictures: int = 101
-    epochs: int = 2
+    epochs: int = 3
     batch_size: int = 8
-    crop: tuple[int, int] = (96, 96)
-    scale: tuple[float, float] = (0.22, 0.4)
-    long_side: int = 128
-    learning_rate: float = 5e-4
+    crop: tuple[int, int] = (96, 128)
+    scale: tuple[float, float] = (0.25, 0.45)
+    long_side: int = 160
+    learning_rate: float = 2e-3
     seed: int = 1
 
     @property
@@ -51,7 +51,7 @@ class Budget:
             validation=self._pictures("val", self.checked_pictures),
             stages=(Stage(epochs=self.epochs, batch_size=self.batch_size, crop=self.crop, scale=self.scale),),
             loss=LossChoice(name="own") if contender.own_loss else LossChoice(),
-            optimiser=OptimiserChoice(name="adamw", learning_rate=self.learning_rate),
+            optimiser=OptimiserChoice(name="adamw", learning_rate=contender.learning_rate or self.learning_rate),
             schedule=ScheduleChoice(name="trapezoid", warm_up=0.1, cool_down=0.4),
             seed=self.seed,
             ema_decay=0.9,

@@ -161,6 +161,6 @@ def test_a_job_from_before_versions_were_kept_can_be_read(settings: StorageSetti
     assert result.made_by == ("", "1", "")
 
 
-_OLD_METRICS = {"class_fractions": {}, "confusion": None}
+_OLD_METRICS: dict[str, object] = {"class_fractions": {}, "confusion": None}
 _OLD_SIZES = {"width": 1, "height": 1, "artifacts": [], "metrics": _OLD_METRICS}
 OLD_RESULT = json.dumps({**_OLD_SIZES, "timings_ms": {}, "device": "cpu", "model_version": "1"})

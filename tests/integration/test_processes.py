@@ -25,7 +25,12 @@ SETTINGS = [
     "stages[0].freeze_encoder=true",
     "loss.class_weight_power=0",
 ]
-SETTINGS += ["model.options.dropout=0.0", "optimiser.name=sgd", "optimiser.momentum=0.0", "schedule.name=constant"]
+SETTINGS += [
+    'model={architecture="dilatednet", options={encoder="vgg11", front_channels=16, dropout=0.0}}',
+    "optimiser.name=sgd",
+    "optimiser.momentum=0.0",
+    "schedule.name=constant",
+]
 SETTINGS += [
     "label_space=cityscapes-34",
     "optimiser.learning_rate=1.0",

@@ -18,7 +18,6 @@ def deeplabv3(
     stride: int = 16,
     decoder_channels: int = 256,
     atrous_rates: tuple[int, ...] = (6, 12, 18),
-    dropout: float = 0.1,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/stride,W/stride); H and W are multiples of 32.
 
@@ -38,6 +37,6 @@ def deeplabv3(
         out_channels=decoder_channels,
         atrous_rates=tuple(atrous_rates),
         aspp_separable=False,
-        aspp_dropout=dropout,
+        aspp_dropout=0.1,
     )
     return cast(nn.Module, network)

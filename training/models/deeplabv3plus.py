@@ -17,7 +17,6 @@ def deeplabv3plus(
     encoder_weights: str | None = None,
     decoder_channels: int = 128,
     atrous_rates: tuple[int, ...] = (6, 12, 18),
-    dropout: float = 0.1,
     drop_path: float = 0.0,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32."""
@@ -37,6 +36,6 @@ def deeplabv3plus(
         atrous_rates=tuple(atrous_rates),
         output_stride=16,
         aspp_separable=True,
-        aspp_dropout=dropout,
+        aspp_dropout=0.1,
     )
     return cast(nn.Module, network)

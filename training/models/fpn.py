@@ -18,7 +18,6 @@ def fpn(
     encoder_weights: str | None = None,
     pyramid_channels: int = 128,
     decoder_channels: int = 64,
-    dropout: float = 0.1,
     drop_path: float = 0.0,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32."""
@@ -29,7 +28,6 @@ def fpn(
         classes=class_count,
         decoder_pyramid_channels=pyramid_channels,
         decoder_segmentation_channels=decoder_channels,
-        decoder_dropout=dropout,
         upsampling=1,  # the head's own ×4 is left to who reads the logits
         **stochastic_depth(encoder, drop_path),
     )

@@ -23,6 +23,7 @@ _SWIN: dict[str, dict[str, object]] = {
     "swin_small": {"embed_dim": 96, "depths": [2, 2, 18, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3},
 }
 _TINY_DECODER = {
+    "num_queries": 8,
     "feature_size": 64,
     "mask_feature_size": 64,
     "hidden_dim": 64,
@@ -111,28 +112,26 @@ def mask2former(
     class_count: int,
     *,
     size: str = "swin_tiny",
-    queries: int = 100,
     points: int = 12544,
     folder: str | Path | None = None,
     hub: str | None = None,
-    revision: str | None = None,
     pretrained: bool = True,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
 
-    size: with random weights. folder, or hub and revision (a full commit): the size and the weights that are there;
-    the classifier begins at random where they have another number of classes. pretrained=False: the size alone.
+    size: with random weights. folder, or hub (owner/name@commit): the size and the weights that are there; the
+    classifier begins at random where they have another number of classes. pretrained=False: the size alone.
     points: of each mask that the loss looks at.
     """
-    source = Source(folder=folder, hub=hub, revision=revision, weights=pretrained)
+    source = Source(folder=folder, hub=hub, weights=pretrained)
     network_class = transformers.Mask2FormerForUniversalSegmentation
     if source.is_given:
         heads = ("class_predictor.",)
         return Mask2Former(network_from(source, network_class, class_count, heads=heads, unread=_UNREAD))
-    return Mask2Former(network_class(configuration(size, class_count, queries=queries, points=points)))
+    return Mask2Former(network_class(configuration(size, class_count, points=points)))
 
 
-def configuration(size: str, class_count: int, *, queries: int, points: int) -> Any:
+def configuration(size: str, class_count: int, *, points: int) -> Any:
     if size not in SIZES:
         raise InvalidModelOption("size", got=size, allowed=", ".join(SIZES))
     backbone = transformers.SwinConfig(
@@ -140,7 +139,7 @@ def configuration(size: str, class_count: int, *, queries: int, points: int) -> 
     )
     decoder = _TINY_DECODER if size == "tiny" else {}
     return transformers.Mask2FormerConfig(
-        backbone_config=backbone, num_labels=class_count, num_queries=queries, train_num_points=points, **decoder
+        backbone_config=backbone, num_labels=class_count, train_num_points=points, **decoder
     )
 
 

@@ -13,18 +13,18 @@ from training.models.weights import check_folder, fetch_model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the configuration comes from and, when `weights`, the weights too. Raises InvalidModelOption."""
+    """Where the configuration comes from and, when `weights`, the weights too. Raises InvalidModelOption.
+
+    hub: owner/name@commit.
+    """
 
     folder: str | Path | None = None
     hub: str | None = None
-    revision: str | None = None
     weights: bool = True
 
     def __post_init__(self) -> None:
         if self.folder is not None and self.hub is not None:
             raise InvalidModelOption("hub", got=self.hub, allowed="nothing beside folder")
-        if self.revision is not None and self.hub is None:
-            raise InvalidModelOption("revision", got=self.revision, allowed="nothing without hub")
 
     @property
     def is_given(self) -> bool:
@@ -33,7 +33,8 @@ class Source:
     def fetch(self) -> Path:
         """The folder. Raises RevisionNotPinned, UnsafeWeights, WeightsUnavailable, WeightsDamaged."""
         if self.hub is not None:
-            return fetch_model(self.hub, revision=self.revision, weights=self.weights)
+            repository, _, commit = self.hub.partition("@")
+            return fetch_model(repository, revision=commit or None, weights=self.weights)
         return check_folder(Path(str(self.folder)), weights=self.weights)
 
 

@@ -42,15 +42,14 @@ def segformer(
     size: str = "b0",
     folder: str | Path | None = None,
     hub: str | None = None,
-    revision: str | None = None,
     pretrained: bool = True,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
 
-    size: with random weights. folder, or hub and revision (a full commit): the size and the weights that are there;
-    the classifier begins at random where they have another number of classes. pretrained=False: the size alone.
+    size: with random weights. folder, or hub (owner/name@commit): the size and the weights that are there; the
+    classifier begins at random where they have another number of classes. pretrained=False: the size alone.
     """
-    source = Source(folder=folder, hub=hub, revision=revision, weights=pretrained)
+    source = Source(folder=folder, hub=hub, weights=pretrained)
     network_class = transformers.SegformerForSemanticSegmentation
     if source.is_given:
         return Segformer(network_from(source, network_class, class_count, heads=("decode_head.classifier.",)))

@@ -29,7 +29,7 @@ SURE = 9.0  # a logit of almost 1
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     torch.manual_seed(0)
-    config = configuration("tiny", 11, queries=6, points=64)
+    config = configuration("tiny", 11, points=64)
     folder = tmp_path_factory.mktemp("mask2former")
     transformers.Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
     return folder

@@ -11,14 +11,13 @@ from training.models.fpn import fpn
 @pytest.fixture(scope="module")
 def networks():
     torch.manual_seed(0)
-    ours = fpn(5, encoder="tu-mobilenetv4_conv_small", pyramid_channels=32, decoder_channels=32, dropout=0.5)
+    ours = fpn(5, encoder="tu-mobilenetv4_conv_small", pyramid_channels=32, decoder_channels=32)
     theirs = smp.FPN(
         "tu-mobilenetv4_conv_small",
         encoder_weights=None,
         classes=5,
         decoder_pyramid_channels=32,
         decoder_segmentation_channels=32,
-        decoder_dropout=0.5,
         upsampling=1,
     )
     theirs.load_state_dict(ours.state_dict())

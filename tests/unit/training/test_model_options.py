@@ -157,7 +157,6 @@ def test_a_wrong_encoder_is_answered_with_what_could_be_chosen(options, error, s
         ("pspnet", {"encoder_depth": 4}, "3, 5"),
         ("fcn_resnet50", {"auxiliary_share": 2.0}, "0 to 1"),
         ("segformer", {"folder": "x", "hub": "a/b"}, "nothing beside folder"),
-        ("segformer", {"revision": "0" * 40}, "nothing without hub"),
     ],
 )
 def test_a_wrong_option_is_answered_with_what_is_allowed(name, options, said):
@@ -191,7 +190,7 @@ def test_without_weights_a_folder_gives_the_size_alone(segformer_folder, tmp_pat
 def test_a_hub_model_is_fetched_once_at_a_full_commit(hub, segformer_folder):
     commit = hub.add("owner/toy", "main", {path.name: path.read_bytes() for path in segformer_folder.iterdir()})
     for _ in range(2):
-        build("segformer", CLASSES, hub="owner/toy", revision=commit)
+        build("segformer", CLASSES, hub=f"owner/toy@{commit}")
     assert sorted(hub.downloads) == ["config.json", "model.safetensors"]
 
 
@@ -200,23 +199,23 @@ def test_a_hub_model_in_several_files_is_fetched_whole(hub, segformer_folder, tm
     network.save_pretrained(tmp_path / "parts", max_shard_size="20KB")
     files = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
     assert "model.safetensors" not in files
-    model = build("segformer", 19, hub="owner/parts", revision=hub.add("owner/parts", "main", files))
+    model = build("segformer", 19, hub=f"owner/parts@{hub.add('owner/parts', 'main', files)}")
     assert torch.equal(
         model.network.state_dict()["decode_head.classifier.weight"], network.decode_head.classifier.weight
     )
 
 
-@pytest.mark.parametrize("revision", [None, "main", "refs/pr/3", "a" * 39, "A" * 40])
-def test_what_can_change_is_no_revision(revision):
+@pytest.mark.parametrize("commit", ["", "@", "@main", "@refs/pr/3", f"@{'a' * 39}", f"@{'A' * 40}"])
+def test_what_can_change_is_no_commit(commit):
     with pytest.raises(RevisionNotPinned, match="40 lower-case hexadecimal digits"):
-        build("segformer", CLASSES, hub="owner/toy", revision=revision)
+        build("segformer", CLASSES, hub=f"owner/toy{commit}")
 
 
 def test_pickles_are_not_read(hub, segformer_folder, tmp_path):
     config = (segformer_folder / "config.json").read_bytes()
     commit = hub.add("owner/toy", "main", {"config.json": config, "pytorch_model.bin": b"a pickle"})
     with pytest.raises(UnsafeWeights, match="owner/toy"):
-        build("segformer", CLASSES, hub="owner/toy", revision=commit)
+        build("segformer", CLASSES, hub=f"owner/toy@{commit}")
     folder = tmp_path / "pickled"
     folder.mkdir()
     (folder / "config.json").write_bytes(config)
@@ -230,7 +229,7 @@ def test_an_index_cannot_name_a_pickle(hub, segformer_folder):
     index = b'{"metadata": {}, "weight_map": {"a": "../pytorch_model.bin"}}'
     files = {"config.json": (segformer_folder / "config.json").read_bytes(), "model.safetensors.index.json": index}
     with pytest.raises(UnsafeWeights, match="pytorch_model"):
-        build("segformer", CLASSES, hub="owner/toy", revision=hub.add("owner/toy", "main", files))
+        build("segformer", CLASSES, hub=f"owner/toy@{hub.add('owner/toy', 'main', files)}")
 
 
 def test_a_damaged_file_is_deleted_and_fetched_again(hub, segformer_folder):
@@ -238,14 +237,14 @@ def test_a_damaged_file_is_deleted_and_fetched_again(hub, segformer_folder):
     commit = hub.add("owner/toy", "main", files)
     hub.damaged.add("model.safetensors")
     with pytest.raises(WeightsDamaged, match=hashlib.sha256(files["model.safetensors"]).hexdigest()):
-        build("segformer", CLASSES, hub="owner/toy", revision=commit)
+        build("segformer", CLASSES, hub=f"owner/toy@{commit}")
     hub.damaged.clear()
-    assert build("segformer", CLASSES, hub="owner/toy", revision=commit)
+    assert build("segformer", CLASSES, hub=f"owner/toy@{commit}")
 
 
 def test_what_is_not_there_is_said_to_be_unavailable(hub, tmp_path):
     with pytest.raises(WeightsUnavailable, match="owner/none"):
-        build("segformer", CLASSES, hub="owner/none", revision="0" * 40)
+        build("segformer", CLASSES, hub=f"owner/none@{'0' * 40}")
     with pytest.raises(WeightsUnavailable, match=r"no config\.json"):
         build("segformer", CLASSES, folder=str(tmp_path))
 
@@ -254,7 +253,7 @@ def test_without_a_network_a_hub_model_is_said_to_be_unavailable(monkeypatch, tm
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsUnavailable, match="cannot be fetched"):
-        build("segformer", CLASSES, hub="owner/toy", revision="0" * 40)
+        build("segformer", CLASSES, hub=f"owner/toy@{'0' * 40}")
 
 
 def test_weights_of_another_architecture_are_refused(segformer_folder, tmp_path):
