@@ -38,6 +38,9 @@ class Adapters:
     clock: Clock
 
 
+BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue has it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """spool: where the files of a request lie until they are in the store."""
@@ -52,7 +55,7 @@ class Services:
 
 def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Services:
     rules = IntakeRules(
-        default_model=settings.default_model or _first_model(adapters.catalog),
+        default_model=settings.default_model or _usual_model(adapters.catalog),
         max_images=settings.max_images,
         max_request_bytes=settings.max_request_bytes,
         max_image_bytes=settings.max_image_bytes,
@@ -106,9 +109,10 @@ def version() -> str:
         return "unknown"
 
 
-def _first_model(catalog: ModelCatalog) -> str:
+def _usual_model(catalog: ModelCatalog) -> str:
     """Empty when there is no model yet: a job must name one then."""
-    return next((card.name for card in catalog.list()), "")
+    names = [card.name for card in catalog.list()]
+    return BUNDLED_MODEL if BUNDLED_MODEL in names else next(iter(names), "")
 
 
 def _now() -> datetime:

@@ -17,7 +17,7 @@ class ApiSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8008, ge=0, le=65535)
-    default_model: str | None = Field(None, description="None: the first one of the catalogue")
+    default_model: str | None = Field(None, description="None: street-fast, or the catalogue's first")
     max_request_bytes: int = Field(8 * 2**30, ge=1)
     max_image_bytes: int = Field(64 * 2**20, ge=1)
     max_images: int = Field(100_000, ge=1)

@@ -56,7 +56,7 @@ class _NoQueue:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", help="default: the first bundled one")
+    parser.add_argument("--model", default="street-fast")
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", default="1024x512", help="WIDTHxHEIGHT of the pictures")
@@ -65,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         storage = StorageSettings(home=Path(home))
         catalog = open_catalog(storage)
-        bundle = catalog.get(given.model or catalog.list()[0].name)
+        bundle = catalog.get(given.model)
         pictures = _pictures(given.images, width, height)
         figures = _measure(bundle, pictures, storage, rounds=given.rounds)
     record(f"pipeline-{given.size}", QUESTION, {"model": bundle.card.name, "pictures": given.size, **figures})
