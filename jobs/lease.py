@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
-from jobs.errors import DatabaseUnavailable
+from jobs.heartbeat import Heartbeat
 from jobs.ports import Claim, Clock, OpenUnit
-
-logger = logging.getLogger(__name__)
 
 
 class LeaseRules(Protocol):
@@ -24,30 +20,17 @@ class LeaseRules(Protocol):
     def heartbeat_s(self) -> float: ...
 
 
-class Lease:
-    """Renews in a thread of its own while the block runs. A database that is away costs heartbeats, not the work."""
-
+class Lease(Heartbeat):
     def __init__(self, open_unit: OpenUnit, clock: Clock, rules: LeaseRules, claim: Claim) -> None:
+        super().__init__(f"lease-{claim.job.id}", every_s=rules.heartbeat_s)
         self._open_unit = open_unit
         self._clock = clock
         self._rules = rules
         self._job_id = claim.job.id
         self._attempts = {image.index: image.attempt for image in claim.images}
         self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"lease-{self._job_id}", daemon=True)
         self._until = min((image.lease_until for image in claim.images if image.lease_until), default=clock())
         self.canceled = claim.job.cancel_requested_at is not None
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
 
     def holds(self, index: int) -> bool:
         """False once another worker may have the image, also when this process slept through its heartbeats."""
@@ -61,7 +44,6 @@ class Lease:
                 self._attempts.pop(index, None)
 
     def renew(self) -> None:
-        """One heartbeat. Raises DatabaseUnavailable."""
         with self._lock:
             attempts = dict(self._attempts)
         if not attempts:
@@ -75,12 +57,3 @@ class Lease:
             self._until = lease_until
         self.canceled = self.canceled or canceled
         self.release(attempts.keys() - held)
-
-    def _beat(self) -> None:
-        while not self._done.wait(self._rules.heartbeat_s):
-            try:
-                self.renew()
-            except DatabaseUnavailable as error:
-                logger.warning(
-                    "lease not renewed", extra={"action": "heartbeat_missed", "job_id": self._job_id, "why": str(error)}
-                )
