@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from segmentation.label_space import load_label_space
 from training.building import check_choices
 from training.loop import read_checkpoint
 from training.processes import Processes
 from training.progress import Watcher
 from training.recipe import ModelChoice, Recipe, RecipeError
 from training.recipe_file import faults_located, load_recipe, read_recipe
-from training.runs import CHECKPOINT, LOG, RECIPE, Run
+from training.runs import CHECKPOINT, LABEL_SPACE, LOG, RECIPE, Run, write_json
 from training.settings import TrainingSettings
+from training.spaces import find_label_space
 from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_mlflow
 from training.train import train
 
@@ -69,6 +71,7 @@ def run_order(
         done = is_finished(folder, recipe)
         if Processes.announced().is_first:
             _note_recipe(recipe, order.text, folder)
+            _note_label_space(recipe, folder)
             mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
         if not done:
@@ -118,3 +121,14 @@ def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def _note_label_space(recipe: Recipe, folder: Path) -> None:
+    """Keep the user's own in the run's folder. Raises RecipeError when the run there learns another one."""
+    if not recipe.label_space.endswith(".json"):
+        return
+    space, path = find_label_space(recipe.label_space), folder / LABEL_SPACE
+    if (folder / CHECKPOINT).is_file() and path.is_file() and load_label_space(path) != space:
+        hint = f"{recipe.label_space} has changed since; give this one another name, or delete that folder"
+        raise RecipeError(f"label_space: the run in {folder} was begun with another; {hint}", where="label_space")
+    write_json(path, space.to_dict())

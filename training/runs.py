@@ -1,4 +1,4 @@
-"""A run's folder: checkpoint.pt recipe.toml facts.json data.json log.jsonl. Reads what train.py wrote."""
+"""A run's folder: checkpoint.pt recipe.toml facts.json data.json log.jsonl, and the user's own label_space.json."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from segmentation.label_space import LabelSpace
+from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.preprocessing import Preprocessing
 from training.building import build_empty_model
 from training.loop import read_checkpoint
@@ -22,6 +22,7 @@ RECIPE = "recipe.toml"
 FACTS = "facts.json"
 DATA = "data.json"
 LOG = "log.jsonl"
+LABEL_SPACE = "label_space.json"
 
 
 class RunNotFound(Exception):
@@ -76,7 +77,9 @@ class Run:
 
     @property
     def space(self) -> LabelSpace:
-        return find_label_space(self.recipe.label_space)
+        """As it was when the run began, whatever became of the user's file."""
+        own = self.folder / LABEL_SPACE
+        return load_label_space(own) if own.is_file() else find_label_space(self.recipe.label_space)
 
     @property
     def preprocessing(self) -> Preprocessing:

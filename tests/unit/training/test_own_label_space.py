@@ -1,0 +1,60 @@
+"""A run learns the classes of the user's own file, and keeps them when the file goes or changes."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.tiny_runs import tiny_order
+from training.launch import run_order
+from training.recipe import RecipeError
+from training.runs import Run
+from training.settings import TrainingSettings
+
+UNTRACKED = TrainingSettings(tracking_uri="none")
+WEEDS = {
+    "name": "weeds",
+    "ignore_id": None,
+    "classes": [
+        {"id": 0, "name": "soil", "colour": [90, 60, 30], "group": "ground"},
+        {"id": 1, "name": "weed", "colour": [0, 200, 0], "group": "plants"},
+    ],
+    "mappings": {},
+}
+FIELD = 'dataset="folder"'
+
+
+@pytest.fixture
+def order(tmp_path):
+    """Two pictures of a field."""
+    field = tmp_path / "field"
+    half = np.repeat(np.uint8([[0, 1]]), 32, axis=1).repeat(64, axis=0)
+    for name in ("a", "b"):
+        for kind, pixels in (("images", np.dstack([half * 200] * 3)), ("masks", half)):
+            (field / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(field / kind / f"{name}.png"), pixels)
+    (field / "label_space.json").write_text(json.dumps(WEEDS))
+    settings = [f"data=[{{{FIELD}}}]", f"validation={{{FIELD}}}", "stages[0].epochs=1"]
+    settings.append(f"label_space={field / 'label_space.json'}")
+    return tiny_order(tmp_path, {"folder": field}, settings)
+
+
+def test_a_run_keeps_its_own_classes(order):
+    run = run_order(order, settings=UNTRACKED)
+    file = order.roots["folder"] / "label_space.json"
+    file.unlink()
+    again = Run.open(run.folder)
+    assert again.space.names() == ("soil", "weed")
+    assert again.model()
+
+
+def test_a_run_does_not_go_on_with_other_classes(order):
+    folder = run_order(order, settings=UNTRACKED).folder
+    file = order.roots["folder"] / "label_space.json"
+    file.write_text(
+        json.dumps(WEEDS | {"classes": [*WEEDS["classes"], {**WEEDS["classes"][1], "id": 2, "name": "crop"}]})
+    )
+    with pytest.raises(RecipeError, match=r"label_space\.json has changed since"):
+        run_order(order, settings=UNTRACKED)
+    assert len(Run.open(folder).space.class_ids) == 2
