@@ -11,6 +11,10 @@ LIST := $(shell sed -n '1,/^\[tool/p' pyproject.toml | cksum | cut -d' ' -f1)
 DEV := $(VENV)/.dev-$(LIST)
 LOCAL := $(VENV)/.local-$(LIST)
 
+# pip would compile 300 MB of sources, most of which nothing imports: Python compiles, and keeps, what it does import.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+unexport PYTHONDONTWRITEBYTECODE
+
 WORKERS ?= 2
 IMAGES ?=
 MASKS ?=
@@ -44,11 +48,11 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(LOCAL): | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local]'
+	$(PIP_INSTALL) --editable '.[local]'
 	touch $@
 
 $(DEV): | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[dev]'
 	touch $@ $(LOCAL)
 
 .PHONY: lint
