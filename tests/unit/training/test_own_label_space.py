@@ -1,10 +1,12 @@
 """A run learns the classes of the user's own file, and keeps them when the file goes or changes."""
 
 import json
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.tiny_runs import tiny_order
 from training.launch import run_order
@@ -13,7 +15,7 @@ from training.runs import Run
 from training.settings import TrainingSettings
 
 UNTRACKED = TrainingSettings(tracking_uri="none")
-WEEDS = {
+WEEDS: dict[str, Any] = {
     "name": "weeds",
     "ignore_id": None,
     "classes": [
@@ -29,7 +31,7 @@ FIELD = 'dataset="folder"'
 def order(tmp_path):
     """Two pictures of a field."""
     field = tmp_path / "field"
-    half = np.repeat(np.uint8([[0, 1]]), 32, axis=1).repeat(64, axis=0)
+    half = np.array([[0, 1]], np.uint8).repeat(32, axis=1).repeat(64, axis=0)
     for name in ("a", "b"):
         for kind, pixels in (("images", np.dstack([half * 200] * 3)), ("masks", half)):
             (field / kind).mkdir(parents=True, exist_ok=True)
@@ -46,7 +48,7 @@ def test_a_run_keeps_its_own_classes(order):
     file.unlink()
     again = Run.open(run.folder)
     assert again.space.names() == ("soil", "weed")
-    assert again.model()
+    assert again.model()(torch.zeros(1, 3, 64, 64)).shape[1] == 2
 
 
 def test_a_run_does_not_go_on_with_other_classes(order):
