@@ -76,14 +76,14 @@ test: lint types test-fast test-e2e coverage ## Everything that must be green: l
 .PHONY: test-fast
 test-fast: $(DEV)
 	$(BIN)/coverage erase
-	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/e2e tests
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup -m "not full" --ignore tests/e2e tests
 
 .PHONY: test-e2e
 test-e2e: $(DEV) ## The whole system in processes of its own
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile tests/e2e
 
 .PHONY: browser
-browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; also part of `make test`)
+browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short form is part of `make test`)
 	$(BIN)/pytest -v tests/browser
 
 .PHONY: coverage

@@ -40,7 +40,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.full)])
 def test_axe_finds_nothing(browser: Browser, address: str, scheme: Literal["light", "dark"]) -> None:
     page = browser.new_page(color_scheme=scheme)
     page.goto(address)
@@ -105,6 +105,7 @@ def test_the_page_is_whole_without_scripts(browser: Browser, address: str) -> No
     context.close()
 
 
+@pytest.mark.full
 def test_the_page_prints(page: Page, tmp_path: Path) -> None:
     page.pdf(path=tmp_path / "page.pdf", prefer_css_page_size=True)
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")

@@ -4,40 +4,49 @@ Every module: images (B,3,H,W), H and W multiples of 32 → logits (B,classes,H/
 and `.encoder`, the part that a frozen-encoder strategy holds still. One with a loss of its own is a `HasOwnLoss`.
 """
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
 
-from training.models.deeplabv3 import deeplabv3
-from training.models.deeplabv3plus import deeplabv3plus
-from training.models.dilatednet import dilatednet
-from training.models.fcn_resnet50 import fcn_resnet50
-from training.models.fpn import fpn
-from training.models.linknet import linknet
-from training.models.manet import manet
-from training.models.mask2former import mask2former
-from training.models.pspnet import pspnet
-from training.models.segformer import segformer
-from training.models.unet import unet
-from training.models.unetplusplus import unetplusplus
-from training.models.upernet import upernet
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "deeplabv3": deeplabv3,
-    "deeplabv3plus": deeplabv3plus,
-    "dilatednet": dilatednet,
-    "fcn_resnet50": fcn_resnet50,
-    "fpn": fpn,
-    "linknet": linknet,
-    "manet": manet,
-    "mask2former": mask2former,
-    "pspnet": pspnet,
-    "segformer": segformer,
-    "unet": unet,
-    "unetplusplus": unetplusplus,
-    "upernet": upernet,
-}
+class Architectures(Mapping[str, Callable[..., nn.Module]]):
+    """Builders by name, each a function in the module of that name, which is imported when somebody asks for it:
+    the libraries behind all of them take seconds.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __getitem__(self, name: str) -> Callable[..., nn.Module]:
+        if name not in self._names:
+            raise KeyError(name)
+        builder: Callable[..., nn.Module] = getattr(importlib.import_module(f"{__name__}.{name}"), name)
+        return builder
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+MODELS = Architectures(
+    "deeplabv3",
+    "deeplabv3plus",
+    "dilatednet",
+    "fcn_resnet50",
+    "fpn",
+    "linknet",
+    "manet",
+    "mask2former",
+    "pspnet",
+    "segformer",
+    "unet",
+    "unetplusplus",
+    "upernet",
+)
 
 _MEASURED_SIDE = 64  # pixels
 
