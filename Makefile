@@ -71,16 +71,20 @@ types: $(DEV) ## mypy --strict over packages and tests
 	$(BIN)/mypy
 
 .PHONY: test
-test: lint types test-fast test-e2e coverage ## Everything that must be green: lint, types, tests, coverage
+test: lint types test-fast coverage test-slow ## Everything that must be green: lint, types, tests, coverage
+
+# A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
+# and wait for one another's threads take twice as long.
+PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
 test-fast: $(DEV)
 	$(BIN)/coverage erase
-	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup -m "not full" --ignore tests/e2e tests
+	OMP_NUM_THREADS=1 $(BIN)/coverage run $(PYTEST) -m "not slow and not full"
 
-.PHONY: test-e2e
-test-e2e: $(DEV) ## The whole system in processes of its own
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile tests/e2e
+.PHONY: test-slow
+test-slow: $(DEV) ## What takes long: real training, export and browser, and the whole system in processes of its own
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "slow and not full"
 
 .PHONY: browser
 browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short form is part of `make test`)

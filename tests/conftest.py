@@ -12,21 +12,10 @@ import pytest
 
 from tests.services.ceph import find_radosgw, radosgw
 from tests.services.postgres import PostgresServer, postgres
-from tests.services.s3 import S3Bucket, S3Server, rclone
+from tests.services.s3 import S3Server, rclone
 from tests.services.valkey import ValkeyServer, valkey
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
-
-S3_SERVERS = {"rclone": rclone, "radosgw": radosgw}
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under xdist every test on radosgw goes to one process: starting it takes a dozen seconds."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None and "radosgw" in map(str, callspec.params.values()):
-            item.add_marker(pytest.mark.xdist_group("radosgw"))
 
 
 @pytest.fixture(scope="session")
@@ -75,25 +64,24 @@ def migrated_postgres_url(postgres_server: PostgresServer, migrated_template: st
     postgres_server.drop(name)
 
 
-@pytest.fixture(scope="session", params=tuple(S3_SERVERS))
-def s3_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """Each kind of S3 server that is installed."""
-    with S3_SERVERS[request.param](tmp_path_factory.mktemp(request.param)) as server:
+@pytest.fixture(scope="session")
+def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with rclone(tmp_path_factory.mktemp("rclone")) as server:
         yield server
-
-
-@pytest.fixture
-def s3(s3_server: S3Server) -> S3Bucket:
-    """An empty bucket, for this test alone."""
-    return s3_server.create_bucket()
 
 
 @pytest.fixture(scope="session")
-def any_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """One S3 server, the fullest that is installed: for tests of something else that needs a store."""
-    start = radosgw if find_radosgw() else rclone
-    with start(tmp_path_factory.mktemp("any-s3")) as server:
+def radosgw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Takes a dozen seconds to start."""
+    with radosgw(tmp_path_factory.mktemp("radosgw")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def any_s3_server(request: pytest.FixtureRequest) -> S3Server:
+    """The fullest S3 server that is installed: for tests of something else that needs a store."""
+    server: S3Server = request.getfixturevalue("radosgw_server" if find_radosgw() else "rclone_server")
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.tiny_comparison import blind, right, subject, swapped
 from training.compare import Choices, compare
 from training.datasets import DATASETS
 
-pytestmark = pytest.mark.xdist_group("chromium")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

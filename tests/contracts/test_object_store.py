@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,29 +18,13 @@ from jobs.ports import ObjectStore
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from tests.fakes import MemoryObjects
-from tests.services.ceph import radosgw
 from tests.services.processes import free_port
-from tests.services.s3 import S3Bucket, S3Server, rclone
+from tests.services.s3 import S3Bucket, S3Server
 
 PART = 8 * 1024 * 1024
 
 
-RADOSGW = pytest.param("radosgw", marks=pytest.mark.xdist_group("radosgw"))  # takes seconds to start: once is enough
-
-
-@pytest.fixture(scope="session")
-def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with rclone(tmp_path_factory.mktemp("rclone")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def radosgw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with radosgw(tmp_path_factory.mktemp("radosgw")) as server:
-        yield server
-
-
-@pytest.fixture(params=["memory", "local", "rclone", RADOSGW])
+@pytest.fixture(params=["memory", "local", "rclone", "radosgw"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "memory":
         return MemoryObjects()
@@ -50,7 +34,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     return open_objects(s3_settings(server.create_bucket()))
 
 
-@pytest.fixture(params=["rclone", RADOSGW])
+@pytest.fixture(params=["rclone", "radosgw"])
 def bucket(request: pytest.FixtureRequest) -> S3Bucket:
     server: S3Server = request.getfixturevalue(f"{request.param}_server")
     return server.create_bucket()

@@ -19,6 +19,8 @@ from training.optimisation import build_optimiser
 from training.recipe import OptimiserChoice
 from training.strategies import encoder_names, set_training
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 5
 
 

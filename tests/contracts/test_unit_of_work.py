@@ -207,6 +207,7 @@ class TestDeleting:
             assert list(unit.jobs.expired(now=NOON, limit=9)) == []
 
 
+@pytest.mark.slow
 def test_a_large_job_is_added_from_an_iterator_and_counted_without_looking(open_unit: OpenUnit):
     with open_unit() as unit:
         unit.jobs.add(make_job(4_999), iter(make_images(4_999)))

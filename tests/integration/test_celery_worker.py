@@ -189,6 +189,7 @@ def test_a_worker_tells_that_it_lives(served: Place):
     assert served.alive()[0].startswith("resident@")
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_or_stopped_leave_their_images_to_the_next(place: Place):
     pictures = [picture(800, 600, seed=seed) for seed in range(4)] * 15
     with place.worker("first") as process:

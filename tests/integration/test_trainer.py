@@ -21,6 +21,8 @@ from tests.tiny_runs import tiny_order
 from training.launch import Order, run_lock
 from training.runs import LOG, read_history
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 120  # a trainer imports torch before it does anything
 
 IMPATIENT = {

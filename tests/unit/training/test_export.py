@@ -22,6 +22,8 @@ from training.run_card import FinishedRun
 from training.runs import Run, RunFacts
 from training.variants import refusal
 
+pytestmark = pytest.mark.slow
+
 FLOAT = Variant(precision="fp32", engine="onnxruntime", file="model.onnx", bytes=4000, median_ms=10.0, miou=0.6)
 INT8 = replace(FLOAT, precision="int8", file="model.int8.onnx", bytes=2000, median_ms=5.0, miou=0.598)
 

@@ -9,6 +9,8 @@ from training.recipe_file import load_recipe
 from training.search import Trial, drawn, search, search_folder
 from training.settings import TrainingSettings
 
+pytestmark = pytest.mark.slow
+
 UNTRACKED = TrainingSettings(tracking_uri="none")
 SHORT = ["stages[0].epochs=1", "search.trials=2", "search.metric=val_loss"]
 
