@@ -5,6 +5,7 @@ where it was; how a run is started and who may is in launch.py.
 """
 
 import copy
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ from training.strategies import begin_with, set_training
 from training.tracking import NullTracker, Tracker
 from training.validation import Validation, validate
 
+logger = logging.getLogger(__name__)
+
 
 def train(
     recipe: Recipe,
@@ -53,6 +56,7 @@ def train(
             data = prepare_data(recipe, roots, space)
         state, facts = begin(recipe, space, folder, processes)
         if processes.is_first:
+            data.warn_of_learnt_validation()
             write_json(folder / DATA, data.names())
             facts.write(folder)
         training = Training(
@@ -149,18 +153,32 @@ class Data:
     stages: tuple[InChannels, ...]  # of each stage
     validation: InSpace
     validation_names: tuple[str, ...]
+    learnt_validation: int = 0  # pictures that are in both
 
     def names(self) -> dict[str, list[str]]:
         """Which pictures a run trained on and was validated on."""
         train_names = [name for pictures in self.sets for name in pictures.names()]
         return {"train": train_names, "validation": list(self.validation_names)}
 
+    def warn_of_learnt_validation(self) -> None:
+        if self.learnt_validation:
+            text = "%d of the %d validation pictures are learnt from too: their scores say nothing about others"
+            logger.warning(text, self.learnt_validation, len(self.validation_names))
+
 
 def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -> Data:
     sets = {choice.dataset: open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data}
     stages = [InChannels([sets[name] for name in stage.data or sets], space) for stage in recipe.stages]
     validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
-    return Data(tuple(sets.values()), tuple(stages), InSpace(validation, space), tuple(validation.names()))
+    names = tuple(validation.names())
+    learnt = {
+        (choice.split, name)
+        for choice in recipe.data
+        for name in sets[choice.dataset].names()
+        if choice.dataset == recipe.validation.dataset
+    }
+    both = sum((recipe.validation.split, name) in learnt for name in names)
+    return Data(tuple(sets.values()), tuple(stages), InSpace(validation, space), names, both)
 
 
 def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes) -> tuple[TrainingState, RunFacts]:

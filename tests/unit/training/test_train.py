@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny_runs import tiny_training
+from tests.tiny_runs import tiny_order, tiny_training
 from training.building import parse_roots
 from training.evaluation import Evaluation
 from training.loop import read_checkpoint
 from training.runs import CHECKPOINT, Run, RunNotFound, read_history
+from training.spaces import find_label_space
 from training.tracking import NullTracker
+from training.train import prepare_data
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,16 @@ def test_the_log_holds_the_recipe_and_the_numbers_of_each_epoch(finished):
 def test_predictions_are_shown_where_they_are_measured(finished, album):
     names = json.loads((finished / "data.json").read_text())["validation"]
     assert album.pictures == [(2, Path(name).stem, (64, 192, 3)) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("split", "warnings"), [("train", ["2 of the 2 validation pictures are learnt from too"]), ("val", [])]
+)
+def test_who_validates_on_what_is_learnt_is_warned(roots, caplog, split, warnings):
+    order = tiny_order(Path("runs"), roots, [f"validation.split={split}"])
+    recipe = order.recipe()
+    prepare_data(recipe, roots, find_label_space(recipe.label_space)).warn_of_learnt_validation()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == warnings
 
 
 def test_early_stopping_ends_a_run_that_improves_nothing(roots, tmp_path):
