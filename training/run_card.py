@@ -89,7 +89,7 @@ def _architecture(run: Run) -> str:
 
 def _description(run: Run, note: str) -> str:
     began = f"from {run.facts.started_from}" if run.facts.started_from else "from scratch"
-    how = f"{_architecture(run)}, trained {began} for {run.epochs_done} of {run.recipe.epochs} epochs"
+    how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}"
     return f"{how}; averaged weights after the last one; float16 weights, computes in float32. {note}".strip()
 
 
