@@ -47,10 +47,11 @@ class Bundle:
     def verify(self) -> None:
         """Raises ModelFailed when a file is missing or is not the one that the card was written for."""
         for name, expected in self.card.sha256.items():
-            path = self.folder / name
-            if not path.is_file():
-                raise ModelFailed(f"model {self.card.name} lacks its file {name}")
-            if _sha256(path) != expected:
+            try:
+                found = _sha256(self.folder / name)
+            except (FileNotFoundError, IsADirectoryError):
+                raise ModelFailed(f"model {self.card.name} lacks its file {name}") from None
+            if found != expected:
                 raise ModelFailed(f"file {name} of model {self.card.name} is not the one its card describes")
 
 

@@ -52,7 +52,16 @@ def versions_in(folders: Sequence[Path]) -> Versions:
 
 
 def _placed(draft: Path, place: Path) -> Bundle:
-    """Another process may put the same there at the same moment: whoever is first is right."""
+    """Another process may put the same there at the same moment: whoever is first is right, and stays where it is."""
+    try:
+        draft.rename(place)  # refused where there is something
+    except OSError:
+        return _whole(place) or _exchanged(draft, place)
+    return _read(place)
+
+
+def _exchanged(draft: Path, place: Path) -> Bundle:
+    """For what is damaged; another process may have mended it."""
     try:
         swap(draft, place)
     except OSError:

@@ -111,6 +111,19 @@ def test_several_processes_may_add_the_same_version_at_once(versions: Versions, 
     catalog.get("street/3").verify()
 
 
+def test_a_whole_version_is_never_moved(versions: Versions):
+    """Who has it open, or looks at that moment, finds it."""
+    inodes = []
+
+    def overtaken(draft: Path) -> None:
+        first = versions.add("street", "3", bundle(b"three"))
+        inodes.append(first.folder.stat().st_ino)
+        bundle(b"three")(draft)
+
+    second = versions.add("street", "3", overtaken)
+    assert [second.folder.stat().st_ino] == inodes
+
+
 def test_a_bundle_is_not_published_over_versions(versions: Versions, catalog: Catalog, folder: Path, tmp_path: Path):
     kept = versions.add("street", "3", bundle(b"three"))
     with pytest.raises(FileExistsError, match="promote"):
