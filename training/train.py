@@ -153,7 +153,7 @@ class Data:
     stages: tuple[InChannels, ...]  # of each stage
     validation: InSpace
     validation_names: tuple[str, ...]
-    learnt_validation: int = 0  # pictures that are in both
+    learnt_validation: int  # how many of these are learnt from too
 
     def names(self) -> dict[str, list[str]]:
         """Which pictures a run trained on and was validated on."""
@@ -171,13 +171,10 @@ def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -
     stages = [InChannels([sets[name] for name in stage.data or sets], space) for stage in recipe.stages]
     validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
     names = tuple(validation.names())
-    learnt = {
-        (choice.split, name)
-        for choice in recipe.data
-        for name in sets[choice.dataset].names()
-        if choice.dataset == recipe.validation.dataset
-    }
-    both = sum((recipe.validation.split, name) in learnt for name in names)
+    checked = (recipe.validation.dataset, recipe.validation.split)
+    same = [sets[choice.dataset] for choice in recipe.data if (choice.dataset, choice.split) == checked]
+    learnt = {name for pictures in same for name in pictures.names()}
+    both = sum(name in learnt for name in names)
     return Data(tuple(sets.values()), tuple(stages), InSpace(validation, space), names, both)
 
 
