@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from jobs.errors import ModelFailed
 from storage.catalog import Bundle
-from training.own_files import CannotRun, Runtime
+from training.bring.publish import CannotRun, Runtime
 from worker.engines import ENGINES, EngineRules, open_engine
 
 

@@ -87,7 +87,7 @@ def any_s3_server(request: pytest.FixtureRequest) -> S3Server:
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with MLflow's tables and nothing in them: making them takes seconds."""
-    from training.mlflow_client import connect
+    from training.tracking.mlflow_client import connect
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     connect(f"sqlite:///{path}")

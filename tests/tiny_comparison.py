@@ -15,8 +15,8 @@ from torch import Tensor
 from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
 from training.datasets.pairs import About, PairDataset
-from training.predictors import Predict
-from training.subjects import Subject
+from training.evaluate.predictors import Predict
+from training.evaluate.subjects import Subject
 
 HEIGHT, WIDTH = 32, 64
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255)], dtype=np.uint8)  # sky, building, pole of camvid-11

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.launch import Order
-from training.recipe import Recipe
-from training.recipe_edit import with_settings
+from training.fit.launch import Order
+from training.fit.train import train
+from training.recipe.edit import with_settings
+from training.recipe.recipe import Recipe
 from training.tracking import JsonlTracker, Tracker, Trackers
-from training.train import train
 
 RECIPE = """
 name = "tiny"

@@ -11,10 +11,10 @@ from torch import nn
 
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.preprocessing import Preprocessing
-from training.building import build_empty_model
-from training.loop import read_checkpoint
-from training.recipe import Recipe
-from training.recipe_file import load_recipe
+from training.fit.loop import read_checkpoint
+from training.recipe.building import build_empty_model
+from training.recipe.file import load_recipe
+from training.recipe.recipe import Recipe
 from training.spaces import find_label_space
 
 CHECKPOINT = "checkpoint.pt"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from training.launch import Order, run_order
-from training.loop import TrainingDiverged
-from training.progress import Watcher
-from training.recipe import Recipe, RecipeError
-from training.recipe_edit import with_value
+from training.fit.launch import Order, run_order
+from training.fit.loop import TrainingDiverged
+from training.fit.progress import Watcher
+from training.recipe.edit import with_value
+from training.recipe.recipe import Recipe, RecipeError
 from training.runs import Run, write_json
 from training.settings import TrainingSettings
 

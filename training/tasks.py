@@ -14,7 +14,7 @@ from pathlib import Path
 from broker.app import RUN_TRAINING, app
 from broker.settings import BrokerSettings
 from broker.trainings import send_training
-from training.launch import Order, RunBusy, run_order
+from training.fit.launch import Order, RunBusy, run_order
 from training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)

@@ -26,8 +26,8 @@ from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 from storage.catalog import open_catalog
 from storage.settings import StorageSettings
-from training.building import build_model, parse_roots
-from training.recipe import ModelChoice
+from training.recipe.building import build_model, parse_roots
+from training.recipe.recipe import ModelChoice
 
 DEFAULT = Budget()
 

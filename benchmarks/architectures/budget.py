@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.architectures.contenders import Contender
-from training.recipe import DataChoice, LossChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
+from training.recipe.recipe import DataChoice, LossChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from benchmarks.record import median
-from training.latency import Patience, run_times
-from training.predictors import Predict, onnx_predictor, openvino_predictor, torch_predictor
+from training.evaluate.latency import Patience, run_times
+from training.evaluate.predictors import Predict, onnx_predictor, openvino_predictor, torch_predictor
 
 HEIGHT, WIDTH = 352, 480  # what a network sees of a CamVid picture when it serves
 PATIENCE = Patience(warm_up=3, runs=7, most_runs=50, seconds=4.0)

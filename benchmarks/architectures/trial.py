@@ -16,11 +16,11 @@ from benchmarks.architectures.budget import Budget
 from benchmarks.architectures.contenders import Contender
 from benchmarks.record import median, stamp
 from segmentation.label_spaces import get_label_space
-from training.building import build_empty_model
-from training.exported_files import export_onnx
+from training.export.files import export_onnx
+from training.fit.train import train
+from training.recipe.building import build_empty_model
 from training.runs import read_history
 from training.tracking import ConsoleTracker, JsonlTracker, NullTracker, Trackers
-from training.train import train
 
 ONNX = "model.onnx"
 LOG = "log.jsonl"

@@ -16,8 +16,8 @@ from maskmill.cli.output import counting, percent, plain_table, print_json, stde
 if TYPE_CHECKING:
     from training.compare import Comparison
     from training.datasets.pairs import PairDataset
-    from training.evaluation import Latency
-    from training.subjects import Subject
+    from training.evaluate.evaluation import Latency
+    from training.evaluate.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def compare(choices: Comparing) -> None:
 
 def _timer(console: Console, pictures: PairDataset, threads: int) -> Callable[[Subject], Latency]:
     """Times each model on the first picture, in the engine that was scored."""
-    from training.latency import measure_latency
+    from training.evaluate.latency import measure_latency
 
     def time_one(subject: Subject) -> Latency:
         console.print(f"Timing {subject.name}", soft_wrap=True, markup=False)

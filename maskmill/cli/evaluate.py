@@ -18,8 +18,8 @@ from maskmill.cli.output import counting, percent, plain_table, print_json, stde
 
 if TYPE_CHECKING:
     from training.datasets.pairs import PairDataset
-    from training.evaluation import Evaluation, Latency
-    from training.subjects import Subject
+    from training.evaluate.evaluation import Evaluation, Latency
+    from training.evaluate.subjects import Subject
 
 # The single scores in the order in which they are shown.
 SCORES = {
@@ -85,8 +85,8 @@ class Evaluating(DataOptions):
 def evaluate(choices: Evaluating) -> None:
     """Score a model on labelled pictures, by one formula for all models, and time its inference."""
     from training.datasets.pairs import InSpace
-    from training.evaluate import Scorer, evaluations
-    from training.evaluation import Evaluation
+    from training.evaluate.evaluation import Evaluation
+    from training.evaluate.scoring import Scorer, evaluations
     from training.spaces import common_space, find_label_space
 
     console = stderr()
@@ -114,7 +114,7 @@ def evaluate(choices: Evaluating) -> None:
 def open_model(reference: str, choices: DataOptions) -> Subject:
     """Raises SubjectNotFound, and what is wrong with the bundle or run."""
     from storage.settings import StorageSettings
-    from training.subjects import open_subject
+    from training.evaluate.subjects import open_subject
 
     folders = [*StorageSettings().model_folders, *([choices.models] if choices.models else [])]
     return open_subject(reference, models=folders, runs=choices.runs)
@@ -122,8 +122,8 @@ def open_model(reference: str, choices: DataOptions) -> Subject:
 
 def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
     """Raises RecipeError for an unknown data set or option, DatasetError for its files."""
-    from training.building import open_dataset, parse_roots
-    from training.recipe import DataChoice
+    from training.recipe.building import open_dataset, parse_roots
+    from training.recipe.recipe import DataChoice
 
     choice = DataChoice(
         dataset=dataset,
@@ -150,7 +150,7 @@ def _options(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _timed(console: Console, subject: Subject, pictures: PairDataset, threads: int) -> list[Latency]:
-    from training.latency import measure_latency
+    from training.evaluate.latency import measure_latency
 
     picture, _ = pictures[0]
     with counting(console, "Timing   ", len(subject.engines)) as advance:

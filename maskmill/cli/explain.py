@@ -39,9 +39,9 @@ class Explaining(JsonOption):
 def explain(choices: Explaining) -> None:
     """Show which queries of a Mask2Former saw what: class, score and region, as JSON and as an annotated picture."""
     from segmentation.pictures import decode_picture
-    from training.explain import explain as explained
-    from training.explain import open_explainable, to_document
-    from training.explain_picture import draw, write_explanation
+    from training.explain.picture import draw, write_explanation
+    from training.explain.queries import explain as explained
+    from training.explain.queries import open_explainable, to_document
 
     rgb = decode_picture(choices.picture.read_bytes(), max_pixels=MAX_PIXELS)
     with stderr().status(f"Reading {choices.model}"):

@@ -15,7 +15,7 @@ from maskmill.cli.output import counting, plain_table, print_json, stderr, stdou
 
 if TYPE_CHECKING:
     from segmentation.variant import Variant
-    from training.export import Export
+    from training.export.export import Export
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class Exporting(JsonOption):
 def export(given: Exporting) -> None:
     """Publish a run's model: files compared with PyTorch, and a card with what each variant costs and scores."""
     from storage.settings import StorageSettings
-    from training.building import parse_roots
-    from training.export import Release, export_run
+    from training.export.export import Release, export_run
+    from training.recipe.building import parse_roots
 
     if given.graph not in ("logits", "ids"):
         raise typer.BadParameter("logits or ids", param_hint="--graph")

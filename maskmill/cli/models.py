@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from segmentation.model_card import ModelCard
     from storage.catalog import Catalog
     from storage.settings import StorageSettings
-    from training.model_check import CheckReport
+    from training.bring.check import CheckReport
 
 DEFAULT = "list"
 
@@ -82,9 +82,9 @@ def pull(choices: Pulling) -> None:
     console, model = stderr(), get_hub_model(choices.model)
     console.print(Text(f"{model.name}: {model.licence}\n  {model.licence_url}", style="yellow"), soft_wrap=True)
 
-    from training.hub import Consent  # these take seconds
-    from training.hub_bundle import Order
-    from training.hub_bundle import pull as fetch
+    from training.hub.bundle import Order
+    from training.hub.bundle import pull as fetch
+    from training.hub.files import Consent  # these take seconds
 
     order = Order(
         model=model,
@@ -132,8 +132,8 @@ def add(choices: Adding) -> None:
     """Check a model file of your own in every runtime that would serve it, then serve it."""
     from data.sample_library import open_samples
     from maskmill.model_runtimes import open_all
-    from training.own_card import own_card, read_own_card
-    from training.own_files import add as publish
+    from training.bring.card import own_card, read_own_card
+    from training.bring.publish import add as publish
 
     if not choices.file.is_file():
         raise InvalidInput(f"{choices.file}: no such file")
@@ -158,7 +158,7 @@ def check(choices: Checking) -> None:
     """Verify a model's checksums, load it, run it on the samples; print speed and mIoU."""
     from data.sample_library import open_samples
     from maskmill.model_runtimes import open_all
-    from training.own_files import check_bundle
+    from training.bring.publish import check_bundle
 
     bundle = _bundle(choices.model, _catalog(choices.home))
     with stderr().status(f"running {bundle.card.name} on {SAMPLES_SAID}"):

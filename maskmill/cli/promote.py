@@ -39,10 +39,10 @@ class Promoting(JsonOption):
 
 def promote(given: Promoting) -> None:
     """Register a run or bundle, and let an alias name it: who follows it serves it within seconds."""
-    from training.building import parse_roots
-    from training.promote import Wish
-    from training.promote import promote as promoted
-    from training.registry import open_registry
+    from training.promote.promote import Wish
+    from training.promote.promote import promote as promoted
+    from training.promote.registry import open_registry
+    from training.recipe.building import parse_roots
     from training.settings import TrainingSettings
 
     settings = TrainingSettings() if given.registry is None else TrainingSettings(tracking_uri=given.registry)

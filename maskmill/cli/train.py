@@ -20,8 +20,8 @@ from maskmill.cli.options import JsonOption
 from maskmill.cli.output import percent, plain_table, print_json, program, stderr, stdout
 
 if TYPE_CHECKING:
-    from training.launch import Order
-    from training.progress import Watcher
+    from training.fit.launch import Order
+    from training.fit.progress import Watcher
     from training.runs import Run
     from training.search import Trial
     from training.settings import TrainingSettings
@@ -64,7 +64,7 @@ class Searching(Training):
 
 def train(choices: QueuedTraining) -> None:
     """Train a model from a recipe. The same command again goes on where a run was stopped."""
-    from training.launch import run_order
+    from training.fit.launch import run_order
 
     order, console = _order(choices), _console()
     if choices.queue:
@@ -172,10 +172,10 @@ def find_recipe(reference: str) -> Path:
 
 def _order(choices: Training, settings: list[str] | None = None) -> Order:
     """Raises RecipeError for a recipe that is wrong: before anything is made."""
-    from training.building import parse_roots
-    from training.launch import Order
-    from training.recipe_edit import with_settings
-    from training.recipe_file import recipe_text
+    from training.fit.launch import Order
+    from training.recipe.building import parse_roots
+    from training.recipe.edit import with_settings
+    from training.recipe.file import recipe_text
 
     path = find_recipe(choices.recipe)
     text = with_settings(recipe_text(path), [*(choices.set or []), *(settings or [])])
@@ -241,6 +241,6 @@ def _console() -> Console:
 
 
 def _is_first() -> bool:
-    from training.processes import Processes
+    from training.fit.processes import Processes
 
     return Processes.announced().is_first

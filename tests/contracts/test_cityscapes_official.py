@@ -18,8 +18,8 @@ from segmentation.metrics import confusion_matrix, iou_per_class, mean_iou
 from segmentation.preprocessing import Preprocessing
 from training.datasets import DATASETS
 from training.datasets.pairs import InSpace
-from training.evaluate import Scorer, evaluations
-from training.evaluation import Evaluation
+from training.evaluate.evaluation import Evaluation
+from training.evaluate.scoring import Scorer, evaluations
 
 OFFICIAL = """
 import json, sys

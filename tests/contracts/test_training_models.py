@@ -9,15 +9,15 @@ import torch
 from segmentation.model_card import ModelCard
 from tests.factories import make_card
 from tests.tiny_architectures import TINY_OPTIONS, tiny_architecture
-from training.exported_files import export_onnx, export_torchscript
-from training.loop import train_step
-from training.losses import SegmentationLoss
+from training.export.files import export_onnx, export_torchscript
+from training.fit.loop import train_step
+from training.fit.losses import SegmentationLoss
+from training.fit.objective import Objective
+from training.fit.optimisation import build_optimiser
+from training.fit.strategies import encoder_names, set_training
 from training.models import MODELS, output_stride
-from training.models.protocols import HasOwnLoss
-from training.objective import Objective
-from training.optimisation import build_optimiser
-from training.recipe import OptimiserChoice
-from training.strategies import encoder_names, set_training
+from training.models.parts.protocols import HasOwnLoss
+from training.recipe.recipe import OptimiserChoice
 
 pytestmark = pytest.mark.slow
 

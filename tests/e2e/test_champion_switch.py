@@ -21,7 +21,7 @@ from storage.objects import open_objects
 from tests.services.valkey import MortalValkey
 from tests.stack import Stack, running_stack
 from tests.tiny_models import RED, tiny_bundle, turned_bundle
-from training.registry import Registry
+from training.promote.registry import Registry
 
 MODEL = "models:/street@champion"
 WITHIN_S = 30.0  # the promise

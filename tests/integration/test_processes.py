@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from tests.tiny_runs import tiny_order
-from training.building import build_model
-from training.launch import run_order
-from training.loop import read_checkpoint
+from training.fit.launch import run_order
+from training.fit.loop import read_checkpoint
+from training.recipe.building import build_model
 from training.runs import CHECKPOINT, Run
 from training.settings import TrainingSettings
 

@@ -18,7 +18,7 @@ from broker.trainings import send_training
 from jobs.errors import QueueUnavailable
 from tests.services.processes import dies_with_us, free_port, wait_for
 from tests.tiny_runs import tiny_order
-from training.launch import Order, run_lock
+from training.fit.launch import Order, run_lock
 from training.runs import LOG, read_history
 
 pytestmark = pytest.mark.slow

@@ -14,9 +14,9 @@ from training.compare.machine import facts_of_here
 from training.compare.measuring import Grid, NothingToCompare, OnPicture, concluded, measured, with_latencies
 from training.compare.page import render, write
 from training.datasets.pairs import PairDataset
-from training.evaluation import Latency
+from training.evaluate.evaluation import Latency
+from training.evaluate.subjects import Subject
 from training.spaces import common_space
-from training.subjects import Subject
 
 __all__ = ["Choices", "Comparison", "Facts", "Grid", "NothingToCompare", "compare", "examine"]
 

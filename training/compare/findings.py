@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segmentation.label_space import LabelSpace
 from segmentation.metrics import as_counts
 from training.compare.bootstrap import Interval
-from training.evaluation import Evaluation, Latency
+from training.evaluate.evaluation import Evaluation, Latency
 
 SCHEMA = 1  # of `to_dict`
 

@@ -13,9 +13,9 @@ from training.compare.bootstrap import PictureCounts, Resampled
 from training.compare.findings import Comparison, Entry, Facts, Pair, Shown
 from training.compare.thumbnails import reduced_ids, reduced_photo
 from training.datasets.pairs import InSpace, Mask, PairDataset, Picture
-from training.evaluate import Scorer
-from training.evaluation import Evaluation, Latency
-from training.subjects import Subject
+from training.evaluate.evaluation import Evaluation, Latency
+from training.evaluate.scoring import Scorer
+from training.evaluate.subjects import Subject
 
 OnPicture = Callable[[int], None]  # told how many pictures are done
 

@@ -7,7 +7,7 @@ import segmentation_models_pytorch as smp
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import DeepLabV3PlusDecoder
 from torch import nn
 
-from training.models.encoders import encoder_decoder, stochastic_depth, without_classifier_channels
+from training.models.parts.encoders import encoder_decoder, stochastic_depth, without_classifier_channels
 
 
 def deeplabv3plus(

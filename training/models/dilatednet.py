@@ -6,8 +6,8 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from training.models.encoders import plain_encoder
-from training.models.errors import InvalidModelOption
+from training.models.parts.encoders import plain_encoder
+from training.models.parts.errors import InvalidModelOption
 
 CONTEXTS = ("none", "basic", "large")
 DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # of the context module's 3x3 layers; a 1x1 layer follows (table 1)

@@ -5,9 +5,9 @@ from typing import cast
 from torch import Tensor, nn
 
 from training.datasets.pairs import NO_CHANNEL
-from training.losses import SegmentationLoss
-from training.models.encoders import plain_encoder
-from training.models.errors import InvalidModelOption
+from training.fit.losses import SegmentationLoss
+from training.models.parts.encoders import plain_encoder
+from training.models.parts.errors import InvalidModelOption
 
 
 class Fcn(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.encoders import encoder_decoder, stochastic_depth
+from training.models.parts.encoders import encoder_decoder, stochastic_depth
 
 
 def fpn(

@@ -6,7 +6,7 @@ import training.torchvision_guard  # noqa: F401  isort: skip  before smp imports
 import segmentation_models_pytorch as smp
 from torch import nn
 
-from training.models.encoders import encoder_decoder
+from training.models.parts.encoders import encoder_decoder
 
 
 def linknet(class_count: int, *, encoder: str = "resnet18", encoder_weights: str | None = None) -> nn.Module:

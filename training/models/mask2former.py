@@ -11,9 +11,9 @@ import transformers
 from torch import Tensor, nn
 
 from training.datasets.pairs import NO_CHANNEL
-from training.models.deformable_attention import leave_sizes_open
-from training.models.errors import InvalidModelOption
-from training.models.pretrained import Source, network_from
+from training.models.parts.deformable_attention import leave_sizes_open
+from training.models.parts.errors import InvalidModelOption
+from training.models.parts.pretrained import Source, network_from
 
 LOWEST_SUM = 1e-4  # of a class's evidence before the logarithm: 1e-6 of what 100 queries could give
 

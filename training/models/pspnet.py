@@ -7,9 +7,9 @@ import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.encoders import encoder_decoder
-from training.models.errors import InvalidModelOption
-from training.models.pooling import AnySizeAveragePool
+from training.models.parts.encoders import encoder_decoder
+from training.models.parts.errors import InvalidModelOption
+from training.models.parts.pooling import AnySizeAveragePool
 
 
 class _PyramidLevel(nn.Module):

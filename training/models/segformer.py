@@ -7,8 +7,8 @@ import training.torchvision_guard  # noqa: F401  isort: skip  before transformer
 import transformers
 from torch import Tensor, nn
 
-from training.models.errors import InvalidModelOption
-from training.models.pretrained import Source, network_from
+from training.models.parts.errors import InvalidModelOption
+from training.models.parts.pretrained import Source, network_from
 
 # Widths of the four stages, layers in each, width of the decoder (table 6 of the paper).
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {

@@ -6,7 +6,7 @@ import training.torchvision_guard  # noqa: F401  isort: skip  before smp imports
 import segmentation_models_pytorch as smp
 from torch import nn
 
-from training.models.encoders import encoder_decoder, stochastic_depth
+from training.models.parts.encoders import encoder_decoder, stochastic_depth
 
 
 def unet(

@@ -6,8 +6,8 @@ import training.torchvision_guard  # noqa: F401  isort: skip  before smp imports
 import segmentation_models_pytorch as smp
 from torch import nn
 
-from training.models.encoders import encoder_decoder
-from training.models.pooling import AnySizeAveragePool
+from training.models.parts.encoders import encoder_decoder
+from training.models.parts.pooling import AnySizeAveragePool
 
 
 def upernet(

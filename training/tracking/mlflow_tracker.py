@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.mlflow_client import (
+from training.tracking.environment import machine, packages
+from training.tracking.mlflow_client import (
     MLFLOW_FAILURES,
     Metric,
     MlflowClient,
@@ -25,7 +26,6 @@ from training.mlflow_client import (
     connect,
     experiment_id,
 )
-from training.tracking.environment import machine, packages
 from training.tracking.note import run_of, told, without_credentials, write_note
 
 LOG = "log.jsonl"

@@ -15,7 +15,7 @@ from maskmill.cli.app import app
 from maskmill.cli.exits import REFUSED, USAGE
 from tests.tiny_models import GREEN, RED, tiny_bundle
 from training.datasets import DATASETS
-from training.evaluation import Evaluation
+from training.evaluate.evaluation import Evaluation
 
 Run = Callable[..., Result]
 

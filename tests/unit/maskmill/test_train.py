@@ -71,7 +71,7 @@ def test_a_stop_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch):
     def stopped(order: object, **_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.launch.run_order", stopped)
+    monkeypatch.setattr("training.fit.launch.run_order", stopped)
     result = run("train")
     assert result.exit_code == INTERRUPTED
     assert "go on with:" in result.stderr

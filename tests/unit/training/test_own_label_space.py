@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.tiny_runs import tiny_order
-from training.launch import run_order
-from training.recipe import RecipeError
+from training.fit.launch import run_order
+from training.recipe.recipe import RecipeError
 from training.runs import Run
 from training.settings import TrainingSettings
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.tiny_runs import tiny_order
-from training.recipe_file import load_recipe
+from training.recipe.file import load_recipe
 from training.search import Trial, drawn, search, search_folder
 from training.settings import TrainingSettings
 
@@ -51,7 +51,7 @@ def test_draws_stay_within_their_limits_and_differ(tmp_path):
 
 
 def test_a_search_that_diverges_altogether_says_so(tmp_path, tmp_path_factory):
-    from training.recipe import RecipeError
+    from training.recipe.recipe import RecipeError
 
     roots = {"scenes": tmp_path_factory.mktemp("scenes")}
     order = tiny_order(tmp_path, roots, [*SHORT, "search.trials=1", "search.learning_rate=[1e30, 1e30]"])

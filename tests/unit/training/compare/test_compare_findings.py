@@ -1,0 +1,141 @@
+"""What is counted when models are compared: scores, differences, which pictures are shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segmentation.errors import NoRemapping
+from segmentation.label_spaces import get_label_space
+from tests.tiny_comparison import SPACE, blind, flags, right, subject, swapped
+from training.compare import Choices, Grid, NothingToCompare, examine
+from training.compare.bootstrap import PictureCounts, Resampled
+from training.compare.measuring import numbered
+from training.evaluate.scoring import evaluate
+
+
+def _confusions(count: int, seed: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(seed).integers(1, 50, (count, 3, 4)))
+
+
+def test_each_model_gets_the_scores_of_its_own_evaluation(tmp_path: Path) -> None:
+    pictures = flags(tmp_path, 3)
+    model = subject("blind", blind)
+    found = examine([subject("right", right), model], pictures, choices=Choices())
+    alone = evaluate(blind, pictures, preprocessing=model.preprocessing, space=SPACE)
+    np.testing.assert_array_equal(found.entries[1].evaluation.confusion, alone.confusion)
+    assert found.entries[1].scores == pytest.approx(alone.scores(), nan_ok=True)
+    assert found.entries[0].miou == 1
+
+
+def test_a_pair_holds_the_difference_of_both_scores_either_way_round(tmp_path: Path) -> None:
+    found = examine([subject("a", right), subject("b", blind)], flags(tmp_path, 8), choices=Choices())
+    pair, turned = found.pair(0, 1), found.pair(1, 0)
+    assert pair.difference == pytest.approx(found.entries[0].miou - found.entries[1].miou)
+    assert turned.difference == -pair.difference
+    assert pair.shown
+    assert turned.shown
+    assert turned.interval is not None
+    assert turned.interval.high < 0
+    assert pair.classes["pole"][0] == 1
+
+
+def test_models_that_say_the_same_do_not_differ(tmp_path: Path) -> None:
+    found = examine([subject("a", blind), subject("b", blind)], flags(tmp_path, 8), choices=Choices())
+    assert not found.pairs[0].shown
+    assert found.disagreement == 0
+
+
+def test_few_pictures_have_no_interval(tmp_path: Path) -> None:
+    found = examine([subject("a", right), subject("b", blind)], flags(tmp_path, 5), choices=Choices())
+    assert found.pairs[0].interval is None
+    assert found.entries[0].interval is None
+    assert not found.pairs[0].shown
+
+
+def test_the_interval_is_that_of_drawing_pictures_anew() -> None:
+    counts = [PictureCounts.of(_confusions(20, seed)) for seed in (1, 2)]
+    resampled = Resampled.of(counts, seed=0)
+    again = Resampled.of(counts, seed=0)
+    assert resampled is not None
+    assert again is not None
+    interval = resampled.difference(0, 1)
+    assert interval == again.difference(0, 1)
+    whole = [float(np.mean(each.ious(np.ones((1, 20))))) for each in counts]
+    assert interval.holds(whole[0] - whole[1])
+    turned = resampled.difference(1, 0)
+    assert (turned.low, turned.high) == pytest.approx((-interval.high, -interval.low))
+
+
+def test_the_most_disputed_pictures_and_some_drawn_ones_are_shown_reduced(tmp_path: Path) -> None:
+    pictures = flags(tmp_path, 9)
+    grid = Grid(disputed=2, drawn=1, seed=4)
+    found = examine([subject("a", right), subject("b", swapped)], pictures, choices=Choices(grid=grid))
+    shares = [each.disagreement for each in found.shown]
+    assert len(found.shown) == 3
+    assert [each.drawn for each in found.shown].count(True) == 1
+    assert shares == sorted(shares, reverse=True)
+    everything = examine(
+        [subject("a", right), subject("b", swapped)], pictures, choices=Choices(grid=Grid(disputed=9, drawn=0))
+    )
+    undrawn = [each for each in everything.shown if each.name not in {s.name for s in found.shown if s.drawn}]
+    assert [each.name for each in found.shown if not each.drawn] == [each.name for each in undrawn[:2]]
+
+
+def test_wrong_and_disputed_pixels_are_shares_of_the_labelled_ones(tmp_path: Path) -> None:
+    pictures = flags(tmp_path, 1)
+    found = examine(
+        [subject("a", right), subject("b", blind)], pictures, choices=Choices(grid=Grid(disputed=1, drawn=0))
+    )
+    truth = pictures[0][1]
+    (shown,) = found.shown
+    assert shown.wrong[0] == 0
+    assert shown.wrong[1] == shown.disagreement == pytest.approx((truth == 2).sum() / (truth != 11).sum())
+
+
+def test_models_of_other_classes_are_counted_in_those_of_both(tmp_path: Path) -> None:
+    coarse = subject("coarse", lambda image: right(image)[:7], space=get_label_space("cityscapes-8"))
+    found = examine([subject("a", right), coarse], flags(tmp_path, 2), choices=Choices())
+    assert found.space.name == "cityscapes-8"
+    assert [entry.label_space for entry in found.entries] == ["camvid-11", "cityscapes-8"]
+
+
+def test_a_class_that_a_model_cannot_say_is_named(tmp_path: Path) -> None:
+    choices = Choices(space=get_label_space("cityscapes-34"))
+    found = examine([subject("a", right), subject("b", blind)], flags(tmp_path, 2), choices=choices)
+    assert "truck" in found.entries[0].unnamed
+    assert "sky" not in found.entries[0].unnamed
+
+
+def test_classes_without_a_way_to_each_other_are_refused(tmp_path: Path) -> None:
+    pets = subject("pets", lambda image: right(image)[:3], space=get_label_space("oxford-pets-3"))
+    with pytest.raises(NoRemapping, match="oxford-pets-3"):
+        examine([subject("a", right), pets], flags(tmp_path, 1), choices=Choices())
+
+
+@pytest.mark.parametrize("count", [0, 1, 27])
+def test_so_many_models_cannot_be_compared(tmp_path: Path, count: int) -> None:
+    with pytest.raises(NothingToCompare, match=f"got {count}"):
+        examine([subject(str(n), right) for n in range(count)], flags(tmp_path, 1), choices=Choices())
+
+
+def test_no_picture_is_nothing_to_compare_on(tmp_path: Path) -> None:
+    with pytest.raises(NothingToCompare, match="no picture"):
+        examine([subject("a", right), subject("b", right)], flags(tmp_path, 0), choices=Choices())
+
+
+def test_models_of_one_name_are_numbered() -> None:
+    assert numbered(["a", "b", "a"]) == ["a (1)", "b", "a (2)"]
+
+
+def test_the_json_holds_the_scores_and_no_nan(tmp_path: Path) -> None:
+    found = examine([subject("a", right), subject("b", blind)], flags(tmp_path, 7), choices=Choices())
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert content["models"][0]["scores"]["miou"] == 1
+    assert content["models"][1]["scores"]["iou/car"] is None
+    assert content["classes"] == ["sky", "building", "pole"]
+    assert content["pairs"][0]["difference_shown"] is True
+    assert [each["name"] for each in content["pictures"]] == [each.name for each in found.shown]

@@ -1,0 +1,123 @@
+"""The sentences of a comparison are true: each is checked against the numbers it was made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_comparison import blind, flags, right, subject, swapped
+from training.compare import Choices, Comparison, examine, readings
+from training.compare.measuring import with_latencies
+from training.compare.wording import listed, percent, signed
+from training.evaluate.evaluation import Latency
+
+
+def _compared(folder: Path, *predicts, count: int = 8) -> Comparison:
+    return examine([subject(f"m{n}", each) for n, each in enumerate(predicts)], flags(folder, count), choices=Choices())
+
+
+def _timed(comparison: Comparison, *milliseconds: float) -> Comparison:
+    latencies = [
+        Latency(median_ms=each, p90_ms=each, images_per_s=1000 / each, engine="torch", size=(32, 64), threads=1)
+        for each in milliseconds
+    ]
+    return with_latencies(comparison, latencies)
+
+
+def test_a_lead_beyond_the_interval_is_called_better(tmp_path: Path) -> None:
+    found = _compared(tmp_path, blind, right)
+    (sentence,) = readings.differences(found)
+    pair = found.pair(1, 0)
+    assert pair.interval is not None
+    ends = f"{signed(pair.interval.low)} to {signed(pair.interval.high)}"
+    assert sentence == f"B is better than A by {pair.difference * 100:.1f} points of mIoU (95 % interval {ends})."
+
+
+def test_a_lead_within_the_interval_is_no_difference(tmp_path: Path) -> None:
+    (sentence,) = readings.differences(_compared(tmp_path, blind, blind))
+    assert "no difference that 8 pictures can show" in sentence
+
+
+def test_few_pictures_are_said_to_be_few(tmp_path: Path) -> None:
+    (sentence,) = readings.differences(_compared(tmp_path, blind, right, count=3))
+    assert "3 pictures cannot show a difference: at least 6 are needed" in sentence
+
+
+def test_the_summary_names_leader_speed_weakness_and_disagreement(tmp_path: Path) -> None:
+    found = _timed(_compared(tmp_path, blind, right), 10, 25)
+    told = " ".join(readings.summary(found))
+    assert "B, m1, has the highest mIoU: 100.0 %" in told
+    assert "A is the fastest, with 10 ms for a picture; B takes 2.5 times as long, 25 ms." in told
+    assert "A is weakest on pole: IoU 0.0 %." in told
+    assert f"do not agree on {percent(found.disagreement)}" in told
+
+
+def test_latencies_that_are_close_are_called_alike(tmp_path: Path) -> None:
+    assert "about equally fast" in " ".join(readings.cost(_timed(_compared(tmp_path, blind, right), 10, 10.5)))
+
+
+def test_a_slower_and_worse_model_is_told_of(tmp_path: Path) -> None:
+    told = readings.cost(_timed(_compared(tmp_path, blind, right), 20, 10))
+    assert "A scores lower than B and is not faster." in told
+
+
+def test_a_trade_between_speed_and_score_is_told_of(tmp_path: Path) -> None:
+    told = " ".join(readings.cost(_timed(_compared(tmp_path, blind, right), 10, 20)))
+    assert "None is both slower and worse than another" in told
+
+
+def test_classes_are_told_apart_by_their_own_intervals(tmp_path: Path) -> None:
+    told = " ".join(readings.classes(_compared(tmp_path, blind, right)))
+    assert "is better than A on building and pole, beyond chance." in told
+    assert "On sky these pictures show no difference" in told
+    assert "Not in these pictures: road, " in told
+
+
+def test_the_most_frequent_confusions_are_shares_of_the_true_class(tmp_path: Path) -> None:
+    found = _compared(tmp_path, right, swapped)
+    assert readings.confusion(found, 0) == ["A makes no error on these pictures."]
+    (sentence,) = readings.confusion(found, 1)
+    assert "100.0 % of building is called pole" in sentence
+    assert "100.0 % of pole is called building" in sentence
+
+
+def test_calibration_compares_confidence_with_accuracy(tmp_path: Path) -> None:
+    told = readings.calibration(_compared(tmp_path, right, swapped))
+    assert told[0].startswith("A is not sure enough")
+    assert told[1].startswith("B is too sure")
+
+
+def test_training_tells_the_best_epoch_and_who_has_no_curves(tmp_path: Path) -> None:
+    subjects = [subject("run", right), subject("bundle", blind, history=())]
+    told = readings.training(examine(subjects, flags(tmp_path, 1), choices=Choices()))
+    assert told[0] == "A reached its highest mIoU in training, 30.0 %, at epoch 3, the last one."
+    assert "No training curves are at hand for B" in told[1]
+
+
+def test_pictures_without_any_label_say_so(tmp_path: Path) -> None:
+    pictures = flags(tmp_path, 1)
+    found = examine([subject("a", right), subject("b", blind)], _unlabelled(pictures), choices=Choices())
+    assert readings.summary(found) == ["No pixel of these pictures has a known class: nothing can be compared."]
+
+
+def _unlabelled(pictures):
+    import numpy as np
+    from PIL import Image
+
+    for _, mask in pictures.pairs:
+        Image.fromarray(np.full((32, 64), 11, dtype=np.uint8)).save(mask)
+    return pictures
+
+
+@pytest.mark.parametrize(("values", "lowest", "best"), [([0.1, 0.3], False, [1]), ([0.1, 0.3], True, [0])])
+def test_the_best_value_is_the_highest_or_the_lowest(values: list[float], lowest: bool, best: list[int]) -> None:
+    assert readings.best(values, lowest=lowest) == best
+
+
+def test_values_that_print_alike_are_best_together() -> None:
+    assert readings.best([0.50001, 0.49999, float("nan")], lowest=False) == [0, 1]
+
+
+def test_names_are_listed_as_in_a_sentence() -> None:
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == ["a", "a and b", "a, b and c"]

@@ -1,0 +1,91 @@
+"""A run whose process is killed goes on, and ends with the same weights, bit for bit, as one that was not."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+import torch
+
+from tests.tiny_runs import tiny_order
+from training.fit.launch import RunBusy, run_lock, run_order
+from training.fit.loop import read_checkpoint
+from training.fit.progress import NullWatcher
+from training.fit.train import train
+from training.recipe.recipe import RecipeError
+from training.runs import CHECKPOINT, Run
+from training.settings import TrainingSettings
+from training.tracking import NullTracker
+
+UNTRACKED = TrainingSettings(tracking_uri="none")
+LOWERED = ["schedule.name=plateau", "schedule.metric=val_loss", "schedule.patience=0"]
+STOPPED = ["early_stopping.patience=1", "early_stopping.metric=miou"]
+HELD_STILL = ["stages[0].freeze_encoder=true", 'optimiser.name="sgd"']
+MANNERS = {
+    "plain": ["stages[0].epochs=3"],
+    "plateau": ["stages[0].epochs=3", "evaluate_every=1", *LOWERED, *STOPPED],
+    "accumulated": ["stages[0].epochs=3", "accumulate=2", "ema_decay=0.9", "optimiser.amsgrad=true"],
+    "frozen": ["stages[0].epochs=3", *HELD_STILL],
+}
+
+
+class DiesInTheMiddle(NullWatcher):
+    """Kills its process after the first step of the second epoch."""
+
+    def __init__(self):
+        self.epoch = 0
+
+    def epoch_begins(self, epoch, *, of, steps):
+        self.epoch = epoch
+
+    def step(self, loss):
+        if self.epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_until_killed(order):
+    torch.set_num_threads(1)
+    run_order(order, settings=UNTRACKED, watcher=DiesInTheMiddle())
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    return {"scenes": tmp_path_factory.mktemp("scenes")}
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(manner, roots, tmp_path):
+    straight = run_order(tiny_order(tmp_path / "straight", roots, MANNERS[manner]), settings=UNTRACKED)
+    order = tiny_order(tmp_path / "killed", roots, MANNERS[manner])
+    child = multiprocessing.get_context("fork").Process(target=run_until_killed, args=(order,))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert Run.open(order.folder).epochs_done == 1
+
+    resumed = run_order(order, settings=UNTRACKED)
+    one, other = (read_checkpoint(run.folder / CHECKPOINT) for run in (resumed, straight))
+    for part in ("model", "average"):
+        assert all(torch.equal(one[part][name], other[part][name]) for name in other[part])
+    assert [one[part] for part in ("epoch", "step", "plateau", "stopping")] == [
+        other[part] for part in ("epoch", "step", "plateau", "stopping")
+    ]
+    assert [line["epoch"] for line in resumed.history()] == [line["epoch"] for line in straight.history()]
+
+
+def test_two_processes_never_train_in_one_folder(roots, tmp_path):
+    order = tiny_order(tmp_path, roots)
+    with run_lock(order.folder), pytest.raises(RunBusy, match=r"another process trains in .*tiny"):
+        run_order(order, settings=UNTRACKED)
+
+
+def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
+    order = tiny_order(tmp_path, roots, ["stages[0].epochs=1"])
+    run = run_order(order, settings=UNTRACKED)
+    before = (run.folder / CHECKPOINT).stat().st_mtime_ns
+    assert run_order(order, settings=UNTRACKED).epochs_done == 1
+    state = train(run.recipe, folder=run.folder, roots=roots, tracker=NullTracker())
+    assert state.epoch == 1
+    assert (run.folder / CHECKPOINT).stat().st_mtime_ns == before
+    with pytest.raises(RecipeError, match=r"tiny.toml, line 5: model: the run in .*tiny was begun with fpn {.*}"):
+        run_order(tiny_order(tmp_path, roots, ["model.options.decoder_channels=64"]), settings=UNTRACKED)

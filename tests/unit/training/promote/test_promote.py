@@ -1,0 +1,40 @@
+"""Promoting a run: exported once, registered under the run that trained it, named by the alias."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlflow.tracking import MlflowClient
+
+from segmentation.model_card import ModelCard
+from tests.tiny_runs import tiny_training
+from training.promote.promote import Wish, promote
+from training.promote.registry import Registry, fetch_bundle
+from training.tracking.mlflow_tracker import MlflowTracker
+from training.tracking.note import run_of
+
+
+def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, tmp_path: Path):
+    runs, roots = tmp_path / "runs", {"scenes": tmp_path / "scenes"}
+    tracker = MlflowTracker(folder=runs / "tiny", name="tiny", uri=mlflow_uri, experiment="trials")
+    folder = tiny_training(runs, roots, trackers=[tracker])
+    registry, wish = Registry(mlflow_uri), Wish(name="street", runs=runs, roots=roots)
+
+    done = promote("tiny", wish, registry)
+
+    assert (done.name, done.alias, done.version, done.before) == ("street", "champion", "1", None)
+    exported = folder / "bundles" / "street" / "card.json"
+    fetched = fetch_bundle("models:/street@champion", tmp_path / "here", registry=registry)
+    card = ModelCard.from_json((fetched / "card.json").read_bytes())
+    assert card.sha256 == ModelCard.from_json(exported.read_bytes()).sha256
+    client = MlflowClient(mlflow_uri, mlflow_uri)
+    run = run_of(folder, mlflow_uri)
+    assert client.get_model_version("street", "1").run_id == run
+    stored = {entry.path for entry in client.list_artifacts(run)}
+    assert stored >= {"bundle", "environment.txt", "recipe.toml", "data.json", "predictions"}
+
+    assert any(name.startswith("inference_ms/onnxruntime") for name in client.get_run(run).data.metrics)
+
+    written = exported.stat().st_mtime_ns
+    assert promote(str(folder), wish, registry).version == "1"
+    assert exported.stat().st_mtime_ns == written

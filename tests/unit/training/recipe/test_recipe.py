@@ -1,0 +1,139 @@
+"""A recipe that is wrong says on which line, what it got, and what is allowed."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import training.recipes
+from training.fit.launch import Order
+from training.recipe.building import check_choices
+from training.recipe.edit import with_settings
+from training.recipe.file import load_recipe, parse_recipe, read_recipe
+from training.recipe.recipe import RecipeError
+
+GOOD = """
+name = "small"
+[model]
+architecture = "deeplabv3plus"
+[[data]]
+dataset = "scenes"
+[validation]
+dataset = "scenes"
+split = "val"
+[[stages]]
+epochs = 2
+batch_size = 4
+crop = [64, 96]
+scale = [0.5, 1]
+[[stages]]
+epochs = 3
+batch_size = 2
+crop = [96, 96]
+scale = [0.5, 1.5]
+"""
+
+
+def test_a_recipe_is_read_with_its_defaults():
+    recipe = parse_recipe(tomllib.loads(GOOD))
+    assert recipe.epochs == 5
+    assert recipe.stages[0].scale == (0.5, 1.0)
+    assert [recipe.stage_of(epoch).batch_size for epoch in range(5)] == [4, 4, 2, 2, 2]
+    assert recipe.optimiser.name == "adamw"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'name = "small"',
+            'name = "small"\ncolour = 1',
+            r"line 3: colour: unknown key, got 1; allowed: name, model, data",
+        ),
+        ('name = "small"', "name = 3", "line 2: name: expected text, got 3"),
+        ('name = "small"', 'name = "../small"', r"line 2: name: got '../small'; allowed: letters, digits"),
+        ('name = "small"', 'name = "small"\nseed = true', "line 3: seed: expected a whole number, got True"),
+        ('architecture = "deeplabv3plus"', "", "line 3: model.architecture: missing; expected text"),
+        ("epochs = 2", "epochs = 0", r"line 11: stages\[0\].epochs: got 0; allowed: 1 or more"),
+        ("crop = [64, 96]", "crop = [64, 90]", r"line 13: stages\[0\].crop: got \[64, 90\]; allowed: multiples of 32"),
+        ("crop = [64, 96]", "crop = [\n64,\n0.5]", r"line 13: stages\[0\].crop\[1\]: expected a whole number, got 0.5"),
+        ("crop = [64, 96]", "crop = [64]", r"line 13: stages\[0\].crop: expected a list of 2"),
+        (
+            "epochs = 3",
+            'epochs = 3\ndata = ["moon"]',
+            r"line 17: stages\[1\].data: got \['moon'\]; allowed: among scenes",
+        ),
+        (
+            "[model]",
+            '[optimiser]\nname = "magic"\n[model]',
+            "line 4: optimiser.name: got 'magic'; allowed: 'adamw', 'adam'",
+        ),
+        ("[model]", "optimiser = 1\n[model]", "line 3: optimiser: expected a table, got 1"),
+        (
+            "[model]",
+            '# λ\n[loss]\nname = "cross_entropy_dice"\n[model]',
+            "line 4: loss.dice_share: got 0.0; allowed: above 0",
+        ),
+        ("[model]", "start = { from = 3 }\n[model]", "line 3: start.from: expected text, got 3"),
+    ],
+)
+def test_a_wrong_recipe_says_on_which_line_and_what_is_allowed(old, new, message):
+    with pytest.raises(RecipeError, match="^small.toml, " + message):
+        read_recipe(GOOD.replace(old, new, 1), name="small.toml")
+
+
+def test_a_recipe_without_a_key_has_no_line_for_it():
+    with pytest.raises(RecipeError, match=r"^small.toml: stages: missing; expected a list"):
+        read_recipe(GOOD.split("[[stages]]", maxsplit=1)[0], name="small.toml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "read"),
+    [
+        ("optimiser.learning_rate=0.5", lambda recipe: recipe.optimiser.learning_rate == 0.5),
+        ("stages[1].epochs=7", lambda recipe: recipe.stages[1].epochs == 7),
+        ("name=other", lambda recipe: recipe.name == "other"),
+        ("seed=5", lambda recipe: recipe.seed == 5),
+        ("start.from=runs/x", lambda recipe: recipe.start.source == "runs/x"),
+        ("stages[0].crop=[32, 32]", lambda recipe: recipe.stages[0].crop == (32, 32)),
+    ],
+)
+def test_a_setting_changes_one_value_and_leaves_the_comments(setting, read):
+    text = with_settings(GOOD + "# the end\n", [setting])
+    assert read(read_recipe(text, name="set"))
+    assert "# the end" in text
+
+
+@pytest.mark.parametrize("setting", ["epochs", "stages[7].epochs=1", "stages.epochs=1", "name.first=a", "=3", "a..b=1"])
+def test_a_setting_that_leads_nowhere_is_refused(setting):
+    with pytest.raises(RecipeError, match=r"--set "):
+        with_settings(GOOD, [setting])
+
+
+def test_what_is_no_toml_is_a_recipe_error(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_text("name =")
+    with pytest.raises(RecipeError, match=r"broken.toml is not TOML"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.architecture=resnot", r"line 4: model.architecture: got 'resnot'; allowed: .*deeplabv3plus"),
+        ("model.options.heads=3", r"model.options.heads: unknown option of 'deeplabv3plus'; allowed: encoder"),
+        ("data[0].dataset=moon", r"line 6: data\[0\].dataset: got 'moon'; allowed: camvid"),
+        ("label_space=mars", r"label_space: .*mars"),
+    ],
+)
+def test_a_choice_that_does_not_exist_names_the_line_and_the_choices(setting, message):
+    order = Order(text=with_settings(GOOD, [setting]), title="small.toml")
+    with pytest.raises(RecipeError, match=message):
+        order.recipe()
+
+
+@pytest.mark.parametrize("path", sorted(Path(training.recipes.__path__[0]).glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_of_ours_can_be_read(path):
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    check_choices(recipe)

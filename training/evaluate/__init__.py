@@ -1,0 +1,1 @@
+"""Scores of any model on labelled pictures, and how long one inference takes."""

@@ -1,0 +1,134 @@
+"""How a run is started: its folder, who may write there, and where its numbers go. The training itself is train.py."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segmentation.label_space import load_label_space
+from training.fit.loop import read_checkpoint
+from training.fit.processes import Processes
+from training.fit.progress import Watcher
+from training.fit.train import train
+from training.recipe.building import check_choices
+from training.recipe.file import faults_located, load_recipe, read_recipe
+from training.recipe.recipe import ModelChoice, Recipe, RecipeError
+from training.runs import CHECKPOINT, LABEL_SPACE, LOG, RECIPE, Run, write_json
+from training.settings import TrainingSettings
+from training.spaces import find_label_space
+from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_mlflow
+
+LOCK = ".lock"
+
+
+class RunBusy(Exception):
+    """Another process trains in this run's folder."""
+
+    code = "run_busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A recipe's text, and where its data lie and its run goes. title: what errors call the text."""
+
+    text: str
+    title: str
+    roots: Mapping[str, Path] = field(default_factory=dict)
+    runs: Path = Path("runs")
+    workers: int = 0
+
+    def recipe(self) -> Recipe:
+        """Raises RecipeError, with the line of what is wrong."""
+        recipe = read_recipe(self.text, name=self.title)
+        with faults_located(self.text, name=self.title):
+            check_choices(recipe)
+        return recipe
+
+    @property
+    def folder(self) -> Path:
+        return self.runs / self.recipe().name
+
+
+TrackersOf = Callable[[Recipe], Sequence[Tracker]]
+
+
+def run_order(
+    order: Order,
+    *,
+    settings: TrainingSettings,
+    watcher: Watcher | None = None,
+    more_trackers: TrackersOf = lambda recipe: (),
+) -> Run:
+    """Train what is not trained yet; a finished run is left as it is.
+
+    Raises RecipeError, DatasetError, TrainingDiverged, and RunBusy while another process trains there.
+    """
+    recipe = order.recipe()
+    folder = order.runs / recipe.name
+    with faults_located(order.text, name=order.title), run_lock(folder):
+        tracker: Tracker = NullTracker()
+        done = is_finished(folder, recipe)
+        if Processes.announced().is_first:
+            _note_recipe(recipe, order.text, folder)
+            _note_label_space(recipe, folder)
+            mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
+            tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
+        if not done:
+            train(recipe, folder=folder, roots=order.roots, tracker=tracker, workers=order.workers, watcher=watcher)
+    return Run.open(folder)
+
+
+def is_finished(folder: Path, recipe: Recipe) -> bool:
+    return (folder / CHECKPOINT).is_file() and read_checkpoint(folder / CHECKPOINT)["epoch"] >= recipe.epochs
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """The right to train in a folder; the system takes it back when the process ends, however it ends.
+
+    Processes that train together have one right, which the first one holds. Raises RunBusy.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not Processes.announced().is_first:
+        yield
+        return
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunBusy(f"another process trains in {folder}") from None
+        yield
+
+
+def _described(choice: ModelChoice) -> str:
+    return f"{choice.architecture} {choice.options}"
+
+
+def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:
+    """Keep the recipe in the run's folder. Raises RecipeError when the run there is of another network."""
+    path = folder / RECIPE
+    if (folder / CHECKPOINT).is_file() and path.is_file():
+        old = load_recipe(path)
+        for where, was, is_now in (
+            ("model", _described(old.model), _described(recipe.model)),
+            ("label_space", old.label_space, recipe.label_space),
+            ("optimiser.name", old.optimiser.name, recipe.optimiser.name),
+        ):
+            if was != is_now:
+                hint = "give this one another name, or delete that folder"
+                raise RecipeError(f"{where}: the run in {folder} was begun with {was}; {hint}", where=where)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _note_label_space(recipe: Recipe, folder: Path) -> None:
+    """Keep the user's own in the run's folder. Raises RecipeError when the run there learns another one."""
+    if not recipe.label_space.endswith(".json"):
+        return
+    space, path = find_label_space(recipe.label_space), folder / LABEL_SPACE
+    if (folder / CHECKPOINT).is_file() and path.is_file() and load_label_space(path) != space:
+        hint = f"{recipe.label_space} has changed since; give this one another name, or delete that folder"
+        raise RecipeError(f"label_space: the run in {folder} was begun with another; {hint}", where="label_space")
+    write_json(path, space.to_dict())

@@ -1,0 +1,220 @@
+"""The parts of a training: batches, one epoch, averaged weights, checkpoints. The story is in train.py.
+
+Everything random is drawn from (seed, epoch, index), and a checkpoint is written after each epoch; so a run that was
+killed goes on and ends with the same weights as one that was not (on a CPU).
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+
+from training.datasets.augmentation import View, normalise
+from training.datasets.pairs import NO_CHANNEL, LabelledPictures
+from training.fit.optimisation import Patience, Plateau, learning_rate_share
+from training.recipe.recipe import Recipe
+
+Batch = tuple[Tensor, Tensor]  # images (B,3,h,w) float32 channels-last, truth (B,h,w) int64 channels or NO_CHANNEL
+
+LARGEST_GRADIENT = 5.0  # norm over all parameters
+
+
+class TrainingDiverged(Exception):
+    """The loss is no number any more; the last checkpoint is from before."""
+
+    code = "training_diverged"
+
+
+class _VariedPictures(Dataset[Batch]):
+    """One epoch's augmented pictures; the same (seed, epoch, index) gives the same picture in any process."""
+
+    def __init__(self, pictures: LabelledPictures, recipe: Recipe, epoch: int) -> None:
+        stage = recipe.stage_of(epoch)
+        self._pictures = pictures
+        self._augmentation = recipe.augmentation
+        self._view = View(crop=stage.crop, scale=stage.scale)
+        self._seed = (recipe.seed, epoch)
+
+    def __getitem__(self, index: int) -> Batch:
+        rng = np.random.default_rng((*self._seed, index))
+        picture, mask = self._pictures[index]
+        picture, mask = self._augmentation(picture, mask, view=self._view, ignore_id=NO_CHANNEL, rng=rng)
+        return torch.from_numpy(normalise(picture)).permute(2, 0, 1), torch.from_numpy(mask).long()
+
+
+def batches(
+    pictures: LabelledPictures, recipe: Recipe, epoch: int, *, workers: int = 0, part: tuple[int, int] = (0, 1)
+) -> DataLoader[Batch]:
+    """The epoch's batches, shuffled; an incomplete last batch is left out. workers: processes beside this one.
+
+    part: (0, 1, …, count): which share of each batch this process takes, of how many.
+    """
+    size = recipe.stage_of(epoch).batch_size
+    order = np.random.default_rng((recipe.seed, epoch)).permutation(len(pictures)).tolist()
+    steps = _batch_count(len(pictures), size)
+    chunks = [order[i * size : (i + 1) * size][part[0] :: part[1]] for i in range(steps)]
+    return DataLoader(_VariedPictures(pictures, recipe, epoch), batch_sampler=chunks, num_workers=workers)
+
+
+def steps_before(epoch: int, recipe: Recipe, picture_counts: Sequence[int]) -> int:
+    """Optimiser steps before `epoch` begins. picture_counts: of each stage's data."""
+    steps, first = 0, 0
+    for stage, count in zip(recipe.stages, picture_counts, strict=True):
+        steps_of_epoch = math.ceil(_batch_count(count, stage.batch_size) / recipe.accumulate)
+        steps += steps_of_epoch * min(max(epoch - first, 0), stage.epochs)
+        first += stage.epochs
+    return steps
+
+
+def train_step(objective: nn.Module, optimiser: torch.optim.Optimizer, group: Sequence[Batch]) -> float:
+    """One optimisation step on the mean loss of a group of batches; returns that loss before the step.
+
+    objective: images, truth → loss (an Objective, or one that several processes share).
+    """
+    optimiser.zero_grad(set_to_none=True)
+    total = 0.0
+    for number, (images, truth) in enumerate(group, 1):
+        with _kept_to_itself(objective, last=number == len(group)):
+            loss = objective(images, truth) / len(group)
+            loss.backward()
+        total += float(loss.detach())
+    nn.utils.clip_grad_norm_(objective.parameters(), max_norm=LARGEST_GRADIENT)
+    optimiser.step()
+    return total
+
+
+def _kept_to_itself(objective: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+    """Several processes add up their gradients once per step, after the last batch of a group."""
+    if isinstance(objective, DistributedDataParallel) and not last:
+        return objective.no_sync()
+    return nullcontext()
+
+
+class AveragedWeights:
+    """An exponential moving average of weights and of batch-norm statistics. It is what is evaluated and exported."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.values = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))  # the first weights are noise: forget them fast
+        for name, tensor in model.state_dict().items():
+            average = self.values[name]
+            if average.dtype.is_floating_point:
+                average.lerp_(tensor.detach(), 1 - decay)
+            else:
+                average.copy_(tensor)
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        for name, tensor in values.items():
+            self.values[name].copy_(tensor)
+
+
+@dataclass
+class TrainingState:
+    """What changes while a model learns, and all that a checkpoint holds. epoch, step: how many are done."""
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: AveragedWeights
+    plateau: Plateau
+    stopping: Patience
+    epoch: int = 0
+    step: int = 0
+
+    def save(self, path: Path) -> None:
+        """Written beside and moved into place: a kill leaves the old checkpoint or the new one."""
+        content = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.values,
+            "plateau": self.plateau.state(),
+            "stopping": self.stopping.state(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        torch.save(content, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        content = read_checkpoint(path)
+        self.model.load_state_dict(content["model"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.average.load(content["average"])
+        self.epoch, self.step = content["epoch"], content["step"]
+        if "plateau" in content:  # older checkpoints have none
+            self.plateau.load(content["plateau"])
+            self.stopping.load(content["stopping"])
+
+
+def train_epoch(
+    state: TrainingState,
+    objective: nn.Module,
+    loader: Iterable[Batch],
+    recipe: Recipe,
+    *,
+    total_steps: int,
+    on_step: Callable[[float], None] = lambda loss: None,
+) -> dict[str, float]:
+    """One pass over the epoch's batches: `train_loss` (mean over steps), `lr` (of the last step).
+
+    objective: holds state.model, which is in training mode as far as the stage wants it. The state is changed, its
+    epoch counted. on_step: told the loss of each. Raises TrainingDiverged.
+    """
+    factor = recipe.stage_of(state.epoch).learning_rate_factor * recipe.optimiser.learning_rate
+    device = next(state.model.parameters()).device
+    losses, rate = [], 0.0
+    for group in _groups(loader, recipe.accumulate):
+        rate = factor * learning_rate_share(
+            state.step, total_steps, recipe.schedule, epoch=state.epoch, plateau_share=state.plateau.share
+        )
+        for each in state.optimiser.param_groups:
+            each["lr"] = rate
+        losses.append(train_step(objective, state.optimiser, [_placed(batch, device) for batch in group]))
+        state.step += 1
+        state.average.update(state.model, state.step)
+        on_step(losses[-1])
+    loss = float(np.mean(losses))
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"the loss is {loss} in epoch {state.epoch + 1}: lower optimiser.learning_rate")
+    state.epoch += 1
+    return {"train_loss": loss, "lr": rate}
+
+
+def _placed(batch: Batch, device: torch.device) -> Batch:
+    images, truth = batch
+    return images.to(device, memory_format=torch.channels_last), truth.to(device)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Tensors and plain values only: a checkpoint can run no code."""
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
+def _batch_count(picture_count: int, batch_size: int) -> int:
+    return max(1, picture_count // batch_size)
+
+
+def _groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """Lists of `size` batches; the last may be shorter."""
+    group: list[Batch] = []
+    for batch in loader:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,0 +1,123 @@
+"""Optimisers, and how the learning rate changes over a run."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.recipe.recipe import OptimiserChoice, ScheduleChoice
+
+LOWEST_SHARE = 1e-3  # of the learning rate: the last steps are small, never none
+
+
+def build_optimiser(model: nn.Module, choice: OptimiserChoice) -> torch.optim.Optimizer:
+    """Weights decay; biases and the scales of norms (one-dimensional) do not.
+
+    Build it before anything is frozen: the groups of a checkpoint are those of all parameters, and an optimiser passes
+    over a parameter without a gradient.
+    """
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": choice.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    rate = choice.learning_rate
+    match choice.name:
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=rate, amsgrad=choice.amsgrad)
+        case "adam":
+            return torch.optim.Adam(groups, lr=rate, amsgrad=choice.amsgrad)
+        case "sgd":
+            nesterov = choice.nesterov and choice.momentum > 0
+            return torch.optim.SGD(groups, lr=rate, momentum=choice.momentum, nesterov=nesterov)
+
+
+def learning_rate_share(
+    step: int, total: int, schedule: ScheduleChoice, *, epoch: int = 0, plateau_share: float = 1.0
+) -> float:
+    """Share of the highest learning rate at `step` (0, 1, …) of `total`, in (0, 1].
+
+    epoch: 0, 1, …, of exponential. plateau_share: what plateaus have left of the rate so far, of plateau.
+    """
+    warm = min(1.0, (step + 1) / (total * schedule.warm_up)) if schedule.warm_up > 0 else 1.0
+    match schedule.name:
+        case "exponential":
+            share = schedule.gamma**epoch
+        case "plateau":
+            share = plateau_share
+        case _:
+            share = _share_without_warm_up(step / total, schedule)
+    return min(warm, max(share, LOWEST_SHARE))
+
+
+def _share_without_warm_up(progress: float, schedule: ScheduleChoice) -> float:
+    match schedule.name:
+        case "trapezoid":
+            return (1 - progress) / schedule.cool_down if schedule.cool_down > 0 else 1.0
+        case "one_cycle":
+            done = max(0.0, progress - schedule.warm_up) / max(1 - schedule.warm_up, 1e-9)
+            return 0.5 * (1 + math.cos(math.pi * done))
+        case "polynomial":
+            return float((1 - progress) ** schedule.power)
+        case _:
+            return 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Patience:
+    """Waits for a metric to improve. Losses improve downwards, scores upwards. Its fields belong in the checkpoint."""
+
+    metric: str
+    patience: int
+    least: float = 0.0  # what counts as an improvement
+    best: float | None = None
+    waited: int = 0  # measurements since the best
+
+    def ran_out(self, numbers: Mapping[str, float]) -> bool:
+        """Told the numbers of an epoch: whether more than `patience` measurements have passed in vain.
+
+        An epoch in which the metric was not measured, or was NaN, changes nothing.
+        """
+        value = numbers.get(self.metric, math.nan)
+        if math.isnan(value):
+            return False
+        gained = math.inf if self.best is None else (value - self.best) * (-1 if self.metric.endswith("loss") else 1)
+        if gained > self.least:
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        return self.waited > self.patience
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """What was waited for is taken over; how long to wait is the recipe's."""
+        if state["metric"] == self.metric:
+            self.best, self.waited = state["best"], state["waited"]
+
+
+class Plateau:
+    """Lowers the learning rate when a metric stands still, as torch's ReduceLROnPlateau does in its absolute mode."""
+
+    def __init__(self, schedule: ScheduleChoice) -> None:
+        self.share = 1.0
+        self._factor = schedule.factor
+        self._patience = Patience(metric=schedule.metric, patience=schedule.patience)
+
+    def after_epoch(self, numbers: Mapping[str, float]) -> None:
+        if self._patience.ran_out(numbers):
+            self.share *= self._factor
+            self._patience.waited = 0
+
+    def state(self) -> dict[str, Any]:
+        return {"share": self.share, "patience": self._patience.state()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.share = state["share"]
+        self._patience.load(state["patience"])

@@ -1,0 +1,229 @@
+"""Trains a model from a recipe, from its data to the last checkpoint. `maskmill train RECIPE` is the command.
+
+A run's folder holds checkpoint.pt, log.jsonl, recipe.toml, facts.json and data.json. Started again, a run goes on
+where it was; how a run is started and who may is in launch.py.
+"""
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from segmentation.label_space import LabelSpace
+from segmentation.preprocessing import Preprocessing
+from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
+from training.fit.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
+from training.fit.losses import LossFunction, SegmentationLoss, median_frequency_weights
+from training.fit.objective import Objective
+from training.fit.optimisation import Patience, Plateau, build_optimiser
+from training.fit.processes import Processes
+from training.fit.progress import NullWatcher, Watcher
+from training.fit.strategies import begin_with, set_training
+from training.fit.validation import Validation, validate
+from training.models.parts.protocols import HasOwnLoss
+from training.recipe.building import build_empty_model, build_model, check_choices, open_dataset
+from training.recipe.recipe import LossChoice, Recipe, RecipeError
+from training.runs import CHECKPOINT, DATA, FACTS, RunFacts, write_json
+from training.spaces import find_label_space
+from training.tracking import NullTracker, Tracker
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    recipe: Recipe,
+    *,
+    folder: Path,
+    roots: Mapping[str, Path],
+    tracker: Tracker,
+    workers: int = 0,
+    watcher: Watcher | None = None,
+) -> TrainingState:
+    """Run the recipe's epochs that are not done yet. Raises RecipeError and DatasetError before the first.
+
+    Raises TrainingDiverged too; the last checkpoint is then the last good one.
+    """
+    check_choices(recipe)
+    with Processes.joined() as processes:
+        processes.check(recipe)
+        space = find_label_space(recipe.label_space)
+        with processes.first_goes_first():
+            data = prepare_data(recipe, roots, space)
+        state, facts = begin(recipe, space, folder, processes)
+        if processes.is_first:
+            data.warn_of_learnt_validation()
+            write_json(folder / DATA, data.names())
+            facts.write(folder)
+        training = Training(
+            recipe=recipe,
+            space=space,
+            data=data,
+            loss_of=build_loss(recipe.loss, state, data, space),
+            processes=processes,
+            workers=workers,
+            watcher=watcher if watcher is not None and processes.is_first else NullWatcher(),
+        )
+        return training.run(state, folder / CHECKPOINT, tracker if processes.is_first else NullTracker())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What stays the same while a model learns."""
+
+    recipe: Recipe
+    space: LabelSpace
+    data: "Data"
+    loss_of: LossFunction | None
+    processes: Processes
+    workers: int
+    watcher: Watcher
+
+    def run(self, state: TrainingState, checkpoint: Path, tracker: Tracker) -> TrainingState:
+        recipe = self.recipe
+        state.step = self.steps_before(state.epoch)  # not the checkpoint's: a recipe may have been prolonged
+        tracker.start(asdict(recipe))
+        while state.epoch < recipe.epochs and not self.has_stopped(state):
+            numbers = self.learn(state)
+            is_last = state.epoch == recipe.epochs
+            if is_last or state.epoch % recipe.evaluate_every == 0:
+                numbers |= self.measure(state, tracker)
+            state.plateau.after_epoch(numbers)
+            state.stopping.ran_out(numbers)
+            if self.has_stopped(state) and "miou" not in numbers:
+                numbers |= self.measure(state, tracker)
+            tracker.log(state.epoch, numbers)
+            if self.processes.is_first:
+                state.save(checkpoint)
+            self.watcher.epoch_ends(state.epoch, numbers)
+        tracker.finish()
+        self.processes.agreed(True)  # nobody leaves before the last checkpoint is written
+        return state
+
+    def learn(self, state: TrainingState) -> dict[str, float]:
+        """One epoch: `train_loss`, `lr`, `train_time_sec`, `imgs_per_sec`."""
+        began = time.monotonic()
+        recipe, epoch, processes = self.recipe, state.epoch, self.processes
+        stage = recipe.stage_of(epoch)
+        pictures = self.data.stages[recipe.stage_number(epoch)]
+        part = (processes.rank, processes.count)
+        loader = batches(pictures, recipe, epoch, workers=self.workers, part=part)
+        torch.manual_seed(recipe.seed * 1_000_003 + epoch + 7_919 * processes.rank)  # dropout
+        set_training(state.model, freeze_encoder=stage.freeze_encoder)
+        objective = processes.sharing(Objective(state.model, self.loss_of, bf16=recipe.precision == "bf16"))
+        steps = math.ceil(len(loader) / recipe.accumulate)
+        self.watcher.epoch_begins(epoch + 1, of=recipe.epochs, steps=steps)
+        total = self.steps_before(recipe.epochs)
+        numbers = train_epoch(state, objective, loader, recipe, total_steps=total, on_step=self.watcher.step)
+        numbers["train_loss"] = processes.averaged(numbers["train_loss"])
+        seconds = time.monotonic() - began
+        return numbers | {"train_time_sec": seconds, "imgs_per_sec": len(pictures) / seconds}
+
+    def measure(self, state: TrainingState, tracker: Tracker) -> dict[str, float]:
+        """Scores of the averaged weights. The first process measures, all learn the result."""
+        measured = Validation({}, [])
+        if self.processes.is_first:
+            self.watcher.validation_begins(len(self.data.validation))
+            measured = validate(
+                _averaged(state),
+                self.data.validation,
+                loss_of=self.loss_of,
+                space=self.space,
+                preprocessing=Preprocessing(long_side=self.recipe.long_side),
+                on_picture=self.watcher.picture,
+            )
+        for name, image in zip(self.data.validation_names, measured.thumbnails, strict=False):
+            tracker.picture(state.epoch, Path(name).stem, image)
+        return self.processes.agreed(measured.numbers)
+
+    def has_stopped(self, state: TrainingState) -> bool:
+        return self.recipe.early_stopping.patience > 0 and state.stopping.is_over
+
+    def steps_before(self, epoch: int) -> int:
+        return steps_before(epoch, self.recipe, [len(pictures) for pictures in self.data.stages])
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    sets: tuple[PairDataset, ...]
+    stages: tuple[InChannels, ...]  # of each stage
+    validation: InSpace
+    validation_names: tuple[str, ...]
+    learnt_validation: int  # how many of these are learnt from too
+
+    def names(self) -> dict[str, list[str]]:
+        """Which pictures a run trained on and was validated on."""
+        train_names = [name for pictures in self.sets for name in pictures.names()]
+        return {"train": train_names, "validation": list(self.validation_names)}
+
+    def warn_of_learnt_validation(self) -> None:
+        if self.learnt_validation:
+            text = "%d of the %d validation pictures are learnt from too: their scores say nothing about others"
+            logger.warning(text, self.learnt_validation, len(self.validation_names))
+
+
+def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -> Data:
+    sets = {choice.dataset: open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data}
+    stages = [InChannels([sets[name] for name in stage.data or sets], space) for stage in recipe.stages]
+    validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
+    names = tuple(validation.names())
+    checked = (recipe.validation.dataset, recipe.validation.split)
+    same = [sets[choice.dataset] for choice in recipe.data if (choice.dataset, choice.split) == checked]
+    learnt = {name for pictures in same for name in pictures.names()}
+    both = sum(name in learnt for name in names)
+    return Data(tuple(sets.values()), tuple(stages), InSpace(validation, space), names, both)
+
+
+def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes) -> tuple[TrainingState, RunFacts]:
+    """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
+    resumes = (folder / CHECKPOINT).is_file()
+    torch.manual_seed(recipe.seed)
+    model = (build_empty_model if resumes else build_model)(recipe.model, space)
+    if resumes:
+        started_from = RunFacts.read(folder).started_from if (folder / FACTS).is_file() else ""
+    else:
+        started_from = begin_with(model, recipe, beside=folder.parent)
+    model = processes.normalising_together(model)
+    model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    stopping = recipe.early_stopping
+    state = TrainingState(
+        model,
+        build_optimiser(model, recipe.optimiser),
+        AveragedWeights(model, recipe.ema_decay),
+        Plateau(recipe.schedule),
+        Patience(metric=stopping.metric, patience=stopping.patience, least=stopping.least),
+    )
+    if resumes:
+        state.load(folder / CHECKPOINT)
+    return state, RunFacts.current(started_from=started_from)
+
+
+def build_loss(choice: LossChoice, state: TrainingState, data: Data, space: LabelSpace) -> LossFunction | None:
+    """None: the model's own. Raises RecipeError when it has none."""
+    if choice.name == "own":
+        if not isinstance(state.model, HasOwnLoss):
+            raise RecipeError("loss.name: got 'own'; this architecture has no loss of its own", where="loss.name")
+        return None
+    weights = None
+    if choice.class_weight_power > 0 and choice.name != "dice":
+        counts = InChannels(data.sets, space).pixel_counts[: len(space.class_ids)]
+        power, highest = choice.class_weight_power, choice.class_weight_highest
+        weights = torch.from_numpy(median_frequency_weights(counts, power=power, highest=highest))
+    return SegmentationLoss(
+        ignore_id=NO_CHANNEL,
+        name="cross_entropy" if choice.name == "cross_entropy_dice" else choice.name,
+        class_weights=weights,
+        dice_share=choice.dice_share,
+        focal_gamma=choice.focal_gamma,
+    )
+
+
+def _averaged(state: TrainingState) -> torch.nn.Module:
+    """A second model beside the one that learns."""
+    model = copy.deepcopy(state.model)
+    model.load_state_dict(state.average.values)
+    return model

@@ -1,0 +1,1 @@
+"""From a model on a hub to a bundle: which files to take, and what is made of them."""

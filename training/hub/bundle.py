@@ -1,0 +1,157 @@
+"""From a folder as the hub keeps it (configuration, safetensors) to a bundle that can be served."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import get_label_space
+from segmentation.model_card import ModelCard
+from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Triple
+from storage.catalog import Bundle, Catalog
+from storage.hub_catalog import HubModel
+from training.hub.files import PICTURES, Consent, HubError, choose_commit, fetch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ONNX_FILE = "model.onnx"
+CONFIG = "config.json"
+
+
+class LabelsDiffer(HubError):
+    """The checkpoint's classes are not those of the label space, in its order."""
+
+    code = "hub_labels_differ"
+
+
+class UnknownPreprocessing(HubError):
+    """The checkpoint wants its pictures in a way that Maskmill cannot give them."""
+
+    code = "hub_preprocessing_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to pull and where to. long_side: pixels, instead of the catalogue's. folder: fetched by other means."""
+
+    model: HubModel
+    name: str
+    models: Path
+    consent: Consent
+    long_side: int | None = None
+    folder: Path | None = None
+
+
+def pull(order: Order, say: Callable[[str], None]) -> Bundle:
+    """Fetch, convert, compare, publish. Raises HubError, ModelError, ExportError: nothing is published."""
+    folder, commit = _source(order, say)
+
+    from training.export.files import export_onnx  # these take seconds; the hub has answered by now
+    from training.models import MODELS
+
+    say(f"building {order.model.architecture} from {folder}")
+    space = get_label_space(order.model.label_space)
+    check_labels(folder / CONFIG, space)
+    preprocessing = read_preprocessing(folder / PICTURES, long_side=order.long_side or order.model.long_side)
+    network = MODELS[order.model.architecture](len(space.class_ids), folder=str(folder))
+    with tempfile.TemporaryDirectory() as drafts:
+        draft = Path(drafts) / ONNX_FILE
+        say("exporting to ONNX and comparing with PyTorch")
+        export_onnx(network, draft)
+        card = _card(order, network, draft, preprocessing, commit)
+        return Catalog([order.models]).publish(card, {ONNX_FILE: draft})
+
+
+def check_labels(config: Path, space: LabelSpace) -> None:
+    """Raises LabelsDiffer for a checkpoint whose `id2label` is not the label space, class by class."""
+    labels = _read(config).get("id2label") or {}
+    named = {int(number): str(name).strip().lower().replace("_", " ") for number, name in labels.items()}
+    expected = {number: space.by_id[ident].name for number, ident in enumerate(space.class_ids)}
+    for number in sorted(named.keys() | expected.keys()):
+        if named.get(number) != expected.get(number):
+            raise LabelsDiffer(
+                f"class {number} is {named.get(number, 'missing')!r} in the checkpoint and "
+                f"{expected.get(number, 'missing')!r} in {space.name}"
+            )
+
+
+def read_preprocessing(config: Path, *, long_side: int) -> Preprocessing:
+    """Mean and standard deviation as the checkpoint wants them, ImageNet's when it says nothing; the size is ours.
+
+    Raises UnknownPreprocessing for values that are not scaled to 0..1 first.
+    """
+    given = _read(config) if config.is_file() else {}
+    scaled = given.get("do_rescale", True) and abs(given.get("rescale_factor", 1 / 255) * 255 - 1) < 1e-3
+    normalised = given.get("do_normalize", True)
+    if not scaled or not normalised:
+        raise UnknownPreprocessing(f"{config.name}: pictures must be scaled by 1/255 and normalised here")
+    return Preprocessing(
+        long_side=long_side,
+        mean=_triple(given, "image_mean", IMAGENET_MEAN),
+        std=_triple(given, "image_std", IMAGENET_STD),
+    )
+
+
+def _source(order: Order, say: Callable[[str], None]) -> tuple[Path, str]:
+    """The folder, and the commit it is of ("" for a folder of the user's)."""
+    if order.folder is not None:
+        from training.models.parts.weights import check_folder
+
+        return check_folder(order.folder), ""
+    commit = choose_commit(order.model, order.consent)
+    say(f"{commit.hub} at commit {commit.sha}: {commit.because}")
+    say(f"fetching {commit.weight_bytes / 1e6:.0f} MB of weights, unless they are in the hub's cache already")
+    return fetch(commit), commit.sha
+
+
+def _card(order: Order, network: "nn.Module", draft: Path, preprocessing: Preprocessing, commit: str) -> ModelCard:
+    from training.models import output_stride
+
+    model, digest = order.model, hashlib.sha256(draft.read_bytes()).hexdigest()
+    place = f"https://huggingface.co/{model.hub}"
+    return ModelCard(
+        name=order.name,
+        version=commit[:12] or f"folder-{digest[:12]}",
+        architecture=model.architecture,
+        label_space=model.label_space,
+        preprocessing=preprocessing,
+        files={"onnx": ONNX_FILE},
+        sha256={ONNX_FILE: digest},
+        output_stride=output_stride(network),
+        parameters=sum(each.numel() for each in network.parameters()),
+        description=_description(model),
+        dataset="Trained by its authors on Cityscapes.",
+        commit=commit,
+        source=f"{place}/tree/{commit}" if commit else f"a folder given as {model.hub}",
+        licence=f"{model.licence} {model.licence_url}",
+    )
+
+
+def _description(model: HubModel) -> str:
+    return (
+        f"{model.hub}, converted to ONNX; float16 weights, computes in float32. Published by its authors: "
+        f"mIoU {model.published_miou:.3f} ({model.published_on}; {model.published_in}). Not measured here."
+    )
+
+
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        given = json.loads(config.read_bytes())
+    except ValueError as error:
+        raise UnknownPreprocessing(f"{config.name} is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise UnknownPreprocessing(f"{config.name} is not a JSON object")
+    return given
+
+
+def _triple(given: dict[str, Any], field: str, usual: Triple) -> Triple:
+    value = given.get(field, list(usual))
+    if not (isinstance(value, list) and len(value) == 3 and all(isinstance(each, int | float) for each in value)):
+        raise UnknownPreprocessing(f"{PICTURES}: {field} must be three numbers, got {value!r}")
+    red, green, blue = value
+    return float(red), float(green), float(blue)

@@ -1,0 +1,1 @@
+"""What several architectures share: encoders, weights, layers that export, errors."""

@@ -1,0 +1,1 @@
+"""From a bundle to a version in the registry that serves."""

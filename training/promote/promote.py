@@ -1,0 +1,75 @@
+"""Promote: a run or a bundle becomes a version in the registry, and an alias names it. Rolling back is the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segmentation.model_card import ModelCard
+from storage.catalog import CARD
+from storage.model_reference import CHAMPION, PREFIX, ModelReference
+from training.export.export import Release, export_run
+from training.export.variants import Watch, unwatched
+from training.promote.registry import Registry
+from training.runs import CHECKPOINT, Run, RunNotFound
+from training.tracking.note import run_of
+
+BUNDLES = "bundles"  # in a run's folder: what was exported to be promoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """name: in the registry; empty takes the run's or the bundle's own. roots: where data sets lie, for exporting."""
+
+    alias: str = CHAMPION
+    name: str = ""
+    runs: Path = Path("runs")
+    int8: bool = False
+    roots: Mapping[str, Path] = field(default_factory=dict)
+    watch: Watch = unwatched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """before: the version that the alias named until now; None when it named none."""
+
+    name: str
+    alias: str
+    version: str
+    before: str | None
+
+
+def promote(what: str, wish: Wish, registry: Registry) -> Promotion:
+    """what: a run (name or folder), a bundle's folder, or `models:/NAME/VERSION` (or another alias of it).
+
+    Raises RunNotFound, InvalidReference, NotRegistered, RegistryError, and what exporting raises.
+    """
+    ModelReference.parse(f"{wish.name or 'name'}@{wish.alias}")  # both may be written so, before anything is made
+    version = ModelReference.parse(what) if what.startswith(PREFIX) else _registered(what, wish, registry)
+    number = registry.version_of(version)
+    before = registry.promote(ModelReference(version.name, version=number), wish.alias)
+    return Promotion(name=version.name, alias=wish.alias, version=number, before=before)
+
+
+def _registered(what: str, wish: Wish, registry: Registry) -> ModelReference:
+    for folder in (Path(what), wish.runs / what):
+        if (folder / CARD).is_file():
+            return _register(folder, wish, registry, run_id=None)
+        if (folder / CHECKPOINT).is_file():
+            return _register(_exported(folder, wish), wish, registry, run_id=run_of(folder, registry.uri))
+    raise RunNotFound(f"{what} is neither a run in {wish.runs}, nor the folder of a run or bundle")
+
+
+def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | None) -> ModelReference:
+    name = wish.name or ModelCard.from_json((bundle / CARD).read_bytes()).name
+    return ModelReference(name, version=registry.register(bundle, name, run_id))
+
+
+def _exported(folder: Path, wish: Wish) -> Path:
+    """The run's bundle; exported unless that was done since its last epoch."""
+    name = wish.name or Run.open(folder).name
+    bundle = folder / BUNDLES / name
+    card = bundle / CARD
+    if not card.is_file() or card.stat().st_mtime < (folder / CHECKPOINT).stat().st_mtime:
+        release = Release(name=name, int8=wish.int8)
+        export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch)
+    return bundle

@@ -1,0 +1,186 @@
+"""The registry of models in MLflow: bundles as numbered versions of a name, and aliases that say which one serves."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmentation.model_card import ModelCard
+from storage.catalog import CARD, Bundle
+from storage.model_reference import CARD_SHA256, ModelReference
+from storage.versions import Versions
+from training.settings import TrainingSettings
+from training.tracking.mlflow_client import (
+    MLFLOW_FAILURES,
+    Metric,
+    MlflowClient,
+    MlflowException,
+    ModelVersion,
+    connect,
+    download_artifacts,
+    experiment_id,
+)
+from training.tracking.note import told, without_credentials
+
+BUNDLE = "bundle"  # the folder of a bundle among the artifacts of its run
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+class RegistryError(Exception):
+    """`code` is stable. The message says what is true and, where there is one, what to do."""
+
+    code = "registry_unavailable"
+
+
+class NotRegistered(RegistryError):
+    code = "not_registered"
+
+
+class BrokenBundle(RegistryError):
+    code = "broken_bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """uri: of an MLflow server, or `sqlite:///path`. experiment: for bundles that no tracked run made."""
+
+    uri: str
+    experiment: str = "maskmill"
+
+    def register(self, bundle: Path, name: str, run_id: str | None = None) -> str:
+        """Keep the bundle in this folder as a version of `name`; returns its number.
+
+        The same card again gives the number that it has. run_id: of the MLflow run that made it; None makes one.
+        Raises BrokenBundle, RegistryError.
+        """
+        card = _checked(bundle)
+        digest = _sha256(bundle / CARD)
+        with _spoken(self.uri):
+            client = connect(self.uri)
+            _ensure_name(client, name)
+            known = [each for each in self._versions(client, name) if each.tags.get(CARD_SHA256) == digest]
+            if known:
+                return str(known[0].version)
+            run_id = run_id or self._run_for(client, name)
+            client.log_artifacts(run_id, str(bundle), BUNDLE)
+            client.log_batch(run_id, metrics=_speeds(card))
+            source = f"{client.get_run(run_id).info.artifact_uri}/{BUNDLE}"
+            return str(client.create_model_version(name, source, run_id, tags={CARD_SHA256: digest}).version)
+
+    def promote(self, reference: ModelReference, alias: str) -> str | None:
+        """Let the alias name this version. Returns the version that it named before, None when there was none.
+
+        Raises NotRegistered, RegistryError.
+        """
+        version = self.version_of(reference)
+        before = self._aliased(ModelReference(reference.name, alias=alias))
+        with _spoken(self.uri):
+            connect(self.uri).set_registered_model_alias(reference.name, alias, version)
+        return before
+
+    def version_of(self, reference: ModelReference) -> str:
+        """Raises NotRegistered when there is no such name, alias or version; RegistryError."""
+        if reference.version is None:
+            found = self._aliased(reference)
+        else:
+            found = reference.version if reference.version in self.versions(reference.name) else None
+        if found is None:
+            there = ", ".join(f"{reference.name}/{each}" for each in self.versions(reference.name))
+            raise NotRegistered(f"the registry has no {reference}; it has {there or 'no model of this name'}")
+        return found
+
+    def versions(self, name: str) -> Sequence[str]:
+        """Newest first; none for a name that is not registered."""
+        with _spoken(self.uri):
+            return [str(each.version) for each in self._versions(connect(self.uri), name)]
+
+    def download(self, name: str, version: str, folder: Path) -> None:
+        """Write the files of a version into `folder`. Raises BrokenBundle, NotRegistered, RegistryError."""
+        with _spoken(self.uri):
+            found = connect(self.uri).get_model_version(name, version)
+            got = Path(download_artifacts(artifact_uri=found.source, dst_path=str(folder), tracking_uri=self.uri))
+        if got != folder:
+            for path in list(got.iterdir()):
+                shutil.move(path, folder / path.name)
+            got.rmdir()
+        if not (folder / CARD).is_file() or _sha256(folder / CARD) != found.tags.get(CARD_SHA256):
+            raise BrokenBundle(f"{name}/{version} is not what was registered: its card is missing or another one")
+
+    def _aliased(self, reference: ModelReference) -> str | None:
+        alias = reference.alias or "champion"
+        try:
+            with _spoken(self.uri):
+                return str(connect(self.uri).get_model_version_by_alias(reference.name, alias).version)
+        except NotRegistered:
+            return None
+
+    def _versions(self, client: MlflowClient, name: str) -> Sequence[ModelVersion]:
+        found = client.search_model_versions(f"name = '{name}'")
+        return sorted(found, key=lambda each: -int(each.version))
+
+    def _run_for(self, client: MlflowClient, name: str) -> str:
+        """Artifacts belong to runs in MLflow: a bundle from elsewhere gets one of its own."""
+        run = client.create_run(experiment_id(client, self.uri, self.experiment), run_name=f"bundle of {name}")
+        client.set_terminated(run.info.run_id)
+        return str(run.info.run_id)
+
+
+def open_registry(settings: TrainingSettings) -> Registry:
+    return Registry(settings.resolved_tracking_uri, settings.experiment)
+
+
+def fetch_bundle(reference: str, folder: Path, *, registry: Registry | None = None) -> Path:
+    """`models:/NAME@ALIAS` or `models:/NAME/VERSION` → the folder of that version's bundle under `folder`, verified.
+
+    registry: None opens that of the settings. A version that is there already is not fetched again.
+    Raises InvalidReference, NotRegistered, BrokenBundle, RegistryError, and ModelFailed for weights that the card does
+    not describe.
+    """
+    wanted = ModelReference.parse(reference)
+    registry = registry or open_registry(TrainingSettings())
+    version = registry.version_of(wanted)
+    bundle = Versions(folder).add(wanted.name, version, lambda place: registry.download(wanted.name, version, place))
+    return bundle.folder
+
+
+@contextmanager
+def _spoken(uri: str) -> Iterator[None]:
+    """Says in our words what MLflow raises."""
+    try:
+        yield
+    except MLFLOW_FAILURES as error:
+        where, said = without_credentials(uri), told(error, uri)
+        if isinstance(error, MlflowException) and error.error_code in _ABSENT:
+            raise NotRegistered(f"the registry at {where} does not have it: {said}") from error
+        raise RegistryError(f"the registry at {where} does not answer: {said}") from error
+
+
+def _ensure_name(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _speeds(card: ModelCard) -> list[Metric]:
+    """How long inference takes, as it was measured when the bundle was made."""
+    now_ms = int(time.time() * 1000)
+    found = {f"inference_ms/{each.engine} {each.precision}": each.median_ms for each in card.variants}
+    found |= {f"inference_imgs_per_sec/{each.engine} {each.precision}": each.images_per_s for each in card.variants}
+    return [Metric(name, value, now_ms, 0) for name, value in found.items() if value is not None]
+
+
+def _checked(folder: Path) -> ModelCard:
+    if not (folder / CARD).is_file():
+        raise BrokenBundle(f"{folder} is no bundle: it has no {CARD}")
+    card = ModelCard.from_json((folder / CARD).read_bytes())
+    Bundle(card, folder).verify()
+    return card
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
