@@ -1,1 +1,1 @@
-"""Generated street scenes, the sample library, and the bundled models."""
+"""The sample library and the bundled models."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+SAMPLES_FOLDER = Path(__file__).parent / "samples"
 MASK_ENDING = "_gtFine_labelIds.png"
 LABEL_SPACE = "cityscapes-34"
 """What the ids in the masks mean."""
@@ -48,4 +49,4 @@ class SampleLibrary:
 
 def open_samples() -> SampleLibrary:
     """The samples that come with the package."""
-    return SampleLibrary(Path(__file__).parent / "samples")
+    return SampleLibrary(SAMPLES_FOLDER)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.scenes.__main__ import main as render
+from scenes.__main__ import main as render
 from segmentation.label_spaces import get_label_space
 from segmentation.metrics import confusion_matrix, iou_per_class, mean_iou
 from segmentation.preprocessing import Preprocessing

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from data.scenes import render_scene
+from scenes import render_scene
 from segmentation.label_spaces import get_label_space
 from training.datasets.pairs import About, DatasetError, PairDataset
 

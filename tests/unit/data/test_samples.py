@@ -1,4 +1,4 @@
-"""The bundled samples: looked up by id, never by path, and rendered again from their seeds."""
+"""The bundled samples: looked up by id, never by path."""
 
 import io
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.sample_library import LABEL_SPACE, SampleLibrary, SampleNotFound, open_samples
-from data.sample_scenes import FOLDER, SAMPLES, SIZE, main
+from data.sample_library import LABEL_SPACE, SAMPLES_FOLDER, SampleLibrary, SampleNotFound, open_samples
+from scenes.samples import SAMPLES, SIZE
 from segmentation.label_spaces import get_label_space
 
 LIBRARY = open_samples()
@@ -19,7 +19,7 @@ def test_every_sample_of_the_list_is_bundled():
 
 
 def test_the_samples_together_stay_small():
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 3_000_000
+    assert sum(path.stat().st_size for path in SAMPLES_FOLDER.iterdir()) < 3_000_000
 
 
 @pytest.mark.parametrize("sample_id", sorted(SAMPLES))
@@ -29,23 +29,6 @@ def test_picture_and_mask_fit_together(sample_id):
     assert picture.size == mask.size == SIZE
     assert (picture.mode, mask.mode) == ("RGB", "L")
     assert set(np.unique(np.asarray(mask)).tolist()) <= set(get_label_space(LABEL_SPACE).by_id)
-
-
-def test_a_sample_rendered_again_has_the_same_mask(tmp_path):
-    main(["rain-avenue-01", "--out", str(tmp_path)])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "rain-avenue-01.jpg",
-        "rain-avenue-01_gtFine_labelIds.png",
-    ]
-    again = SampleLibrary(tmp_path)
-    old, new = (np.asarray(Image.open(io.BytesIO(each.mask("rain-avenue-01")))) for each in (LIBRARY, again))
-    assert np.array_equal(old, new)
-
-
-def test_an_unknown_sample_is_refused_by_the_command(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["holiday", "--out", str(tmp_path)])
-    assert "there is no sample holiday" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
