@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.canvas import Colour
+from scenes.drawing.canvas import Colour
 
 MOODS = ("day", "overcast", "dusk", "rain")
 SHARES = (0.46, 0.22, 0.17, 0.15)

@@ -4,15 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scenes.buildings import Building, choose_row
-from scenes.car_bodies import BODIES
-from scenes.cyclists import Cycle, choose_cycle
-from scenes.fences import Border, choose_border
-from scenes.furniture import Post, choose_post
-from scenes.people import Figure, choose_figure
+from scenes.houses.buildings import Building, choose_row
+from scenes.roadside.fences import Border, choose_border
+from scenes.roadside.furniture import Post, choose_post
+from scenes.roadside.vegetation import BUSH, GARDEN, STREET, Tree
 from scenes.street import Street, Verge
-from scenes.vegetation import BUSH, GARDEN, STREET, Tree
-from scenes.vehicles import PAINTS, Vehicle
+from scenes.traffic.car_bodies import BODIES
+from scenes.traffic.cyclists import Cycle, choose_cycle
+from scenes.traffic.people import Figure, choose_figure
+from scenes.traffic.vehicles import PAINTS, Vehicle
 
 SIDES = (-1, 1)
 TREE_ROWS = {"high street": 0.25, "residential": 0.5, "avenue": 0.95, "downtown": 0.35, "park": 0.8}

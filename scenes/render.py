@@ -8,23 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from scenes import buildings, cyclists, fences, furniture, people, vegetation, vehicles
-from scenes.backdrop import draw_bonnet, draw_horizon
-from scenes.boxes import draw_bus, draw_truck
-from scenes.camera import Camera
-from scenes.canvas import Canvas
-from scenes.cars import draw_car
-from scenes.ground import look_at_ground, paint_ground
+from scenes.drawing.camera import Camera
+from scenes.drawing.canvas import Canvas
+from scenes.drawing.stage import Shadow, Stage
+from scenes.houses import buildings
 from scenes.ids import SKY
-from scenes.lens import develop
 from scenes.mood import Mood, choose_mood
 from scenes.population import Population, populate
-from scenes.shadows import shade_ground
-from scenes.sky import paint_sky
-from scenes.stage import Shadow, Stage
+from scenes.roadside import fences, furniture, vegetation
+from scenes.roadside.vegetation import Plant, grow_plants
 from scenes.street import Street, choose_street
-from scenes.vegetation import Plant, grow_plants
-from scenes.weather import add_streaks, mirror_street
+from scenes.surroundings.backdrop import draw_bonnet, draw_horizon
+from scenes.surroundings.ground import look_at_ground, paint_ground
+from scenes.surroundings.lens import develop
+from scenes.surroundings.shadows import shade_ground
+from scenes.surroundings.sky import paint_sky
+from scenes.surroundings.weather import add_streaks, mirror_street
+from scenes.traffic import cyclists, people, vehicles
+from scenes.traffic.boxes import draw_bus, draw_truck
+from scenes.traffic.cars import draw_car
 
 DRAW_LARGE = {"bus": draw_bus, "truck": draw_truck}
 BONNET_SHARE = 0.1  # of the pictures show the camera's own car

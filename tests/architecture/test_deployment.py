@@ -51,3 +51,10 @@ def test_make_env_fills_every_secret_and_keeps_what_is_there(tmp_path: Path) -> 
     assert all(len(value) >= 32 for value in secrets)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert subprocess.run(command, capture_output=True).returncode != 0
+
+
+def test_no_image_but_the_trainers_holds_the_renderer_or_training() -> None:
+    stages = re.split(r"^FROM \w+ AS ", (ROOT / "deploy" / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
+    installs = {stage.split()[0]: stage for stage in stages if "pip install --no-deps ." in stage}
+    assert len(installs) == 5
+    assert {name for name, stage in installs.items() if "RUN rm -r scenes training &&" not in stage} == {"build-trainer"}

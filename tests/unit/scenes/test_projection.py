@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scenes.camera import NEAR_M, SUPERSAMPLING, Camera
+from scenes.drawing.camera import NEAR_M, SUPERSAMPLING, Camera
 
 LEVEL = Camera(width=200, height=100, focal=150.0, x=0.0, y=1.5, pitch=0.0, yaw=0.0, roll=0.0)
 TURNED = Camera(width=200, height=100, focal=150.0, x=1.0, y=1.4, pitch=-0.05, yaw=0.1, roll=0.02)

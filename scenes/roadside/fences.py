@@ -6,15 +6,15 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from scenes.camera import Points
-from scenes.canvas import Colour
+from scenes.drawing.camera import Points
+from scenes.drawing.canvas import Colour
+from scenes.drawing.noise import TILE, tile
+from scenes.drawing.stage import Shadow, Stage
+from scenes.drawing.tones import BRICKS, STONES, pick, varied
+from scenes.houses.walls import MIDDLE, bare_wall, in_light, tinted
 from scenes.ids import FENCE, VEGETATION, WALL
-from scenes.noise import TILE, tile
-from scenes.plants import shape
-from scenes.stage import Shadow, Stage
+from scenes.roadside.plants import shape
 from scenes.street import Street
-from scenes.tones import BRICKS, STONES, pick, varied
-from scenes.walls import MIDDLE, bare_wall, in_light, tinted
 
 KINDS = ("wall", "hedge", "planks", "railing")
 HEIGHTS = {"wall": (0.7, 2.2), "hedge": (0.8, 1.8), "planks": (1.2, 1.9), "railing": (0.9, 1.5)}

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.camera import NEAR_M, Camera, Points
-from scenes.canvas import Canvas, Colour
+from scenes.drawing.camera import NEAR_M, Camera, Points
+from scenes.drawing.canvas import Canvas, Colour
 from scenes.mood import Mood
 from scenes.street import Street
 

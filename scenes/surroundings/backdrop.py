@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from scenes.camera import SUPERSAMPLING, Points
-from scenes.canvas import Colour
+from scenes.drawing.camera import SUPERSAMPLING, Points
+from scenes.drawing.canvas import Colour
+from scenes.drawing.stage import Stage
+from scenes.drawing.tones import scaled
 from scenes.ids import BUILDING, EGO_VEHICLE, VEGETATION
-from scenes.stage import Stage
-from scenes.tones import scaled
 
 RIDGES_M = (420.0, 330.0, 250.0)
 FOLIAGE: Colour = (74, 86, 58)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.camera import NEAR_M, Points
-from scenes.canvas import Colour
-from scenes.car_bodies import BODIES, CLEARANCE_M, WHEEL_RADIUS_M, WHEELS, Body, mesh, paint_of
+from scenes.drawing.camera import NEAR_M, Points
+from scenes.drawing.canvas import Colour
+from scenes.drawing.stage import Stage
+from scenes.drawing.tones import scaled
 from scenes.ids import CAR
 from scenes.mood import Mood
-from scenes.stage import Stage
-from scenes.tones import scaled
-from scenes.vehicles import Vehicle, draw_wheel, end_seen, shine, side_seen
+from scenes.traffic.car_bodies import BODIES, CLEARANCE_M, WHEEL_RADIUS_M, WHEELS, Body, mesh, paint_of
+from scenes.traffic.vehicles import Vehicle, draw_wheel, end_seen, shine, side_seen
 
 DETAILED_M = 26.0
 PLAIN_M = 100.0  # farther cars have no lights

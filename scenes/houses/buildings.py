@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from scenes.camera import Points
-from scenes.canvas import Colour
-from scenes.facades import FacadeStyle, choose_style, paint_facade
+from scenes.drawing.camera import Points
+from scenes.drawing.canvas import Colour
+from scenes.drawing.stage import Shadow, Stage
+from scenes.drawing.tones import pick, scaled
+from scenes.houses.facades import FacadeStyle, choose_style, paint_facade
+from scenes.houses.walls import Wall, bare_wall, finish, in_light, roof_tile
 from scenes.ids import BUILDING
-from scenes.stage import Shadow, Stage
 from scenes.street import Street
-from scenes.tones import pick, scaled
-from scenes.walls import Wall, bare_wall, finish, in_light, roof_tile
 
 FIRST_VISIBLE_M = 3.0
 LAST_M = 190.0

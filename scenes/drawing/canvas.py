@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from scenes.camera import SUPERSAMPLING, Points
+from scenes.drawing.camera import SUPERSAMPLING, Points
 
 Colour = tuple[float, float, float]
 Box = tuple[float, float, float, float]

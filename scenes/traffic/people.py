@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.canvas import Colour
+from scenes.drawing.canvas import Colour
+from scenes.drawing.pen import Pen, Point
+from scenes.drawing.stage import Place, Shadow, Stage
+from scenes.drawing.tones import pick, scaled
 from scenes.ids import PERSON
-from scenes.pen import Pen, Point
-from scenes.stage import Place, Shadow, Stage
-from scenes.tones import pick, scaled
 
 COATS: tuple[Colour, ...] = (
     (36, 40, 52), (54, 52, 52), (108, 44, 46), (66, 84, 112), (150, 142, 128), (186, 188, 190), (78, 86, 70),

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.canvas import Colour
-from scenes.shops import draw_door, draw_garage, draw_shops
-from scenes.tones import BRICKS, PLASTERS, SHOP_COLOURS, STONES, mixed, pick, scaled, varied
-from scenes.walls import Wall, bare_wall
-from scenes.windows import (
+from scenes.drawing.canvas import Colour
+from scenes.drawing.tones import BRICKS, PLASTERS, SHOP_COLOURS, STONES, mixed, pick, scaled, varied
+from scenes.houses.shops import draw_door, draw_garage, draw_shops
+from scenes.houses.walls import Wall, bare_wall
+from scenes.houses.windows import (
     draw_balcony,
     draw_curtain_wall,
     draw_flowers,

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from scenes.canvas import Colour, rounded
+from scenes.drawing.canvas import Colour, rounded
+from scenes.drawing.noise import TILE, tile
 from scenes.mood import Mood
-from scenes.noise import TILE, tile
 
 Rectangle = tuple[float, float, float, float]
 MIDDLE = 128  # the grey that stands for a surface's own colour

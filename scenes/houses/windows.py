@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from scenes.canvas import Colour
-from scenes.tones import mixed, pick, scaled, varied
-from scenes.walls import Rectangle, Wall
+from scenes.drawing.canvas import Colour
+from scenes.drawing.tones import mixed, pick, scaled, varied
+from scenes.houses.walls import Rectangle, Wall
 
 SKY_TINT: Colour = (132, 150, 166)
 CLOTHS: tuple[Colour, ...] = ((196, 190, 178), (160, 150, 138), (120, 112, 104), (176, 160, 140))

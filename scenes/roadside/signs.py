@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from scenes.canvas import Colour
-from scenes.pen import Pen, Point
+from scenes.drawing.canvas import Colour
+from scenes.drawing.pen import Pen, Point
 
 RED: Colour = (196, 36, 40)
 BLUE: Colour = (32, 82, 156)

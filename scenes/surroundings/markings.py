@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from scenes.noise import Field, sample_smooth, tile
+from scenes.drawing.noise import Field, sample_smooth, tile
 from scenes.street import Street
-from scenes.surfaces import Patch
+from scenes.surroundings.surfaces import Patch
 
 WHITE = (228, 228, 222)
 YELLOW = (210, 172, 74)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from scenes.noise import Field, sample, sample_smooth, tile
+from scenes.drawing.noise import Field, sample, sample_smooth, tile
 from scenes.street import Street
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from scenes.drawing.noise import fractal_noise, value_noise
 from scenes.ids import ROAD, SIDEWALK, TERRAIN
 from scenes.mood import Mood
-from scenes.noise import fractal_noise, value_noise
 
 Picture = NDArray[np.uint8]
 

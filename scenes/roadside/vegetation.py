@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from scenes.canvas import Colour
+from scenes.drawing.canvas import Colour
+from scenes.drawing.stage import Place, Shadow, Stage
 from scenes.ids import VEGETATION
 from scenes.mood import Mood
-from scenes.plants import TRUNK_SHARE, VARIANTS, shape
-from scenes.stage import Place, Shadow, Stage
+from scenes.roadside.plants import TRUNK_SHARE, VARIANTS, shape
 
 LEAVES: tuple[Colour, ...] = (
     (88, 104, 58), (100, 110, 62), (76, 98, 60), (112, 112, 66), (84, 100, 72), (92, 102, 54),

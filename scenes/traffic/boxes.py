@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.camera import NEAR_M
-from scenes.canvas import Colour
+from scenes.drawing.camera import NEAR_M
+from scenes.drawing.canvas import Colour
+from scenes.drawing.stage import Stage
+from scenes.drawing.tones import mixed, scaled
 from scenes.ids import BUS, TRUCK
-from scenes.stage import Stage
-from scenes.tones import mixed, scaled
-from scenes.vehicles import GLASS, Vehicle, draw_wheel, end_seen, shine, side_seen
+from scenes.traffic.vehicles import GLASS, Vehicle, draw_wheel, end_seen, shine, side_seen
 
 Area = tuple[float, float, float, float]
 Corner = tuple[float, float, float]

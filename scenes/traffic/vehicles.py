@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.camera import NEAR_M, Points
-from scenes.canvas import Colour
+from scenes.drawing.camera import NEAR_M, Points
+from scenes.drawing.canvas import Colour
+from scenes.drawing.stage import Shadow, Stage
 from scenes.mood import Mood
-from scenes.stage import Shadow, Stage
 
 PAINTS: tuple[Colour, ...] = (
     (198, 200, 204), (150, 154, 160), (40, 42, 46), (24, 25, 28), (226, 228, 230), (36, 58, 104), (134, 26, 30),

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.camera import Camera
+from scenes.drawing.camera import Camera
+from scenes.drawing.noise import Field
 from scenes.ids import ROAD, SIDEWALK, TERRAIN
-from scenes.markings import paint_markings
 from scenes.mood import Mood
-from scenes.noise import Field
 from scenes.street import Street
-from scenes.surfaces import paint_asphalt, paint_curb, paint_grass, paint_paving
+from scenes.surroundings.markings import paint_markings
+from scenes.surroundings.surfaces import paint_asphalt, paint_curb, paint_grass, paint_paving
 
 FARTHEST_M = 400.0
 CURB_M = 0.28

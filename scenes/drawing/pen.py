@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.camera import SUPERSAMPLING
-from scenes.canvas import Colour
-from scenes.stage import Stage
-from scenes.tones import scaled
+from scenes.drawing.camera import SUPERSAMPLING
+from scenes.drawing.canvas import Colour
+from scenes.drawing.stage import Stage
+from scenes.drawing.tones import scaled
 
 Point = tuple[float, float]
 Area = tuple[float, float, float, float]

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from scenes.camera import Camera
+from scenes.drawing.camera import Camera
+from scenes.drawing.noise import sample_smooth, tile
 from scenes.mood import Mood
-from scenes.noise import sample_smooth, tile
 
 Field = NDArray[np.float32]
 COARSENESS = 2  # the sky is painted at half the size and scaled up: it has no edges

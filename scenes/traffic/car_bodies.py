@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.camera import Points
-from scenes.vehicles import GLASS
+from scenes.drawing.camera import Points
+from scenes.traffic.vehicles import GLASS
 
 Profile = tuple[tuple[float, float], ...]
 CLEARANCE_M = 0.2

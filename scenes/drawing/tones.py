@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scenes.canvas import Colour
+from scenes.drawing.canvas import Colour
 
 BRICKS: tuple[Colour, ...] = (
     (142, 82, 64), (122, 72, 60), (160, 112, 84), (176, 152, 112), (108, 76, 66), (152, 96, 72), (168, 140, 108),

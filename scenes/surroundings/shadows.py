@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from scenes.camera import SUPERSAMPLING, Camera, Points
-from scenes.ground import Ground
+from scenes.drawing.camera import SUPERSAMPLING, Camera, Points
+from scenes.drawing.noise import Field, sample_smooth, tile
+from scenes.drawing.stage import Shadow
 from scenes.mood import Mood
-from scenes.noise import Field, sample_smooth, tile
-from scenes.stage import Shadow
+from scenes.surroundings.ground import Ground
 
 LONGEST_M = 60.0
 

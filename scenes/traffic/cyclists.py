@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.canvas import Colour
+from scenes.drawing.canvas import Colour
+from scenes.drawing.pen import Pen, Point
+from scenes.drawing.stage import Place, Shadow, Stage
+from scenes.drawing.tones import pick, scaled
 from scenes.ids import BICYCLE, MOTORCYCLE, RIDER
-from scenes.pen import Pen, Point
-from scenes.people import Figure, draw_arm, draw_head
-from scenes.stage import Place, Shadow, Stage
-from scenes.tones import pick, scaled
+from scenes.traffic.people import Figure, draw_arm, draw_head
 
 FRAMES: tuple[Colour, ...] = ((150, 36, 36), (36, 60, 104), (40, 42, 44), (170, 172, 174), (46, 96, 70), (190, 150, 60))
 TYRE: Colour = (30, 30, 32)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from scenes.canvas import Colour
-from scenes.tones import SHOP_COLOURS, mixed, pick, scaled
-from scenes.walls import Rectangle, Wall
-from scenes.windows import draw_glass
+from scenes.drawing.canvas import Colour
+from scenes.drawing.tones import SHOP_COLOURS, mixed, pick, scaled
+from scenes.houses.walls import Rectangle, Wall
+from scenes.houses.windows import draw_glass
 
 GOODS: tuple[Colour, ...] = (
     (150, 138, 120), (110, 60, 54), (66, 84, 104), (172, 160, 138), (84, 92, 70), (60, 54, 56), (168, 130, 78),

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scenes.canvas import Colour
+from scenes.drawing.canvas import Colour
+from scenes.drawing.pen import Pen, Point
+from scenes.drawing.stage import Place, Shadow, Stage
+from scenes.drawing.tones import scaled
 from scenes.ids import POLE, STATIC, TRAFFIC_LIGHT, TRAFFIC_SIGN
-from scenes.pen import Pen, Point
-from scenes.signs import draw_sign
-from scenes.stage import Place, Shadow, Stage
-from scenes.tones import scaled
+from scenes.roadside.signs import draw_sign
 
 METAL: tuple[Colour, ...] = ((112, 116, 118), (66, 70, 70), (40, 48, 46), (150, 152, 150))
 BINS: tuple[Colour, ...] = ((44, 48, 46), (36, 70, 50), (150, 38, 38), (90, 92, 94))

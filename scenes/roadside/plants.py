@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from scenes.noise import value_noise
+from scenes.drawing.noise import value_noise
 
 SIZE = 448  # pixels from the foot to the top
 VARIANTS = {"leafy": 10, "tall": 3, "conifer": 3, "bush": 4, "bare": 6}

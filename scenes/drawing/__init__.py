@@ -1,0 +1,1 @@
+"""The ways to draw: perspective, canvas, pen, tones and noise."""

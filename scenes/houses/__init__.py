@@ -1,0 +1,1 @@
+"""Houses: walls, facades, windows and shops."""

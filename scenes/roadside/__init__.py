@@ -1,0 +1,1 @@
+"""What grows, borders and stands on posts."""

@@ -1,0 +1,1 @@
+"""Whoever is on the way: vehicles, cyclists, people."""
