@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -236,18 +236,28 @@ class Intake:
             return unit.jobs.get(job_id)
 
     def progress(self, job: Job) -> Progress:
-        """Measured on the job itself: finished images since it started. No estimate before the first one."""
-        counts, now = job.counts, self.clock()
+        """Raises DatabaseUnavailable."""
+        return self.progress_of([job])[job.id]
+
+    def progress_of(self, jobs: Sequence[Job]) -> Mapping[str, Progress]:
+        """By job id, all read in one transaction; jobs that have begun need none. Raises DatabaseUnavailable."""
+        waiting = [job.id for job in jobs if not (job.is_finished or job.counts.finished or job.counts.running)]
+        ahead: Mapping[str, int] = {}
+        if waiting:
+            with self.open_unit() as unit:
+                ahead = unit.jobs.ahead_of(waiting)
+        now = self.clock()
+        return {job.id: _progress(job, now, queue_position=ahead.get(job.id, 0)) for job in jobs}
+
+    def seen(self, job_ids: Collection[str]) -> Mapping[str, Job]:
+        """Those of these jobs that there are, read at once."""
         with self.open_unit() as unit:
-            ahead = 0 if job.is_finished or counts.finished or counts.running else unit.jobs.ahead_of(job)
-        rate = _rate(job, now)
-        left = counts.queued + counts.running
-        return Progress(
-            progress=counts.finished / counts.total,
-            queue_position=ahead,
-            eta_seconds=None if job.is_finished or not rate else left / rate,
-            images_per_second=rate,
-        )
+            return {job.id: job for job in unit.jobs.several(job_ids)}
+
+    def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        """Of those of these jobs that there are."""
+        with self.open_unit() as unit:
+            return unit.jobs.versions(job_ids)
 
     def page(self, where: JobFilter, *, limit: int, before: str | None) -> Sequence[Job]:
         """Newest first; `before`: the last id of the page before."""
@@ -317,6 +327,18 @@ def _is_job(unit: UnitOfWork, job_id: str) -> bool:
     except JobNotFound:
         return False
     return True
+
+
+def _progress(job: Job, now: datetime, *, queue_position: int) -> Progress:
+    """Measured on the job itself: finished images since it started. No estimate before the first one."""
+    rate = _rate(job, now)
+    left = job.counts.queued + job.counts.running
+    return Progress(
+        progress=job.counts.finished / job.counts.total,
+        queue_position=queue_position,
+        eta_seconds=None if job.is_finished or not rate else left / rate,
+        images_per_second=rate,
+    )
 
 
 def _rate(job: Job, now: datetime) -> float | None:

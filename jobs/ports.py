@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,8 +66,14 @@ class JobRepository(Protocol):
     def page(self, where: JobFilter, *, limit: int, before: str | None) -> Sequence[Job]:
         """Newest first; `before`: only jobs older than this id."""
 
-    def ahead_of(self, job: Job) -> int:
-        """How many unfinished jobs of the same priority are older."""
+    def several(self, job_ids: Collection[str]) -> Sequence[Job]:
+        """Those of these jobs that there are, in the order of their ids."""
+
+    def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        """By id; what there is no longer is left out. The cheapest way to see which of many jobs changed."""
+
+    def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        """How many unfinished jobs of the same priority are older, by id; jobs that have ended are left out."""
 
     def request_cancel(self, job_id: str, *, now: datetime) -> Job:
         """Cancel queued images at once and mark the job; running ones are left to their workers. Raises JobNotFound.

@@ -40,6 +40,7 @@ def write_job(transaction: Transaction, before: Job, after: Job) -> None:
     if after.totals is not before.totals:
         values.update(totals_values(after.totals))
     transaction.writing.execute(update(JobRow).where(JobRow.id == after.id).values(**values))
+    transaction.note_change(after.id)
 
 
 def move(counts: Counts, source: ImageStatus, target: ImageStatus, images: int) -> Counts:

@@ -19,6 +19,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._writes = False
+        self._changed: set[str] = set()
         self.dialect = connection.dialect.name
 
     @property
@@ -34,11 +35,18 @@ class Transaction:
                 self._connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
         return self._connection
 
-    def commit(self) -> None:
+    def note_change(self, job_id: str) -> None:
+        """This job will differ for whoever looks at it after the commit."""
+        self._changed.add(job_id)
+
+    def commit(self) -> frozenset[str]:
+        """Returns the jobs that it changed."""
         self._connection.commit()
         self._writes = False
         if self.dialect == "sqlite":
             self._connection.execution_options(**{BEGIN: "BEGIN"})
+        changed, self._changed = frozenset(self._changed), set()
+        return changed
 
 
 def begin_as_asked(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,18 @@ from storage.transaction import Transaction, begin_as_asked
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
 
+OnCommit = Callable[[frozenset[str]], None]
+
+
+def _tell_nobody(_job_ids: frozenset[str]) -> None: ...
+
+
 class SqlUnitOfWork:
     """`jobs.ports.UnitOfWork`."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, on_commit: OnCommit) -> None:
         self._transaction = transaction
+        self._on_commit = on_commit
         self.jobs = SqlJobs(transaction)
         self.images = SqlImages(transaction)
         self.drafts = SqlDrafts(transaction)
@@ -38,20 +45,26 @@ class SqlUnitOfWork:
         self.workers = SqlWorkers(transaction)
 
     def commit(self) -> None:
-        self._transaction.commit()
+        changed = self._transaction.commit()
+        if changed:
+            self._on_commit(changed)
 
 
 class Database:
-    """Safe to share between threads. `unit` is a `jobs.ports.OpenUnit`."""
+    """Safe to share between threads. `unit` is a `jobs.ports.OpenUnit`.
 
-    def __init__(self, engine: Engine) -> None:
+    on_commit: told which jobs a commit has just changed, by the thread that committed: it must neither wait nor raise.
+    """
+
+    def __init__(self, engine: Engine, *, on_commit: OnCommit = _tell_nobody) -> None:
         self._engine = engine
+        self._on_commit = on_commit
 
     @contextmanager
     def unit(self) -> Iterator[SqlUnitOfWork]:
         """Raises DatabaseUnavailable, also from within the block."""
         with translated(), self._engine.connect() as connection:
-            yield SqlUnitOfWork(Transaction(connection))
+            yield SqlUnitOfWork(Transaction(connection), self._on_commit)
 
     def check(self) -> None:
         """Raises DatabaseUnavailable when the database cannot be reached or its tables were never made."""
@@ -63,8 +76,8 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(settings: StorageSettings) -> Database:
-    return Database(make_engine(settings))
+def open_database(settings: StorageSettings, *, on_commit: OnCommit = _tell_nobody) -> Database:
+    return Database(make_engine(settings), on_commit=on_commit)
 
 
 def make_engine(settings: StorageSettings) -> Engine:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from storage.migrate import upgrade
 from storage.settings import StorageSettings
-from storage.unit_of_work import Database, open_database
+from storage.unit_of_work import Database, OnCommit, open_database
 
 
 @contextmanager
-def opened(settings: StorageSettings) -> Iterator[Database]:
-    database = open_database(settings)
+def opened(settings: StorageSettings, **hooks: OnCommit) -> Iterator[Database]:
+    database = open_database(settings, **hooks)
     try:
         yield database
     finally:

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from jobs.errors import (
-    ImageNotFound,
-    JobNotFinished,
-    JobNotFound,
-    JobRunning,
-    NotAllowed,
-)
+from jobs.errors import ImageNotFound, JobNotFinished, JobNotFound, JobRunning, NotAllowed
 from jobs.job import TERMINAL, Counts, ImageStatus, Job, JobImage, JobStatus, NewImage, Priority, Slice
-from jobs.ports import (
-    Claim,
-    IdempotencyRecord,
-    JobFilter,
-    LostImages,
-    Outcome,
-    WorkerBeat,
-)
+from jobs.ports import Claim, IdempotencyRecord, JobFilter, LostImages, Outcome, WorkerBeat
 from jobs.retry import WORKER_LOST
 
 
@@ -47,17 +34,29 @@ class _State:
 class MemoryDatabase:
     """`unit` is an OpenUnit: one transaction at a time, rolled back unless committed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_commit: Callable[[frozenset[str]], None] = lambda job_ids: None) -> None:
         self._state = _State()
         self._lock = threading.RLock()
+        self._on_commit = on_commit
 
     @contextmanager
     def unit(self) -> Iterator[MemoryUnit]:
         with self._lock:
-            unit = MemoryUnit(self._state.copy())
+            before = self._state
+            unit = MemoryUnit(before.copy())
             yield unit
             if unit.committed is not None:
                 self._state = unit.committed
+        if changed := _changed_jobs(before, self._state):
+            self._on_commit(changed)
+
+
+def _changed_jobs(before: _State, after: _State) -> frozenset[str]:
+    def visible(state: _State, job_id: str) -> Job | None:
+        return None if job_id in state.hidden else state.jobs.get(job_id)
+
+    both = before.jobs.keys() | after.jobs.keys()
+    return frozenset(job_id for job_id in both if visible(before, job_id) is not visible(after, job_id))
 
 
 class MemoryUnit:
@@ -101,9 +100,20 @@ class _Jobs:
         ]
         return found[:limit]
 
-    def ahead_of(self, job: Job) -> int:
-        others = self.page(JobFilter(), limit=len(self._state.jobs), before=job.id)
-        return sum(not other.is_finished and other.priority is job.priority for other in others)
+    def several(self, job_ids: Collection[str]) -> Sequence[Job]:
+        known = sorted(set(job_ids) & self._state.jobs.keys() - self._state.hidden)
+        return [self._state.jobs[job_id] for job_id in known]
+
+    def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        return {job.id: job.version for job in self.several(job_ids)}
+
+    def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        unfinished = [job for job in self.several(self._state.jobs) if not job.is_finished]
+        return {
+            job.id: sum(other.id < job.id and other.priority is job.priority for other in unfinished)
+            for job in unfinished
+            if job.id in job_ids
+        }
 
     def request_cancel(self, job_id: str, *, now: datetime) -> Job:
         job = self.get(job_id)

@@ -120,8 +120,9 @@ def list_jobs(
     where = JobFilter(status=status, model=model)
     found = services.intake.page(where, limit=limit + 1, before=cursor)
     jobs = found[:limit]
+    progress = services.intake.progress_of(jobs)
     return JobPage(
-        items=[job_view(job, services.intake.progress(job)) for job in jobs],
+        items=[job_view(job, progress[job.id]) for job in jobs],
         next_cursor=jobs[-1].id if len(found) > limit else None,
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CursorResult, delete, func, insert, literal, select, update
+from sqlalchemy.orm import aliased
 
 from jobs.errors import JobNotFinished, JobNotFound, JobRunning, NotAllowed
 from jobs.job import ImageStatus, Job, JobStatus, NewImage
@@ -28,6 +29,7 @@ class SqlJobs:
         added = insert_images(self._transaction, job, images)
         if not added == job.counts.queued == job.counts.total:
             raise ValueError(f"job {job.id} was announced with {job.counts} and came with {added} images")
+        self._transaction.note_change(job.id)
 
     def get(self, job_id: str) -> Job:
         statement = select(JobRow).where(JobRow.id == job_id, JobRow.is_deleted.is_(False))
@@ -35,6 +37,16 @@ class SqlJobs:
         if row is None:
             raise _not_found(job_id)
         return to_job(row)
+
+    def several(self, job_ids: Collection[str]) -> Sequence[Job]:
+        statement = select(JobRow).where(JobRow.id.in_(sorted(job_ids)), JobRow.is_deleted.is_(False))
+        return [to_job(row) for row in self._transaction.reading.execute(statement.order_by(JobRow.id))]
+
+    def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        statement = select(JobRow.id, JobRow.version).where(
+            JobRow.id.in_(sorted(job_ids)), JobRow.is_deleted.is_(False)
+        )
+        return {row.id: row.version for row in self._transaction.reading.execute(statement)}
 
     def page(self, where: JobFilter, *, limit: int, before: str | None) -> Sequence[Job]:
         statement = select(JobRow).where(JobRow.is_deleted.is_(False)).order_by(JobRow.id.desc()).limit(limit)
@@ -46,14 +58,18 @@ class SqlJobs:
             statement = statement.where(JobRow.id < before)
         return [to_job(row) for row in self._transaction.reading.execute(statement)]
 
-    def ahead_of(self, job: Job) -> int:
-        statement = select(func.count()).where(
-            JobRow.priority == job.priority.value,
-            JobRow.id < job.id,
-            JobRow.finished_at.is_(None),
-            JobRow.is_deleted.is_(False),
+    def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        other = aliased(JobRow)
+        older = (
+            select(func.count())
+            .where(other.priority == JobRow.priority, other.id < JobRow.id)
+            .where(other.finished_at.is_(None), other.is_deleted.is_(False))
+            .scalar_subquery()
         )
-        return self._transaction.reading.execute(statement).scalar_one()
+        statement = select(JobRow.id, older.label("ahead")).where(
+            JobRow.id.in_(sorted(job_ids)), JobRow.finished_at.is_(None), JobRow.is_deleted.is_(False)
+        )
+        return {row.id: row.ahead for row in self._transaction.reading.execute(statement)}
 
     def request_cancel(self, job_id: str, *, now: datetime) -> Job:
         job = self._lock(job_id)
@@ -87,6 +103,7 @@ class SqlJobs:
         if not job.is_finished:
             raise JobRunning(f"job {job_id} is {job.status}; cancel it first")
         self._transaction.writing.execute(update(JobRow).where(JobRow.id == job_id).values(is_deleted=True))
+        self._transaction.note_change(job_id)
 
     def expired(self, *, now: datetime, limit: int) -> Sequence[str]:
         statement = (

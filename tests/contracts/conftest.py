@@ -18,14 +18,20 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sqlite_template(tmp_path_factory.mktemp("sqlite"))
 
 
+@pytest.fixture
+def told() -> list[frozenset[str]]:
+    """The jobs that each commit of `open_unit` changed."""
+    return []
+
+
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-def open_unit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenUnit]:
+def open_unit(request: pytest.FixtureRequest, tmp_path: Path, told: list[frozenset[str]]) -> Iterator[OpenUnit]:
     if request.param == "memory":
-        yield MemoryDatabase().unit
+        yield MemoryDatabase(on_commit=told.append).unit
         return
     if request.param == "sqlite":
         settings = sqlite_settings(request.getfixturevalue("migrated_sqlite"), tmp_path)
     else:
         settings = StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
-    with opened(settings) as database:
+    with opened(settings, on_commit=told.append) as database:
         yield database.unit

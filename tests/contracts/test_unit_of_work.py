@@ -158,7 +158,21 @@ class TestJobs:
         mine = add(open_unit, 1, job_id="job_4")
         add(open_unit, 1, job_id="job_5")
         with open_unit() as unit:
-            assert unit.jobs.ahead_of(mine) == 2
+            assert unit.jobs.ahead_of([mine.id]) == {"job_4": 2}
+            assert unit.jobs.ahead_of(["job_0", "job_1", "job_2", "job_9"]) == {"job_1": 0, "job_2": 0}
+            assert unit.jobs.ahead_of([]) == {}
+
+    def test_several_are_read_at_once_and_those_that_are_not_there_left_out(self, open_unit: OpenUnit):
+        ended_job(open_unit, succeeded(0), job_id="job_1")
+        first, second = add(open_unit, 1, job_id="job_2"), add(open_unit, 1, job_id="job_3")
+        with open_unit() as unit:
+            unit.jobs.mark_deleted("job_1")
+            unit.commit()
+        with open_unit() as unit:
+            wanted = ["job_3", "job_1", "job_2", "job_9"]
+            assert unit.jobs.several(wanted) == [first, second]
+            assert unit.jobs.versions(wanted) == {"job_2": first.version, "job_3": second.version}
+            assert unit.jobs.several([]) == []
 
 
 class TestDeleting:

@@ -61,7 +61,9 @@ def test_working_on_a_job_scans_nothing(open_unit: OpenUnit, plans: Plans):
     finish(open_unit, succeeded(0), failed(1))
     with open_unit() as unit:
         unit.images.renew("job_1", {2: 1, 3: 1}, now=NOON, lease_until=LEASE)
-        unit.jobs.ahead_of(unit.jobs.get("job_1"))
+        unit.jobs.ahead_of(["job_1", "job_2"])
+        unit.jobs.versions(["job_1", "job_2"])
+        unit.jobs.several(["job_1", "job_2"])
         unit.commit()
     cancel(open_unit)
     assert plans.steps
