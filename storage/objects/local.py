@@ -41,7 +41,7 @@ class LocalObjects:
         with self._new_file() as (temporary, file):
             size = _write(file, data)
             with _writing():
-                file.write(trailer)
+                _write_all(file, trailer)
                 file.close()
                 _publish(temporary, path)  # a reader sees the old object or the new one, never half
         return size
@@ -83,7 +83,7 @@ class LocalObjects:
 
     def keys(self, prefix: str) -> Iterator[str]:
         with _reading(prefix):
-            for folder, names, files in os.walk(self._path(prefix + "x").parent):
+            for folder, names, files in os.walk(self._path(prefix + "x").parent, onerror=_raise_unless_gone):
                 names.sort()
                 for name in sorted(files):
                     key = Path(folder, name).relative_to(self._files).as_posix()
@@ -96,7 +96,6 @@ class LocalObjects:
     def check(self) -> None:
         with self._new_file() as (_, file), _writing():
             file.write(b"maskmill")
-            file.flush()
 
     def _path(self, key: str) -> Path:
         return self._files / checked_key(key)
@@ -107,12 +106,13 @@ class LocalObjects:
         path = self._incoming / secrets.token_hex(16)
         with _writing():
             self._incoming.mkdir(parents=True, exist_ok=True)
-            file = path.open("xb")
+            file = path.open("xb", buffering=0)  # what does not fit is told by the write, not by a close
         try:
             with file:
                 yield path, file
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a store that takes nothing cannot forget either: `remove_abandoned` does, later
+                path.unlink(missing_ok=True)
 
     def _pieces(self, key: str, start: int, length: int | None) -> Iterator[bytes]:
         """First nothing, once the file is open; then the bytes."""
@@ -153,8 +153,16 @@ def _write(file: BinaryIO, data: bytes | Readable) -> int:
     pieces = iter(lambda: data.read(PIECE), b"") if not isinstance(data, bytes) else iter((data,))
     for piece in pieces:
         with _writing():
-            size += file.write(piece)
+            _write_all(file, piece)
+        size += len(piece)
     return size
+
+
+def _write_all(file: BinaryIO, piece: bytes) -> None:
+    """A disk that is nearly full takes a part and says so."""
+    left = memoryview(piece)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _publish(temporary: Path, path: Path) -> None:
@@ -185,6 +193,12 @@ def _read_trailer(file: BinaryIO) -> tuple[int, str]:
     length = tail[-len(MAGIC) - 1]
     end = len(tail) - len(MAGIC) - 1
     return whole - length - 1 - len(MAGIC), tail[end - length : end].decode("ascii")
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """A folder that cannot be listed is not an empty one."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 @contextmanager

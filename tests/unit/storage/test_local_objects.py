@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from storage.objects.local import ABANDONED_S, LocalObjects
+from tests.services.small_disk import SmallDisk, small_disk
 
 
 @pytest.fixture
@@ -123,3 +125,49 @@ def test_a_root_that_is_no_folder_is_a_store_that_is_not_available(tmp_path: Pat
 def test_a_media_type_is_short_and_plain(store: LocalObjects, media_type: str):
     with pytest.raises(ValueError, match=r"media type|ascii"):
         store.put("k", b"x", media_type=media_type)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 900_000], ids=["small", "some-blocks", "large"])
+def test_a_full_disk_is_a_store_that_is_not_available_and_keeps_what_it_had(disk: SmallDisk, size: int):
+    store = LocalObjects(disk.root)
+    store.put("k", b"old", media_type="text/plain")
+    disk.fill()
+    with pytest.raises(StorageUnavailable, match="No space"):
+        store.put("k", bytes(size), media_type="text/plain")
+    with pytest.raises(StorageUnavailable, match="No space"):
+        store.check()
+    assert store.get("k") == b"old"
+    disk.make_room()
+    assert store.put("k", bytes(5000), media_type="text/plain") == 5000
+    assert files(disk.root) == ["files/k"]
+
+
+def test_a_disk_that_takes_a_part_only_leaves_no_half_object(disk: SmallDisk):
+    store = LocalObjects(disk.root)
+    with pytest.raises(StorageUnavailable, match="No space"):
+        store.put("k", bytes(2_000_000), media_type="text/plain")
+    assert files(disk.root) == []
+
+
+def test_a_read_only_disk_is_a_store_that_is_not_available_and_can_still_be_read(disk: SmallDisk):
+    store = LocalObjects(disk.root)
+    store.put("a/k", b"old", media_type="text/plain")
+    disk.set_writable(writable=False)
+    for change in (
+        lambda: store.put("a/k", b"new", media_type="text/plain"),
+        lambda: store.delete("a/k"),
+        lambda: store.delete_prefix("a/"),
+        store.check,
+    ):
+        with pytest.raises(StorageUnavailable, match="Read-only"):
+            change()
+    assert store.get("a/k") == b"old"
+    disk.set_writable(writable=True)
+    store.delete("a/k")
+    assert files(disk.root) == []
