@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Heartbeat(ABC):
-    """Renews in a thread of its own while the block runs. A database that is away costs heartbeats, not the work."""
+    """Renews in a thread of its own while the block runs. What goes wrong costs a heartbeat, never the thread."""
 
     def __init__(self, name: str, *, every_s: float) -> None:
         self._every_s = every_s
@@ -42,3 +42,5 @@ class Heartbeat(ABC):
             except DatabaseUnavailable as error:
                 extra = {"action": "heartbeat_missed", "of": self._thread.name, "why": str(error)}
                 logger.warning("not renewed", extra=extra)
+            except Exception:  # without this thread every image in work would be lost to a fault that may pass
+                logger.exception("not renewed", extra={"action": "heartbeat_failed", "of": self._thread.name})

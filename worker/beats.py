@@ -49,5 +49,7 @@ class Beats:
                 logger.warning("sign of life not written: %s", error, extra={"action": "beat_missed"})
             except OSError as error:
                 logger.warning("liveness file not written: %s", error, extra={"action": "beat_missed"})
+            except Exception:  # a worker that works must not look dead for good
+                logger.exception("sign of life not given", extra={"action": "beat_failed"})
             if self._stopped.wait(self._every_s):
                 return

@@ -27,10 +27,12 @@ def end_process(what: str, limit_s: float) -> None:
         what,
         extra={"action": "device_hung"},
     )
-    faulthandler.dump_traceback(file=sys.__stderr__ or 2)
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    os._exit(EXIT_CODE)  # nothing else ends a process whose thread is stuck in a driver
+    try:
+        faulthandler.dump_traceback(file=sys.__stderr__ or 2)
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+    finally:
+        os._exit(EXIT_CODE)  # nothing else ends a process whose thread is stuck in a driver
 
 
 class Watchdog:
@@ -61,7 +63,13 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._stopped.wait(min(1.0, self._limit_s / 4)):
-            now = time.monotonic()
-            for began, limit_s, what in list(self._calls.values()):
-                if now - began > limit_s:
-                    self._hung(what, limit_s)
+            try:
+                self._look()
+            except Exception:  # nobody watches the watchdog
+                logger.exception("a hung call could not be ended", extra={"action": "watchdog_failed"})
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for began, limit_s, what in list(self._calls.values()):
+            if now - began > limit_s:
+                self._hung(what, limit_s)

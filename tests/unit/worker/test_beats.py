@@ -13,6 +13,7 @@ from jobs.errors import DatabaseUnavailable
 from jobs.ports import UnitOfWork, WorkerBeat
 from tests.factories import NOON
 from tests.memory_database import MemoryDatabase
+from tests.services.processes import wait_for
 from worker.beats import Beats
 
 BEAT = WorkerBeat(name="w@host", device="cpu", models=("tiny",), beat_at=NOON)
@@ -45,3 +46,23 @@ def test_beats_go_on_while_the_database_is_away(tmp_path: Path, caplog: pytest.L
     beats.close()
     assert len(calls) > 2
     assert "sign of life not written" in caplog.text
+
+
+def _alive(database: MemoryDatabase) -> list[WorkerBeat]:
+    with database.unit() as unit:
+        return list(unit.workers.alive(since=NOON))
+
+
+def test_beats_go_on_after_an_error_that_nobody_foresaw(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    database, states = MemoryDatabase(), iter([ValueError("surprise")])
+
+    def state() -> WorkerBeat:
+        for error in states:
+            raise error
+        return BEAT
+
+    beats = Beats(database.unit, state, tmp_path / "w.alive", every_s=0.01)
+    beats.start()
+    wait_for(lambda: _alive(database) == [BEAT], what="a beat after the error")
+    beats.close()
+    assert "sign of life not given" in caplog.text

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from tests.services.processes import wait_for
 from worker.watchdog import EXIT_CODE, Watchdog
 
 HANGS = """
@@ -62,3 +63,17 @@ def test_a_call_may_be_given_more_time():
         time.sleep(0.3)
     watchdog.close()
     assert ("loading", 0.4) in hung
+
+
+def test_it_goes_on_watching_when_ending_the_process_fails():
+    hung: list[str] = []
+
+    def fail_first(what: str, limit_s: float) -> None:
+        hung.append(what)
+        if len(hung) == 1:
+            raise RuntimeError("nobody foresaw this")
+
+    watchdog = Watchdog(0.1, hung=fail_first)
+    with watchdog.call("stuck"):
+        wait_for(lambda: len(hung) > 1, what="a second look")
+    watchdog.close()
