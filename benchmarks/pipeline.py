@@ -33,10 +33,11 @@ from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
+from worker.downloads import FetchRules
 from worker.engines import EngineRules, open_engine
 from worker.pipeline.predictor import Predictor
 from worker.runtime import engine_rules, open_models, utc_now
-from worker.safe_http import FetchRules
+from worker.safe_http import Guard
 from worker.settings import WorkerSettings
 from worker.sources import WorkerSources
 from worker.watchdog import Watchdog
@@ -124,7 +125,7 @@ def _worker(
 ) -> Callable[[], None]:
     database, objects = open_database(storage), open_objects(storage)
     models = open_models(settings, storage, rules, Watchdog(0))
-    fetch = FetchRules(max_bytes=1, timeout_s=1, allowed=lambda address: False)
+    fetch = FetchRules(max_bytes=1, guard=Guard(allowed=lambda address: False))
     processing = Processing(
         open_unit=database.unit,
         objects=objects,

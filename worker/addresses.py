@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 Address = IPv4Address | IPv6Address
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+_PLATFORM = frozenset({IPv4Address("168.63.129.16")})  # a public number that inside Azure is Azure's own door
 
 
 class NameUnresolved(Exception):
@@ -19,13 +20,14 @@ class NameUnresolved(Exception):
 
 
 def is_public(address: Address) -> bool:
-    """False for loopback, private, link-local, multicast, reserved and shared addresses, also as IPv4 inside IPv6."""
+    """False for loopback, private, link-local, multicast, reserved and shared addresses and those of a platform's
+    metadata, also as IPv4 inside IPv6."""
     inner = _embedded(address)
     if inner is not None:
         return is_public(inner)
     if isinstance(address, IPv6Address) and address.is_site_local:  # what RFC 4193 replaced, still routed by some
         return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    return address.is_global and not (address.is_multicast or address.is_reserved or address in _PLATFORM)
 
 
 def is_any(_: Address) -> bool:

@@ -29,6 +29,7 @@ from storage.unit_of_work import Database, open_database
 from storage.versions import versions_in
 from worker.addresses import is_any, is_public
 from worker.beats import Beats
+from worker.downloads import FetchRules
 from worker.engines import EngineRules, find_device, open_engine
 from worker.fair_executor import FairExecutor
 from worker.follower import Follower, followed, place_among
@@ -36,7 +37,7 @@ from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
 from worker.registry import MlflowRegistry
-from worker.safe_http import FetchRules
+from worker.safe_http import Guard
 from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources
 from worker.watchdog import Watchdog
@@ -185,11 +186,9 @@ def preload(models: ModelCache, names: Sequence[str]) -> None:
 
 
 def fetch_rules(settings: WorkerSettings) -> FetchRules:
-    return FetchRules(
-        max_bytes=settings.download_max_bytes,
-        timeout_s=settings.download_timeout_s,
-        allowed=is_any if settings.allow_private_addresses else is_public,
-    )
+    allowed = is_any if settings.allow_private_addresses else is_public
+    guard = Guard(timeout_s=settings.download_timeout_s, allowed=allowed)
+    return FetchRules(max_bytes=settings.download_max_bytes, guard=guard)
 
 
 def processing_rules(name: str, settings: WorkerSettings) -> ProcessingRules:

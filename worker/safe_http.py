@@ -1,93 +1,115 @@
-"""Fetching an address that a stranger chose: only public hosts, few redirects, limits on size and time.
+"""The guarded connection to an address that a stranger chose: only public hosts, one time limit for all of it.
 
 The address is checked where the connection is opened, so neither a redirect nor a name that changes its mind between
-the check and the connection leads inside.
+the check and the connection leads inside. Follows no redirect itself: `worker.downloads` does, with the same check.
 """
 
 from __future__ import annotations
 
 import ssl
 import string
+import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httpcore
 
-from jobs.errors import DownloadFailed
 from worker.addresses import Address, NameUnresolved, is_public, resolve
 
-MOST_REDIRECTS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_RETRYABLE = frozenset({408, 425, 429})
 _PIECE = 64 * 1024
-_HEADERS: dict[bytes | str, bytes | str] = {
-    "Accept": "image/*, */*;q=0.5",
-    "Accept-Encoding": "identity",
-    "User-Agent": "maskmill",
-}
+
+
+class NotReached(Exception):
+    """The request was refused or came to nothing. The message names neither addresses nor what is reachable inside.
+
+    lasting: the same request will not fare better later.
+    """
+
+    def __init__(self, message: str, *, lasting: bool) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchRules:
-    """timeout_s: for the whole download, redirects included. allowed: which addresses may be connected to.
+class Guard:
+    """timeout_s: from the resolution of the name to the last byte. allowed: which addresses may be connected to.
 
     resolve: the addresses of a host and port; raises NameUnresolved.
     """
 
-    max_bytes: int = 64 * 2**20
     timeout_s: float = 30.0
     allowed: Callable[[Address], bool] = is_public
     resolve: Callable[[str, int], list[Address]] = resolve
 
 
-def fetch(url: str, rules: FetchRules) -> bytes:
-    """The body of `url`. Raises DownloadFailed; its message names neither addresses nor what is reachable inside."""
-    deadline = time.monotonic() + rules.timeout_s
-    for _ in range(MOST_REDIRECTS + 1):
-        answer = _get(_checked(url), rules, deadline)
-        if isinstance(answer, bytes):
-            return answer
-        url = urljoin(url, answer.location)
-    raise DownloadFailed(f"more than {MOST_REDIRECTS} redirects", retryable=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Redirect:
-    location: str
+class Answer:
+    """status, and what follows it as far as it is asked for. Of use inside the block of `ask` alone."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+        self.status = response.status
+
+    def header(self, name: str, default: str = "") -> str:
+        wanted = name.lower().encode()
+        found = (value for key, value in self._response.headers if key.lower() == wanted)
+        return next((value.decode("utf-8", "replace") for value in found), default)
+
+    def read(self, most: int) -> bytes:
+        """The body; of a longer one its first bytes, a few more than `most`."""
+        body = bytearray()
+        for piece in self._response.iter_stream():
+            body += piece
+            if len(body) > most:
+                break
+        return bytes(body)
 
 
-def _get(url: SplitResult, rules: FetchRules, deadline: float) -> bytes | _Redirect:
-    """One request over a connection of its own."""
-    backend = _GuardedBackend(rules, deadline)
+@contextmanager
+def ask(request: Request, guard: Guard, *, deadline: float | None = None) -> Iterator[Answer]:
+    """One request over a connection of its own.
+
+    deadline: of `time.monotonic`, where several requests share one limit. Raises NotReached, also while the answer is
+    read inside the block.
+    """
+    url = _checked(request.url)
+    deadline = time.monotonic() + guard.timeout_s if deadline is None else deadline
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers.items()]
     try:
         with (
-            httpcore.ConnectionPool(network_backend=backend) as pool,
-            pool.stream("GET", url.geturl(), headers=_HEADERS) as response,
+            httpcore.ConnectionPool(network_backend=_GuardedBackend(guard, deadline)) as pool,
+            pool.stream(request.method, url.geturl(), headers=headers, content=request.content) as response,
         ):
-            if response.status in _REDIRECTS:
-                return _Redirect(_header(response, "location"))
-            _check_status(response.status)
-            return _read(response, rules.max_bytes)
+            yield Answer(response)
     except (httpcore.TimeoutException, TimeoutError) as error:
-        raise DownloadFailed(f"the download took longer than {rules.timeout_s:g} s", retryable=True) from error
+        raise NotReached(f"the other side took longer than {guard.timeout_s:g} s", lasting=False) from error
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
         tls = isinstance(error.__cause__ or error.__context__, ssl.SSLError)
         what = "the server's certificate was not accepted" if tls else "the connection failed"
-        raise DownloadFailed(what, retryable=not tls) from error
+        raise NotReached(what, lasting=tls) from error
 
 
 def _checked(url: str) -> SplitResult:
     try:
         parts = _in_ascii(urlsplit(url))
     except ValueError:
-        raise DownloadFailed("the address is not a valid URL", retryable=False) from None
+        raise NotReached("the address is not a valid URL", lasting=True) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise DownloadFailed("only http and https addresses are fetched", retryable=False)
+        raise NotReached("only http and https addresses are asked", lasting=True)
     if parts.username is not None or parts.password is not None:
-        raise DownloadFailed("addresses with a user name or password are refused", retryable=False)
+        raise NotReached("addresses with a user name or password are refused", lasting=True)
     return parts._replace(fragment="")
 
 
@@ -99,36 +121,11 @@ def _in_ascii(parts: SplitResult) -> SplitResult:
     return parts._replace(netloc=host + port if host else parts.netloc, path=path, query=query)
 
 
-def _check_status(status: int) -> None:
-    if status != 200:
-        raise DownloadFailed(f"the server answered {status}", retryable=status >= 500 or status in _RETRYABLE)
-
-
-def _read(response: httpcore.Response, max_bytes: int) -> bytes:
-    if _header(response, "content-encoding", "identity").lower() != "identity":
-        raise DownloadFailed("the server insists on a compressed answer", retryable=False)
-    announced = _header(response, "content-length", "0")
-    body = bytearray()
-    for piece in response.iter_stream():
-        body += piece
-        if len(body) > max_bytes:
-            break
-    if len(body) > max_bytes or (announced.isdecimal() and int(announced) > max_bytes):
-        raise DownloadFailed(f"the file is larger than {max_bytes} bytes", retryable=False)
-    return bytes(body)
-
-
-def _header(response: httpcore.Response, name: str, default: str = "") -> str:
-    return next(
-        (value.decode("utf-8", "replace") for key, value in response.headers if key.lower() == name.encode()), default
-    )
-
-
 class _GuardedBackend(httpcore.NetworkBackend):
     """Resolves, checks and connects to the very address it checked. Every wait ends at the deadline."""
 
-    def __init__(self, rules: FetchRules, deadline: float) -> None:
-        self._rules = rules
+    def __init__(self, guard: Guard, deadline: float) -> None:
+        self._guard = guard
         self._deadline = deadline
         self._inner = httpcore.SyncBackend()
 
@@ -141,22 +138,23 @@ class _GuardedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
-        for address in self._addresses(host, port):
+        addresses = self._addresses(host, port)
+        for tried, address in enumerate(addresses):
+            share_s = _left(self._deadline) / (len(addresses) - tried)  # a dead one leaves time for the others
             try:
-                stream = self._inner.connect_tcp(address, port, timeout=_left(self._deadline))
-                return _GuardedStream(stream, self._deadline)
-            except httpcore.ConnectError as error:
+                return _GuardedStream(self._inner.connect_tcp(address, port, timeout=share_s), self._deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
-        raise failure or DownloadFailed("the host has no address", retryable=True)
+        raise failure or NotReached("the host has no address", lasting=False)
 
     def _addresses(self, host: str, port: int) -> list[str]:
         try:
-            found = self._rules.resolve(host, port)
+            found = _in_time(lambda: self._guard.resolve(host, port), self._deadline)
         except NameUnresolved as error:
-            raise DownloadFailed("the host's name could not be resolved", retryable=not error.lasting) from error
-        allowed = [str(each) for each in found if self._rules.allowed(each)]
+            raise NotReached("the host's name could not be resolved", lasting=error.lasting) from error
+        allowed = [str(each) for each in found if self._guard.allowed(each)]
         if found and not allowed:
-            raise DownloadFailed("addresses in private networks are refused", retryable=False)
+            raise NotReached("addresses in private networks are refused", lasting=True)
         return allowed
 
 
@@ -184,6 +182,20 @@ class _GuardedStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+def _in_time(find: Callable[[], list[Address]], deadline: float) -> list[Address]:
+    """The system's resolver knows no time limit, so it runs in a thread that may be left behind."""
+    found: Future[list[Address]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(find())
+        except NameUnresolved as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="resolver", daemon=True).start()
+    return found.result(_left(deadline))
 
 
 def _left(deadline: float) -> float:

@@ -8,7 +8,7 @@ from typing import Protocol
 from jobs.job import Source, SourceKind
 from jobs.keys import SAMPLE_MASK_SUFFIX
 from jobs.ports import ObjectStore
-from worker.safe_http import FetchRules, fetch
+from worker.downloads import FetchRules, fetch
 
 
 class Samples(Protocol):

@@ -15,9 +15,9 @@ from jobs.errors import DownloadFailed, ObjectNotFound
 from jobs.job import Source, SourceKind
 from tests.fakes import MemoryObjects
 from tests.services.processes import free_port
-from worker import safe_http
 from worker.addresses import Address, NameUnresolved, is_any, is_public, resolve
-from worker.safe_http import FetchRules, fetch
+from worker.downloads import MOST_REDIRECTS, FetchRules, fetch
+from worker.safe_http import Guard, NotReached, Request, ask
 from worker.sources import WorkerSources
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -29,12 +29,17 @@ class Site:
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
         self.requests: list[tuple[str, str | None]] = []
+        self.posted: list[bytes] = []
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 site.requests.append((self.path, self.headers["Host"]))
                 site.answers[self.path](self)
+
+            def do_POST(self) -> None:
+                site.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.do_GET()
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -89,21 +94,25 @@ def drip(*, headers_too: bool) -> Answer:
     return answer
 
 
-OPEN = FetchRules(allowed=is_any, timeout_s=5, max_bytes=1000)
-CLOSED = FetchRules(timeout_s=5, max_bytes=1000)
+OPEN = Guard(allowed=is_any, timeout_s=5)
+CLOSED = Guard(timeout_s=5)
 INSIDE = ip_address("127.0.0.1")
 ANYWHERE = "0.0.0.0"  # noqa: S104  # leads to this machine
 
 
-def refusal(url: str, rules: FetchRules) -> DownloadFailed:
+def download(url: str, guard: Guard) -> bytes:
+    return fetch(url, FetchRules(max_bytes=1000, guard=guard))
+
+
+def refusal(url: str, guard: Guard) -> DownloadFailed:
     with pytest.raises(DownloadFailed) as caught:
-        fetch(url, rules)
+        download(url, guard)
     return caught.value
 
 
 def test_a_file_is_fetched(site: Site):
     site.answers["/a.jpg?size=2"] = body(b"pixels")
-    assert fetch(site.url("/a.jpg?size=2#part"), OPEN) == b"pixels"
+    assert download(site.url("/a.jpg?size=2#part"), OPEN) == b"pixels"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", ANYWHERE])
@@ -129,7 +138,7 @@ def test_of_several_addresses_only_public_ones_are_tried(site: Site):
 
     rules = replace(CLOSED, resolve=lambda host, port: [ip_address("10.0.0.1"), INSIDE], allowed=allowed)
     site.answers["/a.jpg"] = body(b"pixels")
-    assert fetch(site.url("/a.jpg", "pictures.example.org"), rules) == b"pixels"
+    assert download(site.url("/a.jpg", "pictures.example.org"), rules) == b"pixels"
     assert tried == ["10.0.0.1", "127.0.0.1"]
 
 
@@ -138,7 +147,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(site: Site):
     answers = iter([[INSIDE], [ip_address("10.0.0.1")]])
     site.answers["/a.jpg"] = body(b"pixels")
     rules = replace(OPEN, resolve=lambda host, port: next(answers))
-    assert fetch(site.url("/a.jpg", "pictures.example.org"), rules) == b"pixels"
+    assert download(site.url("/a.jpg", "pictures.example.org"), rules) == b"pixels"
     assert site.requests == [("/a.jpg", f"pictures.example.org:{site.port}")]
     assert len(list(answers)) == 1
 
@@ -164,13 +173,13 @@ def test_redirects_are_followed_relative_ones_too(site: Site):
     site.answers["/a"] = redirect("b", 301)
     site.answers["/b"] = redirect("/c", 308)
     site.answers["/c"] = body(b"pixels")
-    assert fetch(site.url("/a"), OPEN) == b"pixels"
+    assert download(site.url("/a"), OPEN) == b"pixels"
 
 
 def test_endless_redirects_end(site: Site):
     site.answers["/a"] = redirect("/a")
     assert not refusal(site.url("/a"), OPEN).retryable
-    assert len(site.requests) == safe_http.MOST_REDIRECTS + 1
+    assert len(site.requests) == MOST_REDIRECTS + 1
 
 
 @pytest.mark.parametrize(
@@ -194,9 +203,9 @@ def test_what_is_no_web_address_is_refused(url: str):
 )
 def test_addresses_may_be_written_as_people_write_them(site: Site, written: str, asked: str):
     site.answers[asked] = body(b"pixels")
-    assert fetch(site.url(written), OPEN) == b"pixels"
+    assert download(site.url(written), OPEN) == b"pixels"
     site.answers["/first"] = redirect(written.encode().decode("latin-1"))
-    assert fetch(site.url("/first"), OPEN) == b"pixels"
+    assert download(site.url("/first"), OPEN) == b"pixels"
 
 
 def test_names_in_every_alphabet_are_resolved(site: Site):
@@ -207,7 +216,7 @@ def test_names_in_every_alphabet_are_resolved(site: Site):
         return [ip_address("127.0.0.1")]
 
     site.answers["/a"] = body(b"pixels")
-    assert fetch(site.url("/a", "münchen.example"), replace(OPEN, resolve=here)) == b"pixels"
+    assert download(site.url("/a", "münchen.example"), replace(OPEN, resolve=here)) == b"pixels"
     assert asked == ["xn--mnchen-3ya.example"]
 
 
@@ -228,14 +237,14 @@ def unannounced(request: BaseHTTPRequestHandler) -> None:
 
 def test_a_file_of_exactly_the_limit_is_fetched(site: Site):
     site.answers["/a"] = body(b"x" * 1000)
-    assert len(fetch(site.url("/a"), OPEN)) == 1000
+    assert len(download(site.url("/a"), OPEN)) == 1000
 
 
 @pytest.mark.parametrize("headers_too", [True, False])
 def test_a_server_that_drips_does_not_outlast_the_limit(site: Site, headers_too: bool):
     site.answers["/a"] = drip(headers_too=headers_too)
     began = time.monotonic()
-    error = refusal(site.url("/a"), FetchRules(allowed=is_any, timeout_s=0.3))
+    error = refusal(site.url("/a"), Guard(allowed=is_any, timeout_s=0.3))
     assert time.monotonic() - began < 2
     assert error.retryable
 
@@ -244,6 +253,20 @@ def test_a_server_that_drips_does_not_outlast_the_limit(site: Site, headers_too:
 def test_an_error_of_the_server_may_pass_or_not(site: Site, status: int, retryable: bool):
     site.answers["/a"] = body(b"", status=status)
     assert refusal(site.url("/a"), OPEN).retryable is retryable
+
+
+def test_a_name_server_that_never_answers_does_not_outlast_the_limit(site: Site):
+    never = threading.Event()
+
+    def silent(host: str, port: int) -> list[Address]:
+        never.wait(20)
+        return [INSIDE]
+
+    began = time.monotonic()
+    error = refusal(site.url("/a", "silent.example.org"), Guard(allowed=is_any, resolve=silent, timeout_s=0.3))
+    never.set()
+    assert time.monotonic() - began < 5
+    assert error.retryable
 
 
 def test_a_server_that_is_away_may_come_back():
@@ -299,11 +322,28 @@ def test_public_addresses_are_public(address: str):
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
         ),
-        *("64:ff9b::7f00:1", "2002:7f00:1::", "240.0.0.1"),
+        *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "2002:7f00:1::", "240.0.0.1"),
+        *("::127.0.0.1", "::ffff:0:127.0.0.1", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"),
     ],
 )
 def test_everything_behind_our_door_is_not_public(address: str):
     assert not is_public(ip_address(address))
+
+
+def test_a_body_is_sent_and_the_beginning_of_the_answer_read(site: Site):
+    site.answers["/hook"] = body(b"x" * 5000, status=307, Retry_After="7", Location="/elsewhere")
+    request = Request(url=site.url("/hook"), method="POST", headers={"X-Name": "a"}, content=b"news")
+    with ask(request, OPEN) as answer:
+        assert (answer.status, answer.header("retry-after")) == (307, "7")
+        assert 100 <= len(answer.read(100)) <= 5000
+    assert site.posted == [b"news"]
+    assert [path for path, _ in site.requests] == ["/hook"]
+
+
+def test_a_body_is_sent_to_public_hosts_alone(site: Site):
+    with pytest.raises(NotReached, match="private"), ask(Request(url=site.url("/hook"), method="POST"), CLOSED):
+        pytest.fail("was asked")
+    assert site.requests == []
 
 
 class Samples:
@@ -318,7 +358,7 @@ class Samples:
 def sources() -> WorkerSources:
     objects = MemoryObjects()
     objects.put("jobs/1/inputs/0", b"stored", media_type="image/jpeg")
-    return WorkerSources(objects, Samples(), OPEN)
+    return WorkerSources(objects, Samples(), FetchRules(guard=OPEN))
 
 
 def test_a_stored_picture_is_read(sources: WorkerSources):
