@@ -9,21 +9,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.errors import FieldFault, InvalidOptions
+from segmentation.deep_pixels import DEPTHS
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
+from segmentation.palette import COLOUR_BLIND
 
 METADATA_BYTES = 4096
 METADATA_LEVELS = 32
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
 TILE_SIZE = (64, 4096)
+AUTO = "auto"
+PALETTES = ("published", COLOUR_BLIND)
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlayOptions:
+    """palette: one of PALETTES, also of the mask."""
+
     opacity: float = 0.5
     format: str = "jpeg"
+    palette: str = PALETTES[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        values: dict[str, Any] = {"opacity": self.opacity, "format": self.format}
+        return values if self.palette == PALETTES[0] else {**values, "palette": self.palette}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +47,12 @@ class TileOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """None means: the server's (model, priority, expires_in) or the model's (label_space) own."""
+    """None means: the server's own (model, priority, expires_in), the model's (label_space) or the file's (bit_depth)."""
 
     model: str | None = None
     label_space: str | None = None
     mask_label_space: str | None = None
+    bit_depth: int | None = None
     artifacts: tuple[str, ...] = ("overlay", "mask")
     overlay: OverlayOptions = field(default_factory=OverlayOptions)
     tile: TileOptions | None = None
@@ -49,17 +61,19 @@ class JobOptions:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `parse_options` reads it back."""
+        """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
+        chosen = {} if self.bit_depth is None else {"bit_depth": self.bit_depth}
         return {
             "model": self.model,
             "label_space": self.label_space,
             "mask_label_space": self.mask_label_space,
             "artifacts": list(self.artifacts),
-            "overlay": {"opacity": self.overlay.opacity, "format": self.overlay.format},
+            "overlay": self.overlay.to_dict(),
             "tile": None if self.tile is None else {"size": self.tile.size, "overlap": self.tile.overlap},
             "priority": self.priority,
             "expires_in": self.expires_in,
             "metadata": dict(self.metadata),
+            **chosen,
         }
 
 
@@ -71,6 +85,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         model=reader.text("model"),
         label_space=reader.choice("label_space", tuple(LABEL_SPACES)),
         mask_label_space=reader.choice("mask_label_space", tuple(LABEL_SPACES)),
+        bit_depth=reader.bit_depth(),
         artifacts=reader.artifacts(),
         overlay=reader.overlay(),
         tile=reader.tile(),
@@ -121,6 +136,15 @@ class _Reader:
             return None
         return value
 
+    def bit_depth(self) -> int | None:
+        value = self._values.get("bit_depth")
+        if value is None or value == AUTO:
+            return None
+        if isinstance(value, bool) or value not in DEPTHS:
+            self.fault("bit_depth", f"must be {AUTO} or one of {', '.join(map(str, DEPTHS))}, got {value!r}")
+            return None
+        return int(value)
+
     def artifacts(self) -> tuple[str, ...]:
         value = self._values.get("artifacts")
         if value is None:
@@ -134,7 +158,7 @@ class _Reader:
         return tuple(dict.fromkeys(str(name) for name in value))
 
     def overlay(self) -> OverlayOptions:
-        value = self._section("overlay", ("opacity", "format"))
+        value = self._section("overlay", ("opacity", "format", "palette"))
         opacity = value.get("opacity", 0.5)
         if isinstance(opacity, bool) or not isinstance(opacity, (int, float)) or not 0 <= opacity <= 1:
             self.fault("overlay.opacity", f"must be a number from 0 to 1, got {opacity!r}")
@@ -142,7 +166,10 @@ class _Reader:
         form = value.get("format", "jpeg")
         if form not in OVERLAY_FORMATS:
             self.fault("overlay.format", f"must be one of {', '.join(OVERLAY_FORMATS)}, got {form!r}")
-        return OverlayOptions(opacity=float(opacity), format=str(form))
+        palette = value.get("palette", PALETTES[0])
+        if palette not in PALETTES:
+            self.fault("overlay.palette", f"must be one of {', '.join(PALETTES)}, got {palette!r}")
+        return OverlayOptions(opacity=float(opacity), format=str(form), palette=str(palette))
 
     def tile(self) -> TileOptions | None:
         if self._values.get("tile") is None:
@@ -212,7 +239,7 @@ def parse_option_fields(fields: Mapping[str, str], *, options: str | None) -> Jo
 def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
     if name == "artifacts":
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name == "expires_in":
+    if name in ("expires_in", "bit_depth"):
         return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits
     return _json_object(name, text, faults) if name in ("overlay", "tile", "metadata") else text
 

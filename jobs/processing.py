@@ -21,6 +21,7 @@ from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
 from segmentation.metrics import as_counts, confusion_matrix, iou_per_class, mean_dice, mean_iou, pixel_accuracy
+from segmentation.palette import COLOUR_BLIND
 from segmentation.pictures import decode_mask
 
 logger = logging.getLogger(__name__)
@@ -176,7 +177,12 @@ class Processing:
     ) -> tuple[Artifact, ...]:
         """Encode all formats first, then store: an image that cannot be encoded leaves nothing behind."""
         overlay = job.options.overlay
-        options = FormatOptions(opacity=overlay.opacity, overlay_format=overlay.format, file_name=image.name)
+        options = FormatOptions(
+            opacity=overlay.opacity,
+            overlay_format=overlay.format,
+            colour_blind_safe=overlay.palette == COLOUR_BLIND,
+            file_name=image.name,
+        )
         encoded = {name: FORMATS[name].encode(label_map, prediction.picture, options) for name in job.options.artifacts}
         watch.lap("encode")
         artifacts = []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from segmentation.label_space import RGB, VOID_GROUP, LabelSpace
 
 BLACK: RGB = (0, 0, 0)
+COLOUR_BLIND = "colour_blind"  # what a client calls the safe colours
 
 OKABE_ITO: dict[str, RGB] = {
     VOID_GROUP: BLACK,

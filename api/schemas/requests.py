@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from jobs.job import Source, SourceKind
 from jobs.keys import sample_mask
-from segmentation.formats import FORMATS
+from jobs.options import PALETTES
+from segmentation.deep_pixels import DEPTHS
+from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
 
 
@@ -66,7 +68,12 @@ class JobInput(InputSource):
 
 class OverlayShape(BaseModel):
     opacity: float = Field(0.5, ge=0, le=1)
-    format: str = Field("jpeg", json_schema_extra={"enum": ["jpeg", "png", "webp"]})
+    format: str = Field("jpeg", json_schema_extra={"enum": [*OVERLAY_FORMATS]})
+    palette: str = Field(
+        PALETTES[0],
+        description="colours of the overlay and the mask; `colour_blind`: told apart without red-green vision",
+        json_schema_extra={"enum": [*PALETTES]},
+    )
 
 
 class TileShape(BaseModel):
@@ -88,6 +95,11 @@ class JobOptionsShape(BaseModel):
         json_schema_extra={"examples": [*LABEL_SPACES]},
     )
     mask_label_space: str | None = Field(None, description="of the ground truth; default: as `label_space`")
+    bit_depth: int | str | None = Field(
+        None,
+        description="of pictures that store more than 8 bits in 16; default: what a PNG says of itself, else 16",
+        json_schema_extra={"enum": ["auto", *DEPTHS, None]},
+    )
     artifacts: list[str] = Field(["overlay", "mask"], description=f"any of {', '.join(FORMATS)}")
     overlay: OverlayShape | None = None
     tile: TileShape | None = Field(None, description="for pictures larger than the model's input")

@@ -18,7 +18,8 @@ def test_options_survive_a_round_trip():
         label_space="cityscapes-8",
         mask_label_space="cityscapes-34",
         artifacts=("mask", "coco"),
-        overlay=OverlayOptions(opacity=0.25, format="png"),
+        bit_depth=12,
+        overlay=OverlayOptions(opacity=0.25, format="png", palette="colour_blind"),
         tile=TileOptions(size=512, overlap=64),
         priority="bulk",
         expires_in=3600,
@@ -26,6 +27,17 @@ def test_options_survive_a_round_trip():
     )
     assert parse_options(json.loads(json.dumps(options.to_dict()))) == options
     assert parse_options(JobOptions().to_dict()) == JobOptions()
+
+
+def test_options_that_came_later_are_written_only_where_they_were_chosen():
+    told = JobOptions().to_dict()
+    assert "bit_depth" not in told
+    assert told["overlay"] == {"opacity": 0.5, "format": "jpeg"}
+
+
+@pytest.mark.parametrize(("text", "depth"), [("auto", None), ("12", 12)])
+def test_a_bit_depth_comes_as_text_in_a_form(text, depth):
+    assert parse_option_fields({"bit_depth": text}, options=None).bit_depth == depth
 
 
 @pytest.mark.parametrize(
@@ -42,6 +54,10 @@ def test_options_survive_a_round_trip():
         ({"overlay": {"opacity": True}}, "overlay.opacity", "a number from 0 to 1"),
         ({"overlay": {"format": "gif"}}, "overlay.format", "one of jpeg, png, webp"),
         ({"overlay": {"colour": 1}}, "overlay.colour", "unknown option"),
+        ({"overlay": {"palette": "grey"}}, "overlay.palette", "must be one of published, colour_blind, got 'grey'"),
+        ({"bit_depth": 8}, "bit_depth", "must be auto or one of 10, 12, 14, 16, got 8"),
+        ({"bit_depth": True}, "bit_depth", "must be auto or one of"),
+        ({"bit_depth": "12"}, "bit_depth", "must be auto or one of"),
         ({"tile": {"size": 8}}, "tile.size", "from 64 to 4096"),
         ({"tile": {"size": 512, "overlap": 300}}, "tile.overlap", "from 0 to 256"),
         ({"priority": "urgent"}, "priority", "one of interactive, bulk"),

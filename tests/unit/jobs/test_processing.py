@@ -9,14 +9,17 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Slice
 from jobs.lease import Lease
-from jobs.options import JobOptions
+from jobs.options import JobOptions, OverlayOptions
 from jobs.ports import Claim, Outcome
 from jobs.processing import ProcessingRules
 from jobs.summary import job_metrics
+from segmentation.label_spaces import get_label_space
+from segmentation.palette import palette
 from tests.factories import encoded, make_image, make_job, mask, picture, zip_of
 
 
@@ -312,3 +315,14 @@ def test_zip_entries_and_png_pictures_are_processed_alike(service):
         job = service.intake.submit(draft, JobOptions())
     service.work()
     assert statuses(service, job) == [ImageStatus.SUCCEEDED]
+
+
+def test_the_colour_blind_palette_colours_overlay_and_mask(service):
+    job = service.submit(picture(), overlay=OverlayOptions(palette="colour_blind"))
+    service.work()
+    result = service.intake.image(job.id, 0).result
+    (stored,) = (each for each in result.artifacts if each.name == "mask")
+    space = get_label_space(job.label_space)
+    with Image.open(BytesIO(service.objects.get(stored.key))) as image:
+        colours = np.array(image.getpalette(), np.uint8).reshape(256, 3)
+    assert np.array_equal(colours, palette(space, colour_blind_safe=True))

@@ -45,12 +45,12 @@ def png_without_pixels(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_five_formats_are_told_by_their_first_bytes(kind: str) -> None:
+def test_the_usual_formats_are_told_by_their_first_bytes(kind: str) -> None:
     data = saved(Image.fromarray(RGB), kind)
     assert sniff_media_type(data[:16]) == f"image/{kind.lower()}"
 
 
-@pytest.mark.parametrize("head", [b"", b"BA", b"GIF89a", b"RIFF\x00\x00\x00\x00WAVEfmt ", b"<html>", b"PK\x03\x04"])
+@pytest.mark.parametrize("head", [b"", b"BA", b"GIF88a", b"RIFF\x00\x00\x00\x00WAVEfmt ", b"<html>", b"PK\x03\x04"])
 def test_other_bytes_have_no_media_type(head: bytes) -> None:
     assert sniff_media_type(head) is None
 
@@ -176,7 +176,7 @@ def test_a_webp_of_the_largest_size_is_too_large_and_not_damaged() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cut_off_picture_is_unreadable(kind: str) -> None:
     data = saved(Image.fromarray(RGB), kind)
-    with pytest.raises(UnreadableImage, match=f"the {kind} is damaged") as caught:
+    with pytest.raises(UnreadableImage, match=f"(?i)the {kind} is damaged") as caught:
         decoded(data[: len(data) // 2])
     assert caught.value.code == "unreadable_image"
 
@@ -187,15 +187,14 @@ def test_an_empty_file_is_unreadable() -> None:
 
 
 def test_what_is_no_picture_is_unreadable() -> None:
-    with pytest.raises(UnreadableImage, match="the file is no JPEG, PNG, WebP, TIFF or BMP"):
+    with pytest.raises(UnreadableImage, match="the file is no JPEG, PNG, WebP, TIFF, BMP, AVIF, GIF or HEIC"):
         decoded(b"To whom it may concern")
 
 
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (b"GIF89a", "GIF"),
-        (b"\x00\x00\x00\x20ftypheic", "HEIF or AVIF"),
+        (b"\x00\x00\x00\x20ftypisom", "this kind of video or picture"),
         (b"%PDF-1.7", "PDF"),
         (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
     ],

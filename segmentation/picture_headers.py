@@ -1,0 +1,115 @@
+"""What a picture file says of itself before any pixel is decoded: sizes, scans of a JPEG, chunks of a PNG."""
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOST_SCANS = 10_000  # that are counted: far more than any sound file has
+TEXT_BYTES = 2**20  # of one text or colour profile of a PNG, unpacked; Pillow reads no more
+_ALL_TEXT_BYTES = 2**26  # of all of them
+
+_PNG_START = 8  # bytes of the signature
+_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PngSurvey:
+    """bit_depth: of a sample; significant_bits: the most that sBIT names, None without. complete: IEND is there.
+
+    data: the file without the texts and profiles that are too large to be read.
+    """
+
+    bit_depth: int
+    significant_bits: int | None
+    complete: bool
+    data: bytes
+
+
+def count_scans(data: bytes) -> int:
+    """Scans of a JPEG: one, or of a progressive one how often its pixels are gone through, up to MOST_SCANS."""
+    scans, at = 0, 2
+    while scans < MOST_SCANS:
+        found = _NEXT_MARKER.search(data, at)
+        if found is None or found[1][0] == _END_OF_IMAGE:
+            break
+        scans += found[1][0] == _START_OF_SCAN
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return max(1, scans)
+
+
+def has_end_mark(data: bytes) -> bool:
+    """Whether a JPEG goes on to its end mark after its last scan."""
+    return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+
+
+def webp_size(head: bytes) -> tuple[int, int] | None:
+    """(width, height) in the first 30 bytes of a WebP file. Source: RFC 9649, sections 2.5 to 2.7."""
+    chunk = head[12:16]
+    if chunk == b"VP8X" and len(head) >= 30:
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if chunk == b"VP8L" and len(head) >= 25:
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if chunk == b"VP8 " and len(head) >= 30:
+        return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
+    return None
+
+
+def survey_png(data: bytes) -> PngSurvey:
+    """Walk over the chunks of a PNG. Source: W3C, "Portable Network Graphics (PNG) Specification", section 5."""
+    significant: int | None = None
+    complete = False
+    text_bytes = 0
+    dropped: list[tuple[int, int]] = []
+    for kind, start, end in _png_chunks(data):
+        content = data[start + 8 : end - 4] if kind in _UNPACKED or kind == b"sBIT" else b""
+        if kind == b"sBIT":
+            significant = max(content, default=None)
+        elif kind in _UNPACKED:
+            size = _text_bytes(kind, content)
+            text_bytes += size or 0
+            if size is None or text_bytes > _ALL_TEXT_BYTES:
+                dropped.append((start, end))
+        complete |= kind == b"IEND"
+    return PngSurvey(
+        bit_depth=data[24] if len(data) > 24 else 8,
+        significant_bits=significant,
+        complete=complete,
+        data=_without(data, dropped),
+    )
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(type, first byte, end) of each chunk that is whole."""
+    start = _PNG_START
+    while (end := start + 12 + int.from_bytes(data[start : start + 4], "big")) <= len(data):
+        yield data[start + 4 : start + 8], start, end
+        start = end
+
+
+_UNPACKED = (b"iCCP", b"zTXt", b"iTXt", b"tEXt")
+
+
+def _text_bytes(kind: bytes, content: bytes) -> int | None:
+    """What a text or profile takes when it is read; None when it was packed and takes more than TEXT_BYTES."""
+    _, _, rest = content.partition(b"\0")  # after the keyword: for iTXt whether it is packed, then the method
+    if kind == b"tEXt" or (kind == b"iTXt" and rest[:1] != b"\1"):
+        return len(content)
+    packed = rest[1:]
+    if kind == b"iTXt":
+        packed = rest[2:].partition(b"\0")[2].partition(b"\0")[2]  # after the language and the translated keyword
+    try:
+        size = len(zlib.decompressobj().decompress(packed, TEXT_BYTES + 1))
+    except zlib.error:
+        return len(content)
+    return None if size > TEXT_BYTES else size
+
+
+def _without(data: bytes, dropped: list[tuple[int, int]]) -> bytes:
+    if not dropped:
+        return data
+    starts = [0, *(end for _, end in dropped)]
+    ends = [*(start for start, _ in dropped), len(data)]
+    return b"".join(data[start:end] for start, end in zip(starts, ends, strict=True))

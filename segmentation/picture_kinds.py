@@ -1,0 +1,177 @@
+"""The kinds of picture files there are: how each announces itself, what it is called, and who reads it.
+
+To add one, write its entry in `PICTURE_KINDS`: reading, names of stored files and media types follow from it.
+"""
+
+import importlib
+import importlib.util
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from segmentation.errors import UnsupportedImage
+
+HEAD_BYTES = 64  # of a file, enough to tell its kind
+
+# Brands of the ISO base media format. `mif1` and `msf1` say only that a picture follows: another brand says which.
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureKind:
+    """suffixes: of file names, the usual one first. shown: whether a browser may show the file by itself.
+
+    announces: whether a file's first HEAD_BYTES are of this kind. open: a reader that has seen the header only; it
+    raises what Pillow's readers raise.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    announces: Callable[[bytes], bool]
+    open: Callable[[bytes], ImageFile.ImageFile]
+    shown: bool = True
+
+
+class _Tiff(TiffImagePlugin.TiffImageFile):
+    def load_prepare(self) -> None:
+        # Pillow would apply its process-wide limit of pixels here; ours was applied before.
+        if self._im is None:
+            self.im = Image.new(self.mode, self._tile_size, None).im
+        super().load_prepare()
+
+
+class _ShortFirstRead(io.BytesIO):
+    """Gives the WebP reader too little to apply Pillow's process-wide limit of pixels; ours was applied before."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(16 if self.tell() == 0 else size)
+
+
+def _brands(head: bytes) -> frozenset[bytes]:
+    if head[4:8] != b"ftyp":
+        return frozenset()
+    box = head[: int.from_bytes(head[:4], "big")]
+    return frozenset({head[8:12], *(box[at : at + 4] for at in range(16, len(box), 4))})
+
+
+def _begins(*signatures: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(signatures)
+
+
+def _is_avif(head: bytes) -> bool:
+    return bool(_brands(head) & _AVIF_BRANDS)
+
+
+def _is_heif(head: bytes) -> bool:
+    return bool(_brands(head) & _HEIF_BRANDS) and not _is_avif(head)
+
+
+def _pillow(reader: Callable[[io.BytesIO], ImageFile.ImageFile]) -> Callable[[bytes], ImageFile.ImageFile]:
+    """The plugins themselves, not Image.open: that applies a process-wide limit, and tries some forty other formats."""
+    return lambda data: reader(io.BytesIO(data))
+
+
+def _open_heif(data: bytes) -> ImageFile.ImageFile:
+    if importlib.util.find_spec("pillow_heif") is None:
+        raise UnsupportedImage("HEIC is read where the package pillow-heif is installed; here it is not")
+    reader: Any = importlib.import_module("pillow_heif").HeifImageFile
+    picture: ImageFile.ImageFile = reader(io.BytesIO(data))
+    return picture
+
+
+PICTURE_KINDS: Mapping[str, PictureKind] = {  # by media type
+    "image/jpeg": PictureKind(
+        name="JPEG",
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # MPO: a JPEG with more behind it
+        announces=_begins(b"\xff\xd8\xff"),
+        open=_pillow(JpegImagePlugin.JpegImageFile),
+    ),
+    "image/png": PictureKind(
+        name="PNG",
+        suffixes=(".png", ".apng"),
+        announces=_begins(b"\x89PNG\r\n\x1a\n"),
+        open=_pillow(PngImagePlugin.PngImageFile),
+    ),
+    "image/webp": PictureKind(
+        name="WebP",
+        suffixes=(".webp",),
+        announces=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+        open=lambda data: WebPImagePlugin.WebPImageFile(_ShortFirstRead(data)),
+    ),
+    "image/tiff": PictureKind(
+        name="TIFF",
+        suffixes=(".tif", ".tiff"),
+        announces=_begins(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
+        open=_pillow(_Tiff),
+    ),
+    "image/bmp": PictureKind(
+        name="BMP",
+        suffixes=(".bmp", ".dib"),
+        announces=_begins(b"BM"),
+        open=_pillow(BmpImagePlugin.BmpImageFile),
+    ),
+    "image/avif": PictureKind(
+        name="AVIF",
+        suffixes=(".avif",),
+        announces=_is_avif,
+        open=_pillow(AvifImagePlugin.AvifImageFile),
+    ),
+    "image/gif": PictureKind(
+        name="GIF",
+        suffixes=(".gif",),
+        announces=_begins(b"GIF87a", b"GIF89a"),
+        open=_pillow(GifImagePlugin.GifImageFile),
+    ),
+    "image/heic": PictureKind(
+        name="HEIC",
+        suffixes=(".heic", ".heif", ".hif"),
+        announces=_is_heif,
+        open=_open_heif,
+        shown=False,
+    ),
+}
+
+# Recognised so that the answer is "not supported" and not "damaged".
+_FOREIGN = {
+    b"8BPS": "Photoshop",
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"\x00\x00\x01\x00": "ICO",
+    b"\x00\x00\x00\x0cjP": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\xff\x0a": "JPEG XL",
+    b"\x00\x00\x00\x0cJXL": "JPEG XL",
+    b"qoif": "QOI",
+}
+
+
+def kinds_read() -> str:
+    """The kinds of pictures that are read, for people."""
+    *first, last = (kind.name for kind in PICTURE_KINDS.values())
+    return f"{', '.join(first)} or {last}"
+
+
+def sniff_media_type(head: bytes) -> str | None:
+    """The media type that the first HEAD_BYTES of a file announce, None when it is none of `PICTURE_KINDS`."""
+    return next((media_type for media_type, kind in PICTURE_KINDS.items() if kind.announces(head)), None)
+
+
+def foreign_kind(head: bytes) -> str | None:
+    """What a picture that is not read calls itself; None when it is none that is known."""
+    if head[4:8] == b"ftyp":
+        return "this kind of video or picture"
+    return next((name for signature, name in _FOREIGN.items() if head.startswith(signature)), None)

@@ -1,0 +1,73 @@
+"""What is known of a picture before a pixel is decoded: size, kind, and how often a JPEG goes through its pixels."""
+
+import io
+import struct
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from segmentation.errors import UnreadableImage
+from segmentation.picture_headers import MOST_SCANS, count_scans
+from segmentation.picture_kinds import PICTURE_KINDS
+from segmentation.pictures import Header, probe
+
+
+def saved(kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.radial_gradient("L").convert("RGB").resize((40, 24)).save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        *(("JPEG", {}), ("PNG", {}), ("TIFF", {}), ("BMP", {}), ("GIF", {}), ("AVIF", {})),
+        *(("WEBP", {}), ("WEBP", {"lossless": True}), ("WEBP", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"})),
+    ],
+)
+def test_the_size_is_known_before_the_pixels(kind: str, options: dict[str, Any]) -> None:
+    data = saved(kind, **options)
+    assert probe(data) == Header(media_type=f"image/{kind.lower()}", width=40, height=24, scans=1)
+
+
+def test_the_size_is_of_the_pixels_as_stored() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert probe(saved("JPEG", exif=exif)).width == 40
+
+
+def test_the_scans_of_a_progressive_jpeg_are_counted() -> None:
+    data = saved("JPEG", progressive=True)
+    assert probe(data).scans == 10
+
+
+def test_a_mark_inside_a_thumbnail_is_no_scan() -> None:
+    data = saved("JPEG", exif=b"Exif\0\0" + b"\xff\xda" * 50)
+    assert probe(data).scans == 1
+
+
+def test_a_jpeg_that_is_cut_off_has_the_scans_that_are_there() -> None:
+    data = saved("JPEG", progressive=True)
+    assert count_scans(data[: len(data) // 2]) < 10
+    assert count_scans(data[:20]) == 1
+
+
+def test_no_more_scans_are_counted_than_make_sense() -> None:
+    scan = b"\xff\xda\x00\x02\x01"
+    assert count_scans(b"\xff\xd8" + scan * (MOST_SCANS + 5)) == MOST_SCANS
+
+
+def test_a_webp_that_does_not_tell_its_size_is_opened_or_damaged() -> None:
+    with pytest.raises(UnreadableImage, match="the WebP is damaged"):
+        probe(b"RIFF" + struct.pack("<I", 20) + b"WEBPXXXX" + bytes(20))
+
+
+def test_what_is_no_picture_has_no_header() -> None:
+    with pytest.raises(UnreadableImage):
+        probe(b"To whom it may concern")
+
+
+def test_no_two_kinds_share_a_suffix() -> None:
+    suffixes = [suffix for kind in PICTURE_KINDS.values() for suffix in kind.suffixes]
+    assert len(set(suffixes)) == len(suffixes)
