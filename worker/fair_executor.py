@@ -1,11 +1,14 @@
-"""Threads that take turns between those who submit: one picture of a small job does not wait for all of a big one."""
+"""Threads that take turns between those who submit: one picture of a small job does not wait for all of a big one.
+
+A call that never returns can be left behind: its thread is replaced, and keeps neither the others nor the process.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -13,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Call:
     run: Callable[[], Any]
     answer: Future[Any] = field(default_factory=Future)
@@ -23,40 +26,77 @@ class FairExecutor(Executor):
     """Each submitting thread has its own queue; the queues take turns. Every slice is run by a thread of its own."""
 
     def __init__(self, threads: int, *, name: str) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._lock = threading.Lock()
+        self._name = name
+        self._changed = threading.Condition()
         self._queues: OrderedDict[int, deque[_Call]] = OrderedDict()
+        self._at_work: dict[Future[Any], threading.Thread] = {}
+        self._threads: set[threading.Thread] = set()
+        self._closed = False
+        with self._changed:
+            for _ in range(threads):
+                self._add_thread()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Raises RuntimeError after `shutdown`."""
         call = _Call(lambda: fn(*args, **kwargs))
-        with self._lock:
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("no call is taken after the shutdown")
             self._queues.setdefault(threading.get_ident(), deque()).append(call)
-            self._threads.submit(self._run_next)
+            self._changed.notify()
         return call.answer
 
+    def leave_behind(self, answer: Future[Any]) -> None:
+        """The call that gives this answer is waited for no more; another thread takes the place of the one it holds."""
+        with self._changed:
+            thread = self._at_work.pop(answer, None)
+            if thread is not None:
+                self._threads.discard(thread)
+                self._add_thread()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        if cancel_futures:
-            with self._lock:
+        with self._changed:
+            self._closed = True
+            if cancel_futures:
                 for call in [each for queue in self._queues.values() for each in queue]:
                     call.answer.cancel()
-        self._threads.shutdown(wait)
+            self._changed.notify_all()
+            threads = list(self._threads)
+        for thread in threads if wait else ():
+            thread.join()
 
-    def _run_next(self) -> None:
-        call = self._take()
-        if not call.answer.set_running_or_notify_cancel():
-            return
+    def _add_thread(self) -> None:
+        """A daemon, since Python would wait at its end for one that is stuck."""
+        thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _serve(self) -> None:
+        while (call := self._take()) is not None:
+            if call.answer.set_running_or_notify_cancel():
+                self._make(call)
+            with self._changed:
+                if self._at_work.pop(call.answer, None) is None:
+                    return  # it was left behind, and is replaced
+
+    def _make(self, call: _Call) -> None:
         try:
             result = call.run()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # for whoever asks for the answer
             call.answer.set_exception(error)
-            raise  # into this turn's own future, which nobody reads
-        call.answer.set_result(result)
+        else:
+            call.answer.set_result(result)
 
-    def _take(self) -> _Call:
-        """The oldest call of the queue whose turn it is; that queue goes to the end. There is one call per turn."""
-        with self._lock:
+    def _take(self) -> _Call | None:
+        """The oldest call of the queue whose turn it is; that queue goes to the end. None at the end of all."""
+        with self._changed:
+            while not self._queues:
+                if self._closed:
+                    return None
+                self._changed.wait()
             submitter, queue = self._queues.popitem(last=False)
             call = queue.popleft()
             if queue:
                 self._queues[submitter] = queue
+            self._at_work[call.answer] = threading.current_thread()
             return call

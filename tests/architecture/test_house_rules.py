@@ -15,6 +15,7 @@ MAY_CATCH_EVERYTHING = {
     "api/request_id.py",
     "jobs/heartbeat.py",
     "worker/beats.py",
+    "worker/fair_executor.py",
     "worker/follower.py",
     "worker/watchdog.py",
 }

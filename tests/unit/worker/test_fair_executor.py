@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -66,3 +68,54 @@ def test_shutting_down_can_cancel_what_did_not_begin():
     assert running.result(0) is True
     with pytest.raises(CancelledError):
         waiting.result(0)
+
+
+def test_a_call_that_never_returns_is_replaced_and_keeps_nobody(executor: FairExecutor):
+    stuck, began = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        began.set()
+        return stuck.wait(30)
+
+    answer = executor.submit(hang)
+    assert began.wait(5)
+    executor.leave_behind(answer)
+    executor.leave_behind(answer)  # once is enough
+    assert executor.submit(int, "7").result(5) == 7
+    executor.shutdown()
+    assert not answer.done()
+    stuck.set()
+    assert answer.result(5) is True
+
+
+def test_a_thread_that_was_left_behind_takes_no_further_call(executor: FairExecutor):
+    gates = [threading.Event(), threading.Event()]
+    first = executor.submit(gates[0].wait, 5)
+    executor.leave_behind(first)
+    second = executor.submit(gates[1].wait, 5)
+    third = executor.submit(int, "3")
+    gates[0].set()
+    assert first.result(5)
+    assert not third.done()
+    gates[1].set()
+    assert second.result(5)
+    assert third.result(5) == 3
+
+
+def test_a_process_ends_although_a_call_hangs():
+    program = """
+import time
+from worker.fair_executor import FairExecutor
+executor = FairExecutor(1, name="test")
+answer = executor.submit(time.sleep, 60)
+time.sleep(0.2)
+executor.leave_behind(answer)
+executor.shutdown()
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=20).returncode == 0
+
+
+def test_nothing_is_taken_after_the_shutdown(executor: FairExecutor):
+    executor.shutdown()
+    with pytest.raises(RuntimeError):
+        executor.submit(int, "1")
