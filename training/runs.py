@@ -1,10 +1,11 @@
-"""A run's folder: checkpoint.pt recipe.toml facts.json data.json log.jsonl, and the user's own label_space.json."""
+"""A run's folder: checkpoint.pt recipe.toml facts.json data.json order.json log.jsonl, perhaps label_space.json."""
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,15 +13,15 @@ from torch import nn
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.preprocessing import Preprocessing
 from training.fit.loop import read_checkpoint
+from training.lineage import DATA, RECIPE, DataRecord, Learnt
 from training.recipe.building import build_empty_model
 from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe
 from training.spaces import find_label_space
 
 CHECKPOINT = "checkpoint.pt"
-RECIPE = "recipe.toml"
 FACTS = "facts.json"
-DATA = "data.json"
+ORDER = "order.json"  # how it was started: stays on this machine, for it names folders
 LOG = "log.jsonl"
 LABEL_SPACE = "label_space.json"
 
@@ -99,10 +100,29 @@ class Run:
         """The numbers of each epoch, with `epoch`, ascending. Of an epoch that was done twice the last counts."""
         return read_history(self.folder / LOG)
 
-    def split(self) -> Mapping[str, Sequence[str]]:
-        """`train` and `validation`: names of the pictures."""
-        content: dict[str, list[str]] = json.loads((self.folder / DATA).read_text())
+    @property
+    def recipe_file(self) -> str:
+        """What the recipe's file was called; empty where nobody wrote it down."""
+        return str(self._order().get("recipe_file", ""))
+
+    @property
+    def roots(self) -> dict[str, Path]:
+        """Where its data sets lay when it was trained."""
+        return {name: Path(folder) for name, folder in self._order().get("roots", {}).items()}
+
+    def _order(self) -> Mapping[str, Any]:
+        path = self.folder / ORDER
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return content
+
+
+def noted_earlier(folder: Path, started_from: str) -> tuple[Learnt, ...]:
+    """What the weights that a run began with had learnt from. started_from: as its facts say."""
+    learnt = DataRecord.read(folder).learnt if (folder / DATA).is_file() else ()
+    earlier = tuple(each for each in learnt if each.run)
+    if started_from and not earlier:  # begun before this was written down
+        return (Learnt.unknown(started_from.partition(" (")[0]),)
+    return earlier
 
 
 def read_history(log: Path) -> list[dict[str, float]]:

@@ -13,6 +13,7 @@ from segmentation.counting import look_up
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import LabelSpace
 from segmentation.pictures import decode_mask, decode_picture
+from training.datasets.marks import mark_of
 
 MAX_PIXELS = 64_000_000
 KEPT_BYTES = 1 << 30  # of decoded pictures of one data set; CamVid needs a quarter of it, Cityscapes 25 times as much
@@ -85,6 +86,12 @@ class PairDataset:
     def names(self) -> list[str]:
         """The pictures' file names, in order: what a run writes down as its split."""
         return [picture.name for picture, _ in self.pairs]
+
+    def marks(self) -> list[str]:
+        """By which each picture is known again. What is generated is known by its folder and name."""
+        if self._prepare is not None:
+            return [f"{picture.parent.parent.name}/{picture.name}" for picture, _ in self.pairs]
+        return [mark_of(picture) for picture, _ in self.pairs]
 
     def reduced(self, count: int = 0, *, share: float = 1.0, seed: int) -> "PairDataset":
         """A subset drawn with `seed`, in its old order: `count` pairs (0 = all), or that share of them, at least one.

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from torch import nn
 
+import training.recipes
 from segmentation.model_card import ModelCard
 from segmentation.variant import Variant
 from training.datasets.pairs import PairDataset
+from training.lineage import NOT_TOLD, Learnt
 from training.models import output_stride
 from training.recipe.building import open_dataset
-from training.runs import Run
+from training.recipe.file import load_recipe
+from training.runs import Run, noted_earlier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +40,16 @@ class FinishedRun:
     validation: PairDataset
     model: nn.Module
 
+    @property
+    def earlier(self) -> list[Learnt]:
+        """What the weights that it began with had learnt from."""
+        return list(noted_earlier(self.run.folder, self.run.facts.started_from))
+
     @classmethod
     def read(cls, folder: Path, roots: Mapping[str, Path]) -> "FinishedRun":
-        """Raises RunNotFound, RecipeError, DatasetError."""
+        """roots: where a data set lies elsewhere than in training. Raises RunNotFound, RecipeError, DatasetError."""
         run = Run.open(folder)
-        recipe = run.recipe
+        recipe, roots = run.recipe, {**run.roots, **roots}
         return cls(
             run=run,
             train_sets=[open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data],
@@ -58,13 +66,15 @@ def card_of(
     variants: Sequence[Variant],
 ) -> ModelCard:
     """files: key in the card → where the file lies now; its name there is its name in the bundle."""
-    abouts = [pictures.about for pictures in finished.train_sets]
-    recipe = finished.run.recipe
+    own = [pictures.about for pictures in finished.train_sets]
+    earlier = finished.earlier
+    sources = [*(about.source for about in own), *(each.source for each in earlier)]
+    licences = [*(about.licence for about in own), *(_licence(each) for each in earlier)]
     return ModelCard(
         name=release.name,
         version=release.version,
         architecture=_architecture(finished.run),
-        label_space=recipe.label_space,
+        label_space=finished.run.space.name,
         preprocessing=finished.run.preprocessing,
         files={key: path.name for key, path in files.items()},
         sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()},
@@ -72,11 +82,11 @@ def card_of(
         parameters=sum(each.numel() for each in finished.model.parameters()),
         description=_description(finished.run, release.note),
         dataset=_dataset(finished),
-        recipe=f"training/recipes/{recipe.name}.toml",
+        recipe=_recipe_file(finished.run),
         commit=finished.run.facts.commit,
         scores=scores,
-        source="; ".join(dict.fromkeys(about.source for about in abouts if about.source)),
-        licence=" ".join(dict.fromkeys(about.licence for about in abouts)),
+        source="; ".join(dict.fromkeys(each for each in sources if each)),
+        licence=" ".join(dict.fromkeys(licences)),
         variants=tuple(variants),
     )
 
@@ -88,7 +98,9 @@ def _architecture(run: Run) -> str:
 
 
 def _description(run: Run, note: str) -> str:
-    began = f"from {run.facts.started_from}" if run.facts.started_from else "from scratch"
+    encoder = run.recipe.model.options.get("encoder_weights")
+    scratch = f"with an encoder that began with the weights {encoder}" if encoder else "from scratch"
+    began = f"from {run.facts.started_from}" if run.facts.started_from else scratch
     how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}"
     return f"{how}; averaged weights after the last one; float16 weights, computes in float32. {note}".strip()
 
@@ -100,4 +112,23 @@ def _dataset(finished: FinishedRun) -> str:
         for pictures, choice in zip(finished.train_sets, recipe.data, strict=True)
     )
     checked = f"{len(finished.validation)} pictures of {finished.validation.about.title} ({recipe.validation.split})"
-    return f"Trained on {trained}. Scores are of {checked}, at their own size."
+    before = "".join(f" {said}" for said in dict.fromkeys(map(_earlier, finished.earlier)))
+    return f"Trained on {trained}.{before} Scores are of {checked}, at their own size."
+
+
+def _earlier(learnt: Learnt) -> str:
+    count = f"{learnt.count} pictures of " if learnt.count else ""
+    split = f" ({learnt.split})" if learnt.split else ""
+    return f"It began with weights of {learnt.run}, which learnt from {count}{learnt.title}{split}."
+
+
+def _licence(learnt: Learnt) -> str:
+    return f"{learnt.title}: licence {NOT_TOLD}." if learnt.licence == NOT_TOLD else learnt.licence
+
+
+def _recipe_file(run: Run) -> str:
+    """As whoever has the sources or the user's files finds it; empty where the run does not know."""
+    ours = Path(training.recipes.__path__[0]) / (run.recipe_file or f"{run.recipe.name}.toml")
+    if ours.is_file() and load_recipe(ours) == run.recipe:
+        return f"training/recipes/{ours.name}"
+    return run.recipe_file

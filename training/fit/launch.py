@@ -1,6 +1,7 @@
 """How a run is started: its folder, who may write there, and where its numbers go. The training itself is train.py."""
 
 import fcntl
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ from training.fit.loop import read_checkpoint
 from training.fit.processes import Processes
 from training.fit.progress import Watcher
 from training.fit.train import train
-from training.recipe.building import check_choices
+from training.lineage import RECIPE
+from training.recipe.building import check_choices, root_of
+from training.recipe.changes import changes
 from training.recipe.file import faults_located, load_recipe, read_recipe
-from training.recipe.recipe import ModelChoice, Recipe, RecipeError
-from training.runs import CHECKPOINT, LABEL_SPACE, LOG, RECIPE, Run, write_json
+from training.recipe.recipe import Recipe, RecipeError
+from training.runs import CHECKPOINT, LABEL_SPACE, LOG, ORDER, Run, write_json
 from training.settings import TrainingSettings
 from training.spaces import find_label_space
 from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_mlflow
@@ -30,7 +33,7 @@ class RunBusy(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A recipe's text, and where its data lie and its run goes. title: what errors call the text."""
+    """A recipe's text, and where its data lie and its run goes. title: of its file, as errors and cards call it."""
 
     text: str
     title: str
@@ -72,6 +75,7 @@ def run_order(
         if Processes.announced().is_first:
             _note_recipe(recipe, order.text, folder)
             _note_label_space(recipe, folder)
+            _note_order(order, recipe, folder)
             mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
         if not done:
@@ -101,26 +105,31 @@ def run_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _described(choice: ModelChoice) -> str:
-    return f"{choice.architecture} {choice.options}"
-
-
 def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:
-    """Keep the recipe in the run's folder. Raises RecipeError when the run there is of another network."""
+    """Keep the recipe in the run's folder. Raises RecipeError when the run there was begun with another one."""
     path = folder / RECIPE
     if (folder / CHECKPOINT).is_file() and path.is_file():
-        old = load_recipe(path)
-        for where, was, is_now in (
-            ("model", _described(old.model), _described(recipe.model)),
-            ("label_space", old.label_space, recipe.label_space),
-            ("optimiser.name", old.optimiser.name, recipe.optimiser.name),
-        ):
-            if was != is_now:
-                hint = "give this one another name, or delete that folder"
-                raise RecipeError(f"{where}: the run in {folder} was begun with {was}; {hint}", where=where)
+        _require_same(load_recipe(path), recipe, folder)
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def _require_same(old: Recipe, recipe: Recipe, folder: Path) -> None:
+    found = changes(old, recipe, epochs_done=read_checkpoint(folder / CHECKPOINT)["epoch"])
+    if found:
+        said = "; ".join(map(str, found))
+        names = (f"{recipe.name}-{number}" for number in itertools.count(2))
+        free = next(name for name in names if not (folder.parent / name).exists())
+        hint = f"train it beside the old one with --set name={free}, or delete {folder} to begin anew"
+        raise RecipeError(f"the run in {folder} was begun with another recipe: {said}; {hint}", where=found[0].where)
+
+
+def _note_order(order: Order, recipe: Recipe, folder: Path) -> None:
+    """Where the data sets lie and what the recipe is called: for whoever exports the run later."""
+    used = {each.dataset for each in (*recipe.data, recipe.validation)}
+    roots = {name: str(root_of(name, order.roots).absolute()) for name in sorted(used)}
+    write_json(folder / ORDER, {"recipe_file": order.title, "roots": roots})
 
 
 def _note_label_space(recipe: Recipe, folder: Path) -> None:

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from segmentation.errors import SegmentationError
 from training.fit.loop import read_checkpoint
+from training.lineage import RECIPE, Learnt, learnt_by
 from training.recipe.building import class_dependent
 from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe, RecipeError
-from training.runs import CHECKPOINT, RECIPE
+from training.runs import CHECKPOINT
 from training.spaces import find_label_space
 
 
@@ -23,17 +24,26 @@ class Source:
     name: str
     weights: Mapping[str, Tensor]
     label_space: str
+    learnt: tuple[Learnt, ...]
 
 
-def begin_with(model: nn.Module, recipe: Recipe, *, beside: Path) -> str:
-    """Give the model the weights that recipe.start names; returns what to note about it, empty from scratch.
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What to note about the weights that a training began with; note: empty from scratch."""
+
+    note: str = ""
+    learnt: tuple[Learnt, ...] = ()
+
+
+def begin_with(model: nn.Module, recipe: Recipe, *, beside: Path) -> Beginning:
+    """Give the model the weights that recipe.start names.
 
     What differs in shape begins anew, and so does what tells classes apart when the classes are others. beside: the
     folder of all runs, among which `from` may name one. Raises RecipeError when less than half of the encoder fits.
     """
     start = recipe.start
     if not start.source:
-        return ""
+        return Beginning()
     source = _read(start.source, beside)
     own = model.state_dict()
     wanted = encoder_names(model) if start.encoder_only else set(own)
@@ -47,7 +57,7 @@ def begin_with(model: nn.Module, recipe: Recipe, *, beside: Path) -> str:
         why = f"{len(encoder & set(fitting))} of the encoder's {len(encoder)} tensors fit"
         raise RecipeError(f"start.from: {source.name} is another network: {why}", where="start.from")
     model.load_state_dict({**own, **fitting})
-    return f"{source.name}; {len(fitting)} of {len(own)} tensors taken"
+    return Beginning(f"{source.name}; {len(fitting)} of {len(own)} tensors taken", source.learnt)
 
 
 def encoder_names(model: nn.Module) -> set[str]:
@@ -91,6 +101,7 @@ def _read(reference: str, beside: Path) -> Source:
         name=f"{name} ({epoch}sha256 {digest})",
         weights=content.get("average", content),
         label_space=load_recipe(recipe).label_space if recipe.is_file() else "",
+        learnt=learnt_by(path.parent, name),
     )
 
 

@@ -8,7 +8,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,12 +23,13 @@ from training.fit.objective import Objective
 from training.fit.optimisation import Patience, Plateau, build_optimiser
 from training.fit.processes import Processes
 from training.fit.progress import NullWatcher, Watcher
-from training.fit.strategies import begin_with, set_training
+from training.fit.strategies import Beginning, begin_with, set_training
 from training.fit.validation import Validation, validate
+from training.lineage import DATA, DataRecord, Learnt
 from training.models.parts.protocols import HasOwnLoss
 from training.recipe.building import build_empty_model, build_model, check_choices, open_dataset
-from training.recipe.recipe import LossChoice, Recipe, RecipeError
-from training.runs import CHECKPOINT, DATA, FACTS, RunFacts, write_json
+from training.recipe.recipe import DataChoice, LossChoice, Recipe, RecipeError
+from training.runs import CHECKPOINT, FACTS, RunFacts, noted_earlier, write_json
 from training.spaces import find_label_space
 from training.tracking import NullTracker, Tracker
 
@@ -54,11 +55,12 @@ def train(
         space = find_label_space(recipe.label_space)
         with processes.first_goes_first():
             data = prepare_data(recipe, roots, space)
-        state, facts = begin(recipe, space, folder, processes)
+        state, beginning = begin(recipe, space, folder, processes)
         if processes.is_first:
-            data.warn_of_learnt_validation()
-            write_json(folder / DATA, data.names())
-            facts.write(folder)
+            record = data.record(beginning.learnt)
+            warn_of_learnt_validation(record, data.validation_set)
+            write_json(folder / DATA, record.to_dict())
+            RunFacts.current(started_from=beginning.note).write(folder)
         training = Training(
             recipe=recipe,
             space=space,
@@ -136,7 +138,7 @@ class Training:
                 preprocessing=Preprocessing(long_side=self.recipe.long_side),
                 on_picture=self.watcher.picture,
             )
-        for name, image in zip(self.data.validation_names, measured.thumbnails, strict=False):
+        for name, image in zip(self.data.validation_set.names(), measured.thumbnails, strict=False):
             tracker.picture(state.epoch, Path(name).stem, image)
         return self.processes.agreed(measured.numbers)
 
@@ -149,44 +151,50 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    sets: tuple[PairDataset, ...]
+    choices: tuple[DataChoice, ...]
+    sets: tuple[PairDataset, ...]  # of each choice
     stages: tuple[InChannels, ...]  # of each stage
+    validation_set: PairDataset
     validation: InSpace
-    validation_names: tuple[str, ...]
-    learnt_validation: int  # how many of these are learnt from too
 
-    def names(self) -> dict[str, list[str]]:
-        """Which pictures a run trained on and was validated on."""
-        train_names = [name for pictures in self.sets for name in pictures.names()]
-        return {"train": train_names, "validation": list(self.validation_names)}
+    def record(self, earlier: Sequence[Learnt]) -> DataRecord:
+        """What the run learns from. earlier: what the weights that it begins with have learnt from."""
+        own = [
+            Learnt.of(pictures, dataset=choice.dataset, split=choice.split)
+            for choice, pictures in zip(self.choices, self.sets, strict=True)
+        ]
+        return DataRecord(
+            train=[name for pictures in self.sets for name in pictures.names()],
+            validation=self.validation_set.names(),
+            learnt=(*own, *earlier),
+        )
 
-    def warn_of_learnt_validation(self) -> None:
-        if self.learnt_validation:
-            text = "%d of the %d validation pictures are learnt from too: their scores say nothing about others"
-            logger.warning(text, self.learnt_validation, len(self.validation_names))
+
+def warn_of_learnt_validation(record: DataRecord, validation: PairDataset) -> None:
+    learnt = record.learnt_among(validation)
+    if learnt:
+        text = "%d of the %d validation pictures are learnt from too: their scores say nothing about others"
+        logger.warning(text, learnt, len(validation))
 
 
 def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -> Data:
-    sets = {choice.dataset: open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data}
-    stages = [InChannels([sets[name] for name in stage.data or sets], space) for stage in recipe.stages]
-    validation = open_dataset(recipe.validation, roots, seed=recipe.seed)
-    names = tuple(validation.names())
-    checked = (recipe.validation.dataset, recipe.validation.split)
-    same = [sets[choice.dataset] for choice in recipe.data if (choice.dataset, choice.split) == checked]
-    learnt = {name for pictures in same for name in pictures.names()}
-    both = sum(name in learnt for name in names)
-    return Data(tuple(sets.values()), tuple(stages), InSpace(validation, space), names, both)
+    """One data set may be named several times, as with two splits: each is learnt from."""
+    sets = tuple(open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data)
+    named = [(choice.dataset, pictures) for choice, pictures in zip(recipe.data, sets, strict=True)]
+    stages = [
+        InChannels([pictures for name, pictures in named if not stage.data or name in stage.data], space)
+        for stage in recipe.stages
+    ]
+    validation = open_dataset(recipe.validation, roots, seed=recipe.seed, where="validation.dataset")
+    return Data(recipe.data, sets, tuple(stages), validation, InSpace(validation, space))
 
 
-def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes) -> tuple[TrainingState, RunFacts]:
+def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes) -> tuple[TrainingState, Beginning]:
     """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
     resumes = (folder / CHECKPOINT).is_file()
     torch.manual_seed(recipe.seed)
     model = (build_empty_model if resumes else build_model)(recipe.model, space)
-    if resumes:
-        started_from = RunFacts.read(folder).started_from if (folder / FACTS).is_file() else ""
-    else:
-        started_from = begin_with(model, recipe, beside=folder.parent)
+    beginning = _noted_beginning(folder) if resumes else begin_with(model, recipe, beside=folder.parent)
     model = processes.normalising_together(model)
     model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     stopping = recipe.early_stopping
@@ -199,7 +207,12 @@ def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes)
     )
     if resumes:
         state.load(folder / CHECKPOINT)
-    return state, RunFacts.current(started_from=started_from)
+    return state, beginning
+
+
+def _noted_beginning(folder: Path) -> Beginning:
+    note = RunFacts.read(folder).started_from if (folder / FACTS).is_file() else ""
+    return Beginning(note, noted_earlier(folder, note))
 
 
 def build_loss(choice: LossChoice, state: TrainingState, data: Data, space: LabelSpace) -> LossFunction | None:

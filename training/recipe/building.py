@@ -47,8 +47,12 @@ def open_dataset(
     where: the path of the recipe's key that names the data set.
     """
     build = chosen(DATASETS, choice.dataset, choice.options, where)
-    pictures = build(roots.get(choice.dataset, DATASETS_FOLDER / choice.dataset), choice.split)
+    pictures = build(root_of(choice.dataset, roots), choice.split)
     return pictures.reduced(choice.count, share=choice.share, seed=seed)
+
+
+def root_of(dataset: str, roots: Mapping[str, Path]) -> Path:
+    return roots.get(dataset, DATASETS_FOLDER / dataset)
 
 
 def check_choices(recipe: Recipe) -> None:

@@ -44,6 +44,15 @@ def test_a_recipe_becomes_a_run_and_a_sentence_says_what_next(run: Run, tmp_path
     assert 0 <= told["numbers"]["miou"] <= 1
 
 
+def test_a_recipe_edited_under_the_same_name_says_what_differs_and_what_to_type(run: Run):
+    assert run("train").exit_code == 0
+    result = run("train", "--set", "optimiser.learning_rate=0.002", "--json")
+    assert result.exit_code == REFUSED
+    message = json.loads(result.stdout)["error"]["message"]
+    assert "optimiser.learning_rate was 0.001 and is 0.002" in message
+    assert "--set name=tiny-2" in message
+
+
 def test_a_wrong_value_names_the_line_and_makes_nothing(run: Run, tmp_path: Path):
     result = run("train", "--set", "optimiser.name=magic", "--json")
     assert result.exit_code == REFUSED

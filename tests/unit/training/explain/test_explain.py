@@ -17,10 +17,10 @@ from segmentation.preprocessing import Preprocessing
 from tests.tiny_architectures import TINY_OPTIONS, build
 from training.explain.picture import draw
 from training.explain.queries import Explainable, HasNoQueries, explain, open_explainable, to_document
+from training.lineage import RECIPE as RECIPE_FILE
 from training.models.mask2former import Queries, configuration
 from training.models.parts.errors import UnsafeWeights
 from training.runs import CHECKPOINT, RunFacts
-from training.runs import RECIPE as RECIPE_FILE
 
 SPACE = get_label_space("camvid-11")
 SURE = 9.0  # a logit of almost 1

@@ -87,5 +87,23 @@ def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
     state = train(run.recipe, folder=run.folder, roots=roots, tracker=NullTracker())
     assert state.epoch == 1
     assert (run.folder / CHECKPOINT).stat().st_mtime_ns == before
-    with pytest.raises(RecipeError, match=r"tiny.toml, line 5: model: the run in .*tiny was begun with fpn {.*}"):
-        run_order(tiny_order(tmp_path, roots, ["model.options.decoder_channels=64"]), settings=UNTRACKED)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.options.decoder_channels=64", r"line 7: .*model.options.decoder_channels was 32 and is 64"),
+        ("optimiser.learning_rate=0.5", r"optimiser.learning_rate was 0.001 and is 0.5; .*--set name=tiny-2"),
+        ("stages[0].scale=[0.5, 2.0]", r"stages\[0\].scale\[1\] was 1.0 and is 2.0"),
+    ],
+)
+def test_another_recipe_under_the_name_of_a_finished_run_is_refused(roots, tmp_path, setting, message):
+    order = tiny_order(tmp_path, roots, ["stages[0].epochs=1"])
+    run = run_order(order, settings=UNTRACKED)
+    with pytest.raises(RecipeError, match=message):
+        run_order(tiny_order(tmp_path, roots, ["stages[0].epochs=1", setting]), settings=UNTRACKED)
+    assert (run.folder / "recipe.toml").read_text() == order.text
+    prolonged = tiny_order(tmp_path, roots, ["stages[0].epochs=2", "evaluate_every=1"])
+    assert run_order(prolonged, settings=UNTRACKED).epochs_done == 2
+    with pytest.raises(RecipeError, match=r"stages\[0\].epochs was '2 epochs' and is 1"):
+        run_order(order, settings=UNTRACKED)

@@ -49,7 +49,7 @@ def taken(model, old):
 def test_a_run_is_continued_with_all_of_its_weights(runs, old):
     recipe = recipe_with("start.from=old")
     model = fresh(recipe, seed=2)
-    note = begin_with(model, recipe, beside=runs)
+    note = begin_with(model, recipe, beside=runs).note
     assert taken(model, old) == set(old)
     assert note.startswith("old (epoch 7, sha256 ")
     assert note.endswith(f"; {len(old)} of {len(old)} tensors taken")

@@ -10,7 +10,7 @@ import torch
 from tests.tiny_runs import tiny_order, tiny_training
 from training.evaluate.evaluation import Evaluation
 from training.fit.loop import read_checkpoint
-from training.fit.train import prepare_data
+from training.fit.train import prepare_data, warn_of_learnt_validation
 from training.recipe.building import parse_roots
 from training.runs import CHECKPOINT, Run, RunNotFound, read_history
 from training.spaces import find_label_space
@@ -60,7 +60,8 @@ def test_predictions_are_shown_where_they_are_measured(finished, album):
 def test_who_validates_on_what_is_learnt_is_warned(roots, caplog, split, warnings):
     order = tiny_order(Path("runs"), roots, [f"validation.split={split}"])
     recipe = order.recipe()
-    prepare_data(recipe, roots, find_label_space(recipe.label_space)).warn_of_learnt_validation()
+    data = prepare_data(recipe, roots, find_label_space(recipe.label_space))
+    warn_of_learnt_validation(data.record([]), data.validation_set)
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == warnings
 
 

@@ -1,0 +1,136 @@
+"""What a model learnt from, also by the weights that it began with: written down by runs, told by cards."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import training.recipes
+from tests.tiny_runs import RECIPE, tiny_order, tiny_training
+from training.datasets.folder import folder
+from training.export.card import FinishedRun, Release, card_of
+from training.fit.launch import run_order
+from training.fit.train import prepare_data
+from training.lineage import DataRecord, learnt_by
+from training.runs import Run
+from training.settings import TrainingSettings
+from training.spaces import find_label_space
+
+UNTRACKED = TrainingSettings(tracking_uri="none")
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    return {"scenes": tmp_path_factory.mktemp("scenes"), "folder": tmp_path_factory.mktemp("field")}
+
+
+@pytest.fixture(scope="module")
+def field(roots):
+    """Four pictures with masks of camvid-11."""
+    for kind in ("images", "masks"):
+        (roots["folder"] / kind).mkdir()
+        for number in range(4):
+            picture = (
+                Image.new("L", (64, 64), number) if kind == "masks" else Image.new("RGB", (64, 64), (number, 9, 9))
+            )
+            picture.save(roots["folder"] / kind / f"{number}.png")
+    return 'dataset="folder", options={label_space="camvid-11"}'
+
+
+@pytest.fixture(scope="module")
+def runs(roots, field, tmp_path_factory):
+    """`first` learns from the field, `second` begins with its weights and learns from scenes."""
+    place = tmp_path_factory.mktemp("runs")
+    tiny_training(place, roots, ["name=first", "stages[0].epochs=1", f"data=[{{{field}}}]"])
+    tiny_training(place, roots, ["name=second", "start.from=first", "stages[0].epochs=1"])
+    return place
+
+
+def card(folder: Path, roots: dict[str, Path], tmp_path: Path):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"weights")
+    return card_of(FinishedRun.read(folder, roots), Release(name="tiny"), {"onnx": file}, {}, [])
+
+
+def test_a_card_names_data_and_licence_of_the_weights_that_were_begun_with(runs, roots, tmp_path):
+    made = card(runs / "second", roots, tmp_path)
+    assert "Trained on 5 pictures of generated street scenes (train)." in made.dataset
+    assert "It began with weights of first, " in made.dataset
+    assert "which learnt from 4 pictures of folder " in made.dataset
+    assert "unknown: the owner of the folder knows" in made.licence
+
+
+def test_what_was_learnt_before_is_kept_when_a_run_goes_on_and_is_begun_with(runs, roots):
+    tiny_training(runs, roots, ["name=second", "start.from=first", "stages[0].epochs=2"])
+    tiny_training(runs, roots, ["name=third", "start.from=second", "stages[0].epochs=1"])
+    told = [(each.dataset, each.run.partition(" ")[0]) for each in DataRecord.read(runs / "third").learnt]
+    assert told == [("scenes", ""), ("scenes", "second"), ("folder", "first")]
+
+
+def test_weights_of_an_old_run_are_told_with_what_its_recipe_says(tmp_path, roots):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "recipe.toml").write_text(RECIPE)
+    (told,) = learnt_by(tmp_path / "old", "old (epoch 7)")
+    assert (told.dataset, told.split, told.run, told.marks) == ("scenes", "train", "old (epoch 7)", ())
+    (nothing,) = learnt_by(tmp_path, "weights.pt")
+    assert nothing.title == "data that nothing tells of"
+
+
+def test_a_run_of_an_old_version_that_began_with_others_says_that_nothing_tells_of_it(runs, roots, tmp_path):
+    run = tiny_training(tmp_path, roots, ["stages[0].epochs=1", "start.from=" + str(runs / "first")])
+    told = json.loads((run / "data.json").read_text())
+    (run / "data.json").write_text(json.dumps({name: told[name] for name in ("train", "validation")}))
+    made = card(run, roots, tmp_path)
+    assert "It began with weights of first, which learnt from data that nothing tells of." in made.dataset
+    assert "data that nothing tells of: licence not told" in made.licence
+
+
+def test_pictures_are_known_again_under_another_name(runs, roots, tmp_path):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "copy.png").write_bytes((roots["folder"] / kind / "2.png").read_bytes())
+        Image.new("L" if kind == "masks" else "RGB", (64, 64), 5).save(tmp_path / kind / "new.png")
+    pictures = folder(tmp_path, "val", label_space="camvid-11")
+    for run in ("first", "second"):
+        assert DataRecord.read(runs / run).learnt_among(pictures) == 1
+
+
+def test_of_an_old_run_pictures_are_known_by_name(roots):
+    record = DataRecord(train=["2.png", "3.png"], validation=[])
+    assert record.learnt_among(folder(roots["folder"], "val", label_space="camvid-11")) == 2
+
+
+def test_one_data_set_named_twice_is_learnt_from_twice(roots):
+    scenes = 'dataset="scenes", options={scene_count=3, width=64, height=64}'
+    recipe = tiny_order(Path("runs"), roots, [f'data=[{{{scenes}}}, {{{scenes}, split="test"}}]']).recipe()
+    data = prepare_data(recipe, roots, find_label_space(recipe.label_space))
+    assert len(data.stages[0]) == 6
+    assert [(each.split, each.count) for each in data.record([]).learnt] == [("train", 3), ("test", 3)]
+
+
+def test_where_data_lay_and_what_the_recipe_is_called_is_remembered(roots, tmp_path):
+    run = run_order(tiny_order(tmp_path, roots, ["stages[0].epochs=1"]), settings=UNTRACKED)
+    assert run.roots == {"scenes": roots["scenes"]}
+    made = card(run.folder, {}, tmp_path)
+    assert made.recipe == "tiny.toml"
+    assert str(tmp_path) not in made.to_json()
+
+
+def test_the_card_of_our_own_recipe_names_its_file_where_nothing_was_changed(roots, tmp_path):
+    ours = Path(training.recipes.__path__[0]) / "scenes-quick.toml"
+    run = run_order(tiny_order(tmp_path, roots, ["stages[0].epochs=1"]), settings=UNTRACKED)
+    (run.folder / "order.json").unlink()
+    assert card(run.folder, roots, tmp_path).recipe == ""
+    (run.folder / "recipe.toml").write_text(ours.read_text())
+    finished = FinishedRun(
+        run=Run.open(run.folder), train_sets=[folder_of(roots)], validation=folder_of(roots), model=run.model()
+    )
+    file = tmp_path / "model.onnx"
+    assert (
+        card_of(finished, Release(name="tiny"), {"onnx": file}, {}, []).recipe == "training/recipes/scenes-quick.toml"
+    )
+
+
+def folder_of(roots):
+    return folder(roots["folder"], "val", label_space="camvid-11")

@@ -1,0 +1,17 @@
+"""Marks by which a picture is known again, whatever its file is called and wherever it lies."""
+
+import hashlib
+from pathlib import Path
+
+PART_BYTES = 16 << 10
+
+
+def mark_of(path: Path) -> str:
+    """20 hexadecimal digits of size, beginning, middle and end of the file: of large files not every byte is read."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for start in sorted({0, max(0, size // 2 - PART_BYTES // 2), max(0, size - PART_BYTES)}):
+            file.seek(start)
+            digest.update(file.read(PART_BYTES))
+    return digest.hexdigest()[:20]

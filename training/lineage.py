@@ -1,0 +1,95 @@
+"""What weights have learnt from: a run's data sets, and those of the runs whose weights it began with (data.json)."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from training.datasets.pairs import PairDataset
+from training.recipe.file import load_recipe
+
+DATA = "data.json"
+RECIPE = "recipe.toml"
+NOT_TOLD = "not told by the run that learnt from it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """One data set. marks: of each picture, by which it is known again; empty where none were written down.
+
+    run: whose weights brought it along; empty where the run itself learnt from it.
+    """
+
+    dataset: str
+    split: str
+    title: str
+    licence: str
+    source: str = ""
+    count: int = 0
+    marks: tuple[str, ...] = ()
+    run: str = ""
+
+    @classmethod
+    def of(cls, pictures: PairDataset, *, dataset: str, split: str) -> "Learnt":
+        return cls(
+            dataset=dataset,
+            split=split,
+            title=pictures.about.title,
+            licence=pictures.about.licence,
+            source=pictures.about.source,
+            count=len(pictures),
+            marks=tuple(pictures.marks()),
+        )
+
+    @classmethod
+    def unknown(cls, run: str) -> "Learnt":
+        return cls(dataset="", split="", title="data that nothing tells of", licence=NOT_TOLD, run=run)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "Learnt":
+        known = {each.name: value[each.name] for each in fields(cls) if each.name in value}
+        return cls(**{**known, "marks": tuple(value.get("marks", ()))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRecord:
+    """train, validation: names of the pictures. learnt: empty in runs of before it was written down."""
+
+    train: Sequence[str]
+    validation: Sequence[str]
+    learnt: tuple[Learnt, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> "DataRecord":
+        """Of a run's folder. Raises FileNotFoundError."""
+        content = json.loads((folder / DATA).read_text(encoding="utf-8"))
+        learnt = tuple(Learnt.from_dict(each) for each in content.get("learnt", ()))
+        return cls(train=content["train"], validation=content["validation"], learnt=learnt)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def learnt_among(self, pictures: PairDataset) -> int:
+        """How many of the pictures were learnt from, here or by the weights that this began with."""
+        if not self.learnt:
+            names = set(self.train)
+            return sum(name in names for name in pictures.names())
+        marks = all_marks(self.learnt)
+        return sum(mark in marks for mark in pictures.marks())
+
+
+def all_marks(learnt: Iterable[Learnt]) -> set[str]:
+    return {mark for each in learnt for mark in each.marks}
+
+
+def learnt_by(folder: Path, name: str) -> tuple[Learnt, ...]:
+    """What the weights in a folder have learnt from, as who begins with them writes it down. name: of their run."""
+    if (folder / DATA).is_file() and (record := DataRecord.read(folder)).learnt:
+        return tuple(replace(each, run=each.run or name) for each in record.learnt)
+    if (folder / RECIPE).is_file():
+        return tuple(
+            Learnt(dataset=each.dataset, split=each.split, title=each.dataset, licence=NOT_TOLD, run=name)
+            for each in load_recipe(folder / RECIPE).data
+        )
+    return (Learnt.unknown(name),)
