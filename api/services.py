@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,10 +104,10 @@ def open_services() -> Iterator[Services]:
 
 
 def version() -> str:
-    try:
-        return importlib.metadata.version("maskmill")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+    for distribution in ("maskmill-server", "maskmill"):  # the second in environments that were made before 0.2
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(distribution)
+    return "unknown"
 
 
 def _usual_model(catalog: ModelCatalog) -> str:

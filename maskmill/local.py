@@ -19,6 +19,7 @@ import httpx
 import psutil
 
 from maskmill.errors import StackError
+from maskmill.installed import how_to_install
 from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
 from maskmill.stack.home import StackHome, write_private
 from maskmill.stack.part import PartSpec, RestartPolicy
@@ -270,6 +271,8 @@ def running_stack(
     patience = patience or Patience()
     _check_folder(Path.cwd())
     _check_installed([*LIBRARIES, *(["flower"] if options.flower else [])])
+    if options.engine is not None:
+        _check_engine(options.engine)
     if options.mlflow:
         _check_mlflow()
     home = StackHome(options.home.expanduser().absolute())
@@ -312,7 +315,17 @@ def _home_in_environment(home: StackHome) -> Iterator[None]:
 def _check_installed(libraries: Sequence[str]) -> None:
     absent = [name for name in libraries if importlib.util.find_spec(name) is None]
     if absent:
-        raise StackError(f"{', '.join(absent)} not installed; pip install 'maskmill[local]', or see: maskmill doctor")
+        raise StackError(f"{', '.join(absent)} not installed: {how_to_install('local')}; or see: maskmill doctor")
+
+
+def _check_engine(name: str) -> None:
+    """Before anything starts: later each picture would say it."""
+    from worker.engines import ENGINES
+
+    runtime = ENGINES.get(name)
+    missing = None if runtime is None else runtime.missing("cpu")
+    if missing is not None:
+        raise StackError(f"--engine {name}: {missing}: {how_to_install('worker')}")
 
 
 def _check_folder(folder: Path) -> None:
@@ -330,7 +343,7 @@ def _check_mlflow() -> None:
     try:
         importlib.metadata.version("mlflow")
     except importlib.metadata.PackageNotFoundError:
-        raise StackError("MLflow's pages need the whole package: pip install 'maskmill[mlflow]'") from None
+        raise StackError(f"MLflow's pages need the whole package: {how_to_install('mlflow')}") from None
 
 
 def _port_near(wanted: int) -> int:

@@ -76,7 +76,9 @@ class MlflowRegistry:
         try:
             from mlflow.exceptions import MlflowException
         except ModuleNotFoundError as error:
-            raise RegistryUnavailable("following a model needs MLflow: pip install mlflow-skinny") from error
+            raise RegistryUnavailable(
+                "following a model needs MLflow: pip install 'maskmill-server[registry]'"
+            ) from error
         try:
             yield self._opened()
         except (MlflowException, OSError, ValueError) as error:  # the last: of an answer that is no JSON

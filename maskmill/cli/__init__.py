@@ -9,8 +9,8 @@ def main() -> None:
     try:
         from maskmill.cli.app import app
     except ModuleNotFoundError as error:
-        if error.name not in ("typer", "rich", "psutil"):
+        if error.name not in ("typer", "rich"):
             raise
-        print(f"The command line needs {error.name}: pip install 'maskmill[cli]'", file=sys.stderr)
+        print(f"The command line needs {error.name}: pip install {error.name}", file=sys.stderr)
         raise SystemExit(2) from None
     app()

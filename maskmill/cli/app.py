@@ -22,10 +22,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-command(app, "up")(stack.up)
-command(app, "down")(stack.down)
-command(app, "demo")(stack.demo)
-command(app, "doctor")(stack.doctor)
+command(app, "up", needs="local")(stack.up)
+command(app, "down", needs="local")(stack.down)
+command(app, "demo", needs="local")(stack.demo)
+command(app, "doctor", needs="local")(stack.doctor)
 command(app, "submit")(jobs.submit)
 command(app, "jobs")(jobs.jobs)
 command(app, "watch")(jobs.watch)
@@ -45,9 +45,9 @@ app.add_typer(models.app, name="models")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from maskmill.installed import our_version
 
-        print(version("maskmill"))
+        print(our_version() or "from source")
         raise typer.Exit
 
 

@@ -180,11 +180,11 @@ def remove(choices: Removing) -> None:
         stdout().print(f"{choices.model} is removed")
 
 
-command(app, DEFAULT)(list_models)
+command(app, DEFAULT, needs="local")(list_models)
 command(app, "pull")(pull)
 command(app, "add")(add)
 command(app, "check")(check)
-command(app, "remove")(remove)
+command(app, "remove", needs="local")(remove)
 
 SAMPLES_SAID = "the bundled samples"
 _TOP = ("name", "label_space", "output", "architecture", "description", "source", "licence")

@@ -14,13 +14,18 @@ import typer
 
 from maskmill.cli.exits import INTERRUPTED, REFUSED, exit_code_for
 from maskmill.errors import APIError, MaskmillError, ServerUnreachable
+from maskmill.installed import how_to_install
 
-OF_TRAINING = ("cv2", "numpy", "onnx", "onnxruntime", "PIL", "pydantic", "sqlalchemy", "torch", "transformers")
 OUR_PACKAGES = ("data", "jobs", "segmentation", "storage", "training")
+OF_THE_SERVICE = (
+    *(*OUR_PACKAGES, "api", "broker", "scenes", "worker"),
+    *("celery", "cv2", "mlflow", "numpy", "onnx", "onnxruntime", "PIL", "psutil", "pydantic", "pydantic_settings"),
+    *("safetensors", "sqlalchemy", "timm", "tomlkit", "torch", "torchvision", "transformers"),
+)
 
 
 class MissingPackage(MaskmillError):
-    """A command of training was called where only the client is installed."""
+    """The command needs more than is installed here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +40,7 @@ class ServerOptions(JsonOption):
         typer.Option(envvar="MASKMILL_SERVER", help="Address of the server; else the local stack's.", metavar="URL"),
     ] = None
     api_key: Annotated[
-        str | None, typer.Option(envvar="MASKMILL_API_KEY", help="Key of a server that asks for one.", metavar="KEY")
+        str | None, typer.Option(envvar="MASKMILL_API_KEY", help="Sent as `Authorization: Bearer KEY`.", metavar="KEY")
     ] = None
 
 
@@ -47,23 +52,28 @@ class JobOption(ServerOptions):
 Choices = TypeVar("Choices", bound=JsonOption)
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[[Choices], None]], Callable[[Choices], None]]:
-    """Register a function that takes one dataclass of options; its docstring is the help."""
+def command(
+    app: typer.Typer, name: str, *, needs: str = "training"
+) -> Callable[[Callable[[Choices], None]], Callable[[Choices], None]]:
+    """Register a function that takes one dataclass of options; its docstring is the help.
+
+    needs: the extra that brings what the function imports when it runs.
+    """
 
     def register(function: Callable[[Choices], None]) -> Callable[[Choices], None]:
         (kind,) = (hint for key, hint in get_type_hints(function).items() if key != "return")
-        app.command(name)(_flattened(function, kind))
+        app.command(name)(_flattened(function, kind, needs))
         return function
 
     return register
 
 
-def _flattened(function: Callable[[Choices], None], kind: type[Choices]) -> Callable[..., None]:
+def _flattened(function: Callable[[Choices], None], kind: type[Choices], needs: str) -> Callable[..., None]:
     hints = get_type_hints(kind, include_extras=True)
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
-        with told(as_json=bool(values["as_json"])):
+        with told(as_json=bool(values["as_json"]), needs=needs):
             function(kind(**values))
 
     parameters = [
@@ -81,7 +91,7 @@ def _flattened(function: Callable[[Choices], None], kind: type[Choices]) -> Call
 
 
 @contextlib.contextmanager
-def told(*, as_json: bool) -> Iterator[None]:
+def told(*, as_json: bool, needs: str) -> Iterator[None]:
     """Errors of ours and of the file system become a sentence (or a JSON object) and an exit code."""
     try:
         yield
@@ -96,9 +106,10 @@ def told(*, as_json: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except ModuleNotFoundError as error:
-        if error.name not in OF_TRAINING:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in OF_THE_SERVICE:
             raise
-        _tell(MissingPackage(f"this command needs {error.name}: pip install 'maskmill[training]'"), as_json)
+        _tell(MissingPackage(f"this command needs {missing}: {how_to_install(needs)}"), as_json)
         raise typer.Exit(REFUSED) from None
     except Exception as error:
         if not _is_told(error):

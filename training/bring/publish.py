@@ -114,7 +114,7 @@ def _check_onnx(
         finally:
             runtime.close()
     if card is None:
-        raise NoRuntime("no runtime for ONNX files is installed here: pip install 'maskmill[worker-cpu]'")
+        raise NoRuntime("no runtime for ONNX files is installed here: pip install 'maskmill-server[worker-cpu]'")
     return card, tuple(reports)
 
 

@@ -49,7 +49,7 @@ def test_it_changes_nothing(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
-        if name in ("celery", "streamlit", "openvino"):
+        if name in ("celery", "mlflow-skinny", "openvino"):
             raise PackageNotFoundError(name)
         return real_version(name)
 
@@ -57,8 +57,8 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
     findings = examine(tmp_path / "home")
     found = _by_name(findings)
     assert not findings.well
-    assert (found["broker"].state, found["broker"].mend) == ("bad", "pip install 'maskmill[broker]'")
-    assert found["dashboard"].state == "absent"
+    assert (found["broker"].state, found["broker"].mend) == ("bad", "pip install 'maskmill-server[broker]'")
+    assert found["registry"].state == "absent"
     assert found["openvino"].state == "absent"  # another engine is there
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_mlflows_pages_need_the_whole_package(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(importlib.metadata, "version", only_skinny)
     options = StackOptions(home=tmp_path / "home", port=0, mlflow=True)
-    with pytest.raises(StackError, match=r"maskmill\[mlflow\]"), running_stack(options, lambda notice: None):
+    with pytest.raises(StackError, match=r"maskmill-server\[mlflow\]"), running_stack(options, lambda notice: None):
         pass
 
 
@@ -128,7 +129,7 @@ def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pyt
 def test_what_is_not_installed_is_named_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("maskmill.local.LIBRARIES", ("celery", "no_such_library"))
     with (
-        pytest.raises(StackError, match=r"^no_such_library not installed.*maskmill\[local\]"),
+        pytest.raises(StackError, match=r"^no_such_library not installed.*maskmill-server\[local\]"),
         running_stack(StackOptions(home=tmp_path / "home", port=0), lambda notice: None),
     ):
         pass
@@ -142,3 +143,15 @@ def test_a_folder_that_would_hide_our_packages_is_refused(tmp_path: Path) -> Non
     ):
         pass
     assert not (tmp_path / "home").exists()
+
+
+def test_an_engine_that_is_not_installed_is_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    options = StackOptions(home=tmp_path / "home", port=0, engine="torch")
+    with (
+        pytest.raises(StackError, match=r"^--engine torch: the package torch is not.*maskmill-server\[worker\]"),
+        running_stack(options, lambda notice: None),
+    ):
+        pass
