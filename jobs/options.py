@@ -47,7 +47,7 @@ class TileOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """None means: the server's own (model, priority, expires_in), the model's (label_space) or the file's (bit_depth)."""
+    """None means: the server's (model, priority, expires_in), the model's (label_space), the file's own (bit_depth)."""
 
     model: str | None = None
     label_space: str | None = None
