@@ -11,6 +11,7 @@ from typing import Protocol
 from jobs.job import Failure, ImageResult, ImageStatus, Job, JobImage, NewImage, Priority, Slice, Source
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
+from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 from segmentation.pictures import Picture
 
@@ -297,6 +298,9 @@ class ModelCatalog(Protocol):
 
     def card(self, name: str) -> ModelCard:
         """Raises ModelNotFound, which names the models there are."""
+
+    def label_spaces(self) -> LabelSpaces:
+        """The published ones and those that models bring along."""
 
 
 class Sources(Protocol):

@@ -39,7 +39,7 @@ class LabelMap:
 
     def remapped(self, target: LabelSpace) -> "LabelMap":
         """The same map in another label space; raises NoRemapping."""
-        if target.name == self.space.name:
+        if target == self.space:
             return self
         return replace(self, ids=look_up(self.ids, self.space.remapping_to(target)), space=target)
 

@@ -88,10 +88,13 @@ class LabelSpace:
     def remapping_to(self, target: "LabelSpace") -> NDArray[np.uint8]:
         """(256,) table from own ids to the target's; what has no counterpart becomes `target.void_id`.
 
-        Identity when the target is this space. Raises NoRemapping when no mapping leads there.
+        Identity when the target is this space. Raises NoRemapping when no mapping leads there, also when the target
+        is another space of the same name: its ids mean something else.
         """
-        if target.name == self.name:
+        if target == self:
             return np.arange(MAX_ID + 1, dtype=np.uint8)
+        if target.name == self.name:
+            raise NoRemapping(f"there are two label spaces called {self.name}, and their classes differ")
         mapping = self.mappings.get(target.name)
         if mapping is None:
             raise NoRemapping(

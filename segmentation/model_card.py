@@ -1,9 +1,10 @@
 """ModelCard: what a model is and expects; the contract between training and serving. Bundles are in `storage/`.
 
 The graph of every model: input `image` float32 (B, 3, H, W) as `preprocessing` gives it; output `logits` float32
-(B, C, H / output_stride, W / output_stride), where channel i is `LabelSpace.class_ids[i]`. Upsampling and the choice of
-the best class are the worker's. File `onnx_int8` is the same graph, quantised. File `onnx_ids` is for users without a
-worker: its outputs are `ids` (B, H, W) uint8, class ids, and `confidence` (B, H, W) float32, at the input's size.
+(B, C, H / output_stride, W / output_stride), where channel i is `LabelSpace.class_ids[i]`; where the card names an
+`activation`, what that makes of the logits. Upsampling and the choice of the best class are the worker's. File
+`onnx_int8` is the same graph, quantised. File `onnx_ids` is for users without a worker: its outputs are `ids` (B, H, W)
+uint8, class ids, and `confidence` (B, H, W) float32, at the input's size.
 """
 
 import json
@@ -19,6 +20,8 @@ from segmentation.variant import Variant
 
 RUNTIMES = ("onnx", "onnx_int8", "onnx_ids", "torchscript")
 
+ACTIVATIONS = ("", "softmax", "sigmoid")
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -29,7 +32,10 @@ class ModelCard:
     """Raises InvalidModelCard on construction, with the field, what was expected, and what came.
 
     name: also the bundle's folder: lower-case letters, digits, `.`, `_`, `-`.
-    label_space: a name; `files`: runtime → file name; `sha256`: file name → hex digest, one for each file.
+    label_space: a name; label_space_file: the file of the bundle that defines it, empty for a published one.
+    `files`: runtime → file name; `sha256`: file name → hex digest, one for each file, label_space_file too.
+    max_batch: the most pictures that the graph takes at once, where it was exported for no more; None: any number.
+    activation: what the graph applies to its logits itself, one of ACTIVATIONS.
     scores: metric → number, as measured on `dataset`. variants: what each precision and engine costs and scores.
     """
 
@@ -50,6 +56,9 @@ class ModelCard:
     source: str = ""
     licence: str = ""
     variants: tuple[Variant, ...] = ()
+    label_space_file: str = ""
+    max_batch: int | None = None
+    activation: str = ""
 
     def __post_init__(self) -> None:
         for name in _TEXTS:
@@ -61,13 +70,19 @@ class ModelCard:
             value = getattr(self, name)
             _require(type(value) is int and value >= 1, name, "a whole number above 0", value)
         _require(isinstance(self.preprocessing, Preprocessing), "preprocessing", "an object", self.preprocessing)
+        _require(self.activation in ACTIVATIONS, "activation", f"one of {', '.join(ACTIVATIONS)}", self.activation)
+        fits = self.max_batch is None or (type(self.max_batch) is int and self.max_batch >= 1)
+        _require(fits, "max_batch", "a whole number above 0, or null", self.max_batch)
         _check_files(self.files, self.sha256)
+        if self.label_space_file:
+            _check_file("label_space_file", self.label_space_file, self.sha256)
         _check_scores(self.scores)
         _check_variants(self.variants, self.sha256)
 
     def to_json(self) -> str:
-        """Indented, with the fields in their order, ending in a newline."""
+        """Indented, with the fields in their order, ending in a newline; later fields where they tell something."""
         value: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        value = {name: told for name, told in value.items() if told or name not in _LATER}
         value["preprocessing"] = self.preprocessing.to_dict()
         value.update({name: dict(value[name]) for name in ("files", "sha256", "scores")})
         value["variants"] = [each.to_dict() for each in self.variants]
@@ -97,8 +112,9 @@ class ModelCard:
 
 _TEXTS = (
     *("name", "version", "architecture", "label_space", "description"),
-    *("dataset", "recipe", "commit", "source", "licence"),
+    *("dataset", "recipe", "commit", "source", "licence", "label_space_file"),
 )
+_LATER = ("label_space_file", "max_batch", "activation")
 _NEEDED = (
     *("name", "version", "architecture", "label_space", "preprocessing"),
     *("files", "sha256", "output_stride", "parameters"),
@@ -111,11 +127,15 @@ def _check_files(files: object, sha256: object) -> None:
     digests = cast(Mapping[str, object], sha256)
     for runtime, name in cast(Mapping[str, object], files).items():
         _require(runtime in RUNTIMES, "files", f"by runtime, one of {', '.join(RUNTIMES)}", runtime)
-        plain = isinstance(name, str) and bool(_FILE_NAME.fullmatch(name))
-        _require(plain, f"files.{runtime}", "a plain file name", name)
-        digest = digests.get(cast(str, name))
-        fits = isinstance(digest, str) and bool(_SHA256.fullmatch(digest))
-        _require(fits, f"sha256.{name}", "64 lower-case hexadecimal digits", digest)
+        _check_file(f"files.{runtime}", name, digests)
+
+
+def _check_file(field_name: str, name: object, digests: Mapping[str, object]) -> None:
+    plain = isinstance(name, str) and bool(_FILE_NAME.fullmatch(name))
+    _require(plain, field_name, "a plain file name", name)
+    digest = digests.get(cast(str, name))
+    fits = isinstance(digest, str) and bool(_SHA256.fullmatch(digest))
+    _require(fits, f"sha256.{name}", "64 lower-case hexadecimal digits", digest)
 
 
 def _check_scores(scores: object) -> None:

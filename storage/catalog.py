@@ -12,11 +12,13 @@ import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.errors import ModelFailed, ModelNotFound
-from segmentation.errors import InvalidModelCard
+from segmentation.errors import InvalidLabelSpace, InvalidModelCard, SegmentationError
+from segmentation.label_space import LabelSpace, load_label_space
+from segmentation.label_spaces import LabelSpaces, get_label_space
 from segmentation.model_card import ModelCard
 from storage.hub_catalog import load_hub_catalog
 from storage.model_reference import CHAMPION, canonical
@@ -44,6 +46,18 @@ class Bundle:
             )
         return self.folder / self.card.files[runtime]
 
+    def space(self) -> LabelSpace:
+        """What its classes are: the published label space of that name, or the one that the bundle brings along.
+
+        Raises UnknownLabelSpace, and InvalidLabelSpace when its file is missing, damaged or of another name.
+        """
+        if not self.card.label_space_file:
+            return get_label_space(self.card.label_space)
+        space = load_label_space(self.folder / self.card.label_space_file)
+        if space.name != self.card.label_space:
+            raise InvalidLabelSpace(f"the card says {self.card.label_space}, its label space is called {space.name}")
+        return space
+
     def verify(self) -> None:
         """Raises ModelFailed when a file is missing or is not the one that the card was written for."""
         for name, expected in self.card.sha256.items():
@@ -53,6 +67,14 @@ class Bundle:
                 raise ModelFailed(f"model {self.card.name} lacks its file {name}") from None
             if found != expected:
                 raise ModelFailed(f"file {name} of model {self.card.name} is not the one its card describes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """bundles: by everything that they are called. spaces: the published ones and those that the bundles bring."""
+
+    bundles: Mapping[str, Bundle] = field(default_factory=dict)
+    spaces: LabelSpaces = field(default_factory=LabelSpaces)
 
 
 class Catalog:
@@ -69,19 +91,19 @@ class Catalog:
         self._fetchable = frozenset(fetchable)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
-        self._bundles: Mapping[str, Bundle] = {}
+        self._contents = _Contents()
 
     def list(self) -> Sequence[ModelCard]:
         """One card a name; of versions, the champion's."""
-        bundles = self._current()
+        bundles = self._current().bundles
         return [bundles[name].card for name in sorted(bundles) if bundles[name].card.name == name]
 
     def find(self, name: str) -> Bundle | None:
-        return self._current().get(canonical(name))
+        return self._current().bundles.get(canonical(name))
 
     def get(self, name: str) -> Bundle:
         """Raises ModelNotFound, which names the models there are."""
-        bundles = self._current()
+        bundles = self._current().bundles
         if (found := bundles.get(canonical(name))) is not None:
             return found
         there = f"there are: {', '.join(sorted(bundles)) or 'none'}"
@@ -93,11 +115,15 @@ class Catalog:
         """Raises ModelNotFound."""
         return self.get(name).card
 
+    def label_spaces(self) -> LabelSpaces:
+        return self._current().spaces
+
     def publish(self, card: ModelCard, files: Mapping[str, Path]) -> Bundle:
         """Copy weights (file name in the card → where they are) with their card into the last folder, all or nothing.
 
         Replaces a bundle of the same name there. Raises ValueError when `files` are not those of the card, ModelFailed
-        when their contents are not, and FileExistsError when versions of the registry have that name there.
+        when their contents are not, FileExistsError when versions of the registry have that name there, and
+        InvalidLabelSpace when another model's label space has the name of this one's and is not the same.
         """
         if set(files) != set(card.sha256) or any(Path(name).name != name for name in files):
             raise ValueError(f"the card names {sorted(card.sha256)}, the files given are {sorted(files)}")
@@ -109,7 +135,9 @@ class Catalog:
             for name, source in files.items():
                 shutil.copyfile(source, folder / name)
             (folder / CARD).write_text(card.to_json(), encoding="utf-8")
-            Bundle(card, folder).verify()
+            bundle = Bundle(card, folder)
+            bundle.verify()
+            self._check_space(bundle)
             swap(folder, home / card.name)
         return self.get(card.name)
 
@@ -124,13 +152,19 @@ class Catalog:
         with unfinished(home) as gone:
             place.rename(gone / name)
 
-    def _current(self) -> Mapping[str, Bundle]:
+    def _check_space(self, bundle: Bundle) -> None:
+        others = {each.card.label_space: each for each in self._current().bundles.values()
+                  if each.card.name != bundle.card.name}  # fmt: skip
+        known = [others[bundle.card.label_space].space()] if bundle.card.label_space in others else []
+        LabelSpaces().with_own(*known, bundle.space())
+
+    def _current(self) -> _Contents:
         stamp = _stamp(self._folders)
         with self._lock:
             if stamp != self._stamp:
-                self._bundles = dict(_read(self._folders))
+                self._contents = _read(self._folders)
                 self._stamp = stamp
-            return self._bundles
+            return self._contents
 
 
 def open_catalog(settings: StorageSettings) -> Catalog:
@@ -165,21 +199,25 @@ def _stamp(folders: Sequence[Path]) -> Stamp:
     return tuple(found)
 
 
-def _read(folders: Sequence[Path]) -> Iterator[tuple[str, Bundle]]:
-    """Bundles by what they are called; a later one counts."""
+def _read(folders: Sequence[Path]) -> _Contents:
+    """A later bundle of one name counts; of two label spaces of one name that differ, the first one does."""
+    bundles: dict[str, Bundle] = {}
+    spaces = LabelSpaces()
     for place in _places(folders):
         folder = place.resolve() if place.name.startswith(ALIAS) else place
         try:
             card = ModelCard.from_json((folder / CARD).read_bytes())
+            bundle, names = Bundle(card, folder), _names(place, folder, card)
+            if not names:
+                raise InvalidModelCard("name", expected=f"that of its folder, {place.name}", got=card.name)
+            spaces = spaces.with_own(bundle.space())
         except FileNotFoundError:  # being replaced right now
             continue
-        except InvalidModelCard as error:
+        except SegmentationError as error:
             _ignore(place, str(error))
             continue
-        names = _names(place, folder, card)
-        if not names:
-            _ignore(place, f"its folder is not named {card.name}, nor {card.name}/{card.version}")
-        yield from ((name, Bundle(card, folder)) for name in names)
+        bundles |= dict.fromkeys(names, bundle)
+    return _Contents(bundles, spaces)
 
 
 def _names(place: Path, folder: Path, card: ModelCard) -> Sequence[str]:

@@ -21,7 +21,7 @@ from jobs.ports import (
     Readable,
 )
 from segmentation.label_map import LabelMap
-from segmentation.label_spaces import get_label_space
+from segmentation.label_spaces import LabelSpaces, get_label_space
 from segmentation.model_card import ModelCard
 from segmentation.pictures import decode_picture
 
@@ -111,6 +111,10 @@ class FakeDispatcher:
 @dataclass
 class FakeCatalog:
     cards: Sequence[ModelCard]
+    spaces: LabelSpaces = field(default_factory=LabelSpaces)
+
+    def label_spaces(self) -> LabelSpaces:
+        return self.spaces
 
     def list(self) -> Sequence[ModelCard]:
         return self.cards

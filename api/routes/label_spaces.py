@@ -6,20 +6,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from api.dependencies import ServicesDep
 from api.openapi import problems
 from api.schemas.catalogue import LabelSpaceList, LabelSpaceView, label_space_view
-from segmentation.label_spaces import LABEL_SPACES, get_label_space
 
 router = APIRouter(prefix="/label-spaces", tags=["catalogue"])
 
 
 @router.get("", responses=problems())
-def list_label_spaces() -> LabelSpaceList:
-    """Every published label space."""
-    return LabelSpaceList(items=[label_space_view(space) for space in LABEL_SPACES.values()])
+def list_label_spaces(services: ServicesDep) -> LabelSpaceList:
+    """Every published label space, and those that models bring along."""
+    spaces = services.adapters.catalog.label_spaces()
+    return LabelSpaceList(items=[label_space_view(space, spaces) for space in spaces.all()])
 
 
 @router.get("/{name}", responses=problems(404))
-def get_one_label_space(name: Annotated[str, Path(max_length=200)]) -> LabelSpaceView:
+def get_one_label_space(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> LabelSpaceView:
     """One label space."""
-    return label_space_view(get_label_space(name))
+    spaces = services.adapters.catalog.label_spaces()
+    return label_space_view(spaces.get(name), spaces)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from jobs.ports import FollowedModel
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import LABEL_SPACES
+from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 
 BACKENDS = {"onnx": "onnxruntime", "onnx_int8": "onnxruntime", "onnx_ids": "onnxruntime", "torchscript": "torch"}
@@ -140,7 +140,7 @@ def followed_view(worker: str, model: FollowedModel) -> FollowedView:
     return FollowedView(worker=worker, model=model.name, version=model.version, problem=problem)
 
 
-def label_space_view(space: LabelSpace) -> LabelSpaceView:
+def label_space_view(space: LabelSpace, spaces: LabelSpaces) -> LabelSpaceView:
     return LabelSpaceView(
         name=space.name,
         description=space.description,
@@ -150,9 +150,7 @@ def label_space_view(space: LabelSpace) -> LabelSpaceView:
             for each in space.classes
         ],
         mappings_from={
-            name: dict(other.mappings[space.name])
-            for name, other in LABEL_SPACES.items()
-            if space.name in other.mappings
+            other.name: dict(other.mappings[space.name]) for other in spaces.all() if space.name in other.mappings
         },
     )
 

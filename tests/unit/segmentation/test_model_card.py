@@ -162,3 +162,35 @@ def test_a_card_that_is_built_wrongly_is_refused_too() -> None:
 def test_what_is_no_card_at_all_is_refused(text: str | bytes) -> None:
     with pytest.raises(InvalidModelCard, match="model card: the file must be"):
         ModelCard.from_json(text)
+
+
+def test_a_card_names_the_file_of_its_own_label_space() -> None:
+    card = replace(
+        CARD,
+        label_space="blob",
+        label_space_file="label_space.json",
+        sha256={**CARD.sha256, "label_space.json": "0c" * 32},
+        max_batch=1,
+        activation="sigmoid",
+    )
+    assert ModelCard.from_json(card.to_json()) == card
+
+
+def test_fields_that_came_later_are_written_only_where_they_tell_something() -> None:
+    assert json.loads(CARD.to_json()).keys().isdisjoint({"label_space_file", "max_batch", "activation"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"label_space_file": "label_space.json"}, r"sha256\.label_space\.json"),
+        ({"label_space_file": "../label_space.json"}, "label_space_file"),
+        ({"label_space_file": 7}, "label_space_file"),
+        ({"max_batch": 0}, "max_batch"),
+        ({"max_batch": True}, "max_batch"),
+        ({"activation": "relu"}, "activation"),
+    ],
+)
+def test_the_later_fields_are_checked_too(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidModelCard, match=field):
+        replace(CARD, **changes)

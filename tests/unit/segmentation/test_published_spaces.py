@@ -1,9 +1,13 @@
 """The published spaces say what their publishers say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from segmentation.label_spaces import get_label_space
+from segmentation.errors import InvalidLabelSpace, NoRemapping
+from segmentation.label_spaces import LABEL_SPACES, LabelSpaces, get_label_space, is_published
+from segmentation.label_spaces.cityscapes_8 import CITYSCAPES_8
 
 # cityscapesScripts, helpers/labels.py: (name, id, trainId, catId) of every label with an id of 0 or more.
 OFFICIAL = [
@@ -99,3 +103,23 @@ def test_camvid_reaches_the_categories_on_every_way(through: str) -> None:
     camvid, middle, categories = (get_label_space(name) for name in ("camvid-11", through, "cityscapes-8"))
     by_middle = middle.remapping_to(categories)[camvid.remapping_to(middle)]
     assert camvid.remapping_to(categories).tolist() == by_middle.tolist()
+
+
+def test_own_spaces_stand_beside_the_published_ones() -> None:
+    mine = replace(CITYSCAPES_8, name="mine")
+    spaces = LabelSpaces().with_own(mine, CITYSCAPES_8, mine)
+    assert spaces.own == (mine,)
+    assert spaces.get("mine") is mine
+    assert spaces.names() == [*LABEL_SPACES, "mine"]
+    assert is_published(CITYSCAPES_8)
+    assert not is_published(mine)
+
+
+def test_two_spaces_of_one_name_that_differ_are_refused() -> None:
+    with pytest.raises(InvalidLabelSpace, match="another label space called 'cityscapes-8'"):
+        LabelSpaces().with_own(replace(CITYSCAPES_8, ignore_id=None))
+
+
+def test_ids_of_another_space_of_the_same_name_are_not_taken_for_ours() -> None:
+    with pytest.raises(NoRemapping, match="two label spaces called cityscapes-8"):
+        CITYSCAPES_8.remapping_to(replace(CITYSCAPES_8, ignore_id=None))
