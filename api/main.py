@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -43,7 +44,14 @@ def create_app(open_with: OpenServices = open_services) -> FastAPI:
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         with open_with() as services, noticed_stop() as stopping:
             app.state.services, app.state.stopping = services, stopping
-            yield
+            watching = asyncio.create_task(services.watch.run(stopping.is_set))
+            listening = asyncio.create_task(services.adapters.listen(services.watch.hint))
+            try:
+                yield
+            finally:
+                watching.cancel()
+                listening.cancel()
+                await asyncio.wait([watching, listening])
 
     app = _App(
         title="Maskmill",

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from anyio import CapacityLimiter
 
 from api.body_pipe import BodyRules
+from api.job_watch import JobWatch, Seen
 from api.logs import set_up_logging
 from api.settings import ApiSettings
 from broker.app import make_app
 from broker.dispatch import CeleryDispatcher
 from broker.settings import BrokerSettings
+from broker.wakeups import Tell, WakeUps, listen
 from data.sample_library import SampleLibrary, open_samples
 from jobs.archive import Archives
 from jobs.intake import Intake, IntakeRules
@@ -27,9 +31,13 @@ from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 
+Listen = Callable[[Tell], Coroutine[Any, Any, None]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
+    """listen: calls what it is given with the ids of jobs that changed, until it is cancelled."""
+
     open_unit: OpenUnit
     check_database: Callable[[], None]
     objects: ObjectStore
@@ -37,6 +45,7 @@ class Adapters:
     catalog: ModelCatalog
     samples: SampleLibrary
     clock: Clock
+    listen: Listen
 
 
 BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue has it
@@ -50,6 +59,7 @@ class Services:
     adapters: Adapters
     intake: Intake
     archives: Archives
+    watch: JobWatch
     spool: Path
     upload_rules: BodyRules
 
@@ -69,6 +79,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
         adapters=adapters,
         intake=intake,
         archives=archives,
+        watch=JobWatch(partial(_look, intake), intake.versions, poll_s=settings.poll_s),
         spool=spool,
         upload_rules=BodyRules(
             limit=settings.max_request_bytes,
@@ -78,6 +89,12 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
     )
 
 
+def _look(intake: Intake, job_ids: Collection[str]) -> Mapping[str, Seen]:
+    jobs = intake.seen(job_ids)
+    progress = intake.progress_of(list(jobs.values()))
+    return {job_id: Seen(job, progress[job_id]) for job_id, job in jobs.items()}
+
+
 @contextmanager
 def open_services() -> Iterator[Services]:
     """Read the settings and open every adapter; close them at the end."""
@@ -85,8 +102,10 @@ def open_services() -> Iterator[Services]:
     settings, storage = ApiSettings(), StorageSettings()
     spool = settings.spool_folder or storage.home / "run" / "uploads"
     spool.mkdir(parents=True, exist_ok=True)
-    database = open_database(storage)
-    dispatcher = CeleryDispatcher(make_app(BrokerSettings()))
+    broker = BrokerSettings()
+    wake_ups = WakeUps(broker.broker_url())
+    database = open_database(storage, on_commit=wake_ups.publish)
+    dispatcher = CeleryDispatcher(make_app(broker))
     try:
         adapters = Adapters(
             open_unit=database.unit,
@@ -96,11 +115,13 @@ def open_services() -> Iterator[Services]:
             catalog=open_catalog(storage),
             samples=open_samples(),
             clock=_now,
+            listen=partial(listen, broker.broker_url()),
         )
         yield assemble(settings, adapters, spool=spool)
     finally:
         dispatcher.close()
         database.close()
+        wake_ups.close()
 
 
 def version() -> str:

@@ -28,6 +28,7 @@ class ApiSettings(BaseSettings):
         description="told by /limits; the workers hold to theirs",
     )
     retention_s: int | None = Field(None, ge=60, description="None: jobs stay until they are deleted")
+    poll_s: float = Field(1.0, gt=0, description="how often waited-for jobs are looked at without a hint of the broker")
     wait_limit_s: int = Field(60, ge=0, le=600)
     predict_wait_s: int = Field(30, ge=1, le=600)
     uploads_at_once: int = Field(16, ge=1)

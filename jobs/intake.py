@@ -73,10 +73,11 @@ class IntakeRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What a waiting client wants to know. progress in [0, 1]; queue_position: unfinished jobs that go first."""
+    """What a waiting client wants to know. progress in [0, 1]; queue_position: unfinished jobs that go first, None when
+    nobody can tell just now."""
 
     progress: float
-    queue_position: int
+    queue_position: int | None
     eta_seconds: float | None
     images_per_second: float | None
 
@@ -239,9 +240,13 @@ class Intake:
         """Raises DatabaseUnavailable."""
         return self.progress_of([job])[job.id]
 
+    def progress_without_queue(self, job: Job) -> Progress:
+        """What the job itself tells; needs no database."""
+        return _progress(job, self.clock(), queue_position=0 if _has_begun(job) else None)
+
     def progress_of(self, jobs: Sequence[Job]) -> Mapping[str, Progress]:
         """By job id, all read in one transaction; jobs that have begun need none. Raises DatabaseUnavailable."""
-        waiting = [job.id for job in jobs if not (job.is_finished or job.counts.finished or job.counts.running)]
+        waiting = [job.id for job in jobs if not _has_begun(job)]
         ahead: Mapping[str, int] = {}
         if waiting:
             with self.open_unit() as unit:
@@ -279,14 +284,9 @@ class Intake:
     def artifact(self, job_id: str, index: int, name: str) -> Artifact:
         """A stored result by its name, or the `input`. Raises JobNotFound, ImageNotFound, ArtifactNotFound."""
         image = self.image(job_id, index)
-        found = image.result.artifacts if image.result else ()
-        for artifact in found:
-            if artifact.name == name:
-                return artifact
         if name == "input" and image.source.kind is SourceKind.OBJECT:
             return self._input(image)
-        known = ", ".join([artifact.name for artifact in found]) or "none yet"
-        raise ArtifactNotFound(f"image {index} has no artifact {name!r}; there are: {known}")
+        return artifact_of(image, name)
 
     def _input(self, image: JobImage) -> Artifact:
         try:
@@ -321,6 +321,16 @@ class Intake:
             unit.commit()
 
 
+def artifact_of(image: JobImage, name: str) -> Artifact:
+    """A stored result. Raises ArtifactNotFound."""
+    found = image.result.artifacts if image.result else ()
+    for artifact in found:
+        if artifact.name == name:
+            return artifact
+    known = ", ".join([artifact.name for artifact in found]) or "none yet"
+    raise ArtifactNotFound(f"image {image.index} has no artifact {name!r}; there are: {known}")
+
+
 def _is_job(unit: UnitOfWork, job_id: str) -> bool:
     try:
         unit.jobs.get(job_id)
@@ -329,7 +339,11 @@ def _is_job(unit: UnitOfWork, job_id: str) -> bool:
     return True
 
 
-def _progress(job: Job, now: datetime, *, queue_position: int) -> Progress:
+def _has_begun(job: Job) -> bool:
+    return bool(job.is_finished or job.counts.finished or job.counts.running)
+
+
+def _progress(job: Job, now: datetime, *, queue_position: int | None) -> Progress:
     """Measured on the job itself: finished images since it started. No estimate before the first one."""
     rate = _rate(job, now)
     left = job.counts.queued + job.counts.running

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from broker.wakeups import Tell
 from jobs.errors import (
     ModelNotFound,
     ObjectNotFound,
@@ -35,6 +37,26 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+class MemoryChannel:
+    """Who publishes wakes who listens, in this process; nothing is sent to anybody else."""
+
+    def __init__(self) -> None:
+        self._listening: list[tuple[asyncio.AbstractEventLoop, Tell]] = []
+        self.is_away = False
+
+    def publish(self, job_ids: frozenset[str]) -> None:
+        for loop, tell in () if self.is_away else tuple(self._listening):
+            loop.call_soon_threadsafe(tell, job_ids)
+
+    async def listen(self, tell: Tell) -> None:
+        place = (asyncio.get_running_loop(), tell)
+        self._listening.append(place)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._listening.remove(place)
 
 
 class MemoryObjects:

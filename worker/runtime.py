@@ -15,6 +15,8 @@ import cv2
 import data
 from broker.app import app
 from broker.dispatch import CeleryDispatcher
+from broker.settings import BrokerSettings
+from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
 from jobs.ports import WorkerBeat
@@ -60,6 +62,7 @@ class Runtime:
     executor: Executor
     dispatcher: CeleryDispatcher
     database: Database
+    wake_ups: WakeUps
     watchdog: Watchdog
 
     def show_life(self) -> None:
@@ -80,6 +83,7 @@ class Runtime:
         self.watchdog.close()
         self.dispatcher.close()
         self.database.close()
+        self.wake_ups.close()
 
 
 def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runtime:
@@ -91,7 +95,8 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     follower = open_follower(settings, storage, models)
     follower.begin()
     preload(models, settings.preload)
-    database = open_database(storage)
+    wake_ups = WakeUps(BrokerSettings().broker_url())
+    database = open_database(storage, on_commit=wake_ups.publish)
     executor = FairExecutor(settings.picture_thread_count(streams=rules.streams), name="picture")
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage)
@@ -125,6 +130,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         executor=executor,
         dispatcher=dispatcher,
         database=database,
+        wake_ups=wake_ups,
         watchdog=watchdog,
     )
 

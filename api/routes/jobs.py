@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 
 from api.body_pipe import read_in_thread
 from api.dependencies import JobId, ServicesDep, is_job_id
 from api.forms import boundary_of
+from api.job_watch import Seen
 from api.openapi import body, problems
 from api.preferences import Preference, PreferHeader, parse_preference
 from api.ranges import matches
@@ -19,7 +21,7 @@ from api.schemas.requests import JobForm, JobRequest
 from api.services import Services
 from api.submissions import JSON_BYTES, FormSubmission, submit_json
 from api.waiting import wait_for_job
-from jobs.errors import FieldFault, InvalidOptions, UnsupportedMedia
+from jobs.errors import FieldFault, InvalidOptions, Transient, UnsupportedMedia
 from jobs.job import Job, JobStatus
 from jobs.ports import JobFilter
 
@@ -83,22 +85,33 @@ async def answer_submission(request: Request, services: Services, job: Job, pref
     """202 with the job; 200 when the client wanted to wait for its end and it came in time."""
     headers = {} if preference.applied is None else {"Preference-Applied": preference.applied}
     if preference.wait_s is not None and not preference.respond_async:
-        job = await wait_for_job(
-            request,
-            lambda: services.intake.get(job.id),
-            until=lambda found: found.is_finished,
-            wait_s=preference.wait_s,
-        )
+        seen = await wait_for_end(request, services, job, preference.wait_s)
+    else:
+        seen = await run_in_threadpool(_seen, services, job)
     headers["Location"] = f"/jobs/{job.id}"
-    if not job.is_finished or preference.wait_s is None:
-        return await _job_answer(services, job, 202, {**headers, "Retry-After": "1"})
-    return await _job_answer(services, job, 200, headers)
+    if not seen.job.is_finished or preference.wait_s is None:
+        return job_answer(seen, 202, {**headers, "Retry-After": "1"})
+    return job_answer(seen, 200, headers)
 
 
-async def _job_answer(services: Services, job: Job, status: int, headers: dict[str, str]) -> Response:
-    progress = await run_in_threadpool(services.intake.progress, job)
-    content = job_view(job, progress).model_dump(mode="json")
-    return JSONResponse(content, status, headers={**headers, "ETag": etag_of(job)})
+async def wait_for_end(request: Request, services: Services, job: Job, wait_s: float) -> Seen:
+    """As it was when nobody can tell how it is now: a job that was taken is never answered with an error."""
+    try:
+        return await wait_for_job(request, services.watch, job.id, until=lambda found: found.is_finished, wait_s=wait_s)
+    except Transient:
+        return Seen(job, services.intake.progress_without_queue(job))
+
+
+def _seen(services: Services, job: Job) -> Seen:
+    """Once a job is read, or was taken, a database that has gone away is no reason not to tell of it."""
+    try:
+        return Seen(job, services.intake.progress(job))
+    except Transient:
+        return Seen(job, services.intake.progress_without_queue(job))
+
+
+def job_answer(seen: Seen, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(seen.body, status, headers={**headers, "ETag": etag_of(seen.job)}, media_type="application/json")
 
 
 def etag_of(job: Job) -> str:
@@ -140,34 +153,43 @@ async def get_job(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The job. With `wait`, as soon as it differs from `If-None-Match`, or from what it was when the call came."""
-    first = await run_in_threadpool(services.intake.get, job_id)
-    known = if_none_match or etag_of(first)
-    job = first
-    if wait and matches(known, etag_of(first)):
+    if wait:
+        until = _Differs(if_none_match)
         wait_s = min(wait, services.settings.wait_limit_s)
-        job = await wait_for_job(
-            request,
-            lambda: services.intake.get(job_id),
-            until=lambda found: not matches(known, etag_of(found)),
-            wait_s=wait_s,
-        )
-    if matches(if_none_match, etag_of(job)):
-        return Response(status_code=304, headers={"ETag": etag_of(job)})
-    return await _job_answer(services, job, 200, {})
+        seen = await wait_for_job(request, services.watch, job_id, until=until, wait_s=wait_s)
+    else:
+        seen = await run_in_threadpool(lambda: _seen(services, services.intake.get(job_id)))
+    etag = etag_of(seen.job)
+    if matches(if_none_match, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    return job_answer(seen, 200, {})
+
+
+@dataclass
+class _Differs:
+    """Whether a job is another than the one that the client knows: by its ETag, else by what it is at first."""
+
+    known: str | None
+
+    def __call__(self, job: Job) -> bool:
+        self.known = self.known or etag_of(job)
+        return not matches(self.known, etag_of(job))
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
 def cancel_job(job_id: JobId, services: ServicesDep) -> JobView:
     """Queued images are canceled at once; running ones finish or stop within seconds."""
-    job = services.intake.cancel(job_id)
-    return job_view(job, services.intake.progress(job))
+    return _view(services, services.intake.cancel(job_id))
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409))
 def retry_job(job_id: JobId, services: ServicesDep) -> JobView:
     """The failed images of a `partial` or `failed` job go back to the queue."""
-    job = services.intake.retry(job_id)
-    return job_view(job, services.intake.progress(job))
+    return _view(services, services.intake.retry(job_id))
+
+
+def _view(services: Services, job: Job) -> JobView:
+    return job_view(job, _seen(services, job).progress)
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409))

@@ -16,13 +16,13 @@ from api.errors import NotAcceptable, PredictionFailed
 from api.forms import boundary_of
 from api.openapi import binary, body, problems
 from api.preferences import Preference, PreferHeader, parse_preference
-from api.routes.jobs import IdempotencyKey, answer_submission
+from api.routes.jobs import IdempotencyKey, answer_submission, wait_for_end
 from api.schemas.job import ImageView, JobView, image_view
 from api.schemas.requests import PredictForm
 from api.services import Services
 from api.submissions import FormSubmission
-from api.waiting import wait_for_job
 from jobs.errors import UnsupportedMedia
+from jobs.intake import artifact_of
 from jobs.job import ImageStatus, Job, Priority
 from jobs.options import JobOptions
 
@@ -31,6 +31,7 @@ router = APIRouter(tags=["predict"])
 JSON = "application/json"
 ARTIFACT_OF: Mapping[str, str] = {"image/png": "mask", "image/jpeg": "overlay"}
 _OFFERED = (JSON, *ARTIFACT_OF)
+_HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
 
 
 @router.post(
@@ -69,12 +70,8 @@ async def predict(
 
 async def _answer(request: Request, services: Services, job: Job, preference: Preference, media_type: str) -> Response:
     wait_s = services.settings.predict_wait_s if preference.wait_s is None else preference.wait_s
-    job = await wait_for_job(
-        request,
-        lambda: services.intake.get(job.id),
-        until=lambda found: found.is_finished,
-        wait_s=0 if preference.respond_async else wait_s,
-    )
+    if not preference.respond_async:
+        job = (await wait_for_end(request, services, job, wait_s)).job
     if job.is_finished:
         return await run_in_threadpool(_result, services, job, media_type)
     answer = await answer_submission(request, services, job, Preference(respond_async=preference.respond_async))
@@ -89,11 +86,12 @@ def _result(services: Services, job: Job, media_type: str) -> Response:
         raise PredictionFailed(image.failure, job_id=job.id)
     if media_type == JSON or image.status is not ImageStatus.SUCCEEDED:
         return JSONResponse(image_view(image, has_input=True).model_dump(mode="json"), headers=headers)
-    artifact = services.intake.artifact(job.id, 0, ARTIFACT_OF[media_type])
+    artifact = artifact_of(image, ARTIFACT_OF[media_type])
+    objects = services.adapters.objects
+    if artifact.size <= _HELD_BYTES:
+        return Response(objects.get(artifact.key), headers=headers, media_type=artifact.media_type)
     headers["Content-Length"] = str(artifact.size)
-    return StreamingResponse(
-        services.adapters.objects.stream(artifact.key), headers=headers, media_type=artifact.media_type
-    )
+    return StreamingResponse(objects.stream(artifact.key), headers=headers, media_type=artifact.media_type)
 
 
 def choose(accept: str | None) -> str:

@@ -147,7 +147,9 @@ class JobView(BaseModel):
     priority: str
     images: ImageCounts
     progress: float = Field(ge=0, le=1)
-    queue_position: int = Field(description="unfinished jobs of the same priority that go first")
+    queue_position: int | None = Field(
+        description="unfinished jobs of the same priority that go first; null while nobody can tell"
+    )
     eta_seconds: float | None
     images_per_second: float | None
     created_at: datetime

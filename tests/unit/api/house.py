@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +13,12 @@ import numpy as np
 from api.services import Adapters, Services, assemble
 from api.settings import ApiSettings
 from data.sample_library import MASK_ENDING, SampleLibrary
-from jobs.ports import FollowedModel, WorkerBeat
+from jobs.errors import DatabaseUnavailable
+from jobs.ports import FollowedModel, UnitOfWork, WorkerBeat
 from jobs.retry import RetryPolicy
 from tests.factories import make_card, mask, picture
-from tests.fakes import FakeCatalog
+from tests.fakes import FakeCatalog, MemoryChannel
+from tests.memory_database import MemoryDatabase
 from tests.memory_service import MemoryService
 
 
@@ -36,6 +40,22 @@ class House(MemoryService):
     catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card()]), kw_only=True)
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=1), kw_only=True)
 
+    channel: MemoryChannel = field(default_factory=MemoryChannel, kw_only=True)
+    units: int = 0  # transactions of the routes so far
+    is_database_away: bool = False
+
+    def __post_init__(self) -> None:
+        self.database = MemoryDatabase(on_commit=self.channel.publish)
+
+    @contextmanager
+    def unit(self) -> Iterator[UnitOfWork]:
+        """What the routes open; the worker has the database for itself."""
+        self.units += 1
+        if self.is_database_away:
+            raise DatabaseUnavailable("the database does not answer")
+        with self.database.unit() as unit:
+            yield unit
+
     @property
     def spool(self) -> Path:
         return self.folder / "spool"
@@ -43,13 +63,14 @@ class House(MemoryService):
     def services(self) -> Services:
         self.spool.mkdir(exist_ok=True)
         adapters = Adapters(
-            open_unit=self.database.unit,
+            open_unit=self.unit,
             check_database=lambda: None,
             objects=self.objects,
             dispatcher=self.dispatcher,
             catalog=self.catalog,
             samples=scenes(self.folder / "samples"),
             clock=self.clock,
+            listen=self.channel.listen,
         )
         return assemble(self.settings, adapters, spool=self.spool)
 

@@ -1,0 +1,193 @@
+"""One look for all who wait, without a broker and without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from api.job_watch import JobWatch, Seen, Waiter
+from jobs.errors import DatabaseUnavailable, JobNotFound
+from jobs.intake import Progress
+from tests.factories import make_job
+
+NO_PROGRESS = Progress(progress=0.0, queue_position=0, eta_seconds=None, images_per_second=None)
+SOON_S = 20
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Table:
+    """Jobs by id, and how often they were looked at."""
+
+    seen: dict[str, Seen] = field(default_factory=dict)
+    looks: list[frozenset[str]] = field(default_factory=list)
+    polls: list[frozenset[str]] = field(default_factory=list)
+    is_away: bool = False
+
+    def put(self, job_id: str, version: int) -> None:
+        self.seen[job_id] = Seen(replace(make_job(job_id=job_id), version=version), NO_PROGRESS)
+
+    def look(self, job_ids: Collection[str]) -> Mapping[str, Seen]:
+        self.looks.append(frozenset(job_ids))
+        if self.is_away:
+            raise DatabaseUnavailable("away")
+        return {job_id: self.seen[job_id] for job_id in job_ids if job_id in self.seen}
+
+    def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        self.polls.append(frozenset(job_ids))
+        if self.is_away:
+            raise DatabaseUnavailable("away")
+        return {job_id: self.seen[job_id].job.version for job_id in job_ids if job_id in self.seen}
+
+
+@asynccontextmanager
+async def watching(table: Table, *, poll_s: float = 3600) -> AsyncIterator[JobWatch]:
+    watch = JobWatch(table.look, table.versions, poll_s=poll_s)
+    task = asyncio.create_task(watch.run(lambda: False))
+    try:
+        yield watch
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@contextmanager
+def many(watch: JobWatch, job_ids: Collection[str]) -> Iterator[list[Waiter]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(watch.waiting_for(job_id)) for job_id in job_ids]
+
+
+async def told(waiter: Waiter) -> int:
+    """The version of which it is told next."""
+    async with asyncio.timeout(SOON_S):
+        while True:
+            await waiter.woken.wait()
+            if (seen := waiter.take()) is not None:
+                return seen.job.version
+
+
+async def test_hundreds_who_wait_for_one_job_cost_a_look_a_change() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table) as watch:
+        with many(watch, ["job_1"] * 500) as waiters:
+            assert {await told(waiter) for waiter in waiters} == {1}
+            assert len(table.looks) == 1
+            table.put("job_1", 2)
+            watch.hint(frozenset({"job_1", "job_2"}))
+            assert {await told(waiter) for waiter in waiters} == {2}
+    assert table.looks == [{"job_1"}] * 2
+
+
+async def test_jobs_that_change_together_are_looked_at_together() -> None:
+    table = Table()
+    names = [f"job_{number}" for number in range(100)]
+    for name in names:
+        table.put(name, 1)
+    async with watching(table) as watch:
+        with many(watch, names) as waiters:
+            assert {await told(waiter) for waiter in waiters} == {1}
+    assert table.looks == [set(names)]
+
+
+async def test_a_hint_that_was_lost_is_made_up_for() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.waiting_for("job_1") as waiter:
+            assert await told(waiter) == 1
+            table.put("job_1", 2)
+            assert await told(waiter) == 2
+    assert len(table.looks) == 2
+    assert set(table.polls) == {frozenset({"job_1"})}
+
+
+async def test_nothing_is_asked_while_nobody_waits() -> None:
+    table = Table()
+    async with watching(table, poll_s=0.01) as watch:
+        watch.hint(frozenset({"job_1"}))
+        await asyncio.sleep(0.1)
+    assert (table.looks, table.polls) == ([], [])
+
+
+async def test_who_waits_for_a_job_that_is_deleted_is_told() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.waiting_for("job_1") as waiter:
+            await told(waiter)
+            del table.seen["job_1"]
+            with pytest.raises(JobNotFound):
+                await told(waiter)
+
+
+async def test_a_database_that_is_away_is_told_to_who_just_came_and_not_to_who_waits() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.waiting_for("job_1") as patient:
+            await told(patient)
+            table.is_away = True
+            with watch.waiting_for("job_1") as new, pytest.raises(DatabaseUnavailable):
+                await told(new)
+            table.put("job_1", 2)
+            table.is_away = False
+            assert await told(patient) == 2
+
+
+async def test_nobody_is_told_what_was_read_before_they_asked() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    watch = JobWatch(table.look, table.versions, poll_s=3600)
+    late: list[Waiter] = []
+
+    def look(job_ids: Collection[str]) -> Mapping[str, Seen]:
+        found = table.look(job_ids)
+        if not late:
+            loop.call_soon_threadsafe(come)
+            assert came.wait(SOON_S)
+        return found
+
+    def come() -> None:
+        context = watch.waiting_for("job_1")
+        late.append(context.__enter__())
+        contexts.append(context)
+        table.put("job_1", 2)
+        came.set()
+
+    loop, came = asyncio.get_running_loop(), threading.Event()
+    contexts: list[AbstractContextManager[Waiter]] = []
+    watch._look = look
+    task = asyncio.create_task(watch.run(lambda: False))
+    with watch.waiting_for("job_1") as first:
+        assert await told(first) == 1
+        assert await told(late[0]) == 2
+    contexts[0].__exit__(None, None, None)
+    task.cancel()
+
+
+async def test_all_are_woken_when_the_process_ends() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    ends: list[bool] = []
+    watch = JobWatch(table.look, table.versions, poll_s=0.02)
+    task = asyncio.create_task(watch.run(lambda: bool(ends)))
+    with watch.waiting_for("job_1") as waiter:
+        await told(waiter)
+        ends.append(True)
+        async with asyncio.timeout(SOON_S):
+            await waiter.woken.wait()
+        assert waiter.take() is None
+    task.cancel()
