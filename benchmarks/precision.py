@@ -22,7 +22,7 @@ from data.sample_library import open_samples
 from segmentation.pictures import decode_picture
 from storage.catalog import Bundle, Catalog, open_catalog
 from storage.settings import StorageSettings
-from worker.engines import ENGINES, EngineRules
+from worker.engines import ENGINES, EngineRules, load_in, runtime_of
 from worker.engines.processor import precisions, processor_flags
 from worker.pipeline.certainty import measure, stretched
 from worker.pipeline.upsample import best_class
@@ -65,9 +65,9 @@ def _forwards(bundle: Bundle, batch: Tensor) -> dict[str, Way]:
     wanted += [(name, each) for each in precisions(processor_flags()) for name in ("openvino", "onnxruntime")]
     ways: dict[str, Way] = {}
     for name, precision in dict.fromkeys(wanted):
-        runtime = ENGINES[name]
-        if runtime.files.get(precision) in bundle.card.files and runtime.missing("cpu", precision) is None:
-            engine = runtime.load(bundle, replace(rules, precision=precision))
+        there = ENGINES[name].files.get(precision) in bundle.card.files
+        if there and runtime_of(name).missing("cpu", precision) is None:
+            engine = load_in(name, bundle, replace(rules, precision=precision))
             ways[f"{name} {precision}"] = lambda run=engine.run: run(batch)  # type: ignore[misc]
     return ways
 
@@ -75,7 +75,7 @@ def _forwards(bundle: Bundle, batch: Tensor) -> dict[str, Way]:
 def _id_ways(bundle: Bundle, batch: Tensor) -> dict[str, Way]:
     """Ids and confidence at the input's size: chosen by the worker from logits, and by the graph itself."""
     height, width = batch.shape[2:]
-    run = ENGINES["onnxruntime"].load(bundle, EngineRules(streams=1, cpus=cpu_count())).run
+    run = load_in("onnxruntime", bundle, EngineRules(streams=1, cpus=cpu_count())).run
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cpu_count()
     session = onnxruntime.InferenceSession(bundle.file("onnx_ids"), options, providers=["CPUExecutionProvider"])

@@ -320,10 +320,9 @@ def _check_installed(libraries: Sequence[str]) -> None:
 
 def _check_engine(name: str) -> None:
     """Before anything starts: later each picture would say it."""
-    from worker.engines import ENGINES
+    from worker.engines import ENGINES, runtime_of
 
-    runtime = ENGINES.get(name)
-    missing = None if runtime is None else runtime.missing("cpu")
+    missing = runtime_of(name).missing("cpu") if name in ENGINES else None
     if missing is not None:
         raise StackError(f"--engine {name}: {missing}: {how_to_install('worker')}")
 

@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
+from segmentation.engines import file_keys
 from segmentation.errors import InvalidModelCard
 from segmentation.preprocessing import Preprocessing
 from segmentation.variant import Variant
-
-RUNTIMES = ("onnx", "onnx_int8", "onnx_ids", "torchscript")
 
 ACTIVATIONS = ("", "softmax", "sigmoid")
 
@@ -126,7 +125,8 @@ def _check_files(files: object, sha256: object) -> None:
     _require(isinstance(sha256, Mapping), "sha256", "an object", sha256)
     digests = cast(Mapping[str, object], sha256)
     for runtime, name in cast(Mapping[str, object], files).items():
-        _require(runtime in RUNTIMES, "files", f"by runtime, one of {', '.join(RUNTIMES)}", runtime)
+        known = file_keys()
+        _require(runtime in known, "files", f"by runtime, one of {', '.join(known)}", runtime)
         _check_file(f"files.{runtime}", name, digests)
 
 

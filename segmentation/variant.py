@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
+from segmentation.engines import precisions
 from segmentation.errors import InvalidModelCard
-
-PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,8 @@ class Variant:
     note: str = ""
 
     def __post_init__(self) -> None:
-        _require(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}", self.precision)
+        known = precisions()
+        _require(self.precision in known, "precision", f"one of {', '.join(known)}", self.precision)
         for name in ("engine", "file"):
             value = getattr(self, name)
             _require(isinstance(value, str) and bool(value), name, "text, not empty", value)

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -163,7 +163,8 @@ def open_models(
         with watchdog.call(f"loading {bundle.card.name}", limits=LOADING_LIMITS):
             bundle.verify()
             engine = open_engine(bundle, rules, engine=settings.engine, precision=settings.precision)
-        batcher = Batcher(engine.run, batching, name=bundle.card.name, watchdog=watchdog)
+        fitting = replace(batching, max_batch=engine.max_batch)
+        batcher = Batcher(engine.run, fitting, name=bundle.card.name, watchdog=watchdog)
         return LoadedModel(bundle.card, engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
 
     place, limit_bytes = place_among(followed(settings.follow)), settings.memory_limit_mb * 2**20

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from segmentation.engines import AUTO, ENGINES, precisions
 
 
 class WorkerSettings(BaseSettings):
@@ -20,8 +23,8 @@ class WorkerSettings(BaseSettings):
 
     home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
 
-    engine: Literal["auto", "openvino", "onnxruntime", "torch"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    engine: Annotated[str, AfterValidator(lambda name: one_of(name, ENGINES))] = AUTO
+    precision: Annotated[str, AfterValidator(lambda name: one_of(name, precisions()))] = AUTO
     """Of the arithmetic; `auto` takes the fastest that the processor has instructions for and the model a file."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     concurrency: int = Field(default=4, ge=1)
@@ -76,6 +79,13 @@ class WorkerSettings(BaseSettings):
 
     def picture_thread_count(self, *, streams: int) -> int:
         return self.picture_threads or max(2 * streams, cpu_count())
+
+
+def one_of(name: str, known: Collection[str]) -> str:
+    """Raises ValueError for what is neither known nor `auto`."""
+    if name not in (AUTO, *known):
+        raise ValueError(f"must be one of {', '.join((AUTO, *known))}, got {name!r}")
+    return name
 
 
 def cpu_count() -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from jobs.ports import FollowedModel
+from segmentation.engines import engines_that_read
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
-
-BACKENDS = {"onnx": "onnxruntime", "onnx_int8": "onnxruntime", "onnx_ids": "onnxruntime", "torchscript": "torch"}
 
 
 class InputSize(BaseModel):
@@ -25,7 +24,7 @@ class ModelView(BaseModel):
     name: str
     version: str
     architecture: str
-    backend: list[str] = Field(description="runtimes that its weights are stored for")
+    backend: list[str] = Field(description="engines that can run its files, the preferred one on a CPU first")
     parameters: int
     input_size: InputSize
     label_space: str
@@ -121,7 +120,7 @@ def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
         name=card.name,
         version=card.version,
         architecture=card.architecture,
-        backend=list(dict.fromkeys(BACKENDS.get(runtime, runtime) for runtime in card.files)),
+        backend=list(engines_that_read(card.files)),
         parameters=card.parameters,
         input_size=InputSize(resize=form.resize, long_side=form.long_side, height=form.height, width=form.width),
         label_space=card.label_space,

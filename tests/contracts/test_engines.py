@@ -15,7 +15,7 @@ from jobs.errors import ModelFailed
 from segmentation.variant import Variant
 from storage.catalog import Bundle
 from tests.tiny_models import CLASSES, STRIDE, tiny_bundle, weights
-from worker.engines import ENGINES, Engine, EngineRules, find_device, open_engine
+from worker.engines import ENGINES, Engine, EngineRules, find_device, load_in, open_engine, runtime_of
 from worker.engines.processor import precisions, processor_flags
 
 RULES = EngineRules(device="cpu", max_batch=3, streams=2, cpus=2)
@@ -37,9 +37,8 @@ CASES = [(name, each) for name, runtime in ENGINES.items() for each in runtime.f
 @pytest.fixture(params=CASES, ids=str)
 def engine(request: pytest.FixtureRequest, bundle: Bundle) -> Iterator[Engine]:
     name, precision = request.param
-    runtime = ENGINES[name]
-    assert runtime.missing("cpu", precision) is None
-    engine = runtime.load(bundle, replace(RULES, precision=precision))
+    assert runtime_of(name).missing("cpu", precision) is None
+    engine = load_in(name, bundle, replace(RULES, precision=precision))
     yield engine
     engine.close()
 
@@ -102,7 +101,7 @@ def test_a_damaged_file_is_a_failure_of_ours(name: str, tmp_path: Path):
     bundle = tiny_bundle(tmp_path, torchscript=True)
     bundle.file(ENGINES[name].files["fp32"]).write_bytes(b"not a model")
     with pytest.raises(ModelFailed):
-        ENGINES[name].load(bundle, RULES)
+        load_in(name, bundle, RULES)
 
 
 def test_the_first_runtime_that_can_is_chosen(bundle: Bundle):

@@ -10,8 +10,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from segmentation.engines import precisions
 from segmentation.model_card import ModelCard
-from segmentation.variant import PRECISIONS, Variant
+from segmentation.variant import Variant
 from storage.catalog import Catalog
 from training.datasets.pairs import InSpace
 from training.evaluate.predictors import Predict, onnx_predictor, torch_predictor
@@ -136,7 +137,7 @@ class _Work:
         if self.quantised:
             candidates += int8_candidates(self.path("onnx_int8"))
         found = measured(candidates, self.judge, self.known)
-        of = {name: [each for each in found if each.precision == name] for name in PRECISIONS}
+        of = {name: [each for each in found if each.precision == name] for name in precisions()}
         self.variants += of["fp32"]
         lost = loss(of["bf16"], miou=self.torch_miou, tolerance=self.release.tolerance)
         if lost is None:

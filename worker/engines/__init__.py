@@ -1,63 +1,72 @@
-"""The runtimes there are, by name, and the choice among them. Their libraries are imported when a model is opened."""
+"""The choice among the engines of `segmentation/engines.py`. Their libraries are imported when a model is opened."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from jobs.errors import ModelFailed
-from segmentation.variant import PRECISIONS
+from segmentation.engines import AUTO, ENGINES, engines_for
+from segmentation.engines import precisions as known_precisions
 from storage.catalog import Bundle
 from worker.engines.engine import Engine, EngineRules, Runtime
-from worker.engines.onnxruntime import OnnxRuntime
-from worker.engines.openvino import OpenVino
 from worker.engines.processor import precisions, processor_flags
-from worker.engines.torch import Torch
 
-# In order of preference on a CPU: OpenVINO runs a quantised file in half the time that ONNX Runtime takes.
-ENGINES: dict[str, Runtime] = {"openvino": OpenVino(), "onnxruntime": OnnxRuntime(), "torch": Torch()}
-GPU_ORDER = ("torch", "onnxruntime")
 GPU_PRECISIONS = ("bf16", "fp32")
 
 
-def open_engine(bundle: Bundle, rules: EngineRules, *, engine: str = "auto", precision: str = "auto") -> Engine:
-    """Open the bundle in the named runtime and precision, or in the first ones that can.
+def runtime_of(name: str) -> Runtime:
+    """The code of an engine."""
+    module, _, kind = ENGINES[name].runtime.partition(":")
+    return cast(Runtime, getattr(importlib.import_module(module), kind)())
+
+
+def load_in(name: str, bundle: Bundle, rules: EngineRules) -> Engine:
+    """In this engine and the precision of the rules. Raises ModelFailed, ModelNotFound when a file is not there."""
+    batch = min(rules.max_batch, bundle.card.max_batch or rules.max_batch)
+    file = ENGINES[name].files[rules.precision]
+    return runtime_of(name).load(bundle, replace(rules, file=file, max_batch=batch))
+
+
+def open_engine(bundle: Bundle, rules: EngineRules, *, engine: str = AUTO, precision: str = AUTO) -> Engine:
+    """Open the bundle in the named engine and precision, or in the first ones that can.
 
     `auto` takes the fastest precision that the processor has instructions for and the bundle a file, unless the card
     lists variants and it is not among them: then it was found to lose too much. Raises ModelFailed with every reason.
     """
     reasons = []
     for name, tried in _candidates(engine, precision, rules.device):
-        if precision == "auto" and tried not in ("fp32", *_published(bundle)):
+        if precision == AUTO and tried not in ("fp32", *_published(bundle)):
             continue
         reason = _unfit(name, bundle, rules.device, tried)
         if reason is None:
-            return ENGINES[name].load(bundle, replace(rules, precision=tried))
+            return load_in(name, bundle, replace(rules, precision=tried))
         reasons.append(f"{name}: {reason}")
     raise ModelFailed(f"{bundle.card.name} cannot be run on {rules.device} here ({'; '.join(dict.fromkeys(reasons))})")
 
 
 def find_device(wish: str) -> str:
-    """`auto` becomes cuda:0 where a GPU and a runtime for it are, else cpu."""
-    if wish != "auto":
+    """`auto` becomes cuda:0 where a GPU and an engine for it are, else cpu."""
+    if wish != AUTO:
         return "cuda:0" if wish == "cuda" else wish
     if not any(Path("/dev").glob("nvidia[0-9]*")):
         return "cpu"  # spares a machine without GPU the import of torch
-    return "cuda:0" if any(ENGINES[name].missing("cuda:0") is None for name in GPU_ORDER) else "cpu"
+    return "cuda:0" if any(runtime_of(name).missing("cuda:0") is None for name in engines_for("cuda")) else "cpu"
 
 
 def _candidates(engine: str, precision: str, device: str) -> Iterator[tuple[str, str]]:
-    """Runtime and precision, the fastest precision first, and in each the preferred runtime."""
-    on_gpu = device.startswith("cuda")
-    order = GPU_PRECISIONS if on_gpu else precisions(processor_flags())
-    for tried in order if precision == "auto" else (precision,):
-        for name in (GPU_ORDER if on_gpu else ENGINES) if engine == "auto" else (engine,):
+    """Engine and precision, the fastest precision first, and in each the preferred engine."""
+    order = GPU_PRECISIONS if device.startswith("cuda") else precisions(processor_flags())
+    for tried in order if precision == AUTO else (precision,):
+        for name in engines_for(device) if engine == AUTO else (engine,):
             yield name, tried
 
 
 def _published(bundle: Bundle) -> tuple[str, ...]:
-    return tuple(each.precision for each in bundle.card.variants) or PRECISIONS
+    return tuple(each.precision for each in bundle.card.variants) or tuple(known_precisions())
 
 
 def _unfit(name: str, bundle: Bundle, device: str, precision: str) -> str | None:
@@ -66,7 +75,7 @@ def _unfit(name: str, bundle: Bundle, device: str, precision: str) -> str | None
         return f"does not compute in {precision}"
     if file not in bundle.card.files:
         return f"the bundle has no {file} file"
-    return ENGINES[name].missing(device, precision)
+    return runtime_of(name).missing(device, precision)
 
 
-__all__ = ["ENGINES", "Engine", "EngineRules", "Runtime", "find_device", "open_engine"]
+__all__ = ["ENGINES", "Engine", "EngineRules", "Runtime", "find_device", "load_in", "open_engine", "runtime_of"]

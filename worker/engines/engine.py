@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,13 +16,14 @@ Tensor = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRules:
-    """device: cpu, cuda or cuda:<n>. precision: fp32, bf16 or int8. max_batch: pictures in a call.
+    """device: cpu, cuda or cuda:<n>. precision: fp32, bf16 or int8; file: the key in the card's `files` to read for it.
 
-    streams: calls at once, on `cpus` processors.
+    max_batch: pictures in a call. streams: calls at once, on `cpus` processors.
     """
 
     device: str = "cpu"
     precision: str = "fp32"
+    file: str = "onnx"
     max_batch: int = 1
     streams: int = 1
     cpus: int = 1
@@ -53,16 +53,13 @@ class Engine(Protocol):
 
 
 class Runtime(Protocol):
-    """A library that runs models. `files`: precision → the key in a card's `files` that it reads for it."""
-
-    @property
-    def files(self) -> Mapping[str, str]: ...
+    """A library that runs models."""
 
     def missing(self, device: str, precision: str = "fp32") -> str | None:
         """Why it cannot run on this device here, in one of its precisions; None when it can. Loads no model."""
 
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
-        """In the precision of the rules. Raises ModelFailed."""
+        """The file of the rules, in their precision. Raises ModelFailed."""
 
 
 def failure_of(error: Exception, model: str) -> ImageFailure:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from worker.engines.engine import Engine, EngineRules, Tensor, failure_of
 
 
 class OnnxRuntime:
-    files: ClassVar[Mapping[str, str]] = {"fp32": "onnx", "int8": "onnx_int8"}
-
     def missing(self, device: str, precision: str = "fp32") -> str | None:
         if importlib.util.find_spec("onnxruntime") is None:
             return "the package onnxruntime is not installed"
@@ -28,9 +25,7 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            session = onnxruntime.InferenceSession(
-                bundle.file(self.files[rules.precision]), options, providers=_providers(rules.device)
-            )
+            session = onnxruntime.InferenceSession(bundle.file(rules.file), options, providers=_providers(rules.device))
         except _errors() as error:
             raise failure_of(error, bundle.card.name) from error
         return _OnnxEngine(bundle.card.name, session, rules)
@@ -52,7 +47,7 @@ class _OnnxEngine:
 
     @property
     def file(self) -> str:
-        return OnnxRuntime.files[self._rules.precision]
+        return self._rules.file
 
     @property
     def max_batch(self) -> int:

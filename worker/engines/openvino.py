@@ -6,9 +6,8 @@ import functools
 import importlib.util
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
 from queue import Empty, LifoQueue
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,8 +26,6 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVino:
-    files: ClassVar[Mapping[str, str]] = {"fp32": "onnx", "bf16": "onnx", "int8": "onnx_int8"}
-
     def missing(self, device: str, precision: str = "fp32") -> str | None:
         if device != "cpu":
             return "runs on processors only"
@@ -38,7 +35,7 @@ class OpenVino:
 
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         try:
-            model = _core().read_model(bundle.file(self.files[rules.precision]))
+            model = _core().read_model(bundle.file(rules.file))
         except (RuntimeError, OSError) as error:
             raise failure_of(error, bundle.card.name) from error
         return _OpenVinoEngine(bundle, model, rules)
@@ -61,7 +58,7 @@ class _OpenVinoEngine:
 
     @property
     def file(self) -> str:
-        return OpenVino.files[self._rules.precision]
+        return self._rules.file
 
     @property
     def max_batch(self) -> int:

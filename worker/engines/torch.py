@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from storage.catalog import Bundle
 from worker.engines.engine import Engine, EngineRules, Tensor, failure_of
 
 
 class Torch:
-    files: ClassVar[Mapping[str, str]] = {"fp32": "torchscript", "bf16": "torchscript"}
-
     def missing(self, device: str, precision: str = "fp32") -> str | None:
         if importlib.util.find_spec("torch") is None:
             return "the package torch is not installed"
@@ -31,9 +28,7 @@ class Torch:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, not gone
                 read: Any = torch.jit.load
-                module = (
-                    read(str(bundle.file(self.files[rules.precision])), map_location=rules.device).float().eval()
-                )  # stored in half
+                module = read(str(bundle.file(rules.file)), map_location=rules.device).float().eval()  # stored in half
             if rules.device != "cpu":
                 module = module.to(memory_format=torch.channels_last)
         except (RuntimeError, ValueError, OSError) as error:
@@ -55,7 +50,7 @@ class _TorchEngine:
 
     @property
     def file(self) -> str:
-        return Torch.files[self._rules.precision]
+        return self._rules.file
 
     @property
     def max_batch(self) -> int:

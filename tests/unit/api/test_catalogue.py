@@ -27,7 +27,7 @@ def test_models_tell_which_is_the_default_and_which_are_loaded(client: TestClien
 
 def test_a_model_names_its_runtimes_and_input(client: TestClient) -> None:
     model = client.get("/models/tiny").json()
-    assert model["backend"] == ["onnxruntime"]
+    assert model["backend"] == ["openvino", "onnxruntime"]
     assert model["input_size"] == {"resize": "fit", "long_side": 64, "height": None, "width": None}
 
 

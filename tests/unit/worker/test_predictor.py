@@ -144,7 +144,7 @@ def test_bad_pictures_are_refused_with_their_reason(predictor: Predictor):
     with pytest.raises(UnreadableImage):
         segment(predictor, picture(form="PNG")[:-40])
     with pytest.raises(UnsupportedImage):
-        segment(predictor, b"GIF89a" + bytes(40))
+        segment(predictor, b"%PDF-1.7" + bytes(40))
     with pytest.raises(ImageTooLarge):
         segment(predictor, file(Image.new("1", (2000, 501))))
 
