@@ -6,8 +6,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.source_files import PACKAGES, ROOT, project_files, python_files, tree
 
 # The last line of defence of a process or a thread: what nobody foresaw is logged there and answered somehow.
@@ -50,11 +48,9 @@ def test_only_the_last_line_of_defence_catches_everything() -> None:
     assert found == set()
 
 
-@pytest.mark.parametrize("path", python_files(*PACKAGES), ids=str)
-def test_every_module_opens_with_what_it_is(path: Path) -> None:
-    source = tree(path)
-    docstring = ast.get_docstring(source)
-    assert docstring or not source.body, "say in one to three lines what this is and what it leaves to others"
+def test_every_module_opens_with_what_it_is_and_what_it_leaves_to_others() -> None:
+    sources = {path: tree(path) for path in python_files(*PACKAGES)}
+    assert [str(path) for path, source in sources.items() if source.body and not ast.get_docstring(source)] == []
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
@@ -63,9 +59,12 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("path", [p for p in project_files() if p.suffix in TEXT], ids=str)
-def test_no_file_names_a_place_on_somebodys_machine(path: Path) -> None:
-    if path == Path(__file__).resolve().relative_to(ROOT):
-        pytest.skip("names them to find them")
-    text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
-    assert [match.group() for match in MACHINE_PATHS.finditer(text)] == []
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    this = Path(__file__).resolve().relative_to(ROOT)  # names them to find them
+    found = [
+        f"{path}: {match.group()}"
+        for path in project_files()
+        if path.suffix in TEXT and path != this
+        for match in MACHINE_PATHS.finditer((ROOT / path).read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []

@@ -61,13 +61,3 @@ def output_stride(model: nn.Module) -> int:
     for module, training in was_training.items():
         module.training = training
     return _MEASURED_SIDE // int(logits.shape[-1])
-
-
-def without_weights(options: Mapping[str, object]) -> dict[str, object]:
-    """The same architecture from the same options, with no pretrained weights read: for who loads a checkpoint next."""
-    bare = dict(options)
-    if "encoder_weights" in bare:
-        bare["encoder_weights"] = None
-    if "hub" in bare or "folder" in bare:
-        bare["pretrained"] = False
-    return bare

@@ -2,13 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor, nn
-
-
-class HasEncoder(Protocol):
-    """Every module of MODELS."""
-
-    encoder: nn.Module  # what a frozen-encoder strategy holds still, its batch-norm statistics too
+from torch import Tensor
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.hub_server import Hub, hub_server
 from tests.tiny_architectures import TINY_OPTIONS, build, tiny_architecture
-from training.models import output_stride, without_weights
+from training.models import output_stride
 from training.models.dilatednet import context_module, dilatednet
 from training.models.mask2former import LOWEST_SUM, Queries
 from training.models.parts.errors import (
@@ -181,8 +181,6 @@ def test_a_folder_gives_its_weights_and_its_classifier_when_the_classes_agree(se
 
 def test_without_weights_a_folder_gives_the_size_alone(segformer_folder, tmp_path):
     (tmp_path / "config.json").write_bytes((segformer_folder / "config.json").read_bytes())
-    options = {"folder": str(tmp_path), "encoder_weights": "imagenet"}
-    assert without_weights(options) == {"folder": str(tmp_path), "encoder_weights": None, "pretrained": False}
     model = build("segformer", CLASSES, folder=tmp_path, pretrained=False)
     assert model.network.config.hidden_sizes == [8, 8, 16, 16]
 
