@@ -10,6 +10,7 @@ from training.datasets.pairs import PairDataset
 from training.recipe.file import load_recipe
 
 DATA = "data.json"
+LEARNT = "learnt.json"  # in a bundle: the part of it that tells what was learnt from
 RECIPE = "recipe.toml"
 NOT_TOLD = "not told by the run that learnt from it"
 
@@ -66,6 +67,15 @@ class DataRecord:
         content = json.loads((folder / DATA).read_text(encoding="utf-8"))
         learnt = tuple(Learnt.from_dict(each) for each in content.get("learnt", ()))
         return cls(train=content["train"], validation=content["validation"], learnt=learnt)
+
+    @classmethod
+    def read_learnt(cls, bundle: Path) -> "DataRecord":
+        """Of a bundle's folder. Raises FileNotFoundError."""
+        content = json.loads((bundle / LEARNT).read_text(encoding="utf-8"))
+        return cls(train=(), validation=(), learnt=tuple(Learnt.from_dict(each) for each in content["learnt"]))
+
+    def write_learnt(self, path: Path) -> None:
+        path.write_text(json.dumps({"learnt": self.to_dict()["learnt"]}, indent=1), encoding="utf-8")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

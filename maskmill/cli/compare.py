@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,15 +76,16 @@ def compare(choices: Comparing) -> None:
         _show(found, choices.out)
 
 
-def _timer(console: Console, pictures: PairDataset, threads: int) -> Callable[[Subject], Latency]:
-    """Times each model on the first picture, in the engine that was scored."""
-    from training.evaluate.latency import measure_latency
+def _timer(console: Console, pictures: PairDataset, threads: int) -> Callable[[Sequence[Subject]], Sequence[Latency]]:
+    """Times the models in turns on the first picture, each in the engine that was scored."""
+    from training.evaluate.latency import Turns, measure_in_turns
 
-    def time_one(subject: Subject) -> Latency:
-        console.print(f"Timing {subject.name}", soft_wrap=True, markup=False)
-        return measure_latency(subject, pictures[0][0], threads=threads)
+    def time_all(subjects: Sequence[Subject]) -> Sequence[Latency]:
+        turns = Turns()
+        with counting(console, "Timing   ", turns.rounds) as advance:
+            return measure_in_turns(subjects, pictures[0][0], threads=threads, turns=turns, on_round=advance)
 
-    return time_one
+    return time_all
 
 
 def _show(found: Comparison, page: Path) -> None:

@@ -17,6 +17,7 @@ from maskmill.cli.options import JsonOption
 from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
 
 if TYPE_CHECKING:
+    from training.datasets.checking import UnknownIds
     from training.datasets.pairs import PairDataset
     from training.evaluate.evaluation import Evaluation, Latency
     from training.evaluate.subjects import Subject
@@ -52,6 +53,9 @@ class DataOptions(JsonOption):
     label_space: Annotated[
         str | None, typer.Option(help="Score in these classes; else in what model and data share.", metavar="NAME|FILE")
     ] = None
+    unknown_ids: Annotated[
+        str, typer.Option(help="Ids in masks that their label space does not know: error or ignore.")
+    ] = "error"
     models: Annotated[Path | None, typer.Option(help="One more folder of bundles.", metavar="DIR")] = None
     runs: Annotated[Path, typer.Option(help="Folder of the runs.", metavar="DIR")] = Path("runs")
 
@@ -86,6 +90,7 @@ def evaluate(choices: Evaluating) -> None:
     """Score a model on labelled pictures, by one formula for all models, and time its inference."""
     from training.datasets.pairs import InSpace
     from training.evaluate.evaluation import Evaluation
+    from training.evaluate.held_out import overlap
     from training.evaluate.scoring import Scorer, evaluations
     from training.spaces import common_space, find_label_space
 
@@ -102,7 +107,9 @@ def evaluate(choices: Evaluating) -> None:
             total += one
             advance()
     latencies = [] if choices.no_speed else _timed(console, subject, pictures, choices.threads)
+    found = overlap(subject, pictures, split=choices.split)
     report = _report(choices, subject, total, latencies)
+    report["data"] |= {"learnt_pictures": found.learnt, "warning": found.warning or None}
     if choices.out is not None:
         _write(choices.out, report, pictures, total)
     if choices.as_json:
@@ -121,7 +128,8 @@ def open_model(reference: str, choices: DataOptions) -> Subject:
 
 
 def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
-    """Raises RecipeError for an unknown data set or option, DatasetError for its files."""
+    """Every file looked at. Raises RecipeError for an unknown data set or option, DatasetError for its files."""
+    from training.datasets.checking import check_pictures, count_pictures
     from training.recipe.building import open_dataset, parse_roots
     from training.recipe.recipe import DataChoice
 
@@ -132,7 +140,15 @@ def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
         share=choices.share,
         options=_options(choices.option or []),
     )
-    return open_dataset(choice, parse_roots(choices.root or []), seed=choices.seed)
+    if choices.unknown_ids not in ("error", "ignore"):
+        raise typer.BadParameter("error or ignore", param_hint="--unknown-ids")
+    pictures, console = open_dataset(choice, parse_roots(choices.root or []), seed=choices.seed), stderr()
+    rule: UnknownIds = "ignore" if choices.unknown_ids == "ignore" else "error"
+    with counting(console, "Checking ", count_pictures([pictures])) as advance:
+        told = check_pictures([pictures], unknown_ids=rule, on_picture=advance)
+    for sentence in told:
+        console.print(Text(sentence, style="yellow"), soft_wrap=True)
+    return pictures
 
 
 def _options(texts: Sequence[str]) -> dict[str, Any]:
@@ -217,10 +233,12 @@ def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
             (model["name"], "bold"),
             f" ({model['architecture']}, {model['parameters'] / 1e6:.2f} M parameters, "
             f"{model['size_bytes'] / 1e6:.1f} MB) on {data['pictures']} pictures of {pictures.about.title} "
-            f"({data['split']}), scored in {report['label_space']}, run by {model['engine']}",
+            f"({_split(data)}), scored in {report['label_space']}, run by {model['engine']}",
         ),
         soft_wrap=True,
     )
+    if data["warning"]:
+        console.print(Text(f"Warning: {data['warning']}", style="yellow"), soft_wrap=True)
     table = plain_table("score", "value", right=("value",))
     for name, label in SCORES.items():
         table.add_row(label, percent(report["scores"][name]))
@@ -228,6 +246,11 @@ def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
     console.print(_class_table(report["classes"]))
     if report["latency"]:
         console.print(_latency_table(report["latency"]))
+
+
+def _split(data: Mapping[str, Any]) -> str:
+    learnt = data["learnt_pictures"]
+    return f"{data['split']}, {learnt} of them learnt from" if learnt else str(data["split"])
 
 
 def _class_table(classes: Sequence[Mapping[str, Any]]) -> Any:

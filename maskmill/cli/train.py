@@ -125,6 +125,9 @@ class Bars:
         self._run = progress.add_task("Run", total=None, said="")
         self._epoch = progress.add_task("Epoch", total=None, said="")
 
+    def checking_begins(self, pictures: int) -> None:
+        self._progress.reset(self._epoch, total=pictures, description="Checking", said="")
+
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
         self._progress.update(self._run, completed=epoch - 1, total=of)
         self._progress.reset(self._epoch, total=steps, description=f"Epoch {epoch}", said="")
@@ -148,6 +151,9 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._of = 0
+
+    def checking_begins(self, pictures: int) -> None:
+        self._console.print(f"Checking {pictures} pictures and their masks", soft_wrap=True)
 
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
         self._of = of

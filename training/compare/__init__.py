@@ -11,16 +11,25 @@ from segmentation.label_space import LabelSpace
 from training.compare.figures.series import MOST_SERIES
 from training.compare.findings import Comparison, Facts
 from training.compare.machine import facts_of_here
-from training.compare.measuring import Grid, NothingToCompare, OnPicture, concluded, measured, with_latencies
+from training.compare.measuring import (
+    Grid,
+    NothingToCompare,
+    OnPicture,
+    concluded,
+    measured,
+    with_latencies,
+    with_learnt,
+)
 from training.compare.page import render, write
 from training.datasets.pairs import PairDataset
 from training.evaluate.evaluation import Latency
+from training.evaluate.held_out import overlap
 from training.evaluate.subjects import Subject
 from training.spaces import common_space
 
 __all__ = ["Choices", "Comparison", "Facts", "Grid", "NothingToCompare", "compare", "examine"]
 
-MeasureLatency = Callable[[Subject], Latency]
+MeasureLatencies = Callable[[Sequence[Subject]], Sequence[Latency]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +42,7 @@ class Choices:
     split: str = "val"
     space: LabelSpace | None = None
     grid: Grid = field(default_factory=Grid)
-    latency: MeasureLatency | None = None
+    latency: MeasureLatencies | None = None
     title: str = ""
     colour_blind_safe: bool = True
 
@@ -63,9 +72,10 @@ def examine(
     found = measured(subjects, pictures, space=space, grid=choices.grid, on_picture=on_picture)
     facts = facts_of_here(pictures, split=choices.split, seed=choices.grid.seed)
     comparison = concluded(subjects, found, space=space, facts=facts)
+    comparison = with_learnt(comparison, [overlap(subject, pictures, split=choices.split) for subject in subjects])
     if choices.latency is None:
         return comparison
-    return with_latencies(comparison, [choices.latency(subject) for subject in subjects])
+    return with_latencies(comparison, choices.latency(subjects))
 
 
 def _title(comparison: Comparison) -> str:

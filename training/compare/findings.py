@@ -38,7 +38,8 @@ class Entry:
 
     input_size: (height, width) of the network's input for the first picture. interval: of the mIoU; None when there
     are too few pictures. unnamed: classes of the data that this model has no word for: it can only miss them.
-    history: of each epoch; empty when the training is not at hand.
+    history: of each epoch; empty when the training is not at hand. learnt: how many of the pictures this model learnt
+    from, and learnt_said: a sentence about it; None and empty where nothing tells.
     """
 
     name: str
@@ -53,6 +54,8 @@ class Entry:
     latency: Latency | None = None
     unnamed: tuple[str, ...] = ()
     history: Sequence[Mapping[str, float]] = ()
+    learnt: int | None = None
+    learnt_said: str = ""
 
     @cached_property
     def scores(self) -> dict[str, float]:
@@ -188,6 +191,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "calibration": None if calibration is None else calibration.to_dict(),
         "latency": None if entry.latency is None else entry.latency.to_dict(),
         "unnamed_classes": list(entry.unnamed),
+        "learnt_pictures": entry.learnt,
         "history": [{key: _number(value) for key, value in epoch.items()} for epoch in entry.history],
     }
 

@@ -14,6 +14,7 @@ from training.compare.findings import Comparison, Entry, Facts, Pair, Shown
 from training.compare.thumbnails import reduced_ids, reduced_photo
 from training.datasets.pairs import InSpace, Mask, PairDataset, Picture
 from training.evaluate.evaluation import Evaluation, Latency
+from training.evaluate.held_out import Overlap
 from training.evaluate.scoring import Scorer
 from training.evaluate.subjects import Subject
 
@@ -102,6 +103,12 @@ def concluded(subjects: Sequence[Subject], found: Measured, *, space: LabelSpace
 def with_latencies(comparison: Comparison, latencies: Sequence[Latency | None]) -> Comparison:
     timed = zip(comparison.entries, latencies, strict=True)
     return replace(comparison, entries=tuple(replace(entry, latency=latency) for entry, latency in timed))
+
+
+def with_learnt(comparison: Comparison, overlaps: Sequence[Overlap]) -> Comparison:
+    told = zip(comparison.entries, overlaps, strict=True)
+    entries = (replace(entry, learnt=each.learnt, learnt_said=each.warning) for entry, each in told)
+    return replace(comparison, entries=tuple(entries))
 
 
 def numbered(names: Sequence[str]) -> list[str]:

@@ -25,6 +25,8 @@ from training.compare.wording import (
 Sentences = list[str]
 
 ALIKE = 1.1  # latencies closer than this are called alike: two measurements of one model differ by as much
+SCATTERED = 1.25  # rounds that differ by more than this do not make one number
+OUTLIERS = 8  # of so many rounds the lowest and the highest are left out
 NO_CLASS = "no class of the data"
 SURE = 0.02  # confidence and accuracy closer than this are called equal
 
@@ -38,6 +40,7 @@ def summary(comparison: Comparison) -> Sentences:
         *_weakest(comparison),
         f"On the average picture they do not agree on {percent(comparison.disagreement)} of the labelled pixels.",
         *unnamed(comparison),
+        *learnt(comparison),
     ]
 
 
@@ -179,6 +182,15 @@ def unnamed(comparison: Comparison) -> Sentences:
     ]
 
 
+def learnt(comparison: Comparison) -> Sentences:
+    """Who is scored on what it learnt from is no better for it."""
+    return [
+        f"{letter(number)}: {entry.learnt_said}."
+        for number, entry in enumerate(comparison.entries)
+        if entry.learnt_said
+    ]
+
+
 def pair_sentence(comparison: Comparison, pair: Pair) -> str:
     """A true sentence about two models: a difference, or that so many pictures cannot show one."""
     count = counted(comparison.facts.picture_count, "picture")
@@ -228,10 +240,34 @@ def _fastest(comparison: Comparison) -> Sentences:
     if len(timed) < 2:
         return []
     (quick, first), *_, (slow, last) = sorted(timed)
+    low, high = slowdown(comparison, last, first)
     if slow / quick < ALIKE:
         return [f"{letters(sorted(n for _, n in timed))} are about equally fast: {milliseconds(quick)} for a picture."]
-    longest = f"{letter(last)} takes {times(slow / quick)} as long, {milliseconds(slow)}"
+    if low < ALIKE:
+        both = f"{milliseconds(quick)} and {milliseconds(slow)}"
+        why = f"from round to round {letter(last)} took {times(low)} to {times(high)} as long"
+        return [f"Which of {letters(sorted((first, last)))} is faster was not to be measured here: {both}, but {why}."]
+    ratio = times(slow / quick) if high / low < SCATTERED else f"{times(low)} to {times(high)}"
+    longest = f"{letter(last)} takes {ratio} as long, {milliseconds(slow)}"
+    (_, second) = sorted(timed)[1]
+    if slowdown(comparison, second, first)[0] < ALIKE:
+        return [f"{letters(sorted((first, second)))} are among the fastest, with {milliseconds(quick)}; {longest}."]
     return [f"{letter(first)} is the fastest, with {milliseconds(quick)} for a picture; {longest}."]
+
+
+def slowdown(comparison: Comparison, one: int, other: int) -> tuple[float, float]:
+    """How many times as long the one takes as the other, in their closest round and in the round farthest apart.
+
+    Of measurements without rounds the ratio of their medians, twice.
+    """
+    first, second = comparison.entries[one].latency, comparison.entries[other].latency
+    assert first is not None and second is not None  # noqa: PT018
+    if len(first.rounds_ms) != len(second.rounds_ms) or not first.rounds_ms:
+        ratio = first.median_ms / second.median_ms
+        return ratio, ratio
+    ratios = sorted(a / b for a, b in zip(first.rounds_ms, second.rounds_ms, strict=True))
+    cut = len(ratios) // OUTLIERS  # a pause of the machine in one round says nothing about the models
+    return ratios[cut], ratios[len(ratios) - 1 - cut]
 
 
 def _weakest(comparison: Comparison) -> Sentences:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from segmentation.label_spaces import get_label_space
-from training.datasets.pairs import About, DatasetError, PairDataset
+from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden
 
 ABOUT = About(
     title="Cityscapes fine annotations (Cordts et al. 2016)",
@@ -15,7 +15,7 @@ _PICTURE, _MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
 
 def cityscapes(root: Path, split: str) -> PairDataset:
     """Raises DatasetError when the split is not there or a mask is missing."""
-    pictures = sorted((root / "leftImg8bit" / split).glob(f"*/*{_PICTURE}"))
+    pictures = sorted(p for p in (root / "leftImg8bit" / split).glob(f"*/*{_PICTURE}") if not is_hidden(p))
     if not pictures:
         raise DatasetError(f"no *{_PICTURE} in {root / 'leftImg8bit' / split}/<city>; {_splits(root)}")
     pairs = [(each, _mask_of(root, split, each)) for each in pictures]

@@ -23,6 +23,6 @@ def read_colour_mask(path: Path, *, space: LabelSpace) -> Mask:
     unknown = [int(code) for code in shown if int(code) not in id_of]
     if unknown:
         first = tuple(unknown[0].to_bytes(3, "big"))
-        raise MaskMismatch(f"{path.name} has {len(unknown)} colours that {space.name} has not, the first is {first}")
+        raise MaskMismatch(f"it has {len(unknown)} colours that {space.name} has not, the first is {first}")
     ids = np.array([id_of[int(code)] for code in shown], dtype=np.uint8)
     return ids[position].reshape(picture.shape[:2])

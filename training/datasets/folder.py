@@ -5,7 +5,7 @@ from pathlib import Path
 
 from segmentation.label_space import LabelSpace, load_label_space
 from training.datasets.colour_masks import read_colour_mask
-from training.datasets.pairs import About, DatasetError, PairDataset
+from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden
 from training.datasets.splitting import part_of
 from training.spaces import find_label_space
 
@@ -65,10 +65,10 @@ def pairs_side_by_side(place: Path) -> list[tuple[Path, Path]]:
 
 
 def pictures_in(place: Path) -> list[Path]:
-    """The picture files of a folder by name, without masks that lie beside them. Raises DatasetError."""
+    """The picture files of a folder by name, without hidden ones and masks beside them. Raises DatasetError."""
     if not place.is_dir():
         raise DatasetError(f"there is no folder {place}")
-    found = sorted(p for p in place.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+    found = sorted(p for p in place.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(p))
     found = [p for p in found if not p.name.endswith(MASK_ENDINGS)]
     if not found:
         raise DatasetError(f"no pictures in {place}")

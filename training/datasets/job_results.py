@@ -15,7 +15,7 @@ from segmentation.formats.polygons import Polygons
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
 from training.datasets.folder import pictures_in
-from training.datasets.pairs import About, DatasetError, Mask, PairDataset, read_mask
+from training.datasets.pairs import About, DatasetError, Mask, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import Pair, part_of
 
 MANIFEST = "manifest.json"
@@ -74,7 +74,7 @@ def _picture_folder(root: Path, given: str) -> Path:
 def _pairs(labels: Path, pictures: Path) -> list[Pair]:
     """Every file of labels with the picture whose name it got in the archive. Pictures without labels are left out."""
     by_stem = _by_stem(pictures)
-    found = sorted(each for each in labels.iterdir() if each.suffix in (".png", *READERS))
+    found = sorted(each for each in labels.iterdir() if each.suffix in (".png", *READERS) and not is_hidden(each))
     lonely = [each.name for each in found if each.stem not in by_stem]
     if lonely:
         raise DatasetError(f"{len(lonely)} masks in {labels} have no picture in {pictures}, the first is {lonely[0]}")

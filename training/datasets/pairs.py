@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.counting import look_up
-from segmentation.errors import MaskMismatch
+from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
 from segmentation.pictures import decode_mask, decode_picture
 from training.datasets.marks import mark_of
@@ -36,6 +36,11 @@ class About:
     title: str
     licence: str
     source: str = ""
+
+
+def is_hidden(path: Path) -> bool:
+    """As `._a.png`, which macOS writes beside `a.png` on foreign disks: no picture, whatever it is called."""
+    return path.name.startswith(".")
 
 
 class LabelledPictures(Protocol):
@@ -73,7 +78,7 @@ class PairDataset:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> tuple[Picture, Mask]:
-        """Raises MaskMismatch when picture and mask differ in size."""
+        """Raises DatasetError, which names the file, for one that cannot be read and for a mask of another size."""
         kept = self._decoded.get(index)
         if kept is not None:
             return kept
@@ -83,13 +88,22 @@ class PairDataset:
             self._decoded[index] = picture, mask
         return picture, mask
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether its files are made when they are asked for."""
+        return self._prepare is not None
+
+    def read_mask(self, path: Path) -> Mask:
+        """A mask file of this data set in ids of its space. Raises SegmentationError, OSError."""
+        return self._read_mask(path)
+
     def names(self) -> list[str]:
         """The pictures' file names, in order: what a run writes down as its split."""
         return [picture.name for picture, _ in self.pairs]
 
     def marks(self) -> list[str]:
         """By which each picture is known again. What is generated is known by its folder and name."""
-        if self._prepare is not None:
+        if self.is_generated:
             return [f"{picture.parent.parent.name}/{picture.name}" for picture, _ in self.pairs]
         return [mark_of(picture) for picture, _ in self.pairs]
 
@@ -112,10 +126,15 @@ class PairDataset:
     def _decode(self, picture_path: Path, mask_path: Path) -> tuple[Picture, Mask]:
         if self._prepare is not None:
             self._prepare(picture_path, mask_path)
-        picture = decode_picture(picture_path.read_bytes(), max_pixels=MAX_PIXELS)
-        mask = self._read_mask(mask_path)
+        path = picture_path
+        try:
+            picture = decode_picture(path.read_bytes(), max_pixels=MAX_PIXELS)
+            path = mask_path
+            mask = self._read_mask(path)
+        except (SegmentationError, OSError) as error:
+            raise DatasetError(f"{path} cannot be used: {error}") from error
         if picture.shape[:2] != mask.shape:
-            raise MaskMismatch(f"{picture_path.name} is {picture.shape[:2]} (height, width), its mask {mask.shape}")
+            raise DatasetError(f"{picture_path} is {picture.shape[:2]} (height, width), its mask {mask.shape}")
         return picture, mask
 
 

@@ -131,6 +131,7 @@ class Latency:
 
     size: (height, width) of the network's input in pixels. images_per_s: over all measured runs, one after the other.
     engine: torch, onnxruntime, openvino or openvino bf16. threads: of the processor that the engine may use.
+    rounds_ms: the median of each round, where several models took turns; round i of all was measured at about one time.
     """
 
     median_ms: float
@@ -140,6 +141,7 @@ class Latency:
     size: tuple[int, int]
     threads: int
     device: str = "cpu"
+    rounds_ms: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -148,7 +150,7 @@ class Latency:
     def from_dict(cls, value: Mapping[str, Any]) -> "Latency":
         """The inverse of `to_dict`, also after a journey through JSON."""
         height, width = value["size"]
-        return replace(cls(**value), size=(height, width))
+        return replace(cls(**value), size=(height, width), rounds_ms=tuple(value.get("rounds_ms", ())))
 
 
 def _sum(one: Any, other: Any) -> Any:

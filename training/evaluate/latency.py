@@ -1,11 +1,12 @@
 """How long one inference takes, measured apart from decoding, preprocessing and training.
 
-A network is timed alone, after warm-up, one picture at a time, at the size that it serves.
+A network is timed alone, after warm-up, one picture at a time, at the size that it serves. Networks that are compared
+take turns, so that whatever else the machine does meets all of them.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -28,6 +29,19 @@ class Patience:
     seconds: float = 3.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """How models that are compared take turns. seconds: of one model in one round, about."""
+
+    warm_up: int = 5
+    rounds: int = 9
+    seconds: float = 0.3
+    most_runs: int = 20
+
+    def runs_in(self, seconds_each: float) -> int:
+        return max(1, min(self.most_runs, round(self.seconds / max(seconds_each, 1e-6))))
+
+
 def measure_latency(
     subject: Subject,
     picture: NDArray[np.uint8],
@@ -46,6 +60,43 @@ def measure_latency(
     tensor = subject.preprocessing.apply(picture)
     with _torch_threads(threads):
         took = run_times(subject.engines[engine].open(threads), tensor, patience)
+    return _latency(subject, engine, tensor, threads, [took])
+
+
+def measure_in_turns(
+    subjects: Sequence[Subject],
+    picture: NDArray[np.uint8],
+    *,
+    threads: int = 0,
+    turns: Turns = Turns(),
+    on_round: Callable[[], None] = lambda: None,
+) -> list[Latency]:
+    """Of each subject in its first engine; all are opened and warmed up before the first round counts.
+
+    picture, threads: as for `measure_latency`.
+    """
+    threads = threads or processors()
+    tensors = [each.preprocessing.apply(picture) for each in subjects]
+    with _torch_threads(threads):
+        engines = [next(iter(each.engines.values())).open(threads) for each in subjects]
+        once = Patience(warm_up=turns.warm_up, runs=1, seconds=0)
+        counts = [turns.runs_in(float(run_times(*each, once)[0])) for each in zip(engines, tensors, strict=True)]
+        rounds: list[list[NDArray[np.float64]]] = [[] for _ in subjects]
+        for _ in range(turns.rounds):
+            for number, (engine, tensor) in enumerate(zip(engines, tensors, strict=True)):
+                patience = Patience(warm_up=1, runs=counts[number], seconds=0)  # the others used the caches meanwhile
+                rounds[number].append(run_times(engine, tensor, patience))
+            on_round()
+    return [
+        _latency(subject, next(iter(subject.engines)), tensor, threads, took)
+        for subject, tensor, took in zip(subjects, tensors, rounds, strict=True)
+    ]
+
+
+def _latency(
+    subject: Subject, engine: str, tensor: NDArray[np.float32], threads: int, rounds: Sequence[NDArray[np.float64]]
+) -> Latency:
+    took = np.concatenate(rounds)
     median, p90 = np.percentile(took, [50, 90]) * 1e3
     return Latency(
         median_ms=float(median),
@@ -55,6 +106,7 @@ def measure_latency(
         size=(tensor.shape[1], tensor.shape[2]),
         threads=threads,
         device=subject.device,
+        rounds_ms=tuple(float(np.median(each)) * 1e3 for each in rounds) if len(rounds) > 1 else (),
     )
 
 

@@ -21,6 +21,7 @@ from training.evaluate.predictors import (
     torch_predictor,
     torchscript_predictor,
 )
+from training.lineage import DATA, LEARNT, DataRecord
 from training.runs import CHECKPOINT, Run
 
 REGISTRY = "models:/"
@@ -66,6 +67,7 @@ class Subject:
     card: ModelCard | None = None
     engines: Mapping[str, Engine] = field(default_factory=dict)
     device: str = "cpu"
+    learnt: DataRecord | None = None  # where it is known
 
     def on(self, name: str) -> "Subject":
         """The same model in one of its engines alone, for scoring too. Raises EngineNotFound."""
@@ -110,6 +112,7 @@ def _of_bundle(folder: Path) -> Subject:
         size_bytes=first.size_bytes,
         card=card,
         engines=engines,
+        learnt=DataRecord.read_learnt(folder) if (folder / LEARNT).is_file() else None,
     )
 
 
@@ -161,6 +164,7 @@ def _of_run(folder: Path) -> Subject:
         history=run.history(),
         engines={"torch": Engine(lambda threads: torch_predictor(model), size_bytes)},
         device=device.type,
+        learnt=DataRecord.read(folder) if (folder / DATA).is_file() else None,
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from torch import nn
 
 import training.recipes
-from segmentation.model_card import ModelCard
+from segmentation.model_card import RUNTIMES, ModelCard
 from segmentation.variant import Variant
 from training.datasets.pairs import PairDataset
-from training.lineage import NOT_TOLD, Learnt
+from training.lineage import NOT_TOLD, DataRecord, Learnt
 from training.models import output_stride
 from training.recipe.building import open_dataset
 from training.recipe.file import load_recipe
@@ -41,6 +41,15 @@ class FinishedRun:
     model: nn.Module
 
     @property
+    def data(self) -> DataRecord:
+        """What the model learnt from, here and before."""
+        own = [
+            Learnt.of(pictures, dataset=choice.dataset, split=choice.split)
+            for choice, pictures in zip(self.run.recipe.data, self.train_sets, strict=True)
+        ]
+        return DataRecord(train=(), validation=(), learnt=(*own, *self.earlier))
+
+    @property
     def earlier(self) -> list[Learnt]:
         """What the weights that it began with had learnt from."""
         return list(noted_earlier(self.run.folder, self.run.facts.started_from))
@@ -65,7 +74,8 @@ def card_of(
     scores: Mapping[str, float],
     variants: Sequence[Variant],
 ) -> ModelCard:
-    """files: key in the card → where the file lies now; its name there is its name in the bundle."""
+    """files: key in the card → where the file lies now; its name there is its name in the bundle. A key that is no
+    runtime's is of a file that is kept beside the weights."""
     own = [pictures.about for pictures in finished.train_sets]
     earlier = finished.earlier
     sources = [*(about.source for about in own), *(each.source for each in earlier)]
@@ -76,7 +86,7 @@ def card_of(
         architecture=_architecture(finished.run),
         label_space=finished.run.space.name,
         preprocessing=finished.run.preprocessing,
-        files={key: path.name for key, path in files.items()},
+        files={key: path.name for key, path in files.items() if key in RUNTIMES},
         sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()},
         output_stride=output_stride(finished.model),
         parameters=sum(each.numel() for each in finished.model.parameters()),

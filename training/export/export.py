@@ -21,6 +21,7 @@ from training.export.card import FinishedRun, Release, card_of
 from training.export.files import LARGEST_HALF_DIFFERENCE, ExportError, export_ids, export_onnx, export_torchscript
 from training.export.quantize import PLANS, QuantizationFailed, quantise
 from training.export.variants import Judge, Watch, float_candidates, int8_candidates, loss, measured, refusal, unwatched
+from training.lineage import LEARNT
 
 __all__ = ["Export", "Release", "export_run"]
 
@@ -70,6 +71,7 @@ def export_run(
     with tempfile.TemporaryDirectory() as drafts:
         work = _Work(finished, release, judge, Path(drafts))
         work.write_floats()
+        work.write_learnt()
         scores = judge.evaluate(onnx_predictor(work.files["onnx"]), SERVED, with_scores=True).scores()
         work.known[SERVED] = scores["miou"]
         work.torch_miou = judge.miou(torch_predictor(finished.model), "PyTorch")
@@ -100,6 +102,11 @@ class _Work:
 
     def path(self, key: str) -> Path:
         return self.drafts / NAMES[key]
+
+    def write_learnt(self) -> None:
+        """So that whoever scores the bundle is warned of pictures that it learnt from."""
+        self.files["learnt"] = self.drafts / LEARNT
+        self.finished.data.write_learnt(self.files["learnt"])
 
     def write_floats(self) -> None:
         model = self.finished.model

@@ -6,6 +6,10 @@ from typing import Protocol
 class Watcher(Protocol):
     """Called from the training's own thread, often: be quick."""
 
+    def checking_begins(self, pictures: int) -> None:
+        """Before the first epoch."""
+        ...
+
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
         """epoch: 1, 2, …"""
         ...
@@ -15,7 +19,7 @@ class Watcher(Protocol):
     def validation_begins(self, pictures: int) -> None: ...
 
     def picture(self) -> None:
-        """One more picture is validated."""
+        """One more picture is checked or validated."""
         ...
 
     def epoch_ends(self, epoch: int, numbers: dict[str, float]) -> None:
@@ -24,6 +28,8 @@ class Watcher(Protocol):
 
 
 class NullWatcher:
+    def checking_begins(self, pictures: int) -> None: ...
+
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None: ...
 
     def step(self, loss: float) -> None: ...

@@ -16,6 +16,7 @@ import torch
 
 from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
+from training.datasets.checking import check_pictures, count_pictures
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
 from training.fit.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
 from training.fit.losses import LossFunction, SegmentationLoss, median_frequency_weights
@@ -34,6 +35,8 @@ from training.spaces import find_label_space
 from training.tracking import NullTracker, Tracker
 
 logger = logging.getLogger(__name__)
+
+LEAST_BATCH = 2  # pictures: of one alone batch norm knows no deviation
 
 
 def train(
@@ -56,7 +59,10 @@ def train(
         with processes.first_goes_first():
             data = prepare_data(recipe, roots, space)
         state, beginning = begin(recipe, space, folder, processes)
+        watcher = watcher if watcher is not None and processes.is_first else NullWatcher()
+        check_batches(recipe, data, processes)
         if processes.is_first:
+            check_data(recipe, data, watcher)
             record = data.record(beginning.learnt)
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
@@ -68,7 +74,7 @@ def train(
             loss_of=build_loss(recipe.loss, state, data, space),
             processes=processes,
             workers=workers,
-            watcher=watcher if watcher is not None and processes.is_first else NullWatcher(),
+            watcher=watcher,
         )
         return training.run(state, folder / CHECKPOINT, tracker if processes.is_first else NullTracker())
 
@@ -187,6 +193,26 @@ def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -
     ]
     validation = open_dataset(recipe.validation, roots, seed=recipe.seed, where="validation.dataset")
     return Data(recipe.data, sets, tuple(stages), validation, InSpace(validation, space))
+
+
+def check_data(recipe: Recipe, data: Data, watcher: Watcher) -> None:
+    """Look at every file before the first epoch. Raises DatasetError."""
+    sets = [*data.sets, data.validation_set]
+    watcher.checking_begins(count_pictures(sets))
+    for said in check_pictures(sets, unknown_ids=recipe.unknown_ids, on_picture=watcher.picture):
+        logger.warning("%s", said)
+
+
+def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
+    """Raises RecipeError for a stage with fewer pictures than one batch needs."""
+    least = LEAST_BATCH * processes.count
+    for number, (stage, pictures) in enumerate(zip(recipe.stages, data.stages, strict=True)):
+        if len(pictures) < least:
+            where = f"stages[{number}].data" if stage.data else "data"
+            count = f"{len(pictures)} picture" + ("s" if len(pictures) != 1 else "")
+            each = f", {LEAST_BATCH} for each of {processes.count} processes" if processes.count > 1 else ""
+            why = f"a batch needs {least} or more (batch norm){each}"
+            raise RecipeError(f"{where}: stages[{number}] learns from {count}; {why}", where=where)
 
 
 def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes) -> tuple[TrainingState, Beginning]:

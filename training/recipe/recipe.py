@@ -177,6 +177,7 @@ class Recipe:
     accumulate: int = 1  # batches per optimiser step
     ema_decay: float = 0.998
     evaluate_every: int = 5  # epochs
+    unknown_ids: Literal["error", "ignore"] = "error"  # in masks
     long_side: int = 480  # pixels of the picture that the network sees when it serves
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from maskmill.cli.exits import REFUSED, USAGE
 from tests.tiny_models import GREEN, RED, tiny_bundle
 from training.datasets import DATASETS
 from training.evaluate.evaluation import Evaluation
+from training.lineage import DataRecord, Learnt
 
 Run = Callable[..., Result]
 
@@ -87,6 +88,40 @@ def test_what_cannot_be_done_is_a_sentence(run: Run, words: tuple[str, ...], sai
     result = run("--no-speed", *words)
     assert result.exit_code == REFUSED
     assert said in result.stderr
+
+
+def test_ids_without_a_meaning_end_the_command_unless_they_are_to_be_ignored(run: Run, tmp_path: Path) -> None:
+    mask = np.zeros((64, 96), dtype=np.uint8)
+    mask[:, 48:] = 255
+    Image.fromarray(mask).save(tmp_path / "flags" / "masks" / "a.png")
+    result = run("--no-speed")
+    assert result.exit_code == REFUSED
+    assert "masks/a.png holds ids that camvid-11" in result.stderr
+    assert "id 255 (50.0 %)" in result.stderr
+    ignoring = run("--no-speed", "--unknown-ids", "ignore")
+    assert ignoring.exit_code == 0
+    assert "1 of 2 masks hold ids that camvid-11 does not know" in ignoring.stderr
+    assert run("--unknown-ids", "perhaps").exit_code == USAGE
+
+
+def test_pictures_that_a_bundle_learnt_from_are_marked(run: Run, tmp_path: Path) -> None:
+    learnt = DATASETS["folder"](tmp_path / "flags", "train", label_space="camvid-11").reduced(1, seed=0)
+    told = Learnt.of(learnt, dataset="folder", split="train")
+    record = DataRecord(train=(), validation=(), learnt=(told,))
+    record.write_learnt(tmp_path / "home" / "models" / "tiny" / "learnt.json")
+    shown = run("--no-speed").stdout
+    assert "(val, 1 of them learnt from)" in shown
+    assert "Warning: tiny learnt from 1 of these 2 pictures: its scores here say nothing about other pictures" in shown
+    assert json.loads(run("--no-speed", "--json").stdout)["data"]["learnt_pictures"] == 1
+
+
+def test_pictures_that_a_card_says_were_learnt_from_are_marked(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "home" / "models" / "tiny" / "card.json"
+    said = "Trained on 9 pictures of folder flags (train). Scores are of 2 pictures of folder flags (val)."
+    path.write_text(json.dumps({**json.loads(path.read_text()), "dataset": said}))
+    assert "Warning" not in run("--no-speed").stdout
+    assert json.loads(run("--no-speed", "--json").stdout)["data"]["learnt_pictures"] is None
+    assert "tiny learnt from folder flags (train), as its card says" in run("--no-speed", "--split", "train").stdout
 
 
 def test_an_option_without_a_value_is_wrong_usage(run: Run) -> None:

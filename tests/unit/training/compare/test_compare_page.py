@@ -26,7 +26,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, str, Pat
     folder = tmp_path_factory.mktemp("comparison")
     subjects = [subject("plain", right), subject(EVIL, blind), subject("other", swapped, history=())]
     out = folder / "new" / "page.html"
-    found = compare(subjects, flags(folder / "flags", 7), out, choices=Choices(latency=lambda _: LATENCY))
+    choices = Choices(latency=lambda models: [LATENCY for _ in models])
+    found = compare(subjects, flags(folder / "flags", 7), out, choices=choices)
     return found, out.read_text("utf-8"), out
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.tiny_comparison import blind, flags, right, subject, swapped
 from training.compare import Choices, Comparison, examine, readings
-from training.compare.measuring import with_latencies
+from training.compare.measuring import with_latencies, with_learnt
 from training.compare.wording import listed, percent, signed
 from training.evaluate.evaluation import Latency
+from training.evaluate.held_out import Overlap
 
 
 def _compared(folder: Path, *predicts, count: int = 8) -> Comparison:
@@ -55,6 +57,43 @@ def test_the_summary_names_leader_speed_weakness_and_disagreement(tmp_path: Path
 
 def test_latencies_that_are_close_are_called_alike(tmp_path: Path) -> None:
     assert "about equally fast" in " ".join(readings.cost(_timed(_compared(tmp_path, blind, right), 10, 10.5)))
+
+
+def _in_rounds(found: Comparison, *rounds_ms: tuple[float, ...]) -> Comparison:
+    latencies = [
+        replace(latency, rounds_ms=rounds)
+        for latency, rounds in zip((entry.latency for entry in found.entries), rounds_ms, strict=True)
+        if latency is not None
+    ]
+    return with_latencies(found, latencies)
+
+
+def test_latencies_that_scatter_say_nothing(tmp_path: Path) -> None:
+    """One cold round of 250 ms makes a median of nothing, and no model 24.7 times as slow."""
+    found = _timed(_compared(tmp_path, blind, right), 10, 25)
+    told = " ".join(readings.cost(_in_rounds(found, (10.0, 10.0, 30.0), (25.0, 9.0, 250.0))))
+    assert "Which of A and B is faster was not to be measured here: 10 ms and 25 ms" in told
+    assert "from round to round B took 0.9 times to 8.3 times as long" in told
+
+
+def test_latencies_that_scatter_less_than_they_differ_are_told_as_a_range(tmp_path: Path) -> None:
+    found = _timed(_compared(tmp_path, blind, right), 10, 25)
+    told = " ".join(readings.cost(_in_rounds(found, (10.0, 10.0, 10.0), (20.0, 25.0, 40.0))))
+    assert "A is the fastest, with 10 ms for a picture; B takes 2.0 times to 4.0 times as long, 25 ms." in told
+
+
+def test_a_pause_in_one_round_changes_nothing(tmp_path: Path) -> None:
+    found = _timed(_compared(tmp_path, blind, right), 10, 25)
+    told = " ".join(readings.cost(_in_rounds(found, (10.0,) * 8, (25.0,) * 7 + (900.0,))))
+    assert "B takes 2.5 times as long, 25 ms." in told
+
+
+def test_a_model_that_learnt_from_the_pictures_is_told_of(tmp_path: Path) -> None:
+    found = with_learnt(
+        _compared(tmp_path, blind, right), [Overlap(3, "m0 learnt from 3 of these 8 pictures"), Overlap(0)]
+    )
+    assert "A: m0 learnt from 3 of these 8 pictures." in readings.summary(found)
+    assert [each["learnt_pictures"] for each in found.to_dict()["models"]] == [3, 0]
 
 
 def test_a_slower_and_worse_model_is_told_of(tmp_path: Path) -> None:

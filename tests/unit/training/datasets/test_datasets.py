@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.errors import InvalidLabelSpace, MaskMismatch, UnknownLabelSpace
+from segmentation.errors import InvalidLabelSpace, UnknownLabelSpace
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
@@ -54,7 +54,7 @@ def test_a_missing_mask_is_named(tmp_path):
 def test_a_mask_of_another_size_is_refused(tmp_path):
     write(tmp_path / "images" / "a.png", GREY)
     write(tmp_path / "masks" / "a.png", np.zeros((10, 10), dtype=np.uint8))
-    with pytest.raises(MaskMismatch, match=r"a.png"):
+    with pytest.raises(DatasetError, match=r"a.png"):
         DATASETS["folder"](tmp_path, "train")[0]
 
 
@@ -104,7 +104,9 @@ def test_masks_may_show_colours_instead_of_ids(own_folder):
 
 def test_a_colour_of_no_class_is_refused(own_folder):
     write(own_folder / "masks" / "a.png", GREY)
-    with pytest.raises(MaskMismatch, match=r"a.png has 1 colours that weeds has not, the first is \(99, 99, 99\)"):
+    with pytest.raises(
+        DatasetError, match=r"a.png cannot be used: it has 1 colours that weeds has not, the first is \(99, 99, 99\)"
+    ):
         DATASETS["folder"](own_folder, "train", colours=True)[0]
 
 

@@ -13,9 +13,9 @@ from jobs.errors import ModelFailed
 from segmentation.label_spaces import get_label_space
 from storage.model_reference import ModelReference
 from tests.tiny_models import GREEN, tiny_bundle
-from training.evaluate.latency import Patience, measure_latency, run_times
+from training.evaluate.latency import Patience, Turns, measure_in_turns, measure_latency, run_times
 from training.evaluate.scoring import class_ids
-from training.evaluate.subjects import EngineNotFound, SubjectNotFound, open_subject
+from training.evaluate.subjects import Engine, EngineNotFound, SubjectNotFound, open_subject
 from training.models import MODELS
 from training.promote.registry import open_registry
 from training.settings import TrainingSettings
@@ -182,3 +182,26 @@ def test_warm_up_runs_do_not_count_and_time_prolongs_a_measurement():
     quick = Patience(warm_up=4, runs=2, most_runs=5, seconds=math.inf)
     assert len(run_times(predict, np.zeros((3, 2, 2), np.float32), quick)) == 5
     assert len(calls) == 4 + 5
+
+
+def test_models_that_are_compared_take_turns_after_all_are_warm(models):
+    ran = []
+
+    def model(name):
+        def predict(image):
+            ran.append(name)
+            return torch.zeros(1)
+
+        return replace(
+            open_subject("tiny", models=[models], runs=Path("nowhere")),
+            name=name,
+            engines={"engine": Engine(lambda threads: predict, 1)},
+        )
+
+    turns = Turns(warm_up=2, rounds=3, seconds=0)
+    first, second = measure_in_turns([model("a"), model("b")], PICTURE, threads=1, turns=turns)
+    warm, rounds = ran[:6], ran[6:]
+    assert warm == ["a"] * 3 + ["b"] * 3
+    assert rounds == ["a", "a", "b", "b"] * 3
+    assert len(first.rounds_ms) == len(second.rounds_ms) == 3
+    assert first.engine == "engine"

@@ -1,0 +1,114 @@
+"""Every file is looked at before anything is learnt from or scored: ids without a meaning, broken files, sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.datasets import DATASETS
+from training.datasets.checking import UnknownMaskIds, check_pictures, count_pictures
+from training.datasets.pairs import DatasetError, PairDataset
+
+APPLE_DOUBLE = b"\0\5\x16\7" + bytes(60)  # what macOS keeps beside a file on a foreign disk
+
+
+def write(root: Path, name: str, mask: np.ndarray) -> None:
+    for kind, pixels in (("images", np.dstack([mask] * 3)), ("masks", mask)):
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / kind / f"{name}.png")
+
+
+def halves(left: int, right: int) -> np.ndarray:
+    return np.repeat([[left, right]], 4, axis=1).repeat(6, axis=0).astype(np.uint8)
+
+
+def folder(root: Path, space: str = "camvid-11") -> PairDataset:
+    return DATASETS["folder"](root, "train", label_space=space)
+
+
+def test_masks_whose_ids_have_a_meaning_pass(tmp_path):
+    write(tmp_path, "a", halves(0, 3))
+    write(tmp_path, "b", halves(11, 3))
+    looked_at = []
+    assert check_pictures([folder(tmp_path)], on_picture=lambda: looked_at.append(1)) == []
+    assert len(looked_at) == count_pictures([folder(tmp_path)]) == 2
+
+
+def test_a_mask_of_black_and_white_names_file_ids_share_and_what_it_looks_like(tmp_path):
+    write(tmp_path, "a", halves(0, 0))
+    write(tmp_path, "b", halves(0, 255))
+    with pytest.raises(UnknownMaskIds) as caught:
+        check_pictures([folder(tmp_path)])
+    said = str(caught.value)
+    assert f"{tmp_path / 'masks' / 'b.png'} holds ids that camvid-11 " in said
+    assert "id 255 (50.0 %) of its pixels" in said
+    assert "a two-class mask" in said
+    assert 'unknown_ids = "ignore"' in said
+    assert caught.value.code == "mask_unknown_ids"
+
+
+def test_ids_of_another_label_space_are_recognised_over_all_masks(tmp_path):
+    write(tmp_path, "a", halves(7, 26))
+    write(tmp_path, "b", halves(23, 33))
+    with pytest.raises(UnknownMaskIds, match=r"2 of 2 masks hold such ids\. These look like cityscapes-34 ids"):
+        check_pictures([folder(tmp_path)])
+
+
+def test_ids_without_a_meaning_may_be_ignored_and_are_told(tmp_path):
+    write(tmp_path, "a", halves(0, 255))
+    (said,) = check_pictures([folder(tmp_path)], unknown_ids="ignore")
+    assert said == (
+        "1 of 1 masks hold ids that camvid-11 does not know, which count nowhere: id 255 (50.0 %) of their pixels"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("images/a.png", b""), ("images/a.png", APPLE_DOUBLE), ("masks/a.png", b"\x89PNG\r\n\x1a\n" + bytes(20))],
+)
+def test_a_broken_file_is_named(tmp_path, file, content):
+    write(tmp_path, "a", halves(0, 1))
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(DatasetError, match=f"{tmp_path / file} cannot be used: "):
+        check_pictures([folder(tmp_path)])
+    with pytest.raises(DatasetError, match=f"{tmp_path / file} cannot be used: "):
+        folder(tmp_path)[0]
+
+
+def test_a_mask_of_another_size_is_named(tmp_path):
+    write(tmp_path, "a", halves(0, 1))
+    Image.fromarray(halves(0, 1)[:2]).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(DatasetError, match=r"a\.png is 8×6 pixels, its mask 8×2"):
+        check_pictures([folder(tmp_path)])
+
+
+def test_a_picture_that_its_header_turns_has_a_mask_of_the_turned_size(tmp_path):
+    write(tmp_path, "a", halves(0, 1))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(np.dstack([halves(0, 1).T] * 3)).save(tmp_path / "images" / "a.png", exif=turned)
+    assert check_pictures([folder(tmp_path)]) == []
+
+
+def test_what_is_generated_is_not_rendered_to_be_looked_at(tmp_path):
+    scenes = DATASETS["scenes"](tmp_path, "train", scene_count=2, width=64, height=64)
+    assert (count_pictures([scenes]), check_pictures([scenes])) == (0, [])
+    scenes[0]
+    assert (count_pictures([scenes]), check_pictures([scenes])) == (1, [])
+
+
+def test_hidden_files_are_no_pictures(tmp_path):
+    write(tmp_path, "a", halves(0, 1))
+    for kind in ("images", "masks"):
+        (tmp_path / kind / "._a.png").write_bytes(APPLE_DOUBLE)
+    assert folder(tmp_path).names() == ["a.png"]
+
+
+def test_hidden_files_of_cityscapes_are_no_pictures(tmp_path):
+    for kind, end in (("leftImg8bit", "_leftImg8bit.png"), ("gtFine", "_gtFine_labelIds.png")):
+        place = tmp_path / kind / "val" / "aachen"
+        place.mkdir(parents=True)
+        Image.fromarray(halves(7, 8)).save(place / f"x{end}")
+        (place / f"._x{end}").write_bytes(APPLE_DOUBLE)
+    assert DATASETS["cityscapes"](tmp_path, "val").names() == ["x_leftImg8bit.png"]

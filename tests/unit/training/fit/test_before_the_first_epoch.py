@@ -1,0 +1,92 @@
+"""What a training finds out about its data before the first epoch, in the recipe's words."""
+
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.tiny_runs import tiny_order, tiny_training
+from training.datasets.pairs import DatasetError
+from training.fit.processes import Processes
+from training.fit.progress import NullWatcher
+from training.fit.train import check_batches, prepare_data, train
+from training.recipe.recipe import RecipeError
+from training.runs import Run
+from training.spaces import find_label_space
+from training.tracking import NullTracker
+
+
+@pytest.fixture
+def field(tmp_path):
+    """Writes pictures with masks of two values into a data set; gives what the recipe says of it."""
+
+    def write(count: int, foreground: int) -> list[str]:
+        for kind in ("images", "masks"):
+            (tmp_path / "field" / kind).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                pixels = np.zeros((64, 64), np.uint8)
+                pixels[:, 32:] = foreground if kind == "masks" else number
+                Image.fromarray(pixels).save(tmp_path / "field" / kind / f"{number}.png")
+        of = 'dataset="folder", options={label_space="camvid-11"}'
+        return [f"data=[{{{of}}}]", f"validation={{{of}}}", "stages[0].epochs=1"]
+
+    return write
+
+
+@pytest.fixture
+def roots(tmp_path):
+    return {"folder": tmp_path / "field"}
+
+
+def test_ids_without_a_meaning_end_a_training_before_its_first_epoch(field, roots, tmp_path):
+    with pytest.raises(DatasetError, match=r"masks.\d\.png holds ids that camvid-11 .* id 255 \(50\.0 %\)"):
+        tiny_training(tmp_path, roots, field(2, 255))
+    assert not (tmp_path / "tiny" / "checkpoint.pt").exists()
+
+
+def test_a_recipe_may_ignore_them_and_a_warning_tells(field, roots, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        run = tiny_training(tmp_path, roots, [*field(2, 255), "unknown_ids=ignore"])
+    assert Run.open(run).epochs_done == 1
+    assert any("2 of 2 masks hold ids that camvid-11 does not know" in each.getMessage() for each in caplog.records)
+
+
+def test_a_broken_picture_ends_a_training_before_its_first_epoch(field, roots, tmp_path):
+    settings = field(3, 1)
+    (tmp_path / "field" / "images" / "1.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"images.1\.png cannot be used: the file is empty"):
+        tiny_training(tmp_path, roots, settings)
+
+
+def test_whoever_watches_sees_the_files_being_checked(field, roots, tmp_path):
+    class Watching(NullWatcher):
+        def __init__(self):
+            self.begun, self.pictures = [], 0
+
+        def checking_begins(self, pictures):
+            self.begun.append(pictures)
+
+        def picture(self):
+            self.pictures += 1
+
+    recipe, watcher = tiny_order(tmp_path, roots, field(2, 1)).recipe(), Watching()
+    train(recipe, folder=tmp_path / "tiny", roots=roots, tracker=NullTracker(), watcher=watcher)
+    assert watcher.begun == [4]  # learnt from and validated on
+    assert watcher.pictures == 4 + 2
+
+
+def test_fewer_pictures_than_a_batch_needs_are_told_in_the_recipes_words(field, roots, tmp_path):
+    settings = ['model={architecture="deeplabv3"}', *field(1, 1)]
+    with pytest.raises(RecipeError, match=r"data: stages\[0\] learns from 1 picture; a batch needs 2 or more"):
+        tiny_training(tmp_path, roots, settings)
+
+
+def test_of_several_processes_each_needs_its_pictures(field, roots, tmp_path):
+    recipe = tiny_order(tmp_path, roots, field(3, 1)).recipe()
+    data = prepare_data(recipe, roots, find_label_space(recipe.label_space))
+    check_batches(recipe, data, Processes())
+    with pytest.raises(
+        RecipeError, match=r"learns from 3 pictures; a batch needs 4 or more .*2 for each of 2 processes"
+    ):
+        check_batches(recipe, data, Processes(count=2))

@@ -1,0 +1,111 @@
+"""Pictures and masks, looked at before they are learnt from or scored on: every fault names its file."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.counting import count_ids
+from segmentation.errors import SegmentationError
+from segmentation.label_space import LabelSpace
+from segmentation.mask_check import MaskReport, inspect_counts
+from segmentation.pictures import probe
+from training.datasets.pairs import DatasetError, PairDataset
+
+UnknownIds = Literal["error", "ignore"]
+ERROR: UnknownIds = "error"
+_NAMED_IDS = 12
+
+
+class UnknownMaskIds(DatasetError):
+    """Masks hold ids that their label space does not know; the message names file, ids, shares and a way out."""
+
+    code = "mask_unknown_ids"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """counts: (256,) pixels of each id in the mask."""
+
+    mask: Path
+    counts: NDArray[np.int64]
+
+
+def count_pictures(sets: Iterable[PairDataset]) -> int:
+    """How many `check_pictures` looks at."""
+    return sum(len(_written(each)) for each in sets)
+
+
+def check_pictures(
+    sets: Sequence[PairDataset], *, unknown_ids: UnknownIds = ERROR, on_picture: Callable[[], None] = lambda: None
+) -> list[str]:
+    """Read every picture's header and every mask; what is generated when it is asked for is not looked at.
+
+    unknown_ids: `ignore` takes ids that a label space does not know for pixels that count nowhere. Returns a sentence
+    for each data set where there are such. Raises DatasetError (unreadable, or a mask of another size than its picture)
+    and UnknownMaskIds.
+    """
+    told = []
+    with ThreadPoolExecutor(_threads()) as pool:
+        for pictures in sets:
+            seen = []
+            for each in pool.map(_looked_at, itertools.repeat(pictures), _written(pictures)):
+                seen.append(each)
+                on_picture()
+            told += _judged(pictures.space, seen, unknown_ids)
+    return told
+
+
+def _threads() -> int:
+    return min(8, os.cpu_count() or 1)
+
+
+def _written(pictures: PairDataset) -> list[tuple[Path, Path]]:
+    return [pair for pair in pictures.pairs if not pictures.is_generated or all(file.is_file() for file in pair)]
+
+
+def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
+    picture_path, mask_path = pair
+    with_name = picture_path
+    try:
+        header = probe(picture_path.read_bytes())
+        with_name = mask_path
+        mask = pictures.read_mask(mask_path)
+    except (SegmentationError, OSError) as error:
+        raise DatasetError(f"{with_name} cannot be used: {error}") from error
+    if sorted(mask.shape) != sorted((header.height, header.width)):  # sorted: EXIF may turn the picture
+        height, width = mask.shape
+        raise DatasetError(f"{picture_path} is {header.width}×{header.height} pixels, its mask {width}×{height}")
+    return _Seen(mask_path, count_ids(mask))
+
+
+def _judged(space: LabelSpace, seen: Sequence[_Seen], unknown_ids: UnknownIds) -> list[str]:
+    reports = [(each, inspect_counts(each.counts, space)) for each in seen]
+    strange = [(each, report) for each, report in reports if report.unknown]
+    if not strange:
+        return []
+    all_of_them = inspect_counts(np.sum([each.counts for each, _ in strange], axis=0), space)
+    if unknown_ids == "ignore":
+        which = f"{len(strange)} of {len(seen)} masks hold ids that {space.name} does not know"
+        return [f"{which}, which count nowhere: {all_of_them.unknown_text()} of their pixels"]
+    worst, report = max(strange, key=lambda one: one[1].unknown_share)
+    raise UnknownMaskIds(_complaint(space, worst.mask, report, all_of_them, (len(strange), len(seen))))
+
+
+def _complaint(
+    space: LabelSpace, mask: Path, report: MaskReport, all_of_them: MaskReport, counts: tuple[int, int]
+) -> str:
+    strange, seen = counts
+    others = f"; {strange} of {seen} masks hold such ids" if strange > 1 else ""
+    known = ", ".join(map(str, space.class_ids[:_NAMED_IDS])) + (", …" if len(space.class_ids) > _NAMED_IDS else "")
+    hint = f". {all_of_them.hint[0].upper()}{all_of_them.hint[1:]}" if all_of_them.hint else ""
+    return (
+        f"{mask} holds ids that {space.name} (classes {known}) does not know: {report.unknown_text()} of its pixels"
+        f'{others}{hint}. Name the label space of the masks, or take such pixels out of account: unknown_ids = "ignore"'
+    )
