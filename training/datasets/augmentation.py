@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.preprocessing import IMAGENET_MEAN, normalised
+from training.datasets import camera
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -32,6 +33,12 @@ class Augmentation:
     tint: float = 0.1  # gain of each channel
     blur: float = 0.1  # probability
     rare_crop: float = 0.0  # probability that the crop is centred on a pixel of a rare class
+    gamma: float = 0.0  # the camera's response: the exponent varies by a factor of 2 ** ± gamma
+    noise: float = 0.0  # probability
+    haze: float = 0.0  # probability
+    night: float = 0.0  # probability
+    jpeg: float = 0.0  # probability
+    paste: float = 0.0  # probability that small things of another picture are pasted in
 
     def __call__(
         self, picture: Picture, mask: Mask, *, view: View, ignore_id: int, rng: np.random.Generator
@@ -41,6 +48,7 @@ class Augmentation:
         if rng.random() < self.flip:
             picture, mask = picture[:, ::-1], mask[:, ::-1]
         picture = self._recoloured(np.ascontiguousarray(picture), rng)
+        picture = self._filmed(picture, rng)
         if rng.random() < self.blur:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 1.2))), dtype=np.uint8)
         return picture, np.ascontiguousarray(mask)
@@ -64,6 +72,20 @@ class Augmentation:
         labels = cv2.resize(mask_window, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return np.asarray(resized, dtype=np.uint8), np.asarray(labels, dtype=np.uint8)
 
+    def _filmed(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """What a camera and the weather do. Nothing is drawn for what is off, so that old recipes draw as before."""
+        if self.gamma:
+            picture = camera.with_gamma(picture, float(2 ** rng.uniform(-self.gamma, self.gamma)))
+        for probability, change in (
+            (self.haze, camera.with_haze),
+            (self.night, camera.at_night),
+            (self.noise, camera.with_noise),
+            (self.jpeg, camera.as_jpeg),
+        ):
+            if probability and rng.random() < probability:
+                picture = change(picture, rng)
+        return picture
+
     def _recoloured(self, picture: Picture, rng: np.random.Generator) -> Picture:
         contrast = 1 + rng.uniform(-self.contrast, self.contrast)
         shift = 255 * rng.uniform(-self.brightness, self.brightness) * 0.5
@@ -74,6 +96,24 @@ class Augmentation:
         saturation = float(1 + rng.uniform(-self.saturation, self.saturation))
         grey = cv2.cvtColor(cv2.cvtColor(varied, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         return np.asarray(cv2.addWeighted(varied, saturation, grey, 1 - saturation, 0), dtype=np.uint8)
+
+
+SMALL = 0.05  # of the donor: classes that cover no more are pasted
+
+
+def with_small_things(
+    picture: Picture, mask: Mask, donor: tuple[Picture, Mask], *, ignore_id: int
+) -> tuple[Picture, Mask]:
+    """The picture with what the donor, of the same size, shows of classes that cover little of it: poles, people.
+
+    Source: ClassMix (Olsson et al. 2021), with the small classes instead of half of them.
+    """
+    donor_picture, donor_mask = donor
+    counts = np.bincount(donor_mask.ravel(), minlength=256)
+    small = (counts > 0) & (counts <= SMALL * donor_mask.size)
+    small[ignore_id] = False
+    pasted = small[donor_mask]
+    return np.where(pasted[..., None], donor_picture, picture), np.where(pasted, donor_mask, mask)
 
 
 def normalise(picture: Picture) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
-from training.datasets.augmentation import View, normalise
+from training.datasets.augmentation import View, normalise, with_small_things
 from training.datasets.pairs import NO_CHANNEL, LabelledPictures
 from training.fit.optimisation import Patience, Plateau, learning_rate_share
 from training.recipe.recipe import Recipe
@@ -46,7 +47,11 @@ class _VariedPictures(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng((*self._seed, index))
         picture, mask = self._pictures[index]
-        picture, mask = self._augmentation(picture, mask, view=self._view, ignore_id=NO_CHANNEL, rng=rng)
+        varied = partial(self._augmentation, view=self._view, ignore_id=NO_CHANNEL, rng=rng)
+        picture, mask = varied(picture, mask)
+        if self._augmentation.paste and rng.random() < self._augmentation.paste:
+            donor = varied(*self._pictures[int(rng.integers(len(self._pictures)))])
+            picture, mask = with_small_things(picture, mask, donor, ignore_id=NO_CHANNEL)
         return torch.from_numpy(normalise(picture)).permute(2, 0, 1), torch.from_numpy(mask).long()
 
 
@@ -181,7 +186,7 @@ def train_epoch(
             state.step, total_steps, recipe.schedule, epoch=state.epoch, plateau_share=state.plateau.share
         )
         for each in state.optimiser.param_groups:
-            each["lr"] = rate
+            each["lr"] = rate * each.get("factor", 1.0)  # older checkpoints have none
         losses.append(train_step(objective, state.optimiser, [_placed(batch, device) for batch in group]))
         state.step += 1
         state.average.update(state.model, state.step)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -19,9 +19,7 @@ def build_optimiser(model: nn.Module, choice: OptimiserChoice) -> torch.optim.Op
     Build it before anything is frozen: the groups of a checkpoint are those of all parameters, and an optimiser passes
     over a parameter without a gradient.
     """
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": choice.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups = parameter_groups(model, choice)
     rate = choice.learning_rate
     match choice.name:
         case "adamw":
@@ -31,6 +29,20 @@ def build_optimiser(model: nn.Module, choice: OptimiserChoice) -> torch.optim.Op
         case "sgd":
             nesterov = choice.nesterov and choice.momentum > 0
             return torch.optim.SGD(groups, lr=rate, momentum=choice.momentum, nesterov=nesterov)
+
+
+def parameter_groups(model: nn.Module, choice: OptimiserChoice) -> list[dict[str, Any]]:
+    """What decays and what does not; each twice, with `factor` of the rate, where the encoder learns at another one."""
+    encoder = {id(p) for p in cast(nn.Module, model.encoder).parameters()} if choice.encoder_factor != 1 else set()
+    groups: list[dict[str, Any]] = []
+    for inside, factor in ((False, 1.0), (True, choice.encoder_factor)):
+        parameters = [p for p in model.parameters() if p.requires_grad and (id(p) in encoder) == inside]
+        if parameters or not inside:
+            decayed = [p for p in parameters if p.ndim > 1]
+            plain = [p for p in parameters if p.ndim <= 1]
+            groups.append({"params": decayed, "weight_decay": choice.weight_decay, "factor": factor})
+            groups.append({"params": plain, "weight_decay": 0.0, "factor": factor})
+    return groups
 
 
 def learning_rate_share(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.parts.encoders import encoder_decoder, stochastic_depth
+from training.models.parts.encoders import encoder_decoder, plain_padding, stochastic_depth, without_last_stage
 
 
 def fpn(
@@ -19,8 +19,13 @@ def fpn(
     pyramid_channels: int = 128,
     decoder_channels: int = 64,
     drop_path: float = 0.0,
+    fixed_padding: bool = False,
+    last_stage: bool = True,
 ) -> nn.Module:
-    """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32."""
+    """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
+
+    fixed_padding, last_stage: of `tu-tf_` encoders, as `plain_padding` and `without_last_stage` tell.
+    """
     network = encoder_decoder(
         _FeaturePyramid,
         encoder,
@@ -30,7 +35,10 @@ def fpn(
         decoder_segmentation_channels=decoder_channels,
         upsampling=1,  # the head's own ×4 is left to who reads the logits
         **stochastic_depth(encoder, drop_path),
+        **plain_padding(encoder, fixed_padding),
     )
+    if not last_stage:
+        network.decoder.p5 = nn.Conv2d(without_last_stage(network.encoder), pyramid_channels, kernel_size=1)
     return cast(nn.Module, network)
 
 

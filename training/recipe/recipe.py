@@ -82,6 +82,7 @@ class LossChoice:
 class OptimiserChoice:
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 1e-3  # the highest of the schedule
+    encoder_factor: float = 1.0  # times the rate, for the encoder: below 1 where it has learnt already
     weight_decay: float = 1e-2
     momentum: float = 0.9  # of sgd
     nesterov: bool = True  # of sgd
@@ -89,6 +90,7 @@ class OptimiserChoice:
 
     def __post_init__(self) -> None:
         _require(self.learning_rate > 0, "optimiser.learning_rate", "above 0", self.learning_rate)
+        _require(self.encoder_factor > 0, "optimiser.encoder_factor", "above 0", self.encoder_factor)
         _require(self.weight_decay >= 0, "optimiser.weight_decay", "0 or more", self.weight_decay)
         _require(0 <= self.momentum < 1, "optimiser.momentum", "0 or more, below 1", self.momentum)
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from training.models.parts.errors import EncoderNotFound, InvalidModelOption
+from training.models.parts.imagenet import IMAGENET, PACKAGED, load_from_file, load_packaged, names_file
 from training.models.parts.weights import WEIGHTS, fetch_file
 
 _TIMM = "tu-"
@@ -23,16 +24,27 @@ def encoder_decoder(
 ) -> Any:
     """An smp network. Nothing is fetched unless `encoder_weights` names weights.
 
-    encoder_weights: a name that smp has for this encoder, such as "imagenet"; for a `tu-` encoder the full commit of
-    its repository. Raises EncoderNotFound, InvalidModelOption, and what `fetch_file` raises.
+    encoder_weights: a local file, as `load_from_file` takes it; a name that smp has for this encoder, such as
+    "imagenet"; for a `tu-` encoder "imagenet" where a package holds them, else the full commit of its repository.
+    Raises EncoderNotFound, InvalidModelOption, and what `fetch_file`, `load_packaged` and `load_from_file` raise.
     """
     _require_encoder(encoder)
-    if encoder.startswith(_TIMM):
-        settings |= _timm_weights(encoder, encoder_weights)
-        return _built(architecture, encoder, **settings)
+    name = encoder.removeprefix(_TIMM)
+    of_timm = name != encoder
+    from_file = encoder_weights is not None and names_file(encoder_weights)
+    packaged = of_timm and encoder_weights == IMAGENET and name in PACKAGED
+    if of_timm and not (from_file or packaged):
+        return _built(architecture, encoder, **settings, **_timm_weights(encoder, encoder_weights))
     network = _built(architecture, encoder, encoder_weights=None, **settings)
-    if encoder_weights is not None:
-        load_encoder_weights(network.encoder, encoder, encoder_weights)
+    inner = network.encoder.model if of_timm else network.encoder
+    if encoder_weights is None:
+        return network
+    if from_file:
+        load_from_file(inner, encoder_weights)
+    elif packaged:
+        load_packaged(inner, name)
+    else:
+        load_encoder_weights(inner, encoder, encoder_weights)
     return network
 
 
@@ -45,6 +57,30 @@ def stochastic_depth(encoder: str, rate: float) -> dict[str, object]:
     if not 0 <= rate < 1 or (rate and not encoder.startswith(_TIMM)):
         raise InvalidModelOption("drop_path", got=rate, allowed=f"0, or below 1 with a {_TIMM} encoder")
     return {"drop_path_rate": rate} if rate else {}
+
+
+def plain_padding(encoder: str, wanted: bool) -> dict[str, object]:
+    """Settings of `encoder_decoder` that pad a `tu-tf_` encoder alike on both sides instead of by the picture's size.
+
+    TensorFlow pads a convolution of stride 2 on the right and below; padded alike, each feature stands for a place one
+    pixel further, which a decoder that learns does not notice, and the exported graph has no padding of its own.
+    Raises InvalidModelOption.
+    """
+    if wanted and not encoder.startswith(f"{_TIMM}tf_"):
+        raise InvalidModelOption("fixed_padding", got=wanted, allowed=f"false, or a {_TIMM}tf_ encoder")
+    return {"pad_type": ""} if wanted else {}
+
+
+def without_last_stage(encoder: Any) -> int:
+    """Takes an EfficientNet's last stage away, which widens its features for the ImageNet classifier.
+
+    Returns the channels of what is the deepest feature now. Raises InvalidModelOption for an encoder of other stages.
+    """
+    blocks: Any = getattr(getattr(encoder, "model", None), "blocks", None)
+    if not isinstance(blocks, nn.Sequential) or not hasattr(cast(Any, blocks)[-1][0], "conv_dw"):
+        raise InvalidModelOption("last_stage", got=False, allowed="true, or an EfficientNet of timm")
+    blocks[-1] = nn.Identity()
+    return int(cast(Any, blocks)[-2][-1].conv_pwl.out_channels)
 
 
 def plain_encoder(encoder: str, encoder_weights: str | None, **settings: object) -> Any:
@@ -95,6 +131,10 @@ def _timm_weights(encoder: str, revision: str | None) -> dict[str, object]:
     if revision is None:
         return {"encoder_weights": None}
     name = encoder.removeprefix(_TIMM)
+    if revision == IMAGENET:
+        packages = ", ".join(_TIMM + each for each in PACKAGED)
+        allowed = f"a full commit of its repository, or a file; packages have weights of {packages}"
+        raise InvalidModelOption("encoder_weights", got=revision, allowed=allowed)
     hub = cast(Any, timm.get_pretrained_cfg(name)).hf_hub_id
     if not hub:
         raise InvalidModelOption("encoder_weights", got=revision, allowed=f"none: timm has no repository for {name}")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from training.datasets.augmentation import Augmentation, View, normalise
+from training.datasets import camera
+from training.datasets.augmentation import Augmentation, View, normalise, with_small_things
 
 IGNORED = 255
 VIEW = View(crop=(64, 96), scale=(0.5, 1.5))
@@ -80,3 +81,47 @@ def test_normalise_is_what_the_model_card_says():
     grey = normalise(np.full((2, 2, 3), 255, dtype=np.uint8))
     assert grey.dtype == np.float32
     assert grey[0, 0] == pytest.approx([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
+
+
+@pytest.mark.parametrize("change", ["noise", "haze", "night", "jpeg"])
+def test_weather_and_camera_change_the_picture_alone(change):
+    view = View(crop=(120, 160), scale=(1, 1))
+    still = dict.fromkeys(("aspect", "flip", "brightness", "contrast", "saturation", "tint", "blur"), 0)
+    source, truth = squares()
+    source[:, ::3] += 20  # finer than the blocks of a JPEG
+    picture, mask = Augmentation(**still, **{change: 1})(
+        source, truth, view=view, ignore_id=IGNORED, rng=np.random.default_rng(3)
+    )
+    assert not np.array_equal(picture, source)
+    assert np.array_equal(mask, truth)
+    assert picture.dtype == np.uint8
+    assert picture.flags.c_contiguous
+
+
+def test_a_response_curve_keeps_black_and_white_and_moves_what_lies_between():
+    grey = np.repeat(np.array([[0, 128, 255]], dtype=np.uint8)[..., None], 3, axis=2)
+    assert camera.with_gamma(grey, 2.0)[0, :, 0].tolist() == [0, 64, 255]
+
+
+def test_haze_hides_the_far_more_than_the_near():
+    black = np.zeros((100, 8, 3), dtype=np.uint8)
+    hazy = camera.with_haze(black, np.random.default_rng(0)).mean(axis=(1, 2))
+    assert hazy[0] > 2 * hazy[-1] > 0
+
+
+def test_a_change_that_is_off_draws_no_number():
+    """Else recipes from before would train on other pictures."""
+    rng, other = np.random.default_rng(5), np.random.default_rng(5)
+    picture = np.zeros((4, 4, 3), dtype=np.uint8)
+    Augmentation()._filmed(picture, rng)
+    assert rng.random() == other.random()
+
+
+def test_small_things_are_pasted_with_their_mask_and_nothing_else():
+    picture, mask = np.zeros((20, 20, 3), dtype=np.uint8), np.zeros((20, 20), dtype=np.uint8)
+    donor_picture, donor_mask = np.full((20, 20, 3), 9, dtype=np.uint8), np.ones((20, 20), dtype=np.uint8)
+    donor_mask[:, :1], donor_mask[0, 1:3] = 5, IGNORED  # a pole of a twentieth, and pixels of no class
+    pasted, labels = with_small_things(picture, mask, (donor_picture, donor_mask), ignore_id=IGNORED)
+    assert set(np.unique(labels)) == {0, 5}
+    assert np.array_equal(pasted[..., 0] == 9, labels == 5)
+    assert (labels == 5).sum() == 20

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from training.datasets.augmentation import Augmentation
 from training.datasets.pairs import NO_CHANNEL
 from training.fit.loop import (
     AveragedWeights,
@@ -72,6 +73,19 @@ def test_processes_share_out_each_batch():
     for all_of_it, *parts in zip(whole, first, second, strict=True):
         assert torch.equal(all_of_it[0][0::2], parts[0][0])
         assert torch.equal(all_of_it[1][1::2], parts[1][1])
+
+
+def test_small_things_of_other_pictures_are_pasted_where_a_recipe_says_so():
+    class Things(Noise):
+        def __getitem__(self, index):
+            mask = np.zeros((40, 80), dtype=np.uint8)
+            mask[:2, :8] = index + 1
+            return np.zeros((40, 80, 3), dtype=np.uint8), mask
+
+    pasting = replace(RECIPE, augmentation=Augmentation(paste=1.0, aspect=0), seed=3)
+    whole = replace(pasting, stages=(Stage(epochs=1, batch_size=2, crop=(64, 96), scale=(1.0, 1.0)),))
+    seen = {int(value) for _, truth in batches(Things(), whole, 0) for each in truth for value in [len(each.unique())]}
+    assert max(seen) == 4  # nothing, two things, and what lies outside
 
 
 class Scale(nn.Module):

@@ -84,3 +84,13 @@ def test_the_options_of_optimisers_reach_torch():
     momentum = build_optimiser(model, OptimiserChoice(name="sgd", momentum=0.8, nesterov=False)).defaults
     assert (momentum["momentum"], momentum["nesterov"]) == (0.8, False)
     assert not build_optimiser(model, OptimiserChoice(name="sgd", momentum=0)).defaults["nesterov"]
+
+
+def test_an_encoder_that_has_learnt_already_learns_at_its_own_rate():
+    model = nn.Sequential()
+    model.encoder, model.head = nn.Linear(2, 2), nn.Linear(2, 2)
+    groups = build_optimiser(model, OptimiserChoice(encoder_factor=0.25)).param_groups
+    factors = {id(parameter): group["factor"] for group in groups for parameter in group["params"]}
+    assert {factors[id(p)] for p in model.encoder.parameters()} == {0.25}
+    assert {factors[id(p)] for p in model.head.parameters()} == {1.0}
+    assert len(build_optimiser(model, OptimiserChoice()).param_groups) == 2  # as checkpoints from before hold them
