@@ -17,12 +17,15 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.errors import BadRequest
+from api.part_headers import file_name, parse_disposition, text_of
 from jobs.errors import FieldFault, InvalidOptions, TooManyBytes
+from jobs.reading import HEAD_BYTES
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 TEXT_BYTES = 256 * 1024  # of all text fields together, names included
+LISTS = frozenset({"artifacts"})  # fields that may come several times, as curl and browsers send lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,19 @@ class FilePart:
 TakeFile = Callable[[FilePart, BinaryIO], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormRules:
+    """spool: where files lie until they are taken. digests: also compute each file's SHA-256.
+
+    part_limit: the most bytes that a file may have, by what the part says of it and by its first HEAD_BYTES.
+    """
+
+    boundary: bytes
+    spool: Path
+    part_limit: Callable[[FilePart, bytes], int]
+    digests: bool = False
+
+
 def boundary_of(content_type: str) -> bytes:
     """Raises BadRequest when a multipart content type has none, or one that is too long."""
     _, parameters = parse_options_header(content_type)
@@ -47,16 +63,14 @@ def boundary_of(content_type: str) -> bytes:
     return boundary
 
 
-def read_form(
-    pieces: Iterable[bytes], *, boundary: bytes, spool: Path, take: TakeFile, digests: bool = False
-) -> dict[str, str]:
+def read_form(pieces: Iterable[bytes], rules: FormRules, *, take: TakeFile) -> dict[str, str]:
     """The text fields by name. `take` is called with each file as soon as it is complete; its file is gone afterwards.
 
-    digests: also compute each file's SHA-256. Raises BadRequest for a malformed or truncated body, InvalidOptions for
-    a text field that comes twice, TooManyBytes for text fields beyond reason, and whatever `take` raises.
+    Raises BadRequest for a malformed or truncated body, InvalidOptions for a text field that comes twice, TooManyBytes
+    for a file or text fields beyond their limit, and whatever `take` raises.
     """
-    reader = _FormReader(spool=spool, take=take, digests=digests)
-    parser = MultipartParser(boundary, reader.callbacks(), max_header_count=16, max_header_size=8192)
+    reader = _FormReader(rules, take)
+    parser = MultipartParser(rules.boundary, reader.callbacks(), max_header_count=16, max_header_size=8192)
     try:
         for piece in pieces:
             parser.write(piece)
@@ -72,10 +86,11 @@ def read_form(
 class _FormReader:
     """What the parser calls. At most one file is open, and only the text fields are held."""
 
-    def __init__(self, *, spool: Path, take: TakeFile, digests: bool) -> None:
+    def __init__(self, rules: FormRules, take: TakeFile) -> None:
         self.fields: dict[str, str] = {}
         self.complete = False
-        self._spool, self._take, self._digests = spool, take, digests
+        self._rules, self._take = rules, take
+        self._limit: int | None = None  # of the open file; None: its first bytes are not all there yet
         self._header, self._value = bytearray(), bytearray()
         self._headers: dict[str, bytes] = {}
         self._part = FilePart(field="", name="", media_type=None)
@@ -111,18 +126,20 @@ class _FormReader:
         self._value.clear()
 
     def _open(self) -> None:
-        kind, parameters = parse_options_header(self._headers.get("content-disposition"))
-        if kind != b"form-data" or b"name" not in parameters:
+        kind, parameters = parse_disposition(self._headers.get("content-disposition", b""))
+        if kind != "form-data" or "name" not in parameters:
             raise BadRequest("a part has no Content-Disposition: form-data with a name")
         media_type, _ = parse_options_header(self._headers.get("content-type"))
+        name = file_name(parameters)
         self._part = FilePart(
-            field=_text(parameters[b"name"]),
-            name=_file_name(parameters.get(b"filename", b"")),
+            field=text_of(parameters["name"]),
+            name="" if name is None else _visible(name),
             media_type=media_type.decode("latin-1") or None,
         )
-        if b"filename" in parameters:
-            self._file = tempfile.TemporaryFile(dir=self._spool)  # noqa: SIM115 - closed at the part's end
+        if name is not None:
+            self._file = tempfile.TemporaryFile(dir=self._rules.spool)  # noqa: SIM115 - closed at the part's end
             self._digest = hashlib.sha256()
+            self._limit = None
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is None:
@@ -131,8 +148,18 @@ class _FormReader:
             return
         piece = memoryview(data)[start:end]
         self._file.write(piece)
-        if self._digests:
+        self._check_size(self._file)
+        if self._rules.digests:
             self._digest.update(piece)
+
+    def _check_size(self, file: IO[bytes]) -> None:
+        size = file.tell()
+        if self._limit is None and size >= HEAD_BYTES:
+            file.seek(0)
+            self._limit = self._rules.part_limit(self._part, file.read(HEAD_BYTES))
+            file.seek(size)
+        if self._limit is not None and size > self._limit:
+            raise TooManyBytes(f"{self._part.name!r} is larger than the {self._limit} bytes that it may have")
 
     def _count_text(self, size: int) -> None:
         self._text_bytes += size
@@ -148,14 +175,15 @@ class _FormReader:
     def _end_text(self) -> None:
         name = self._part.field
         self._count_text(len(name))  # or a body of nothing but names would be held whole
-        if name in self.fields:
+        value = text_of(bytes(self._text))
+        if name in self.fields and name not in LISTS:
             raise InvalidOptions([FieldFault(name, "is given twice")])
-        self.fields[name] = _text(bytes(self._text))
+        self.fields[name] = f"{self.fields[name]},{value}" if name in self.fields else value
 
     def _end_file(self, file: IO[bytes]) -> None:
         if self._part.name or file.tell():  # a browser sends an empty part for an empty file field
             part = self._part
-            if self._digests:
+            if self._rules.digests:
                 part = FilePart(
                     field=part.field, name=part.name, media_type=part.media_type, sha256=self._digest.hexdigest()
                 )
@@ -167,12 +195,5 @@ class _FormReader:
         self.complete = True
 
 
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _file_name(value: bytes) -> str:
-    return "".join(letter for letter in _text(value) if letter.isprintable()).strip()
+def _visible(name: str) -> str:
+    return "".join(letter for letter in name if letter.isprintable() or letter.isspace()).strip()

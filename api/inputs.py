@@ -11,10 +11,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from api.schemas.requests import InputSource, JobInput
-from jobs.archives import base_name
-from jobs.drafts import NAME_LENGTH
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.job import NewImage, Source, SourceKind
+from jobs.names import NAME_LENGTH, base_name
 
 _NAMED_FAULTS = 20
 _USUAL_KEYS = frozenset({"url", "name", "ref"})
@@ -95,9 +94,9 @@ def _last_part(url: str) -> str:
 
 def _file_name(last: str, index: int) -> str:
     """What the last part of an address calls its file; a name with a number where it calls it nothing."""
-    if "%" in last:
-        last = base_name(unquote(last))
-    return last[:NAME_LENGTH] if last and last.isprintable() else f"image-{index:06d}"
+    last = unquote(last) if "%" in last else last
+    last = base_name(last) if last.isprintable() else ""
+    return last[:NAME_LENGTH] or f"image-{index:06d}"
 
 
 def _fault(error: Any, index: int) -> FieldFault:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from api.errors import BadRequest
-from api.forms import FilePart, read_form
+from api.forms import FilePart, FormRules, read_form
 from api.inputs import read_inputs
-from jobs.archives import is_archive_name
-from jobs.drafts import Draft
+from jobs.drafts import Draft, is_bundle
 from jobs.errors import FieldFault, InvalidOptions, NoImages
 from jobs.intake import Intake
 from jobs.job import Job
@@ -44,13 +43,13 @@ class FormSubmission:
     def _submit(self, pieces: Iterable[bytes], parts: type[_Parts], *, adjust: Adjust) -> Job:
         with self.intake.open_draft(self.key) as draft:
             taker = parts(draft)
-            fields = read_form(
-                pieces,
+            rules = FormRules(
                 boundary=self.boundary,
                 spool=self.spool,
-                take=taker.take,
+                part_limit=lambda part, head: draft.largest(part.name, head),
                 digests=self.key is not None,
             )
+            fields = read_form(pieces, rules, take=taker.take)
             taker.finish(fields)
             fingerprint = _fingerprint({"files": taker.seen, "fields": fields})
             options = fields.pop("options", None)
@@ -102,7 +101,7 @@ class _OnePicture(_Parts):
     def store(self, part: FilePart, data: BinaryIO) -> None:
         if part.field != "file":
             self.refuse(part)
-        if len(self.seen) > 1 or is_archive_name(part.name):
+        if len(self.seen) > 1 or is_bundle(part.name, data):
             raise InvalidOptions([FieldFault("file", "must be one picture; POST /jobs takes batches and archives")])
         self.draft.add_file(part.name, data, media_type=part.media_type)
 

@@ -140,13 +140,20 @@ class Archives:
 
 
 class _Names:
-    """A name for each image that no other image of the job has, on systems that fold case too."""
+    """A name for each image that no other image of the job has, on systems that fold case too.
 
-    def __init__(self) -> None:
+    paths: the images' names are relative paths, and their folders those of the archive. Those of an older job are not,
+    whatever they hold: its archive stays as it was.
+    """
+
+    def __init__(self, *, paths: bool) -> None:
         self._taken: set[str] = set()
+        self._paths = paths
 
     def of(self, image: JobImage) -> str:
         stem = safe_stem(image.name) or f"image_{image.index:06d}"
+        if self._paths:
+            stem = safe_folders(image.name) + stem
         name, tries = stem, 0
         while name.casefold() in self._taken:
             name = f"{stem}_{image.index:06d}" + (f"_{tries}" if tries else "")
@@ -166,7 +173,7 @@ class _Survey:
         self.versions: set[str] = set()
         self.failed = False
         self._wanted = wanted
-        self._names = _Names()
+        self._names = _Names(paths=True)
         for name, table in tables.items():
             self.measured[name].add(table.head())
 
@@ -206,9 +213,23 @@ def safe_stem(name: str) -> str:
     plain = _PLAIN_NAME.fullmatch(name)
     if plain is not None:
         return plain[1]  # nearly every name, at a tenth of the cost
-    stem = PurePosixPath(name.replace("\\", "/")).stem
-    kept = "".join(letter if letter.isprintable() and letter not in '<>:"/\\|?*' else "_" for letter in stem)
+    return _safe(PurePosixPath(name.replace("\\", "/")).stem)
+
+
+def _safe(part: str) -> str:
+    kept = "".join(letter if letter.isprintable() and letter not in '<>:"/\\|?*' else "_" for letter in part)
     return kept.strip(" .")[:_NAME_LENGTH].rstrip(" .")
+
+
+def safe_folders(path: str) -> str:
+    """The folders of a path, each made to mean the same on every system; with a `/` at the end, empty for none.
+
+    One that looks like a file of the archive gets another name: `a.png` may be an artifact beside it.
+    """
+    parts = [_safe(part) or "_" for part in path.split("/")[:-1]]
+    return "".join(
+        f"{part}_/" if PurePosixPath(part).suffix.lower() in _SUFFIXES.values() else f"{part}/" for part in parts
+    )
 
 
 def suffix_of(media_type: str) -> str:

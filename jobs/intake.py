@@ -161,7 +161,8 @@ class Intake:
         """
         if draft.earlier is not None:
             return self._first_job(draft, fingerprint)
-        images = draft.images()
+        received = draft.received(mask_label_space=options.mask_label_space, mask_suffix=options.mask_suffix)
+        images, options = received.images, replace(options, mask_label_space=received.mask_label_space)
         job = self._make_job(draft.job_id, len(images), options, masked=any(image.mask for image in images))
         with self.open_unit() as unit:
             unit.jobs.add(job, images)

@@ -227,6 +227,14 @@ class JobTotals:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What came with the images and is none: how many files, and the names of a few."""
+
+    count: int = 0
+    examples: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Images submitted together, for one model and some artifacts.

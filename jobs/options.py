@@ -18,6 +18,7 @@ METADATA_BYTES = 4096
 METADATA_LEVELS = 32
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
+MASK_SUFFIX_LENGTH = 64
 TILE_SIZE = (64, 4096)
 AUTO = "auto"
 PALETTES = ("published", COLOUR_BLIND)
@@ -52,6 +53,7 @@ class JobOptions:
     model: str | None = None
     label_space: str | None = None
     mask_label_space: str | None = None
+    mask_suffix: str | None = None
     bit_depth: int | None = None
     artifacts: tuple[str, ...] = ("overlay", "mask")
     overlay: OverlayOptions = field(default_factory=OverlayOptions)
@@ -62,7 +64,8 @@ class JobOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
-        chosen = {} if self.bit_depth is None else {"bit_depth": self.bit_depth}
+        newer = {"mask_suffix": self.mask_suffix, "bit_depth": self.bit_depth}
+        chosen = {name: value for name, value in newer.items() if value is not None}
         return {
             "model": self.model,
             "label_space": self.label_space,
@@ -85,6 +88,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         model=reader.text("model"),
         label_space=reader.choice("label_space", tuple(LABEL_SPACES)),
         mask_label_space=reader.choice("mask_label_space", tuple(LABEL_SPACES)),
+        mask_suffix=reader.mask_suffix(),
         bit_depth=reader.bit_depth(),
         artifacts=reader.artifacts(),
         overlay=reader.overlay(),
@@ -125,6 +129,13 @@ class _Reader:
         if value is not None and value not in allowed:
             self.fault(name, f"must be one of {', '.join(allowed)}, got {value!r}")
         return value
+
+    def mask_suffix(self) -> str | None:
+        value = self.text("mask_suffix")
+        if value is None or (0 < len(value) <= MASK_SUFFIX_LENGTH and value.isprintable() and "/" not in value):
+            return value
+        self.fault("mask_suffix", f"must be 1 to {MASK_SUFFIX_LENGTH} letters that end a file's name before its dot")
+        return None
 
     def whole(self, name: str, values: Mapping[str, Any], bounds: tuple[int, int], *, prefix: str = "") -> int | None:
         value = values.get(name)

@@ -6,6 +6,7 @@ SegmentationError
 ├── ImageTooLarge        more pixels than allowed
 ├── MaskMismatch         a mask that does not fit its picture or carries no class ids
 ├── UnknownLabelSpace    a name that no label space has
+├── UnclearMaskSpace     nobody can tell what the ids in masks mean
 ├── NoRemapping          no table leads from one label space to another
 ├── InvalidLabelSpace    a label space that contradicts itself
 ├── InvalidModelCard     a model card with a missing or wrong field
@@ -41,6 +42,10 @@ class MaskMismatch(SegmentationError):
 
 class UnknownLabelSpace(SegmentationError):
     code = "label_space_not_found"
+
+
+class UnclearMaskSpace(SegmentationError):
+    code = "mask_label_space_unclear"
 
 
 class NoRemapping(SegmentationError):

@@ -94,7 +94,12 @@ class JobOptionsShape(BaseModel):
         description="predictions are remapped to it; default: the model's",
         json_schema_extra={"examples": [*LABEL_SPACES]},
     )
-    mask_label_space: str | None = Field(None, description="of the ground truth; default: as `label_space`")
+    mask_label_space: str | None = Field(
+        None, description="of the ground truth; default: what the masks' names say, else as `label_space`"
+    )
+    mask_suffix: str | None = Field(
+        None, max_length=64, description="how the names of masks end, where a data set has its own way: `_L`"
+    )
     bit_depth: int | str | None = Field(
         None,
         description="of pictures that store more than 8 bits in 16; default: what a PNG says of itself, else 16",
@@ -133,7 +138,7 @@ class JobForm(JobOptionsShape):
         default_factory=list, description="images and archives (.zip, .tar, .tar.gz) of images"
     )
     masks: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
-        default_factory=list, description="ground truth, matched to images by file stem"
+        default_factory=list, description="ground truth, matched to images by relative path, else by file stem"
     )
     options: str | None = Field(None, description="all options as one JSON object")
 

@@ -42,7 +42,7 @@ def test_images_zips_and_tars_may_be_mixed(client: TestClient) -> None:
     ]
     job = client.post("/jobs", files=files).json()
     rows = client.get(job["links"]["images"]).json()["items"]
-    assert [row["name"] for row in rows] == ["a.jpg", "b1.png", "b2.jpg", "c1.jpg"]
+    assert [row["name"] for row in rows] == ["a.jpg", "x/b1.png", "x/b2.jpg", "c1.jpg"]
 
 
 def test_masks_are_scored_against(client: TestClient, house: House) -> None:

@@ -18,7 +18,7 @@ from starlette.types import Message
 
 from api.body_pipe import ROOM, BodyPipe, BodyRules, read_in_thread
 from api.errors import BadRequest, RequestTimeout
-from api.forms import TEXT_BYTES, FilePart, boundary_of, read_form
+from api.forms import TEXT_BYTES, FilePart, FormRules, boundary_of, read_form
 from jobs.errors import InvalidOptions, TooManyBytes
 from tests.factories import picture, zip_of
 from tests.unit.api.house import House
@@ -38,7 +38,11 @@ def parse(pieces: list[bytes], spool: Path) -> tuple[dict[str, str], list[tuple[
     def take(part: FilePart, data: BinaryIO) -> None:
         files.append((part, data.read()))
 
-    return read_form(pieces, boundary=b"B", spool=spool, take=take), files
+    return read_form(pieces, form_rules(spool), take=take), files
+
+
+def form_rules(spool: Path, limit: int = 1 << 30) -> FormRules:
+    return FormRules(boundary=b"B", spool=spool, part_limit=lambda part, head: limit)
 
 
 @pytest.mark.parametrize("size", [1, 3, 17, 10_000])
@@ -98,7 +102,7 @@ def test_a_boundary_is_needed(header: str) -> None:
 
 def test_a_spooled_file_is_on_disk_and_gone_afterwards(tmp_path: Path) -> None:
     seen: list[int] = []
-    read_form([FORM], boundary=b"B", spool=tmp_path, take=lambda part, data: seen.append(data.fileno()))
+    read_form([FORM], form_rules(tmp_path), take=lambda part, data: seen.append(data.fileno()))
     assert seen
     assert list(tmp_path.iterdir()) == []
 

@@ -47,7 +47,7 @@ def test_archives_and_images_mix_in_one_job(service):
         add(draft, "blob", b"d", "image/png")
         job = service.intake.submit(draft, JobOptions())
     rows, _ = service.intake.images(job.id, limit=10, after=None)
-    assert [row.name for row in rows] == ["a.jpg", "b.png", "c.tif", "blob"]
+    assert [row.name for row in rows] == ["a.jpg", "x/b.png", "c.tif", "blob"]
 
 
 def test_masks_are_matched_by_stem_whichever_came_first(service):
