@@ -53,8 +53,8 @@ class Maskmill:
         """Submit images as one job.
 
         inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs.
-        masks: ground truth for files, matched by name. options: model, artifacts, label_space, mask_label_space,
-        overlay, tile, priority, metadata, expires_in; None means the server's own.
+        masks: ground truth for files, matched by relative path or by a name that is unique. options: model, artifacts,
+        label_space, mask_label_space, mask_suffix, overlay, tile, priority, metadata, …; None means the server's own.
         Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same
         idempotency key, so it never makes two jobs.
         """
@@ -65,8 +65,9 @@ class Maskmill:
             if masks is not None:
                 raise InvalidInput("masks of addresses and samples go into the inputs: {'sample': …, 'mask': {…}}")
             return self._post_inputs(sorted_out, chosen, key)
-        parts = [FilePart.of("files", path) for path in sorted_out.files]
-        parts += [] if masks is None else [FilePart.of("masks", path) for path in sort_out_masks(masks)]
+        parts = [FilePart.of("files", file.path, file.name) for file in sorted_out.files]
+        if masks is not None:
+            parts += [FilePart.of("masks", file.path, file.name) for file in sort_out_masks(masks)]
         return self._post_files(parts, chosen, key, on_sent)
 
     def job(self, job_id: str) -> JobHandle:

@@ -1,10 +1,12 @@
 """What a caller may submit, sorted out: files, folders, globs, archives on the one side, addresses and samples on the
-other. Nothing is opened here."""
+other. Which file is whose mask the server decides, by the relative paths that it is given."""
 
 from __future__ import annotations
 
 import glob
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,27 +14,47 @@ from typing import Any
 
 from maskmill.errors import InvalidInput
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+# Pictures by their names, as the server knows them, and by their first bytes, whatever they are called.
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib"}
+    | {".avif", ".gif", ".heic", ".heif", ".hif"}
+)
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"GIF8", b"8BPS", b"qoif")
+_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-MASK_ENDINGS = ("_mask", "_label", "_labelids", "_labeltrainids", "_trainids", "_gtfine_color", "_instanceids")
-
-MASK_FOLDERS = frozenset({"masks", "labels", "annotations", "gtfine"})
 
 Given = str | os.PathLike[str] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """files are sent; remote ones are named. One job takes one kind. passed_over: masks that lay among the pictures."""
+class LocalFile:
+    """name: what the server is told: a relative path with `/`, letters composed (NFC)."""
 
-    files: tuple[Path, ...] = ()
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """files are sent; remote ones are named. One job takes one kind. passed_over: what lay there and is no picture."""
+
+    files: tuple[LocalFile, ...] = ()
     remote: tuple[Mapping[str, Any], ...] = ()
     passed_over: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """root: the folder in which the file was found; None when the file itself was given."""
+
+    path: Path
+    root: Path | None
+
+
 def sort_out(given: Given | Iterable[Given]) -> Inputs:
     """Raises InvalidInput when something does not exist, nothing is left, or files and addresses are mixed."""
-    files: dict[Path, None] = {}
+    found: dict[Path, _Found] = {}
     remote: list[Mapping[str, Any]] = []
     passed_over: list[Path] = []
     for item in _each(given):
@@ -41,46 +63,80 @@ def sort_out(given: Given | Iterable[Given]) -> Inputs:
         elif _is_address(item):
             remote.append({"url": os.fspath(item)})
         else:
-            for path, root in _expanded(item):
-                if root is not None and _is_mask(path, root):
-                    passed_over.append(path)
-                else:
-                    files[path] = None
-    _check(files, remote)
-    return Inputs(tuple(files), tuple(remote), tuple(passed_over))
+            for each in _pictures_of(item, passed_over):
+                found.setdefault(each.path, each)
+    _check(found, remote)
+    return Inputs(_named(list(found.values())), tuple(remote), tuple(passed_over))
 
 
-def sort_out_masks(given: Given | Iterable[Given]) -> tuple[Path, ...]:
-    """Mask files. Of a folder: what is named as a mask, else its PNGs, else its archives. Raises InvalidInput."""
-    files: dict[Path, None] = {}
+def sort_out_masks(given: Given | Iterable[Given]) -> tuple[LocalFile, ...]:
+    """Mask files. Of a folder: its lossless pictures, else its archives. Raises InvalidInput."""
+    found: dict[Path, _Found] = {}
     for item in _each(given):
         if isinstance(item, Mapping) or _is_address(item):
             raise InvalidInput("masks are files; for addresses and samples write {'url': …, 'mask': {'url': …}}")
-        found = list(_expanded(item))
-        inside = [path for path, root in found if root is not None]
-        named = [path for path, root in found if root is not None and _is_mask(path, root)]
-        pictures = [path for path in inside if path.suffix.lower() == ".png"]
-        archives = [path for path in inside if is_archive_name(path.name)]
-        direct = [path for path, root in found if root is None]
-        for path in (*direct, *(named or pictures or archives)):
-            files[path] = None
-    return tuple(files)
-
-
-def is_mask_name(path: Path) -> bool:
-    """Whether a file is named like a mask beside its picture: street_mask.png, street_gtFine_labelIds.png."""
-    return path.suffix.lower() == ".png" and path.stem.lower().endswith(MASK_ENDINGS)
+        here = list(_pictures_of(item, []))
+        lossless = [each for each in here if each.root is not None and _is_lossless(each.path)]
+        archives = [each for each in here if each.root is not None and is_archive_name(each.path.name)]
+        direct = [each for each in here if each.root is None]
+        if not (direct or lossless or archives):
+            raise InvalidInput(f"{item}: no masks in this folder; a JPEG keeps no class ids")
+        for each in (*direct, *(lossless or archives)):
+            found.setdefault(each.path, each)
+    return _named(list(found.values()))
 
 
 def is_archive_name(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def _check(files: Mapping[Path, None], remote: Sequence[Mapping[str, Any]]) -> None:
+def is_picture(path: Path) -> bool:
+    """By its name, or by its first bytes. Raises InvalidInput when it cannot be read."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from error
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return head.startswith(_STARTS) or is_webp or (head[4:8] == b"ftyp" and head[8:12] in _BRANDS)
+
+
+def _is_lossless(path: Path) -> bool:
+    return not is_archive_name(path.name) and path.suffix.lower() not in _LOSSY
+
+
+def _check(files: Mapping[Path, _Found], remote: Sequence[Mapping[str, Any]]) -> None:
     if files and remote:
         raise InvalidInput("files and addresses (or samples) cannot go into one job: submit them as two")
     if not files and not remote:
         raise InvalidInput("there is nothing to submit: no image or archive among what was given")
+
+
+def _named(found: Sequence[_Found]) -> tuple[LocalFile, ...]:
+    """Below one folder paths are relative to it; below several the folder's name comes first."""
+    roots = _shortest({each.root for each in found if each.root is not None})
+    files = _shortest({each.path for each in found if each.root is None})
+    named = []
+    for each in found:
+        if each.root is None:
+            name = files[each.path]
+        else:
+            name = each.path.relative_to(each.root).as_posix()
+            name = f"{roots[each.root]}/{name}" if len(roots) > 1 else name
+        named.append(LocalFile(each.path, unicodedata.normalize("NFC", name)))
+    return tuple(named)
+
+
+def _shortest(paths: set[Path]) -> dict[Path, str]:
+    """The last part of each path; where two have the same one, as many parts of all as tell them apart."""
+    whole = {path: path.resolve().parts for path in paths}
+    for length in range(1, max(map(len, whole.values()), default=1) + 1):
+        names = {path: "/".join(parts[-length:]).lstrip("/") for path, parts in whole.items()}
+        if not names or max(Counter(names.values()).values()) == 1:
+            return names
+    return {path: path.as_posix() for path in paths}
 
 
 def _each(given: Given | Iterable[Given]) -> Iterator[Given]:
@@ -94,33 +150,32 @@ def _is_address(item: Given) -> bool:
     return isinstance(item, str) and item.startswith(("http://", "https://"))
 
 
-def _is_mask(path: Path, root: Path) -> bool:
-    """By its name, or by a folder between it and the one that was given: street/masks/1.png."""
-    folders = path.relative_to(root).parts[:-1]
-    return is_mask_name(path) or any(folder.lower() in MASK_FOLDERS for folder in folders)
-
-
-def _expanded(item: Given) -> Iterator[tuple[Path, Path | None]]:
-    """Paths with the folder in which they were found, None for those that were named themselves."""
+def _pictures_of(item: Given, passed_over: list[Path]) -> Iterator[_Found]:
+    """Pictures and archives; what was given itself is taken for one. Adds to `passed_over` what is none."""
     assert not isinstance(item, Mapping)
     path = Path(item).expanduser()
     if path.is_dir():
-        found = sorted(inner for inner in path.rglob("*") if _wanted(inner, path))
-        if not found:
-            raise InvalidInput(f"{path}: no image or archive in this folder")
-        yield from ((inner, path) for inner in found)
+        yield from _pictures_in(path, passed_over)
     elif path.is_file():
-        yield path, None
+        yield _Found(path, None)
     elif glob.has_magic(str(path)):
-        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - the pattern may start anywhere
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - the pattern may start anywhere
         if not matches:
             raise InvalidInput(f"{path}: nothing matches this pattern")
         for match in matches:
-            yield from _expanded(match)
+            yield from _pictures_of(match, passed_over)
     else:
         raise InvalidInput(f"{path}: no such file or folder")
 
 
-def _wanted(path: Path, root: Path) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(root).parts)
-    return not hidden and path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or is_archive_name(path.name))
+def _pictures_in(folder: Path, passed_over: list[Path]) -> Iterator[_Found]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
+    wanted = [path for path in files if is_archive_name(path.name) or is_picture(path)]
+    if not wanted:
+        raise InvalidInput(f"{folder}: no image or archive in this folder")
+    passed_over += sorted({*files}.difference(wanted))
+    yield from (_Found(path, folder) for path in wanted)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)

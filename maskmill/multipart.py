@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from maskmill.errors import InvalidInput
 
@@ -16,17 +17,18 @@ OnSent = Callable[[int, int], None]  # bytes sent so far, bytes in all
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file of the form field `field`, sent under its base name. size: in bytes, when it was looked at."""
+    """A file of the form field `field`, sent under `name`. size: in bytes, when it was looked at."""
 
     field: str
     path: Path
     size: int
+    name: str
 
     @staticmethod
-    def of(field: str, path: Path) -> FilePart:
-        """Raises InvalidInput when there is no such readable file."""
+    def of(field: str, path: Path, name: str | None = None) -> FilePart:
+        """name: None for the file's own. Raises InvalidInput when there is no such readable file."""
         try:
-            return FilePart(field, path, path.stat().st_size)
+            return FilePart(field, path, path.stat().st_size, path.name if name is None else name)
         except OSError as error:
             raise InvalidInput(f"{path}: {error.strerror or error}") from error
 
@@ -89,7 +91,7 @@ class MultipartBody:
         media_type = mimetypes.guess_type(part.path.name)[0] or "application/octet-stream"
         return (
             f"--{self.boundary}\r\n"
-            f'Content-Disposition: form-data; name="{part.field}"; filename="{_quoted(part.path.name)}"\r\n'
+            f'Content-Disposition: form-data; name="{part.field}"; {_file_name(part.name)}\r\n'
             f"Content-Type: {media_type}\r\n\r\n"
         ).encode()
 
@@ -97,6 +99,9 @@ class MultipartBody:
         return f"--{self.boundary}--\r\n".encode()
 
 
-def _quoted(name: str) -> str:
-    """As browsers do: what could end the value is percent-encoded (WHATWG HTML, multipart/form-data encoding)."""
-    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+def _file_name(name: str) -> str:
+    """As browsers do, what could end the value is percent-encoded (WHATWG HTML, multipart/form-data encoding); where
+    that could be misread, the name follows in a form that cannot (RFC 8187)."""
+    plain = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    exact = plain == name and "%" not in name and "=?" not in name
+    return f'filename="{plain}"' if exact else f"filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,8 @@ from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
 
+NAMED = 5  # files
+
 
 @dataclass(frozen=True, kw_only=True)
 class Submission(ServerOptions):
@@ -42,7 +45,11 @@ class Submission(ServerOptions):
         str | None, typer.Option(help="Comma-separated: overlay, mask, confidence, polygons, coco.", metavar="NAMES")
     ] = None
     masks: Annotated[
-        list[str] | None, typer.Option(help="Ground truth: files, folders, archives; matched by name.", metavar="PATH")
+        list[str] | None,
+        typer.Option(help="Ground truth: files, folders, archives; matched by path or name.", metavar="PATH"),
+    ] = None
+    mask_suffix: Annotated[
+        str | None, typer.Option(help="How the names of masks end, if in a way of their own: _L.", metavar="TEXT")
     ] = None
     label_space: Annotated[str | None, typer.Option(help="Give results in this label space.", metavar="NAME")] = None
     mask_label_space: Annotated[str | None, typer.Option(help="What the ids in the masks mean.", metavar="NAME")] = None
@@ -65,10 +72,11 @@ def submit(choices: Submission) -> None:
     console = stderr()
     inputs = _inputs(choices.paths)
     if inputs.passed_over:
-        console.print(f"{len(inputs.passed_over)} files that look like masks are not submitted as images")
+        console.print(f"not sent, as no pictures: {_few([path.name for path in inputs.passed_over])}", soft_wrap=True)
     with connect(choices) as server:
         with sending(console) as on_sent:
             job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))
+        _say_what_was_understood(console, job, choices)
         if choices.wait or choices.download or choices.timeout:
             if not choices.as_json:
                 console.print(job_sentence(job))
@@ -159,6 +167,22 @@ def delete(choices: JobOption) -> None:
         stdout().print(f"{choices.job_id} is deleted")
 
 
+def _say_what_was_understood(console: Console, job: JobHandle, choices: Submission) -> None:
+    skipped = job.state.get("skipped") or {}
+    if skipped.get("count"):
+        console.print(f"not used: {_few(skipped['examples'], skipped['count'])}", soft_wrap=True)
+    space = (job.state.get("options") or {}).get("mask_label_space")
+    if choices.masks and space and not choices.mask_label_space:
+        said = f"the masks' names say that their ids are {space}; --mask-label-space says otherwise"
+        console.print(said, soft_wrap=True)
+
+
+def _few(names: Sequence[str], count: int | None = None) -> str:
+    """count: of all, where `names` holds some of them."""
+    more = (len(names) if count is None else count) - len(names[:NAMED])
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more else "")
+
+
 def _inputs(paths: list[str]) -> Inputs:
     return sort_out([{"sample": path[7:]} if path.startswith("sample:") else path for path in paths])
 
@@ -168,6 +192,7 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         "model": choices.model,
         "label_space": choices.label_space,
         "mask_label_space": choices.mask_label_space,
+        "mask_suffix": choices.mask_suffix,
         "priority": choices.priority,
         "artifacts": [name.strip() for name in choices.artifacts.split(",")] if choices.artifacts else None,
         "tile": _tile(choices.tile) if choices.tile else None,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from jobs.errors import InvalidOptions
+from jobs.matching import Matches, masks_among, match_masks
 from maskmill.errors import InvalidInput
-from maskmill.inputs import is_archive_name, sort_out, sort_out_masks
+from maskmill.inputs import LocalFile, is_archive_name, sort_out, sort_out_masks
+from segmentation.mask_space import space_of_ids
 
-LOOKED_AT = 8  # masks that are opened to guess what their ids mean
+LOOKED_AT = 24  # masks that are opened to guess what their ids mean
 MAX_PIXELS = 200_000_000
+NAMED_IDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,9 @@ class Item:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Material:
-    """mask_label_space: what the ids in the masks mean; guessed: nobody said so, the ids themselves did."""
+    """mask_label_space: what the ids in the masks mean; guessed: nobody said so, their names or the ids did."""
 
     pictures: Sequence[Item]
     masks: Sequence[Item] = ()
@@ -39,15 +44,17 @@ class Material:
         if count is None or count >= len(self.pictures):
             return self
         pictures = self.pictures[:count]
-        stems = {Path(item.name).stem for item in pictures}
-        masks = [item for item in self.masks if any(_belongs(item.name, stem) for stem in stems)]
+        masks = [truth for item in pictures if (truth := self.truth_of(item.name)) is not None]
         return Material(pictures=pictures, masks=masks, mask_label_space=self.mask_label_space, guessed=self.guessed)
 
     def truth_of(self, picture: str) -> Item | None:
-        """The mask of a picture, matched by name as the server does; None when there is none."""
-        stem = Path(picture).stem
-        exact = next((item for item in self.masks if Path(item.name).stem == stem), None)
-        return exact or next((item for item in self.masks if _belongs(item.name, stem)), None)
+        """The mask of a picture, matched as the server does; None when there is none."""
+        return self._truths.get(picture)
+
+    @cached_property
+    def _truths(self) -> Mapping[str, Item]:
+        pairs = _matched(self.pictures, self.masks, self.mask_label_space).pairs
+        return {self.pictures[picture].name: self.masks[mask] for picture, mask in pairs.items()}
 
     def pack(self, folder: Path) -> tuple[Path, Path | None]:
         """One ZIP of pictures and, when there are masks, one of them."""
@@ -72,38 +79,40 @@ def samples() -> Material:
 
 def own(images: Path, masks: Path | None, mask_label_space: str | None) -> Material:
     """Pictures of the user's. Raises InvalidInput, also when the masks' ids fit no label space."""
-    pictures = [_item(path) for path in sort_out(images).files]
+    pictures = _items(sort_out(images).files)
+    among = set(masks_among([item.name for item in pictures]))
+    pictures = [item for index, item in enumerate(pictures) if index not in among]
     if masks is None:
         return Material(pictures=pictures)
-    truth = [_item(path) for path in sort_out_masks(masks)]
-    space = mask_label_space or _guess(truth)
+    truth = [item for item in _items(sort_out_masks(masks)) if item.source not in {each.source for each in pictures}]
+    found = _matched(pictures, truth, mask_label_space)
+    truth = [truth[mask] for mask in found.pairs.values()]
+    space = found.space or _guess(truth)
     return Material(pictures=pictures, masks=truth, mask_label_space=space, guessed=mask_label_space is None)
 
 
-def _item(path: Path) -> Item:
-    if is_archive_name(path.name):
-        raise InvalidInput(f"{path}: the demo takes images, not archives; `maskmill submit` takes both")
-    return Item(path.name, path)
+def _items(files: Sequence[LocalFile]) -> list[Item]:
+    for file in files:
+        if is_archive_name(file.name):
+            raise InvalidInput(f"{file.path}: the demo takes images, not archives; `maskmill submit` takes both")
+    return [Item(file.name, file.path) for file in files]
 
 
-def _belongs(mask: str, stem: str) -> bool:
-    """street.jpg has street.png, street_mask.png, street_gtFine_labelIds.png."""
-    name = Path(mask).stem
-    return name == stem or name.startswith(f"{stem}_")
+def _matched(pictures: Sequence[Item], masks: Sequence[Item], space: str | None) -> Matches:
+    try:
+        return match_masks([item.name for item in pictures], [item.name for item in masks], space=space)
+    except InvalidOptions as error:
+        raise InvalidInput(str(error)) from error
 
 
 def _guess(masks: Sequence[Item]) -> str:
-    """From the ids that occur. CamVid's end at 11; Cityscapes' label ids at 33, its train ids have 255 for nothing."""
+    """From the ids that occur. Raises InvalidInput when they may mean several things."""
     ids = {int(value) for item in islice(masks, LOOKED_AT) for value in _ids(item)}
-    if not ids:
-        raise InvalidInput("there are no masks in the folder given with --masks")
-    if max(ids) <= 11:
-        return "camvid-11"
-    if max(ids) <= 33:
-        return "cityscapes-34"
-    if ids - {255} and max(ids - {255}) <= 18:
-        return "cityscapes-19"
-    raise InvalidInput(f"the masks hold ids up to {max(ids)}; say what they mean with --mask-label-space")
+    space = space_of_ids(ids)
+    if space is None:
+        some = ", ".join(str(each) for each in sorted(ids)[:NAMED_IDS]) + (", …" if len(ids) > NAMED_IDS else "")
+        raise InvalidInput(f"the masks hold the ids {some}: say what they mean with --mask-label-space")
+    return space
 
 
 def _ids(item: Item) -> Iterator[int]:
@@ -124,7 +133,8 @@ def _zip(target: Path, items: Sequence[Item]) -> Path:
     taken: set[str] = set()
     with zipfile.ZipFile(target, "w") as bundle:
         for position, item in enumerate(items):
-            name = item.name if item.name not in taken else f"{Path(item.name).stem}_{position}{Path(item.name).suffix}"
+            path = PurePosixPath(item.name)
+            name = item.name if item.name not in taken else str(path.with_stem(f"{path.stem}_{position}"))
             taken.add(name)
             if isinstance(item.source, bytes):
                 bundle.writestr(name, item.source)

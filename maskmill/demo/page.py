@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image as Picture
 
-from jobs.archive import safe_stem
+from jobs.archive import safe_folders, safe_stem
 from maskmill.cli.output import percent
 from maskmill.demo.material import MAX_PIXELS, Item, Material
 from maskmill.demo.tables import truth_of, work_ms
@@ -126,7 +126,7 @@ def _by_share(image: Image) -> list[tuple[str, float]]:
 
 def _result(out: Path, image: Image, kind: str, title: str, text: str) -> _View | None:
     """Where the archive put it: under its stem, or stem and index when another image has the same stem."""
-    stem = safe_stem(image.name)
+    stem = safe_folders(image.name) + safe_stem(image.name)
     for name in (f"{stem}_{image.index:06d}", stem, f"image_{image.index:06d}"):
         found = next(iter(sorted((out / kind).glob(f"{_literal(name)}.*"))), None)
         if found is not None:

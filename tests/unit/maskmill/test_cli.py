@@ -143,12 +143,18 @@ def test_a_download_can_stay_packed(run: Run, server: ToyServer, job_state: JobS
     assert json.loads(result.stdout) == {"job": "job_1", "path": str(Path("out") / "job_1.zip")}
 
 
-def test_masks_among_the_pictures_are_mentioned(
-    run: Run, server: ToyServer, job_state: JobState, picture: Path
-) -> None:
-    (picture.parent / "a_mask.png").touch()
-    server.on("POST", "/jobs", as_json(job_state(), 202))
-    assert "1 files that look like masks" in run("submit", picture.parent).stderr
+def test_what_is_no_picture_is_mentioned(run: Run, server: ToyServer, job_state: JobState, picture: Path) -> None:
+    for number in range(7):
+        (picture.parent / f"notes{number}.txt").touch()
+    skipped = {"count": 3, "examples": ["a_mask.png", "b_mask.png"]}
+    state = {**job_state(), "skipped": skipped, "options": {"mask_label_space": "cityscapes-34"}}
+    server.on("POST", "/jobs", as_json(state, 202))
+    said = run("submit", picture.parent, "--masks", picture).stderr.splitlines()
+    assert said[0] == (
+        "not sent, as no pictures: notes0.txt, notes1.txt, notes2.txt, notes3.txt, notes4.txt and 2 more"
+    )
+    assert "not used: a_mask.png, b_mask.png and 1 more" in said
+    assert any("their ids are cityscapes-34; --mask-label-space" in line for line in said)
 
 
 def test_a_refusal_is_a_sentence_with_the_faults_and_no_traceback(run: Run, server: ToyServer, picture: Path) -> None:

@@ -46,12 +46,13 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         folder.mkdir()
     for name in ("a", "b"):
         (images / f"{name}.jpg").write_bytes(_picture("JPEG"))
-    (masks / "a.png").write_bytes(_png([0, 3, 11]))
+    (masks / "a.png").write_bytes(_png([*range(12)]))
     return images, masks
 
 
 @pytest.mark.parametrize(
-    ("ids", "space"), [([0, 3, 11], "camvid-11"), ([0, 7, 33], "cityscapes-34"), ([0, 18, 255], "cityscapes-19")]
+    ("ids", "space"),
+    [([*range(12)], "camvid-11"), ([0, 7, 33], "cityscapes-34"), ([*range(19), 255], "cityscapes-19")],
 )
 def test_the_ids_in_masks_tell_their_label_space(folders: tuple[Path, Path], ids: list[int], space: str) -> None:
     (folders[1] / "a.png").write_bytes(_png(ids))
@@ -59,8 +60,14 @@ def test_the_ids_in_masks_tell_their_label_space(folders: tuple[Path, Path], ids
     assert (material.mask_label_space, material.guessed) == (space, True)
 
 
-def test_ids_that_fit_nowhere_must_be_explained(folders: tuple[Path, Path]) -> None:
-    (folders[1] / "a.png").write_bytes(_png([0, 200]))
+def test_names_tell_more_than_ids(folders: tuple[Path, Path]) -> None:
+    (folders[1] / "a.png").rename(folders[1] / "a_gtFine_labelIds.png")
+    assert own(*folders, None).mask_label_space == "cityscapes-34"
+
+
+@pytest.mark.parametrize("ids", [[0, 200], [0, 3, 11], [0, 255]])
+def test_ids_that_are_not_certain_must_be_explained(folders: tuple[Path, Path], ids: list[int]) -> None:
+    (folders[1] / "a.png").write_bytes(_png(ids))
     with pytest.raises(InvalidInput, match="--mask-label-space"):
         own(*folders, None)
     assert own(*folders, "cityscapes-34").guessed is False
@@ -100,7 +107,7 @@ def test_two_pictures_of_one_name_stay_two(tmp_path: Path) -> None:
 
 def test_a_limit_takes_the_masks_of_its_pictures_alone() -> None:
     pictures = [Item("a.jpg", b""), Item("b.jpg", b"")]
-    masks = [Item("a_gtFine_labelIds.png", b""), Item("b_mask.png", b"")]
+    masks = [Item("a_gtFine_labelIds.png", b""), Item("b_labelIds.png", b"")]
     material = Material(pictures=pictures, masks=masks, mask_label_space="cityscapes-34")
     limited = material.limited(1)
     assert ([item.name for item in limited.pictures], [item.name for item in limited.masks]) == (
@@ -112,7 +119,8 @@ def test_a_limit_takes_the_masks_of_its_pictures_alone() -> None:
 
 def test_a_picture_finds_its_own_truth_first() -> None:
     masks = [Item("street_1_mask.png", b""), Item("street.png", b"")]
-    material = Material(pictures=(), masks=masks)
+    pictures = [Item(name, b"") for name in ("other.jpg", "street_1.jpg", "street.jpg")]
+    material = Material(pictures=pictures, masks=masks)
     assert material.truth_of("street.jpg") is masks[1]
     assert material.truth_of("street_1.jpg") is masks[0]
     assert material.truth_of("other.jpg") is None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from jobs.archives import ARCHIVE_SUFFIXES as ARCHIVES_OF_THE_SERVER
-from jobs.archives import IMAGE_SUFFIXES as IMAGES_OF_THE_SERVER
+from jobs.packed import PACKED_SUFFIXES
 from maskmill.errors import InvalidInput
-from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, sort_out, sort_out_masks
+from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, LocalFile, is_picture, sort_out, sort_out_masks
+from segmentation.picture_kinds import PICTURE_KINDS
+from tests.factories import picture
 
 
 @pytest.fixture
@@ -21,18 +23,66 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _names(paths: tuple[Path, ...]) -> list[str]:
-    return [path.name for path in paths]
+def _names(files: tuple[LocalFile, ...]) -> list[str]:
+    return [file.name for file in files]
 
 
-def test_client_and_server_know_the_same_kinds_of_files() -> None:
-    assert (IMAGE_SUFFIXES, ARCHIVE_SUFFIXES) == (IMAGES_OF_THE_SERVER, ARCHIVES_OF_THE_SERVER)
+def test_client_and_server_know_the_same_kinds_of_files(tmp_path: Path) -> None:
+    assert ARCHIVE_SUFFIXES == PACKED_SUFFIXES
+    assert {suffix for kind in PICTURE_KINDS.values() for suffix in kind.suffixes} == IMAGE_SUFFIXES
+    heads = [picture(form=kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF")]
+    heads += [b"\0\0\0\x18ftypheic" + bytes(16), b"8BPS" + bytes(16)]
+    for head in heads:
+        (tmp_path / "file").write_bytes(head)
+        assert is_picture(tmp_path / "file"), head[:16]
 
 
-def test_a_folder_gives_its_images_and_archives_and_leaves_masks_out(folder: Path) -> None:
+def test_a_folder_gives_its_images_and_archives_by_their_relative_paths(folder: Path) -> None:
     inputs = sort_out(folder)
-    assert _names(inputs.files) == ["a.png", "b.JPG", "c.tar.gz"]
-    assert _names(inputs.passed_over) == ["a_mask.png"]
+    assert _names(inputs.files) == ["a.png", "a_mask.png", "b.JPG", "deep/c.tar.gz"]
+    assert inputs.passed_over == (folder / "notes.txt",)
+
+
+def test_pictures_are_known_by_their_content_whatever_they_are_called(tmp_path: Path) -> None:
+    for name in ("a.jfif", "b.JPE", "c.HEIC"):
+        (tmp_path / name).touch()
+    (tmp_path / "d").write_bytes(picture())
+    (tmp_path / "e.txt").write_bytes(b"text")
+    assert _names(sort_out(tmp_path).files) == ["a.jfif", "b.JPE", "c.HEIC", "d"]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["cams/a", "cams/b"], ["a/1.jpg", "b/1.jpg"]),
+        (["x/cam", "y/cam"], ["x/cam/1.jpg", "y/cam/1.jpg"]),
+        (["cams/a"], ["1.jpg"]),
+        (["cams"], ["a/1.jpg", "b/1.jpg"]),
+        (["cams/a/1.jpg", "cams/b/1.jpg"], ["a/1.jpg", "b/1.jpg"]),
+        (["cams/*/1.jpg"], ["a/1.jpg", "b/1.jpg"]),
+        (["cams/*"], ["a/1.jpg", "b/1.jpg"]),
+        (["cams/a", "z.jpg"], ["1.jpg", "z.jpg"]),
+    ],
+)
+def test_files_of_one_name_are_told_apart_by_their_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], names: list[str]
+) -> None:
+    for path in ("cams/a/1.jpg", "cams/b/1.jpg", "x/cam/1.jpg", "y/cam/1.jpg", "z.jpg"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    monkeypatch.chdir(tmp_path)
+    assert _names(sort_out(given).files) == names
+
+
+def test_names_are_composed(tmp_path: Path) -> None:
+    name = "Ocaña_é.jpg"
+    (tmp_path / unicodedata.normalize("NFD", name)).touch()
+    assert _names(sort_out(tmp_path).files) == [name]
+
+
+def test_a_file_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"gone"):
+        is_picture(tmp_path / "gone")
 
 
 def test_a_file_that_is_named_is_taken_whatever_its_name(folder: Path) -> None:
@@ -47,23 +97,15 @@ def test_a_pattern_reaches_into_folders(folder: Path) -> None:
     assert "c.tar.gz" in _names(sort_out(f"{folder}/**/*.gz").files)
 
 
-def test_of_a_folder_of_masks_the_named_ones_count(folder: Path) -> None:
-    assert _names(sort_out_masks(folder)) == ["a_mask.png"]
+def test_of_a_folder_of_masks_every_lossless_picture_counts(folder: Path) -> None:
+    assert _names(sort_out_masks(folder)) == ["a.png", "a_mask.png"]
 
 
-def test_a_folder_of_masks_beside_one_of_images_is_known(tmp_path: Path) -> None:
-    for name in ("images/a.jpg", "masks/a.png"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    inputs = sort_out(tmp_path)
-    assert (_names(inputs.files), _names(inputs.passed_over)) == (["a.jpg"], ["a.png"])
-    assert _names(sort_out_masks(tmp_path)) == ["a.png"]
-    assert _names(sort_out(tmp_path / "masks").files) == ["a.png"]
-
-
-def test_of_a_folder_without_named_masks_every_png_counts(folder: Path) -> None:
-    (folder / "a_mask.png").unlink()
-    assert _names(sort_out_masks(folder)) == ["a.png"]
+def test_a_folder_of_jpegs_holds_no_masks(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(InvalidInput, match="no masks in this folder"):
+        sort_out_masks(tmp_path)
+    assert _names(sort_out_masks(tmp_path / "a.jpg")) == ["a.jpg"]  # the server says why it is none
 
 
 def test_archives_in_a_folder_of_masks_are_masks_too(tmp_path: Path) -> None:
