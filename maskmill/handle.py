@@ -134,6 +134,19 @@ class JobHandle:
         for _ in self._looks(timeout):
             yield from reading.new(to_the_end=self.finished)
 
+    def rows(self, *, status: str | None = None, sort: str | None = None, limit: int | None = None) -> Iterator[Image]:
+        """Images as they stand now, finished or not, in input order or by `sort` (`confidence`, `miou`: worst first)."""
+        left, cursor = limit, None
+        while left is None or left > 0:
+            params = {"status": status, "sort": sort, "limit": min(left or PAGE, PAGE), "cursor": cursor}
+            page = self._transport.send(Call(method="GET", path=self._path("images"), params=params)).json()
+            for row in page["items"]:
+                yield Image(row, self._path("images"), self._transport)
+            left = None if left is None else left - len(page["items"])
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
+
     def results(self, *, timeout: float | None = None) -> list[Image]:
         """All images in input order, once the job has ended."""
         self.wait(timeout=timeout)

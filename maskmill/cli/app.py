@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import compare, evaluate, explain, export, jobs, models, promote, stack, train
+from maskmill.cli import compare, evaluate, explain, export, images, jobs, models, promote, stack, train
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 
@@ -28,6 +28,7 @@ command(app, "demo", needs="local")(stack.demo)
 command(app, "doctor", needs="local")(stack.doctor)
 command(app, "submit")(jobs.submit)
 command(app, "jobs")(jobs.jobs)
+command(app, "images")(images.images)
 command(app, "watch")(jobs.watch)
 command(app, "cancel")(jobs.cancel)
 command(app, "retry")(jobs.retry)

@@ -1,4 +1,4 @@
-"""Commands that talk to a server: submit, jobs, watch, cancel, retry, download, delete."""
+"""Commands about jobs: submit, jobs, watch, cancel, retry, download, delete."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from maskmill.cli.address import connect
 from maskmill.cli.exits import DONE, INTERRUPTED, exit_code_of
+from maskmill.cli.images import tell_what_went_wrong
 from maskmill.cli.options import JobOption, ServerOptions
 from maskmill.cli.output import (
     age,
@@ -133,10 +134,19 @@ def cancel(choices: JobOption) -> None:
         _show(server.job(choices.job_id).cancel(), choices)
 
 
-def retry(choices: JobOption) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Retrying(Watching):
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, with a progress bar.")] = False
+
+
+def retry(choices: Retrying) -> None:
     """Run the failed images of an ended job once more."""
     with connect(choices) as server:
-        _show(server.job(choices.job_id).retry(), choices)
+        job = server.job(choices.job_id).retry()
+        if choices.wait or choices.timeout:
+            _wait(job, stderr(), choices.timeout)
+        _show(job, choices)
+    raise typer.Exit(exit_code_of(job.status) if job.finished else DONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +253,9 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
     truth = job.metrics.get("ground_truth")
     if truth:
         out.print(f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}")
-    if not job.finished:
+    if job.finished:
+        tell_what_went_wrong(out, job)
+    else:
         out.print(f"Follow it with:  {program()} watch {job.id}", soft_wrap=True)
 
 

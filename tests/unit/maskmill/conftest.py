@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from maskmill.cli.app import app
 from tests.unit.maskmill.toy_server import ToyServer
 
 
@@ -40,3 +43,18 @@ def job_state() -> Callable[..., dict[str, Any]]:
         }
 
     return make
+
+
+@pytest.fixture
+def run(server: ToyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`maskmill …` in an empty folder, talking to the scripted server."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MASKMILL_HOME", raising=False)
+    monkeypatch.setenv("MASKMILL_SERVER", server.url)
+    return lambda *words: CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    (tmp_path / "a.jpg").write_bytes(b"jpeg")
+    return tmp_path / "a.jpg"

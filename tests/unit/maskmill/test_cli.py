@@ -11,29 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from maskmill.cli.app import app
 from maskmill.cli.exits import FAILED, PARTIAL, REFUSED, TIMED_OUT, UNREACHABLE, USAGE
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json, problem
 
 JobState = Callable[..., dict[str, Any]]
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(server: ToyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`maskmill …` in an empty folder, talking to the scripted server."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MASKMILL_HOME", raising=False)
-    monkeypatch.setenv("MASKMILL_SERVER", server.url)
-    return lambda *words: CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False)
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    (tmp_path / "a.jpg").write_bytes(b"jpeg")
-    return tmp_path / "a.jpg"
 
 
 def _archive() -> Answer:
@@ -84,7 +68,7 @@ def test_waiting_and_downloading_in_one_go(
 def test_how_a_job_ended_is_the_exit_code(
     run: Run, server: ToyServer, job_state: JobState, status: str, code: int
 ) -> None:
-    server.on("GET", "/jobs/job_1", as_json(job_state(status, done=3, failed=1)))
+    server.on("GET", "/jobs/job_1", as_json(job_state(status, done=3)))
     assert run("watch", "job_1").exit_code == code
 
 

@@ -1,0 +1,69 @@
+"""The images of a job, one row each; and what is told about those that failed when a job ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from maskmill.cli.address import connect
+from maskmill.cli.options import JobOption
+from maskmill.cli.output import percent, plain_table, print_json, program, status_text, stdout
+from maskmill.handle import Image, JobHandle
+
+TOLD = 10  # failed images that are named when a job ends; `maskmill images` names all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing(JobOption):
+    status: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or canceled.")] = None
+    sort: Annotated[str | None, typer.Option(help="confidence: the least certain first; miou: the worst first.")] = None
+    limit: Annotated[int | None, typer.Option(help="At most so many; else all.", min=1)] = None
+
+
+def images(choices: Listing) -> None:
+    """List the images of a job, with what went wrong."""
+    with connect(choices) as server:
+        found = list(server.job(choices.job_id).rows(status=choices.status, sort=choices.sort, limit=choices.limit))
+    if choices.as_json:
+        print_json({"items": [image.row for image in found]})
+        return
+    if not found:
+        stdout().print("no such images")
+        return
+    table = plain_table("index", "name", "status", "confidence", "mIoU", "said", right=("index", "confidence", "mIoU"))
+    for image in found:
+        truth = image.metrics.get("ground_truth") or {}
+        certain = percent(image.metrics.get("mean_confidence"))
+        row = (Text(image.name), status_text(image.status), certain, percent(truth.get("miou")), Text(_said(image)))
+        table.add_row(str(image.index), *row)
+    stdout().print(table)
+
+
+def tell_what_went_wrong(console: Console, job: JobHandle) -> None:
+    """Of an ended job: the failed images with their reasons, what was passed over, and warnings."""
+    failed = job.counts.get("failed", 0)
+    for image in job.rows(status="failed", limit=TOLD) if failed else ():
+        console.print(Text.assemble("  ", (image.name, "bold"), f": {_said(image)}"), soft_wrap=True)
+    if failed > TOLD:
+        console.print(f"  … and {failed - TOLD} more:  {program()} images {job.id} --status failed", soft_wrap=True)
+    skipped: Mapping[str, Any] = job.state.get("skipped") or {}
+    if skipped.get("count"):
+        examples = ", ".join(map(str, skipped.get("examples") or ()))
+        console.print(
+            Text(f"{skipped['count']} files are no pictures and were passed over: {examples}"), soft_wrap=True
+        )
+    for code, count in (job.state.get("warnings") or {}).items():
+        said = f"{count} images with the warning {code}:  {program()} images {job.id}"
+        console.print(Text(said, style="yellow"), soft_wrap=True)
+
+
+def _said(image: Image) -> str:
+    """Why it failed, and its warnings, in one line."""
+    faults = [*([image.error] if image.error else []), *(image.row.get("warnings") or ())]
+    said = [f"{fault.get('code')} ({fault.get('message') or fault.get('detail')})" for fault in faults]
+    return " ".join("; ".join(said).split())

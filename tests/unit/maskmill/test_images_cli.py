@@ -1,0 +1,115 @@
+"""`maskmill images`, and what is told about failed images when a job ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from maskmill.cli.exits import DONE, PARTIAL
+from tests.unit.maskmill.toy_server import Answer, Received, ToyServer, as_json
+
+JobState = Callable[..., dict[str, Any]]
+Run = Callable[..., Result]
+
+
+def image(index: int, name: str, status: str = "succeeded", **more: Any) -> dict[str, Any]:
+    return {"index": index, "name": name, "status": status, "metrics": None, "error": None, "artifacts": {}, **more}
+
+
+BROKEN = {"code": "unreadable_image", "message": "the file is cut off"}
+ROWS = [
+    image(0, "a/1.jpg", metrics={"mean_confidence": 0.912, "ground_truth": {"miou": 0.5}}),
+    image(1, "b/1.jpg", "failed", error=BROKEN),
+    image(2, "c/[1].jpg", warnings=[{"code": "mask_unknown_ids", "detail": "255: 3 %"}]),
+]
+
+
+@pytest.fixture
+def rows(server: ToyServer) -> None:
+    """Two images on a page, and filtered as asked."""
+
+    def page(request: Received) -> Answer:
+        found = [row for row in ROWS if request.query.get("status") in (None, row["status"])]
+        first = int(request.query.get("cursor", "0"))
+        cursor = str(first + 2) if len(found) > first + 2 else None
+        return as_json({"items": found[first : first + 2], "next_cursor": cursor})
+
+    server.on("GET", "/jobs/job_1/images", page)
+
+
+def ended(server: ToyServer, state: dict[str, Any]) -> None:
+    server.on("POST", "/jobs", as_json({**state, "status": "queued"}, 202))
+    server.on("POST", "/jobs/job_1/retry", as_json({**state, "status": "running"}, 202))
+    server.on("GET", "/jobs/job_1", as_json(state))
+
+
+@pytest.mark.usefixtures("rows")
+def test_images_are_listed_with_what_went_wrong(run: Run, server: ToyServer, job_state: JobState) -> None:
+    ended(server, job_state("partial", total=3, done=2, failed=1))
+    lines = run("images", "job_1").stdout.splitlines()
+    assert lines[1].split() == ["0", "a/1.jpg", "succeeded", "91.2", "%", "50.0", "%"]
+    assert "unreadable_image (the file is cut off)" in lines[2]
+    assert "c/[1].jpg" in lines[3]
+    assert "mask_unknown_ids (255: 3 %)" in lines[3]
+
+
+@pytest.mark.usefixtures("rows")
+def test_failed_images_alone_are_listed(run: Run, server: ToyServer, job_state: JobState) -> None:
+    ended(server, job_state("partial", total=3, done=2, failed=1))
+    assert json.loads(run("images", "job_1", "--status", "failed", "--json").stdout) == {"items": [ROWS[1]]}
+    assert "no such images" in run("images", "job_1", "--status", "canceled").stdout
+
+
+@pytest.mark.usefixtures("rows")
+def test_a_listing_ends_where_it_is_told_to(run: Run, server: ToyServer, job_state: JobState) -> None:
+    ended(server, job_state("partial", total=3, done=2, failed=1))
+    assert json.loads(run("images", "job_1", "--limit", "1", "--sort", "miou", "--json").stdout)["items"] == ROWS[:2]
+    assert server.requests[-1].query == {"limit": "1", "sort": "miou"}
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("command", ["submit", "watch", "retry"])
+def test_when_a_job_ends_its_failed_images_are_named_with_reasons(
+    run: Run, server: ToyServer, job_state: JobState, picture: Path, command: str
+) -> None:
+    ended(server, job_state("partial", total=3, done=2, failed=1))
+    words = {"submit": (picture, "--wait"), "watch": ("job_1",), "retry": ("job_1", "--wait")}[command]
+    result = run(command, *words)
+    assert result.exit_code == PARTIAL
+    assert "b/1.jpg: unreadable_image (the file is cut off)" in result.stdout
+
+
+def test_of_many_failed_images_the_first_are_named(run: Run, server: ToyServer, job_state: JobState) -> None:
+    ended(server, job_state("failed", total=30, failed=30))
+    many = [image(index, f"{index}.jpg", "failed", error=BROKEN) for index in range(10)]
+    server.on("GET", "/jobs/job_1/images", as_json({"items": many, "next_cursor": "more"}))
+    told = run("watch", "job_1").stdout
+    assert "9.jpg: unreadable_image" in told
+    assert "and 20 more:" in told
+    assert "images job_1 --status failed" in told
+    assert [request.query["limit"] for request in server.requests if request.path.endswith("/images")] == ["10"]
+
+
+def test_what_was_passed_over_and_warnings_are_told(run: Run, server: ToyServer, job_state: JobState) -> None:
+    more = {"skipped": {"count": 2, "examples": ["notes.txt"]}, "warnings": {"mask_unknown_ids": 4}}
+    ended(server, {**job_state("succeeded", done=4), **more})
+    told = run("watch", "job_1").stdout
+    assert "2 files are no pictures and were passed over: notes.txt" in told
+    assert "4 images with the warning mask_unknown_ids:" in told
+
+
+def test_what_a_job_waits_for_is_told(run: Run, server: ToyServer, job_state: JobState) -> None:
+    server.on("GET", "/jobs/job_1", as_json({**job_state("running", done=1), "waiting_for": "storage"}))
+    assert "stands still: waits for storage" in run("watch", "job_1", "--timeout", "0.1").stderr
+
+
+def test_a_retry_does_not_wait_unless_it_is_asked_to(run: Run, server: ToyServer, job_state: JobState) -> None:
+    ended(server, job_state("succeeded", done=4))
+    result = run("retry", "job_1")
+    assert result.exit_code == DONE
+    assert "maskmill watch job_1" in result.stdout
