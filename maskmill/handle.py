@@ -135,14 +135,14 @@ class JobHandle:
             yield from reading.new(to_the_end=self.finished)
 
     def rows(self, *, status: str | None = None, sort: str | None = None, limit: int | None = None) -> Iterator[Image]:
-        """Images as they stand now, finished or not, in input order or by `sort` (`confidence`, `miou`: worst first)."""
+        """Images as they stand now, finished or not; in input order, or the worst first by `confidence` or `miou`."""
         left, cursor = limit, None
         while left is None or left > 0:
             params = {"status": status, "sort": sort, "limit": min(left or PAGE, PAGE), "cursor": cursor}
             page = self._transport.send(Call(method="GET", path=self._path("images"), params=params)).json()
-            for row in page["items"]:
-                yield Image(row, self._path("images"), self._transport)
-            left = None if left is None else left - len(page["items"])
+            items = page["items"][:left]
+            yield from (Image(row, self._path("images"), self._transport) for row in items)
+            left = None if left is None else left - len(items)
             cursor = page.get("next_cursor")
             if cursor is None:
                 return

@@ -68,7 +68,7 @@ def test_failed_images_alone_are_listed(run: Run, server: ToyServer, job_state: 
 @pytest.mark.usefixtures("rows")
 def test_a_listing_ends_where_it_is_told_to(run: Run, server: ToyServer, job_state: JobState) -> None:
     ended(server, job_state("partial", total=3, done=2, failed=1))
-    assert json.loads(run("images", "job_1", "--limit", "1", "--sort", "miou", "--json").stdout)["items"] == ROWS[:2]
+    assert json.loads(run("images", "job_1", "--limit", "1", "--sort", "miou", "--json").stdout)["items"] == ROWS[:1]
     assert server.requests[-1].query == {"limit": "1", "sort": "miou"}
 
 
