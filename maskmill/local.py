@@ -137,6 +137,7 @@ class LocalStack:
             self._supervisor.start(broker.spec(self.home))
             if self._broker_came_up(broker):
                 return
+            self._supervisor.mend("broker")
             self._supervisor.stop()
         raise self._supervisor.failure("broker", "the broker does not start")
 

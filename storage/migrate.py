@@ -18,7 +18,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
+from sqlalchemy.engine import make_url
 
+from jobs.errors import DatabaseUnavailable
 from storage.settings import StorageSettings
 from storage.transaction import BEGIN
 from storage.unit_of_work import make_engine, translated
@@ -54,14 +56,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("action", nargs="?", default="upgrade", choices=("upgrade", "downgrade", "current"))
     parser.add_argument("revision", nargs="?", help="default for upgrade: the newest")
     chosen = parser.parse_args(arguments)
+    if chosen.action == "downgrade" and chosen.revision is None:
+        parser.error("downgrade needs a revision; `base` removes every table")
     settings = StorageSettings()
-    if chosen.action == "downgrade":
-        if chosen.revision is None:
-            parser.error("downgrade needs a revision; `base` removes every table")
-        downgrade(settings, chosen.revision)
-    elif chosen.action == "upgrade":
-        upgrade(settings, chosen.revision or "head")
-    sys.stdout.write(f"revision {current(settings)}; this version of maskmill needs {newest()}\n")
+    try:
+        _act(settings, chosen.action, chosen.revision)
+        sys.stdout.write(f"revision {current(settings)}; this version of maskmill needs {newest()}\n")
+    except DatabaseUnavailable as error:
+        raise SystemExit(f"{where(settings)}: {error} ({_reason(error)})") from None
+
+
+def where(settings: StorageSettings) -> str:
+    """The database's address without its password."""
+    return make_url(settings.resolved_database_url).render_as_string(hide_password=True)
+
+
+def _act(settings: StorageSettings, action: str, revision: str | None) -> None:
+    if action == "downgrade" and revision is not None:
+        downgrade(settings, revision)
+    elif action == "upgrade":
+        upgrade(settings, revision or "head")
+
+
+def _reason(error: DatabaseUnavailable) -> str:
+    """What the driver says, in one line."""
+    cause = error.__cause__
+    said = str(getattr(cause, "orig", None) or cause or error)
+    return " ".join(said.split())
 
 
 def _run(settings: StorageSettings, migrate: Callable[[Config], None]) -> None:

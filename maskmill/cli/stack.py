@@ -159,7 +159,9 @@ class _Screen:
         if self._as_json:
             self._line(event=notice.kind, part=notice.part, text=notice.text)
             return
-        style = {"died": "yellow", "killed": "yellow", "again": "green", "leftover": "yellow"}.get(notice.kind, "dim")
+        style = {"died": "yellow", "killed": "yellow", "again": "green", "leftover": "yellow", "mended": "yellow"}.get(
+            notice.kind, "dim"
+        )
         self._console.print(Text(notice.text, style=style), soft_wrap=True)
 
     def ready(self, stack: LocalStack) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
+import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from maskmill.errors import StackError
@@ -14,6 +17,13 @@ from maskmill.stack.home import StackHome, write_private
 from maskmill.stack.part import PartSpec
 
 LOOPBACK = "127.0.0.1"
+# What Valkey says when it ends because it cannot read what it wrote.
+UNREADABLE = re.compile(
+    r"(bad file format|unexpected end of file|unrecoverable error) reading the append only file"
+    r"|unable to obtain the aof file .* length|the aof file .* doesn't exist|invalid aof manifest"
+    r"|error reading the rdb preamble|wrong signature trying to load db|rdb file reading failure",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +42,8 @@ class LocalBroker:
         config = home.run / "broker.conf"
         write_private(config, self._config(data))
         write_private(home.broker_file, {"url": self.url})
-        return PartSpec(name="broker", command=[str(server_binary()), str(config)], stage=9)
+        command = [str(server_binary()), str(config)]
+        return PartSpec(name="broker", command=command, stage=9, mend=partial(set_aside_if_unreadable, data))
 
     def answers(self) -> bool:
         """Whether it takes the password and says PONG."""
@@ -60,6 +71,19 @@ class LocalBroker:
             "daemonize no",
         ]
         return "\n".join(lines) + "\n"
+
+
+def set_aside_if_unreadable(data: Path, said: str) -> str | None:
+    """Let a broker start empty that cannot read its own log: the database knows what is to be done, and sends it again.
+
+    said: what it wrote before it ended. Returns what was done.
+    """
+    if not UNREADABLE.search(said) or not data.is_dir():
+        return None
+    aside = data.with_name(f"{data.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    data.replace(aside)
+    data.mkdir()
+    return f"the broker's log is damaged and was set aside as {aside}; it starts empty, the database knows the work"
 
 
 def new_broker() -> LocalBroker:

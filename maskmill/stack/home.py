@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 from maskmill.errors import StackError
 
 LOGS_KEPT = 3
+LOG_LIMIT = 16 * 2**20  # bytes of a part's log before it is rotated while the part runs
 STALE_STOP_S = 3.0
 
 
@@ -66,18 +68,29 @@ class StackHome:
 
     def rotate_log(self, part: str) -> None:
         """part.log → part.log.1 → … ; the oldest goes."""
-        for age in range(LOGS_KEPT - 1, -1, -1):
-            log = self.log(part) if age == 0 else self.logs / f"{part}.log.{age}"
-            if log.is_file():
-                log.replace(self.logs / f"{part}.log.{age + 1}")
+        if self.log(part).is_file():
+            self._keep(part, self.log(part))
 
-    def tail(self, part: str, *, lines: int = 20) -> str:
-        """The end of a part's log, without its last newline; empty when there is none."""
+    def limit_log(self, part: str) -> None:
+        """Rotate a log that has grown too large under a part that keeps it open for appending.
+
+        What it writes between the copy and the cut is lost.
+        """
+        log = self.log(part)
+        if not log.is_file() or log.stat().st_size <= LOG_LIMIT:
+            return
+        copy = log.with_name(f".{log.name}.copy")
+        shutil.copyfile(log, copy)
+        os.truncate(log, 0)
+        self._keep(part, copy)
+
+    def tail(self, part: str, *, lines: int = 20, since: int = 0) -> str:
+        """The end of a part's log, without its last newline; empty when there is none. since: byte of the log."""
         log = self.log(part)
         if not log.is_file():
             return ""
         with log.open("rb") as handle:
-            handle.seek(max(0, log.stat().st_size - 64 * 1024))
+            handle.seek(max(since, log.stat().st_size - 64 * 1024))
             text = handle.read().decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
@@ -117,6 +130,14 @@ class StackHome:
         """What the supervisor that holds this home wrote when it was ready, None when there is none."""
         noted = read_json(self.up_file)
         return noted if noted and _same_process(noted) is not None else None
+
+    def _keep(self, part: str, log: Path) -> None:
+        """As the newest of the old logs."""
+        for age in range(LOGS_KEPT - 1, 0, -1):
+            older = self.logs / f"{part}.log.{age}"
+            if older.is_file():
+                older.replace(self.logs / f"{part}.log.{age + 1}")
+        log.replace(self.logs / f"{part}.log.1")
 
     def _pid_file(self, part: str) -> Path:
         return self.run / f"{part}.pid.json"

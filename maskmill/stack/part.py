@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,13 +19,17 @@ LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSpec:
-    """name: also of its log. stage: lower ones are stopped first. stop_s: seconds given to stop by itself."""
+    """name: also of its log. stage: lower ones are stopped first. stop_s: seconds given to stop by itself.
+
+    mend: called with what a part wrote before it died, before it starts again; says what it did, if anything.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     stage: int = 0
     stop_s: float = 10.0
+    mend: Callable[[str], str | None] = lambda said: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class Part:
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
+        self._log_begins = 0
 
     @property
     def pid(self) -> int | None:
@@ -67,6 +72,7 @@ class Part:
         """In a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone."""
         environment = {**os.environ, **self.spec.environment}
         with self._home.log(self.spec.name).open("ab") as log:
+            self._log_begins = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), *self.spec.command],
                 stdin=subprocess.DEVNULL,
@@ -90,6 +96,10 @@ class Part:
         self._process = None
         self._home.forget_pid(self.spec.name)
         return how_it_ended(code)
+
+    def mended(self) -> str | None:
+        """Let its specification mend what made it die. Call when it has died."""
+        return self.spec.mend(self._home.tail(self.spec.name, since=self._log_begins))
 
     def ask_to_stop(self) -> None:
         self._signal(signal.SIGTERM)

@@ -17,7 +17,7 @@ TAIL_LINES = 15
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the person at the terminal should know. kind: started, died, again, stopping, stopped, killed."""
+    """Something the person at the terminal should know. kind: started, died, mended, again, stopped, killed."""
 
     kind: str
     part: str
@@ -61,15 +61,24 @@ class Supervisor:
     def tend(self) -> None:
         """One look at every part."""
         for part in self._parts.values():
+            self._home.limit_log(part.spec.name)
             ending = part.died(self._policy)
             if ending is not None:
                 delay = self._policy.delay_s(part.deaths)
                 log = self._home.log(part.spec.name)
                 text = f"{part.spec.name} ended with {ending}; it starts again in {delay:g} s (log: {log})"
                 self._report(Notice("died", part.spec.name, text))
+                self.mend(part.spec.name)
             if part.due_at is not None and time.monotonic() >= part.due_at:
                 part.start()
                 self._report(Notice("again", part.spec.name, f"{part.spec.name} started again (process {part.pid})"))
+
+    def mend(self, name: str) -> None:
+        """Before a part that died is started again. Does nothing to one that lives."""
+        part = self._parts[name]
+        mended = None if part.alive else part.mended()
+        if mended is not None:
+            self._report(Notice("mended", name, mended))
 
     def tend_until(self, done: Callable[[], bool]) -> None:
         while not done():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -160,6 +161,38 @@ def test_logs_of_earlier_runs_are_kept_for_a_while(supervisor: Supervisor, home:
         supervisor.run_once(_python("toy", f"print({number})"), timeout_s=10)
     kept = {path.name: path.read_text().strip() for path in home.logs.iterdir()}
     assert kept == {"toy.log": "5", "toy.log.1": "4", "toy.log.2": "3", "toy.log.3": "2"}
+
+
+def test_a_log_that_grows_too_large_is_rotated_under_the_part(
+    supervisor: Supervisor, home: StackHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskmill.stack.home.LOG_LIMIT", 5_000)
+    supervisor.start(_python("talker", "import time\nwhile True: print('line ' * 20, flush=True); time.sleep(0.001)"))
+    _until(supervisor, (home.logs / "talker.log.3").exists)
+    assert sorted(path.name for path in home.logs.glob("*talker*")) == [
+        "talker.log",
+        *(f"talker.log.{age}" for age in (1, 2, 3)),
+    ]
+    size = home.log("talker").stat().st_size
+    _until(supervisor, lambda: home.log("talker").stat().st_size != size)  # it goes on writing
+    assert b"\0" not in home.log("talker").read_bytes()
+
+
+def test_what_made_a_part_die_is_mended_before_it_starts_again(
+    home: StackHome, supervisor: Supervisor, notices: list[Notice]
+) -> None:
+    heard: list[str] = []
+    code = f"import os, sys; print('life'); sys.exit(0 if os.path.exists({str(home.root / 'again')!r}) else 3)"
+
+    def mend(said: str) -> str:
+        heard.append(said)
+        (home.root / "again").touch()
+        return "mended it"
+
+    supervisor.start(replace(_python("mortal", code), mend=mend))
+    _until(supervisor, lambda: len(heard) == 2)
+    assert heard == ["life", "life"]  # what it said in each life
+    assert ("mended", "mortal") in _kinds(notices)
 
 
 def test_a_second_supervisor_of_the_same_home_is_refused(home: StackHome) -> None:
