@@ -9,30 +9,24 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
-from jobs.reports import ErrorTable, MetricsTable, Table, coco_document, manifest, metrics_document
+from jobs.reports import ErrorTable, MetricsTable, Table, manifest, merged_document, metrics_document
+from segmentation.formats import FORMATS, MergeableFormat
+from segmentation.media_types import artifact_suffixes, suffix_of
 from segmentation.model_card import ModelCard
 
 METRICS = "metrics"
-MERGED = "coco"
 METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
 _PAGE = 500
 _NAME_LENGTH = 120
 _PLAIN_NAME = re.compile(r"([A-Za-z0-9_-](?:[A-Za-z0-9_. -]{0,118}[A-Za-z0-9_-])?)\.[A-Za-z0-9]{1,5}")
-
-_SUFFIXES = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "application/geo+json": ".geojson",
-    "application/json": ".json",
-}
 
 
 class Entry(NamedTuple):
@@ -109,11 +103,13 @@ class Archives:
             documents["metrics.json"] = lambda: iter([metrics_document(job)])
         if survey.failed:
             documents[ERRORS_CSV] = self._table(job, survey.tables[ERRORS_CSV])
-        if MERGED in wanted:
-            documents["coco.json"] = lambda: coco_document(
-                lambda: self._images(job.id), self.objects, job, software=self.software
-            )
+        for name, each in FORMATS.items():
+            if name in wanted and isinstance(each, MergeableFormat):
+                documents[each.merged] = partial(self._merged, each, job)
         return documents
+
+    def _merged(self, artifact: MergeableFormat, job: Job) -> Iterator[bytes]:
+        return merged_document(artifact, lambda: self._images(job.id), self.objects, job, software=self.software)
 
     def _table(self, job: Job, table: Table) -> Document:
         def rows() -> Iterator[bytes]:
@@ -226,14 +222,8 @@ def safe_folders(path: str) -> str:
 
     One that looks like a file of the archive gets another name: `a.png` may be an artifact beside it.
     """
-    parts = [_safe(part) or "_" for part in path.split("/")[:-1]]
-    return "".join(
-        f"{part}_/" if PurePosixPath(part).suffix.lower() in _SUFFIXES.values() else f"{part}/" for part in parts
-    )
-
-
-def suffix_of(media_type: str) -> str:
-    return _SUFFIXES.get(media_type, ".bin")
+    parts, of_files = [_safe(part) or "_" for part in path.split("/")[:-1]], artifact_suffixes()
+    return "".join(f"{part}_/" if PurePosixPath(part).suffix.lower() in of_files else f"{part}/" for part in parts)
 
 
 def _path(artifact: Artifact, name: str) -> str:

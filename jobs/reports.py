@@ -10,15 +10,16 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
-from jobs.job import Artifact, Job, JobImage
+from jobs.job import Job, JobImage
 from jobs.ports import ObjectStore
 from jobs.summary import job_metrics
+from segmentation.formats import MergeableFormat, Source
 from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 
-_COCO = "coco"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -127,59 +128,29 @@ def metrics_document(job: Job) -> bytes:
     return _json({"job": job.id, "images": _counts(job), "metrics": metrics, "classes": classes})
 
 
-def coco_document(
-    images: Callable[[], Iterable[JobImage]], objects: ObjectStore, job: Job, *, software: str
+def merged_document(
+    artifact: MergeableFormat,
+    images: Callable[[], Iterable[JobImage]],
+    objects: ObjectStore,
+    job: Job,
+    *,
+    software: str,
 ) -> Iterator[bytes]:
-    """All images' COCO artifacts as one, in pieces: image ids are index + 1, annotation ids count on from 1.
+    """All images' artifacts of one format as one document, in pieces; a picture's number is index + 1.
 
     One artifact is held at a time. Raises ObjectNotFound, StorageUnavailable.
     """
-    info = {"description": f"{job.id}: {job.model}, {job.label_space}", "version": software}
-    yield b'{"info":' + _compact(info) + b',"images":['
-    yield from _separated(_compact(_coco_image(image)) for image in images() if _coco_artifact(image))
-    yield b'],"annotations":['
-    categories: dict[int, Any] = {}
-    yield from _separated(_annotations(images(), objects, categories))
-    yield b'],"categories":' + _compact([categories[each] for each in sorted(categories)]) + b"}\n"
+    about = {"description": f"{job.id}: {job.model}, {job.label_space}", "version": software}
 
+    def sources() -> Iterator[Source]:
+        for image in images():
+            found = () if image.result is None else image.result.artifacts
+            for each in found:
+                if each.name == artifact.name and image.result is not None:
+                    read = partial(objects.get, each.key)
+                    yield Source(image.index + 1, image.name, image.result.width, image.result.height, read)
 
-def _annotations(images: Iterable[JobImage], objects: ObjectStore, categories: dict[int, Any]) -> Iterator[bytes]:
-    """The annotations of each image, joined by commas. Collects `categories` by id."""
-    next_id = 1
-    for image in images:
-        artifact = _coco_artifact(image)
-        if artifact is None:
-            continue
-        document = json.loads(objects.get(artifact.key))
-        categories.update((each["id"], each) for each in document["categories"])
-        found = document["annotations"]
-        for offset, annotation in enumerate(found):
-            annotation.update(id=next_id + offset, image_id=image.index + 1)
-        next_id += len(found)
-        yield b",".join(map(_compact, found))
-
-
-def _coco_artifact(image: JobImage) -> Artifact | None:
-    artifacts = () if image.result is None else image.result.artifacts
-    return next((artifact for artifact in artifacts if artifact.name == _COCO), None)
-
-
-def _coco_image(image: JobImage) -> Mapping[str, Any]:
-    assert image.result is not None
-    return {
-        "id": image.index + 1,
-        "file_name": image.name,
-        "width": image.result.width,
-        "height": image.result.height,
-    }
-
-
-def _separated(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    first = True
-    for piece in pieces:
-        if piece:
-            yield piece if first else b"," + piece
-            first = False
+    return artifact.merge(sources, about)
 
 
 def _model(job: Job, card: ModelCard | None, versions: Iterable[str]) -> Mapping[str, Any]:
@@ -215,10 +186,6 @@ def _time(moment: datetime | None) -> str | None:
 
 def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
-
-
-def _compact(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _csv_line(values: Iterable[object]) -> bytes:

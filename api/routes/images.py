@@ -13,20 +13,13 @@ from api.dependencies import ImageIndex, JobId, ServicesDep
 from api.openapi import binary, problems
 from api.ranges import Representation, serve
 from api.schemas.job import ImagePage, ImageView, image_view
-from jobs.archive import safe_stem, suffix_of
+from jobs.archive import safe_stem
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.job import Artifact, ImageStatus, JobImage, SourceKind
 from jobs.ports import ObjectStore
+from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"])
-
-# What a browser may show by itself. Anything else that a client uploaded is only ever saved.
-_SHOWN = frozenset(
-    {
-        *("image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp"),
-        *("application/json", "application/geo+json"),
-    }
-)
 
 Sort = Literal["index", "confidence", "miou"]
 ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`input`, or a name of `artifacts`")]
@@ -60,8 +53,8 @@ def get_image(job_id: JobId, index: ImageIndex, services: ServicesDep) -> ImageV
     "/{index}/{artifact}",
     response_class=Response,
     responses={
-        200: {"content": binary(*sorted(_SHOWN)), "description": "the bytes"},
-        206: {"content": binary(*sorted(_SHOWN)), "description": "a part of them"},
+        200: {"content": binary(*shown_media_types()), "description": "the bytes"},
+        206: {"content": binary(*shown_media_types()), "description": "a part of them"},
         304: {"description": "not changed"},
         307: {"description": "the store serves it itself, at the address in `Location`"},
         **problems(404, 416, 422),
@@ -87,7 +80,7 @@ def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:
     def read(start: int, end: int) -> Iterator[bytes]:
         return objects.stream(artifact.key, start=start, length=end - start)
 
-    shown = artifact.media_type in _SHOWN
+    shown = is_shown(artifact.media_type)
     return Representation(
         length=artifact.size,
         etag=f"{artifact.crc32:08x}-{artifact.size:x}",
@@ -103,7 +96,7 @@ def _headers(artifact: Artifact, image_name: str) -> dict[str, str]:
         name = stem + suffix_of(artifact.media_type)
     else:
         name = f"{stem}_{artifact.name}{suffix_of(artifact.media_type)}"
-    disposition = "inline" if artifact.media_type in _SHOWN else "attachment"
+    disposition = "inline" if is_shown(artifact.media_type) else "attachment"
     return {
         "Content-Disposition": content_disposition(disposition, name),
         "X-Content-Type-Options": "nosniff",

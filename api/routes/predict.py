@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -25,12 +24,11 @@ from jobs.errors import UnsupportedMedia
 from jobs.intake import artifact_of
 from jobs.job import ImageStatus, Job, Priority
 from jobs.options import JobOptions
+from segmentation.media_types import accepted_as
 
 router = APIRouter(tags=["predict"])
 
 JSON = "application/json"
-ARTIFACT_OF: Mapping[str, str] = {"image/png": "mask", "image/jpeg": "overlay"}
-_OFFERED = (JSON, *ARTIFACT_OF)
 _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
 
 
@@ -38,7 +36,10 @@ _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
     "/predict",
     response_model=ImageView,
     responses={
-        200: {"content": binary(*ARTIFACT_OF), "description": "the artifact that `Accept` names, or metrics and links"},
+        200: {
+            "content": binary(*accepted_as()),
+            "description": "the artifact that `Accept` names, or metrics and links",
+        },
         202: {"model": JobView, "description": "still running when the wait was over"},
         **problems(400, 406, 408, 409, 413, 415, 422, 502, 504),
     },
@@ -51,7 +52,8 @@ async def predict(
     prefer: PreferHeader = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """`image/png` → the mask, `image/jpeg` → the overlay, `application/json` → metrics and links."""
+    """`image/png` → the mask, `image/jpeg` → the overlay, `application/geo+json` → the polygons, `application/json` →
+    metrics and links."""
     media_type = choose(accept)
     preference = parse_preference(prefer, limit_s=services.settings.wait_limit_s)
     content_type = request.headers.get("content-type", "")
@@ -86,7 +88,7 @@ def _result(services: Services, job: Job, media_type: str) -> Response:
         raise PredictionFailed(image.failure, job_id=job.id)
     if media_type == JSON or image.status is not ImageStatus.SUCCEEDED:
         return JSONResponse(image_view(image, has_input=True).model_dump(mode="json"), headers=headers)
-    artifact = artifact_of(image, ARTIFACT_OF[media_type])
+    artifact = artifact_of(image, accepted_as()[media_type])
     objects = services.adapters.objects
     if artifact.size <= _HELD_BYTES:
         return Response(objects.get(artifact.key), headers=headers, media_type=artifact.media_type)
@@ -99,13 +101,14 @@ def choose(accept: str | None) -> str:
 
     Raises NotAcceptable when there is none of those we have.
     """
+    offers = (JSON, *accepted_as())
     wishes = [_wish(part) for part in (accept or "*/*").split(",") if part.strip()]
     wishes.sort(key=lambda wish: -wish[1])
     for pattern, quality in wishes:
-        for offered in _OFFERED:
+        for offered in offers:
             if quality > 0 and _covers(pattern, offered):
                 return offered
-    raise NotAcceptable(f"a prediction can be had as {', '.join(_OFFERED)}")
+    raise NotAcceptable(f"a prediction can be had as {', '.join(offers)}")
 
 
 def _wish(part: str) -> tuple[str, float]:
@@ -130,7 +133,7 @@ def _covers(pattern: str, media_type: str) -> bool:
 
 def _for(media_type: str, options: JobOptions) -> JobOptions:
     """Options that make sure of the artifact which will be the answer."""
-    wanted = ARTIFACT_OF.get(media_type)
+    wanted = accepted_as().get(media_type)
     artifacts = options.artifacts if wanted in (None, *options.artifacts) else (*options.artifacts, str(wanted))
     overlay = replace(options.overlay, format="jpeg") if wanted == "overlay" else options.overlay
     return replace(options, artifacts=artifacts, overlay=overlay, priority=Priority.INTERACTIVE.value)

@@ -2,11 +2,28 @@
 
 from segmentation.formats.coco import Coco
 from segmentation.formats.confidence import Confidence
-from segmentation.formats.format import OVERLAY_FORMATS, Encoded, Format, FormatOptions, ReadableFormat
+from segmentation.formats.format import (
+    OVERLAY_FORMATS,
+    Encoded,
+    Format,
+    FormatOptions,
+    MergeableFormat,
+    ReadableFormat,
+    Source,
+)
 from segmentation.formats.mask import Mask
 from segmentation.formats.overlay import Overlay
 from segmentation.formats.polygons import Polygons
 
-__all__ = ["FORMATS", "OVERLAY_FORMATS", "Encoded", "Format", "FormatOptions", "ReadableFormat"]
+__all__ = [
+    "FORMATS",
+    "OVERLAY_FORMATS",
+    "Encoded",
+    "Format",
+    "FormatOptions",
+    "MergeableFormat",
+    "ReadableFormat",
+    "Source",
+]
 
 FORMATS: dict[str, Format] = {each.name: each for each in (Overlay(), Mask(), Confidence(), Polygons(), Coco())}

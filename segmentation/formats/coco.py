@@ -4,13 +4,14 @@ Source: Lin et al. 2014, "Microsoft COCO"; the run-length string is that of its 
 """
 
 import json
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.errors import UnreadableArtifact
-from segmentation.formats.format import Encoded, FormatOptions, check_sizes
+from segmentation.formats.format import Encoded, FormatOptions, Source, check_sizes
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
@@ -18,30 +19,29 @@ Counts = NDArray[np.int64]  # lengths of alternating runs of 0 and 1, down the c
 
 
 class Coco:
-    """{image, annotations, categories} of one picture. Pixels of the space's void id have no annotation."""
+    """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation."""
 
     name = "coco"
+    files: ClassVar = {"application/json": ".json"}
+    shown = True
+    accept = ""
+    merged = "coco.json"
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
         annotations = _annotations(label_map)
         document = {
-            "image": {
-                "id": 1,
-                "file_name": options.file_name,
-                "width": label_map.width,
-                "height": label_map.height,
-            },
+            "images": [{"id": 1, "file_name": options.file_name, "width": label_map.width, "height": label_map.height}],
             "annotations": annotations,
             "categories": _categories(label_map.space, {each["category_id"] for each in annotations}),
         }
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return Encoded(text.encode(), "application/json", ".json")
+        return Encoded(_compact(document), "application/json")
 
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         try:
             document = json.loads(data)
-            height, width = int(document["image"]["height"]), int(document["image"]["width"])
+            size = document["images"][0] if "images" in document else document["image"]  # as it once was called
+            height, width = int(size["height"]), int(size["width"])
             flat = np.full(height * width, space.void_id, dtype=np.uint8)
             for each in document["annotations"]:
                 counts = counts_from_text(each["segmentation"]["counts"])
@@ -49,9 +49,52 @@ class Coco:
                     raise ValueError(f"the run lengths do not make up {width}×{height} pixels")
                 inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
                 flat[inside] = np.uint8(each["category_id"])
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise UnreadableArtifact(f"no COCO annotations of one picture: {error}") from error
         return LabelMap(np.ascontiguousarray(flat.reshape(width, height).T), space)
+
+    def merge(self, sources: Callable[[], Iterable[Source]], about: Mapping[str, str]) -> Iterator[bytes]:
+        """Image ids are the pictures' numbers, annotation ids count on from 1."""
+        yield b'{"info":' + _compact(dict(about)) + b',"images":['
+        yield from _separated(_compact(_image(source)) for source in sources())
+        yield b'],"annotations":['
+        categories: dict[int, Any] = {}
+        yield from _separated(_merged_annotations(sources(), categories))
+        yield b'],"categories":' + _compact([categories[each] for each in sorted(categories)]) + b"}\n"
+
+
+def _image(source: Source) -> dict[str, Any]:
+    return {
+        "id": source.number,
+        "file_name": source.file_name,
+        "width": source.width,
+        "height": source.height,
+    }
+
+
+def _merged_annotations(sources: Iterable[Source], categories: dict[int, Any]) -> Iterator[bytes]:
+    """The annotations of each picture, joined by commas. Collects `categories` by id."""
+    next_id = 1
+    for source in sources:
+        document = json.loads(source.read())
+        categories.update((each["id"], each) for each in document["categories"])
+        found = document["annotations"]
+        for offset, annotation in enumerate(found):
+            annotation.update(id=next_id + offset, image_id=source.number)
+        next_id += len(found)
+        yield b",".join(map(_compact, found))
+
+
+def _separated(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    first = True
+    for piece in pieces:
+        if piece:
+            yield piece if first else b"," + piece
+            first = False
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def counts_to_text(counts: Counts) -> str:

@@ -1,6 +1,7 @@
 """confidence: how sure the model was at each pixel, as an 8-bit grey PNG; white is certain."""
 
 import io
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from segmentation.label_map import LabelMap
 
 class Confidence:
     name = "confidence"
+    files: ClassVar = {"image/png": ".png"}
+    shown = True
+    accept = ""
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
@@ -20,4 +24,4 @@ class Confidence:
             raise MissingConfidence("this label map has no confidence: no model predicted it")
         file = io.BytesIO()
         Image.fromarray(label_map.confidence).save(file, format="png", compress_level=1)
-        return Encoded(file.getvalue(), "image/png", ".png")
+        return Encoded(file.getvalue(), "image/png")

@@ -5,6 +5,7 @@ pixels: x to the right, y down, (0, 0) the upper left corner of the picture.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ ALONG = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """rings: the outline, then the holes. By the shoelace formula an outline's area is positive, a hole's negative."""
+    """rings: the outline, then the holes; none touches itself, though two may touch at a corner, as OGC's simple
+    features ask for. By the shoelace formula an outline's area is positive, a hole's negative."""
 
     class_id: int
     area: int
@@ -39,7 +41,7 @@ def trace_regions(ids: NDArray[np.uint8]) -> list[Region]:
     _, first_edge = np.unique(ring_of_edge, return_index=True)
     class_of = ids.ravel()[edges[first_edge] // 4].tolist()
     return [
-        Region(class_of[outline], sum(areas[each] for each in members), [rings[each] for each in members])
+        Region(class_of[outline], sum(areas[each] for each in members), _simple([rings[each] for each in members]))
         for outline, members in regions.items()
     ]
 
@@ -114,6 +116,40 @@ def _closed(ring: Ring, *, straight: bool) -> Ring:
     if straight:  # the walk began in the middle of a line
         ring = ring[1:]
     return [*ring, ring[0]]
+
+
+def _simple(rings: list[Ring]) -> list[Ring]:
+    """The same lines as rings that pass no corner twice. An outline that touches itself there encloses a hole, and a
+    hole that does is two: the region lies on the right hand throughout, and hangs together by sides of pixels."""
+    pieces = [piece for ring in rings for piece in _pieces(ring)]
+    if len(pieces) > len(rings):
+        pieces.sort(key=_shoelace, reverse=True)  # the outline alone is positive
+    return pieces
+
+
+def _pieces(ring: Ring) -> list[Ring]:
+    corners = [(x, y) for x, y in ring[:-1]]
+    if len(set(corners)) == len(corners):
+        return [ring]
+    pieces: list[Ring] = []
+    walked: list[list[int]] = []
+    place: dict[tuple[int, int], int] = {}
+    for corner in [*corners, corners[0]]:
+        first = place.get(corner)
+        if first is not None:
+            loop = walked[first:]
+            pieces.append([*loop, loop[0]])
+            for x, y in loop:
+                del place[x, y]
+            del walked[first:]
+        place[corner] = len(walked)
+        walked.append(list(corner))
+    return pieces
+
+
+def _shoelace(ring: Ring) -> int:
+    """Twice the area."""
+    return sum(x * to_y - to_x * y for (x, y), (to_x, to_y) in pairwise(ring))
 
 
 def _areas(edges: NDArray[np.int64], ring_of_edge: NDArray[np.int64], width: int) -> list[int]:

@@ -1,7 +1,8 @@
 """What an artifact format is: a name, and a label map turned into bytes."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +11,29 @@ from segmentation.errors import InvalidFormatOptions, MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
-OVERLAY_FORMATS = ("jpeg", "png", "webp")
 MAX_PIXELS = 1 << 31  # of an artifact that is read back: our own file, so only arithmetic sets a limit
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """`suffix` begins with a dot."""
+class PictureFile:
+    """How a picture is stored: as Pillow's `kind`, with its options. longest: side in pixels that the file can hold."""
 
-    data: bytes
-    media_type: str
     suffix: str
+    saving: Mapping[str, int]
+    longest: int
+
+
+# What an overlay may be stored as.
+OVERLAY_FORMATS: Mapping[str, PictureFile] = {
+    "jpeg": PictureFile(".jpg", {"quality": 90}, 65_535),
+    "png": PictureFile(".png", {"compress_level": 1}, 2**31 - 1),
+    "webp": PictureFile(".webp", {"quality": 80, "method": 0}, 16_383),
+}
+
+
+class Encoded(NamedTuple):
+    data: bytes
+    media_type: str  # one of the format's `files`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +58,20 @@ class FormatOptions:
 
 
 class Format(Protocol):
-    """One kind of artifact."""
+    """One kind of artifact. It carries all that others need to know of it; it is listed in FORMATS and nowhere else.
+
+    files: media type → suffix (with its dot) of what it may give. shown: whether a browser may show these by itself.
+    accept: the media type by which `POST /predict` is asked for it; empty where it is not.
+    """
 
     @property
     def name(self) -> str: ...
+    @property
+    def files(self) -> Mapping[str, str]: ...
+    @property
+    def shown(self) -> bool: ...
+    @property
+    def accept(self) -> str: ...
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         """rgb: the picture, (H, W, 3) uint8, as large as the label map.
@@ -64,6 +87,31 @@ class ReadableFormat(Format, Protocol):
 
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         """The map that `encode` was given, without its confidence. Raises UnreadableArtifact."""
+        ...
+
+
+class Source(NamedTuple):
+    """A picture whose artifact goes into a merged document. number: of the picture in its job, from 1."""
+
+    number: int
+    file_name: str
+    width: int
+    height: int
+    read: Callable[[], bytes]  # the artifact
+
+
+@runtime_checkable
+class MergeableFormat(Format, Protocol):
+    """A format whose artifacts can be one document, called `merged`, in the archive of a job."""
+
+    @property
+    def merged(self) -> str: ...
+
+    def merge(self, sources: Callable[[], Iterable[Source]], about: Mapping[str, str]) -> Iterator[bytes]:
+        """The document in pieces; `sources` is walked through as often as needed, one artifact is held at a time.
+
+        about: description and version, for documents that name them. Raises what reading an artifact raises.
+        """
         ...
 
 

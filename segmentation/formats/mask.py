@@ -1,6 +1,7 @@
 """mask: a palette PNG whose pixels are class ids, for programs; its palette makes it presentable too."""
 
 import io
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from segmentation.pictures import decode_mask
 
 class Mask:
     name = "mask"
+    files: ClassVar = {"image/png": ".png"}
+    shown = True
+    accept = "image/png"
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
@@ -24,7 +28,7 @@ class Mask:
         indexed.putpalette(palette(label_map.space, colour_blind_safe=options.colour_blind_safe).tobytes())
         file = io.BytesIO()
         indexed.save(file, format="png", compress_level=1)
-        return Encoded(file.getvalue(), "image/png", ".png")
+        return Encoded(file.getvalue(), "image/png")
 
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         try:

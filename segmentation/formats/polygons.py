@@ -5,7 +5,7 @@ outlines have a positive area in (x, y), holes a negative one.
 """
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ class Polygons:
     """Regions of the space's void id are left out."""
 
     name = "polygons"
+    files: ClassVar = {"application/geo+json": ".geojson"}
+    shown = True
+    accept = "application/geo+json"
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
@@ -34,7 +37,7 @@ class Polygons:
             ],
         }
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return Encoded(text.encode(), "application/geo+json", ".geojson")
+        return Encoded(text.encode(), "application/geo+json")
 
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         try:

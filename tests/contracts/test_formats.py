@@ -11,6 +11,7 @@ from segmentation.formats import FORMATS, Format, FormatOptions, ReadableFormat
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LABEL_SPACES, get_label_space
+from segmentation.media_types import accepted_as, is_shown, suffix_of
 
 RANDOM = np.random.default_rng(20)
 
@@ -65,8 +66,16 @@ def test_a_format_is_listed_under_its_name(artifact: Format) -> None:
 def test_any_map_can_be_encoded(artifact: Format, ids: NDArray[np.uint8]) -> None:
     encoded = artifact.encode(label_map_of(ids), picture_for(ids), FormatOptions())
     assert encoded.data
-    assert re.fullmatch(r"[a-z]+/[a-z+]+", encoded.media_type)
-    assert re.fullmatch(r"\.[a-z]+", encoded.suffix)
+    assert encoded.media_type in artifact.files
+
+
+def test_a_format_tells_its_files_and_how_it_is_asked_for(artifact: Format) -> None:
+    for media_type, suffix in artifact.files.items():
+        assert re.fullmatch(r"[a-z]+/[a-z+]+", media_type)
+        assert re.fullmatch(r"\.[a-z]+", suffix)
+        assert suffix_of(media_type) == suffix
+        assert is_shown(media_type) == artifact.shown
+    assert not artifact.accept or accepted_as()[artifact.accept] == artifact.name
 
 
 @pytest.mark.parametrize("name", LABEL_SPACES)

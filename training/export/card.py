@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import nn
 
 import training.recipes
-from segmentation.model_card import RUNTIMES, ModelCard
+from segmentation.engines import file_keys
+from segmentation.model_card import ModelCard
 from segmentation.variant import Variant
 from training.datasets.pairs import PairDataset
 from training.lineage import NOT_TOLD, DataRecord, Learnt
@@ -86,7 +87,7 @@ def card_of(
         architecture=_architecture(finished.run),
         label_space=finished.run.space.name,
         preprocessing=finished.run.preprocessing,
-        files={key: path.name for key, path in files.items() if key in RUNTIMES},
+        files={key: path.name for key, path in files.items() if key in file_keys()},
         sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()},
         output_stride=output_stride(finished.model),
         parameters=sum(each.numel() for each in finished.model.parameters()),

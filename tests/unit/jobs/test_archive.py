@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from jobs.archive import Archive, Archives, safe_folders, safe_stem, suffix_of
+from jobs.archive import Archive, Archives, safe_folders, safe_stem
 from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
 from jobs.intake import Intake, IntakeRules
 from jobs.job import Job
 from jobs.options import JobOptions
 from jobs.retry import RetryPolicy
 from segmentation.formats import FORMATS
+from segmentation.media_types import suffix_of
 from tests.factories import mask, picture
 from tests.memory_service import MemoryService
 

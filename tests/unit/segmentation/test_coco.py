@@ -1,6 +1,9 @@
 """COCO annotations, bit for bit as pycocotools writes them."""
 
+import contextlib
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,7 +71,7 @@ def test_there_is_one_annotation_per_class_and_none_for_void() -> None:
 
 def test_the_picture_and_the_categories_are_described() -> None:
     value = document(np.array([[0, 200]], dtype=np.uint8), "cityscapes-8")
-    assert value["image"] == {"id": 1, "file_name": "zürich.jpg", "width": 2, "height": 1}
+    assert value["images"] == [{"id": 1, "file_name": "zürich.jpg", "width": 2, "height": 1}]
     assert value["categories"][7] == {"id": 7, "name": "vehicle", "supercategory": "vehicle"}
     assert value["categories"][8:] == [{"id": 200, "name": "id 200", "supercategory": "void"}]
 
@@ -88,8 +91,9 @@ def test_text_that_ends_within_a_number_is_no_run_lengths() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"image": None},
-        {"image": {"width": 70}},
+        {"images": None},
+        {"images": []},
+        {"images": [{"width": 70}]},
         {"annotations": [{"category_id": 1}]},
         {"annotations": [{"category_id": 1, "segmentation": {"counts": "0"}}]},
         {"annotations": [{"category_id": 1, "segmentation": {"counts": ""}}]},
@@ -108,3 +112,26 @@ def test_what_are_no_annotations_cannot_be_read_back(change: dict[str, Any]) -> 
 def test_what_is_no_json_cannot_be_read_back() -> None:
     with pytest.raises(UnreadableArtifact):
         Coco().decode(b"\xff{", CAMVID)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+@pytest.mark.parametrize("seed", range(5))
+def test_pycocotools_reads_the_artifact_and_finds_the_mask_in_it(seed: int, tmp_path: Path) -> None:
+    from pycocotools.coco import COCO
+
+    ids = np.random.default_rng(seed).integers(0, 12, (23, 31)).astype(np.uint8)
+    (tmp_path / "street.json").write_text(json.dumps(document(ids)), encoding="utf-8")
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(tmp_path / "street.json"))
+    (image,) = coco.loadImgs(coco.getImgIds())
+    assert (image["width"], image["height"]) == (31, 23)
+    found = np.full(ids.shape, CAMVID.void_id, np.uint8)
+    for annotation in coco.loadAnns(coco.getAnnIds(imgIds=image["id"])):
+        found[coco.annToMask(annotation) == 1] = annotation["category_id"]
+    assert np.array_equal(found, ids)
+
+
+def test_an_artifact_from_before_it_was_called_images_is_read() -> None:
+    value = document(street())
+    (value["image"],) = value.pop("images")
+    assert np.array_equal(Coco().decode(json.dumps(value).encode(), CAMVID).ids, street())

@@ -5,6 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from segmentation.errors import UnreadableArtifact
@@ -72,6 +76,41 @@ def test_an_island_in_a_hole_is_a_region_of_its_own() -> None:
 def test_holes_that_touch_at_a_corner_are_traced_as_the_region_sees_them() -> None:
     (region,) = traced(1, "1111", "1.11", "11.1", "1111")
     assert sum(shoelace(ring) for ring in region.rings) == region.area == 14
+
+
+def test_an_outline_that_touches_itself_at_a_corner_encloses_a_hole() -> None:
+    """A ring of pixels that is open at one corner point only: as one ring it would not be simple."""
+    (region,) = traced(1, ".....", ".111.", ".1.1.", ".11..", ".....")
+    outline, hole = region.rings
+    assert sorted(outline[1:]) == [[1, 1], [1, 4], [3, 3], [3, 4], [4, 1], [4, 3]]
+    assert sorted(hole[1:]) == [[2, 2], [2, 3], [3, 2], [3, 3]]
+    assert (shoelace(outline), shoelace(hole), region.area) == (8, -1, 7)
+
+
+def test_holes_that_touch_at_a_corner_are_two_rings() -> None:
+    (region,) = traced(1, "1111", "1.11", "11.1", "1111")
+    assert [shoelace(ring) for ring in region.rings] == [16, -1, -1]
+
+
+@given(ids=arrays(np.uint8, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 2)))
+@settings(deadline=None, max_examples=300, derandomize=True)
+def test_every_polygon_is_valid_by_the_rules_of_simple_features(ids: NDArray[np.uint8]) -> None:
+    for region in trace_regions(ids):
+        outline, *holes = region.rings
+        polygon = shapely.Polygon(outline, holes)
+        assert shapely.is_valid(polygon), shapely.is_valid_reason(polygon)
+        assert polygon.area == region.area
+        assert shoelace(outline) > 0 > max((shoelace(hole) for hole in holes), default=-1)
+    filled = fill_regions(trace_regions(ids), height=ids.shape[0], width=ids.shape[1], background=9)
+    assert np.array_equal(filled, ids)
+
+
+@pytest.mark.parametrize("density", [0.3, 0.5, 0.7])
+def test_polygons_of_large_masks_are_valid_too(density: float) -> None:
+    ids = (np.random.default_rng(6).random((120, 160)) < density).astype(np.uint8)
+    regions = trace_regions(ids)
+    assert all(shapely.is_valid([shapely.Polygon(each.rings[0], each.rings[1:]) for each in regions]))
+    assert sum(each.area for each in regions) == ids.size
 
 
 def test_every_ring_is_closed_and_has_only_corners() -> None:
