@@ -17,13 +17,12 @@ from training.lineage import DATA, RECIPE, DataRecord, Learnt
 from training.recipe.building import build_empty_model
 from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe
-from training.spaces import find_label_space
+from training.spaces import LABEL_SPACE, find_label_space
 
 CHECKPOINT = "checkpoint.pt"
 FACTS = "facts.json"
 ORDER = "order.json"  # how it was started: stays on this machine, for it names folders
 LOG = "log.jsonl"
-LABEL_SPACE = "label_space.json"
 
 
 class RunNotFound(Exception):

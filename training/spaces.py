@@ -1,16 +1,32 @@
 """Label spaces in training: one of the published or the user's own file, and the one in which models are compared."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from segmentation.errors import NoRemapping
 from segmentation.label_space import LabelSpace, load_label_space
-from segmentation.label_spaces import LABEL_SPACES, get_label_space
+from segmentation.label_spaces import LABEL_SPACES, LabelSpaces, get_label_space
+
+LABEL_SPACE = "label_space.json"  # in a run, a bundle or a data set: the user's own
 
 
 def find_label_space(reference: str) -> LabelSpace:
-    """The name of a published space, or the path of a JSON file. Raises UnknownLabelSpace, InvalidLabelSpace."""
-    return load_label_space(Path(reference)) if reference.endswith(".json") else get_label_space(reference)
+    """The name of a published space, or the path of a JSON file. Raises UnknownLabelSpace, InvalidLabelSpace.
+
+    A file may not give a published space's name to other classes: no reader could tell the two apart.
+    """
+    if not reference.endswith(".json"):
+        return get_label_space(reference)
+    space = load_label_space(Path(reference))
+    LabelSpaces().with_own(space)
+    return space
+
+
+def write_label_space(space: LabelSpace, folder: Path) -> Path:
+    path = folder / LABEL_SPACE
+    path.write_text(json.dumps(space.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
 
 
 def common_space(spaces: Sequence[LabelSpace]) -> LabelSpace:

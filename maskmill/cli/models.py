@@ -109,9 +109,9 @@ class Adding(HomeOption):
         None
     )
     name: Annotated[str | None, typer.Option(help="What it is called here.")] = None
-    label_space: Annotated[str | None, typer.Option(help="What its classes mean, in their order.", metavar="NAME")] = (
-        None
-    )
+    label_space: Annotated[
+        str | None, typer.Option(help="What its classes mean, in order: a name or a JSON file.", metavar="NAME|FILE")
+    ] = None
     long_side: Annotated[int | None, typer.Option(help="Pixels of the longer side; any proportions.", min=1)] = None
     height: Annotated[int | None, typer.Option(help="Where one size alone works: its height.", min=1)] = None
     width: Annotated[int | None, typer.Option(help="… and its width.", min=1)] = None

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.errors import InvalidModelCard
-from segmentation.label_spaces import get_label_space
+from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from training.spaces import find_label_space
 
 # Fields of a whole card that are measured or counted here, whatever it says.
-_FOUND_OUT = ("files", "sha256", "parameters", "variants", "output_stride")
+_FOUND_OUT = (
+    *("files", "sha256", "parameters", "variants", "output_stride"),
+    *("label_space_file", "max_batch", "activation"),
+)
 _USUAL = {
     "resize": None,
     "long_side": None,
@@ -26,10 +30,14 @@ _USUAL = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnCard:
-    """The fields of a ModelCard that only its author knows. output: name of the logits, where there are several."""
+    """The fields of a ModelCard that only its author knows. output: name of the logits, where there are several.
+
+    label_space: its name; space: what it is.
+    """
 
     name: str
     label_space: str
+    space: LabelSpace
     preprocessing: Preprocessing
     version: str = "1"
     architecture: str = "own"
@@ -41,10 +49,6 @@ class OwnCard:
     source: str = ""
     licence: str = ""
     output: str | None = None
-
-    def __post_init__(self) -> None:
-        """Raises UnknownLabelSpace; the card that is made of it checks the rest."""
-        get_label_space(self.label_space)
 
 
 def read_own_card(path: Path) -> dict[str, Any]:
@@ -61,11 +65,12 @@ def read_own_card(path: Path) -> dict[str, Any]:
 
 
 def own_card(given: Mapping[str, Any]) -> OwnCard:
-    """given: fields of OwnCard; `preprocessing` is a table of Preprocessing's fields, without mean and std ImageNet's.
+    """given: fields of OwnCard; `preprocessing` is a table of Preprocessing's fields, without mean and std ImageNet's;
+    `label_space` is a published name or a JSON file of one's own.
 
-    Raises InvalidModelCard for a field that is unknown, missing or wrong, and UnknownLabelSpace.
+    Raises InvalidModelCard for a field that is unknown, missing or wrong, UnknownLabelSpace and InvalidLabelSpace.
     """
-    known = {each.name for each in fields(OwnCard)}
+    known = {each.name for each in fields(OwnCard)} - {"space"}
     unknown = given.keys() - known
     if unknown:
         raise InvalidModelCard(
@@ -74,7 +79,9 @@ def own_card(given: Mapping[str, Any]) -> OwnCard:
     for name in ("name", "label_space"):
         if not isinstance(given.get(name), str):
             raise InvalidModelCard(name, expected="given", got=given.get(name))
-    return OwnCard(**{**given, "preprocessing": _preprocessing(given.get("preprocessing", {}))})
+    space = find_label_space(given["label_space"])
+    preprocessing = _preprocessing(given.get("preprocessing", {}))
+    return OwnCard(**{**given, "label_space": space.name, "space": space, "preprocessing": preprocessing})
 
 
 def _preprocessing(given: Any) -> Preprocessing:

@@ -28,7 +28,7 @@ TIMED_CALLS = 3
 SAME_PIXELS = 0.999  # share of class ids that two runs must have in common
 SIZES_SAID = (
     "A network exported for one size alone must be exported with dynamic axes, or added with that size (--height and "
-    "--width); the number of pictures in a batch must be free"
+    "--width); the number of pictures in a batch must be free, or 1"
 )
 _MOST_PIXELS = 4096 * 4096
 
@@ -39,7 +39,8 @@ class ModelUnfit(Exception):
     ModelUnfit
     ├── WrongShape        the logits have another shape than the card and the label space ask for
     ├── WrongValues       logits that are no numbers
-    └── NotDeterministic  the same picture twice gives different classes
+    ├── NotDeterministic  the same picture twice gives different classes
+    └── MixesPictures     a picture gets other classes in company than alone
     """
 
     code: ClassVar[str] = "model_unfit"
@@ -57,6 +58,10 @@ class NotDeterministic(ModelUnfit):
     code = "model_not_deterministic"
 
 
+class MixesPictures(ModelUnfit):
+    code = "model_mixes_pictures"
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledPicture:
     """pixels: (H, W, 3) uint8. truth: (H, W) ids of the model's label space, None where none leads there."""
@@ -67,7 +72,10 @@ class LabelledPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """median_ms: of one picture, inference alone. input_size: height, width. miou: on the bundled samples, 0..1."""
+    """median_ms: of one picture, inference alone. input_size: height, width. miou: on the bundled samples, 0..1.
+
+    activation: what the graph was found to apply to its logits, one of ACTIVATIONS.
+    """
 
     engine: str
     median_ms: float
@@ -75,6 +83,7 @@ class CheckReport:
     classes_seen: int
     miou: float | None
     notes: tuple[str, ...] = ()
+    activation: str = ""
 
 
 def read_samples(library: SampleLibrary, space: LabelSpace, *, count: int = SAMPLES) -> list[LabelledPicture]:
@@ -91,14 +100,20 @@ def read_samples(library: SampleLibrary, space: LabelSpace, *, count: int = SAMP
     return found
 
 
-def check(run: Run, card: ModelCard, samples: Sequence[LabelledPicture], *, engine: str) -> CheckReport:
-    """Raises ModelUnfit, and what `run` raises."""
-    space = get_label_space(card.label_space)
-    for shape in _sizes(card.preprocessing):
-        _check_shape(run(_noise(shape)), shape, card, space)
+def check(
+    run: Run, card: ModelCard, samples: Sequence[LabelledPicture], *, space: LabelSpace, engine: str
+) -> CheckReport:
+    """space: the card's. Raises ModelUnfit, and what `run` raises."""
+    answers = []
+    for shape in _sizes(card.preprocessing, card.max_batch):
+        answers.append(run(_noise(shape)))
+        _check_shape(answers[-1], shape, card, space)
     predictions = [_predict(run, card, space, each.pixels) for each in samples]
     first = card.preprocessing.apply(samples[0].pixels)[None]
     _check_repeats(run, first)
+    if card.max_batch is None:
+        _check_company(run, first)
+    activation = _activation([*answers, run(first)])
     seen = len(set().union(*(np.unique(each).tolist() for each in predictions)))
     return CheckReport(
         engine=engine,
@@ -106,7 +121,8 @@ def check(run: Run, card: ModelCard, samples: Sequence[LabelledPicture], *, engi
         input_size=(first.shape[2], first.shape[3]),
         classes_seen=seen,
         miou=_miou(predictions, samples, space),
-        notes=_notes(run(first), seen),
+        notes=_notes(card, activation, seen),
+        activation=activation,
     )
 
 
@@ -125,12 +141,13 @@ def measured_stride(run: Run, card: ModelCard) -> int:
     return stride
 
 
-def _sizes(preprocessing: Preprocessing) -> list[tuple[int, int, int]]:
-    """Batch, height, width: two batches and three sizes where any size is promised."""
+def _sizes(preprocessing: Preprocessing, max_batch: int | None) -> list[tuple[int, int, int]]:
+    """Batch, height, width: two batches where more than one picture is promised, three sizes where any is."""
+    most = min(2, max_batch or 2)
     if preprocessing.height is not None and preprocessing.width is not None:
-        return [(1, preprocessing.height, preprocessing.width), (2, preprocessing.height, preprocessing.width)]
+        return [(each, preprocessing.height, preprocessing.width) for each in range(1, most + 1)]
     side = preprocessing.multiple_of * -(-64 // preprocessing.multiple_of)
-    return [(1, side, 2 * side), (1, 2 * side, side), (2, 3 * side, 2 * side)]
+    return [(1, side, 2 * side), (1, 2 * side, side), (most, 3 * side, 2 * side)]
 
 
 def _noise(shape: tuple[int, int, int]) -> Pixels:
@@ -173,6 +190,16 @@ def _check_repeats(run: Run, tensor: Pixels) -> None:
         raise NotDeterministic(f"the same picture twice gives the same class in only {same:.1%} of its pixels")
 
 
+def _check_company(run: Run, tensor: Pixels) -> None:
+    """A graph that was written for one picture may take two and mix them up, in the right shape."""
+    other = _noise((1, tensor.shape[2], tensor.shape[3]))
+    together = run(np.concatenate([tensor, other])).argmax(1)
+    for alone, beside in zip((run(tensor), run(other)), together, strict=True):
+        same = float((alone.argmax(1)[0] == beside).mean())
+        if same < SAME_PIXELS:
+            raise MixesPictures(f"with another picture in its batch only {same:.1%} of a picture keep their class")
+
+
 def _median_ms(run: Run, tensor: Pixels) -> float:
     times = []
     for _ in range(TIMED_CALLS):
@@ -193,11 +220,21 @@ def _miou(
     return float(mean_iou(total))
 
 
-def _notes(logits: Pixels, classes_seen: int) -> tuple[str, ...]:
+def _activation(answers: Sequence[Pixels]) -> str:
+    """What the values look like: probabilities that add up to one, or one for each class apart."""
+    if any(each.min() < 0 or each.max() > 1 for each in answers):
+        return ""
+    return "softmax" if all(np.allclose(each.sum(1), 1, atol=1e-2) for each in answers) else "sigmoid"
+
+
+def _notes(card: ModelCard, activation: str, classes_seen: int) -> tuple[str, ...]:
     notes = []
     if classes_seen == 1:
         notes.append("one class alone is seen on all samples: are mean, std and the order of the colours right?")
-    sums = logits.sum(1)
-    if logits.min() >= 0 and np.allclose(sums, 1, atol=1e-2):
-        notes.append("probabilities come out instead of logits: classes are right, confidence is understated")
+    if activation:
+        notes.append(
+            f"probabilities come out instead of logits ({activation}): the card says so, and they are the confidences"
+        )
+    if card.max_batch is not None:
+        notes.append("it takes one picture at once: the card says so, and it is served in batches of 1")
     return tuple(notes)

@@ -57,6 +57,11 @@ def read_graph(path: Path) -> onnx.ModelProto:
     return model
 
 
+def fixed_batch(model: onnx.ModelProto) -> int | None:
+    """For how many pictures at once the graph was exported; None: any number. Raises WrongGraph."""
+    return _shape(_input(model))[0]
+
+
 def adapt(model: onnx.ModelProto, *, output: str | None, any_size: bool) -> None:
     """One input `image` (B,3,H,W), one output `logits`, both float; sizes fixed at export are freed. Raises WrongGraph.
 

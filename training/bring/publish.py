@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import onnx
 
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
-from segmentation.label_spaces import get_label_space
+from segmentation.label_spaces import is_published
 from segmentation.model_card import ModelCard
 from storage.catalog import Bundle, Catalog
 from training.bring.card import OwnCard
@@ -19,14 +19,17 @@ from training.bring.check import (
     SIZES_SAID,
     CheckReport,
     LabelledPicture,
+    MixesPictures,
     Pixels,
     Run,
+    WrongShape,
     check,
     measured_stride,
     read_samples,
 )
-from training.bring.graph import OwnFileRefused, adapt, parameter_count, read_graph
+from training.bring.graph import OwnFileRefused, adapt, fixed_batch, parameter_count, read_graph
 from training.bring.torchscript import TORCHSCRIPT_ENDINGS, check_apart
+from training.spaces import LABEL_SPACE, write_label_space
 
 ONNX_FILE, TORCHSCRIPT_FILE = "model.onnx", "model.torchscript"
 
@@ -70,24 +73,25 @@ def add(file: Path, about: OwnCard, *, models: Path, samples: SampleLibrary, ope
         if file.suffix.lower() in TORCHSCRIPT_ENDINGS:
             draft = Path(drafts) / TORCHSCRIPT_FILE
             draft.write_bytes(file.read_bytes())
-            answer = check_apart(draft, _card(about, "torchscript", draft, parameters=1, stride=1))
-            card = _card(about, "torchscript", draft, parameters=answer.parameters, stride=answer.stride)
+            drafted = _Draft(about, "torchscript", draft)
+            answer = check_apart(draft, drafted.card(), space=about.space)
+            card = replace(drafted.card(answer.report), parameters=answer.parameters, output_stride=answer.stride)
             reports: tuple[CheckReport, ...] = (answer.report,)
         else:
-            draft = Path(drafts) / ONNX_FILE
-            pictures = read_samples(samples, get_label_space(about.label_space))
-            card, reports = _check_onnx(file, draft, about, pictures, open_all)
-        return Added(Catalog([models]).publish(card, {draft.name: draft}), reports)
+            drafted = _Draft(about, "onnx", Path(drafts) / ONNX_FILE)
+            card, reports = _check_onnx(file, drafted, read_samples(samples, about.space), open_all)
+        return Added(Catalog([models]).publish(card, drafted.files), reports)
 
 
 def check_bundle(bundle: Bundle, *, samples: SampleLibrary, open_all: OpenAll) -> tuple[CheckReport, ...]:
     """Checksums, then every runtime. Raises ModelFailed, ModelUnfit, NoRuntime, CannotRun."""
     bundle.verify()
-    pictures = read_samples(samples, get_label_space(bundle.card.label_space))
+    space = bundle.space()
+    pictures = read_samples(samples, space)
     reports = []
     for runtime in open_all(bundle):
         try:
-            reports.append(check(_told(runtime), bundle.card, pictures, engine=runtime.device))
+            reports.append(check(_told(runtime), bundle.card, pictures, space=space, engine=runtime.device))
         finally:
             runtime.close()
     if not reports:
@@ -95,27 +99,79 @@ def check_bundle(bundle: Bundle, *, samples: SampleLibrary, open_all: OpenAll) -
     return tuple(reports)
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What is to be published: the file of weights, and the label space where it is the user's own."""
+
+    about: OwnCard
+    runtime: str
+    path: Path
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """By their names in the bundle."""
+        beside = {} if is_published(self.about.space) else {LABEL_SPACE: self.path.parent / LABEL_SPACE}
+        for each in beside.values():
+            write_label_space(self.about.space, each.parent)
+        return {self.path.name: self.path, **beside}
+
+    def card(self, report: CheckReport | None = None) -> ModelCard:
+        """Before a report is there, with a stride and a number of parameters that are not yet known."""
+        about, files = self.about, self.files
+        return ModelCard(
+            name=about.name,
+            version=about.version,
+            architecture=about.architecture,
+            label_space=about.label_space,
+            preprocessing=about.preprocessing,
+            files={self.runtime: self.path.name},
+            sha256={name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()},
+            output_stride=1,
+            parameters=1,
+            description=about.description,
+            dataset=about.dataset,
+            recipe=about.recipe,
+            commit=about.commit,
+            scores=dict(about.scores),
+            source=about.source,
+            licence=about.licence,
+            label_space_file=LABEL_SPACE if LABEL_SPACE in files else "",
+            activation=report.activation if report is not None else "",
+        )
+
+
 def _check_onnx(
-    file: Path, draft: Path, about: OwnCard, pictures: Sequence[LabelledPicture], open_all: OpenAll
+    file: Path, draft: _Draft, pictures: Sequence[LabelledPicture], open_all: OpenAll
 ) -> tuple[ModelCard, tuple[CheckReport, ...]]:
-    """Writes what is to be published into `draft`."""
+    """Writes what is to be published. A graph that was exported for one picture at a time is served so if it must."""
     graph = read_graph(file)
-    adapt(graph, output=about.output, any_size=about.preprocessing.resize == "fit")
-    onnx.save(graph, draft)
-    parameters = parameter_count(graph)
-    card: ModelCard | None = None
+    batch = fixed_batch(graph)
+    adapt(graph, output=draft.about.output, any_size=draft.about.preprocessing.resize == "fit")
+    onnx.save(graph, draft.path)
+    card = replace(draft.card(), parameters=parameter_count(graph))
+    try:
+        return _checked(card, draft, pictures, open_all)
+    except (CannotRun, WrongShape, MixesPictures):
+        if batch != 1:
+            raise
+    return _checked(replace(card, max_batch=1), draft, pictures, open_all)
+
+
+def _checked(
+    card: ModelCard, draft: _Draft, pictures: Sequence[LabelledPicture], open_all: OpenAll
+) -> tuple[ModelCard, tuple[CheckReport, ...]]:
+    """card: with a stride that is measured here."""
     reports: list[CheckReport] = []
-    for runtime in open_all(Bundle(_card(about, "onnx", draft, parameters=parameters, stride=1), draft.parent)):
+    for runtime in open_all(Bundle(card, draft.path.parent)):
         try:
             run = _told(runtime)
-            stride = measured_stride(run, _card(about, "onnx", draft, parameters=parameters, stride=1))
-            card = _card(about, "onnx", draft, parameters=parameters, stride=stride)
-            reports.append(check(run, card, pictures, engine=runtime.device))
+            card = replace(card, output_stride=measured_stride(run, card))
+            reports.append(check(run, card, pictures, space=draft.about.space, engine=runtime.device))
         finally:
             runtime.close()
-    if card is None:
-        raise NoRuntime("no runtime for ONNX files is installed here: pip install 'maskmill-server[worker-cpu]'")
-    return card, tuple(reports)
+    if not reports:
+        raise NoRuntime("no runtime for ONNX files is installed here: pip install 'maskmill[worker-cpu]'")
+    return replace(card, activation=reports[0].activation), tuple(reports)
 
 
 def _told(runtime: Runtime) -> Run:
@@ -130,25 +186,3 @@ def _told(runtime: Runtime) -> Run:
             raise CannotRun(f"{runtime.device} cannot run it on {size}: {reason}. {SIZES_SAID}") from error
 
     return run
-
-
-def _card(about: OwnCard, runtime: str, file: Path, *, parameters: int, stride: int) -> ModelCard:
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return ModelCard(
-        name=about.name,
-        version=about.version,
-        architecture=about.architecture,
-        label_space=about.label_space,
-        preprocessing=about.preprocessing,
-        files={runtime: file.name},
-        sha256={file.name: digest},
-        output_stride=stride,
-        parameters=parameters,
-        description=about.description,
-        dataset=about.dataset,
-        recipe=about.recipe,
-        commit=about.commit,
-        scores=dict(about.scores),
-        source=about.source,
-        licence=about.licence,
-    )

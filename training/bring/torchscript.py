@@ -1,6 +1,6 @@
 """A user's own TorchScript file is a program, so it is tried in a process of its own, with a limit on time and memory.
 
-`python -m training.bring.torchscript FILE CARD` is that process; it prints one JSON object.
+`python -m training.bring.torchscript FILE CARD LABEL_SPACE` is that process; it prints one JSON object.
 """
 
 import json
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from data.sample_library import open_samples
-from segmentation.label_spaces import get_label_space
+from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.model_card import ModelCard
 from training.bring.check import CheckReport, ModelUnfit, Pixels, Run, WrongShape, check, measured_stride, read_samples
 from training.bring.graph import OwnFileRefused, UnreadableModel
+from training.spaces import write_label_space
 
 TORCHSCRIPT_ENDINGS = (".torchscript", ".pt", ".ts")
 LIMIT_S = 300.0
@@ -39,13 +40,13 @@ class Answer:
     report: CheckReport
 
 
-def check_apart(file: Path, card: ModelCard, *, limit_s: float = LIMIT_S) -> Answer:
-    """Try the file in another process. Raises OwnFileRefused and ModelUnfit, as that process does."""
+def check_apart(file: Path, card: ModelCard, *, space: LabelSpace, limit_s: float = LIMIT_S) -> Answer:
+    """Try the file in another process. space: the card's. Raises OwnFileRefused, ModelUnfit, as that process does."""
     _require_program(file)
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as written:
-        written.write(card.to_json())
-        written.flush()
-        command = [sys.executable, "-m", __name__, str(file), written.name]
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "card.json"
+        written.write_text(card.to_json(), encoding="utf-8")
+        command = [sys.executable, "-m", __name__, str(file), str(written), str(write_label_space(space, Path(folder)))]
         try:
             ended = subprocess.run(command, capture_output=True, timeout=limit_s, env=_environment(), check=False)
         except subprocess.TimeoutExpired:
@@ -93,13 +94,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     file, card = Path(sys.argv[1]), ModelCard.from_json(Path(sys.argv[2]).read_bytes())
     try:
-        told = _try(file, card)
+        told = _try(file, card, load_label_space(Path(sys.argv[3])))
     except (ModelUnfit, OwnFileRefused) as error:
         told = {"refused": error.code, "message": str(error)}
     print(json.dumps(told))
 
 
-def _try(file: Path, card: ModelCard) -> dict[str, Any]:
+def _try(file: Path, card: ModelCard, space: LabelSpace) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(min(4, os.cpu_count() or 1))
@@ -113,8 +114,8 @@ def _try(file: Path, card: ModelCard) -> dict[str, Any]:
     run = _runner(module)
     stride = measured_stride(run, card)
     parameters = max(1, sum(each.numel() for each in module.parameters()))
-    samples = read_samples(open_samples(), get_label_space(card.label_space))
-    report = check(run, replace(card, output_stride=stride), samples, engine="torch cpu f32")
+    samples = read_samples(open_samples(), space)
+    report = check(run, replace(card, output_stride=stride), samples, space=space, engine="torch cpu f32")
     return {"parameters": parameters, "stride": stride, "report": asdict(report)}
 
 

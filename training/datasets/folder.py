@@ -7,11 +7,10 @@ from segmentation.label_space import LabelSpace, load_label_space
 from training.datasets.colour_masks import read_colour_mask
 from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden
 from training.datasets.splitting import part_of
-from training.spaces import find_label_space
+from training.spaces import LABEL_SPACE, find_label_space
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MASK_ENDINGS = ("_mask.png", "_gtFine_labelIds.png")
-OWN_SPACE = "label_space.json"
 DEFAULT_SPACE = "cityscapes-34"
 
 
@@ -36,7 +35,7 @@ def folder(
 
 
 def _space(root: Path, reference: str) -> LabelSpace:
-    own = root / OWN_SPACE
+    own = root / LABEL_SPACE
     if not reference and own.is_file():
         return load_label_space(own)
     return find_label_space(reference or DEFAULT_SPACE)

@@ -13,10 +13,10 @@ from segmentation.formats import ReadableFormat
 from segmentation.formats.coco import Coco
 from segmentation.formats.polygons import Polygons
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import get_label_space
 from training.datasets.folder import pictures_in
 from training.datasets.pairs import About, DatasetError, Mask, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import Pair, part_of
+from training.spaces import LABEL_SPACE, find_label_space
 
 MANIFEST = "manifest.json"
 CORRECTED = "corrected"
@@ -25,20 +25,32 @@ PICTURE_FOLDERS = ("pictures", "images", "inputs")
 READERS: dict[str, ReadableFormat] = {".geojson": Polygons(), ".json": Coco()}  # beside masks, which are .png
 
 
-def job_results(root: Path, split: str, *, pictures: str = "", validation_share: float = 0.2) -> PairDataset:
+def job_results(
+    root: Path, split: str, *, pictures: str = "", label_space: str = "", validation_share: float = 0.2
+) -> PairDataset:
     """Splits: val (a share of the pictures), train (the others), all.
 
     pictures: folder of what was submitted; else `pictures/`, `images/` or `inputs/` beside the manifest. The label
-    space is the job's. Raises DatasetError when the folder is no job's, or a mask has no picture.
+    space is the job's; one that is not published is read from label_space, a JSON file, or from `label_space.json` in
+    the root. Raises DatasetError when the folder is no job's, or a mask has no picture.
     """
     job = _manifest(root)
-    space = get_label_space(job["label_space"])
+    space = _space(root, label_space, job["label_space"])
     pairs = _pairs(_label_folder(root), _picture_folder(root, pictures))
     about = About(
         title=f"results of {job['job']}, corrected by hand", licence="unknown: the owner of the pictures knows"
     )
     part = part_of(pairs, split, validation_share=validation_share)
     return PairDataset(part, space=space, about=about, read_mask_with=partial(_read_labels, space=space))
+
+
+def _space(root: Path, given: str, name: str) -> LabelSpace:
+    """Raises DatasetError when what is given is not the job's."""
+    own = root / LABEL_SPACE
+    space = find_label_space(given or (str(own) if own.is_file() else name))
+    if space.name != name:
+        raise DatasetError(f"{root}: the job's labels are of {name}, not of {space.name}")
+    return space
 
 
 def _manifest(root: Path) -> dict[str, str]:

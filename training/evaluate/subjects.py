@@ -9,7 +9,6 @@ import torch
 
 from jobs.errors import ModelFailed
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import CARD, Bundle
@@ -25,6 +24,7 @@ from training.lineage import DATA, LEARNT, DataRecord
 from training.runs import CHECKPOINT, Run
 
 REGISTRY = "models:/"
+LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _of_bundle(folder: Path) -> Subject:
         architecture=card.architecture,
         predict=first.open(0),
         preprocessing=card.preprocessing,
-        space=get_label_space(card.label_space),
+        space=bundle.space(),
         parameters=card.parameters,
         size_bytes=first.size_bytes,
         card=card,
@@ -131,9 +131,17 @@ def _engines_of(bundle: Bundle) -> dict[str, Engine]:
         engines["onnxruntime int8"] = _engine(files["onnx_int8"], _onnxruntime)
         if openvino_precisions():
             engines["openvino int8"] = _engine(files["onnx_int8"], _openvino)
+    if bundle.card.activation:
+        engines = {name: replace(each, open=partial(_as_logits, each.open)) for name, each in engines.items()}
     if not engines:
         raise ModelFailed(f"bundle {bundle.card.name} has no file with logits; it has {', '.join(files)}")
     return engines
+
+
+def _as_logits(opener: Callable[[int], Predict], threads: int) -> Predict:
+    """Of a model that gives probabilities: their logarithms, whose softmax is the probabilities again."""
+    predict = opener(threads)
+    return lambda image: predict(image).clamp_min(LEAST_PROBABILITY).log()
 
 
 def _engine(path: Path, opener: Callable[[Path, int], Predict]) -> Engine:

@@ -18,7 +18,6 @@ from training.recipe.building import open_dataset
 from training.recipe.file import load_recipe
 from training.runs import Run, noted_earlier
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """What a person decides about a bundle. tolerance: how much mIoU a variant may lose, 0.005 is half a point."""
@@ -75,8 +74,7 @@ def card_of(
     scores: Mapping[str, float],
     variants: Sequence[Variant],
 ) -> ModelCard:
-    """files: key in the card → where the file lies now; its name there is its name in the bundle. A key that is no
-    runtime's is of a file that is kept beside the weights."""
+    """files: key in the card, `learnt` or `label_space` → where the file lies now; its name there is its name in the bundle."""
     own = [pictures.about for pictures in finished.train_sets]
     earlier = finished.earlier
     sources = [*(about.source for about in own), *(each.source for each in earlier)]
@@ -99,6 +97,7 @@ def card_of(
         source="; ".join(dict.fromkeys(each for each in sources if each)),
         licence=" ".join(dict.fromkeys(licences)),
         variants=tuple(variants),
+        label_space_file=files["label_space"].name if "label_space" in files else "",
     )
 
 

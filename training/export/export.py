@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from segmentation.engines import precisions
+from segmentation.label_spaces import is_published
 from segmentation.model_card import ModelCard
 from segmentation.variant import Variant
 from storage.catalog import Catalog
@@ -22,6 +23,7 @@ from training.export.files import LARGEST_HALF_DIFFERENCE, ExportError, export_i
 from training.export.quantize import PLANS, QuantizationFailed, quantise
 from training.export.variants import Judge, Watch, float_candidates, int8_candidates, loss, measured, refusal, unwatched
 from training.lineage import LEARNT
+from training.spaces import write_label_space
 
 __all__ = ["Export", "Release", "export_run"]
 
@@ -71,7 +73,7 @@ def export_run(
     with tempfile.TemporaryDirectory() as drafts:
         work = _Work(finished, release, judge, Path(drafts))
         work.write_floats()
-        work.write_learnt()
+        work.write_companions()
         scores = judge.evaluate(onnx_predictor(work.files["onnx"]), SERVED, with_scores=True).scores()
         work.known[SERVED] = scores["miou"]
         work.torch_miou = judge.miou(torch_predictor(finished.model), "PyTorch")
@@ -103,10 +105,12 @@ class _Work:
     def path(self, key: str) -> Path:
         return self.drafts / NAMES[key]
 
-    def write_learnt(self) -> None:
-        """So that whoever scores the bundle is warned of pictures that it learnt from."""
+    def write_companions(self) -> None:
+        """What a bundle has beside weights: pictures that it learnt from, and classes that are the user's own."""
         self.files["learnt"] = self.drafts / LEARNT
         self.finished.data.write_learnt(self.files["learnt"])
+        if not is_published(self.finished.run.space):
+            self.files["label_space"] = write_label_space(self.finished.run.space, self.drafts)
 
     def write_floats(self) -> None:
         model = self.finished.model

@@ -17,9 +17,9 @@ from training.recipe.building import check_choices, root_of
 from training.recipe.changes import changes
 from training.recipe.file import faults_located, load_recipe, read_recipe
 from training.recipe.recipe import Recipe, RecipeError
-from training.runs import CHECKPOINT, LABEL_SPACE, LOG, ORDER, Run, write_json
+from training.runs import CHECKPOINT, LOG, ORDER, Run, write_json
 from training.settings import TrainingSettings
-from training.spaces import find_label_space
+from training.spaces import LABEL_SPACE, find_label_space
 from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_mlflow
 
 LOCK = ".lock"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,13 @@ from onnx import TensorProto, helper, numpy_helper
 from data.sample_library import SampleLibrary
 from jobs.errors import ModelFailed
 from maskmill.model_runtimes import open_all
-from segmentation.errors import InvalidModelCard, UnknownLabelSpace
+from segmentation.errors import InvalidLabelSpace, InvalidModelCard, UnknownLabelSpace
 from segmentation.label_spaces import get_label_space
 from storage.catalog import Bundle, Catalog
 from tests.factories import mask, picture
 from tests.tiny_models import CLASSES, STRIDE, onnx_model, tiny_bundle, weights
 from training.bring.card import own_card, read_own_card
-from training.bring.check import ModelUnfit, NotDeterministic, Pixels, check, read_samples
+from training.bring.check import MixesPictures, ModelUnfit, NotDeterministic, Pixels, check, read_samples
 from training.bring.graph import ExternalData, UnreadableModel, WrongGraph
 from training.bring.publish import Added, CannotRun, NoRuntime, add, check_bundle
 
@@ -206,7 +208,8 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path):
 
 def test_probabilities_and_a_single_class_are_noted(tmp_path: Path):
     result = added(tmp_path, given(tmp_path, end_with("Softmax", axis=1)))
-    assert any("probabilities" in note for note in result.reports[0].notes)
+    assert "instead of logits (softmax)" in result.reports[0].notes[0]
+    assert result.bundle.card.activation == "softmax"
 
     def prefer_the_sky(model: onnx.ModelProto) -> None:
         bias = np.zeros(CLASSES, np.float32)
@@ -227,7 +230,8 @@ def test_a_network_that_throws_dice_is_refused(tmp_path: Path):
         return dice.normal(size=shape).astype(np.float32)
 
     with pytest.raises(NotDeterministic, match="same picture twice"):
-        check(throw, card, read_samples(small_samples(), get_label_space(card.label_space)), engine="dice")
+        space = get_label_space(card.label_space)
+        check(throw, card, read_samples(small_samples(), space), space=space, engine="dice")
 
 
 def test_samples_without_a_remapping_give_no_score(tmp_path: Path):
@@ -292,3 +296,70 @@ def test_a_card_that_cannot_be_read_is_named(tmp_path: Path):
         (tmp_path / name).write_text(text)
         with pytest.raises(InvalidModelCard, match=name):
             read_own_card(tmp_path / name)
+
+
+def test_sigmoid_outputs_are_named(tmp_path: Path):
+    result = added(tmp_path, given(tmp_path, end_with("Sigmoid")))
+    assert result.bundle.card.activation == "sigmoid"
+    assert all("instead of logits (sigmoid)" in report.notes[0] for report in result.reports)
+    assert added(tmp_path, given(tmp_path), name="plain").bundle.card.activation == ""
+
+
+def fixed_inside(*shape: int) -> Edit:
+    """One more node behind the logits, which gives them this shape, whatever came."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), "shape"))
+        end_with("Reshape")(model)
+        model.graph.node[-1].input.append("shape")
+
+    return edit
+
+
+ONE_SIZE = {"preprocessing": {"height": 64, "width": 128}}
+
+
+def test_a_graph_for_one_picture_alone_is_served_in_batches_of_one(tmp_path: Path):
+    """Its declared batch can be freed, what is computed inside cannot."""
+    inside = fixed_inside(1, CLASSES, 64 // STRIDE, 128 // STRIDE)
+    result = added(tmp_path, given(tmp_path, shape_input(1, 3, 64, 128), inside), **ONE_SIZE)
+    assert result.bundle.card.max_batch == 1
+    assert any("served in batches of 1" in note for note in result.reports[0].notes)
+    check_bundle(result.bundle, samples=small_samples(), open_all=open_all)
+    assert added(tmp_path, given(tmp_path, shape_input(1, 3, 64, 128)), name="free").bundle.card.max_batch is None
+
+
+def test_a_graph_for_another_number_of_pictures_alone_is_refused(tmp_path: Path):
+    inside = fixed_inside(4, CLASSES, 64 // STRIDE, 128 // STRIDE)
+    path = given(tmp_path, shape_input(4, 3, 64, 128), inside)
+    refused(tmp_path, path, CannotRun, "in a batch must be free, or 1", **ONE_SIZE)
+
+
+def test_a_network_that_mixes_the_pictures_of_a_batch_is_found_out(tmp_path: Path):
+    card = tiny_bundle(tmp_path).card
+    space = get_label_space(card.label_space)
+
+    def mix(batch: Pixels) -> Pixels:
+        logits = np.zeros((len(batch), CLASSES, batch.shape[2] // STRIDE, batch.shape[3] // STRIDE), np.float32)
+        logits[:, 1 if len(batch) == 1 else 2] = 1
+        return logits
+
+    with pytest.raises(MixesPictures, match=r"only 0\.0%"):
+        check(mix, card, read_samples(small_samples(), space), space=space, engine="mixer")
+    alone = check(mix, replace(card, max_batch=1), read_samples(small_samples(), space), space=space, engine="mixer")
+    assert alone.classes_seen == 1
+
+
+def test_a_file_with_classes_of_its_own_carries_them_along(tmp_path: Path):
+    classes = [{"id": n, "name": f"crop {n}", "colour": [n, 0, 0], "group": "field"} for n in range(CLASSES)]
+    own: dict[str, Any] = {"name": "crops", "ignore_id": None, "classes": classes, "mappings": {}}
+    (tmp_path / "crops.json").write_text(json.dumps(own))
+    result = added(tmp_path, given(tmp_path), label_space=str(tmp_path / "crops.json"))
+    assert (result.bundle.card.label_space, result.bundle.card.label_space_file) == ("crops", "label_space.json")
+    assert result.bundle.space().name_of(3) == "crop 3"
+    assert str(tmp_path) not in result.bundle.card.to_json()
+    assert result.reports[0].miou is None
+    check_bundle(result.bundle, samples=small_samples(), open_all=open_all)
+    (tmp_path / "crops.json").write_text(json.dumps({**own, "name": "camvid-11"}))
+    with pytest.raises(InvalidLabelSpace, match="another label space called 'camvid-11'"):
+        added(tmp_path, given(tmp_path), label_space=str(tmp_path / "crops.json"))

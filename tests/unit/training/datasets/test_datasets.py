@@ -299,6 +299,16 @@ def test_pictures_of_one_stem_cannot_be_told_apart(job):
         DATASETS["job_results"](job, "all")
 
 
+def test_a_job_of_own_classes_is_read_with_their_file(job):
+    own = get_label_space("camvid-11").to_dict() | {"name": "towns", "mappings": {}}
+    (job / "manifest.json").write_text(json.dumps({"job": "job_1", "label_space": "towns"}))
+    (job / "label_space.json").write_text(json.dumps(own))
+    assert DATASETS["job_results"](job, "all").space.name == "towns"
+    assert DATASETS["job_results"](job, "all", label_space=str(job / "label_space.json")).space.name == "towns"
+    with pytest.raises(DatasetError, match=r"the job's labels are of towns, not of camvid-11"):
+        DATASETS["job_results"](job, "all", label_space="camvid-11")
+
+
 @pytest.mark.parametrize("content", ["{", "{}", "[]"])
 def test_a_manifest_that_is_none_is_refused(job, content):
     (job / "manifest.json").write_text(content)

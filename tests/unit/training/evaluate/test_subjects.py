@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -84,9 +85,9 @@ def test_a_bundle_without_onnx_runs_its_torchscript(tmp_path):
     assert (predicted(subject) == BUILDING).all()
 
 
-def change_files(bundle, files):
+def change_files(bundle, files, **changes):
     digests = {name: hashlib.sha256((bundle.folder / name).read_bytes()).hexdigest() for name in files.values()}
-    (bundle.folder / "card.json").write_text(replace(bundle.card, files=files, sha256=digests).to_json())
+    (bundle.folder / "card.json").write_text(replace(bundle.card, files=files, sha256=digests, **changes).to_json())
 
 
 def test_a_bundle_whose_file_was_changed_is_refused(tmp_path):
@@ -205,3 +206,19 @@ def test_models_that_are_compared_take_turns_after_all_are_warm(models):
     assert rounds == ["a", "a", "b", "b"] * 3
     assert len(first.rounds_ms) == len(second.rounds_ms) == 3
     assert first.engine == "engine"
+
+
+@pytest.mark.parametrize(("activation", "node"), [("softmax", {"axis": 1}), ("sigmoid", {})])
+def test_probabilities_of_a_bundle_are_scored_as_such(tmp_path, activation, node):
+    bundle = tiny_bundle(tmp_path)
+    model = onnx.load(bundle.folder / "model.onnx")
+    model.graph.node[-1].output[0] = "inner"
+    model.graph.node.append(onnx.helper.make_node(activation.capitalize(), ["inner"], ["logits"], **node))
+    onnx.save(model, bundle.folder / "model.onnx")
+    change_files(bundle, {"onnx": "model.onnx"}, activation=activation)
+    subject = open_subject(str(bundle.folder), models=[], runs=tmp_path)
+    found = subject.predict(subject.preprocessing.apply(PICTURE)).exp()
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1 + 1e-6
+    if activation == "softmax":
+        assert torch.allclose(found.sum(0), torch.ones(found.shape[1:]), atol=1e-4)
+    assert (predicted(subject) == BUILDING).all()
