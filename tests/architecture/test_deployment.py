@@ -16,6 +16,10 @@ from tests.architecture.source_files import ROOT
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 SECRET = re.compile(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)(:?[-?][^}]*)?\}")
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
+OTHER_STORES = [ROOT / "deploy" / name for name in ("seaweedfs.compose.yml", "own-store.compose.yml")]
+DOCKERFILES = [ROOT / "deploy" / "Dockerfile", ROOT / "deploy" / "minio" / "Dockerfile"]
+CHECKED_BY_THE_IMAGE = {"api", "worker-cpu", "worker-gpu", "flower"}
+WITHOUT_CHECK = {"setup", "scheduler", "trainer"}  # one ends; two do one thing at a time and answer nobody meanwhile
 
 
 def example() -> dict[str, str]:
@@ -58,3 +62,63 @@ def test_no_image_but_the_trainers_holds_the_renderer_or_training() -> None:
     assert len(installs) == 5
     whole = {name for name, stage in installs.items() if "RUN rm -r scenes training &&" not in stage}
     assert whole == {"build-trainer"}
+
+
+def every_service() -> dict[str, Any]:
+    """Those of the other stores too."""
+    more = [yaml.safe_load(path.read_text("utf-8"))["services"] for path in OTHER_STORES]
+    return {**{name: each for file in more for name, each in file.items() if name != "minio"}, **SERVICES}
+
+
+def test_a_store_runs_whatever_profiles_are_named() -> None:
+    assert "profiles" not in SERVICES["minio"]
+    for path in OTHER_STORES:
+        assert yaml.safe_load(path.read_text("utf-8"))["services"]["minio"] == {"profiles": ["never"]}, path
+    assert "COMPOSE_PROFILES" not in (ROOT / ".env.example").read_text("utf-8")
+
+
+def test_whoever_serves_is_asked_whether_it_does() -> None:
+    stages = {
+        stage.split()[0]: stage
+        for stage in re.split(r"^FROM \S+ AS ", DOCKERFILES[0].read_text(), flags=re.MULTILINE)[1:]
+    }
+    assert all("\nHEALTHCHECK --" in stages[name] for name in ("api", "worker", "flower"))
+    unchecked = {
+        name for name, each in every_service().items() if each.get("healthcheck", {}).get("test") in (None, ["NONE"])
+    }
+    assert unchecked == CHECKED_BY_THE_IMAGE | WITHOUT_CHECK
+
+
+def test_logs_and_memory_have_limits() -> None:
+    unlimited = [
+        name
+        for name, each in every_service().items()
+        if "max-size" not in each["logging"]["options"] or not each["mem_limit"]
+    ]
+    assert unlimited == []
+
+
+def test_no_password_is_an_argument_of_a_process() -> None:
+    """Compose fills in ${…} before a container starts; $$… is left to its shell, where printf is no process."""
+    for name, each in every_service().items():
+        arguments = " ".join(map(str, (each.get("command"), each.get("entrypoint"), each.get("healthcheck"))))
+        assert not re.search(r"(?<!\$)\$\{\w*(PASSWORD|KEY)", arguments), name
+        assert not re.search(r"requirepass \W*\$\$|-a \W*\$\$|--auth", arguments), name
+
+
+def test_images_of_others_are_pinned_to_a_release() -> None:
+    theirs = [each["image"] for each in every_service().values() if not each["image"].startswith("maskmill-")]
+    theirs += [
+        line.split("=", 1)[1]
+        for path in DOCKERFILES
+        for line in path.read_text().splitlines()
+        if line.startswith("ARG") and "_IMAGE=" in line
+    ]
+    assert len(theirs) == 6
+    assert [image for image in theirs if not re.search(r":(\d+\.\d+|bookworm-\d{8})", image)] == []
+
+
+def test_nothing_of_the_checkout_is_mounted() -> None:
+    assert [
+        name for name, each in every_service().items() if any(str(v).startswith(".") for v in each.get("volumes", ()))
+    ] == []

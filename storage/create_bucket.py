@@ -1,4 +1,4 @@
-"""Wait for the object store and create its bucket: a step of the compose file, run before anything that needs it."""
+"""`python -m storage.create_bucket`: wait for the object store and create its bucket, before anything needs it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNFINISHED_DAYS = 1  # after which parts of uploads whose process was killed are
 def main() -> int:
     settings = StorageSettings()
     if not settings.s3_endpoint or not settings.s3_bucket:
-        print("no S3 store is configured; nothing to do")
+        _say("no S3 store is configured; nothing to do")
         return 0
     client = _client(settings)
     deadline = time.monotonic() + WAIT_S
@@ -32,12 +32,17 @@ def main() -> int:
                 _forget_unfinished_uploads(client, settings.s3_bucket)
         except (urllib3.exceptions.HTTPError, S3Error) as error:
             if time.monotonic() > deadline:
-                print(f"the store at {settings.s3_endpoint} did not take the bucket within {WAIT_S:.0f} s: {error}")
+                _say(f"the store at {settings.s3_endpoint} did not take the bucket within {WAIT_S:.0f} s: {error}")
                 return 1
             time.sleep(1)
         else:
-            print(f"bucket {settings.s3_bucket} is there")
+            _say(f"bucket {settings.s3_bucket} is there")
             return 0
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
 
 
 def _client(settings: StorageSettings) -> Minio:
@@ -79,7 +84,7 @@ def _forget_unfinished_uploads(client: Minio, bucket: str) -> None:
     try:
         client.set_bucket_lifecycle(bucket, LifecycleConfig([rule]))
     except MinioException as error:  # also an answer that is no S3 error
-        print(f"the store takes no lifecycle rule; unfinished uploads stay until you remove them: {error}")
+        _say(f"the store takes no lifecycle rule; unfinished uploads stay until you remove them: {error}")
 
 
 if __name__ == "__main__":
