@@ -7,7 +7,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
-from api.services import Services
+from api.services import Services, UseCases
+from jobs.callers import DEFAULT, Caller
 from jobs.errors import JobNotFound
 
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
@@ -15,6 +16,17 @@ _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
 
 def _services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
+
+
+def _caller() -> Caller:
+    """Whoever asks. There are no credentials yet."""
+    return DEFAULT
+
+
+def _use_cases(
+    services: Annotated[Services, Depends(_services)], caller: Annotated[Caller, Depends(_caller)]
+) -> UseCases:
+    return services.use_cases(caller)
 
 
 def _job_id(
@@ -31,5 +43,7 @@ def is_job_id(text: str) -> bool:
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+UseCasesDep = Annotated[UseCases, Depends(_use_cases)]
 JobId = Annotated[str, Depends(_job_id)]
 ImageIndex = Annotated[int, Path(ge=0, le=2**31 - 1, description="position of the image in its job, from 0")]

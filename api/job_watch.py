@@ -18,8 +18,8 @@ from anyio import CapacityLimiter, to_thread
 
 from api.schemas.job import job_view
 from jobs.errors import JobNotFound, Transient
-from jobs.intake import Progress
 from jobs.job import Job
+from jobs.read import Progress
 
 GATHER_S = 2e-4  # per waiter: the more wait, the longer hints are gathered before the next look
 LONGEST_GATHER_S = 0.1

@@ -7,7 +7,6 @@ import importlib.metadata
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,11 @@ from broker.settings import BrokerSettings
 from broker.wakeups import Tell, WakeUps, listen
 from data.sample_library import SampleLibrary, open_samples
 from jobs.archive import Archives
-from jobs.intake import Intake, IntakeRules
-from jobs.ports import Clock, Dispatcher, ModelCatalog, ObjectStore, OpenUnit
+from jobs.callers import Caller
+from jobs.change import Changing
+from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
+from jobs.read import Reading, Watching
+from jobs.submit import SubmitRules, Submitting
 from storage.catalog import open_catalog
 from storage.objects import open_objects
 from storage.settings import StorageSettings
@@ -44,11 +46,20 @@ class Adapters:
     dispatcher: Dispatcher
     catalog: ModelCatalog
     samples: SampleLibrary
-    clock: Clock
     listen: Listen
 
 
 BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue has it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """What one caller may do, with what is the caller's own."""
+
+    submitting: Submitting
+    reading: Reading
+    changing: Changing
+    archives: Archives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,29 +68,36 @@ class Services:
 
     settings: ApiSettings
     adapters: Adapters
-    intake: Intake
-    archives: Archives
+    submit_rules: SubmitRules
+    software: str
     watch: JobWatch
     spool: Path
     upload_rules: BodyRules
 
+    def use_cases(self, caller: Caller) -> UseCases:
+        to = self.adapters
+        return UseCases(
+            submitting=Submitting(to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller),
+            reading=Reading(to.open_unit, to.objects, caller),
+            changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
+            archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
+        )
+
 
 def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Services:
-    rules = IntakeRules(
-        default_model=settings.default_model or _usual_model(adapters.catalog),
-        max_images=settings.max_images,
-        max_request_bytes=settings.max_request_bytes,
-        max_image_bytes=settings.max_image_bytes,
-        retention_s=settings.retention_s,
-    )
-    intake = Intake(adapters.open_unit, adapters.objects, adapters.dispatcher, adapters.catalog, rules, adapters.clock)
-    archives = Archives(adapters.open_unit, adapters.objects, adapters.catalog, software=f"maskmill {version()}")
+    watching = Watching(adapters.open_unit)
     return Services(
         settings=settings,
         adapters=adapters,
-        intake=intake,
-        archives=archives,
-        watch=JobWatch(partial(_look, intake), intake.versions, poll_s=settings.poll_s),
+        submit_rules=SubmitRules(
+            default_model=settings.default_model or _usual_model(adapters.catalog),
+            max_images=settings.max_images,
+            max_request_bytes=settings.max_request_bytes,
+            max_image_bytes=settings.max_image_bytes,
+            retention_s=settings.retention_s,
+        ),
+        software=f"maskmill {version()}",
+        watch=JobWatch(partial(_look, watching), watching.versions, poll_s=settings.poll_s),
         spool=spool,
         upload_rules=BodyRules(
             limit=settings.max_request_bytes,
@@ -89,10 +107,8 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
     )
 
 
-def _look(intake: Intake, job_ids: Collection[str]) -> Mapping[str, Seen]:
-    jobs = intake.seen(job_ids)
-    progress = intake.progress_of(list(jobs.values()))
-    return {job_id: Seen(job, progress[job_id]) for job_id, job in jobs.items()}
+def _look(watching: Watching, job_ids: Collection[str]) -> Mapping[str, Seen]:
+    return {job_id: Seen(job, progress) for job_id, (job, progress) in watching.seen(job_ids).items()}
 
 
 @contextmanager
@@ -114,7 +130,6 @@ def open_services() -> Iterator[Services]:
             dispatcher=dispatcher,
             catalog=open_catalog(storage),
             samples=open_samples(),
-            clock=_now,
             listen=partial(listen, broker.broker_url()),
         )
         yield assemble(settings, adapters, spool=spool)
@@ -135,7 +150,3 @@ def _usual_model(catalog: ModelCatalog) -> str:
     """Empty when there is no model yet: a job must name one then."""
     names = [card.name for card in catalog.list()]
     return BUNDLED_MODEL if BUNDLED_MODEL in names else next(iter(names), "")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

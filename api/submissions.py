@@ -14,9 +14,9 @@ from api.forms import FilePart, FormRules, read_form
 from api.inputs import read_inputs
 from jobs.drafts import Draft, is_bundle
 from jobs.errors import FieldFault, InvalidOptions, NoImages
-from jobs.intake import Intake
 from jobs.job import Job
 from jobs.options import JobOptions, parse_option_fields, parse_options
+from jobs.submit import Submitting
 
 JSON_BYTES = 64 * 2**20
 
@@ -25,12 +25,12 @@ Adjust = Callable[[JobOptions], JobOptions]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormSubmission:
-    """spool: where files lie until they are stored. key: the Idempotency-Key."""
+    """spool: where files lie until they are stored."""
 
-    intake: Intake
+    submitting: Submitting
     boundary: bytes
     spool: Path
-    key: str | None
+    idempotency_key: str | None
 
     def jobs_form(self, pieces: Iterable[bytes]) -> Job:
         """`files`, `masks` and options, in any order."""
@@ -41,19 +41,19 @@ class FormSubmission:
         return self._submit(pieces, _OnePicture, adjust=adjust)
 
     def _submit(self, pieces: Iterable[bytes], parts: type[_Parts], *, adjust: Adjust) -> Job:
-        with self.intake.open_draft(self.key) as draft:
+        with self.submitting.open_draft(self.idempotency_key) as draft:
             taker = parts(draft)
             rules = FormRules(
                 boundary=self.boundary,
                 spool=self.spool,
                 part_limit=lambda part, head: draft.largest(part.name, head),
-                digests=self.key is not None,
+                digests=self.idempotency_key is not None,
             )
             fields = read_form(pieces, rules, take=taker.take)
             taker.finish(fields)
             fingerprint = _fingerprint({"files": taker.seen, "fields": fields})
             options = fields.pop("options", None)
-            return self.intake.submit(
+            return self.submitting.submit(
                 draft, adjust(parse_option_fields(fields, options=options)), fingerprint=fingerprint
             )
 
@@ -111,21 +111,21 @@ class _OnePicture(_Parts):
             raise NoImages("the form has no field `file` with a picture in it")
 
 
-def submit_json(intake: Intake, samples: Iterable[str], body: bytes, *, key: str | None) -> Job:
+def submit_json(submitting: Submitting, samples: Iterable[str], body: bytes, *, idempotency_key: str | None) -> Job:
     """The JSON form: inputs that the workers fetch. samples: the ids there are.
 
     Raises BadRequest, InvalidOptions, TooManyImages.
     """
     values = _json_object(body)
     try:
-        fingerprint = _fingerprint(values) if key is not None else ""
+        fingerprint = _fingerprint(values) if idempotency_key is not None else ""
         inputs = read_inputs(values.pop("inputs", None), frozenset(samples))
         options = parse_options(values)
     except RecursionError as error:
         raise BadRequest("the body is nested too deeply") from error
-    with intake.open_draft(key) as draft:
+    with submitting.open_draft(idempotency_key) as draft:
         draft.add_inputs(inputs)
-        return intake.submit(draft, options, fingerprint=fingerprint)
+        return submitting.submit(draft, options, fingerprint=fingerprint)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

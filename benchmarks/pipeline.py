@@ -22,10 +22,10 @@ from PIL import Image
 
 from benchmarks.record import median, record
 from data.sample_library import open_samples
-from jobs.intake import Intake, IntakeRules
 from jobs.options import JobOptions
 from jobs.processing import Processing, ProcessingRules
 from jobs.retry import RetryPolicy
+from jobs.submit import SubmitRules, Submitting
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from storage.catalog import Bundle, open_catalog
@@ -36,7 +36,7 @@ from storage.unit_of_work import Database, open_database
 from worker.downloads import FetchRules
 from worker.engines import EngineRules, open_engine
 from worker.pipeline.predictor import Predictor
-from worker.runtime import engine_rules, open_models, utc_now
+from worker.runtime import engine_rules, open_models
 from worker.safe_http import Guard
 from worker.settings import WorkerSettings
 from worker.sources import WorkerSources
@@ -134,19 +134,18 @@ def _worker(
         executor=ThreadPoolExecutor(settings.picture_thread_count(streams=rules.streams)),
         policy=RetryPolicy(),
         rules=ProcessingRules(worker="benchmark"),
-        clock=utc_now,
     )
-    limits = IntakeRules(default_model=bundle.card.name)
-    intake = Intake(database.unit, objects, _NoQueue(), open_catalog(storage), limits, utc_now)
-    return lambda: _run_job(intake, processing, database, pictures)
+    limits = SubmitRules(default_model=bundle.card.name)
+    submitting = Submitting(database.unit, objects, _NoQueue(), open_catalog(storage), limits)
+    return lambda: _run_job(submitting, processing, database, pictures)
 
 
-def _run_job(intake: Intake, processing: Processing, database: Database, pictures: Sequence[bytes]) -> None:
+def _run_job(submitting: Submitting, processing: Processing, database: Database, pictures: Sequence[bytes]) -> None:
     """Slices run side by side, as Celery's threads run them. Receiving the pictures is part of the time."""
-    with intake.open_draft() as draft:
+    with submitting.open_draft() as draft:
         for index, data in enumerate(pictures):
             draft.add_file(f"{index}.jpg", io.BytesIO(data), media_type=None)
-        job = intake.submit(draft, JobOptions())
+        job = submitting.submit(draft, JobOptions())
     with ThreadPoolExecutor(4) as slices:
         list(slices.map(processing.run, job.slices()))
     with database.unit() as unit:

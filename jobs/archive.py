@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from jobs.callers import DEFAULT, Caller
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
@@ -65,13 +66,14 @@ class Archives:
     objects: ObjectStore
     catalog: ModelCatalog
     software: str
+    caller: Caller = DEFAULT
 
     def open(self, job_id: str, artifacts: Sequence[str] | None = None) -> Archive:
         """Lay out the archive of a finished job. artifacts: kinds to take and `metrics`; None takes all there is.
 
         Raises JobNotFound, JobNotFinished, InvalidOptions.
         """
-        with self.open_unit() as unit:
+        with self.open_unit(self.caller.tenant) as unit:
             job = unit.jobs.get(job_id)
         if not job.is_finished:
             raise JobNotFinished(f"the job is {job.status}; its archive can be had when it has ended")
@@ -122,7 +124,7 @@ class Archives:
         """In input order. A transaction per page: a slow client holds no connection to the database."""
         after: str | None = None
         while True:
-            with self.open_unit() as unit:
+            with self.open_unit(self.caller.tenant) as unit:
                 rows, after = unit.images.page(job_id, status=None, sort="index", limit=_PAGE, after=after)
             yield from rows
             if after is None:
@@ -180,8 +182,8 @@ class _Survey:
         name = self._names.of(image)
         if image.result is None:
             return
-        self.devices.add(image.result.device)
-        self.versions.add(image.result.model_version)
+        self.devices.add(image.result.identity.device)
+        self.versions.add(image.result.identity.version)
         self.entries.extend(
             Entry(_path(artifact, name), artifact.size, artifact.crc32, artifact.key)
             for artifact in image.result.artifacts

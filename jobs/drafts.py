@@ -44,6 +44,11 @@ class _Stored(NamedTuple):
     def source(self) -> Source:
         return Source(SourceKind.OBJECT, self.key)
 
+    def image(self, name: str, truth: _Stored | None) -> NewImage:
+        if truth is None:
+            return NewImage(self.source, name, input_sha256=self.sha256)
+        return NewImage(self.source, name, mask=truth.source, input_sha256=self.sha256, mask_sha256=truth.sha256)
+
 
 class Received(NamedTuple):
     """What a request came to. mask_label_space: as the client said, else as the names of the masks say."""
@@ -58,10 +63,12 @@ class Draft:
     """One request being received. Not for several threads at once."""
 
     job_id: str
+    prefix: str  # of the keys of what is stored
     objects: ObjectStore
     limits: DraftLimits
     idempotency_key: str | None = None
-    earlier: IdempotencyRecord | None = None  # set when the key was used before: nothing new will be made
+    holder: str = ""  # this request's token for the idempotency key
+    earlier: IdempotencyRecord | None = None  # set when the idempotency key was used before: nothing new will be made
     _files: list[_Stored] = field(default_factory=list)
     _masks: list[_Stored] = field(default_factory=list)
     _inputs: list[NewImage] = field(default_factory=list)
@@ -77,13 +84,13 @@ class Draft:
         """
         said = (media_type or "").startswith("image/")
         for entry in self._entries(name, data, said=said, unknown=_refuse):
-            key = input_key(self.job_id, len(self._files))
+            key = input_key(self.prefix, len(self._files))
             self._keep(self._files, entry, key)
 
     def add_mask(self, name: str, data: BinaryIO) -> None:
         """Store a ground-truth mask, or each mask of a bundle; they find their images when all is there."""
         for entry in self._entries(name, data, said=False, unknown=self._skip):
-            key = truth_key(self.job_id, len(self._masks))
+            key = truth_key(self.prefix, len(self._masks))
             self._keep(self._masks, entry, key)
 
     def add_inputs(self, inputs: Sequence[NewImage]) -> None:
@@ -103,14 +110,11 @@ class Draft:
         self._drop_pictures_among_masks()
         masks = [each.path for each in self._masks]
         found = match_masks([each.path for each in self._files], masks, space=mask_label_space, suffix=mask_suffix)
-        truths = {image: self._masks[mask].source for image, mask in found.pairs.items()}
+        truths = {image: self._masks[mask] for image, mask in found.pairs.items()}
         for mask in found.passed_over:
             self._drop(self._masks[mask])
         names = UniqueNames()
-        images = [
-            NewImage(each.source, names.of(each.path, index), mask=truths.get(index))
-            for index, each in enumerate(self._files)
-        ]
+        images = [each.image(names.of(each.path, index), truths.get(index)) for index, each in enumerate(self._files)]
         images += [each._replace(name=names.of(relative_path(each.name), len(images) + index))
                    for index, each in enumerate(self._inputs)]  # fmt: skip
         return Received(images, found.space or mask_label_space, Skipped(self._skipped, tuple(self._examples)))

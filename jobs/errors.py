@@ -2,7 +2,7 @@
 
 JobsError
 ├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound
-├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IllegalTransition
+├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost, IllegalTransition
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── UnsupportedMedia
@@ -64,6 +64,10 @@ class JobRunning(NotAllowed):
 
 class IdempotencyInProgress(NotAllowed):
     code = "idempotency_in_progress"
+
+
+class IdempotencyKeyLost(IdempotencyInProgress):
+    """The request showed no sign of life for so long that another one with its key has taken its place."""
 
 
 class Unprocessable(JobsError):

@@ -1,14 +1,17 @@
-"""What a job is: its images, their statuses and legal transitions, the slices that carry it to workers."""
+"""What a job is: its images, their statuses and results, the slices that carry it to workers.
+
+How states follow one another is `transitions.py`'s.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from jobs.errors import IllegalTransition
+from jobs.callers import DEFAULT_TENANT
 from jobs.options import JobOptions
 
 
@@ -35,7 +38,7 @@ class Priority(StrEnum):
 
 
 class SourceKind(StrEnum):
-    OBJECT = "object"  # a key in the object store, written by the intake
+    OBJECT = "object"  # a key in the object store, written as the request came
     URL = "url"  # fetched by the worker
     SAMPLE = "sample"  # one of the bundled sample scenes
 
@@ -43,16 +46,6 @@ class SourceKind(StrEnum):
 TERMINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELED})
 
 INTERACTIVE_IMAGES = 16  # a job of no more than these is `interactive` unless the client says otherwise
-
-NEXT: Mapping[ImageStatus, frozenset[ImageStatus]] = {
-    ImageStatus.QUEUED: frozenset({ImageStatus.RUNNING, ImageStatus.CANCELED, ImageStatus.FAILED}),
-    ImageStatus.RUNNING: frozenset(
-        {ImageStatus.SUCCEEDED, ImageStatus.FAILED, ImageStatus.CANCELED, ImageStatus.QUEUED}
-    ),
-    ImageStatus.SUCCEEDED: frozenset(),
-    ImageStatus.FAILED: frozenset({ImageStatus.QUEUED}),  # only by a retry that the client asked for
-    ImageStatus.CANCELED: frozenset(),
-}
 
 
 class Source(NamedTuple):
@@ -66,6 +59,14 @@ class Source(NamedTuple):
 class Failure:
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWarning:
+    """What a client should know of a result that stands all the same. code: stable, as `mask_unknown_ids`."""
+
+    code: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,30 +100,39 @@ class ImageMetrics:
 
 
 class ModelVersion(NamedTuple):
-    """What made a result. sha256: hex, of the weights that ran; empty where an older row does not tell."""
+    """Which weights made a result. sha256: hex, of the file that ran; empty where an older row does not tell."""
 
     name: str
     version: str
     sha256: str
 
 
+class ModelIdentity(NamedTuple):
+    """What ran: weights, and how. device: for people, the runtime, the device and its precision. Empty where an older
+    row does not tell."""
+
+    name: str = ""
+    version: str = ""
+    sha256: str = ""
+    precision: str = ""
+    engine: str = ""
+    device: str = ""
+
+    @property
+    def weights(self) -> ModelVersion:
+        return ModelVersion(self.name, self.version, self.sha256)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
-    """What a succeeded attempt leaves behind. width, height in pixels after EXIF rotation; timings in milliseconds."""
+    """What one model made of an image. width, height in pixels after EXIF rotation; timings in milliseconds."""
 
     width: int
     height: int
     artifacts: tuple[Artifact, ...]
     metrics: ImageMetrics
     timings_ms: Mapping[str, float]
-    device: str
-    model_version: str
-    model_name: str = ""
-    model_sha256: str = ""
-
-    @property
-    def made_by(self) -> ModelVersion:
-        return ModelVersion(self.model_name, self.model_version, self.model_sha256)
+    identity: ModelIdentity
 
 
 class NewImage(NamedTuple):
@@ -132,14 +142,21 @@ class NewImage(NamedTuple):
     name: str
     ref: str | None = None
     mask: Source | None = None
+    input_sha256: str | None = None
+    mask_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobImage:
     """One image of a job: the unit of work, of retry, of cancellation and of failure.
 
-    attempt: how often a worker claimed it; it is the fencing token of the lease.
+    attempt: how often a worker claimed it; it is the fencing token of the lease and never falls.
+    excused: attempts that do not count against the limit: an outage ended them, or a client had it all tried again.
     lost: how often a lease ran out, that is, how often its worker vanished with it.
+    sent_at: when a message last named it; None: it has to be sent. waiting_for: the part of the service that is away.
+    results: one for each model of the job, in their order; empty before the image has succeeded.
+    version: of the job when the image ended; None while it has not.
+    input_sha256, mask_sha256: hex, of the bytes; None where nobody has read them yet.
     """
 
     job_id: str
@@ -150,19 +167,30 @@ class JobImage:
     mask: Source | None = None
     status: ImageStatus = ImageStatus.QUEUED
     attempt: int = 0
+    excused: int = 0
     lost: int = 0
     worker: str | None = None
     lease_until: datetime | None = None
     retry_at: datetime | None = None
+    sent_at: datetime | None = None
+    waiting_for: str | None = None
     failure: Failure | None = None
-    result: ImageResult | None = None
+    results: tuple[ImageResult, ...] = ()
+    warnings: tuple[ImageWarning, ...] = ()
+    version: int | None = None
     finished_at: datetime | None = None
+    input_sha256: str | None = None
+    mask_sha256: str | None = None
 
-    def become(self, status: ImageStatus, *, failure: Failure | None = None) -> JobImage:
-        """Raises IllegalTransition when `status` may not follow the current one."""
-        if status not in NEXT[self.status]:
-            raise IllegalTransition(f"image {self.job_id}/{self.index}: {self.status} → {status} is not possible")
-        return replace(self, status=status, failure=failure)
+    @property
+    def result(self) -> ImageResult | None:
+        """Of the job's first model."""
+        return self.results[0] if self.results else None
+
+    @property
+    def attempts(self) -> int:
+        """Tries that count."""
+        return self.attempt - self.excused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +224,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobTotals:
-    """Sums over a job's succeeded images, kept by the statement that finishes an image.
+    """Sums over a job's succeeded images for one of its models, kept by the statement that finishes an image.
 
     class_pixels: pixels per class name; confidence_sum over `confidence_images` images;
     confusion: summed (C, C) counts over `truth_images` images with ground truth;
@@ -212,7 +240,7 @@ class JobTotals:
 
     def plus(self, result: ImageResult) -> JobTotals:
         """These sums with one more image."""
-        metrics, pixels = result.metrics, result.width * result.height
+        metrics, pixels, weights = result.metrics, result.width * result.height, result.identity.weights
         counts = dict(self.class_pixels)
         for name, fraction in metrics.class_fractions.items():
             counts[name] = counts.get(name, 0) + round(fraction * pixels)
@@ -223,7 +251,7 @@ class JobTotals:
             confidence_images=self.confidence_images + measured,
             confusion=_sum_of(self.confusion, metrics.confusion),
             truth_images=self.truth_images + (metrics.confusion is not None),
-            made_by={**self.made_by, result.made_by: self.made_by.get(result.made_by, 0) + 1},
+            made_by={**self.made_by, weights: self.made_by.get(weights, 0) + 1},
         )
 
 
@@ -237,14 +265,19 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Images submitted together, for one model and some artifacts.
+    """Images submitted together, for one or more models and some artifacts.
 
+    prefix: below it lie the job's objects; it ends with `/`.
     version counts the visible changes of the job: it grows with every image that changes, and is its ETag.
     finished_before: images that had ended when the job was last tried again; they say nothing of how fast it is now.
+    totals: one for each model, in their order. warnings: images that ended with a warning of that code.
+    waiting_for: the part of the service whose outage holds the job up, as `storage`.
     """
 
     id: str
-    model: str
+    tenant: str = DEFAULT_TENANT
+    prefix: str
+    models: tuple[str, ...]
     label_space: str
     priority: Priority
     options: JobOptions
@@ -255,10 +288,22 @@ class Job:
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     finished_before: int = 0
-    totals: JobTotals = field(default_factory=JobTotals)
+    totals: tuple[JobTotals, ...] = (JobTotals(),)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     slice_size: int = 1
     version: int = 1
+    skipped: Skipped | None = None
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    waiting_for: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.models) == len(self.totals):
+            raise ValueError(f"a job needs as many totals as models, got {len(self.totals)} and {self.models}")
+
+    @property
+    def model(self) -> str:
+        """The first one."""
+        return self.models[0]
 
     @property
     def status(self) -> JobStatus:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from jobs.heartbeat import Heartbeat
-from jobs.ports import Clock, OpenUnit
+from jobs.ports import UnitOfWork
 
 
 class KeyWatch(Heartbeat):
-    def __init__(self, open_unit: OpenUnit, clock: Clock, key: str, *, every_s: float) -> None:
+    def __init__(
+        self,
+        open_unit: Callable[[], AbstractContextManager[UnitOfWork]],
+        idempotency_key: str,
+        holder: str,
+        *,
+        every_s: float,
+    ) -> None:
+        """open_unit: of the caller's tenant."""
         super().__init__("idempotency-key", every_s=every_s)
         self._open_unit = open_unit
-        self._clock = clock
-        self._key = key
+        self._idempotency_key = idempotency_key
+        self._holder = holder
 
     def renew(self) -> None:
         with self._open_unit() as unit:
-            unit.idempotency.renew(self._key, now=self._clock())
+            unit.idempotency.renew(self._idempotency_key, holder=self._holder)
             unit.commit()

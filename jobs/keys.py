@@ -1,4 +1,4 @@
-"""Names in the object store. A key depends on the image and the format alone, so a rerun overwrites itself.
+"""Names in the object store. All of a job lies below one prefix, which its row keeps.
 
 Also how a source of kind `sample` names a sample's ground truth.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import secrets
 import time
+
+from jobs.job import Job
 
 SAMPLE_MASK_SUFFIX = "#mask"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -27,17 +29,23 @@ def sample_mask(sample_id: str) -> str:
     return sample_id + SAMPLE_MASK_SUFFIX
 
 
-def job_prefix(job_id: str) -> str:
-    return f"jobs/{job_id}/"
+def job_prefix(tenant: str, job_id: str) -> str:
+    """Of a new job; an older one's may differ, and its row says so."""
+    return f"{tenant}/jobs/{job_id}/"
 
 
-def input_key(job_id: str, index: int) -> str:
-    return f"{job_prefix(job_id)}inputs/{index:06d}"
+def input_key(prefix: str, index: int) -> str:
+    return f"{prefix}inputs/{index:06d}"
 
 
-def truth_key(job_id: str, index: int) -> str:
-    return f"{job_prefix(job_id)}truth/{index:06d}"
+def truth_key(prefix: str, index: int) -> str:
+    return f"{prefix}truth/{index:06d}"
 
 
-def artifact_key(job_id: str, index: int, artifact: str) -> str:
-    return f"{job_prefix(job_id)}{artifact}/{index:06d}"
+def artifact_key(job: Job, artifact: str, index: int, *, attempt: int, model: int = 0) -> str:
+    """Each attempt has keys of its own: a worker that comes too late overwrites nothing.
+
+    model: its position in the job, told where there are several.
+    """
+    folder = artifact if len(job.models) == 1 else f"{model}/{artifact}"
+    return f"{job.prefix}{folder}/{index:06d}.{attempt}"

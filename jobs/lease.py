@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from jobs.heartbeat import Heartbeat
-from jobs.ports import Claim, Clock, OpenUnit
+from jobs.ports import Claim, OpenUnit
 
 
 class LeaseRules(Protocol):
@@ -21,21 +20,26 @@ class LeaseRules(Protocol):
 
 
 class Lease(Heartbeat):
-    def __init__(self, open_unit: OpenUnit, clock: Clock, rules: LeaseRules, claim: Claim) -> None:
+    """Counted on this process's own clock, from before the database was asked: it ends here no later than there."""
+
+    def __init__(
+        self, open_unit: OpenUnit, monotonic: Callable[[], float], rules: LeaseRules, claim: Claim, *, asked_at: float
+    ) -> None:
+        """asked_at: on `monotonic`, in seconds, before the claim."""
         super().__init__(f"lease-{claim.job.id}", every_s=rules.heartbeat_s)
         self._open_unit = open_unit
-        self._clock = clock
+        self._monotonic = monotonic
         self._rules = rules
         self._job_id = claim.job.id
         self._attempts = {image.index: image.attempt for image in claim.images}
         self._lock = threading.Lock()
-        self._until = min((image.lease_until for image in claim.images if image.lease_until), default=clock())
+        self._until = asked_at + rules.lease_s
         self.canceled = claim.job.cancel_requested_at is not None
 
     def holds(self, index: int) -> bool:
         """False once another worker may have the image, also when this process slept through its heartbeats."""
         with self._lock:
-            return index in self._attempts and self._clock() < self._until
+            return index in self._attempts and self._monotonic() < self._until
 
     def release(self, indices: Iterable[int]) -> None:
         """These images have ended; they are renewed no more."""
@@ -48,12 +52,11 @@ class Lease(Heartbeat):
             attempts = dict(self._attempts)
         if not attempts:
             return
-        now = self._clock()
-        lease_until = now + timedelta(seconds=self._rules.lease_s)
+        asked_at = self._monotonic()
         with self._open_unit() as unit:
-            held, canceled = unit.images.renew(self._job_id, attempts, now=now, lease_until=lease_until)
+            held, canceled = unit.images.renew(self._job_id, attempts, lease_s=self._rules.lease_s)
             unit.commit()
         with self._lock:
-            self._until = lease_until
+            self._until = asked_at + self._rules.lease_s
         self.canceled = self.canceled or canceled
         self.release(attempts.keys() - held)

@@ -6,16 +6,26 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from jobs.job import Failure, ImageResult, ImageStatus, Job, JobImage, NewImage, Priority, Slice, Source
+from jobs.job import (
+    Failure,
+    ImageResult,
+    ImageStatus,
+    ImageWarning,
+    Job,
+    JobImage,
+    ModelIdentity,
+    NewImage,
+    Priority,
+    Slice,
+    Source,
+)
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 from segmentation.pictures import Picture
-
-Clock = Callable[[], datetime]  # aware, UTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +38,48 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one attempt ended: exactly one of `result`, `failure`, `retry_at` is set, or `canceled` is true.
+    """How one attempt ended: exactly one of `results`, `failure`, `retry_in_s` is set, or `canceled` is true.
 
-    retry_at comes with `failure` = the reason so far.
+    results: one for each model of the job, in their order. retry_in_s comes with `failure` = the reason so far; with
+    `waiting_for` = the part of the service that is away, it was nobody's attempt, nor is one without a failure.
+    warnings: of a result. input_sha256: hex, where the worker was the first to read the input.
     """
 
     index: int
     attempt: int
-    result: ImageResult | None = None
+    results: tuple[ImageResult, ...] = ()
     failure: Failure | None = None
-    retry_at: datetime | None = None
+    retry_in_s: float | None = None
+    waiting_for: str | None = None
     canceled: bool = False
+    warnings: tuple[ImageWarning, ...] = ()
+    input_sha256: str | None = None
+
+
+class Finished(NamedTuple):
+    """ended: indices whose attempt ended by this call, in order.
+
+    lost: those where another attempt counts, or none; what these stored is for them to remove, and nobody else does.
+    An outcome that was written before, by a call whose answer was lost, is in neither.
+    """
+
+    ended: Sequence[int]
+    lost: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LostImages:
-    """Images of one job whose leases ran out, freed again: their indices with how often each was lost so far."""
+class WaitingImages:
+    """Images of one job that need a message: their indices with how often a worker vanished with each so far."""
 
     job: Job
-    lost: Mapping[int, int]
+    losses: Mapping[int, int]
+
+
+class Remains(NamedTuple):
+    """Of a job, or of a request that never became one: below the prefix lie objects that have to go."""
+
+    job_id: str
+    prefix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +107,20 @@ class JobRepository(Protocol):
         """By id; what there is no longer is left out. The cheapest way to see which of many jobs changed."""
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
-        """How many unfinished jobs of the same priority are older, by id; jobs that have ended are left out."""
+        """How many unfinished jobs of the same priority are older, by id; jobs that have ended are left out.
 
-    def request_cancel(self, job_id: str, *, now: datetime) -> Job:
+        Jobs of all tenants stand in one queue, and nothing but their number is told.
+        """
+
+    def request_cancel(self, job_id: str) -> Job:
         """Cancel queued images at once and mark the job; running ones are left to their workers. Raises JobNotFound.
 
         A job that is finished already is returned unchanged.
         """
 
-    def requeue_failed(self, job_id: str, *, now: datetime) -> Job:
-        """Failed images back to queued (attempt and lost to 0, failure cleared); the job's started_at, finished_at and
-        cancel_requested_at are cleared.
+    def requeue_failed(self, job_id: str) -> Job:
+        """Failed images back to queued (their attempts excused, failure cleared); the job's started_at, finished_at
+        and cancel_requested_at are cleared.
 
         Raises JobNotFound, JobNotFinished, and NotAllowed when the job is not partial or failed.
         """
@@ -92,11 +128,11 @@ class JobRepository(Protocol):
     def mark_deleted(self, job_id: str) -> None:
         """Hide the job. Raises JobNotFound, and JobRunning while it is not finished."""
 
-    def expired(self, *, now: datetime, limit: int) -> Sequence[str]:
+    def expired(self, *, limit: int) -> Sequence[str]:
         """Ids of finished jobs whose `expires_at` has passed."""
 
-    def deleted(self, *, limit: int) -> Sequence[str]:
-        """Ids of hidden jobs whose objects and rows still have to go."""
+    def deleted(self, *, limit: int, after: str = "") -> Sequence[Remains]:
+        """Hidden jobs whose objects and rows still have to go, by id, those behind the id `after`."""
 
     def purge(self, job_id: str) -> None:
         """Delete the rows for good; nothing happens when they are gone."""
@@ -119,73 +155,84 @@ class ImageRepository(Protocol):
     def all(self, job_id: str) -> Iterator[JobImage]:
         """Every image in input order, fetched by key in pages: memory does not grow with the job."""
 
-    def claim(self, piece: Slice, *, worker: str, now: datetime, lease_until: datetime) -> Claim | None:
-        """Take the queued, due images of a slice: one conditional UPDATE, attempt + 1.
+    def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
+        """Images that ended in a later version of the job than `version`, by version and then by index.
+
+        Many images may end in one version: `after` an index, also those of that very version behind it.
+        Raises JobNotFound.
+        """
+
+    def claim(self, piece: Slice, *, worker: str, lease_s: float) -> Claim | None:
+        """Take the queued, due images of a slice, attempt + 1.
 
         None when nothing was left to take (done, canceled, held by another, deleted).
         """
 
-    def renew(
-        self, job_id: str, attempts: Mapping[int, int], *, now: datetime, lease_until: datetime
-    ) -> tuple[frozenset[int], bool]:
-        """Extend the leases of `attempts` (index → attempt). Returns the indices still held, and whether a cancel
-        of the job was requested."""
+    def renew(self, job_id: str, attempts: Mapping[int, int], *, lease_s: float) -> tuple[frozenset[int], bool]:
+        """Extend the leases of `attempts` (index → attempt) to `lease_s` from now. Returns the indices still held,
+        and whether a cancel of the job was requested."""
 
-    def finish(self, job_id: str, outcomes: Sequence[Outcome], *, now: datetime) -> Sequence[int]:
-        """End attempts. Only images still running under the same attempt change; returns their indices.
+    def finish(self, job_id: str, outcomes: Sequence[Outcome]) -> Finished:
+        """End attempts. Only images still running under the same attempt change.
 
-        The job's counters, totals, version, started_at and finished_at follow in the same transaction.
+        The job's counters, totals, warnings, version, started_at and finished_at follow in the same transaction.
         """
 
-    def free_expired(self, *, now: datetime, losses: int, limit: int) -> Sequence[LostImages]:
+    def free_expired(self, *, losses: int, limit: int) -> Sequence[WaitingImages]:
         """Give back images whose lease ran out (lost + 1, to queued); those lost `losses` times become failed
         (`worker_lost`), those of a job with a requested cancel become canceled."""
 
     def resend_due(
-        self, *, now: datetime, silent_since: datetime, priorities: Sequence[Priority], limit: int
-    ) -> Sequence[LostImages]:
-        """Queued, due images of these priorities that were not sent since they were queued again, or last sent before
-        `silent_since`; oldest jobs first, at most `limit` images; marks them as sent `now`."""
+        self, *, silent_s: float | None, priorities: Sequence[Priority], limit: int
+    ) -> Sequence[WaitingImages]:
+        """Queued, due images of these priorities that were not sent since they were queued again, or last sent more
+        than `silent_s` ago (None: not these); oldest jobs first, at most `limit` images; marks them as sent now."""
 
     def unsend(self, pieces: Iterable[Slice]) -> None:
         """The messages of these slices came to nothing: their queued images count as not sent."""
 
-    def newest_running(self, priority: Priority) -> datetime | None:
-        """When the latest message was sent that made images of this priority run now; None when none runs."""
+    def newest_running_s(self, priority: Priority) -> float | None:
+        """Seconds since the latest message was sent that made images of this priority run now; None when none runs."""
 
 
 class DraftRepository(Protocol):
     """Jobs that are still being received: what is written to the store before the job exists is found again."""
 
-    def open(self, job_id: str, *, now: datetime) -> None: ...
+    def open(self, job_id: str, *, prefix: str) -> None: ...
 
     def close(self, job_id: str) -> None: ...
 
-    def stale(self, *, before: datetime, limit: int) -> Sequence[str]: ...
+    def stale(self, *, older_than_s: float, limit: int, after: str = "") -> Sequence[Remains]:
+        """By id, those behind the id `after`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    key: str
-    fingerprint: str | None  # of the body; None while the first request is still being read
+    """fingerprint: of the body. It and job_id are None while the first request is still being read."""
+
+    fingerprint: str | None
     job_id: str | None
-    created_at: datetime  # or renewed, while the first request is being read
 
 
 class IdempotencyRepository(Protocol):
-    def begin(self, key: str, *, now: datetime) -> IdempotencyRecord | None:
-        """Reserve the key. None when it is ours now, else the record that was first."""
+    """The idempotency keys of one tenant: of the unit's, or of the default one. A holder is one request's own token."""
 
-    def renew(self, key: str, *, now: datetime) -> None:
-        """The first request is still being read. Nothing happens when it has ended."""
+    def begin(self, idempotency_key: str, *, holder: str, patience_s: float) -> IdempotencyRecord | None:
+        """Reserve the key; also one whose holder did not end and gave no sign of life for `patience_s`.
 
-    def complete(self, key: str, *, fingerprint: str, job_id: str) -> None: ...
+        None when it is ours now, else the record that was first.
+        """
 
-    def abandon(self, key: str) -> None:
-        """The first request failed: the key is free again."""
+    def renew(self, idempotency_key: str, *, holder: str) -> None:
+        """The holder's request is still being read. Nothing happens when it has ended or lost the key."""
 
-    def forget(self, *, before: datetime) -> None:
-        """Drop records made before `before`."""
+    def complete(self, idempotency_key: str, *, holder: str, fingerprint: str, job_id: str) -> None:
+        """Raises IdempotencyKeyLost when another request has taken the key over."""
+
+    def abandon(self, idempotency_key: str, *, holder: str) -> None:
+        """The holder's request failed: the key is free again, unless another request has it."""
+
+    def forget(self, *, older_than_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,20 +254,29 @@ class WorkerBeat:
     name: str
     device: str
     models: tuple[str, ...]  # loaded ones
-    beat_at: datetime
     followed: tuple[FollowedModel, ...] = ()
 
 
 class WorkerRepository(Protocol):
+    """Of all tenants: workers serve everybody."""
+
     def beat(self, beat: WorkerBeat) -> None: ...
 
-    def alive(self, *, since: datetime) -> Sequence[WorkerBeat]: ...
+    def alive(self, *, within_s: float) -> Sequence[WorkerBeat]:
+        """Those that gave a sign of life so recently, by name."""
 
-    def forget(self, *, before: datetime) -> None: ...
+    def forget(self, *, older_than_s: float) -> None: ...
 
 
 class UnitOfWork(Protocol):
-    """One transaction. Leaving the block without `commit()` rolls back. Raises DatabaseUnavailable."""
+    """One transaction. Leaving the block without `commit()` rolls back. Raises DatabaseUnavailable.
+
+    Opened for a tenant, it sees that tenant's rows alone, whatever is asked; opened for nobody, all.
+    """
+
+    @property
+    def now(self) -> datetime:
+        """The database's time, in UTC: the one clock that all hosts share. The same throughout a transaction."""
 
     @property
     def jobs(self) -> JobRepository: ...
@@ -235,7 +291,11 @@ class UnitOfWork(Protocol):
     def commit(self) -> None: ...
 
 
-OpenUnit = Callable[[], AbstractContextManager[UnitOfWork]]
+class OpenUnit(Protocol):
+    def __call__(self, tenant: str | None = None) -> AbstractContextManager[UnitOfWork]: ...
+
+
+OnCommit = Callable[[frozenset[str]], None]  # told the ids of jobs that changed; must neither wait nor raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,10 +380,7 @@ class Prediction:
     picture: Picture
     mean_entropy: float | None
     timings_ms: Mapping[str, float]
-    device: str
-    model_version: str
-    model_name: str = ""
-    model_sha256: str = ""
+    identity: ModelIdentity
 
 
 class Segmenter(Protocol):

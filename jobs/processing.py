@@ -6,16 +6,15 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from jobs.errors import DatabaseUnavailable, JobNotFound, OutOfMemory
 from jobs.job import Artifact, ImageMetrics, ImageResult, Job, JobImage, Slice
-from jobs.keys import artifact_key, job_prefix
+from jobs.keys import artifact_key
 from jobs.lease import Lease
-from jobs.ports import Claim, Clock, ObjectStore, OpenUnit, Outcome, Prediction, Segmenter, Sources
+from jobs.ports import Claim, Finished, ObjectStore, OpenUnit, Outcome, Prediction, Segmenter, Sources
 from jobs.retry import RetryPolicy, failure_of
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_map import LabelMap
@@ -50,7 +49,7 @@ class Processing:
     executor: Executor
     policy: RetryPolicy
     rules: ProcessingRules
-    clock: Clock
+    monotonic: Callable[[], float] = time.monotonic
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self, piece: Slice) -> None:
@@ -58,10 +57,11 @@ class Processing:
         if self._stopping.is_set():
             self._hand_on(piece)
             return
+        asked_at = self.monotonic()
         claim = self._claim(piece)
         if claim is None:
             return
-        with Lease(self.open_unit, self.clock, self.rules, claim) as lease:
+        with Lease(self.open_unit, self.monotonic, self.rules, claim, asked_at=asked_at) as lease:
             self._run_images(claim, lease)
 
     def stop(self) -> None:
@@ -75,10 +75,8 @@ class Processing:
             unit.commit()
 
     def _claim(self, piece: Slice) -> Claim | None:
-        now = self.clock()
-        lease_until = now + timedelta(seconds=self.rules.lease_s)
         with self.open_unit() as unit:
-            claim = unit.images.claim(piece, worker=self.rules.worker, now=now, lease_until=lease_until)
+            claim = unit.images.claim(piece, worker=self.rules.worker, lease_s=self.rules.lease_s)
             unit.commit()
         return claim
 
@@ -104,8 +102,9 @@ class Processing:
                 result = self._process(job, image, lease)
         except MemoryError as error:
             raise OutOfMemory("the worker ran out of memory with this image") from error
-        retry_at = self.clock() if result is None else None
-        return Outcome(index=image.index, attempt=image.attempt, result=result, retry_at=retry_at)
+        if result is None:
+            return Outcome(index=image.index, attempt=image.attempt, retry_in_s=0.0)
+        return Outcome(index=image.index, attempt=image.attempt, results=(result,))
 
     def _outcome(self, future: Future[Outcome], image: JobImage) -> Outcome:
         error = future.exception()
@@ -113,14 +112,13 @@ class Processing:
             return future.result()
         if not isinstance(error, Exception):
             raise error
-        delay_s = self.policy.retry_after_s(error, attempt=image.attempt)
+        delay_s = self.policy.retry_after_s(error, attempt=image.attempts)
         logger.warning(
             "image failed",
             exc_info=error,
             extra={"action": "image_failed", "job_id": image.job_id, "image": image.index, "retry_in_s": delay_s},
         )
-        retry_at = None if delay_s is None else self.clock() + timedelta(seconds=delay_s)
-        return Outcome(index=image.index, attempt=image.attempt, failure=failure_of(error), retry_at=retry_at)
+        return Outcome(index=image.index, attempt=image.attempt, failure=failure_of(error), retry_in_s=delay_s)
 
     def _process(self, job: Job, image: JobImage, lease: Lease) -> ImageResult | None:
         """None when the lease was lost on the way: nothing is stored over what another worker may have stored."""
@@ -142,10 +140,7 @@ class Processing:
             artifacts=artifacts,
             metrics=metrics,
             timings_ms={**prediction.timings_ms, **watch.laps_ms, "total": watch.total_ms},
-            device=prediction.device,
-            model_version=prediction.model_version,
-            model_name=prediction.model_name,
-            model_sha256=prediction.model_sha256,
+            identity=prediction.identity,
         )
 
     def _measure(self, job: Job, label_map: LabelMap, prediction: Prediction, truth: bytes | None) -> ImageMetrics:
@@ -187,7 +182,7 @@ class Processing:
         watch.lap("encode")
         artifacts = []
         for name, each in encoded.items():
-            key = artifact_key(job.id, image.index, name)
+            key = artifact_key(job, name, image.index, attempt=image.attempt)
             size = self.objects.put(key, each.data, media_type=each.media_type)
             checksum = zlib.crc32(each.data)
             artifacts.append(Artifact(name=name, key=key, media_type=each.media_type, size=size, crc32=checksum))
@@ -197,24 +192,24 @@ class Processing:
     def _finish(self, job: Job, outcomes: Sequence[Outcome], lease: Lease) -> None:
         """Write outcomes. A database that is away is asked again while the leases can still be ours."""
         give_up = time.monotonic() + self.rules.lease_s
-        ended = self._write(job, outcomes)
-        while ended is None:
+        answer = self._write(job, outcomes)
+        while answer is None:
             if time.monotonic() >= give_up:
                 raise DatabaseUnavailable("the results of a slice could not be written")
             time.sleep(min(1.0, self.rules.flush_s))
-            ended = self._write(job, outcomes)
+            answer = self._write(job, outcomes)
         lease.release(outcome.index for outcome in outcomes)
-        if len(ended) < len(outcomes):
+        if answer.lost:
             self._tidy(job)
 
-    def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Sequence[int] | None:
+    def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Finished | None:
         try:
             with self.open_unit() as unit:
-                ended = unit.images.finish(job.id, outcomes, now=self.clock())
+                answer = unit.images.finish(job.id, outcomes)
                 unit.commit()
         except DatabaseUnavailable:
             return None
-        return ended
+        return answer
 
     def _tidy(self, job: Job) -> None:
         """We came too late. If the job was deleted meanwhile, nobody else would remove what we just stored."""
@@ -222,7 +217,7 @@ class Processing:
             with self.open_unit() as unit:
                 unit.jobs.get(job.id)
         except JobNotFound:
-            self.objects.delete_prefix(job_prefix(job.id))
+            self.objects.delete_prefix(job.prefix)
 
 
 class _Stopwatch:

@@ -43,7 +43,7 @@ class MetricsTable:
 
     def __init__(self, job: Job) -> None:
         self._classes = [each.name for each in get_label_space(job.label_space).classes]
-        self._with_truth = job.totals.confusion is not None
+        self._with_truth = job.totals[0].confusion is not None
 
     def head(self) -> bytes:
         shares = [f"fraction:{name}" for name in self._classes]
@@ -55,14 +55,14 @@ class MetricsTable:
 
     def _fixed(self, image: JobImage) -> Sequence[object]:
         error = None if image.failure is None else image.failure.code
-        first = (image.index, image.name, image.ref, image.status.value, image.attempt)
+        first = (image.index, image.name, image.ref, image.status.value, image.attempts)
         result = image.result
         if result is None:
             return (*first, *[None] * (len(self._FIXED) - len(first) - 1), error)
-        metrics = result.metrics
+        metrics, identity = result.metrics, result.identity
         return (
             *(*first, result.width, result.height, metrics.mean_confidence, metrics.mean_entropy),
-            *(metrics.pixel_accuracy, metrics.miou, metrics.mean_dice, result.device, *result.made_by),
+            *(metrics.pixel_accuracy, metrics.miou, metrics.mean_dice, identity.device, *identity.weights),
             *(result.timings_ms.get("total"), error),
         )
 
@@ -86,7 +86,7 @@ class ErrorTable:
             return b""
         failure = image.failure
         status = image.status.value
-        return _csv_line([image.index, image.name, image.ref, status, image.attempt, failure.code, failure.message])
+        return _csv_line([image.index, image.name, image.ref, status, image.attempts, failure.code, failure.message])
 
 
 def manifest(
@@ -154,10 +154,11 @@ def merged_document(
 
 
 def _model(job: Job, card: ModelCard | None, versions: Iterable[str]) -> Mapping[str, Any]:
+    made_by = sorted(job.totals[0].made_by.items())
     model: dict[str, Any] = {
         "name": job.model,
         "versions": sorted(versions),
-        "made_by": [{**version._asdict(), "images": images} for version, images in sorted(job.totals.made_by.items())],
+        "made_by": [{**version._asdict(), "images": images} for version, images in made_by],
     }
     if card is not None:
         model["card"] = {

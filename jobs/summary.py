@@ -12,10 +12,11 @@ from segmentation.metrics import as_confusion, dice_per_class, iou_per_class, me
 Counted = tuple[tuple[int, ...], ...]
 
 
-def job_metrics(job: Job) -> dict[str, Any]:
-    """The `metrics` object of a job: class fractions over all pixels, mean confidence over images, and scores over
-    the summed confusion matrix (never a mean of means). Keys without a value are left out."""
-    totals = job.totals
+def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
+    """The `metrics` object of a job, for the model at that position: class fractions over all pixels, mean confidence
+    over images, and scores over the summed confusion matrix (never a mean of means). Keys without a value are left out.
+    """
+    totals = job.totals[model]
     metrics: dict[str, Any] = {"class_fractions": class_fractions(totals)}
     if totals.confidence_images:
         metrics["mean_confidence"] = totals.confidence_sum / totals.confidence_images

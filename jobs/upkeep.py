@@ -10,17 +10,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
-from jobs.errors import JobNotFound, JobRunning, QueueUnavailable
+from jobs.errors import JobNotFound, JobRunning, QueueUnavailable, StorageUnavailable
 from jobs.job import Job, Priority, Slice
-from jobs.keys import job_prefix
-from jobs.ports import Clock, Dispatcher, LostImages, ObjectStore, OpenUnit
+from jobs.ports import Dispatcher, ObjectStore, OpenUnit, Remains, WaitingImages
 from jobs.retry import RetryPolicy
 
-logger = logging.getLogger(__name__)
+STORE_IS_AWAY = 3  # prefixes that cannot be deleted in one round: the others will not be either
 
-_NEVER = datetime.fromtimestamp(0, UTC)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +52,11 @@ class Upkeep:
     dispatcher: Dispatcher
     policy: RetryPolicy
     rules: UpkeepRules
-    clock: Clock
     _deleting: threading.Lock = field(default_factory=threading.Lock)
+    _behind: dict[str, str] = field(default_factory=lambda: {"jobs": "", "drafts": ""})  # the last ids that were tried
 
     def run(self) -> UpkeepReport:
-        """Raises StorageUnavailable, DatabaseUnavailable; the next run continues."""
+        """Raises DatabaseUnavailable; the next run continues."""
         freed = self._free_expired()
         resent = self._resend()
         deleted = self._delete()
@@ -71,43 +69,40 @@ class Upkeep:
     def _free_expired(self) -> int:
         """Images of vanished workers go back to the queue and are sent at once, in smaller slices each time."""
         with self.open_unit() as unit:
-            lost = unit.images.free_expired(now=self.clock(), losses=self.policy.losses, limit=self.rules.batch)
+            freed = unit.images.free_expired(losses=self.policy.losses, limit=self.rules.batch)
             unit.commit()
-        self._send(lost)
-        return sum(len(each.lost) for each in lost)
+        self._send(freed)
+        return sum(len(each.losses) for each in freed)
 
     def _resend(self) -> int:
         """The images table is the outbox: what was never sent goes out as soon as it is due, what was lost again."""
-        resent = self._send_due(list(Priority), silent_since=_NEVER)
+        resent = self._send_due(list(Priority), silent_s=None)
         for priority in Priority:
-            lost_before = self._lost_before(priority)
-            if lost_before is not None:
-                resent += self._send_due([priority], silent_since=lost_before)
+            silent_s = self._lost_after_s(priority)
+            if silent_s is not None:
+                resent += self._send_due([priority], silent_s=silent_s)
         return resent
 
-    def _lost_before(self, priority: Priority) -> datetime | None:
-        """Messages that were sent before this, of images that still wait, are lost: the broker has none left, or
-        works on later ones, for queues keep their order. None while nobody can tell."""
-        silence = timedelta(seconds=self.rules.silence_s)
+    def _lost_after_s(self, priority: Priority) -> float | None:
+        """Messages that were sent longer ago, of images that still wait, are lost: the broker has none left, or works
+        on later ones, for queues keep their order. None while nobody can tell."""
         try:
             if not self.dispatcher.waiting(priority):
-                return self.clock() - silence
+                return self.rules.silence_s
         except QueueUnavailable:
             return None
         with self.open_unit() as unit:
-            newest = unit.images.newest_running(priority)
-        return None if newest is None else newest - silence
+            newest_s = unit.images.newest_running_s(priority)
+        return None if newest_s is None else newest_s + self.rules.silence_s
 
-    def _send_due(self, priorities: Sequence[Priority], *, silent_since: datetime) -> int:
+    def _send_due(self, priorities: Sequence[Priority], *, silent_s: float | None) -> int:
         with self.open_unit() as unit:
-            due = unit.images.resend_due(
-                now=self.clock(), silent_since=silent_since, priorities=priorities, limit=self.rules.batch
-            )
+            due = unit.images.resend_due(silent_s=silent_s, priorities=priorities, limit=self.rules.batch)
             unit.commit()
         self._send(due)
-        return sum(len(each.lost) for each in due)
+        return sum(len(each.losses) for each in due)
 
-    def _send(self, found: Sequence[LostImages]) -> None:
+    def _send(self, found: Sequence[WaitingImages]) -> None:
         pieces = [piece for each in found for piece in self._pieces(each)]
         if not pieces:
             return
@@ -119,12 +114,12 @@ class Upkeep:
                 unit.images.unsend(pieces)
                 unit.commit()
 
-    def _pieces(self, found: LostImages) -> Iterator[Slice]:
+    def _pieces(self, found: WaitingImages) -> Iterator[Slice]:
         """Runs of neighbouring images, none longer than the most often lost of its images allows."""
         run: list[int] = []
         room = 0
-        for index in sorted(found.lost):
-            allowed = self.policy.slice_size_after(found.lost[index], largest=found.job.slice_size)
+        for index in sorted(found.losses):
+            allowed = self.policy.slice_size_after(found.losses[index], largest=found.job.slice_size)
             if run and (index != run[-1] + 1 or len(run) >= min(room, allowed)):
                 yield _piece(found.job, run[0], run[-1])
                 run = []
@@ -144,22 +139,41 @@ class Upkeep:
 
     def _delete_some(self) -> int:
         """Expired jobs, jobs whose deletion was interrupted, and uploads that never became a job."""
-        now = self.clock()
         with self.open_unit() as unit:
-            expired = unit.jobs.expired(now=now, limit=self.rules.deletions)
+            expired = unit.jobs.expired(limit=self.rules.deletions)
         for job_id in expired:
             self._hide(job_id)
         with self.open_unit() as unit:
-            hidden = unit.jobs.deleted(limit=self.rules.deletions)
-            stale_before = now - timedelta(seconds=self.rules.draft_s)
-            drafts = unit.drafts.stale(before=stale_before, limit=self.rules.deletions)
-        for job_id in [*hidden, *drafts]:
-            self.objects.delete_prefix(job_prefix(job_id))
-            with self.open_unit() as unit:
-                unit.jobs.purge(job_id)
-                unit.drafts.close(job_id)
-                unit.commit()
-        return len(hidden) + len(drafts)
+            hidden = unit.jobs.deleted(limit=self.rules.deletions, after=self._behind["jobs"])
+            drafts = unit.drafts.stale(
+                older_than_s=self.rules.draft_s, limit=self.rules.deletions, after=self._behind["drafts"]
+            )
+        return self._remove_all("jobs", hidden) + self._remove_all("drafts", drafts)
+
+    def _remove_all(self, kind: str, found: Sequence[Remains]) -> int:
+        """The next round goes on behind what was tried, so that what cannot be deleted stands in nobody's way."""
+        removed = failed = 0
+        self._behind[kind] = ""
+        for each in found:
+            done = self._remove(each)
+            removed, failed = removed + done, failed + (not done)
+            if failed == STORE_IS_AWAY or (each is found[-1] and len(found) == self.rules.deletions):
+                self._behind[kind] = each.job_id
+                break
+        return removed
+
+    def _remove(self, remains: Remains) -> bool:
+        try:
+            self.objects.delete_prefix(remains.prefix)
+        except StorageUnavailable as error:
+            extra = {"action": "deletion_postponed", "job_id": remains.job_id, "reason": str(error)}
+            logger.warning("objects could not be deleted; they are tried again", extra=extra)
+            return False
+        with self.open_unit() as unit:
+            unit.jobs.purge(remains.job_id)
+            unit.drafts.close(remains.job_id)
+            unit.commit()
+        return True
 
     def _hide(self, job_id: str) -> None:
         """Unless a client was quicker: with a deletion, or with a retry that made the job run again."""
@@ -168,10 +182,9 @@ class Upkeep:
             unit.commit()
 
     def _forget(self) -> None:
-        now = self.clock()
         with self.open_unit() as unit:
-            unit.idempotency.forget(before=now - timedelta(seconds=self.rules.idempotency_s))
-            unit.workers.forget(before=now - timedelta(seconds=self.rules.worker_s))
+            unit.idempotency.forget(older_than_s=self.rules.idempotency_s)
+            unit.workers.forget(older_than_s=self.rules.worker_s)
             unit.commit()
 
 

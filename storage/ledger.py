@@ -1,20 +1,19 @@
 """A job's row while its images change: locked first, then written once, so that its counters never drift.
 
 Lock order: whoever changes images of a job holds the job's row before the images' rows. Two jobs are only locked
-together by upkeep, in the order of their ids.
+together by upkeep, in the order of their ids. What changes how, `jobs.transitions` says; here it is carried out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Update, literal, select, update
 
-from jobs.job import Counts, ImageStatus, Job
-from storage.rows import Values, progress_values, to_job, totals_values
-from storage.tables import JobRow
+from jobs.job import ImageStatus, Job
+from jobs.transitions import Move, Transition
+from storage.rows import Values, moved_values, progress_values, to_job, totals_values
+from storage.tables import JobImageRow, JobRow
 from storage.transaction import Transaction
 
 
@@ -26,7 +25,7 @@ def lock_jobs(transaction: Transaction, job_ids: Iterable[str]) -> list[Job]:
         .order_by(JobRow.id)
         .with_for_update()  # SQLite has no row locks and needs none: its writers come one at a time
     )
-    return [to_job(row) for row in transaction.writing.execute(statement)]
+    return [to_job(row) for row in transaction.write(statement)]
 
 
 def lock_job(transaction: Transaction, job_id: str) -> Job | None:
@@ -34,23 +33,30 @@ def lock_job(transaction: Transaction, job_id: str) -> Job | None:
     return found[0] if found else None
 
 
+def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:
+    """Images of a locked job, then the job: one statement for all that go the same way. Returns the job after."""
+    for move, indices in step.moves:
+        transaction.write(moving(before.id, move, indices))
+    write_job(transaction, before, step.job)
+    return step.job
+
+
+def moving(job_id: str, move: Move, indices: Collection[int] | None) -> Update:
+    statement = update(JobImageRow).where(JobImageRow.job_id == job_id, is_in(move.source))
+    if indices is not None:
+        statement = statement.where(JobImageRow.index.in_(sorted(indices)))
+    return statement.values(**moved_values(move))
+
+
 def write_job(transaction: Transaction, before: Job, after: Job) -> None:
     """Write what may change of a locked job; the totals, which are long, only when they did."""
     values: Values = progress_values(after)
     if after.totals is not before.totals:
         values.update(totals_values(after.totals))
-    transaction.writing.execute(update(JobRow).where(JobRow.id == after.id).values(**values))
+    transaction.write(update(JobRow).where(JobRow.id == after.id).values(**values))
     transaction.note_change(after.id)
 
 
-def move(counts: Counts, source: ImageStatus, target: ImageStatus, images: int) -> Counts:
-    """`images` images went from `source` to `target`."""
-    changes = {source.value: getattr(counts, source.value) - images}
-    changes[target.value] = getattr(counts, target.value) + images
-    return replace(counts, **changes)
-
-
-def settle(job: Job, counts: Counts, *, now: datetime) -> Job:
-    """The job with these counters: one version further, finished when no image waits or runs."""
-    done = not (counts.queued or counts.running)
-    return replace(job, counts=counts, version=job.version + 1, finished_at=now if done else None)
+def is_in(status: ImageStatus) -> ColumnElement[bool]:
+    """Written out instead of bound: with a parameter no partial index would be found to fit."""
+    return JobImageRow.status == literal(status.value, literal_execute=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -14,15 +14,20 @@ from jobs.job import (
     ImageMetrics,
     ImageResult,
     ImageStatus,
+    ImageWarning,
     Job,
     JobImage,
     JobTotals,
+    ModelIdentity,
     ModelVersion,
     Priority,
+    Skipped,
     Source,
     SourceKind,
 )
 from jobs.options import JobOptions, OverlayOptions, TileOptions
+from jobs.transitions import Move
+from storage.tables import JobImageRow
 
 Values = dict[str, Any]
 
@@ -31,12 +36,16 @@ def job_values(job: Job) -> Values:
     """Every column of a job's row."""
     return {
         "id": job.id,
+        "tenant": job.tenant,
+        "prefix": job.prefix,
         "model": job.model,
+        "models": list(job.models),
         "label_space": job.label_space,
         "priority": job.priority.value,
         "options": job.options.to_dict(),
         "details": dict(job.metadata),
         "slice_size": job.slice_size,
+        "skipped": _from_skipped(job.skipped),
         "created_at": job.created_at,
         "expires_at": job.expires_at,
         "is_deleted": False,
@@ -59,10 +68,16 @@ def progress_values(job: Job) -> Values:
         "finished_at": job.finished_at,
         "cancel_requested_at": job.cancel_requested_at,
         "finished_before": job.finished_before,
+        "warnings": dict(job.warnings) or None,
+        "waiting_for": job.waiting_for,
     }
 
 
-def totals_values(totals: JobTotals) -> Values:
+def totals_values(totals: Sequence[JobTotals]) -> Values:
+    return {"totals": [_from_totals(each) for each in totals]}
+
+
+def _from_totals(totals: JobTotals) -> Values:
     return {
         "class_pixels": dict(totals.class_pixels),
         "confidence_sum": totals.confidence_sum,
@@ -76,7 +91,9 @@ def totals_values(totals: JobTotals) -> Values:
 def to_job(row: Row[Any]) -> Job:
     return Job(
         id=row.id,
-        model=row.model,
+        tenant=row.tenant,
+        prefix=row.prefix,
+        models=tuple(row.models),
         label_space=row.label_space,
         priority=Priority(row.priority),
         options=_to_options(row.options),
@@ -89,18 +106,31 @@ def to_job(row: Row[Any]) -> Job:
         finished_at=row.finished_at,
         cancel_requested_at=row.cancel_requested_at,
         finished_before=row.finished_before or 0,
-        totals=JobTotals(
-            class_pixels=row.class_pixels,
-            confidence_sum=row.confidence_sum,
-            confidence_images=row.confidence_images,
-            confusion=_nested_tuples(row.confusion),
-            truth_images=row.truth_images,
-            made_by={ModelVersion(*version): images for *version, images in row.made_by or ()},
-        ),
+        totals=tuple(map(_to_totals, row.totals)),
         metadata=row.details,
         slice_size=row.slice_size,
         version=row.version,
+        skipped=None if row.skipped is None else Skipped(row.skipped["count"], tuple(row.skipped["examples"])),
+        warnings=row.warnings or {},
+        waiting_for=row.waiting_for,
     )
+
+
+def _to_totals(value: Mapping[str, Any]) -> JobTotals:
+    return JobTotals(
+        class_pixels=value["class_pixels"],
+        confidence_sum=value["confidence_sum"],
+        confidence_images=value["confidence_images"],
+        confusion=_nested_tuples(value["confusion"]),
+        truth_images=value["truth_images"],
+        made_by={ModelVersion(*version): images for *version, images in value["made_by"]},
+    )
+
+
+def _from_skipped(skipped: Skipped | None) -> Values | None:
+    if skipped is None:
+        return None
+    return {"count": skipped.count, "examples": [storable(each) for each in skipped.examples]}
 
 
 def _to_options(stored: Mapping[str, Any]) -> JobOptions:
@@ -115,8 +145,9 @@ def _to_options(stored: Mapping[str, Any]) -> JobOptions:
 
 def to_image(row: Sequence[Any]) -> JobImage:
     """row: every column in the table's order; taken apart at once, since long jobs do it a hundred thousand times."""
-    job_id, index, name, ref, source_kind, source_location, mask_kind, mask_location, status, *rest = row
-    attempt, lost, worker, lease_until, retry_at, _, failure_code, failure_message, result, _, _, finished_at = rest
+    job_id, index, name, ref, source_kind, source_location, mask_kind, mask_location, *rest = row
+    input_sha256, mask_sha256, status, attempt, excused, lost, worker, lease_until, retry_at, sent_at, *rest = rest
+    waiting_for, failure_code, failure_message, results, _, _, warnings, version, finished_at = rest
     return JobImage(
         job_id=job_id,
         index=index,
@@ -126,13 +157,20 @@ def to_image(row: Sequence[Any]) -> JobImage:
         mask=None if mask_kind is None else Source(_SOURCE_KINDS[mask_kind], mask_location),
         status=_STATUSES[status],
         attempt=attempt,
+        excused=excused,
         lost=lost,
         worker=worker,
         lease_until=lease_until,
         retry_at=retry_at,
+        sent_at=sent_at,
+        waiting_for=waiting_for,
         failure=None if failure_code is None else Failure(failure_code, failure_message),
-        result=None if result is None else _to_result(result),
+        results=() if results is None else tuple(map(_to_result, results)),
+        warnings=() if warnings is None else tuple(ImageWarning(**each) for each in warnings),
+        version=version,
         finished_at=finished_at,
+        input_sha256=input_sha256,
+        mask_sha256=mask_sha256,
     )
 
 
@@ -140,24 +178,48 @@ _STATUSES = {each.value: each for each in ImageStatus}
 _SOURCE_KINDS = {each.value: each for each in SourceKind}
 
 
-def failure_values(failure: Failure | None) -> Values:
+def moved_values(move: Move) -> Values:
+    """The columns of images that go this way; those that grow or are copied as expressions of what they were."""
+    columns = JobImageRow.__table__.c
+    values: Values = {"status": move.target.value}
+    for name, value in move.put.items():
+        values.update(_WRITTEN[name](value) if name in _WRITTEN else {name: value})
+    values.update((name, columns[name] + by) for name, by in move.add.items() if by)
+    values.update((name, columns[other]) for name, other in move.copy.items())
+    return values
+
+
+def _failure_values(failure: Failure | None) -> Values:
     if failure is None:
         return {"failure_code": None, "failure_message": None}
     return {"failure_code": failure.code, "failure_message": storable(failure.message)}
 
 
-def result_values(result: ImageResult | None) -> Values:
-    if result is None:
-        return {"result": None, "confidence": None, "miou": None}
+def _results_values(results: Sequence[ImageResult]) -> Values:
+    if not results:
+        return {"results": None, "confidence": None, "miou": None}
+    metrics = results[0].metrics
     return {
-        "result": _from_result(result),
-        "confidence": result.metrics.mean_confidence,
-        "miou": result.metrics.miou,
+        "results": [_from_result(each) for each in results],
+        "confidence": metrics.mean_confidence,
+        "miou": metrics.miou,
     }
 
 
+def _warnings_values(warnings: Sequence[ImageWarning]) -> Values:
+    found = [{"code": each.code, "detail": storable(each.detail)} for each in warnings]
+    return {"warnings": found or None}
+
+
+_WRITTEN: Mapping[str, Callable[[Any], Values]] = {
+    "failure": _failure_values,
+    "results": _results_values,
+    "warnings": _warnings_values,
+}
+
+
 def _from_result(result: ImageResult) -> Values:
-    metrics = result.metrics
+    metrics, identity = result.metrics, result.identity
     return {
         "width": result.width,
         "height": result.height,
@@ -173,10 +235,7 @@ def _from_result(result: ImageResult) -> Values:
             "iou": None if metrics.iou is None else dict(metrics.iou),
         },
         "timings_ms": dict(result.timings_ms),
-        "device": result.device,
-        "model_version": result.model_version,
-        "model_name": result.model_name,
-        "model_sha256": result.model_sha256,
+        **{column: getattr(identity, part) for part, column in _IDENTITY.items()},
     }
 
 
@@ -188,7 +247,25 @@ def _to_result(value: Mapping[str, Any]) -> ImageResult:
         Artifact(name=name, key=key, media_type=media_type, size=size, crc32=crc32)
         for name, key, media_type, size, crc32 in value["artifacts"]
     ]
-    return ImageResult(**{**value, "artifacts": tuple(artifacts), "metrics": ImageMetrics(**metrics)})
+    return ImageResult(
+        width=value["width"],
+        height=value["height"],
+        artifacts=tuple(artifacts),
+        metrics=ImageMetrics(**metrics),
+        timings_ms=value["timings_ms"],
+        identity=ModelIdentity(**{part: value.get(name, "") for part, name in _IDENTITY.items()}),
+    )
+
+
+# Parts of an identity → as they are stored; the last two came with 0004.
+_IDENTITY = {
+    "device": "device",
+    "version": "model_version",
+    "name": "model_name",
+    "sha256": "model_sha256",
+    "precision": "precision",
+    "engine": "engine",
+}
 
 
 def storable(text: str) -> str:

@@ -57,7 +57,10 @@ class JobRow(Base):
     __tablename__ = "jobs"
 
     id: Mapped[str] = mapped_column(Identifier, primary_key=True)
-    model: Mapped[str] = mapped_column(String(128))
+    tenant: Mapped[str] = mapped_column(String(64))
+    prefix: Mapped[str] = mapped_column(Text)  # of its objects' keys
+    model: Mapped[str] = mapped_column(String(128))  # the first of `models`, so that lists can filter
+    models: Mapped[list[Any]]
     label_space: Mapped[str] = mapped_column(String(64))
     priority: Mapped[str] = mapped_column(String(16))
     options: Mapped[dict[str, Any]]
@@ -70,12 +73,10 @@ class JobRow(Base):
     succeeded: Mapped[int]
     failed: Mapped[int]
     canceled: Mapped[int]
-    class_pixels: Mapped[dict[str, Any]]
-    confidence_sum: Mapped[float]
-    confidence_images: Mapped[int]
-    confusion: Mapped[list[Any] | None]
-    truth_images: Mapped[int]
-    made_by: Mapped[list[Any] | None]  # [name, version, sha256, images] of each version of the model
+    totals: Mapped[list[Any]]  # an object for each model
+    skipped: Mapped[dict[str, Any] | None]  # count, examples
+    warnings: Mapped[dict[str, Any] | None]  # code → images
+    waiting_for: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -88,8 +89,9 @@ class JobRow(Base):
         CheckConstraint(
             "queued >= 0 AND running >= 0 AND succeeded >= 0 AND failed >= 0 AND canceled >= 0", "counters"
         ),
-        Index("ix_jobs_status_id", "status", "id"),
-        Index("ix_jobs_model_id", "model", "id"),
+        Index("ix_jobs_tenant_id", "tenant", "id"),
+        Index("ix_jobs_tenant_status_id", "tenant", "status", "id"),
+        Index("ix_jobs_tenant_model_id", "tenant", "model", "id"),
         _partial("ix_jobs_unfinished", "priority", "id", where="finished_at IS NULL"),
         Index("ix_jobs_expires_at", "expires_at"),
         Index("ix_jobs_deleted", "id", sqlite_where=sql("is_deleted = 1"), postgresql_where=sql("is_deleted")),
@@ -110,18 +112,24 @@ class JobImageRow(Base):
     source_location: Mapped[str] = mapped_column(Text)
     mask_kind: Mapped[str | None] = mapped_column(String(16))
     mask_location: Mapped[str | None] = mapped_column(Text)
+    input_sha256: Mapped[str | None] = mapped_column(String(64))
+    mask_sha256: Mapped[str | None] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int]
+    excused: Mapped[int] = mapped_column(server_default="0")
     lost: Mapped[int]
     worker: Mapped[str | None] = mapped_column(Text)
     lease_until: Mapped[datetime | None]
     retry_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]  # when a message last named it; none: it has to be sent
+    waiting_for: Mapped[str | None] = mapped_column(String(32))
     failure_code: Mapped[str | None] = mapped_column(String(64))
     failure_message: Mapped[str | None] = mapped_column(Text)
-    result: Mapped[dict[str, Any] | None]
-    confidence: Mapped[float | None]  # of `result`, so that lists can sort
+    results: Mapped[list[Any] | None]  # an object for each model
+    confidence: Mapped[float | None]  # of the first result, so that lists can sort
     miou: Mapped[float | None]
+    warnings: Mapped[list[Any] | None]  # objects with code and detail
+    version: Mapped[int | None]  # of the job, when the image ended
     finished_at: Mapped[datetime | None]
 
     __table_args__ = (
@@ -130,6 +138,7 @@ class JobImageRow(Base):
         _partial("ix_job_images_lease", "lease_until", where="status = 'running'"),
         _partial("ix_job_images_confidence", "job_id", "confidence", "index", where="confidence IS NOT NULL"),
         _partial("ix_job_images_miou", "job_id", "miou", "index", where="miou IS NOT NULL"),
+        Index("ix_job_images_version", "job_id", "version", "index"),
     )
 
 
@@ -137,16 +146,20 @@ class DraftRow(Base):
     __tablename__ = "drafts"
 
     job_id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    prefix: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class IdempotencyRow(Base):
     __tablename__ = "idempotency"
 
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
     key: Mapped[str] = mapped_column(Text, primary_key=True)
+    holder: Mapped[str] = mapped_column(String(32))  # a token of the request that has the key
     fingerprint: Mapped[str | None] = mapped_column(Text)
     job_id: Mapped[str | None] = mapped_column(Identifier)
-    created_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime] = mapped_column(index=True)  # or renewed, while the request is being read
 
 
 class WorkerRow(Base):

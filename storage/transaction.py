@@ -1,14 +1,25 @@
-"""One transaction on one connection, and the knowledge of how each database takes a lock for writing."""
+"""One transaction on one connection: how each database takes a lock for writing, and what time it says it is."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, func, select
+from sqlalchemy.sql import Executable
+
+from jobs.callers import DEFAULT_TENANT
+from storage.scope import scoped
 
 BEGIN = "sqlite_begin"  # execution option: how the next transaction of a SQLite connection starts
 
+Clock = Callable[[], datetime]
+Answer = CursorResult[*tuple[Any, ...]]
+
 
 class Transaction:
-    """Begins with its first statement.
+    """Begins with its first statement, and sees the rows of `tenant` alone; of everybody when there is none.
 
     PostgreSQL: READ COMMITTED; a job's row is locked before anything of the job changes.
     SQLite: reading takes a snapshot; writing needs BEGIN IMMEDIATE, because a snapshot that another writer has
@@ -16,24 +27,47 @@ class Transaction:
     read before may have changed, exactly as under READ COMMITTED.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, tenant: str | None = None, clock: Clock | None = None) -> None:
+        """clock: None asks PostgreSQL, and for a SQLite file the host, which is the only one that has it."""
         self._connection = connection
+        self._tenant = tenant
+        self._clock = clock
+        self._now: datetime | None = None
         self._writes = False
         self._changed: set[str] = set()
         self.dialect = connection.dialect.name
 
     @property
-    def reading(self) -> Connection:
-        return self._connection
+    def owner(self) -> str:
+        """Whose rows are made here."""
+        return self._tenant or DEFAULT_TENANT
+
+    @property
+    def now(self) -> datetime:
+        """Asked once: all that happens in one transaction happens at one time."""
+        if self._now is None:
+            self._now = self._ask()
+        return self._now
+
+    def read(self, statement: Executable) -> Answer:
+        return self._connection.execute(scoped(statement, self._tenant))
+
+    def write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> Answer:
+        """Also for what is read to be changed."""
+        return self.writing.execute(scoped(statement, self._tenant), rows)
 
     @property
     def writing(self) -> Connection:
+        """For bulk inserts, whose rows say themselves whose they are."""
         if not self._writes:
             self._writes = True
             if self.dialect == "sqlite":
                 self._connection.rollback()  # nothing was written yet
                 self._connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
         return self._connection
+
+    def owns(self, tenant: str) -> bool:
+        return self._tenant in (None, tenant)
 
     def note_change(self, job_id: str) -> None:
         """This job will differ for whoever looks at it after the commit."""
@@ -43,10 +77,19 @@ class Transaction:
         """Returns the jobs that it changed."""
         self._connection.commit()
         self._writes = False
+        self._now = None
         if self.dialect == "sqlite":
             self._connection.execution_options(**{BEGIN: "BEGIN"})
-        changed, self._changed = frozenset(self._changed), set()
-        return changed
+        done, self._changed = frozenset(self._changed), set()
+        return done
+
+    def _ask(self) -> datetime:
+        if self._clock is not None:
+            return self._clock()
+        if self.dialect == "sqlite":
+            return datetime.now(UTC)
+        now: datetime = self._connection.execute(select(func.clock_timestamp())).scalar_one()
+        return now.astimezone(UTC)
 
 
 def begin_as_asked(connection: Connection) -> None:

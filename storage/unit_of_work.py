@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from jobs.errors import DatabaseUnavailable
+from jobs.ports import OnCommit
 from storage.repositories import SqlDrafts, SqlIdempotency, SqlImages, SqlJobs, SqlWorkers
 from storage.settings import StorageSettings
 from storage.tables import JobRow
-from storage.transaction import Transaction, begin_as_asked
+from storage.transaction import Clock, Transaction, begin_as_asked
 
 # A server that vanished with its network is given up within half a minute, not after the kernel's two hours.
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
-
-
-OnCommit = Callable[[frozenset[str]], None]
-
-
-def _tell_nobody(_job_ids: frozenset[str]) -> None: ...
 
 
 class SqlUnitOfWork:
@@ -44,27 +40,36 @@ class SqlUnitOfWork:
         self.idempotency = SqlIdempotency(transaction)
         self.workers = SqlWorkers(transaction)
 
+    @property
+    def now(self) -> datetime:
+        return self._transaction.now
+
     def commit(self) -> None:
         changed = self._transaction.commit()
         if changed:
             self._on_commit(changed)
 
 
+def _tell_nobody(_job_ids: frozenset[str]) -> None: ...
+
+
 class Database:
-    """Safe to share between threads. `unit` is a `jobs.ports.OpenUnit`.
+    """Safe to share between threads. `unit` is a `jobs.ports.OpenUnit`."""
 
-    on_commit: told which jobs a commit has just changed, by the thread that committed: it must neither wait nor raise.
-    """
+    def __init__(self, engine: Engine, *, on_commit: OnCommit = _tell_nobody, clock: Clock | None = None) -> None:
+        """on_commit: told which jobs a commit has just changed, by the thread that committed.
 
-    def __init__(self, engine: Engine, *, on_commit: OnCommit = _tell_nobody) -> None:
+        clock: for tests; None takes the database's own.
+        """
         self._engine = engine
         self._on_commit = on_commit
+        self._clock = clock
 
     @contextmanager
-    def unit(self) -> Iterator[SqlUnitOfWork]:
+    def unit(self, tenant: str | None = None) -> Iterator[SqlUnitOfWork]:
         """Raises DatabaseUnavailable, also from within the block."""
         with translated(), self._engine.connect() as connection:
-            yield SqlUnitOfWork(Transaction(connection), self._on_commit)
+            yield SqlUnitOfWork(Transaction(connection, tenant=tenant, clock=self._clock), self._on_commit)
 
     def check(self) -> None:
         """Raises DatabaseUnavailable when the database cannot be reached or its tables were never made."""
@@ -76,8 +81,10 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(settings: StorageSettings, *, on_commit: OnCommit = _tell_nobody) -> Database:
-    return Database(make_engine(settings), on_commit=on_commit)
+def open_database(
+    settings: StorageSettings, *, on_commit: OnCommit = _tell_nobody, clock: Clock | None = None
+) -> Database:
+    return Database(make_engine(settings), on_commit=on_commit, clock=clock)
 
 
 def make_engine(settings: StorageSettings) -> Engine:

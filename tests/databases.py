@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jobs.ports import OnCommit
 from storage.migrate import upgrade
 from storage.settings import StorageSettings
-from storage.unit_of_work import Database, OnCommit, open_database
+from storage.transaction import Clock
+from storage.unit_of_work import Database, open_database
 
 
 @contextmanager
-def opened(settings: StorageSettings, **hooks: OnCommit) -> Iterator[Database]:
-    database = open_database(settings, **hooks)
+def opened(
+    settings: StorageSettings, *, on_commit: OnCommit = lambda job_ids: None, clock: Clock | None = None
+) -> Iterator[Database]:
+    database = open_database(settings, on_commit=on_commit, clock=clock)
     try:
         yield database
     finally:

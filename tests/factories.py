@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.job import Counts, ImageMetrics, ImageResult, Job, JobImage, NewImage, Priority, Source, SourceKind
+from jobs.job import (
+    Counts,
+    ImageMetrics,
+    ImageResult,
+    Job,
+    JobImage,
+    ModelIdentity,
+    NewImage,
+    Priority,
+    Source,
+    SourceKind,
+)
 from jobs.keys import input_key
 from jobs.options import JobOptions
 from segmentation.model_card import ModelCard
@@ -25,7 +36,8 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def make_job(images: int = 3, *, job_id: str = "job_1", **changes: Any) -> Job:
     values: dict[str, Any] = {
         "id": job_id,
-        "model": "tiny",
+        "prefix": f"default/jobs/{job_id}/",
+        "models": ("tiny",),
         "label_space": "camvid-11",
         "priority": Priority.INTERACTIVE,
         "options": JobOptions(model="tiny", label_space="camvid-11"),
@@ -36,13 +48,15 @@ def make_job(images: int = 3, *, job_id: str = "job_1", **changes: Any) -> Job:
 
 
 def make_image(index: int = 0, *, job_id: str = "job_1", **changes: Any) -> JobImage:
-    source = Source(SourceKind.OBJECT, input_key(job_id, index))
-    return JobImage(**{"job_id": job_id, "index": index, "name": f"{index}.jpg", "source": source, **changes})
+    source = Source(SourceKind.OBJECT, input_key(f"default/jobs/{job_id}/", index))
+    values = {"job_id": job_id, "index": index, "name": f"{index}.jpg", "source": source, "sent_at": NOON}
+    return JobImage(**{**values, **changes})
 
 
 def make_images(count: int, *, job_id: str = "job_1") -> list[NewImage]:
     """What becomes of them are those of `make_image`."""
-    return [NewImage(Source(SourceKind.OBJECT, input_key(job_id, n)), f"{n}.jpg") for n in range(count)]
+    prefix = f"default/jobs/{job_id}/"
+    return [NewImage(Source(SourceKind.OBJECT, input_key(prefix, n)), f"{n}.jpg") for n in range(count)]
 
 
 def make_result(**changes: Any) -> ImageResult:
@@ -52,10 +66,7 @@ def make_result(**changes: Any) -> ImageResult:
         "artifacts": (),
         "metrics": ImageMetrics(class_fractions={"sky": 0.25, "road": 0.75}, mean_confidence=0.5),
         "timings_ms": {"infer": 1.0},
-        "device": "fake",
-        "model_version": "1",
-        "model_name": "tiny",
-        "model_sha256": "ab" * 32,
+        "identity": ModelIdentity("tiny", "1", "ab" * 32, "fp32", "fake", device="fake"),
     }
     return ImageResult(**{**values, **changes})
 

@@ -15,7 +15,7 @@ from jobs.errors import (
     ObjectNotFound,
     QueueUnavailable,
 )
-from jobs.job import Priority, Slice, Source
+from jobs.job import ModelIdentity, Priority, Slice, Source
 from jobs.options import TileOptions
 from jobs.ports import (
     ObjectInfo,
@@ -37,6 +37,10 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+    def monotonic(self) -> float:
+        """The same clock as a process counts it for itself."""
+        return self.now.timestamp()
 
 
 class MemoryChannel:
@@ -176,8 +180,5 @@ class FakeSegmenter:
             picture=picture,
             mean_entropy=0.25,
             timings_ms={"infer": 1.0},
-            device="fake",
-            model_version="1",
-            model_name=model,
-            model_sha256="ab" * 32,
+            identity=ModelIdentity(model, "1", "ab" * 32, "fp32", "fake", device="fake"),
         )

@@ -1,88 +1,87 @@
-"""A database in memory for unit tests. It passes the same contract suite as the real ones."""
+"""A database in memory for unit tests. It passes the same contract suite as the real ones, and knows no rule itself."""
 
 from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import timedelta
 
-from jobs.errors import ImageNotFound, JobNotFinished, JobNotFound, JobRunning, NotAllowed
-from jobs.job import TERMINAL, Counts, ImageStatus, Job, JobImage, JobStatus, NewImage, Priority, Slice
-from jobs.ports import Claim, IdempotencyRecord, JobFilter, LostImages, Outcome, WorkerBeat
-from jobs.retry import WORKER_LOST
-
-
-@dataclass
-class _State:
-    jobs: dict[str, Job] = field(default_factory=dict)
-    images: dict[str, dict[int, JobImage]] = field(default_factory=dict)
-    sent_at: dict[tuple[str, int], datetime] = field(default_factory=dict)
-    hidden: set[str] = field(default_factory=set)
-    drafts: dict[str, datetime] = field(default_factory=dict)
-    keys: dict[str, IdempotencyRecord] = field(default_factory=dict)
-    beats: dict[str, WorkerBeat] = field(default_factory=dict)
-
-    def copy(self) -> _State:
-        images = {job_id: dict(rows) for job_id, rows in self.images.items()}
-        return _State(dict(self.jobs), images, dict(self.sent_at), set(self.hidden), dict(self.drafts),
-                      dict(self.keys), dict(self.beats))  # fmt: skip
+from jobs import transitions
+from jobs.callers import DEFAULT_TENANT
+from jobs.errors import IdempotencyKeyLost, ImageNotFound, JobNotFound, JobRunning
+from jobs.job import Counts, ImageStatus, Job, JobImage, NewImage, Priority, Slice
+from jobs.ports import (
+    Claim,
+    Finished,
+    IdempotencyRecord,
+    JobFilter,
+    OnCommit,
+    Outcome,
+    Remains,
+    WaitingImages,
+    WorkerBeat,
+)
+from jobs.transitions import Held
+from tests.fakes import FakeClock
+from tests.memory_state import Draft, Key, State, View
 
 
 class MemoryDatabase:
-    """`unit` is an OpenUnit: one transaction at a time, rolled back unless committed."""
+    """`unit` is an OpenUnit: one transaction at a time, rolled back unless committed. Its time is the clock's."""
 
-    def __init__(self, *, on_commit: Callable[[frozenset[str]], None] = lambda job_ids: None) -> None:
-        self._state = _State()
-        self._lock = threading.RLock()
+    def __init__(self, clock: FakeClock | None = None, *, on_commit: OnCommit = lambda changed: None) -> None:
+        self.clock = clock or FakeClock()
         self._on_commit = on_commit
+        self._state = State()
+        self._lock = threading.RLock()
 
     @contextmanager
-    def unit(self) -> Iterator[MemoryUnit]:
+    def unit(self, tenant: str | None = None) -> Iterator[MemoryUnit]:
         with self._lock:
-            before = self._state
-            unit = MemoryUnit(before.copy())
+            mine, others = self._state.split(tenant)
+            unit = MemoryUnit(View(mine, others, tenant, self.clock()))
             yield unit
             if unit.committed is not None:
-                self._state = unit.committed
-        if changed := _changed_jobs(before, self._state):
-            self._on_commit(changed)
-
-
-def _changed_jobs(before: _State, after: _State) -> frozenset[str]:
-    def visible(state: _State, job_id: str) -> Job | None:
-        return None if job_id in state.hidden else state.jobs.get(job_id)
-
-    both = before.jobs.keys() | after.jobs.keys()
-    return frozenset(job_id for job_id in both if visible(before, job_id) is not visible(after, job_id))
+                self._state = unit.committed.joined(others)
+        if unit.told:
+            self._on_commit(frozenset(unit.told))
 
 
 class MemoryUnit:
-    def __init__(self, state: _State) -> None:
-        self.jobs = _Jobs(state)
-        self.images = _Images(state)
-        self.drafts = _Drafts(state)
-        self.idempotency = _Idempotency(state)
-        self.workers = _Workers(state)
-        self._state = state
-        self.committed: _State | None = None
+    def __init__(self, view: View) -> None:
+        self.jobs = _Jobs(view)
+        self.images = _Images(view)
+        self.drafts = _Drafts(view)
+        self.idempotency = _Idempotency(view)
+        self.workers = _Workers(view)
+        self.now = view.now
+        self._view = view
+        self.committed: State | None = None
+        self.told: set[str] = set()
 
     def commit(self) -> None:
-        self.committed = self._state.copy()
+        self.committed = self._view.state.copy()
+        self.told |= self._view.changed
 
 
 class _Jobs:
-    def __init__(self, state: _State) -> None:
-        self._state = state
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._state = view.state
 
     def add(self, job: Job, images: Iterable[NewImage]) -> None:
-        rows = {index: JobImage(job_id=job.id, index=index, **new._asdict()) for index, new in enumerate(images)}
-        assert job.counts == Counts(queued=len(rows))
+        rows = {
+            index: JobImage(job_id=job.id, index=index, sent_at=job.created_at, **new._asdict())
+            for index, new in enumerate(images)
+        }
+        if job.counts != Counts(queued=len(rows)) or self._view.tenant not in (None, job.tenant):
+            raise ValueError("other images or another owner than announced")
         self._state.jobs[job.id] = job
         self._state.images[job.id] = rows
-        self._state.sent_at.update({(job.id, index): job.created_at for index in rows})
+        self._view.changed.add(job.id)
 
     def get(self, job_id: str) -> Job:
         if job_id in self._state.hidden or job_id not in self._state.jobs:
@@ -108,57 +107,41 @@ class _Jobs:
         return {job.id: job.version for job in self.several(job_ids)}
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
-        unfinished = [job for job in self.several(self._state.jobs) if not job.is_finished]
+        everybody = self._state.joined(self._view.others)
+        waiting = [
+            job for job_id, job in everybody.jobs.items() if job_id not in everybody.hidden and not job.is_finished
+        ]
         return {
-            job.id: sum(other.id < job.id and other.priority is job.priority for other in unfinished)
-            for job in unfinished
-            if job.id in job_ids
+            job.id: sum(other.id < job.id and other.priority is job.priority for other in waiting)
+            for job in self.several(job_ids)
+            if not job.is_finished
         }
 
-    def request_cancel(self, job_id: str, *, now: datetime) -> Job:
+    def request_cancel(self, job_id: str) -> Job:
         job = self.get(job_id)
-        if job.is_finished:
-            return job
-        changes = {
-            index: replace(image.become(ImageStatus.CANCELED), finished_at=now)
-            for index, image in self._state.images[job_id].items()
-            if image.status is ImageStatus.QUEUED
-        }
-        self._state.jobs[job_id] = replace(job, cancel_requested_at=job.cancel_requested_at or now)
-        return _change(self._state, job_id, changes, now=now)
+        step = transitions.cancel(job, now=self._view.now)
+        return job if step is None else self._view.carry_out(step)
 
-    def requeue_failed(self, job_id: str, *, now: datetime) -> Job:
-        job = self.get(job_id)
-        if not job.is_finished:
-            raise JobNotFinished("the job is not finished")
-        if job.status not in (JobStatus.PARTIAL, JobStatus.FAILED):
-            raise NotAllowed(f"a {job.status} job has nothing to retry")
-        changes = {
-            index: replace(image.become(ImageStatus.QUEUED), attempt=0, lost=0, retry_at=None, finished_at=None)
-            for index, image in self._state.images[job_id].items()
-            if image.status is ImageStatus.FAILED
-        }
-        self._state.sent_at.update({(job_id, index): now for index in changes})
-        kept = job.counts.finished - len(changes)
-        again = replace(job, started_at=None, finished_at=None, cancel_requested_at=None, finished_before=kept)
-        self._state.jobs[job_id] = again
-        return _change(self._state, job_id, changes, now=now)
+    def requeue_failed(self, job_id: str) -> Job:
+        return self._view.carry_out(transitions.requeue(self.get(job_id), now=self._view.now))
 
     def mark_deleted(self, job_id: str) -> None:
         if not self.get(job_id).is_finished:
             raise JobRunning("the job is not finished; cancel it first")
         self._state.hidden.add(job_id)
+        self._view.changed.add(job_id)
 
-    def expired(self, *, now: datetime, limit: int) -> Sequence[str]:
+    def expired(self, *, limit: int) -> Sequence[str]:
         found = [
             job.id
             for job in self.page(JobFilter(), limit=len(self._state.jobs), before=None)
-            if job.is_finished and job.expires_at is not None and job.expires_at <= now
+            if job.is_finished and job.expires_at is not None and job.expires_at <= self._view.now
         ]
         return found[:limit]
 
-    def deleted(self, *, limit: int) -> Sequence[str]:
-        return sorted(self._state.hidden)[:limit]
+    def deleted(self, *, limit: int, after: str = "") -> Sequence[Remains]:
+        found = [Remains(job_id, self._state.jobs[job_id].prefix) for job_id in sorted(self._state.hidden)]
+        return [each for each in found if each.job_id > after][:limit]
 
     def purge(self, job_id: str) -> None:
         self._state.hidden.discard(job_id)
@@ -167,9 +150,10 @@ class _Jobs:
 
 
 class _Images:
-    def __init__(self, state: _State) -> None:
-        self._state = state
-        self._jobs = _Jobs(state)
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._state = view.state
+        self._jobs = _Jobs(view)
 
     def get(self, job_id: str, index: int) -> JobImage:
         self._jobs.get(job_id)
@@ -193,202 +177,190 @@ class _Images:
         self._jobs.get(job_id)
         yield from [self._state.images[job_id][index] for index in sorted(self._state.images[job_id])]
 
-    def claim(self, piece: Slice, *, worker: str, now: datetime, lease_until: datetime) -> Claim | None:
-        if piece.job_id not in self._state.jobs or piece.job_id in self._state.hidden:
-            return None
-        rows = self._state.images[piece.job_id]
-        taken = {
-            index: replace(
-                rows[index].become(ImageStatus.RUNNING),
-                attempt=rows[index].attempt + 1,
-                worker=worker,
-                lease_until=lease_until,
-                retry_at=None,
-            )
-            for index in range(piece.first, piece.last + 1)
-            if index in rows and _is_due(rows[index], now)
-        }
-        if not taken:
-            return None
-        return Claim(job=_change(self._state, piece.job_id, taken, now=now), images=tuple(taken.values()))
+    def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
+        self._jobs.get(job_id)
+        place = (version, float("inf") if after is None else after)
+        rows = self._state.images[job_id].values()
+        ended = [((image.version, image.index), image) for image in rows if image.version is not None]
+        return [image for at, image in sorted(ended, key=lambda each: each[0]) if at > place][:limit]
 
-    def renew(
-        self, job_id: str, attempts: Mapping[int, int], *, now: datetime, lease_until: datetime
-    ) -> tuple[frozenset[int], bool]:
-        rows = self._state.images.get(job_id, {})
+    def claim(self, piece: Slice, *, worker: str, lease_s: float) -> Claim | None:
+        job = self._job(piece.job_id)
+        if job is None:
+            return None
+        rows = self._state.images[job.id]
+        due = [
+            index
+            for index in range(piece.first, piece.last + 1)
+            if index in rows and self._is_due(rows[index])
+        ]  # fmt: skip
+        step = transitions.claim(job, due, worker=worker, now=self._view.now, lease_s=lease_s)
+        if step is None:
+            return None
+        after = self._view.carry_out(step)
+        return Claim(job=after, images=tuple(rows[index] for index in due))
+
+    def renew(self, job_id: str, attempts: Mapping[int, int], *, lease_s: float) -> tuple[frozenset[int], bool]:
+        job = self._job(job_id)
+        if job is None:
+            return frozenset(), True
+        rows = self._state.images[job_id]
         held = [index for index, attempt in attempts.items() if index in rows and _is_mine(rows[index], attempt)]
         for index in held:
-            rows[index] = replace(rows[index], lease_until=lease_until)
-        job = self._state.jobs.get(job_id)
-        return frozenset(held), job is not None and job.cancel_requested_at is not None
+            rows[index] = replace(rows[index], lease_until=self._view.now + timedelta(seconds=lease_s))
+        return frozenset(held), job.cancel_requested_at is not None
 
-    def finish(self, job_id: str, outcomes: Sequence[Outcome], *, now: datetime) -> Sequence[int]:
-        rows = self._state.images.get(job_id, {})
-        mine = [each for each in outcomes if each.index in rows and _is_mine(rows[each.index], each.attempt)]
-        changes = {each.index: _ended(rows[each.index], each, now) for each in mine}
-        job = self._state.jobs.get(job_id)
-        if job is None or not changes:
-            return []
-        if job.cancel_requested_at is not None:
-            changes = {i: _canceled(image, now) for i, image in changes.items()}
-        totals = job.totals
-        for each in mine:
-            totals = totals if each.result is None else totals.plus(each.result)
-        self._state.jobs[job_id] = replace(job, totals=totals)
-        _change(self._state, job_id, changes, now=now)
-        for index in changes:
-            self._state.sent_at.pop((job_id, index), None)
-        return sorted(changes)
+    def finish(self, job_id: str, outcomes: Sequence[Outcome]) -> Finished:
+        job = self._job(job_id)
+        if job is None:
+            return Finished((), frozenset(each.index for each in outcomes))
+        rows = self._state.images[job_id]
+        held = {index: Held(image.status, image.attempt, image.input_sha256) for index, image in rows.items()}
+        step, answer = transitions.finish(job, held, outcomes, now=self._view.now)
+        if step is not None:
+            self._view.carry_out(step)
+        return answer
 
-    def free_expired(self, *, now: datetime, losses: int, limit: int) -> Sequence[LostImages]:
+    def free_expired(self, *, losses: int, limit: int) -> Sequence[WaitingImages]:
         found = []
         for job_id, rows in self._state.images.items():
-            gone = [
-                image
-                for image in rows.values()
-                if image.status is ImageStatus.RUNNING and image.lease_until is not None and image.lease_until <= now
-            ]
-            if not gone:
+            gone = [image for image in rows.values() if self._is_lost(image)][:limit]
+            lost = {image.index: image.lost for image in gone}
+            step = transitions.lose(self._state.jobs[job_id], lost, losses=losses, now=self._view.now)
+            if step is None:
                 continue
-            canceled = self._state.jobs[job_id].cancel_requested_at is not None
-            changes = {image.index: _lost(image, losses, canceled, now) for image in gone[:limit]}
-            job = _change(self._state, job_id, changes, now=now)
-            lost = {i: image.lost for i, image in changes.items() if image.status is ImageStatus.QUEUED}
-            self._state.sent_at.update({(job_id, index): now for index in lost})
-            found.append(LostImages(job=job, lost=lost))
+            job = self._view.carry_out(step)
+            waiting = {index: rows[index].lost for index in lost if rows[index].status is ImageStatus.QUEUED}
+            if waiting:
+                found.append(WaitingImages(job=job, losses=waiting))
         return found
 
     def resend_due(
-        self, *, now: datetime, silent_since: datetime, priorities: Sequence[Priority], limit: int
-    ) -> Sequence[LostImages]:
+        self, *, silent_s: float | None, priorities: Sequence[Priority], limit: int
+    ) -> Sequence[WaitingImages]:
         found = []
         for job_id, rows in sorted(self._state.images.items()):
             job = self._state.jobs[job_id]
             if job_id in self._state.hidden or job.priority not in priorities:
                 continue
-            due = [image for image in rows.values() if _is_due(image, now) and self._is_silent(image, silent_since)][
-                :limit
-            ]
+            due = [image for image in rows.values() if self._is_due(image) and self._is_silent(image, silent_s)][:limit]
+            for image in due:
+                rows[image.index] = replace(image, sent_at=self._view.now)
             if due:
-                self._state.sent_at.update({(job_id, image.index): now for image in due})
-                found.append(LostImages(job=job, lost={image.index: image.lost for image in due}))
+                found.append(WaitingImages(job=job, losses={image.index: image.lost for image in due}))
         return found
 
     def unsend(self, pieces: Iterable[Slice]) -> None:
         for piece in pieces:
+            rows = self._state.images.get(piece.job_id, {})
             for index in range(piece.first, piece.last + 1):
-                self._state.sent_at.pop((piece.job_id, index), None)
+                if index in rows and rows[index].status is ImageStatus.QUEUED:
+                    rows[index] = replace(rows[index], sent_at=None)
 
-    def newest_running(self, priority: Priority) -> datetime | None:
+    def newest_running_s(self, priority: Priority) -> float | None:
         running = [
-            self._state.sent_at.get((image.job_id, image.index))
+            image.sent_at
             for job_id, rows in self._state.images.items()
             for image in rows.values()
             if self._state.jobs[job_id].priority is priority and image.status is ImageStatus.RUNNING
         ]
-        return max((sent for sent in running if sent is not None), default=None)
+        newest = max((sent for sent in running if sent is not None), default=None)
+        return None if newest is None else (self._view.now - newest).total_seconds()
 
-    def _is_silent(self, image: JobImage, since: datetime) -> bool:
-        sent_at = self._state.sent_at.get((image.job_id, image.index))
-        return sent_at is None or sent_at < since
+    def _job(self, job_id: str) -> Job | None:
+        return None if job_id in self._state.hidden else self._state.jobs.get(job_id)
+
+    def _is_due(self, image: JobImage) -> bool:
+        return image.status is ImageStatus.QUEUED and (image.retry_at is None or image.retry_at <= self._view.now)
+
+    def _is_lost(self, image: JobImage) -> bool:
+        until = image.lease_until
+        return image.status is ImageStatus.RUNNING and until is not None and until <= self._view.now
+
+    def _is_silent(self, image: JobImage, silent_s: float | None) -> bool:
+        if image.sent_at is None:
+            return True
+        return silent_s is not None and image.sent_at < self._view.now - timedelta(seconds=silent_s)
 
 
 class _Drafts:
-    def __init__(self, state: _State) -> None:
-        self._state = state
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._drafts = view.state.drafts
 
-    def open(self, job_id: str, *, now: datetime) -> None:
-        self._state.drafts[job_id] = now
+    def open(self, job_id: str, *, prefix: str) -> None:
+        self._drafts[job_id] = Draft(self._view.tenant or DEFAULT_TENANT, prefix, self._view.now)
 
     def close(self, job_id: str) -> None:
-        self._state.drafts.pop(job_id, None)
+        self._drafts.pop(job_id, None)
 
-    def stale(self, *, before: datetime, limit: int) -> Sequence[str]:
-        return [job_id for job_id, opened in self._state.drafts.items() if opened < before][:limit]
+    def stale(self, *, older_than_s: float, limit: int, after: str = "") -> Sequence[Remains]:
+        before = self._view.now - timedelta(seconds=older_than_s)
+        found = [Remains(name, each.prefix) for name, each in sorted(self._drafts.items()) if each.opened_at < before]
+        return [each for each in found if each.job_id > after][:limit]
 
 
 class _Idempotency:
-    def __init__(self, state: _State) -> None:
-        self._state = state
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._keys = view.state.keys
 
-    def begin(self, key: str, *, now: datetime) -> IdempotencyRecord | None:
-        if key in self._state.keys:
-            return self._state.keys[key]
-        self._state.keys[key] = IdempotencyRecord(key=key, fingerprint=None, job_id=None, created_at=now)
-        return None
+    def begin(self, idempotency_key: str, *, holder: str, patience_s: float) -> IdempotencyRecord | None:
+        found = self._keys.get(self._place(idempotency_key))
+        before = self._view.now - timedelta(seconds=patience_s)
+        if found is None or (found.record.job_id is None and found.created_at < before):
+            self._keys[self._place(idempotency_key)] = Key(holder, self._view.now)
+            return None
+        return found.record
 
-    def renew(self, key: str, *, now: datetime) -> None:
-        if key in self._state.keys and self._state.keys[key].job_id is None:
-            self._state.keys[key] = replace(self._state.keys[key], created_at=now)
+    def renew(self, idempotency_key: str, *, holder: str) -> None:
+        if self._is_held(idempotency_key, holder):
+            self._keys[self._place(idempotency_key)] = Key(holder, self._view.now)
 
-    def complete(self, key: str, *, fingerprint: str, job_id: str) -> None:
-        self._state.keys[key] = replace(self._state.keys[key], fingerprint=fingerprint, job_id=job_id)
+    def complete(self, idempotency_key: str, *, holder: str, fingerprint: str, job_id: str) -> None:
+        if not self._is_held(idempotency_key, holder):
+            raise IdempotencyKeyLost("another request has the key")
+        record = IdempotencyRecord(fingerprint=fingerprint, job_id=job_id)
+        place = self._place(idempotency_key)
+        self._keys[place] = replace(self._keys[place], record=record)
 
-    def abandon(self, key: str) -> None:
-        self._state.keys.pop(key, None)
+    def abandon(self, idempotency_key: str, *, holder: str) -> None:
+        if self._is_held(idempotency_key, holder):
+            del self._keys[self._place(idempotency_key)]
 
-    def forget(self, *, before: datetime) -> None:
-        self._state.keys = {key: each for key, each in self._state.keys.items() if each.created_at >= before}
+    def forget(self, *, older_than_s: float) -> None:
+        before = self._view.now - timedelta(seconds=older_than_s)
+        for place in [place for place, each in self._keys.items() if each.created_at < before]:
+            del self._keys[place]
+
+    def _place(self, idempotency_key: str) -> tuple[str, str]:
+        return self._view.tenant or DEFAULT_TENANT, idempotency_key
+
+    def _is_held(self, idempotency_key: str, holder: str) -> bool:
+        found = self._keys.get(self._place(idempotency_key))
+        return found is not None and found.holder == holder and found.record.job_id is None
 
 
 class _Workers:
-    def __init__(self, state: _State) -> None:
-        self._state = state
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._beats = view.state.beats
 
     def beat(self, beat: WorkerBeat) -> None:
-        self._state.beats[beat.name] = beat
+        self._beats[beat.name] = (beat, self._view.now)
 
-    def alive(self, *, since: datetime) -> Sequence[WorkerBeat]:
-        return [beat for beat in self._state.beats.values() if beat.beat_at >= since]
+    def alive(self, *, within_s: float) -> Sequence[WorkerBeat]:
+        since = self._view.now - timedelta(seconds=within_s)
+        return [beat for _, (beat, at) in sorted(self._beats.items()) if at >= since]
 
-    def forget(self, *, before: datetime) -> None:
-        self._state.beats = {name: beat for name, beat in self._state.beats.items() if beat.beat_at >= before}
-
-
-def _change(state: _State, job_id: str, changes: Mapping[int, JobImage], *, now: datetime) -> Job:
-    rows = state.images[job_id]
-    rows.update(changes)
-    tally = {status.value: 0 for status in ImageStatus}
-    for image in rows.values():
-        tally[image.status.value] += 1
-    job = replace(state.jobs[job_id], counts=Counts(**tally), version=state.jobs[job_id].version + 1)
-    started = job.started_at or (now if job.counts.running else None)
-    finished = now if job.counts.status(started=True) in TERMINAL else None
-    state.jobs[job_id] = replace(job, started_at=started, finished_at=finished)
-    return state.jobs[job_id]
-
-
-def _is_due(image: JobImage, now: datetime) -> bool:
-    return image.status is ImageStatus.QUEUED and (image.retry_at is None or image.retry_at <= now)
+    def forget(self, *, older_than_s: float) -> None:
+        before = self._view.now - timedelta(seconds=older_than_s)
+        for name in [name for name, (_, at) in self._beats.items() if at < before]:
+            del self._beats[name]
 
 
 def _is_mine(image: JobImage, attempt: int) -> bool:
     return image.status is ImageStatus.RUNNING and image.attempt == attempt
-
-
-def _ended(image: JobImage, outcome: Outcome, now: datetime) -> JobImage:
-    if outcome.result is not None:
-        return replace(image.become(ImageStatus.SUCCEEDED), result=outcome.result, finished_at=now)
-    if outcome.canceled:
-        return replace(image.become(ImageStatus.CANCELED), finished_at=now)
-    if outcome.retry_at is not None:
-        return replace(image.become(ImageStatus.QUEUED, failure=outcome.failure), retry_at=outcome.retry_at)
-    return replace(image.become(ImageStatus.FAILED, failure=outcome.failure), finished_at=now)
-
-
-def _canceled(image: JobImage, now: datetime) -> JobImage:
-    """Nothing of a job with a requested cancel goes back to the queue."""
-    if image.status is not ImageStatus.QUEUED:
-        return image
-    return replace(image.become(ImageStatus.CANCELED), finished_at=now)
-
-
-def _lost(image: JobImage, losses: int, canceled: bool, now: datetime) -> JobImage:
-    if canceled:
-        return replace(image.become(ImageStatus.CANCELED), finished_at=now)
-    if image.lost + 1 >= losses:
-        return replace(image.become(ImageStatus.FAILED, failure=WORKER_LOST), lost=image.lost + 1, finished_at=now)
-    return replace(image.become(ImageStatus.QUEUED), lost=image.lost + 1)
 
 
 def _sort_value(image: JobImage, sort: str) -> float:

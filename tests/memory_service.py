@@ -15,13 +15,16 @@ from tests.memory_database import MemoryDatabase
 
 @dataclass(kw_only=True)
 class MemoryService:
-    clock: FakeClock = field(default_factory=FakeClock)
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
     objects: MemoryObjects = field(default_factory=MemoryObjects)
     dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
     segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
     catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card("tiny"), make_card("other")]))
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2, losses=3, jitter=lambda: 1.0))
+
+    @property
+    def clock(self) -> FakeClock:
+        return self.database.clock
 
     def processing(self, executor: Executor, name: str = "w1", **rules: Any) -> Processing:
         return Processing(
@@ -32,7 +35,7 @@ class MemoryService:
             executor,
             self.policy,
             ProcessingRules(worker=name, **rules),
-            self.clock,
+            self.clock.monotonic,
         )
 
     def process(self, worker: Processing) -> None:

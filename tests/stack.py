@@ -21,7 +21,6 @@ import numpy as np
 from PIL import Image
 
 from jobs.job import Job, JobImage
-from jobs.keys import job_prefix
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
@@ -144,7 +143,7 @@ class Stack:
     def object_keys(self, *, without: Collection[str] = ()) -> set[str]:
         """Everything in the store but the objects of the jobs `without`."""
         keys = open_objects(self.storage).keys("")
-        return {key for key in keys if not key.startswith(tuple(job_prefix(job_id) for job_id in without))}
+        return {key for key in keys if not any(f"/{job_id}/" in key for job_id in without)}
 
     def logs(self) -> str:
         tails = [f"== {name}\n{self._log(name).read_text(errors='replace')[-3000:]}" for name in self.processes]
@@ -231,7 +230,7 @@ def everything_once(stack: Stack, job_id: str, count: int) -> None:
     job, images = stack.rows(job_id)
     assert job.counts.succeeded == len(images) == count
     assert [image.index for image in images] == list(range(count))
-    assert job.totals.confidence_images == count
+    assert job.totals[0].confidence_images == count
     results = [image.result for image in images if image.result is not None]
     assert len(results) == count
     named = {artifact.key for result in results for artifact in result.artifacts}

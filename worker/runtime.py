@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -109,15 +108,11 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         executor=executor,
         policy=policy,
         rules=processing_rules(name, settings),
-        clock=utc_now,
     )
-    upkeep = Upkeep(database.unit, objects, dispatcher, policy, UpkeepRules(silence_s=settings.silence_s), utc_now)
+    upkeep = Upkeep(database.unit, objects, dispatcher, policy, UpkeepRules(silence_s=settings.silence_s))
 
     def state() -> WorkerBeat:
-        followed_now = follower.states()
-        return WorkerBeat(
-            name=name, device=rules.device, models=models.names(), beat_at=utc_now(), followed=followed_now
-        )
+        return WorkerBeat(name=name, device=rules.device, models=models.names(), followed=follower.states())
 
     beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
@@ -202,7 +197,3 @@ def processing_rules(name: str, settings: WorkerSettings) -> ProcessingRules:
     return ProcessingRules(
         worker=name, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s, max_pixels=settings.max_pixels
     )
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

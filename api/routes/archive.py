@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import JobId, ServicesDep
+from api.dependencies import JobId, UseCasesDep
 from api.openapi import binary, problems
 from api.ranges import Representation, serve
 from api.routes.images import content_disposition
@@ -35,7 +35,7 @@ _HEADERS = {
 def get_archive(
     request: Request,
     job_id: JobId,
-    services: ServicesDep,
+    use_cases: UseCasesDep,
     artifacts: Annotated[
         str | None,
         Query(max_length=200, description="kinds to take, and `metrics`; all by default", examples=["mask,metrics"]),
@@ -47,7 +47,7 @@ def get_archive(
     so that no spreadsheet takes a file's name for a formula.
     """
     wanted = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
-    archive = services.archives.open(job_id, wanted)
+    archive = use_cases.archives.open(job_id, wanted)
     zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)
     body = Representation(
         length=zipped.length, etag=zipped.fingerprint, media_type="application/zip", read=zipped.iterate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 
 from fastapi import APIRouter
 
@@ -51,7 +50,7 @@ def get_ready(services: ServicesDep) -> Readiness:
 @router.get("/limits", responses=problems())
 def get_limits(services: ServicesDep) -> Limits:
     """What one request may ask for."""
-    settings, rules = services.settings, services.intake.rules
+    settings, rules = services.settings, services.submit_rules
     return Limits(
         request_bytes=rules.max_request_bytes,
         image_bytes=rules.max_image_bytes,
@@ -74,6 +73,5 @@ def _fault(check: Callable[[], object]) -> str | None:
 
 
 def _live_workers(services: Services) -> Sequence[WorkerBeat]:
-    since = services.adapters.clock() - timedelta(seconds=services.settings.worker_silence_s)
     with services.adapters.open_unit() as unit:
-        return sorted(unit.workers.alive(since=since), key=lambda beat: beat.name)
+        return unit.workers.alive(within_s=services.settings.worker_silence_s)

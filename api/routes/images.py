@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.dependencies import ImageIndex, JobId, ServicesDep
+from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.openapi import binary, problems
 from api.ranges import Representation, serve
 from api.schemas.job import ImagePage, ImageView, image_view
@@ -28,7 +28,7 @@ ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`
 @router.get("", responses=problems(404, 422))
 def list_images(
     job_id: JobId,
-    services: ServicesDep,
+    use_cases: UseCasesDep,
     status: ImageStatus | None = None,
     sort: Annotated[Sort, Query(description="`confidence`: least certain first; `miou`: worst first")] = "index",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -36,16 +36,16 @@ def list_images(
 ) -> ImagePage:
     """Rows in input order, unless another order is asked for."""
     try:
-        rows, next_cursor = services.intake.images(job_id, status=status, sort=sort, limit=limit, after=cursor)
+        rows, next_cursor = use_cases.reading.images(job_id, status=status, sort=sort, limit=limit, after=cursor)
     except ValueError as error:
         raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")]) from error
     return ImagePage(items=[_view(image) for image in rows], next_cursor=next_cursor)
 
 
 @router.get("/{index}", responses=problems(404, 422))
-def get_image(job_id: JobId, index: ImageIndex, services: ServicesDep) -> ImageView:
+def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> ImageView:
     """One row."""
-    return _view(services.intake.image(job_id, index))
+    return _view(use_cases.reading.image(job_id, index))
 
 
 @router.head("/{index}/{artifact}", include_in_schema=False)
@@ -61,14 +61,19 @@ def get_image(job_id: JobId, index: ImageIndex, services: ServicesDep) -> ImageV
     },
 )
 def get_artifact(
-    request: Request, job_id: JobId, index: ImageIndex, artifact: ArtifactName, services: ServicesDep
+    request: Request,
+    job_id: JobId,
+    index: ImageIndex,
+    artifact: ArtifactName,
+    services: ServicesDep,
+    use_cases: UseCasesDep,
 ) -> Response:
     """A stored result, or the `input` as it was uploaded."""
-    found = services.intake.artifact(job_id, index, artifact)
+    found = use_cases.reading.artifact(job_id, index, artifact)
     address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
     if address is not None:
         return RedirectResponse(address, 307)
-    name = services.intake.image(job_id, index).name
+    name = use_cases.reading.image(job_id, index).name
     return serve(request, _representation(services.adapters.objects, found), _headers(found, name))
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.body_pipe import read_in_thread
-from api.dependencies import JobId, ServicesDep, is_job_id
+from api.dependencies import JobId, ServicesDep, UseCasesDep, is_job_id
 from api.forms import boundary_of
 from api.job_watch import Seen
 from api.openapi import body, problems
@@ -21,9 +21,11 @@ from api.schemas.requests import JobForm, JobRequest
 from api.services import Services
 from api.submissions import JSON_BYTES, FormSubmission, submit_json
 from api.waiting import wait_for_job
-from jobs.errors import FieldFault, InvalidOptions, Transient, UnsupportedMedia
+from jobs.errors import FieldFault, InvalidOptions, JobNotFound, Transient, UnsupportedMedia
 from jobs.job import Job, JobStatus
 from jobs.ports import JobFilter
+from jobs.read import Reading, progress_without_queue
+from jobs.submit import Submitting
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -57,37 +59,50 @@ IdempotencyKey = Annotated[
     openapi_extra=body(multipart=JobForm, json=JobRequest),
 )
 async def submit_job(
-    request: Request, services: ServicesDep, prefer: PreferHeader = None, idempotency_key: IdempotencyKey = None
+    request: Request,
+    services: ServicesDep,
+    use_cases: UseCasesDep,
+    prefer: PreferHeader = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit one image or a batch: `multipart/form-data` with files, or JSON that names inputs to fetch."""
     preference = parse_preference(prefer, limit_s=services.settings.wait_limit_s)
-    job = await _receive(request, services, idempotency_key)
-    return await answer_submission(request, services, job, preference)
+    job = await _receive(request, services, use_cases.submitting, idempotency_key)
+    return await answer_submission(request, services, use_cases.reading, job, preference)
 
 
-async def _receive(request: Request, services: Services, key: str | None) -> Job:
+async def _receive(request: Request, services: Services, submitting: Submitting, idempotency_key: str | None) -> Job:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        form = FormSubmission(intake=services.intake, boundary=boundary_of(content_type), spool=services.spool, key=key)
+        form = FormSubmission(
+            submitting=submitting,
+            boundary=boundary_of(content_type),
+            spool=services.spool,
+            idempotency_key=idempotency_key,
+        )
         return await read_in_thread(request, form.jobs_form, services.upload_rules)
     if kind == "application/json":
         rules = services.upload_rules.at_most(JSON_BYTES)
         return await read_in_thread(
             request,
-            lambda pieces: submit_json(services.intake, services.adapters.samples.ids(), b"".join(pieces), key=key),
+            lambda pieces: submit_json(
+                submitting, services.adapters.samples.ids(), b"".join(pieces), idempotency_key=idempotency_key
+            ),
             rules,
         )
     raise UnsupportedMedia("the body must be multipart/form-data or application/json")
 
 
-async def answer_submission(request: Request, services: Services, job: Job, preference: Preference) -> Response:
+async def answer_submission(
+    request: Request, services: Services, reading: Reading, job: Job, preference: Preference
+) -> Response:
     """202 with the job; 200 when the client wanted to wait for its end and it came in time."""
     headers = {} if preference.applied is None else {"Preference-Applied": preference.applied}
     if preference.wait_s is not None and not preference.respond_async:
         seen = await wait_for_end(request, services, job, preference.wait_s)
     else:
-        seen = await run_in_threadpool(_seen, services, job)
+        seen = await run_in_threadpool(_seen, reading, job)
     headers["Location"] = f"/jobs/{job.id}"
     if not seen.job.is_finished or preference.wait_s is None:
         return job_answer(seen, 202, {**headers, "Retry-After": "1"})
@@ -99,15 +114,15 @@ async def wait_for_end(request: Request, services: Services, job: Job, wait_s: f
     try:
         return await wait_for_job(request, services.watch, job.id, until=lambda found: found.is_finished, wait_s=wait_s)
     except Transient:
-        return Seen(job, services.intake.progress_without_queue(job))
+        return Seen(job, progress_without_queue(job))
 
 
-def _seen(services: Services, job: Job) -> Seen:
+def _seen(reading: Reading, job: Job) -> Seen:
     """Once a job is read, or was taken, a database that has gone away is no reason not to tell of it."""
     try:
-        return Seen(job, services.intake.progress(job))
+        return Seen(job, reading.progress(job))
     except Transient:
-        return Seen(job, services.intake.progress_without_queue(job))
+        return Seen(job, progress_without_queue(job))
 
 
 def job_answer(seen: Seen, status: int, headers: Mapping[str, str]) -> Response:
@@ -121,7 +136,7 @@ def etag_of(job: Job) -> str:
 
 @router.get("", responses=problems(422))
 def list_jobs(
-    services: ServicesDep,
+    use_cases: UseCasesDep,
     status: JobStatus | None = None,
     model: Annotated[str | None, Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -131,9 +146,9 @@ def list_jobs(
     if cursor is not None and not is_job_id(cursor):
         raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")])
     where = JobFilter(status=status, model=model)
-    found = services.intake.page(where, limit=limit + 1, before=cursor)
+    found = use_cases.reading.page(where, limit=limit + 1, before=cursor)
     jobs = found[:limit]
-    progress = services.intake.progress_of(jobs)
+    progress = use_cases.reading.progress_of(jobs)
     return JobPage(
         items=[job_view(job, progress[job.id]) for job in jobs],
         next_cursor=jobs[-1].id if len(found) > limit else None,
@@ -149,16 +164,18 @@ async def get_job(
     request: Request,
     job_id: JobId,
     services: ServicesDep,
+    use_cases: UseCasesDep,
     wait: Annotated[int, Query(ge=0, le=60, description="seconds to hold the answer until the job changes")] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The job. With `wait`, as soon as it differs from `If-None-Match`, or from what it was when the call came."""
+    reading = use_cases.reading
     if wait:
-        until = _Differs(if_none_match)
+        until = _Differs(if_none_match, reading.caller.tenant)
         wait_s = min(wait, services.settings.wait_limit_s)
         seen = await wait_for_job(request, services.watch, job_id, until=until, wait_s=wait_s)
     else:
-        seen = await run_in_threadpool(lambda: _seen(services, services.intake.get(job_id)))
+        seen = await run_in_threadpool(lambda: _seen(reading, reading.job(job_id)))
     etag = etag_of(seen.job)
     if matches(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
@@ -167,32 +184,38 @@ async def get_job(
 
 @dataclass
 class _Differs:
-    """Whether a job is another than the one that the client knows: by its ETag, else by what it is at first."""
+    """Whether a job is another than the one that the client knows: by its ETag, else by what it is at first.
+
+    Raises JobNotFound for another tenant's job: all who wait share one look, which sees every tenant's.
+    """
 
     known: str | None
+    tenant: str
 
     def __call__(self, job: Job) -> bool:
+        if job.tenant != self.tenant:
+            raise JobNotFound(f"there is no job {job.id!r}")
         self.known = self.known or etag_of(job)
         return not matches(self.known, etag_of(job))
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
-def cancel_job(job_id: JobId, services: ServicesDep) -> JobView:
+def cancel_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     """Queued images are canceled at once; running ones finish or stop within seconds."""
-    return _view(services, services.intake.cancel(job_id))
+    return _view(use_cases.reading, use_cases.changing.cancel(job_id))
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409))
-def retry_job(job_id: JobId, services: ServicesDep) -> JobView:
+def retry_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     """The failed images of a `partial` or `failed` job go back to the queue."""
-    return _view(services, services.intake.retry(job_id))
+    return _view(use_cases.reading, use_cases.changing.retry(job_id))
 
 
-def _view(services: Services, job: Job) -> JobView:
-    return job_view(job, _seen(services, job).progress)
+def _view(reading: Reading, job: Job) -> JobView:
+    return job_view(job, _seen(reading, job).progress)
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409))
-def delete_job(job_id: JobId, services: ServicesDep) -> None:
+def delete_job(job_id: JobId, use_cases: UseCasesDep) -> None:
     """Rows and objects are gone for good."""
-    services.intake.delete(job_id)
+    use_cases.changing.delete(job_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -19,7 +18,7 @@ router = APIRouter(prefix="/models", tags=["catalogue"])
 @router.get("", responses=problems())
 def list_models(services: ServicesDep) -> ModelList:
     """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory."""
-    loaded, default = _loaded(services), name_of(services.intake.rules.default_model)
+    loaded, default = _loaded(services), name_of(services.submit_rules.default_model)
     cards = services.adapters.catalog.list()
     return ModelList(
         items=[model_view(card, default=card.name == default, loaded=card.name in loaded) for card in cards]
@@ -30,11 +29,11 @@ def list_models(services: ServicesDep) -> ModelList:
 def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
     """One model."""
     card = services.adapters.catalog.card(name)
-    default = name_of(services.intake.rules.default_model)
+    default = name_of(services.submit_rules.default_model)
     return model_view(card, default=card.name == default, loaded=card.name in _loaded(services))
 
 
 def _loaded(services: Services) -> frozenset[str]:
-    since = services.adapters.clock() - timedelta(seconds=services.settings.worker_silence_s)
     with services.adapters.open_unit() as unit:
-        return frozenset(model for beat in unit.workers.alive(since=since) for model in beat.models)
+        alive = unit.workers.alive(within_s=services.settings.worker_silence_s)
+    return frozenset(model for beat in alive for model in beat.models)

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.body_pipe import read_in_thread
-from api.dependencies import ServicesDep
+from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import NotAcceptable, PredictionFailed
 from api.forms import boundary_of
 from api.openapi import binary, body, problems
@@ -21,9 +21,10 @@ from api.schemas.requests import PredictForm
 from api.services import Services
 from api.submissions import FormSubmission
 from jobs.errors import UnsupportedMedia
-from jobs.intake import artifact_of
 from jobs.job import ImageStatus, Job, Priority
 from jobs.options import JobOptions
+from jobs.ports import ObjectStore
+from jobs.read import Reading, artifact_of
 from segmentation.media_types import accepted_as
 
 router = APIRouter(tags=["predict"])
@@ -48,6 +49,7 @@ _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
 async def predict(
     request: Request,
     services: ServicesDep,
+    use_cases: UseCasesDep,
     accept: Annotated[str | None, Header(max_length=1000)] = None,
     prefer: PreferHeader = None,
     idempotency_key: IdempotencyKey = None,
@@ -60,36 +62,42 @@ async def predict(
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise UnsupportedMedia("the body must be multipart/form-data with a picture in `file`")
     form = FormSubmission(
-        intake=services.intake, boundary=boundary_of(content_type), spool=services.spool, key=idempotency_key
+        submitting=use_cases.submitting,
+        boundary=boundary_of(content_type),
+        spool=services.spool,
+        idempotency_key=idempotency_key,
     )
     job = await read_in_thread(
         request,
         lambda pieces: form.predict_form(pieces, adjust=lambda options: _for(media_type, options)),
         services.upload_rules.at_most(services.settings.max_image_bytes + 2**20),
     )
-    return await _answer(request, services, job, preference, media_type)
+    return await _answer(request, services, use_cases.reading, job, preference, media_type)
 
 
-async def _answer(request: Request, services: Services, job: Job, preference: Preference, media_type: str) -> Response:
+async def _answer(
+    request: Request, services: Services, reading: Reading, job: Job, preference: Preference, media_type: str
+) -> Response:
     wait_s = services.settings.predict_wait_s if preference.wait_s is None else preference.wait_s
     if not preference.respond_async:
         job = (await wait_for_end(request, services, job, wait_s)).job
     if job.is_finished:
-        return await run_in_threadpool(_result, services, job, media_type)
-    answer = await answer_submission(request, services, job, Preference(respond_async=preference.respond_async))
+        return await run_in_threadpool(_result, services.adapters.objects, reading, job, media_type)
+    answer = await answer_submission(
+        request, services, reading, job, Preference(respond_async=preference.respond_async)
+    )
     answer.headers["X-Job-Id"] = job.id
     return answer
 
 
-def _result(services: Services, job: Job, media_type: str) -> Response:
-    image = services.intake.image(job.id, 0)
+def _result(objects: ObjectStore, reading: Reading, job: Job, media_type: str) -> Response:
+    image = reading.image(job.id, 0)
     headers = {"X-Job-Id": job.id, "Location": f"/jobs/{job.id}", "X-Content-Type-Options": "nosniff"}
     if image.status is ImageStatus.FAILED and image.failure is not None:
         raise PredictionFailed(image.failure, job_id=job.id)
     if media_type == JSON or image.status is not ImageStatus.SUCCEEDED:
         return JSONResponse(image_view(image, has_input=True).model_dump(mode="json"), headers=headers)
     artifact = artifact_of(image, accepted_as()[media_type])
-    objects = services.adapters.objects
     if artifact.size <= _HELD_BYTES:
         return Response(objects.get(artifact.key), headers=headers, media_type=artifact.media_type)
     headers["Content-Length"] = str(artifact.size)

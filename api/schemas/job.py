@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.intake import Progress
-from jobs.job import ImageMetrics, ImageStatus, Job, JobImage, JobStatus
+from jobs.job import ImageMetrics, ImageStatus, Job, JobImage, JobStatus, Skipped
+from jobs.read import Progress
 from jobs.summary import job_metrics
 
 Found = TypeVar("Found")
@@ -129,6 +129,16 @@ class ErrorView(BaseModel):
     message: str
 
 
+class WarningView(BaseModel):
+    code: str
+    detail: str
+
+
+class SkippedView(BaseModel):
+    count: int
+    examples: list[str]
+
+
 class JobLinks(BaseModel):
     self: str
     images: str
@@ -161,6 +171,11 @@ class JobView(BaseModel):
         description="what segmented its images: several when `model` follows the registry and moved on meanwhile"
     )
     error: ErrorView | None = Field(description="set when every image failed: the first one's reason is in /images")
+    waiting_for: str | None = Field(
+        None, exclude_if=_left_out, description="the part of the service whose outage holds the job up, as `storage`"
+    )
+    warnings: dict[str, int] | None = Field(None, exclude_if=_left_out, description="code → images that carry it")
+    skipped: SkippedView | None = Field(None, exclude_if=_left_out, description="what came packed and is no picture")
     metadata: dict[str, Any]
     options: dict[str, Any]
     links: JobLinks
@@ -189,6 +204,7 @@ class ImageView(BaseModel):
     model_sha256: str | None = Field(description="of the weights that ran")
     error: ErrorView | None
     artifacts: dict[str, str] = Field(description="name → link; `input` is one too where it was uploaded")
+    warnings: list[WarningView] | None = Field(None, exclude_if=_left_out, description="what the result lacks")
     finished_at: datetime | None
 
 
@@ -225,9 +241,12 @@ def job_view(job: Job, progress: Progress) -> JobView:
         metrics=Metrics.model_validate(job_metrics(job)),
         model_versions=[
             ModelVersionView(name=version.name, version=version.version, sha256=version.sha256, images=images)
-            for version, images in sorted(job.totals.made_by.items())
+            for version, images in sorted(job.totals[0].made_by.items())
         ],
         error=_job_error(job),
+        waiting_for=job.waiting_for,
+        warnings=dict(job.warnings) or None,
+        skipped=_skipped(job.skipped),
         metadata=dict(job.metadata),
         options={name: value for name, value in job.options.to_dict().items() if name != "metadata"},
         links=JobLinks(
@@ -253,15 +272,20 @@ def image_view(image: JobImage, *, has_input: bool) -> ImageView:
         height=_of(result, lambda found: found.height),
         metrics=_of(result, lambda found: _metrics(found.metrics)),
         timings_ms=_of(result, lambda found: dict(found.timings_ms)),
-        attempts=image.attempt,
-        device=_of(result, lambda found: found.device),
-        model=_of(result, lambda found: found.model_name or None),
-        model_version=_of(result, lambda found: found.model_version),
-        model_sha256=_of(result, lambda found: found.model_sha256 or None),
+        attempts=image.attempts,
+        device=_of(result, lambda found: found.identity.device),
+        model=_of(result, lambda found: found.identity.name or None),
+        model_version=_of(result, lambda found: found.identity.version),
+        model_sha256=_of(result, lambda found: found.identity.sha256 or None),
         error=None if image.failure is None else ErrorView(code=image.failure.code, message=image.failure.message),
         artifacts={name: f"{here}/{name}" for name in (["input"] if has_input else []) + names},
+        warnings=[WarningView(code=each.code, detail=each.detail) for each in image.warnings] or None,
         finished_at=image.finished_at,
     )
+
+
+def _skipped(skipped: Skipped | None) -> SkippedView | None:
+    return None if skipped is None else SkippedView(count=skipped.count, examples=list(skipped.examples))
 
 
 def _of(found: Found | None, value: Callable[[Found], Value]) -> Value | None:

@@ -17,13 +17,16 @@ from storage.tables import JobImageRow
 from storage.transaction import Transaction
 
 CHUNK = 500  # rows per statement
-OWN = ("index", "name", "ref", "source_kind", "source_location", "mask_kind", "mask_location")
+OWN = (
+    *("index", "name", "ref", "source_kind", "source_location", "mask_kind", "mask_location"),
+    *("input_sha256", "mask_sha256"),
+)
 
 Record = tuple[str | int | None, ...]
 
 
 def insert_images(transaction: Transaction, job: Job, images: Iterable[NewImage]) -> int:
-    """Images that nobody has touched yet; the columns that are not named stay NULL. Returns how many there were."""
+    """Images that nobody has touched yet; the columns that are not named stay empty. Returns how many there were."""
     connection = transaction.writing
     if transaction.dialect == "sqlite":
         return _insert_many(connection, job, images)
@@ -78,7 +81,7 @@ def _shared(job: Job) -> dict[str, Any]:
 
 def _records(images: Iterable[NewImage]) -> Iterator[Record]:
     """In the order of OWN."""
-    for index, (source, name, ref, mask) in enumerate(images):
+    for index, (source, name, ref, mask, input_sha256, mask_sha256) in enumerate(images):
         yield (
             index,
             storable(name),
@@ -87,4 +90,6 @@ def _records(images: Iterable[NewImage]) -> Iterator[Record]:
             storable(source.location),
             None if mask is None else mask.kind.value,
             None if mask is None else storable(mask.location),
+            input_sha256,
+            mask_sha256,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 
 from sqlalchemy import delete, insert, select
 
+from jobs.ports import Remains
 from storage.tables import DraftRow
 from storage.transaction import Transaction
 
@@ -15,12 +16,15 @@ class SqlDrafts:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def open(self, job_id: str, *, now: datetime) -> None:
-        self._transaction.writing.execute(insert(DraftRow).values(job_id=job_id, opened_at=now))
+    def open(self, job_id: str, *, prefix: str) -> None:
+        at = self._transaction
+        at.write(insert(DraftRow).values(job_id=job_id, tenant=at.owner, prefix=prefix, opened_at=at.now))
 
     def close(self, job_id: str) -> None:
-        self._transaction.writing.execute(delete(DraftRow).where(DraftRow.job_id == job_id))
+        self._transaction.write(delete(DraftRow).where(DraftRow.job_id == job_id))
 
-    def stale(self, *, before: datetime, limit: int) -> Sequence[str]:
-        statement = select(DraftRow.job_id).where(DraftRow.opened_at < before).order_by(DraftRow.opened_at)
-        return self._transaction.reading.execute(statement.limit(limit)).scalars().all()
+    def stale(self, *, older_than_s: float, limit: int, after: str = "") -> Sequence[Remains]:
+        before = self._transaction.now - timedelta(seconds=older_than_s)
+        statement = select(DraftRow.job_id, DraftRow.prefix).where(DraftRow.opened_at < before, DraftRow.job_id > after)
+        found = self._transaction.read(statement.order_by(DraftRow.job_id).limit(limit))
+        return [Remains(job_id, prefix) for job_id, prefix in found]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
+from jobs.errors import IdempotencyKeyLost
 from jobs.ports import IdempotencyRecord
 from storage.repositories.upsert import insert_for
 from storage.rows import storable
@@ -17,37 +18,54 @@ class SqlIdempotency:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def begin(self, key: str, *, now: datetime) -> IdempotencyRecord | None:
+    def begin(self, idempotency_key: str, *, holder: str, patience_s: float) -> IdempotencyRecord | None:
+        at = self._transaction
+        values = {"tenant": at.owner, "key": storable(idempotency_key), "holder": holder}
         statement = (
-            insert_for(self._transaction, IdempotencyRow)
-            .values(key=storable(key), created_at=now)
-            .on_conflict_do_nothing(index_elements=["key"])
+            insert_for(at, IdempotencyRow)
+            .values(**values, created_at=at.now)
+            .on_conflict_do_nothing(index_elements=["tenant", "key"])
             .returning(IdempotencyRow.key)
         )
-        while self._transaction.writing.execute(statement).first() is None:
-            found = self._find(key)
+        while at.write(statement).first() is None:
+            if self._takes_over(idempotency_key, holder, patience_s):
+                return None
+            found = self._find(idempotency_key)
             if found is not None:
                 return found
             # The first request gave the key up in between: it can be had again.
         return None
 
-    def renew(self, key: str, *, now: datetime) -> None:
-        unfinished = (IdempotencyRow.key == storable(key)) & IdempotencyRow.job_id.is_(None)
-        self._transaction.writing.execute(update(IdempotencyRow).where(unfinished).values(created_at=now))
+    def renew(self, idempotency_key: str, *, holder: str) -> None:
+        mine = update(IdempotencyRow).where(*self._is_held(idempotency_key, holder))
+        self._transaction.write(mine.values(created_at=self._transaction.now))
 
-    def complete(self, key: str, *, fingerprint: str, job_id: str) -> None:
-        statement = update(IdempotencyRow).where(IdempotencyRow.key == storable(key))
-        self._transaction.writing.execute(statement.values(fingerprint=fingerprint, job_id=job_id))
+    def complete(self, idempotency_key: str, *, holder: str, fingerprint: str, job_id: str) -> None:
+        mine = update(IdempotencyRow).where(*self._is_held(idempotency_key, holder))
+        ended = self._transaction.write(mine.values(fingerprint=fingerprint, job_id=job_id))
+        if not ended.rowcount:
+            raise IdempotencyKeyLost("another request with this key came while this one stood still")
 
-    def abandon(self, key: str) -> None:
-        self._transaction.writing.execute(delete(IdempotencyRow).where(IdempotencyRow.key == storable(key)))
+    def abandon(self, idempotency_key: str, *, holder: str) -> None:
+        self._transaction.write(delete(IdempotencyRow).where(*self._is_held(idempotency_key, holder)))
 
-    def forget(self, *, before: datetime) -> None:
-        self._transaction.writing.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < before))
+    def forget(self, *, older_than_s: float) -> None:
+        before = self._transaction.now - timedelta(seconds=older_than_s)
+        self._transaction.write(delete(IdempotencyRow).where(IdempotencyRow.created_at < before))
 
-    def _find(self, key: str) -> IdempotencyRecord | None:
-        statement = select(IdempotencyRow).where(IdempotencyRow.key == storable(key))
-        row = self._transaction.reading.execute(statement).first()
-        if row is None:
-            return None
-        return IdempotencyRecord(key=key, fingerprint=row.fingerprint, job_id=row.job_id, created_at=row.created_at)
+    def _takes_over(self, idempotency_key: str, holder: str, patience_s: float) -> bool:
+        now = self._transaction.now
+        silent = IdempotencyRow.created_at < now - timedelta(seconds=patience_s)
+        statement = update(IdempotencyRow).where(*self._is(idempotency_key), IdempotencyRow.job_id.is_(None), silent)
+        return self._transaction.write(statement.values(holder=holder, created_at=now)).rowcount > 0
+
+    def _find(self, idempotency_key: str) -> IdempotencyRecord | None:
+        row = self._transaction.read(select(IdempotencyRow).where(*self._is(idempotency_key))).first()
+        return None if row is None else IdempotencyRecord(fingerprint=row.fingerprint, job_id=row.job_id)
+
+    def _is(self, idempotency_key: str) -> list[ColumnElement[bool]]:
+        return [IdempotencyRow.tenant == self._transaction.owner, IdempotencyRow.key == storable(idempotency_key)]
+
+    def _is_held(self, idempotency_key: str, holder: str) -> list[ColumnElement[bool]]:
+        held = [IdempotencyRow.holder == holder, IdempotencyRow.job_id.is_(None)]
+        return [*self._is(idempotency_key), *held]

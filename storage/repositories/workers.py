@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 
 from sqlalchemy import delete, select
 
@@ -23,26 +23,27 @@ class SqlWorkers:
             "device": beat.device,
             "models": list(beat.models),
             "followed": [_from_followed(each) for each in beat.followed],
-            "beat_at": beat.beat_at,
+            "beat_at": self._transaction.now,
         }
         statement = insert_for(self._transaction, WorkerRow).values(name=beat.name, **values)
-        self._transaction.writing.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+        self._transaction.write(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
-    def alive(self, *, since: datetime) -> Sequence[WorkerBeat]:
+    def alive(self, *, within_s: float) -> Sequence[WorkerBeat]:
+        since = self._transaction.now - timedelta(seconds=within_s)
         statement = select(WorkerRow).where(WorkerRow.beat_at >= since).order_by(WorkerRow.name)
         return [
             WorkerBeat(
                 name=row.name,
                 device=row.device,
                 models=tuple(row.models),
-                beat_at=row.beat_at,
                 followed=tuple(_to_followed(*each) for each in row.followed or ()),
             )
-            for row in self._transaction.reading.execute(statement)
+            for row in self._transaction.read(statement)
         ]
 
-    def forget(self, *, before: datetime) -> None:
-        self._transaction.writing.execute(delete(WorkerRow).where(WorkerRow.beat_at < before))
+    def forget(self, *, older_than_s: float) -> None:
+        before = self._transaction.now - timedelta(seconds=older_than_s)
+        self._transaction.write(delete(WorkerRow).where(WorkerRow.beat_at < before))
 
 
 def _from_followed(model: FollowedModel) -> list[str | None]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.ports import OpenUnit
 from storage.settings import StorageSettings
 from tests.databases import opened, sqlite_settings, sqlite_template
+from tests.fakes import FakeClock
+from tests.job_steps import Units
 from tests.memory_database import MemoryDatabase
 
 
@@ -25,13 +26,14 @@ def told() -> list[frozenset[str]]:
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-def open_unit(request: pytest.FixtureRequest, tmp_path: Path, told: list[frozenset[str]]) -> Iterator[OpenUnit]:
+def open_unit(request: pytest.FixtureRequest, tmp_path: Path, told: list[frozenset[str]]) -> Iterator[Units]:
+    clock = FakeClock()
     if request.param == "memory":
-        yield MemoryDatabase(on_commit=told.append).unit
+        yield Units(MemoryDatabase(clock, on_commit=told.append).unit, clock)
         return
     if request.param == "sqlite":
         settings = sqlite_settings(request.getfixturevalue("migrated_sqlite"), tmp_path)
     else:
         settings = StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
-    with opened(settings, on_commit=told.append) as database:
-        yield database.unit
+    with opened(settings, on_commit=told.append, clock=clock) as database:
+        yield Units(database.unit, clock)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.ports import OpenUnit
-from tests.factories import NOON, make_images, make_job
-from tests.job_steps import LEASE, add, cancel, claimed, ended_job, finish, free_expired, succeeded
+from tests.factories import make_images, make_job
+from tests.job_steps import LEASE, Units, add, cancel, claimed, ended_job, finish, free_expired, succeeded
 
 Told = list[frozenset[str]]
 
 
-def test_each_change_of_a_job_is_told_once_it_is_committed(open_unit: OpenUnit, told: Told):
+def test_each_change_of_a_job_is_told_once_it_is_committed(open_unit: Units, told: Told):
     add(open_unit, 3)
     claimed(open_unit, 0, 1)
     finish(open_unit, succeeded(0))
@@ -20,7 +19,7 @@ def test_each_change_of_a_job_is_told_once_it_is_committed(open_unit: OpenUnit, 
     assert told == [{"job_1"}] * 5
 
 
-def test_a_deletion_is_told_and_what_is_hidden_already_is_not(open_unit: OpenUnit, told: Told):
+def test_a_deletion_is_told_and_what_is_hidden_already_is_not(open_unit: Units, told: Told):
     ended_job(open_unit, succeeded(0))
     told.clear()
     for change in ("mark_deleted", "purge"):
@@ -30,7 +29,7 @@ def test_a_deletion_is_told_and_what_is_hidden_already_is_not(open_unit: OpenUni
     assert told == [{"job_1"}]
 
 
-def test_what_is_not_committed_is_not_told(open_unit: OpenUnit, told: Told):
+def test_what_is_not_committed_is_not_told(open_unit: Units, told: Told):
     with open_unit() as unit:
         unit.jobs.add(make_job(), make_images(3))
     with pytest.raises(ZeroDivisionError), open_unit() as unit:
@@ -39,14 +38,14 @@ def test_what_is_not_committed_is_not_told(open_unit: OpenUnit, told: Told):
     assert told == []
 
 
-def test_a_commit_that_changes_no_job_tells_nothing(open_unit: OpenUnit, told: Told):
+def test_a_commit_that_changes_no_job_tells_nothing(open_unit: Units, told: Told):
     with open_unit() as unit:
-        unit.drafts.open("job_1", now=NOON)
+        unit.drafts.open("job_1", prefix="x/")
         unit.commit()
     assert told == []
 
 
-def test_jobs_that_change_together_are_told_together(open_unit: OpenUnit, told: Told):
+def test_jobs_that_change_together_are_told_together(open_unit: Units, told: Told):
     for job_id in ("job_1", "job_2"):
         add(open_unit, 1, job_id=job_id)
         claimed(open_unit, job_id=job_id)

@@ -8,8 +8,9 @@ from contextlib import suppress
 import pytest
 
 from jobs.job import ImageMetrics, ImageStatus
-from jobs.ports import OpenUnit, Outcome
+from jobs.ports import Outcome
 from tests.job_steps import (
+    Units,
     add,
     claimed,
     failed,
@@ -19,17 +20,17 @@ from tests.job_steps import (
 
 
 class TestPaging:
-    def test_pages_follow_one_another_in_input_order(self, open_unit: OpenUnit):
+    def test_pages_follow_one_another_in_input_order(self, open_unit: Units):
         add(open_unit, 5)
         assert pages(open_unit, limit=2) == [[0, 1], [2, 3], [4]]
 
-    def test_a_full_last_page_has_no_successor(self, open_unit: OpenUnit):
+    def test_a_full_last_page_has_no_successor(self, open_unit: Units):
         add(open_unit, 4)
         assert pages(open_unit, limit=2) == [[0, 1], [2, 3]]
 
     @pytest.mark.parametrize("sort", ["confidence", "miou"])
     @pytest.mark.parametrize("limit", [1, 2, 3, 5, 50])
-    def test_a_sorted_list_is_ascending_with_the_unknown_last(self, open_unit: OpenUnit, sort: str, limit: int):
+    def test_a_sorted_list_is_ascending_with_the_unknown_last(self, open_unit: Units, sort: str, limit: int):
         values = [0.5, None, 0.25, 0.5, 0.1, None, 0.25]
         add(open_unit, len(values) + 1)
         claimed(open_unit, 0, len(values) - 1)
@@ -40,7 +41,7 @@ class TestPaging:
         assert all(len(page) == limit for page in found[:-1])
 
     @pytest.mark.parametrize("sort", ["index", "confidence"])
-    def test_a_status_is_picked_out(self, open_unit: OpenUnit, sort: str):
+    def test_a_status_is_picked_out(self, open_unit: Units, sort: str):
         add(open_unit, 6)
         claimed(open_unit, 0, 4)
         finish(open_unit, measured(0, 0.9), failed(1), measured(2, 0.8), failed(3))
@@ -51,18 +52,18 @@ class TestPaging:
         assert pages(open_unit, status=ImageStatus.CANCELED, sort=sort) == [[]]
 
     @pytest.mark.parametrize("cursor", ["nonsense", "", "AAAA", "ä", "bm90LWpzb24"])
-    def test_a_foreign_cursor_is_a_value_error(self, open_unit: OpenUnit, cursor: str):
+    def test_a_foreign_cursor_is_a_value_error(self, open_unit: Units, cursor: str):
         add(open_unit)
         with pytest.raises(ValueError, match=r".*"), open_unit() as unit:
             unit.images.page("job_1", status=None, sort="index", limit=2, after=cursor)
 
-    def test_a_cursor_with_a_number_beyond_reason_harms_nobody(self, open_unit: OpenUnit):
+    def test_a_cursor_with_a_number_beyond_reason_harms_nobody(self, open_unit: Units):
         add(open_unit)
         forged = base64.urlsafe_b64encode(b'["miou", %d, 0]' % 10**60).decode()
         with suppress(ValueError), open_unit() as unit:
             unit.images.page("job_1", status=None, sort="miou", limit=2, after=forged)
 
-    def test_every_image_is_walked_through_in_order(self, open_unit: OpenUnit):
+    def test_every_image_is_walked_through_in_order(self, open_unit: Units):
         add(open_unit, 2500)
         with open_unit() as unit:
             assert [each.index for each in unit.images.all("job_1")] == list(range(2500))
@@ -74,7 +75,7 @@ def measured(index: int, value: float | None) -> Outcome:
 
 
 def pages(
-    open_unit: OpenUnit, *, sort: str = "index", limit: int = 50, status: ImageStatus | None = None
+    open_unit: Units, *, sort: str = "index", limit: int = 50, status: ImageStatus | None = None
 ) -> list[list[int]]:
     """The indices of all pages, each read in a transaction of its own."""
     found: list[list[int]] = []

@@ -3,124 +3,168 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import pytest
+
+from jobs.errors import IdempotencyKeyLost
 from jobs.job import Failure
-from jobs.ports import FollowedModel, IdempotencyRecord, OpenUnit, WorkerBeat
+from jobs.ports import FollowedModel, IdempotencyRecord, Remains, WorkerBeat
 from tests.factories import NOON
+from tests.job_steps import Units
 
 LATER = NOON + timedelta(seconds=10)
 
 
-def test_a_draft_that_was_never_closed_goes_stale(open_unit: OpenUnit):
+def test_a_draft_that_was_never_closed_goes_stale(open_unit: Units):
     with open_unit() as unit:
-        unit.drafts.open("job_1", now=NOON)
-        unit.drafts.open("job_2", now=NOON)
-        unit.drafts.open("job_3", now=LATER)
+        for job_id in ("job_1", "job_2", "job_4"):
+            unit.drafts.open(job_id, prefix=f"default/jobs/{job_id}/")
         unit.drafts.close("job_2")
         unit.commit()
+    with open_unit.at(LATER) as unit:
+        unit.drafts.open("job_3", prefix="x/")
+        unit.commit()
     with open_unit() as unit:
-        assert list(unit.drafts.stale(before=NOON, limit=9)) == []
-        assert list(unit.drafts.stale(before=LATER, limit=9)) == ["job_1"]
+        assert list(unit.drafts.stale(older_than_s=10, limit=9)) == []
+        gone = [Remains(job_id, f"default/jobs/{job_id}/") for job_id in ("job_1", "job_4")]
+        assert list(unit.drafts.stale(older_than_s=9, limit=9)) == gone
+        assert list(unit.drafts.stale(older_than_s=9, limit=1)) == gone[:1]
+        assert list(unit.drafts.stale(older_than_s=9, limit=9, after="job_1")) == gone[1:]
         unit.drafts.close("never opened")
 
 
-def begin(open_unit: OpenUnit, key: str = "k") -> IdempotencyRecord | None:
-    with open_unit() as unit:
-        record = unit.idempotency.begin(key, now=NOON)
+UNFINISHED = IdempotencyRecord(fingerprint=None, job_id=None)
+
+
+def begin(
+    open_unit: Units, key: str = "k", *, holder: str = "first", patience_s: float = 60, now: datetime = NOON
+) -> IdempotencyRecord | None:
+    with open_unit.at(now) as unit:
+        record = unit.idempotency.begin(key, holder=holder, patience_s=patience_s)
         unit.commit()
     return record
 
 
-def test_the_first_request_has_the_key_and_the_second_is_told(open_unit: OpenUnit):
+def complete(open_unit: Units, key: str = "k", *, holder: str = "first") -> None:
+    with open_unit() as unit:
+        unit.idempotency.complete(key, holder=holder, fingerprint="f", job_id="job_1")
+        unit.commit()
+
+
+def test_the_first_request_has_the_key_and_the_second_is_told(open_unit: Units):
     assert begin(open_unit) is None
-    assert begin(open_unit) == IdempotencyRecord(key="k", fingerprint=None, job_id=None, created_at=NOON)
+    assert begin(open_unit, holder="second") == UNFINISHED
     assert begin(open_unit, "other") is None
 
 
-def test_a_completed_key_names_its_job(open_unit: OpenUnit):
+def test_a_completed_key_names_its_job_however_long_ago(open_unit: Units):
     begin(open_unit)
-    with open_unit() as unit:
-        unit.idempotency.complete("k", fingerprint="f", job_id="job_1")
+    complete(open_unit)
+    assert begin(open_unit, holder="second", now=LATER, patience_s=1) == IdempotencyRecord(
+        fingerprint="f", job_id="job_1"
+    )
+
+
+def test_a_key_is_taken_over_when_its_request_is_silent_for_too_long(open_unit: Units):
+    begin(open_unit)
+    assert begin(open_unit, holder="second", patience_s=10, now=LATER) == UNFINISHED
+    assert begin(open_unit, holder="second", patience_s=9, now=LATER) is None
+    assert begin(open_unit, holder="third", patience_s=9, now=LATER) == UNFINISHED
+
+
+def test_who_lost_a_key_can_neither_complete_nor_renew_nor_abandon_it(open_unit: Units):
+    begin(open_unit)
+    begin(open_unit, holder="second", patience_s=9, now=LATER)
+    with pytest.raises(IdempotencyKeyLost):
+        complete(open_unit, holder="first")
+    with open_unit.at(LATER + timedelta(seconds=10)) as unit:
+        unit.idempotency.renew("k", holder="first")
+        unit.idempotency.abandon("k", holder="first")
         unit.commit()
-    assert begin(open_unit) == IdempotencyRecord(key="k", fingerprint="f", job_id="job_1", created_at=NOON)
+    assert begin(open_unit, holder="third", patience_s=10, now=LATER + timedelta(seconds=10)) == UNFINISHED
+    complete(open_unit, holder="second")
+    with pytest.raises(IdempotencyKeyLost):
+        complete(open_unit, holder="second")
 
 
-def test_a_key_is_renewed_until_its_request_has_ended(open_unit: OpenUnit):
-    def renew(key: str) -> None:
-        with open_unit() as unit:
-            unit.idempotency.renew(key, now=LATER)
+def test_a_key_is_renewed_until_its_request_has_ended(open_unit: Units):
+    def renew(key: str, holder: str) -> None:
+        with open_unit.at(LATER) as unit:
+            unit.idempotency.renew(key, holder=holder)
             unit.commit()
 
     begin(open_unit)
-    renew("k")
-    renew("unknown")
-    assert begin(open_unit) == IdempotencyRecord(key="k", fingerprint=None, job_id=None, created_at=LATER)
+    renew("k", "first")
+    renew("unknown", "first")
+    assert begin(open_unit, holder="second", patience_s=5, now=LATER) == UNFINISHED
     begin(open_unit, "ended")
-    with open_unit() as unit:
-        unit.idempotency.complete("ended", fingerprint="f", job_id="job_1")
+    complete(open_unit, "ended")
+    renew("ended", "first")
+    with open_unit.at(LATER) as unit:
+        unit.idempotency.forget(older_than_s=5)
         unit.commit()
-    renew("ended")
-    assert begin(open_unit, "ended") == IdempotencyRecord(key="ended", fingerprint="f", job_id="job_1", created_at=NOON)
+    assert begin(open_unit, "ended") is None  # it was not renewed
 
 
-def test_an_abandoned_key_is_free_again(open_unit: OpenUnit):
+def test_an_abandoned_key_is_free_again(open_unit: Units):
     begin(open_unit)
     with open_unit() as unit:
-        unit.idempotency.abandon("k")
+        unit.idempotency.abandon("k", holder="first")
         unit.commit()
-    assert begin(open_unit) is None
+    assert begin(open_unit, holder="second") is None
 
 
-def test_old_keys_are_forgotten(open_unit: OpenUnit):
+def test_old_keys_are_forgotten(open_unit: Units):
     begin(open_unit)
-    with open_unit() as unit:
-        unit.idempotency.forget(before=NOON)
+    with open_unit.at(LATER) as unit:
+        unit.idempotency.forget(older_than_s=10)
         unit.commit()
-    assert begin(open_unit) is not None
-    with open_unit() as unit:
-        unit.idempotency.forget(before=LATER)
+    assert begin(open_unit, holder="second") is not None
+    with open_unit.at(LATER) as unit:
+        unit.idempotency.forget(older_than_s=9)
         unit.commit()
-    assert begin(open_unit) is None
+    assert begin(open_unit, holder="second") is None
 
 
-def test_a_key_may_be_any_text(open_unit: OpenUnit):
+def test_a_key_may_be_any_text(open_unit: Units):
     key = "ключ \U0001f511 'quoted' " + "x" * 300
     assert begin(open_unit, key) is None
-    found = begin(open_unit, key)
-    assert found is not None
-    assert found.key == key
+    assert begin(open_unit, key, holder="second") == UNFINISHED
 
 
-def beat(name: str, seconds: int = 0, models: tuple[str, ...] = ("tiny",)) -> WorkerBeat:
-    return WorkerBeat(name=name, device="cpu", models=models, beat_at=NOON + timedelta(seconds=seconds))
+def beat(name: str, models: tuple[str, ...] = ("tiny",)) -> WorkerBeat:
+    return WorkerBeat(name=name, device="cpu", models=models)
 
 
-def test_a_beat_tells_what_is_followed_and_what_stands_in_the_way(open_unit: OpenUnit):
+def give(open_unit: Units, each: WorkerBeat, *, now: datetime = NOON) -> None:
+    with open_unit.at(now) as unit:
+        unit.workers.beat(each)
+        unit.commit()
+
+
+def test_a_beat_tells_what_is_followed_and_what_stands_in_the_way(open_unit: Units):
     well = FollowedModel(name="street@champion", version="4")
     broken = FollowedModel(name="pets@champion", version=None, problem=Failure("alias_not_found", "no such alias"))
+    give(open_unit, replace(beat("w1"), followed=(well, broken)))
     with open_unit() as unit:
-        unit.workers.beat(replace(beat("w1"), followed=(well, broken)))
+        assert [each.followed for each in unit.workers.alive(within_s=1)] == [(well, broken)]
+
+
+def test_a_workers_last_beat_counts(open_unit: Units):
+    give(open_unit, beat("w1"))
+    give(open_unit, beat("w2"))
+    give(open_unit, beat("w1", models=("tiny", "big")), now=LATER)
+    with open_unit() as unit:
+        assert list(unit.workers.alive(within_s=10)) == [beat("w1", models=("tiny", "big")), beat("w2")]
+        assert [each.name for each in unit.workers.alive(within_s=9)] == ["w1"]
+
+
+def test_workers_that_are_gone_are_forgotten(open_unit: Units):
+    give(open_unit, beat("w1"))
+    give(open_unit, beat("w2"), now=LATER)
+    with open_unit() as unit:
+        unit.workers.forget(older_than_s=9)
         unit.commit()
     with open_unit() as unit:
-        assert [each.followed for each in unit.workers.alive(since=NOON)] == [(well, broken)]
-
-
-def test_a_workers_last_beat_counts(open_unit: OpenUnit):
-    for each in (beat("w1"), beat("w2"), beat("w1", 10, models=("tiny", "big"))):
-        with open_unit() as unit:
-            unit.workers.beat(each)
-            unit.commit()
-    with open_unit() as unit:
-        assert list(unit.workers.alive(since=NOON)) == [beat("w1", 10, models=("tiny", "big")), beat("w2")]
-        assert [each.name for each in unit.workers.alive(since=LATER)] == ["w1"]
-
-
-def test_workers_that_are_gone_are_forgotten(open_unit: OpenUnit):
-    with open_unit() as unit:
-        unit.workers.beat(beat("w1"))
-        unit.workers.beat(beat("w2", 10))
-        unit.workers.forget(before=LATER)
-        unit.commit()
-    with open_unit() as unit:
-        assert [each.name for each in unit.workers.alive(since=NOON - timedelta(days=1))] == ["w2"]
+        assert [each.name for each in unit.workers.alive(within_s=86400)] == ["w2"]

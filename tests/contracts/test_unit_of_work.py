@@ -10,10 +10,10 @@ from jobs.errors import ImageNotFound, JobNotFound, JobRunning
 from jobs.job import Counts, ImageStatus, JobStatus, NewImage, Priority, Slice, Source
 from jobs.job import SourceKind as Kind
 from jobs.options import JobOptions, OverlayOptions, TileOptions
-from jobs.ports import JobFilter, OpenUnit
+from jobs.ports import JobFilter, Remains
 from tests.factories import NOON, make_image, make_images, make_job
 from tests.job_steps import (
-    LEASE,
+    Units,
     add,
     cancel,
     claimed,
@@ -26,31 +26,31 @@ from tests.job_steps import (
 
 
 class TestTransactions:
-    def test_leaving_without_a_commit_leaves_nothing(self, open_unit: OpenUnit):
+    def test_leaving_without_a_commit_leaves_nothing(self, open_unit: Units):
         with open_unit() as unit:
             unit.jobs.add(make_job(), make_images(3))
         with open_unit() as unit, pytest.raises(JobNotFound):
             unit.jobs.get("job_1")
 
-    def test_an_exception_leaves_nothing(self, open_unit: OpenUnit):
+    def test_an_exception_leaves_nothing(self, open_unit: Units):
         with pytest.raises(ZeroDivisionError), open_unit() as unit:
             unit.jobs.add(make_job(), make_images(3))
             raise ZeroDivisionError
         with open_unit() as unit, pytest.raises(JobNotFound):
             unit.jobs.get("job_1")
 
-    def test_what_was_read_before_a_write_does_not_hinder_it(self, open_unit: OpenUnit):
+    def test_what_was_read_before_a_write_does_not_hinder_it(self, open_unit: Units):
         add(open_unit)
         with open_unit() as unit:
             assert unit.jobs.get("job_1").counts.queued == 3
-            unit.jobs.request_cancel("job_1", now=NOON)
+            unit.jobs.request_cancel("job_1")
             assert unit.jobs.get("job_1").counts.canceled == 3
             unit.commit()
         assert get(open_unit).status is JobStatus.CANCELED
 
 
 class TestJobs:
-    def test_a_job_comes_back_as_it_was_added(self, open_unit: OpenUnit):
+    def test_a_job_comes_back_as_it_was_added(self, open_unit: Units):
         options = JobOptions(
             model="tiny",
             label_space="camvid-11",
@@ -74,7 +74,7 @@ class TestJobs:
         assert get(open_unit) == job
         assert list(get(open_unit).metadata) == ["b", "a"]
 
-    def test_images_come_back_as_they_were_added(self, open_unit: OpenUnit):
+    def test_images_come_back_as_they_were_added(self, open_unit: Units):
         images = [
             make_image(0, ref="my-1", mask=Source(Kind.OBJECT, "jobs/job_1/truth/000000")),
             make_image(1, name="straße ✓.jpg", source=Source(Kind.URL, "https://example.com/1.jpg")),
@@ -87,17 +87,17 @@ class TestJobs:
             assert list(unit.images.all("job_1")) == images
             assert unit.images.get("job_1", 2) == images[2]
 
-    def test_a_job_with_other_images_than_announced_is_refused(self, open_unit: OpenUnit):
+    def test_a_job_with_other_images_than_announced_is_refused(self, open_unit: Units):
         with pytest.raises((ValueError, AssertionError)), open_unit() as unit:
             unit.jobs.add(make_job(3), make_images(2))
 
-    def test_an_unknown_job_is_not_found(self, open_unit: OpenUnit):
+    def test_an_unknown_job_is_not_found(self, open_unit: Units):
         piece = Slice(job_id="none", first=0, last=0, priority=Priority.BULK)
         with open_unit() as unit:
             for call in (
                 lambda: unit.jobs.get("none"),
-                lambda: unit.jobs.request_cancel("none", now=NOON),
-                lambda: unit.jobs.requeue_failed("none", now=NOON),
+                lambda: unit.jobs.request_cancel("none"),
+                lambda: unit.jobs.requeue_failed("none"),
                 lambda: unit.jobs.mark_deleted("none"),
                 lambda: unit.images.get("none", 0),
                 lambda: unit.images.page("none", status=None, sort="index", limit=1, after=None),
@@ -105,17 +105,17 @@ class TestJobs:
             ):
                 with pytest.raises(JobNotFound):
                     call()
-            assert unit.images.claim(piece, worker="w1", now=NOON, lease_until=LEASE) is None
-            assert unit.images.renew("none", {0: 1}, now=NOON, lease_until=LEASE)[0] == frozenset()
-            assert list(unit.images.finish("none", [succeeded(0)], now=NOON)) == []
+            assert unit.images.claim(piece, worker="w1", lease_s=1) is None
+            assert unit.images.renew("none", {0: 1}, lease_s=30)[0] == frozenset()
+            assert unit.images.finish("none", [succeeded(0)]) == ((), frozenset({0}))
             unit.jobs.purge("none")
 
-    def test_an_unknown_image_is_not_found(self, open_unit: OpenUnit):
+    def test_an_unknown_image_is_not_found(self, open_unit: Units):
         add(open_unit)
         with pytest.raises(ImageNotFound):
             image(open_unit, 3)
 
-    def test_jobs_are_listed_newest_first_in_pages(self, open_unit: OpenUnit):
+    def test_jobs_are_listed_newest_first_in_pages(self, open_unit: Units):
         for number in range(5):
             add(open_unit, 1, job_id=f"job_{number}")
         with open_unit() as unit:
@@ -124,7 +124,7 @@ class TestJobs:
         assert [job.id for job in first] == ["job_4", "job_3"]
         assert [job.id for job in second] == ["job_2", "job_1", "job_0"]
 
-    def test_ids_are_ordered_by_their_bytes(self, open_unit: OpenUnit):
+    def test_ids_are_ordered_by_their_bytes(self, open_unit: Units):
         for job_id in ("job_a", "job_B", "job_1", "job_Z"):
             add(open_unit, 1, job_id=job_id)
         with open_unit() as unit:
@@ -133,10 +133,10 @@ class TestJobs:
         assert listed == ["job_a", "job_Z", "job_B", "job_1"]
         assert older == ["job_B", "job_1"]
 
-    def test_jobs_are_listed_by_status_and_model(self, open_unit: OpenUnit):
-        add(open_unit, 1, job_id="job_1", model="big")
+    def test_jobs_are_listed_by_status_and_model(self, open_unit: Units):
+        add(open_unit, 1, job_id="job_1", models=("big",))
         ended_job(open_unit, succeeded(0), job_id="job_2")
-        ended_job(open_unit, succeeded(0), job_id="job_3", model="big")
+        ended_job(open_unit, succeeded(0), job_id="job_3", models=("big",))
         ended_job(open_unit, succeeded(0), failed(1), job_id="job_4")
         with open_unit() as unit:
 
@@ -149,7 +149,7 @@ class TestJobs:
             assert listed(model="big") == ["job_3", "job_1"]
             assert listed(status="nonsense") == []
 
-    def test_only_older_unfinished_jobs_of_the_same_priority_are_ahead(self, open_unit: OpenUnit):
+    def test_only_older_unfinished_jobs_of_the_same_priority_are_ahead(self, open_unit: Units):
         ended_job(open_unit, succeeded(0), job_id="job_0")
         add(open_unit, 1, job_id="job_1")
         add(open_unit, 1, job_id="job_2", priority=Priority.BULK)
@@ -162,7 +162,7 @@ class TestJobs:
             assert unit.jobs.ahead_of(["job_0", "job_1", "job_2", "job_9"]) == {"job_1": 0, "job_2": 0}
             assert unit.jobs.ahead_of([]) == {}
 
-    def test_several_are_read_at_once_and_those_that_are_not_there_left_out(self, open_unit: OpenUnit):
+    def test_several_are_read_at_once_and_those_that_are_not_there_left_out(self, open_unit: Units):
         ended_job(open_unit, succeeded(0), job_id="job_1")
         first, second = add(open_unit, 1, job_id="job_2"), add(open_unit, 1, job_id="job_3")
         with open_unit() as unit:
@@ -176,7 +176,7 @@ class TestJobs:
 
 
 class TestDeleting:
-    def test_a_deleted_job_is_seen_by_nobody(self, open_unit: OpenUnit):
+    def test_a_deleted_job_is_seen_by_nobody(self, open_unit: Units):
         ended_job(open_unit, succeeded(0), failed(1))
         with open_unit() as unit:
             unit.jobs.mark_deleted("job_1")
@@ -189,14 +189,15 @@ class TestDeleting:
             with pytest.raises(JobNotFound):
                 unit.jobs.mark_deleted("job_1")
             assert list(unit.jobs.page(JobFilter(), limit=9, before=None)) == []
-            assert list(unit.jobs.deleted(limit=9)) == ["job_1"]
+            assert list(unit.jobs.deleted(limit=9)) == [Remains("job_1", "default/jobs/job_1/")]
+            assert list(unit.jobs.deleted(limit=9, after="job_1")) == []
 
-    def test_a_job_at_work_cannot_be_deleted(self, open_unit: OpenUnit):
+    def test_a_job_at_work_cannot_be_deleted(self, open_unit: Units):
         add(open_unit)
         with pytest.raises(JobRunning), open_unit() as unit:
             unit.jobs.mark_deleted("job_1")
 
-    def test_a_purged_job_is_gone_with_its_images_and_no_other(self, open_unit: OpenUnit):
+    def test_a_purged_job_is_gone_with_its_images_and_no_other(self, open_unit: Units):
         ended_job(open_unit, succeeded(0))
         add(open_unit, 2, job_id="job_2")
         with open_unit() as unit:
@@ -209,20 +210,20 @@ class TestDeleting:
         add(open_unit, 1)
         assert image(open_unit).status is ImageStatus.QUEUED
 
-    def test_finished_jobs_expire(self, open_unit: OpenUnit):
+    def test_finished_jobs_expire(self, open_unit: Units):
         past, future = NOON - timedelta(seconds=1), NOON + timedelta(seconds=1)
         ended_job(open_unit, succeeded(0), job_id="job_1", expires_at=past)
         ended_job(open_unit, succeeded(0), job_id="job_2", expires_at=future)
         ended_job(open_unit, succeeded(0), job_id="job_3")
         add(open_unit, 1, job_id="job_4", expires_at=past)
         with open_unit() as unit:
-            assert list(unit.jobs.expired(now=NOON, limit=9)) == ["job_1"]
+            assert list(unit.jobs.expired(limit=9)) == ["job_1"]
             unit.jobs.mark_deleted("job_1")
-            assert list(unit.jobs.expired(now=NOON, limit=9)) == []
+            assert list(unit.jobs.expired(limit=9)) == []
 
 
 @pytest.mark.slow
-def test_a_large_job_is_added_from_an_iterator_and_counted_without_looking(open_unit: OpenUnit):
+def test_a_large_job_is_added_from_an_iterator_and_counted_without_looking(open_unit: Units):
     with open_unit() as unit:
         unit.jobs.add(make_job(4_999), iter(make_images(4_999)))
         unit.commit()

@@ -53,7 +53,7 @@ class Street:
         found = []
         for image in images:
             assert image.result is not None, image.failure
-            made_by = image.result.made_by
+            made_by = image.result.identity.weights
             assert made_by == ("street", made_by.version, self.bundles[made_by.version].card.sha256["model.onnx"])
             mask = decode_mask(objects.get(image.result.artifacts[0].key), max_pixels=10**6)
             assert set(np.unique(mask)) == {CLASS_OF_RED[made_by.version]}

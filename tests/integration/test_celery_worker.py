@@ -73,7 +73,7 @@ class Place:
         )
         images = []
         for index, data in enumerate(pictures):
-            key = input_key(job.id, index)
+            key = input_key(job.prefix, index)
             self.objects.put(key, data, media_type="image/jpeg")
             images.append(NewImage(Source(SourceKind.OBJECT, key), f"{index}.jpg"))
         with self.database.unit() as unit:
@@ -97,7 +97,7 @@ class Place:
 
     def alive(self) -> list[str]:
         with self.database.unit() as unit:
-            return [beat.name for beat in unit.workers.alive(since=datetime.fromtimestamp(0, UTC))]
+            return [beat.name for beat in unit.workers.alive(within_s=1e9)]
 
     @contextmanager
     def worker(self, name: str = "w1", **environment: str) -> Iterator[subprocess.Popen[bytes]]:

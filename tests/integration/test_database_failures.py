@@ -10,7 +10,7 @@ from jobs.ports import JobFilter
 from storage.settings import StorageSettings
 from storage.unit_of_work import ALIVE, Database, make_engine
 from tests.databases import opened
-from tests.factories import NOON, make_images, make_job
+from tests.factories import make_images, make_job
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def test_a_lock_is_not_waited_for_without_end(settings: StorageSettings):
     with opened(settings) as database:
         add(database)
         with database.unit() as first:
-            first.jobs.request_cancel("job_1", now=NOON)
+            first.jobs.request_cancel("job_1")
             with pytest.raises(DatabaseUnavailable), database.unit() as second:
-                second.jobs.request_cancel("job_1", now=NOON)
+                second.jobs.request_cancel("job_1")
 
 
 def test_a_server_without_tables_says_how_to_make_them(postgres_url: str):

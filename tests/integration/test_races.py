@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
 from functools import reduce
 from pathlib import Path
 
@@ -22,12 +22,12 @@ from jobs.ports import Outcome
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, make_engine
 from tests.databases import opened, sqlite_settings, sqlite_template
-from tests.factories import NOON, make_images, make_job, make_result
+from tests.factories import make_images, make_job, make_result
 
 IMAGES = 60
 WORKERS = 8
-HELD = NOON + timedelta(hours=1)
-LOST = NOON - timedelta(seconds=1)
+HELD_S = 3600.0
+LOST_S = -1.0
 FAILURE = Failure("model_failed", "the image could not be processed")
 
 
@@ -65,22 +65,22 @@ class Workers:
         job_id, first = chance.choice(self.job_ids), chance.randrange(IMAGES)
         piece = Slice(job_id=job_id, first=first, last=first + chance.randrange(1, 16), priority=Priority.BULK)
         vanishes = chance.random() < self.vanish
-        attempts = self._claim(piece, LOST if vanishes else HELD)
+        attempts = self._claim(piece, LOST_S if vanishes else HELD_S)
         if not attempts:
             time.sleep(0.001)
             return
         with self.database.unit() as unit:
             if not vanishes:
-                unit.images.renew(job_id, attempts, now=NOON, lease_until=HELD)
+                unit.images.renew(job_id, attempts, lease_s=HELD_S)
             unit.commit()
         outcomes = [self._outcome(index, attempt, chance) for index, attempt in attempts.items()]
         chance.shuffle(outcomes)
         self._finish(job_id, outcomes)
         self._finish(job_id, outcomes)  # a message that was delivered twice
 
-    def _claim(self, piece: Slice, lease_until: datetime) -> dict[int, int]:
+    def _claim(self, piece: Slice, lease_s: float) -> dict[int, int]:
         with self.database.unit() as unit:
-            claim = unit.images.claim(piece, worker="w", now=NOON, lease_until=lease_until)
+            claim = unit.images.claim(piece, worker="w", lease_s=lease_s)
             unit.commit()
         return {} if claim is None else {image.index: image.attempt for image in claim.images}
 
@@ -89,16 +89,16 @@ class Workers:
         if draw < self.fail:
             return Outcome(index=index, attempt=attempt, failure=FAILURE)
         if draw < 1.5 * self.fail:
-            return Outcome(index=index, attempt=attempt, failure=FAILURE, retry_at=NOON)
+            return Outcome(index=index, attempt=attempt, failure=FAILURE, retry_in_s=0)
         metrics = ImageMetrics(class_fractions={"sky": 0.5}, mean_confidence=0.5, confusion=((index, 1), (0, 1)))
-        return Outcome(index=index, attempt=attempt, result=make_result(metrics=metrics))
+        return Outcome(index=index, attempt=attempt, results=(make_result(metrics=metrics),))
 
     def _finish(self, job_id: str, outcomes: list[Outcome]) -> None:
         with self.database.unit() as unit:
-            ended = set(unit.images.finish(job_id, outcomes, now=NOON))
+            ended = set(unit.images.finish(job_id, outcomes).ended)
             unit.commit()
         with self.lock:
-            done = (each.index for each in outcomes if each.result is not None and each.index in ended)
+            done = (each.index for each in outcomes if each.results and each.index in ended)
             self.successes.update((job_id, index) for index in done)
 
     def run_until(self, *statuses: JobStatus, limit_s: float = 60) -> None:
@@ -118,14 +118,14 @@ class Workers:
 
     def _look_after(self, job_id: str) -> JobStatus:
         with self.database.unit() as unit:
-            unit.images.free_expired(now=NOON, losses=1000, limit=50)
+            unit.images.free_expired(losses=1000, limit=50)
             unit.commit()
         with self.database.unit() as unit:
-            unit.images.resend_due(now=NOON, silent_since=NOON, priorities=list(Priority), limit=20)
+            unit.images.resend_due(silent_s=0, priorities=list(Priority), limit=20)
             unit.commit()
         try:
             with self.database.unit() as unit:
-                unit.jobs.requeue_failed(job_id, now=NOON)
+                unit.jobs.requeue_failed(job_id)
                 unit.commit()
         except NotAllowed:
             pass
@@ -152,7 +152,7 @@ def check_books(database: Database, settings: StorageSettings, job_id: str) -> N
     assert asdict(job.counts) == {each.value: counted.get(each.value, 0) for each in ImageStatus}
     results = [image.result for image in images if image.result is not None]
     expected = reduce(JobTotals.plus, results, JobTotals())
-    assert job.totals == expected
+    assert job.totals == (expected,)
 
 
 def test_every_image_is_finished_once(database: Database, settings: StorageSettings):
@@ -180,7 +180,7 @@ def test_a_cancel_in_the_middle_keeps_the_books(database: Database, settings: St
         while sum(workers.successes.values()) < IMAGES // 4:
             time.sleep(0.005)
         with database.unit() as unit:
-            unit.jobs.request_cancel("job_1", now=NOON)
+            unit.jobs.request_cancel("job_1")
             unit.commit()
 
     canceler = threading.Thread(target=cancel)
@@ -198,7 +198,7 @@ def test_a_cancel_in_the_middle_keeps_the_books(database: Database, settings: St
 def test_of_many_requests_with_one_key_one_is_the_first(database: Database):
     def begin(_: int) -> bool:
         with database.unit() as unit:
-            first = unit.idempotency.begin("key", now=NOON) is None
+            first = unit.idempotency.begin("key", holder=secrets.token_hex(16), patience_s=60) is None
             unit.commit()
         return first
 
@@ -211,11 +211,11 @@ def test_a_request_waits_for_the_first_with_its_key_to_decide(database: Database
 
     def second() -> None:
         with database.unit() as unit:
-            answers.append(unit.idempotency.begin("key", now=NOON) is None)
+            answers.append(unit.idempotency.begin("key", holder=secrets.token_hex(16), patience_s=60) is None)
             unit.commit()
 
     with database.unit() as unit:
-        assert unit.idempotency.begin("key", now=NOON) is None
+        assert unit.idempotency.begin("key", holder=secrets.token_hex(16), patience_s=60) is None
         waiting = threading.Thread(target=second)
         waiting.start()
         time.sleep(0.2)

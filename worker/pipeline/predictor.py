@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.errors import ModelFailed
+from jobs.job import ModelIdentity
 from jobs.options import TileOptions
 from jobs.ports import Prediction
 from segmentation.label_map import LabelMap
@@ -46,11 +47,15 @@ class Predictor:
                 picture=picture,
                 mean_entropy=entropy,
                 timings_ms=watch.milliseconds(),
-                device=loaded.engine.device,
-                model_version=loaded.card.version,
-                model_name=loaded.card.name,
-                model_sha256=loaded.sha256,
+                identity=_identity(loaded),
             )
+
+
+def _identity(loaded: LoadedModel) -> ModelIdentity:
+    engine, *_, precision = loaded.engine.device.split()
+    return ModelIdentity(
+        loaded.card.name, loaded.card.version, loaded.sha256, precision, engine, device=loaded.engine.device
+    )
 
 
 class _Run:

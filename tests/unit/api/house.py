@@ -48,12 +48,12 @@ class House(MemoryService):
         self.database = MemoryDatabase(on_commit=self.channel.publish)
 
     @contextmanager
-    def unit(self) -> Iterator[UnitOfWork]:
+    def unit(self, tenant: str | None = None) -> Iterator[UnitOfWork]:
         """What the routes open; the worker has the database for itself."""
         self.units += 1
         if self.is_database_away:
             raise DatabaseUnavailable("the database does not answer")
-        with self.database.unit() as unit:
+        with self.database.unit(tenant) as unit:
             yield unit
 
     @property
@@ -69,7 +69,6 @@ class House(MemoryService):
             dispatcher=self.dispatcher,
             catalog=self.catalog,
             samples=scenes(self.folder / "samples"),
-            clock=self.clock,
             listen=self.channel.listen,
         )
         return assemble(self.settings, adapters, spool=self.spool)
@@ -80,7 +79,7 @@ class House(MemoryService):
             self.process(self.processing(threads))
 
     def beat(self, *followed: FollowedModel) -> None:
-        beat = WorkerBeat(name="w1", device="cpu", models=("tiny",), beat_at=self.clock(), followed=followed)
+        beat = WorkerBeat(name="w1", device="cpu", models=("tiny",), followed=followed)
         with self.database.unit() as unit:
             unit.workers.beat(beat)
             unit.commit()

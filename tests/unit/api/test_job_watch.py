@@ -12,7 +12,7 @@ import pytest
 
 from api.job_watch import JobWatch, Seen, Waiter
 from jobs.errors import DatabaseUnavailable, JobNotFound
-from jobs.intake import Progress
+from jobs.read import Progress
 from tests.factories import make_job
 
 NO_PROGRESS = Progress(progress=0.0, queue_position=0, eta_seconds=None, images_per_second=None)

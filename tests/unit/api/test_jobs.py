@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.callers import DEFAULT
 from jobs.job import Source, SourceKind
 from tests.factories import mask, picture, tar_of, zip_of
 from tests.unit.api.house import House
@@ -207,7 +208,7 @@ def test_a_wait_ends_when_the_process_is_asked_to_stop(client: TestClient) -> No
 
 
 def test_a_key_whose_first_request_is_still_read_is_a_409(client: TestClient, house: House) -> None:
-    with house.services().intake.open_draft("k1"):
+    with house.services().use_cases(DEFAULT).submitting.open_draft("k1"):
         answer = client.post("/jobs", files={"files": ("a.jpg", picture())}, headers={"Idempotency-Key": "k1"})
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_in_progress")
 

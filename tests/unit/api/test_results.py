@@ -82,7 +82,7 @@ def test_an_artifact_is_served_as_what_it_is(client: TestClient, house: House) -
 
 def test_an_upload_that_a_browser_might_run_is_only_ever_saved(client: TestClient, house: House) -> None:
     job_id = finished(client, house)
-    key = next(house.objects.keys(f"jobs/{job_id}/inputs/"))
+    key = next(house.objects.keys(f"default/jobs/{job_id}/inputs/"))
     house.objects.put(key, b"<script>", media_type="text/html")
     answer = client.get(f"/jobs/{job_id}/images/0/input")
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -96,7 +96,7 @@ def test_a_store_with_addresses_of_its_own_is_pointed_to(
     monkeypatch.setattr(house.objects, "presigned_get", lambda key, *, expires_s: f"https://store/{key}?{expires_s}")
     answer = client.get(f"/jobs/{job_id}/images/0/mask", follow_redirects=False)
     assert answer.status_code == 307
-    assert answer.headers["location"] == f"https://store/jobs/{job_id}/mask/000000?3600"
+    assert answer.headers["location"] == f"https://store/default/jobs/{job_id}/mask/000000.1?3600"
 
 
 @pytest.mark.parametrize(
@@ -203,6 +203,6 @@ def test_a_running_job_has_no_archive_yet(client: TestClient) -> None:
 def test_an_archive_whose_objects_are_gone_breaks_off(house: House, open_client: Callable[[House], TestClient]) -> None:
     client = open_client(house)
     job_id = finished(client, house)
-    house.objects.delete(f"jobs/{job_id}/mask/000001")
+    house.objects.delete(f"default/jobs/{job_id}/mask/000001.1")
     answer = client.get(f"/jobs/{job_id}/archive")
     assert len(answer.content) < int(client.head(f"/jobs/{job_id}/archive").headers["content-length"])

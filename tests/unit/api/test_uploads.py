@@ -226,7 +226,7 @@ def test_the_event_loop_is_free_while_a_file_is_stored() -> None:
 
 def nothing_left(house: House) -> bool:
     with house.database.unit() as unit:
-        drafts = unit.drafts.stale(before=house.clock().replace(year=9999), limit=10)
+        drafts = unit.drafts.stale(older_than_s=-1, limit=10)
     return not house.objects.contents and not drafts and not list(house.spool.iterdir())
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from jobs.intake import Intake, IntakeRules
+from jobs.change import Changing
 from jobs.job import Job
 from jobs.options import JobOptions
 from jobs.processing import Processing
+from jobs.read import Reading
+from jobs.submit import SubmitRules, Submitting
 from jobs.upkeep import Upkeep, UpkeepRules
 from tests.factories import picture
 from tests.memory_service import MemoryService
@@ -22,24 +24,32 @@ from tests.memory_service import MemoryService
 @dataclass
 class Service(MemoryService):
     executor: ThreadPoolExecutor
-    rules: IntakeRules = field(default_factory=lambda: IntakeRules(default_model="tiny"))
+    rules: SubmitRules = field(default_factory=lambda: SubmitRules(default_model="tiny"))
 
     @property
-    def intake(self) -> Intake:
-        return Intake(self.database.unit, self.objects, self.dispatcher, self.catalog, self.rules, self.clock)
+    def submitting(self) -> Submitting:
+        return Submitting(self.database.unit, self.objects, self.dispatcher, self.catalog, self.rules)
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.database.unit, self.objects)
+
+    @property
+    def changing(self) -> Changing:
+        return Changing(self.database.unit, self.objects, self.dispatcher)
 
     def worker(self, name: str = "w1", **rules: Any) -> Processing:
         return self.processing(self.executor, name, **{"heartbeat_s": 0.02, "flush_s": 0.02, **rules})
 
     @property
     def upkeep(self) -> Upkeep:
-        return Upkeep(self.database.unit, self.objects, self.dispatcher, self.policy, UpkeepRules(), self.clock)
+        return Upkeep(self.database.unit, self.objects, self.dispatcher, self.policy, UpkeepRules())
 
     def submit(self, *files: bytes, **options: Any) -> Job:
-        with self.intake.open_draft() as draft:
+        with self.submitting.open_draft() as draft:
             for index, data in enumerate(files or (picture(),)):
                 draft.add_file(f"{index}.jpg", BytesIO(data), media_type=None)
-            return self.intake.submit(draft, JobOptions(**options))
+            return self.submitting.submit(draft, JobOptions(**options))
 
     def work(self, worker: Processing | None = None) -> None:
         self.process(worker or self.worker())

@@ -15,10 +15,10 @@ import pytest
 
 from jobs.archive import Archive, Archives, safe_folders, safe_stem
 from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
-from jobs.intake import Intake, IntakeRules
 from jobs.job import Job
 from jobs.options import JobOptions
 from jobs.retry import RetryPolicy
+from jobs.submit import SubmitRules, Submitting
 from segmentation.formats import FORMATS
 from segmentation.media_types import suffix_of
 from tests.factories import mask, picture
@@ -42,15 +42,15 @@ class Mill(MemoryService):
         masked: bool = False,
         broken: Sequence[str] = (),
     ) -> Job:
-        rules = IntakeRules(default_model="tiny")
-        intake = Intake(self.database.unit, self.objects, self.dispatcher, self.catalog, rules, self.clock)
-        with intake.open_draft() as draft:
+        rules = SubmitRules(default_model="tiny")
+        submitting = Submitting(self.database.unit, self.objects, self.dispatcher, self.catalog, rules)
+        with submitting.open_draft() as draft:
             for seed, name in enumerate(names):
                 data = b"no picture" if name in broken else picture(seed=seed)
                 draft.add_file(name, io.BytesIO(data), media_type="image/jpeg")
                 if masked:
                     draft.add_mask(name, io.BytesIO(mask(np.zeros((24, 32), np.uint8))))
-            return intake.submit(draft, JobOptions(artifacts=artifacts))
+            return submitting.submit(draft, JobOptions(artifacts=artifacts))
 
     def work(self) -> None:
         with ThreadPoolExecutor(1) as threads:

@@ -22,7 +22,7 @@ OTHER = mask(np.full((24, 32), 8, np.uint8))
 @pytest.fixture
 def draft() -> Draft:
     limits = DraftLimits(max_images=20, max_bytes=1 << 24, max_image_bytes=1 << 20)
-    return Draft("job_1", MemoryObjects(), limits)
+    return Draft("job_1", "jobs/job_1/", MemoryObjects(), limits)
 
 
 def add(draft: Draft, name: str, data: bytes, media_type: str | None = None) -> None:

@@ -5,45 +5,20 @@ from functools import reduce
 
 import pytest
 
-from jobs.errors import IllegalTransition
+from jobs.callers import Caller
 from jobs.job import (
-    NEXT,
     Counts,
-    Failure,
     ImageMetrics,
-    ImageStatus,
     JobStatus,
     JobTotals,
+    ModelIdentity,
     Priority,
     Slice,
     default_priority,
     slice_size,
 )
 from jobs.keys import artifact_key, input_key, job_prefix, new_job_id, sample_mask, truth_key
-from tests.factories import make_image, make_job, make_result
-
-
-@pytest.mark.parametrize("status", ImageStatus)
-@pytest.mark.parametrize("target", ImageStatus)
-def test_an_image_changes_only_along_the_legal_transitions(status, target):
-    image = make_image(status=status)
-    if target in NEXT[status]:
-        assert image.become(target).status is target
-    else:
-        with pytest.raises(IllegalTransition, match="is not possible"):
-            image.become(target)
-
-
-@pytest.mark.parametrize("target", ImageStatus)
-def test_a_succeeded_image_never_changes(target):
-    with pytest.raises(IllegalTransition):
-        make_image(status=ImageStatus.SUCCEEDED).become(target)
-
-
-def test_a_new_status_replaces_the_failure():
-    failed = make_image(status=ImageStatus.RUNNING).become(ImageStatus.FAILED, failure=Failure("x", "y"))
-    assert failed.failure == Failure("x", "y")
-    assert failed.become(ImageStatus.QUEUED).failure is None
+from tests.factories import make_job, make_result
 
 
 @pytest.mark.parametrize(
@@ -101,7 +76,7 @@ def test_totals_add_pixels_confidence_and_confusion():
 
 
 def test_totals_count_the_images_of_each_version():
-    older, newer = make_result(), make_result(model_version="2", model_sha256="cd" * 32)
+    older, newer = make_result(), make_result(identity=ModelIdentity("tiny", "2", "cd" * 32))
     totals = reduce(JobTotals.plus, [older, newer, older], JobTotals())
     assert totals.made_by == {("tiny", "1", "ab" * 32): 2, ("tiny", "2", "cd" * 32): 1}
 
@@ -113,10 +88,28 @@ def test_job_ids_sort_by_time_and_never_repeat():
     assert len(new_job_id()) == len("job_") + 26
 
 
-def test_keys_stay_below_the_job():
-    for key in (input_key("job_1", 3), truth_key("job_1", 3), artifact_key("job_1", 3, "mask")):
-        assert key.startswith(job_prefix("job_1"))
-        assert key.endswith("000003")
+def test_keys_stay_below_the_job_and_the_job_below_its_tenant():
+    job = make_job(prefix=job_prefix("acme", "job_1"))
+    assert input_key(job.prefix, 3) == "acme/jobs/job_1/inputs/000003"
+    assert truth_key(job.prefix, 3) == "acme/jobs/job_1/truth/000003"
+    assert artifact_key(job, "mask", 3, attempt=2) == "acme/jobs/job_1/mask/000003.2"
+
+
+def test_keys_tell_the_model_where_there_are_several():
+    job = make_job(models=("a", "b"), totals=(JobTotals(), JobTotals()))
+    assert artifact_key(job, "mask", 3, attempt=1, model=1) == "default/jobs/job_1/1/mask/000003.1"
+
+
+@pytest.mark.parametrize(("models", "totals"), [((), ()), (("a", "b"), (JobTotals(),))])
+def test_a_job_has_as_many_totals_as_models(models, totals):
+    with pytest.raises(ValueError, match="as many totals as models"):
+        make_job(models=models, totals=totals)
+
+
+@pytest.mark.parametrize(("tenant", "scope"), [("", "admin"), ("A", "admin"), ("a/b", "admin"), ("a", "root")])
+def test_a_caller_has_a_plain_tenant_and_a_known_scope(tenant, scope):
+    with pytest.raises(ValueError, match=r"a tenant has|a scope is"):
+        Caller(tenant, scope)
 
 
 def test_a_samples_picture_and_its_truth_are_told_apart():

@@ -6,7 +6,6 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 
 import pytest
@@ -14,29 +13,27 @@ import pytest
 from jobs.errors import DatabaseUnavailable, IdempotencyInProgress
 from jobs.key_watch import KeyWatch
 from jobs.ports import OpenUnit, UnitOfWork
-from tests.fakes import FakeClock
 from tests.memory_database import MemoryDatabase
 
 
-def reserve(database: MemoryDatabase, clock: FakeClock) -> None:
+def reserve(database: MemoryDatabase) -> None:
     with database.unit() as unit:
-        assert unit.idempotency.begin("key", now=clock()) is None
+        assert unit.idempotency.begin("key", holder="me", patience_s=1) is None
         unit.commit()
 
 
-def renewed_at(database: MemoryDatabase, clock: FakeClock) -> datetime:
+def is_held(database: MemoryDatabase) -> bool:
+    """Whether the holder gave a sign of life within the last second."""
     with database.unit() as unit:
-        found = unit.idempotency.begin("key", now=clock())
-    assert found is not None
-    return found.created_at
+        return unit.idempotency.begin("key", holder="another", patience_s=1) is not None
 
 
 def telling(open_unit: OpenUnit, tell: threading.Semaphore) -> OpenUnit:
     """The same units, and word of each that is opened."""
 
-    def open_one():
+    def open_one(tenant: str | None = None) -> AbstractContextManager[UnitOfWork]:
         tell.release()
-        return open_unit()
+        return open_unit(tenant)
 
     return open_one
 
@@ -54,40 +51,40 @@ def beats(tell: threading.Semaphore, count: int) -> None:
 
 
 def test_a_watched_key_is_renewed_until_the_block_ends():
-    database, clock, tell = MemoryDatabase(), FakeClock(), threading.Semaphore(0)
-    reserve(database, clock)
-    with KeyWatch(telling(database.unit, tell), clock, "key", every_s=0.01):
-        clock.advance(50)
+    database, tell = MemoryDatabase(), threading.Semaphore(0)
+    reserve(database)
+    with KeyWatch(telling(database.unit, tell), "key", "me", every_s=0.01):
+        database.clock.advance(50)
         beats(tell, 3)
-        assert renewed_at(database, clock) == clock()
-    clock.advance(50)
-    assert renewed_at(database, clock) < clock()
+        assert is_held(database)
+    database.clock.advance(50)
+    assert not is_held(database)
 
 
 def test_a_database_that_is_away_costs_a_heartbeat_and_nothing_else():
-    database, clock, tell = MemoryDatabase(), FakeClock(), threading.Semaphore(0)
-    reserve(database, clock)
+    database, tell = MemoryDatabase(), threading.Semaphore(0)
+    reserve(database)
     is_away = True
 
-    def open_unit() -> AbstractContextManager[UnitOfWork]:
+    def open_unit(tenant: str | None = None) -> AbstractContextManager[UnitOfWork]:
         if is_away:
             raise DatabaseUnavailable("away")
-        return database.unit()
+        return database.unit(tenant)
 
-    with KeyWatch(telling(open_unit, tell), clock, "key", every_s=0.01):
-        clock.advance(50)
+    with KeyWatch(telling(open_unit, tell), "key", "me", every_s=0.01):
+        database.clock.advance(50)
         beats(tell, 2)
-        assert renewed_at(database, clock) < clock()
+        assert not is_held(database)
         is_away = False
         beats(tell, 3)
-        assert renewed_at(database, clock) == clock()
+        assert is_held(database)
 
 
 def test_a_request_that_is_read_for_long_keeps_its_key(service):
     service.rules = replace(service.rules, key_heartbeat_s=0.01)
-    with service.intake.open_draft("key"):
+    with service.submitting.open_draft("key"):
         service.clock.advance(61)
-        renewed = (renewed_at(service.database, service.clock) == service.clock() for _ in iter(pause, None))
+        renewed = (is_held(service.database) for _ in iter(pause, None))
         assert any(islice(renewed, 1000))
-        with pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
+        with pytest.raises(IdempotencyInProgress), service.submitting.open_draft("key"):
             pass

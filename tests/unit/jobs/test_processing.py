@@ -24,7 +24,7 @@ from tests.factories import encoded, make_image, make_job, mask, picture, zip_of
 
 
 def statuses(service, job):
-    rows, _ = service.intake.images(job.id, limit=1000, after=None)
+    rows, _ = service.reading.images(job.id, limit=1000, after=None)
     return [row.status for row in rows]
 
 
@@ -35,7 +35,7 @@ def whole(job):
 def test_an_image_is_segmented_measured_and_stored(service):
     job = service.submit(picture(32, 24), artifacts=("overlay", "mask", "confidence", "polygons", "coco"))
     service.work()
-    image = service.intake.image(job.id, 0)
+    image = service.reading.image(job.id, 0)
     result = image.result
     assert (image.status, image.attempt, result.width, result.height) == (ImageStatus.SUCCEEDED, 1, 32, 24)
     assert result.metrics.class_fractions == {"sky": 0.5, "building": 0.5}
@@ -43,31 +43,31 @@ def test_an_image_is_segmented_measured_and_stored(service):
     assert {"fetch", "infer", "metrics", "encode", "store", "total"} <= result.timings_ms.keys()
     assert [each.name for each in result.artifacts] == ["overlay", "mask", "confidence", "polygons", "coco"]
     assert all(len(service.objects.get(each.key)) == each.size for each in result.artifacts)
-    assert service.intake.get(job.id).status is JobStatus.SUCCEEDED
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
 
 
 def test_predictions_are_remapped_to_the_jobs_label_space(service):
     job = service.submit(picture(), label_space="cityscapes-8")
     service.work()
-    fractions = service.intake.image(job.id, 0).result.metrics.class_fractions
+    fractions = service.reading.image(job.id, 0).result.metrics.class_fractions
     assert fractions == {"sky": 0.5, "construction": 0.5}
 
 
 def submit_with_truth(service, truth, **options):
-    with service.intake.open_draft() as draft:
+    with service.submitting.open_draft() as draft:
         draft.add_file("a.jpg", BytesIO(picture(4, 2)), media_type=None)
         draft.add_mask("a.png", BytesIO(truth))
-        return service.intake.submit(draft, JobOptions(**options))
+        return service.submitting.submit(draft, JobOptions(**options))
 
 
 def test_ground_truth_is_scored_without_void(service):
     truth = np.array([[0, 0, 1, 11], [0, 1, 1, 1]], np.uint8)  # the prediction is 0 0 1 1
     job = submit_with_truth(service, mask(truth))
     service.work()
-    metrics = service.intake.image(job.id, 0).result.metrics
+    metrics = service.reading.image(job.id, 0).result.metrics
     assert metrics.pixel_accuracy == pytest.approx(6 / 7)
     assert metrics.iou == {"sky": pytest.approx(3 / 4), "building": pytest.approx(3 / 4)}
-    scores = job_metrics(service.intake.get(job.id))
+    scores = job_metrics(service.reading.job(job.id))
     assert scores["class_fractions"] == {"building": 0.5, "sky": 0.5}
     assert scores["mean_confidence"] == pytest.approx(0.8)
     assert scores["ground_truth"]["miou"] == pytest.approx(0.75)
@@ -77,15 +77,15 @@ def test_ground_truth_is_scored_without_void(service):
 def test_truth_that_is_all_void_scores_nothing(service):
     job = submit_with_truth(service, mask(np.full((2, 4), 11, np.uint8)))
     service.work()
-    assert service.intake.image(job.id, 0).result.metrics.miou is None
-    assert job_metrics(service.intake.get(job.id))["ground_truth"]["miou"] is None
+    assert service.reading.image(job.id, 0).result.metrics.miou is None
+    assert job_metrics(service.reading.job(job.id))["ground_truth"]["miou"] is None
 
 
 def test_truth_in_another_label_space_is_remapped(service):
     truth = np.full((2, 4), 23, np.uint8)  # sky of Cityscapes
     job = submit_with_truth(service, mask(truth), mask_label_space="cityscapes-34")
     service.work()
-    assert service.intake.image(job.id, 0).result.metrics.pixel_accuracy == 0.5
+    assert service.reading.image(job.id, 0).result.metrics.pixel_accuracy == 0.5
 
 
 def test_a_job_without_results_has_no_metrics():
@@ -96,14 +96,14 @@ def test_one_bad_image_does_not_hurt_its_neighbours(service):
     job = service.submit(picture(), b"broken", picture())
     service.work()
     assert statuses(service, job) == [ImageStatus.SUCCEEDED, ImageStatus.FAILED, ImageStatus.SUCCEEDED]
-    assert service.intake.image(job.id, 1).failure.code == "unreadable_image"
-    assert service.intake.get(job.id).status is JobStatus.PARTIAL
+    assert service.reading.image(job.id, 1).failure.code == "unreadable_image"
+    assert service.reading.job(job.id).status is JobStatus.PARTIAL
 
 
 def test_a_mask_of_another_size_fails_its_image(service):
     job = submit_with_truth(service, mask(np.zeros((3, 3), np.uint8)))
     service.work()
-    assert service.intake.image(job.id, 0).failure.code == "mask_mismatch"
+    assert service.reading.image(job.id, 0).failure.code == "mask_mismatch"
 
 
 def fail_once(error):
@@ -121,15 +121,15 @@ def test_what_may_pass_is_tried_again_later(service, error):
     service.segmenter.before = fail_once(error)
     job = service.submit()
     service.work()
-    waiting = service.intake.image(job.id, 0)
+    waiting = service.reading.image(job.id, 0)
     assert (waiting.status, waiting.attempt) == (ImageStatus.QUEUED, 1)
     assert waiting.retry_at == service.clock() + timedelta(seconds=2)
     assert service.upkeep.run().resent == 0
     service.clock.advance(20)
     assert service.upkeep.run().resent == 1
     service.work()
-    assert service.intake.image(job.id, 0).attempt == 2
-    assert service.intake.get(job.id).status is JobStatus.SUCCEEDED
+    assert service.reading.image(job.id, 0).attempt == 2
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
 
 
 def test_tries_end(service):
@@ -142,7 +142,7 @@ def test_tries_end(service):
         service.work()
         service.clock.advance(20)
         service.upkeep.run()
-    assert service.intake.image(job.id, 0).failure.code == "model_failed"
+    assert service.reading.image(job.id, 0).failure.code == "model_failed"
 
 
 def test_a_second_delivery_does_nothing(service):
@@ -150,7 +150,7 @@ def test_a_second_delivery_does_nothing(service):
     service.worker().run(whole(job))
     service.segmenter.before = lambda data: pytest.fail("processed twice")
     service.worker("w2").run(whole(job))
-    assert [service.intake.image(job.id, index).attempt for index in (0, 1)] == [1, 1]
+    assert [service.reading.image(job.id, index).attempt for index in (0, 1)] == [1, 1]
 
 
 def test_two_workers_share_a_slice_without_doing_an_image_twice(service):
@@ -160,8 +160,8 @@ def test_two_workers_share_a_slice_without_doing_an_image_twice(service):
         each.start()
     for each in workers:
         each.join()
-    assert {service.intake.image(job.id, index).attempt for index in range(8)} == {1}
-    assert service.intake.get(job.id).status is JobStatus.SUCCEEDED
+    assert {service.reading.image(job.id, index).attempt for index in range(8)} == {1}
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
 
 
 def test_a_cancel_stops_what_has_not_begun(service):
@@ -171,12 +171,12 @@ def test_a_cancel_stops_what_has_not_begun(service):
     def cancel_at_the_first(data):
         if not began.is_set():
             began.set()
-            service.intake.cancel(job.id)
+            service.changing.cancel(job.id)
         time.sleep(0.1)
 
     service.segmenter.before = cancel_at_the_first
     service.worker().run(whole(job))
-    found = service.intake.get(job.id)
+    found = service.reading.job(job.id)
     assert found.status is JobStatus.CANCELED
     assert found.counts.canceled >= 4
     assert found.counts.total == 12
@@ -197,7 +197,7 @@ def test_a_worker_that_slept_through_its_lease_stores_nothing(service):
     service.segmenter.before = lambda data: service.clock.advance(31)
     service.worker(heartbeat_s=60).run(whole(job))
     assert len(service.objects.contents) == 1  # the input
-    assert service.intake.image(job.id, 0).status is ImageStatus.QUEUED
+    assert service.reading.image(job.id, 0).status is ImageStatus.QUEUED
 
 
 def test_a_stopping_worker_gives_back_what_it_has_not_begun(service):
@@ -205,14 +205,14 @@ def test_a_stopping_worker_gives_back_what_it_has_not_begun(service):
     worker = service.worker()
     service.segmenter.before = lambda data: worker.stop()
     worker.run(whole(job))
-    counts = service.intake.get(job.id).counts
+    counts = service.reading.job(job.id).counts
     assert counts.queued > 0
     assert counts.queued + counts.succeeded == 12
     worker.run(whole(job))
-    assert service.intake.get(job.id).counts == counts
+    assert service.reading.job(job.id).counts == counts
     service.segmenter.before = lambda data: None
     service.worker().run(whole(job))
-    assert service.intake.get(job.id).status is JobStatus.SUCCEEDED
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
 
 
 def test_a_late_worker_changes_nothing_and_leaves_nothing_of_a_deleted_job(service):
@@ -221,9 +221,9 @@ def test_a_late_worker_changes_nothing_and_leaves_nothing_of_a_deleted_job(servi
     def lose_the_lease(data):
         service.clock.advance(100)
         with service.database.unit() as unit:
-            unit.images.free_expired(now=service.clock(), losses=1, limit=10)
+            unit.images.free_expired(losses=1, limit=10)
             unit.commit()
-        service.intake.delete(job.id)
+        service.changing.delete(job.id)
 
     service.segmenter.before = lose_the_lease
     service.work(service.worker(heartbeat_s=60))
@@ -236,12 +236,12 @@ def test_a_late_worker_leaves_the_objects_of_a_living_job_alone(service):
     def lose_the_lease(data):
         service.clock.advance(100)
         with service.database.unit() as unit:
-            unit.images.free_expired(now=service.clock(), losses=1, limit=10)
+            unit.images.free_expired(losses=1, limit=10)
             unit.commit()
 
     service.segmenter.before = lose_the_lease
     service.work(service.worker(heartbeat_s=60))
-    assert service.intake.image(job.id, 0).failure.code == "worker_lost"
+    assert service.reading.image(job.id, 0).failure.code == "worker_lost"
     assert service.objects.contents
 
 
@@ -251,18 +251,18 @@ class Flaky:
     def __init__(self, open_unit, away):
         self.open_unit, self.away, self.calls = open_unit, away, 0
 
-    def __call__(self):
+    def __call__(self, tenant=None):
         self.calls += 1
         if self.calls - 1 in self.away:
             raise DatabaseUnavailable("away")
-        return self.open_unit()
+        return self.open_unit(tenant)
 
 
 def test_results_outlive_a_database_that_is_away_for_a_moment(service):
     job = service.submit()
     worker = replace(service.worker(heartbeat_s=60), open_unit=Flaky(service.database.unit, {1, 2}))
     worker.run(whole(job))
-    assert service.intake.get(job.id).status is JobStatus.SUCCEEDED
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
 
 
 def test_a_database_that_stays_away_ends_the_slice(service):
@@ -286,14 +286,14 @@ def test_leases_are_renewed_while_the_slice_runs(service):
     while thread.is_alive():
         assert service.upkeep.run().freed == 0
         time.sleep(0.03)
-    assert service.intake.image(job.id, 0).attempt == 1
+    assert service.reading.image(job.id, 0).attempt == 1
 
 
 def test_a_missed_heartbeat_is_not_the_end(service):
     rules = ProcessingRules(worker="w", heartbeat_s=0.01)
     claim = Claim(job=make_job(), images=(make_image(attempt=1),))
     unit = Flaky(service.database.unit, {0, 1})
-    with Lease(unit, service.clock, rules, claim) as lease:
+    with Lease(unit, service.clock.monotonic, rules, claim, asked_at=service.clock.monotonic()) as lease:
         while unit.calls < 3:
             time.sleep(0.01)
     assert not lease.holds(0)  # the third heartbeat learnt that nobody knows the job
@@ -309,10 +309,10 @@ def test_an_interrupt_in_a_picture_thread_is_not_an_image_failure(service):
 
 
 def test_zip_entries_and_png_pictures_are_processed_alike(service):
-    with service.intake.open_draft() as draft:
+    with service.submitting.open_draft() as draft:
         data = zip_of({"a.png": encoded(np.zeros((5, 5, 3), np.uint8), "PNG")})
         draft.add_file("x.zip", BytesIO(data), media_type=None)
-        job = service.intake.submit(draft, JobOptions())
+        job = service.submitting.submit(draft, JobOptions())
     service.work()
     assert statuses(service, job) == [ImageStatus.SUCCEEDED]
 
@@ -320,7 +320,7 @@ def test_zip_entries_and_png_pictures_are_processed_alike(service):
 def test_the_colour_blind_palette_colours_overlay_and_mask(service):
     job = service.submit(picture(), overlay=OverlayOptions(palette="colour_blind"))
     service.work()
-    result = service.intake.image(job.id, 0).result
+    result = service.reading.image(job.id, 0).result
     (stored,) = (each for each in result.artifacts if each.name == "mask")
     space = get_label_space(job.label_space)
     with Image.open(BytesIO(service.objects.get(stored.key))) as image:

@@ -1,19 +1,18 @@
 """What keeps promises when parts die, on a service in memory."""
 
-from datetime import timedelta
+from dataclasses import replace
 
 from jobs.errors import StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
-from jobs.keys import job_prefix
-from jobs.ports import JobFilter, LostImages, WorkerBeat
+from jobs.ports import JobFilter, WaitingImages, WorkerBeat
+from jobs.upkeep import UpkeepRules
 from tests.factories import make_job, picture
 
 
 def claim(service, job, worker="w1"):
     piece = Slice(job_id=job.id, first=0, last=job.counts.total - 1, priority=job.priority)
-    now = service.clock()
     with service.database.unit() as unit:
-        found = unit.images.claim(piece, worker=worker, now=now, lease_until=now + timedelta(seconds=30))
+        found = unit.images.claim(piece, worker=worker, lease_s=30)
         unit.commit()
     return found
 
@@ -35,7 +34,7 @@ def test_what_the_broker_lost_is_sent_again_after_a_silence(service):
     assert service.upkeep.run().resent == 3
     assert sent(service) == [(0, 0), (1, 1), (2, 2)]
     assert service.upkeep.run().resent == 0
-    assert service.intake.get(job.id).status is JobStatus.QUEUED
+    assert service.reading.job(job.id).status is JobStatus.QUEUED
 
 
 def test_nothing_is_sent_again_while_messages_wait(service):
@@ -136,7 +135,7 @@ def test_images_of_a_vanished_worker_come_back_and_stand_alone_at_last(service):
     service.clock.advance(31)
     assert service.upkeep.run().freed == 16
     assert sent(service) == [(index, index) for index in range(16)]
-    image = service.intake.image(job.id, 3)
+    image = service.reading.image(job.id, 3)
     assert (image.status, image.lost, image.attempt) == (ImageStatus.QUEUED, 1, 1)
 
 
@@ -147,17 +146,17 @@ def test_an_image_that_loses_every_worker_is_given_up(service):
         claim(service, job)
         service.clock.advance(31)
         service.upkeep.run()
-    assert service.intake.image(job.id, 0).failure.code == "worker_lost"
-    assert service.intake.get(job.id).status is JobStatus.FAILED
+    assert service.reading.image(job.id, 0).failure.code == "worker_lost"
+    assert service.reading.job(job.id).status is JobStatus.FAILED
 
 
 def test_a_vanished_worker_does_not_keep_a_canceled_job_open(service):
     job = service.submit()
     claim(service, job)
-    service.intake.cancel(job.id)
+    service.changing.cancel(job.id)
     service.clock.advance(31)
     service.upkeep.run()
-    assert service.intake.get(job.id).status is JobStatus.CANCELED
+    assert service.reading.job(job.id).status is JobStatus.CANCELED
 
 
 def test_freed_images_wait_when_the_queue_is_away(service):
@@ -175,7 +174,7 @@ def test_freed_images_wait_when_the_queue_is_away(service):
 def test_slices_are_runs_of_neighbours_no_longer_than_their_losses_allow(service):
     job = make_job(100, slice_size=16)
     lost = {0: 0, 1: 0, 2: 1, 3: 1, 4: 1, 5: 1, 7: 2, 8: 2, 9: 0, **dict.fromkeys(range(20, 40), 0)}
-    pieces = service.upkeep._pieces(LostImages(job=job, lost=lost))
+    pieces = service.upkeep._pieces(WaitingImages(job=job, losses=lost))
     assert [(piece.first, piece.last) for piece in pieces] == [
         (0, 3),
         (4, 5),
@@ -185,7 +184,7 @@ def test_slices_are_runs_of_neighbours_no_longer_than_their_losses_allow(service
         (20, 35),
         (36, 39),
     ]
-    assert not list(service.upkeep._pieces(LostImages(job=job, lost={})))
+    assert not list(service.upkeep._pieces(WaitingImages(job=job, losses={})))
 
 
 def test_expired_jobs_go_with_their_objects(service):
@@ -204,9 +203,9 @@ def test_expired_jobs_go_with_their_objects(service):
 def test_a_client_may_be_quicker_than_the_expiry(service):
     job = service.submit(expires_in=60)
     service.upkeep._hide(job.id)  # running again since it was found expired
-    assert service.intake.get(job.id) == job
+    assert service.reading.job(job.id) == job
     service.work()
-    service.intake.delete(job.id)
+    service.changing.delete(job.id)
     service.upkeep._hide(job.id)
 
 
@@ -220,11 +219,41 @@ def test_an_interrupted_deletion_is_ended(service):
     assert not service.objects.contents
 
 
+def test_what_cannot_be_deleted_stands_in_nobodys_way(service):
+    jobs = [service.submit(expires_in=60) for _ in range(6)]
+    service.work()
+    service.clock.advance(61)
+    stuck = sorted(job.id for job in jobs)[:4]
+    delete_prefix = service.objects.delete_prefix
+
+    def refuse(prefix):
+        if any(job_id in prefix for job_id in stuck):
+            raise StorageUnavailable("held by somebody")
+        return delete_prefix(prefix)
+
+    service.objects.delete_prefix = refuse
+    upkeep = service.upkeep
+    assert [upkeep.run().deleted for _ in range(2)] == [0, 2]  # three failures end a round
+    service.objects.delete_prefix = delete_prefix
+    assert upkeep.run().deleted == 4
+    assert not service.objects.contents
+
+
+def test_more_deletions_than_one_round_takes_are_done_in_turn(service):
+    for _ in range(3):
+        service.submit(expires_in=60)
+    service.work()
+    service.clock.advance(61)
+    upkeep = replace(service.upkeep, rules=UpkeepRules(deletions=2))
+    assert sum(upkeep.run().deleted for _ in range(3)) == 3
+    assert not service.objects.contents
+
+
 def test_an_upload_that_never_became_a_job_is_removed_after_a_day(service):
     with service.database.unit() as unit:
-        unit.drafts.open("job_gone", now=service.clock())
+        unit.drafts.open("job_gone", prefix="x/jobs/job_gone/")
         unit.commit()
-    service.objects.put(job_prefix("job_gone") + "inputs/000000", b"x", media_type="image/jpeg")
+    service.objects.put("x/jobs/job_gone/inputs/000000", b"x", media_type="image/jpeg")
     assert service.upkeep.run().deleted == 0
     service.clock.advance(25 * 3600)
     assert service.upkeep.run().deleted == 1
@@ -233,11 +262,11 @@ def test_an_upload_that_never_became_a_job_is_removed_after_a_day(service):
 
 def test_old_keys_and_dead_workers_are_forgotten(service):
     with service.database.unit() as unit:
-        unit.idempotency.begin("key", now=service.clock())
-        unit.workers.beat(WorkerBeat(name="w", device="cpu", models=(), beat_at=service.clock()))
+        unit.idempotency.begin("key", holder="h", patience_s=1)
+        unit.workers.beat(WorkerBeat(name="w", device="cpu", models=()))
         unit.commit()
     service.clock.advance(25 * 3600)
     service.upkeep.run()
     with service.database.unit() as unit:
-        assert unit.idempotency.begin("key", now=service.clock()) is None
-        assert not unit.workers.alive(since=service.clock() - timedelta(days=9))
+        assert unit.idempotency.begin("key", holder="h", patience_s=1e9) is None
+        assert not unit.workers.alive(within_s=9 * 86400)

@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
 from functools import reduce
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from jobs.job import Failure, ImageMetrics, ImageStatus, Job, JobTotals, Priorit
 from jobs.ports import Outcome
 from storage.unit_of_work import Database
 from tests.databases import opened, sqlite_settings
-from tests.factories import NOON, make_images, make_job, make_result
+from tests.factories import make_images, make_job, make_result
 
 IMAGES = 6
 Step = Callable[[Database], None]
@@ -38,30 +37,25 @@ def _unit(database: Database, call: Callable[..., object]) -> None:
 
 def _claim(first: int, more: int, lease_s: int) -> Step:
     piece = Slice(job_id="job_1", first=first, last=first + more, priority=Priority.BULK)
-    lease_until = NOON + timedelta(seconds=lease_s)
-    return lambda database: _unit(
-        database, lambda unit: unit.images.claim(piece, worker="w", now=NOON, lease_until=lease_until)
-    )
+    return lambda database: _unit(database, lambda unit: unit.images.claim(piece, worker="w", lease_s=lease_s))
 
 
 def _finish(outcomes: list[Outcome]) -> Step:
-    return lambda database: _unit(database, lambda unit: unit.images.finish("job_1", outcomes, now=NOON))
+    return lambda database: _unit(database, lambda unit: unit.images.finish("job_1", outcomes))
 
 
 def _upkeep(losses: int) -> Step:
-    return lambda database: _unit(
-        database, lambda unit: unit.images.free_expired(now=NOON, losses=losses, limit=IMAGES - 1)
-    )
+    return lambda database: _unit(database, lambda unit: unit.images.free_expired(losses=losses, limit=IMAGES - 1))
 
 
 def _cancel() -> Step:
-    return lambda database: _unit(database, lambda unit: unit.jobs.request_cancel("job_1", now=NOON))
+    return lambda database: _unit(database, lambda unit: unit.jobs.request_cancel("job_1"))
 
 
 def _retry() -> Step:
     def step(database: Database) -> None:
         try:
-            _unit(database, lambda unit: unit.jobs.requeue_failed("job_1", now=NOON))
+            _unit(database, lambda unit: unit.jobs.requeue_failed("job_1"))
         except NotAllowed:
             return
 
@@ -71,14 +65,16 @@ def _retry() -> Step:
 def _outcome(index: int, attempt: int, kind: str, later_s: int) -> Outcome:
     if kind == "succeeded":
         metrics = ImageMetrics(class_fractions={"sky": 0.5}, mean_confidence=0.25, confusion=((index, 1), (0, 2)))
-        return Outcome(index=index, attempt=attempt, result=make_result(metrics=metrics))
+        return Outcome(index=index, attempt=attempt, results=(make_result(metrics=metrics),))
     if kind == "canceled":
         return Outcome(index=index, attempt=attempt, canceled=True)
-    retry_at = None if kind == "failed" else NOON + timedelta(seconds=later_s)
-    return Outcome(index=index, attempt=attempt, failure=Failure("model_failed", "x"), retry_at=retry_at)
+    retry_in_s = None if kind == "failed" else later_s
+    waiting_for = "storage" if kind == "outage" else None
+    failure = Failure("model_failed", "x")
+    return Outcome(index=index, attempt=attempt, failure=failure, retry_in_s=retry_in_s, waiting_for=waiting_for)
 
 
-kinds = st.sampled_from(["succeeded", "succeeded", "failed", "again", "canceled"])
+kinds = st.sampled_from(["succeeded", "succeeded", "failed", "again", "outage", "canceled"])
 outcomes = st.lists(
     st.builds(_outcome, indices, attempts, kinds, seconds), max_size=5, unique_by=lambda each: each.index
 )
@@ -101,7 +97,7 @@ def _check(database: Database, file: Path) -> Job:
         job, images = unit.jobs.get("job_1"), list(unit.images.all("job_1"))
     assert asdict(job.counts) == {each.value: counted[each.value] for each in ImageStatus}
     results = [image.result for image in images if image.result is not None]
-    assert job.totals == reduce(JobTotals.plus, results, JobTotals())
+    assert job.totals == (reduce(JobTotals.plus, results, JobTotals()),)
     assert status == job.status
     assert job.is_finished == (job.finished_at is not None)
     assert all((image.status is ImageStatus.RUNNING) == (image.lease_until is not None) for image in images)

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import event
 
 from jobs.job import ImageStatus
-from jobs.ports import JobFilter, OpenUnit
+from jobs.ports import JobFilter
 from storage.unit_of_work import Database, make_engine
 from tests.databases import sqlite_settings
 from tests.factories import NOON
-from tests.job_steps import LEASE, add, cancel, claimed, failed, finish, free_expired, resend_due, succeeded
+from tests.fakes import FakeClock
+from tests.job_steps import LEASE, Units, add, cancel, claimed, failed, finish, free_expired, resend_due, succeeded
 
 PARTIAL = {ImageStatus.QUEUED: "ix_job_images_queued", ImageStatus.FAILED: "ix_job_images_failed"}
 
@@ -45,37 +46,40 @@ def plans() -> Plans:
 
 
 @pytest.fixture
-def open_unit(migrated_sqlite: Path, tmp_path: Path, plans: Plans) -> Iterator[OpenUnit]:
+def open_unit(migrated_sqlite: Path, tmp_path: Path, plans: Plans) -> Iterator[Units]:
     engine = make_engine(sqlite_settings(migrated_sqlite, tmp_path))
     event.listen(engine, "before_cursor_execute", plans.note)
-    database = Database(engine)
+    clock = FakeClock()
+    database = Database(engine, clock=clock)
+    units = Units(database.unit, clock)
     for number in range(3):
-        add(database.unit, 500, job_id=f"job_{number}")
+        add(units, 500, job_id=f"job_{number}")
     plans.forget()
-    yield database.unit
+    yield units
     database.close()
 
 
-def test_working_on_a_job_scans_nothing(open_unit: OpenUnit, plans: Plans):
+def test_working_on_a_job_scans_nothing(open_unit: Units, plans: Plans):
     claimed(open_unit, 0, 9)
     finish(open_unit, succeeded(0), failed(1))
     with open_unit() as unit:
-        unit.images.renew("job_1", {2: 1, 3: 1}, now=NOON, lease_until=LEASE)
+        unit.images.renew("job_1", {2: 1, 3: 1}, lease_s=30)
         unit.jobs.ahead_of(["job_1", "job_2"])
         unit.jobs.versions(["job_1", "job_2"])
         unit.jobs.several(["job_1", "job_2"])
+        unit.images.since("job_1", 1, limit=50)
         unit.commit()
     cancel(open_unit)
     assert plans.steps
     assert plans.scans == []
 
 
-def test_upkeep_scans_nothing(open_unit: OpenUnit, plans: Plans):
+def test_upkeep_scans_nothing(open_unit: Units, plans: Plans):
     claimed(open_unit, 0, 9)
     free_expired(open_unit, now=LEASE + timedelta(seconds=1))
     resend_due(open_unit, now=NOON + timedelta(hours=1))
     with open_unit() as unit:
-        unit.jobs.expired(now=NOON, limit=9)
+        unit.jobs.expired(limit=9)
         unit.jobs.deleted(limit=9)
         unit.jobs.purge("job_1")
         unit.commit()
@@ -85,7 +89,7 @@ def test_upkeep_scans_nothing(open_unit: OpenUnit, plans: Plans):
 
 
 @pytest.mark.parametrize("status", ImageStatus)
-def test_a_page_of_one_status_walks_along_an_index(open_unit: OpenUnit, plans: Plans, status: ImageStatus):
+def test_a_page_of_one_status_walks_along_an_index(open_unit: Units, plans: Plans, status: ImageStatus):
     with open_unit() as unit:
         unit.images.page("job_1", status=status, sort="index", limit=50, after=None)
     assert plans.scans == []
@@ -94,7 +98,7 @@ def test_a_page_of_one_status_walks_along_an_index(open_unit: OpenUnit, plans: P
 
 
 @pytest.mark.parametrize("sort", ["confidence", "miou"])
-def test_a_sorted_page_walks_along_an_index(open_unit: OpenUnit, plans: Plans, sort: str):
+def test_a_sorted_page_walks_along_an_index(open_unit: Units, plans: Plans, sort: str):
     with open_unit() as unit:
         unit.images.page("job_1", status=None, sort=sort, limit=50, after=None)
     assert plans.scans == []
@@ -104,10 +108,14 @@ def test_a_sorted_page_walks_along_an_index(open_unit: OpenUnit, plans: Plans, s
 
 @pytest.mark.parametrize(
     ("where", "index"),
-    [(JobFilter(status="running"), "ix_jobs_status_id"), (JobFilter(model="tiny"), "ix_jobs_model_id")],
+    [
+        (JobFilter(), "ix_jobs_tenant_id"),
+        (JobFilter(status="running"), "ix_jobs_tenant_status_id"),
+        (JobFilter(model="tiny"), "ix_jobs_tenant_model_id"),
+    ],
 )
-def test_a_list_of_jobs_walks_along_an_index(open_unit: OpenUnit, plans: Plans, where: JobFilter, index: str):
-    with open_unit() as unit:
+def test_a_list_of_a_tenants_jobs_walks_along_an_index(open_unit: Units, plans: Plans, where: JobFilter, index: str):
+    with open_unit("default") as unit:
         unit.jobs.page(where, limit=50, before="job_9")
     assert plans.scans == []
     assert any(index in step for step in plans.steps)

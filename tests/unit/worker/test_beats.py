@@ -11,12 +11,11 @@ import pytest
 
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import UnitOfWork, WorkerBeat
-from tests.factories import NOON
 from tests.memory_database import MemoryDatabase
 from tests.services.processes import wait_for
 from worker.beats import Beats
 
-BEAT = WorkerBeat(name="w@host", device="cpu", models=("tiny",), beat_at=NOON)
+BEAT = WorkerBeat(name="w@host", device="cpu", models=("tiny",))
 
 
 def test_a_beat_is_a_row_and_a_touched_file(tmp_path: Path):
@@ -26,7 +25,7 @@ def test_a_beat_is_a_row_and_a_touched_file(tmp_path: Path):
     time.sleep(0.1)
     assert (tmp_path / "run" / "w.alive").exists()
     with database.unit() as unit:
-        assert unit.workers.alive(since=NOON) == [BEAT]
+        assert unit.workers.alive(within_s=60) == [BEAT]
     beats.close()
     assert not (tmp_path / "run" / "w.alive").exists()
 
@@ -35,7 +34,7 @@ def test_beats_go_on_while_the_database_is_away(tmp_path: Path, caplog: pytest.L
     calls: list[int] = []
 
     @contextmanager
-    def away() -> Iterator[UnitOfWork]:
+    def away(tenant: str | None = None) -> Iterator[UnitOfWork]:
         calls.append(1)
         raise DatabaseUnavailable("away")
         yield
@@ -50,7 +49,7 @@ def test_beats_go_on_while_the_database_is_away(tmp_path: Path, caplog: pytest.L
 
 def _alive(database: MemoryDatabase) -> list[WorkerBeat]:
     with database.unit() as unit:
-        return list(unit.workers.alive(since=NOON))
+        return list(unit.workers.alive(within_s=60))
 
 
 def test_beats_go_on_after_an_error_that_nobody_foresaw(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -79,8 +79,8 @@ def test_a_picture_is_segmented_at_its_own_size(predictor: Predictor):
     assert ends(label_map.ids) == (0, 2)
     assert label_map.space.name == "camvid-11"
     assert prediction.picture.shape == (123, 321, 3)
-    assert prediction.model_version == "1"
-    assert "cpu" in prediction.device
+    assert prediction.identity.version == "1"
+    assert prediction.identity.device == f"{prediction.identity.engine} cpu {prediction.identity.precision}"
 
 
 def test_it_says_how_sure_it_is(predictor: Predictor):

@@ -1,5 +1,6 @@
-"""What a client may do, on a service in memory."""
+"""What a client may do, on a service in memory: submit, read, change."""
 
+import time
 from dataclasses import replace
 from io import BytesIO
 
@@ -34,42 +35,42 @@ def add(draft, name, data=b"", media_type=None):
 
 def test_a_job_is_stored_with_its_inputs_and_then_sent(service):
     job = service.submit(b"one", b"two")
-    assert service.intake.get(job.id) == job
+    assert service.reading.job(job.id) == job
     assert (job.status, job.counts.queued, job.model, job.label_space) == (JobStatus.QUEUED, 2, "tiny", "camvid-11")
     assert [data for data, _ in service.objects.contents.values()] == [b"one", b"two"]
     assert [(piece.first, piece.last) for piece in service.dispatcher.sent] == [(0, 0), (1, 1)]
 
 
 def test_archives_and_images_mix_in_one_job(service):
-    with service.intake.open_draft() as draft:
+    with service.submitting.open_draft() as draft:
         add(draft, "a.jpg", b"a")
         add(draft, "b.zip", zip_of({"x/b.png": b"b", "c.tif": b"c"}))
         add(draft, "blob", b"d", "image/png")
-        job = service.intake.submit(draft, JobOptions())
-    rows, _ = service.intake.images(job.id, limit=10, after=None)
+        job = service.submitting.submit(draft, JobOptions())
+    rows, _ = service.reading.images(job.id, limit=10, after=None)
     assert [row.name for row in rows] == ["a.jpg", "x/b.png", "c.tif", "blob"]
 
 
 def test_masks_are_matched_by_stem_whichever_came_first(service):
-    with service.intake.open_draft() as draft:
+    with service.submitting.open_draft() as draft:
         draft.add_mask("b_mask.png", BytesIO(b"B"))
         add(draft, "a.jpg")
         add(draft, "b.jpg")
         draft.add_mask("masks.zip", BytesIO(zip_of({"a.png": b"A"})))
-        job = service.intake.submit(draft, JobOptions())
-    masks = [service.intake.image(job.id, index).mask for index in range(2)]
+        job = service.submitting.submit(draft, JobOptions())
+    masks = [service.reading.image(job.id, index).mask for index in range(2)]
     assert [service.objects.get(mask.location) for mask in masks] == [b"A", b"B"]
 
 
 def test_inputs_that_the_worker_fetches_are_rows_only(service):
-    with service.intake.open_draft() as draft:
+    with service.submitting.open_draft() as draft:
         draft.add_inputs([NewImage(Source(SourceKind.URL, "https://example.org/a.jpg"), "a.jpg", "id-7")])
-        job = service.intake.submit(draft, JobOptions())
-    image = service.intake.image(job.id, 0)
+        job = service.submitting.submit(draft, JobOptions())
+    image = service.reading.image(job.id, 0)
     assert (image.ref, image.source.kind) == ("id-7", SourceKind.URL)
     assert not service.objects.contents
     with pytest.raises(ArtifactNotFound):
-        service.intake.artifact(job.id, 0, "input")
+        service.reading.artifact(job.id, 0, "input")
 
 
 @pytest.mark.parametrize(
@@ -85,27 +86,27 @@ def test_inputs_that_the_worker_fetches_are_rows_only(service):
 )
 def test_a_request_that_breaks_a_limit_leaves_nothing_behind(service, name, data, error):
     service.rules = replace(service.rules, max_images=3, max_request_bytes=150, max_image_bytes=100)
-    with pytest.raises(error), service.intake.open_draft("key") as draft:
+    with pytest.raises(error), service.submitting.open_draft("key") as draft:
         add(draft, "first.jpg", b"x")
         add(draft, name, data)
     assert not service.objects.contents
-    assert not service.intake.page(JobFilter(), limit=10, before=None)
-    with service.intake.open_draft("key"):
+    assert not service.reading.page(JobFilter(), limit=10, before=None)
+    with service.submitting.open_draft("key"):
         pass  # the key is free again
 
 
 def test_masks_and_inputs_are_limited_as_images_are(service):
     service.rules = replace(service.rules, max_images=1)
-    with pytest.raises(TooManyImages), service.intake.open_draft() as draft:
+    with pytest.raises(TooManyImages), service.submitting.open_draft() as draft:
         draft.add_mask("a.png", BytesIO(b""))
         draft.add_mask("b.png", BytesIO(b""))
-    with pytest.raises(TooManyImages), service.intake.open_draft() as draft:
+    with pytest.raises(TooManyImages), service.submitting.open_draft() as draft:
         draft.add_inputs([NewImage(Source(SourceKind.SAMPLE, name), name) for name in ("a", "b")])
 
 
 def test_a_request_without_images_is_refused(service):
-    with pytest.raises(NoImages), service.intake.open_draft() as draft:
-        service.intake.submit(draft, JobOptions())
+    with pytest.raises(NoImages), service.submitting.open_draft() as draft:
+        service.submitting.submit(draft, JobOptions())
 
 
 @pytest.mark.parametrize(
@@ -117,10 +118,10 @@ def test_a_request_without_images_is_refused(service):
     ],
 )
 def test_a_choice_that_the_model_cannot_serve_is_a_field_fault(service, options, field):
-    with pytest.raises(InvalidOptions) as caught, service.intake.open_draft() as draft:
+    with pytest.raises(InvalidOptions) as caught, service.submitting.open_draft() as draft:
         add(draft, "a.jpg")
         draft.add_mask("a.png", BytesIO(b""))
-        service.intake.submit(draft, options)
+        service.submitting.submit(draft, options)
     assert caught.value.faults[0].field == field
 
 
@@ -138,14 +139,14 @@ def test_the_servers_retention_is_the_default_expiry(service):
 
 def test_a_queue_that_is_away_does_not_lose_the_job(service):
     service.dispatcher.away = True
-    assert service.intake.get(service.submit().id).status is JobStatus.QUEUED
+    assert service.reading.job(service.submit().id).status is JobStatus.QUEUED
 
 
 def test_the_same_key_and_request_give_the_first_job(service):
     def send(fingerprint):
-        with service.intake.open_draft("key") as draft:
+        with service.submitting.open_draft("key") as draft:
             add(draft, "a.jpg", b"a")
-            return service.intake.submit(draft, JobOptions(), fingerprint=fingerprint)
+            return service.submitting.submit(draft, JobOptions(), fingerprint=fingerprint)
 
     first = send("f")
     assert send("f").id == first.id
@@ -157,109 +158,115 @@ def test_the_same_key_and_request_give_the_first_job(service):
 
 
 def test_a_key_in_use_is_told(service):
-    with service.intake.open_draft("key"), pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
+    with (
+        service.submitting.open_draft("key"),
+        pytest.raises(IdempotencyInProgress),
+        service.submitting.open_draft("key"),
+    ):
         pass
 
 
 def test_the_key_of_a_request_that_died_is_soon_free(service):
     with service.database.unit() as unit:  # as a process that was killed leaves it
-        unit.idempotency.begin("key", now=service.clock())
+        unit.idempotency.begin("key", holder="dead", patience_s=60)
         unit.commit()
-    with pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
+    with pytest.raises(IdempotencyInProgress), service.submitting.open_draft("key"):
         pass
     service.clock.advance(61)
-    with service.intake.open_draft("key") as draft:
+    with service.submitting.open_draft("key") as draft:
         add(draft, "a.jpg", b"a")
-        assert service.intake.submit(draft, JobOptions(), fingerprint="f").counts.total == 1
+        assert service.submitting.submit(draft, JobOptions(), fingerprint="f").counts.total == 1
 
 
 def test_jobs_are_listed_newest_first_and_filtered(service):
     jobs = [service.submit(model=name) for name in ("tiny", "other", "tiny")]
-    page = service.intake.page(JobFilter(), limit=2, before=None)
+    page = service.reading.page(JobFilter(), limit=2, before=None)
     assert [job.id for job in page] == sorted((job.id for job in jobs), reverse=True)[:2]
-    assert len(service.intake.page(JobFilter(model="other"), limit=9, before=None)) == 1
+    assert len(service.reading.page(JobFilter(model="other"), limit=9, before=None)) == 1
 
 
 def test_progress_tells_rate_and_remaining_time(service):
-    first, second = service.submit(b"x"), service.submit(picture(), picture(), picture(), picture())
-    assert service.intake.progress(second).queue_position == 1
-    assert service.intake.progress(second).images_per_second is None
+    first = service.submit(b"x")
+    time.sleep(0.002)  # ids tell apart what came in different milliseconds
+    second = service.submit(picture(), picture(), picture(), picture())
+    assert service.reading.progress(second).queue_position == 1
+    assert service.reading.progress(second).images_per_second is None
     service.worker().run(next(piece for piece in service.dispatcher.sent if piece.job_id == second.id))
     service.clock.advance(2)
-    progress = service.intake.progress(service.intake.get(second.id))
+    progress = service.reading.progress(service.reading.job(second.id))
     assert (progress.progress, progress.images_per_second, progress.eta_seconds) == (0.25, 0.5, 6.0)
     assert progress.queue_position == 0
-    assert service.intake.progress(first).queue_position == 0
+    assert service.reading.progress(first).queue_position == 0
 
 
 def test_a_rate_after_a_retry_counts_what_ended_since(service):
     job = service.submit(picture(), b"broken", b"broken", picture())
     service.work()
-    again = service.intake.retry(job.id)
+    again = service.changing.retry(job.id)
     assert again.finished_before == 2
-    assert service.intake.progress(again).images_per_second is None
+    assert service.reading.progress(again).images_per_second is None
     service.worker().run(next(piece for piece in service.dispatcher.take() if piece.first == 1))
     service.clock.advance(4)
-    progress = service.intake.progress(service.intake.get(job.id))
+    progress = service.reading.progress(service.reading.job(job.id))
     assert (progress.progress, progress.images_per_second, progress.eta_seconds) == (0.75, 0.25, 4.0)
 
 
 def test_a_rate_needs_time_to_pass(service):
     job = service.submit()
     service.work()
-    done = service.intake.progress(service.intake.get(job.id))
+    done = service.reading.progress(service.reading.job(job.id))
     assert (done.progress, done.images_per_second, done.eta_seconds) == (1.0, None, None)
 
 
 def test_artifacts_are_found_by_name_and_the_input_is_one(service):
     job = service.submit(picture())
-    assert service.intake.artifact(job.id, 0, "input").size == len(picture())
+    assert service.reading.artifact(job.id, 0, "input").size == len(picture())
     with pytest.raises(ArtifactNotFound, match="none yet"):
-        service.intake.artifact(job.id, 0, "mask")
+        service.reading.artifact(job.id, 0, "mask")
     service.work()
-    mask = service.intake.artifact(job.id, 0, "mask")
+    mask = service.reading.artifact(job.id, 0, "mask")
     assert (mask.media_type, mask.size) == ("image/png", len(service.objects.get(mask.key)))
     with pytest.raises(ArtifactNotFound, match="overlay, mask"):
-        service.intake.artifact(job.id, 0, "coco")
+        service.reading.artifact(job.id, 0, "coco")
     service.objects.contents.clear()
     with pytest.raises(ArtifactNotFound, match="gone"):
-        service.intake.artifact(job.id, 0, "input")
+        service.reading.artifact(job.id, 0, "input")
 
 
 def test_cancel_ends_queued_images_at_once_and_keeps_the_finished_ones(service):
     job = service.submit(picture(), picture())
     service.worker().run(service.dispatcher.sent[0])
-    canceled = service.intake.cancel(job.id)
+    canceled = service.changing.cancel(job.id)
     assert canceled.status is JobStatus.CANCELED
     assert (canceled.counts.succeeded, canceled.counts.canceled) == (1, 1)
-    assert service.intake.cancel(job.id) == canceled
+    assert service.changing.cancel(job.id) == canceled
     service.work()
-    assert service.intake.get(job.id).counts == canceled.counts
+    assert service.reading.job(job.id).counts == canceled.counts
 
 
 def test_retry_takes_the_failed_images_alone(service):
     job = service.submit(picture(), b"broken")
     service.work()
-    assert service.intake.get(job.id).status is JobStatus.PARTIAL
-    service.objects.contents[service.intake.image(job.id, 1).source.location] = (picture(), "image/jpeg")
-    assert service.intake.retry(job.id).counts.queued == 1
+    assert service.reading.job(job.id).status is JobStatus.PARTIAL
+    service.objects.contents[service.reading.image(job.id, 1).source.location] = (picture(), "image/jpeg")
+    assert service.changing.retry(job.id).counts.queued == 1
     service.work()
-    again = service.intake.get(job.id)
+    again = service.reading.job(job.id)
     assert again.status is JobStatus.SUCCEEDED
-    assert [service.intake.image(job.id, index).attempt for index in (0, 1)] == [1, 1]
+    assert [service.reading.image(job.id, index).attempts for index in (0, 1)] == [1, 1]
     with pytest.raises(NotAllowed):
-        service.intake.retry(job.id)
+        service.changing.retry(job.id)
 
 
 def test_delete_takes_rows_and_objects_once_the_job_has_ended(service):
     job = service.submit(picture())
     with pytest.raises(JobRunning):
-        service.intake.delete(job.id)
+        service.changing.delete(job.id)
     service.work()
-    assert service.intake.image(job.id, 0).status is ImageStatus.SUCCEEDED
-    service.intake.delete(job.id)
+    assert service.reading.image(job.id, 0).status is ImageStatus.SUCCEEDED
+    service.changing.delete(job.id)
     assert not service.objects.contents
-    for call in (service.intake.get, service.intake.cancel, service.intake.retry, service.intake.delete):
+    for call in (service.reading.job, service.changing.cancel, service.changing.retry, service.changing.delete):
         with pytest.raises(JobNotFound):
             call(job.id)
 
@@ -271,8 +278,8 @@ def test_a_job_keeps_its_inputs_when_the_answer_to_its_commit_is_lost(service):
     service.dispatcher.dispatch = fail
     with pytest.raises(ZeroDivisionError):
         service.submit(picture())
-    (job,) = service.intake.page(JobFilter(), limit=9, before=None)
-    assert service.intake.artifact(job.id, 0, "input").size == len(picture())
+    (job,) = service.reading.page(JobFilter(), limit=9, before=None)
+    assert service.reading.artifact(job.id, 0, "input").size == len(picture())
 
 
 def test_a_store_that_is_away_neither_keeps_the_key_nor_hides_the_first_error(service):
@@ -280,32 +287,32 @@ def test_a_store_that_is_away_neither_keeps_the_key_nor_hides_the_first_error(se
         raise StorageUnavailable("away")
 
     service.objects.delete_prefix = away
-    with pytest.raises(UnsupportedMedia), service.intake.open_draft("key") as draft:
+    with pytest.raises(UnsupportedMedia), service.submitting.open_draft("key") as draft:
         add(draft, "a.txt")
-    with service.intake.open_draft("key") as draft:
+    with service.submitting.open_draft("key") as draft:
         assert draft.earlier is None
 
 
 def test_the_key_of_a_request_that_died_is_given_to_the_next_one(service):
     with service.database.unit() as unit:
-        unit.idempotency.begin("key", now=service.clock())
+        unit.idempotency.begin("key", holder="dead", patience_s=60)
         unit.commit()
     service.clock.advance(60)
-    with pytest.raises(IdempotencyInProgress), service.intake.open_draft("key"):
+    with pytest.raises(IdempotencyInProgress), service.submitting.open_draft("key"):
         pass
     service.clock.advance(900)
-    with service.intake.open_draft("key") as draft:
+    with service.submitting.open_draft("key") as draft:
         add(draft, "a.jpg", picture())
-        service.intake.submit(draft, JobOptions(), fingerprint="x")
+        service.submitting.submit(draft, JobOptions(), fingerprint="x")
     service.clock.advance(3600)
-    with service.intake.open_draft("key") as draft:
+    with service.submitting.open_draft("key") as draft:
         assert draft.earlier is not None
 
 
 def test_a_job_that_is_tried_again_waits_as_queued(service):
     job = service.submit(picture(), b"broken")
     service.work()
-    assert service.intake.retry(job.id).status is JobStatus.QUEUED
+    assert service.changing.retry(job.id).status is JobStatus.QUEUED
 
 
 def test_a_job_is_accepted_while_queue_and_database_go_away(service):
@@ -316,14 +323,14 @@ def test_a_job_is_accepted_while_queue_and_database_go_away(service):
         is_away = True
         raise QueueUnavailable("away")
 
-    def open_unit():
+    def open_unit(tenant=None):
         if is_away:
             raise DatabaseUnavailable("away")
-        return service.database.unit()
+        return service.database.unit(tenant)
 
     service.dispatcher.dispatch = both_go_away
-    intake = replace(service.intake, open_unit=open_unit)
-    with intake.open_draft() as draft:
+    submitting = replace(service.submitting, open_unit=open_unit)
+    with submitting.open_draft() as draft:
         add(draft, "a.jpg", picture())
-        job = intake.submit(draft, JobOptions())
-    assert service.intake.get(job.id) == job
+        job = submitting.submit(draft, JobOptions())
+    assert service.reading.job(job.id) == job

@@ -1,0 +1,48 @@
+"""Changing one's mind: cancel, try again, delete. Called by the API."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from jobs.callers import DEFAULT, Caller
+from jobs.job import Job
+from jobs.ports import Dispatcher, ObjectStore, OpenUnit, UnitOfWork
+from jobs.sending import send
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    open_unit: OpenUnit
+    objects: ObjectStore
+    dispatcher: Dispatcher
+    caller: Caller = DEFAULT
+
+    def cancel(self, job_id: str) -> Job:
+        """Queued images are canceled at once; workers stop the running ones. Raises JobNotFound."""
+        with self._unit() as unit:
+            job = unit.jobs.request_cancel(job_id)
+            unit.commit()
+        return job
+
+    def retry(self, job_id: str) -> Job:
+        """Failed images alone go back to the queue. Raises JobNotFound, JobNotFinished, NotAllowed."""
+        with self._unit() as unit:
+            job = unit.jobs.requeue_failed(job_id)
+            unit.commit()
+        send(job, self.dispatcher, self.open_unit)
+        return job
+
+    def delete(self, job_id: str) -> None:
+        """Rows and objects. What a crash leaves half done, upkeep ends. Raises JobNotFound, JobRunning."""
+        with self._unit() as unit:
+            job = unit.jobs.get(job_id)
+            unit.jobs.mark_deleted(job_id)
+            unit.commit()
+        self.objects.delete_prefix(job.prefix)
+        with self._unit() as unit:
+            unit.jobs.purge(job_id)
+            unit.commit()
+
+    def _unit(self) -> AbstractContextManager[UnitOfWork]:
+        return self.open_unit(self.caller.tenant)

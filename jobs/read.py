@@ -1,0 +1,146 @@
+"""Reading: jobs, their images, how far they are, what came out. Called by the API."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.callers import DEFAULT, Caller
+from jobs.errors import ArtifactNotFound, ObjectNotFound
+from jobs.job import Artifact, ImageStatus, Job, JobImage, SourceKind
+from jobs.ports import JobFilter, ObjectStore, OpenUnit, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a waiting client wants to know. progress in [0, 1]; queue_position: unfinished jobs that go first, None when
+    nobody can tell just now."""
+
+    progress: float
+    queue_position: int | None
+    eta_seconds: float | None
+    images_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    open_unit: OpenUnit
+    objects: ObjectStore
+    caller: Caller = DEFAULT
+
+    def job(self, job_id: str) -> Job:
+        """Raises JobNotFound."""
+        with self._unit() as unit:
+            return unit.jobs.get(job_id)
+
+    def page(self, where: JobFilter, *, limit: int, before: str | None) -> Sequence[Job]:
+        """Newest first; `before`: the last id of the page before."""
+        with self._unit() as unit:
+            return unit.jobs.page(where, limit=limit, before=before)
+
+    def progress(self, job: Job) -> Progress:
+        """Raises DatabaseUnavailable."""
+        return self.progress_of([job])[job.id]
+
+    def progress_of(self, jobs: Sequence[Job]) -> Mapping[str, Progress]:
+        """By job id. Raises DatabaseUnavailable."""
+        with self._unit() as unit:
+            return progress_of(unit, jobs)
+
+    def images(
+        self, job_id: str, *, status: ImageStatus | None = None, sort: str = "index", limit: int, after: str | None
+    ) -> tuple[Sequence[JobImage], str | None]:
+        """One page and the next page's cursor. Raises JobNotFound, ValueError for a foreign cursor."""
+        with self._unit() as unit:
+            return unit.images.page(job_id, status=status, sort=sort, limit=limit, after=after)
+
+    def image(self, job_id: str, index: int) -> JobImage:
+        """Raises JobNotFound, ImageNotFound."""
+        with self._unit() as unit:
+            return unit.images.get(job_id, index)
+
+    def artifact(self, job_id: str, index: int, name: str) -> Artifact:
+        """A stored result by its name, or the `input`. Raises JobNotFound, ImageNotFound, ArtifactNotFound."""
+        image = self.image(job_id, index)
+        if name == "input" and image.source.kind is SourceKind.OBJECT:
+            return self._input(image)
+        return artifact_of(image, name)
+
+    def _input(self, image: JobImage) -> Artifact:
+        try:
+            info = self.objects.info(image.source.location)
+        except ObjectNotFound as error:
+            raise ArtifactNotFound(f"the input of image {image.index} is gone") from error
+        return Artifact(name="input", key=info.key, media_type=info.media_type, size=info.size, crc32=0)
+
+    def _unit(self) -> AbstractContextManager[UnitOfWork]:
+        return self.open_unit(self.caller.tenant)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Jobs of all tenants, for one look that serves all who wait in a process. Whose a job is, who waits has to ask."""
+
+    open_unit: OpenUnit
+
+    def seen(self, job_ids: Collection[str]) -> Mapping[str, tuple[Job, Progress]]:
+        """Those of these jobs that there are, read at once. Raises DatabaseUnavailable."""
+        with self.open_unit() as unit:
+            jobs = unit.jobs.several(job_ids)
+            progress = progress_of(unit, jobs)
+        return {job.id: (job, progress[job.id]) for job in jobs}
+
+    def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        """Of those of these jobs that there are. Raises DatabaseUnavailable."""
+        with self.open_unit() as unit:
+            return unit.jobs.versions(job_ids)
+
+
+def progress_of(unit: UnitOfWork, jobs: Sequence[Job]) -> Mapping[str, Progress]:
+    """By job id, with one look at the queue; none when nobody stands in it."""
+    waiting = [job.id for job in jobs if not _has_begun(job)]
+    ahead = unit.jobs.ahead_of(waiting) if waiting else {}
+    now = None if all(job.is_finished for job in jobs) else unit.now
+    return {job.id: _progress(job, now, queue_position=ahead.get(job.id, 0)) for job in jobs}
+
+
+def progress_without_queue(job: Job) -> Progress:
+    """What the job itself tells; needs no database, and knows no rate of a job that still runs."""
+    return _progress(job, None, queue_position=0 if _has_begun(job) else None)
+
+
+def artifact_of(image: JobImage, name: str) -> Artifact:
+    """A stored result. Raises ArtifactNotFound."""
+    found = image.result.artifacts if image.result else ()
+    for artifact in found:
+        if artifact.name == name:
+            return artifact
+    known = ", ".join([artifact.name for artifact in found]) or "none yet"
+    raise ArtifactNotFound(f"image {image.index} has no artifact {name!r}; there are: {known}")
+
+
+def _has_begun(job: Job) -> bool:
+    return bool(job.is_finished or job.counts.finished or job.counts.running)
+
+
+def _progress(job: Job, now: datetime | None, *, queue_position: int | None) -> Progress:
+    """Measured on the job itself: finished images since it started. No estimate before the first one."""
+    rate = _rate(job, now)
+    left = job.counts.queued + job.counts.running
+    return Progress(
+        progress=job.counts.finished / job.counts.total,
+        queue_position=queue_position,
+        eta_seconds=None if job.is_finished or not rate else left / rate,
+        images_per_second=rate,
+    )
+
+
+def _rate(job: Job, now: datetime | None) -> float | None:
+    """Images per second since the job started, or was started again."""
+    finished, until = job.counts.finished - job.finished_before, job.finished_at or now
+    if job.started_at is None or until is None or not finished:
+        return None
+    seconds = (until - job.started_at).total_seconds()
+    return finished / seconds if seconds > 0 else None

@@ -1,0 +1,31 @@
+"""Sending a job to the workers after its commit. A queue that is away loses nothing: upkeep sends again."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from jobs.errors import DatabaseUnavailable, QueueUnavailable
+from jobs.job import Job, Slice
+from jobs.ports import Dispatcher, OpenUnit
+
+logger = logging.getLogger(__name__)
+
+
+def send(job: Job, dispatcher: Dispatcher, open_unit: OpenUnit) -> None:
+    try:
+        dispatcher.dispatch(job.slices())
+    except QueueUnavailable as error:
+        logger.warning(
+            "job accepted while the queue is away; it is sent later",
+            extra={"action": "dispatch_postponed", "job_id": job.id, "reason": str(error)},
+        )
+        _unsend(job, open_unit)
+
+
+def _unsend(job: Job, open_unit: OpenUnit) -> None:
+    """Upkeep sends it soon. If not even this can be written, only when it sees that later jobs overtook it."""
+    whole = Slice(job_id=job.id, first=0, last=job.counts.total - 1, priority=job.priority)
+    with suppress(DatabaseUnavailable), open_unit(job.tenant) as unit:
+        unit.images.unsend([whole])
+        unit.commit()

@@ -1,0 +1,52 @@
+"""The one place that keeps tenants apart: every statement passes through here on its way to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Delete, FromClause, Join, Select, Update, exists, select
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql import Executable
+
+from storage.tables import DraftRow, IdempotencyRow, JobImageRow, JobRow
+
+_OWNED: dict[Any, Any] = {each.__table__: each for each in (JobRow, DraftRow, IdempotencyRow)}
+
+
+def scoped(statement: Executable, tenant: str | None) -> Executable:
+    """The statement with other tenants' rows out of its sight; as it is when there is no tenant.
+
+    What is inserted carries its owner itself. A table that occurs only inside a subquery is not looked at.
+    """
+    if tenant is None or not isinstance(statement, (Select, Update, Delete)):
+        return statement
+    return statement.where(*(_owned_by(table, tenant) for table in _tables(statement) if _is_owned(table)))
+
+
+def _tables(statement: Select[Any] | Update | Delete) -> Iterator[FromClause]:
+    if not isinstance(statement, Select):
+        yield statement.table
+        return
+    for each in statement.get_final_froms():
+        yield from _leaves(each)
+
+
+def _leaves(source: FromClause) -> Iterator[FromClause]:
+    if isinstance(source, Join):
+        yield from _leaves(source.left)
+        yield from _leaves(source.right)
+    else:
+        yield source
+
+
+def _is_owned(table: FromClause) -> bool:
+    return table in _OWNED or table is JobImageRow.__table__
+
+
+def _owned_by(table: FromClause, tenant: str) -> ColumnElement[bool]:
+    if table is JobImageRow.__table__:
+        owner = aliased(JobRow)
+        return exists(select(owner.id).where(owner.id == JobImageRow.job_id, owner.tenant == tenant))
+    column: ColumnElement[bool] = _OWNED[table].tenant == tenant
+    return column

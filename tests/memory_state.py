@@ -1,0 +1,90 @@
+"""What a database in memory holds, and what of it a unit of work sees."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from jobs.job import ImageStatus, Job, JobImage
+from jobs.ports import IdempotencyRecord, WorkerBeat
+from jobs.transitions import Transition
+
+
+@dataclass
+class Key:
+    holder: str
+    created_at: datetime
+    record: IdempotencyRecord = IdempotencyRecord(fingerprint=None, job_id=None)  # noqa: RUF009 - frozen
+
+
+@dataclass
+class Draft:
+    tenant: str
+    prefix: str
+    opened_at: datetime
+
+
+@dataclass
+class State:
+    jobs: dict[str, Job] = field(default_factory=dict)
+    images: dict[str, dict[int, JobImage]] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    keys: dict[tuple[str, str], Key] = field(default_factory=dict)
+    beats: dict[str, tuple[WorkerBeat, datetime]] = field(default_factory=dict)
+
+    def copy(self) -> State:
+        images = {job_id: dict(rows) for job_id, rows in self.images.items()}
+        return State(dict(self.jobs), images, set(self.hidden), dict(self.drafts), dict(self.keys), dict(self.beats))
+
+    def split(self, tenant: str | None) -> tuple[State, State]:
+        """What a unit opened for the tenant sees, and the rest: the one place that scopes."""
+
+        def part(mine: bool) -> State:
+            jobs = {job_id: job for job_id, job in self.jobs.items() if (tenant in (None, job.tenant)) is mine}
+            return State(
+                jobs,
+                {job_id: dict(rows) for job_id, rows in self.images.items() if job_id in jobs},
+                {job_id for job_id in self.hidden if job_id in jobs},
+                {name: each for name, each in self.drafts.items() if (tenant in (None, each.tenant)) is mine},
+                {key: each for key, each in self.keys.items() if (tenant in (None, key[0])) is mine},
+                dict(self.beats) if mine else {},
+            )
+
+        return part(True), part(False)
+
+    def joined(self, other: State) -> State:
+        return State(
+            {**self.jobs, **other.jobs},
+            {**self.images, **other.images},
+            self.hidden | other.hidden,
+            {**self.drafts, **other.drafts},
+            {**self.keys, **other.keys},
+            {**self.beats, **other.beats},
+        )
+
+
+@dataclass
+class View:
+    """What a unit works on. others: rows of other tenants."""
+
+    state: State
+    others: State
+    tenant: str | None
+    now: datetime
+    changed: set[str] = field(default_factory=set)
+
+    def carry_out(self, step: Transition) -> Job:
+        rows = self.state.images[step.job.id]
+        for move, indices in step.moves:
+            for index in self._those(rows, move.source, indices):
+                rows[index] = move.apply(rows[index])
+        self.state.jobs[step.job.id] = step.job
+        self.changed.add(step.job.id)
+        return step.job
+
+    def _those(
+        self, rows: Mapping[int, JobImage], status: ImageStatus, indices: Collection[int] | None
+    ) -> Sequence[int]:
+        return [index for index, image in rows.items() if image.status is status] if indices is None else list(indices)
