@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import compare, evaluate, explain, export, images, jobs, models, promote, stack, train
+from maskmill.cli import images, jobs, models, stack
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
+from maskmill.cli.training import compare, evaluate, explain, export, promote, train
 
 HELP = "Batches of street images in; segmentation masks, metrics and archives out."
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items()) + "."

@@ -18,6 +18,7 @@ from training.recipe.building import open_dataset
 from training.recipe.file import load_recipe
 from training.runs import Run, noted_earlier
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """What a person decides about a bundle. tolerance: how much mIoU a variant may lose, 0.005 is half a point."""

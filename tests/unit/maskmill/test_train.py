@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from maskmill.cli.app import app
 from maskmill.cli.exits import INTERRUPTED, REFUSED
-from maskmill.cli.train import find_recipe, watching
+from maskmill.cli.training.train import find_recipe, watching
 from tests.tiny_runs import RECIPE
 
 Run = Callable[..., Result]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from maskmill.cli.evaluate import DataOptions, open_model, open_pictures
 from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
+from maskmill.cli.training.evaluate import DataOptions, open_model, open_pictures
 
 if TYPE_CHECKING:
     from training.compare import Comparison
