@@ -104,6 +104,12 @@ class LabelSpace:
         table[list(mapping.keys())] = list(mapping.values())
         return table
 
+    def missing_from(self, source: "LabelSpace") -> tuple[LabelClass, ...]:
+        """The classes that count here and that no map of `source` has after remapping: a model of `source` cannot give
+        them. Raises NoRemapping."""
+        given = set(source.remapping_to(self)[list(source.class_ids)].tolist())
+        return tuple(each for each in self.classes if each.id not in given and each.id not in self.void_ids)
+
     def to_dict(self) -> dict[str, Any]:
         """The form that `load_label_space` reads."""
         return {

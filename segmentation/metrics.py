@@ -4,7 +4,7 @@ Pixels whose true class is void count nowhere. A class that occurs neither in th
 and left out of every mean.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,14 +71,17 @@ def dice_per_class(confusion: Confusion) -> NDArray[np.float64]:
     return _ratios(2 * _hits(confusion), confusion.sum(axis=1) + _predicted(confusion))
 
 
-def mean_iou(confusion: Confusion) -> float:
-    """Mean of `iou_per_class` over the classes that occur; NaN when none does."""
-    return _mean(iou_per_class(confusion))
+def mean_iou(confusion: Confusion, *, without: Collection[int] = ()) -> float:
+    """Mean of `iou_per_class` over the classes that occur; NaN when none does.
+
+    without: ids of classes to leave out of the mean: those that the model has no way to give.
+    """
+    return _mean(iou_per_class(confusion), without)
 
 
-def mean_dice(confusion: Confusion) -> float:
-    """Mean of `dice_per_class` over the classes that occur (macro Dice); NaN when none does."""
-    return _mean(dice_per_class(confusion))
+def mean_dice(confusion: Confusion, *, without: Collection[int] = ()) -> float:
+    """Mean of `dice_per_class` over the classes that occur (macro Dice); NaN when none does. without: as above."""
+    return _mean(dice_per_class(confusion), without)
 
 
 def global_dice(confusion: Confusion) -> float:
@@ -153,7 +156,8 @@ def _ratio(part: np.generic, whole: np.generic) -> float:
     return float(part) / float(whole) if whole else float("nan")
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _mean(values: NDArray[np.float64], without: Collection[int] = ()) -> float:
+    values = np.delete(values, list(without)) if without else values
     present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else float("nan")
 

@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
+from segmentation.activations import TO_LOGITS
 from segmentation.engines import file_keys
 from segmentation.errors import InvalidModelCard
 from segmentation.preprocessing import Preprocessing
 from segmentation.variant import Variant
-
-ACTIVATIONS = ("", "softmax", "sigmoid")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -34,7 +33,7 @@ class ModelCard:
     label_space: a name; label_space_file: the file of the bundle that defines it, empty for a published one.
     `files`: runtime → file name; `sha256`: file name → hex digest, one for each file, label_space_file too.
     max_batch: the most pictures that the graph takes at once, where it was exported for no more; None: any number.
-    activation: what the graph applies to its logits itself, one of ACTIVATIONS.
+    activation: what the graph applies to its logits itself, one of TO_LOGITS.
     scores: metric → number, as measured on `dataset`. variants: what each precision and engine costs and scores.
     """
 
@@ -69,7 +68,9 @@ class ModelCard:
             value = getattr(self, name)
             _require(type(value) is int and value >= 1, name, "a whole number above 0", value)
         _require(isinstance(self.preprocessing, Preprocessing), "preprocessing", "an object", self.preprocessing)
-        _require(self.activation in ACTIVATIONS, "activation", f"one of {', '.join(ACTIVATIONS)}", self.activation)
+        _require(
+            self.activation in TO_LOGITS, "activation", f"one of {', '.join(map(repr, TO_LOGITS))}", self.activation
+        )
         fits = self.max_batch is None or (type(self.max_batch) is int and self.max_batch >= 1)
         _require(fits, "max_batch", "a whole number above 0, or null", self.max_batch)
         _check_files(self.files, self.sha256)

@@ -19,9 +19,9 @@ router = APIRouter(prefix="/models", tags=["catalogue"])
 def list_models(services: ServicesDep) -> ModelList:
     """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory."""
     loaded, default = _loaded(services), name_of(services.submit_rules.default_model)
-    cards = services.adapters.catalog.list()
+    cards, spaces = services.adapters.catalog.list(), services.adapters.catalog.label_spaces()
     return ModelList(
-        items=[model_view(card, default=card.name == default, loaded=card.name in loaded) for card in cards]
+        items=[model_view(card, spaces, default=card.name == default, loaded=card.name in loaded) for card in cards]
     )
 
 
@@ -30,7 +30,8 @@ def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep)
     """One model."""
     card = services.adapters.catalog.card(name)
     default = name_of(services.submit_rules.default_model)
-    return model_view(card, default=card.name == default, loaded=card.name in _loaded(services))
+    spaces = services.adapters.catalog.label_spaces()
+    return model_view(card, spaces, default=card.name == default, loaded=card.name in _loaded(services))
 
 
 def _loaded(services: Services) -> frozenset[str]:

@@ -20,6 +20,13 @@ class InputSize(BaseModel):
     width: int | None
 
 
+class GivenClasses(BaseModel):
+    """What a model can say in one label space."""
+
+    classes: list[str] = Field(description="that it can give there, void ones left out")
+    impossible: list[str] = Field(description="that it has no way to give there: `miou` is taken without them")
+
+
 class ModelView(BaseModel):
     name: str
     version: str
@@ -28,6 +35,7 @@ class ModelView(BaseModel):
     parameters: int
     input_size: InputSize
     label_space: str
+    label_spaces: dict[str, GivenClasses] = Field(description="its own label space, and those that it is remapped to")
     dataset: str
     description: str
     scores: dict[str, float] = Field(description="as measured on `dataset`")
@@ -114,7 +122,7 @@ class Readiness(BaseModel):
     followed: list[FollowedView] = Field([], description="models that workers keep at the registry's version")
 
 
-def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
+def model_view(card: ModelCard, spaces: LabelSpaces, *, default: bool, loaded: bool) -> ModelView:
     form = card.preprocessing
     return ModelView(
         name=card.name,
@@ -124,6 +132,7 @@ def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
         parameters=card.parameters,
         input_size=InputSize(resize=form.resize, long_side=form.long_side, height=form.height, width=form.width),
         label_space=card.label_space,
+        label_spaces=_given_classes(spaces.get(card.label_space), spaces),
         dataset=card.dataset,
         description=card.description,
         scores=dict(card.scores),
@@ -132,6 +141,17 @@ def model_view(card: ModelCard, *, default: bool, loaded: bool) -> ModelView:
         default=default,
         loaded=loaded,
     )
+
+
+def _given_classes(own: LabelSpace, spaces: LabelSpaces) -> dict[str, GivenClasses]:
+    found = {}
+    for target in spaces.all():
+        if target == own or target.name in own.mappings:
+            missing = [each.name for each in target.missing_from(own)]
+            counted = [each.name for each in target.classes if each.id not in target.void_ids]
+            given = [name for name in counted if name not in missing]
+            found[target.name] = GivenClasses(classes=given, impossible=missing)
+    return found
 
 
 def followed_view(worker: str, model: FollowedModel) -> FollowedView:

@@ -74,7 +74,7 @@ class LabelledPicture:
 class CheckReport:
     """median_ms: of one picture, inference alone. input_size: height, width. miou: on the bundled samples, 0..1.
 
-    activation: what the graph was found to apply to its logits, one of ACTIVATIONS.
+    activation: what the graph was found to apply to its logits, as a card names it.
     """
 
     engine: str

@@ -121,3 +121,13 @@ def test_what_is_missing_is_named(client: TestClient, house: House, monkeypatch:
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert [fault["field"] for fault in answer.json()["errors"]] == ["broker", "store", "worker"]
+
+
+def test_a_model_tells_which_classes_it_can_give_in_each_label_space(client: TestClient) -> None:
+    spaces = client.get("/models/tiny").json()["label_spaces"]
+    assert set(spaces) == {"camvid-11", "cityscapes-34", "cityscapes-19", "cityscapes-8"}
+    assert spaces["camvid-11"]["impossible"] == spaces["cityscapes-8"]["impossible"] == []
+    assert "unlabelled" not in spaces["camvid-11"]["classes"]
+    assert len(spaces["cityscapes-19"]["impossible"]) == 8
+    assert {"wall", "bus"} <= set(spaces["cityscapes-19"]["impossible"])
+    assert not set(spaces["cityscapes-19"]["classes"]) & set(spaces["cityscapes-19"]["impossible"])

@@ -140,3 +140,11 @@ def test_entropy_is_nothing_when_certain_and_one_when_undecided() -> None:
     assert mean_entropy(np.full((4, 2, 3), 0.25, dtype=np.float32)) == pytest.approx(1, abs=1e-6)
     assert mean_entropy(np.stack([certain[1], certain[0]])) == 0
     assert mean_entropy(np.array([[0.9], [0.1]])) == pytest.approx(0.469, abs=1e-3)
+
+
+def test_classes_that_cannot_occur_are_left_out_of_the_means_and_of_nothing_else() -> None:
+    confusion = np.array([[8, 2, 0], [0, 6, 0], [3, 1, 0]], np.int64)
+    iou, dice = iou_per_class(confusion), dice_per_class(confusion)
+    assert mean_iou(confusion, without=[2]) == pytest.approx(iou[:2].mean())
+    assert mean_dice(confusion, without=[2]) == pytest.approx(dice[:2].mean())
+    assert mean_iou(confusion, without=[]) == mean_iou(confusion) == pytest.approx(iou.mean())

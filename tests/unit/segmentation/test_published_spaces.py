@@ -123,3 +123,11 @@ def test_two_spaces_of_one_name_that_differ_are_refused() -> None:
 def test_ids_of_another_space_of_the_same_name_are_not_taken_for_ours() -> None:
     with pytest.raises(NoRemapping, match="two label spaces called cityscapes-8"):
         CITYSCAPES_8.remapping_to(replace(CITYSCAPES_8, ignore_id=None))
+
+
+def test_a_space_tells_which_classes_a_model_of_another_cannot_give() -> None:
+    missing = get_label_space("cityscapes-19").missing_from(get_label_space("camvid-11"))
+    names = ("wall", "traffic light", "terrain", "truck", "bus", "train", "motorcycle", "bicycle")
+    assert tuple(each.name for each in missing) == names
+    assert CITYSCAPES_8.missing_from(CITYSCAPES_8) == ()
+    assert CITYSCAPES_8.missing_from(get_label_space("camvid-11")) == ()
