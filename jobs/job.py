@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from jobs.callers import DEFAULT_TENANT
 from jobs.options import JobOptions
+from jobs.spaces import JobSpaces
+from segmentation.label_space import LabelClass, LabelSpace
 
 
 class ImageStatus(StrEnum):
@@ -272,6 +274,7 @@ class Job:
     finished_before: images that had ended when the job was last tried again; they say nothing of how fast it is now.
     totals: one for each model, in their order. warnings: images that ended with a warning of that code.
     waiting_for: the part of the service whose outage holds the job up, as `storage`.
+    spaces: what the ids mean, where `label_space` and `options` name it.
     """
 
     id: str
@@ -295,6 +298,7 @@ class Job:
     skipped: Skipped | None = None
     warnings: Mapping[str, int] = field(default_factory=dict)
     waiting_for: str | None = None
+    spaces: JobSpaces = field(default_factory=JobSpaces)
 
     def __post_init__(self) -> None:
         if not 0 < len(self.models) == len(self.totals):
@@ -304,6 +308,20 @@ class Job:
     def model(self) -> str:
         """The first one."""
         return self.models[0]
+
+    @property
+    def space(self) -> LabelSpace:
+        """What the ids of its results mean."""
+        return self.spaces.get(self.label_space)
+
+    @property
+    def mask_space(self) -> LabelSpace:
+        """What the ids of its ground truth mean."""
+        return self.spaces.get(self.options.mask_label_space or self.label_space)
+
+    def impossible_classes(self, model: int = 0) -> tuple[LabelClass, ...]:
+        """Those of the job's label space that the model at this position has no way to give."""
+        return self.spaces.missing_from(self.label_space, model)
 
     @property
     def status(self) -> JobStatus:

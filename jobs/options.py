@@ -11,7 +11,6 @@ from typing import Any
 from jobs.errors import FieldFault, InvalidOptions
 from segmentation.deep_pixels import DEPTHS
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
-from segmentation.label_spaces import LABEL_SPACES
 from segmentation.palette import COLOUR_BLIND
 
 METADATA_BYTES = 4096
@@ -86,8 +85,8 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
     reader.allow("", values, tuple(JobOptions.__dataclass_fields__))
     options = JobOptions(
         model=reader.text("model"),
-        label_space=reader.choice("label_space", tuple(LABEL_SPACES)),
-        mask_label_space=reader.choice("mask_label_space", tuple(LABEL_SPACES)),
+        label_space=reader.text("label_space"),
+        mask_label_space=reader.text("mask_label_space"),
         mask_suffix=reader.mask_suffix(),
         bit_depth=reader.bit_depth(),
         artifacts=reader.artifacts(),

@@ -18,7 +18,6 @@ from jobs.ports import Claim, Finished, ObjectStore, OpenUnit, Outcome, Predicti
 from jobs.retry import RetryPolicy, failure_of
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_map import LabelMap
-from segmentation.label_spaces import get_label_space
 from segmentation.metrics import as_counts, confusion_matrix, iou_per_class, mean_dice, mean_iou, pixel_accuracy
 from segmentation.palette import COLOUR_BLIND
 from segmentation.pictures import decode_mask
@@ -128,7 +127,7 @@ class Processing:
         watch.lap("fetch")
         prediction = self.segmenter.segment(data, model=job.model, tile=job.options.tile)
         watch.skip()
-        label_map = prediction.label_map.remapped(get_label_space(job.label_space))
+        label_map = prediction.label_map.remapped(job.space)
         metrics = self._measure(job, label_map, prediction, truth)
         watch.lap("metrics")
         if not lease.holds(image.index):
@@ -152,7 +151,7 @@ class Processing:
                 mean_entropy=prediction.mean_entropy,
             )
         space = label_map.space
-        truth_space = get_label_space(job.options.mask_label_space or job.label_space)
+        truth_space = job.mask_space
         ids = LabelMap(decode_mask(truth, max_pixels=self.rules.max_pixels), truth_space).remapped(space).ids
         confusion = confusion_matrix(ids, label_map.ids, space=space, with_missed=True)
         iou = zip(space.names(), iou_per_class(confusion), strict=True)

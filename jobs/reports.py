@@ -17,7 +17,6 @@ from jobs.job import Job, JobImage
 from jobs.ports import ObjectStore
 from jobs.summary import job_metrics
 from segmentation.formats import MergeableFormat, Source
-from segmentation.label_spaces import get_label_space
 from segmentation.model_card import ModelCard
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -42,7 +41,7 @@ class MetricsTable:
     )
 
     def __init__(self, job: Job) -> None:
-        self._classes = [each.name for each in get_label_space(job.label_space).classes]
+        self._classes = [each.name for each in job.space.classes]
         self._with_truth = job.totals[0].confusion is not None
 
     def head(self) -> bytes:
@@ -123,7 +122,7 @@ def metrics_document(job: Job) -> bytes:
             "group": each.group,
             **{part: values.get(each.name, 0.0 if part == "fraction" else None) for part, values in parts.items()},
         }
-        for each in get_label_space(job.label_space).classes
+        for each in job.space.classes
     ]
     return _json({"job": job.id, "images": _counts(job), "metrics": metrics, "classes": classes})
 

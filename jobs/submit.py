@@ -26,8 +26,9 @@ from jobs.keys import job_prefix, new_job_id
 from jobs.options import JobOptions
 from jobs.ports import Dispatcher, IdempotencyRecord, ModelCatalog, ObjectStore, OpenUnit, UnitOfWork
 from jobs.sending import send
+from jobs.spaces import JobSpaces
 from segmentation.errors import NoRemapping
-from segmentation.label_spaces import get_label_space
+from segmentation.label_spaces import is_published
 
 logger = logging.getLogger(__name__)
 
@@ -156,9 +157,10 @@ class Submitting:
 
     def _make_job(self, draft: Draft, received: Received, options: JobOptions, *, now: datetime) -> Job:
         model = options.model or self.rules.default_model
-        label_space = options.label_space or self._own_label_space(model)
+        own = self._own_label_space(model)
+        label_space = options.label_space or own
         images, masked = len(received.images), any(image.mask for image in received.images)
-        self._check_spaces(model, label_space, options.mask_label_space if masked else None)
+        spaces = self._spaces(own, label_space, options.mask_label_space, masked=masked)
         lifetime_s = options.expires_in or self.rules.retention_s
         priority = Priority(options.priority) if options.priority else default_priority(images)
         return Job(
@@ -175,6 +177,7 @@ class Submitting:
             metadata=options.metadata,
             slice_size=slice_size(images, largest=self.rules.largest_slice),
             skipped=received.skipped if received.skipped.count else None,
+            spaces=spaces,
         )
 
     def _own_label_space(self, model: str) -> str:
@@ -183,13 +186,22 @@ class Submitting:
         except ModelNotFound as error:
             raise InvalidOptions([FieldFault("model", str(error))]) from error
 
-    def _check_spaces(self, model: str, label_space: str, mask_label_space: str | None) -> None:
-        pairs = [("label_space", self._own_label_space(model)), ("mask_label_space", mask_label_space or label_space)]
-        for name, origin in pairs:
+    def _spaces(self, own: str, label_space: str, mask_label_space: str | None, *, masked: bool) -> JobSpaces:
+        """What the names mean now, for as long as the job lives. Raises InvalidOptions where no way leads there."""
+        known = self.catalog.label_spaces()
+        found = [known.get(own)]
+        for name, wanted in (("label_space", label_space), ("mask_label_space", mask_label_space or label_space)):
+            space = known.find(wanted)
+            if space is None:
+                raise InvalidOptions([FieldFault(name, f"must be one of {', '.join(known.names())}, got {wanted!r}")])
+            found.append(space)
+        for name, origin in (("label_space", found[0]), *([("mask_label_space", found[2])] if masked else [])):
             try:
-                get_label_space(origin).remapping_to(get_label_space(label_space))
+                origin.remapping_to(found[1])
             except NoRemapping as error:
                 raise InvalidOptions([FieldFault(name, str(error))]) from error
+        unpublished = tuple(dict.fromkeys(space for space in found if not is_published(space)))
+        return JobSpaces(models=() if own == label_space else (own,), own=unpublished)
 
 
 def _is_job(unit: UnitOfWork, job_id: str) -> bool:

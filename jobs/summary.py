@@ -6,7 +6,6 @@ from typing import Any
 
 from jobs.job import Job, JobTotals
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import get_label_space
 from segmentation.metrics import as_confusion, dice_per_class, iou_per_class, mean_dice, mean_iou, pixel_accuracy
 
 Counted = tuple[tuple[int, ...], ...]
@@ -18,10 +17,15 @@ def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
     """
     totals = job.totals[model]
     metrics: dict[str, Any] = {"class_fractions": class_fractions(totals)}
+    impossible = job.impossible_classes(model)
+    if impossible:
+        metrics["impossible_classes"] = [each.name for each in impossible]
     if totals.confidence_images:
         metrics["mean_confidence"] = totals.confidence_sum / totals.confidence_images
     if totals.confusion is not None:
-        metrics["ground_truth"] = _ground_truth(totals.confusion, totals.truth_images, get_label_space(job.label_space))
+        metrics["ground_truth"] = _ground_truth(
+            totals.confusion, totals.truth_images, job.space, frozenset(each.id for each in impossible)
+        )
     return metrics
 
 
@@ -32,15 +36,16 @@ def class_fractions(totals: JobTotals) -> dict[str, float]:
     return {name: count / pixels for name, count in ordered if count}
 
 
-def _ground_truth(counts: Counted, images: int, space: LabelSpace) -> dict[str, Any]:
+def _ground_truth(counts: Counted, images: int, space: LabelSpace, impossible: frozenset[int]) -> dict[str, Any]:
+    """impossible: ids of classes that the model has no way to give; the means are taken without them."""
     confusion = as_confusion(counts)
     iou, dice = iou_per_class(confusion), dice_per_class(confusion)
     names = space.names()
     return {
         "images": images,
         "pixel_accuracy": _number(pixel_accuracy(confusion)),
-        "miou": _number(mean_iou(confusion)),
-        "mean_dice": _number(mean_dice(confusion)),
+        "miou": _number(mean_iou(confusion, without=impossible)),
+        "mean_dice": _number(mean_dice(confusion, without=impossible)),
         "iou": {name: float(value) for name, value in zip(names, iou, strict=True) if value == value},
         "dice": {name: float(value) for name, value in zip(names, dice, strict=True) if value == value},
     }

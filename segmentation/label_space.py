@@ -18,6 +18,7 @@ from segmentation.errors import InvalidLabelSpace, NoRemapping
 RGB = tuple[int, int, int]
 
 MAX_ID = 255  # ids are stored as uint8
+MAX_NAME = 64
 VOID_GROUP = "void"
 
 
@@ -182,7 +183,7 @@ def _whole(value: object) -> int:
 
 
 def _check_classes(space: LabelSpace) -> None:
-    _require(bool(space.name), "a label space needs a name")
+    _require(0 < len(space.name) <= MAX_NAME, f"a label space needs a name of 1 to {MAX_NAME} letters")
     ids = [each.id for each in space.classes]
     names = [each.name for each in space.classes]
     _require(len(set(ids)) == len(ids), f"{space.name}: class ids must be unique, got {ids}")

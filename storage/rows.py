@@ -26,6 +26,7 @@ from jobs.job import (
     SourceKind,
 )
 from jobs.options import JobOptions, OverlayOptions, TileOptions
+from jobs.spaces import JobSpaces
 from jobs.transitions import Move
 from storage.tables import JobImageRow
 
@@ -46,6 +47,7 @@ def job_values(job: Job) -> Values:
         "details": dict(job.metadata),
         "slice_size": job.slice_size,
         "skipped": _from_skipped(job.skipped),
+        "spaces": job.spaces.to_dict(),
         "created_at": job.created_at,
         "expires_at": job.expires_at,
         "is_deleted": False,
@@ -113,6 +115,7 @@ def to_job(row: Row[Any]) -> Job:
         skipped=None if row.skipped is None else Skipped(row.skipped["count"], tuple(row.skipped["examples"])),
         warnings=row.warnings or {},
         waiting_for=row.waiting_for,
+        spaces=JobSpaces.from_dict(row.spaces),
     )
 
 

@@ -75,6 +75,7 @@ class JobRow(Base):
     canceled: Mapped[int]
     totals: Mapped[list[Any]]  # an object for each model
     skipped: Mapped[dict[str, Any] | None]  # count, examples
+    spaces: Mapped[dict[str, Any] | None]  # models: their own label spaces' names; own: those that are not published
     warnings: Mapped[dict[str, Any] | None]  # code → images
     waiting_for: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime]

@@ -23,7 +23,7 @@ from jobs.ports import (
     Readable,
 )
 from segmentation.label_map import LabelMap
-from segmentation.label_spaces import LabelSpaces, get_label_space
+from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 from segmentation.pictures import decode_picture
 
@@ -167,6 +167,7 @@ class FakeSegmenter:
     """Says class 0 left of the middle and class 1 right of it. `before` runs first and may raise or wait."""
 
     label_space: str = "camvid-11"
+    spaces: LabelSpaces = field(default_factory=LabelSpaces)
     before: Callable[[bytes], None] = lambda data: None
 
     def segment(self, data: bytes, *, model: str, tile: TileOptions | None) -> Prediction:
@@ -176,7 +177,7 @@ class FakeSegmenter:
         ids[:, picture.shape[1] // 2 :] = 1
         confidence = np.full(ids.shape, 204, np.uint8)
         return Prediction(
-            label_map=LabelMap(ids, get_label_space(self.label_space), confidence),
+            label_map=LabelMap(ids, self.spaces.get(self.label_space), confidence),
             picture=picture,
             mean_entropy=0.25,
             timings_ms={"infer": 1.0},

@@ -160,7 +160,7 @@ def open_models(
             engine = open_engine(bundle, rules, engine=settings.engine, precision=settings.precision)
         fitting = replace(batching, max_batch=engine.max_batch)
         batcher = Batcher(engine.run, fitting, name=bundle.card.name, watchdog=watchdog)
-        return LoadedModel(bundle.card, engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
+        return LoadedModel(bundle.card, bundle.space(), engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
 
     place, limit_bytes = place_among(followed(settings.follow)), settings.memory_limit_mb * 2**20
     return ModelCache(open_catalog(storage), load, limit_bytes=limit_bytes, place=place)

@@ -112,6 +112,12 @@ class GroundTruth(BaseModel):
 
 class Metrics(BaseModel):
     class_fractions: dict[str, float] = Field(description="share of the pixels by class name")
+    impossible_classes: list[str] | None = Field(
+        None,
+        exclude_if=_left_out,
+        description="of the job's label space, that the model has no way to give: `miou` and `mean_dice` are taken "
+        "without them",
+    )
     mean_confidence: float | None = Field(None, exclude_if=_left_out)
     mean_entropy: float | None = Field(None, exclude_if=_left_out, description="relative to log C; of an image only")
     ground_truth: GroundTruth | None = Field(None, exclude_if=_left_out, description="present when masks were given")

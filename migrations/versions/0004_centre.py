@@ -2,8 +2,9 @@
 
 Jobs that are there keep their objects where they lie, below `jobs/<id>/`; they belong to the tenant `default`.
 
-Downgrading keeps every job readable by the older code. What that cannot say is lost: owners, warnings, the results of
-further models. Objects of jobs that were made since are not found by the older code's deletion.
+Downgrading keeps every job readable by the older code. What that cannot say is lost: owners, warnings, label spaces
+that models brought along, the results of further models. Objects of jobs that were made since are not found by the
+older code's deletion.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ Time = sa.DateTime(timezone=True)
 Json = sa.JSON(none_as_null=True)
 ROWS = 500
 OLD_TOTALS = ("class_pixels", "confidence_sum", "confidence_images", "confusion", "truth_images", "made_by")
-NEW_JOB_COLUMNS = ("tenant", "prefix", "models", "totals", "skipped", "warnings", "waiting_for")
+NEW_JOB_COLUMNS = ("tenant", "prefix", "models", "totals", "skipped", "spaces", "warnings", "waiting_for")
 NEW_IMAGE_COLUMNS = ("version", "input_sha256", "mask_sha256", "excused", "waiting_for", "warnings")
 NEW_IN_RESULT = ("precision", "engine")
 
@@ -71,6 +72,7 @@ def _upgrade_jobs() -> None:
     op.add_column("jobs", sa.Column("models", Json))
     op.add_column("jobs", sa.Column("totals", Json))
     op.add_column("jobs", sa.Column("skipped", Json))
+    op.add_column("jobs", sa.Column("spaces", Json))
     op.add_column("jobs", sa.Column("warnings", Json))
     op.add_column("jobs", sa.Column("waiting_for", sa.String(32)))
     _rewrite_jobs([jobs.c.model, *(jobs.c[name] for name in OLD_TOTALS)], _to_new)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from segmentation.label_space import LabelSpace
 from segmentation.model_card import ModelCard
 from storage.catalog import Bundle
 from worker.engines import Engine
@@ -24,6 +25,7 @@ SIZES_KEPT = 4
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     card: ModelCard
+    space: LabelSpace
     engine: Engine
     batcher: Batcher
     memory_bytes: int  # estimated

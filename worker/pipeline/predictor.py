@@ -13,9 +13,9 @@ from jobs.errors import ModelFailed
 from jobs.job import ModelIdentity
 from jobs.options import TileOptions
 from jobs.ports import Prediction
+from segmentation.activations import as_logits
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import get_label_space
 from segmentation.pictures import Picture, decode_picture
 from segmentation.preprocessing import Preprocessing
 from worker.pipeline.batcher import Batcher, Inferred
@@ -65,7 +65,8 @@ class _Run:
         self._name = loaded.card.name
         self._batcher: Batcher = loaded.batcher
         self._preprocessing: Preprocessing = loaded.card.preprocessing
-        self._space: LabelSpace = get_label_space(loaded.card.label_space)
+        self._space: LabelSpace = loaded.space
+        self._activation = loaded.card.activation
         self._watch = watch
 
     def whole(self, picture: Picture) -> tuple[LabelMap, float]:
@@ -118,7 +119,7 @@ class _Run:
         classes = len(self._space.class_ids)
         if len(inferred.logits) != classes:
             raise ModelFailed(f"{self._name} gave {len(inferred.logits)} classes, {self._space.name} has {classes}")
-        return inferred.logits
+        return as_logits(inferred.logits, self._activation)
 
     def _label_map(self, channels: NDArray[np.uint8], confidence: NDArray[np.uint8]) -> LabelMap:
         ids = np.asarray(self._space.class_ids, np.uint8)

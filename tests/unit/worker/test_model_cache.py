@@ -54,7 +54,7 @@ class Shelf:
         self.loads.append(f"{bundle.card.name} {bundle.card.version}")
         engine = CountedEngine()
         batcher = Batcher(engine.run, BatchRules(), name=bundle.card.name, watchdog=Watchdog(0))
-        return LoadedModel(bundle.card, engine, batcher, 100)
+        return LoadedModel(bundle.card, bundle.space(), engine, batcher, 100)
 
 
 @pytest.fixture

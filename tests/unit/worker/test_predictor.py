@@ -178,7 +178,7 @@ def test_a_model_that_gives_no_numbers_fails_the_image():
     def load(bundle: Bundle) -> LoadedModel:
         engine = Overflowing()
         batcher = Batcher(engine.run, BatchRules(), name=bundle.card.name, watchdog=Watchdog(0))
-        return LoadedModel(bundle.card, engine, batcher, 1)
+        return LoadedModel(bundle.card, bundle.space(), engine, batcher, 1)
 
     models = ModelCache(OneBundle(), load, limit_bytes=1)
     with pytest.raises(ModelFailed, match="no numbers"):

@@ -1,0 +1,43 @@
+"""What ids mean in a job, kept with it: a model may go, or bring other classes, while its results stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import LabelSpaces
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpaces:
+    """models: the name of each model's own label space, in their order; empty where an older row does not tell.
+
+    own: the label spaces that the job names and that are not published.
+    """
+
+    models: tuple[str, ...] = ()
+    own: tuple[LabelSpace, ...] = ()
+
+    def get(self, name: str) -> LabelSpace:
+        """Raises UnknownLabelSpace."""
+        return LabelSpaces(self.own).get(name)
+
+    def missing_from(self, target: str, model: int) -> tuple[LabelClass, ...]:
+        """The classes of a label space that the model at this position has no way to give."""
+        if model >= len(self.models):
+            return ()
+        return self.get(target).missing_from(self.get(self.models[model]))
+
+    def to_dict(self) -> dict[str, Any] | None:
+        """None where there is nothing to tell."""
+        if not self.models and not self.own:
+            return None
+        return {"models": list(self.models), "own": [space.to_dict() for space in self.own]}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any] | None) -> JobSpaces:
+        if value is None:
+            return cls()
+        return cls(tuple(value["models"]), tuple(LabelSpace.from_dict(each) for each in value["own"]))

@@ -1,0 +1,117 @@
+"""Jobs of models that bring their own label space, and of models that cannot give every class."""
+
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from jobs.archive import Archives
+from jobs.errors import InvalidOptions
+from jobs.job import ImageStatus
+from jobs.options import JobOptions
+from jobs.reports import metrics_document
+from jobs.spaces import JobSpaces
+from jobs.summary import job_metrics
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import LabelSpaces, get_label_space
+from tests.factories import make_card, mask, picture
+from tests.fakes import FakeCatalog
+
+BLOB = LabelSpace(
+    "blob",
+    (LabelClass(0, "bg", (0, 0, 0), "ground"), LabelClass(1, "blob", (200, 0, 0), "thing")),
+    mappings={"cityscapes-8": {0: 1}},
+)
+
+
+@pytest.fixture
+def blobs(service):
+    """A service whose model has classes of its own."""
+    service.catalog = FakeCatalog([make_card("tiny", label_space="blob")], LabelSpaces((BLOB,)))
+    service.segmenter.label_space, service.segmenter.spaces = "blob", LabelSpaces((BLOB,))
+    return service
+
+
+def with_truth(service, truth, **options):
+    with service.submitting.open_draft() as draft:
+        draft.add_file("a.jpg", BytesIO(picture(4, 2)), media_type=None)
+        draft.add_mask("a.png", BytesIO(truth))
+        return service.submitting.submit(draft, JobOptions(**options))
+
+
+def test_a_job_of_own_classes_is_done_and_measured(blobs):
+    truth = np.array([[0, 0, 0, 1], [0, 0, 1, 1]], np.uint8)
+    job = with_truth(blobs, mask(truth), artifacts=("overlay", "mask", "polygons", "coco"))
+    blobs.work()
+    done = blobs.reading.job(job.id)
+    assert blobs.reading.image(job.id, 0).status is ImageStatus.SUCCEEDED
+    assert done.label_space == "blob"
+    metrics = job_metrics(done)
+    assert metrics["class_fractions"] == {"bg": 0.5, "blob": 0.5}
+    assert metrics["ground_truth"]["iou"] == {"bg": pytest.approx(0.8), "blob": pytest.approx(0.75)}
+    assert "impossible_classes" not in metrics
+
+
+def test_its_archive_is_readable_when_the_model_is_gone(blobs):
+    job = blobs.submit()
+    blobs.work()
+    blobs.catalog = FakeCatalog([])
+    archive = Archives(blobs.database.unit, blobs.objects, blobs.catalog, "maskmill").open(job.id)
+    assert "metrics.csv" in [entry.name for entry in archive.entries]
+    assert b'"blob"' in metrics_document(blobs.reading.job(job.id))
+
+
+def test_a_model_that_came_to_other_classes_fails_the_image_and_does_not_mix_them(blobs):
+    job = blobs.submit()
+    other = replace(BLOB, classes=(LabelClass(0, "drop", (0, 0, 9), "thing"), BLOB.classes[1]))
+    blobs.segmenter.spaces = LabelSpaces((other,))
+    blobs.work()
+    image = blobs.reading.image(job.id, 0)
+    assert (image.status, image.failure.code) == (ImageStatus.FAILED, "no_remapping")
+    assert "two label spaces called blob" in image.failure.message
+
+
+def test_own_classes_are_remapped_where_their_space_says_how(blobs):
+    job = blobs.submit(label_space="cityscapes-8")
+    assert (job.spaces.models, job.spaces.own) == (("blob",), (BLOB,))
+    blobs.work()
+    assert job_metrics(blobs.reading.job(job.id))["impossible_classes"][0] == "construction"
+
+
+@pytest.mark.parametrize("options", [{"label_space": "camvid-11"}, {"label_space": "none"}])
+def test_a_space_that_own_classes_do_not_lead_to_is_a_field_fault(blobs, options):
+    with pytest.raises(InvalidOptions) as caught:
+        blobs.submit(**options)
+    assert caught.value.faults[0].field == "label_space"
+
+
+def test_a_job_names_the_classes_that_its_model_cannot_give_and_takes_the_means_without_them(service):
+    truth = np.array([[10, 10, 2, 3], [10, 10, 2, 2]], np.uint8)  # sky, building, and one pixel of a wall
+    job = with_truth(service, mask(truth), label_space="cityscapes-19")
+    service.work()
+    metrics = job_metrics(service.reading.job(job.id))
+    assert metrics["impossible_classes"] == [
+        *("wall", "traffic light", "terrain", "truck", "bus", "train", "motorcycle", "bicycle"),
+    ]
+    scores = metrics["ground_truth"]
+    assert scores["iou"] == {"sky": 1.0, "building": 0.75, "wall": 0.0}
+    assert scores["miou"] == pytest.approx(0.875)
+    assert scores["mean_dice"] == pytest.approx((1 + 6 / 7) / 2)
+    assert scores["pixel_accuracy"] == pytest.approx(7 / 8)
+
+
+def test_where_every_class_can_be_given_nothing_changes(service):
+    job = service.submit(label_space="cityscapes-8")
+    assert job.impossible_classes() == ()
+    assert service.submit().spaces == JobSpaces()
+
+
+def test_what_ids_mean_survives_being_stored():
+    spaces = JobSpaces(models=("blob",), own=(BLOB,))
+    assert JobSpaces.from_dict(spaces.to_dict()) == spaces
+    assert JobSpaces().to_dict() is None
+    assert JobSpaces.from_dict(None) == JobSpaces()
+    assert spaces.get("blob") == BLOB
+    assert spaces.get("camvid-11") == get_label_space("camvid-11")
+    assert JobSpaces().missing_from("camvid-11", 0) == ()
