@@ -34,6 +34,7 @@ class ModelCard:
     `files`: runtime → file name; `sha256`: file name → hex digest, one for each file, label_space_file too.
     max_batch: the most pictures that the graph takes at once, where it was exported for no more; None: any number.
     activation: what the graph applies to its logits itself, one of TO_LOGITS.
+    temperature: what the graph divides its logits by, so that confidence means what it says; None: nothing was fitted.
     scores: metric → number, as measured on `dataset`. variants: what each precision and engine costs and scores.
     """
 
@@ -57,6 +58,7 @@ class ModelCard:
     label_space_file: str = ""
     max_batch: int | None = None
     activation: str = ""
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
         for name in _TEXTS:
@@ -73,6 +75,8 @@ class ModelCard:
         )
         fits = self.max_batch is None or (type(self.max_batch) is int and self.max_batch >= 1)
         _require(fits, "max_batch", "a whole number above 0, or null", self.max_batch)
+        cold = self.temperature is None or (type(self.temperature) in (int, float) and 0 < self.temperature < math.inf)
+        _require(cold, "temperature", "a number above 0, or null", self.temperature)
         _check_files(self.files, self.sha256)
         if self.label_space_file:
             _check_file("label_space_file", self.label_space_file, self.sha256)
@@ -114,7 +118,7 @@ _TEXTS = (
     *("name", "version", "architecture", "label_space", "description"),
     *("dataset", "recipe", "commit", "source", "licence", "label_space_file"),
 )
-_LATER = ("label_space_file", "max_batch", "activation")
+_LATER = ("label_space_file", "max_batch", "activation", "temperature")
 _NEEDED = (
     *("name", "version", "architecture", "label_space", "preprocessing"),
     *("files", "sha256", "output_stride", "parameters"),

@@ -40,6 +40,7 @@ class FinishedRun:
     train_sets: Sequence[PairDataset]
     validation: PairDataset
     model: nn.Module
+    temperature: float | None = None  # by which the model divides its logits
 
     @property
     def data(self) -> DataRecord:
@@ -99,6 +100,7 @@ def card_of(
         licence=" ".join(dict.fromkeys(licences)),
         variants=tuple(variants),
         label_space_file=files["label_space"].name if "label_space" in files else "",
+        temperature=finished.temperature,
     )
 
 

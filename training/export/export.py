@@ -21,6 +21,7 @@ from training.evaluate.scoring import class_ids
 from training.export.card import FinishedRun, Release, card_of
 from training.export.files import LARGEST_HALF_DIFFERENCE, ExportError, export_ids, export_onnx, export_torchscript
 from training.export.quantize import PLANS, QuantizationFailed, quantise
+from training.export.temperature import Tempered, fitted_temperature
 from training.export.variants import Judge, Watch, float_candidates, int8_candidates, loss, measured, refusal, unwatched
 from training.lineage import LEARNT
 from training.spaces import write_label_space
@@ -70,6 +71,7 @@ def export_run(
     finished = FinishedRun.read(folder, roots)
     pictures = InSpace(finished.validation, finished.run.space)
     judge = Judge(pictures=pictures, preprocessing=finished.run.preprocessing, space=finished.run.space, watch=watch)
+    finished = _tempered(finished, judge)
     with tempfile.TemporaryDirectory() as drafts:
         work = _Work(finished, release, judge, Path(drafts))
         work.write_floats()
@@ -84,6 +86,15 @@ def export_run(
         card = card_of(finished, release, work.files, shown, work.variants)
         Catalog([models]).publish(card, {path.name: path for path in work.files.values()})
     return Export(card, work.torch_miou, work.agreements, work.refused)
+
+
+def _tempered(finished: FinishedRun, judge: Judge) -> FinishedRun:
+    """Its confidence fitted to the validation pictures, unless it learnt from them."""
+    if finished.data.learnt_among(finished.validation):
+        return finished
+    predict, preprocessing = torch_predictor(finished.model), judge.preprocessing
+    found = fitted_temperature(predict, judge.pictures, preprocessing=preprocessing, space=judge.space)
+    return replace(finished, model=Tempered(finished.model, found).eval(), temperature=found)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 Tensor = NDArray[np.float32]  # (3, h, w), as preprocessing gives it
 
 # Sums, products and enlargements next to a float layer stay in float: a change of type costs more than it saves.
-QUANTISED = ("Conv", "MatMul", "Gemm", "Add", "Relu")
+QUANTISED = ("Conv", "MatMul", "Gemm", "Add", "Relu", "Clip")  # Clip: ReLU6
 
 ChooseNodes = Callable[[onnx.GraphProto], list[str]]
 
@@ -41,7 +41,9 @@ class Plan:
 
 
 def quantise(model: Path, pictures: Sequence[Tensor], path: Path, plan: Plan) -> None:
-    """model: an ONNX file with float32 weights. pictures: at least one. Writes `path`; raises QuantizationFailed."""
+    """The file has short names inside: those of a deep network are a tenth of a small file of 8-bit weights.
+
+    model: an ONNX file with float32 weights. pictures: at least one. Writes `path`; raises QuantizationFailed."""
     with tempfile.TemporaryDirectory() as folder, _quiet():
         simple = Path(folder) / "simple.onnx"
         try:
@@ -60,6 +62,23 @@ def quantise(model: Path, pictures: Sequence[Tensor], path: Path, plan: Plan) ->
             )
         except (ValueError, RuntimeError, KeyError) as error:
             raise QuantizationFailed(f"the graph cannot be quantised: {error}") from error
+    quantised = onnx.load(path)
+    _shorten_names(quantised.graph)
+    onnx.save(quantised, path)
+
+
+def _shorten_names(graph: onnx.GraphProto) -> None:
+    """Of nodes and of the values between them; the inputs and outputs of the graph keep theirs."""
+    kept = {each.name for each in (*graph.input, *graph.output)} | {""}
+    short: dict[str, str] = {name: name for name in kept}
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                names[place] = short.setdefault(name, f"v{len(short)}")
+        node.ClearField("name")
+    for each in graph.initializer:
+        each.name = short.get(each.name, each.name)
+    graph.ClearField("value_info")
 
 
 def first_and_last(graph: onnx.GraphProto) -> list[str]:

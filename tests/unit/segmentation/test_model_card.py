@@ -172,12 +172,13 @@ def test_a_card_names_the_file_of_its_own_label_space() -> None:
         sha256={**CARD.sha256, "label_space.json": "0c" * 32},
         max_batch=1,
         activation="sigmoid",
+        temperature=1.4,
     )
     assert ModelCard.from_json(card.to_json()) == card
 
 
 def test_fields_that_came_later_are_written_only_where_they_tell_something() -> None:
-    assert json.loads(CARD.to_json()).keys().isdisjoint({"label_space_file", "max_batch", "activation"})
+    assert json.loads(CARD.to_json()).keys().isdisjoint({"label_space_file", "max_batch", "activation", "temperature"})
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,9 @@ def test_fields_that_came_later_are_written_only_where_they_tell_something() -> 
         ({"max_batch": 0}, "max_batch"),
         ({"max_batch": True}, "max_batch"),
         ({"activation": "relu"}, "activation"),
+        ({"temperature": 0}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
     ],
 )
 def test_the_later_fields_are_checked_too(changes: dict[str, Any], field: str) -> None:

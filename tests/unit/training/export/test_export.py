@@ -65,6 +65,10 @@ def test_the_card_tells_how_the_model_was_made(finished, exported):
     assert card.commit == RunFacts.read(finished).commit
 
 
+def test_confidence_is_fitted_to_validation_pictures_that_were_not_learnt_from(exported):
+    assert exported[0].card.temperature > 0
+
+
 def test_the_card_tells_what_each_variant_costs_and_scores(exported):
     variants = {(each.precision, each.engine): each for each in exported[0].card.variants}
     assert {("fp32", "onnxruntime"), ("fp32", "openvino")} <= set(variants)
@@ -82,7 +86,7 @@ def test_bf16_is_scored_even_where_its_speed_cannot_be_measured(exported):
 
 
 def test_files_agree_with_pytorch_on_a_real_picture(finished, exported, tensor):
-    expected = torch_predictor(Run.open(finished).model())(tensor)
+    expected = torch_predictor(Run.open(finished).model())(tensor) / exported[0].card.temperature
     largest = float(expected.abs().max())
     for predict in (onnx_predictor(exported[1].file("onnx")), torchscript_predictor(exported[1].file("torchscript"))):
         assert predict(tensor).numpy() == pytest.approx(expected.numpy(), abs=0.02 * largest)

@@ -1,0 +1,64 @@
+"""A temperature makes confidence mean what it says, and changes no class."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segmentation.label_spaces import get_label_space
+from segmentation.preprocessing import Preprocessing
+from training.export.temperature import Tempered, fitted_temperature
+
+SPACE = get_label_space("camvid-11")
+PREPROCESSING = Preprocessing(long_side=64)
+
+
+class Pictures:
+    """Masks that are right in seven of ten pixels where a model says class 0 everywhere."""
+
+    def __init__(self, masks):
+        self.masks = masks
+
+    def __len__(self):
+        return len(self.masks)
+
+    def __getitem__(self, index):
+        return np.zeros((64, 64, 3), dtype=np.uint8), self.masks[index]
+
+
+def masks(count=3, *, right=0.7):
+    rng = np.random.default_rng(4)
+    ids = np.array(SPACE.class_ids, dtype=np.uint8)
+    return [np.where(rng.random((64, 64)) < right, ids[0], ids[1]).astype(np.uint8) for _ in range(count)]
+
+
+def sure_of_the_first(margin):
+    """Logits of two classes that matter."""
+
+    def predict(image):
+        logits = torch.full((11, 16, 16), -50.0)
+        logits[0], logits[1] = margin, 0.0
+        return logits
+
+    return predict
+
+
+def fitted(margin, pictures):
+    return fitted_temperature(sure_of_the_first(margin), pictures, preprocessing=PREPROCESSING, space=SPACE)
+
+
+@pytest.mark.parametrize("margin", [0.5, 4.0])
+def test_confidence_becomes_the_share_of_right_pixels(margin):
+    found = fitted(margin, Pictures(masks()))
+    assert torch.sigmoid(torch.tensor(margin / found)).item() == pytest.approx(0.7, abs=0.04)
+
+
+def test_pictures_without_labels_change_nothing():
+    assert fitted(4.0, Pictures([np.full((64, 64), SPACE.void_id, dtype=np.uint8)])) == 1.0
+    assert fitted(4.0, Pictures([])) == 1.0
+
+
+def test_a_tempered_model_gives_the_same_classes():
+    model = nn.Conv2d(3, 4, 1)
+    image = torch.randn(1, 3, 8, 8)
+    assert torch.allclose(Tempered(model, 2.5)(image), model(image) / 2.5)
