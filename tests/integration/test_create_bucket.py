@@ -25,7 +25,7 @@ def create(server: S3Server, bucket: str) -> str:
         "MASKMILL_STORAGE_S3_SECRET_KEY": server.secret_key,
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, "-m", "storage.create_bucket"]
+    command = [sys.executable, "-m", "storage.objects.create_bucket"]
     done = subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True)
     return done.stdout
 

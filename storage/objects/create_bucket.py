@@ -1,4 +1,4 @@
-"""`python -m storage.create_bucket`: wait for the object store and create its bucket, before anything needs it."""
+"""`python -m storage.objects.create_bucket`: wait for the object store and create its bucket, before anything needs it."""
 
 from __future__ import annotations
 
