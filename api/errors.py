@@ -2,6 +2,8 @@
 
 ApiError
 ├── BadRequest           the request cannot be understood
+├── UnknownHost          the name that the client calls us by
+├── CrossSiteRequest     a page of another site wants to change something
 ├── NotAcceptable        no answer in a form that the client takes
 ├── RequestTimeout       the body stopped coming
 ├── RangeNotSatisfiable  a range that begins behind the end
@@ -26,6 +28,14 @@ class ApiError(Exception):
 
 class BadRequest(ApiError):
     code = "bad_request"
+
+
+class UnknownHost(ApiError):
+    code = "unknown_host"
+
+
+class CrossSiteRequest(ApiError):
+    code = "cross_site_request"
 
 
 class NotAcceptable(ApiError):
@@ -88,6 +98,8 @@ STATUS: Mapping[type[Exception], int] = {
     segmentation.InvalidFormatOptions: 422,
     ApiError: 500,
     BadRequest: 400,
+    UnknownHost: 421,
+    CrossSiteRequest: 403,
     NotAcceptable: 406,
     RequestTimeout: 408,
     RangeNotSatisfiable: 416,
@@ -99,6 +111,7 @@ STATUS: Mapping[type[Exception], int] = {
 ROUTER_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
 
 RETRY_AFTER_S: Mapping[int, int] = {503: 5}
+RETRY_AFTER_OF_CODE_S: Mapping[str, int] = {jobs.IdempotencyInProgress.code: 5}
 
 _IMAGE_ERRORS = (jobs.ImageFailure, segmentation.SegmentationError)
 

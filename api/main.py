@@ -1,14 +1,17 @@
-"""The HTTP service: `uvicorn --factory api.main:create_app`. Nothing is opened before the server starts."""
+"""The HTTP service as an application; `python -m api` serves it. Nothing is opened before the server starts."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
+from api import docs
+from api.guards import Guards
 from api.openapi import describe, operation_id
 from api.problems import add_error_handlers
 from api.request_id import RequestIds
@@ -17,6 +20,7 @@ from api.services import Services, open_services, version
 from api.stopping import noticed_stop
 
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
+_SWITCH_S = 0.0005  # a thread whose query was answered waits so long for one that computes; Python's own is 0.005
 
 OpenServices = Callable[[], AbstractContextManager[Services]]
 
@@ -42,6 +46,7 @@ def create_app(open_with: OpenServices = open_services) -> FastAPI:
         # A job of a hundred thousand images is as many objects at once, and none of them in a cycle: with Python's
         # own 700, a third of the time goes into looking.
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+        sys.setswitchinterval(_SWITCH_S)
         with open_with() as services, noticed_stop() as stopping:
             app.state.services, app.state.stopping = services, stopping
             watching = asyncio.create_task(services.watch.run(stopping.is_set))
@@ -60,11 +65,16 @@ def create_app(open_with: OpenServices = open_services) -> FastAPI:
         lifespan=lifespan,
         openapi_tags=_TAGS,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
     )
-    for router in ROUTERS:
+    routers = (docs.router, *ROUTERS)
+    for router in routers:
         app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
     add_error_handlers(app)
+    app.add_middleware(Guards)
     app.add_middleware(RequestIds)
     return app

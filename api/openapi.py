@@ -20,6 +20,7 @@ _BODIES: Sequence[type[BaseModel]] = (JobForm, JobRequest, PredictForm, Problem)
 
 _MEANINGS = {
     400: "the request cannot be understood (`bad_request`, `archive_unreadable`, `no_images`)",
+    403: "the caller may not do this (`cross_site_request`: a page of another site asked for it)",
     404: "nothing is there, or nothing that the caller may see",
     406: "no answer in a form that the client takes",
     408: "the body stopped coming",
@@ -27,6 +28,7 @@ _MEANINGS = {
     413: "more bytes or images than allowed (`too_large`, `too_many_images`)",
     415: "neither form of request, or a file that is no image and no archive",
     416: "the range begins behind the end",
+    421: "the service does not know itself by the name in `Host`",
     422: "a field is wrong; `errors` names it",
     500: "an error of ours, or of the model",
     502: "a picture could not be fetched",

@@ -11,8 +11,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
-from api.errors import RETRY_AFTER_S, ROUTER_CODES, NotReady, PredictionFailed, RangeNotSatisfiable, families, status_of
+from api.errors import (
+    RETRY_AFTER_OF_CODE_S,
+    RETRY_AFTER_S,
+    ROUTER_CODES,
+    NotReady,
+    PredictionFailed,
+    RangeNotSatisfiable,
+    families,
+    status_of,
+)
 from api.schemas.problem import FieldProblem, Problem
 from jobs.errors import InvalidOptions
 
@@ -25,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    retry_after_s = RETRY_AFTER_S.get(problem.status)
+    retry_after_s = RETRY_AFTER_OF_CODE_S.get(problem.code, RETRY_AFTER_S.get(problem.status))
     extra = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
     text = json.dumps(problem.model_dump(exclude_none=True), ensure_ascii=False)
     body = text.encode("utf-8", "replace")  # what a client sent may hold half a surrogate pair
@@ -45,7 +55,12 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _own_error(request: Request, error: Exception) -> Response:
-    status, request_id = status_of(error), request.state.request_id
+    return error_response(error, request.state.request_id)
+
+
+def error_response(error: Exception, request_id: str) -> Response:
+    """One of the families that `errors.py` knows."""
+    status = status_of(error)
     if status == 500 and not isinstance(error, PredictionFailed):  # whose words are those of the image's row
         logger.error("request failed", exc_info=error, extra={"action": "request_failed", "request_id": request_id})
         return problem_response(unexpected(request_id))
@@ -78,7 +93,15 @@ def _router_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = ROUTER_CODES.get(error.status_code, "bad_request")
     problem = _problem(error.status_code, code, str(error.detail), request.state.request_id)
+    if error.status_code == 405:
+        return problem_response(problem, {**(error.headers or {}), "Allow": ", ".join(_allowed(request))})
     return problem_response(problem, error.headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes with this path; the router names those of the first alone."""
+    fitting = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
 
 
 def _client_gone(request: Request, _error: Exception) -> Response:

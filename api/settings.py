@@ -16,6 +16,7 @@ class ApiSettings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
+    allowed_hosts: list[str] = Field(["localhost", "127.0.0.1", "[::1]"], description="without ports; `*`: any")
     port: int = Field(8008, ge=0, le=65535)
     default_model: str | None = Field(None, description="None: street-fast, or the catalogue's first")
     max_request_bytes: int = Field(8 * 2**30, ge=1)
@@ -27,6 +28,11 @@ class ApiSettings(BaseSettings):
         validation_alias=AliasChoices("max_pixels", "MASKMILL_API_MAX_PIXELS", "MASKMILL_WORKER_MAX_PIXELS"),
         description="told by /limits; the workers hold to theirs",
     )
+    head_bytes: int = Field(64 * 2**10, ge=1024, description="of a request's line and headers")
+    max_headers: int = Field(100, ge=1)
+    head_s: float = Field(20.0, gt=0, description="a connection that brings no whole request head for so long ends")
+    stall_s: float = Field(60.0, gt=0, description="a client that takes nothing of its answer for so long is cut off")
+    max_connections: int = Field(4000, ge=1, description="of one process; beyond, idle ones are closed")
     retention_s: int | None = Field(None, ge=60, description="None: jobs stay until they are deleted")
     poll_s: float = Field(1.0, gt=0, description="how often waited-for jobs are looked at without a hint of the broker")
     wait_limit_s: int = Field(60, ge=0, le=600)

@@ -72,7 +72,7 @@ def server(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         "MASKMILL_BROKER_URL": f"redis://127.0.0.1:{_free_port()}/0",
     }
     subprocess.run([sys.executable, "-m", "storage.migrate"], env=environment, check=True, capture_output=True)
-    command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", "--port", str(url_port)]
+    command = [sys.executable, "-m", "api", "--host", "127.0.0.1", "--port", str(url_port)]
     with subprocess.Popen([*command, "--log-level", "warning"], env=environment) as process:
         try:
             _wait_until_up(process, f"http://127.0.0.1:{url_port}")

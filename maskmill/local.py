@@ -220,8 +220,7 @@ class LocalStack:
 
     def _api(self) -> list[str]:
         where = ["--host", LOOPBACK, "--port", str(self.port)]
-        manner = ["--no-access-log", "--timeout-graceful-shutdown", "8"]
-        return [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", *where, *manner]
+        return [sys.executable, "-m", "api", *where]
 
     def _worker(self, name: str) -> list[str]:
         from worker.settings import WorkerSettings

@@ -78,8 +78,7 @@ class Stack:
             )
 
     def start_api(self) -> None:
-        where = ("--host", "127.0.0.1", "--port", str(self.port), "--no-access-log")
-        self.start("api", "uvicorn", "--factory", "api.main:create_app", *where)
+        self.start("api", "api", "--host", "127.0.0.1", "--port", str(self.port))
 
     def start_worker(self, name: str = "worker") -> None:
         options = ("-P", "threads", "-c", "4", "-Q", QUEUES, "-n", f"{name}@%h", "--without-gossip", "--without-mingle")

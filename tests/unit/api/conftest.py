@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.main import create_app
-from tests.unit.api.house import House
+from tests.unit.api.house import LOCAL, House
 
 
 @pytest.fixture
@@ -24,7 +24,9 @@ def open_client() -> Iterator[Callable[[House], TestClient]]:
     opened: list[TestClient] = []
 
     def open_one(house: House) -> TestClient:
-        client = TestClient(create_app(lambda: nullcontext(house.services())), raise_server_exceptions=False)
+        client = TestClient(
+            create_app(lambda: nullcontext(house.services())), base_url=LOCAL, raise_server_exceptions=False
+        )
         client.__enter__()
         opened.append(client)
         return client

@@ -21,6 +21,8 @@ from tests.fakes import FakeCatalog, MemoryChannel
 from tests.memory_database import MemoryDatabase
 from tests.memory_service import MemoryService
 
+LOCAL = "http://localhost"  # what the service is called without settings
+
 
 def scenes(folder: Path) -> SampleLibrary:
     """Two sample scenes."""

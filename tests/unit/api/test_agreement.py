@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from api.main import create_app
 from tests.factories import picture
-from tests.unit.api.house import House
+from tests.unit.api.house import LOCAL, House
 
 JOB = "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"
 DOCUMENT: dict[str, Any] = create_app().openapi()
@@ -42,7 +42,9 @@ RELAXED = settings(
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, str]]:
     """A house with one finished job."""
     house = House(Path(tmp_path_factory.mktemp("house")))
-    with TestClient(create_app(lambda: nullcontext(house.services())), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(lambda: nullcontext(house.services())), base_url=LOCAL, raise_server_exceptions=False
+    ) as client:
         job_id = client.post("/jobs", files={"files": ("a.jpg", picture())}).json()["id"]
         house.work()
         yield client, str(job_id)

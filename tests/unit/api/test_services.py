@@ -25,6 +25,7 @@ from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 from tests.factories import picture
+from tests.unit.api.house import LOCAL
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MASKMILL_BROKER_URL", "redis://127.0.0.1:1/0")
     upgrade(StorageSettings())
-    with TestClient(create_app()) as opened:
+    with TestClient(create_app(), base_url=LOCAL) as opened:
         yield opened
 
 
