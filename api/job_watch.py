@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
 from api.schemas.job import job_view
 from jobs.errors import JobNotFound, Transient
 from jobs.job import Job
-from jobs.read import Progress
+from jobs.read import Progress, progress_without_queue
 
 GATHER_S = 2e-4  # per waiter: the more wait, the longer hints are gathered before the next look
 LONGEST_GATHER_S = 0.1
@@ -27,6 +27,11 @@ LONGEST_GATHER_S = 0.1
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+A = TypeVar("A")
+
+ReadJobs = Callable[[Collection[str]], Mapping[str, Job]]
+ReadVersions = Callable[[Collection[str]], Mapping[str, int]]
+ReadProgress = Callable[[Sequence[Job]], Mapping[str, Progress]]
 
 
 @dataclass(frozen=True)
@@ -42,42 +47,51 @@ class Seen:
         return job_view(self.job, self.progress).model_dump_json().encode()
 
 
-Look = Callable[[Collection[str]], Mapping[str, Seen]]
-Versions = Callable[[Collection[str]], Mapping[str, int]]
+class Place(NamedTuple):
+    """Which job, and whose it has to be: the look itself sees the jobs of all tenants."""
+
+    job_id: str
+    tenant: str
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """Somebody who waits for one job. Lives on the event loop."""
+    """Somebody who waits until something is true of one job, or it is finished. Lives on the event loop."""
 
-    job_id: str
-    wants: bool = True  # a look that begins after it asked, whatever became of the job
-    seen: Seen | None = None
+    place: Place
+    until: Callable[[Job], bool]
+    asks: bool = True  # for a look that begins from now on
+    is_over: bool = False  # the job is told as it is
+    last: Job | None = None  # as it was last looked at, worth telling or not
+    answer: Seen | None = None
     error: Exception | None = None
-    is_gone: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def may_see(self, job: Job) -> bool:
+        return job.tenant == self.place.tenant
+
+    def wants(self, job: Job) -> bool:
+        return self.may_see(job) and (self.is_over or job.is_finished or self.until(job))
 
     def wake(self) -> None:
         self.woken.set()
 
     def take(self) -> Seen | None:
-        """The newest, or None when it was woken for another reason. Raises what the look ended with."""
+        """The answer, or None when it was woken for another reason. Raises what the look ended with."""
         self.woken.clear()
         if self.error is not None:
             raise self.error
-        seen, self.seen = self.seen, None
-        return seen
+        answer, self.answer = self.answer, None
+        return answer
 
 
 class JobWatch:
-    """look: the jobs of these ids that there are. versions: the same, cheaper. Both may raise Transient.
+    """The three ways to read may raise Transient. Everything else runs on the event loop, where `run` has to run."""
 
-    Everything but these two runs on the event loop, where `run` has to run.
-    """
-
-    def __init__(self, look: Look, versions: Versions, *, poll_s: float) -> None:
-        self._look = look
+    def __init__(self, jobs: ReadJobs, versions: ReadVersions, progress: ReadProgress, *, poll_s: float) -> None:
+        self._jobs = jobs
         self._versions = versions
+        self._progress = progress
         self._poll_s = poll_s
         self._waiters: dict[str, set[Waiter]] = {}
         self._count = 0
@@ -87,12 +101,13 @@ class JobWatch:
         self._thread = CapacityLimiter(1)  # its own: requests that are slow must not keep it from looking
 
     @contextmanager
-    def waiting_for(self, job_id: str) -> Iterator[Waiter]:
-        """A waiter that is told of the job as it is now, and of each later change."""
-        waiter = Waiter(job_id)
+    def waiting_for(self, place: Place, until: Callable[[Job], bool]) -> Iterator[Waiter]:
+        """A waiter that is told as soon as `until` is true of the job or it is finished, and again after each change
+        that leaves it so."""
+        waiter, job_id = Waiter(place, until), place.job_id
         self._waiters.setdefault(job_id, set()).add(waiter)
         self._count += 1
-        self.ask_again(waiter)
+        self.hint(frozenset((job_id,)))
         try:
             yield waiter
         finally:
@@ -108,10 +123,10 @@ class JobWatch:
         """How many wait."""
         return self._count
 
-    def ask_again(self, waiter: Waiter) -> None:
-        """Tell it of the job as it is from now on, changed or not."""
-        waiter.wants = True
-        self.hint(frozenset((waiter.job_id,)))
+    def ask_at_last(self, waiter: Waiter) -> None:
+        """Tell it of the job as it is from now on, whatever that is."""
+        waiter.asks = waiter.is_over = True
+        self.hint(frozenset((waiter.place.job_id,)))
 
     def hint(self, job_ids: frozenset[str]) -> None:
         """These jobs may have changed."""
@@ -119,12 +134,6 @@ class JobWatch:
         if watched:
             self._hinted |= watched
             self._due.set()
-
-    def wake_all(self) -> None:
-        """Nobody is to wait any longer."""
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                waiter.wake()
 
     async def run(self, is_over: Callable[[], bool]) -> NoReturn:
         """Look whenever there is reason to. is_over: whether nobody is to wait any longer."""
@@ -135,12 +144,17 @@ class JobWatch:
                 async with asyncio.timeout_at(next_poll):
                     await self._due.wait()
             if is_over():
-                self.wake_all()
+                self._wake_all()
             if loop.time() >= next_poll:
                 next_poll = loop.time() + self._poll_s
                 await self._poll()
-            await self._serve()
+            await self._look()
             await asyncio.sleep(min(LONGEST_GATHER_S, GATHER_S * self._count))
+
+    def _wake_all(self) -> None:
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.wake()
 
     async def _poll(self) -> None:
         watched = list(self._waiters)
@@ -153,35 +167,49 @@ class JobWatch:
             return
         self.hint(frozenset(job_id for job_id in watched if found.get(job_id) != self._known.get(job_id)))
 
-    async def _serve(self) -> None:
+    async def _look(self) -> None:
         """One look for all who are due. Whoever asks while it runs is served by the next."""
         self._due.clear()
         job_ids, self._hinted = self._hinted & self._waiters.keys(), set()
         if not job_ids:
             return
-        asking = [waiter for job_id in job_ids for waiter in self._waiters[job_id] if waiter.wants]
+        asking = [waiter for job_id in job_ids for waiter in self._waiters[job_id] if waiter.asks]
         for waiter in asking:
-            waiter.wants = False
+            waiter.asks = False
         try:
-            found = await self._in_thread(self._look, job_ids)
+            jobs = await self._in_thread(self._jobs, job_ids)
+            wanted = [job for job in jobs.values() if any(each.wants(job) for each in self._served(job.id))]
+            seen = await self._seen(wanted)
         except Transient as error:
             for waiter in asking:  # the others wait on; the next poll looks again
                 waiter.error = error
                 waiter.wake()
             return
         for job_id in job_ids:
-            self._tell(job_id, found.get(job_id))
+            self._tell(job_id, jobs.get(job_id), seen.get(job_id))
 
-    def _tell(self, job_id: str, seen: Seen | None) -> None:
-        for waiter in self._waiters.get(job_id, ()):
-            if waiter.wants:  # it asked after this look began
-                continue
-            if seen is None:
+    async def _seen(self, jobs: Sequence[Job]) -> Mapping[str, Seen]:
+        progress = {job.id: progress_without_queue(job) for job in jobs if job.is_finished}
+        if moving := [job for job in jobs if not job.is_finished]:
+            progress |= await self._in_thread(self._progress, moving)
+        return {job.id: Seen(job, progress[job.id]) for job in jobs}
+
+    def _tell(self, job_id: str, job: Job | None, seen: Seen | None) -> None:
+        for waiter in self._served(job_id):
+            if job is None or not waiter.may_see(job):
                 waiter.error = JobNotFound(f"there is no job {job_id!r}")
-            waiter.seen = seen
-            waiter.wake()
-        if seen is not None and job_id in self._waiters:
-            self._known[job_id] = seen.job.version
+                waiter.wake()
+                continue
+            waiter.last = job
+            if seen is not None and waiter.wants(job):
+                waiter.answer = seen
+                waiter.wake()
+        if job is not None and job_id in self._waiters:
+            self._known[job_id] = job.version
 
-    async def _in_thread(self, work: Callable[[Collection[str]], T], job_ids: Collection[str]) -> T:
-        return await to_thread.run_sync(work, job_ids, limiter=self._thread, abandon_on_cancel=True)
+    def _served(self, job_id: str) -> list[Waiter]:
+        """Those who wait for this job, but for who asked after the look began."""
+        return [waiter for waiter in self._waiters.get(job_id, ()) if not waiter.asks]
+
+    async def _in_thread(self, work: Callable[[A], T], argument: A) -> T:
+        return await to_thread.run_sync(work, argument, limiter=self._thread, abandon_on_cancel=True)

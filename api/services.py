@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any
 from anyio import CapacityLimiter
 
 from api.body_pipe import BodyRules
-from api.job_watch import JobWatch, Seen
+from api.job_watch import JobWatch
 from api.logs import set_up_logging
 from api.settings import ApiSettings
 from broker.app import make_app
@@ -97,7 +97,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             retention_s=settings.retention_s,
         ),
         software=f"maskmill {version()}",
-        watch=JobWatch(partial(_look, watching), watching.versions, poll_s=settings.poll_s),
+        watch=JobWatch(watching.jobs, watching.versions, watching.progress, poll_s=settings.poll_s),
         spool=spool,
         upload_rules=BodyRules(
             limit=settings.max_request_bytes,
@@ -105,10 +105,6 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             threads=CapacityLimiter(settings.uploads_at_once),
         ),
     )
-
-
-def _look(watching: Watching, job_ids: Collection[str]) -> Mapping[str, Seen]:
-    return {job_id: Seen(job, progress) for job_id, (job, progress) in watching.seen(job_ids).items()}
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NoReturn
 
@@ -17,6 +17,7 @@ from jobs.errors import FieldFault, InvalidOptions, NoImages
 from jobs.job import Job
 from jobs.options import JobOptions, parse_option_fields, parse_options
 from jobs.submit import Submitting
+from storage.model_reference import canonical
 
 JSON_BYTES = 64 * 2**20
 
@@ -54,7 +55,7 @@ class FormSubmission:
             fingerprint = _fingerprint({"files": taker.seen, "fields": fields})
             options = fields.pop("options", None)
             return self.submitting.submit(
-                draft, adjust(parse_option_fields(fields, options=options)), fingerprint=fingerprint
+                draft, adjust(_named(parse_option_fields(fields, options=options))), fingerprint=fingerprint
             )
 
 
@@ -120,12 +121,17 @@ def submit_json(submitting: Submitting, samples: Iterable[str], body: bytes, *, 
     try:
         fingerprint = _fingerprint(values) if idempotency_key is not None else ""
         inputs = read_inputs(values.pop("inputs", None), frozenset(samples))
-        options = parse_options(values)
+        options = _named(parse_options(values))
     except RecursionError as error:
         raise BadRequest("the body is nested too deeply") from error
     with submitting.open_draft(idempotency_key) as draft:
         draft.add_inputs(inputs)
         return submitting.submit(draft, options, fingerprint=fingerprint)
+
+
+def _named(options: JobOptions) -> JobOptions:
+    """The model under one name, however it was spelt."""
+    return options if options.model is None else replace(options, model=canonical(options.model))
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

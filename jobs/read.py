@@ -85,12 +85,15 @@ class Watching:
 
     open_unit: OpenUnit
 
-    def seen(self, job_ids: Collection[str]) -> Mapping[str, tuple[Job, Progress]]:
+    def jobs(self, job_ids: Collection[str]) -> Mapping[str, Job]:
         """Those of these jobs that there are, read at once. Raises DatabaseUnavailable."""
         with self.open_unit() as unit:
-            jobs = unit.jobs.several(job_ids)
-            progress = progress_of(unit, jobs)
-        return {job.id: (job, progress[job.id]) for job in jobs}
+            return {job.id: job for job in unit.jobs.several(job_ids)}
+
+    def progress(self, jobs: Sequence[Job]) -> Mapping[str, Progress]:
+        """By job id. Raises DatabaseUnavailable."""
+        with self.open_unit() as unit:
+            return progress_of(unit, jobs)
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """Of those of these jobs that there are. Raises DatabaseUnavailable."""

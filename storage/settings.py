@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, quote, urlsplit
@@ -10,6 +11,9 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import data
+
+# What the client refuses to ask for is found when the settings are read. Upper case and `_`: some servers take them.
+_BUCKET = re.compile(r"(?!.*\.\.)(?![0-9.]+$)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
 
 class StorageSettings(BaseSettings):
@@ -45,6 +49,8 @@ class StorageSettings(BaseSettings):
             self._read_objects_url(self.objects_url)
         if self.s3_bucket and not self.s3_endpoint:
             raise ValueError("an S3 bucket needs its endpoint, for example http://127.0.0.1:9000")
+        if self.s3_bucket and not _BUCKET.fullmatch(self.s3_bucket):
+            raise ValueError(f"a bucket's name has 3 to 63 letters, digits, dots and hyphens, not {self.s3_bucket!r}")
         if not self.model_folders:
             self.model_folders = [Path(data.__file__).parent / "models", self.home / "models"]
         return self

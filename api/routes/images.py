@@ -70,9 +70,10 @@ def get_artifact(
 ) -> Response:
     """A stored result, or the `input` as it was uploaded."""
     found = use_cases.reading.artifact(job_id, index, artifact)
-    address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
-    if address is not None:
-        return RedirectResponse(address, 307)
+    if request.method == "GET":  # a signature is good for one method
+        address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
+        if address is not None:
+            return RedirectResponse(address, 307)
     name = use_cases.reading.image(job_id, index).name
     return serve(request, _representation(services.adapters.objects, found), _headers(found, name))
 

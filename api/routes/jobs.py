@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from api.body_pipe import read_in_thread
 from api.dependencies import JobId, ServicesDep, UseCasesDep, is_job_id
 from api.forms import boundary_of
-from api.job_watch import Seen
+from api.job_watch import Place, Seen
 from api.openapi import body, problems
 from api.preferences import Preference, PreferHeader, parse_preference
 from api.ranges import matches
@@ -21,11 +21,12 @@ from api.schemas.requests import JobForm, JobRequest
 from api.services import Services
 from api.submissions import JSON_BYTES, FormSubmission, submit_json
 from api.waiting import wait_for_job
-from jobs.errors import FieldFault, InvalidOptions, JobNotFound, Transient, UnsupportedMedia
+from jobs.errors import FieldFault, InvalidOptions, Transient, UnsupportedMedia
 from jobs.job import Job, JobStatus
 from jobs.ports import JobFilter
 from jobs.read import Reading, progress_without_queue
 from jobs.submit import Submitting
+from storage.model_reference import canonical
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -33,6 +34,8 @@ _ACCEPTED_HEADERS = {
     "Location": {"description": "the job", "schema": {"type": "string"}},
     "Retry-After": {"description": "seconds until asking again makes sense", "schema": {"type": "integer"}},
 }
+MODEL = r"^(models:/)?[a-z0-9][a-z0-9._-]{0,99}(@[A-Za-z][A-Za-z0-9_-]{0,18}|/[0-9]{1,9})?$"
+
 _ETAG = {"ETag": {"schema": {"type": "string"}}}
 
 IdempotencyKey = Annotated[
@@ -112,7 +115,8 @@ async def answer_submission(
 async def wait_for_end(request: Request, services: Services, job: Job, wait_s: float) -> Seen:
     """As it was when nobody can tell how it is now: a job that was taken is never answered with an error."""
     try:
-        return await wait_for_job(request, services.watch, job.id, until=lambda found: found.is_finished, wait_s=wait_s)
+        place = Place(job.id, job.tenant)
+        return await wait_for_job(request, services, place, until=lambda found: found.is_finished, wait_s=wait_s)
     except Transient:
         return Seen(job, progress_without_queue(job))
 
@@ -138,14 +142,14 @@ def etag_of(job: Job) -> str:
 def list_jobs(
     use_cases: UseCasesDep,
     status: JobStatus | None = None,
-    model: Annotated[str | None, Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] = None,
+    model: Annotated[str | None, Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> JobPage:
     """Newest first."""
     if cursor is not None and not is_job_id(cursor):
         raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")])
-    where = JobFilter(status=status, model=model)
+    where = JobFilter(status=status, model=None if model is None else canonical(model))
     found = use_cases.reading.page(where, limit=limit + 1, before=cursor)
     jobs = found[:limit]
     progress = use_cases.reading.progress_of(jobs)
@@ -171,9 +175,9 @@ async def get_job(
     """The job. With `wait`, as soon as it differs from `If-None-Match`, or from what it was when the call came."""
     reading = use_cases.reading
     if wait:
-        until = _Differs(if_none_match, reading.caller.tenant)
+        place = Place(job_id, reading.caller.tenant)
         wait_s = min(wait, services.settings.wait_limit_s)
-        seen = await wait_for_job(request, services.watch, job_id, until=until, wait_s=wait_s)
+        seen = await wait_for_job(request, services, place, until=_Differs(if_none_match), wait_s=wait_s)
     else:
         seen = await run_in_threadpool(lambda: _seen(reading, reading.job(job_id)))
     etag = etag_of(seen.job)
@@ -184,17 +188,11 @@ async def get_job(
 
 @dataclass
 class _Differs:
-    """Whether a job is another than the one that the client knows: by its ETag, else by what it is at first.
-
-    Raises JobNotFound for another tenant's job: all who wait share one look, which sees every tenant's.
-    """
+    """Whether a job is another than the one that the client knows: by its ETag, else by what it is at first."""
 
     known: str | None
-    tenant: str
 
     def __call__(self, job: Job) -> bool:
-        if job.tenant != self.tenant:
-            raise JobNotFound(f"there is no job {job.id!r}")
         self.known = self.known or etag_of(job)
         return not matches(self.known, etag_of(job))
 

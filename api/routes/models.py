@@ -25,9 +25,9 @@ def list_models(services: ServicesDep) -> ModelList:
     )
 
 
-@router.get("/{name}", responses=problems(404))
+@router.get("/{name:path}", responses=problems(404))
 def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
-    """One model."""
+    """One model, by its name alone, or as `NAME/VERSION` or `NAME@ALIAS`."""
     card = services.adapters.catalog.card(name)
     default = name_of(services.submit_rules.default_model)
     spaces = services.adapters.catalog.label_spaces()

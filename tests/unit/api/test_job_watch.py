@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from api.job_watch import JobWatch, Seen, Waiter
+from api.job_watch import JobWatch, Place, Waiter
 from jobs.errors import DatabaseUnavailable, JobNotFound
+from jobs.job import Job
 from jobs.read import Progress
-from tests.factories import make_job
+from tests.factories import NOON, make_job
 
-NO_PROGRESS = Progress(progress=0.0, queue_position=0, eta_seconds=None, images_per_second=None)
+HALF = Progress(progress=0.5, queue_position=0, eta_seconds=None, images_per_second=None)
 SOON_S = 20
 
 pytestmark = pytest.mark.anyio
@@ -30,30 +31,38 @@ def anyio_backend() -> str:
 class Table:
     """Jobs by id, and how often they were looked at."""
 
-    seen: dict[str, Seen] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
     looks: list[frozenset[str]] = field(default_factory=list)
     polls: list[frozenset[str]] = field(default_factory=list)
+    places: list[frozenset[str]] = field(default_factory=list)
     is_away: bool = False
 
     def put(self, job_id: str, version: int) -> None:
-        self.seen[job_id] = Seen(replace(make_job(job_id=job_id), version=version), NO_PROGRESS)
+        self.jobs[job_id] = replace(make_job(job_id=job_id), version=version)
 
-    def look(self, job_ids: Collection[str]) -> Mapping[str, Seen]:
+    def look(self, job_ids: Collection[str]) -> Mapping[str, Job]:
         self.looks.append(frozenset(job_ids))
         if self.is_away:
             raise DatabaseUnavailable("away")
-        return {job_id: self.seen[job_id] for job_id in job_ids if job_id in self.seen}
+        return {job_id: self.jobs[job_id] for job_id in job_ids if job_id in self.jobs}
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         self.polls.append(frozenset(job_ids))
         if self.is_away:
             raise DatabaseUnavailable("away")
-        return {job_id: self.seen[job_id].job.version for job_id in job_ids if job_id in self.seen}
+        return {job_id: self.jobs[job_id].version for job_id in job_ids if job_id in self.jobs}
+
+    def progress(self, jobs: Sequence[Job]) -> Mapping[str, Progress]:
+        self.places.append(frozenset(job.id for job in jobs))
+        return {job.id: HALF for job in jobs}
+
+    def watch(self, poll_s: float) -> JobWatch:
+        return JobWatch(self.look, self.versions, self.progress, poll_s=poll_s)
 
 
 @asynccontextmanager
 async def watching(table: Table, *, poll_s: float = 3600) -> AsyncIterator[JobWatch]:
-    watch = JobWatch(table.look, table.versions, poll_s=poll_s)
+    watch = table.watch(poll_s)
     task = asyncio.create_task(watch.run(lambda: False))
     try:
         yield watch
@@ -63,10 +72,18 @@ async def watching(table: Table, *, poll_s: float = 3600) -> AsyncIterator[JobWa
             await task
 
 
+def mine(job_id: str) -> Place:
+    return Place(job_id, make_job().tenant)
+
+
+def any_version(_job: Job) -> bool:
+    return True
+
+
 @contextmanager
 def many(watch: JobWatch, job_ids: Collection[str]) -> Iterator[list[Waiter]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(watch.waiting_for(job_id)) for job_id in job_ids]
+        yield [stack.enter_context(watch.waiting_for(mine(job_id), any_version)) for job_id in job_ids]
 
 
 async def told(waiter: Waiter) -> int:
@@ -106,7 +123,7 @@ async def test_a_hint_that_was_lost_is_made_up_for() -> None:
     table = Table()
     table.put("job_1", 1)
     async with watching(table, poll_s=0.02) as watch:
-        with watch.waiting_for("job_1") as waiter:
+        with watch.waiting_for(mine("job_1"), any_version) as waiter:
             assert await told(waiter) == 1
             table.put("job_1", 2)
             assert await told(waiter) == 2
@@ -126,9 +143,9 @@ async def test_who_waits_for_a_job_that_is_deleted_is_told() -> None:
     table = Table()
     table.put("job_1", 1)
     async with watching(table, poll_s=0.02) as watch:
-        with watch.waiting_for("job_1") as waiter:
+        with watch.waiting_for(mine("job_1"), any_version) as waiter:
             await told(waiter)
-            del table.seen["job_1"]
+            del table.jobs["job_1"]
             with pytest.raises(JobNotFound):
                 await told(waiter)
 
@@ -137,10 +154,10 @@ async def test_a_database_that_is_away_is_told_to_who_just_came_and_not_to_who_w
     table = Table()
     table.put("job_1", 1)
     async with watching(table, poll_s=0.02) as watch:
-        with watch.waiting_for("job_1") as patient:
+        with watch.waiting_for(mine("job_1"), any_version) as patient:
             await told(patient)
             table.is_away = True
-            with watch.waiting_for("job_1") as new, pytest.raises(DatabaseUnavailable):
+            with watch.waiting_for(mine("job_1"), any_version) as new, pytest.raises(DatabaseUnavailable):
                 await told(new)
             table.put("job_1", 2)
             table.is_away = False
@@ -150,10 +167,10 @@ async def test_a_database_that_is_away_is_told_to_who_just_came_and_not_to_who_w
 async def test_nobody_is_told_what_was_read_before_they_asked() -> None:
     table = Table()
     table.put("job_1", 1)
-    watch = JobWatch(table.look, table.versions, poll_s=3600)
+    watch = table.watch(3600)
     late: list[Waiter] = []
 
-    def look(job_ids: Collection[str]) -> Mapping[str, Seen]:
+    def look(job_ids: Collection[str]) -> Mapping[str, Job]:
         found = table.look(job_ids)
         if not late:
             loop.call_soon_threadsafe(come)
@@ -161,7 +178,7 @@ async def test_nobody_is_told_what_was_read_before_they_asked() -> None:
         return found
 
     def come() -> None:
-        context = watch.waiting_for("job_1")
+        context = watch.waiting_for(mine("job_1"), any_version)
         late.append(context.__enter__())
         contexts.append(context)
         table.put("job_1", 2)
@@ -169,9 +186,9 @@ async def test_nobody_is_told_what_was_read_before_they_asked() -> None:
 
     loop, came = asyncio.get_running_loop(), threading.Event()
     contexts: list[AbstractContextManager[Waiter]] = []
-    watch._look = look
+    watch._jobs = look
     task = asyncio.create_task(watch.run(lambda: False))
-    with watch.waiting_for("job_1") as first:
+    with watch.waiting_for(mine("job_1"), any_version) as first:
         assert await told(first) == 1
         assert await told(late[0]) == 2
     contexts[0].__exit__(None, None, None)
@@ -182,12 +199,48 @@ async def test_all_are_woken_when_the_process_ends() -> None:
     table = Table()
     table.put("job_1", 1)
     ends: list[bool] = []
-    watch = JobWatch(table.look, table.versions, poll_s=0.02)
+    watch = table.watch(0.02)
     task = asyncio.create_task(watch.run(lambda: bool(ends)))
-    with watch.waiting_for("job_1") as waiter:
+    with watch.waiting_for(mine("job_1"), any_version) as waiter:
         await told(waiter)
         ends.append(True)
         async with asyncio.timeout(SOON_S):
             await waiter.woken.wait()
         assert waiter.take() is None
     task.cancel()
+
+
+async def test_who_waits_for_something_else_is_not_woken_and_its_place_not_asked_for() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table) as watch:
+        with watch.waiting_for(mine("job_1"), lambda job: job.version >= 3) as patient:
+            for version in (2, 3):
+                with watch.waiting_for(mine("job_1"), lambda job: job.version == 2) as other:
+                    table.put("job_1", version)
+                    watch.hint(frozenset({"job_1"}))
+                    if version == 2:
+                        assert await told(other) == 2
+                        assert not patient.woken.is_set()
+            assert await told(patient) == 3
+    assert len(table.places) == 2
+
+
+async def test_who_waits_no_longer_is_told_how_the_job_is() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table) as watch:
+        with watch.waiting_for(mine("job_1"), lambda job: False) as waiter:
+            watch.ask_at_last(waiter)
+            assert await told(waiter) == 1
+
+
+async def test_another_tenants_job_is_none_even_when_it_has_ended() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    table.jobs["job_2"] = replace(make_job(job_id="job_2"), finished_at=NOON)
+    async with watching(table) as watch:
+        for job_id in ("job_1", "job_2"):
+            with watch.waiting_for(Place(job_id, "somebody"), any_version) as waiter, pytest.raises(JobNotFound):
+                await told(waiter)
+    assert table.places == []

@@ -307,3 +307,27 @@ def test_a_failed_job_says_so(client: TestClient, house: House) -> None:
     job = client.get(f"/jobs/{job_id}").json()
     assert job["status"] == "failed"
     assert job["error"]["code"] == "all_images_failed"
+
+
+@pytest.mark.parametrize("spelt", ["tiny", "models:/tiny"])
+def test_a_model_has_one_name_however_it_is_spelt(client: TestClient, spelt: str) -> None:
+    submit(client, model=spelt)
+    assert client.post("/jobs", json={"inputs": [{"sample": "crossing"}], "model": spelt}).json()["model"] == "tiny"
+    for asked in ("tiny", "models:/tiny"):
+        assert [job["model"] for job in client.get("/jobs", params={"model": asked}).json()["items"]] == ["tiny"] * 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [("street/3", 200), ("street@champion", 200), ("../x", 422), ("a/b", 422)]
+)
+def test_jobs_can_be_listed_by_a_version_of_a_model(client: TestClient, asked: str, status: int) -> None:
+    assert client.get("/jobs", params={"model": asked}).status_code == status
+
+
+def test_a_key_whose_request_is_being_read_tells_when_to_come_back(client: TestClient, house: House) -> None:
+    with house.database.unit() as unit:
+        unit.idempotency.begin("k", holder="somebody", patience_s=60)
+        unit.commit()
+    answer = client.post("/jobs", files={"files": ("a.jpg", picture())}, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_in_progress")
+    assert answer.headers["retry-after"] == "5"

@@ -97,6 +97,8 @@ def test_a_store_with_addresses_of_its_own_is_pointed_to(
     answer = client.get(f"/jobs/{job_id}/images/0/mask", follow_redirects=False)
     assert answer.status_code == 307
     assert answer.headers["location"] == f"https://store/default/jobs/{job_id}/mask/000000.1?3600"
+    head = client.head(f"/jobs/{job_id}/images/0/mask", follow_redirects=False)  # an address is signed for one method
+    assert (head.status_code, head.headers["content-type"]) == (200, "image/png")
 
 
 @pytest.mark.parametrize(

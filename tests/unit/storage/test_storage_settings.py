@@ -65,6 +65,17 @@ def test_an_objects_url_that_cannot_be_meant_is_refused(url: str):
         StorageSettings(objects_url=url)
 
 
+@pytest.mark.parametrize("bucket", ["mm", "a..b", "10.0.0.1", "-masks", "x" * 64, "my bucket"])
+def test_a_bucket_that_no_client_asks_for_is_refused_at_once(bucket: str):
+    with pytest.raises(ValidationError, match="bucket"):
+        StorageSettings(s3_bucket=bucket, s3_endpoint="http://127.0.0.1:9000")
+
+
+@pytest.mark.parametrize("bucket", ["masks", "my-masks.example", "x" * 63, "0ab", "My_Masks"])
+def test_usual_names_of_buckets_are_taken(bucket: str):
+    assert StorageSettings(s3_bucket=bucket, s3_endpoint="http://127.0.0.1:9000").s3_bucket == bucket
+
+
 def test_a_store_in_a_bucket_needs_its_endpoint(tmp_path: Path):
     settings = StorageSettings(home=tmp_path)
     with pytest.raises(ValueError, match="endpoint"):
