@@ -11,7 +11,8 @@ from sqlalchemy.sql import Executable
 
 from storage.tables import DraftRow, IdempotencyRow, JobImageRow, JobRow
 
-_OWNED: dict[Any, Any] = {each.__table__: each for each in (JobRow, DraftRow, IdempotencyRow)}
+# Looked up, never compared by `is`: a statement holds annotated copies of tables, which are equal to them.
+_OWNED: dict[Any, Any] = {each.__table__: each for each in (JobRow, DraftRow, IdempotencyRow, JobImageRow)}
 
 
 def scoped(statement: Executable, tenant: str | None) -> Executable:
@@ -21,7 +22,7 @@ def scoped(statement: Executable, tenant: str | None) -> Executable:
     """
     if tenant is None or not isinstance(statement, (Select, Update, Delete)):
         return statement
-    return statement.where(*(_owned_by(table, tenant) for table in _tables(statement) if _is_owned(table)))
+    return statement.where(*(_owned_by(table, tenant) for table in _tables(statement) if table in _OWNED))
 
 
 def _tables(statement: Select[Any] | Update | Delete) -> Iterator[FromClause]:
@@ -40,13 +41,10 @@ def _leaves(source: FromClause) -> Iterator[FromClause]:
         yield source
 
 
-def _is_owned(table: FromClause) -> bool:
-    return table in _OWNED or table is JobImageRow.__table__
-
-
 def _owned_by(table: FromClause, tenant: str) -> ColumnElement[bool]:
-    if table is JobImageRow.__table__:
+    row = _OWNED[table]
+    if row is JobImageRow:
         owner = aliased(JobRow)
         return exists(select(owner.id).where(owner.id == JobImageRow.job_id, owner.tenant == tenant))
-    column: ColumnElement[bool] = _OWNED[table].tenant == tenant
+    column: ColumnElement[bool] = row.tenant == tenant
     return column

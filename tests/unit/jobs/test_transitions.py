@@ -9,12 +9,17 @@ from jobs.errors import IllegalTransition, JobNotFinished, NotAllowed
 from jobs.job import Counts, Failure, ImageStatus, ImageWarning, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
 from jobs.retry import WORKER_LOST
-from jobs.transitions import NEXT, Held, Move, cancel, claim, finish, lose, requeue
+from jobs.transitions import NEXT, Held, Move, Transition, cancel, claim, finish, lose, requeue
 from tests.factories import NOON, make_image, make_job, make_result
 
 LATER = NOON + timedelta(seconds=30)
 FAILURE = Failure("model_failed", "x")
 RUNNING = make_image(status=ImageStatus.RUNNING, attempt=3, worker="w", lease_until=NOON)
+
+
+def sure(step: Transition | None) -> Transition:
+    assert step is not None
+    return step
 
 
 def running(images=3, **changes):
@@ -29,8 +34,8 @@ def ended(outcome, job=None, image=RUNNING):
     """The image and the job after one attempt."""
     at = {0: Held(image.status, image.attempt, image.input_sha256)}
     step, _ = finish(job or running(1), at, [outcome], now=LATER)
-    ((move, _),) = step.moves
-    return move.apply(image), step.job
+    ((move, _),) = sure(step).moves
+    return move.apply(image), sure(step).job
 
 
 @pytest.mark.parametrize("source", ImageStatus)
@@ -68,18 +73,18 @@ def test_a_way_puts_adds_and_copies():
 
 def test_a_claim_holds_images_and_starts_the_job():
     waiting = make_image(1, retry_at=NOON, failure=FAILURE, waiting_for="storage", attempt=1)
-    job, ((move, indices),) = claim(make_job(3), [1], worker="w", now=LATER, lease_s=30)
+    job, ((move, indices),) = sure(claim(make_job(3), [1], worker="w", now=LATER, lease_s=30))
     taken = move.apply(waiting)
     assert (taken.attempt, taken.worker, taken.lease_until) == (2, "w", LATER + timedelta(seconds=30))
     assert (taken.retry_at, taken.failure, taken.waiting_for) == (None, None, None)
     assert (indices, job.counts, job.started_at, job.version) == ([1], Counts(queued=2, running=1), LATER, 2)
-    again, _ = claim(job, [0], worker="w", now=LATER + timedelta(1), lease_s=30)
+    again, _ = sure(claim(job, [0], worker="w", now=LATER + timedelta(1), lease_s=30))
     assert again.started_at == LATER
     assert claim(job, [], worker="w", now=LATER, lease_s=30) is None
 
 
 def test_a_cancel_ends_what_waits_and_leaves_what_runs():
-    job, ((move, indices),) = cancel(make_job(counts=Counts(queued=2, running=1)), now=LATER)
+    job, ((move, indices),) = sure(cancel(make_job(counts=Counts(queued=2, running=1)), now=LATER))
     image = move.apply(make_image(retry_at=NOON, failure=FAILURE, waiting_for="storage"))
     assert (image.status, image.finished_at, image.version) == (ImageStatus.CANCELED, LATER, job.version)
     assert (image.retry_at, image.failure, image.waiting_for) == (None, None, None)
@@ -90,7 +95,7 @@ def test_a_cancel_ends_what_waits_and_leaves_what_runs():
 
 
 def test_a_cancel_of_what_nobody_works_on_ends_the_job():
-    job, _ = cancel(make_job(waiting_for="storage"), now=LATER)
+    job, _ = sure(cancel(make_job(waiting_for="storage"), now=LATER))
     assert (job.status, job.finished_at, job.waiting_for) == (JobStatus.CANCELED, LATER, None)
 
 
@@ -120,8 +125,8 @@ def test_what_did_not_fail_is_not_tried_again(counts, error):
 
 
 def test_lost_images_wait_again_or_are_given_up():
-    job, moves = lose(running(3), {0: 0, 1: 2, 2: 1}, losses=3, now=LATER)
-    by_target = {move.target: (move, set(indices)) for move, indices in moves}
+    job, moves = sure(lose(running(3), {0: 0, 1: 2, 2: 1}, losses=3, now=LATER))
+    by_target = {move.target: (move, set(indices or ())) for move, indices in moves}
     assert by_target[ImageStatus.FAILED][1] == {1}
     assert by_target[ImageStatus.QUEUED][1] == {0, 2}
     given_up = by_target[ImageStatus.FAILED][0].apply(RUNNING)
@@ -134,7 +139,7 @@ def test_lost_images_wait_again_or_are_given_up():
 
 
 def test_lost_images_of_a_canceled_job_are_canceled():
-    job, ((move, indices),) = lose(running(2, cancel_requested_at=NOON), {0: 9, 1: 0}, losses=3, now=LATER)
+    job, ((move, indices),) = sure(lose(running(2, cancel_requested_at=NOON), {0: 9, 1: 0}, losses=3, now=LATER))
     assert (move.target, indices, job.status) == (ImageStatus.CANCELED, {0, 1}, JobStatus.CANCELED)
 
 
@@ -143,7 +148,7 @@ def test_only_the_attempt_that_holds_an_image_ends_it():
     outcomes = [Outcome(index=index, attempt=1, results=(make_result(),)) for index in (5, 4, 3, 2, 1, 0)]
     step, answer = finish(running(3), images, outcomes, now=NOON)
     assert answer == Finished((0, 2), frozenset({1, 4, 5}))  # 3 was written by this attempt before
-    assert step.job.counts == Counts(running=1, succeeded=2)
+    assert sure(step).job.counts == Counts(running=1, succeeded=2)
     assert finish(running(3), held(2), [Outcome(index=0, attempt=1, failure=FAILURE)], now=NOON) == (
         None,
         Finished((), frozenset({0})),
