@@ -18,11 +18,11 @@ from jobs.job import Failure
 from jobs.ports import FollowedModel
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, Catalog
+from storage.mlflow_registry import NotInRegistry, RegistryUnavailable
 from storage.model_reference import CHAMPION, ModelReference, canonical
 from storage.versions import Versions
 from worker.pipeline.model_cache import ModelCache
 from worker.pipeline.trial import try_out
-from worker.registry import NotInRegistry, RegistryUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from jobs.retry import RetryPolicy
 from jobs.upkeep import Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
+from storage.mlflow_registry import MlflowRegistry
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
@@ -37,7 +38,6 @@ from worker.follower import Follower, followed, place_among
 from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
-from worker.registry import MlflowRegistry
 from worker.safe_http import Guard
 from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources

@@ -1,17 +1,28 @@
 """A plain folder: `images/` + `masks/` with the same stems, or `x.jpg` beside `x_mask.png`."""
 
+import logging
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from segmentation.counting import count_ids
+from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace, load_label_space
+from segmentation.label_spaces import get_label_space
+from segmentation.mask_space import space_of_ids, space_of_names
 from training.datasets.colour_masks import read_colour_mask
-from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden
+from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import part_of
 from training.spaces import LABEL_SPACE, find_label_space
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MASK_ENDINGS = ("_mask.png", "_gtFine_labelIds.png")
-DEFAULT_SPACE = "cityscapes-34"
+DEFAULT_COLOURS = "cityscapes-34"
+GUESSED_FROM = 64  # masks, spread over the folder
+
+logger = logging.getLogger(__name__)
 
 
 def folder(
@@ -19,8 +30,9 @@ def folder(
 ) -> PairDataset:
     """`root/split` where that folder exists, else `root`, undivided or with a share held back for the split val.
 
-    label_space: a name or a JSON file; else `label_space.json` in the root, else cityscapes-34. colours: the masks show
-    the space's colours instead of ids. Raises DatasetError when no picture has a mask.
+    label_space: a name or a JSON file; else `label_space.json` in the root, else what names and ids of the masks leave
+    no doubt about, which is told. colours: the masks show the space's colours (cityscapes-34's where none is given)
+    instead of ids. Raises DatasetError when no picture has a mask, and when it is not clear what the ids mean.
     """
     divided = (root / split).is_dir()
     place = root / split if divided else root
@@ -28,17 +40,46 @@ def folder(
     pairs = pairs_side_by_side(place) if beside else pairs_by_stem(place / "images", place / "masks")
     if validation_share and not divided:
         pairs = part_of(pairs, split, validation_share=validation_share)
-    space = _space(root, label_space)
+    space = _given_space(root, label_space)
+    if space is None:
+        masks = [mask for _, mask in pairs]
+        space = get_label_space(DEFAULT_COLOURS) if colours else _guessed_space(place, masks)
     about = About(title=f"folder {place.name}", licence="unknown: the owner of the folder knows")
     reader = partial(read_colour_mask, space=space) if colours else None
     return PairDataset(pairs, space=space, about=about, read_mask_with=reader)
 
 
-def _space(root: Path, reference: str) -> LabelSpace:
+def _given_space(root: Path, reference: str) -> LabelSpace | None:
     own = root / LABEL_SPACE
     if not reference and own.is_file():
         return load_label_space(own)
-    return find_label_space(reference or DEFAULT_SPACE)
+    return find_label_space(reference) if reference else None
+
+
+def _guessed_space(place: Path, masks: Sequence[Path]) -> LabelSpace:
+    """Raises DatasetError."""
+    name, told = space_of_names(mask.name for mask in masks), "their names say so"
+    if name is None:
+        ids = _ids_in(masks[:: max(1, len(masks) // GUESSED_FROM)])
+        name, told = space_of_ids(ids), f"their ids are {', '.join(map(str, sorted(ids)))}"
+    if name is None:
+        raise DatasetError(
+            f"nothing says for certain what the masks in {place} mean ({told}): "
+            f"give the data set the option label_space (a name or a JSON file), or put a {LABEL_SPACE} there"
+        )
+    logger.warning("the masks in %s are read as %s: %s", place, name, told)
+    return get_label_space(name)
+
+
+def _ids_in(masks: Iterable[Path]) -> set[int]:
+    """Raises DatasetError."""
+    found: set[int] = set()
+    for mask in masks:
+        try:
+            found.update(np.flatnonzero(count_ids(read_mask(mask))).tolist())
+        except (SegmentationError, OSError) as error:
+            raise DatasetError(f"{mask} cannot be used: {error}") from error
+    return found
 
 
 def pairs_by_stem(pictures: Path, masks: Path) -> list[tuple[Path, Path]]:

@@ -76,7 +76,7 @@ def card_of(
     scores: Mapping[str, float],
     variants: Sequence[Variant],
 ) -> ModelCard:
-    """files: key in the card, `learnt` or `label_space` → where the file lies now; its name there is its name in the bundle."""
+    """files: key in the card, `learnt` or `label_space` → where the file lies now, under its name in the bundle."""
     own = [pictures.about for pictures in finished.train_sets]
     earlier = finished.earlier
     sources = [*(about.source for about in own), *(each.source for each in earlier)]

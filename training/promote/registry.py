@@ -1,7 +1,6 @@
 """The registry of models in MLflow: bundles as numbered versions of a name, and aliases that say which one serves."""
 
 import hashlib
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Bundle
+from storage.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
 from storage.model_reference import CARD_SHA256, ModelReference
 from storage.versions import Versions
 from training.settings import TrainingSettings
@@ -20,7 +20,6 @@ from training.tracking.mlflow_client import (
     MlflowException,
     ModelVersion,
     connect,
-    download_artifacts,
     experiment_id,
 )
 from training.tracking.note import told, without_credentials
@@ -98,16 +97,13 @@ class Registry:
             return [str(each.version) for each in self._versions(connect(self.uri), name)]
 
     def download(self, name: str, version: str, folder: Path) -> None:
-        """Write the files of a version into `folder`. Raises BrokenBundle, NotRegistered, RegistryError."""
-        with _spoken(self.uri):
-            found = connect(self.uri).get_model_version(name, version)
-            got = Path(download_artifacts(artifact_uri=found.source, dst_path=str(folder), tracking_uri=self.uri))
-        if got != folder:
-            for path in list(got.iterdir()):
-                shutil.move(path, folder / path.name)
-            got.rmdir()
-        if not (folder / CARD).is_file() or _sha256(folder / CARD) != found.tags.get(CARD_SHA256):
-            raise BrokenBundle(f"{name}/{version} is not what was registered: its card is missing or another one")
+        """Write a version's files into `folder`, as workers do. Raises NotRegistered, RegistryError, ModelFailed."""
+        try:
+            MlflowRegistry(self.uri).fetch(name, version, folder)
+        except NotInRegistry as error:
+            raise NotRegistered(str(error)) from error
+        except RegistryUnavailable as error:
+            raise RegistryError(str(error)) from error
 
     def _aliased(self, reference: ModelReference) -> str | None:
         alias = reference.alias or "champion"

@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from storage.catalog import Catalog
+from storage.mlflow_registry import NotInRegistry, RegistryUnavailable
 from storage.model_reference import InvalidReference, ModelReference
 from storage.settings import StorageSettings
 from storage.versions import Versions
@@ -21,7 +22,6 @@ from worker.engines import EngineRules
 from worker.follower import Follower, followed, place_among
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.trial import try_out
-from worker.registry import NotInRegistry, RegistryUnavailable
 from worker.runtime import open_models
 from worker.settings import WorkerSettings
 from worker.watchdog import Watchdog

@@ -40,9 +40,37 @@ def test_pictures_beside_their_masks_are_found_and_others_left_out(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         write(tmp_path / name, GREY)
     write(tmp_path / "a_mask.png", stripes(7, 8))
-    pictures = DATASETS["folder"](tmp_path, "train")
+    pictures = DATASETS["folder"](tmp_path, "train", label_space="cityscapes-34")
     assert pictures.names() == ["a.jpg"]
     assert same(pictures[0][1], 7, 8)
+
+
+@pytest.mark.parametrize(
+    ("masks", "space"),
+    [
+        ({"a_gtFine_labelIds.png": (7, 8)}, "cityscapes-34"),
+        ({"a_mask.png": (7, 11, 26, 33)}, "cityscapes-34"),
+    ],
+)
+def test_what_leaves_no_doubt_is_read_so_and_told(tmp_path, caplog, masks, space):
+    for name, values in masks.items():
+        write(tmp_path / "a.jpg", GREY)
+        write(tmp_path / name, stripes(*values))
+    assert DATASETS["folder"](tmp_path, "train").space.name == space
+    assert f"are read as {space}" in caplog.text
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 255), (0, 1, 2, 3)])
+def test_masks_that_could_mean_several_things_are_not_guessed(tmp_path, values):
+    """Before, they were read as cityscapes-34, where 0 and 1 count nowhere."""
+    write(tmp_path / "a.jpg", GREY)
+    write(tmp_path / "a_mask.png", stripes(*values))
+    said = "their ids are " + ", ".join(map(str, values))
+    with pytest.raises(DatasetError, match=said):
+        DATASETS["folder"](tmp_path, "train")
+    (tmp_path / "a_mask.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"a_mask\.png cannot be used"):
+        DATASETS["folder"](tmp_path, "train")
 
 
 def test_a_missing_mask_is_named(tmp_path):
@@ -55,7 +83,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     write(tmp_path / "images" / "a.png", GREY)
     write(tmp_path / "masks" / "a.png", np.zeros((10, 10), dtype=np.uint8))
     with pytest.raises(DatasetError, match=r"a.png"):
-        DATASETS["folder"](tmp_path, "train")[0]
+        DATASETS["folder"](tmp_path, "train", label_space="cityscapes-34")[0]
 
 
 @pytest.fixture
@@ -125,6 +153,7 @@ def twenty(tmp_path):
     for number in range(20):
         write(tmp_path / "images" / f"{number:02}.png", GREY)
         write(tmp_path / "masks" / f"{number:02}.png", stripes(7))
+    (tmp_path / "label_space.json").write_text(json.dumps(get_label_space("cityscapes-34").to_dict()))
     return tmp_path
 
 

@@ -1,4 +1,5 @@
-"""The registry of models in MLflow, as far as a worker needs it: which version an alias names, and its files."""
+"""The registry of models in MLflow, as far as it is read: which version an alias names, and its files. Workers follow
+it, training fetches from it; mlflow is imported when it is first asked something, by nobody else in this package."""
 
 from __future__ import annotations
 
@@ -22,9 +23,12 @@ _MANNERS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # which may be JSON
 }
+# They tell every migration of a new file, and that a version is being made.
+_TALKERS = ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry.abstract_store")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
 
 
 class RegistryUnavailable(Exception):
@@ -37,6 +41,18 @@ class NotInRegistry(Exception):
     """It answers that there is no such name, alias or version."""
 
     code = "not_in_registry"
+
+
+def set_manners() -> None:
+    """Give up within seconds and be quiet: to be called before mlflow is imported."""
+    for name, value in _MANNERS.items():
+        os.environ.setdefault(name, value)
+    for name in _TALKERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def sqlite_file(uri: str) -> Path:
+    return Path(unquote(uri.removeprefix(SQLITE)))
 
 
 class MlflowRegistry:
@@ -71,8 +87,7 @@ class MlflowRegistry:
 
     @contextmanager
     def _speaking(self, reference: ModelReference) -> Iterator[Any]:
-        for name, value in _MANNERS.items():
-            os.environ.setdefault(name, value)
+        set_manners()
         try:
             from mlflow.exceptions import MlflowException
         except ModuleNotFoundError as error:
@@ -88,11 +103,9 @@ class MlflowRegistry:
 
     def _opened(self) -> Any:
         """A file that is not there is not made: an empty registry would only hide a wrong address."""
-        if self._uri.startswith(_SQLITE) and not Path(unquote(self._uri.removeprefix(_SQLITE))).is_file():
+        if self._uri.startswith(SQLITE) and not sqlite_file(self._uri).is_file():
             raise RegistryUnavailable(f"there is no registry at {self._uri}")
         if self._client is None:
-            for name in ("alembic", "mlflow.store.db.utils"):  # they tell every migration
-                logging.getLogger(name).setLevel(logging.WARNING)
             from mlflow.tracking import MlflowClient
 
             self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
