@@ -105,7 +105,10 @@ class JobOptionsShape(BaseModel):
         description="of pictures that store more than 8 bits in 16; default: what a PNG says of itself, else 16",
         json_schema_extra={"enum": ["auto", *DEPTHS, None]},
     )
-    artifacts: list[str] = Field(["overlay", "mask"], description=f"any of {', '.join(FORMATS)}")
+    artifacts: list[str] = Field(
+        ["overlay", "mask"],
+        json_schema_extra=lambda schema: schema.update(items={"type": "string", "enum": [*FORMATS]}),
+    )
     overlay: OverlayShape | None = None
     tile: TileShape | None = Field(None, description="for pictures larger than the model's input")
     priority: str | None = Field(None, json_schema_extra={"enum": ["interactive", "bulk", None]})

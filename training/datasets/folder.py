@@ -12,12 +12,13 @@ from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import get_label_space
 from segmentation.mask_space import space_of_ids, space_of_names
+from segmentation.picture_kinds import PICTURE_KINDS
 from training.datasets.colour_masks import read_colour_mask
 from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import part_of
 from training.spaces import LABEL_SPACE, find_label_space
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+PICTURE_SUFFIXES = tuple(suffix for kind in PICTURE_KINDS.values() for suffix in kind.suffixes)
 MASK_ENDINGS = ("_mask.png", "_gtFine_labelIds.png")
 DEFAULT_COLOURS = "cityscapes-34"
 GUESSED_FROM = 64  # masks, spread over the folder
