@@ -8,24 +8,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from api.errors import BadRequest, RequestTimeout
+from api.upload_places import UploadPlaces
 from jobs.errors import TooManyBytes
 
 ROOM = 1 << 20
+LONGEST_NUMBER = 19  # digits; Python would refuse to read thousands
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyRules:
-    """limit: bytes of a body. idle_s: how long a client may send nothing. threads: how many bodies are read at once."""
+    """limit: bytes of a body. idle_s: how long a client may send nothing; longest_s: how long all of it may take.
+
+    least_rate: bytes per second, of the time that the body was waited for, which begins to count after `idle_s`.
+    places: how many bodies are read at once.
+    """
 
     limit: int
     idle_s: float
-    threads: CapacityLimiter
+    longest_s: float
+    least_rate: float
+    places: UploadPlaces
 
     def at_most(self, limit: int) -> BodyRules:
         return replace(self, limit=min(self.limit, limit))
@@ -81,24 +89,25 @@ async def read_in_thread(request: Request, work: Callable[[Iterator[bytes]], T],
     """Run `work` in a thread over the pieces of the request's body, as they come.
 
     A `Content-Length` beyond the limit is refused before a byte is read. `work` sees TooManyBytes, RequestTimeout and
-    ClientDisconnect as errors of its iterator.
+    ClientDisconnect as errors of its iterator. Raises UploadsBusy.
     """
     refuse_declared_length(request, rules.limit)
-    pipe = BodyPipe()
-    pump = asyncio.create_task(_pump(request, pipe, rules))
-    try:
-        return await to_thread.run_sync(work, iter(pipe), limiter=rules.threads)
-    finally:
-        pump.cancel()
-        await asyncio.wait([pump])
+    async with rules.places.one(request.client.host if request.client else ""):
+        pipe = BodyPipe()
+        pump = asyncio.create_task(_pump(request, pipe, rules))
+        try:
+            return await to_thread.run_sync(work, iter(pipe), limiter=rules.places.threads)
+        finally:
+            pump.cancel()
+            await asyncio.wait([pump])
 
 
 def refuse_declared_length(request: Request, limit: int) -> None:
     declared = request.headers.get("content-length")
     if declared is None:
         return
-    if not declared.isdecimal():
-        raise BadRequest("Content-Length is not a number")
+    if not declared.isdecimal() or len(declared) > LONGEST_NUMBER:
+        raise BadRequest("Content-Length is not a number that a body could have")
     if int(declared) > limit:
         raise _too_large(limit)
 
@@ -108,25 +117,31 @@ async def _pump(request: Request, pipe: BodyPipe, rules: BodyRules) -> None:
     try:
         await _copy(request, pipe, rules)
         error = None
-    except (ClientDisconnect, TooManyBytes) as stopped:
+    except (ClientDisconnect, TooManyBytes, RequestTimeout) as stopped:
         error = stopped
-    except TimeoutError:
-        error = RequestTimeout(f"no byte of the body came for {rules.idle_s:g} s")
     finally:
         pipe.close(error)
 
 
 async def _copy(request: Request, pipe: BodyPipe, rules: BodyRules) -> None:
     stream = aiter(request.stream())
-    received = 0
+    clock = asyncio.get_running_loop().time
+    began, received, waited_s = clock(), 0, 0.0
     while True:
-        async with asyncio.timeout(rules.idle_s):
-            piece = await anext(stream, b"")
+        asked = clock()
+        try:
+            async with asyncio.timeout(min(rules.idle_s, max(0.0, began + rules.longest_s - asked))):
+                piece = await anext(stream, b"")
+        except TimeoutError:
+            raise RequestTimeout(f"the body stopped coming, or took longer than {rules.longest_s:g} s") from None
         if not piece:  # Starlette ends a body with an empty piece
             return
+        waited_s += clock() - asked
         received += len(piece)
         if received > rules.limit:
             raise _too_large(rules.limit)
+        if received < rules.least_rate * (waited_s - rules.idle_s):
+            raise RequestTimeout(f"the body comes more slowly than {rules.least_rate:g} bytes per second")
         await pipe.put(piece)
 
 

@@ -5,7 +5,8 @@ ApiError
 ├── UnknownHost          the name that the client calls us by
 ├── CrossSiteRequest     a page of another site wants to change something
 ├── NotAcceptable        no answer in a form that the client takes
-├── RequestTimeout       the body stopped coming
+├── RequestTimeout       the body stopped coming, or came too slowly
+├── UploadsBusy          as many bodies are being read as there may be
 ├── RangeNotSatisfiable  a range that begins behind the end
 ├── NotReady             a part of the service is missing
 └── PredictionFailed     the one image of a prediction ended without a result; carries that image's own code
@@ -44,6 +45,10 @@ class NotAcceptable(ApiError):
 
 class RequestTimeout(ApiError):
     code = "request_timeout"
+
+
+class UploadsBusy(ApiError):
+    code = "uploads_busy"
 
 
 class RangeNotSatisfiable(ApiError):
@@ -102,6 +107,7 @@ STATUS: Mapping[type[Exception], int] = {
     CrossSiteRequest: 403,
     NotAcceptable: 406,
     RequestTimeout: 408,
+    UploadsBusy: 503,
     RangeNotSatisfiable: 416,
     NotReady: 503,
     SampleNotFound: 404,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
 from api.schemas.requests import InputSource, JobInput
-from jobs.errors import FieldFault, InvalidOptions
+from jobs.errors import FieldFault, InvalidOptions, TooManyImages
 from jobs.job import NewImage, Source, SourceKind
 from jobs.names import NAME_LENGTH, base_name
 
@@ -23,23 +23,34 @@ _USUAL_URL = re.compile(
 )
 
 
-def read_inputs(value: object, samples: AbstractSet[str]) -> list[NewImage]:
-    """samples: the ids there are. Raises InvalidOptions, which names the first inputs at fault."""
-    if value is None:
-        raise InvalidOptions([FieldFault("inputs", "is required in the JSON form")])
-    if not isinstance(value, list):
-        raise InvalidOptions([FieldFault("inputs", "must be a list")])
-    inputs: list[NewImage] = []
-    faults: list[FieldFault] = []
-    for index, item in enumerate(value):
-        found = _usual(item, index) or _any(item, index, samples, faults)
+class InputReader:
+    """Takes the inputs of a request one by one. samples: the ids there are. limit: how many there may be."""
+
+    def __init__(self, samples: AbstractSet[str], *, limit: int) -> None:
+        self._samples, self._limit = samples, limit
+        self._inputs: list[NewImage] = []
+        self._faults: list[FieldFault] = []
+        self._taken = 0
+
+    def take(self, item: Any) -> None:
+        """Raises TooManyImages, and InvalidOptions once there are many faults."""
+        index, self._taken = self._taken, self._taken + 1
+        if self._taken > self._limit:
+            raise TooManyImages(f"a job may hold at most {self._limit} images")
+        found = _usual(item, index) or _any(item, index, self._samples, self._faults)
         if found is not None:
-            inputs.append(found)
-        elif len(faults) >= _NAMED_FAULTS:
-            break
-    if faults:
-        raise InvalidOptions(faults[:_NAMED_FAULTS])
-    return inputs
+            self._inputs.append(found)
+        elif len(self._faults) >= _NAMED_FAULTS:
+            self._refuse()
+
+    def inputs(self) -> list[NewImage]:
+        """All that were taken. Raises InvalidOptions, which names the first inputs at fault."""
+        if self._faults:
+            self._refuse()
+        return self._inputs
+
+    def _refuse(self) -> NoReturn:
+        raise InvalidOptions(self._faults[:_NAMED_FAULTS])
 
 
 def _usual(item: Any, index: int) -> NewImage | None:

@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anyio import CapacityLimiter
-
 from api.body_pipe import BodyRules
 from api.job_watch import JobWatch
 from api.logs import set_up_logging
 from api.settings import ApiSettings
+from api.upload_places import UploadPlaces
 from broker.app import make_app
 from broker.dispatch import CeleryDispatcher
 from broker.settings import BrokerSettings
@@ -99,11 +98,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
         software=f"maskmill {version()}",
         watch=JobWatch(watching.jobs, watching.versions, watching.progress, poll_s=settings.poll_s),
         spool=spool,
-        upload_rules=BodyRules(
-            limit=settings.max_request_bytes,
-            idle_s=settings.upload_idle_s,
-            threads=CapacityLimiter(settings.uploads_at_once),
-        ),
+        upload_rules=_upload_rules(settings),
     )
 
 
@@ -133,6 +128,18 @@ def open_services() -> Iterator[Services]:
         dispatcher.close()
         database.close()
         wake_ups.close()
+
+
+def _upload_rules(settings: ApiSettings) -> BodyRules:
+    return BodyRules(
+        limit=settings.max_request_bytes,
+        idle_s=settings.upload_idle_s,
+        longest_s=settings.upload_longest_s,
+        least_rate=settings.upload_least_rate,
+        places=UploadPlaces(
+            settings.uploads_at_once, per_caller=settings.uploads_per_caller, wait_s=settings.upload_wait_s
+        ),
+    )
 
 
 def version() -> str:

@@ -38,7 +38,13 @@ class ApiSettings(BaseSettings):
     wait_limit_s: int = Field(60, ge=0, le=600)
     predict_wait_s: int = Field(30, ge=1, le=600)
     uploads_at_once: int = Field(16, ge=1)
+    uploads_per_caller: int = Field(8, ge=1, description="of them, from one address")
+    upload_wait_s: float = Field(15.0, ge=0, description="how long a body waits for its turn")
     upload_idle_s: float = Field(60.0, gt=0, description="a body that sends nothing for so long is given up")
+    upload_longest_s: float = Field(6 * 3600.0, gt=0, description="and so is one that takes longer as a whole")
+    upload_least_rate: float = Field(
+        1024.0, ge=0, description="bytes per second; a body that comes more slowly after upload_idle_s is given up"
+    )
     spool_folder: Path | None = Field(None, description="None: run/uploads in the home folder")
     presigned_s: int = Field(3600, ge=1)
     worker_silence_s: float = Field(30.0, gt=0, description="a worker that beat within this time is alive")

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from api.errors import BadRequest
 from api.forms import FilePart, FormRules, read_form
-from api.inputs import read_inputs
+from api.inputs import InputReader
+from api.json_body import read_json
 from jobs.drafts import Draft, is_bundle
 from jobs.errors import FieldFault, InvalidOptions, NoImages
 from jobs.job import Job
@@ -112,21 +113,31 @@ class _OnePicture(_Parts):
             raise NoImages("the form has no field `file` with a picture in it")
 
 
-def submit_json(submitting: Submitting, samples: Iterable[str], body: bytes, *, idempotency_key: str | None) -> Job:
+def submit_json(
+    submitting: Submitting, samples: Iterable[str], pieces: Iterable[bytes], *, idempotency_key: str | None
+) -> Job:
     """The JSON form: inputs that the workers fetch. samples: the ids there are.
 
     Raises BadRequest, InvalidOptions, TooManyImages.
     """
-    values = _json_object(body)
+    reader = InputReader(frozenset(samples), limit=submitting.rules.max_images)
+    digest = hashlib.sha256()
+
+    def take(item: Any) -> None:
+        reader.take(item)
+        if idempotency_key is not None:
+            digest.update(_canonical(item))
+
     try:
-        fingerprint = _fingerprint(values) if idempotency_key is not None else ""
-        inputs = read_inputs(values.pop("inputs", None), frozenset(samples))
-        options = _named(parse_options(values))
+        values = read_json(pieces, items="inputs", take=take)
+        digest.update(_canonical(values))
+        _check_list(values)
+        inputs, options = reader.inputs(), _named(parse_options(values))
     except RecursionError as error:
         raise BadRequest("the body is nested too deeply") from error
     with submitting.open_draft(idempotency_key) as draft:
         draft.add_inputs(inputs)
-        return submitting.submit(draft, options, fingerprint=fingerprint)
+        return submitting.submit(draft, options, fingerprint=digest.hexdigest())
 
 
 def _named(options: JobOptions) -> JobOptions:
@@ -134,21 +145,18 @@ def _named(options: JobOptions) -> JobOptions:
     return options if options.model is None else replace(options, model=canonical(options.model))
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        values = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not readable JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise BadRequest("the body must be a JSON object")
-    return values
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _check_list(values: dict[str, Any]) -> None:
+    """Takes `inputs` out of the options."""
+    if values.get("inputs") is None:
+        raise InvalidOptions([FieldFault("inputs", "is required in the JSON form")])
+    if values.pop("inputs") != []:
+        raise InvalidOptions([FieldFault("inputs", "must be a list")])
 
 
 def _fingerprint(content: object) -> str:
     """Of what a request says, not of how its bytes were arranged."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_canonical(content)).hexdigest()
+
+
+def _canonical(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

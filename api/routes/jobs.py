@@ -90,7 +90,7 @@ async def _receive(request: Request, services: Services, submitting: Submitting,
         return await read_in_thread(
             request,
             lambda pieces: submit_json(
-                submitting, services.adapters.samples.ids(), b"".join(pieces), idempotency_key=idempotency_key
+                submitting, services.adapters.samples.ids(), pieces, idempotency_key=idempotency_key
             ),
             rules,
         )

@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
-from api.inputs import _any, _usual, read_inputs
-from jobs.errors import InvalidOptions
+from api.inputs import InputReader, _any, _usual
+from jobs.errors import InvalidOptions, TooManyImages
 from jobs.job import NewImage, Source, SourceKind
 
 SAMPLES = frozenset({"crossing"})
+
+
+def read_inputs(items: list[Any], samples: frozenset[str], *, limit: int = 1000) -> list[NewImage]:
+    reader = InputReader(samples, limit=limit)
+    for item in items:
+        reader.take(item)
+    return reader.inputs()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,6 @@ def test_the_first_faults_are_named_and_not_all_of_a_hundred_thousand() -> None:
     assert [fault.field for fault in caught.value.faults] == [f"inputs.{index}.sample" for index in range(20)]
 
 
-@pytest.mark.parametrize("value", [None, {}, "x"])
-def test_inputs_must_be_a_list(value: object) -> None:
-    with pytest.raises(InvalidOptions):
-        read_inputs(value, SAMPLES)
+def test_more_inputs_than_a_job_may_hold_are_not_read() -> None:
+    with pytest.raises(TooManyImages, match="at most 3"):
+        read_inputs([{"sample": "crossing"}] * 4, SAMPLES, limit=3)

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from anyio import CapacityLimiter
 from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from api.body_pipe import ROOM, BodyPipe, BodyRules, read_in_thread
-from api.errors import BadRequest, RequestTimeout
+from api.errors import BadRequest, RequestTimeout, UploadsBusy
 from api.forms import TEXT_BYTES, FilePart, FormRules, boundary_of, read_form
+from api.upload_places import UploadPlaces
 from jobs.errors import InvalidOptions, TooManyBytes
+from jobs.ports import Readable
 from tests.factories import picture, zip_of
+from tests.fakes import MemoryObjects
 from tests.unit.api.house import House
 
 FORM = (
@@ -120,8 +122,9 @@ def request_of(pieces: AsyncIterator[bytes], *, length: int | None = None) -> Re
     return Request({"type": "http", "headers": headers}, receive)
 
 
-def rules(limit: int = 1 << 30, idle_s: float = 5.0) -> BodyRules:
-    return BodyRules(limit=limit, idle_s=idle_s, threads=CapacityLimiter(1))
+def rules(limit: int = 1 << 30, idle_s: float = 5.0, longest_s: float = 60.0, least_rate: float = 0.0) -> BodyRules:
+    places = UploadPlaces(1, per_caller=1, wait_s=0.05)
+    return BodyRules(limit=limit, idle_s=idle_s, longest_s=longest_s, least_rate=least_rate, places=places)
 
 
 def total(pieces: Iterator[bytes]) -> int:
@@ -168,6 +171,117 @@ def test_a_client_that_goes_away_is_told_to_the_thread() -> None:
 def test_a_client_that_sends_nothing_is_given_up() -> None:
     with pytest.raises(RequestTimeout):
         asyncio.run(read_in_thread(request_of(endless(pause_s=5)), total, rules(idle_s=0.05)))
+
+
+def drops(pause_s: float) -> AsyncIterator[bytes]:
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(pause_s)
+
+    return body()
+
+
+def test_a_client_that_sends_a_drop_now_and_then_is_given_up() -> None:
+    """However short its pauses are."""
+    with pytest.raises(RequestTimeout, match="more slowly than 1000 bytes"):
+        asyncio.run(read_in_thread(request_of(drops(0.01)), total, rules(idle_s=0.05, least_rate=1000)))
+
+
+def test_a_body_has_a_longest_time_as_a_whole() -> None:
+    with pytest.raises(RequestTimeout, match=r"longer than 0\.1 s"):
+        asyncio.run(read_in_thread(request_of(drops(0.01)), total, rules(longest_s=0.1)))
+
+
+def test_the_time_that_we_take_ourselves_makes_no_client_slow() -> None:
+    def slow(pieces: Iterator[bytes]) -> int:
+        size = 0
+        for piece in pieces:
+            time.sleep(0.005)
+            size += len(piece)
+        return size
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(1 << 20)
+
+    whole = asyncio.run(read_in_thread(request_of(body()), slow, rules(idle_s=0.05, least_rate=1 << 28)))
+    assert whole == 40 << 20
+
+
+@pytest.mark.parametrize("length", ["9" * 4401, "-1", "1e3", "x"])
+def test_a_length_that_no_body_can_have_is_a_bad_request(length: str) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    request = request_of(never())
+    request.scope["headers"] = [(b"content-length", length.encode())]
+    with pytest.raises(BadRequest, match="Content-Length"):
+        asyncio.run(read_in_thread(request, total, rules()))
+
+
+def test_slow_clients_take_no_places_from_others_and_one_client_not_all() -> None:
+    """Places for three, for one client two: a third body of that client waits in vain, another client's is read."""
+
+    async def scene() -> list[object]:
+        places = UploadPlaces(3, per_caller=2, wait_s=0.1)
+        held = asyncio.Event()
+
+        async def hold(caller: str) -> str:
+            async with places.one(caller):
+                await held.wait()
+            return caller
+
+        first = [asyncio.create_task(hold("a")) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        results: list[object] = []
+        for caller in ("a", "b"):
+            task = asyncio.create_task(hold(caller))
+            _, waiting = await asyncio.wait([task], timeout=0.02 if caller == "b" else 1.0)
+            results.append(task in waiting if caller == "b" else task.exception())
+            first += [task] if caller == "b" else []
+        late = asyncio.create_task(hold("c"))  # waits, and has its turn when the others are done
+        await asyncio.sleep(0.01)
+        held.set()
+        return [*results, await asyncio.gather(*first, late)]
+
+    refused, reads, done = asyncio.run(scene())
+    assert isinstance(refused, UploadsBusy)
+    assert (reads, done) == (True, ["a", "a", "b", "c"])
+
+
+def test_who_waits_for_a_place_is_told_when_to_come_again(
+    house: House, open_client: Callable[[House], TestClient]
+) -> None:
+    house.settings = house.settings.model_copy(update={"uploads_at_once": 1, "upload_wait_s": 0.05})
+    house.objects = store = StuckObjects()
+    client = open_client(house)
+    answers: list[int] = []
+    first = threading.Thread(
+        target=lambda: answers.append(client.post("/jobs", files={"files": ("a.jpg", picture())}).status_code)
+    )
+    first.start()
+    store.asked.wait(10)
+    busy = client.post("/jobs", files={"files": ("b.jpg", picture())})
+    store.go.set()
+    first.join(10)
+    assert (busy.status_code, busy.json()["code"], answers) == (503, "uploads_busy", [202])
+    assert int(busy.headers["retry-after"]) > 0
+    assert client.post("/jobs", files={"files": ("b.jpg", picture())}).status_code == 202
+
+
+class StuckObjects(MemoryObjects):
+    """A store that takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
+        self.asked.set()
+        self.go.wait(10)
+        return super().put(key, data, media_type=media_type)
 
 
 def test_work_that_stops_early_ends_the_reading() -> None:
