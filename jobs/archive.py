@@ -90,7 +90,7 @@ class Archives:
         tables: dict[str, Table] = {ERRORS_CSV: ErrorTable()}
         if METRICS in wanted:
             tables[METRICS_CSV] = MetricsTable(job)
-        survey = _Survey(wanted, tables)
+        survey = _Survey(wanted, tables, paths=job.skipped is not None)
         for image in self._images(job.id):
             survey.see(image)
         return survey
@@ -163,7 +163,7 @@ class _Names:
 class _Survey:
     """What one walk over the images tells: the stored files, and how long the tables will be."""
 
-    def __init__(self, wanted: frozenset[str], tables: Mapping[str, Table]) -> None:
+    def __init__(self, wanted: frozenset[str], tables: Mapping[str, Table], *, paths: bool) -> None:
         self.tables = tables
         self.measured = {name: _Measure() for name in tables}
         self.entries: list[Entry] = []
@@ -171,7 +171,7 @@ class _Survey:
         self.versions: set[str] = set()
         self.failed = False
         self._wanted = wanted
-        self._names = _Names(paths=True)
+        self._names = _Names(paths=paths)
         for name, table in tables.items():
             self.measured[name].add(table.head())
 

@@ -275,6 +275,7 @@ class Job:
     totals: one for each model, in their order. warnings: images that ended with a warning of that code.
     waiting_for: the part of the service whose outage holds the job up, as `storage`.
     spaces: what the ids mean, where `label_space` and `options` name it.
+    skipped: None of a job that was made when names were no paths yet; its archive has no folders for them.
     """
 
     id: str

@@ -176,8 +176,8 @@ class Submitting:
             expires_at=None if lifetime_s is None else now + timedelta(seconds=lifetime_s),
             metadata=options.metadata,
             slice_size=slice_size(images, largest=self.rules.largest_slice),
-            skipped=received.skipped if received.skipped.count else None,
             spaces=spaces,
+            skipped=received.skipped,
         )
 
     def _own_label_space(self, model: str) -> str:

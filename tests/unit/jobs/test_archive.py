@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -137,6 +137,15 @@ def test_images_lie_in_the_folders_of_their_names(mill: Mill) -> None:
     names = ["cam_a/1.jpg", "cam_b/1.jpg", "cam_b/1_000002.jpg", "CAM_A/1.png"]
     assert [row["name"] for row in rows(archive, "metrics.csv")] == names
     assert [each["file_name"] for each in json.loads(content(archive, "coco.json"))["images"]] == names
+
+
+def test_the_archive_of_a_job_from_before_names_were_paths_stays_as_it_was(mill: Mill) -> None:
+    job = mill.submit("cam_a/1.jpg", "cam_b/1.jpg", artifacts=("mask",))
+    mill.work()
+    state = mill.database._state
+    state.jobs[job.id] = replace(state.jobs[job.id], skipped=None)
+    archive = mill.archives.open(job.id)
+    assert [entry.name for entry in archive.entries[3:]] == ["mask/1.png", "mask/1_000001.png"]
 
 
 @pytest.mark.parametrize(
