@@ -18,9 +18,9 @@ from jobs.job import Failure
 from jobs.ports import FollowedModel
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, Catalog
-from storage.mlflow_registry import NotInRegistry, RegistryUnavailable
 from storage.model_reference import CHAMPION, ModelReference, canonical
-from storage.versions import Versions
+from storage.registry.mlflow_registry import NotInRegistry, RegistryUnavailable
+from storage.registry.versions import Versions
 from worker.pipeline.model_cache import ModelCache
 from worker.pipeline.trial import try_out
 

@@ -24,11 +24,11 @@ from jobs.retry import RetryPolicy
 from jobs.upkeep import Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
-from storage.mlflow_registry import MlflowRegistry
 from storage.objects import open_objects
+from storage.registry.mlflow_registry import MlflowRegistry
+from storage.registry.versions import versions_in
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
-from storage.versions import versions_in
 from worker.addresses import is_any, is_public
 from worker.beats import Beats
 from worker.downloads import FetchRules

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Bundle
-from storage.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
 from storage.model_reference import CARD_SHA256, ModelReference
-from storage.versions import Versions
+from storage.registry.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
+from storage.registry.versions import Versions
 from training.settings import TrainingSettings
 from training.tracking.mlflow_client import (
     MLFLOW_FAILURES,

@@ -1,6 +1,6 @@
 """A client of MLflow that gives up within seconds. training/ takes mlflow's names from here alone."""
 
-from storage.mlflow_registry import SQLITE, set_manners, sqlite_file
+from storage.registry.mlflow_registry import SQLITE, set_manners, sqlite_file
 
 set_manners()
 

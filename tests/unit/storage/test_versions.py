@@ -13,7 +13,7 @@ import pytest
 from jobs.errors import ModelFailed, ModelNotFound
 from storage.catalog import Catalog
 from storage.model_reference import InvalidReference, ModelReference, canonical
-from storage.versions import Versions
+from storage.registry.versions import Versions
 from tests.factories import make_card
 
 CHAMPION = ModelReference.parse("models:/street@champion")

@@ -13,10 +13,10 @@ import onnx
 import pytest
 
 from storage.catalog import Catalog
-from storage.mlflow_registry import NotInRegistry, RegistryUnavailable
 from storage.model_reference import InvalidReference, ModelReference
+from storage.registry.mlflow_registry import NotInRegistry, RegistryUnavailable
+from storage.registry.versions import Versions
 from storage.settings import StorageSettings
-from storage.versions import Versions
 from tests.tiny_models import seal, tiny_bundle
 from worker.engines import EngineRules
 from worker.follower import Follower, followed, place_among

@@ -10,8 +10,8 @@ from mlflow.tracking import MlflowClient
 from jobs.errors import ModelFailed
 from segmentation.model_card import ModelCard
 from storage.catalog import Bundle
-from storage.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
 from storage.model_reference import InvalidReference, ModelReference
+from storage.registry.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
 from tests.tiny_models import tiny_bundle, turned_bundle
 from training.promote.promote import Wish, promote
 from training.promote.registry import BrokenBundle, NotRegistered, Registry, RegistryError, fetch_bundle
