@@ -1,16 +1,19 @@
 """What a client may do, on a service in memory: submit, read, change."""
 
+import hashlib
 import time
 from dataclasses import replace
 from io import BytesIO
 
 import pytest
 
+from jobs.callers import Caller
 from jobs.errors import (
     ArchiveUnreadable,
     ArtifactNotFound,
     DatabaseUnavailable,
     IdempotencyInProgress,
+    IdempotencyKeyLost,
     IdempotencyKeyReused,
     InvalidOptions,
     JobNotFound,
@@ -336,3 +339,60 @@ def test_a_job_is_accepted_while_queue_and_database_go_away(service):
         add(draft, "a.jpg", picture())
         job = submitting.submit(draft, JobOptions())
     assert service.reading.job(job.id) == job
+
+
+def test_a_request_that_stood_still_for_too_long_loses_its_key_and_leaves_nothing(service):
+    with pytest.raises(IdempotencyKeyLost), service.submitting.open_draft("key") as paused:
+        add(paused, "a.jpg", b"a")
+        service.clock.advance(61)
+        with service.submitting.open_draft("key") as draft:
+            add(draft, "a.jpg", b"a")
+            second = service.submitting.submit(draft, JobOptions(), fingerprint="f")
+        service.submitting.submit(paused, JobOptions(), fingerprint="f")
+    assert [job.id for job in service.reading.page(JobFilter(), limit=9, before=None)] == [second.id]
+    assert list(service.objects.contents) == [f"{second.prefix}inputs/000000"]
+    with service.submitting.open_draft("key") as draft:
+        assert draft.earlier is not None
+        assert draft.earlier.job_id == second.id
+
+
+def test_a_request_that_lost_its_key_and_fails_does_not_free_it(service):
+    with pytest.raises(UnsupportedMedia), service.submitting.open_draft("key") as paused:
+        service.clock.advance(61)
+        with service.submitting.open_draft("key") as draft:
+            add(draft, "a.jpg", b"a")
+            service.submitting.submit(draft, JobOptions(), fingerprint="f")
+        add(paused, "a.txt")
+    with service.submitting.open_draft("key") as draft:
+        assert draft.earlier is not None
+
+
+def test_what_comes_in_is_known_by_its_content(service):
+    with service.submitting.open_draft() as draft:
+        add(draft, "a.jpg", picture())
+        draft.add_mask("a.png", BytesIO(picture(form="PNG")))
+        job = service.submitting.submit(draft, JobOptions())
+    image = service.reading.image(job.id, 0)
+    assert image.input_sha256 == hashlib.sha256(picture()).hexdigest()
+    assert image.mask_sha256 == hashlib.sha256(picture(form="PNG")).hexdigest()
+
+
+def test_what_a_tenant_submits_is_the_tenants_alone(service):
+    acme, zeta = Caller("acme", "submit"), Caller("zeta", "admin")
+    submitting = replace(service.submitting, caller=acme)
+    with submitting.open_draft("key") as draft:
+        add(draft, "a.jpg", picture())
+        job = submitting.submit(draft, JobOptions(), fingerprint="f")
+    assert job.prefix == f"acme/jobs/{job.id}/"
+    assert all(key.startswith(job.prefix) for key in service.objects.contents)
+    service.work()
+    assert all(key.startswith(job.prefix) for key in service.objects.contents)
+    others, mine = replace(service.reading, caller=zeta), replace(service.reading, caller=acme)
+    assert mine.job(job.id).status is JobStatus.SUCCEEDED
+    for call in (others.job, replace(service.changing, caller=zeta).delete, service.changing.cancel):
+        with pytest.raises(JobNotFound):
+            call(job.id)
+    with replace(service.submitting, caller=zeta).open_draft("key") as draft:
+        assert draft.earlier is None
+    replace(service.changing, caller=acme).delete(job.id)
+    assert not service.objects.contents
