@@ -13,16 +13,16 @@ from sqlalchemy import ColumnElement, Update, literal, select, update
 from jobs.job import ImageStatus, Job
 from jobs.transitions import Move, Transition
 from storage.rows import Values, moved_values, progress_values, to_job, totals_values
-from storage.tables import JobImageRow, JobRow
+from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
 
 
 def lock_jobs(transaction: Transaction, job_ids: Iterable[str]) -> list[Job]:
     """The visible ones of these jobs, in the order of their ids, with nobody else changing them until the end."""
     statement = (
-        select(JobRow)
-        .where(JobRow.id.in_(sorted(set(job_ids))), JobRow.is_deleted.is_(False))
-        .order_by(JobRow.id)
+        select(JOBS)
+        .where(JOB.id.in_(sorted(set(job_ids))), JOB.is_deleted.is_(False))
+        .order_by(JOB.id)
         .with_for_update()  # SQLite has no row locks and needs none: its writers come one at a time
     )
     return [to_job(row) for row in transaction.write(statement)]
@@ -42,9 +42,9 @@ def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:
 
 
 def moving(job_id: str, move: Move, indices: Collection[int] | None) -> Update:
-    statement = update(JobImageRow).where(JobImageRow.job_id == job_id, is_in(move.source))
+    statement = update(IMAGES).where(IMAGE.job_id == job_id, is_in(move.source))
     if indices is not None:
-        statement = statement.where(JobImageRow.index.in_(sorted(indices)))
+        statement = statement.where(IMAGE["index"].in_(sorted(indices)))
     return statement.values(**moved_values(move))
 
 
@@ -53,10 +53,10 @@ def write_job(transaction: Transaction, before: Job, after: Job) -> None:
     values: Values = progress_values(after)
     if after.totals is not before.totals:
         values.update(totals_values(after.totals))
-    transaction.write(update(JobRow).where(JobRow.id == after.id).values(**values))
+    transaction.write(update(JOBS).where(JOB.id == after.id).values(**values))
     transaction.note_change(after.id)
 
 
 def is_in(status: ImageStatus) -> ColumnElement[bool]:
     """Written out instead of bound: with a parameter no partial index would be found to fit."""
-    return JobImageRow.status == literal(status.value, literal_execute=True)
+    return IMAGE.status == literal(status.value, literal_execute=True)

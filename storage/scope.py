@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, FromClause, Join, Select, Update, exists, select
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql import Executable
 
-from storage.tables import DraftRow, IdempotencyRow, JobImageRow, JobRow
+from storage.tables import IMAGE, JOBS, DraftRow, IdempotencyRow, JobImageRow, JobRow
 
 # Looked up, never compared by `is`: a statement holds annotated copies of tables, which are equal to them.
-_OWNED: dict[Any, Any] = {each.__table__: each for each in (JobRow, DraftRow, IdempotencyRow, JobImageRow)}
+_OWNER = JOBS.alias("owner").c
+_OWNED: dict[Any, Any] = {each.__table__: each.__table__.c for each in (JobRow, DraftRow, IdempotencyRow, JobImageRow)}
 
 
 def scoped(statement: Executable, tenant: str | None) -> Executable:
@@ -43,8 +43,7 @@ def _leaves(source: FromClause) -> Iterator[FromClause]:
 
 def _owned_by(table: FromClause, tenant: str) -> ColumnElement[bool]:
     row = _OWNED[table]
-    if row is JobImageRow:
-        owner = aliased(JobRow)
-        return exists(select(owner.id).where(owner.id == JobImageRow.job_id, owner.tenant == tenant))
+    if row is IMAGE:
+        return exists(select(_OWNER.id).where(_OWNER.id == IMAGE.job_id, _OWNER.tenant == tenant))
     column: ColumnElement[bool] = row.tenant == tenant
     return column

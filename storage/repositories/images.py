@@ -17,7 +17,7 @@ from jobs.transitions import Held
 from storage.ledger import carry_out, is_in, lock_job, lock_jobs
 from storage.repositories import paging
 from storage.rows import to_image
-from storage.tables import JobImageRow, JobRow
+from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
 
 FETCH = 1_000
@@ -28,10 +28,11 @@ class SqlImages:
         self._transaction = transaction
 
     def get(self, job_id: str, index: int) -> JobImage:
-        self._require_job(job_id)
-        statement = select(JobImageRow).where(JobImageRow.job_id == job_id, JobImageRow.index == index)
+        there = and_(JOB.id == IMAGE.job_id, JOB.is_deleted.is_(False))
+        statement = select(IMAGES).join(JOBS, there).where(IMAGE.job_id == job_id, IMAGE["index"] == index)
         row = self._transaction.read(statement).first()
         if row is None:
+            self._require_job(job_id)
             raise ImageNotFound(f"job {job_id} has no image {index}")
         return to_image(row)
 
@@ -41,7 +42,7 @@ class SqlImages:
         order = paging.ORDERS[sort]
         place = order.start if after is None else order.decode(after)
         self._require_job(job_id)
-        wanted = [JobImageRow.job_id == job_id] + ([] if status is None else [is_in(status)])
+        wanted = [IMAGE.job_id == job_id] + ([] if status is None else [is_in(status)])
         found: list[JobImage] = []
         for statement in order.statements(place):
             missing = limit + 1 - len(found)  # one more tells whether there is another page
@@ -58,8 +59,8 @@ class SqlImages:
     def _all(self, job_id: str) -> Iterator[JobImage]:
         last = -1
         while True:
-            statement = select(JobImageRow).where(JobImageRow.job_id == job_id, JobImageRow.index > last)
-            rows = self._transaction.read(statement.order_by(JobImageRow.index).limit(FETCH)).all()
+            statement = select(IMAGES).where(IMAGE.job_id == job_id, IMAGE["index"] > last)
+            rows = self._transaction.read(statement.order_by(IMAGE["index"]).limit(FETCH)).all()
             yield from map(to_image, rows)
             if len(rows) < FETCH:
                 return
@@ -69,9 +70,9 @@ class SqlImages:
         self._require_job(job_id)
         place = (version, paging.LARGEST_INDEX if after is None else after)
         statement = (
-            select(JobImageRow)
-            .where(JobImageRow.job_id == job_id, tuple_(JobImageRow.version, JobImageRow.index) > place)
-            .order_by(JobImageRow.version, JobImageRow.index)
+            select(IMAGES)
+            .where(IMAGE.job_id == job_id, tuple_(IMAGE.version, IMAGE["index"]) > place)
+            .order_by(IMAGE.version, IMAGE["index"])
             .limit(limit)
         )
         return [to_image(row) for row in self._transaction.read(statement)]
@@ -81,9 +82,9 @@ class SqlImages:
         if job is None or not job.counts.queued:
             return None
         now = self._transaction.now
-        statement = select(JobImageRow.index).where(
-            JobImageRow.job_id == job.id,
-            JobImageRow.index.between(piece.first, piece.last),
+        statement = select(IMAGE["index"]).where(
+            IMAGE.job_id == job.id,
+            IMAGE["index"].between(piece.first, piece.last),
             *(is_in(ImageStatus.QUEUED), _due(now)),
         )
         due = self._transaction.write(statement).scalars().all()
@@ -91,8 +92,8 @@ class SqlImages:
         if step is None:
             return None
         after = carry_out(self._transaction, job, step)
-        taken = select(JobImageRow).where(JobImageRow.job_id == job.id, JobImageRow.index.in_(due))
-        images = self._transaction.write(taken.order_by(JobImageRow.index))
+        taken = select(IMAGES).where(IMAGE.job_id == job.id, IMAGE["index"].in_(due))
+        images = self._transaction.write(taken.order_by(IMAGE["index"]))
         return Claim(job=after, images=tuple(map(to_image, images)))
 
     def renew(self, job_id: str, attempts: Mapping[int, int], *, lease_s: float) -> tuple[frozenset[int], bool]:
@@ -103,7 +104,7 @@ class SqlImages:
         held = [index for index, each in at.items() if each[:2] == (ImageStatus.RUNNING, attempts[index])]
         if held:
             until = self._transaction.now + timedelta(seconds=lease_s)
-            mine = update(JobImageRow).where(JobImageRow.job_id == job_id, JobImageRow.index.in_(sorted(held)))
+            mine = update(IMAGES).where(IMAGE.job_id == job_id, IMAGE["index"].in_(sorted(held)))
             self._transaction.write(mine.values(lease_until=until))
         return frozenset(held), job.cancel_requested_at is not None
 
@@ -118,13 +119,13 @@ class SqlImages:
         return answer
 
     def free_expired(self, *, losses: int, limit: int) -> Sequence[WaitingImages]:
-        expired = and_(is_in(ImageStatus.RUNNING), JobImageRow.lease_until <= self._transaction.now)
-        candidates = self._grouped(select(JobImageRow.job_id, JobImageRow.index).where(expired).limit(limit))
+        expired = and_(is_in(ImageStatus.RUNNING), IMAGE.lease_until <= self._transaction.now)
+        candidates = self._grouped(select(IMAGE.job_id, IMAGE["index"]).where(expired).limit(limit))
         freed = []
         for job in lock_jobs(self._transaction, candidates):
             now = self._transaction.now
-            statement = select(JobImageRow.index.label("at"), JobImageRow.lost).where(
-                JobImageRow.job_id == job.id, JobImageRow.index.in_(candidates[job.id]), expired
+            statement = select(IMAGE["index"].label("at"), IMAGE.lost).where(
+                IMAGE.job_id == job.id, IMAGE["index"].in_(candidates[job.id]), expired
             )
             lost = {row.at: row.lost for row in self._transaction.write(statement)}
             step = transitions.lose(job, lost, losses=losses, now=now)
@@ -145,24 +146,24 @@ class SqlImages:
         self, *, silent_s: float | None, priorities: Sequence[Priority], limit: int
     ) -> Sequence[WaitingImages]:
         now = self._transaction.now
-        silent: list[ColumnElement[bool]] = [JobImageRow.sent_at.is_(None)]
+        silent: list[ColumnElement[bool]] = [IMAGE.sent_at.is_(None)]
         if silent_s is not None:
-            silent.append(JobImageRow.sent_at < now - timedelta(seconds=silent_s))
+            silent.append(IMAGE.sent_at < now - timedelta(seconds=silent_s))
         waiting = and_(is_in(ImageStatus.QUEUED), _due(now), or_(*silent))
         candidates = self._grouped(
-            select(JobImageRow.job_id, JobImageRow.index)
-            .join(JobRow, JobRow.id == JobImageRow.job_id)
-            .where(waiting, JobRow.priority.in_([each.value for each in priorities]), JobRow.finished_at.is_(None))
-            .order_by(JobImageRow.job_id, JobImageRow.index)
+            select(IMAGE.job_id, IMAGE["index"])
+            .join(JOBS, JOB.id == IMAGE.job_id)
+            .where(waiting, JOB.priority.in_([each.value for each in priorities]), JOB.finished_at.is_(None))
+            .order_by(IMAGE.job_id, IMAGE["index"])
             .limit(limit)
         )
         resent = []
         for job in lock_jobs(self._transaction, candidates):
             statement = (
-                update(JobImageRow)
-                .where(JobImageRow.job_id == job.id, JobImageRow.index.in_(candidates[job.id]), waiting)
+                update(IMAGES)
+                .where(IMAGE.job_id == job.id, IMAGE["index"].in_(candidates[job.id]), waiting)
                 .values(sent_at=now)
-                .returning(JobImageRow.index.label("at"), JobImageRow.lost)
+                .returning(IMAGE["index"].label("at"), IMAGE.lost)
             )
             losses = {row.at: row.lost for row in self._transaction.write(statement)}
             if losses:
@@ -174,9 +175,9 @@ class SqlImages:
         known = {job.id for job in lock_jobs(self._transaction, (piece.job_id for piece in found))}
         keys = [{"key_job": each.job_id, "first": each.first, "last": each.last} for each in found]
         statement = (
-            update(JobImageRow)
-            .where(JobImageRow.job_id == bindparam("key_job"), JobImageRow.status == ImageStatus.QUEUED.value)
-            .where(JobImageRow.index.between(bindparam("first"), bindparam("last")))
+            update(IMAGES)
+            .where(IMAGE.job_id == bindparam("key_job"), IMAGE.status == ImageStatus.QUEUED.value)
+            .where(IMAGE["index"].between(bindparam("first"), bindparam("last")))
             .values(sent_at=None)
         )
         if known:
@@ -184,17 +185,17 @@ class SqlImages:
 
     def newest_running_s(self, priority: Priority) -> float | None:
         statement = (
-            select(func.max(JobImageRow.sent_at))
-            .join(JobRow, JobRow.id == JobImageRow.job_id)
-            .where(is_in(ImageStatus.RUNNING), JobRow.priority == priority.value)
+            select(func.max(IMAGE.sent_at))
+            .join(JOBS, JOB.id == IMAGE.job_id)
+            .where(is_in(ImageStatus.RUNNING), JOB.priority == priority.value)
         )
         newest: datetime | None = self._transaction.read(statement).scalar_one()
         return None if newest is None else (self._transaction.now - newest).total_seconds()
 
     def _held(self, job_id: str, indices: Iterable[int]) -> dict[int, Held]:
         """Those of a locked job's images that exist, as they are."""
-        statement = select(JobImageRow.index, JobImageRow.status, JobImageRow.attempt, JobImageRow.input_sha256).where(
-            JobImageRow.job_id == job_id, JobImageRow.index.in_(sorted(indices))
+        statement = select(IMAGE["index"], IMAGE.status, IMAGE.attempt, IMAGE.input_sha256).where(
+            IMAGE.job_id == job_id, IMAGE["index"].in_(sorted(indices))
         )
         found = self._transaction.write(statement)
         return {index: Held(ImageStatus(status), attempt, sha256) for index, status, attempt, sha256 in found}
@@ -206,10 +207,10 @@ class SqlImages:
         return groups
 
     def _require_job(self, job_id: str) -> None:
-        statement = select(JobRow.id).where(JobRow.id == job_id, JobRow.is_deleted.is_(False))
+        statement = select(JOB.id).where(JOB.id == job_id, JOB.is_deleted.is_(False))
         if self._transaction.read(statement).first() is None:
             raise JobNotFound(f"there is no job {job_id!r}")
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
-    return or_(JobImageRow.retry_at.is_(None), JobImageRow.retry_at <= now)
+    return or_(IMAGE.retry_at.is_(None), IMAGE.retry_at <= now)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.orm import aliased
 
 from jobs import transitions
 from jobs.errors import JobNotFound, JobRunning
@@ -14,7 +13,7 @@ from jobs.ports import JobFilter, Remains
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
 from storage.rows import job_values, to_job
-from storage.tables import JobImageRow, JobRow
+from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
 
 
@@ -25,49 +24,47 @@ class SqlJobs:
     def add(self, job: Job, images: Iterable[NewImage]) -> None:
         if not self._transaction.owns(job.tenant):
             raise ValueError(f"job {job.id} is another tenant's")
-        self._transaction.write(insert(JobRow).values(**job_values(job)))
+        self._transaction.write(insert(JOBS).values(**job_values(job)))
         added = insert_images(self._transaction, job, images)
         if not added == job.counts.queued == job.counts.total:
             raise ValueError(f"job {job.id} was announced with {job.counts} and came with {added} images")
         self._transaction.note_change(job.id)
 
     def get(self, job_id: str) -> Job:
-        statement = select(JobRow).where(JobRow.id == job_id, JobRow.is_deleted.is_(False))
+        statement = select(JOBS).where(JOB.id == job_id, JOB.is_deleted.is_(False))
         row = self._transaction.read(statement).first()
         if row is None:
             raise _not_found(job_id)
         return to_job(row)
 
     def page(self, where: JobFilter, *, limit: int, before: str | None) -> Sequence[Job]:
-        statement = select(JobRow).where(JobRow.is_deleted.is_(False)).order_by(JobRow.id.desc()).limit(limit)
+        statement = select(JOBS).where(JOB.is_deleted.is_(False)).order_by(JOB.id.desc()).limit(limit)
         if where.status is not None:
-            statement = statement.where(JobRow.status == where.status)
+            statement = statement.where(JOB.status == where.status)
         if where.model is not None:
-            statement = statement.where(JobRow.model == where.model)
+            statement = statement.where(JOB.model == where.model)
         if before is not None:
-            statement = statement.where(JobRow.id < before)
+            statement = statement.where(JOB.id < before)
         return [to_job(row) for row in self._transaction.read(statement)]
 
     def several(self, job_ids: Collection[str]) -> Sequence[Job]:
-        statement = select(JobRow).where(JobRow.id.in_(sorted(job_ids)), JobRow.is_deleted.is_(False))
-        return [to_job(row) for row in self._transaction.read(statement.order_by(JobRow.id))]
+        statement = select(JOBS).where(JOB.id.in_(sorted(job_ids)), JOB.is_deleted.is_(False))
+        return [to_job(row) for row in self._transaction.read(statement.order_by(JOB.id))]
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
-        statement = select(JobRow.id, JobRow.version).where(
-            JobRow.id.in_(sorted(job_ids)), JobRow.is_deleted.is_(False)
-        )
+        statement = select(JOB.id, JOB.version).where(JOB.id.in_(sorted(job_ids)), JOB.is_deleted.is_(False))
         return {row.id: row.version for row in self._transaction.read(statement)}
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
-        other = aliased(JobRow)
+        other = JOBS.alias().c
         ahead = (
             select(func.count(other.id))
-            .where(other.priority == JobRow.priority, other.id < JobRow.id)
+            .where(other.priority == JOB.priority, other.id < JOB.id)
             .where(other.finished_at.is_(None), other.is_deleted.is_(False))
             .scalar_subquery()
         )
-        statement = select(JobRow.id, ahead.label("ahead")).where(
-            JobRow.id.in_(sorted(job_ids)), JobRow.finished_at.is_(None), JobRow.is_deleted.is_(False)
+        statement = select(JOB.id, ahead.label("ahead")).where(
+            JOB.id.in_(sorted(job_ids)), JOB.finished_at.is_(None), JOB.is_deleted.is_(False)
         )
         return {row.id: row.ahead for row in self._transaction.read(statement)}
 
@@ -84,28 +81,28 @@ class SqlJobs:
         job = self._lock(job_id)
         if not job.is_finished:
             raise JobRunning(f"job {job_id} is {job.status}; cancel it first")
-        self._transaction.write(update(JobRow).where(JobRow.id == job_id).values(is_deleted=True))
+        self._transaction.write(update(JOBS).where(JOB.id == job_id).values(is_deleted=True))
         self._transaction.note_change(job_id)
 
     def expired(self, *, limit: int) -> Sequence[str]:
         statement = (
-            select(JobRow.id)
-            .where(JobRow.expires_at <= self._transaction.now)
-            .where(JobRow.finished_at.is_not(None), JobRow.is_deleted.is_(False))
-            .order_by(JobRow.expires_at, JobRow.id)
+            select(JOB.id)
+            .where(JOB.expires_at <= self._transaction.now)
+            .where(JOB.finished_at.is_not(None), JOB.is_deleted.is_(False))
+            .order_by(JOB.expires_at, JOB.id)
             .limit(limit)
         )
         return self._transaction.read(statement).scalars().all()
 
     def deleted(self, *, limit: int, after: str = "") -> Sequence[Remains]:
-        statement = select(JobRow.id, JobRow.prefix).where(JobRow.is_deleted, JobRow.id > after)
-        found = self._transaction.read(statement.order_by(JobRow.id).limit(limit))
+        statement = select(JOB.id, JOB.prefix).where(JOB.is_deleted, JOB.id > after)
+        found = self._transaction.read(statement.order_by(JOB.id).limit(limit))
         return [Remains(job_id, prefix) for job_id, prefix in found]
 
     def purge(self, job_id: str) -> None:
-        self._transaction.write(select(JobRow.id).where(JobRow.id == job_id).with_for_update())
-        self._transaction.write(delete(JobImageRow).where(JobImageRow.job_id == job_id))
-        self._transaction.write(delete(JobRow).where(JobRow.id == job_id))
+        self._transaction.write(select(JOB.id).where(JOB.id == job_id).with_for_update())
+        self._transaction.write(delete(IMAGES).where(IMAGE.job_id == job_id))
+        self._transaction.write(delete(JOBS).where(JOB.id == job_id))
 
     def _lock(self, job_id: str) -> Job:
         job = lock_job(self._transaction, job_id)

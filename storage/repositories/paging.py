@@ -7,11 +7,12 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from jobs.job import JobImage
-from storage.tables import JobImageRow
+from storage.tables import IMAGE, IMAGES
 
 LARGEST_INDEX = 2**31 - 1
 
@@ -35,17 +36,17 @@ class Order:
     def start(self) -> Place:
         return Place(None if self.column is None else -math.inf, -1)
 
-    def statements(self, place: Place) -> Iterator[Select[JobImageRow]]:
+    def statements(self, place: Place) -> Iterator[Select[Any]]:
         """What comes after `place`, in parts that each walk along one index."""
-        by_index = select(JobImageRow).order_by(JobImageRow.index)
+        by_index = select(IMAGES).order_by(IMAGE["index"])
         if self.column is None:
-            yield by_index.where(JobImageRow.index > place.index)
+            yield by_index.where(IMAGE["index"] > place.index)
         elif place.value is None:
-            yield by_index.where(self.column.is_(None), JobImageRow.index > place.index)
+            yield by_index.where(self.column.is_(None), IMAGE["index"] > place.index)
         else:
-            after = select(JobImageRow).where(self.column.is_not(None)).order_by(self.column, JobImageRow.index)
+            after = select(IMAGES).where(self.column.is_not(None)).order_by(self.column, IMAGE["index"])
             if place.value != -math.inf:
-                after = after.where(tuple_(self.column, JobImageRow.index) > (place.value, place.index))
+                after = after.where(tuple_(self.column, IMAGE["index"]) > (place.value, place.index))
             yield after
             yield by_index.where(self.column.is_(None))
 
@@ -73,6 +74,6 @@ class Order:
 
 ORDERS = {
     "index": Order("index"),
-    "confidence": Order("confidence", JobImageRow.__table__.c.confidence),
-    "miou": Order("miou", JobImageRow.__table__.c.miou),
+    "confidence": Order("confidence", IMAGE.confidence),
+    "miou": Order("miou", IMAGE.miou),
 }
