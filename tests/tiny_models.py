@@ -103,6 +103,30 @@ def tiny_bundle(
     return Bundle(card=card, folder=home)
 
 
+def tailed_bundle(folder: Path, *, name: str, tail: str) -> Bundle:
+    """The same with logits ten times as large, and a last node (`Softmax`, `Sigmoid`) that its card names."""
+    bundle = tiny_bundle(folder, name=name, activation=tail.lower())
+    model = onnx.load(bundle.folder / "model.onnx")
+    for each, values in zip(model.graph.initializer, weights(), strict=True):
+        each.CopyFrom(numpy_helper.from_array(10 * values, each.name))
+    model.graph.node[0].output[0] = "before"
+    model.graph.node.append(
+        helper.make_node(tail, ["before"], ["logits"], **({"axis": 1} if tail == "Softmax" else {}))
+    )
+    onnx.save(model, bundle.folder / "model.onnx")
+    return seal(bundle.folder)
+
+
+def single_bundle(folder: Path, *, name: str) -> Bundle:
+    """The same, exported for one picture at a time, as its card says."""
+    bundle = tiny_bundle(folder, name=name, max_batch=1)
+    model = onnx.load(bundle.folder / "model.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, bundle.folder / "model.onnx")
+    return seal(bundle.folder)
+
+
 def turned_bundle(folder: Path, *, name: str) -> Bundle:
     """The same with its classes moved on by one: a red picture is class 1, a green one class 2, a blue one class 0."""
     bundle = tiny_bundle(folder, name=name)

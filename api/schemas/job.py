@@ -291,7 +291,11 @@ def image_view(image: JobImage, *, has_input: bool) -> ImageView:
 
 
 def _skipped(skipped: Skipped | None) -> SkippedView | None:
-    return None if skipped is None or not skipped.count else SkippedView(count=skipped.count, examples=list(skipped.examples))
+    return (
+        None
+        if skipped is None or not skipped.count
+        else SkippedView(count=skipped.count, examples=list(skipped.examples))
+    )
 
 
 def _of(found: Found | None, value: Callable[[Found], Value]) -> Value | None:

@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import os
 import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from storage.catalog import Bundle
 
 PARTS = "Parts"
-ENGINES = "Engines"
+ENGINE_GROUP = "Engines"
 MODELS = "Models"
 
 
@@ -49,13 +49,6 @@ EXTRAS = (
     ),
     _Part("registry", "follows registered models", ("mlflow-skinny",), False),
 )
-RUNTIMES = ("openvino", "onnxruntime", "torch")
-# File of a bundle → distributions that can run it.
-SERVED_BY: Mapping[str, Sequence[str]] = {
-    "onnx": ("openvino", "onnxruntime", "onnxruntime-gpu"),
-    "onnx_int8": ("openvino", "onnxruntime"),
-    "torchscript": ("torch",),
-}
 TO_PULL = ("torch", "transformers", "safetensors", "huggingface_hub", "onnx", "onnxruntime")
 
 
@@ -99,6 +92,7 @@ def _models() -> Iterator[Finding]:
 
 def _model(bundle: Bundle) -> Finding:
     from jobs.errors import JobsError
+    from segmentation.engines import ENGINES, engines_that_read
     from segmentation.errors import SegmentationError
     from storage.hub_catalog import load_hub_catalog
 
@@ -110,22 +104,24 @@ def _model(bundle: Bundle) -> Finding:
         mend = f"maskmill models pull {card.name}" if pulled else "fetch, export or add it again"
         return Finding(group=MODELS, name=card.name, state="bad", said=str(error), mend=mend)
     said = f"{card.label_space}, {card.parameters / 1e6:.1f} M parameters, version {card.version}"
-    if not any(_version(engine) for file in card.files for engine in SERVED_BY.get(file, ())):
+    distributions = (each for name in engines_that_read(card.files) for each in ENGINES[name].distributions)
+    if not any(map(_version, distributions)):
         said = f"{said}; no runtime for its {', '.join(card.files)} file is installed"
         return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=how_to_install("worker"))
     return Finding(group=MODELS, name=card.name, said=said)
 
 
 def _unreadable(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Bundles that no job can name, because their cards cannot be read."""
-    from segmentation.errors import InvalidModelCard
+    """Bundles that no job can name, because their cards or label spaces cannot be read."""
+    from segmentation.errors import SegmentationError
     from segmentation.model_card import ModelCard
+    from storage.catalog import Bundle
 
     for folder in folders:
         for path in sorted([*folder.glob("[!.]*/card.json"), *folder.glob("[!.]*/[!.@]*/card.json")]):
             try:
-                ModelCard.from_json(path.read_bytes())
-            except (InvalidModelCard, OSError) as error:
+                Bundle(ModelCard.from_json(path.read_bytes()), path.parent).space()
+            except (SegmentationError, OSError) as error:
                 said = f"{path} is not served: {error}"
                 yield Finding(group=MODELS, name=path.parent.name, state="bad", said=said, mend="add it again")
 
@@ -168,15 +164,17 @@ def _broker_binary() -> Finding:
 
 
 def _engines() -> Iterator[Finding]:
-    found = {name: _version(name) for name in RUNTIMES}
+    from segmentation.engines import ENGINES
+
+    found = {name: next(filter(None, map(_version, each.distributions)), None) for name, each in ENGINES.items()}
     for name, release in found.items():
         if release is not None:
-            yield Finding(group=ENGINES, name=name, said=release)
+            yield Finding(group=ENGINE_GROUP, name=name, said=release)
         else:
             state: State = "absent" if any(found.values()) else "bad"
             said = "not installed" + (": GPUs and TorchScript files need it" if name == "torch" else "")
             mend = how_to_install("worker" if name == "torch" else "worker-cpu")
-            yield Finding(group=ENGINES, name=name, state=state, said=said, mend=mend)
+            yield Finding(group=ENGINE_GROUP, name=name, state=state, said=said, mend=mend)
 
 
 def _version(distribution: str) -> str | None:

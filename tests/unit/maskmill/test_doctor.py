@@ -18,6 +18,7 @@ from maskmill.doctor import Findings, examine
 from maskmill.doctor.findings import Finding
 from maskmill.doctor.running import examine_running
 from maskmill.stack.home import StackHome, write_private
+from segmentation.engines import EngineKind
 from tests.tiny_models import tiny_bundle
 from tests.unit.maskmill.toy_server import ToyServer, as_json, problem
 
@@ -63,7 +64,8 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
 
 
 def test_without_any_engine_nothing_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maskmill.doctor.installed.RUNTIMES", ("no-such-engine",))
+    kind = EngineKind(files={}, ranks={}, distributions=("no-such-engine",), runtime="")
+    monkeypatch.setattr("segmentation.engines.ENGINES", {"no-such-engine": kind})
     assert _by_name(examine(tmp_path))["no-such-engine"].state == "bad"
 
 
@@ -97,6 +99,7 @@ def test_models_are_told_with_what_they_lack(tmp_path: Path, monkeypatch: pytest
     folder = tmp_path / "models"
     tiny_bundle(folder, name="whole")
     tiny_bundle(folder, name="segformer-b0-cityscapes").file("onnx").write_bytes(b"other")
+    tiny_bundle(folder, name="strange", label_space="mars")
     (folder / "garbled").mkdir()
     (folder / "garbled" / "card.json").write_text("{")
     monkeypatch.setenv("MASKMILL_STORAGE_MODEL_FOLDERS", json.dumps([str(folder)]))
@@ -104,6 +107,7 @@ def test_models_are_told_with_what_they_lack(tmp_path: Path, monkeypatch: pytest
     assert found["whole"].state == "good"
     assert found["segformer-b0-cityscapes"].mend == "maskmill models pull segformer-b0-cityscapes"
     assert "garbled/card.json is not served" in found["garbled"].said
+    assert "no label space is called 'mars'" in found["strange"].said
     assert "can be pulled" in found["hub"].said
 
     def version(name: str) -> str:
