@@ -51,15 +51,20 @@ def tell_what_went_wrong(console: Console, job: JobHandle) -> None:
         console.print(Text.assemble("  ", (image.name, "bold"), f": {_said(image)}"), soft_wrap=True)
     if failed > TOLD:
         console.print(f"  … and {failed - TOLD} more:  {program()} images {job.id} --status failed", soft_wrap=True)
+    tell_what_was_passed_over(console, job)
+    for code, count in (job.state.get("warnings") or {}).items():
+        said = f"{count} images with the warning {code}:  {program()} images {job.id}"
+        console.print(Text(said, style="yellow"), soft_wrap=True)
+
+
+def tell_what_was_passed_over(console: Console, job: JobHandle) -> None:
     skipped: Mapping[str, Any] = job.state.get("skipped") or {}
     if skipped.get("count"):
         examples = ", ".join(map(str, skipped.get("examples") or ()))
         console.print(
-            Text(f"{skipped['count']} files are no pictures and were passed over: {examples}"), soft_wrap=True
+            Text(f"{skipped['count']} files were passed over (no pictures, or masks that are not needed): {examples}"),
+            soft_wrap=True,
         )
-    for code, count in (job.state.get("warnings") or {}).items():
-        said = f"{count} images with the warning {code}:  {program()} images {job.id}"
-        console.print(Text(said, style="yellow"), soft_wrap=True)
 
 
 def _said(image: Image) -> str:

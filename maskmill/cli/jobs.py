@@ -13,7 +13,7 @@ from rich.console import Console
 
 from maskmill.cli.address import connect
 from maskmill.cli.exits import DONE, INTERRUPTED, exit_code_of
-from maskmill.cli.images import tell_what_went_wrong
+from maskmill.cli.images import tell_what_was_passed_over, tell_what_went_wrong
 from maskmill.cli.options import JobOption, ServerOptions
 from maskmill.cli.output import (
     age,
@@ -178,19 +178,15 @@ def delete(choices: JobOption) -> None:
 
 
 def _say_what_was_understood(console: Console, job: JobHandle, choices: Submission) -> None:
-    skipped = job.state.get("skipped") or {}
-    if skipped.get("count"):
-        console.print(f"not used: {_few(skipped['examples'], skipped['count'])}", soft_wrap=True)
     space = (job.state.get("options") or {}).get("mask_label_space")
     if choices.masks and space and not choices.mask_label_space:
         said = f"the masks' names say that their ids are {space}; --mask-label-space says otherwise"
         console.print(said, soft_wrap=True)
 
 
-def _few(names: Sequence[str], count: int | None = None) -> str:
-    """count: of all, where `names` holds some of them."""
-    more = (len(names) if count is None else count) - len(names[:NAMED])
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more else "")
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _inputs(paths: list[str]) -> Inputs:
@@ -256,6 +252,7 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
     if job.finished:
         tell_what_went_wrong(out, job)
     else:
+        tell_what_was_passed_over(out, job)
         out.print(f"Follow it with:  {program()} watch {job.id}", soft_wrap=True)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from segmentation.counting import count_ids
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import get_label_space
+from segmentation.mask_names import LABEL_IDS, TRAIN_IDS, MaskKind, MaskName, picture_stem, read_mask_name
 from segmentation.mask_space import space_of_ids, space_of_names
 from segmentation.picture_kinds import PICTURE_KINDS
 from training.datasets.colour_masks import read_colour_mask
@@ -19,7 +21,9 @@ from training.datasets.splitting import part_of
 from training.spaces import LABEL_SPACE, find_label_space
 
 PICTURE_SUFFIXES = tuple(suffix for kind in PICTURE_KINDS.values() for suffix in kind.suffixes)
-MASK_ENDINGS = ("_mask.png", "_gtFine_labelIds.png")
+# Of several kinds of one truth the first; by the label space that the masks are said to be in.
+ORDER = (MaskKind.LABEL_IDS, MaskKind.IDS, MaskKind.TRAIN_IDS)
+ORDERS = {LABEL_IDS: (MaskKind.LABEL_IDS, MaskKind.IDS), TRAIN_IDS: (MaskKind.TRAIN_IDS, MaskKind.IDS)}
 DEFAULT_COLOURS = "cityscapes-34"
 GUESSED_FROM = 64  # masks, spread over the folder
 
@@ -38,10 +42,11 @@ def folder(
     divided = (root / split).is_dir()
     place = root / split if divided else root
     beside = not (place / "images").is_dir()
-    pairs = pairs_side_by_side(place) if beside else pairs_by_stem(place / "images", place / "masks")
+    space = _given_space(root, label_space)
+    order = ORDERS.get(space.name, ORDER) if space else ORDER
+    pairs = pairs_side_by_side(place, order) if beside else pairs_by_stem(place / "images", place / "masks", order)
     if validation_share and not divided:
         pairs = part_of(pairs, split, validation_share=validation_share)
-    space = _given_space(root, label_space)
     if space is None:
         masks = [mask for _, mask in pairs]
         space = get_label_space(DEFAULT_COLOURS) if colours else _guessed_space(place, masks)
@@ -83,34 +88,65 @@ def _ids_in(masks: Iterable[Path]) -> set[int]:
     return found
 
 
-def pairs_by_stem(pictures: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Every picture of one folder with the PNG of the same stem in the other, by name. Raises DatasetError."""
-    found = pictures_in(pictures)
-    pairs = [(each, masks / f"{each.stem}.png") for each in found]
-    missing = [mask.name for _, mask in pairs if not mask.is_file()]
+def pairs_by_stem(pictures: Path, masks: Path, order: Sequence[MaskKind] = ORDER) -> list[tuple[Path, Path]]:
+    """Every picture of one folder with the mask of its stem in the other, by name. Raises DatasetError."""
+    found, truths = pictures_in(pictures), _masks_in(masks, order)
+    missing = [each.stem for each in found if picture_stem(each.name) not in truths]
     if missing:
-        raise DatasetError(f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}")
-    return pairs
+        raise DatasetError(f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}.png")
+    return [(each, truths[picture_stem(each.name)]) for each in found]
 
 
-def pairs_side_by_side(place: Path) -> list[tuple[Path, Path]]:
+def pairs_side_by_side(place: Path, order: Sequence[MaskKind] = ORDER) -> list[tuple[Path, Path]]:
     """Every picture that has a mask beside it; pictures without one are left out. Raises DatasetError."""
-    pairs = []
-    for each in pictures_in(place):
-        mask = next((m for m in (place / f"{each.stem}{end}" for end in MASK_ENDINGS) if m.is_file()), None)
-        if mask is not None:
-            pairs.append((each, mask))
+    found, truths = pictures_in(place), _masks_in(place, order, named=True)
+    pairs = [(each, truths[stem]) for each in found if (stem := picture_stem(each.name)) in truths]
     if not pairs:
         raise DatasetError(f"no picture in {place} has a mask beside it (x.jpg with x_mask.png)")
     return pairs
 
 
-def pictures_in(place: Path) -> list[Path]:
-    """The picture files of a folder by name, without hidden ones and masks beside them. Raises DatasetError."""
+def _masks_in(place: Path, order: Sequence[MaskKind], *, named: bool = False) -> dict[str, Path]:
+    """The masks of class ids in a folder by the stems of their pictures. named: those alone that are named as masks.
+
+    Raises DatasetError when two are the truth of one picture.
+    """
+    files = sorted(place.glob("*.png")) if place.is_dir() else []
+    read = [(path, _mask_name(path)) for path in files if not is_hidden(path)]
+    found: dict[str, Path] = {}
+    for kind in order:
+        here: dict[str, Path] = {}
+        for path, name in read:
+            if name.kind is kind and (name.named or not named) and name.stem not in found:
+                other = here.setdefault(name.stem, path)
+                if other != path:
+                    raise DatasetError(f"{other.name} and {path.name} in {place} are masks of one picture")
+        found |= here
+    return found
+
+
+def _mask_name(path: Path) -> MaskName:
+    name = read_mask_name(path.name)
+    assert name is not None  # without a suffix every name is read
+    return name
+
+
+def pictures_in(place: Path, *, below: bool = False) -> list[Path]:
+    """The picture files of a folder by name, without hidden ones and masks beside them. Raises DatasetError.
+
+    below: those in its folders too.
+    """
     if not place.is_dir():
         raise DatasetError(f"there is no folder {place}")
-    found = sorted(p for p in place.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(p))
-    found = [p for p in found if not p.name.endswith(MASK_ENDINGS)]
+    inside = sorted(place.rglob("*") if below else place.iterdir())
+    found = [path for path in inside if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path)]
+    stems = {(path.parent, picture_stem(path.name)) for path in found if not _mask_name(path).named}
+    found = [path for path in found if not _is_mask_beside(path, stems)]
     if not found:
         raise DatasetError(f"no pictures in {place}")
     return found
+
+
+def _is_mask_beside(path: Path, stems: AbstractSet[tuple[Path, str]]) -> bool:
+    name = _mask_name(path)
+    return path.suffix.lower() == ".png" and name.named and (path.parent, name.stem) in stems

@@ -8,7 +8,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from jobs.archive import safe_stem
+from jobs.archive import safe_folders, safe_stem
 from segmentation.formats import ReadableFormat
 from segmentation.formats.coco import Coco
 from segmentation.formats.polygons import Polygons
@@ -85,20 +85,23 @@ def _picture_folder(root: Path, given: str) -> Path:
 
 def _pairs(labels: Path, pictures: Path) -> list[Pair]:
     """Every file of labels with the picture whose name it got in the archive. Pictures without labels are left out."""
-    by_stem = _by_stem(pictures)
-    found = sorted(each for each in labels.iterdir() if each.suffix in (".png", *READERS) and not is_hidden(each))
-    lonely = [each.name for each in found if each.stem not in by_stem]
+    by_name = _by_archived_name(pictures)
+    found = sorted(each for each in labels.rglob("*") if each.suffix in (".png", *READERS) and not is_hidden(each))
+    names = [each.relative_to(labels).with_suffix("").as_posix() for each in found]
+    lonely = [f"{name}{each.suffix}" for name, each in zip(names, found, strict=True) if name not in by_name]
     if lonely:
         raise DatasetError(f"{len(lonely)} masks in {labels} have no picture in {pictures}, the first is {lonely[0]}")
     if not found:
         raise DatasetError(f"no labels in {labels}")
-    return [(by_stem[each.stem], each) for each in found]
+    return [(by_name[name], each) for name, each in zip(names, found, strict=True)]
 
 
-def _by_stem(pictures: Path) -> dict[str, Path]:
+def _by_archived_name(pictures: Path) -> dict[str, Path]:
+    """By what the archive calls a picture: its path below the folder, made safe, without its suffix."""
     found: dict[str, Path] = {}
-    for each in pictures_in(pictures):
-        other = found.setdefault(safe_stem(each.name), each)
+    for each in pictures_in(pictures, below=True):
+        path = each.relative_to(pictures).as_posix()
+        other = found.setdefault(safe_folders(path) + safe_stem(path), each)
         if other != each:
             raise DatasetError(f"{other.name} and {each.name} in {pictures} cannot be told apart: rename one")
     return found

@@ -99,7 +99,7 @@ def test_what_was_passed_over_and_warnings_are_told(run: Run, server: ToyServer,
     more = {"skipped": {"count": 2, "examples": ["notes.txt"]}, "warnings": {"mask_unknown_ids": 4}}
     ended(server, {**job_state("succeeded", done=4), **more})
     told = run("watch", "job_1").stdout
-    assert "2 files are no pictures and were passed over: notes.txt" in told
+    assert "2 files were passed over (no pictures, or masks that are not needed): notes.txt" in told
     assert "4 images with the warning mask_unknown_ids:" in told
 
 

@@ -45,6 +45,27 @@ def test_pictures_beside_their_masks_are_found_and_others_left_out(tmp_path):
     assert same(pictures[0][1], 7, 8)
 
 
+@pytest.mark.parametrize(("space", "ids"), [("", (7, 8)), ("cityscapes-34", (7, 8)), ("cityscapes-19", (0, 1))])
+@pytest.mark.parametrize("layout", ["beside", "apart"])
+def test_of_several_kinds_of_one_truth_the_label_space_chooses(tmp_path, layout, space, ids):
+    pictures, masks = ("images/", "masks/") if layout == "apart" else ("", "")
+    write(tmp_path / f"{pictures}a_leftImg8bit.png", GREY)
+    write(tmp_path / f"{masks}a_gtFine_labelIds.png", stripes(7, 8))
+    write(tmp_path / f"{masks}a_gtFine_labelTrainIds.png", stripes(0, 1))
+    write(tmp_path / f"{masks}a_gtFine_color.png", GREY)
+    found = DATASETS["folder"](tmp_path, "train", label_space=space)
+    assert found.names() == ["a_leftImg8bit.png"]
+    assert same(found[0][1], *ids)
+
+
+def test_two_masks_of_one_picture_are_refused(tmp_path):
+    write(tmp_path / "a.jpg", GREY)
+    for name in ("a_mask.png", "a_label.png"):
+        write(tmp_path / name, stripes(7, 8))
+    with pytest.raises(DatasetError, match=r"a_label\.png and a_mask\.png .* of one picture"):
+        DATASETS["folder"](tmp_path, "train")
+
+
 @pytest.mark.parametrize(
     ("masks", "space"),
     [
@@ -291,6 +312,15 @@ def test_results_of_a_job_are_pictures_with_masks_in_its_label_space(job):
     pictures = DATASETS["job_results"](job, "all")
     assert (pictures.names(), pictures.space.name) == (["a b.jpg", "c.jpg"], "camvid-11")
     assert same(pictures[0][1], 0, 3)
+
+
+def test_results_of_pictures_in_folders_are_found_by_their_paths(job):
+    for folder, values in (("cam_a", (0, 3)), ("cam_b", (0, 4))):
+        write(job / "pictures" / folder / "1.jpg", GREY)
+        write(job / "corrected" / folder / "1.png", stripes(*values))
+    pictures = DATASETS["job_results"](job, "all")
+    assert [picture.parent.name for picture, _ in pictures.pairs] == ["cam_a", "cam_b"]
+    assert same(pictures[1][1], 0, 4)
 
 
 def test_only_what_was_corrected_is_learnt_from(job):
