@@ -13,7 +13,7 @@ from api.errors import BadRequest
 from api.forms import FilePart, FormRules, read_form
 from api.inputs import InputReader
 from api.json_body import read_json
-from jobs.drafts import Draft, is_bundle
+from jobs.drafts import Draft, is_packed_file
 from jobs.errors import FieldFault, InvalidOptions, NoImages
 from jobs.job import Job
 from jobs.options import JobOptions, parse_option_fields, parse_options
@@ -103,7 +103,7 @@ class _OnePicture(_Parts):
     def store(self, part: FilePart, data: BinaryIO) -> None:
         if part.field != "file":
             self.refuse(part)
-        if len(self.seen) > 1 or is_bundle(part.name, data):
+        if len(self.seen) > 1 or is_packed_file(part.name, data):
             raise InvalidOptions([FieldFault("file", "must be one picture; POST /jobs takes batches and archives")])
         self.draft.add_file(part.name, data, media_type=part.media_type)
 

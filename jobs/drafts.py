@@ -121,12 +121,12 @@ class Draft:
 
     def largest(self, name: str, head: bytes) -> int:
         """The most bytes that a file of a request may have, by its name and its first HEAD_BYTES."""
-        return self.limits.max_bytes if _is_bundle(name, head) else self.limits.max_image_bytes
+        return self.limits.max_bytes if _comes_packed(name, head) else self.limits.max_image_bytes
 
     def _entries(self, name: str, data: BinaryIO, *, said: bool, unknown: Pass) -> Iterator[Entry]:
         """One picture, or those of a bundle. said: the client calls it a picture. unknown: else what becomes of it."""
         path, head = relative_path(name), _head(data)
-        if _is_bundle(path, head):
+        if _comes_packed(path, head):
             limits = PackedLimits(
                 entries=_ENTRIES_PER_IMAGE * self.limits.max_images + _SPARE_ENTRIES,
                 entry_bytes=self.limits.max_image_bytes,
@@ -184,12 +184,12 @@ def _refuse(path: str) -> NoReturn:
     raise UnsupportedMedia(f"{base_name(path)!r} is neither an image nor a .zip, .tar or .tar.gz archive")
 
 
-def is_bundle(name: str, data: BinaryIO) -> bool:
+def is_packed_file(name: str, data: BinaryIO) -> bool:
     """Whether a file is a bundle of inputs and no picture. data: seekable."""
-    return _is_bundle(name, _head(data))
+    return _comes_packed(name, _head(data))
 
 
-def _is_bundle(name: str, head: bytes) -> bool:
+def _comes_packed(name: str, head: bytes) -> bool:
     return not is_picture(head) and is_packed(name, head)
 
 

@@ -8,7 +8,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from jobs.drafts import Draft, DraftLimits, Received, is_bundle
+from jobs.drafts import Draft, DraftLimits, Received, is_packed_file
 from jobs.errors import InvalidOptions, NoImages, UnsupportedMedia
 from tests.factories import mask, picture, tar_of, zip_of
 from tests.fakes import MemoryObjects
@@ -88,8 +88,8 @@ def test_a_stored_image_has_the_media_type_of_its_content(draft: Draft) -> None:
 def test_what_is_neither_a_picture_nor_a_bundle_is_refused(draft: Draft) -> None:
     with pytest.raises(UnsupportedMedia, match=r"'report\.docx' is neither"):
         add(draft, "report.docx", zip_of({"word/media/image1.png": picture()}))
-    assert is_bundle("x.zip", io.BytesIO(b"nonsense"))
-    assert not is_bundle("x.zip", io.BytesIO(picture()))
+    assert is_packed_file("x.zip", io.BytesIO(b"nonsense"))
+    assert not is_packed_file("x.zip", io.BytesIO(picture()))
 
 
 def test_names_are_relative_paths_and_two_of_one_path_are_numbered(draft: Draft) -> None:
