@@ -21,7 +21,7 @@ from maskmill.transport import Call, Transport
 
 DEFAULT_SERVER = "http://127.0.0.1:8008"
 READING_S = 600.0  # how long a server may think about an upload that it has received whole
-MEDIA_TYPES = {"mask": "image/png", "overlay": "image/jpeg"}
+MEDIA_TYPES = {"mask": "image/png", "overlay": "image/jpeg", "polygons": "application/geo+json"}
 
 
 class Maskmill:
@@ -98,7 +98,7 @@ class Maskmill:
         return True
 
     def predict(self, path: str | os.PathLike[str], *, artifact: str = "mask", **options: Any) -> bytes:
-        """One picture, at once: the bytes of its mask (PNG) or overlay (JPEG). Raises as submit does."""
+        """One picture, at once: its mask (PNG), overlay (JPEG) or polygons (GeoJSON), as bytes. Raises as submit does."""
         if artifact not in MEDIA_TYPES:
             raise InvalidInput(f"predict gives one of {', '.join(MEDIA_TYPES)}, not {artifact!r}")
         fields = [("options", json.dumps({name: _plain(value) for name, value in options.items()}))] if options else []

@@ -12,9 +12,11 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from maskmill.client import MEDIA_TYPES
 from segmentation.engines import ENGINES
 from segmentation.formats import FORMATS
 from segmentation.label_spaces import LABEL_SPACES
+from segmentation.media_types import accepted_as
 from segmentation.variant import Variant
 from storage.catalog import Catalog
 from tests.factories import make_card, picture
@@ -90,3 +92,7 @@ def test_a_label_space_is_in_its_list_and_in_the_options(client: TestClient, hou
     assert client.get(job["links"]["self"]).json()["metrics"]["class_fractions"] == {"rest": 0.5, "toy": 0.5}
     refused = client.post("/jobs", files=[("files", ("a.jpg", picture()))], data={"label_space": "none"}).json()
     assert "toy-2" in refused["errors"][0]["message"]
+
+
+def test_the_client_asks_for_predictions_as_the_service_offers_them() -> None:
+    assert {media_type: name for name, media_type in MEDIA_TYPES.items()} == accepted_as()
