@@ -98,7 +98,7 @@ class Maskmill:
         return True
 
     def predict(self, path: str | os.PathLike[str], *, artifact: str = "mask", **options: Any) -> bytes:
-        """One picture, at once: its mask (PNG), overlay (JPEG) or polygons (GeoJSON), as bytes. Raises as submit does."""
+        """One picture, at once: its mask (PNG), overlay (JPEG) or polygons (GeoJSON). Raises as submit does."""
         if artifact not in MEDIA_TYPES:
             raise InvalidInput(f"predict gives one of {', '.join(MEDIA_TYPES)}, not {artifact!r}")
         fields = [("options", json.dumps({name: _plain(value) for name, value in options.items()}))] if options else []
