@@ -108,7 +108,13 @@ def _model(bundle: Bundle) -> Finding:
     if not any(map(_version, distributions)):
         said = f"{said}; no runtime for its {', '.join(card.files)} file is installed"
         return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=how_to_install("worker"))
-    return Finding(group=MODELS, name=card.name, said=said)
+    return Finding(group=MODELS, name=card.name, said="; ".join(each for each in (said, _terms(card.licence)) if each))
+
+
+def _terms(licence: str) -> str:
+    """The first sentence of a licence: what must be known before the weights are used."""
+    first = licence.partition(". ")[0].rstrip(".")
+    return f"{first[:77]}…" if len(first) > 78 else first
 
 
 def _unreadable(folders: Sequence[Path]) -> Iterator[Finding]:

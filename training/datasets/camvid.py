@@ -9,9 +9,9 @@ from training.datasets.pairs import About, PairDataset
 ABOUT = About(
     title="CamVid, 11 classes, 480×360 (Brostow, Fauqueur, Cipolla 2009; split of SegNet)",
     licence=(
-        "CamVid is published for research: its authors ask to be cited, and we know of no commercial licence. Treat "
-        "weights trained on it as for non-commercial research until you have asked them; Maskmill's own licence does "
-        "not cover these weights."
+        "For research only. CamVid is published for research: its authors ask to be cited, and we know of no "
+        "commercial licence. Treat weights trained on it as for non-commercial research until you have asked them; "
+        "Maskmill's own licence does not cover these weights."
     ),
     source="https://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
 )

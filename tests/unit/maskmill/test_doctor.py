@@ -97,7 +97,7 @@ def test_no_model_at_all_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_models_are_told_with_what_they_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "models"
-    tiny_bundle(folder, name="whole")
+    tiny_bundle(folder, name="whole", licence="For research only. The authors ask to be cited.")
     tiny_bundle(folder, name="segformer-b0-cityscapes").file("onnx").write_bytes(b"other")
     tiny_bundle(folder, name="strange", label_space="mars")
     (folder / "garbled").mkdir()
@@ -105,6 +105,7 @@ def test_models_are_told_with_what_they_lack(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MASKMILL_STORAGE_MODEL_FOLDERS", json.dumps([str(folder)]))
     found = _by_name(examine(tmp_path))
     assert found["whole"].state == "good"
+    assert found["whole"].said.endswith("; For research only")
     assert found["segformer-b0-cityscapes"].mend == "maskmill models pull segformer-b0-cityscapes"
     assert "garbled/card.json is not served" in found["garbled"].said
     assert "no label space is called 'mars'" in found["strange"].said
