@@ -22,7 +22,7 @@ from jobs.job import Job
 from jobs.read import Progress, progress_without_queue
 
 GATHER_S = 2e-4  # per waiter: the more wait, the longer hints are gathered before the next look
-LONGEST_GATHER_S = 0.1
+LONGEST_GATHER_S = 0.15
 
 logger = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ OpenServices = Callable[[], AbstractContextManager[Services]]
 _TAGS = [
     {"name": "jobs", "description": "Batches of pictures: submit, watch, take the results, change"},
     {"name": "images", "description": "The images of a job and their artifacts"},
+    {"name": "events", "description": "Live streams of what happens to jobs"},
     {"name": "predict", "description": "One picture, at once"},
     {"name": "catalogue", "description": "Models, label spaces, samples"},
     {"name": "service", "description": "Health and limits"},

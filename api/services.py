@@ -15,6 +15,7 @@ from api.body_pipe import BodyRules
 from api.job_watch import JobWatch
 from api.logs import set_up_logging
 from api.settings import ApiSettings
+from api.streams import Pages
 from api.upload_places import UploadPlaces
 from broker.app import make_app
 from broker.dispatch import CeleryDispatcher
@@ -24,6 +25,7 @@ from data.sample_library import SampleLibrary, open_samples
 from jobs.archive import Archives
 from jobs.callers import Caller
 from jobs.change import Changing
+from jobs.events import Telling
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.read import Reading, Watching
 from jobs.submit import SubmitRules, Submitting
@@ -70,6 +72,7 @@ class Services:
     submit_rules: SubmitRules
     software: str
     watch: JobWatch
+    pages: Pages
     spool: Path
     upload_rules: BodyRules
 
@@ -97,6 +100,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
         ),
         software=f"maskmill {version()}",
         watch=JobWatch(watching.jobs, watching.versions, watching.progress, poll_s=settings.poll_s),
+        pages=Pages(Telling(adapters.open_unit)),
         spool=spool,
         upload_rules=_upload_rules(settings),
     )

@@ -35,6 +35,7 @@ class ApiSettings(BaseSettings):
     max_connections: int = Field(4000, ge=1, description="of one process; beyond, idle ones are closed")
     retention_s: int | None = Field(None, ge=60, description="None: jobs stay until they are deleted")
     poll_s: float = Field(1.0, gt=0, description="how often waited-for jobs are looked at without a hint of the broker")
+    heartbeat_s: float = Field(15.0, gt=0, description="a stream on which nothing happens shows that it is alive")
     wait_limit_s: int = Field(60, ge=0, le=600)
     predict_wait_s: int = Field(30, ge=1, le=600)
     uploads_at_once: int = Field(16, ge=1)

@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter
 
-from api.routes import archive, health, images, jobs, label_spaces, models, predict, samples
+from api.routes import archive, events, health, images, jobs, label_spaces, models, predict, samples
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     images.router,
+    events.router,
     archive.router,
     predict.router,
     models.router,

@@ -56,6 +56,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "links": {
         "self": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
         "images": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images",
+        "events": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/events",
         "archive": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/archive",
         "cancel": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/cancel",
         "retry": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/retry",
@@ -148,6 +149,7 @@ class SkippedView(BaseModel):
 class JobLinks(BaseModel):
     self: str
     images: str
+    events: str
     archive: str
     cancel: str
     retry: str
@@ -258,6 +260,7 @@ def job_view(job: Job, progress: Progress) -> JobView:
         links=JobLinks(
             self=here,
             images=f"{here}/images",
+            events=f"{here}/events",
             archive=f"{here}/archive",
             cancel=f"{here}/cancel",
             retry=f"{here}/retry",

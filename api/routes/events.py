@@ -1,0 +1,70 @@
+"""Live streams of what happens to jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from api.dependencies import JobId, ServicesDep, UseCasesDep
+from api.job_watch import Place as Whose
+from api.openapi import problems
+from api.streams import HEADERS, MEDIA_TYPE, Listening
+from jobs.errors import FieldFault, InvalidOptions
+from jobs.events import Place
+
+router = APIRouter(tags=["events"])
+
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        max_length=100,
+        description="the id of the last event that was received; the stream goes on behind it",
+        examples=["12.345"],
+    ),
+]
+_STREAM = {
+    MEDIA_TYPE: {"schema": {"type": "string"}, "example": 'event: job\nid: 12\ndata: {"id": "job_01JD…", …}\n\n'}
+}
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=Response,
+    responses={
+        200: {"content": _STREAM, "description": "`job` events carry a `JobView`, `image` events an `ImageView`"},
+        204: {"description": "the job has ended, and the client was told everything"},
+        **problems(404, 422),
+    },
+)
+async def stream_job(
+    request: Request,
+    job_id: JobId,
+    services: ServicesDep,
+    use_cases: UseCasesDep,
+    only: Annotated[Literal["job"] | None, Query(description="`job`: no events of images")] = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Server-sent events: an `image` event for each image that ends, and the `job` after each change.
+
+    The id of an event is the version of the job; of an image, the version in which it ended and its index. Without
+    `Last-Event-ID` the stream begins with what has happened so far. It ends after the event of the finished job.
+    """
+    place = _place(last_event_id)
+    job = await run_in_threadpool(use_cases.reading.job, job_id)
+    if place.version > job.version:
+        raise InvalidOptions([FieldFault("Last-Event-ID", f"this job is at {job.version}, got {place}")])
+    if job.is_finished and place.has_all_of(job):
+        return Response(status_code=204)
+    listening = Listening(request, services.watch, services.pages, services.settings.heartbeat_s, place, only == "job")
+    return StreamingResponse(listening.of(Whose(job.id, job.tenant)), headers=HEADERS, media_type=MEDIA_TYPE)
+
+
+def _place(last_event_id: str | None) -> Place:
+    try:
+        return Place() if last_event_id is None else Place.parse(last_event_id)
+    except ValueError as error:
+        raise InvalidOptions([FieldFault("Last-Event-ID", str(error))]) from error

@@ -1,0 +1,215 @@
+"""Streams of events over real connections, cut and resumed."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from api.main import create_app
+from api.settings import ApiSettings
+from jobs import events
+from tests.factories import picture
+from tests.unit.api.house import House
+
+SOON_S = 20
+
+
+@dataclass(frozen=True)
+class Event:
+    kind: str
+    id: str
+    data: Any
+
+
+@contextmanager
+def serving(house: House, app: FastAPI | None = None) -> Iterator[httpx.Client]:
+    """The service behind a real port, since a test client hands over an answer only when it is whole."""
+    app = app or create_app(lambda: nullcontext(house.services()))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=SOON_S) as http:
+                yield http
+        finally:
+            server.should_exit = True
+            thread.join(SOON_S)
+
+
+def read(lines: Iterator[str]) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "event" in fields:
+            yield Event(fields["event"], fields["id"], json.loads(fields["data"]))
+            fields = {}
+
+
+@contextmanager
+def listening(http: httpx.Client, path: str, after: str | None = None) -> Iterator[Iterator[Event]]:
+    headers = {} if after is None else {"Last-Event-ID": after}
+    with http.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield read(answer.iter_lines())
+
+
+def submit(http: httpx.Client, images: int) -> str:
+    files = [("files", (f"{number}.jpg", picture(seed=number))) for number in range(images)]
+    return str(http.post("/jobs", files=files).json()["links"]["events"])
+
+
+@pytest.fixture
+def house(tmp_path: Any) -> House:
+    return House(tmp_path)
+
+
+def test_a_stream_tells_each_image_and_ends_with_the_job(house: House) -> None:
+    with serving(house) as http:
+        path = submit(http, 3)
+        with listening(http, path) as stream:
+            first = next(stream)
+            assert (first.kind, first.id, first.data["status"]) == ("job", "1", "queued")
+            house.work()
+            rest = list(stream)
+        ended = [event for event in rest if event.kind == "image"]
+        assert sorted(event.data["index"] for event in ended) == [0, 1, 2]
+        assert {event.data["status"] for event in ended} == {"succeeded"}
+        last = http.get(path.removesuffix("/events")).json()
+        assert rest[-1].kind == "job"
+        assert rest[-1].data == last
+
+
+def test_an_image_is_told_before_the_job_that_counts_it(house: House) -> None:
+    with serving(house) as http:
+        path = submit(http, 4)
+        house.work()
+        with listening(http, path) as stream:
+            told = list(stream)
+    assert [event.kind for event in told] == ["image"] * 4 + ["job"]
+    assert told[-1].data["images"]["succeeded"] == 4
+
+
+def test_a_client_that_is_cut_fifty_times_sees_every_image_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAGE", 7)
+    chance, seen, last, cuts = random.Random(11), [], None, 0
+    with serving(house) as http:
+        path = submit(http, 120)
+        working = threading.Thread(target=house.work)
+        working.start()
+        is_over = False
+        while not is_over:
+            patience = chance.randrange(1, 3) if cuts < 50 else 1000
+            with listening(http, path, last) as stream:
+                for event in stream:
+                    last = event.id
+                    if event.kind == "image":
+                        seen.append(event.data["index"])
+                    is_over = event.kind == "job" and event.data["finished_at"] is not None
+                    patience -= 1
+                    if is_over or not patience:
+                        cuts += 1
+                        break
+        working.join()
+    assert cuts >= 50
+    assert sorted(seen) == list(range(120))
+
+
+def test_who_knows_the_end_of_a_job_is_told_not_to_come_back(house: House) -> None:
+    with serving(house) as http:
+        path = submit(http, 1)
+        house.work()
+        with listening(http, path) as stream:
+            last = list(stream)[-1].id
+        assert http.get(path, headers={"Last-Event-ID": last}).status_code == 204
+
+
+@pytest.mark.parametrize("identity", ["x", "99999", "1.x", "-1"])
+def test_an_id_that_this_job_never_gave_is_a_field_fault(house: House, identity: str) -> None:
+    with serving(house) as http:
+        answer = http.get(submit(http, 1), headers={"Last-Event-ID": identity})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
+
+
+def test_a_job_that_is_not_there_has_no_stream(house: House) -> None:
+    with serving(house) as http:
+        assert http.get("/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/events").status_code == 404
+
+
+def test_a_quiet_stream_shows_that_it_is_alive(house: House) -> None:
+    house.settings = ApiSettings(heartbeat_s=0.05)
+    with serving(house) as http, http.stream("GET", submit(http, 1)) as answer:
+        lines = answer.iter_lines()
+        assert any(line.startswith(":") for line in lines)
+
+
+def test_a_stream_ends_when_its_job_is_deleted(house: House) -> None:
+    house.settings = ApiSettings(poll_s=0.1)
+    with serving(house) as http:
+        path = submit(http, 1)
+        with listening(http, path) as stream:
+            next(stream)
+            with house.database.unit() as unit:
+                unit.jobs.purge(path.split("/")[2])
+                unit.commit()
+            assert list(stream) == []
+
+
+def test_listeners_of_one_job_share_what_is_read(house: House) -> None:
+    count = 30
+    with serving(house) as http:
+        path = submit(http, 5)
+        told: list[list[Event]] = [[] for _ in range(count)]
+
+        def listen(number: int) -> None:
+            with listening(http, path) as stream:
+                told[number] = list(stream)
+
+        threads = [threading.Thread(target=listen, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        before = house.units
+        house.work()
+        for thread in threads:
+            thread.join(SOON_S)
+        assert house.units - before < count
+    for each in told:
+        assert sorted(event.data["index"] for event in each if event.kind == "image") == list(range(5))
+
+
+def test_who_waits_for_the_job_alone_is_told_of_no_image(house: House) -> None:
+    with serving(house) as http:
+        path = submit(http, 3)
+        with listening(http, f"{path}?only=job") as stream:
+            first = next(stream)
+            house.work()
+            told = [first, *stream]
+    assert {event.kind for event in told} == {"job"}
+    assert (told[0].data["status"], told[-1].data["status"]) == ("queued", "succeeded")
+
+
+def test_a_process_that_is_asked_to_stop_ends_its_streams(house: House) -> None:
+    house.settings = ApiSettings(poll_s=0.1)
+    app = create_app(lambda: nullcontext(house.services()))
+    with serving(house, app) as http, listening(http, submit(http, 1)) as stream:
+        next(stream)
+        app.state.stopping.set()
+        assert list(stream) == []
