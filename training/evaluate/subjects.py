@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from jobs.errors import ModelFailed
+from segmentation.activations import as_logits
 from segmentation.label_space import LabelSpace
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
@@ -24,7 +25,6 @@ from training.lineage import DATA, LEARNT, DataRecord
 from training.runs import CHECKPOINT, Run
 
 REGISTRY = "models:/"
-LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +132,19 @@ def _engines_of(bundle: Bundle) -> dict[str, Engine]:
         if openvino_precisions():
             engines["openvino int8"] = _engine(files["onnx_int8"], _openvino)
     if bundle.card.activation:
-        engines = {name: replace(each, open=partial(_as_logits, each.open)) for name, each in engines.items()}
+        engines = {
+            name: replace(each, open=partial(_giving_logits, each.open, bundle.card.activation))
+            for name, each in engines.items()
+        }
     if not engines:
         raise ModelFailed(f"bundle {bundle.card.name} has no file with logits; it has {', '.join(files)}")
     return engines
 
 
-def _as_logits(opener: Callable[[int], Predict], threads: int) -> Predict:
-    """Of a model that gives probabilities: their logarithms, whose softmax is the probabilities again."""
+def _giving_logits(opener: Callable[[int], Predict], activation: str, threads: int) -> Predict:
+    """Of a model that gives probabilities, as serving takes them."""
     predict = opener(threads)
-    return lambda image: predict(image).clamp_min(LEAST_PROBABILITY).log()
+    return lambda image: torch.from_numpy(as_logits(predict(image).numpy(), activation))
 
 
 def _engine(path: Path, opener: Callable[[Path, int], Predict]) -> Engine:
