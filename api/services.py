@@ -14,6 +14,7 @@ from typing import Any
 from api.body_pipe import BodyRules
 from api.job_watch import JobWatch
 from api.logs import set_up_logging
+from api.readiness import Readiness
 from api.settings import ApiSettings
 from api.streams import Pages
 from api.upload_places import UploadPlaces
@@ -71,6 +72,7 @@ class Services:
     adapters: Adapters
     submit_rules: SubmitRules
     software: str
+    readiness: Readiness
     watch: JobWatch
     pages: Pages
     spool: Path
@@ -100,6 +102,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
         ),
         software=f"maskmill {version()}",
         watch=JobWatch(watching.jobs, watching.versions, watching.progress, poll_s=settings.poll_s),
+        readiness=Readiness(),
         pages=Pages(Telling(adapters.open_unit)),
         spool=spool,
         upload_rules=_upload_rules(settings),

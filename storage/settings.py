@@ -29,7 +29,8 @@ class StorageSettings(BaseSettings):
     database_url: str | None = None  # postgresql://user:password@host/name; none: SQLite at home
     database_pool_size: int = Field(default=10, ge=1)
     database_pool_overflow: int = Field(default=30, ge=0)
-    database_wait_s: float = Field(default=15.0, gt=0)  # for a connection of the pool, and for a lock
+    database_wait_s: float = Field(default=5.0, gt=0)  # for a connection of the pool, and for a lock
+    database_answer_s: float = Field(default=8.0, gt=0)  # of PostgreSQL, to one statement
     objects_url: str | None = None  # s3://bucket?endpoint=http://host:port&region=…; none: a directory at home
     s3_endpoint: str | None = None  # http://host:port; here or in objects_url
     s3_bucket: str | None = None
@@ -39,7 +40,7 @@ class StorageSettings(BaseSettings):
     s3_public_endpoint: str | None = None  # where clients reach the store; none: no presigned URLs are given out
     s3_pool_size: int = Field(default=32, ge=1)
     s3_connect_timeout_s: float = Field(default=3.0, gt=0)
-    s3_read_timeout_s: float = Field(default=30.0, gt=0)
+    s3_read_timeout_s: float = Field(default=8.0, gt=0)
     model_folders: list[Path] = []  # none: the bundled models and those at home; a later folder wins
 
     @model_validator(mode="after")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -26,6 +27,8 @@ from storage.transaction import Clock, Transaction, begin_as_asked
 
 # A server that vanished with its network is given up within half a minute, not after the kernel's two hours.
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+CONNECT_S = 4
+PING_S = 2.0
 
 
 class SqlUnitOfWork:
@@ -84,11 +87,15 @@ class Database:
 def open_database(
     settings: StorageSettings, *, on_commit: OnCommit = _tell_nobody, clock: Clock | None = None
 ) -> Database:
-    return Database(make_engine(settings), on_commit=on_commit, clock=clock)
+    engine = make_engine(settings, answer_s=settings.database_answer_s)
+    return Database(engine, on_commit=on_commit, clock=clock)
 
 
-def make_engine(settings: StorageSettings) -> Engine:
-    """Connects when it is first used. Makes the folder of a SQLite file."""
+def make_engine(settings: StorageSettings, *, answer_s: float | None = None) -> Engine:
+    """Connects when it is first used. Makes the folder of a SQLite file.
+
+    answer_s: how long PostgreSQL may take for a statement; None for as long as it takes, as migrations need it.
+    """
     url = make_url(settings.resolved_database_url)
     common: dict[str, Any] = {
         "json_serializer": partial(json.dumps, separators=(",", ":"), allow_nan=False),
@@ -98,7 +105,7 @@ def make_engine(settings: StorageSettings) -> Engine:
     }
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, wait_s=settings.database_wait_s, **common)
-    return _postgresql(url, wait_s=settings.database_wait_s, **common)
+    return _postgresql(url, wait_s=settings.database_wait_s, answer_s=answer_s, **common)
 
 
 def _sqlite(url: URL, *, wait_s: float, **common: Any) -> Engine:
@@ -116,10 +123,57 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _postgresql(url: URL, *, wait_s: float, **common: Any) -> Engine:
+def _postgresql(url: URL, *, wait_s: float, answer_s: float | None, **common: Any) -> Engine:
     options = f"-c lock_timeout={int(wait_s * 1000)} -c timezone=UTC"
-    arguments = {"connect_timeout": 5, "options": options, "application_name": "maskmill", **ALIVE}
-    return create_engine(url, connect_args=arguments, pool_pre_ping=True, **common)
+    arguments = {"connect_timeout": CONNECT_S, "options": options, "application_name": "maskmill", **ALIVE}
+    engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, **common)
+    if answer_s is not None:
+        event.listen(engine, "do_connect", partial(_connect_patiently, answer_s))
+        engine.dialect.do_ping = partial(_ping, engine.dialect.do_ping)  # type: ignore[method-assign]
+    return engine
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """Gives a server up that is there and says nothing: one that is frozen, or behind a network that lost its way.
+
+    The server's own `statement_timeout` is of no use then, and the kernel still confirms what it was sent.
+    """
+
+    answer_s = 30.0
+
+    def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+        return super().wait(self._limited(gen), *arguments, **options)
+
+    def _limited(self, gen: Any) -> Generator[Any, Any, Any]:
+        """The steps of one exchange, which the driver also resumes ten times a second when nothing comes."""
+        give_up = time.monotonic() + self.answer_s
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > give_up:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"the server said nothing for {self.answer_s:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as over:
+            return over.value
+
+
+def _connect_patiently(
+    answer_s: float, _dialect: object, _record: object, arguments: Sequence[Any], options: dict[str, Any]
+) -> PatientConnection:
+    connection = PatientConnection.connect(*arguments, **options)
+    connection.answer_s = answer_s
+    return connection
+
+
+def _ping(ping: Callable[[Any], bool], connection: PatientConnection) -> bool:
+    """A connection of the pool is tried with less patience: when it is dead, another has to be made yet."""
+    patience_s, connection.answer_s = connection.answer_s, min(PING_S, connection.answer_s)
+    try:
+        return ping(connection)
+    finally:
+        connection.answer_s = patience_s
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fastapi import APIRouter
 
@@ -12,7 +12,6 @@ from api.openapi import problems
 from api.schemas.catalogue import Health, Limits, Readiness, followed_view
 from api.services import Services, version
 from api.submissions import JSON_BYTES
-from jobs.errors import Transient
 from jobs.job import Priority
 from jobs.ports import WorkerBeat
 
@@ -28,15 +27,12 @@ async def get_health() -> Health:
 
 
 @router.get("/ready", responses=problems())
-def get_ready(services: ServicesDep) -> Readiness:
-    """200 when database, broker and store answer and a worker is alive; else 503, which names what is missing."""
-    checks: dict[str, Callable[[], object]] = {
-        "database": services.adapters.check_database,
-        "broker": lambda: services.adapters.dispatcher.waiting(Priority.INTERACTIVE),
-        "store": services.adapters.objects.check,
-    }
-    missing = {part: reason for part, check in checks.items() if (reason := _fault(check)) is not None}
-    beats = [] if "database" in missing else _live_workers(services)
+async def get_ready(services: ServicesDep) -> Readiness:
+    """200 when database, broker and store answer and a worker is alive; else 503 within 3 s, which names what is
+    missing."""
+    answers = await services.readiness.ask(_checks(services))
+    missing = {part: answer.fault for part, answer in answers.items() if answer.fault is not None}
+    beats: Sequence[WorkerBeat] = answers["database"].value or ()
     if not beats and "database" not in missing:
         missing["worker"] = f"no worker gave a sign of life within {services.settings.worker_silence_s:g} s"
     if missing:
@@ -64,12 +60,16 @@ def get_limits(services: ServicesDep) -> Limits:
     )
 
 
-def _fault(check: Callable[[], object]) -> str | None:
-    try:
-        check()
-    except Transient as error:
-        return str(error)
-    return None
+def _checks(services: Services) -> Mapping[str, Callable[[], object]]:
+    def look_into_database() -> Sequence[WorkerBeat]:
+        services.adapters.check_database()
+        return _live_workers(services)
+
+    return {
+        "database": look_into_database,
+        "broker": lambda: services.adapters.dispatcher.waiting(Priority.INTERACTIVE),
+        "store": services.adapters.objects.check,
+    }
 
 
 def _live_workers(services: Services) -> Sequence[WorkerBeat]:

@@ -179,7 +179,7 @@ def _client(settings: StorageSettings, endpoint: str) -> Minio:
         http_client=_XmlErrorsPool(
             maxsize=settings.s3_pool_size,
             timeout=urllib3.Timeout(connect=settings.s3_connect_timeout_s, read=settings.s3_read_timeout_s),
-            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+            retries=urllib3.Retry(total=2, read=0, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         ),
     )
 

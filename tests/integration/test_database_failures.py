@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.ports import JobFilter
 from storage.settings import StorageSettings
-from storage.unit_of_work import ALIVE, Database, make_engine
+from storage.unit_of_work import ALIVE, Database, make_engine, translated
 from tests.databases import opened
 from tests.factories import make_images, make_job
+from tests.services.relay import Relay
 
 
 @pytest.fixture
@@ -87,3 +88,22 @@ def test_a_server_that_vanished_with_its_network_is_given_up(settings: StorageSe
         assert driver is not None
         assert driver.info.get_parameters().items() >= {name: str(value) for name, value in ALIVE.items()}.items()
     engine.dispose()
+
+
+def test_a_server_that_says_nothing_more_is_given_up(settings: StorageSettings):
+    url = make_url(settings.resolved_database_url)
+    with Relay(url.port or 5432).running() as relay:
+        behind = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+        patience = {"database_url": behind, "database_answer_s": 0.5}
+        with opened(settings.model_copy(update=patience)) as database:
+            add(database)
+            with database.unit() as unit:
+                unit.jobs.get("job_1")
+                relay.freeze()
+                with pytest.raises(DatabaseUnavailable), translated():
+                    unit.jobs.get("job_1")
+            with pytest.raises(DatabaseUnavailable), database.unit() as unit:
+                unit.jobs.get("job_1")
+            relay.thaw()
+            with database.unit() as unit:
+                assert unit.jobs.get("job_1").counts.queued == 3
