@@ -20,6 +20,7 @@ from api.errors import (
     NotReady,
     PredictionFailed,
     RangeNotSatisfiable,
+    RequestTimeout,
     families,
     status_of,
 )
@@ -71,6 +72,8 @@ def error_response(error: Exception, request_id: str) -> Response:
         problem.errors = [_field_problem(fault.field, fault.message) for fault in error.faults]
     if isinstance(error, NotReady):
         problem.errors = [_field_problem(part, reason) for part, reason in error.missing.items()]
+    if isinstance(error, RequestTimeout):
+        headers["Connection"] = "close"  # or the rest of the body would be waited for after all
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.length}"
     if isinstance(error, PredictionFailed):

@@ -397,3 +397,11 @@ def test_a_key_is_free_again_after_a_failure(client: TestClient) -> None:
     headers = {"Idempotency-Key": "k"}
     assert client.post("/jobs", files={"files": ("a.txt", b"")}, headers=headers).status_code == 415
     assert client.post("/jobs", files={"files": ("a.jpg", picture())}, headers=headers).status_code == 202
+
+
+def test_a_body_that_stopped_coming_ends_the_connection(
+    house: House, open_client: Callable[[House], TestClient]
+) -> None:
+    house.settings = house.settings.model_copy(update={"upload_idle_s": 1e-9, "upload_least_rate": 1e18})
+    answer = open_client(house).post("/jobs", files={"files": ("a.jpg", picture())})
+    assert (answer.status_code, answer.headers["connection"]) == (408, "close")
