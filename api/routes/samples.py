@@ -60,7 +60,8 @@ def get_sample_mask(
 ) -> Response:
     """The ground truth, in the label space that is asked for."""
     ids = decode_mask(services.adapters.samples.mask(sample_id), max_pixels=services.settings.max_pixels)
-    label_map = LabelMap(ids, get_label_space(LABEL_SPACE)).remapped(get_label_space(label_space))
+    spaces = services.adapters.catalog.label_spaces()
+    label_map = LabelMap(ids, get_label_space(LABEL_SPACE)).remapped(spaces.get(label_space))
     blank = np.zeros((*ids.shape, 3), np.uint8)  # a mask shows nothing of the picture
     encoded = FORMATS["mask"].encode(label_map, blank, FormatOptions())
     return Response(encoded.data, media_type=encoded.media_type, headers=_CACHED)

@@ -93,7 +93,7 @@ def test_holes_that_touch_at_a_corner_are_two_rings() -> None:
 
 
 @given(ids=arrays(np.uint8, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 2)))
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(deadline=None, max_examples=150, derandomize=True)
 def test_every_polygon_is_valid_by_the_rules_of_simple_features(ids: NDArray[np.uint8]) -> None:
     for region in trace_regions(ids):
         outline, *holes = region.rings
