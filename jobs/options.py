@@ -44,6 +44,11 @@ class TileOptions:
     size: int = 1024
     overlap: int = 128
 
+    def magnification(self, width: int, height: int) -> float:
+        """How much larger things appear to a model in the tiles of a picture than in the picture as a whole: both are
+        scaled to what the network sees."""
+        return max(width, height) / max(min(self.size, width), min(self.size, height))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:

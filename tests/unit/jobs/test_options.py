@@ -134,3 +134,11 @@ def test_metadata_may_speak_of_nul_without_holding_it():
 def test_metadata_of_a_form_that_is_nested_beyond_reason_is_a_fault():
     with pytest.raises(InvalidOptions):
         parse_option_fields({"metadata": '{"x":' + "[" * 5000 + "]" * 5000 + "}"}, options=None)
+
+
+@pytest.mark.parametrize(
+    ("size", "picture", "factor"),
+    [(512, (1024, 512), 2), (1024, (1024, 512), 1), (4096, (640, 480), 1), (64, (100, 640), 10)],
+)
+def test_tiles_tell_how_much_larger_things_appear_in_them(size, picture, factor):
+    assert TileOptions(size=size).magnification(*picture) == factor
