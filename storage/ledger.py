@@ -6,9 +6,11 @@ together by upkeep, in the order of their ids. What changes how, `jobs.transitio
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, Update, literal, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, literal, select, update
 
 from jobs.job import ImageStatus, Job
 from jobs.transitions import Move, Transition
@@ -34,9 +36,14 @@ def lock_job(transaction: Transaction, job_id: str) -> Job | None:
 
 
 def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:
-    """Images of a locked job, then the job: one statement for all that go the same way. Returns the job after."""
-    for move, indices in step.moves:
-        transaction.write(moving(before.id, move, indices))
+    """Images of a locked job, then the job. One statement for all that go the same way, and one for all of which each
+    goes its own. Returns the job after."""
+    alone = [(move, index) for move, indices in step.moves if indices and len(indices) == 1 for index in indices]
+    if len(alone) == len(step.moves):
+        _move_each(transaction, before.id, alone)
+    else:
+        for move, indices in step.moves:
+            transaction.write(moving(before.id, move, indices))
     write_job(transaction, before, step.job)
     return step.job
 
@@ -45,7 +52,25 @@ def moving(job_id: str, move: Move, indices: Collection[int] | None) -> Update:
     statement = update(IMAGES).where(IMAGE.job_id == job_id, is_in(move.source))
     if indices is not None:
         statement = statement.where(IMAGE["index"].in_(sorted(indices)))
-    return statement.values(**moved_values(move))
+    grown = {name: IMAGE[name] + by for name, by in move.add.items()}
+    copied = {name: IMAGE[other] for name, other in move.copy.items()}
+    return statement.values(**moved_values(move), **grown, **copied)
+
+
+def _move_each(transaction: Transaction, job_id: str, moves: Iterable[tuple[Move, int]]) -> None:
+    """One statement for moves of the same fields, run for each image: that is many times as fast as one for each."""
+    alike: dict[Any, list[Values]] = defaultdict(list)
+    for move, index in moves:
+        put, add = moved_values(move), move.add
+        row = {"at": index, **{f"to_{name}": value for name, value in put.items()}}
+        alike[move.source, tuple(put), tuple(add)].append(row | {f"by_{name}": by for name, by in add.items()})
+    for (source, put, add), rows in alike.items():
+        own = update(IMAGES).where(
+            IMAGE.job_id == job_id, IMAGE["index"] == bindparam("at"), IMAGE.status == source.value
+        )
+        placed: Values = {name: bindparam(f"to_{name}") for name in put}
+        grown: Values = {name: IMAGE[name] + bindparam(f"by_{name}") for name in add}
+        transaction.write(own.values(**placed, **grown), rows)
 
 
 def write_job(transaction: Transaction, before: Job, after: Job) -> None:

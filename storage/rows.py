@@ -28,7 +28,6 @@ from jobs.job import (
 from jobs.options import JobOptions, OverlayOptions, TileOptions
 from jobs.spaces import JobSpaces
 from jobs.transitions import Move
-from storage.tables import JobImageRow
 
 Values = dict[str, Any]
 
@@ -182,13 +181,10 @@ _SOURCE_KINDS = {each.value: each for each in SourceKind}
 
 
 def moved_values(move: Move) -> Values:
-    """The columns of images that go this way; those that grow or are copied as expressions of what they were."""
-    columns = JobImageRow.__table__.c
+    """The columns that images which go this way get anew, whatever they were."""
     values: Values = {"status": move.target.value}
     for name, value in move.put.items():
         values.update(_WRITTEN[name](value) if name in _WRITTEN else {name: value})
-    values.update((name, columns[name] + by) for name, by in move.add.items() if by)
-    values.update((name, columns[other]) for name, other in move.copy.items())
     return values
 
 

@@ -14,7 +14,7 @@ from jobs.errors import ImageNotFound, JobNotFound
 from jobs.job import ImageStatus, JobImage, Priority, Slice
 from jobs.ports import Claim, Finished, Outcome, WaitingImages
 from jobs.transitions import Held
-from storage.ledger import carry_out, is_in, lock_job, lock_jobs
+from storage.ledger import carry_out, is_in, lock_job, lock_jobs, moving, write_job
 from storage.repositories import paging
 from storage.rows import to_image
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
@@ -91,10 +91,11 @@ class SqlImages:
         step = transitions.claim(job, due, worker=worker, now=now, lease_s=lease_s)
         if step is None:
             return None
-        after = carry_out(self._transaction, job, step)
-        taken = select(IMAGES).where(IMAGE.job_id == job.id, IMAGE["index"].in_(due))
-        images = self._transaction.write(taken.order_by(IMAGE["index"]))
-        return Claim(job=after, images=tuple(map(to_image, images)))
+        ((move, indices),) = step.moves
+        taken = moving(job.id, move, indices).returning(*IMAGE)
+        images = [to_image(row) for row in self._transaction.write(taken)]
+        write_job(self._transaction, job, step.job)
+        return Claim(job=step.job, images=tuple(sorted(images, key=lambda image: image.index)))
 
     def renew(self, job_id: str, attempts: Mapping[int, int], *, lease_s: float) -> tuple[frozenset[int], bool]:
         job = lock_job(self._transaction, job_id)
