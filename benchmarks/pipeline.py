@@ -35,8 +35,8 @@ from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from worker.downloads import FetchRules
 from worker.engines import EngineRules, open_engine
-from worker.pipeline.predictor import Predictor
-from worker.runtime import engine_rules, open_models
+from worker.fair_executor import FairExecutor
+from worker.runtime import engine_rules, open_models, open_work
 from worker.safe_http import Guard
 from worker.settings import WorkerSettings
 from worker.sources import WorkerSources
@@ -126,15 +126,10 @@ def _worker(
     database, objects = open_database(storage), open_objects(storage)
     models = open_models(settings, storage, rules, Watchdog(0))
     fetch = FetchRules(max_bytes=1, guard=Guard(allowed=lambda address: False))
-    processing = Processing(
-        open_unit=database.unit,
-        objects=objects,
-        sources=WorkerSources(objects, open_samples(), fetch),
-        segmenter=Predictor(models=models, max_pixels=settings.max_pixels),
-        executor=ThreadPoolExecutor(settings.picture_thread_count(streams=rules.streams)),
-        policy=RetryPolicy(),
-        rules=ProcessingRules(worker="benchmark"),
-    )
+    count, policy = settings.picture_thread_count(streams=rules.streams), RetryPolicy()
+    work = open_work(settings, models, WorkerSources(objects, open_samples(), fetch), policy, threads=count)
+    threads = FairExecutor(count, name="picture")
+    processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"))
     limits = SubmitRules(default_model=bundle.card.name)
     submitting = Submitting(database.unit, objects, _NoQueue(), open_catalog(storage), limits)
     return lambda: _run_job(submitting, processing, database, pictures)

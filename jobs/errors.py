@@ -7,7 +7,7 @@ JobsError
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── UnsupportedMedia
 ├── Transient         QueueUnavailable, StorageUnavailable, DatabaseUnavailable
-└── ImageFailure      DownloadFailed, ModelFailed, OutOfMemory, TimedOut
+└── ImageFailure      DownloadFailed, ModelFailed, OutOfMemory, TimedOut (TookTooLong)
 """
 
 from __future__ import annotations
@@ -164,3 +164,7 @@ class OutOfMemory(ImageFailure):
 
 class TimedOut(ImageFailure):
     code = "timed_out"
+
+
+class TookTooLong(TimedOut):
+    """The image itself, and it would again."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
 
 from jobs.job import Job
 
@@ -49,3 +50,10 @@ def artifact_key(job: Job, artifact: str, index: int, *, attempt: int, model: in
     """
     folder = artifact if len(job.models) == 1 else f"{model}/{artifact}"
     return f"{job.prefix}{folder}/{index:06d}.{attempt}"
+
+
+def attempt_keys(job: Job, index: int, *, attempt: int) -> Iterator[str]:
+    """All that an attempt may have stored."""
+    for model in range(len(job.models)):
+        for artifact in job.options.artifacts:
+            yield artifact_key(job, artifact, index, attempt=attempt, model=model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from jobs.heartbeat import Heartbeat
@@ -20,26 +20,22 @@ class LeaseRules(Protocol):
 
 
 class Lease(Heartbeat):
-    """Counted on this process's own clock, from before the database was asked: it ends here no later than there."""
+    """What is held is held until the database says otherwise: whoever slept, or could not ask it for an hour, may go
+    on, since an attempt that no longer counts can neither end its image nor overwrite an object."""
 
-    def __init__(
-        self, open_unit: OpenUnit, monotonic: Callable[[], float], rules: LeaseRules, claim: Claim, *, asked_at: float
-    ) -> None:
-        """asked_at: on `monotonic`, in seconds, before the claim."""
+    def __init__(self, open_unit: OpenUnit, rules: LeaseRules, claim: Claim) -> None:
         super().__init__(f"lease-{claim.job.id}", every_s=rules.heartbeat_s)
         self._open_unit = open_unit
-        self._monotonic = monotonic
-        self._rules = rules
+        self._lease_s = rules.lease_s
         self._job_id = claim.job.id
         self._attempts = {image.index: image.attempt for image in claim.images}
         self._lock = threading.Lock()
-        self._until = asked_at + rules.lease_s
         self.canceled = claim.job.cancel_requested_at is not None
 
     def holds(self, index: int) -> bool:
-        """False once another worker may have the image, also when this process slept through its heartbeats."""
+        """False once it is known that another worker may have the image."""
         with self._lock:
-            return index in self._attempts and self._monotonic() < self._until
+            return index in self._attempts
 
     def release(self, indices: Iterable[int]) -> None:
         """These images have ended; they are renewed no more."""
@@ -52,11 +48,8 @@ class Lease(Heartbeat):
             attempts = dict(self._attempts)
         if not attempts:
             return
-        asked_at = self._monotonic()
         with self._open_unit() as unit:
-            held, canceled = unit.images.renew(self._job_id, attempts, lease_s=self._rules.lease_s)
+            held, canceled = unit.images.renew(self._job_id, attempts, lease_s=self._lease_s)
             unit.commit()
-        with self._lock:
-            self._until = asked_at + self._rules.lease_s
         self.canceled = self.canceled or canceled
         self.release(attempts.keys() - held)

@@ -15,17 +15,12 @@ from jobs.job import (
     ImageWarning,
     Job,
     JobImage,
-    ModelIdentity,
     NewImage,
     Priority,
     Slice,
-    Source,
 )
-from jobs.options import TileOptions
-from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
-from segmentation.pictures import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +68,14 @@ class WaitingImages:
 
     job: Job
     losses: Mapping[int, int]
+
+
+class LostImages(NamedTuple):
+    """Images of one job whose workers vanished. waiting: those that are tried again. attempts: of all of them, the one
+    that was lost, by index; what it may have stored has to go."""
+
+    waiting: WaitingImages
+    attempts: Mapping[int, int]
 
 
 class Remains(NamedTuple):
@@ -178,7 +181,7 @@ class ImageRepository(Protocol):
         The job's counters, totals, warnings, version, started_at and finished_at follow in the same transaction.
         """
 
-    def free_expired(self, *, losses: int, limit: int) -> Sequence[WaitingImages]:
+    def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:
         """Give back images whose lease ran out (lost + 1, to queued); those lost `losses` times become failed
         (`worker_lost`), those of a job with a requested cancel become canceled."""
 
@@ -361,30 +364,3 @@ class ModelCatalog(Protocol):
 
     def label_spaces(self) -> LabelSpaces:
         """The published ones and those that models bring along."""
-
-
-class Sources(Protocol):
-    def read(self, source: Source) -> bytes:
-        """Raises ObjectNotFound, DownloadFailed, StorageUnavailable."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What a segmenter says of one picture.
-
-    label_map: at the picture's own size, in the model's own label space, with confidence;
-    picture: (H, W, 3) uint8 RGB as it was decoded, upright; mean_entropy in [0, 1], relative to log C.
-    """
-
-    label_map: LabelMap
-    picture: Picture
-    mean_entropy: float | None
-    timings_ms: Mapping[str, float]
-    identity: ModelIdentity
-
-
-class Segmenter(Protocol):
-    """Image bytes → label map. Safe to call from many threads at once: calls are joined into device batches."""
-
-    def segment(self, data: bytes, *, model: str, tile: TileOptions | None) -> Prediction:
-        """Raises SegmentationError for a bad picture, ModelNotFound, ModelFailed, OutOfMemory, TimedOut."""

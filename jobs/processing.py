@@ -5,70 +5,91 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
 
-from jobs.errors import DatabaseUnavailable, JobNotFound, OutOfMemory
-from jobs.job import Artifact, ImageMetrics, ImageResult, Job, JobImage, Slice
-from jobs.keys import artifact_key
+from jobs.attempt import Attempt, AttemptCanceled, AttemptLost
+from jobs.errors import DatabaseUnavailable, ImageFailure, OutOfMemory, StorageUnavailable
+from jobs.image_work import ImageWork
+from jobs.job import Job, JobImage, Slice
+from jobs.keys import attempt_keys
 from jobs.lease import Lease
-from jobs.ports import Claim, Finished, ObjectStore, OpenUnit, Outcome, Prediction, Segmenter, Sources
-from jobs.retry import RetryPolicy, failure_of
-from segmentation.formats import FORMATS, FormatOptions
-from segmentation.label_map import LabelMap
-from segmentation.metrics import as_counts, confusion_matrix, iou_per_class, mean_dice, mean_iou, pixel_accuracy
-from segmentation.palette import COLOUR_BLIND
-from segmentation.pictures import decode_mask
+from jobs.ports import Claim, Finished, OpenUnit, Outcome
+from jobs.retry import RetryPolicy, failure_of, part_away
+from segmentation.errors import SegmentationError
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessingRules:
-    """worker: this process's name. Results are written in groups of `flush_images`, or after `flush_s`."""
+    """worker: this process's name. Results are written in groups of `flush_images`, or after `flush_s`.
+
+    image_limit_s: how long the steps of one attempt may take together. outage_pause_s: before images are taken again
+    while the object store is away.
+    """
 
     worker: str
     lease_s: float = 30.0
     heartbeat_s: float = 8.0
     flush_s: float = 0.5
     flush_images: int = 16
-    max_pixels: int = 200_000_000
+    image_limit_s: float = 600.0
+    outage_pause_s: float = 5.0
+
+
+class PictureThreads(Protocol):
+    def submit(self, fn: Callable[[Attempt], Outcome], attempt: Attempt, /) -> Future[Outcome]: ...
+
+    def leave_behind(self, answer: Future[Any], /) -> None:
+        """The call is waited for no more; another thread takes the place of the one that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """The executor's threads each take whole pictures; the segmenter joins them into device batches."""
+    """The threads each take whole pictures; the segmenter joins them into device batches."""
 
     open_unit: OpenUnit
-    objects: ObjectStore
-    sources: Sources
-    segmenter: Segmenter
-    executor: Executor
+    work: ImageWork
+    threads: PictureThreads
     policy: RetryPolicy
     rules: ProcessingRules
-    monotonic: Callable[[], float] = time.monotonic
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _store_is_away: threading.Event = field(default_factory=threading.Event)
 
     def run(self, piece: Slice) -> None:
         """Claim the slice and end every image of it: succeeded, failed, canceled, or queued again."""
-        if self._stopping.is_set():
+        self.work.leftovers.remove(())
+        if self._stopping.is_set() or not self._store_answers():
             self._hand_on(piece)
             return
-        asked_at = self.monotonic()
         claim = self._claim(piece)
         if claim is None:
             return
-        with Lease(self.open_unit, self.monotonic, self.rules, claim, asked_at=asked_at) as lease:
+        with Lease(self.open_unit, self.rules, claim) as lease:
             self._run_images(claim, lease)
 
     def stop(self) -> None:
         """No further image begins; what was claimed but not begun goes back to the queue."""
         self._stopping.set()
 
+    def _store_answers(self) -> bool:
+        """Once it did not, it is asked before images are taken: nothing is begun that cannot be stored."""
+        if not self._store_is_away.is_set():
+            return True
+        try:
+            self.work.objects.check()
+        except StorageUnavailable:
+            self._stopping.wait(self.rules.outage_pause_s)
+            return False
+        self._store_is_away.clear()
+        return True
+
     def _hand_on(self, piece: Slice) -> None:
-        """Its message is used up: upkeep has to send it to another worker."""
+        """Its message is used up: upkeep has to send it again."""
         with self.open_unit() as unit:
             unit.images.unsend([piece])
             unit.commit()
@@ -80,164 +101,105 @@ class Processing:
         return claim
 
     def _run_images(self, claim: Claim, lease: Lease) -> None:
-        running = {self.executor.submit(self._attempt, claim.job, image, lease): image for image in claim.images}
+        attempts = [Attempt(claim.job, each, lease, limit_s=self.rules.image_limit_s) for each in claim.images]
+        running = {self.threads.submit(self._try, each): each for each in attempts}
         done: list[Outcome] = []
-        flushed = time.monotonic()
+        flushed = looked = time.monotonic()
         while running:
             ended, _ = wait(running, timeout=self.rules.flush_s, return_when=FIRST_COMPLETED)
             done += [self._outcome(future, running.pop(future)) for future in ended]
-            due = time.monotonic() - flushed >= self.rules.flush_s or len(done) >= self.rules.flush_images
+            now, looked_before = time.monotonic(), looked
+            looked = now
+            done += self._given_up(running, now - looked_before)
+            due = now - flushed >= self.rules.flush_s or len(done) >= self.rules.flush_images
             if done and (due or not running):
-                self._finish(claim.job, done, lease)
+                self._finish(claim, done, lease)
                 done, flushed = [], time.monotonic()
 
-    def _attempt(self, job: Job, image: JobImage, lease: Lease) -> Outcome:
-        """One try at one image. Whatever it raises becomes the image's failure or its next try."""
-        if lease.canceled:
-            return Outcome(index=image.index, attempt=image.attempt, canceled=True)
-        result = None
+    def _try(self, attempt: Attempt) -> Outcome:
+        """Whatever it raises becomes the image's failure or its next try."""
+        if self._stopping.is_set():
+            raise AttemptLost
         try:
-            if not self._stopping.is_set() and lease.holds(image.index):
-                result = self._process(job, image, lease)
+            return self.work.run(attempt)
         except MemoryError as error:
             raise OutOfMemory("the worker ran out of memory with this image") from error
-        if result is None:
-            return Outcome(index=image.index, attempt=image.attempt, retry_in_s=0.0)
-        return Outcome(index=image.index, attempt=image.attempt, results=(result,))
 
-    def _outcome(self, future: Future[Outcome], image: JobImage) -> Outcome:
+    def _given_up(self, running: dict[Future[Outcome], Attempt], seconds: float) -> Iterator[Outcome]:
+        """Those that took too long. A process that slept through these seconds did not work through them."""
+        for future, attempt in list(running.items()):
+            error = attempt.spend(min(seconds, 2 * self.rules.flush_s))
+            if error is not None and attempt.end():
+                del running[future]
+                self.threads.leave_behind(future)
+                yield self._ended(error, attempt.image)
+
+    def _outcome(self, future: Future[Outcome], attempt: Attempt) -> Outcome:
         error = future.exception()
         if error is None:
             return future.result()
         if not isinstance(error, Exception):
             raise error
+        return self._ended(error, attempt.image)
+
+    def _ended(self, error: Exception, image: JobImage) -> Outcome:
+        ended = partial(Outcome, index=image.index, attempt=image.attempt)
+        if isinstance(error, AttemptCanceled):
+            return ended(canceled=True)
+        if isinstance(error, AttemptLost):
+            return ended(retry_in_s=0.0)
+        part = part_away(error)
+        if part is not None:
+            return ended(waiting_for=part, retry_in_s=self._wait_for(part, image, error))
         delay_s = self.policy.retry_after_s(error, attempt=image.attempts)
-        logger.warning(
-            "image failed",
-            exc_info=error,
-            extra={"action": "image_failed", "job_id": image.job_id, "image": image.index, "retry_in_s": delay_s},
-        )
-        return Outcome(index=image.index, attempt=image.attempt, failure=failure_of(error), retry_in_s=delay_s)
+        self._log(error, image, delay_s)
+        return ended(failure=failure_of(error), retry_in_s=delay_s)
 
-    def _process(self, job: Job, image: JobImage, lease: Lease) -> ImageResult | None:
-        """None when the lease was lost on the way: nothing is stored over what another worker may have stored."""
-        watch = _Stopwatch()
-        data = self.sources.read(image.source)
-        truth = None if image.mask is None else self.sources.read(image.mask)
-        watch.lap("fetch")
-        prediction = self.segmenter.segment(data, model=job.model, tile=job.options.tile)
-        watch.skip()
-        label_map = prediction.label_map.remapped(job.space)
-        metrics = self._measure(job, label_map, prediction, truth)
-        watch.lap("metrics")
-        if not lease.holds(image.index):
-            return None
-        artifacts = self._store(job, image, label_map, prediction, watch)
-        return ImageResult(
-            width=label_map.width,
-            height=label_map.height,
-            artifacts=artifacts,
-            metrics=metrics,
-            timings_ms={**prediction.timings_ms, **watch.laps_ms, "total": watch.total_ms},
-            identity=prediction.identity,
-        )
+    def _wait_for(self, part: str, image: JobImage, error: Exception) -> float:
+        if part == "storage":
+            self._store_is_away.set()
+        delay_s = self.policy.wait_for_part_s(image.excused)
+        extra = {"action": "image_waits", "job_id": image.job_id, "image": image.index, "waiting_for": part}
+        logger.warning("an image waits for the %s: %s", part, error, extra={**extra, "retry_in_s": delay_s})
+        return delay_s
 
-    def _measure(self, job: Job, label_map: LabelMap, prediction: Prediction, truth: bytes | None) -> ImageMetrics:
-        fractions = label_map.class_fractions()
-        if truth is None:
-            return ImageMetrics(
-                class_fractions=fractions,
-                mean_confidence=label_map.mean_confidence,
-                mean_entropy=prediction.mean_entropy,
-            )
-        space = label_map.space
-        truth_space = job.mask_space
-        ids = LabelMap(decode_mask(truth, max_pixels=self.rules.max_pixels), truth_space).remapped(space).ids
-        confusion = confusion_matrix(ids, label_map.ids, space=space, with_missed=True)
-        iou = zip(space.names(), iou_per_class(confusion), strict=True)
-        return ImageMetrics(
-            class_fractions=fractions,
-            mean_confidence=label_map.mean_confidence,
-            mean_entropy=prediction.mean_entropy,
-            confusion=as_counts(confusion),
-            pixel_accuracy=_known(pixel_accuracy(confusion)),
-            miou=_known(mean_iou(confusion)),
-            mean_dice=_known(mean_dice(confusion)),
-            iou={name: float(value) for name, value in iou if value == value},
-        )
+    def _log(self, error: Exception, image: JobImage, delay_s: float | None) -> None:
+        """What is known of a bad picture needs no stack."""
+        known = isinstance(error, (ImageFailure, SegmentationError)) and error.__cause__ is None
+        extra = {"action": "image_failed", "job_id": image.job_id, "image": image.index, "retry_in_s": delay_s}
+        logger.warning("image failed: %s", error, exc_info=None if known else error, extra=extra)
 
-    def _store(
-        self, job: Job, image: JobImage, label_map: LabelMap, prediction: Prediction, watch: _Stopwatch
-    ) -> tuple[Artifact, ...]:
-        """Encode all formats first, then store: an image that cannot be encoded leaves nothing behind."""
-        overlay = job.options.overlay
-        options = FormatOptions(
-            opacity=overlay.opacity,
-            overlay_format=overlay.format,
-            colour_blind_safe=overlay.palette == COLOUR_BLIND,
-            file_name=image.name,
-        )
-        encoded = {name: FORMATS[name].encode(label_map, prediction.picture, options) for name in job.options.artifacts}
-        watch.lap("encode")
-        artifacts = []
-        for name, each in encoded.items():
-            key = artifact_key(job, name, image.index, attempt=image.attempt)
-            size = self.objects.put(key, each.data, media_type=each.media_type)
-            checksum = zlib.crc32(each.data)
-            artifacts.append(Artifact(name=name, key=key, media_type=each.media_type, size=size, crc32=checksum))
-        watch.lap("store")
-        return tuple(artifacts)
-
-    def _finish(self, job: Job, outcomes: Sequence[Outcome], lease: Lease) -> None:
-        """Write outcomes. A database that is away is asked again while the leases can still be ours."""
+    def _finish(self, claim: Claim, outcomes: Sequence[Outcome], lease: Lease) -> None:
+        """Write outcomes. A database that is away is asked again for as long as it takes: an attempt whose lease ran
+        out still counts until somebody else has the image."""
         give_up = time.monotonic() + self.rules.lease_s
-        answer = self._write(job, outcomes)
-        while answer is None:
-            if time.monotonic() >= give_up:
+        finished = self._write(claim.job, outcomes)
+        while finished is None:
+            if self._stopping.is_set() and time.monotonic() >= give_up:
                 raise DatabaseUnavailable("the results of a slice could not be written")
             time.sleep(min(1.0, self.rules.flush_s))
-            answer = self._write(job, outcomes)
+            finished = self._write(claim.job, outcomes)
         lease.release(outcome.index for outcome in outcomes)
-        if answer.lost:
-            self._tidy(job)
+        images = {image.index: image for image in claim.images}
+        self.work.leftovers.remove(_unwanted(claim.job, images, outcomes, finished))
 
     def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Finished | None:
         try:
             with self.open_unit() as unit:
-                answer = unit.images.finish(job.id, outcomes)
+                finished = unit.images.finish(job.id, outcomes)
                 unit.commit()
         except DatabaseUnavailable:
             return None
-        return answer
-
-    def _tidy(self, job: Job) -> None:
-        """We came too late. If the job was deleted meanwhile, nobody else would remove what we just stored."""
-        try:
-            with self.open_unit() as unit:
-                unit.jobs.get(job.id)
-        except JobNotFound:
-            self.objects.delete_prefix(job.prefix)
+        return finished
 
 
-class _Stopwatch:
-    """Milliseconds per step of one image."""
-
-    def __init__(self) -> None:
-        self._began = self._lap = time.perf_counter()
-        self.laps_ms: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps_ms[name] = round((now - self._lap) * 1e3, 2)
-        self._lap = now
-
-    def skip(self) -> None:
-        self._lap = time.perf_counter()
-
-    @property
-    def total_ms(self) -> float:
-        return round((time.perf_counter() - self._began) * 1e3, 2)
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value
+def _unwanted(
+    job: Job, images: Mapping[int, JobImage], outcomes: Iterable[Outcome], finished: Finished
+) -> Iterator[str]:
+    """Keys of what came too late, and of what workers may have left that vanished with one of these images."""
+    for outcome in outcomes:
+        if outcome.index in finished.lost:
+            yield from (artifact.key for result in outcome.results for artifact in result.artifacts)
+        elif images[outcome.index].lost and outcome.retry_in_s is None:
+            for attempt in range(1, outcome.attempt):
+                yield from attempt_keys(job, outcome.index, attempt=attempt)

@@ -6,10 +6,21 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobs.errors import DownloadFailed, ImageFailure, ObjectNotFound, Transient
+from jobs.errors import (
+    DatabaseUnavailable,
+    DownloadFailed,
+    ImageFailure,
+    ObjectNotFound,
+    QueueUnavailable,
+    StorageUnavailable,
+    TookTooLong,
+    Transient,
+)
 from jobs.job import Failure
 from segmentation.errors import SegmentationError
 
+_PARTS = {StorageUnavailable: "storage", DatabaseUnavailable: "database", QueueUnavailable: "broker"}
+_STEPS = 30  # doublings that are counted; more would leave the range of floats
 WORKER_LOST = Failure("worker_lost", "the worker vanished each time while it processed this image")
 
 
@@ -17,7 +28,8 @@ WORKER_LOST = Failure("worker_lost", "the worker vanished each time while it pro
 class RetryPolicy:
     """Exponential back-off with full jitter between half and all of the delay.
 
-    attempts: tries of one image before a failure that may pass is final.
+    attempts: tries of one image before a failure that may pass is final. An outage of a part of the service is
+    nobody's attempt: images wait for it as long as it lasts, up to `outage_delay_s` between two tries.
     losses: leases that may run out before the image is given up as `worker_lost`; before that its slice is cut
     down until it stands alone, so that a picture which kills its worker takes no neighbour with it.
     """
@@ -26,12 +38,16 @@ class RetryPolicy:
     losses: int = 5
     base_delay_s: float = 2.0
     longest_delay_s: float = 120.0
+    outage_delay_s: float = 15.0
     jitter: Callable[[], float] = random.random
 
     def delay_s(self, attempt: int) -> float:
         """attempt: 1 for the first try."""
-        full = min(self.longest_delay_s, self.base_delay_s * 2.0 ** (attempt - 1))
-        return full * (0.5 + 0.5 * self.jitter())
+        return self._jittered(min(self.longest_delay_s, self.base_delay_s * 2.0 ** min(attempt - 1, _STEPS)))
+
+    def wait_for_part_s(self, excused: int) -> float:
+        """Until an image asks again for a part that was away. excused: how often it did so in vain."""
+        return self._jittered(min(self.outage_delay_s, 2.0 ** min(excused, _STEPS)))
 
     def retry_after_s(self, error: Exception, *, attempt: int) -> float | None:
         """Seconds until the next try; None to give up."""
@@ -39,15 +55,25 @@ class RetryPolicy:
             return None
         return self.delay_s(attempt)
 
+    def _jittered(self, delay_s: float) -> float:
+        return delay_s * (0.5 + 0.5 * self.jitter())
+
     def slice_size_after(self, losses: int, *, largest: int) -> int:
         """How many images may share a message after their worker vanished `losses` times: a quarter each time."""
         return max(1, largest >> (2 * losses))
+
+
+def part_away(error: BaseException) -> str | None:
+    """The part of the service whose outage this error tells of, as `waiting_for` names it."""
+    return next((part for kind, part in _PARTS.items() if isinstance(error, kind)), None)
 
 
 def may_pass(error: Exception) -> bool:
     """True when the same image may succeed later without anybody changing anything."""
     if isinstance(error, DownloadFailed):
         return error.retryable
+    if isinstance(error, TookTooLong):
+        return False
     return isinstance(error, (Transient, ImageFailure))
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from jobs.errors import JobNotFound, JobRunning, QueueUnavailable, StorageUnavailable
 from jobs.job import Job, Priority, Slice
-from jobs.ports import Dispatcher, ObjectStore, OpenUnit, Remains, WaitingImages
+from jobs.keys import attempt_keys
+from jobs.leftovers import Leftovers
+from jobs.ports import Dispatcher, LostImages, ObjectStore, OpenUnit, Remains, WaitingImages
 from jobs.retry import RetryPolicy
 
 STORE_IS_AWAY = 3  # prefixes that cannot be deleted in one round: the others will not be either
@@ -49,6 +51,7 @@ class UpkeepReport:
 class Upkeep:
     open_unit: OpenUnit
     objects: ObjectStore
+    leftovers: Leftovers
     dispatcher: Dispatcher
     policy: RetryPolicy
     rules: UpkeepRules
@@ -71,8 +74,9 @@ class Upkeep:
         with self.open_unit() as unit:
             freed = unit.images.free_expired(losses=self.policy.losses, limit=self.rules.batch)
             unit.commit()
-        self._send(freed)
-        return sum(len(each.losses) for each in freed)
+        self._send([each.waiting for each in freed if each.waiting.losses])
+        self.leftovers.remove(key for each in freed for key in _stored_by(each))
+        return sum(len(each.waiting.losses) for each in freed)
 
     def _resend(self) -> int:
         """The images table is the outbox: what was never sent goes out as soon as it is due, what was lost again."""
@@ -186,6 +190,12 @@ class Upkeep:
             unit.idempotency.forget(older_than_s=self.rules.idempotency_s)
             unit.workers.forget(older_than_s=self.rules.worker_s)
             unit.commit()
+
+
+def _stored_by(lost: LostImages) -> Iterator[str]:
+    """Keys that the attempts may have stored which came to nothing with their workers."""
+    for index, attempt in lost.attempts.items():
+        yield from attempt_keys(lost.waiting.job, index, attempt=attempt)
 
 
 def _piece(job: Job, first: int, last: int) -> Slice:

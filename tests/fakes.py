@@ -17,15 +17,16 @@ from jobs.errors import (
 )
 from jobs.job import ModelIdentity, Priority, Slice, Source
 from jobs.options import TileOptions
+from jobs.picture_ports import Prediction
 from jobs.ports import (
     ObjectInfo,
-    Prediction,
     Readable,
 )
+from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
-from segmentation.pictures import decode_picture
+from segmentation.pictures import DecodedPicture, Picture, probe, read_picture
 
 
 @dataclass
@@ -37,10 +38,6 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-
-    def monotonic(self) -> float:
-        """The same clock as a process counts it for itself."""
-        return self.now.timestamp()
 
 
 class MemoryChannel:
@@ -163,22 +160,50 @@ class StoredSources:
 
 
 @dataclass
+class FakeDecoder:
+    """Decodes what is really there. `before` runs first and may raise or wait."""
+
+    before: Callable[[bytes], None] = lambda data: None
+    decoded: int = 0
+
+    def size(self, data: bytes) -> tuple[int, int]:
+        header = probe(data)
+        return header.width, header.height
+
+    def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
+        self.before(data)
+        self.decoded += 1
+        return read_picture(data, max_pixels=10**6, bit_depth=bit_depth)
+
+
+@dataclass
 class FakeSegmenter:
-    """Says class 0 left of the middle and class 1 right of it. `before` runs first and may raise or wait."""
+    """Says class 0 left of the middle and class 1 right of it; the model `other` the other way round.
+
+    `before` runs first and may raise or wait. most_pixels: over all models, of one picture.
+    """
 
     label_space: str = "camvid-11"
     spaces: LabelSpaces = field(default_factory=LabelSpaces)
-    before: Callable[[bytes], None] = lambda data: None
+    before: Callable[[Picture], None] = lambda picture: None
+    most_pixels: int = 10**6
 
-    def segment(self, data: bytes, *, model: str, tile: TileOptions | None) -> Prediction:
-        self.before(data)
-        picture = decode_picture(data, max_pixels=10**6)
+    def check_budget(self, width: int, height: int, *, models: Sequence[str], tile: TileOptions | None) -> None:
+        if width * height * len(models) > self.most_pixels:
+            raise ImageTooLarge("too many pixels for these models")
+
+    def segment(
+        self, picture: Picture, *, model: str, tile: TileOptions | None, check: Callable[[], None]
+    ) -> Prediction:
+        self.before(picture)
+        check()
         ids = np.zeros(picture.shape[:2], np.uint8)
         ids[:, picture.shape[1] // 2 :] = 1
+        if model == "other":
+            ids = 1 - ids
         confidence = np.full(ids.shape, 204, np.uint8)
         return Prediction(
             label_map=LabelMap(ids, self.spaces.get(self.label_space), confidence),
-            picture=picture,
             mean_entropy=0.25,
             timings_ms={"infer": 1.0},
             identity=ModelIdentity(model, "1", "ab" * 32, "fp32", "fake", device="fake"),

@@ -125,7 +125,7 @@ def free_expired(open_unit: Units, *, now: datetime, losses: int = 5, limit: int
     with open_unit.at(now) as unit:
         found = unit.images.free_expired(losses=losses, limit=limit)
         unit.commit()
-    return [each for each in found if each.losses]
+    return [each.waiting for each in found if each.waiting.losses]
 
 
 def resend_due(

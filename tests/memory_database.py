@@ -18,6 +18,7 @@ from jobs.ports import (
     Finished,
     IdempotencyRecord,
     JobFilter,
+    LostImages,
     OnCommit,
     Outcome,
     Remains,
@@ -221,7 +222,7 @@ class _Images:
             self._view.carry_out(step)
         return answer
 
-    def free_expired(self, *, losses: int, limit: int) -> Sequence[WaitingImages]:
+    def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:
         found = []
         for job_id, rows in self._state.images.items():
             gone = [image for image in rows.values() if self._is_lost(image)][:limit]
@@ -231,8 +232,8 @@ class _Images:
                 continue
             job = self._view.carry_out(step)
             waiting = {index: rows[index].lost for index in lost if rows[index].status is ImageStatus.QUEUED}
-            if waiting:
-                found.append(WaitingImages(job=job, losses=waiting))
+            attempts = {image.index: image.attempt for image in gone}
+            found.append(LostImages(WaitingImages(job=job, losses=waiting), attempts))
         return found
 
     def resend_due(

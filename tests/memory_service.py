@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.processing import Processing, ProcessingRules
+from jobs.image_work import ImageWork
+from jobs.leftovers import Leftovers
+from jobs.processing import PictureThreads, Processing, ProcessingRules
 from jobs.retry import RetryPolicy
+from jobs.room import PixelRoom
 from tests.factories import make_card
-from tests.fakes import FakeCatalog, FakeClock, FakeDispatcher, FakeSegmenter, MemoryObjects, StoredSources
+from tests.fakes import (
+    FakeCatalog,
+    FakeClock,
+    FakeDecoder,
+    FakeDispatcher,
+    FakeSegmenter,
+    MemoryObjects,
+    StoredSources,
+)
 from tests.memory_database import MemoryDatabase
 
 
@@ -18,25 +28,33 @@ class MemoryService:
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
     objects: MemoryObjects = field(default_factory=MemoryObjects)
     dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
+    decoder: FakeDecoder = field(default_factory=FakeDecoder)
     segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
+    room: PixelRoom = field(default_factory=lambda: PixelRoom(10**6, threads=1))
     catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card("tiny"), make_card("other")]))
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2, losses=3, jitter=lambda: 1.0))
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """A new one each time, as in a new process."""
+        return Leftovers(self.objects)
 
     @property
     def clock(self) -> FakeClock:
         return self.database.clock
 
-    def processing(self, executor: Executor, name: str = "w1", **rules: Any) -> Processing:
-        return Processing(
-            self.database.unit,
-            self.objects,
-            StoredSources(self.objects),
-            self.segmenter,
-            executor,
-            self.policy,
-            ProcessingRules(worker=name, **rules),
-            self.clock.monotonic,
+    def processing(self, threads: PictureThreads, name: str = "w1", **rules: Any) -> Processing:
+        work = ImageWork(
+            objects=self.objects,
+            sources=StoredSources(self.objects),
+            decoder=self.decoder,
+            segmenter=self.segmenter,
+            room=self.room,
+            leftovers=self.leftovers,
+            policy=self.policy,
         )
+        rules = {"heartbeat_s": 0.02, "flush_s": 0.02, "outage_pause_s": 0.01, **rules}
+        return Processing(self.database.unit, work, threads, self.policy, ProcessingRules(worker=name, **rules))
 
     def process(self, worker: Processing) -> None:
         """Do all that was sent so far."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,9 +17,12 @@ from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
+from jobs.image_work import ImageWork
+from jobs.leftovers import Leftovers
 from jobs.ports import WorkerBeat
 from jobs.processing import Processing, ProcessingRules
 from jobs.retry import RetryPolicy
+from jobs.room import PixelRoom
 from jobs.upkeep import Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
@@ -35,7 +37,10 @@ from worker.downloads import FetchRules
 from worker.engines import EngineRules, find_device, open_engine
 from worker.fair_executor import FairExecutor
 from worker.follower import Follower, followed, place_among
+from worker.memory import give_back
 from worker.pipeline.batcher import Batcher, BatchRules
+from worker.pipeline.budget import Budget
+from worker.pipeline.decoder import PictureDecoder
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
 from worker.safe_http import Guard
@@ -58,7 +63,7 @@ class Runtime:
     models: ModelCache
     follower: Follower
     beats: Beats
-    executor: Executor
+    threads: FairExecutor
     dispatcher: CeleryDispatcher
     database: Database
     wake_ups: WakeUps
@@ -75,7 +80,7 @@ class Runtime:
 
     def close(self) -> None:
         self.processing.stop()
-        self.executor.shutdown()
+        self.threads.shutdown()
         self.beats.close()
         self.follower.close()
         self.models.close()
@@ -96,20 +101,16 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     preload(models, settings.preload)
     wake_ups = WakeUps(BrokerSettings().broker_url())
     database = open_database(storage, on_commit=wake_ups.publish)
-    executor = FairExecutor(settings.picture_thread_count(streams=rules.streams), name="picture")
+    thread_count = settings.picture_thread_count(streams=rules.streams)
+    threads = FairExecutor(thread_count, name="picture")
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage)
     policy = RetryPolicy(attempts=settings.attempts)
-    processing = Processing(
-        open_unit=database.unit,
-        objects=objects,
-        sources=WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings)),
-        segmenter=Predictor(models=models, max_pixels=settings.max_pixels),
-        executor=executor,
-        policy=policy,
-        rules=processing_rules(name, settings),
-    )
-    upkeep = Upkeep(database.unit, objects, dispatcher, policy, UpkeepRules(silence_s=settings.silence_s))
+    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings))
+    work = open_work(settings, models, sources, policy, threads=thread_count)
+    processing = Processing(database.unit, work, threads, policy, processing_rules(name, settings))
+    upkeep_rules = UpkeepRules(silence_s=settings.silence_s)
+    upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules)
 
     def state() -> WorkerBeat:
         return WorkerBeat(name=name, device=rules.device, models=models.names(), followed=follower.states())
@@ -122,7 +123,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         models=models,
         follower=follower,
         beats=beats,
-        executor=executor,
+        threads=threads,
         dispatcher=dispatcher,
         database=database,
         wake_ups=wake_ups,
@@ -141,6 +142,22 @@ def engine_rules(settings: WorkerSettings) -> EngineRules:
     streams = settings.streams or (2 if on_gpu else min(cpus, max(2, cpus // 4)))
     batch = settings.batch_size or (GPU_BATCH if on_gpu else 1)
     return EngineRules(device=device, max_batch=batch, streams=streams, cpus=cpus)
+
+
+def open_work(
+    settings: WorkerSettings, models: ModelCache, sources: WorkerSources, policy: RetryPolicy, *, threads: int
+) -> ImageWork:
+    """threads: in which pictures are worked on side by side."""
+    budget = Budget(tiles=settings.max_tiles, tile_bytes=settings.tile_memory_mb * 2**20)
+    return ImageWork(
+        objects=sources.objects,
+        sources=sources,
+        decoder=PictureDecoder(max_pixels=settings.max_pixels),
+        segmenter=Predictor(models=models, budget=budget),
+        room=PixelRoom(settings.pixels_in_flight, threads=threads, give_back=give_back),
+        leftovers=Leftovers(sources.objects),
+        policy=policy,
+    )
 
 
 def open_models(
@@ -195,5 +212,8 @@ def fetch_rules(settings: WorkerSettings) -> FetchRules:
 
 def processing_rules(name: str, settings: WorkerSettings) -> ProcessingRules:
     return ProcessingRules(
-        worker=name, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s, max_pixels=settings.max_pixels
+        worker=name,
+        lease_s=settings.lease_s,
+        heartbeat_s=settings.heartbeat_s,
+        image_limit_s=settings.image_limit_s,
     )

@@ -53,6 +53,14 @@ class WorkerSettings(BaseSettings):
     """http://host:port or sqlite:///path of MLflow; not set: mlflow.db in the home folder."""
 
     max_pixels: int = Field(default=200_000_000, ge=1)
+    max_tiles: int = Field(default=4096, ge=1)
+    """Runs of models that one picture may take, when it is cut into tiles."""
+    tile_memory_mb: int = Field(default=1024, ge=1)
+    """Logits of tiles that one picture may hold."""
+    pixels_in_flight: int = Field(default=200_000_000, ge=1)
+    """Of large pictures that are decoded at the same time; small ones do not count."""
+    image_limit_s: float = Field(default=600.0, gt=0)
+    """An image whose steps together take longer ends with `timed_out`."""
     device_call_limit_s: float = Field(default=120.0, ge=0)
     """A device call that lasts longer ends the process; 0 switches this off."""
     queue_limit_s: float = Field(default=600.0, gt=0)

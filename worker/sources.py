@@ -23,7 +23,7 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerSources:
-    """Implements `jobs.ports.Sources`."""
+    """Implements `jobs.picture_ports.Sources`."""
 
     objects: ObjectStore
     samples: Samples

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_
 from jobs import transitions
 from jobs.errors import ImageNotFound, JobNotFound
 from jobs.job import ImageStatus, JobImage, Priority, Slice
-from jobs.ports import Claim, Finished, Outcome, WaitingImages
+from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held
 from storage.ledger import carry_out, is_in, lock_job, lock_jobs, moving, write_job
 from storage.repositories import paging
@@ -119,16 +119,17 @@ class SqlImages:
             carry_out(self._transaction, job, step)
         return answer
 
-    def free_expired(self, *, losses: int, limit: int) -> Sequence[WaitingImages]:
+    def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:
         expired = and_(is_in(ImageStatus.RUNNING), IMAGE.lease_until <= self._transaction.now)
         candidates = self._grouped(select(IMAGE.job_id, IMAGE["index"]).where(expired).limit(limit))
         freed = []
         for job in lock_jobs(self._transaction, candidates):
             now = self._transaction.now
-            statement = select(IMAGE["index"].label("at"), IMAGE.lost).where(
+            statement = select(IMAGE["index"].label("at"), IMAGE.lost, IMAGE.attempt).where(
                 IMAGE.job_id == job.id, IMAGE["index"].in_(candidates[job.id]), expired
             )
-            lost = {row.at: row.lost for row in self._transaction.write(statement)}
+            rows = self._transaction.write(statement).all()
+            lost = {row.at: row.lost for row in rows}
             step = transitions.lose(job, lost, losses=losses, now=now)
             if step is None:
                 continue
@@ -139,8 +140,7 @@ class SqlImages:
                 if move.target is ImageStatus.QUEUED
                 for index in sorted(indices or ())
             }
-            if waiting:
-                freed.append(WaitingImages(job=after, losses=waiting))
+            freed.append(LostImages(WaitingImages(job=after, losses=waiting), {row.at: row.attempt for row in rows}))
         return freed
 
     def resend_due(

@@ -64,6 +64,17 @@ class TestLostWorkers:
         assert free_expired(open_unit, now=LEASE + timedelta(seconds=1)) == []
         assert get(open_unit).status is JobStatus.CANCELED
 
+    def test_the_attempt_that_was_lost_is_told_of_every_image_whatever_becomes_of_it(self, open_unit: Units):
+        add(open_unit, 3)
+        claimed(open_unit, 0, 0)
+        free_expired(open_unit, now=LEASE + timedelta(seconds=1))
+        claimed(open_unit, 0, 1)
+        with open_unit.at(LEASE + timedelta(seconds=1)) as unit:
+            (found,) = unit.images.free_expired(losses=2, limit=10)
+            unit.commit()
+        assert dict(found.waiting.losses) == {1: 1}
+        assert dict(found.attempts) == {0: 2, 1: 1}
+
     def test_images_of_several_jobs_are_freed(self, open_unit: Units):
         for job_id in ("job_1", "job_2"):
             add(open_unit, 2, job_id=job_id)

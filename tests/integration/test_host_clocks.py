@@ -16,6 +16,7 @@ import pytest
 
 from jobs.job import ImageStatus, Priority, Slice
 from jobs.lease import Lease
+from jobs.leftovers import Leftovers
 from jobs.processing import ProcessingRules
 from jobs.retry import RetryPolicy
 from jobs.upkeep import Upkeep, UpkeepRules
@@ -39,13 +40,14 @@ class Wrong(datetime.datetime):
     def now(cls, tz=None):
         return datetime.datetime.fromtimestamp(time.time(), tz)
 true_datetime, datetime.datetime = datetime.datetime, Wrong
+from jobs.leftovers import Leftovers
 from jobs.retry import RetryPolicy
 from jobs.upkeep import Upkeep, UpkeepRules
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 from tests.fakes import FakeDispatcher, MemoryObjects
-database = open_database(StorageSettings(database_url=url))
-report = Upkeep(database.unit, MemoryObjects(), FakeDispatcher(), RetryPolicy(), UpkeepRules()).run()
+database, objects = open_database(StorageSettings(database_url=url)), MemoryObjects()
+report = Upkeep(database.unit, objects, Leftovers(objects), FakeDispatcher(), RetryPolicy(), UpkeepRules()).run()
 print(report.freed, report.resent, report.deleted)
 database.close()
 """
@@ -109,32 +111,22 @@ def test_no_use_case_has_a_wall_clock_of_its_own(
         claim = unit.images.claim(PIECE, worker="w", lease_s=30)
         unit.commit()
     assert claim is not None
-    upkeep = Upkeep(database.unit, MemoryObjects(), FakeDispatcher(), RetryPolicy(), UpkeepRules())
+    objects = MemoryObjects()
+    upkeep = Upkeep(database.unit, objects, Leftovers(objects), FakeDispatcher(), RetryPolicy(), UpkeepRules())
     report = upkeep.run()
     assert (report.freed, report.resent, report.deleted) == (0, 0, 0)
 
 
-def test_a_worker_counts_its_lease_from_before_it_asked(database: Database):
-    now = [100.0]
+def test_a_worker_holds_its_images_until_the_database_says_otherwise(database: Database):
     with database.unit() as unit:
-        claim = unit.images.claim(PIECE, worker="w", lease_s=30)
+        claim = unit.images.claim(PIECE, worker="w", lease_s=0)
         unit.commit()
     assert claim is not None
-    now[0] = 110.0  # so long took the answer
-    lease = Lease(database.unit, lambda: now[0], ProcessingRules(worker="w", lease_s=30), claim, asked_at=100.0)
-    now[0] = 129.9
-    assert lease.holds(0)
-    now[0] = 130.0
-    assert not lease.holds(0)
-
-    def slow_database(tenant: str | None = None):
-        now[0] += 5
-        return database.unit(tenant)
-
-    now[0] = 120.0
-    lease = Lease(slow_database, lambda: now[0], ProcessingRules(worker="w", lease_s=30), claim, asked_at=120.0)
-    lease.renew()  # asked at 120, answered at 125
-    now[0] = 149.9
-    assert lease.holds(0)
-    now[0] = 150.0
+    lease = Lease(database.unit, ProcessingRules(worker="w", lease_s=0), claim)
+    lease.renew()
+    assert lease.holds(0)  # it ran out, and nobody else has it
+    with database.unit() as unit:
+        unit.images.free_expired(losses=5, limit=1)
+        unit.commit()
+    lease.renew()
     assert not lease.holds(0)

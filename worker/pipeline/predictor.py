@@ -1,10 +1,11 @@
-"""Bytes of a picture → label map: decode, preprocess, run in a batch with others, upsample. Implements `Segmenter`."""
+"""Picture → label map: preprocess, run in a batch with others, upsample. Implements `Segmenter`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from jobs.errors import ModelFailed
 from jobs.job import ModelIdentity
 from jobs.options import TileOptions
-from jobs.ports import Prediction
+from jobs.picture_ports import Prediction
 from segmentation.activations import as_logits
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
-from segmentation.pictures import Picture, decode_picture
+from segmentation.pictures import Picture
 from segmentation.preprocessing import Preprocessing
 from worker.pipeline.batcher import Batcher, Inferred
+from worker.pipeline.budget import Budget
 from worker.pipeline.certainty import measure, stretched
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.tiles import Span, TileResult, TileRow, blend, spans
@@ -30,21 +32,30 @@ class Predictor:
     """Safe to call from many threads; each takes a whole picture and holds no more than that."""
 
     models: ModelCache
-    max_pixels: int
+    budget: Budget = field(default_factory=Budget)
 
-    def segment(self, data: bytes, *, model: str, tile: TileOptions | None) -> Prediction:
-        """Raises SegmentationError for a bad picture, ModelNotFound, ModelFailed, OutOfMemory, TimedOut."""
+    def check_budget(self, width: int, height: int, *, models: Sequence[str], tile: TileOptions | None) -> None:
+        """Raises ImageTooLarge, and what loading a model raises."""
+        if tile is None:
+            return
+        self.budget.check_tiles(width, height, tile, models=len(models))
+        for model in models:
+            with self.models.use(model) as loaded:
+                classes = len(loaded.space.class_ids)
+                self.budget.check_memory(width, height, tile, loaded.card, classes=classes)
+
+    def segment(
+        self, picture: Picture, *, model: str, tile: TileOptions | None, check: Callable[[], None]
+    ) -> Prediction:
+        """Raises ModelNotFound, ModelFailed, OutOfMemory, TimedOut, and what `check` raises."""
         watch = _Laps()
-        picture = decode_picture(data, max_pixels=self.max_pixels)
-        watch.lap("decode")
         with self.models.use(model) as loaded:
             watch.lap("load")
             loaded.saw(*picture.shape[:2])
-            run = _Run(loaded, watch)
+            run = _Run(loaded, watch, check)
             label_map, entropy = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
             return Prediction(
                 label_map=label_map,
-                picture=picture,
                 mean_entropy=entropy,
                 timings_ms=watch.milliseconds(),
                 identity=_identity(loaded),
@@ -61,13 +72,14 @@ def _identity(loaded: LoadedModel) -> ModelIdentity:
 class _Run:
     """One picture through one model."""
 
-    def __init__(self, loaded: LoadedModel, watch: _Laps) -> None:
+    def __init__(self, loaded: LoadedModel, watch: _Laps, check: Callable[[], None]) -> None:
         self._name = loaded.card.name
         self._batcher: Batcher = loaded.batcher
         self._preprocessing: Preprocessing = loaded.card.preprocessing
         self._space: LabelSpace = loaded.space
         self._activation = loaded.card.activation
         self._watch = watch
+        self._check = check
 
     def whole(self, picture: Picture) -> tuple[LabelMap, float]:
         tensor = self._preprocessing.apply(picture)
@@ -92,16 +104,17 @@ class _Run:
         columns = spans(picture.shape[1], size=tile.size, overlap=tile.overlap)
         for rows in spans(picture.shape[0], size=tile.size, overlap=tile.overlap):
             self._watch.lap("upsample")
-            answers = [
-                self._batcher.submit(self._preprocessing.apply(picture[rows.start : rows.end, each.start : each.end]))
-                for each in columns
-            ]
+            answers = [self._submitted(picture[rows.start : rows.end, each.start : each.end]) for each in columns]
             self._watch.lap("preprocess")
             tiles = [
                 self._tile(each, self._batcher.result(answer), entropies)
                 for each, answer in zip(columns, answers, strict=True)
             ]
             yield TileRow(rows, tiles)
+
+    def _submitted(self, part: Picture) -> Future[Inferred]:
+        self._check()
+        return self._batcher.submit(self._preprocessing.apply(part))
 
     def _tile(self, columns: Span, inferred: Inferred, entropies: list[float]) -> TileResult:
         logits = self._checked(inferred)

@@ -39,10 +39,14 @@ class TileRow:
     tiles: Sequence[TileResult]
 
 
+def span_count(length: int, *, size: int, overlap: int) -> int:
+    return 1 if length <= size else math.ceil((length - overlap) / (size - overlap))
+
+
 def spans(length: int, *, size: int, overlap: int) -> list[Span]:
     """Spans of `size` pixels (or `length`, if that is less), evenly spread, overlapping by at least `overlap`."""
+    count = span_count(length, size=size, overlap=overlap)
     size = min(size, length)
-    count = 1 if size == length else math.ceil((length - overlap) / (size - overlap))
     starts = [round(index * (length - size) / max(1, count - 1)) for index in range(count)]
     weights = [_ramps(starts, index, size) for index in range(count)]
     total = np.zeros(length, np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog, MemoryChannel
 from tests.memory_database import MemoryDatabase
 from tests.memory_service import MemoryService
+from worker.fair_executor import FairExecutor
 
 LOCAL = "http://localhost"  # what the service is called without settings
 
@@ -77,7 +77,7 @@ class House(MemoryService):
 
     def work(self) -> None:
         """Do all that was sent, as a worker would."""
-        with ThreadPoolExecutor(2) as threads:
+        with FairExecutor(2, name="picture") as threads:
             self.process(self.processing(threads))
 
     def beat(self, *followed: FollowedModel) -> None:

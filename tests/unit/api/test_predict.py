@@ -63,7 +63,7 @@ def test_a_picture_that_cannot_be_read_is_the_callers_fault(busy: TestClient) ->
 
 
 def test_a_model_that_fails_is_told_with_the_job(busy: TestClient, house: House) -> None:
-    def broken(data: bytes) -> None:
+    def broken(picture: object) -> None:
         raise ModelFailed("no numbers")
 
     house.segmenter.before = broken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -19,11 +18,12 @@ from jobs.submit import SubmitRules, Submitting
 from jobs.upkeep import Upkeep, UpkeepRules
 from tests.factories import picture
 from tests.memory_service import MemoryService
+from worker.fair_executor import FairExecutor
 
 
 @dataclass
 class Service(MemoryService):
-    executor: ThreadPoolExecutor
+    threads: FairExecutor
     rules: SubmitRules = field(default_factory=lambda: SubmitRules(default_model="tiny"))
 
     @property
@@ -39,11 +39,11 @@ class Service(MemoryService):
         return Changing(self.database.unit, self.objects, self.dispatcher)
 
     def worker(self, name: str = "w1", **rules: Any) -> Processing:
-        return self.processing(self.executor, name, **{"heartbeat_s": 0.02, "flush_s": 0.02, **rules})
+        return self.processing(self.threads, name, **rules)
 
     @property
     def upkeep(self) -> Upkeep:
-        return Upkeep(self.database.unit, self.objects, self.dispatcher, self.policy, UpkeepRules())
+        return Upkeep(self.database.unit, self.objects, self.leftovers, self.dispatcher, self.policy, UpkeepRules())
 
     def submit(self, *files: bytes, **options: Any) -> Job:
         with self.submitting.open_draft() as draft:
@@ -57,5 +57,5 @@ class Service(MemoryService):
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    with ThreadPoolExecutor(4) as executor:
-        yield Service(executor)
+    with FairExecutor(4, name="test") as threads:
+        yield Service(threads)

@@ -7,7 +7,6 @@ import io
 import json
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,6 +22,7 @@ from segmentation.formats import FORMATS
 from segmentation.media_types import suffix_of
 from tests.factories import mask, picture
 from tests.memory_service import MemoryService
+from worker.fair_executor import FairExecutor
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Mill(MemoryService):
             return submitting.submit(draft, JobOptions(artifacts=artifacts))
 
     def work(self) -> None:
-        with ThreadPoolExecutor(1) as threads:
+        with FairExecutor(1, name="picture") as threads:
             self.process(self.processing(threads))
 
     def archive(self, *names: str, artifacts: tuple[str, ...] = ("overlay", "mask"), masked: bool = False) -> Archive:

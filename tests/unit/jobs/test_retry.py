@@ -2,8 +2,18 @@
 
 import pytest
 
-from jobs.errors import DownloadFailed, ModelFailed, ObjectNotFound, OutOfMemory, StorageUnavailable
-from jobs.retry import RetryPolicy, failure_of, may_pass
+from jobs.errors import (
+    DatabaseUnavailable,
+    DownloadFailed,
+    ModelFailed,
+    ObjectNotFound,
+    OutOfMemory,
+    QueueUnavailable,
+    StorageUnavailable,
+    TimedOut,
+    TookTooLong,
+)
+from jobs.retry import RetryPolicy, failure_of, may_pass, part_away
 from segmentation.errors import MaskMismatch, UnreadableImage
 
 POLICY = RetryPolicy(attempts=3, base_delay_s=2, longest_delay_s=5, jitter=lambda: 1.0)
@@ -17,6 +27,8 @@ POLICY = RetryPolicy(attempts=3, base_delay_s=2, longest_delay_s=5, jitter=lambd
         (DownloadFailed("", retryable=False), False),
         (OutOfMemory(""), True),
         (ModelFailed(""), True),
+        (TimedOut(""), True),
+        (TookTooLong(""), False),
         (UnreadableImage(""), False),
         (MaskMismatch(""), False),
         (ObjectNotFound(""), False),
@@ -36,6 +48,24 @@ def test_the_delay_doubles_up_to_a_bound_and_ends_with_the_attempts():
 
 def test_jitter_takes_away_half_of_the_delay_at_most():
     assert RetryPolicy(base_delay_s=2, jitter=lambda: 0.0).delay_s(1) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (StorageUnavailable(""), "storage"),
+        (DatabaseUnavailable(""), "database"),
+        (QueueUnavailable(""), "broker"),
+        (ModelFailed(""), None),
+    ],
+)
+def test_an_outage_is_told_from_a_failure(error, part):
+    assert part_away(error) == part
+
+
+def test_who_waits_for_a_part_asks_more_and_more_seldom_but_never_gives_up():
+    assert [POLICY.wait_for_part_s(excused) for excused in (0, 1, 2, 3, 4, 10_000)] == [1, 2, 4, 8, 15, 15]
+    assert RetryPolicy(jitter=lambda: 0.0).wait_for_part_s(0) == 0.5
 
 
 def test_slices_shrink_until_an_image_stands_alone():

@@ -61,8 +61,14 @@ def test_a_canceled_call_is_not_made(executor: FairExecutor):
 
 def test_shutting_down_can_cancel_what_did_not_begin():
     executor = FairExecutor(1, name="test")
-    gate = threading.Event()
-    running, waiting = executor.submit(gate.wait, 5), executor.submit(int, "1")
+    gate, began = threading.Event(), threading.Event()
+
+    def run() -> bool:
+        began.set()
+        return gate.wait(5)
+
+    running, waiting = executor.submit(run), executor.submit(int, "1")
+    assert began.wait(5)
     threading.Timer(0.05, gate.set).start()
     executor.shutdown(cancel_futures=True)
     assert running.result(0) is True

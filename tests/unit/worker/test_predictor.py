@@ -15,8 +15,9 @@ from PIL import Image
 
 from jobs.errors import ModelFailed, ModelNotFound
 from jobs.options import TileOptions
-from jobs.ports import Prediction
-from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from jobs.picture_ports import Prediction
+from segmentation.errors import ImageTooLarge
+from segmentation.pictures import decode_picture
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import Bundle
 from storage.settings import StorageSettings
@@ -24,6 +25,7 @@ from tests.factories import make_card, picture
 from tests.tiny_models import BLUE, GREEN, RED, tiny_bundle
 from worker.engines import EngineRules
 from worker.pipeline.batcher import Batcher, BatchRules
+from worker.pipeline.budget import Budget
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
 from worker.runtime import open_models
@@ -47,7 +49,7 @@ def predictor(folder: Path) -> Iterator[Predictor]:
     storage = StorageSettings(home=folder / "home", model_folders=[folder])
     rules = EngineRules(device="cpu", max_batch=2, streams=2, cpus=2)
     models = open_models(WorkerSettings(home=folder / "home"), storage, rules, Watchdog(0))
-    yield Predictor(models=models, max_pixels=1_000_000)
+    yield Predictor(models=models)
     models.close()
 
 
@@ -64,7 +66,8 @@ def halves(top: tuple[int, int, int], bottom: tuple[int, int, int], size: tuple[
 
 
 def segment(predictor: Predictor, data: bytes, tile: TileOptions | None = None, model: str = "tiny") -> Prediction:
-    return predictor.segment(data, model=model, tile=tile)
+    pixels = decode_picture(data, max_pixels=1_000_000)
+    return predictor.segment(pixels, model=model, tile=tile, check=lambda: None)
 
 
 def ends(ids: NDArray[np.uint8]) -> tuple[int, int]:
@@ -78,7 +81,6 @@ def test_a_picture_is_segmented_at_its_own_size(predictor: Predictor):
     assert label_map.ids.shape == (123, 321)
     assert ends(label_map.ids) == (0, 2)
     assert label_map.space.name == "camvid-11"
-    assert prediction.picture.shape == (123, 321, 3)
     assert prediction.identity.version == "1"
     assert prediction.identity.device == f"{prediction.identity.engine} cpu {prediction.identity.precision}"
 
@@ -93,7 +95,7 @@ def test_it_says_how_sure_it_is(predictor: Predictor):
 
 def test_it_says_where_the_time_went(predictor: Predictor):
     timings = segment(predictor, file(halves(RED, BLUE))).timings_ms
-    assert {"decode", "preprocess", "queue", "infer", "confidence", "upsample"} <= timings.keys()
+    assert {"load", "preprocess", "queue", "infer", "confidence", "upsample"} <= timings.keys()
     assert all(value >= 0 for value in timings.values())
 
 
@@ -140,15 +142,6 @@ def test_pictures_of_any_size_are_segmented(predictor: Predictor, size: tuple[in
     ).astype(int).tolist()  # fmt: skip
 
 
-def test_bad_pictures_are_refused_with_their_reason(predictor: Predictor):
-    with pytest.raises(UnreadableImage):
-        segment(predictor, picture(form="PNG")[:-40])
-    with pytest.raises(UnsupportedImage):
-        segment(predictor, b"%PDF-1.7" + bytes(40))
-    with pytest.raises(ImageTooLarge):
-        segment(predictor, file(Image.new("1", (2000, 501))))
-
-
 def test_a_model_that_is_not_there_is_named(predictor: Predictor):
     with pytest.raises(ModelNotFound):
         segment(predictor, picture(), model="other")
@@ -182,7 +175,7 @@ def test_a_model_that_gives_no_numbers_fails_the_image():
 
     models = ModelCache(OneBundle(), load, limit_bytes=1)
     with pytest.raises(ModelFailed, match="no numbers"):
-        segment(Predictor(models=models, max_pixels=10_000), picture())
+        segment(Predictor(models=models), picture())
     models.close()
 
 
@@ -204,6 +197,30 @@ def test_tiles_see_what_is_lost_when_a_large_picture_is_shrunk(predictor: Predic
     ]
     assert share[0] < share[1] / 2
     assert share[1] == pytest.approx(8 / 60, abs=0.03)
+
+
+def test_it_stops_between_tiles_when_nobody_waits_any_more(predictor: Predictor):
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("canceled")
+
+    pixels = np.zeros((640, 640, 3), np.uint8)
+    with pytest.raises(RuntimeError, match="canceled"):
+        predictor.segment(pixels, model="tiny", tile=TileOptions(size=64, overlap=0), check=check)
+
+
+def test_a_picture_beyond_the_budget_is_refused_by_its_size(predictor: Predictor):
+    small = replace(predictor, budget=Budget(tiles=10, tile_bytes=100_000))
+    small.check_budget(10**6, 10**6, models=["tiny"], tile=None)
+    with pytest.raises(ImageTooLarge, match="100 runs"):
+        small.check_budget(640, 640, models=["tiny"], tile=TileOptions(size=64, overlap=0))
+    with pytest.raises(ImageTooLarge, match="memory with full-size"):
+        small.check_budget(128, 64, models=["tiny", "full-size"], tile=TileOptions(size=64, overlap=0))
+    with pytest.raises(ModelNotFound):
+        small.check_budget(64, 64, models=["other"], tile=TileOptions())
 
 
 def test_where_a_tile_lies_alone_the_ids_are_those_of_that_tile(predictor: Predictor):

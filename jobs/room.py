@@ -1,0 +1,59 @@
+"""How many pixels one process holds at the same time, over all its threads: small pictures pass, large ones wait."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+LOOK_S = 0.5  # between two looks at whether who waits is still wanted
+
+
+class PixelRoom:
+    """Pictures of up to a thread's share of the room never wait. Larger ones have the room to themselves and each
+    other, in the order in which they came; one that is larger than all of it is alone among them. So at most twice
+    the room is taken, and nobody's picture keeps a small one waiting.
+
+    give_back: called when a large picture has gone, so that its memory goes back to the system.
+    """
+
+    def __init__(self, pixels: int, *, threads: int, give_back: Callable[[], None] = lambda: None) -> None:
+        self._pixels = pixels
+        self._share = pixels // threads
+        self._give_back = give_back
+        self._taken = 0
+        self._queue: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, pixels: int, *, check: Callable[[], None]) -> Iterator[None]:
+        """Room for a picture during the block. `check` is called while it waits, and may raise to end the wait."""
+        if pixels <= self._share:
+            yield
+            return
+        size = min(pixels, self._pixels)
+        self._enter(size, check)
+        try:
+            yield
+        finally:
+            self._leave(size)
+
+    def _enter(self, size: int, check: Callable[[], None]) -> None:
+        ticket = object()
+        with self._changed:
+            self._queue.append(ticket)
+            try:
+                while self._queue[0] is not ticket or self._taken + size > self._pixels:
+                    self._changed.wait(LOOK_S)
+                    check()
+                self._taken += size
+            finally:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+
+    def _leave(self, size: int) -> None:
+        with self._changed:
+            self._taken -= size
+            self._changed.notify_all()
+        self._give_back()

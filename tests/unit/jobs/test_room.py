@@ -1,0 +1,96 @@
+"""The pixels of one process: small pictures pass, large ones wait for one another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from jobs.room import PixelRoom
+from tests.services.processes import wait_for
+
+
+class Visitor:
+    """A thread that takes room and keeps it until it is let go."""
+
+    def __init__(self, room: PixelRoom, pixels: int, check: Callable[[], None] = lambda: None) -> None:
+        self.inside, self.leave = threading.Event(), threading.Event()
+        self.error: Exception | None = None
+
+        def visit() -> None:
+            try:
+                with room.take(pixels, check=check):
+                    self.inside.set()
+                    self.leave.wait(10)
+            except RuntimeError as error:
+                self.error = error
+
+        self.thread = threading.Thread(target=visit)
+        self.thread.start()
+
+    def go(self) -> None:
+        self.leave.set()
+        self.thread.join(10)
+
+
+def test_a_small_picture_never_waits():
+    room = PixelRoom(100, threads=4)
+    giant = Visitor(room, 1000)
+    assert giant.inside.wait(5)
+    with room.take(25, check=lambda: None):
+        pass
+    giant.go()
+
+
+def test_large_pictures_share_the_room_as_far_as_it_reaches():
+    room = PixelRoom(100, threads=4)
+    visitors = [Visitor(room, 50), Visitor(room, 50), Visitor(room, 50)]
+    wait_for(lambda: sum(each.inside.is_set() for each in visitors) == 2, what="two pictures in the room")
+    late = next(each for each in visitors if not each.inside.is_set())
+    assert not late.inside.wait(0.2)
+    next(each for each in visitors if each.inside.is_set()).go()
+    assert late.inside.wait(5)
+    for each in visitors:
+        each.go()
+
+
+def test_a_giant_is_not_overtaken_by_those_who_came_later():
+    room = PixelRoom(100, threads=4)
+    first = Visitor(room, 60)
+    assert first.inside.wait(5)
+    giant = Visitor(room, 1000)
+    wait_for(lambda: len(room._queue) == 1, what="the giant in the queue")
+    later = Visitor(room, 30)
+    assert not later.inside.wait(0.2)  # there would be room
+    first.go()
+    assert giant.inside.wait(5)
+    assert not later.inside.is_set()
+    giant.go()
+    assert later.inside.wait(5)
+    later.go()
+
+
+def test_who_is_wanted_no_more_leaves_the_queue():
+    room = PixelRoom(100, threads=4)
+    giant = Visitor(room, 100)
+    assert giant.inside.wait(5)
+
+    def refuse() -> None:
+        raise RuntimeError("canceled")
+
+    refused, patient = Visitor(room, 100, refuse), Visitor(room, 100)
+    refused.thread.join(5)
+    assert isinstance(refused.error, RuntimeError)
+    giant.go()
+    assert patient.inside.wait(5)
+    patient.go()
+
+
+@pytest.mark.parametrize(("pixels", "times"), [(25, 0), (26, 1)])
+def test_memory_is_given_back_after_large_pictures(pixels: int, times: int):
+    given: list[int] = []
+    room = PixelRoom(100, threads=4, give_back=lambda: given.append(1))
+    with room.take(pixels, check=lambda: None):
+        assert given == []
+    assert len(given) == times

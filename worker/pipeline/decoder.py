@@ -1,0 +1,37 @@
+"""Bytes → picture, within budgets that are looked at before a pixel is decoded. Implements `picture_ports.Decoder`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segmentation.errors import ImageTooLarge
+from segmentation.pictures import DecodedPicture, probe, read_picture
+
+MOST_SCANS = 100  # of a progressive JPEG; encoders write about ten
+USUAL_SCANS = 12  # that the largest picture may have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureDecoder:
+    max_pixels: int
+
+    def size(self, data: bytes) -> tuple[int, int]:
+        """(width, height) in pixels, as stored.
+
+        Raises UnreadableImage, UnsupportedImage; ImageTooLarge for too many pixels, or for a JPEG that goes over them
+        so often that it would take minutes.
+        """
+        header = probe(data)
+        pixels = header.width * header.height
+        if pixels > self.max_pixels:
+            size = f"{header.width}×{header.height}"
+            raise ImageTooLarge(f"{size} is {pixels} pixels, allowed are {self.max_pixels}")
+        if header.scans > MOST_SCANS or header.scans * pixels > USUAL_SCANS * self.max_pixels:
+            raise ImageTooLarge(
+                f"the JPEG goes over its {pixels} pixels {header.scans} times, which would take too long"
+            )
+        return header.width, header.height
+
+    def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
+        """Raises what `segmentation.pictures.read_picture` raises."""
+        return read_picture(data, max_pixels=self.max_pixels, bit_depth=bit_depth)
