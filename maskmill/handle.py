@@ -12,6 +12,7 @@ import httpx
 
 from maskmill.download import fetch_archive, unpack
 from maskmill.errors import NotFound, WaitTimeout
+from maskmill.listening import SILENCE_S, Event, Events
 from maskmill.transport import Call, Transport
 
 FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
@@ -123,15 +124,27 @@ class JobHandle:
 
         Raises WaitTimeout after `timeout` seconds; the job goes on.
         """
-        for _ in self._looks(timeout):
-            if on_progress is not None:
-                on_progress(self)
+        told = on_progress or (lambda job: None)
+        told(self)
+        patience = _Patience(timeout)
+        if not self.finished:
+            for event in self._events(patience, only_job=True):
+                if event.kind == "job":
+                    told(self)
+        for _ in self._looks(patience):
+            told(self)
         return self
 
     def images(self, *, timeout: float | None = None) -> Iterator[Image]:
         """Finished images (succeeded, failed, canceled) as they finish, each once; ends with the job."""
-        reading = _FinishedImages(self._transport, self._path("images"))
-        for _ in self._looks(timeout):
+        reading, patience = _FinishedImages(self._transport, self._path("images")), _Patience(timeout)
+        for event in self._events(patience, only_job=False):
+            if event.kind == "image":
+                yield from reading.told(event.data)
+            elif event.kind == "job" and self.finished:
+                return
+        yield from reading.new(to_the_end=self.finished)
+        for _ in self._looks(patience):
             yield from reading.new(to_the_end=self.finished)
 
     def rows(self, *, status: str | None = None, sort: str | None = None, limit: int | None = None) -> Iterator[Image]:
@@ -188,19 +201,32 @@ class JobHandle:
         except NotFound:
             return  # it is gone, which is what was asked for
 
-    def _looks(self, timeout: float | None) -> Iterator[None]:
-        """One step after each look at the job; the last one sees it finished."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            yield
-            if self.finished:
-                return
-            left = LONG_POLL_S if deadline is None else deadline - time.monotonic()
-            if left <= 0:
-                raise WaitTimeout(f"{self.id} had not ended after {timeout:g} s ({self.finished_images}/{self.total})")
+    def _events(self, patience: _Patience, *, only_job: bool) -> Iterator[Event]:
+        """To the last of the job, over as many connections as it takes; fewer where no stream comes through."""
+        if "events" not in self.state.get("links", {}):
+            return  # an older server
+        events, heard = Events(self._transport, self._path("events"), only_job=only_job), True
+        while heard:
+            heard = False
+            for event in events.read(silence_s=patience.at_most(SILENCE_S)):
+                heard = True
+                if event.kind == "job":
+                    self._take(event.data)
+                yield event
+                if event.kind == "job" and self.finished:
+                    return
+                patience.check(self)
+            patience.check(self)
+
+    def _looks(self, patience: _Patience) -> Iterator[None]:
+        """One step after each look at a job that has not ended; the last one sees it finished."""
+        while not self.finished:
+            patience.check(self)
             started = time.monotonic()
-            self.refresh(wait_s=max(1, min(LONG_POLL_S, int(left))))
-            time.sleep(max(0.0, SHORTEST_POLL_S - (time.monotonic() - started)))
+            self.refresh(wait_s=max(1, int(patience.at_most(LONG_POLL_S))))
+            yield
+            if not self.finished:
+                time.sleep(max(0.0, SHORTEST_POLL_S - (time.monotonic() - started)))
 
     def _path(self, tail: str = "") -> str:
         return f"/jobs/{self.id}" + (f"/{tail}" if tail else "")
@@ -212,6 +238,22 @@ class JobHandle:
         else:
             self.state = seen
         return self
+
+
+class _Patience:
+    """How long somebody waits for the end of a job."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self._timeout_s = timeout_s
+        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def at_most(self, seconds: float) -> float:
+        return seconds if self._deadline is None else min(seconds, max(0.1, self._deadline - time.monotonic()))
+
+    def check(self, job: JobHandle) -> None:
+        """Raises WaitTimeout."""
+        if self._deadline is not None and not job.finished and time.monotonic() >= self._deadline:
+            raise WaitTimeout(f"{job.id} had not ended after {self._timeout_s:g} s ({job.finished_images}/{job.total})")
 
 
 class _FinishedImages:
@@ -226,6 +268,12 @@ class _FinishedImages:
         self._path = path
         self._cursor: str | None = None  # of the first page that is not seen whole
         self._seen: set[int] = set()
+
+    def told(self, row: Mapping[str, Any]) -> Iterator[Image]:
+        """One that a stream of events told."""
+        if row["index"] not in self._seen:
+            self._seen.add(row["index"])
+            yield Image(row, self._path, self._transport)
 
     def new(self, *, to_the_end: bool) -> Iterator[Image]:
         cursor = self._cursor

@@ -24,7 +24,7 @@ class Call:
     """One request. repeatable: sending it twice does no more than sending it once.
 
     content: bytes, or an iterable that starts anew each time it is iterated. again_on: further error codes after which
-    the same call is sent again.
+    the same call is sent again. read_timeout_s: how long the server may take at least; silence_s: at most.
     """
 
     method: str
@@ -36,6 +36,7 @@ class Call:
     repeatable: bool = True
     again_on: tuple[str, ...] = ()
     read_timeout_s: float | None = None
+    silence_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,8 @@ class Transport:
         timeout = self.http.timeout
         if call.read_timeout_s is not None:
             timeout = httpx.Timeout(timeout.connect, read=max(call.read_timeout_s, timeout.read or 0))
+        if call.silence_s is not None:
+            timeout = httpx.Timeout(timeout.connect, read=call.silence_s)
         return self.http.build_request(
             call.method,
             call.path,
