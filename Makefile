@@ -16,6 +16,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compi
 unexport PYTHONDONTWRITEBYTECODE
 
 WORKERS ?= 2
+SEEDS ?= 10
 IMAGES ?=
 MASKS ?=
 
@@ -105,8 +106,8 @@ pages: $(DEV) ## Write the tables of README.md and docs/models.md anew from benc
 	$(BIN)/python -m benchmarks.pages
 
 .PHONY: faults
-faults: $(DEV) ## Kill workers and brokers in the middle of jobs; every image must still be done once
-	$(BIN)/pytest -v tests/e2e/test_kill_worker.py tests/e2e/test_kill_broker.py
+faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run; nothing may be lost, left over or counted twice
+	$(BIN)/python -m tests.faults --seeds $(SEEDS)
 
 .PHONY: containers
 containers: ## Build the images, bring the compose file up, run a job through it (needs docker; see tests/containers)

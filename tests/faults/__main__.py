@@ -1,0 +1,113 @@
+"""`make faults SEEDS=40`: rounds of random faults. Ends with 1 when any of them left a trace.
+
+Where it may, it runs in a mount namespace of its own, so that the object store has a small file system that can be
+full or read-only; elsewhere these two faults are left out, and it says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.faults.faults import FAULTS
+from tests.faults.rounds import Outcome, Strike, plan, play
+from tests.faults.target import Target, running_target
+
+NAMESPACE = "MASKMILL_FAULTS_NAMESPACE"
+SHORT_S, LONG_S = 3.0, 12.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    _enter_namespace()
+    folder = Path(tempfile.mkdtemp(prefix="maskmill-faults-"))
+    seeds = options.seed or range(options.first, options.first + options.seeds)
+    with running_target(folder, tiny=options.short) as target:
+        if not target.store_can_fail:
+            _say("no file system of its own can be mounted here: the store is never full nor read-only")
+        if options.each:
+            outcomes = [_round(0, target, options, fault) for fault in FAULTS]
+        else:
+            outcomes = [_round(seed, target, options) for seed in seeds]
+    violations = sum(len(each.violations) for each in outcomes)
+    _say(f"\n{len(outcomes)} rounds, {violations} violations")
+    _say_recoveries(outcomes)
+    if violations:
+        _say(f"logs and data: {folder}")
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _round(seed: int, target: Target, options: argparse.Namespace, fault: str | None = None) -> Outcome:
+    longest_s = SHORT_S if options.short else LONG_S
+    if fault is None:
+        strikes = plan(seed, target, longest_s=longest_s)
+    else:
+        strikes = [Strike(fault=fault, at=0.1, lasts_s=longest_s)]
+    outcome = play(seed, target, strikes, images=options.images)
+    told = "; ".join(f"{each.fault} at {each.at:.0%} ({each.lasts_s:.1f} s)" for each in strikes)
+    recovery = "–" if outcome.recovery_s is None else f"{outcome.recovery_s:.1f} s"
+    _say(f"seed {seed}: {told}: {outcome.took_s:.0f} s, again after {recovery}, {outcome.tries} tries")
+    for violation in outcome.violations:
+        _say(f"  VIOLATION {violation}")
+    return outcome
+
+
+def _say_recoveries(outcomes: Sequence[Outcome]) -> None:
+    """By the fault that was over last."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in outcomes:
+        if each.recovery_s is not None:
+            found[each.last_fault].append(each.recovery_s)
+    _say("seconds from the end of the last fault to the next image that is done:")
+    for name, seconds in sorted(found.items()):
+        _say(f"  {name:<20} median {statistics.median(seconds):5.1f}, longest {max(seconds):5.1f} of {len(seconds)}")
+    every = [each for seconds in found.values() for each in seconds]
+    if every:
+        _say(f"  {'all':<20} median {statistics.median(every):5.1f}, longest {max(every):5.1f} of {len(every)}")
+
+
+def _enter_namespace() -> None:
+    """Start over in one, unless that was done or cannot be done. Mounts vanish with it, however this ends."""
+    if os.environ.get(NAMESPACE) or sys.platform != "linux":
+        return
+    for command in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
+        if _works([*command, "true"]):
+            os.environ[NAMESPACE] = "own"
+            os.execvp(command[0], [*command, sys.executable, "-m", "tests.faults", *sys.argv[1:]])  # noqa: S606
+    os.environ[NAMESPACE] = "none"
+
+
+def _works(command: Sequence[str]) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="how many rounds (10)")
+    parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first round's seed (1)")
+    parser.add_argument("--seed", type=int, action="append", help="this round alone; may be given several times")
+    parser.add_argument("--each", action="store_true", help="a round for each fault instead, alone and long")
+    parser.add_argument("--images", type=int, default=120, help="sound images of a job (120)")
+    parser.add_argument("--short", action="store_true", help="a tiny network, and faults of at most 3 s")
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
