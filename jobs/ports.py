@@ -155,9 +155,6 @@ class ImageRepository(Protocol):
         Returns the rows and the cursor of the next page. Raises JobNotFound; ValueError for a cursor it did not make.
         """
 
-    def all(self, job_id: str) -> Iterator[JobImage]:
-        """Every image in input order, fetched by key in pages: memory does not grow with the job."""
-
     def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
         """Images that ended in a later version of the job than `version`, by version and then by index.
 

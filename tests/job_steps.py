@@ -51,6 +51,17 @@ def image(open_unit: OpenUnit, index: int = 0, job_id: str = "job_1") -> JobImag
         return unit.images.get(job_id, index)
 
 
+def every_image(unit: UnitOfWork, job_id: str = "job_1") -> list[JobImage]:
+    """In input order. Raises JobNotFound."""
+    found: list[JobImage] = []
+    after = None
+    while True:
+        page, after = unit.images.page(job_id, status=None, sort="index", limit=1000, after=after)
+        found += page
+        if after is None:
+            return found
+
+
 def claim(
     open_unit: Units, first: int = 0, last: int = 99, *, job_id: str = "job_1", now: datetime = NOON
 ) -> Claim | None:

@@ -174,10 +174,6 @@ class _Images:
         more = start + limit < len(rows)
         return page, base64.urlsafe_b64encode(str(start + limit).encode()).decode() if more else None
 
-    def all(self, job_id: str) -> Iterator[JobImage]:
-        self._jobs.get(job_id)
-        yield from [self._state.images[job_id][index] for index in sorted(self._state.images[job_id])]
-
     def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
         self._jobs.get(job_id)
         place = (version, float("inf") if after is None else after)

@@ -24,6 +24,7 @@ from jobs.job import Job, JobImage
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
+from tests.job_steps import every_image
 from tests.services.processes import dies_with_us, free_port, stop, wait_for
 from tests.tiny_models import tiny_bundle
 
@@ -135,7 +136,7 @@ class Stack:
         database = open_database(self.storage)
         try:
             with database.unit() as unit:
-                return unit.jobs.get(job_id), list(unit.images.all(job_id))
+                return unit.jobs.get(job_id), every_image(unit, job_id)
         finally:
             database.close()
 

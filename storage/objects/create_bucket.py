@@ -1,4 +1,4 @@
-"""`python -m storage.objects.create_bucket`: wait for the object store and create its bucket, before anything needs it."""
+"""`python -m storage.objects.create_bucket`: wait for the object store and make its bucket, for others to use."""
 
 from __future__ import annotations
 

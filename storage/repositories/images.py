@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,20 +51,6 @@ class SqlImages:
                 found += [to_image(row) for row in rows]
         page = found[:limit]
         return page, order.encode(page[-1]) if len(found) > limit else None
-
-    def all(self, job_id: str) -> Iterator[JobImage]:
-        self._require_job(job_id)
-        return self._all(job_id)
-
-    def _all(self, job_id: str) -> Iterator[JobImage]:
-        last = -1
-        while True:
-            statement = select(IMAGES).where(IMAGE.job_id == job_id, IMAGE["index"] > last)
-            rows = self._transaction.read(statement.order_by(IMAGE["index"]).limit(FETCH)).all()
-            yield from map(to_image, rows)
-            if len(rows) < FETCH:
-                return
-            last = to_image(rows[-1]).index
 
     def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
         self._require_job(job_id)

@@ -13,6 +13,7 @@ from tests.job_steps import (
     Units,
     add,
     claimed,
+    every_image,
     failed,
     finish,
     succeeded,
@@ -66,7 +67,7 @@ class TestPaging:
     def test_every_image_is_walked_through_in_order(self, open_unit: Units):
         add(open_unit, 2500)
         with open_unit() as unit:
-            assert [each.index for each in unit.images.all("job_1")] == list(range(2500))
+            assert [each.index for each in every_image(unit, "job_1")] == list(range(2500))
 
 
 def measured(index: int, value: float | None) -> Outcome:

@@ -12,7 +12,7 @@ from jobs.errors import JobNotFound
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
 from jobs.ports import Finished, JobFilter, Remains, UnitOfWork
 from tests.factories import NOON, make_images, make_job
-from tests.job_steps import Units, add, claimed, ended_job, failed, finish, get, image, succeeded
+from tests.job_steps import Units, add, claimed, ended_job, every_image, failed, finish, get, image, succeeded
 
 PIECE = Slice(job_id="job_1", first=0, last=9, priority=Priority.INTERACTIVE)
 MUCH_LATER = NOON + timedelta(hours=1)
@@ -24,7 +24,6 @@ READS: dict[str, Callable[[UnitOfWork], object]] = {
     "delete": lambda unit: unit.jobs.mark_deleted("job_1"),
     "image": lambda unit: unit.images.get("job_1", 0),
     "images": lambda unit: unit.images.page("job_1", status=None, sort="index", limit=9, after=None),
-    "all images": lambda unit: list(unit.images.all("job_1")),
     "since": lambda unit: unit.images.since("job_1", 0, limit=9),
 }
 
@@ -101,7 +100,7 @@ def test_another_tenants_rows_outlive_every_deletion(open_unit: Units):
         unit.idempotency.forget(older_than_s=0)
         unit.commit()
     with open_unit("acme") as unit:
-        assert len(list(unit.images.all("job_1"))) == 2
+        assert len(every_image(unit, "job_1")) == 2
         assert unit.images.get("job_1", 0).sent_at == NOON
         assert list(unit.drafts.stale(older_than_s=0, limit=9)) == [Remains("job_2", "acme/jobs/job_2/")]
         assert unit.idempotency.begin("k", holder="other", patience_s=1e6) is not None

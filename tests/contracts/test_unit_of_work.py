@@ -18,6 +18,7 @@ from tests.job_steps import (
     cancel,
     claimed,
     ended_job,
+    every_image,
     failed,
     get,
     image,
@@ -84,7 +85,7 @@ class TestJobs:
             unit.jobs.add(make_job(3), (NewImage(each.source, each.name, each.ref, each.mask) for each in images))
             unit.commit()
         with open_unit() as unit:
-            assert list(unit.images.all("job_1")) == images
+            assert every_image(unit, "job_1") == images
             assert unit.images.get("job_1", 2) == images[2]
 
     def test_a_job_with_other_images_than_announced_is_refused(self, open_unit: Units):
@@ -101,7 +102,6 @@ class TestJobs:
                 lambda: unit.jobs.mark_deleted("none"),
                 lambda: unit.images.get("none", 0),
                 lambda: unit.images.page("none", status=None, sort="index", limit=1, after=None),
-                lambda: list(unit.images.all("none")),
             ):
                 with pytest.raises(JobNotFound):
                     call()
@@ -206,7 +206,7 @@ class TestDeleting:
             unit.commit()
         with open_unit() as unit:
             assert list(unit.jobs.deleted(limit=9)) == []
-            assert len(list(unit.images.all("job_2"))) == 2
+            assert len(every_image(unit, "job_2")) == 2
         add(open_unit, 1)
         assert image(open_unit).status is ImageStatus.QUEUED
 

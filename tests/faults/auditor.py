@@ -20,6 +20,7 @@ from jobs.job import Artifact, Job, JobImage, SourceKind
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
+from tests.job_steps import every_image
 
 UPKEEP_S = 30.0  # within which what losers and dead processes left has to be removed
 
@@ -55,7 +56,7 @@ def read_job(storage: StorageSettings, job_id: str) -> tuple[Job, list[JobImage]
     database = open_database(storage)
     try:
         with database.unit() as unit:
-            return unit.jobs.get(job_id), list(unit.images.all(job_id))
+            return unit.jobs.get(job_id), every_image(unit, job_id)
     finally:
         database.close()
 

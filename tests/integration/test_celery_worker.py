@@ -27,6 +27,7 @@ from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from tests.factories import make_job, picture
+from tests.job_steps import every_image
 from tests.services.processes import dies_with_us, wait_for
 from tests.services.valkey import ValkeyServer
 from tests.tiny_models import tiny_bundle
@@ -89,7 +90,7 @@ class Place:
 
     def images(self, job_id: str) -> list[JobImage]:
         with self.database.unit() as unit:
-            return list(unit.images.all(job_id))
+            return every_image(unit, job_id)
 
     def finished(self, job: Job, *, timeout_s: float = 60) -> Job:
         wait_for(lambda: self.job(job.id).is_finished, what=f"the end of {job.id}", timeout_s=timeout_s)

@@ -25,7 +25,7 @@ from storage.unit_of_work import make_engine
 from tests.databases import opened
 from tests.factories import NOON
 from tests.fakes import FakeClock
-from tests.job_steps import Units, ended_job, failed, succeeded
+from tests.job_steps import Units, ended_job, every_image, failed, succeeded
 from tests.services.processes import free_port
 
 TABLES = set(Base.metadata.tables)
@@ -287,7 +287,7 @@ def check_filled(settings: StorageSettings) -> None:
     with opened(settings) as database:
         with database.unit("default") as unit:
             first, second = unit.jobs.get("job_1"), unit.jobs.get("job_2")
-            images = list(unit.images.all("job_1"))
+            images = every_image(unit, "job_1")
             ended = unit.images.since("job_1", 0, limit=9)
             older = unit.images.get("job_2", 0).result
             key = unit.idempotency.begin("k", holder="me", patience_s=0)

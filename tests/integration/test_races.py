@@ -23,6 +23,7 @@ from storage.settings import StorageSettings
 from storage.unit_of_work import Database, make_engine
 from tests.databases import opened, sqlite_settings, sqlite_template
 from tests.factories import make_images, make_job, make_result
+from tests.job_steps import every_image
 
 IMAGES = 60
 WORKERS = 8
@@ -148,7 +149,7 @@ def check_books(database: Database, settings: StorageSettings, job_id: str) -> N
         counted = {status: images for status, images in connection.execute(query, {"job": job_id})}  # noqa: C416
     engine.dispose()
     with database.unit() as unit:
-        job, images = unit.jobs.get(job_id), list(unit.images.all(job_id))
+        job, images = unit.jobs.get(job_id), every_image(unit, job_id)
     assert asdict(job.counts) == {each.value: counted.get(each.value, 0) for each in ImageStatus}
     results = [image.result for image in images if image.result is not None]
     expected = reduce(JobTotals.plus, results, JobTotals())

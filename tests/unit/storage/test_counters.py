@@ -20,6 +20,7 @@ from jobs.ports import Outcome
 from storage.unit_of_work import Database
 from tests.databases import opened, sqlite_settings
 from tests.factories import make_images, make_job, make_result
+from tests.job_steps import every_image
 
 IMAGES = 6
 Step = Callable[[Database], None]
@@ -94,7 +95,7 @@ def _check(database: Database, file: Path) -> Job:
         (status,) = raw.execute("SELECT status FROM jobs").fetchone()
     raw.close()
     with database.unit() as unit:
-        job, images = unit.jobs.get("job_1"), list(unit.images.all("job_1"))
+        job, images = unit.jobs.get("job_1"), every_image(unit, "job_1")
     assert asdict(job.counts) == {each.value: counted[each.value] for each in ImageStatus}
     results = [image.result for image in images if image.result is not None]
     assert job.totals == (reduce(JobTotals.plus, results, JobTotals()),)
