@@ -18,11 +18,11 @@ from tests.faults.rounds import ARTIFACTS, BROKEN, image_names, submit_job
 from tests.services.valkey import ValkeyServer
 from tests.stack import ROOT, Stack, running_stack
 
-SEEDS = (5, 19, 26)  # a full store and a locked database; a read-only store; a wiped broker
+SEEDS = (5, 26, 36)  # a full store and a locked database; a wiped broker; a read-only store and a killed worker
 IMAGES = 12
 EXPECTED = Expected(image_names(IMAGES), frozenset({BROKEN}), ARTIFACTS, IMAGES // 2)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def change(stack: Stack, statement: str, *values: object) -> None:
 def test_fixed_rounds_leave_no_trace() -> None:
     seeds = [word for seed in SEEDS for word in ("--seed", str(seed))]
     command = [sys.executable, "-m", "tests.faults", "--short", "--images", "60", *seeds]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=580, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert re.search(rf"^{len(SEEDS)} rounds, 0 violations$", ended.stdout, re.MULTILINE)
 
