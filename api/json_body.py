@@ -45,8 +45,7 @@ def read_json(pieces: Iterable[bytes], *, items: str, take: Callable[[Any], None
             elif kind in _OPENING:
                 value = _built((kind, value), events)
             values[name] = _number(value)
-        for _ in events:  # the rest is nothing, or no JSON
-            continue
+        next(events, None)  # there is no more, or it is no JSON
     except (ijson.JSONError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise BadRequest(f"the body is not readable JSON: {_first_line(error)}") from error
     return values

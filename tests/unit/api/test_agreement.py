@@ -94,6 +94,7 @@ OPTIONS = (
     "model",
     "label_space",
     "mask_label_space",
+    "mask_suffix",
     "artifacts",
     "overlay",
     "tile",

@@ -77,6 +77,13 @@ def test_an_entry_with_a_wrong_checksum_is_told():
         read_all(bytes(data))
 
 
+def test_damage_behind_the_first_bytes_of_an_entry_is_told():
+    data = bytearray(zip_of({"a.jpg": b"A" * 5000}))
+    data[data.index(b"A" * 5000) + 4000] = 0
+    with pytest.raises(ArchiveUnreadable, match=r"'a\.jpg' is damaged inside its archive: a checksum is wrong"):
+        read_all(bytes(data), largest_entry=10_000)
+
+
 def test_an_encrypted_archive_is_told():
     data = bytearray(zip_of({"a.jpg": b"A"}))
     data[6] |= 1
