@@ -31,15 +31,12 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
-    """How models that are compared take turns. seconds: of one model in one round, about."""
+    """How models that are compared take turns. seconds: of one model in one round, in which it runs at least once."""
 
     warm_up: int = 5
     rounds: int = 9
     seconds: float = 0.3
     most_runs: int = 20
-
-    def runs_in(self, seconds_each: float) -> int:
-        return max(1, min(self.most_runs, round(self.seconds / max(seconds_each, 1e-6))))
 
 
 def measure_latency(
@@ -79,12 +76,13 @@ def measure_in_turns(
     tensors = [each.preprocessing.apply(picture) for each in subjects]
     with _torch_threads(threads):
         engines = [next(iter(each.engines.values())).open(threads) for each in subjects]
-        once = Patience(warm_up=turns.warm_up, runs=1, seconds=0)
-        counts = [turns.runs_in(float(run_times(*each, once)[0])) for each in zip(engines, tensors, strict=True)]
+        for engine, tensor in zip(engines, tensors, strict=True):
+            run_times(engine, tensor, Patience(warm_up=turns.warm_up, runs=1, seconds=0))
+        # One run of each turn does not count: the others used the caches meanwhile.
+        patience = Patience(warm_up=1, runs=1, most_runs=turns.most_runs, seconds=turns.seconds)
         rounds: list[list[NDArray[np.float64]]] = [[] for _ in subjects]
         for _ in range(turns.rounds):
             for number, (engine, tensor) in enumerate(zip(engines, tensors, strict=True)):
-                patience = Patience(warm_up=1, runs=counts[number], seconds=0)  # the others used the caches meanwhile
                 rounds[number].append(run_times(engine, tensor, patience))
             on_round()
     return [
