@@ -16,9 +16,11 @@ from typing import NamedTuple, NoReturn, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from api.job_feed import Feed
 from api.schemas.job import job_view
 from jobs.errors import JobNotFound, Transient
 from jobs.job import Job
+from jobs.ports import Standing
 from jobs.read import Progress, progress_without_queue
 
 GATHER_S = 2e-4  # per waiter: the more wait, the longer hints are gathered before the next look
@@ -32,6 +34,7 @@ A = TypeVar("A")
 ReadJobs = Callable[[Collection[str]], Mapping[str, Job]]
 ReadVersions = Callable[[Collection[str]], Mapping[str, int]]
 ReadProgress = Callable[[Sequence[Job]], Mapping[str, Progress]]
+ReadStanding = Callable[[], Sequence[Standing]]
 
 
 @dataclass(frozen=True)
@@ -85,19 +88,30 @@ class Waiter:
         return answer
 
 
-class JobWatch:
-    """The three ways to read may raise Transient. Everything else runs on the event loop, where `run` has to run."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The ways to look at the database, for all tenants. Each may raise Transient."""
 
-    def __init__(self, jobs: ReadJobs, versions: ReadVersions, progress: ReadProgress, *, poll_s: float) -> None:
-        self._jobs = jobs
-        self._versions = versions
-        self._progress = progress
+    jobs: ReadJobs
+    versions: ReadVersions
+    progress: ReadProgress
+    standing: ReadStanding
+
+
+class JobWatch:
+    """Everything but the reading runs on the event loop, where `run` has to run."""
+
+    def __init__(self, reading: Reading, *, poll_s: float) -> None:
+        self._reading = reading
         self._poll_s = poll_s
+        self._feeds: set[Feed[Seen]] = set()
+        self._changed: set[str] = set()  # of the hinted: those that feeds are to hear of
         self._waiters: dict[str, set[Waiter]] = {}
         self._count = 0
         self._known: dict[str, int] = {}  # version by job, as it was last seen
         self._hinted: set[str] = set()
         self._due = asyncio.Event()
+        self._is_new = False  # a feed, which has to be told what there is
         self._thread = CapacityLimiter(1)  # its own: requests that are slow must not keep it from looking
 
     @contextmanager
@@ -107,7 +121,7 @@ class JobWatch:
         waiter, job_id = Waiter(place, until), place.job_id
         self._waiters.setdefault(job_id, set()).add(waiter)
         self._count += 1
-        self.hint(frozenset((job_id,)))
+        self._ask_for(job_id)
         try:
             yield waiter
         finally:
@@ -118,6 +132,26 @@ class JobWatch:
                 del self._waiters[job_id]
                 self._known.pop(job_id, None)
 
+    @contextmanager
+    def listening(self, tenant: str) -> Iterator[Feed[Seen]]:
+        """A feed that is told of all jobs of the tenant that have not ended, and of each later change of any."""
+        feed: Feed[Seen] = Feed(tenant)
+        self._feeds.add(feed)
+        self._count += 1
+        self._is_new = True
+        self._due.set()
+        try:
+            yield feed
+        finally:
+            self._count -= 1
+            self._feeds.remove(feed)
+
+    def ask_for(self, feed: Feed[Seen], job_ids: frozenset[str]) -> None:
+        """Tell it of these jobs too, as they are."""
+        feed.asked |= job_ids
+        self._hinted |= job_ids
+        self._due.set()
+
     @property
     def waiting(self) -> int:
         """How many wait."""
@@ -126,13 +160,18 @@ class JobWatch:
     def ask_at_last(self, waiter: Waiter) -> None:
         """Tell it of the job as it is from now on, whatever that is."""
         waiter.asks = waiter.is_over = True
-        self.hint(frozenset((waiter.place.job_id,)))
+        self._ask_for(waiter.place.job_id)
+
+    def _ask_for(self, job_id: str) -> None:
+        self._hinted.add(job_id)
+        self._due.set()
 
     def hint(self, job_ids: frozenset[str]) -> None:
         """These jobs may have changed."""
-        watched = job_ids & self._waiters.keys()
+        watched = job_ids if self._feeds else job_ids & self._waiters.keys()
         if watched:
             self._hinted |= watched
+            self._changed |= watched
             self._due.set()
 
     async def run(self, is_over: Callable[[], bool]) -> NoReturn:
@@ -145,7 +184,7 @@ class JobWatch:
                     await self._due.wait()
             if is_over():
                 self._wake_all()
-            if loop.time() >= next_poll:
+            if loop.time() >= next_poll or self._is_new:
                 next_poll = loop.time() + self._poll_s
                 await self._poll()
             await self._look()
@@ -155,31 +194,38 @@ class JobWatch:
         for waiters in self._waiters.values():
             for waiter in waiters:
                 waiter.wake()
+        for feed in self._feeds:
+            feed.woken.set()
 
     async def _poll(self) -> None:
+        self._is_new = False
         watched = list(self._waiters)
-        if not watched:
-            return
         try:
-            found = await self._in_thread(self._versions, watched)
+            if watched:
+                found = await self._in_thread(self._reading.versions, watched)
+                self.hint(frozenset(job_id for job_id in watched if found.get(job_id) != self._known.get(job_id)))
+            if self._feeds:
+                standing = await to_thread.run_sync(self._reading.standing, limiter=self._thread)
+                self.hint(frozenset().union(*(feed.missed(standing) for feed in self._feeds)))
         except Transient as error:
             logger.info("cannot look after jobs", extra={"action": "watch_failed", "reason": str(error)})
-            return
-        self.hint(frozenset(job_id for job_id in watched if found.get(job_id) != self._known.get(job_id)))
 
     async def _look(self) -> None:
         """One look for all who are due. Whoever asks while it runs is served by the next."""
         self._due.clear()
-        job_ids, self._hinted = self._hinted & self._waiters.keys(), set()
+        changed, self._changed = self._changed, set()
+        heard = set(self._waiters)
+        if self._feeds:
+            heard = heard.union(changed, *(feed.asked for feed in self._feeds))
+        job_ids, self._hinted = self._hinted & heard, set()
         if not job_ids:
             return
-        asking = [waiter for job_id in job_ids for waiter in self._waiters[job_id] if waiter.asks]
+        asking = [waiter for job_id in job_ids for waiter in self._waiters.get(job_id, ()) if waiter.asks]
         for waiter in asking:
             waiter.asks = False
         try:
-            jobs = await self._in_thread(self._jobs, job_ids)
-            wanted = [job for job in jobs.values() if any(each.wants(job) for each in self._served(job.id))]
-            seen = await self._seen(wanted)
+            jobs = await self._in_thread(self._reading.jobs, job_ids)
+            seen = await self._seen([job for job in jobs.values() if self._is_wanted(job, changed)])
         except Transient as error:
             for waiter in asking:  # the others wait on; the next poll looks again
                 waiter.error = error
@@ -187,11 +233,23 @@ class JobWatch:
             return
         for job_id in job_ids:
             self._tell(job_id, jobs.get(job_id), seen.get(job_id))
+        for job_id in sorted(seen):
+            for feed in self._feeds_of(job_id, changed):
+                feed.tell(seen[job_id].job, seen[job_id])
+
+    def _feeds_of(self, job_id: str, changed: Collection[str]) -> list[Feed[Seen]]:
+        """Those that are to hear of it when it is another than they know."""
+        return [feed for feed in self._feeds if job_id in changed or job_id in feed.asked]
+
+    def _is_wanted(self, job: Job, changed: Collection[str]) -> bool:
+        if any(feed.wants(job) for feed in self._feeds_of(job.id, changed)):
+            return True
+        return any(waiter.wants(job) for waiter in self._served(job.id))
 
     async def _seen(self, jobs: Sequence[Job]) -> Mapping[str, Seen]:
         progress = {job.id: progress_without_queue(job) for job in jobs if job.is_finished}
         if moving := [job for job in jobs if not job.is_finished]:
-            progress |= await self._in_thread(self._progress, moving)
+            progress |= await self._in_thread(self._reading.progress, moving)
         return {job.id: Seen(job, progress[job.id]) for job in jobs}
 
     def _tell(self, job_id: str, job: Job | None, seen: Seen | None) -> None:

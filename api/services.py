@@ -13,6 +13,7 @@ from typing import Any
 
 from api.body_pipe import BodyRules
 from api.job_watch import JobWatch
+from api.job_watch import Reading as LooksOfAll
 from api.logs import set_up_logging
 from api.readiness import Readiness
 from api.settings import ApiSettings
@@ -101,7 +102,9 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             retention_s=settings.retention_s,
         ),
         software=f"maskmill {version()}",
-        watch=JobWatch(watching.jobs, watching.versions, watching.progress, poll_s=settings.poll_s),
+        watch=JobWatch(
+            LooksOfAll(watching.jobs, watching.versions, watching.progress, watching.standing), poll_s=settings.poll_s
+        ),
         readiness=Readiness(),
         pages=Pages(Telling(adapters.open_unit)),
         spool=spool,

@@ -7,6 +7,7 @@ place is read once for all streams that are at that place.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -128,3 +129,32 @@ class Listening:
                         return seen
         except TimeoutError:
             return None
+
+
+@dataclass
+class ListeningToAll:
+    """One stream of the jobs of a tenant. missed: jobs that may have ended while its client was away."""
+
+    request: Request
+    watch: JobWatch
+    heartbeat_s: float
+    missed: frozenset[str] = frozenset()
+
+    async def of(self, tenant: str) -> AsyncIterator[bytes]:
+        """Ends when the process is asked to stop."""
+        with self.watch.listening(tenant) as feed:
+            self.watch.ask_for(feed, self.missed)
+            while not self.request.app.state.stopping.is_set():
+                try:
+                    async with asyncio.timeout(self.heartbeat_s):
+                        await feed.woken.wait()
+                except TimeoutError:
+                    yield HEARTBEAT
+                    continue
+                told = feed.take()
+                if told:
+                    yield b"".join(event("job", _now_ms(), seen.body) for seen in told)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -91,6 +91,14 @@ class JobFilter:
     model: str | None = None
 
 
+class Standing(NamedTuple):
+    """How far a job is, in as few words as possible."""
+
+    job_id: str
+    tenant: str
+    version: int
+
+
 class JobRepository(Protocol):
     """Rows of jobs. Deleted jobs are invisible to everything but `deleted` and `purge`."""
 
@@ -108,6 +116,9 @@ class JobRepository(Protocol):
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """By id; what there is no longer is left out. The cheapest way to see which of many jobs changed."""
+
+    def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
+        """Of all jobs that have not ended, and with a time, of those that ended since; in the order of their ids."""
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """How many unfinished jobs of the same priority are older, by id; jobs that have ended are left out.

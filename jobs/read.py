@@ -10,7 +10,7 @@ from datetime import datetime
 from jobs.callers import DEFAULT, Caller
 from jobs.errors import ArtifactNotFound, ObjectNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage, SourceKind
-from jobs.ports import JobFilter, ObjectStore, OpenUnit, UnitOfWork
+from jobs.ports import JobFilter, ObjectStore, OpenUnit, Standing, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,11 @@ class Reading:
         """By job id. Raises DatabaseUnavailable."""
         with self._unit() as unit:
             return progress_of(unit, jobs)
+
+    def ended_since(self, when: datetime) -> frozenset[str]:
+        """Ids of jobs that have ended since then, or not yet."""
+        with self._unit() as unit:
+            return frozenset(each.job_id for each in unit.jobs.standing(ended_since=when))
 
     def images(
         self, job_id: str, *, status: ImageStatus | None = None, sort: str = "index", limit: int, after: str | None
@@ -94,6 +99,11 @@ class Watching:
         """By job id. Raises DatabaseUnavailable."""
         with self.open_unit() as unit:
             return progress_of(unit, jobs)
+
+    def standing(self) -> Sequence[Standing]:
+        """Of all that have not ended. Raises DatabaseUnavailable."""
+        with self.open_unit() as unit:
+            return unit.jobs.standing()
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """Of those of these jobs that there are. Raises DatabaseUnavailable."""

@@ -12,8 +12,7 @@ import httpx
 
 from maskmill.download import fetch_archive, unpack
 from maskmill.errors import NotFound, WaitTimeout
-from maskmill.listening import SILENCE_S, Event, Events
-from maskmill.transport import Call, Transport
+from maskmill.transport import SILENCE_S, Call, Event, Events, Transport
 
 FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
 LONG_POLL_S = 20  # the contract allows 60; short enough for proxies

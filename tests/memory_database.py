@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from jobs import transitions
 from jobs.callers import DEFAULT_TENANT
@@ -22,6 +22,7 @@ from jobs.ports import (
     OnCommit,
     Outcome,
     Remains,
+    Standing,
     WaitingImages,
     WorkerBeat,
 )
@@ -106,6 +107,13 @@ class _Jobs:
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         return {job.id: job.version for job in self.several(job_ids)}
+
+    def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
+        return [
+            Standing(job.id, job.tenant, job.version)
+            for job in self.several(self._state.jobs)
+            if job.finished_at is None or (ended_since is not None and job.finished_at >= ended_since)
+        ]
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         everybody = self._state.joined(self._view.others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -11,11 +12,13 @@ from fastapi.responses import StreamingResponse
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.job_watch import Place as Whose
 from api.openapi import problems
-from api.streams import HEADERS, MEDIA_TYPE, Listening
+from api.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.events import Place
 
 router = APIRouter(tags=["events"])
+
+CLOCKS_APART = timedelta(minutes=1)
 
 LastEventId = Annotated[
     str | None,
@@ -61,6 +64,35 @@ async def stream_job(
         return Response(status_code=204)
     listening = Listening(request, services.watch, services.pages, services.settings.heartbeat_s, place, only == "job")
     return StreamingResponse(listening.of(Whose(job.id, job.tenant)), headers=HEADERS, media_type=MEDIA_TYPE)
+
+
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={200: {"content": _STREAM, "description": "`job` events, each with a `JobView`"}, **problems(422)},
+)
+async def stream_jobs(
+    request: Request, services: ServicesDep, use_cases: UseCasesDep, last_event_id: LastEventId = None
+) -> Response:
+    """Server-sent events of all jobs of the caller: each that has not ended, and then each again after every change.
+
+    With `Last-Event-ID` those come too that ended since about then; a job may be told again as it was. The stream does
+    not end by itself.
+    """
+    reading = use_cases.reading
+    missed: frozenset[str] = frozenset()
+    if last_event_id is not None:
+        since = _time(last_event_id)
+        missed = await run_in_threadpool(reading.ended_since, since)
+    listening = ListeningToAll(request, services.watch, services.settings.heartbeat_s, missed)
+    return StreamingResponse(listening.of(reading.caller.tenant), headers=HEADERS, media_type=MEDIA_TYPE)
+
+
+def _time(last_event_id: str) -> datetime:
+    """Some time before that event: the clocks of two hosts differ."""
+    if not last_event_id.isascii() or not last_event_id.isdecimal() or len(last_event_id) > 14:
+        raise InvalidOptions([FieldFault("Last-Event-ID", f"{last_event_id!r} is no id of this stream")])
+    return datetime.fromtimestamp(int(last_event_id) / 1e3, UTC) - CLOCKS_APART
 
 
 def _place(last_event_id: str | None) -> Place:

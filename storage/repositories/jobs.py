@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 
 from jobs import transitions
 from jobs.errors import JobNotFound, JobRunning
 from jobs.job import Job, NewImage
-from jobs.ports import JobFilter, Remains
+from jobs.ports import JobFilter, Remains, Standing
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
 from storage.rows import job_values, to_job
@@ -54,6 +55,13 @@ class SqlJobs:
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         statement = select(JOB.id, JOB.version).where(JOB.id.in_(sorted(job_ids)), JOB.is_deleted.is_(False))
         return {row.id: row.version for row in self._transaction.read(statement)}
+
+    def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
+        wanted: ColumnElement[bool] = JOB.finished_at.is_(None)
+        if ended_since is not None:
+            wanted = or_(wanted, JOB.finished_at >= ended_since)
+        statement = select(JOB.id, JOB.tenant, JOB.version).where(wanted, JOB.is_deleted.is_(False))
+        return [Standing(*row) for row in self._transaction.read(statement.order_by(JOB.id))]
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         other = JOBS.alias().c

@@ -162,6 +162,18 @@ class TestJobs:
             assert unit.jobs.ahead_of(["job_0", "job_1", "job_2", "job_9"]) == {"job_1": 0, "job_2": 0}
             assert unit.jobs.ahead_of([]) == {}
 
+    def test_what_has_not_ended_stands_and_with_a_time_what_ended_since(self, open_unit: Units):
+        ended_job(open_unit, succeeded(0), job_id="job_1")
+        add(open_unit, 1, job_id="job_2")
+        with open_unit() as unit:
+            ended = unit.jobs.get("job_1").finished_at
+            assert ended is not None
+            assert [each.job_id for each in unit.jobs.standing()] == ["job_2"]
+            assert [each.job_id for each in unit.jobs.standing(ended_since=ended)] == ["job_1", "job_2"]
+            assert [each.job_id for each in unit.jobs.standing(ended_since=ended + timedelta(seconds=1))] == ["job_2"]
+            (mine,) = unit.jobs.standing()
+            assert (mine.tenant, mine.version) == ("default", unit.jobs.get("job_2").version)
+
     def test_several_are_read_at_once_and_those_that_are_not_there_left_out(self, open_unit: Units):
         ended_job(open_unit, succeeded(0), job_id="job_1")
         first, second = add(open_unit, 1, job_id="job_2"), add(open_unit, 1, job_id="job_3")

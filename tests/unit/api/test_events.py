@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -213,3 +214,62 @@ def test_a_process_that_is_asked_to_stop_ends_its_streams(house: House) -> None:
         next(stream)
         app.state.stopping.set()
         assert list(stream) == []
+
+
+def test_all_jobs_are_told_as_they_come_change_and_end(house: House) -> None:
+    with serving(house) as http:
+        first = submit(http, 1).split("/")[2]
+        with listening(http, "/events") as stream:
+            told = next(stream)
+            assert (told.data["id"], told.data["status"]) == (first, "queued")
+            second = submit(http, 1).split("/")[2]
+            assert next(stream).data["id"] == second
+            house.work()
+            seen = {first: "queued", second: "queued"}
+            while set(seen.values()) != {"succeeded"}:
+                event = next(stream)
+                seen[event.data["id"]] = event.data["status"]
+
+
+def test_what_ended_while_nobody_listened_is_told_to_who_comes_back(house: House) -> None:
+    house.clock.now = datetime.now(UTC)
+    with serving(house) as http:
+        job = submit(http, 1).split("/")[2]
+        with listening(http, "/events") as stream:
+            last = next(stream).id
+        house.work()
+        with listening(http, "/events", last) as stream:
+            told = next(stream)
+    assert (told.data["id"], told.data["status"]) == (job, "succeeded")
+
+
+def test_all_jobs_are_told_without_a_broker_too(house: House) -> None:
+    house.settings, house.channel.is_away = ApiSettings(poll_s=0.1), True
+    with serving(house) as http, listening(http, "/events") as stream:
+        job = submit(http, 1).split("/")[2]
+        statuses = [next(stream).data["status"]]
+        house.work()
+        while statuses[-1] != "succeeded":
+            event = next(stream)
+            assert event.data["id"] == job
+            statuses.append(event.data["status"])
+    assert statuses[0] == "queued"
+
+
+def test_whoever_listens_to_all_is_not_told_what_somebody_else_asks_for(house: House) -> None:
+    house.settings = ApiSettings(heartbeat_s=0.3)
+    with serving(house) as http:
+        old = submit(http, 1)
+        house.work()
+        with http.stream("GET", "/events") as answer:
+            lines = answer.iter_lines()
+            with listening(http, old) as stream:
+                assert list(stream)[-1].data["status"] == "succeeded"
+            assert next(lines).startswith(":")
+
+
+@pytest.mark.parametrize("identity", ["x", "-1", "1.5", "9" * 30])
+def test_an_id_that_is_no_time_is_a_field_fault(house: House, identity: str) -> None:
+    with serving(house) as http:
+        answer = http.get("/events", headers={"Last-Event-ID": identity})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Last-Event-ID")

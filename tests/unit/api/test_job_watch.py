@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from api.job_watch import JobWatch, Place, Waiter
+from api.job_feed import Feed
+from api.job_watch import JobWatch, Place, Reading, Seen, Waiter
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import Job
+from jobs.ports import Standing
 from jobs.read import Progress
 from tests.factories import NOON, make_job
 
@@ -35,6 +37,7 @@ class Table:
     looks: list[frozenset[str]] = field(default_factory=list)
     polls: list[frozenset[str]] = field(default_factory=list)
     places: list[frozenset[str]] = field(default_factory=list)
+    standings: int = 0
     is_away: bool = False
 
     def put(self, job_id: str, version: int) -> None:
@@ -57,7 +60,11 @@ class Table:
         return {job.id: HALF for job in jobs}
 
     def watch(self, poll_s: float) -> JobWatch:
-        return JobWatch(self.look, self.versions, self.progress, poll_s=poll_s)
+        return JobWatch(Reading(self.look, self.versions, self.progress, self.standing), poll_s=poll_s)
+
+    def standing(self) -> Sequence[Standing]:
+        self.standings += 1
+        return [Standing(job.id, job.tenant, job.version) for job in self.jobs.values() if not job.is_finished]
 
 
 @asynccontextmanager
@@ -186,7 +193,7 @@ async def test_nobody_is_told_what_was_read_before_they_asked() -> None:
 
     loop, came = asyncio.get_running_loop(), threading.Event()
     contexts: list[AbstractContextManager[Waiter]] = []
-    watch._jobs = look
+    watch._reading = replace(watch._reading, jobs=look)
     task = asyncio.create_task(watch.run(lambda: False))
     with watch.waiting_for(mine("job_1"), any_version) as first:
         assert await told(first) == 1
@@ -244,3 +251,26 @@ async def test_another_tenants_job_is_none_even_when_it_has_ended() -> None:
             with watch.waiting_for(Place(job_id, "somebody"), any_version) as waiter, pytest.raises(JobNotFound):
                 await told(waiter)
     assert table.places == []
+
+
+async def test_a_feed_is_told_of_its_tenants_jobs_alone_and_of_each_change_once() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    table.jobs["job_2"] = replace(make_job(job_id="job_2"), tenant="somebody")
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.listening("default") as feed:
+            assert await heard(feed) == [("job_1", 1)]
+            table.put("job_3", 1)
+            watch.hint(frozenset({"job_2", "job_3"}))
+            assert await heard(feed) == [("job_3", 1)]
+            table.jobs["job_1"] = replace(table.jobs["job_1"], version=7, finished_at=NOON)
+            assert await heard(feed) == [("job_1", 7)]
+            watch.hint(frozenset({"job_1"}))
+            await asyncio.sleep(0.1)
+            assert not feed.woken.is_set()
+
+
+async def heard(feed: Feed[Seen]) -> list[tuple[str, int]]:
+    async with asyncio.timeout(SOON_S):
+        await feed.woken.wait()
+    return [(seen.job.id, seen.job.version) for seen in feed.take()]
