@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.attempt import Attempt, AttemptLost
+from jobs.cautions import of_classes, of_tiles
 from jobs.errors import DownloadFailed, ObjectNotFound
 from jobs.job import Artifact, ImageResult, ImageWarning
 from jobs.keys import artifact_key
@@ -64,13 +65,16 @@ class ImageWork:
 
     def _through_the_models(self, attempt: Attempt, data: bytes) -> tuple[list[_Made], tuple[ImageWarning, ...]]:
         """Pixels are held here and nowhere else: when this returns, their memory is free."""
+        job = attempt.job
         with attempt.step("decode"):
-            decoded = self.decoder.decode(data, bit_depth=attempt.job.options.bit_depth)
+            decoded = self.decoder.decode(data, bit_depth=job.options.bit_depth)
         truth = self._truth(attempt, decoded.pixels)
         shared = attempt.take_timings()
-        made = [self._through(attempt, model, decoded.pixels, truth.label_map) for model in attempt.job.models]
+        made = [self._through(attempt, model, decoded.pixels, truth.label_map) for model in range(len(job.models))]
         notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices)
-        return [_with_shared(each, shared) for each in made], notices + truth.warnings
+        height, width = decoded.pixels.shape[:2]
+        cautions = of_tiles(job.options.tile, width=width, height=height) + of_classes(job, truth.label_map)
+        return [_with_shared(each, shared) for each in made], notices + truth.warnings + cautions
 
     def _truth(self, attempt: Attempt, picture: Picture) -> Truth:
         job, image = attempt.job, attempt.image
@@ -85,15 +89,19 @@ class ImageWork:
                 return unusable(f"the mask could not be read: {error}")
             return read_truth(data, mask_space=job.mask_space, space=job.space, shape=picture.shape[:2])
 
-    def _through(self, attempt: Attempt, model: str, picture: Picture, truth: LabelMap | None) -> _Made:
+    def _through(self, attempt: Attempt, model: int, picture: Picture, truth: LabelMap | None) -> _Made:
+        """model: its position in the job."""
         job = attempt.job
         began = time.perf_counter()
         with attempt.step("segment"):
-            prediction = self.segmenter.segment(picture, model=model, tile=job.options.tile, check=attempt.check)
+            prediction = self.segmenter.segment(
+                picture, model=job.models[model], tile=job.options.tile, check=attempt.check
+            )
         attempt.take_timings()  # the segmenter's own say more
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
-            metrics = measure(label_map, mean_entropy=prediction.mean_entropy, truth=truth)
+            impossible = frozenset(each.id for each in job.impossible_classes(model))
+            metrics = measure(label_map, mean_entropy=prediction.mean_entropy, truth=truth, impossible=impossible)
         with attempt.step("encode"):
             encoded = self._encoded(attempt, label_map, picture)
         result = ImageResult(

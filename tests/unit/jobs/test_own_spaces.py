@@ -9,7 +9,7 @@ import pytest
 from jobs.archive import Archives
 from jobs.errors import InvalidOptions
 from jobs.job import ImageStatus
-from jobs.options import JobOptions
+from jobs.options import JobOptions, TileOptions
 from jobs.reports import metrics_document
 from jobs.spaces import JobSpaces
 from jobs.summary import job_metrics
@@ -99,6 +99,25 @@ def test_a_job_names_the_classes_that_its_model_cannot_give_and_takes_the_means_
     assert scores["miou"] == pytest.approx(0.875)
     assert scores["mean_dice"] == pytest.approx((1 + 6 / 7) / 2)
     assert scores["pixel_accuracy"] == pytest.approx(7 / 8)
+    image = service.reading.image(job.id, 0)
+    assert image.result.metrics.miou == pytest.approx(0.875)
+    assert [(each.code, each.detail) for each in image.warnings] == [
+        ("classes_impossible", "tiny has no way to give wall (12.5 % of the mask); `miou` is taken without them")
+    ]
+    assert service.reading.job(job.id).warnings == {"classes_impossible": 1}
+
+
+def test_ground_truth_without_impossible_classes_needs_no_word(service):
+    job = with_truth(service, mask(np.full((2, 4), 10, np.uint8)), label_space="cityscapes-19")
+    service.work()
+    assert service.reading.image(job.id, 0).warnings == ()
+
+
+@pytest.mark.parametrize(("size", "codes"), [(64, ["tile_magnified"]), (128, []), (None, [])])
+def test_tiles_that_magnify_too_much_are_told(service, size, codes):
+    job = service.submit(picture(128, 96), tile=None if size is None else TileOptions(size=size, overlap=8))
+    service.work()
+    assert [each.code for each in service.reading.image(job.id, 0).warnings] == codes
 
 
 def test_where_every_class_can_be_given_nothing_changes(service):

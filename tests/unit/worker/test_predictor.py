@@ -22,7 +22,7 @@ from segmentation.preprocessing import Preprocessing
 from storage.catalog import Bundle
 from storage.settings import StorageSettings
 from tests.factories import make_card, picture
-from tests.tiny_models import BLUE, GREEN, RED, tiny_bundle
+from tests.tiny_models import BLUE, GREEN, RED, tailed_bundle, tiny_bundle
 from worker.engines import EngineRules
 from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.budget import Budget
@@ -41,6 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_bundle(folder)
     tiny_bundle(folder, name="pets", label_space="oxford-pets-3")  # 11 classes where the space has 3
     tiny_bundle(folder, name="full-size", preprocessing=replace(SMALL, long_side=256))
+    for tail in ("Softmax", "Sigmoid"):
+        tailed_bundle(folder, name=tail.lower(), tail=tail)
     return folder
 
 
@@ -240,3 +242,16 @@ def test_a_picture_smaller_than_a_tile_is_the_same_with_and_without(predictor: P
 def test_the_networks_input_is_what_the_card_says(folder: Path, predictor: Predictor):
     tiny_bundle(folder, name="exact", preprocessing=Preprocessing(resize="exact", height=32, width=64))
     assert segment(predictor, file(halves(RED, BLUE, (50, 200))), model="exact").label_map.ids.shape == (200, 50)
+
+
+@pytest.mark.parametrize("model", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("tile", [None, TileOptions(size=64, overlap=16)])
+def test_outputs_that_are_probabilities_give_their_own_confidence(
+    predictor: Predictor, model: str, tile: TileOptions | None
+):
+    found = segment(predictor, file(halves(RED, BLUE)), tile, model)
+    assert ends(found.label_map.ids) == (0, 2)
+    assert found.label_map.confidence is not None
+    assert np.median(found.label_map.confidence) == 255
+    assert found.mean_entropy is not None
+    assert found.mean_entropy < 0.05

@@ -1,0 +1,42 @@
+"""What somebody must know of an image's results to judge them: how they came about, not whether they are right."""
+
+from __future__ import annotations
+
+from jobs.job import ImageWarning, Job
+from jobs.options import TileOptions
+from segmentation.label_map import LabelMap
+
+TILE_MAGNIFIED = "tile_magnified"
+CLASSES_IMPOSSIBLE = "classes_impossible"
+MOST_MAGNIFIED = 1.5  # where masks begin to suffer: docs/pictures-and-results.md has the figures
+
+
+def of_tiles(tile: TileOptions | None, *, width: int, height: int) -> tuple[ImageWarning, ...]:
+    """width, height: of the picture."""
+    factor = 1.0 if tile is None else tile.magnification(width, height)
+    if factor <= MOST_MAGNIFIED:
+        return ()
+    return (
+        ImageWarning(
+            TILE_MAGNIFIED,
+            f"in these tiles things appear {factor:.1f} times as large to the model as in the whole picture; one that "
+            "was trained on whole pictures finds less that way: use larger tiles, or none",
+        ),
+    )
+
+
+def of_classes(job: Job, truth: LabelMap | None) -> tuple[ImageWarning, ...]:
+    """For each model that cannot give some of the classes which the ground truth has. truth: in the job's space."""
+    if truth is None:
+        return ()
+    found = []
+    for position, model in enumerate(job.models):
+        absent = {each.name: int(truth.pixel_counts[each.id]) for each in job.impossible_classes(position)}
+        names = [name for name, pixels in absent.items() if pixels]
+        if names:
+            share = f"{sum(absent.values()) / truth.ids.size:.1%}".replace("%", " %")
+            detail = (
+                f"{model} has no way to give {', '.join(names)} ({share} of the mask); `miou` is taken without them"
+            )
+            found.append(ImageWarning(CLASSES_IMPOSSIBLE, detail))
+    return tuple(found)
