@@ -131,7 +131,7 @@ class Adding(HomeOption):
 def add(choices: Adding) -> None:
     """Check a model file of your own in every runtime that would serve it, then serve it."""
     from data.sample_library import open_samples
-    from maskmill.model_runtimes import open_all
+    from maskmill.cli.training.runtimes import open_all
     from training.bring.card import own_card, read_own_card
     from training.bring.publish import add as publish
 
@@ -157,7 +157,7 @@ class Checking(HomeOption):
 def check(choices: Checking) -> None:
     """Verify a model's checksums, load it, run it on the samples; print speed and mIoU."""
     from data.sample_library import open_samples
-    from maskmill.model_runtimes import open_all
+    from maskmill.cli.training.runtimes import open_all
     from training.bring.publish import check_bundle
 
     bundle = _bundle(choices.model, _catalog(choices.home))

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from data.sample_library import SampleLibrary
 from jobs.errors import ModelFailed
-from maskmill.model_runtimes import open_all
+from maskmill.cli.training.runtimes import open_all
 from segmentation.errors import InvalidLabelSpace, InvalidModelCard, UnknownLabelSpace
 from segmentation.label_spaces import get_label_space
 from storage.catalog import Bundle, Catalog
