@@ -23,7 +23,7 @@ def test_probabilities_are_the_softmax_of_what_they_become() -> None:
 
 
 def test_classes_told_one_by_one_become_what_they_were_made_from() -> None:
-    assert np.allclose(as_logits(1 / (1 + np.exp(-LOGITS)), "sigmoid"), LOGITS, atol=1e-4)
+    assert np.allclose(as_logits((1 / (1 + np.exp(-LOGITS))).astype(np.float32), "sigmoid"), LOGITS, atol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
