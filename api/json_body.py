@@ -5,6 +5,7 @@ Parsed whole, a body of 64 MiB takes up to 25 times as much memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,9 @@ from api.errors import BadRequest
 OPTION_EVENTS = 20_000  # names, values and brackets of everything but the inputs
 ITEM_EVENTS = 200  # of one input
 LONGEST_RUN = 16 * 1024  # bytes between two quotation marks: no text and no number of ours is longer
+_SOUND_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?![dD][89a-fA-F])|[^u])", re.DOTALL
+)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OPENING, _CLOSING = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
 
@@ -127,6 +131,7 @@ class _File:
         self._pieces = iter(pieces)
         self._started = False
         self._run = 0
+        self._open = b""  # behind the last quotation mark
 
     def read(self, size: int = -1, /) -> bytes:
         if not size:
@@ -145,6 +150,14 @@ class _File:
         if longest > LONGEST_RUN:
             raise BadRequest(f"the body holds a text or number of more than {LONGEST_RUN} bytes")
         self._run = len(others[-1]) if others else self._run + len(first)
+        self._check_escapes(self._open + piece)
+
+    def _check_escapes(self, text: bytes) -> None:
+        """The parser would put a question mark in the place of half a surrogate pair."""
+        end = text.rfind(b'"') + 1
+        texts, self._open = text[:end], text[end:]
+        if b"\\u" in texts and b"\\" in _SOUND_ESCAPES.sub(b"", texts):
+            raise BadRequest("the body holds half a surrogate pair, which is no letter")
 
 
 def _too_much() -> BadRequest:

@@ -37,6 +37,13 @@ def test_a_body_in_pieces_of_any_size_reads_as_json_does(size: int) -> None:
         assert isinstance(values["metadata"]["a"][1], float)
 
 
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_escapes_are_read_wherever_the_body_is_cut(size: int) -> None:
+    body = rb'{"a": "\ud83d\ude00\\ud83d\"\n\u00e9\\\\", "\uD83D\uDE00": 1}'
+    values, _ = read(*(body[start : start + size] for start in range(0, len(body), size)))
+    assert values == json.loads(body)
+
+
 @pytest.mark.parametrize("value", [None, {}, {"inputs": [1]}, "x", 3])
 def test_inputs_that_are_no_list_are_left_to_be_refused(value: object) -> None:
     values, items = read(json.dumps({"inputs": value}).encode())
@@ -53,6 +60,10 @@ def test_inputs_that_are_no_list_are_left_to_be_refused(value: object) -> None:
         (b'{"a": NaN}', "not readable JSON"),
         (b'{"a": "\xff"}', "not readable JSON"),
         (b'{"inputs": [], "inputs": []}', "twice"),
+        (rb'{"a": "x\ud83d"}', "surrogate"),
+        (rb'{"a": "x\ud83dx\ude00"}', "surrogate"),
+        (rb'{"a": "\ude00"}', "surrogate"),
+        (rb'{"a": "\\\ude00"}', "surrogate"),
         (b'{"a": "' + b"x" * (LONGEST_RUN + 1), "text or number"),
         (b'{"a": ' + b"1" * (LONGEST_RUN + 1), "text or number"),
         (b'{"a": [' + b'"1",' * (OPTION_EVENTS + 1), "more values than any request needs"),
@@ -62,7 +73,7 @@ def test_inputs_that_are_no_list_are_left_to_be_refused(value: object) -> None:
     ],
 )
 def test_what_is_no_json_or_too_much_of_it_is_a_bad_request(body: bytes, words: str) -> None:
-    for size in (1000, len(body) or 1):
+    for size in (1000, 7 if len(body) < 100 else 900, len(body) or 1):
         with pytest.raises(BadRequest, match=words):
             read(*(body[start : start + size] for start in range(0, len(body), size)))
 
