@@ -11,6 +11,7 @@ from segmentation.errors import UnsupportedImage
 
 DEPTHS = (10, 12, 14, 16)
 LOW_BIT_DEPTH = "low_bit_depth"
+PACKED_DEPTHS = {"I;12": 12}  # by Pillow's raw mode: of samples that a TIFF stores in just so many bits
 _LOW_TOP = 1 << 12
 
 # Pillow keeps the upper byte of colours in 16 bits. Read in the other order of bytes, it keeps the lower one.

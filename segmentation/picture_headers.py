@@ -16,12 +16,11 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PngSurvey:
-    """bit_depth: of a sample; significant_bits: the most that sBIT names, None without. complete: IEND is there.
+    """significant_bits: the most that sBIT names, None without. complete: IEND is there.
 
     data: the file without the texts and profiles that are too large to be read.
     """
 
-    bit_depth: int
     significant_bits: int | None
     complete: bool
     data: bytes
@@ -74,7 +73,6 @@ def survey_png(data: bytes) -> PngSurvey:
                 dropped.append((start, end))
         complete |= kind == b"IEND"
     return PngSurvey(
-        bit_depth=data[24] if len(data) > 24 else 8,
         significant_bits=significant,
         complete=complete,
         data=_without(data, dropped),

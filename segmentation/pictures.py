@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from segmentation.deep_pixels import (
     DEPTHS,
+    PACKED_DEPTHS,
     DeepPixels,
     Notice,
     depth_of,
@@ -94,7 +95,7 @@ def probe(data: bytes) -> Header:
 def read_picture(data: bytes, *, max_pixels: int, bit_depth: int | None = None) -> DecodedPicture:
     """Turned upright as EXIF says, transparency laid over white, cut to 8 bits.
 
-    bit_depth: of samples stored in 16 bits, one of DEPTHS; None believes what PNG's sBIT says, else takes 16.
+    bit_depth: of samples stored in 16 bits, one of DEPTHS; None believes what PNG's sBIT or a TIFF says, else takes 16.
     Notices: `low_bit_depth` where 16 is taken though all values lie below 4096, `truncated_tail` where all pixels are
     there but the end of the file is not. Raises UnreadableImage (damaged), UnsupportedImage (another kind of file or of
     pixel, values that `bit_depth` cannot hold) and ImageTooLarge.
@@ -103,7 +104,7 @@ def read_picture(data: bytes, *, max_pixels: int, bit_depth: int | None = None) 
     picture, raw, notices = file.loaded(max_pixels)
     if picture.mode in ("F", "LAB", "HSV"):
         raise UnsupportedImage(f"pixels of the kind {picture.mode} are not supported")
-    deep = file.deep(picture, bit_depth) if is_deep(picture.mode, raw) else None
+    deep = file.deep(picture, raw, bit_depth) if is_deep(picture.mode, raw) else None
     return DecodedPicture(_to_rgb(picture, deep), notices if deep is None else (*notices, *deep.notices))
 
 
@@ -174,10 +175,10 @@ class _File:
             return self._without_its_end(error), raw, (_TRUNCATED,)
         return picture, raw, () if self._is_complete() else (_TRUNCATED,)
 
-    def deep(self, picture: ImageFile.ImageFile, bit_depth: int | None) -> DeepPixels:
+    def deep(self, picture: ImageFile.ImageFile, raw: str, bit_depth: int | None) -> DeepPixels:
         """How the samples in 16 bits of a picture become 8. Raises UnsupportedImage."""
         top, alpha = largest_values(picture, _band_rows(picture.width))
-        said = None if self._png is None else self._png.significant_bits
+        said = PACKED_DEPTHS.get(raw) if self._png is None else self._png.significant_bits
         depth, notices = depth_of(top, bit_depth=bit_depth, said=said)
         low = None
         if depth < 16 and not is_deep_grey(picture.mode):

@@ -237,6 +237,13 @@ class TestBitDepth:
             assert codes(data) == ["low_bit_depth"]
             assert np.array_equal(pixels(data, bit_depth=12), (values >> 4).astype(np.uint8))
 
+    def test_12_bits_packed_in_a_tiff_are_12_bits(self) -> None:
+        first, second = GREY12.reshape(-1, 2).T
+        packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1).astype(np.uint8)
+        data = tiff(GREY12[..., None], "<", b"II*\0", bits=12, data=packed.tobytes())
+        assert codes(data) == []
+        assert np.array_equal(pixels(data)[..., 1], (GREY12 >> 4).astype(np.uint8))
+
     def test_deep_grey_with_transparency_is_read_as_16_bits_only(self) -> None:
         values = np.dstack([GREY12, np.full_like(GREY12, 65535)])
         assert pixels(deep_png(values)).max() == 15
@@ -245,19 +252,24 @@ class TestBitDepth:
 
 
 def deep_tiff(values: NDArray[np.uint16], order: str, mark: bytes) -> bytes:
+    return tiff(values, order, mark, bits=16, data=values.astype(f"{order}u2").tobytes())
+
+
+def tiff(values: NDArray[np.uint16], order: str, mark: bytes, *, bits: int, data: bytes) -> bytes:
+    """One strip without compression; values: (H, W, 1) or (H, W, 3), of which the shape alone is taken."""
     height, width, channels = values.shape
     entries = [
-        *((256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, 8), (259, 3, 1, 1), (262, 3, 1, 2)),
-        *((273, 4, 1, 512), (277, 3, 1, channels), (278, 3, 1, height), (279, 4, 1, values.size * 2)),
+        *((256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, bits if channels == 1 else 8), (259, 3, 1, 1)),
+        *((262, 3, 1, 1 if channels == 1 else 2), (273, 4, 1, 512), (277, 3, 1, channels), (278, 3, 1, height)),
+        (279, 4, 1, len(data)),
     ]
-    head = mark + struct.pack(f"{order}I", 16) + struct.pack(f"{order}{channels}H", *[16] * channels)
+    head = mark + struct.pack(f"{order}I", 16) + struct.pack(f"{order}{channels}H", *[bits] * channels)
     tags = b"".join(
-        struct.pack(f"{order}HHI", tag, kind, count)
-        + struct.pack(f"{order}{'H2x' if kind == 3 and count == 1 else 'I'}", value)
+        struct.pack(f"{order}HHI{'H2x' if kind == 3 and count == 1 else 'I'}", tag, kind, count, value)
         for tag, kind, count, value in entries
     )
     file = head.ljust(16, b"\0") + struct.pack(f"{order}H", len(entries)) + tags + bytes(4)
-    return file.ljust(512, b"\0") + values.astype(f"{order}u2").tobytes()
+    return file.ljust(512, b"\0") + data
 
 
 class TestBands:
