@@ -74,15 +74,18 @@ class StackHome:
     def limit_log(self, part: str) -> None:
         """Rotate a log that has grown too large under a part that keeps it open for appending.
 
-        What it writes between the copy and the cut is lost.
+        What it writes between the copy and the cut is lost; so is the log where the disk has no room for a copy.
         """
         log = self.log(part)
         if not log.is_file() or log.stat().st_size <= LOG_LIMIT:
             return
         copy = log.with_name(f".{log.name}.copy")
-        shutil.copyfile(log, copy)
+        try:
+            shutil.copyfile(log, copy)
+            self._keep(part, copy)
+        except OSError:
+            copy.unlink(missing_ok=True)
         os.truncate(log, 0)
-        self._keep(part, copy)
 
     def tail(self, part: str, *, lines: int = 20, since: int = 0) -> str:
         """The end of a part's log, without its last newline; empty when there is none. since: byte of the log."""
@@ -95,8 +98,11 @@ class StackHome:
         return "\n".join(text.splitlines()[-lines:])
 
     def note_pid(self, part: str, pid: int) -> None:
-        """Remember a child with its start time: a pid alone may belong to somebody else tomorrow."""
-        with contextlib.suppress(psutil.Error):
+        """Remember a child with its start time: a pid alone may belong to somebody else tomorrow.
+
+        On a full disk it is not remembered: what runs goes on all the same.
+        """
+        with contextlib.suppress(psutil.Error, OSError):
             write_private(self._pid_file(part), {"pid": pid, "started": psutil.Process(pid).create_time()})
 
     def forget_pid(self, part: str) -> None:

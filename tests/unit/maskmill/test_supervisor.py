@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -176,6 +177,22 @@ def test_a_log_that_grows_too_large_is_rotated_under_the_part(
     size = home.log("talker").stat().st_size
     _until(supervisor, lambda: home.log("talker").stat().st_size != size)  # it goes on writing
     assert b"\0" not in home.log("talker").read_bytes()
+
+
+def test_a_full_disk_ends_neither_supervisor_nor_part(
+    supervisor: Supervisor, home: StackHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("maskmill.stack.home.LOG_LIMIT", 100)
+    monkeypatch.setattr("maskmill.stack.home.shutil.copyfile", full)
+    monkeypatch.setattr("maskmill.stack.home.write_private", full)
+    supervisor.start(_python("talker", "import time\nwhile True: print('line ' * 20, flush=True); time.sleep(0.001)"))
+    _until(supervisor, lambda: home.log("talker").stat().st_size > 100)
+    supervisor.tend()
+    assert supervisor.parts["talker"].alive
+    assert not list(home.logs.glob("*.log.1"))
 
 
 def test_what_made_a_part_die_is_mended_before_it_starts_again(
