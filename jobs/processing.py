@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from jobs.attempt import Attempt, AttemptCanceled, AttemptLost
-from jobs.errors import DatabaseUnavailable, ImageFailure, OutOfMemory, StorageUnavailable
+from jobs.errors import DatabaseUnavailable, DownloadFailed, ImageFailure, OutOfMemory, StorageUnavailable, TimedOut
 from jobs.image_work import ImageWork
 from jobs.job import Job, JobImage, Slice
 from jobs.keys import attempt_keys
@@ -22,6 +22,9 @@ from jobs.retry import RetryPolicy, failure_of, part_away
 from segmentation.errors import SegmentationError
 
 logger = logging.getLogger(__name__)
+
+
+_OF_THE_IMAGE = (SegmentationError, DownloadFailed, TimedOut)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +168,7 @@ class Processing:
 
     def _log(self, error: Exception, image: JobImage, delay_s: float | None) -> None:
         """What is known of a bad picture needs no stack."""
-        known = isinstance(error, (ImageFailure, SegmentationError)) and error.__cause__ is None
+        known = isinstance(error, _OF_THE_IMAGE) or (isinstance(error, ImageFailure) and error.__cause__ is None)
         extra = {"action": "image_failed", "job_id": image.job_id, "image": image.index, "retry_in_s": delay_s}
         logger.warning("image failed: %s", error, exc_info=None if known else error, extra=extra)
 

@@ -149,9 +149,10 @@ def test_what_nobody_foresaw_fails_the_image_and_is_logged_with_its_stack(servic
 
 
 def test_a_bad_picture_is_logged_without_a_stack(service, caplog):
-    service.submit(b"%PDF-1.7")
+    service.submit(b"%PDF-1.7", picture(form="PNG")[:-200])
     service.work()
     assert "image failed: PDF is not supported" in caplog.text
+    assert "image failed: the PNG is damaged" in caplog.text
     assert "Traceback" not in caplog.text
 
 
