@@ -50,6 +50,11 @@ def test_what_serves_requests_imports_without_the_libraries_that_run_models(modu
     _import_without(module, HEAVY)
 
 
+@pytest.mark.parametrize("module", ["worker.tasks", "maskmill.local", "maskmill.demo.story", "maskmill.doctor"])
+def test_what_make_demo_installs_is_enough_for_the_local_stack(module: str) -> None:
+    _import_without(module, ("torch", "torchvision", "transformers", "timm", "onnx", "mlflow", "scipy", "safetensors"))
+
+
 def test_the_client_costs_httpx_and_nothing_more() -> None:
     _import_without(
         "maskmill", (*HEAVY, "fastapi", "celery", "sqlalchemy", "pydantic", "numpy", "PIL", "typer", "rich")
