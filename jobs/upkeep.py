@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from jobs.errors import JobNotFound, JobRunning, QueueUnavailable, StorageUnavailable
+from jobs.errors import DatabaseUnavailable, JobNotFound, JobRunning, QueueUnavailable, StorageUnavailable
 from jobs.job import Job, Priority, Slice
 from jobs.keys import attempt_keys
 from jobs.leftovers import Leftovers
@@ -27,10 +28,12 @@ logger = logging.getLogger(__name__)
 class UpkeepRules:
     """silence_s: how long a queued image may stay without a message in sight before it is sent again.
 
-    draft_s must outlast the longest upload. batch: most images, or jobs, that one run touches.
+    patience_s: after the database was away, until leases that ran out meanwhile are freed: time for living workers to
+    renew them. draft_s must outlast the longest upload. batch: most images, or jobs, that one run touches.
     """
 
     silence_s: float = 15.0
+    patience_s: float = 15.0
     draft_s: float = 24 * 3600.0
     idempotency_s: float = 24 * 3600.0
     worker_s: float = 3600.0
@@ -56,11 +59,19 @@ class Upkeep:
     policy: RetryPolicy
     rules: UpkeepRules
     _deleting: threading.Lock = field(default_factory=threading.Lock)
+    _away_at: list[float] = field(default_factory=list)  # when the database last did not answer; nothing, or one time
     _behind: dict[str, str] = field(default_factory=lambda: {"jobs": "", "drafts": ""})  # the last ids that were tried
 
     def run(self) -> UpkeepReport:
         """Raises DatabaseUnavailable; the next run continues."""
-        freed = self._free_expired()
+        try:
+            return self._round()
+        except DatabaseUnavailable:
+            self._away_at[:] = [time.monotonic()]
+            raise
+
+    def _round(self) -> UpkeepReport:
+        freed = 0 if self._is_just_back() else self._free_expired()
         resent = self._resend()
         deleted = self._delete()
         self._forget()
@@ -68,6 +79,9 @@ class Upkeep:
         if freed or resent or deleted:
             logger.info("upkeep: %s", report, extra={"action": "upkeep"})
         return report
+
+    def _is_just_back(self) -> bool:
+        return any(time.monotonic() - away_at < self.rules.patience_s for away_at in self._away_at)
 
     def _free_expired(self) -> int:
         """Images of vanished workers go back to the queue and are sent at once, in smaller slices each time."""

@@ -1,8 +1,11 @@
 """What keeps promises when parts die, on a service in memory."""
 
+import time
 from dataclasses import replace
 
-from jobs.errors import StorageUnavailable
+import pytest
+
+from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
 from jobs.ports import JobFilter, WaitingImages, WorkerBeat
 from jobs.upkeep import UpkeepRules
@@ -270,3 +273,25 @@ def test_old_keys_and_dead_workers_are_forgotten(service):
     with service.database.unit() as unit:
         assert unit.idempotency.begin("key", holder="h", patience_s=1e9) is None
         assert not unit.workers.alive(within_s=9 * 86400)
+
+
+def test_workers_may_renew_their_leases_when_the_database_is_back(service):
+    """None could while it was away: their images are not lost, and soon they say so."""
+    job = service.submit(picture())
+    claim(service, job)
+    service.clock.advance(100)
+
+    answers = [False]
+
+    def open_unit(tenant=None):
+        if not answers[0]:
+            raise DatabaseUnavailable("away")
+        return service.database.unit(tenant)
+
+    upkeep = replace(service.upkeep, open_unit=open_unit, rules=UpkeepRules(patience_s=0.5))
+    with pytest.raises(DatabaseUnavailable):
+        upkeep.run()
+    answers[0] = True
+    assert upkeep.run().freed == 0
+    time.sleep(0.6)
+    assert upkeep.run().freed == 1
