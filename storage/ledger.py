@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Update, bindparam, literal, select, update
@@ -15,19 +16,22 @@ from sqlalchemy import ColumnElement, Update, bindparam, literal, select, update
 from jobs.job import ImageStatus, Job
 from jobs.transitions import Move, Transition
 from storage.rows import Values, moved_values, progress_values, to_job, totals_values
+from storage.scope import Prepared
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
-from storage.transaction import Transaction
+from storage.transaction import Answer, Transaction
+
+_LOCK = Prepared(
+    select(JOBS)
+    .where(JOB.id.in_(bindparam("ids", expanding=True)), JOB.is_deleted.is_(False))
+    .order_by(JOB.id)
+    .with_for_update()  # SQLite has no row locks and needs none: its writers come one at a time
+)
+_WRITE = Prepared(update(JOBS).where(JOB.id == bindparam("job")))  # whatever columns come with it
 
 
 def lock_jobs(transaction: Transaction, job_ids: Iterable[str]) -> list[Job]:
     """The visible ones of these jobs, in the order of their ids, with nobody else changing them until the end."""
-    statement = (
-        select(JOBS)
-        .where(JOB.id.in_(sorted(set(job_ids))), JOB.is_deleted.is_(False))
-        .order_by(JOB.id)
-        .with_for_update()  # SQLite has no row locks and needs none: its writers come one at a time
-    )
-    return [to_job(row) for row in transaction.write(statement)]
+    return [to_job(row) for row in transaction.carry_out(_LOCK, ids=sorted(set(job_ids)))]
 
 
 def lock_job(transaction: Transaction, job_id: str) -> Job | None:
@@ -43,18 +47,41 @@ def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:
         _move_each(transaction, before.id, alone)
     else:
         for move, indices in step.moves:
-            transaction.write(moving(before.id, move, indices))
+            move_images(transaction, before.id, move, indices)
     write_job(transaction, before, step.job)
     return step.job
 
 
-def moving(job_id: str, move: Move, indices: Collection[int] | None) -> Update:
-    statement = update(IMAGES).where(IMAGE.job_id == job_id, is_in(move.source))
+def move_images(
+    transaction: Transaction, job_id: str, move: Move, indices: Collection[int] | None, *, and_read: bool = False
+) -> Answer:
+    """All images of the job that are where the move begins, or these of them. and_read: gives back their rows."""
+    put = moved_values(move)
+    way = _way(
+        move.source, tuple(put), tuple(move.add.items()), tuple(move.copy.items()), (indices is not None, and_read)
+    )
+    values: Values = {f"to_{name}": value for name, value in put.items()}
     if indices is not None:
-        statement = statement.where(IMAGE["index"].in_(sorted(indices)))
-    grown = {name: IMAGE[name] + by for name, by in move.add.items()}
-    copied = {name: IMAGE[other] for name, other in move.copy.items()}
-    return statement.values(**moved_values(move), **grown, **copied)
+        values["indices"] = sorted(indices)
+    return transaction.carry_out(way, job=job_id, **values)
+
+
+@lru_cache(maxsize=128)  # as many as there are ways to go, which are a dozen
+def _way(
+    source: ImageStatus,
+    put: tuple[str, ...],
+    add: tuple[tuple[str, int], ...],
+    copy: tuple[tuple[str, str], ...],
+    form: tuple[bool, bool],
+) -> Prepared:
+    chosen, and_read = form
+    statement = update(IMAGES).where(IMAGE.job_id == bindparam("job"), is_in(source))
+    if chosen:
+        statement = statement.where(IMAGE["index"].in_(bindparam("indices", expanding=True)))
+    new: Values = {name: bindparam(f"to_{name}") for name in put}
+    new.update((name, IMAGE[name] + by) for name, by in add)
+    new.update((name, IMAGE[other]) for name, other in copy)
+    return Prepared(statement.values(new).returning(*IMAGE) if and_read else statement.values(new))
 
 
 def _move_each(transaction: Transaction, job_id: str, moves: Iterable[tuple[Move, int]]) -> None:
@@ -62,15 +89,20 @@ def _move_each(transaction: Transaction, job_id: str, moves: Iterable[tuple[Move
     alike: dict[Any, list[Values]] = defaultdict(list)
     for move, index in moves:
         put, add = moved_values(move), move.add
-        row = {"at": index, **{f"to_{name}": value for name, value in put.items()}}
+        row = {"job": job_id, "at": index, **{f"to_{name}": value for name, value in put.items()}}
         alike[move.source, tuple(put), tuple(add)].append(row | {f"by_{name}": by for name, by in add.items()})
     for (source, put, add), rows in alike.items():
-        own = update(IMAGES).where(
-            IMAGE.job_id == job_id, IMAGE["index"] == bindparam("at"), IMAGE.status == source.value
-        )
-        placed: Values = {name: bindparam(f"to_{name}") for name in put}
-        grown: Values = {name: IMAGE[name] + bindparam(f"by_{name}") for name in add}
-        transaction.write(own.values(**placed, **grown), rows)
+        transaction.write(_own_way(source, put, add), rows)
+
+
+@lru_cache(maxsize=128)
+def _own_way(source: ImageStatus, put: tuple[str, ...], add: tuple[str, ...]) -> Update:
+    own = update(IMAGES).where(
+        IMAGE.job_id == bindparam("job"), IMAGE["index"] == bindparam("at"), IMAGE.status == source.value
+    )
+    placed: Values = {name: bindparam(f"to_{name}") for name in put}
+    grown: Values = {name: IMAGE[name] + bindparam(f"by_{name}") for name in add}
+    return own.values(**placed, **grown)
 
 
 def write_job(transaction: Transaction, before: Job, after: Job) -> None:
@@ -78,7 +110,7 @@ def write_job(transaction: Transaction, before: Job, after: Job) -> None:
     values: Values = progress_values(after)
     if after.totals is not before.totals:
         values.update(totals_values(after.totals))
-    transaction.write(update(JOBS).where(JOB.id == after.id).values(**values))
+    transaction.carry_out(_WRITE, job=after.id, **values)
     transaction.note_change(after.id)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, CursorResult, func, select
 from sqlalchemy.sql import Executable
 
 from jobs.callers import DEFAULT_TENANT
-from storage.scope import scoped
+from storage.scope import Prepared, scoped
 
 BEGIN = "sqlite_begin"  # execution option: how the next transaction of a SQLite connection starts
 
@@ -51,6 +51,14 @@ class Transaction:
 
     def read(self, statement: Executable) -> Answer:
         return self._connection.execute(scoped(statement, self._tenant))
+
+    def look_up(self, statement: Prepared, **values: Any) -> Answer:
+        """As `read`."""
+        return self._connection.execute(*statement.given(self._tenant, values))
+
+    def carry_out(self, statement: Prepared, **values: Any) -> Answer:
+        """As `write`."""
+        return self.writing.execute(*statement.given(self._tenant, values))
 
     def write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> Answer:
         """Also for what is read to be changed."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from jobs.ports import Remains
+from storage.scope import Prepared
 from storage.tables import DraftRow
 from storage.transaction import Transaction
+
+_OPEN = Prepared(insert(DraftRow.__table__))  # type: ignore[arg-type]
+_CLOSE = Prepared(delete(DraftRow).where(DraftRow.job_id == bindparam("job")))
 
 
 class SqlDrafts:
@@ -18,10 +22,10 @@ class SqlDrafts:
 
     def open(self, job_id: str, *, prefix: str) -> None:
         at = self._transaction
-        at.write(insert(DraftRow).values(job_id=job_id, tenant=at.owner, prefix=prefix, opened_at=at.now))
+        at.carry_out(_OPEN, job_id=job_id, tenant=at.owner, prefix=prefix, opened_at=at.now)
 
     def close(self, job_id: str) -> None:
-        self._transaction.write(delete(DraftRow).where(DraftRow.job_id == job_id))
+        self._transaction.carry_out(_CLOSE, job=job_id)
 
     def stale(self, *, older_than_s: float, limit: int, after: str = "") -> Sequence[Remains]:
         before = self._transaction.now - timedelta(seconds=older_than_s)

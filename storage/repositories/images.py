@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_, select, tuple_, update
 
 from jobs import transitions
 from jobs.errors import ImageNotFound, JobNotFound
 from jobs.job import ImageStatus, JobImage, Priority, Slice
 from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held
-from storage.ledger import carry_out, is_in, lock_job, lock_jobs, moving, write_job
+from storage.ledger import carry_out, is_in, lock_job, lock_jobs, move_images, write_job
 from storage.repositories import paging
 from storage.rows import to_image
+from storage.scope import Prepared
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
 
@@ -28,9 +29,7 @@ class SqlImages:
         self._transaction = transaction
 
     def get(self, job_id: str, index: int) -> JobImage:
-        there = and_(JOB.id == IMAGE.job_id, JOB.is_deleted.is_(False))
-        statement = select(IMAGES).join(JOBS, there).where(IMAGE.job_id == job_id, IMAGE["index"] == index)
-        row = self._transaction.read(statement).first()
+        row = self._transaction.look_up(_ONE, job=job_id, at=index).first()
         if row is None:
             self._require_job(job_id)
             raise ImageNotFound(f"job {job_id} has no image {index}")
@@ -68,18 +67,12 @@ class SqlImages:
         if job is None or not job.counts.queued:
             return None
         now = self._transaction.now
-        statement = select(IMAGE["index"]).where(
-            IMAGE.job_id == job.id,
-            IMAGE["index"].between(piece.first, piece.last),
-            *(is_in(ImageStatus.QUEUED), _due(now)),
-        )
-        due = self._transaction.write(statement).scalars().all()
+        due = self._transaction.carry_out(_DUE, job=job.id, first=piece.first, last=piece.last, now=now).scalars().all()
         step = transitions.claim(job, due, worker=worker, now=now, lease_s=lease_s)
         if step is None:
             return None
         ((move, indices),) = step.moves
-        taken = moving(job.id, move, indices).returning(*IMAGE)
-        images = [to_image(row) for row in self._transaction.write(taken)]
+        images = [to_image(row) for row in move_images(self._transaction, job.id, move, indices, and_read=True)]
         write_job(self._transaction, job, step.job)
         return Claim(job=step.job, images=tuple(sorted(images, key=lambda image: image.index)))
 
@@ -181,10 +174,7 @@ class SqlImages:
 
     def _held(self, job_id: str, indices: Iterable[int]) -> dict[int, Held]:
         """Those of a locked job's images that exist, as they are."""
-        statement = select(IMAGE["index"], IMAGE.status, IMAGE.attempt, IMAGE.input_sha256).where(
-            IMAGE.job_id == job_id, IMAGE["index"].in_(sorted(indices))
-        )
-        found = self._transaction.write(statement)
+        found = self._transaction.carry_out(_HELD, job=job_id, indices=sorted(indices))
         return {index: Held(ImageStatus(status), attempt, sha256) for index, status, attempt, sha256 in found}
 
     def _grouped(self, statement: Any) -> dict[str, list[int]]:
@@ -194,10 +184,31 @@ class SqlImages:
         return groups
 
     def _require_job(self, job_id: str) -> None:
-        statement = select(JOB.id).where(JOB.id == job_id, JOB.is_deleted.is_(False))
-        if self._transaction.read(statement).first() is None:
+        if self._transaction.look_up(_THERE, job=job_id).first() is None:
             raise JobNotFound(f"there is no job {job_id!r}")
 
 
-def _due(now: datetime) -> ColumnElement[bool]:
+def _due(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return or_(IMAGE.retry_at.is_(None), IMAGE.retry_at <= now)
+
+
+_OF_JOB = IMAGE.job_id == bindparam("job")
+_ONE = Prepared(
+    select(IMAGES)
+    .join(JOBS, and_(JOB.id == IMAGE.job_id, JOB.is_deleted.is_(False)))
+    .where(_OF_JOB, IMAGE["index"] == bindparam("at"))
+)
+_THERE = Prepared(select(JOB.id).where(JOB.id == bindparam("job"), JOB.is_deleted.is_(False)))
+_DUE = Prepared(
+    select(IMAGE["index"]).where(
+        _OF_JOB,
+        IMAGE["index"].between(bindparam("first"), bindparam("last")),
+        is_in(ImageStatus.QUEUED),
+        _due(bindparam("now", type_=IMAGE.retry_at.type)),
+    )
+)
+_HELD = Prepared(
+    select(IMAGE["index"], IMAGE.status, IMAGE.attempt, IMAGE.input_sha256).where(
+        _OF_JOB, IMAGE["index"].in_(bindparam("indices", expanding=True))
+    )
+)

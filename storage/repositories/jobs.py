@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, update
 
 from jobs import transitions
 from jobs.errors import JobNotFound, JobRunning
@@ -14,8 +14,14 @@ from jobs.ports import JobFilter, Remains, Standing
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
 from storage.rows import job_values, to_job
+from storage.scope import Prepared
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
+
+_ADD = Prepared(insert(JOBS))
+_THESE = and_(JOB.id.in_(bindparam("ids", expanding=True)), JOB.is_deleted.is_(False))
+_SEVERAL = Prepared(select(JOBS).where(_THESE).order_by(JOB.id))
+_VERSIONS = Prepared(select(JOB.id, JOB.version).where(_THESE))
 
 
 class SqlJobs:
@@ -25,15 +31,14 @@ class SqlJobs:
     def add(self, job: Job, images: Iterable[NewImage]) -> None:
         if not self._transaction.owns(job.tenant):
             raise ValueError(f"job {job.id} is another tenant's")
-        self._transaction.write(insert(JOBS).values(**job_values(job)))
+        self._transaction.carry_out(_ADD, **job_values(job))
         added = insert_images(self._transaction, job, images)
         if not added == job.counts.queued == job.counts.total:
             raise ValueError(f"job {job.id} was announced with {job.counts} and came with {added} images")
         self._transaction.note_change(job.id)
 
     def get(self, job_id: str) -> Job:
-        statement = select(JOBS).where(JOB.id == job_id, JOB.is_deleted.is_(False))
-        row = self._transaction.read(statement).first()
+        row = self._transaction.look_up(_SEVERAL, ids=[job_id]).first()
         if row is None:
             raise _not_found(job_id)
         return to_job(row)
@@ -49,12 +54,10 @@ class SqlJobs:
         return [to_job(row) for row in self._transaction.read(statement)]
 
     def several(self, job_ids: Collection[str]) -> Sequence[Job]:
-        statement = select(JOBS).where(JOB.id.in_(sorted(job_ids)), JOB.is_deleted.is_(False))
-        return [to_job(row) for row in self._transaction.read(statement.order_by(JOB.id))]
+        return [to_job(row) for row in self._transaction.look_up(_SEVERAL, ids=sorted(job_ids))]
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
-        statement = select(JOB.id, JOB.version).where(JOB.id.in_(sorted(job_ids)), JOB.is_deleted.is_(False))
-        return {row.id: row.version for row in self._transaction.read(statement)}
+        return {row.id: row.version for row in self._transaction.look_up(_VERSIONS, ids=sorted(job_ids))}
 
     def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
         wanted: ColumnElement[bool] = JOB.finished_at.is_(None)
