@@ -83,7 +83,7 @@ def test_the_version_is_that_of_the_installed_package() -> None:
 def test_a_client_that_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="%d.jpg"\r\n\r\n'
     body = b"".join((head % index).encode() + bytes(100_000) + b"\r\n" for index in range(20))
-    start = f"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body) * 2}\r\n"
+    start = f"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body) * 2}\r\n"
     start += f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
     settings = StorageSettings(home=tmp_path)
     database, objects = open_database(settings), open_objects(settings)
