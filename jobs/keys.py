@@ -6,6 +6,7 @@ Also how a source of kind `sample` names a sample's ground truth.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 
@@ -15,14 +16,22 @@ SAMPLE_MASK_SUFFIX = "#mask"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def new_job_id(*, now_ms: int | None = None) -> str:
-    """`job_` and a ULID, so that ids sort by creation time.
+class _Last:
+    """The number of the newest id of this process."""
 
-    Source: the ULID specification (48 bits of milliseconds, 80 of chance, Crockford's base 32).
+    number = 0
+    lock = threading.Lock()
+
+
+def new_job_id() -> str:
+    """`job_` and a ULID, so that ids sort by creation time: each is larger than the one before it in this process.
+
+    Source: the ULID specification (48 bits of milliseconds, 80 of chance, Crockford's base 32), "Monotonicity".
     """
-    milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    value = (milliseconds << 80) | secrets.randbits(80)
-    return "job_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+    milliseconds, chance = time.time_ns() // 1_000_000, secrets.randbits(80)
+    with _Last.lock:
+        number = _Last.number = max((milliseconds << 80) | chance, _Last.number + 1)
+    return "job_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def sample_mask(sample_id: str) -> str:

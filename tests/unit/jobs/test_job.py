@@ -1,5 +1,7 @@
 """Statuses, transitions, slices, totals, ids and keys."""
 
+import itertools
+import time
 from dataclasses import replace
 from functools import reduce
 
@@ -81,11 +83,15 @@ def test_totals_count_the_images_of_each_version():
     assert totals.made_by == {("tiny", "1", "ab" * 32): 2, ("tiny", "2", "cd" * 32): 1}
 
 
-def test_job_ids_sort_by_time_and_never_repeat():
-    ids = [new_job_id(now_ms=1000), new_job_id(now_ms=1001)]
-    assert ids == sorted(ids)
-    assert len({new_job_id() for _ in range(1000)}) == 1000
-    assert len(new_job_id()) == len("job_") + 26
+@pytest.mark.parametrize("step_ns", [0, 1_000_000, -1_000_000])
+def test_job_ids_grow_within_a_millisecond_and_when_the_clock_is_set_back(
+    step_ns: int, monkeypatch: pytest.MonkeyPatch
+):
+    clock = itertools.count(time.time_ns(), step_ns) if step_ns else itertools.repeat(time.time_ns())
+    monkeypatch.setattr(time, "time_ns", lambda: next(clock))
+    ids = [new_job_id() for _ in range(1000)]
+    assert ids == sorted(set(ids))
+    assert {len(each) for each in ids} == {len("job_") + 26}
 
 
 def test_keys_stay_below_the_job_and_the_job_below_its_tenant():
