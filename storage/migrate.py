@@ -86,7 +86,8 @@ def _reason(error: DatabaseUnavailable) -> str:
 
 
 def _run(settings: StorageSettings, migrate: Callable[[Config], None]) -> None:
-    with _connected(settings) as connection, _alone(connection):
+    with _alone(settings), _connected(settings) as connection:
+        _begin(connection)
         config = _config()
         config.attributes["connection"] = connection
         migrate(config)
@@ -111,17 +112,27 @@ def _connected(settings: StorageSettings) -> Iterator[Connection]:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Hold what only one migrating process can hold; waits for it."""
+def _alone(settings: StorageSettings) -> Iterator[None]:
+    """For a SQLite file, hold what only one migrating process can hold; waits for it. Already the first connection to
+    a new file changes it, and would find it locked."""
+    url = make_url(settings.resolved_database_url)
+    if url.get_backend_name() != "sqlite":
+        yield  # `_begin` takes the lock of a server
+        return
+    path = Path(url.database or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{path}.migrate-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _begin(connection: Connection) -> None:
+    """The one transaction in which everything happens."""
     if connection.dialect.name == "sqlite":
-        with Path(f"{connection.engine.url.database}.migrate-lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
-            yield
+        connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
         return
     connection.execute(select(func.set_config("lock_timeout", "0", True)))
     connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-    yield  # everything happens in this one transaction
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,20 @@ def test_several_that_start_together_migrate_once(settings: StorageSettings):
     with ThreadPoolExecutor(4) as starting:
         list(starting.map(upgrade, [settings] * 4))
     assert (current(settings), tables(settings)) == (newest(), TABLES)
+
+
+def test_who_waits_for_another_migration_does_not_touch_the_file(tmp_path: Path):
+    settings = StorageSettings(home=tmp_path, database_wait_s=0.05)
+    file = tmp_path / "maskmill.db"
+    with ThreadPoolExecutor(1) as starting:
+        with Path(f"{file}.migrate-lock").open("w") as other, closing(sqlite3.connect(file)) as raw:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            raw.execute("BEGIN EXCLUSIVE")
+            second = starting.submit(upgrade, settings)
+            assert not wait([second], timeout=0.5).done
+            raw.rollback()
+        second.result()
+    assert current(settings) == newest()
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(settings: StorageSettings):
