@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
 from jobs.job import Job
@@ -31,7 +32,6 @@ class Feed(Generic[Told]):
         return job.tenant == self.tenant and job.version > told
 
     def tell(self, job: Job, told: Told) -> None:
-        self.asked.discard(job.id)
         if not self.wants(job):
             return
         self._waiting[job.id] = told
@@ -44,6 +44,14 @@ class Feed(Generic[Told]):
             self._open[job.id] = job.version
         self.woken.set()
 
+    def end(self, answered: AbstractSet[str], *, gone: AbstractSet[str]) -> None:
+        """answered: of those that it asked for, those that were looked at. gone: there are no such jobs any more."""
+        if answered:
+            self.asked -= answered
+            self.woken.set()
+        for job_id in gone:
+            self._open.pop(job_id, None)
+
     def take(self) -> list[Told]:
         """In the order in which they changed first."""
         self.woken.clear()
@@ -52,7 +60,7 @@ class Feed(Generic[Told]):
 
     def missed(self, standing: Iterable[Standing]) -> frozenset[str]:
         """standing: all jobs that have not ended. Those that it was not told of as they are, and those that are not
-        among them any more."""
+        among them any more, and those that it asked for."""
         mine = {each.job_id: each.version for each in standing if each.tenant == self.tenant}
         behind = {job_id for job_id, version in mine.items() if version > self._open.get(job_id, -1)}
-        return frozenset(behind | (self._open.keys() - mine.keys()))
+        return frozenset(behind | (self._open.keys() - mine.keys()) | self.asked)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple, NoReturn, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -25,6 +26,7 @@ from jobs.read import Progress, progress_without_queue
 
 GATHER_S = 2e-4  # per waiter: the more wait, the longer hints are gathered before the next look
 LONGEST_GATHER_S = 0.15
+MOST_JOBS = 500  # of one look; databases take no statement of any length
 
 logger = logging.getLogger(__name__)
 
@@ -208,34 +210,51 @@ class JobWatch:
                 standing = await to_thread.run_sync(self._reading.standing, limiter=self._thread)
                 self.hint(frozenset().union(*(feed.missed(standing) for feed in self._feeds)))
         except Transient as error:
-            logger.info("cannot look after jobs", extra={"action": "watch_failed", "reason": str(error)})
+            _log_outage(error)
+        except Exception:  # nobody else looks after the jobs; the next poll may fare better
+            logger.exception("cannot look after jobs", extra={"action": "watch_failed"})
 
     async def _look(self) -> None:
         """One look for all who are due. Whoever asks while it runs is served by the next."""
         self._due.clear()
-        changed, self._changed = self._changed, set()
-        heard = set(self._waiters)
-        if self._feeds:
-            heard = heard.union(changed, *(feed.asked for feed in self._feeds))
-        job_ids, self._hinted = self._hinted & heard, set()
+        job_ids, changed = self._portion()
         if not job_ids:
             return
         asking = [waiter for job_id in job_ids for waiter in self._waiters.get(job_id, ()) if waiter.asks]
+        asked = [(feed, feed.asked & job_ids) for feed in self._feeds]
         for waiter in asking:
             waiter.asks = False
         try:
             jobs = await self._in_thread(self._reading.jobs, job_ids)
             seen = await self._seen([job for job in jobs.values() if self._is_wanted(job, changed)])
         except Transient as error:
-            for waiter in asking:  # the others wait on; the next poll looks again
-                waiter.error = error
-                waiter.wake()
+            _log_outage(error)
+            _fail(asking, error)
+            return
+        except Exception as error:  # a fault of one look must not be the last one's
+            logger.exception("cannot look at jobs", extra={"action": "watch_failed"})
+            _fail(asking, error)
             return
         for job_id in job_ids:
             self._tell(job_id, jobs.get(job_id), seen.get(job_id))
         for job_id in sorted(seen):
             for feed in self._feeds_of(job_id, changed):
                 feed.tell(seen[job_id].job, seen[job_id])
+        for feed, answered in asked:
+            feed.end(answered, gone=job_ids - jobs.keys())
+
+    def _portion(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Jobs to look at now, and the changed ones, of which feeds are to hear. The rest stays for the next look."""
+        changed = frozenset(self._changed)
+        heard = set(self._waiters)
+        if self._feeds:
+            heard = heard.union(changed, *(feed.asked for feed in self._feeds))
+        job_ids = frozenset(islice(self._hinted & heard, MOST_JOBS))
+        self._hinted = (self._hinted & heard) - job_ids
+        self._changed &= self._hinted
+        if self._hinted:
+            self._due.set()
+        return job_ids, changed
 
     def _feeds_of(self, job_id: str, changed: Collection[str]) -> list[Feed[Seen]]:
         """Those that are to hear of it when it is another than they know."""
@@ -271,3 +290,14 @@ class JobWatch:
 
     async def _in_thread(self, work: Callable[[A], T], argument: A) -> T:
         return await to_thread.run_sync(work, argument, limiter=self._thread, abandon_on_cancel=True)
+
+
+def _fail(asking: Iterable[Waiter], error: Exception) -> None:
+    """The others wait on; the next poll looks again."""
+    for waiter in asking:
+        waiter.error = error
+        waiter.wake()
+
+
+def _log_outage(error: Transient) -> None:
+    logger.info("cannot look after jobs", extra={"action": "watch_failed", "reason": str(error)})

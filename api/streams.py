@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
-from api.job_watch import JobWatch, Seen, Waiter
+from api.job_watch import MOST_JOBS, JobWatch, Seen, Waiter
 from api.job_watch import Place as Whose
 from api.schemas.job import image_view
 from jobs.errors import JobNotFound, Transient
@@ -65,7 +65,10 @@ class Pages:
             raise
 
     async def _read(self, place: Place, seen: Seen) -> Page:
-        told = await to_thread.run_sync(self._telling.after, place, seen.job, limiter=self._threads)
+        return await to_thread.run_sync(self._made, place, seen, limiter=self._threads)
+
+    def _made(self, place: Place, seen: Seen) -> Page:
+        told = self._telling.after(place, seen.job)
         return Page(_written(told, seen), told.place)
 
 
@@ -143,8 +146,11 @@ class ListeningToAll:
     async def of(self, tenant: str) -> AsyncIterator[bytes]:
         """Ends when the process is asked to stop."""
         with self.watch.listening(tenant) as feed:
-            self.watch.ask_for(feed, self.missed)
+            missed = sorted(self.missed)
             while not self.request.app.state.stopping.is_set():
+                if missed and not feed.asked:  # so that no more are held than the client takes
+                    self.watch.ask_for(feed, frozenset(missed[:MOST_JOBS]))
+                    del missed[:MOST_JOBS]
                 try:
                     async with asyncio.timeout(self.heartbeat_s):
                         await feed.woken.wait()

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api import streams
 from api.main import create_app
 from api.settings import ApiSettings
 from jobs import events
@@ -219,6 +220,16 @@ def test_what_ended_while_nobody_listened_is_told_to_who_comes_back(house: House
         with listening(http, "/events", last) as stream:
             told = next(stream)
     assert (told.data["id"], told.data["status"]) == (job, "succeeded")
+
+
+def test_what_was_missed_is_looked_up_in_portions(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST_JOBS", 1)
+    with serving(house) as http:
+        missed = {submit(http, 1).split("/")[2] for _ in range(3)}
+        house.work()
+        with listening(http, "/events", "0") as stream:
+            told = [next(stream).data for _ in missed]
+    assert {(job["id"], job["status"]) for job in told} == {(job_id, "succeeded") for job_id in missed}
 
 
 def test_all_jobs_are_told_without_a_broker_too(house: House) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from api.job_feed import Feed
-from api.job_watch import JobWatch, Place, Reading, Seen, Waiter
+from api.job_watch import MOST_JOBS, JobWatch, Place, Reading, Seen, Waiter
 from jobs.errors import DatabaseUnavailable, JobNotFound
-from jobs.job import Job
+from jobs.job import Counts, Job
 from jobs.ports import Standing
 from jobs.read import Progress
 from tests.factories import NOON, make_job
@@ -39,18 +40,23 @@ class Table:
     places: list[frozenset[str]] = field(default_factory=list)
     standings: int = 0
     is_away: bool = False
+    fault: Exception | None = None
 
     def put(self, job_id: str, version: int) -> None:
         self.jobs[job_id] = replace(make_job(job_id=job_id), version=version)
 
     def look(self, job_ids: Collection[str]) -> Mapping[str, Job]:
         self.looks.append(frozenset(job_ids))
+        if self.fault is not None:
+            raise self.fault
         if self.is_away:
             raise DatabaseUnavailable("away")
         return {job_id: self.jobs[job_id] for job_id in job_ids if job_id in self.jobs}
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         self.polls.append(frozenset(job_ids))
+        if self.fault is not None:
+            raise self.fault
         if self.is_away:
             raise DatabaseUnavailable("away")
         return {job_id: self.jobs[job_id].version for job_id in job_ids if job_id in self.jobs}
@@ -268,6 +274,84 @@ async def test_a_feed_is_told_of_its_tenants_jobs_alone_and_of_each_change_once(
             watch.hint(frozenset({"job_1"}))
             await asyncio.sleep(0.1)
             assert not feed.woken.is_set()
+
+
+async def test_a_fault_of_one_look_is_told_to_who_asked_and_does_not_end_the_watch(caplog: Any) -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.waiting_for(mine("job_1"), any_version) as patient:
+            await told(patient)
+            table.fault = KeyError("a fault of ours")
+            with watch.waiting_for(mine("job_1"), any_version) as new, pytest.raises(KeyError):
+                await told(new)
+            table.fault = None
+            table.put("job_1", 2)
+            assert await told(patient) == 2
+    assert "a fault of ours" in caplog.text
+
+
+async def test_a_fault_of_a_poll_does_not_end_the_watch() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.waiting_for(mine("job_1"), any_version) as patient:
+            await told(patient)
+            table.fault, polls = KeyError("a fault of ours"), len(table.polls)
+            await until(lambda: len(table.polls) > polls)
+            table.fault = None
+            table.put("job_1", 2)
+            assert await told(patient) == 2
+
+
+async def test_no_look_is_at_more_jobs_than_a_statement_may_name() -> None:
+    table = Table()
+    names = [f"job_{number}" for number in range(2 * MOST_JOBS + 1)]
+    for name in names:
+        table.put(name, 1)
+    async with watching(table) as watch:
+        with many(watch, names) as waiters:
+            assert {await told(waiter) for waiter in waiters} == {1}
+        with watch.listening("default") as feed:
+            found: list[tuple[str, int]] = []
+            while len(found) < len(names):
+                found += await heard(feed)
+    assert sorted(name for name, _ in found) == sorted(names)
+    assert max(map(len, table.looks)) == MOST_JOBS
+
+
+async def test_a_feed_asks_again_for_what_could_not_be_looked_at_and_no_more_for_what_was() -> None:
+    table = Table()
+    table.jobs["job_1"] = replace(make_job(job_id="job_1"), finished_at=NOON, counts=Counts(succeeded=1))
+    table.put("job_2", 1)
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.listening("default") as feed:
+            assert await heard(feed) == [("job_2", 1)]
+            table.is_away = True
+            watch.ask_for(feed, frozenset({"job_1", "job_2", "job_3"}))
+            await until(lambda: len(table.looks) >= 2)
+            table.is_away = False
+            assert await heard(feed) == [("job_1", 1)]
+            assert not feed.asked
+
+
+async def test_a_feed_forgets_jobs_that_are_deleted() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table, poll_s=0.02) as watch:
+        with watch.listening("default") as feed:
+            assert await heard(feed) == [("job_1", 1)]
+            del table.jobs["job_1"]
+            await until(lambda: len(table.looks) >= 2)
+            standings = table.standings
+            await until(lambda: table.standings >= standings + 3)
+    assert len(table.looks) == 2
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not condition():  # noqa: ASYNC110  # what it looks at is no event
+            await asyncio.sleep(0.01)
 
 
 async def heard(feed: Feed[Seen]) -> list[tuple[str, int]]:
