@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from jobs.errors import ImageFailure, JobsError, StorageUnavailable, TookTooLong
+from jobs.errors import JobsError, StorageUnavailable, TookTooLong
 from jobs.job import Job, JobImage, SourceKind
 
 
@@ -32,7 +32,8 @@ class AttemptLost(Exception):
 class Attempt:
     """Its steps are taken by one thread; the slice that waits for it lets its time pass, and may give it up.
 
-    limit_s: how long all steps together may take. What the attempt waits for between steps does not count.
+    limit_s: how long all steps together may take, and the object store besides: an image that takes nearly as long must
+    not be tried for ever, as if the store were away. What the attempt waits for between steps does not count.
     """
 
     def __init__(self, job: Job, image: JobImage, lease: Hold, *, limit_s: float) -> None:
@@ -40,7 +41,7 @@ class Attempt:
         self.image = image
         self._lease = lease
         self._limit_s = limit_s
-        self._spent_s = 0.0
+        self._spent_s = self._store_s = 0.0
         self._step = ""
         self._timings_ms: dict[str, float] = {}
         self._over = False
@@ -81,13 +82,13 @@ class Attempt:
         step = self._step
         if not step:
             return None
+        if self._is_of_store(step):
+            self._store_s += seconds
+            error = StorageUnavailable(f"the object store did not answer within {self._limit_s:g} s")
+            return error if self._store_s > self._limit_s else None
         self._spent_s += seconds
-        if self._spent_s <= self._limit_s:
-            return None
-        return self._too_late(step)
+        late = TookTooLong(f"the image took longer than {self._limit_s:g} s (in the step {step!r})")
+        return late if self._spent_s > self._limit_s else None
 
-    def _too_late(self, step: str) -> ImageFailure | StorageUnavailable:
-        from_store = step == "fetch" and self.image.source.kind is SourceKind.OBJECT
-        if from_store or step == "store":
-            return StorageUnavailable(f"the object store did not answer within {self._limit_s:g} s")
-        return TookTooLong(f"the image took longer than {self._limit_s:g} s (in the step {step!r})")
+    def _is_of_store(self, step: str) -> bool:
+        return step == "store" or (step == "fetch" and self.image.source.kind is SourceKind.OBJECT)

@@ -76,3 +76,17 @@ def test_a_store_that_does_not_answer_is_an_outage_and_no_fault_of_the_image(ste
     one = attempt(url=url)
     with one.step(step):
         assert isinstance(one.spend(11), kind)
+
+
+def test_what_the_store_takes_is_not_the_images_time_and_what_the_image_takes_not_the_stores():
+    one = attempt()
+    with one.step("fetch"):
+        assert one.spend(9) is None
+    with one.step("segment"):
+        assert one.spend(9) is None
+    with one.step("store"):
+        assert one.spend(0.5) is None
+    with one.step("encode"):
+        assert isinstance(one.spend(2), TookTooLong)
+    with one.step("store"):
+        assert isinstance(one.spend(1), StorageUnavailable)
