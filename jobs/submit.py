@@ -136,10 +136,12 @@ class Submitting:
     def _discard(self, draft: Draft) -> None:
         """Unless it became a job after all: a commit may take effect although its answer is lost."""
         with self._unit() as unit:
+            unit.drafts.close(draft.job_id)  # waits for a commit that is on its way, which closes it too
             if _is_job(unit, draft.job_id):
                 return
             if draft.idempotency_key is not None and draft.earlier is None:
                 unit.idempotency.abandon(draft.idempotency_key, holder=draft.holder)
+            unit.drafts.open(draft.job_id, prefix=draft.prefix)  # until its objects are gone
             unit.commit()
         self.objects.delete_prefix(draft.prefix)
         with self._unit() as unit:

@@ -8,21 +8,25 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import reduce
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from jobs.errors import NotAllowed
+from jobs.errors import DatabaseUnavailable, NotAllowed
 from jobs.job import Failure, ImageMetrics, ImageStatus, JobStatus, JobTotals, Priority, Slice
-from jobs.ports import Outcome
+from jobs.ports import JobFilter, Outcome
+from jobs.submit import SubmitRules, Submitting
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, make_engine
 from tests.databases import opened, sqlite_settings, sqlite_template
-from tests.factories import make_images, make_job, make_result
+from tests.factories import make_card, make_images, make_job, make_result, picture
+from tests.fakes import FakeCatalog, FakeDispatcher, MemoryObjects
 from tests.job_steps import every_image
 
 IMAGES = 60
@@ -223,3 +227,31 @@ def test_a_request_waits_for_the_first_with_its_key_to_decide(database: Database
         assert answers == []
     waiting.join()
     assert answers == [True]  # the first one was rolled back
+
+
+def test_a_draft_whose_commit_is_still_on_its_way_keeps_its_objects(database: Database):
+    objects, connection, is_lost = MemoryObjects(), ExitStack(), threading.Event()
+    rules = SubmitRules(default_model="tiny")
+    submitting = Submitting(database.unit, objects, FakeDispatcher(), FakeCatalog([make_card("tiny")]), rules)
+    commits = []
+
+    def submit() -> None:
+        with suppress(DatabaseUnavailable), submitting.open_draft() as draft:
+            draft.add_file("a.png", BytesIO(picture()), media_type=None)
+            unit = connection.enter_context(database.unit())
+            unit.jobs.add(make_job(job_id=draft.job_id, prefix=draft.prefix, images=1), make_images(1))
+            unit.drafts.close(draft.job_id)
+            commits.append(unit.commit)
+            is_lost.set()
+            raise DatabaseUnavailable("the answer to the commit was lost")
+
+    with ThreadPoolExecutor(1) as clients, connection:
+        client = clients.submit(submit)
+        assert is_lost.wait(20)
+        wait([client], timeout=0.5)  # time to look at what is not there yet
+        commits[0]()
+        client.result()
+    assert len(objects.contents) == 1
+    with database.unit() as unit:
+        assert len(unit.jobs.page(JobFilter(), limit=2, before=None)) == 1
+        assert not unit.drafts.stale(older_than_s=-60, limit=2)
