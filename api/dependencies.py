@@ -1,4 +1,4 @@
-"""What routes ask for by type."""
+"""What routes ask for by type. `async`, since FastAPI would run each plain function in a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from jobs.errors import JobNotFound
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
-def _caller() -> Caller:
+async def _caller() -> Caller:
     """Whoever asks. There are no credentials yet."""
     return DEFAULT
 
 
-def _use_cases(
+async def _use_cases(
     services: Annotated[Services, Depends(_services)], caller: Annotated[Caller, Depends(_caller)]
 ) -> UseCases:
     return services.use_cases(caller)
 
 
-def _job_id(
+async def _job_id(
     job_id: Annotated[str, Path(description="as `POST /jobs` gave it", examples=["job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"])],
 ) -> str:
     """What cannot be an id never reaches the database."""

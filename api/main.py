@@ -52,6 +52,7 @@ def create_app(open_with: OpenServices = open_services) -> FastAPI:
             app.state.services, app.state.stopping = services, stopping
             watching = asyncio.create_task(services.watch.run(stopping.is_set))
             listening = asyncio.create_task(services.adapters.listen(services.watch.hint))
+            gc.freeze()  # what was imported and built stays
             try:
                 yield
             finally:
