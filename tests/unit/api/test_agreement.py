@@ -24,7 +24,7 @@ READING = [
     (path, operation)
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
-    if method == "get"
+    if method == "get" and path != "/events"  # which does not end; test_events.py reads it
 ]
 # Waits would only make the test slow.
 ODD = st.one_of(
