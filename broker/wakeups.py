@@ -9,7 +9,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import redis
@@ -86,8 +85,12 @@ async def listen(url: str, tell: Tell, *, silence_s: float = 5.0) -> NoReturn:
     silence_s: a connection that said nothing for so long is asked whether it lives, and given up after as long again.
     """
     while True:
-        with suppress(redis.RedisError, OSError):
+        try:
             await _listen_once(url, tell, silence_s)
+        except (redis.RedisError, OSError) as error:
+            logger.debug("nothing is heard", extra={"action": "wake_ups_away", "reason": str(error)})
+        except Exception:  # without hints everybody would wait for the next poll, for good
+            logger.exception("nothing is heard", extra={"action": "wake_ups_failed"})
         await asyncio.sleep(PAUSE_S)
 
 

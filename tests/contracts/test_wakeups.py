@@ -95,6 +95,22 @@ def test_a_listener_comes_back_after_the_broker_does(tmp_path: Path):
         broker.close()
 
 
+def test_a_message_that_is_none_of_ours_ends_no_listening(valkey_url: str):
+    wake_ups = WakeUps(valkey_url)
+
+    async def scene() -> None:
+        with redis.Redis.from_url(valkey_url) as stranger:
+            async with listening(partial(listen, valkey_url)) as told:
+                await heard(told, {"job_1"}, lambda: wake_ups.publish(frozenset({"job_1"})))
+                stranger.publish(CHANNEL, b"\xff")
+                await heard(told, {"job_2"}, lambda: wake_ups.publish(frozenset({"job_2"})))
+
+    try:
+        asyncio.run(scene())
+    finally:
+        wake_ups.close()
+
+
 def test_a_connection_that_died_without_a_word_is_given_up():
     """A server that accepts, confirms the subscription and then says nothing more."""
     subscribed: list[int] = []
