@@ -6,7 +6,7 @@ JobsError
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── UnsupportedMedia
-├── Transient         QueueUnavailable, StorageUnavailable, DatabaseUnavailable
+├── Transient         QueueUnavailable, StorageUnavailable (StorageSilent), DatabaseUnavailable
 └── ImageFailure      DownloadFailed, ModelFailed, OutOfMemory, TimedOut (TookTooLong)
 """
 
@@ -132,6 +132,10 @@ class QueueUnavailable(Transient):
 
 class StorageUnavailable(Transient):
     code = "storage_unavailable"
+
+
+class StorageSilent(StorageUnavailable):
+    """It did not even answer: who asks again waits as long again."""
 
 
 class DatabaseUnavailable(Transient):

@@ -18,6 +18,7 @@ from jobs.errors import (
     InvalidOptions,
     JobNotFound,
     ModelNotFound,
+    StorageSilent,
     Transient,
 )
 from jobs.job import Counts, Job, Priority, default_priority, slice_size
@@ -70,9 +71,9 @@ class Submitting:
         try:
             with self._watched_key(draft):
                 yield draft
-        except BaseException:
+        except BaseException as reason:
             try:
-                self._discard(draft)
+                self._discard(draft, objects_too=not isinstance(reason, StorageSilent))
             except Transient as error:
                 extra = {"action": "draft_left", "job_id": draft.job_id, "reason": str(error)}
                 logger.warning("upkeep has to remove a draft", extra=extra)
@@ -133,8 +134,11 @@ class Submitting:
             raise IdempotencyInProgress("the first request with this key is still being read")
         return earlier
 
-    def _discard(self, draft: Draft) -> None:
-        """Unless it became a job after all: a commit may take effect although its answer is lost."""
+    def _discard(self, draft: Draft, *, objects_too: bool = True) -> None:
+        """Unless it became a job after all: a commit may take effect although its answer is lost.
+
+        objects_too False: they are left to upkeep, which knows of the draft.
+        """
         with self._unit() as unit:
             unit.drafts.close(draft.job_id)  # waits for a commit that is on its way, which closes it too
             if _is_job(unit, draft.job_id):
@@ -143,6 +147,8 @@ class Submitting:
                 unit.idempotency.abandon(draft.idempotency_key, holder=draft.holder)
             unit.drafts.open(draft.job_id, prefix=draft.prefix)  # until its objects are gone
             unit.commit()
+        if not objects_too:
+            return
         self.objects.delete_prefix(draft.prefix)
         with self._unit() as unit:
             unit.drafts.close(draft.job_id)

@@ -16,7 +16,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
-from jobs.errors import ObjectNotFound, StorageUnavailable
+from jobs.errors import ObjectNotFound, StorageSilent, StorageUnavailable
 from jobs.ports import ObjectInfo, Readable
 from storage.objects.keys import checked_key, checked_prefix
 from storage.settings import StorageSettings
@@ -193,4 +193,4 @@ def _translated(key: str) -> Iterator[None]:
             raise ObjectNotFound(f"there is no object {key}") from None
         raise StorageUnavailable(f"the object store refused: {error.code}") from error
     except (MinioException, HTTPError) as error:
-        raise StorageUnavailable("the object store does not answer") from error
+        raise StorageSilent("the object store does not answer") from error
