@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -183,8 +183,7 @@ class Processing:
             time.sleep(min(1.0, self.rules.flush_s))
             finished = self._write(claim.job, outcomes)
         lease.release(outcome.index for outcome in outcomes)
-        images = {image.index: image for image in claim.images}
-        self.work.leftovers.remove(_unwanted(claim.job, images, outcomes, finished))
+        self.work.leftovers.remove(_unwanted(claim.job, outcomes, finished))
 
     def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Finished | None:
         try:
@@ -196,13 +195,12 @@ class Processing:
         return finished
 
 
-def _unwanted(
-    job: Job, images: Mapping[int, JobImage], outcomes: Iterable[Outcome], finished: Finished
-) -> Iterator[str]:
-    """Keys of what came too late, and of what workers may have left that vanished with one of these images."""
+def _unwanted(job: Job, outcomes: Iterable[Outcome], finished: Finished) -> Iterator[str]:
+    """Keys of what came too late, and, of an image that has ended, of all that earlier attempts may have left: their
+    workers may have vanished with them, or before a store that was away could forget what they had stored."""
     for outcome in outcomes:
         if outcome.index in finished.lost:
             yield from (artifact.key for result in outcome.results for artifact in result.artifacts)
-        elif images[outcome.index].lost and outcome.retry_in_s is None:
+        elif outcome.retry_in_s is None:
             for attempt in range(1, outcome.attempt):
                 yield from attempt_keys(job, outcome.index, attempt=attempt)

@@ -106,10 +106,10 @@ def test_an_image_that_is_stored_by_halves_leaves_nothing_behind(service, store)
     assert list(store.keys("")) == [service.reading.image(job.id, 0).source.location]
 
 
-def test_what_cannot_be_removed_at_once_is_removed_when_the_store_is_back(service, store):
-    job = service.submit(picture())
-    worker = service.worker()
-    put = store.put
+@pytest.fixture
+def half_stored(service, store):
+    """A job whose image a worker stored by half, before the store would neither take nor forget anything."""
+    job, worker, put = service.submit(picture()), service.worker(), store.put
 
     def put_once_then_refuse(key, data, *, media_type):
         size = put(key, data, media_type=media_type)
@@ -120,9 +120,23 @@ def test_what_cannot_be_removed_at_once_is_removed_when_the_store_is_back(servic
     worker.run(whole(job))
     assert len(list(store.keys(""))) == 2
     store.put, store.refuses = put, False
+    return job, worker
+
+
+def test_what_cannot_be_removed_at_once_is_removed_when_the_store_is_back(service, store, half_stored):
+    job, worker = half_stored
     service.changing.cancel(job.id)
     worker.run(whole(job))
     assert list(store.keys("")) == [service.reading.image(job.id, 0).source.location]
+
+
+def test_what_a_worker_that_died_since_could_not_remove_goes_when_the_image_ends(service, store, half_stored):
+    job, _ = half_stored
+    service.clock.advance(60)
+    service.worker("another").run(whole(job))
+    image = service.reading.image(job.id, 0)
+    assert image.status is ImageStatus.SUCCEEDED
+    assert set(store.keys("")) == {image.source.location, *(each.key for each in image.result.artifacts)}
 
 
 class Flaky:
