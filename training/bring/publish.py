@@ -170,7 +170,7 @@ def _checked(
         finally:
             runtime.close()
     if not reports:
-        raise NoRuntime("no runtime for ONNX files is installed here: pip install 'maskmill[worker-cpu]'")
+        raise NoRuntime("no runtime for ONNX files is installed here: pip install 'maskmill-server[worker-cpu]'")
     return replace(card, activation=reports[0].activation), tuple(reports)
 
 
