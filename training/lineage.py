@@ -80,6 +80,11 @@ class DataRecord:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every picture that was learnt from would be known again; of weights of an old run none is."""
+        return all(each.marks for each in self.learnt)
+
     def learnt_among(self, pictures: PairDataset) -> int:
         """How many of the pictures were learnt from, here or by the weights that this began with."""
         if not self.learnt:

@@ -19,7 +19,7 @@ def overlap(subject: Subject, pictures: PairDataset, *, split: str) -> Overlap:
     if subject.learnt is not None:
         learnt = subject.learnt.learnt_among(pictures)
         if not learnt:
-            return Overlap(0)
+            return Overlap(0 if subject.learnt.is_whole else None)
         which = f"{learnt} of these {len(pictures)} pictures" if learnt < len(pictures) else "these pictures"
         return Overlap(learnt, _warning(subject.name, which))
     what = f"{pictures.about.title} ({split})"
