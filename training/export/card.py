@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from torch import nn
 
@@ -14,6 +14,7 @@ from segmentation.variant import Variant
 from training.datasets.pairs import PairDataset
 from training.lineage import NOT_TOLD, DataRecord, Learnt
 from training.models import output_stride
+from training.models.parts.imagenet import names_file
 from training.recipe.building import open_dataset
 from training.recipe.file import load_recipe
 from training.runs import Run, noted_earlier
@@ -111,11 +112,16 @@ def _architecture(run: Run) -> str:
 
 
 def _description(run: Run, note: str) -> str:
-    encoder = run.recipe.model.options.get("encoder_weights")
-    scratch = f"with an encoder that began with the weights {encoder}" if encoder else "from scratch"
+    weights = run.recipe.model.options.get("encoder_weights")
+    scratch = f"with an encoder that began with the weights {_called(weights)}" if weights else "from scratch"
     began = f"from {run.facts.started_from}" if run.facts.started_from else scratch
     how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}"
     return f"{how}; averaged weights after the last one; float16 weights, computes in float32. {note}".strip()
+
+
+def _called(weights: str) -> str:
+    """Of a local file its name: where it lies is of this machine alone."""
+    return PurePath(weights).name if names_file(weights) else weights
 
 
 def _dataset(finished: FinishedRun) -> str:

@@ -9,6 +9,8 @@ from PIL import Image
 import training.recipes
 from tests.tiny_runs import RECIPE, tiny_order, tiny_training
 from training.datasets.folder import folder
+from training.evaluate.held_out import Overlap, overlap
+from training.evaluate.subjects import open_subject
 from training.export.card import FinishedRun, Release, card_of
 from training.fit.launch import run_order
 from training.fit.train import prepare_data
@@ -134,3 +136,34 @@ def test_the_card_of_our_own_recipe_names_its_file_where_nothing_was_changed(roo
 
 def folder_of(roots):
     return folder(roots["folder"], "val", label_space="camvid-11")
+
+
+def test_weights_of_which_nothing_tells_are_never_said_to_be_held_out(runs, roots, tmp_path):
+    unseen = {"scenes": tmp_path / "scenes"}
+    old = tmp_path / "runs" / "old"
+    old.mkdir(parents=True)
+    (old / "checkpoint.pt").write_bytes((runs / "first" / "checkpoint.pt").read_bytes())
+    (old / "recipe.toml").write_bytes((runs / "first" / "recipe.toml").read_bytes())
+    tiny_training(tmp_path / "runs", unseen, ["start.from=old", "stages[0].epochs=1"])
+    subject = open_subject("tiny", models=[], runs=tmp_path / "runs")
+    assert overlap(subject, folder_of(roots), split="val") == Overlap(None)
+    known = open_subject("first", models=[], runs=runs)
+    assert overlap(known, folder(moved(tmp_path), "val", label_space="camvid-11"), split="val") == Overlap(0)
+
+
+def moved(place: Path) -> Path:
+    """One picture that nobody learnt from."""
+    for kind, mode in (("images", "RGB"), ("masks", "L")):
+        (place / kind).mkdir()
+        Image.new(mode, (64, 64), 5 if mode == "L" else (200, 1, 1)).save(place / kind / "new.png")
+    return place
+
+
+def test_the_card_names_the_file_of_an_encoders_weights_and_not_where_it_lay(roots, tmp_path):
+    run = run_order(tiny_order(tmp_path, roots, ["stages[0].epochs=1"]), settings=UNTRACKED)
+    recipe = run.folder / "recipe.toml"
+    weights = tmp_path / "weights" / "encoder.safetensors"
+    recipe.write_text(recipe.read_text().replace('encoder = "', f'encoder_weights = "{weights}", encoder = "'))
+    said = card(run.folder, roots, tmp_path).to_json()
+    assert "began with the weights encoder.safetensors" in said
+    assert str(tmp_path) not in said
