@@ -89,8 +89,12 @@ def _ids_in(masks: Iterable[Path]) -> set[int]:
 
 
 def pairs_by_stem(pictures: Path, masks: Path, order: Sequence[MaskKind] = ORDER) -> list[tuple[Path, Path]]:
-    """Every picture of one folder with the mask of its stem in the other, by name. Raises DatasetError."""
-    found, truths = pictures_in(pictures), _masks_in(masks, order)
+    """Every picture of one folder with the mask of its stem in the other, by name. Raises DatasetError.
+
+    A mask with a picture's whole stem is that picture's, whatever the stem ends in: `0001_L.png` of `0001_L.jpg`.
+    """
+    found = pictures_in(pictures)
+    truths = _masks_in(masks, order, whole=frozenset(picture_stem(each.name) for each in found))
     missing = [each.stem for each in found if picture_stem(each.name) not in truths]
     if missing:
         raise DatasetError(f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}.png")
@@ -106,13 +110,16 @@ def pairs_side_by_side(place: Path, order: Sequence[MaskKind] = ORDER) -> list[t
     return pairs
 
 
-def _masks_in(place: Path, order: Sequence[MaskKind], *, named: bool = False) -> dict[str, Path]:
+def _masks_in(
+    place: Path, order: Sequence[MaskKind], *, named: bool = False, whole: AbstractSet[str] = frozenset()
+) -> dict[str, Path]:
     """The masks of class ids in a folder by the stems of their pictures. named: those alone that are named as masks.
 
+    whole: stems of which nothing is taken for an ending.
     Raises DatasetError when two are the truth of one picture.
     """
     files = sorted(place.glob("*.png")) if place.is_dir() else []
-    read = [(path, _mask_name(path)) for path in files if not is_hidden(path)]
+    read = [(path, _mask_name(path, whole)) for path in files if not is_hidden(path)]
     found: dict[str, Path] = {}
     for kind in order:
         here: dict[str, Path] = {}
@@ -125,7 +132,9 @@ def _masks_in(place: Path, order: Sequence[MaskKind], *, named: bool = False) ->
     return found
 
 
-def _mask_name(path: Path) -> MaskName:
+def _mask_name(path: Path, whole: AbstractSet[str] = frozenset()) -> MaskName:
+    if picture_stem(path.name) in whole:
+        return MaskName(picture_stem(path.name), MaskKind.IDS, False)
     name = read_mask_name(path.name)
     assert name is not None  # without a suffix every name is read
     return name
