@@ -10,6 +10,7 @@ from tests.architecture.source_files import PACKAGES, ROOT, project_files, pytho
 
 # The last line of defence of a process or a thread: what nobody foresaw is logged there and answered somehow.
 MAY_CATCH_EVERYTHING = {
+    "api/job_watch.py",
     "api/request_id.py",
     "jobs/heartbeat.py",
     "worker/beats.py",

@@ -394,13 +394,3 @@ def test_what_does_not_fit_into_memory_is_read_again(twenty, monkeypatch):
     again = [pictures[index] for index in range(len(pictures))]
     assert sum(one[0] is other[0] for one, other in zip(first, again, strict=True)) == 3
     assert all(np.array_equal(one[1], other[1]) for one, other in zip(first, again, strict=True))
-
-
-def test_scenes_are_rendered_when_they_are_looked_at(tmp_path):
-    scenes = DATASETS["scenes"](tmp_path, "val", scene_count=50, width=96, height=64).reduced(1, seed=3)
-    assert list(tmp_path.iterdir()) == []
-    picture, mask = scenes[0]
-    again = DATASETS["scenes"](tmp_path, "val", scene_count=50, width=96, height=64).reduced(1, seed=3)[0]
-    assert np.array_equal(picture, again[0])
-    assert np.array_equal(mask, again[1])
-    assert len(list(tmp_path.rglob("*.png"))) == 2
