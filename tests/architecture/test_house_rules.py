@@ -12,6 +12,7 @@ from tests.architecture.source_files import PACKAGES, ROOT, project_files, pytho
 MAY_CATCH_EVERYTHING = {
     "api/job_watch.py",
     "api/request_id.py",
+    "broker/wakeups.py",
     "jobs/heartbeat.py",
     "worker/beats.py",
     "worker/fair_executor.py",

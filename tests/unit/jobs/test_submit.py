@@ -20,7 +20,6 @@ from jobs.errors import (
     NoImages,
     NotAllowed,
     QueueUnavailable,
-    StorageSilent,
     StorageUnavailable,
     TooManyBytes,
     TooManyImages,
@@ -295,23 +294,6 @@ def test_a_store_that_is_away_neither_keeps_the_key_nor_hides_the_first_error(se
         add(draft, "a.txt")
     with service.submitting.open_draft("key") as draft:
         assert draft.earlier is None
-
-
-def test_a_store_that_says_nothing_is_not_asked_again_and_upkeep_knows_what_is_left(service):
-    def put(*_, **__):
-        raise StorageSilent("the object store does not answer")
-
-    def delete_prefix(prefix):
-        raise AssertionError(f"{prefix} would be waited for once more")
-
-    service.objects.put, service.objects.delete_prefix = put, delete_prefix
-    with pytest.raises(StorageSilent), service.submitting.open_draft("key") as draft:
-        add(draft, "a.jpg", picture())
-    service.clock.advance(1)
-    with service.database.unit() as unit:
-        assert [each.job_id for each in unit.drafts.stale(older_than_s=0, limit=9)] == [draft.job_id]
-    with service.submitting.open_draft("key") as again:
-        assert again.earlier is None
 
 
 def test_the_key_of_a_request_that_died_is_given_to_the_next_one(service):
