@@ -71,10 +71,23 @@ def variant_table() -> str:
     return "\n".join([head, *lines]) if lines else "Not measured yet."
 
 
+def robustness_table() -> str:
+    """mIoU of each bundled model, and how much of it each change leaves."""
+    document = _figures("robustness")
+    if not document:
+        return "Not measured yet."
+    models: Mapping[str, Mapping[str, float]] = document["figures"]["miou"]
+    head = [["pictures", *(f"`{name}`" for name in models)], ["---", *["---:"] * len(models)]]
+    changes = next(iter(models.values()))
+    lines = [[change, *(f"{scores[change]:.3f}" for scores in models.values())] for change in changes]
+    return "\n".join(f"| {' | '.join(line)} |" for line in head + lines)
+
+
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "architectures": architecture_table,
     "architectures-budget": budget_list,
     "bundled": bundled_table,
+    "robustness": robustness_table,
     "variants": variant_table,
 }
 

@@ -44,3 +44,16 @@ def test_the_best_row_comes_first_and_what_was_not_measured_is_a_dash(tmp_path, 
     assert "2 cores of a processor" in said
     assert "* B: half as wide." in said
     assert pages.bundled_table() == "Not measured yet."
+
+
+def test_changes_stand_below_each_other_and_models_beside(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.robustness_table() == "Not measured yet."
+    miou = {"one": {"as they are": 0.7, "fog": 0.4561}, "two": {"as they are": 0.6, "fog": 0.5}}
+    (tmp_path / "robustness.json").write_text(json.dumps({"figures": {"pictures": 2, "miou": miou}}))
+    assert pages.robustness_table().splitlines() == [
+        "| pictures | `one` | `two` |",
+        "| --- | ---: | ---: |",
+        "| as they are | 0.700 | 0.600 |",
+        "| fog | 0.456 | 0.500 |",
+    ]
