@@ -94,6 +94,8 @@ def _tempered(finished: FinishedRun, judge: Judge) -> FinishedRun:
         return finished
     predict, preprocessing = torch_predictor(finished.model), judge.preprocessing
     found = fitted_temperature(predict, judge.pictures, preprocessing=preprocessing, space=judge.space)
+    if found is None:
+        return finished
     return replace(finished, model=Tempered(finished.model, found).eval(), temperature=found)
 
 

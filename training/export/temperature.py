@@ -36,14 +36,14 @@ class Tempered(nn.Module):
 
 def fitted_temperature(
     predict: Predict, pictures: LabelledPictures, *, preprocessing: Preprocessing, space: LabelSpace
-) -> float:
-    """The one with the lowest mean cross-entropy on pictures with masks in ids of `space`; 1 where nothing is labelled.
+) -> float | None:
+    """The one with the lowest mean cross-entropy on pictures with masks in ids of `space`; None with nothing labelled.
 
     It should not have been learnt from these pictures: on those every model is as sure as it is right.
     """
     logits, truth = _samples(predict, pictures, preprocessing, space)
     if not len(truth):
-        return 1.0
+        return None
 
     losses = [float(functional.cross_entropy(logits / each, truth)) for each in CANDIDATES.tolist()]
     return round(float(CANDIDATES[np.argmin(losses)]), 3)

@@ -53,9 +53,9 @@ def test_confidence_becomes_the_share_of_right_pixels(margin):
     assert torch.sigmoid(torch.tensor(margin / found)).item() == pytest.approx(0.7, abs=0.04)
 
 
-def test_pictures_without_labels_change_nothing():
-    assert fitted(4.0, Pictures([np.full((64, 64), SPACE.void_id, dtype=np.uint8)])) == 1.0
-    assert fitted(4.0, Pictures([])) == 1.0
+def test_of_pictures_without_labels_no_temperature_is_claimed():
+    assert fitted(4.0, Pictures([np.full((64, 64), SPACE.void_id, dtype=np.uint8)])) is None
+    assert fitted(4.0, Pictures([])) is None
 
 
 def test_a_tempered_model_gives_the_same_classes():
