@@ -16,7 +16,7 @@ def test_a_mask_of_a_pictures_whole_name_is_its_own(tmp_path, endings):
                 tmp_path / kind / f"0001{ending}.{suffix}"
             )
     pictures = folder(tmp_path, "val", label_space="camvid-11")
-    read = {picture.stem: mask for (picture, _), (_, mask) in zip(pictures.pairs, pictures, strict=True)}
+    read = {pair[0].stem: pictures[index][1] for index, pair in enumerate(pictures.pairs)}
     assert {stem: np.unique(mask).tolist() for stem, mask in read.items()} == {
         f"0001{ending}": [value] for value, ending in enumerate(endings)
     }
