@@ -16,6 +16,8 @@ from maskmill.cli.output import percent, plain_table, print_json, program, statu
 from maskmill.handle import Image, JobHandle
 
 TOLD = 10  # failed images that are named when a job ends; `maskmill images` names all
+LOOKED_AT = 100  # images among which an example of a warning is sought
+REMEDIES = {"mask_unknown_ids": "--mask-label-space NAME says what the ids mean; these masks count in no score"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ def images(choices: Listing) -> None:
     if not found:
         stdout().print("no such images")
         return
-    table = plain_table("index", "name", "status", "confidence", "mIoU", "said", right=("index", "confidence", "mIoU"))
+    table = plain_table("index", "name", "status", "confidence", "mIoU", right=("index", "confidence", "mIoU"))
+    table.add_column("said", overflow="fold", ratio=1)  # alone gives way where a line is short
     for image in found:
         truth = image.metrics.get("ground_truth") or {}
         certain = percent(image.metrics.get("mean_confidence"))
@@ -52,9 +55,15 @@ def tell_what_went_wrong(console: Console, job: JobHandle) -> None:
     if failed > TOLD:
         console.print(f"  … and {failed - TOLD} more:  {program()} images {job.id} --status failed", soft_wrap=True)
     tell_what_was_passed_over(console, job)
-    for code, count in (job.state.get("warnings") or {}).items():
-        said = f"{count} images with the warning {code}:  {program()} images {job.id}"
+    warnings: Mapping[str, int] = job.state.get("warnings") or {}
+    examples = _examples(job, set(warnings))
+    for code, count in warnings.items():
+        said = f"{count} {'image' if count == 1 else 'images'} with the warning {code}:  {program()} images {job.id}"
         console.print(Text(said, style="yellow"), soft_wrap=True)
+        if code in examples:
+            console.print(Text(f"  {examples[code]}"), soft_wrap=True)
+        if code in REMEDIES:
+            console.print(Text(f"  {REMEDIES[code]}"), soft_wrap=True)
 
 
 def tell_what_was_passed_over(console: Console, job: JobHandle) -> None:
@@ -65,6 +74,15 @@ def tell_what_was_passed_over(console: Console, job: JobHandle) -> None:
             Text(f"{skipped['count']} files were passed over (no pictures, or masks that are not needed): {examples}"),
             soft_wrap=True,
         )
+
+
+def _examples(job: JobHandle, codes: set[str]) -> dict[str, str]:
+    """Of each code what an image says, the first that has it among the first few."""
+    found: dict[str, str] = {}
+    for image in job.rows(limit=LOOKED_AT) if codes else ():
+        for warning in image.row.get("warnings") or ():
+            found.setdefault(str(warning.get("code")), f"{image.name}: {warning.get('detail')}")
+    return found
 
 
 def _said(image: Image) -> str:

@@ -71,6 +71,7 @@ class Submission(ServerOptions):
 def submit(choices: Submission) -> None:
     """Submit images as one job."""
     console = stderr()
+    _keep_results_apart(choices)
     inputs = _inputs(choices.paths)
     if inputs.passed_over:
         console.print(f"not sent, as no pictures: {_few([path.name for path in inputs.passed_over])}", soft_wrap=True)
@@ -184,6 +185,22 @@ def _say_what_was_understood(console: Console, job: JobHandle, choices: Submissi
         console.print(said, soft_wrap=True)
 
 
+def _keep_results_apart(choices: Submission) -> None:
+    """Else the next job of the same folder would take our own overlays for pictures."""
+    if (
+        choices.download
+        and choices.download.exists()
+        and any(_is_same(path, choices.download) for path in choices.paths)
+    ):
+        raise InvalidInput(
+            f"--download {choices.download} is the folder that is submitted; results need one of their own"
+        )
+
+
+def _is_same(path: str, folder: Path) -> bool:
+    return Path(path).exists() and folder.samefile(path)
+
+
 def _few(names: Sequence[str]) -> str:
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
@@ -248,7 +265,8 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
     out.print(job_sentence(job))
     truth = job.metrics.get("ground_truth")
     if truth:
-        out.print(f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}")
+        scores = f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}"
+        out.print(f"{scores} ({truth.get('images')} of {job.total} images)")
     if job.finished:
         tell_what_went_wrong(out, job)
     else:

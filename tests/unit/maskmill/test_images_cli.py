@@ -97,10 +97,47 @@ def test_of_many_failed_images_the_first_are_named(run: Run, server: ToyServer, 
 
 def test_what_was_passed_over_and_warnings_are_told(run: Run, server: ToyServer, job_state: JobState) -> None:
     more = {"skipped": {"count": 2, "examples": ["notes.txt"]}, "warnings": {"mask_unknown_ids": 4}}
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [], "next_cursor": None}))
     ended(server, {**job_state("succeeded", done=4), **more})
     told = run("watch", "job_1").stdout
     assert "2 files were passed over (no pictures, or masks that are not needed): notes.txt" in told
     assert "4 images with the warning mask_unknown_ids:" in told
+
+
+def test_a_warning_comes_with_an_example_and_its_remedy(run: Run, server: ToyServer, job_state: JobState) -> None:
+    warned = {**image(0, "a.jpg", "succeeded"), "warnings": [{"code": "mask_unknown_ids", "detail": "id 21 (18 %)"}]}
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [warned], "next_cursor": None}))
+    ended(server, {**job_state("succeeded", done=1), "warnings": {"mask_unknown_ids": 1}})
+    told = run("watch", "job_1").stdout
+    assert "1 image with the warning mask_unknown_ids:" in told
+    assert "a.jpg: id 21 (18 %)" in told
+    assert "--mask-label-space NAME" in told
+
+
+def test_a_long_warning_takes_nothing_from_the_other_columns(run: Run, server: ToyServer, job_state: JobState) -> None:
+    warned = {
+        **image(0, "cam_a/0001.jpg", "succeeded"),
+        "warnings": [{"code": "mask_mismatch", "detail": "much " * 60}],
+    }
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [warned], "next_cursor": None}))
+    ended(server, job_state("succeeded", done=1))
+    told = run("images", "job_1").stdout
+    assert "cam_a/0001.jpg" in told
+    assert "succeeded" in told
+    assert " ".join(told.split()).count("much") == 60
+
+
+def test_a_score_says_of_how_many_images_it_is(run: Run, server: ToyServer, job_state: JobState) -> None:
+    scored = {**job_state("succeeded", total=3, done=3), "metrics": {"ground_truth": {"images": 1, "miou": 0.5}}}
+    ended(server, scored)
+    assert "(1 of 3 images)" in run("watch", "job_1").stdout
+
+
+def test_results_are_not_written_among_the_pictures(run: Run, server: ToyServer, picture: Path) -> None:
+    result = run("submit", picture.parent, "--download", picture.parent)
+    assert result.exit_code != DONE
+    assert "results need one of their own" in " ".join(result.stderr.split())
+    assert not server.requests
 
 
 def test_what_a_job_waits_for_is_told(run: Run, server: ToyServer, job_state: JobState) -> None:
