@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from jobs.errors import ObjectNotFound, StorageSilent, StorageUnavailable
 from jobs.ports import ObjectInfo, Readable
@@ -167,6 +167,15 @@ class _XmlErrorsPool(urllib3.PoolManager):
         return response
 
 
+class _Retry(urllib3.Retry):
+    """A connection that was reset is tried again; a server that says nothing would be silent for as long again."""
+
+    def increment(self, *request: Any, **told: Any) -> Self:
+        if isinstance(told.get("error"), ReadTimeoutError):
+            raise told["error"]
+        return super().increment(*request, **told)
+
+
 def _client(settings: StorageSettings, endpoint: str) -> Minio:
     parts = urlsplit(endpoint)
     access, secret = settings.s3_access_key, settings.s3_secret_key
@@ -179,7 +188,7 @@ def _client(settings: StorageSettings, endpoint: str) -> Minio:
         http_client=_XmlErrorsPool(
             maxsize=settings.s3_pool_size,
             timeout=urllib3.Timeout(connect=settings.s3_connect_timeout_s, read=settings.s3_read_timeout_s),
-            retries=urllib3.Retry(total=2, read=0, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+            retries=_Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         ),
     )
 
