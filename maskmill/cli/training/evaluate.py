@@ -179,7 +179,8 @@ def _timed(console: Console, subject: Subject, pictures: PairDataset, threads: i
 
 def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies: Sequence[Latency]) -> dict[str, Any]:
     """Plain values, null where a number is not defined."""
-    scores = total.scores()
+    missing = total.space.missing_from(subject.space)
+    scores = total.scores() | _means_without(total, [each.id for each in missing])
     true_pixels = total.confusion.sum(axis=1)
     classes = [
         {
@@ -204,12 +205,23 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
         },
         "data": {"dataset": choices.dataset, "split": choices.split, "pictures": total.picture_count},
         "label_space": total.space.name,
+        "impossible_classes": [each.name for each in missing],
         "scores": {name: scores[name] for name in SCORES},
         "classes": classes,
         "latency": [each.to_dict() for each in latencies],
     }
     plain: dict[str, Any] = _without_nan(content)
     return plain
+
+
+def _means_without(total: Evaluation, impossible: Sequence[int]) -> dict[str, float]:
+    """The means as jobs take them: without classes that the model has no way to give."""
+    from segmentation.metrics import mean_dice, mean_iou
+
+    return {
+        "miou": mean_iou(total.confusion, without=impossible),
+        "mean_dice": mean_dice(total.confusion, without=impossible),
+    }
 
 
 def _without_nan(value: Any) -> Any:
@@ -239,6 +251,11 @@ def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
     )
     if data["warning"]:
         console.print(Text(f"Warning: {data['warning']}", style="yellow"), soft_wrap=True)
+    if report["impossible_classes"]:
+        said = (
+            f"{model['label_space']} has no {', '.join(report['impossible_classes'])}: the means are taken without them"
+        )
+        console.print(Text(f"Warning: {said}", style="yellow"), soft_wrap=True)
     table = plain_table("score", "value", right=("value",))
     for name, label in SCORES.items():
         table.add_row(label, percent(report["scores"][name]))

@@ -73,6 +73,21 @@ def test_a_subset_and_another_label_space_can_be_asked_for(run: Run) -> None:
     assert (report["data"]["pictures"], report["label_space"]) == (1, "cityscapes-8")
 
 
+def test_classes_that_the_model_cannot_give_are_named_and_left_out_of_the_means(run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        mask = np.full((64, 96), 23, dtype=np.uint8)  # sky of cityscapes-34
+        mask[:, 48:], mask[:8] = 11, 32  # building, motorcycle
+        Image.fromarray(mask).save(tmp_path / "flags" / "masks" / f"{name}.png")
+    spaces = ("--option", "label_space=cityscapes-34", "--label-space", "cityscapes-19")
+    report = json.loads(run("--json", "--no-speed", *spaces).stdout)
+    iou = {each["name"]: each["iou"] for each in report["classes"]}
+    given = [value for name, value in iou.items() if value is not None and name not in report["impossible_classes"]]
+    assert "motorcycle" in report["impossible_classes"]
+    assert iou["motorcycle"] == 0
+    assert report["scores"]["miou"] == pytest.approx(np.mean(given))
+    assert "camvid-11 has no" in " ".join(run("--no-speed", *spaces).stdout.split())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
