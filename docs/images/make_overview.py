@@ -38,7 +38,7 @@ def main(server: str) -> None:
     sheet = Image.new("RGB", (3 * WIDTH + 2 * GAP, ROWS * HEIGHT + (ROWS - 1) * GAP), "white")
     with Maskmill(server) as service:
         options = {"label_space": LABEL_SPACE, "artifacts": ["overlay"]}
-        images = service.submit([{"sample": name} for name in chosen], **options).wait().images()
+        images = service.submit([{"sample": name} for name in chosen], **options).results()
         for row, (name, image) in enumerate(zip(chosen, images, strict=True)):
             picture = library.picture(name)
             cells = (picture, image.read("overlay"), truth_overlay(picture, library.mask(name)))
