@@ -183,10 +183,10 @@ def _places(folders: Sequence[Path]) -> Iterator[Path]:
 
 def _versions(name: Path) -> Iterator[Path]:
     """Versions and links to them in the folder of a name; links come first, as `@` does."""
-    if name.is_dir():
-        for path in sorted(name.iterdir()):
-            if not path.name.startswith(HIDDEN) and (path / CARD).is_file():
-                yield path
+    found: list[Path] = []
+    with suppress(FileNotFoundError, NotADirectoryError):  # being replaced right now; or no folder
+        found = sorted(name.iterdir())
+    yield from (path for path in found if not path.name.startswith(HIDDEN) and (path / CARD).is_file())
 
 
 def _stamp(folders: Sequence[Path]) -> Stamp:
