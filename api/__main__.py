@@ -1,5 +1,5 @@
 """`python -m api`."""
 
-from api.server import main
+from api.edge.server import main
 
 main()

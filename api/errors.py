@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from data.sample_library import SampleNotFound
 from jobs import errors as jobs
 from jobs.job import Failure
-from jobs.retry import WORKER_LOST
+from jobs.processing.retry import WORKER_LOST
 from segmentation import errors as segmentation
 
 

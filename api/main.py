@@ -10,14 +10,14 @@ from contextlib import AbstractContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import docs
-from api.guards import Guards
-from api.openapi import describe, operation_id
-from api.problems import add_error_handlers
-from api.request_id import RequestIds
+from api.answers import docs
+from api.answers.openapi import describe, operation_id
+from api.answers.problems import add_error_handlers
+from api.edge.guards import Guards
+from api.edge.request_id import RequestIds
+from api.edge.stopping import noticed_stop
 from api.routes import ROUTERS
 from api.services import Services, open_services, version
-from api.stopping import noticed_stop
 
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 _SWITCH_S = 0.0005  # a thread whose query was answered waits so long for one that computes; Python's own is 0.005

@@ -11,26 +11,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from api.body_pipe import BodyRules
-from api.job_watch import JobWatch
-from api.job_watch import Reading as LooksOfAll
+from api.bodies.body_pipe import BodyRules
+from api.bodies.upload_places import UploadPlaces
+from api.live.job_watch import JobWatch
+from api.live.job_watch import Reading as LooksOfAll
+from api.live.streams import Pages
 from api.logs import set_up_logging
 from api.readiness import Readiness
 from api.settings import ApiSettings
-from api.streams import Pages
-from api.upload_places import UploadPlaces
 from broker.app import make_app
 from broker.dispatch import CeleryDispatcher
 from broker.settings import BrokerSettings
 from broker.wakeups import Tell, WakeUps, listen
 from data.sample_library import SampleLibrary, open_samples
-from jobs.archive import Archives
 from jobs.callers import Caller
 from jobs.change import Changing
-from jobs.events import Telling
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
-from jobs.read import Reading, Watching
-from jobs.submit import SubmitRules, Submitting
+from jobs.reporting.archive import Archives
+from jobs.reporting.events import Telling
+from jobs.reporting.read import Reading, Watching
+from jobs.submitting.submit import SubmitRules, Submitting
 from storage.catalog import open_catalog
 from storage.objects import open_objects
 from storage.settings import StorageSettings

@@ -23,9 +23,9 @@ from PIL import Image
 from benchmarks.record import median, record
 from data.sample_library import open_samples
 from jobs.options import JobOptions
-from jobs.processing import Processing, ProcessingRules
-from jobs.retry import RetryPolicy
-from jobs.submit import SubmitRules, Submitting
+from jobs.processing.processing import Processing, ProcessingRules
+from jobs.processing.retry import RetryPolicy
+from jobs.submitting.submit import SubmitRules, Submitting
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from storage.catalog import Bundle, open_catalog
@@ -33,14 +33,14 @@ from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
-from worker.downloads import FetchRules
 from worker.engines import EngineRules, open_engine
 from worker.fair_executor import FairExecutor
 from worker.runtime import engine_rules, open_models, open_work
-from worker.safe_http import Guard
 from worker.settings import WorkerSettings
 from worker.sources import WorkerSources
 from worker.watchdog import Watchdog
+from worker.web.downloads import FetchRules
+from worker.web.safe_http import Guard
 
 QUESTION = "images/s of the bare forward, of a whole job in a worker, and of the usual serial way"
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.record import median, record
 from data.sample_library import open_samples
-from segmentation.pictures import decode_picture
+from segmentation.picture_files.pictures import decode_picture
 from storage.catalog import Bundle, Catalog, open_catalog
 from storage.settings import StorageSettings
 from worker.engines import ENGINES, EngineRules, load_in, runtime_of

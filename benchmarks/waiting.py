@@ -25,7 +25,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine, event
 
-from api.connections import ConnectionRules, guarded
+from api.edge.connections import ConnectionRules, guarded
 from api.main import create_app
 from benchmarks.record import record
 from broker.wakeups import WakeUps

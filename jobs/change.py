@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jobs.callers import DEFAULT, Caller
 from jobs.job import Job
 from jobs.ports import Dispatcher, ObjectStore, OpenUnit, UnitOfWork
-from jobs.sending import send
+from jobs.submitting.sending import send
 
 
 @dataclass(frozen=True, slots=True)

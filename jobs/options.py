@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.errors import FieldFault, InvalidOptions
-from segmentation.deep_pixels import DEPTHS
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.palette import COLOUR_BLIND
+from segmentation.picture_files.deep_pixels import DEPTHS
 
 METADATA_BYTES = 4096
 METADATA_LEVELS = 32

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from jobs.errors import IllegalTransition, JobNotFinished, NotAllowed
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
-from jobs.retry import WORKER_LOST
+from jobs.processing.retry import WORKER_LOST
 
 NEXT: Mapping[ImageStatus, frozenset[ImageStatus]] = {
     ImageStatus.QUEUED: frozenset({ImageStatus.RUNNING, ImageStatus.CANCELED}),

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from jobs.errors import DatabaseUnavailable, JobNotFound, JobRunning, QueueUnavailable, StorageUnavailable
 from jobs.job import Job, Priority, Slice
 from jobs.keys import attempt_keys
-from jobs.leftovers import Leftovers
 from jobs.ports import Dispatcher, LostImages, ObjectStore, OpenUnit, Remains, WaitingImages
-from jobs.retry import RetryPolicy
+from jobs.processing.leftovers import Leftovers
+from jobs.processing.retry import RetryPolicy
 
 STORE_IS_AWAY = 3  # prefixes that cannot be deleted in one round: the others will not be either
 

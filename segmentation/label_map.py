@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.counting import count_ids, look_up
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import LabelSpace
+from segmentation.measures.counting import count_ids, look_up
 
 
 @dataclass(frozen=True, eq=False)

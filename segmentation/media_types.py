@@ -1,7 +1,7 @@
 """What is known of a file by its media type, as the kinds of pictures and the formats tell it."""
 
 from segmentation.formats import FORMATS
-from segmentation.picture_kinds import PICTURE_KINDS
+from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 
 UNKNOWN_SUFFIX = ".bin"
 

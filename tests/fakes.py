@@ -17,16 +17,16 @@ from jobs.errors import (
 )
 from jobs.job import ModelIdentity, Priority, Slice, Source
 from jobs.options import TileOptions
-from jobs.picture_ports import Prediction
 from jobs.ports import (
     ObjectInfo,
     Readable,
 )
+from jobs.processing.picture_ports import Prediction
 from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
-from segmentation.pictures import DecodedPicture, Picture, probe, read_picture
+from segmentation.picture_files.pictures import DecodedPicture, Picture, probe, read_picture
 
 
 @dataclass

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.image_work import ImageWork
-from jobs.leftovers import Leftovers
-from jobs.processing import PictureThreads, Processing, ProcessingRules
-from jobs.retry import RetryPolicy
-from jobs.room import PixelRoom
+from jobs.processing.image_work import ImageWork
+from jobs.processing.leftovers import Leftovers
+from jobs.processing.processing import PictureThreads, Processing, ProcessingRules
+from jobs.processing.retry import RetryPolicy
+from jobs.processing.room import PixelRoom
 from tests.factories import make_card
 from tests.fakes import (
     FakeCatalog,

@@ -17,12 +17,12 @@ from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
-from jobs.image_work import ImageWork
-from jobs.leftovers import Leftovers
 from jobs.ports import WorkerBeat
-from jobs.processing import Processing, ProcessingRules
-from jobs.retry import RetryPolicy
-from jobs.room import PixelRoom
+from jobs.processing.image_work import ImageWork
+from jobs.processing.leftovers import Leftovers
+from jobs.processing.processing import Processing, ProcessingRules
+from jobs.processing.retry import RetryPolicy
+from jobs.processing.room import PixelRoom
 from jobs.upkeep import Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
@@ -31,9 +31,7 @@ from storage.registry.mlflow_registry import MlflowRegistry
 from storage.registry.versions import versions_in
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
-from worker.addresses import is_any, is_public
 from worker.beats import Beats
-from worker.downloads import FetchRules
 from worker.engines import EngineRules, find_device, open_engine
 from worker.fair_executor import FairExecutor
 from worker.follower import Follower, followed, place_among
@@ -43,10 +41,12 @@ from worker.pipeline.budget import Budget
 from worker.pipeline.decoder import PictureDecoder
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
-from worker.safe_http import Guard
 from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources
 from worker.watchdog import Watchdog
+from worker.web.addresses import is_any, is_public
+from worker.web.downloads import FetchRules
+from worker.web.safe_http import Guard
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from jobs.job import Source, SourceKind
 from jobs.keys import SAMPLE_MASK_SUFFIX
 from jobs.ports import ObjectStore
-from worker.downloads import FetchRules, fetch
+from worker.web.downloads import FetchRules, fetch
 
 
 class Samples(Protocol):
@@ -23,7 +23,7 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerSources:
-    """Implements `jobs.picture_ports.Sources`."""
+    """Implements `jobs.processing.picture_ports.Sources`."""
 
     objects: ObjectStore
     samples: Samples

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.answers.openapi import binary, problems
+from api.answers.ranges import Representation, serve
+from api.answers.zip_stream import ZipStream
 from api.dependencies import JobId, UseCasesDep
-from api.openapi import binary, problems
-from api.ranges import Representation, serve
 from api.routes.images import content_disposition
-from api.zip_stream import ZipStream
 
 router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"])
 

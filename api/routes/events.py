@@ -9,12 +9,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from api.answers.openapi import problems
 from api.dependencies import JobId, ServicesDep, UseCasesDep
-from api.job_watch import Place as Whose
-from api.openapi import problems
-from api.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll
+from api.live.job_watch import Place as Whose
+from api.live.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll
 from jobs.errors import FieldFault, InvalidOptions
-from jobs.events import Place
+from jobs.reporting.events import Place
 
 router = APIRouter(tags=["events"])
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fastapi import APIRouter
 
+from api.answers.openapi import problems
+from api.bodies.submissions import JSON_BYTES
 from api.dependencies import ServicesDep
 from api.errors import NotReady
-from api.openapi import problems
 from api.schemas.catalogue import Health, Limits, Readiness, followed_view
 from api.services import Services, version
-from api.submissions import JSON_BYTES
 from jobs.job import Priority
 from jobs.ports import WorkerBeat
 

@@ -9,14 +9,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api.answers.openapi import binary, problems
+from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
-from api.openapi import binary, problems
-from api.ranges import Representation, serve
 from api.schemas.job import ImagePage, ImageView, image_view
-from jobs.archive import safe_stem
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.job import Artifact, ImageStatus, JobImage, SourceKind
 from jobs.ports import ObjectStore
+from jobs.reporting.archive import safe_stem
 from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"])

@@ -9,23 +9,23 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.body_pipe import read_in_thread
+from api.answers.openapi import body, problems
+from api.answers.ranges import matches
+from api.bodies.body_pipe import read_in_thread
+from api.bodies.forms import boundary_of
+from api.bodies.submissions import JSON_BYTES, FormSubmission, submit_json
 from api.dependencies import JobId, ServicesDep, UseCasesDep, is_job_id
-from api.forms import boundary_of
-from api.job_watch import Place, Seen
-from api.openapi import body, problems
-from api.preferences import Preference, PreferHeader, parse_preference
-from api.ranges import matches
+from api.live.job_watch import Place, Seen
+from api.live.preferences import Preference, PreferHeader, parse_preference
+from api.live.waiting import wait_for_job
 from api.schemas.job import JobPage, JobView, job_view
 from api.schemas.requests import JobForm, JobRequest
 from api.services import Services
-from api.submissions import JSON_BYTES, FormSubmission, submit_json
-from api.waiting import wait_for_job
 from jobs.errors import FieldFault, InvalidOptions, Transient, UnsupportedMedia
 from jobs.job import Job, JobStatus
 from jobs.ports import JobFilter
-from jobs.read import Reading, progress_without_queue
-from jobs.submit import Submitting
+from jobs.reporting.read import Reading, progress_without_queue
+from jobs.submitting.submit import Submitting
 from storage.model_reference import canonical
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])

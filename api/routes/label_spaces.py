@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from api.answers.openapi import problems
 from api.dependencies import ServicesDep
-from api.openapi import problems
 from api.schemas.catalogue import LabelSpaceList, LabelSpaceView, label_space_view
 
 router = APIRouter(prefix="/label-spaces", tags=["catalogue"])

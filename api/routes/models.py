@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from api.answers.openapi import problems
 from api.dependencies import ServicesDep
-from api.openapi import problems
 from api.schemas.catalogue import ModelList, ModelView, model_view
 from api.services import Services
 from storage.model_reference import name_of

@@ -9,22 +9,22 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from api.body_pipe import read_in_thread
+from api.answers.openapi import binary, body, problems
+from api.bodies.body_pipe import read_in_thread
+from api.bodies.forms import boundary_of
+from api.bodies.submissions import FormSubmission
 from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import NotAcceptable, PredictionFailed
-from api.forms import boundary_of
-from api.openapi import binary, body, problems
-from api.preferences import Preference, PreferHeader, parse_preference
+from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.routes.jobs import IdempotencyKey, answer_submission, wait_for_end
 from api.schemas.job import ImageView, JobView, image_view
 from api.schemas.requests import PredictForm
 from api.services import Services
-from api.submissions import FormSubmission
 from jobs.errors import UnsupportedMedia
 from jobs.job import ImageStatus, Job, Priority
 from jobs.options import JobOptions
 from jobs.ports import ObjectStore
-from jobs.read import Reading, artifact_of
+from jobs.reporting.read import Reading, artifact_of
 from segmentation.media_types import accepted_as
 
 router = APIRouter(tags=["predict"])

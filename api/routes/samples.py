@@ -7,15 +7,15 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Path, Query, Response
 
+from api.answers.openapi import binary, problems
 from api.dependencies import ServicesDep
-from api.openapi import binary, problems
 from api.schemas.catalogue import SampleLinks, SampleList, SampleView
 from data.sample_library import LABEL_SPACE
 from segmentation.formats import FORMATS
 from segmentation.formats.format import FormatOptions
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LABEL_SPACES, get_label_space
-from segmentation.pictures import decode_mask
+from segmentation.picture_files.pictures import decode_mask
 
 router = APIRouter(prefix="/samples", tags=["catalogue"])
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.job import ImageMetrics, ImageStatus, Job, JobImage, JobStatus, Skipped
-from jobs.read import Progress
-from jobs.summary import job_metrics
+from jobs.reporting.read import Progress
+from jobs.reporting.summary import job_metrics
 
 Found = TypeVar("Found")
 Value = TypeVar("Value")

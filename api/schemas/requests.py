@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from jobs.job import Source, SourceKind
 from jobs.keys import sample_mask
 from jobs.options import PALETTES
-from segmentation.deep_pixels import DEPTHS
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
+from segmentation.picture_files.deep_pixels import DEPTHS
 
 
 def _plain(text: str) -> str:

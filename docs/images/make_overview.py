@@ -16,7 +16,7 @@ from maskmill import Maskmill
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
-from segmentation.pictures import decode_mask, decode_picture
+from segmentation.picture_files.pictures import decode_mask, decode_picture
 
 WIDTH, HEIGHT, GAP = 400, 200, 6
 ROWS = 4

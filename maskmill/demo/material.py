@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from jobs.errors import InvalidOptions
-from jobs.matching import Matches, masks_among, match_masks
+from jobs.submitting.matching import Matches, masks_among, match_masks
 from maskmill.errors import InvalidInput
 from maskmill.inputs import LocalFile, is_archive_name, sort_out, sort_out_masks
-from segmentation.mask_space import space_of_ids
+from segmentation.masks.mask_space import space_of_ids
 
 LOOKED_AT = 24  # masks that are opened to guess what their ids mean
 MAX_PIXELS = 200_000_000
@@ -119,7 +119,7 @@ def _ids(item: Item) -> Iterator[int]:
     import numpy as np
 
     from segmentation.errors import SegmentationError
-    from segmentation.pictures import decode_mask
+    from segmentation.picture_files.pictures import decode_mask
 
     try:
         yield from np.unique(decode_mask(item.read(), max_pixels=MAX_PIXELS)).tolist()

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image as Picture
 
-from jobs.archive import safe_folders, safe_stem
+from jobs.reporting.archive import safe_folders, safe_stem
 from maskmill.cli.output import percent
 from maskmill.demo.material import MAX_PIXELS, Item, Material
 from maskmill.demo.tables import truth_of, work_ms
@@ -23,7 +23,7 @@ from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
-from segmentation.pictures import decode_mask, decode_picture
+from segmentation.picture_files.pictures import decode_mask, decode_picture
 
 PICTURES = "pictures"
 TRUTH = "truth"

@@ -12,7 +12,7 @@ from segmentation.formats.format import MAX_PIXELS, Encoded, FormatOptions, chec
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.palette import palette
-from segmentation.pictures import decode_mask
+from segmentation.picture_files.pictures import decode_mask
 
 
 class Mask:

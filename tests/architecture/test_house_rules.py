@@ -10,10 +10,10 @@ from tests.architecture.source_files import PACKAGES, ROOT, project_files, pytho
 
 # The last line of defence of a process or a thread: what nobody foresaw is logged there and answered somehow.
 MAY_CATCH_EVERYTHING = {
-    "api/job_watch.py",
-    "api/request_id.py",
+    "api/live/job_watch.py",
+    "api/edge/request_id.py",
     "broker/wakeups.py",
-    "jobs/heartbeat.py",
+    "jobs/processing/heartbeat.py",
     "worker/beats.py",
     "worker/fair_executor.py",
     "worker/follower.py",

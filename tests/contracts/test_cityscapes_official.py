@@ -14,7 +14,7 @@ from PIL import Image
 
 from scenes.__main__ import main as render
 from segmentation.label_spaces import get_label_space
-from segmentation.metrics import confusion_matrix, iou_per_class, mean_iou
+from segmentation.measures.metrics import confusion_matrix, iou_per_class, mean_iou
 from segmentation.preprocessing import Preprocessing
 from training.datasets import DATASETS
 from training.datasets.pairs import InSpace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs.job import Counts, ImageStatus, JobStatus, Priority, Slice
-from jobs.retry import WORKER_LOST
+from jobs.processing.retry import WORKER_LOST
 from tests.factories import NOON
 from tests.job_steps import (
     LEASE,

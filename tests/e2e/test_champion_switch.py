@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.pictures import decode_mask
+from segmentation.picture_files.pictures import decode_mask
 from storage.catalog import Bundle
 from storage.model_reference import ModelReference
 from storage.objects import open_objects

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from jobs.job import ImageStatus, Priority, Slice
-from jobs.lease import Lease
-from jobs.leftovers import Leftovers
-from jobs.processing import ProcessingRules
-from jobs.retry import RetryPolicy
+from jobs.processing.lease import Lease
+from jobs.processing.leftovers import Leftovers
+from jobs.processing.processing import ProcessingRules
+from jobs.processing.retry import RetryPolicy
 from jobs.upkeep import Upkeep, UpkeepRules
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database
@@ -40,8 +40,8 @@ class Wrong(datetime.datetime):
     def now(cls, tz=None):
         return datetime.datetime.fromtimestamp(time.time(), tz)
 true_datetime, datetime.datetime = datetime.datetime, Wrong
-from jobs.leftovers import Leftovers
-from jobs.retry import RetryPolicy
+from jobs.processing.leftovers import Leftovers
+from jobs.processing.retry import RetryPolicy
 from jobs.upkeep import Upkeep, UpkeepRules
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database

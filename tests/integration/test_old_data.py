@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, Table, create_engine
 
+from api.answers.zip_stream import ZipStream
 from api.schemas.job import image_view, job_view
-from api.zip_stream import ZipStream
-from jobs.archive import Archives
 from jobs.change import Changing
 from jobs.job import SourceKind
 from jobs.ports import JobFilter
-from jobs.read import Reading
+from jobs.reporting.archive import Archives
+from jobs.reporting.read import Reading
 from storage.catalog import Catalog
 from storage.migrate import upgrade
 from storage.objects import open_objects

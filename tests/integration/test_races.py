@@ -21,7 +21,7 @@ from sqlalchemy import text
 from jobs.errors import DatabaseUnavailable, NotAllowed
 from jobs.job import Failure, ImageMetrics, ImageStatus, JobStatus, JobTotals, Priority, Slice
 from jobs.ports import JobFilter, Outcome
-from jobs.submit import SubmitRules, Submitting
+from jobs.submitting.submit import SubmitRules, Submitting
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, make_engine
 from tests.databases import opened, sqlite_settings, sqlite_template

@@ -14,9 +14,9 @@ from data.sample_library import LABEL_SPACE, SampleLibrary
 from segmentation.errors import NoRemapping
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
-from segmentation.metrics import confusion_matrix, mean_iou
+from segmentation.measures.metrics import confusion_matrix, mean_iou
 from segmentation.model_card import ModelCard
-from segmentation.pictures import decode_mask, decode_picture
+from segmentation.picture_files.pictures import decode_mask, decode_picture
 from segmentation.preprocessing import Preprocessing
 
 Pixels = NDArray[np.float32]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.metrics import Confusion
+from segmentation.measures.metrics import Confusion
 
 RESAMPLES = 2000
 LEVEL = 0.95

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.label_space import LabelSpace
-from segmentation.metrics import as_counts
+from segmentation.measures.metrics import as_counts
 from training.compare.bootstrap import Interval
 from training.evaluate.evaluation import Evaluation, Latency
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.label_space import LabelSpace
-from segmentation.metrics import Confusion, iou_per_class, mean_iou
+from segmentation.measures.metrics import Confusion, iou_per_class, mean_iou
 from training.compare.bootstrap import PictureCounts, Resampled
 from training.compare.findings import Comparison, Entry, Facts, Pair, Shown
 from training.compare.thumbnails import reduced_ids, reduced_photo

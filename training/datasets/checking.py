@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.counting import count_ids
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
-from segmentation.mask_check import MaskReport, inspect_counts
-from segmentation.pictures import probe
+from segmentation.masks.mask_check import MaskReport, inspect_counts
+from segmentation.measures.counting import count_ids
+from segmentation.picture_files.pictures import probe
 from training.datasets.pairs import DatasetError, PairDataset
 
 UnknownIds = Literal["error", "ignore"]

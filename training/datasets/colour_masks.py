@@ -6,7 +6,7 @@ import numpy as np
 
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import LabelSpace
-from segmentation.pictures import decode_picture
+from segmentation.picture_files.pictures import decode_picture
 from training.datasets.pairs import MAX_PIXELS, Mask
 
 _PLACES = np.array([1 << 16, 1 << 8, 1])

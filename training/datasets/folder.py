@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from segmentation.counting import count_ids
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import get_label_space
-from segmentation.mask_names import LABEL_IDS, TRAIN_IDS, MaskKind, MaskName, picture_stem, read_mask_name
-from segmentation.mask_space import space_of_ids, space_of_names
-from segmentation.picture_kinds import PICTURE_KINDS
+from segmentation.masks.mask_names import LABEL_IDS, TRAIN_IDS, MaskKind, MaskName, picture_stem, read_mask_name
+from segmentation.masks.mask_space import space_of_ids, space_of_names
+from segmentation.measures.counting import count_ids
+from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from training.datasets.colour_masks import read_colour_mask
 from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import part_of

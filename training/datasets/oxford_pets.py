@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segmentation.counting import look_up
 from segmentation.label_spaces import get_label_space
+from segmentation.measures.counting import look_up
 from training.datasets.pairs import About, DatasetError, Mask, PairDataset, read_mask
 from training.datasets.splitting import Pair, part_of
 

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.counting import look_up
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
-from segmentation.pictures import decode_mask, decode_picture
+from segmentation.measures.counting import look_up
+from segmentation.picture_files.pictures import decode_mask, decode_picture
 from training.datasets.marks import mark_of
 
 MAX_PIXELS = 64_000_000

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from segmentation.calibration import Calibration
 from segmentation.label_space import LabelSpace
-from segmentation.metrics import METRICS, Confusion, as_confusion, as_counts, dice_per_class, iou_per_class
-from segmentation.score_curves import Curve, ScoreHistograms
+from segmentation.measures.calibration import Calibration
+from segmentation.measures.metrics import METRICS, Confusion, as_confusion, as_counts, dice_per_class, iou_per_class
+from segmentation.measures.score_curves import Curve, ScoreHistograms
 
 
 class NoScoresKept(Exception):

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from segmentation.calibration import Calibration
-from segmentation.counting import look_up
 from segmentation.label_space import LabelSpace
-from segmentation.metrics import confusion_matrix
+from segmentation.measures.calibration import Calibration
+from segmentation.measures.counting import look_up
+from segmentation.measures.metrics import confusion_matrix
+from segmentation.measures.score_curves import ScoreHistograms
 from segmentation.preprocessing import Preprocessing
-from segmentation.score_curves import ScoreHistograms
 from training.datasets.pairs import LabelledPictures, Mask
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.predictors import Predict, onnx_predictor, torch_predictor

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segmentation.counting import look_up
 from segmentation.label_space import LabelSpace
+from segmentation.measures.counting import look_up
 from segmentation.preprocessing import Preprocessing
 from training.datasets.pairs import NO_CHANNEL, LabelledPictures, channel_table
 from training.evaluate.predictors import Predict

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segmentation.counting import look_up
 from segmentation.label_space import LabelSpace
+from segmentation.measures.counting import look_up
 from segmentation.preprocessing import Preprocessing
 from training.datasets.pairs import LabelledPictures, channel_table
 from training.evaluate.evaluation import Evaluation

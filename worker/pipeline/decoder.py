@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from segmentation.errors import ImageTooLarge
-from segmentation.pictures import DecodedPicture, probe, read_picture
+from segmentation.picture_files.pictures import DecodedPicture, probe, read_picture
 
 MOST_SCANS = 100  # of a progressive JPEG; encoders write about ten
 USUAL_SCANS = 12  # that the largest picture may have
@@ -33,5 +33,5 @@ class PictureDecoder:
         return header.width, header.height
 
     def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
-        """Raises what `segmentation.pictures.read_picture` raises."""
+        """Raises what `segmentation.picture_files.pictures.read_picture` raises."""
         return read_picture(data, max_pixels=self.max_pixels, bit_depth=bit_depth)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from jobs.errors import ModelFailed
 from jobs.job import ModelIdentity
 from jobs.options import TileOptions
-from jobs.picture_ports import Prediction
+from jobs.processing.picture_ports import Prediction
 from segmentation.activations import as_logits
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
-from segmentation.pictures import Picture
+from segmentation.picture_files.pictures import Picture
 from segmentation.preprocessing import Preprocessing
 from worker.pipeline.batcher import Batcher, Inferred
 from worker.pipeline.budget import Budget

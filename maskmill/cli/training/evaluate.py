@@ -216,7 +216,7 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
 
 def _means_without(total: Evaluation, impossible: Sequence[int]) -> dict[str, float]:
     """The means as jobs take them: without classes that the model has no way to give."""
-    from segmentation.metrics import mean_dice, mean_iou
+    from segmentation.measures.metrics import mean_dice, mean_iou
 
     return {
         "miou": mean_iou(total.confusion, without=impossible),

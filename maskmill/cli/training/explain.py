@@ -38,7 +38,7 @@ class Explaining(JsonOption):
 
 def explain(choices: Explaining) -> None:
     """Show which queries of a Mask2Former saw what: class, score and region, as JSON and as an annotated picture."""
-    from segmentation.pictures import decode_picture
+    from segmentation.picture_files.pictures import decode_picture
     from training.explain.picture import draw, write_explanation
     from training.explain.queries import explain as explained
     from training.explain.queries import open_explainable, to_document

@@ -14,7 +14,7 @@ from api.settings import ApiSettings
 from data.sample_library import MASK_ENDING, SampleLibrary
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import FollowedModel, UnitOfWork, WorkerBeat
-from jobs.retry import RetryPolicy
+from jobs.processing.retry import RetryPolicy
 from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog, MemoryChannel
 from tests.memory_database import MemoryDatabase

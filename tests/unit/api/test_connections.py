@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from api.connections import ConnectionRules, guarded
-from api.server import FILES_BESIDE, rules_of
+from api.edge.connections import ConnectionRules, guarded
+from api.edge.server import FILES_BESIDE, rules_of
 from api.settings import ApiSettings
 
 RULES = ConnectionRules(head_bytes=4096, headers=20, head_s=0.5, stall_s=0.5, connections=5)

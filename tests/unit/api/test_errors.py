@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from api.errors import FAILURE_STATUS, families, status_of
 from jobs import errors as job_errors
 from jobs.errors import DatabaseUnavailable, DownloadFailed, FieldFault, InvalidOptions, JobsError
-from jobs.retry import WORKER_LOST
+from jobs.processing.retry import WORKER_LOST
 from segmentation import errors as segmentation_errors
 from segmentation.errors import SegmentationError
 from tests.factories import picture

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api import streams
+from api.live import streams
 from api.main import create_app
 from api.settings import ApiSettings
-from jobs import events
+from jobs.reporting import events
 from tests.factories import picture
 from tests.unit.api.house import House
 from tests.unit.api.live import SOON_S, serving

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import pytest
 
+from api.bodies.forms import TEXT_BYTES, FilePart, FormRules, boundary_of, read_form
 from api.errors import BadRequest
-from api.forms import TEXT_BYTES, FilePart, FormRules, boundary_of, read_form
 from jobs.errors import InvalidOptions, TooManyBytes
 
 FORM = (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from api.guards import host_name
+from api.edge.guards import host_name
 from api.settings import ApiSettings
 from tests.factories import picture
 from tests.unit.api.house import House

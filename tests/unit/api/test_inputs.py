@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.inputs import InputReader, _any, _usual
+from api.bodies.inputs import InputReader, _any, _usual
 from jobs.errors import InvalidOptions, TooManyImages
 from jobs.job import NewImage, Source, SourceKind
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from api.job_feed import Feed
-from api.job_watch import MOST_JOBS, JobWatch, Place, Reading, Seen, Waiter
+from api.live.job_feed import Feed
+from api.live.job_watch import MOST_JOBS, JobWatch, Place, Reading, Seen, Waiter
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import Counts, Job
 from jobs.ports import Standing
-from jobs.read import Progress
+from jobs.reporting.read import Progress
 from tests.factories import NOON, make_job
 
 HALF = Progress(progress=0.5, queue_position=0, eta_seconds=None, images_per_second=None)

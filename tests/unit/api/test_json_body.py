@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.bodies.json_body import ITEM_EVENTS, LONGEST_RUN, OPTION_EVENTS, read_json
 from api.errors import BadRequest
-from api.json_body import ITEM_EVENTS, LONGEST_RUN, OPTION_EVENTS, read_json
 
 VALUES = {
     "model": "tiny",
@@ -103,8 +103,8 @@ def test_a_key_belongs_to_what_a_body_says_and_not_to_its_bytes(client: TestClie
 PEAK = """
 import tracemalloc
 from api.errors import BadRequest
-from api.inputs import InputReader
-from api.json_body import read_json
+from api.bodies.inputs import InputReader
+from api.bodies.json_body import read_json
 from jobs.errors import JobsError
 PIECE = 1 << 16
 BODIES = [

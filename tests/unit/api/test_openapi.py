@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from api.answers.openapi import problems
 from api.errors import STATUS
 from api.main import create_app
-from api.openapi import problems
 
 METHODS = ("get", "post", "put", "delete", "patch")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from api.forms import FormRules, read_form
-from api.part_headers import file_name, parse_disposition
+from api.bodies.forms import FormRules, read_form
+from api.bodies.part_headers import file_name, parse_disposition
 from jobs.errors import TooManyBytes
 from tests.factories import mask, picture, zip_of
 from tests.unit.api.house import House

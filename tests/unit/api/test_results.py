@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from api.answers.ranges import matches, parse_range
 from api.errors import RangeNotSatisfiable
-from api.ranges import matches, parse_range
 from api.routes.images import content_disposition
 from tests.factories import picture
 from tests.unit.api.house import House

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from api.edge.stopping import noticed_stop
 from api.logs import LineFormatter, request_id_of_context, set_up_logging
 from api.main import create_app
 from api.services import version
-from api.stopping import noticed_stop
 from benchmarks.upload_memory import BOUNDARY, server
 from jobs.ports import JobFilter
 from storage.migrate import upgrade

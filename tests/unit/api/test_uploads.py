@@ -13,9 +13,9 @@ from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from api.body_pipe import ROOM, BodyPipe, BodyRules, read_in_thread
+from api.bodies.body_pipe import ROOM, BodyPipe, BodyRules, read_in_thread
+from api.bodies.upload_places import UploadPlaces
 from api.errors import BadRequest, RequestTimeout, UploadsBusy
-from api.upload_places import UploadPlaces
 from jobs.errors import TooManyBytes
 from jobs.ports import Readable
 from tests.factories import picture, zip_of

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from api.job_watch import JobWatch
+from api.live.job_watch import JobWatch
 from api.main import create_app
 from api.settings import ApiSettings
 from tests.factories import picture

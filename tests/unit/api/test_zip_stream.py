@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from api.zip_stream import EntryChanged, ZipStream
+from api.answers.zip_stream import EntryChanged, ZipStream
 
 NOON = datetime(2026, 3, 4, 12, 30, 42, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ import pytest
 from jobs.change import Changing
 from jobs.job import Job
 from jobs.options import JobOptions
-from jobs.processing import Processing
-from jobs.read import Reading
-from jobs.submit import SubmitRules, Submitting
+from jobs.processing.processing import Processing
+from jobs.reporting.read import Reading
+from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.upkeep import Upkeep, UpkeepRules
 from tests.factories import picture
 from tests.memory_service import MemoryService

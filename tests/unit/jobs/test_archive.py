@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from jobs.archive import Archive, Archives, safe_folders, safe_stem
 from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
 from jobs.job import Job
 from jobs.options import JobOptions
-from jobs.retry import RetryPolicy
-from jobs.submit import SubmitRules, Submitting
+from jobs.processing.retry import RetryPolicy
+from jobs.reporting.archive import Archive, Archives, safe_folders, safe_stem
+from jobs.submitting.submit import SubmitRules, Submitting
 from segmentation.formats import FORMATS
 from segmentation.media_types import suffix_of
 from tests.factories import mask, picture
@@ -286,6 +286,6 @@ def test_only_a_finished_job_has_an_archive(mill: Mill) -> None:
 
 
 def test_more_images_than_a_page_are_all_there(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.archive._PAGE", 2)
+    monkeypatch.setattr("jobs.reporting.archive._PAGE", 2)
     archive = mill.archive(*[f"{index}.jpg" for index in range(5)], artifacts=("mask",))
     assert len(rows(archive, "metrics.csv")) == 5

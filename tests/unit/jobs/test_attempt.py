@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.attempt import Attempt, AttemptCanceled, AttemptLost
 from jobs.errors import StorageUnavailable, TookTooLong
 from jobs.job import Source, SourceKind
+from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
 from tests.factories import make_image, make_job
 
 

@@ -8,8 +8,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from jobs.drafts import Draft, DraftLimits, Received, is_packed_file
 from jobs.errors import InvalidOptions, NoImages, UnsupportedMedia
+from jobs.submitting.drafts import Draft, DraftLimits, Received, is_packed_file
 from tests.factories import mask, picture, tar_of, zip_of
 from tests.fakes import MemoryObjects
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from jobs import events
 from jobs.errors import JobNotFound
-from jobs.events import Place, Telling, tell
 from jobs.job import JobImage
+from jobs.reporting import events
+from jobs.reporting.events import Place, Telling, tell
 from tests.factories import make_image, make_job, picture
 from tests.unit.jobs.conftest import Service
 

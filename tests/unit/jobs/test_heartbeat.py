@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.errors import DatabaseUnavailable
-from jobs.heartbeat import Heartbeat
+from jobs.processing.heartbeat import Heartbeat
 from tests.services.processes import wait_for
 
 

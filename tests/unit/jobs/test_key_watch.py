@@ -11,8 +11,8 @@ from itertools import islice
 import pytest
 
 from jobs.errors import DatabaseUnavailable, IdempotencyInProgress
-from jobs.key_watch import KeyWatch
 from jobs.ports import OpenUnit, UnitOfWork
+from jobs.submitting.key_watch import KeyWatch
 from tests.memory_database import MemoryDatabase
 
 

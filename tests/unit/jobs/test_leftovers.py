@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.errors import StorageUnavailable
-from jobs.leftovers import Leftovers
+from jobs.processing.leftovers import Leftovers
 from tests.fakes import MemoryObjects
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from jobs.errors import InvalidOptions
-from jobs.matching import masks_among, match_masks
+from jobs.submitting.matching import masks_among, match_masks
 
 
 def matched(images: Sequence[str], masks: Sequence[str], **options: str) -> Mapping[str, str]:

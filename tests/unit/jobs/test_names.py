@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from jobs.names import NAME_LENGTH, UniqueNames, base_name, relative_path, shortened
+from jobs.submitting.names import NAME_LENGTH, UniqueNames, base_name, relative_path, shortened
 
 
 @pytest.mark.parametrize(

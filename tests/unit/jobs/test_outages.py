@@ -9,9 +9,9 @@ import pytest
 
 from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Slice
-from jobs.lease import Lease
 from jobs.ports import Claim
-from jobs.processing import ProcessingRules
+from jobs.processing.lease import Lease
+from jobs.processing.processing import ProcessingRules
 from tests.factories import make_image, make_job, picture
 from tests.fakes import MemoryObjects
 from tests.services.processes import wait_for

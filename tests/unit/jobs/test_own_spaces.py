@@ -6,13 +6,13 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from jobs.archive import Archives
 from jobs.errors import InvalidOptions
 from jobs.job import ImageStatus
 from jobs.options import JobOptions, TileOptions
-from jobs.reports import metrics_document
+from jobs.reporting.archive import Archives
+from jobs.reporting.reports import metrics_document
+from jobs.reporting.summary import job_metrics
 from jobs.spaces import JobSpaces
-from jobs.summary import job_metrics
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import LabelSpaces, get_label_space
 from tests.factories import make_card, mask, picture

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 from jobs.errors import ArchiveUnreadable, JobsError, TooManyBytes, TooManyImages
-from jobs.packed import HEADER_BYTES, PackedLimits, is_packed, read_packed
+from jobs.submitting.packed import HEADER_BYTES, PackedLimits, is_packed, read_packed
 from tests.factories import tar_of, zip_of
 
 FILES = {
@@ -112,7 +112,7 @@ def test_a_zip_with_a_directory_beyond_reason_is_refused():
 
 PEAK_OF_MANY_MEMBERS = """
 import gzip, io, tarfile, tracemalloc
-from jobs.packed import PackedLimits, read_packed
+from jobs.submitting.packed import PackedLimits, read_packed
 data = gzip.compress(tarfile.TarInfo("a.txt").tobuf() * 20_000 + bytes(1024), 1)
 limits = PackedLimits(entries=20_000, entry_bytes=1000)
 tracemalloc.start()
@@ -169,7 +169,7 @@ def tar_gz_of_nothing(size: int) -> bytes:
 
 
 def test_what_is_no_picture_is_unpacked_only_so_far(monkeypatch):
-    monkeypatch.setattr("jobs.packed._PASSED_BYTES", 2**20)
+    monkeypatch.setattr("jobs.submitting.packed._PASSED_BYTES", 2**20)
     passed_over: list[str] = []
     assert read_all(tar_gz_of_nothing(2**19), passed_over=passed_over) == {"a.jpg": bytes(3)}
     assert passed_over == ["zeros.bin"]
@@ -188,7 +188,7 @@ def test_entries_are_counted_whatever_they_are(pack):
 PEAK_OF_A_LARGE_DIRECTORY = """
 import io, tracemalloc
 from jobs.errors import TooManyImages
-from jobs.packed import PackedLimits, read_packed
+from jobs.submitting.packed import PackedLimits, read_packed
 from tests.factories import zip_of
 data = zip_of({"a": b""})
 start = data.index(b"PK\\x01\\x02")

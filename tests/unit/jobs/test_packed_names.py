@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from jobs.packed import PackedLimits, read_packed
+from jobs.submitting.packed import PackedLimits, read_packed
 
 NAME = "東京/一.jpg"
 

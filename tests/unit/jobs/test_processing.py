@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.attempt import Attempt
 from jobs.errors import ModelFailed
 from jobs.job import ImageStatus, JobStatus, Slice
 from jobs.options import JobOptions, OverlayOptions
 from jobs.ports import Outcome
-from jobs.summary import job_metrics
+from jobs.processing.attempt import Attempt
+from jobs.reporting.summary import job_metrics
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from tests.factories import encoded, make_image, make_job, mask, picture, zip_of

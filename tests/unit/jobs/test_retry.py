@@ -13,7 +13,7 @@ from jobs.errors import (
     TimedOut,
     TookTooLong,
 )
-from jobs.retry import RetryPolicy, failure_of, may_pass, part_away
+from jobs.processing.retry import RetryPolicy, failure_of, may_pass, part_away
 from segmentation.errors import MaskMismatch, UnreadableImage
 
 POLICY = RetryPolicy(attempts=3, base_delay_s=2, longest_delay_s=5, jitter=lambda: 1.0)

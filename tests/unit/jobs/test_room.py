@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs.room import PixelRoom
+from jobs.processing.room import PixelRoom
 from tests.services.processes import wait_for
 
 

@@ -8,7 +8,7 @@ import pytest
 from jobs.errors import IllegalTransition, JobNotFinished, NotAllowed
 from jobs.job import Counts, Failure, ImageStatus, ImageWarning, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
-from jobs.retry import WORKER_LOST
+from jobs.processing.retry import WORKER_LOST
 from jobs.transitions import NEXT, Held, Move, Transition, cancel, claim, finish, lose, requeue
 from tests.factories import NOON, make_image, make_job, make_result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jobs.truth import Truth, read_truth
+from jobs.processing.truth import Truth, read_truth
 from segmentation.label_spaces import get_label_space
 from tests.factories import encoded, mask
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.packed import PACKED_SUFFIXES
+from jobs.submitting.packed import PACKED_SUFFIXES
 from maskmill.errors import InvalidInput
 from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, LocalFile, is_picture, sort_out, sort_out_masks
-from segmentation.picture_kinds import PICTURE_KINDS
+from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from tests.factories import picture
 
 

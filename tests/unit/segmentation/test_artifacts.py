@@ -12,7 +12,7 @@ from segmentation.formats.mask import Mask
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
-from segmentation.pictures import decode_picture, sniff_media_type
+from segmentation.picture_files.pictures import decode_picture, sniff_media_type
 
 SPACE = get_label_space("cityscapes-8")
 IDS = np.repeat(np.arange(8, dtype=np.uint8), 4)[None].repeat(8, axis=0)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from segmentation.calibration import BINS, Calibration
+from segmentation.measures.calibration import BINS, Calibration
 
 
 def counted(confidences: list[float], right: list[bool]) -> Calibration:

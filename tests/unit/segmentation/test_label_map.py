@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segmentation.counting import count_ids, look_up
 from segmentation.errors import MaskMismatch, NoRemapping
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
+from segmentation.measures.counting import count_ids, look_up
 
 CAMVID = get_label_space("camvid-11")
 

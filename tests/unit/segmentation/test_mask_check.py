@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segmentation.label_spaces import get_label_space
-from segmentation.mask_check import MaskReport, inspect_counts, inspect_mask, spaces_that_fit
+from segmentation.masks.mask_check import MaskReport, inspect_counts, inspect_mask, spaces_that_fit
 
 CAMVID = get_label_space("camvid-11")
 PETS = get_label_space("oxford-pets-3")

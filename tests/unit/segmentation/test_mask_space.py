@@ -6,8 +6,8 @@ import pytest
 
 from segmentation.errors import UnclearMaskSpace
 from segmentation.label_spaces import LABEL_SPACES
-from segmentation.mask_names import ENDINGS, MaskKind, folded, read_mask_name
-from segmentation.mask_space import space_of_ids, space_of_names
+from segmentation.masks.mask_names import ENDINGS, MaskKind, folded, read_mask_name
+from segmentation.masks.mask_space import space_of_ids, space_of_names
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage
-from segmentation.pictures import decode_mask
+from segmentation.picture_files.pictures import decode_mask
 
 IDS = np.array([[0, 1, 2], [33, 254, 255]], dtype=np.uint8)
 

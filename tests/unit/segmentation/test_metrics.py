@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import LABEL_SPACES, get_label_space
-from segmentation.metrics import (
+from segmentation.measures.metrics import (
     METRICS,
     Confusion,
     as_confusion,

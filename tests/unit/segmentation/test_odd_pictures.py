@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
-from segmentation import pictures
 from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
-from segmentation.pictures import decode_mask, decode_picture, read_picture, sniff_media_type
+from segmentation.picture_files import pictures
+from segmentation.picture_files.pictures import decode_mask, decode_picture, read_picture, sniff_media_type
 
 RNG = np.random.default_rng(5)
 RGB = RNG.integers(0, 256, (24, 40, 3)).astype(np.uint8)

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from segmentation.errors import UnreadableImage
-from segmentation.picture_headers import MOST_SCANS, count_scans
-from segmentation.picture_kinds import PICTURE_KINDS
-from segmentation.pictures import Header, probe
+from segmentation.picture_files.picture_headers import MOST_SCANS, count_scans
+from segmentation.picture_files.picture_kinds import PICTURE_KINDS
+from segmentation.picture_files.pictures import Header, probe
 
 
 def saved(kind: str, **options: Any) -> bytes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
-from segmentation.pictures import decode_picture, sniff_media_type
+from segmentation.picture_files.pictures import decode_picture, sniff_media_type
 
 ORIENTATION = 0x0112
 RGB = np.random.default_rng(8).integers(0, 256, (6, 9, 3)).astype(np.uint8)

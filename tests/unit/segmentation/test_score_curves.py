@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segmentation.label_spaces import get_label_space
-from segmentation.score_curves import BINS, ScoreHistograms, score_bins, thresholds
+from segmentation.measures.score_curves import BINS, ScoreHistograms, score_bins, thresholds
 
 PETS = get_label_space("oxford-pets-3")
 PET, BACKGROUND, BORDER = range(3)

@@ -12,7 +12,7 @@ import shapely
 from data.sample_library import open_samples
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_map import LabelMap
-from segmentation.pictures import decode_picture
+from segmentation.picture_files.pictures import decode_picture
 from storage.catalog import Catalog
 from worker.engines import EngineRules, open_engine
 from worker.pipeline.upsample import best_class

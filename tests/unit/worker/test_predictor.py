@@ -15,9 +15,9 @@ from PIL import Image
 
 from jobs.errors import ModelFailed, ModelNotFound
 from jobs.options import TileOptions
-from jobs.picture_ports import Prediction
+from jobs.processing.picture_ports import Prediction
 from segmentation.errors import ImageTooLarge
-from segmentation.pictures import decode_picture
+from segmentation.picture_files.pictures import decode_picture
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import Bundle
 from storage.settings import StorageSettings

@@ -1,0 +1,85 @@
+"""What FastAPI cannot see by itself: bodies that are read as streams, and one shape for every error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.answers.problems import MEDIA_TYPE
+from api.schemas.problem import Problem
+from api.schemas.requests import JobForm, JobRequest, PredictForm
+
+_REF = "#/components/schemas/"
+_BODIES: Sequence[type[BaseModel]] = (JobForm, JobRequest, PredictForm, Problem)
+
+_MEANINGS = {
+    400: "the request cannot be understood (`bad_request`, `archive_unreadable`, `no_images`)",
+    403: "the caller may not do this (`cross_site_request`: a page of another site asked for it)",
+    404: "nothing is there, or nothing that the caller may see",
+    406: "no answer in a form that the client takes",
+    408: "the body stopped coming",
+    409: "not now: what it is about is in another state",
+    413: "more bytes or images than allowed (`too_large`, `too_many_images`)",
+    415: "neither form of request, or a file that is no image and no archive",
+    416: "the range begins behind the end",
+    421: "the service does not know itself by the name in `Host`",
+    422: "a field is wrong; `errors` names it",
+    500: "an error of ours, or of the model",
+    502: "a picture could not be fetched",
+    503: "a part of the service is away; the same request may be sent again",
+    504: "the picture took longer than allowed",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that may answer with these errors. Any may also fail with 500 and 503."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in sorted({*statuses, 500, 503})}
+
+
+def binary(*media_types: str) -> dict[str, Any]:
+    """`content` of an answer that is a file."""
+    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+
+
+def body(**forms: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads its body itself: `multipart=…`, `json=…`."""
+    media_types = {"multipart": "multipart/form-data", "json": "application/json"}
+    content = {media_types[kind]: {"schema": {"$ref": _REF + form.__name__}} for kind, form in forms.items()}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def operation_id(route: APIRoute) -> str:
+    """The route function's name; they are unique, which a test holds."""
+    return route.name
+
+
+def describe(app: FastAPI) -> Mapping[str, Any]:
+    """The OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        _, definitions = models_json_schema([(each, "validation") for each in _BODIES], ref_template=_REF + "{model}")
+        schemas.update(definitions["$defs"])
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        _replace_fastapi_errors(document)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _replace_fastapi_errors(document: Mapping[str, Any]) -> None:
+    """FastAPI describes its own 422 where a route has parameters; ours has another shape."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            found = operation["responses"].get("422")
+            if found is not None and MEDIA_TYPE not in found.get("content", {}):
+                operation["responses"]["422"] = problems(422)[422]

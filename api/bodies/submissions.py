@@ -1,0 +1,162 @@
+"""From the bytes of a request to a job: the multipart form and the JSON form of `POST /jobs`, and one picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, NoReturn
+
+from api.bodies.forms import FilePart, FormRules, read_form
+from api.bodies.inputs import InputReader
+from api.bodies.json_body import read_json
+from api.errors import BadRequest
+from jobs.errors import FieldFault, InvalidOptions, NoImages
+from jobs.job import Job
+from jobs.options import JobOptions, parse_option_fields, parse_options
+from jobs.submitting.drafts import Draft, is_packed_file
+from jobs.submitting.submit import Submitting
+from storage.model_reference import canonical
+
+JSON_BYTES = 64 * 2**20
+
+Adjust = Callable[[JobOptions], JobOptions]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormSubmission:
+    """spool: where files lie until they are stored."""
+
+    submitting: Submitting
+    boundary: bytes
+    spool: Path
+    idempotency_key: str | None
+
+    def jobs_form(self, pieces: Iterable[bytes]) -> Job:
+        """`files`, `masks` and options, in any order."""
+        return self._submit(pieces, _JobParts, adjust=lambda options: options)
+
+    def predict_form(self, pieces: Iterable[bytes], *, adjust: Adjust) -> Job:
+        """One picture in `file`, and options."""
+        return self._submit(pieces, _OnePicture, adjust=adjust)
+
+    def _submit(self, pieces: Iterable[bytes], parts: type[_Parts], *, adjust: Adjust) -> Job:
+        with self.submitting.open_draft(self.idempotency_key) as draft:
+            taker = parts(draft)
+            rules = FormRules(
+                boundary=self.boundary,
+                spool=self.spool,
+                part_limit=lambda part, head: draft.largest(part.name, head),
+                digests=self.idempotency_key is not None,
+            )
+            fields = read_form(pieces, rules, take=taker.take)
+            taker.finish(fields)
+            fingerprint = _fingerprint({"files": taker.seen, "fields": fields})
+            options = fields.pop("options", None)
+            return self.submitting.submit(
+                draft, adjust(_named(parse_option_fields(fields, options=options))), fingerprint=fingerprint
+            )
+
+
+@dataclass
+class _Parts:
+    """Puts the files of a form into a draft, and remembers what the form consisted of."""
+
+    draft: Draft
+    seen: list[tuple[str, str, str]] = field(default_factory=list)
+    file_fields: ClassVar[tuple[str, ...]] = ("files", "masks")
+
+    def take(self, part: FilePart, data: BinaryIO) -> None:
+        self.seen.append((part.field, part.name, part.sha256))
+        self.store(part, data)
+
+    def store(self, part: FilePart, data: BinaryIO) -> None:
+        """Raises InvalidOptions for a field that takes no file."""
+        raise NotImplementedError
+
+    def finish(self, fields: Mapping[str, str]) -> None:
+        """Raises InvalidOptions when a field that wants a file came as text."""
+        for name in self.file_fields:
+            if name in fields:
+                raise InvalidOptions([FieldFault(name, f"must be a file with a name (curl: -F {name}=@path)")])
+
+    def refuse(self, part: FilePart) -> NoReturn:
+        known = ", ".join(self.file_fields)
+        raise InvalidOptions([FieldFault(part.field, f"takes no file; fields for files are {known}")])
+
+
+class _JobParts(_Parts):
+    def store(self, part: FilePart, data: BinaryIO) -> None:
+        if part.field == "files":
+            self.draft.add_file(part.name, data, media_type=part.media_type)
+        elif part.field == "masks":
+            self.draft.add_mask(part.name, data)
+        else:
+            self.refuse(part)
+
+
+class _OnePicture(_Parts):
+    file_fields: ClassVar[tuple[str, ...]] = ("file",)
+
+    def store(self, part: FilePart, data: BinaryIO) -> None:
+        if part.field != "file":
+            self.refuse(part)
+        if len(self.seen) > 1 or is_packed_file(part.name, data):
+            raise InvalidOptions([FieldFault("file", "must be one picture; POST /jobs takes batches and archives")])
+        self.draft.add_file(part.name, data, media_type=part.media_type)
+
+    def finish(self, fields: Mapping[str, str]) -> None:
+        super().finish(fields)
+        if not self.seen:
+            raise NoImages("the form has no field `file` with a picture in it")
+
+
+def submit_json(
+    submitting: Submitting, samples: Iterable[str], pieces: Iterable[bytes], *, idempotency_key: str | None
+) -> Job:
+    """The JSON form: inputs that the workers fetch. samples: the ids there are.
+
+    Raises BadRequest, InvalidOptions, TooManyImages.
+    """
+    reader = InputReader(frozenset(samples), limit=submitting.rules.max_images)
+    digest = hashlib.sha256()
+
+    def take(item: Any) -> None:
+        reader.take(item)
+        if idempotency_key is not None:
+            digest.update(_canonical(item))
+
+    try:
+        values = read_json(pieces, items="inputs", take=take)
+        digest.update(_canonical(values))
+        _check_list(values)
+        inputs, options = reader.inputs(), _named(parse_options(values))
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    with submitting.open_draft(idempotency_key) as draft:
+        draft.add_inputs(inputs)
+        return submitting.submit(draft, options, fingerprint=digest.hexdigest())
+
+
+def _named(options: JobOptions) -> JobOptions:
+    """The model under one name, however it was spelt."""
+    return options if options.model is None else replace(options, model=canonical(options.model))
+
+
+def _check_list(values: dict[str, Any]) -> None:
+    """Takes `inputs` out of the options."""
+    if values.get("inputs") is None:
+        raise InvalidOptions([FieldFault("inputs", "is required in the JSON form")])
+    if values.pop("inputs") != []:
+        raise InvalidOptions([FieldFault("inputs", "must be a list")])
+
+
+def _fingerprint(content: object) -> str:
+    """Of what a request says, not of how its bytes were arranged."""
+    return hashlib.sha256(_canonical(content)).hexdigest()
+
+
+def _canonical(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,1 @@
+"""Holding answers open until jobs change: long polls, `Prefer: wait`, streams."""

@@ -1,0 +1,94 @@
+"""One try of a worker at one image, while it runs: what it does, for how long already, whether it still counts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from jobs.errors import JobsError, StorageUnavailable, TookTooLong
+from jobs.job import Job, JobImage, SourceKind
+
+
+class Hold(Protocol):
+    """What an attempt needs to know of its `jobs.processing.lease.Lease`."""
+
+    @property
+    def canceled(self) -> bool: ...
+
+    def holds(self, index: int) -> bool: ...
+
+
+class AttemptCanceled(Exception):
+    """The client wants the job no more."""
+
+
+class AttemptLost(Exception):
+    """Nobody waits for this attempt any more: another worker may have the image, or it took too long."""
+
+
+class Attempt:
+    """Its steps are taken by one thread; the slice that waits for it lets its time pass, and may give it up.
+
+    limit_s: how long all steps together may take, and the object store besides: an image that takes nearly as long must
+    not be tried for ever, as if the store were away. What the attempt waits for between steps does not count.
+    """
+
+    def __init__(self, job: Job, image: JobImage, lease: Hold, *, limit_s: float) -> None:
+        self.job = job
+        self.image = image
+        self._lease = lease
+        self._limit_s = limit_s
+        self._spent_s = self._store_s = 0.0
+        self._step = ""
+        self._timings_ms: dict[str, float] = {}
+        self._over = False
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Called between steps, and within long ones. Raises AttemptCanceled, AttemptLost."""
+        if self._over or not self._lease.holds(self.image.index):
+            raise AttemptLost
+        if self._lease.canceled:
+            raise AttemptCanceled
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Counts and times what the block does. Raises AttemptCanceled, AttemptLost before it begins."""
+        self.check()
+        self._step, began = name, time.perf_counter()
+        try:
+            yield
+        finally:
+            self._step = ""
+            spent_ms = (time.perf_counter() - began) * 1e3
+            self._timings_ms[name] = round(self._timings_ms.get(name, 0.0) + spent_ms, 2)
+
+    def take_timings(self) -> Mapping[str, float]:
+        """Milliseconds by step since the last call."""
+        taken, self._timings_ms = self._timings_ms, {}
+        return taken
+
+    def end(self) -> bool:
+        """True for the first who says so: the thread with what it found, or the slice that waits no longer."""
+        with self._lock:
+            first, self._over = not self._over, True
+        return first
+
+    def spend(self, seconds: float) -> JobsError | None:
+        """Let time pass. Returns how the attempt ends when that was too much of it."""
+        step = self._step
+        if not step:
+            return None
+        if self._is_of_store(step):
+            self._store_s += seconds
+            error = StorageUnavailable(f"the object store did not answer within {self._limit_s:g} s")
+            return error if self._store_s > self._limit_s else None
+        self._spent_s += seconds
+        late = TookTooLong(f"the image took longer than {self._limit_s:g} s (in the step {step!r})")
+        return late if self._spent_s > self._limit_s else None
+
+    def _is_of_store(self, step: str) -> bool:
+        return step == "store" or (step == "fetch" and self.image.source.kind is SourceKind.OBJECT)

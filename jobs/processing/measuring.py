@@ -1,0 +1,46 @@
+"""What is measured on one prediction, alone and against its ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from jobs.job import ImageMetrics
+from segmentation.label_map import LabelMap
+from segmentation.measures.metrics import (
+    as_counts,
+    confusion_matrix,
+    iou_per_class,
+    mean_dice,
+    mean_iou,
+    pixel_accuracy,
+)
+
+
+def measure(
+    label_map: LabelMap, *, mean_entropy: float | None, truth: LabelMap | None, impossible: Collection[int] = ()
+) -> ImageMetrics:
+    """truth: of the same size and in the same label space. impossible: ids that the model has no way to give."""
+    return ImageMetrics(
+        class_fractions=label_map.class_fractions(),
+        mean_confidence=label_map.mean_confidence,
+        mean_entropy=mean_entropy,
+        **({} if truth is None else _scores(label_map, truth, impossible)),
+    )
+
+
+def _scores(label_map: LabelMap, truth: LabelMap, impossible: Collection[int]) -> dict[str, Any]:
+    space = label_map.space
+    confusion = confusion_matrix(truth.ids, label_map.ids, space=space, with_missed=True)
+    iou = zip(space.names(), iou_per_class(confusion), strict=True)
+    return {
+        "confusion": as_counts(confusion),
+        "pixel_accuracy": _known(pixel_accuracy(confusion)),
+        "miou": _known(mean_iou(confusion, without=impossible)),
+        "mean_dice": _known(mean_dice(confusion, without=impossible)),
+        "iou": {name: float(value) for name, value in iou if value == value},
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value

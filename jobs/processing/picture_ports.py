@@ -1,0 +1,56 @@
+"""What an attempt at an image needs from outside: its bytes, its pixels, what a model says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from jobs.job import ModelIdentity, Source
+from jobs.options import TileOptions
+from segmentation.label_map import LabelMap
+from segmentation.picture_files.pictures import DecodedPicture, Picture
+
+
+class Sources(Protocol):
+    def read(self, source: Source) -> bytes:
+        """Raises ObjectNotFound, DownloadFailed, StorageUnavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a segmenter says of one picture.
+
+    label_map: at the picture's own size, in the model's own label space, with confidence; mean_entropy in [0, 1],
+    relative to log C.
+    """
+
+    label_map: LabelMap
+    mean_entropy: float | None
+    timings_ms: Mapping[str, float]
+    identity: ModelIdentity
+
+
+class Decoder(Protocol):
+    """Bytes → picture."""
+
+    def size(self, data: bytes) -> tuple[int, int]:
+        """(width, height) in pixels as stored, from the header alone. Raises UnreadableImage, UnsupportedImage, and
+        ImageTooLarge for what would cost too much to decode."""
+
+    def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
+        """Upright, (H, W, 3) uint8 RGB. Raises UnreadableImage, UnsupportedImage, ImageTooLarge."""
+
+
+class Segmenter(Protocol):
+    """Picture → label map. Safe to call from many threads at once: calls are joined into device batches."""
+
+    def check_budget(self, width: int, height: int, *, models: Sequence[str], tile: TileOptions | None) -> None:
+        """Before a picture is decoded. Raises ImageTooLarge for one that would take too many runs of the models, or
+        too much memory; ModelNotFound, ModelFailed."""
+
+    def segment(
+        self, picture: Picture, *, model: str, tile: TileOptions | None, check: Callable[[], None]
+    ) -> Prediction:
+        """check: called between tiles, may raise to end it. Raises ModelNotFound, ModelFailed, OutOfMemory,
+        TimedOut."""

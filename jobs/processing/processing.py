@@ -1,0 +1,206 @@
+"""What a worker does with one slice of images. Called by the Celery task, and by nothing else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from jobs.errors import DatabaseUnavailable, DownloadFailed, ImageFailure, OutOfMemory, StorageUnavailable, TimedOut
+from jobs.job import Job, JobImage, Slice
+from jobs.keys import attempt_keys
+from jobs.ports import Claim, Finished, OpenUnit, Outcome
+from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
+from jobs.processing.image_work import ImageWork
+from jobs.processing.lease import Lease
+from jobs.processing.retry import RetryPolicy, failure_of, part_away
+from segmentation.errors import SegmentationError
+
+logger = logging.getLogger(__name__)
+
+
+_OF_THE_IMAGE = (SegmentationError, DownloadFailed, TimedOut)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessingRules:
+    """worker: this process's name. Results are written in groups of `flush_images`, or after `flush_s`.
+
+    image_limit_s: how long the steps of one attempt may take together. outage_pause_s: before images are taken again
+    while the object store is away.
+    """
+
+    worker: str
+    lease_s: float = 30.0
+    heartbeat_s: float = 8.0
+    flush_s: float = 0.5
+    flush_images: int = 16
+    image_limit_s: float = 600.0
+    outage_pause_s: float = 5.0
+
+
+class PictureThreads(Protocol):
+    def submit(self, fn: Callable[[Attempt], Outcome], attempt: Attempt, /) -> Future[Outcome]: ...
+
+    def leave_behind(self, answer: Future[Any], /) -> None:
+        """The call is waited for no more; another thread takes the place of the one that it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """The threads each take whole pictures; the segmenter joins them into device batches."""
+
+    open_unit: OpenUnit
+    work: ImageWork
+    threads: PictureThreads
+    policy: RetryPolicy
+    rules: ProcessingRules
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _store_is_away: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, piece: Slice) -> None:
+        """Claim the slice and end every image of it: succeeded, failed, canceled, or queued again."""
+        self.work.leftovers.remove(())
+        if self._stopping.is_set() or not self._store_answers():
+            self._hand_on(piece)
+            return
+        claim = self._claim(piece)
+        if claim is None:
+            return
+        with Lease(self.open_unit, self.rules, claim) as lease:
+            self._run_images(claim, lease)
+
+    def stop(self) -> None:
+        """No further image begins; what was claimed but not begun goes back to the queue."""
+        self._stopping.set()
+
+    def _store_answers(self) -> bool:
+        """Once it did not, it is asked before images are taken: nothing is begun that cannot be stored."""
+        if not self._store_is_away.is_set():
+            return True
+        try:
+            self.work.objects.check()
+        except StorageUnavailable:
+            self._stopping.wait(self.rules.outage_pause_s)
+            return False
+        self._store_is_away.clear()
+        return True
+
+    def _hand_on(self, piece: Slice) -> None:
+        """Its message is used up: upkeep has to send it again."""
+        with self.open_unit() as unit:
+            unit.images.unsend([piece])
+            unit.commit()
+
+    def _claim(self, piece: Slice) -> Claim | None:
+        with self.open_unit() as unit:
+            claim = unit.images.claim(piece, worker=self.rules.worker, lease_s=self.rules.lease_s)
+            unit.commit()
+        return claim
+
+    def _run_images(self, claim: Claim, lease: Lease) -> None:
+        attempts = [Attempt(claim.job, each, lease, limit_s=self.rules.image_limit_s) for each in claim.images]
+        running = {self.threads.submit(self._try, each): each for each in attempts}
+        done: list[Outcome] = []
+        flushed = looked = time.monotonic()
+        while running:
+            ended, _ = wait(running, timeout=self.rules.flush_s, return_when=FIRST_COMPLETED)
+            done += [self._outcome(future, running.pop(future)) for future in ended]
+            now, looked_before = time.monotonic(), looked
+            looked = now
+            done += self._given_up(running, now - looked_before)
+            due = now - flushed >= self.rules.flush_s or len(done) >= self.rules.flush_images
+            if done and (due or not running):
+                self._finish(claim, done, lease)
+                done, flushed = [], time.monotonic()
+
+    def _try(self, attempt: Attempt) -> Outcome:
+        """Whatever it raises becomes the image's failure or its next try."""
+        if self._stopping.is_set():
+            raise AttemptLost
+        try:
+            return self.work.run(attempt)
+        except MemoryError as error:
+            raise OutOfMemory("the worker ran out of memory with this image") from error
+
+    def _given_up(self, running: dict[Future[Outcome], Attempt], seconds: float) -> Iterator[Outcome]:
+        """Those that took too long. A process that slept through these seconds did not work through them."""
+        for future, attempt in list(running.items()):
+            error = attempt.spend(min(seconds, 2 * self.rules.flush_s))
+            if error is not None and attempt.end():
+                del running[future]
+                self.threads.leave_behind(future)
+                yield self._ended(error, attempt.image)
+
+    def _outcome(self, future: Future[Outcome], attempt: Attempt) -> Outcome:
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if not isinstance(error, Exception):
+            raise error
+        return self._ended(error, attempt.image)
+
+    def _ended(self, error: Exception, image: JobImage) -> Outcome:
+        ended = partial(Outcome, index=image.index, attempt=image.attempt)
+        if isinstance(error, AttemptCanceled):
+            return ended(canceled=True)
+        if isinstance(error, AttemptLost):
+            return ended(retry_in_s=0.0)
+        part = part_away(error)
+        if part is not None:
+            return ended(waiting_for=part, retry_in_s=self._wait_for(part, image, error))
+        delay_s = self.policy.retry_after_s(error, attempt=image.attempts)
+        self._log(error, image, delay_s)
+        return ended(failure=failure_of(error), retry_in_s=delay_s)
+
+    def _wait_for(self, part: str, image: JobImage, error: Exception) -> float:
+        if part == "storage":
+            self._store_is_away.set()
+        delay_s = self.policy.wait_for_part_s(image.excused)
+        extra = {"action": "image_waits", "job_id": image.job_id, "image": image.index, "waiting_for": part}
+        logger.warning("an image waits for the %s: %s", part, error, extra={**extra, "retry_in_s": delay_s})
+        return delay_s
+
+    def _log(self, error: Exception, image: JobImage, delay_s: float | None) -> None:
+        """What is known of a bad picture needs no stack."""
+        known = isinstance(error, _OF_THE_IMAGE) or (isinstance(error, ImageFailure) and error.__cause__ is None)
+        extra = {"action": "image_failed", "job_id": image.job_id, "image": image.index, "retry_in_s": delay_s}
+        logger.warning("image failed: %s", error, exc_info=None if known else error, extra=extra)
+
+    def _finish(self, claim: Claim, outcomes: Sequence[Outcome], lease: Lease) -> None:
+        """Write outcomes. A database that is away is asked again for as long as it takes: an attempt whose lease ran
+        out still counts until somebody else has the image."""
+        give_up = time.monotonic() + self.rules.lease_s
+        finished = self._write(claim.job, outcomes)
+        while finished is None:
+            if self._stopping.is_set() and time.monotonic() >= give_up:
+                raise DatabaseUnavailable("the results of a slice could not be written")
+            time.sleep(min(1.0, self.rules.flush_s))
+            finished = self._write(claim.job, outcomes)
+        lease.release(outcome.index for outcome in outcomes)
+        self.work.leftovers.remove(_unwanted(claim.job, outcomes, finished))
+
+    def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Finished | None:
+        try:
+            with self.open_unit() as unit:
+                finished = unit.images.finish(job.id, outcomes)
+                unit.commit()
+        except DatabaseUnavailable:
+            return None
+        return finished
+
+
+def _unwanted(job: Job, outcomes: Iterable[Outcome], finished: Finished) -> Iterator[str]:
+    """Keys of what came too late, and, of an image that has ended, of all that earlier attempts may have left: their
+    workers may have vanished with them, or before a store that was away could forget what they had stored."""
+    for outcome in outcomes:
+        if outcome.index in finished.lost:
+            yield from (artifact.key for result in outcome.results for artifact in result.artifacts)
+        elif outcome.retry_in_s is None:
+            for attempt in range(1, outcome.attempt):
+                yield from attempt_keys(job, outcome.index, attempt=attempt)

@@ -1,0 +1,69 @@
+"""The ground truth of one image: read, understood and made to fit, or set aside with a warning that says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobs.job import ImageWarning
+from segmentation.errors import MaskMismatch, SegmentationError
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+from segmentation.masks.mask_check import MaskReport, inspect_mask
+from segmentation.picture_files.pictures import decode_mask, probe
+
+MISMATCH = "mask_mismatch"
+UNKNOWN_IDS = "mask_unknown_ids"
+MOSTLY_IGNORED = "mask_mostly_ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """label_map: None when there is none that can be trusted; an image never fails for that."""
+
+    label_map: LabelMap | None = None
+    warnings: tuple[ImageWarning, ...] = ()
+
+
+def unusable(why: str) -> Truth:
+    return Truth(warnings=(ImageWarning(MISMATCH, why),))
+
+
+def read_truth(data: bytes, *, mask_space: LabelSpace, space: LabelSpace, shape: tuple[int, int]) -> Truth:
+    """data: the mask as a file, its ids in `mask_space`. shape: (height, width) of the picture.
+
+    Ids that `mask_space` does not know are never counted as ignored: the mask is set aside, since nobody can tell
+    what its other ids mean.
+    """
+    try:
+        mask = _decoded(data, mask_space, shape)
+        report = inspect_mask(mask.ids, mask_space)
+        if report.unknown:
+            return Truth(warnings=(ImageWarning(UNKNOWN_IDS, _unknown(report, mask_space)),))
+        return Truth(mask.remapped(space), _ignored(report))
+    except SegmentationError as error:
+        return unusable(str(error))
+
+
+def _decoded(data: bytes, space: LabelSpace, shape: tuple[int, int]) -> LabelMap:
+    """Raises SegmentationError. A mask that cannot fit is not decoded: whatever it takes, it is for nothing."""
+    header = probe(data)
+    size = f"{header.width}×{header.height}"
+    wrong = MaskMismatch(f"the mask is {size}, its picture {shape[1]}×{shape[0]}")
+    if sorted((header.width, header.height)) != sorted(shape):
+        raise wrong
+    ids = decode_mask(data, max_pixels=header.width * header.height)
+    if ids.shape != shape:
+        raise wrong
+    return LabelMap(ids, space)
+
+
+def _unknown(report: MaskReport, space: LabelSpace) -> str:
+    found = f"{space.name} does not know {report.unknown_text()}"
+    return f"{found}; {report.hint}" if report.hint else found
+
+
+def _ignored(report: MaskReport) -> tuple[ImageWarning, ...]:
+    if not report.mostly_ignored:
+        return ()
+    share = f"{report.ignored_share:.1%}".replace("%", " %")
+    return (ImageWarning(MOSTLY_IGNORED, f"{share} of the mask's pixels count nowhere"),)

@@ -1,0 +1,1 @@
+"""What is told of jobs: rows, pages, events, tables and archives."""

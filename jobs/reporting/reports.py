@@ -1,0 +1,204 @@
+"""The documents of a job's archive: manifest, metrics, errors, and the COCO annotations of all images in one file.
+
+Every one is deterministic: written twice, it has the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+from jobs.job import Job, JobImage
+from jobs.ports import ObjectStore
+from jobs.reporting.summary import job_metrics
+from segmentation.formats import MergeableFormat, Source
+from segmentation.model_card import ModelCard
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Table(Protocol):
+    """A CSV file, one line at a time, so that it need not be held."""
+
+    def head(self) -> bytes: ...
+
+    def line(self, image: JobImage) -> bytes:
+        """Empty for an image that has no line."""
+
+
+class MetricsTable:
+    """One row per image: its numbers, the share of each class, and the IoU of each class where it was measured."""
+
+    _FIXED = (
+        *("index", "name", "ref", "status", "attempts", "width", "height", "mean_confidence", "mean_entropy"),
+        *("pixel_accuracy", "miou", "mean_dice", "device", "model", "model_version", "model_sha256"),
+        *("total_ms", "error"),
+    )
+
+    def __init__(self, job: Job) -> None:
+        self._classes = [each.name for each in job.space.classes]
+        self._with_truth = job.totals[0].confusion is not None
+
+    def head(self) -> bytes:
+        shares = [f"fraction:{name}" for name in self._classes]
+        scores = [f"iou:{name}" for name in self._classes] if self._with_truth else []
+        return _csv_line([*self._FIXED, *shares, *scores])
+
+    def line(self, image: JobImage) -> bytes:
+        return _csv_line([*self._fixed(image), *self._of_classes(image)])
+
+    def _fixed(self, image: JobImage) -> Sequence[object]:
+        error = None if image.failure is None else image.failure.code
+        first = (image.index, image.name, image.ref, image.status.value, image.attempts)
+        result = image.result
+        if result is None:
+            return (*first, *[None] * (len(self._FIXED) - len(first) - 1), error)
+        metrics, identity = result.metrics, result.identity
+        return (
+            *(*first, result.width, result.height, metrics.mean_confidence, metrics.mean_entropy),
+            *(metrics.pixel_accuracy, metrics.miou, metrics.mean_dice, identity.device, *identity.weights),
+            *(result.timings_ms.get("total"), error),
+        )
+
+    def _of_classes(self, image: JobImage) -> Sequence[object]:
+        metrics = None if image.result is None else image.result.metrics
+        shares: Mapping[str, float] = {} if metrics is None else metrics.class_fractions
+        scores: Mapping[str, float] = {} if metrics is None or metrics.iou is None else metrics.iou
+        absent = None if metrics is None else 0
+        row: list[object] = [shares.get(name, absent) for name in self._classes]
+        return [*row, *[scores.get(name) for name in self._classes]] if self._with_truth else row
+
+
+class ErrorTable:
+    """One row per image that has a failure."""
+
+    def head(self) -> bytes:
+        return _csv_line(["index", "name", "ref", "status", "attempts", "code", "message"])
+
+    def line(self, image: JobImage) -> bytes:
+        if image.failure is None or image.result is not None:
+            return b""
+        failure = image.failure
+        status = image.status.value
+        return _csv_line([image.index, image.name, image.ref, status, image.attempts, failure.code, failure.message])
+
+
+def manifest(
+    job: Job, card: ModelCard | None, *, devices: Iterable[str], versions: Iterable[str], software: str
+) -> bytes:
+    """Where the results come from. card: the model's as it is now; None when it was taken away since."""
+    return _json(
+        {
+            "job": job.id,
+            "status": job.status.value,
+            "created_at": _time(job.created_at),
+            "started_at": _time(job.started_at),
+            "finished_at": _time(job.finished_at),
+            "images": _counts(job),
+            "options": job.options.to_dict(),
+            "label_space": job.label_space,
+            "model": _model(job, card, versions),
+            "devices": sorted(devices),
+            "software": software,
+        }
+    )
+
+
+def metrics_document(job: Job) -> bytes:
+    """The job's metrics, and the same per class with ids and colours."""
+    metrics = job_metrics(job)
+    truth = metrics.get("ground_truth", {})
+    parts = {"fraction": metrics["class_fractions"], "iou": truth.get("iou", {}), "dice": truth.get("dice", {})}
+    classes = [
+        {
+            "id": each.id,
+            "name": each.name,
+            "colour": list(each.colour),
+            "group": each.group,
+            **{part: values.get(each.name, 0.0 if part == "fraction" else None) for part, values in parts.items()},
+        }
+        for each in job.space.classes
+    ]
+    return _json({"job": job.id, "images": _counts(job), "metrics": metrics, "classes": classes})
+
+
+def merged_document(
+    artifact: MergeableFormat,
+    images: Callable[[], Iterable[JobImage]],
+    objects: ObjectStore,
+    job: Job,
+    *,
+    software: str,
+) -> Iterator[bytes]:
+    """All images' artifacts of one format as one document, in pieces; a picture's number is index + 1.
+
+    One artifact is held at a time. Raises ObjectNotFound, StorageUnavailable.
+    """
+    about = {"description": f"{job.id}: {job.model}, {job.label_space}", "version": software}
+
+    def sources() -> Iterator[Source]:
+        for image in images():
+            found = () if image.result is None else image.result.artifacts
+            for each in found:
+                if each.name == artifact.name and image.result is not None:
+                    read = partial(objects.get, each.key)
+                    yield Source(image.index + 1, image.name, image.result.width, image.result.height, read)
+
+    return artifact.merge(sources, about)
+
+
+def _model(job: Job, card: ModelCard | None, versions: Iterable[str]) -> Mapping[str, Any]:
+    made_by = sorted(job.totals[0].made_by.items())
+    model: dict[str, Any] = {
+        "name": job.model,
+        "versions": sorted(versions),
+        "made_by": [{**version._asdict(), "images": images} for version, images in made_by],
+    }
+    if card is not None:
+        model["card"] = {
+            "version": card.version,
+            "architecture": card.architecture,
+            "label_space": card.label_space,
+            "preprocessing": card.preprocessing.to_dict(),
+            "sha256": dict(card.sha256),
+        }
+    return model
+
+
+def _counts(job: Job) -> Mapping[str, int]:
+    counts = job.counts
+    return {
+        "total": counts.total,
+        "succeeded": counts.succeeded,
+        "failed": counts.failed,
+        "canceled": counts.canceled,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _csv_line(values: Iterable[object]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_cell(value) for value in values])
+    return buffer.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front: names come from whoever uploads.
+
+    Source: OWASP, "CSV Injection".
+    """
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+    return f"{value:.6g}" if type(value) is float else value

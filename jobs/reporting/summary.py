@@ -1,0 +1,62 @@
+"""A job's numbers from its sums: what `metrics` of a job says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.job import Job, JobTotals
+from segmentation.label_space import LabelSpace
+from segmentation.measures.metrics import (
+    as_confusion,
+    dice_per_class,
+    iou_per_class,
+    mean_dice,
+    mean_iou,
+    pixel_accuracy,
+)
+
+Counted = tuple[tuple[int, ...], ...]
+
+
+def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
+    """The `metrics` object of a job, for the model at that position: class fractions over all pixels, mean confidence
+    over images, and scores over the summed confusion matrix (never a mean of means). Keys without a value are left out.
+    """
+    totals = job.totals[model]
+    metrics: dict[str, Any] = {"class_fractions": class_fractions(totals)}
+    impossible = job.impossible_classes(model)
+    if impossible:
+        metrics["impossible_classes"] = [each.name for each in impossible]
+    if totals.confidence_images:
+        metrics["mean_confidence"] = totals.confidence_sum / totals.confidence_images
+    if totals.confusion is not None:
+        metrics["ground_truth"] = _ground_truth(
+            totals.confusion, totals.truth_images, job.space, frozenset(each.id for each in impossible)
+        )
+    return metrics
+
+
+def class_fractions(totals: JobTotals) -> dict[str, float]:
+    """Shares in [0, 1] of all segmented pixels, largest first."""
+    pixels = sum(totals.class_pixels.values())
+    ordered = sorted(totals.class_pixels.items(), key=lambda item: (-item[1], item[0]))
+    return {name: count / pixels for name, count in ordered if count}
+
+
+def _ground_truth(counts: Counted, images: int, space: LabelSpace, impossible: frozenset[int]) -> dict[str, Any]:
+    """impossible: ids of classes that the model has no way to give; the means are taken without them."""
+    confusion = as_confusion(counts)
+    iou, dice = iou_per_class(confusion), dice_per_class(confusion)
+    names = space.names()
+    return {
+        "images": images,
+        "pixel_accuracy": _number(pixel_accuracy(confusion)),
+        "miou": _number(mean_iou(confusion, without=impossible)),
+        "mean_dice": _number(mean_dice(confusion, without=impossible)),
+        "iou": {name: float(value) for name, value in zip(names, iou, strict=True) if value == value},
+        "dice": {name: float(value) for name, value in zip(names, dice, strict=True) if value == value},
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else float(value)

@@ -1,0 +1,220 @@
+"""Submitting: one request received into the store, and then made a job. Called by the API."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from jobs.callers import DEFAULT, Caller
+from jobs.errors import (
+    FieldFault,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidOptions,
+    JobNotFound,
+    ModelNotFound,
+    StorageSilent,
+    Transient,
+)
+from jobs.job import Counts, Job, Priority, default_priority, slice_size
+from jobs.keys import job_prefix, new_job_id
+from jobs.options import JobOptions
+from jobs.ports import Dispatcher, IdempotencyRecord, ModelCatalog, ObjectStore, OpenUnit, UnitOfWork
+from jobs.spaces import JobSpaces
+from jobs.submitting.drafts import Draft, DraftLimits, Received
+from jobs.submitting.key_watch import KeyWatch
+from jobs.submitting.sending import send
+from segmentation.errors import NoRemapping
+from segmentation.label_spaces import is_published
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRules:
+    """Limits of one request. retention_s: None keeps jobs until they are deleted.
+
+    key_patience_s: an idempotency key whose request shows no sign of life for so long belongs to the next one; it shows
+    one every key_heartbeat_s while it is being read.
+    """
+
+    default_model: str
+    max_images: int = 100_000
+    max_request_bytes: int = 8 * 2**30
+    max_image_bytes: int = 64 * 2**20
+    retention_s: int | None = None
+    largest_slice: int = 32
+    key_patience_s: float = 60.0
+    key_heartbeat_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submitting:
+    open_unit: OpenUnit
+    objects: ObjectStore
+    dispatcher: Dispatcher
+    catalog: ModelCatalog
+    rules: SubmitRules
+    caller: Caller = DEFAULT
+
+    @contextmanager
+    def open_draft(self, idempotency_key: str | None = None) -> Iterator[Draft]:
+        """Receive one request. Leaving by an exception removes what was stored and frees the idempotency key.
+
+        Raises IdempotencyInProgress.
+        """
+        draft = self._new_draft(idempotency_key)
+        try:
+            with self._watched_key(draft):
+                yield draft
+        except BaseException as reason:
+            try:
+                self._discard(draft, objects_too=not isinstance(reason, StorageSilent))
+            except Transient as error:
+                extra = {"action": "draft_left", "job_id": draft.job_id, "reason": str(error)}
+                logger.warning("upkeep has to remove a draft", extra=extra)
+            raise
+
+    def submit(self, draft: Draft, options: JobOptions, *, fingerprint: str = "") -> Job:
+        """Make the draft a job: commit, then dispatch. A queue that is away loses nothing; upkeep sends again.
+
+        fingerprint: of the request's content; needed with an idempotency key.
+        Raises InvalidOptions, NoImages, IdempotencyKeyReused, IdempotencyKeyLost.
+        """
+        if draft.earlier is not None:
+            return self._first_job(draft, fingerprint)
+        received = draft.received(mask_label_space=options.mask_label_space, mask_suffix=options.mask_suffix)
+        options = replace(options, mask_label_space=received.mask_label_space)
+        with self._unit() as unit:
+            job = self._make_job(draft, received, options, now=unit.now)
+            unit.jobs.add(job, received.images)
+            unit.drafts.close(draft.job_id)
+            if draft.idempotency_key is not None:
+                unit.idempotency.complete(
+                    draft.idempotency_key, holder=draft.holder, fingerprint=fingerprint, job_id=job.id
+                )
+            unit.commit()
+        send(job, self.dispatcher, self.open_unit)
+        return job
+
+    def _unit(self) -> AbstractContextManager[UnitOfWork]:
+        return self.open_unit(self.caller.tenant)
+
+    def _watched_key(self, draft: Draft) -> AbstractContextManager[object]:
+        if draft.idempotency_key is None or draft.earlier is not None:
+            return nullcontext()
+        return KeyWatch(self._unit, draft.idempotency_key, draft.holder, every_s=self.rules.key_heartbeat_s)
+
+    def _new_draft(self, idempotency_key: str | None) -> Draft:
+        limits = DraftLimits(
+            max_images=self.rules.max_images,
+            max_bytes=self.rules.max_request_bytes,
+            max_image_bytes=self.rules.max_image_bytes,
+        )
+        job_id, holder = new_job_id(), secrets.token_hex(16)
+        prefix = job_prefix(self.caller.tenant, job_id)
+        earlier = None
+        with self._unit() as unit:
+            if idempotency_key is not None:
+                earlier = self._begin(unit, idempotency_key, holder)
+            unit.drafts.open(job_id, prefix=prefix)
+            unit.commit()
+        return Draft(
+            job_id, prefix, self.objects, limits, idempotency_key=idempotency_key, holder=holder, earlier=earlier
+        )
+
+    def _begin(self, unit: UnitOfWork, idempotency_key: str, holder: str) -> IdempotencyRecord | None:
+        """Reserve the key, also one whose first request has died. Returns the record of a request that ended well."""
+        earlier = unit.idempotency.begin(idempotency_key, holder=holder, patience_s=self.rules.key_patience_s)
+        if earlier is not None and earlier.job_id is None:
+            raise IdempotencyInProgress("the first request with this key is still being read")
+        return earlier
+
+    def _discard(self, draft: Draft, *, objects_too: bool = True) -> None:
+        """Unless it became a job after all: a commit may take effect although its answer is lost.
+
+        objects_too False: they are left to upkeep, which knows of the draft.
+        """
+        with self._unit() as unit:
+            unit.drafts.close(draft.job_id)  # waits for a commit that is on its way, which closes it too
+            if _is_job(unit, draft.job_id):
+                return
+            if draft.idempotency_key is not None and draft.earlier is None:
+                unit.idempotency.abandon(draft.idempotency_key, holder=draft.holder)
+            unit.drafts.open(draft.job_id, prefix=draft.prefix)  # until its objects are gone
+            unit.commit()
+        if not objects_too:
+            return
+        self.objects.delete_prefix(draft.prefix)
+        with self._unit() as unit:
+            unit.drafts.close(draft.job_id)
+            unit.commit()
+
+    def _first_job(self, draft: Draft, fingerprint: str) -> Job:
+        assert draft.earlier is not None
+        assert draft.earlier.job_id is not None
+        if draft.earlier.fingerprint != fingerprint:
+            raise IdempotencyKeyReused("this key was used before with another request")
+        self._discard(draft)
+        with self._unit() as unit:
+            return unit.jobs.get(draft.earlier.job_id)
+
+    def _make_job(self, draft: Draft, received: Received, options: JobOptions, *, now: datetime) -> Job:
+        model = options.model or self.rules.default_model
+        own = self._own_label_space(model)
+        label_space = options.label_space or own
+        images, masked = len(received.images), any(image.mask for image in received.images)
+        spaces = self._spaces(own, label_space, options.mask_label_space, masked=masked)
+        lifetime_s = options.expires_in or self.rules.retention_s
+        priority = Priority(options.priority) if options.priority else default_priority(images)
+        return Job(
+            id=draft.job_id,
+            tenant=self.caller.tenant,
+            prefix=draft.prefix,
+            models=(model,),
+            label_space=label_space,
+            priority=priority,
+            options=replace(options, model=model, label_space=label_space, priority=priority.value),
+            counts=Counts(queued=images),
+            created_at=now,
+            expires_at=None if lifetime_s is None else now + timedelta(seconds=lifetime_s),
+            metadata=options.metadata,
+            slice_size=slice_size(images, largest=self.rules.largest_slice),
+            spaces=spaces,
+            skipped=received.skipped,
+        )
+
+    def _own_label_space(self, model: str) -> str:
+        try:
+            return self.catalog.card(model).label_space
+        except ModelNotFound as error:
+            raise InvalidOptions([FieldFault("model", str(error))]) from error
+
+    def _spaces(self, own: str, label_space: str, mask_label_space: str | None, *, masked: bool) -> JobSpaces:
+        """What the names mean now, for as long as the job lives. Raises InvalidOptions where no way leads there."""
+        known = self.catalog.label_spaces()
+        found = [known.get(own)]
+        for name, wanted in (("label_space", label_space), ("mask_label_space", mask_label_space or label_space)):
+            space = known.find(wanted)
+            if space is None:
+                raise InvalidOptions([FieldFault(name, f"must be one of {', '.join(known.names())}, got {wanted!r}")])
+            found.append(space)
+        for name, origin in (("label_space", found[0]), *([("mask_label_space", found[2])] if masked else [])):
+            try:
+                origin.remapping_to(found[1])
+            except NoRemapping as error:
+                raise InvalidOptions([FieldFault(name, str(error))]) from error
+        unpublished = tuple(dict.fromkeys(space for space in found if not is_published(space)))
+        return JobSpaces(models=() if own == label_space else (own,), own=unpublished)
+
+
+def _is_job(unit: UnitOfWork, job_id: str) -> bool:
+    try:
+        unit.jobs.get(job_id)
+    except JobNotFound:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Counting and scoring: confusion matrices, metrics, calibration, curves."""

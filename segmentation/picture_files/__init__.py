@@ -1,0 +1,1 @@
+"""Files of pictures and masks: their kinds, headers, and the way to pixels."""

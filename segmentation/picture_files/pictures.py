@@ -1,0 +1,280 @@
+"""Bytes to pixels: pictures as RGB, masks as class ids; of animated files the first frame. Kinds: `picture_kinds.py`.
+
+The kind is read from the bytes, never from a name, and sizes are checked before any pixel is decoded.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, ImageOps
+
+from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage, UnsupportedImage
+from segmentation.picture_files.deep_pixels import (
+    DEPTHS,
+    PACKED_DEPTHS,
+    DeepPixels,
+    Notice,
+    depth_of,
+    is_deep,
+    is_deep_grey,
+    largest_values,
+    raw_mode,
+    with_swapped_bytes,
+)
+from segmentation.picture_files.picture_headers import PngSurvey, count_scans, has_end_mark, survey_png, webp_size
+from segmentation.picture_files.picture_kinds import (
+    HEAD_BYTES,
+    PICTURE_KINDS,
+    foreign_kind,
+    kinds_read,
+    sniff_media_type,
+)
+
+__all__ = [
+    "DEPTHS",
+    "DecodedPicture",
+    "Header",
+    "Notice",
+    "Picture",
+    "decode_mask",
+    "decode_picture",
+    "probe",
+    "read_picture",
+    "sniff_media_type",
+]
+
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB, upright
+
+# What Pillow's readers raise for damaged files.
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, RuntimeError),
+    *(struct.error, zlib.error, OverflowError),
+)
+_WHITE = (255, 255, 255, 255)
+_BAND_PIXELS = 2**22  # that are converted at once: of a large picture no second copy is made
+
+# By EXIF's orientation: a view of the upright picture's array, as the pixels are stored.
+_AS_STORED: dict[object, Callable[[Picture], Picture]] = {
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: upright.swapaxes(0, 1)[::-1],
+    7: lambda upright: upright.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda upright: upright.swapaxes(0, 1)[:, ::-1],
+}
+_SIDEWAYS = (5, 6, 7, 8)
+
+# What a JPEG that was cut off is completed with, to see whether it lacks any pixel: zeros and ones, and the end mark.
+_OTHER_ENDS = (bytes(4096) + b"\xff\xd9", b"\xff\x00" * 4096 + b"\xff\xd9")
+_TRUNCATED = Notice("truncated_tail", "the end of the file is missing; all its pixels are there")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """width, height: in pixels, as stored (EXIF may turn them). scans: how often a JPEG goes through its pixels."""
+
+    media_type: str
+    width: int
+    height: int
+    scans: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPicture:
+    """pixels: C-contiguous, read-only. notices: what a reader of the results must know about how they were read."""
+
+    pixels: Picture
+    notices: tuple[Notice, ...] = ()
+
+
+def probe(data: bytes) -> Header:
+    """What a picture says of itself, before any pixel is decoded. Raises UnreadableImage, UnsupportedImage."""
+    return _File(data).header()
+
+
+def read_picture(data: bytes, *, max_pixels: int, bit_depth: int | None = None) -> DecodedPicture:
+    """Turned upright as EXIF says, transparency laid over white, cut to 8 bits.
+
+    bit_depth: of samples stored in 16 bits, one of DEPTHS; None believes what PNG's sBIT or a TIFF says, else takes 16.
+    Notices: `low_bit_depth` where 16 is taken though all values lie below 4096, `truncated_tail` where all pixels are
+    there but the end of the file is not. Raises UnreadableImage (damaged), UnsupportedImage (another kind of file or of
+    pixel, values that `bit_depth` cannot hold) and ImageTooLarge.
+    """
+    file = _File(data)
+    picture, raw, notices = file.loaded(max_pixels)
+    if picture.mode in ("F", "LAB", "HSV"):
+        raise UnsupportedImage(f"pixels of the kind {picture.mode} are not supported")
+    deep = file.deep(picture, raw, bit_depth) if is_deep(picture.mode, raw) else None
+    return DecodedPicture(_to_rgb(picture, deep), notices if deep is None else (*notices, *deep.notices))
+
+
+def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
+    """The pixels of `read_picture` without its notices."""
+    return read_picture(data, max_pixels=max_pixels).pixels
+
+
+def decode_mask(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
+    """(H, W) uint8 class ids, perhaps read-only: the indices of a palette picture, or the values of a grey one.
+
+    Raises MaskMismatch when the pixels cannot be ids (colours, a lossy JPEG, values above 255), and what
+    `decode_picture` raises.
+    """
+    file = _File(data)
+    if file.media_type == "image/jpeg":
+        raise MaskMismatch("a JPEG does not keep class ids; masks must be lossless, for example PNG")
+    mask, _, _ = file.loaded(max_pixels)
+    # Damaged EXIF data is no reason to refuse sound pixels.
+    with suppress(*_BROKEN):
+        ImageOps.exif_transpose(mask, in_place=True)
+    values = np.asarray(mask)
+    if mask.mode in ("P", "L", "1"):
+        ids = values.astype(np.uint8, copy=False)
+        return ids // np.uint8(_grey_step(data)) if mask.mode == "L" else ids
+    if is_deep_grey(mask.mode):
+        if values.min() < 0 or values.max() > 255:
+            raise MaskMismatch(f"class ids must be 0..255, the mask has {values.min()}..{values.max()}")
+        return values.astype(np.uint8)
+    raise MaskMismatch(f"a mask must hold one class id per pixel (grey or palette), this one is {mask.mode}")
+
+
+class _File:
+    """The bytes of one picture. Raises UnreadableImage and UnsupportedImage, here and when it is opened."""
+
+    def __init__(self, data: bytes) -> None:
+        head = data[:HEAD_BYTES]
+        media_type = sniff_media_type(head)
+        if media_type is None:
+            raise _not_readable(head)
+        self.media_type = media_type
+        self._data = data
+        self._png: PngSurvey | None = None
+        if media_type == "image/png":
+            self._png = survey_png(data)
+            self._data = self._png.data
+
+    def header(self) -> Header:
+        data, media_type = self._data, self.media_type
+        size = webp_size(data[:HEAD_BYTES]) if media_type == "image/webp" else None
+        width, height = self._open(data).size if size is None else size
+        scans = count_scans(data) if media_type == "image/jpeg" else 1
+        return Header(media_type=media_type, width=width, height=height, scans=scans)
+
+    def loaded(self, max_pixels: int) -> tuple[ImageFile.ImageFile, str, tuple[Notice, ...]]:
+        """The picture with its pixels, Pillow's raw mode of them, and notices. Raises ImageTooLarge."""
+        if self.media_type == "image/webp":  # its reader takes the memory as soon as it is opened
+            _check_size(webp_size(self._data[:HEAD_BYTES]) or (0, 0), max_pixels)
+        picture = self._open(self._data)
+        _check_size(picture.size, max_pixels)
+        raw = raw_mode(picture)
+        try:
+            with self._told():
+                picture.load()
+        except UnreadableImage as error:
+            if self.media_type != "image/jpeg":
+                raise
+            return self._without_its_end(error), raw, (_TRUNCATED,)
+        return picture, raw, () if self._is_complete() else (_TRUNCATED,)
+
+    def deep(self, picture: ImageFile.ImageFile, raw: str, bit_depth: int | None) -> DeepPixels:
+        """How the samples in 16 bits of a picture become 8. Raises UnsupportedImage."""
+        top, alpha = largest_values(picture, _band_rows(picture.width))
+        said = PACKED_DEPTHS.get(raw) if self._png is None else self._png.significant_bits
+        depth, notices = depth_of(top, bit_depth=bit_depth, said=said)
+        low = None
+        if depth < 16 and not is_deep_grey(picture.mode):
+            low = with_swapped_bytes(self._open(self._data))
+            with self._told():
+                low.load()
+        return DeepPixels(depth - 8, notices, low, deep_alpha=alpha < 1 << depth)
+
+    def _is_complete(self) -> bool:
+        if self._png is not None:
+            return self._png.complete
+        return self.media_type != "image/jpeg" or has_end_mark(self._data)
+
+    def _without_its_end(self, error: UnreadableImage) -> ImageFile.ImageFile:
+        """A JPEG that ends too early, when all its pixels are there all the same: whatever follows changes none."""
+        tried = [self._open(self._data.rstrip(b"\xff") + other_end) for other_end in _OTHER_ENDS]
+        with self._told():
+            same = tried[0].tobytes() == tried[1].tobytes()
+        if not same:
+            raise error
+        return tried[0]
+
+    def _open(self, data: bytes) -> ImageFile.ImageFile:
+        with self._told():
+            return PICTURE_KINDS[self.media_type].open(data)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in our errors what Pillow's readers say in many."""
+        try:
+            yield
+        except Image.DecompressionBombError as error:
+            raise ImageTooLarge("the picture has more pixels than can be read") from error
+        except _BROKEN as error:
+            raise UnreadableImage(f"the {PICTURE_KINDS[self.media_type].name} is damaged: {error}") from error
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageTooLarge(f"{width}×{height} is {width * height} pixels, allowed are {max_pixels}")
+
+
+def _not_readable(head: bytes) -> UnreadableImage | UnsupportedImage:
+    foreign = foreign_kind(head)
+    if foreign is not None:
+        return UnsupportedImage(f"{foreign} is not supported; send {kinds_read()}")
+    return UnreadableImage("the file is empty" if not head else f"the file is no {kinds_read()}")
+
+
+def _to_rgb(picture: Image.Image, deep: DeepPixels | None) -> Picture:
+    """Band by band, each straight to its place in the upright picture."""
+    width, height = picture.size
+    rows, orientation = _band_rows(width), _orientation(picture)
+    if rows >= height and orientation not in _AS_STORED:
+        pixels = _band(picture, deep, (0, 0, width, height))
+    else:
+        pixels = np.empty((width, height, 3) if orientation in _SIDEWAYS else (height, width, 3), np.uint8)
+        turned = _AS_STORED.get(orientation)
+        stored = pixels if turned is None else turned(pixels)
+        for top in range(0, height, rows):
+            bottom = min(height, top + rows)
+            stored[top:bottom] = _band(picture, deep, (0, top, width, bottom))
+    pixels.flags.writeable = False
+    return pixels
+
+
+def _band_rows(width: int) -> int:
+    return max(1, _BAND_PIXELS // width)
+
+
+def _orientation(picture: Image.Image) -> object:
+    with suppress(*_BROKEN):  # damaged EXIF data is no reason to refuse sound pixels
+        return picture.getexif().get(ExifTags.Base.Orientation)
+    return None
+
+
+def _band(picture: Image.Image, deep: DeepPixels | None, box: tuple[int, int, int, int]) -> Picture:
+    whole = box[2:] == picture.size and box[:2] == (0, 0)
+    band = deep.band(picture, box) if deep is not None else picture if whole else picture.crop(box)
+    if band.mode == "RGB" and "transparency" not in band.info:
+        return np.asarray(band)
+    if not band.has_transparency_data:
+        return np.asarray(band.convert("RGB"))
+    opaque = Image.new("RGBA", band.size, _WHITE)
+    opaque.alpha_composite(band.convert("RGBA"))
+    return np.asarray(opaque.convert("RGB"))
+
+
+def _grey_step(data: bytes) -> int:
+    """What Pillow multiplies the values of a grey PNG of 2 or 4 bits with, to spread them over 0..255."""
+    is_grey_png = data.startswith(b"\x89PNG") and data[25] == 0
+    return {2: 85, 4: 17}.get(data[24], 1) if is_grey_png else 1

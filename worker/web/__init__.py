@@ -1,0 +1,1 @@
+"""The way to addresses that strangers chose, guarded."""
