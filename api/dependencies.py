@@ -8,7 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Request
 
 from api.services import Services, UseCases
-from jobs.callers import DEFAULT, Caller
+from jobs.callers import Caller
 from jobs.errors import JobNotFound
 
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
@@ -18,9 +18,9 @@ async def _services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
-async def _caller() -> Caller:
-    """Whoever asks. There are no credentials yet."""
-    return DEFAULT
+async def _caller(request: Request) -> Caller:
+    """Whoever asks, as the route's declaration found out (`access.py`)."""
+    return cast(Caller, request.state.caller)
 
 
 async def _use_cases(

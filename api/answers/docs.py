@@ -11,7 +11,9 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-router = APIRouter(include_in_schema=False)
+from api.access import OPEN
+
+router = APIRouter(include_in_schema=False, dependencies=[OPEN])
 
 _START = "start.js"
 _MEDIA_TYPES = {

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.access import READ
 from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.answers.zip_stream import ZipStream
 from api.dependencies import JobId, UseCasesDep
 from api.routes.images import content_disposition
 
-router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"])
+router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"], dependencies=[READ])
 
 _HEADERS = {
     "Content-Length": {"description": "exact", "schema": {"type": "integer"}},

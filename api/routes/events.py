@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.live.job_watch import Place as Whose
@@ -16,7 +17,7 @@ from api.live.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.reporting.events import Place
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], dependencies=[READ])
 
 CLOCKS_APART = timedelta(minutes=1)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fastapi import APIRouter
 
+from api.access import OPEN, READ
 from api.answers.openapi import problems
 from api.bodies.submissions import JSON_BYTES
 from api.dependencies import ServicesDep
@@ -20,13 +21,13 @@ router = APIRouter(tags=["service"])
 IDEMPOTENCY_HOURS = 24
 
 
-@router.get("/health")
+@router.get("/health", dependencies=[OPEN])
 async def get_health() -> Health:
     """200 while the process serves. Asks nothing of anybody, so that a full thread pool does not look like death."""
     return Health(version=version())
 
 
-@router.get("/ready", responses=problems())
+@router.get("/ready", dependencies=[OPEN], responses=problems())
 async def get_ready(services: ServicesDep) -> Readiness:
     """200 when database, broker and store answer and a worker is alive; else 503 within 3 s, which names what is
     missing."""
@@ -43,7 +44,7 @@ async def get_ready(services: ServicesDep) -> Readiness:
     )
 
 
-@router.get("/limits", responses=problems())
+@router.get("/limits", dependencies=[READ], responses=problems())
 def get_limits(services: ServicesDep) -> Limits:
     """What one request may ask for."""
     settings, rules = services.settings, services.submit_rules

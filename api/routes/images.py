@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api.access import READ
 from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
@@ -19,7 +20,7 @@ from jobs.ports import ObjectStore
 from jobs.reporting.archive import safe_stem
 from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
-router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"])
+router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
 
 Sort = Literal["index", "confidence", "miou"]
 ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`input`, or a name of `artifacts`")]

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from api.access import READ, SUBMIT
 from api.answers.openapi import body, problems
 from api.answers.ranges import matches
 from api.bodies.body_pipe import read_in_thread
@@ -51,6 +52,7 @@ IdempotencyKey = Annotated[
 
 @router.post(
     "",
+    dependencies=[SUBMIT],
     status_code=202,
     response_model=JobView,
     response_description="the job was accepted",
@@ -138,7 +140,7 @@ def etag_of(job: Job) -> str:
     return f'W/"{job.id}-{job.version}"'
 
 
-@router.get("", responses=problems(422))
+@router.get("", dependencies=[READ], responses=problems(422))
 def list_jobs(
     use_cases: UseCasesDep,
     status: JobStatus | None = None,
@@ -161,6 +163,7 @@ def list_jobs(
 
 @router.get(
     "/{job_id}",
+    dependencies=[READ],
     response_model=JobView,
     responses={200: {"headers": _ETAG}, 304: {"description": "not changed"}, **problems(404, 422)},
 )
@@ -197,13 +200,13 @@ class _Differs:
         return not matches(self.known, etag_of(job))
 
 
-@router.post("/{job_id}/cancel", status_code=202, responses=problems(404))
+@router.post("/{job_id}/cancel", dependencies=[SUBMIT], status_code=202, responses=problems(404))
 def cancel_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     """Queued images are canceled at once; running ones finish or stop within seconds."""
     return _view(use_cases.reading, use_cases.changing.cancel(job_id))
 
 
-@router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409))
+@router.post("/{job_id}/retry", dependencies=[SUBMIT], status_code=202, responses=problems(404, 409))
 def retry_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     """The failed images of a `partial` or `failed` job go back to the queue."""
     return _view(use_cases.reading, use_cases.changing.retry(job_id))
@@ -213,7 +216,7 @@ def _view(reading: Reading, job: Job) -> JobView:
     return job_view(job, _seen(reading, job).progress)
 
 
-@router.delete("/{job_id}", status_code=204, responses=problems(404, 409))
+@router.delete("/{job_id}", dependencies=[SUBMIT], status_code=204, responses=problems(404, 409))
 def delete_job(job_id: JobId, use_cases: UseCasesDep) -> None:
     """Rows and objects are gone for good."""
     use_cases.changing.delete(job_id)

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.schemas.catalogue import LabelSpaceList, LabelSpaceView, label_space_view
 
-router = APIRouter(prefix="/label-spaces", tags=["catalogue"])
+router = APIRouter(prefix="/label-spaces", tags=["catalogue"], dependencies=[READ])
 
 
 @router.get("", responses=problems())

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.schemas.catalogue import ModelList, ModelView, model_view
 from api.services import Services
 from storage.model_reference import name_of
 
-router = APIRouter(prefix="/models", tags=["catalogue"])
+router = APIRouter(prefix="/models", tags=["catalogue"], dependencies=[READ])
 
 
 @router.get("", responses=problems())

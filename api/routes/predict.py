@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from api.access import SUBMIT
 from api.answers.openapi import binary, body, problems
 from api.bodies.body_pipe import read_in_thread
 from api.bodies.forms import boundary_of
@@ -35,6 +36,7 @@ _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
 
 @router.post(
     "/predict",
+    dependencies=[SUBMIT],
     response_model=ImageView,
     responses={
         200: {

@@ -7,6 +7,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Path, Query, Response
 
+from api.access import READ
 from api.answers.openapi import binary, problems
 from api.dependencies import ServicesDep
 from api.schemas.catalogue import SampleLinks, SampleList, SampleView
@@ -17,7 +18,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LABEL_SPACES, get_label_space
 from segmentation.picture_files.pictures import decode_mask
 
-router = APIRouter(prefix="/samples", tags=["catalogue"])
+router = APIRouter(prefix="/samples", tags=["catalogue"], dependencies=[READ])
 
 _CACHED = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 

@@ -1,0 +1,46 @@
+"""Who may call which route. Each route declares it, itself or through its router: `dependencies=[READ]`.
+
+A route that declares nothing is found by `tests/unit/api/test_access.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Depends, Request
+from starlette.routing import BaseRoute
+
+from jobs.callers import DEFAULT, SCOPES
+
+OPERATOR_SCOPE = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """scope: what the caller's key must allow, or `operator`; None: nobody is asked for a key."""
+
+    scope: str | None
+
+    async def __call__(self, request: Request) -> None:
+        request.state.caller = DEFAULT
+
+
+OPEN = Depends(Access(None))
+READ = Depends(Access("read"))  # sees what its tenant has
+SUBMIT = Depends(Access("submit"))  # makes, changes and deletes jobs
+ADMIN = Depends(Access("admin"))  # changes how the service treats the tenant: webhook secret, default webhook, keys
+OPERATOR = Depends(Access(OPERATOR_SCOPE))  # sees numbers of all tenants: an `admin` key of the tenant `default`
+
+OPEN_PATHS = frozenset({"/openapi.json"})  # routes of the framework, which declare nothing
+
+
+def declared(route: BaseRoute) -> Access | None:
+    """What a route and its router declare; of several the strictest counts. None: nothing."""
+    dependant = getattr(route, "dependant", None)
+    calls = [] if dependant is None else [each.call for each in dependant.dependencies]
+    found = [call for call in calls if isinstance(call, Access)]
+    return max(found, key=_strictness, default=None)
+
+
+def _strictness(access: Access) -> int:
+    return (None, *SCOPES, OPERATOR_SCOPE).index(access.scope)
