@@ -8,6 +8,10 @@ ApiError
 ├── RequestTimeout       the body stopped coming, or came too slowly
 ├── UploadsBusy          as many bodies are being read as there may be
 ├── RangeNotSatisfiable  a range that begins behind the end
+├── UnreadablePicture    as clients of before are told of a file that is no picture
+├── TrackingFault        as MLflow's own clients are told
+│   ├── InvalidTrackingRequest
+│   └── TrackingAway
 ├── NotReady             a part of the service is missing
 └── PredictionFailed     the one image of a prediction ended without a result; carries that image's own code
 """
@@ -61,6 +65,26 @@ class RangeNotSatisfiable(ApiError):
         self.length = length
 
 
+class UnreadablePicture(ApiError):
+    code = "unreadable_image"
+
+
+class TrackingFault(ApiError):
+    """mlflow_code: what MLflow calls it."""
+
+    mlflow_code = "INTERNAL_ERROR"
+
+
+class InvalidTrackingRequest(TrackingFault):
+    code = "bad_request"
+    mlflow_code = "INVALID_PARAMETER_VALUE"
+
+
+class TrackingAway(TrackingFault):
+    code = "tracking_unavailable"
+    mlflow_code = "TEMPORARILY_UNAVAILABLE"
+
+
 class NotReady(ApiError):
     """missing: part of the service → what is wrong with it."""
 
@@ -109,6 +133,9 @@ STATUS: Mapping[type[Exception], int] = {
     RequestTimeout: 408,
     UploadsBusy: 503,
     RangeNotSatisfiable: 416,
+    UnreadablePicture: 400,
+    InvalidTrackingRequest: 400,
+    TrackingAway: 503,
     NotReady: 503,
     SampleNotFound: 404,
 }

@@ -10,14 +10,16 @@ from contextlib import AbstractContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from api.answers import docs
+from api.answers import docs, home
 from api.answers.openapi import describe, operation_id
 from api.answers.problems import add_error_handlers
 from api.edge.guards import Guards
 from api.edge.request_id import RequestIds
 from api.edge.stopping import noticed_stop
 from api.routes import ROUTERS
+from api.routes.compat import COMPAT_ROUTERS
 from api.services import Services, open_services, version
+from api.settings import ApiSettings
 
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 _SWITCH_S = 0.0005  # a thread whose query was answered waits so long for one that computes; Python's own is 0.005
@@ -32,6 +34,7 @@ _TAGS = [
     {"name": "catalogue", "description": "Models, label spaces, samples"},
     {"name": "service", "description": "Health and limits"},
 ]
+_COMPAT_TAGS = [{"name": "old clients", "description": "As programs call it that were written for other services"}]
 
 
 class _App(FastAPI):
@@ -39,8 +42,11 @@ class _App(FastAPI):
         return dict(describe(self))
 
 
-def create_app(open_with: OpenServices = open_services) -> FastAPI:
-    """open_with: gives the services for as long as the server runs; tests give their own."""
+def create_app(open_with: OpenServices = open_services, *, compat: bool | None = None) -> FastAPI:
+    """open_with: gives the services for as long as the server runs; tests give their own.
+
+    compat: whether there are the routes of before too; None: as the settings say.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -60,22 +66,24 @@ def create_app(open_with: OpenServices = open_services) -> FastAPI:
                 listening.cancel()
                 await asyncio.wait([watching, listening])
 
+    is_compatible = ApiSettings().compat if compat is None else compat
     app = _App(
         title="Maskmill",
         version=version(),
         description="Batches of street images in; masks, metrics and archives out.",
         lifespan=lifespan,
-        openapi_tags=_TAGS,
+        openapi_tags=[*_TAGS, *(_COMPAT_TAGS if is_compatible else ())],
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
     )
-    routers = (docs.router, *ROUTERS)
+    routers = (docs.router, home.router, *ROUTERS, *(COMPAT_ROUTERS if is_compatible else ()))
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
+    app.state.is_compatible = is_compatible
     add_error_handlers(app)
     app.add_middleware(Guards)
     app.add_middleware(RequestIds)

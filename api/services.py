@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from api.bodies.body_pipe import BodyRules
 from api.bodies.upload_places import UploadPlaces
@@ -33,6 +34,8 @@ from jobs.reporting.read import Reading, Watching
 from jobs.submitting.submit import SubmitRules, Submitting
 from storage.catalog import open_catalog
 from storage.objects import open_objects
+from storage.registry.metric_histories import MetricHistories, open_histories
+from storage.registry.mlflow_registry import SQLITE
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 
@@ -49,9 +52,11 @@ class Adapters:
     dispatcher: Dispatcher
     catalog: ModelCatalog
     samples: SampleLibrary
+    histories: MetricHistories
     listen: Listen
 
 
+TRACKING_FILE = "mlflow.db"  # in the home folder, where trainings keep it
 BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue has it
 
 
@@ -131,6 +136,7 @@ def open_services() -> Iterator[Services]:
             dispatcher=dispatcher,
             catalog=open_catalog(storage),
             samples=open_samples(),
+            histories=open_histories(settings.tracking_uri or f"{SQLITE}{quote(str(storage.home / TRACKING_FILE))}"),
             listen=partial(listen, broker.broker_url()),
         )
         yield assemble(settings, adapters, spool=spool)

@@ -47,5 +47,25 @@ class ApiSettings(BaseSettings):
         1024.0, ge=0, description="bytes per second; a body that comes more slowly after upload_idle_s is given up"
     )
     spool_folder: Path | None = Field(None, description="None: run/uploads in the home folder")
+    compat: bool = Field(False, description="also serve the interfaces of before, for clients that exist")
+    compat_models: dict[str, str] = Field(
+        {
+            "deeplab": "street-fast",
+            "mask2former": "street-accurate",
+            "dilatednet": "street-fast",
+            "mask2former_finetuned": "street-accurate",
+            "mask2former_pretrained": "street-accurate",
+        },
+        description="their names of models → ours; a name that the catalogue has means that model",
+    )
+    compat_wait_s: float = Field(15.0, gt=0, lt=18, description="they hang up after 20 s")
+    tracking_uri: str | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "tracking_uri", "MASKMILL_API_TRACKING_URI", "MASKMILL_TRAINING_TRACKING_URI", "MLFLOW_TRACKING_URI"
+        ),
+        description="where runs are tracked: http://host:port, sqlite:///path or postgresql://…; None: mlflow.db at "
+        "home; `none`: nowhere",
+    )
     presigned_s: int = Field(3600, ge=1)
     worker_silence_s: float = Field(30.0, gt=0, description="a worker that beat within this time is alive")

@@ -181,7 +181,8 @@ class LocalStack:
 
     def _services(self) -> Iterator[PartSpec]:
         """In the order of starting; the stages are the order of stopping."""
-        yield PartSpec(name="api", command=self._api(), environment=self._environment(), stage=0, stop_s=15.0)
+        environment = {**self._environment(), **self._old_clients()}
+        yield PartSpec(name="api", command=self._api(), environment=environment, stage=0, stop_s=15.0)
         for name in self._worker_names():
             environment = {**self._environment(), **ALLOCATOR, **self._share()}
             yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=1, stop_s=40.0)
@@ -202,6 +203,12 @@ class LocalStack:
         if self.options.engine is not None:
             environment["MASKMILL_WORKER_ENGINE"] = self.options.engine
         return environment
+
+    def _old_clients(self) -> dict[str, str]:
+        """They are served here, unless somebody says otherwise."""
+        from api.settings import ApiSettings
+
+        return {} if "compat" in ApiSettings().model_fields_set else {"MASKMILL_API_COMPAT": "1"}
 
     def _share(self) -> dict[str, str]:
         """Several workers on one machine share its processors, unless somebody says how."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -13,10 +14,9 @@ from pydantic.json_schema import models_json_schema
 
 from api.answers.problems import MEDIA_TYPE
 from api.schemas.problem import Problem
-from api.schemas.requests import JobForm, JobRequest, PredictForm
 
 _REF = "#/components/schemas/"
-_BODIES: Sequence[type[BaseModel]] = (JobForm, JobRequest, PredictForm, Problem)
+_FORMS: dict[str, type[BaseModel]] = {"Problem": Problem}  # that no route names as a type: bodies read as streams
 
 _MEANINGS = {
     400: "the request cannot be understood (`bad_request`, `archive_unreadable`, `no_images`)",
@@ -50,6 +50,7 @@ def binary(*media_types: str) -> dict[str, Any]:
 
 def body(**forms: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route that reads its body itself: `multipart=…`, `json=…`."""
+    _FORMS.update((form.__name__, form) for form in forms.values())
     media_types = {"multipart": "multipart/form-data", "json": "application/json"}
     content = {media_types[kind]: {"schema": {"$ref": _REF + form.__name__}} for kind, form in forms.items()}
     return {"requestBody": {"required": True, "content": content}}
@@ -67,13 +68,22 @@ def describe(app: FastAPI) -> Mapping[str, Any]:
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        _, definitions = models_json_schema([(each, "validation") for each in _BODIES], ref_template=_REF + "{model}")
-        schemas.update(definitions["$defs"])
+        schemas.update(_forms_in(document))
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         _replace_fastapi_errors(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _forms_in(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schemas of bodies that routes read themselves, of the routes that there are."""
+    text = json.dumps(document["paths"])
+    named: list[tuple[type[BaseModel], Literal["validation"]]] = [
+        (form, "validation") for name, form in _FORMS.items() if f'"{_REF}{name}"' in text
+    ]
+    _, definitions = models_json_schema(named, ref_template=_REF + "{model}")
+    return dict(definitions["$defs"])
 
 
 def _replace_fastapi_errors(document: Mapping[str, Any]) -> None:

@@ -21,10 +21,11 @@ from api.errors import (
     PredictionFailed,
     RangeNotSatisfiable,
     RequestTimeout,
+    TrackingFault,
     families,
     status_of,
 )
-from api.schemas.problem import FieldProblem, Problem
+from api.schemas.problem import FieldProblem, Problem, TrackingProblem
 from jobs.errors import InvalidOptions
 
 MEDIA_TYPE = "application/problem+json"
@@ -78,6 +79,8 @@ def error_response(error: Exception, request_id: str) -> Response:
         headers["Content-Range"] = f"bytes */{error.length}"
     if isinstance(error, PredictionFailed):
         headers["X-Job-Id"] = error.job_id
+    if isinstance(error, TrackingFault):
+        problem = TrackingProblem(**dict(problem), error_code=error.mlflow_code, message=str(error))
     return problem_response(problem, headers)
 
 

@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from api.bodies.forms import FilePart, FormRules, read_form
 from api.bodies.inputs import InputReader
 from api.bodies.json_body import read_json
 from api.errors import BadRequest
-from jobs.errors import FieldFault, InvalidOptions, NoImages
+from jobs.errors import FieldFault, InvalidOptions, NoImages, UnsupportedMedia
 from jobs.job import Job
 from jobs.options import JobOptions, parse_option_fields, parse_options
 from jobs.submitting.drafts import Draft, is_packed_file
@@ -22,7 +22,19 @@ from storage.model_reference import canonical
 
 JSON_BYTES = 64 * 2**20
 
-Adjust = Callable[[JobOptions], JobOptions]
+P = TypeVar("P", bound="_Parts")
+OptionsOf = Callable[[dict[str, str]], JobOptions]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureField:
+    """A field of a form that takes one picture. options: of the job, by the form's text fields.
+
+    unreadable: what is raised for a file that is not one picture; else what the main interface raises.
+    """
+
+    options: OptionsOf
+    unreadable: Callable[[str], Exception] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +48,14 @@ class FormSubmission:
 
     def jobs_form(self, pieces: Iterable[bytes]) -> Job:
         """`files`, `masks` and options, in any order."""
-        return self._submit(pieces, _JobParts, adjust=lambda options: options)
+        return self._submit(pieces, _JobParts)[1]
 
-    def predict_form(self, pieces: Iterable[bytes], *, adjust: Adjust) -> Job:
-        """One picture in `file`, and options."""
-        return self._submit(pieces, _OnePicture, adjust=adjust)
+    def picture_form(self, pieces: Iterable[bytes], fields: Mapping[str, PictureField]) -> tuple[str, Job]:
+        """One picture, in one of these fields, and text fields that become options. Returns which field it was in."""
+        parts, job = self._submit(pieces, lambda draft: _OnePicture(draft, fields))
+        return parts.field, job
 
-    def _submit(self, pieces: Iterable[bytes], parts: type[_Parts], *, adjust: Adjust) -> Job:
+    def _submit(self, pieces: Iterable[bytes], parts: Callable[[Draft], P]) -> tuple[P, Job]:
         with self.submitting.open_draft(self.idempotency_key) as draft:
             taker = parts(draft)
             rules = FormRules(
@@ -54,10 +67,7 @@ class FormSubmission:
             fields = read_form(pieces, rules, take=taker.take)
             taker.finish(fields)
             fingerprint = _fingerprint({"files": taker.seen, "fields": fields})
-            options = fields.pop("options", None)
-            return self.submitting.submit(
-                draft, adjust(_named(parse_option_fields(fields, options=options))), fingerprint=fingerprint
-            )
+            return taker, self.submitting.submit(draft, taker.options(fields), fingerprint=fingerprint)
 
 
 @dataclass
@@ -66,7 +76,7 @@ class _Parts:
 
     draft: Draft
     seen: list[tuple[str, str, str]] = field(default_factory=list)
-    file_fields: ClassVar[tuple[str, ...]] = ("files", "masks")
+    file_fields: tuple[str, ...] = ("files", "masks")
 
     def take(self, part: FilePart, data: BinaryIO) -> None:
         self.seen.append((part.field, part.name, part.sha256))
@@ -81,6 +91,10 @@ class _Parts:
         for name in self.file_fields:
             if name in fields:
                 raise InvalidOptions([FieldFault(name, f"must be a file with a name (curl: -F {name}=@path)")])
+
+    def options(self, fields: dict[str, str]) -> JobOptions:
+        """What the text fields say. Raises InvalidOptions."""
+        return options_in(fields)
 
     def refuse(self, part: FilePart) -> NoReturn:
         known = ", ".join(self.file_fields)
@@ -98,19 +112,36 @@ class _JobParts(_Parts):
 
 
 class _OnePicture(_Parts):
-    file_fields: ClassVar[tuple[str, ...]] = ("file",)
+    def __init__(self, draft: Draft, fields: Mapping[str, PictureField]) -> None:
+        super().__init__(draft)
+        self.file_fields = tuple(fields)
+        self.field = ""  # that held the picture
+        self._fields = fields
 
     def store(self, part: FilePart, data: BinaryIO) -> None:
-        if part.field != "file":
+        if part.field not in self._fields:
             self.refuse(part)
+        unreadable = self._fields[part.field].unreadable
+        self.field = part.field
+        try:
+            self._store(part, data)
+        except (UnsupportedMedia, InvalidOptions) as error:
+            if unreadable is None:
+                raise
+            raise unreadable(str(error)) from error
+
+    def _store(self, part: FilePart, data: BinaryIO) -> None:
         if len(self.seen) > 1 or is_packed_file(part.name, data):
-            raise InvalidOptions([FieldFault("file", "must be one picture; POST /jobs takes batches and archives")])
+            raise InvalidOptions([FieldFault(part.field, "must be one picture; POST /jobs takes batches and archives")])
         self.draft.add_file(part.name, data, media_type=part.media_type)
 
     def finish(self, fields: Mapping[str, str]) -> None:
         super().finish(fields)
         if not self.seen:
-            raise NoImages("the form has no field `file` with a picture in it")
+            raise NoImages(f"the form has no field `{self.file_fields[0]}` with a picture in it")
+
+    def options(self, fields: dict[str, str]) -> JobOptions:
+        return self._fields[self.field].options(fields)
 
 
 def submit_json(
@@ -138,6 +169,12 @@ def submit_json(
     with submitting.open_draft(idempotency_key) as draft:
         draft.add_inputs(inputs)
         return submitting.submit(draft, options, fingerprint=digest.hexdigest())
+
+
+def options_in(fields: dict[str, str]) -> JobOptions:
+    """Options by their own names, and all of them in `options`. Raises InvalidOptions."""
+    options = fields.pop("options", None)
+    return _named(parse_option_fields(fields, options=options))
 
 
 def _named(options: JobOptions) -> JobOptions:

@@ -10,13 +10,15 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.access import SUBMIT
+from api.answers.accept import preferred
 from api.answers.openapi import binary, body, problems
 from api.bodies.body_pipe import read_in_thread
 from api.bodies.forms import boundary_of
-from api.bodies.submissions import FormSubmission
+from api.bodies.submissions import FormSubmission, PictureField, options_in
 from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import NotAcceptable, PredictionFailed
 from api.live.preferences import Preference, PreferHeader, parse_preference
+from api.routes.compat import comparison
 from api.routes.jobs import IdempotencyKey, answer_submission, wait_for_end
 from api.schemas.job import ImageView, JobView, image_view
 from api.schemas.requests import PredictForm
@@ -30,6 +32,7 @@ from segmentation.media_types import accepted_as
 
 router = APIRouter(tags=["predict"])
 
+FILE = "file"  # the field of the form
 JSON = "application/json"
 _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
 
@@ -69,11 +72,16 @@ async def predict(
         spool=services.spool,
         idempotency_key=idempotency_key,
     )
-    job = await read_in_thread(
+    fields = {FILE: PictureField(lambda values: _for(media_type, options_in(values)))}
+    if request.app.state.is_compatible:
+        fields[comparison.IMAGE] = comparison.field(services)
+    field, job = await read_in_thread(
         request,
-        lambda pieces: form.predict_form(pieces, adjust=lambda options: _for(media_type, options)),
+        lambda pieces: form.picture_form(pieces, fields),
         services.upload_rules.at_most(services.settings.max_image_bytes + 2**20),
     )
+    if field != FILE:
+        return await comparison.answer(request, services, use_cases, job)
     return await _answer(request, services, use_cases.reading, job, preference, media_type)
 
 
@@ -107,38 +115,12 @@ def _result(objects: ObjectStore, reading: Reading, job: Job, media_type: str) -
 
 
 def choose(accept: str | None) -> str:
-    """The media type to answer with: the client's highest q, then the order in which it names them (RFC 9110, 12.5.1).
-
-    Raises NotAcceptable when there is none of those we have.
-    """
+    """The media type to answer with. Raises NotAcceptable when the client wants none of those we have."""
     offers = (JSON, *accepted_as())
-    wishes = [_wish(part) for part in (accept or "*/*").split(",") if part.strip()]
-    wishes.sort(key=lambda wish: -wish[1])
-    for pattern, quality in wishes:
-        for offered in offers:
-            if quality > 0 and _covers(pattern, offered):
-                return offered
-    raise NotAcceptable(f"a prediction can be had as {', '.join(offers)}")
-
-
-def _wish(part: str) -> tuple[str, float]:
-    pattern, *parameters = (each.strip().lower() for each in part.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            return pattern, _quality(value.strip())
-    return pattern, 1.0
-
-
-def _quality(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
-
-
-def _covers(pattern: str, media_type: str) -> bool:
-    return pattern in ("*/*", media_type) or pattern == media_type.partition("/")[0] + "/*"
+    found = preferred(accept, offers)
+    if found is None:
+        raise NotAcceptable(f"a prediction can be had as {', '.join(offers)}")
+    return found
 
 
 def _for(media_type: str, options: JobOptions) -> JobOptions:

@@ -31,3 +31,10 @@ class Problem(BaseModel):
     code: str = Field(description="stable; for programs")
     request_id: str
     errors: list[FieldProblem] | None = Field(None, description="the fields at fault, where there are any")
+
+
+class TrackingProblem(Problem):
+    """With the two fields that MLflow's own clients look for."""
+
+    error_code: str
+    message: str

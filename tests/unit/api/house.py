@@ -15,6 +15,7 @@ from data.sample_library import MASK_ENDING, SampleLibrary
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import FollowedModel, UnitOfWork, WorkerBeat
 from jobs.processing.retry import RetryPolicy
+from storage.registry.metric_histories import open_histories
 from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog, MemoryChannel
 from tests.memory_database import MemoryDatabase
@@ -71,6 +72,7 @@ class House(MemoryService):
             dispatcher=self.dispatcher,
             catalog=self.catalog,
             samples=scenes(self.folder / "samples"),
+            histories=open_histories(f"sqlite:///{self.folder / 'mlflow.db'}"),
             listen=self.channel.listen,
         )
         return assemble(self.settings, adapters, spool=self.spool)

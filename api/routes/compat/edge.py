@@ -1,0 +1,82 @@
+"""`POST /predict/`: one picture, and its mask as numbers, small enough for a device at the edge."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from api.access import SUBMIT
+from api.answers.openapi import body, problems
+from api.dependencies import ServicesDep, UseCasesDep
+from api.routes.compat.rendering import LONG_SIDE, reduced
+from api.routes.compat.running import label_map_of, options_for, receive_picture, wait_for_all
+from api.services import Services, UseCases
+from jobs.errors import FieldFault, InvalidOptions
+from jobs.job import Job
+from jobs.options import JobOptions
+
+router = APIRouter(tags=["old clients"], dependencies=[SUBMIT])
+
+_TRUTH = TypeAdapter(bool)
+
+
+class EdgeForm(BaseModel):
+    """The form of `POST /predict/`."""
+
+    file: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
+    visualize: bool = False
+
+
+class EdgeMask(BaseModel):
+    classes: list[str] = Field(
+        description="names of the classes in `mask`, by ascending id", examples=[["sky", "building", "road"]]
+    )
+    mask: list[list[int]] = Field(
+        description=f"class ids in the model's label space, row by row; at most {LONG_SIDE} on the long side",
+        examples=[[[0, 0, 1], [0, 1, 1], [3, 3, 3]]],
+    )
+    message: str | None = Field(None, description="with `visualize`", examples=["the overlay is at image_url"])
+    image_url: str | None = Field(
+        None,
+        description="with `visualize`: the classes' colours laid over the picture; good for an hour",
+        examples=["http://localhost:8008/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images/0/overlay"],
+    )
+
+
+@router.post(
+    "/predict/",
+    response_model_exclude_none=True,
+    responses=problems(400, 408, 413, 415, 422, 504),
+    openapi_extra=body(multipart=EdgeForm),
+)
+async def predict_at_edge(request: Request, services: ServicesDep, use_cases: UseCasesDep) -> EdgeMask:
+    """By the server's default model, within 20 s."""
+    shown: list[bool] = []
+
+    def options(fields: dict[str, str]) -> JobOptions:
+        shown.append(_is_true(fields.get("visualize", "false")))
+        artifacts = ("mask", "overlay") if shown[0] else ("mask",)
+        return options_for(services.submit_rules.default_model, artifacts=artifacts)
+
+    job = await receive_picture(request, services, use_cases, options)
+    await wait_for_all(request, services, use_cases, [job])
+    answer = await run_in_threadpool(_mask, services, use_cases, job)
+    if shown[0]:
+        answer.image_url = str(request.url_for("get_artifact", job_id=job.id, index=0, artifact="overlay"))
+        answer.message = f"the overlay is at {answer.image_url}"
+    return answer
+
+
+def _is_true(text: str) -> bool:
+    try:
+        return _TRUTH.validate_python(text.strip())
+    except ValidationError as error:
+        raise InvalidOptions([FieldFault("visualize", f"must be true or false, got {text[:20]!r}")]) from error
+
+
+def _mask(services: Services, use_cases: UseCases, job: Job) -> EdgeMask:
+    small = reduced(label_map_of(services.adapters.objects, use_cases.reading, job))
+    return EdgeMask(classes=list(small.class_fractions()), mask=small.ids.tolist())
