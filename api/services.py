@@ -27,6 +27,7 @@ from broker.wakeups import Tell, WakeUps, listen
 from data.sample_library import SampleLibrary, open_samples
 from jobs.callers import Caller
 from jobs.change import Changing
+from jobs.deliveries.webhooks import Webhooks
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archives
 from jobs.reporting.events import Telling
@@ -68,6 +69,7 @@ class UseCases:
     reading: Reading
     changing: Changing
     archives: Archives
+    webhooks: Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ class Services:
             reading=Reading(to.open_unit, to.objects, caller),
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
+            webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),
         )
 
 
@@ -105,6 +108,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             max_request_bytes=settings.max_request_bytes,
             max_image_bytes=settings.max_image_bytes,
             retention_s=settings.retention_s,
+            private_webhooks=settings.allow_private_addresses,
         ),
         software=f"maskmill {version()}",
         watch=JobWatch(

@@ -28,6 +28,15 @@ class ApiSettings(BaseSettings):
         validation_alias=AliasChoices("max_pixels", "MASKMILL_API_MAX_PIXELS", "MASKMILL_WORKER_MAX_PIXELS"),
         description="told by /limits; the workers hold to theirs",
     )
+    allow_private_addresses: bool = Field(
+        False,
+        validation_alias=AliasChoices(
+            "allow_private_addresses",
+            "MASKMILL_API_ALLOW_PRIVATE_ADDRESSES",
+            "MASKMILL_WORKER_ALLOW_PRIVATE_ADDRESSES",
+        ),
+        description="whether webhooks may name addresses of private networks; the sender holds to its own",
+    )
     head_bytes: int = Field(64 * 2**10, ge=1024, description="of a request's line and headers")
     max_headers: int = Field(100, ge=1)
     head_s: float = Field(20.0, gt=0, description="a connection that brings no whole request head for so long ends")
@@ -37,6 +46,7 @@ class ApiSettings(BaseSettings):
     poll_s: float = Field(1.0, gt=0, description="how often waited-for jobs are looked at without a hint of the broker")
     heartbeat_s: float = Field(15.0, gt=0, description="a stream on which nothing happens shows that it is alive")
     wait_limit_s: int = Field(60, ge=0, le=600)
+    webhook_wait_s: float = Field(15.0, gt=0, description="how long POST /webhooks/test waits for its ping's end")
     predict_wait_s: int = Field(30, ge=1, le=600)
     uploads_at_once: int = Field(16, ge=1)
     uploads_per_caller: int = Field(8, ge=1, description="of them, from one address")

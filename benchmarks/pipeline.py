@@ -54,6 +54,9 @@ class _NoQueue:
     def waiting(self, priority: object) -> int:
         return 1
 
+    def call_webhooks(self) -> None:
+        return None
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)

@@ -15,6 +15,7 @@ from broker.settings import BrokerSettings
 SEGMENT_SLICE = "maskmill.segment_slice"
 RUN_UPKEEP = "maskmill.run_upkeep"
 RUN_TRAINING = "maskmill.run_training"
+DELIVER_WEBHOOKS = "maskmill.deliver_webhooks"
 
 INTERACTIVE = "interactive"
 BULK = "bulk"

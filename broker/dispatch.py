@@ -13,7 +13,7 @@ from kombu import Connection, Queue
 from kombu.connection import ConnectionPool
 from kombu.exceptions import ChannelError, KombuError
 
-from broker.app import BULK, INTERACTIVE, MESSAGE_PRIORITY, SEGMENT_SLICE
+from broker.app import BULK, DELIVER_WEBHOOKS, INTERACTIVE, MESSAGE_PRIORITY, SEGMENT_SLICE, WEBHOOKS
 from jobs.errors import QueueUnavailable
 from jobs.job import Priority, Slice
 
@@ -23,6 +23,7 @@ QUEUE_OF = {Priority.INTERACTIVE: INTERACTIVE, Priority.BULK: BULK}
 
 CONNECTIONS = 8
 BATCH = 500  # messages per round trip
+CALL_EXPIRES_S = 30
 
 
 class CeleryDispatcher:
@@ -52,6 +53,18 @@ class CeleryDispatcher:
                 return int(queue.queue_declare(passive=True).message_count)
             except ChannelError:
                 return 0  # the server forgets a list when it becomes empty
+
+    def call_webhooks(self) -> None:
+        """Raises QueueUnavailable. A message that nobody fetches in time is of no use and goes."""
+        with self._connection() as connection:
+            self._app.send_task(
+                DELIVER_WEBHOOKS,
+                queue=WEBHOOKS,
+                priority=MESSAGE_PRIORITY[WEBHOOKS],
+                expires=CALL_EXPIRES_S,
+                connection=connection,
+                retry=False,
+            )
 
     def close(self) -> None:
         with self._lock:

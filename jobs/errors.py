@@ -1,12 +1,13 @@
 """What can go wrong with a job. Errors carry a stable `code`; they know neither HTTP nor Celery.
 
 JobsError
-├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound
+├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound,
+│                     DeliveryNotFound, WebhookNotFound
 ├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost, IllegalTransition
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── UnsupportedMedia
-├── Transient         QueueUnavailable, StorageUnavailable (StorageSilent), DatabaseUnavailable
+├── Transient         QueueUnavailable, StorageUnavailable (StorageSilent), DatabaseUnavailable, SenderUnavailable
 └── ImageFailure      DownloadFailed, ModelFailed, OutOfMemory, TimedOut (TookTooLong)
 """
 
@@ -44,6 +45,14 @@ class ModelNotFound(NotFound):
 
 class ObjectNotFound(NotFound):
     code = "object_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    code = "delivery_not_found"
+
+
+class WebhookNotFound(NotFound):
+    code = "webhook_not_found"
 
 
 class NotAllowed(JobsError):
@@ -140,6 +149,12 @@ class StorageSilent(StorageUnavailable):
 
 class DatabaseUnavailable(Transient):
     code = "database_unavailable"
+
+
+class SenderUnavailable(Transient):
+    """No process that sends webhooks took one in time."""
+
+    code = "webhooks_unavailable"
 
 
 class ImageFailure(JobsError):

@@ -274,6 +274,7 @@ class Job:
     finished_before: images that had ended when the job was last tried again; they say nothing of how fast it is now.
     totals: one for each model, in their order. warnings: images that ended with a warning of that code.
     waiting_for: the part of the service whose outage holds the job up, as `storage`.
+    told_at: when a delivery of a webhook was last owed.
     spaces: what the ids mean, where `label_space` and `options` name it.
     skipped: None of a job that was made when names were no paths yet; its archive has no folders for them.
     """
@@ -299,6 +300,7 @@ class Job:
     skipped: Skipped | None = None
     warnings: Mapping[str, int] = field(default_factory=dict)
     waiting_for: str | None = None
+    told_at: datetime | None = None
     spaces: JobSpaces = field(default_factory=JobSpaces)
 
     def __post_init__(self) -> None:

@@ -24,14 +24,22 @@ class _Last:
 
 
 def new_job_id() -> str:
-    """`job_` and a ULID, so that ids sort by creation time: each is larger than the one before it in this process.
+    return f"job_{_ulid()}"
+
+
+def new_delivery_id() -> str:
+    return f"dlv_{_ulid()}"
+
+
+def _ulid() -> str:
+    """So that ids sort by creation time: each is larger than the one before it in this process.
 
     Source: the ULID specification (48 bits of milliseconds, 80 of chance, Crockford's base 32), "Monotonicity".
     """
     milliseconds, chance = time.time_ns() // 1_000_000, secrets.randbits(80)
     with _Last.lock:
         number = _Last.number = max((milliseconds << 80) | chance, _Last.number + 1)
-    return "job_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def sample_mask(sample_id: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.deliveries.endpoint import Endpoint, read_endpoint
 from jobs.errors import FieldFault, InvalidOptions
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.palette import COLOUR_BLIND
@@ -52,7 +53,8 @@ class TileOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """None means: the server's (model, priority, expires_in), the model's (label_space), the file's own (bit_depth)."""
+    """None means: the server's (model, priority, expires_in), the model's (label_space), the file's own (bit_depth),
+    the tenant's (webhook)."""
 
     model: str | None = None
     label_space: str | None = None
@@ -64,12 +66,15 @@ class JobOptions:
     tile: TileOptions | None = None
     priority: str | None = None
     expires_in: int | None = None
+    webhook: Endpoint | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
         newer = {"mask_suffix": self.mask_suffix, "bit_depth": self.bit_depth}
-        chosen = {name: value for name, value in newer.items() if value is not None}
+        chosen: dict[str, Any] = {name: value for name, value in newer.items() if value is not None}
+        if self.webhook is not None:
+            chosen["webhook"] = self.webhook.to_dict()
         return {
             "model": self.model,
             "label_space": self.label_space,
@@ -99,6 +104,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         tile=reader.tile(),
         priority=reader.choice("priority", PRIORITIES),
         expires_in=reader.whole("expires_in", values, EXPIRES_IN_S),
+        webhook=reader.webhook(),
         metadata=reader.metadata(),
     )
     if reader.faults:
@@ -194,6 +200,10 @@ class _Reader:
         overlap = self.whole("overlap", value, (0, size // 2), prefix="tile.")
         return TileOptions(size=size, overlap=min(TileOptions().overlap, size // 2) if overlap is None else overlap)
 
+    def webhook(self) -> Endpoint | None:
+        value = self._values.get("webhook")
+        return None if value is None else read_endpoint(value, self.faults, prefix="webhook.")
+
     def metadata(self) -> Mapping[str, Any]:
         value = self._section("metadata", None)
         fault = _metadata_fault(value)
@@ -256,7 +266,7 @@ def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name in ("expires_in", "bit_depth"):
         return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits
-    return _json_object(name, text, faults) if name in ("overlay", "tile", "metadata") else text
+    return _json_object(name, text, faults) if name in ("overlay", "tile", "webhook", "metadata") else text
 
 
 def _json_object(name: str, text: str, faults: list[FieldFault]) -> dict[str, Any]:

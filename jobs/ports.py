@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from jobs.deliveries.ports import DeliveryRepository, WebhookRepository
 from jobs.job import (
     Failure,
     ImageResult,
@@ -299,6 +300,10 @@ class UnitOfWork(Protocol):
     def idempotency(self) -> IdempotencyRepository: ...
     @property
     def workers(self) -> WorkerRepository: ...
+    @property
+    def deliveries(self) -> DeliveryRepository: ...
+    @property
+    def webhooks(self) -> WebhookRepository: ...
     def commit(self) -> None: ...
 
 
@@ -362,6 +367,9 @@ class Dispatcher(Protocol):
 
     def waiting(self, priority: Priority) -> int:
         """Messages that no worker has fetched yet. Raises QueueUnavailable."""
+
+    def call_webhooks(self) -> None:
+        """Wake the process that sends webhooks: something is due. Raises QueueUnavailable."""
 
 
 class ModelCatalog(Protocol):

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any, NamedTuple
 
+from jobs.deliveries.delivery import Delivery
+from jobs.deliveries.message import owed
 from jobs.errors import IllegalTransition, JobNotFinished, NotAllowed
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
@@ -57,10 +59,12 @@ class Move:
 
 
 class Transition(NamedTuple):
-    """job: as it is after. moves: the ways that images go; with the indices, or None for all that are in `source`."""
+    """job: as it is after. moves: the ways that images go; with the indices, or None for all that are in `source`.
+    owes: the delivery that is written with it."""
 
     job: Job
     moves: Sequence[tuple[Move, Collection[int] | None]]
+    owes: Delivery | None = None
 
 
 _WAITS: Mapping[str, Any] = {"worker": None, "lease_until": None, "finished_at": None, "version": None}
@@ -78,7 +82,7 @@ def claim(job: Job, due: Collection[int], *, worker: str, now: datetime, lease_s
         add={"attempt": 1},
     )
     started = replace(job, started_at=job.started_at or now)
-    return _settled(started, [(move, due)], now=now)
+    return _settled(job, started, [(move, due)], now=now)
 
 
 def cancel(job: Job, *, now: datetime) -> Transition | None:
@@ -87,7 +91,7 @@ def cancel(job: Job, *, now: datetime) -> Transition | None:
         return None
     nothing = {"retry_at": None, "failure": None, "waiting_for": None}
     move = Move(source=ImageStatus.QUEUED, target=ImageStatus.CANCELED, put={**_ends(job, now), **nothing})
-    return _settled(replace(job, cancel_requested_at=now), [(move, None)], now=now)
+    return _settled(job, replace(job, cancel_requested_at=now), [(move, None)], now=now)
 
 
 def requeue(job: Job, *, now: datetime) -> Transition:
@@ -104,7 +108,7 @@ def requeue(job: Job, *, now: datetime) -> Transition:
     )
     kept = job.counts.finished - job.counts.failed
     again = replace(job, started_at=None, cancel_requested_at=None, finished_before=kept)
-    return _settled(again, [(move, None)], now=now)
+    return _settled(job, again, [(move, None)], now=now)
 
 
 def lose(job: Job, lost: Mapping[int, int], *, losses: int, now: datetime) -> Transition | None:
@@ -126,7 +130,7 @@ def lose(job: Job, lost: Mapping[int, int], *, losses: int, now: datetime) -> Tr
             set(lost) - canceled - failed,
         ),
     ]
-    return _settled(job, [(move, indices) for move, indices in moves if indices], now=now)
+    return _settled(job, job, [(move, indices) for move, indices in moves if indices], now=now)
 
 
 def _given_up(ends: Mapping[str, Any], counted: Mapping[str, int]) -> Move:
@@ -163,7 +167,7 @@ def finish(
         warnings=_warnings(job, results),
         waiting_for=_waiting_for(job, [move for move, _ in moves]),
     )
-    return _settled(after, moves, now=now), answer
+    return _settled(job, after, moves, now=now), answer
 
 
 def _ended(job: Job, image: Held, outcome: Outcome, now: datetime) -> Move:
@@ -223,8 +227,13 @@ def _ends(job: Job, now: datetime) -> Mapping[str, Any]:
     return {"finished_at": now, "version": job.version + 1}
 
 
-def _settled(job: Job, moves: Sequence[tuple[Move, Collection[int] | None]], *, now: datetime) -> Transition:
-    """One version further, the counters as the moves leave them, finished when no image waits or runs."""
+def _settled(
+    before: Job, job: Job, moves: Sequence[tuple[Move, Collection[int] | None]], *, now: datetime
+) -> Transition:
+    """One version further, the counters as the moves leave them, finished when no image waits or runs.
+
+    job: as the step has changed it beside that.
+    """
     counts = job.counts
     for move, indices in moves:
         images = getattr(job.counts, move.source.value) if indices is None else len(indices)
@@ -237,7 +246,8 @@ def _settled(job: Job, moves: Sequence[tuple[Move, Collection[int] | None]], *, 
         finished_at=now if done else None,
         waiting_for=None if done else job.waiting_for,
     )
-    return Transition(after, moves)
+    owes = owed(before, after, now=now)
+    return Transition(after if owes is None else replace(after, told_at=now), moves, owes)
 
 
 def _moved(counts: Counts, move: Move, images: int) -> Counts:

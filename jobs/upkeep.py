@@ -37,6 +37,7 @@ class UpkeepRules:
     draft_s: float = 24 * 3600.0
     idempotency_s: float = 24 * 3600.0
     worker_s: float = 3600.0
+    ping_s: float = 3600.0
     batch: int = 5000
     deletions: int = 20
 
@@ -203,6 +204,7 @@ class Upkeep:
         with self.open_unit() as unit:
             unit.idempotency.forget(older_than_s=self.rules.idempotency_s)
             unit.workers.forget(older_than_s=self.rules.worker_s)
+            unit.deliveries.forget_pings(older_than_s=self.rules.ping_s)
             unit.commit()
 
 

@@ -187,6 +187,7 @@ class LocalStack:
             environment = {**self._environment(), **ALLOCATOR, **self._share()}
             yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=1, stop_s=40.0)
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
+        yield PartSpec(name="webhooks", command=self._webhooks(), environment=self._environment(), stage=1, stop_s=20.0)
         if self.flower_port is not None:
             yield PartSpec(name="flower", command=self._flower(), environment=self._environment(), stage=1)
         if self.mlflow_port is not None:
@@ -236,6 +237,11 @@ class LocalStack:
         queues = ["--queues", "interactive,bulk,upkeep", "--hostname", f"{name}@%h"]
         quiet = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         return [sys.executable, "-m", "celery", "-A", "worker.tasks", "worker", *pool, *queues, *quiet]
+
+    def _webhooks(self) -> list[str]:
+        pool = ["--pool", "threads", "--concurrency", "1", "--queues", "webhooks", "--hostname", "webhooks@%h"]
+        quiet = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+        return [sys.executable, "-m", "celery", "-A", "worker.web.webhook_tasks", "worker", *pool, *quiet]
 
     def _scheduler(self) -> list[str]:
         schedule = ["--schedule", str(self.home.run / "schedule"), "--pidfile="]

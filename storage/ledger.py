@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Update, bindparam, literal, select, update
 
 from jobs.job import ImageStatus, Job
 from jobs.transitions import Move, Transition
+from storage.outbox import owe
 from storage.rows import Values, moved_values, progress_values, to_job, totals_values
 from storage.scope import Prepared
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
@@ -48,7 +49,7 @@ def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:
     else:
         for move, indices in step.moves:
             move_images(transaction, before.id, move, indices)
-    write_job(transaction, before, step.job)
+    write_job(transaction, before, step)
     return step.job
 
 
@@ -105,12 +106,15 @@ def _own_way(source: ImageStatus, put: tuple[str, ...], add: tuple[str, ...]) ->
     return own.values(**placed, **grown)
 
 
-def write_job(transaction: Transaction, before: Job, after: Job) -> None:
-    """Write what may change of a locked job; the totals, which are long, only when they did."""
+def write_job(transaction: Transaction, before: Job, step: Transition) -> None:
+    """Write what may change of a locked job, and what is owed for it; the totals, which are long, when they did."""
+    after = step.job
     values: Values = progress_values(after)
     if after.totals is not before.totals:
         values.update(totals_values(after.totals))
     transaction.carry_out(_WRITE, job=after.id, **values)
+    if step.owes is not None:
+        owe(transaction, step.owes)
     transaction.note_change(after.id)
 
 

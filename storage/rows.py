@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from jobs.deliveries.endpoint import Endpoint
 from jobs.job import (
     Artifact,
     Counts,
@@ -71,6 +72,7 @@ def progress_values(job: Job) -> Values:
         "finished_before": job.finished_before,
         "warnings": dict(job.warnings) or None,
         "waiting_for": job.waiting_for,
+        "told_at": job.told_at,
     }
 
 
@@ -114,6 +116,7 @@ def to_job(row: Row[Any]) -> Job:
         skipped=None if row.skipped is None else Skipped(row.skipped["count"], tuple(row.skipped["examples"])),
         warnings=row.warnings or {},
         waiting_for=row.waiting_for,
+        told_at=row.told_at,
         spaces=JobSpaces.from_dict(row.spaces),
     )
 
@@ -142,6 +145,8 @@ def _to_options(stored: Mapping[str, Any]) -> JobOptions:
     known["artifacts"] = tuple(stored["artifacts"])
     known["overlay"] = OverlayOptions(**stored["overlay"])
     known["tile"] = None if tile is None else TileOptions(**tile)
+    webhook = known.get("webhook")
+    known["webhook"] = None if webhook is None else Endpoint(url=webhook["url"], events=tuple(webhook["events"]))
     return JobOptions(**known)
 
 

@@ -78,6 +78,7 @@ class JobRow(Base):
     spaces: Mapped[dict[str, Any] | None]  # models: their own label spaces' names; own: those that are not published
     warnings: Mapped[dict[str, Any] | None]  # code → images
     waiting_for: Mapped[str | None] = mapped_column(String(32))
+    told_at: Mapped[datetime | None]  # since 0005
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -147,6 +148,52 @@ class JobImageRow(Base):
 # which takes longer than the statement.
 JOBS, JOB = cast(Table, JobRow.__table__), JobRow.__table__.c
 IMAGES, IMAGE = cast(Table, JobImageRow.__table__), JobImageRow.__table__.c
+
+
+class DeliveryRow(Base):
+    __tablename__ = "deliveries"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[str | None] = mapped_column(Identifier)  # none of a ping
+    version: Mapped[int]
+    event: Mapped[str] = mapped_column(String(32))
+    url: Mapped[str] = mapped_column(Text)
+    host: Mapped[str] = mapped_column(String(255))
+    body: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16))
+    tries: Mapped[int]
+    claims: Mapped[int]
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    log: Mapped[list[Any]]  # an object for each of the latest tries
+
+    __table_args__ = (
+        Index("ix_deliveries_job", "job_id", "version", unique=True),
+        _partial("ix_deliveries_due", "due_at", where="status = 'pending'"),
+        _partial("ix_deliveries_pending", "tenant", "url", where="status = 'pending'"),
+        _partial("ix_deliveries_pings", "created_at", where="job_id IS NULL"),
+    )
+
+
+DELIVERIES, DELIVERY = cast(Table, DeliveryRow.__table__), DeliveryRow.__table__.c
+
+
+class WebhookRow(Base):
+    """What a tenant chose for its webhooks. The secrets lie here as they are: they sign, and cannot be hashed."""
+
+    __tablename__ = "webhooks"
+
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    secret: Mapped[str] = mapped_column(Text)
+    secret_made_at: Mapped[datetime]
+    previous_secret: Mapped[str | None] = mapped_column(Text)
+    previous_until: Mapped[datetime | None]
+    url: Mapped[str | None] = mapped_column(Text)
+    events: Mapped[list[Any] | None]
+    gone_at: Mapped[datetime | None]
 
 
 class DraftRow(Base):

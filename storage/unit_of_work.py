@@ -20,7 +20,15 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import OnCommit
-from storage.repositories import SqlDrafts, SqlIdempotency, SqlImages, SqlJobs, SqlWorkers
+from storage.repositories import (
+    SqlDeliveries,
+    SqlDrafts,
+    SqlIdempotency,
+    SqlImages,
+    SqlJobs,
+    SqlWebhooks,
+    SqlWorkers,
+)
 from storage.settings import StorageSettings
 from storage.tables import JobRow
 from storage.transaction import Clock, Transaction, begin_as_asked
@@ -42,6 +50,8 @@ class SqlUnitOfWork:
         self.drafts = SqlDrafts(transaction)
         self.idempotency = SqlIdempotency(transaction)
         self.workers = SqlWorkers(transaction)
+        self.deliveries = SqlDeliveries(transaction)
+        self.webhooks = SqlWebhooks(transaction)
 
     @property
     def now(self) -> datetime:

@@ -114,6 +114,7 @@ class FakeDispatcher:
 
     sent: list[Slice] = field(default_factory=list)
     away: bool = False
+    calls: int = 0  # of the process that sends webhooks
 
     def dispatch(self, pieces: Iterable[Slice]) -> None:
         if self.away:
@@ -124,6 +125,11 @@ class FakeDispatcher:
         if self.away:
             raise QueueUnavailable("the queue is away")
         return sum(piece.priority is priority for piece in self.sent)
+
+    def call_webhooks(self) -> None:
+        if self.away:
+            raise QueueUnavailable("the queue is away")
+        self.calls += 1
 
     def take(self) -> list[Slice]:
         """What a worker fetches: all messages, gone from the queue."""

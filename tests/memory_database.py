@@ -28,6 +28,7 @@ from jobs.ports import (
 )
 from jobs.transitions import Held
 from tests.fakes import FakeClock
+from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_state import Draft, Key, State, View
 
 
@@ -59,6 +60,8 @@ class MemoryUnit:
         self.drafts = _Drafts(view)
         self.idempotency = _Idempotency(view)
         self.workers = _Workers(view)
+        self.deliveries = MemoryDeliveries(view)
+        self.webhooks = MemoryWebhooks(view)
         self.now = view.now
         self._view = view
         self.committed: State | None = None
@@ -138,6 +141,7 @@ class _Jobs:
         if not self.get(job_id).is_finished:
             raise JobRunning("the job is not finished; cancel it first")
         self._state.hidden.add(job_id)
+        forget_deliveries(self._state, job_id)
         self._view.changed.add(job_id)
 
     def expired(self, *, limit: int) -> Sequence[str]:

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from jobs.deliveries.delivery import Delivery, DeliveryStatus
+from jobs.deliveries.endpoint import PROGRESS
+from jobs.deliveries.ports import TenantWebhooks
 from jobs.job import ImageStatus, Job, JobImage
 from jobs.ports import IdempotencyRecord, WorkerBeat
 from jobs.transitions import Transition
@@ -33,10 +36,21 @@ class State:
     drafts: dict[str, Draft] = field(default_factory=dict)
     keys: dict[tuple[str, str], Key] = field(default_factory=dict)
     beats: dict[str, tuple[WorkerBeat, datetime]] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    webhooks: dict[str, TenantWebhooks] = field(default_factory=dict)
 
     def copy(self) -> State:
         images = {job_id: dict(rows) for job_id, rows in self.images.items()}
-        return State(dict(self.jobs), images, set(self.hidden), dict(self.drafts), dict(self.keys), dict(self.beats))
+        return State(
+            dict(self.jobs),
+            images,
+            set(self.hidden),
+            dict(self.drafts),
+            dict(self.keys),
+            dict(self.beats),
+            dict(self.deliveries),
+            dict(self.webhooks),
+        )
 
     def split(self, tenant: str | None) -> tuple[State, State]:
         """What a unit opened for the tenant sees, and the rest: the one place that scopes."""
@@ -50,6 +64,8 @@ class State:
                 {name: each for name, each in self.drafts.items() if (tenant in (None, each.tenant)) is mine},
                 {key: each for key, each in self.keys.items() if (tenant in (None, key[0])) is mine},
                 dict(self.beats) if mine else {},
+                {name: each for name, each in self.deliveries.items() if (tenant in (None, each.tenant)) is mine},
+                {name: each for name, each in self.webhooks.items() if (tenant in (None, name)) is mine},
             )
 
         return part(True), part(False)
@@ -62,6 +78,8 @@ class State:
             {**self.drafts, **other.drafts},
             {**self.keys, **other.keys},
             {**self.beats, **other.beats},
+            {**self.deliveries, **other.deliveries},
+            {**self.webhooks, **other.webhooks},
         )
 
 
@@ -82,7 +100,19 @@ class View:
                 rows[index] = move.apply(rows[index])
         self.state.jobs[step.job.id] = step.job
         self.changed.add(step.job.id)
+        if step.owes is not None:
+            self.owe(step.owes)
         return step.job
+
+    def owe(self, delivery: Delivery) -> bool:
+        if self.tenant not in (None, delivery.tenant):
+            raise ValueError("a delivery of another tenant")
+        earlier = [each for each in self.state.deliveries.values() if each.job_id == delivery.job_id is not None]
+        waits = [each for each in earlier if each.event == PROGRESS and each.status is DeliveryStatus.PENDING]
+        if any(each.status is DeliveryStatus.GONE for each in earlier) or (delivery.event == PROGRESS and waits):
+            return False
+        self.state.deliveries[delivery.id] = delivery
+        return True
 
     def _those(
         self, rows: Mapping[int, JobImage], status: ImageStatus, indices: Collection[int] | None

@@ -85,6 +85,11 @@ class Stack:
         options = ("-P", "threads", "-c", "4", "-Q", QUEUES, "-n", f"{name}@%h", "--without-gossip", "--without-mingle")
         self.start(name, "celery", "-A", "worker.tasks", "worker", *options, "--loglevel", "INFO")
 
+    def start_webhooks(self, name: str = "webhooks") -> None:
+        quiet = ("--without-gossip", "--without-mingle", "--loglevel", "INFO")
+        options = ("-P", "threads", "-c", "1", "-Q", "webhooks", "-n", f"{name}@%h", *quiet)
+        self.start(name, "celery", "-A", "worker.web.webhook_tasks", "worker", *options)
+
     def living_worker(self) -> str:
         """The name of a worker that runs; a new one when none does."""
         for name, process in self.processes.items():

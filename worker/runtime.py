@@ -16,6 +16,7 @@ from broker.dispatch import CeleryDispatcher
 from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
+from jobs.addresses import is_any, is_public
 from jobs.errors import JobsError
 from jobs.ports import WorkerBeat
 from jobs.processing.image_work import ImageWork
@@ -44,7 +45,6 @@ from worker.pipeline.predictor import Predictor
 from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources
 from worker.watchdog import Watchdog
-from worker.web.addresses import is_any, is_public
 from worker.web.downloads import FetchRules
 from worker.web.safe_http import Guard
 

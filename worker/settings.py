@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.deliveries.schedule import PAUSES_S
 from segmentation.engines import AUTO, ENGINES, precisions
 
 
@@ -75,9 +76,20 @@ class WorkerSettings(BaseSettings):
     """Upkeep sends a queued image again when it saw no message for this long."""
 
     allow_private_addresses: bool = False
-    """Whether `url` inputs may point into private networks. Only for a network whose users are all trusted."""
+    """Whether `url` inputs and webhooks may go into private networks. Only for one whose users are all trusted."""
     download_max_bytes: int = Field(default=64 * 2**20, ge=1)
     download_timeout_s: float = Field(default=30.0, gt=0)
+
+    webhook_threads: int = Field(default=32, ge=1)
+    """Webhooks that are sent at the same time."""
+    webhooks_per_host: int = Field(default=4, ge=1)
+    """Of them, to one receiver, over all processes."""
+    webhook_timeout_s: float = Field(default=10.0, gt=0)
+    """Of a try as a whole, from the name of the host to the last byte that is kept."""
+    webhook_lease_s: float = Field(default=45.0, gt=0)
+    """What a process took to send and never wrote down is sent again after this time."""
+    webhook_pauses_s: list[Annotated[float, Field(gt=0)]] = list(PAUSES_S)
+    """Before each further try; then it is given up."""
 
     @property
     def resolved_registry_uri(self) -> str:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.job import ImageMetrics, ImageStatus, Job, JobImage, JobStatus, Skipped
+from jobs.job import ImageMetrics, ImageStatus, Job, JobImage, JobStatus
+from jobs.reporting.document import job_document
 from jobs.reporting.read import Progress
-from jobs.reporting.summary import job_metrics
 
 Found = TypeVar("Found")
 Value = TypeVar("Value")
@@ -60,6 +60,7 @@ JOB_EXAMPLE: dict[str, Any] = {
         "archive": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/archive",
         "cancel": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/cancel",
         "retry": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/retry",
+        "deliveries": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/deliveries",
     },
 }
 
@@ -153,6 +154,7 @@ class JobLinks(BaseModel):
     archive: str
     cancel: str
     retry: str
+    deliveries: str
 
 
 class JobView(BaseModel):
@@ -222,50 +224,7 @@ class ImagePage(BaseModel):
 
 
 def job_view(job: Job, progress: Progress) -> JobView:
-    here = f"/jobs/{job.id}"
-    counts = job.counts
-    return JobView(
-        id=job.id,
-        status=job.status,
-        model=job.model,
-        label_space=job.label_space,
-        priority=job.priority,
-        images=ImageCounts(
-            total=counts.total,
-            queued=counts.queued,
-            running=counts.running,
-            succeeded=counts.succeeded,
-            failed=counts.failed,
-            canceled=counts.canceled,
-        ),
-        progress=round(progress.progress, 4),
-        queue_position=progress.queue_position,
-        eta_seconds=_rounded(progress.eta_seconds),
-        images_per_second=_rounded(progress.images_per_second),
-        created_at=job.created_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at,
-        expires_at=job.expires_at,
-        metrics=Metrics.model_validate(job_metrics(job)),
-        model_versions=[
-            ModelVersionView(name=version.name, version=version.version, sha256=version.sha256, images=images)
-            for version, images in sorted(job.totals[0].made_by.items())
-        ],
-        error=_job_error(job),
-        waiting_for=job.waiting_for,
-        warnings=dict(job.warnings) or None,
-        skipped=_skipped(job.skipped),
-        metadata=dict(job.metadata),
-        options={name: value for name, value in job.options.to_dict().items() if name != "metadata"},
-        links=JobLinks(
-            self=here,
-            images=f"{here}/images",
-            events=f"{here}/events",
-            archive=f"{here}/archive",
-            cancel=f"{here}/cancel",
-            retry=f"{here}/retry",
-        ),
-    )
+    return JobView.model_validate(job_document(job, progress))
 
 
 def image_view(image: JobImage, *, has_input: bool) -> ImageView:
@@ -293,14 +252,6 @@ def image_view(image: JobImage, *, has_input: bool) -> ImageView:
     )
 
 
-def _skipped(skipped: Skipped | None) -> SkippedView | None:
-    return (
-        None
-        if skipped is None or not skipped.count
-        else SkippedView(count=skipped.count, examples=list(skipped.examples))
-    )
-
-
 def _of(found: Found | None, value: Callable[[Found], Value]) -> Value | None:
     return None if found is None else value(found)
 
@@ -320,13 +271,3 @@ def _metrics(metrics: ImageMetrics) -> Metrics:
         mean_entropy=metrics.mean_entropy,
         ground_truth=truth,
     )
-
-
-def _job_error(job: Job) -> ErrorView | None:
-    if job.status is not JobStatus.FAILED:
-        return None
-    return ErrorView(code="all_images_failed", message="no image succeeded; each image's row says why")
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

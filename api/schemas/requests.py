@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from api.schemas.webhooks import EndpointShape
 from jobs.job import Source, SourceKind
 from jobs.keys import sample_mask
 from jobs.options import PALETTES
@@ -113,6 +114,7 @@ class JobOptionsShape(BaseModel):
     tile: TileShape | None = Field(None, description="for pictures larger than the model's input")
     priority: str | None = Field(None, json_schema_extra={"enum": ["interactive", "bulk", None]})
     expires_in: int | None = Field(None, ge=60, description="seconds until everything of the job is deleted")
+    webhook: EndpointShape | None = Field(None, description="who is told of the job; default: the tenant's")
     metadata: dict[str, Any] = Field(default_factory=dict, description="returned unchanged; at most 4 KiB")
 
 

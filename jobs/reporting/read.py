@@ -119,6 +119,11 @@ def progress_of(unit: UnitOfWork, jobs: Sequence[Job]) -> Mapping[str, Progress]
     return {job.id: _progress(job, now, queue_position=ahead.get(job.id, 0)) for job in jobs}
 
 
+def progress_at(job: Job, now: datetime) -> Progress:
+    """Of a job that has begun, or has ended."""
+    return _progress(job, now, queue_position=0)
+
+
 def progress_without_queue(job: Job) -> Progress:
     """What the job itself tells; needs no database, and knows no rate of a job that still runs."""
     return _progress(job, None, queue_position=0 if _has_begun(job) else None)

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -100,7 +101,7 @@ def manifest(
             "started_at": _time(job.started_at),
             "finished_at": _time(job.finished_at),
             "images": _counts(job),
-            "options": job.options.to_dict(),
+            "options": replace(job.options, webhook=None).to_dict(),  # who is told is nobody else's business
             "label_space": job.label_space,
             "model": _model(job, card, versions),
             "devices": sorted(devices),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.callers import DEFAULT, Caller
+from jobs.deliveries.endpoint import Endpoint, refuse_private
 from jobs.errors import (
     FieldFault,
     IdempotencyInProgress,
@@ -39,7 +40,7 @@ class SubmitRules:
     """Limits of one request. retention_s: None keeps jobs until they are deleted.
 
     key_patience_s: an idempotency key whose request shows no sign of life for so long belongs to the next one; it shows
-    one every key_heartbeat_s while it is being read.
+    one every key_heartbeat_s while it is being read. private_webhooks: whether they may go into private networks.
     """
 
     default_model: str
@@ -50,6 +51,7 @@ class SubmitRules:
     largest_slice: int = 32
     key_patience_s: float = 60.0
     key_heartbeat_s: float = 10.0
+    private_webhooks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,11 @@ class Submitting:
             return self._first_job(draft, fingerprint)
         received = draft.received(mask_label_space=options.mask_label_space, mask_suffix=options.mask_suffix)
         options = replace(options, mask_label_space=received.mask_label_space)
+        if options.webhook is not None:
+            refuse_private(options.webhook, allowed=self.rules.private_webhooks, field="webhook.url")
         with self._unit() as unit:
-            job = self._make_job(draft, received, options, now=unit.now)
+            told = replace(options, webhook=options.webhook or self._default_webhook(unit))
+            job = self._make_job(draft, received, told, now=unit.now)
             unit.jobs.add(job, received.images)
             unit.drafts.close(draft.job_id)
             if draft.idempotency_key is not None:
@@ -100,6 +105,11 @@ class Submitting:
             unit.commit()
         send(job, self.dispatcher, self.open_unit)
         return job
+
+    def _default_webhook(self, unit: UnitOfWork) -> Endpoint | None:
+        """As it is now: a job keeps what it was submitted with."""
+        found = unit.webhooks.find(self.caller.tenant)
+        return None if found is None else found.default
 
     def _unit(self) -> AbstractContextManager[UnitOfWork]:
         return self.open_unit(self.caller.tenant)

@@ -49,7 +49,7 @@ class Up(HomeOption):
 
 
 def up(choices: Up) -> None:
-    """Start API, worker, scheduler and broker on this machine, and keep them running until Ctrl-C."""
+    """Start API, worker, scheduler, webhooks and broker on this machine, and keep them running until Ctrl-C."""
     from maskmill.local import Patience, StackOptions, running_stack
 
     screen = _Screen(choices.as_json)

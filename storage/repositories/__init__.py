@@ -1,9 +1,11 @@
 """All SQL of the service, one file per noun."""
 
+from storage.repositories.deliveries import SqlDeliveries
 from storage.repositories.drafts import SqlDrafts
 from storage.repositories.idempotency import SqlIdempotency
 from storage.repositories.images import SqlImages
 from storage.repositories.jobs import SqlJobs
+from storage.repositories.webhooks import SqlWebhooks
 from storage.repositories.workers import SqlWorkers
 
-__all__ = ["SqlDrafts", "SqlIdempotency", "SqlImages", "SqlJobs", "SqlWorkers"]
+__all__ = ["SqlDeliveries", "SqlDrafts", "SqlIdempotency", "SqlImages", "SqlJobs", "SqlWebhooks", "SqlWorkers"]

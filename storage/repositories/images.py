@@ -73,7 +73,7 @@ class SqlImages:
             return None
         ((move, indices),) = step.moves
         images = [to_image(row) for row in move_images(self._transaction, job.id, move, indices, and_read=True)]
-        write_job(self._transaction, job, step.job)
+        write_job(self._transaction, job, step)
         return Claim(job=step.job, images=tuple(sorted(images, key=lambda image: image.index)))
 
     def renew(self, job_id: str, attempts: Mapping[int, int], *, lease_s: float) -> tuple[frozenset[int], bool]:

@@ -15,7 +15,7 @@ from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
 from storage.rows import job_values, to_job
 from storage.scope import Prepared
-from storage.tables import IMAGE, IMAGES, JOB, JOBS
+from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
 
 _ADD = Prepared(insert(JOBS))
@@ -93,6 +93,7 @@ class SqlJobs:
         if not job.is_finished:
             raise JobRunning(f"job {job_id} is {job.status}; cancel it first")
         self._transaction.write(update(JOBS).where(JOB.id == job_id).values(is_deleted=True))
+        self._transaction.write(delete(DELIVERIES).where(DELIVERY.job_id == job_id))  # told to nobody
         self._transaction.note_change(job_id)
 
     def expired(self, *, limit: int) -> Sequence[str]:

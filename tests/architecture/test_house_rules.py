@@ -18,6 +18,7 @@ MAY_CATCH_EVERYTHING = {
     "worker/fair_executor.py",
     "worker/follower.py",
     "worker/watchdog.py",
+    "worker/web/courier.py",
 }
 BROAD = {"Exception", "BaseException"}
 

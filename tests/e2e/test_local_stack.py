@@ -171,7 +171,9 @@ def test_a_model_that_is_added_while_it_runs_is_served_without_a_restart(
 def test_the_doctor_sees_all_parts(up: Up) -> None:
     told = json.loads(_maskmill("doctor", "--json", folder=up.folder).stdout)
     running = {finding["name"]: finding["state"] for finding in told["findings"] if finding["group"] == "Running"}
-    assert running == dict.fromkeys(("local stack", "api", "broker", "scheduler", "worker-1", "ready"), "good")
+    assert running == dict.fromkeys(
+        ("local stack", "api", "broker", "scheduler", "webhooks", "worker-1", "ready"), "good"
+    )
 
 
 def test_a_second_stack_in_the_same_home_is_refused(up: Up) -> None:
@@ -220,7 +222,7 @@ def _lives(process: psutil.Process) -> bool:
 def test_a_plain_kill_stops_everything_in_order(tmp_path: Path) -> None:
     with _up(tmp_path, "--workers", "2", "--flower") as up:
         family = psutil.Process(up.process.pid).children(recursive=True)
-        assert set(up.home.parts()) == {"api", "broker", "flower", "scheduler", "worker-1", "worker-2"}
+        assert set(up.home.parts()) == {"api", "broker", "flower", "scheduler", "webhooks", "worker-1", "worker-2"}
         up.process.send_signal(signal.SIGTERM)
         assert up.process.stdout is not None
         said = [json.loads(line) for line in up.process.stdout]

@@ -16,8 +16,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, inspect, text
 
+from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import JobTotals, ModelIdentity, ModelVersion
+from jobs.options import JobOptions
 from jobs.ports import IdempotencyRecord, JobFilter, Remains
 from storage.migrate import current, downgrade, main, newest, upgrade
 from storage.settings import StorageSettings
@@ -208,6 +210,26 @@ def test_many_jobs_are_rewritten(settings: StorageSettings):
     assert {job.totals[0].confidence_sum for job in jobs} == {0.1 + 0.2}
 
 
+def test_webhooks_come_and_go_and_leave_jobs_as_they_are(settings: StorageSettings):
+    upgrade(settings)
+    with opened(settings) as database:
+        units = Units(database.unit, FakeClock())
+        ended_job(
+            units, succeeded(0), options=JobOptions(model="tiny", webhook=Endpoint(url="http://a/", events=EVENTS))
+        )
+        with units("default") as unit:
+            unit.webhooks.lock("default")
+            unit.commit()
+    before = contents(settings)
+    assert (len(before["deliveries"]), len(before["webhooks"])) == (2, 1)
+    downgrade(settings, "0004")
+    assert contents(settings)["job_images"] == before["job_images"]
+    upgrade(settings)
+    after = contents(settings)
+    assert (after["deliveries"], after["webhooks"]) == ([], [])
+    assert after["jobs"] == [{**before["jobs"][0], "told_at": None}]
+
+
 OLD_JOB: dict[str, Any] = {
     "model": "tiny",
     "label_space": "camvid-11",
@@ -291,7 +313,7 @@ def contents(settings: StorageSettings) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table, by its key."""
     found: dict[str, list[dict[str, Any]]] = {}
     with connected(settings) as engine, engine.connect() as connection:
-        for name in sorted(TABLES):
+        for name in sorted(TABLES & set(inspect(connection).get_table_names())):
             table = Table(name, MetaData(), autoload_with=engine)
             rows = connection.execute(table.select().order_by(*table.primary_key.columns)).mappings()
             found[name] = [dict(row) for row in rows]

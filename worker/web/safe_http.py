@@ -19,7 +19,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import httpcore
 
-from worker.web.addresses import Address, NameUnresolved, is_public, resolve
+from jobs.addresses import Address, is_public
+from worker.web.names import NameUnresolved, resolve
 
 _PIECE = 64 * 1024
 

@@ -73,18 +73,18 @@ def test_a_way_puts_adds_and_copies():
 
 def test_a_claim_holds_images_and_starts_the_job():
     waiting = make_image(1, retry_at=NOON, failure=FAILURE, waiting_for="storage", attempt=1)
-    job, ((move, indices),) = sure(claim(make_job(3), [1], worker="w", now=LATER, lease_s=30))
+    job, ((move, indices),), _ = sure(claim(make_job(3), [1], worker="w", now=LATER, lease_s=30))
     taken = move.apply(waiting)
     assert (taken.attempt, taken.worker, taken.lease_until) == (2, "w", LATER + timedelta(seconds=30))
     assert (taken.retry_at, taken.failure, taken.waiting_for) == (None, None, None)
     assert (indices, job.counts, job.started_at, job.version) == ([1], Counts(queued=2, running=1), LATER, 2)
-    again, _ = sure(claim(job, [0], worker="w", now=LATER + timedelta(1), lease_s=30))
+    again, *_ = sure(claim(job, [0], worker="w", now=LATER + timedelta(1), lease_s=30))
     assert again.started_at == LATER
     assert claim(job, [], worker="w", now=LATER, lease_s=30) is None
 
 
 def test_a_cancel_ends_what_waits_and_leaves_what_runs():
-    job, ((move, indices),) = sure(cancel(make_job(counts=Counts(queued=2, running=1)), now=LATER))
+    job, ((move, indices),), _ = sure(cancel(make_job(counts=Counts(queued=2, running=1)), now=LATER))
     image = move.apply(make_image(retry_at=NOON, failure=FAILURE, waiting_for="storage"))
     assert (image.status, image.finished_at, image.version) == (ImageStatus.CANCELED, LATER, job.version)
     assert (image.retry_at, image.failure, image.waiting_for) == (None, None, None)
@@ -95,13 +95,13 @@ def test_a_cancel_ends_what_waits_and_leaves_what_runs():
 
 
 def test_a_cancel_of_what_nobody_works_on_ends_the_job():
-    job, _ = sure(cancel(make_job(waiting_for="storage"), now=LATER))
+    job, *_ = sure(cancel(make_job(waiting_for="storage"), now=LATER))
     assert (job.status, job.finished_at, job.waiting_for) == (JobStatus.CANCELED, LATER, None)
 
 
 def test_failed_images_are_queued_anew_and_their_tries_forgiven():
     before = make_job(counts=Counts(succeeded=1, failed=2), started_at=NOON, finished_at=NOON, cancel_requested_at=NOON)
-    job, ((move, indices),) = requeue(before, now=LATER)
+    job, ((move, indices),), _ = requeue(before, now=LATER)
     failed = make_image(status=ImageStatus.FAILED, attempt=4, lost=2, failure=FAILURE, version=5, finished_at=NOON)
     image = move.apply(failed)
     assert (image.attempt, image.attempts, image.lost, image.failure) == (4, 0, 0, None)
@@ -125,7 +125,7 @@ def test_what_did_not_fail_is_not_tried_again(counts, error):
 
 
 def test_lost_images_wait_again_or_are_given_up():
-    job, moves = sure(lose(running(3), {0: 0, 1: 2, 2: 1}, losses=3, now=LATER))
+    job, moves, _ = sure(lose(running(3), {0: 0, 1: 2, 2: 1}, losses=3, now=LATER))
     by_target = {move.target: (move, set(indices or ())) for move, indices in moves}
     assert by_target[ImageStatus.FAILED][1] == {1}
     assert by_target[ImageStatus.QUEUED][1] == {0, 2}
@@ -139,7 +139,7 @@ def test_lost_images_wait_again_or_are_given_up():
 
 
 def test_lost_images_of_a_canceled_job_are_canceled():
-    job, ((move, indices),) = sure(lose(running(2, cancel_requested_at=NOON), {0: 9, 1: 0}, losses=3, now=LATER))
+    job, ((move, indices),), _ = sure(lose(running(2, cancel_requested_at=NOON), {0: 9, 1: 0}, losses=3, now=LATER))
     assert (move.target, indices, job.status) == (ImageStatus.CANCELED, {0, 1}, JobStatus.CANCELED)
 
 

@@ -35,7 +35,7 @@ def _specs(stack: LocalStack) -> dict[str, PartSpec]:
 def test_every_part_shares_one_home_and_listens_on_loopback() -> None:
     stack = _stack(workers=2, flower=True, mlflow=True)
     specs = _specs(stack)
-    assert list(specs) == ["api", "worker-1", "worker-2", "scheduler", "flower", "mlflow"]
+    assert list(specs) == ["api", "worker-1", "worker-2", "scheduler", "webhooks", "flower", "mlflow"]
     assert {spec.environment["MASKMILL_HOME"] for spec in specs.values()} == {str(Path.cwd() / ".maskmill")}
     assert "127.0.0.1" in specs["api"].command
     assert "--address=127.0.0.1" in specs["flower"].command

@@ -11,13 +11,14 @@ from ipaddress import ip_address
 
 import pytest
 
+from jobs.addresses import Address, is_any, is_public
 from jobs.errors import DownloadFailed, ObjectNotFound
 from jobs.job import Source, SourceKind
 from tests.fakes import MemoryObjects
 from tests.services.processes import free_port
 from worker.sources import WorkerSources
-from worker.web.addresses import Address, NameUnresolved, is_any, is_public, resolve
 from worker.web.downloads import MOST_REDIRECTS, FetchRules, fetch
+from worker.web.names import NameUnresolved, resolve
 from worker.web.safe_http import Guard, NotReached, Request, ask
 
 Answer = Callable[[BaseHTTPRequestHandler], None]

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import socket
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _PLATFORM = frozenset({IPv4Address("168.63.129.16")})  # a public number that inside Azure is Azure's own door
-
-
-class NameUnresolved(Exception):
-    """`lasting`: the name does not exist; otherwise asking again may help."""
-
-    def __init__(self, host: str, *, lasting: bool) -> None:
-        super().__init__(f"the name {host} could not be resolved")
-        self.lasting = lasting
 
 
 def is_public(address: Address) -> bool:
@@ -35,15 +27,14 @@ def is_any(_: Address) -> bool:
     return True
 
 
-def resolve(host: str, port: int) -> list[Address]:
-    """All addresses of a host, in the resolver's order. Raises NameUnresolved."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        lasting = not isinstance(error, socket.gaierror) or error.errno != socket.EAI_AGAIN
-        raise NameUnresolved(host, lasting=lasting) from error
-    addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    return list(dict.fromkeys(addresses))
+def is_private_by_name(host: str) -> bool:
+    """Whether the host of a URL says already, without a look at what it resolves to, that it is not public."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        return not is_public(ip_address(name.partition("%")[0]))
+    return False
 
 
 def _embedded(address: Address) -> IPv4Address | None:

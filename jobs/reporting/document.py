@@ -1,0 +1,67 @@
+"""A job as it is told to clients: the values of its view, in answers, in streams and in webhooks alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.job import Job, JobStatus
+from jobs.reporting.read import Progress
+from jobs.reporting.summary import job_metrics
+
+COUNTS = ("total", "queued", "running", "succeeded", "failed", "canceled")
+LINKS = ("images", "events", "archive", "cancel", "retry", "deliveries")
+
+
+def job_document(job: Job, progress: Progress) -> dict[str, Any]:
+    """JSON values, with datetimes as they are. What a job need not have is left out where it has none."""
+    return {
+        "id": job.id,
+        "status": job.status,
+        "model": job.model,
+        "label_space": job.label_space,
+        "priority": job.priority,
+        "images": {name: getattr(job.counts, name) for name in COUNTS},
+        "progress": round(progress.progress, 4),
+        "queue_position": progress.queue_position,
+        "eta_seconds": _rounded(progress.eta_seconds),
+        "images_per_second": _rounded(progress.images_per_second),
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "expires_at": job.expires_at,
+        "metrics": job_metrics(job),
+        "model_versions": [
+            {"name": version.name, "version": version.version, "sha256": version.sha256, "images": images}
+            for version, images in sorted(job.totals[0].made_by.items())
+        ],
+        "error": _error(job),
+        **_extras(job),
+        "metadata": dict(job.metadata),
+        "options": {name: value for name, value in job.options.to_dict().items() if name != "metadata"},
+        "links": _links(f"/jobs/{job.id}"),
+    }
+
+
+def _extras(job: Job) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if job.waiting_for is not None:
+        found["waiting_for"] = job.waiting_for
+    if job.warnings:
+        found["warnings"] = dict(job.warnings)
+    if job.skipped is not None and job.skipped.count:
+        found["skipped"] = {"count": job.skipped.count, "examples": list(job.skipped.examples)}
+    return found
+
+
+def _error(job: Job) -> dict[str, str] | None:
+    if job.status is not JobStatus.FAILED:
+        return None
+    return {"code": "all_images_failed", "message": "no image succeeded; each image's row says why"}
+
+
+def _links(here: str) -> dict[str, str]:
+    return {"self": here, **{name: f"{here}/{name}" for name in LINKS}}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,132 @@
+"""Rows of deliveries: `jobs.deliveries.ports.DeliveryRepository`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, literal, or_, select, update
+
+from jobs.deliveries import schedule
+from jobs.deliveries.delivery import Backlog, Delivery, DeliveryStatus
+from jobs.errors import DeliveryNotFound, JobNotFound
+from storage.outbox import owe, to_delivery, try_values
+from storage.tables import DELIVERIES, DELIVERY, JOB
+from storage.transaction import Transaction
+
+_EARLIER = DELIVERIES.alias("earlier").c
+_BUSY = DELIVERIES.alias("busy").c
+
+
+class SqlDeliveries:
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def add(self, delivery: Delivery) -> bool:
+        return owe(self._transaction, delivery)
+
+    def get(self, delivery_id: str) -> Delivery:
+        row = self._transaction.read(select(DELIVERIES).where(DELIVERY.id == delivery_id)).first()
+        if row is None:
+            raise DeliveryNotFound(f"there is no delivery {delivery_id!r}")
+        return to_delivery(row)
+
+    def page(self, job_id: str, *, limit: int, after: int = 0) -> Sequence[Delivery]:
+        job = select(JOB.id).where(JOB.id == job_id, JOB.is_deleted.is_(False))
+        if self._transaction.read(job).first() is None:
+            raise JobNotFound(f"there is no job {job_id!r}")
+        of_job = select(DELIVERIES).where(DELIVERY.job_id == job_id, DELIVERY.version > after)
+        return [to_delivery(row) for row in self._transaction.read(of_job.order_by(DELIVERY.version).limit(limit))]
+
+    def claim(self, *, limit: int, per_host: int, lease_s: float) -> Sequence[Delivery]:
+        now = self._transaction.now
+        candidates = self._transaction.read(_next(now, per_host).limit(limit)).scalars().all()
+        if not candidates:
+            return ()
+        free = select(DELIVERY.id).where(DELIVERY.id.in_(candidates), _is_due(now)).order_by(DELIVERY.id)
+        mine = self._transaction.write(free.with_for_update(skip_locked=True)).scalars().all()
+        taken = (
+            update(DELIVERIES)
+            .where(DELIVERY.id.in_(mine))
+            .values(claims=DELIVERY.claims + 1, lease_until=now + timedelta(seconds=lease_s))
+            .returning(*DELIVERY)
+        )
+        found = [to_delivery(row) for row in self._transaction.write(taken)]
+        return sorted(found, key=lambda each: candidates.index(each.id))
+
+    def end_try(self, delivery: Delivery) -> bool:
+        mine = update(DELIVERIES).where(
+            DELIVERY.id == delivery.id,
+            DELIVERY.claims == delivery.claims,
+            _IS_PENDING,
+            DELIVERY.lease_until.is_not(None),
+        )
+        if not self._transaction.write(mine.values(try_values(delivery))).rowcount:
+            return False
+        if delivery.status is DeliveryStatus.GONE:
+            self._give_up(delivery)
+        return True
+
+    def redeliver(self, delivery_id: str) -> Delivery:
+        locked = select(DELIVERIES).where(DELIVERY.id == delivery_id).with_for_update()
+        row = self._transaction.write(locked).first()
+        if row is None:
+            raise DeliveryNotFound(f"there is no delivery {delivery_id!r}")
+        after = schedule.again(to_delivery(row), now=self._transaction.now)
+        self._transaction.write(update(DELIVERIES).where(DELIVERY.id == delivery_id).values(try_values(after)))
+        return after
+
+    def remove(self, delivery_id: str) -> None:
+        self._transaction.write(delete(DELIVERIES).where(DELIVERY.id == delivery_id))
+
+    def forget_pings(self, *, older_than_s: float) -> None:
+        before = self._transaction.now - timedelta(seconds=older_than_s)
+        self._transaction.write(delete(DELIVERIES).where(DELIVERY.job_id.is_(None), DELIVERY.created_at < before))
+
+    def backlog(self) -> Backlog:
+        statement = select(func.count(DELIVERY.id), func.min(DELIVERY.created_at)).where(_IS_PENDING)
+        pending, oldest = self._transaction.read(statement).one()
+        age_s = 0.0 if oldest is None else (self._transaction.now - oldest).total_seconds()
+        return Backlog(pending=pending, oldest_s=max(0.0, age_s))
+
+    def _give_up(self, gone: Delivery) -> None:
+        same = [DELIVERY.tenant == gone.tenant, DELIVERY.url == gone.url, DELIVERY.job_id.is_not(None)]
+        others = update(DELIVERIES).where(_IS_PENDING, *same)
+        self._transaction.write(
+            others.values(status=DeliveryStatus.GONE.value, due_at=None, lease_until=None, ended_at=gone.ended_at)
+        )
+
+
+def _pending(columns: Any) -> ColumnElement[bool]:
+    """Written out instead of bound: with a parameter no partial index would be found to fit."""
+    found: ColumnElement[bool] = columns.status == literal(DeliveryStatus.PENDING.value, literal_execute=True)
+    return found
+
+
+_IS_PENDING = _pending(DELIVERY)
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    is_free = or_(DELIVERY.lease_until.is_(None), DELIVERY.lease_until <= now)
+    return and_(_IS_PENDING, DELIVERY.due_at <= now, is_free)
+
+
+def _next(now: datetime, per_host: int) -> Select[Any]:
+    """Ids of what may be sent now. Per host so many that together with those being sent there are not too many."""
+    before = exists().where(_EARLIER.job_id == DELIVERY.job_id, _EARLIER.version < DELIVERY.version, _pending(_EARLIER))
+    place = func.row_number().over(partition_by=DELIVERY.host, order_by=(DELIVERY.due_at, DELIVERY.id))
+    due = select(DELIVERY.id, DELIVERY.host, DELIVERY.due_at, place.label("place")).where(_is_due(now), ~before)
+    waiting = due.subquery("waiting").c
+    sent = (
+        select(_BUSY.host, func.count(_BUSY.id).label("sent"))
+        .where(_pending(_BUSY), _BUSY.lease_until > now)
+        .group_by(_BUSY.host)
+        .subquery("sent")
+    )
+    return (
+        select(waiting.id)
+        .outerjoin(sent, sent.c.host == waiting.host)
+        .where(waiting.place + func.coalesce(sent.c.sent, 0) <= per_host)
+        .order_by(waiting.due_at, waiting.id)
+    )

@@ -1,0 +1,261 @@
+"""Webhooks from a real stack to real receivers: what arrives, in which order, and what a kill costs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from jobs.deliveries.endpoint import EVENTS
+from tests.services.processes import wait_for
+from tests.services.valkey import MortalValkey
+from tests.stack import Stack, running_stack, submit_pictures
+
+# The same rules as ever, only quicker, so that a test can wait.
+HURRIED = {
+    "MASKMILL_WORKER_ALLOW_PRIVATE_ADDRESSES": "true",
+    "MASKMILL_WORKER_WEBHOOK_TIMEOUT_S": "2",
+    "MASKMILL_WORKER_WEBHOOK_LEASE_S": "3",
+    "MASKMILL_WORKER_WEBHOOK_PAUSES_S": "[0.2, 0.2, 0.2, 0.2]",
+}
+SILENT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Arrived:
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        return dict(json.loads(self.body))
+
+
+@dataclass
+class Receiver:
+    """Answers with what `answer` says: a status, None for not at all."""
+
+    answer: Callable[[Arrived], int | None] = lambda arrived: 204
+    arrived: list[Arrived] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        receiver = self
+        self.over = threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                arrived = Arrived(headers, self.rfile.read(int(headers["content-length"])))
+                receiver.arrived.append(arrived)
+                status = receiver.answer(arrived)
+                if status is None:
+                    receiver.over.wait(SILENT_S)
+                    return
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def events(self, job_id: str) -> list[str]:
+        return [each.said["type"] for each in self.arrived if each.said["data"]["id"] == job_id]
+
+    def close(self) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, broker: MortalValkey) -> Iterator[Stack]:
+    parts = {"MASKMILL_BROKER_URL": broker.server.url, **HURRIED}
+    with running_stack(tmp_path_factory.mktemp("stack"), parts) as stack:
+        stack.start_webhooks()
+        yield stack
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+def submit(stack: Stack, receiver: Receiver, images: int = 4) -> str:
+    return submit_pictures(stack, images, webhook={"url": receiver.url, "events": list(EVENTS)})
+
+
+def deliveries(stack: Stack, job_id: str) -> list[dict[str, Any]]:
+    with stack.http() as http:
+        return list(http.get(f"/jobs/{job_id}/deliveries").raise_for_status().json()["items"])
+
+
+def all_delivered(stack: Stack, job_id: str, *, timeout_s: float = 30) -> list[dict[str, Any]]:
+    stack.finished(job_id)
+
+    def done() -> bool:
+        found = deliveries(stack, job_id)
+        return bool(found) and all(each["status"] == "delivered" for each in found)
+
+    wait_for(done, what=f"the deliveries of {job_id}: {deliveries(stack, job_id)}", timeout_s=timeout_s)
+    return deliveries(stack, job_id)
+
+
+def secret(stack: Stack) -> str:
+    with stack.http() as http:
+        return str(http.get("/webhook-secret").raise_for_status().json()["secret"])
+
+
+def test_the_public_library_verifies_every_delivery(stack: Stack, receiver: Receiver) -> None:
+    jobs = [submit(stack, receiver) for _ in range(3)]
+    for job_id in jobs:
+        all_delivered(stack, job_id)
+        assert receiver.events(job_id) == ["job.started", "job.completed"]
+    verifier = Webhook(secret(stack))
+    for each in receiver.arrived:
+        assert verifier.verify(each.body, each.headers) == each.said
+        assert len(each.body) < 20_000
+    last = [each.said["data"] for each in receiver.arrived if each.said["type"] == "job.completed"][-1]
+    assert (last["status"], last["links"]["archive"]) == ("succeeded", f"/jobs/{last['id']}/archive")
+
+
+def test_a_receiver_that_fails_three_times_gets_each_event_once_more_and_in_order(
+    stack: Stack, receiver: Receiver
+) -> None:
+    receiver.answer = lambda arrived: 500 if len(receiver.arrived) <= 3 else 204
+    job_id = submit(stack, receiver)
+    first, second = all_delivered(stack, job_id)
+    assert [each.id for each in receiver.arrived] == [first["id"]] * 4 + [second["id"]]
+    assert [done["status_code"] for done in first["attempts"]] == [500, 500, 500, 204]
+    assert [done["status_code"] for done in second["attempts"]] == [204]
+    verifier = Webhook(secret(stack))
+    for each in receiver.arrived:
+        verifier.verify(each.body, each.headers)
+
+
+def test_a_process_that_is_killed_between_a_try_and_its_record_loses_nothing(stack: Stack, receiver: Receiver) -> None:
+    begun = threading.Event()
+
+    def answer(arrived: Arrived) -> int | None:
+        begun.set()
+        return None if len(receiver.arrived) <= 2 else 204
+
+    receiver.answer = answer
+    jobs = [submit(stack, receiver) for _ in range(2)]
+    assert begun.wait(30)
+    wait_for(lambda: len(receiver.arrived) == 2, what="both first events on their way")
+    stack.kill("webhooks")
+    receiver.over.set()
+    assert all(each["attempts"] == [] for job_id in jobs for each in deliveries(stack, job_id))
+
+    stack.start_webhooks()
+
+    for job_id in jobs:
+        found = all_delivered(stack, job_id)
+        assert [each["event"] for each in found] == ["job.started", "job.completed"]
+        assert receiver.events(job_id) == ["job.started", "job.started", "job.completed"]
+
+
+def test_a_receiver_that_never_answers_delays_neither_images_nor_other_receivers(
+    stack: Stack, receiver: Receiver
+) -> None:
+    silent = Receiver(answer=lambda arrived: None)
+    try:
+        stuck = [submit(stack, silent) for _ in range(12)]
+        well = submit(stack, receiver)
+        all_delivered(stack, well, timeout_s=20)
+        for job_id in stuck:
+            assert stack.finished(job_id)["status"] == "succeeded"
+            assert deliveries(stack, job_id)[-1]["status"] == "pending"
+    finally:
+        silent.close()
+
+
+def test_what_is_given_up_is_told_and_can_be_asked_for(stack: Stack, receiver: Receiver) -> None:
+    receiver.answer = lambda arrived: 302
+    job_id = submit_pictures(stack, 1, webhook={"url": receiver.url})
+    stack.finished(job_id)
+    wait_for(lambda: deliveries(stack, job_id)[0]["status"] == "exhausted", what="the end of all tries", timeout_s=30)
+    (given_up,) = deliveries(stack, job_id)
+    assert [done["status_code"] for done in given_up["attempts"]] == [302] * 5
+    receiver.answer = lambda arrived: 204
+    with stack.http() as http:
+        assert http.post(given_up["links"]["redeliver"]).status_code == 202
+    assert all_delivered(stack, job_id)[0]["id"] == given_up["id"]
+
+
+def test_a_receiver_that_is_gone_is_told_nothing_more(stack: Stack, receiver: Receiver) -> None:
+    receiver.answer = lambda arrived: 410
+    job_id = submit(stack, receiver)
+    stack.finished(job_id)
+    wait_for(lambda: {each["status"] for each in deliveries(stack, job_id)} == {"gone"}, what="the end of the tries")
+    assert receiver.events(job_id) == ["job.started"]
+
+
+def test_a_ping_tells_what_came_back(stack: Stack, receiver: Receiver) -> None:
+    with stack.http() as http:
+        told = http.post("/webhooks/test", json={"url": receiver.url}).raise_for_status().json()
+    assert (told["delivered"], told["status_code"]) == (True, 204)
+    (arrived,) = receiver.arrived
+    assert arrived.id == told["webhook_id"]
+    Webhook(secret(stack)).verify(arrived.body, arrived.headers)
+
+
+def test_after_a_change_of_the_secret_old_and_new_verify(stack: Stack, receiver: Receiver) -> None:
+    before = secret(stack)
+    with stack.http() as http:
+        after = http.post("/webhook-secret/rotate").raise_for_status().json()["secret"]
+    all_delivered(stack, submit(stack, receiver))
+    for each in receiver.arrived:
+        for known in (before, after):
+            Webhook(known).verify(each.body, each.headers)
+
+
+def test_a_long_job_tells_of_its_progress(stack: Stack, receiver: Receiver) -> None:
+    worker = stack.living_worker()
+    job_id = submit(stack, receiver, images=60)
+    stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 5)
+    stack.processes[worker].send_signal(signal.SIGSTOP)
+    time.sleep(5)
+    stack.processes[worker].send_signal(signal.SIGCONT)
+    all_delivered(stack, job_id)
+    assert receiver.events(job_id) == ["job.started", "job.progress", "job.completed"]
+
+
+def test_a_clean_end_writes_down_what_is_under_way(stack: Stack, receiver: Receiver) -> None:
+    begun = threading.Event()
+
+    def answer(arrived: Arrived) -> int:
+        begun.set()
+        time.sleep(0.5)
+        return 204
+
+    receiver.answer = answer
+    job_id = submit_pictures(stack, 1, webhook={"url": receiver.url})
+    assert begun.wait(30)
+    stack.processes["webhooks"].terminate()
+    assert stack.processes["webhooks"].wait(20) == 0
+    assert [each["status"] for each in deliveries(stack, job_id)] == ["delivered"]
+    assert not list(Path(stack.environment["MASKMILL_HOME"]).glob("run/webhooks@*.alive"))
+    stack.start_webhooks()

@@ -1,0 +1,88 @@
+"""The process that sends webhooks: `celery -A worker.web.webhook_tasks worker -Q webhooks`. It holds no model."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutdown
+
+from broker.app import DELIVER_WEBHOOKS, WEBHOOKS, app
+from broker.settings import BrokerSettings
+from broker.wakeups import listen
+from jobs.addresses import is_any, is_public
+from jobs.deliveries.delivering import Delivering, DeliveryRules
+from storage.settings import StorageSettings
+from storage.unit_of_work import Database, open_database
+from worker.settings import WorkerSettings
+from worker.web.courier import Courier, Hearing
+from worker.web.safe_http import Guard
+from worker.web.webhooks import WebhookSender
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What the process holds."""
+
+    database: Database
+    courier: Courier
+    hearing: Hearing
+
+    def start(self) -> None:
+        self.courier.start()
+        self.hearing.start()
+
+    def close(self) -> None:
+        self.hearing.close()
+        self.courier.close()
+        self.database.close()
+
+
+class _Process:
+    office: Office | None = None
+
+
+def open_office(name: str, settings: WorkerSettings, storage: StorageSettings) -> Office:
+    """name: of this process among all."""
+    database = open_database(storage)
+    rules = DeliveryRules(
+        lease_s=settings.webhook_lease_s,
+        per_host=settings.webhooks_per_host,
+        pauses_s=tuple(settings.webhook_pauses_s),
+    )
+    allowed = is_any if settings.allow_private_addresses else is_public
+    sender = WebhookSender(Guard(timeout_s=settings.webhook_timeout_s, allowed=allowed))
+    sign = storage.home / "run" / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', name)}.alive"
+    courier = Courier(Delivering(database.unit, sender, rules), sign, threads=settings.webhook_threads)
+    hearing = Hearing(partial(listen, BrokerSettings().broker_url()), courier.wake)
+    return Office(database=database, courier=courier, hearing=hearing)
+
+
+@app.task(name=DELIVER_WEBHOOKS)
+def deliver_webhooks() -> None:
+    if _Process.office is not None:
+        _Process.office.courier.wake()
+
+
+@worker_ready.connect
+def _open(sender: Any, **_: object) -> None:
+    if WEBHOOKS not in sender.app.amqp.queues.consume_from:
+        return
+    _Process.office = open_office(str(sender.hostname), WorkerSettings(), StorageSettings())
+    _Process.office.start()
+    logger.info("webhooks are sent by %s", sender.hostname, extra={"action": "webhooks_started"})
+
+
+@worker_shutdown.connect
+def _close(**_: object) -> None:
+    closing, _Process.office = _Process.office, None
+    if closing is not None:
+        closing.close()
+
+
+__all__ = ["app", "deliver_webhooks"]
