@@ -11,6 +11,7 @@ from celery import Celery
 from kombu import Queue
 
 from broker.settings import BrokerSettings
+from broker.transport import take_over
 
 SEGMENT_SLICE = "maskmill.segment_slice"
 RUN_UPKEEP = "maskmill.run_upkeep"
@@ -38,6 +39,7 @@ def make_app(settings: BrokerSettings) -> Celery:
 
 
 def celery_configuration(settings: BrokerSettings) -> dict[str, Any]:
+    take_over()
     return {**_delivery(settings), **_connection(settings), **_worker(settings), "beat_schedule": _schedule(settings)}
 
 

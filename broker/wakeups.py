@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 import redis
@@ -26,14 +26,17 @@ Tell = Callable[[frozenset[str]], None]
 
 
 class WakeUps:
-    """Publishes the ids of changed jobs from a thread of its own. `publish` is what a database's `on_commit` takes.
+    """Publishes the ids of changed jobs. `publish` is what a database's `on_commit` takes.
 
-    What changes while a message is on its way goes out together with the next; what cannot be sent is dropped.
+    Who publishes only hands a line to the kernel: the broker is asked to answer nothing, and a thread of our own
+    connects to it. What changes meanwhile goes out together; what cannot be sent is dropped.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 0.5) -> None:
-        self._url = url
         self._timeout_s = timeout_s
+        limits: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+        self._pool = redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 1), **limits)
+        self._connection: Any = None  # which says nothing of its types
         self._changed = threading.Condition()
         self._waiting: set[str] = set()
         self._closed = False
@@ -42,9 +45,11 @@ class WakeUps:
     def publish(self, job_ids: frozenset[str]) -> None:
         """Returns at once, whatever the broker does."""
         with self._changed:
+            if self._send(job_ids) or self._closed:
+                return
             self._waiting |= job_ids
-            if self._thread is None and not self._closed:  # not before: a worker of the prefork pool forks first
-                self._thread = threading.Thread(target=self._send_all, name="wake-ups", daemon=True)
+            if self._thread is None:  # not before: a worker of the prefork pool forks first
+                self._thread = threading.Thread(target=self._connect_again_and_again, name="wake-ups", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
@@ -55,28 +60,56 @@ class WakeUps:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(4 * self._timeout_s)
+        with self._changed:
+            self._disconnect()
 
-    def _send_all(self) -> None:
-        limits: dict[str, Any] = {"socket_timeout": self._timeout_s, "socket_connect_timeout": self._timeout_s}
-        with redis.Redis.from_url(self._url, retry=Retry(NoBackoff(), 1), **limits) as client:
-            while (job_ids := self._take()) is not None:
-                try:
-                    client.publish(CHANNEL, " ".join(sorted(job_ids)))
-                except (redis.RedisError, OSError) as error:
-                    logger.debug("nobody was woken", extra={"action": "wake_up_lost", "reason": str(error)})
-                    self._rest()
+    def _send(self, job_ids: Collection[str]) -> bool:
+        """Under the lock. False when there is no connection, or no longer."""
+        if self._connection is None:
+            return False
+        try:
+            if not self._connection.can_read(0):  # it was asked to say nothing; what can be read is the end
+                self._connection.send_command("PUBLISH", CHANNEL, " ".join(sorted(job_ids)), check_health=False)
+                return True
+        except (redis.RedisError, OSError) as error:
+            _log_loss(error)
+        self._disconnect()
+        return False
 
-    def _take(self) -> set[str] | None:
-        """None when there is nothing left and nothing will come."""
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def _connect_again_and_again(self) -> None:
+        while self._is_wanted():
+            try:
+                connection: Any = self._pool.make_connection()
+                connection.connect()
+                connection.send_command("CLIENT", "REPLY", "OFF")
+            except (redis.RedisError, OSError) as error:
+                _log_loss(error)
+                self._rest()
+                continue
+            with self._changed:
+                self._connection = connection
+                waiting, self._waiting = self._waiting, set()
+                self._send(waiting)
+
+    def _is_wanted(self) -> bool:
+        """Waits until there is something to send and no connection. False when nothing is left and nothing comes."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            taken, self._waiting = self._waiting, set()
-        return taken or None
+            return bool(self._waiting)
 
     def _rest(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed, PAUSE_S)
             self._waiting.clear()
+
+
+def _log_loss(error: Exception) -> None:
+    logger.debug("nobody was woken", extra={"action": "wake_up_lost", "reason": str(error)})
 
 
 async def listen(url: str, tell: Tell, *, silence_s: float = 5.0) -> NoReturn:

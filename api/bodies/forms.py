@@ -43,13 +43,15 @@ TakeFile = Callable[[FilePart, BinaryIO], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormRules:
-    """spool: where files lie until they are taken. digests: also compute each file's SHA-256.
+    """spool: where files lie until they are taken; those of up to `held_bytes` stay in memory.
+    digests: also compute each file's SHA-256.
 
     part_limit: the most bytes that a file may have, by what the part says of it and by its first HEAD_BYTES.
     """
 
     boundary: bytes
     spool: Path
+    held_bytes: int
     part_limit: Callable[[FilePart, bytes], int]
     digests: bool = False
 
@@ -137,7 +139,9 @@ class _FormReader:
             media_type=media_type.decode("latin-1") or None,
         )
         if name is not None:
-            self._file = tempfile.TemporaryFile(dir=self._rules.spool)  # noqa: SIM115 - closed at the part's end
+            self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed at the part's end
+                self._rules.held_bytes, dir=str(self._rules.spool)
+            )
             self._digest = hashlib.sha256()
             self._limit = None
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, ClassVar, NoReturn, TypeVar
 
 from api.bodies.forms import FilePart, FormRules, read_form
 from api.bodies.inputs import InputReader
@@ -39,7 +39,7 @@ class PictureField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormSubmission:
-    """spool: where files lie until they are stored."""
+    """spool: where files that are not small lie until they are stored."""
 
     submitting: Submitting
     boundary: bytes
@@ -61,6 +61,7 @@ class FormSubmission:
             rules = FormRules(
                 boundary=self.boundary,
                 spool=self.spool,
+                held_bytes=taker.held_bytes,
                 part_limit=lambda part, head: draft.largest(part.name, head),
                 digests=self.idempotency_key is not None,
             )
@@ -77,6 +78,7 @@ class _Parts:
     draft: Draft
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     file_fields: tuple[str, ...] = ("files", "masks")
+    held_bytes: ClassVar[int] = 2**20  # of a file, while the rest of it comes
 
     def take(self, part: FilePart, data: BinaryIO) -> None:
         self.seen.append((part.field, part.name, part.sha256))
@@ -112,6 +114,8 @@ class _JobParts(_Parts):
 
 
 class _OnePicture(_Parts):
+    held_bytes: ClassVar[int] = 8 * 2**20  # a lone picture is not written down twice
+
     def __init__(self, draft: Draft, fields: Mapping[str, PictureField]) -> None:
         super().__init__(draft)
         self.file_fields = tuple(fields)

@@ -109,6 +109,7 @@ class JobWatch:
         self._feeds: set[Feed[Seen]] = set()
         self._changed: set[str] = set()  # of the hinted: those that feeds are to hear of
         self._waiters: dict[str, set[Waiter]] = {}
+        self._told: dict[str, set[asyncio.Event]] = {}  # of those who look for themselves
         self._count = 0
         self._known: dict[str, int] = {}  # version by job, as it was last seen
         self._hinted: set[str] = set()
@@ -135,6 +136,19 @@ class JobWatch:
                 self._known.pop(job_id, None)
 
     @contextmanager
+    def told_of(self, job_id: str) -> Iterator[asyncio.Event]:
+        """For who looks for himself, at something that nobody else waits for: set when the job may have changed."""
+        told = asyncio.Event()
+        self._told.setdefault(job_id, set()).add(told)
+        try:
+            yield told
+        finally:
+            others = self._told[job_id]
+            others.remove(told)
+            if not others:
+                del self._told[job_id]
+
+    @contextmanager
     def listening(self, tenant: str) -> Iterator[Feed[Seen]]:
         """A feed that is told of all jobs of the tenant that have not ended, and of each later change of any."""
         feed: Feed[Seen] = Feed(tenant)
@@ -157,7 +171,7 @@ class JobWatch:
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return self._count
+        return self._count + sum(map(len, self._told.values()))
 
     def ask_at_last(self, waiter: Waiter) -> None:
         """Tell it of the job as it is from now on, whatever that is."""
@@ -170,11 +184,17 @@ class JobWatch:
 
     def hint(self, job_ids: frozenset[str]) -> None:
         """These jobs may have changed."""
+        self._tell_of(job_ids & self._told.keys())
         watched = job_ids if self._feeds else job_ids & self._waiters.keys()
         if watched:
             self._hinted |= watched
             self._changed |= watched
             self._due.set()
+
+    def _tell_of(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            for told in self._told[job_id]:
+                told.set()
 
     async def run(self, is_over: Callable[[], bool]) -> NoReturn:
         """Look whenever there is reason to. is_over: whether nobody is to wait any longer."""
@@ -193,6 +213,7 @@ class JobWatch:
             await asyncio.sleep(min(LONGEST_GATHER_S, GATHER_S * self._count))
 
     def _wake_all(self) -> None:
+        self._tell_of(self._told)
         for waiters in self._waiters.values():
             for waiter in waiters:
                 waiter.wake()
@@ -201,6 +222,7 @@ class JobWatch:
 
     async def _poll(self) -> None:
         self._is_new = False
+        self._tell_of(self._told)
         watched = list(self._waiters)
         try:
             if watched:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 
 from api.live.job_watch import Place, Seen, Waiter
 from api.services import Services
-from jobs.errors import Transient
+from jobs.errors import DatabaseUnavailable, Transient
 from jobs.job import Job
 from jobs.reporting.read import progress_without_queue
+
+T = TypeVar("T")
 
 
 async def wait_for_job(
@@ -40,6 +44,38 @@ async def wait_for_job(
             return seen
 
 
+async def wait_for_find(
+    request: Request, services: Services, job_id: str, *, find: Callable[[], T | None], wait_s: float
+) -> T | None:
+    """What `find` gives, which is called in a thread now and whenever the job may have changed; None after wait_s.
+
+    As with `wait_for_job`, who has gone or was asked to stop is not waited for. A `find` that raises
+    DatabaseUnavailable is called again; whatever else it raises, this raises.
+    """
+    clock = asyncio.get_running_loop().time
+    until = clock() + wait_s
+    gone = asyncio.Event()
+    with services.watch.told_of(job_id) as told:
+
+        def leave() -> None:
+            gone.set()
+            told.set()
+
+        async with _noticing(request, leave):
+            while True:
+                with suppress(DatabaseUnavailable):
+                    if (found := await run_in_threadpool(find)) is not None:
+                        return found
+                if gone.is_set() or request.app.state.stopping.is_set():
+                    return None
+                try:
+                    async with asyncio.timeout_at(until):
+                        await told.wait()
+                except TimeoutError:
+                    return None
+                told.clear()
+
+
 async def _answer(request: Request, waiter: Waiter) -> Seen | None:
     """None when there is no sense in waiting any longer."""
     while True:
@@ -52,11 +88,22 @@ async def _answer(request: Request, waiter: Waiter) -> Seen | None:
 async def _noticing_departure(request: Request, waiter: Waiter) -> AsyncIterator[None]:
     """A client that hangs up wakes its waiter, which is over then."""
 
+    def leave() -> None:
+        waiter.is_over = True
+        waiter.wake()
+
+    async with _noticing(request, leave):
+        yield
+
+
+@asynccontextmanager
+async def _noticing(request: Request, leave: Callable[[], None]) -> AsyncIterator[None]:
+    """leave: called when the client hangs up."""
+
     async def notice() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        waiter.is_over = True
-        waiter.wake()
+        leave()
 
     task = asyncio.create_task(notice())
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -18,12 +19,13 @@ from api.bodies.submissions import FormSubmission, PictureField, options_in
 from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import NotAcceptable, PredictionFailed
 from api.live.preferences import Preference, PreferHeader, parse_preference
+from api.live.waiting import wait_for_find
 from api.routes.compat import comparison
-from api.routes.jobs import IdempotencyKey, answer_submission, wait_for_end
+from api.routes.jobs import IdempotencyKey, answer_submission
 from api.schemas.job import ImageView, JobView, image_view
 from api.schemas.requests import PredictForm
 from api.services import Services
-from jobs.errors import UnsupportedMedia
+from jobs.errors import Transient, UnsupportedMedia
 from jobs.job import ImageStatus, Job, Priority
 from jobs.options import JobOptions
 from jobs.ports import ObjectStore
@@ -89,10 +91,17 @@ async def _answer(
     request: Request, services: Services, reading: Reading, job: Job, preference: Preference, media_type: str
 ) -> Response:
     wait_s = services.settings.predict_wait_s if preference.wait_s is None else preference.wait_s
-    if not preference.respond_async:
-        job = (await wait_for_end(request, services, job, wait_s)).job
-    if job.is_finished:
-        return await run_in_threadpool(_result, services.adapters.objects, reading, job, media_type)
+    if preference.respond_async and not job.is_finished:
+        return await _accepted(request, services, reading, job, preference)
+    find = partial(_result, services.adapters.objects, reading, job.id, media_type)
+    found = await wait_for_find(request, services, job.id, find=find, wait_s=wait_s)
+    return await _accepted(request, services, reading, job, preference) if found is None else found
+
+
+async def _accepted(
+    request: Request, services: Services, reading: Reading, job: Job, preference: Preference
+) -> Response:
+    job = await run_in_threadpool(_latest, reading, job)
     answer = await answer_submission(
         request, services, reading, job, Preference(respond_async=preference.respond_async)
     )
@@ -100,11 +109,22 @@ async def _answer(
     return answer
 
 
-def _result(objects: ObjectStore, reading: Reading, job: Job, media_type: str) -> Response:
-    image = reading.image(job.id, 0)
-    headers = {"X-Job-Id": job.id, "Location": f"/jobs/{job.id}", "X-Content-Type-Options": "nosniff"}
+def _latest(reading: Reading, job: Job) -> Job:
+    """As it was when nobody can tell how it is now: a job that was taken is never answered with an error."""
+    try:
+        return reading.job(job.id)
+    except Transient:
+        return job
+
+
+def _result(objects: ObjectStore, reading: Reading, job_id: str, media_type: str) -> Response | None:
+    """None while the image has not ended."""
+    image = reading.image(job_id, 0)
+    if image.finished_at is None:
+        return None
+    headers = {"X-Job-Id": job_id, "Location": f"/jobs/{job_id}", "X-Content-Type-Options": "nosniff"}
     if image.status is ImageStatus.FAILED and image.failure is not None:
-        raise PredictionFailed(image.failure, job_id=job.id)
+        raise PredictionFailed(image.failure, job_id=job_id)
     if media_type == JSON or image.status is not ImageStatus.SUCCEEDED:
         return JSONResponse(image_view(image, has_input=True).model_dump(mode="json"), headers=headers)
     artifact = artifact_of(image, accepted_as()[media_type])

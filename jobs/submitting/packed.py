@@ -133,7 +133,7 @@ def _zip_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO
 def _tar_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO[bytes]]]:
     size = data.seek(0, 2)
     data.seek(0)
-    packed = gzip.GzipFile(fileobj=data) if data.read(2) == b"\x1f\x8b" else None
+    packed = gzip.GzipFile(fileobj=data, mode="rb") if data.read(2) == b"\x1f\x8b" else None
     data.seek(0)
     file = _Frugal(packed or data)
     passed = _Budget(_PASSED_BYTES + _PASSED_TIMES * size)

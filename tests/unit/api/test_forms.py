@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +31,7 @@ def parse(pieces: list[bytes], spool: Path) -> tuple[dict[str, str], list[tuple[
 
 
 def form_rules(spool: Path, limit: int = 1 << 30) -> FormRules:
-    return FormRules(boundary=b"B", spool=spool, part_limit=lambda part, head: limit)
+    return FormRules(boundary=b"B", spool=spool, held_bytes=1, part_limit=lambda part, head: limit)
 
 
 @pytest.mark.parametrize("size", [1, 3, 17, 10_000])
@@ -93,3 +94,10 @@ def test_a_spooled_file_is_on_disk_and_gone_afterwards(tmp_path: Path) -> None:
     read_form([FORM], form_rules(tmp_path), take=lambda part, data: seen.append(data.fileno()))
     assert seen
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_small_file_never_comes_near_the_disk(tmp_path: Path) -> None:
+    rules = replace(form_rules(tmp_path / "is not there"), held_bytes=1000)
+    sizes: list[int] = []
+    read_form([FORM], rules, take=lambda part, data: sizes.append(len(data.read())))
+    assert sizes

@@ -358,3 +358,23 @@ async def heard(feed: Feed[Seen]) -> list[tuple[str, int]]:
     async with asyncio.timeout(SOON_S):
         await feed.woken.wait()
     return [(seen.job.id, seen.job.version) for seen in feed.take()]
+
+
+async def test_who_looks_for_himself_is_told_of_hints_and_costs_no_look() -> None:
+    table = Table()
+    table.put("job_1", 1)
+    async with watching(table) as watch:
+        with watch.told_of("job_1") as one, watch.told_of("job_1") as other:
+            watch.hint(frozenset({"job_1", "job_2"}))
+            async with asyncio.timeout(SOON_S):
+                await one.wait()
+                await other.wait()
+        watch.hint(frozenset({"job_1"}))  # of nobody any more
+    assert table.looks == table.polls == []
+
+
+async def test_who_looks_for_himself_is_told_without_a_hint_too() -> None:
+    async with watching(Table(), poll_s=0.01) as watch:
+        with watch.told_of("job_1") as told:
+            async with asyncio.timeout(SOON_S):
+                await told.wait()

@@ -99,7 +99,8 @@ def test_a_part_is_spooled_no_further_than_its_kind_may_be_long(tmp_path: Path) 
             sent.append(1 << 10)
             yield bytes(1 << 10)
 
-    rules = FormRules(boundary=b"B", spool=tmp_path, part_limit=lambda part, first: 10_000 if len(first) == 512 else 0)
+    limit = lambda part, first: 10_000 if len(first) == 512 else 0  # noqa: E731
+    rules = FormRules(boundary=b"B", spool=tmp_path, held_bytes=1, part_limit=limit)
     with pytest.raises(TooManyBytes, match=r"'a\.jpg' is larger than the 10000 bytes"):
         read_form(pieces(), rules, take=lambda part, data: None)
     assert sum(sent) <= 12_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,8 +12,9 @@ from PIL import Image
 
 from api.errors import NotAcceptable
 from api.routes.predict import choose
-from jobs.errors import ModelFailed
-from jobs.job import Slice
+from jobs.errors import DatabaseUnavailable, ModelFailed
+from jobs.job import JobImage, Slice
+from jobs.reporting.read import Reading
 from tests.factories import picture, zip_of
 from tests.unit.api.house import House
 
@@ -126,3 +128,44 @@ def test_the_clients_wishes_are_weighed(accept: str | None, chosen: str) -> None
 def test_what_cannot_be_had_is_a_406(accept: str) -> None:
     with pytest.raises(NotAcceptable):
         choose(accept)
+
+
+def test_a_database_that_is_away_for_a_moment_is_waited_for(busy: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, tries = Reading.image, []
+
+    def away_at_first(reading: Reading, job_id: str, index: int) -> JobImage:
+        tries.append(job_id)
+        if len(tries) == 1:
+            raise DatabaseUnavailable("away")
+        return image(reading, job_id, index)
+
+    monkeypatch.setattr(Reading, "image", away_at_first)
+    answer = busy.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Accept": "image/png"})
+    assert (answer.status_code, len(tries)) == (200, 2)
+
+
+def test_a_picture_that_was_taken_is_told_even_when_nobody_can_read_the_job(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> NoReturn:
+        raise DatabaseUnavailable("away")
+
+    for way in ("image", "job", "progress"):
+        monkeypatch.setattr(Reading, way, away)
+    answer = client.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Prefer": "wait=0"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+
+
+def test_a_picture_of_a_job_that_was_deleted_meanwhile_is_not_found(client: TestClient, house: House) -> None:
+    send = house.dispatcher.dispatch
+
+    def send_and_delete(pieces: Iterable[Slice]) -> None:
+        pieces = list(pieces)
+        send(pieces)
+        with house.database.unit() as unit:
+            unit.jobs.purge(pieces[0].job_id)
+            unit.commit()
+
+    house.dispatcher.dispatch = send_and_delete  # type: ignore[method-assign]
+    answer = client.post("/predict", files={"file": ("a.jpg", picture())})
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
