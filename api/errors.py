@@ -115,6 +115,7 @@ STATUS: Mapping[type[Exception], int] = {
     jobs.Transient: 503,
     jobs.ImageFailure: 500,
     jobs.OutOfMemory: 500,
+    jobs.InputNotFound: 422,
     jobs.DownloadFailed: 502,
     jobs.TimedOut: 504,
     segmentation.SegmentationError: 500,

@@ -31,6 +31,7 @@ from segmentation.palette import palette
 from storage.catalog import Bundle, open_catalog
 from storage.migrate import upgrade
 from storage.objects import open_objects
+from storage.objects.buckets import open_buckets
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from worker.engines import EngineRules, open_engine
@@ -130,7 +131,8 @@ def _worker(
     models = open_models(settings, storage, rules, Watchdog(0))
     fetch = FetchRules(max_bytes=1, guard=Guard(allowed=lambda address: False))
     count, policy = settings.picture_thread_count(streams=rules.streams), RetryPolicy()
-    work = open_work(settings, models, WorkerSources(objects, open_samples(), fetch), policy, threads=count)
+    sources = WorkerSources(objects, open_samples(), fetch, open_buckets(storage))
+    work = open_work(settings, models, sources, policy, threads=count)
     threads = FairExecutor(count, name="picture")
     processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"))
     limits = SubmitRules(default_model=bundle.card.name)

@@ -2,13 +2,14 @@
 
 JobsError
 ├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound,
-│                     DeliveryNotFound, WebhookNotFound
-├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost, IllegalTransition
+│                     DeliveryNotFound, WebhookNotFound, UploadNotFound
+├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost, IllegalTransition,
+│                     UploadConflict
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── UnsupportedMedia
 ├── Transient         QueueUnavailable, StorageUnavailable (StorageSilent), DatabaseUnavailable, SenderUnavailable
-└── ImageFailure      DownloadFailed, ModelFailed, OutOfMemory, TimedOut (TookTooLong)
+└── ImageFailure      InputNotFound, DownloadFailed, ModelFailed, OutOfMemory, TimedOut (TookTooLong)
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class WebhookNotFound(NotFound):
     code = "webhook_not_found"
 
 
+class UploadNotFound(NotFound):
+    code = "upload_not_found"
+
+
 class NotAllowed(JobsError):
     code = "not_allowed"
 
@@ -77,6 +82,12 @@ class IdempotencyInProgress(NotAllowed):
 
 class IdempotencyKeyLost(IdempotencyInProgress):
     """The request showed no sign of life for so long that another one with its key has taken its place."""
+
+
+class UploadConflict(NotAllowed):
+    """The bytes that came are not those that are missing, or somebody else is sending them."""
+
+    code = "upload_conflict"
 
 
 class Unprocessable(JobsError):
@@ -161,6 +172,12 @@ class ImageFailure(JobsError):
     """One image could not be processed; its neighbours are not concerned."""
 
     code = "model_failed"
+
+
+class InputNotFound(ImageFailure):
+    """What the client named as an input is not there."""
+
+    code = "input_not_found"
 
 
 class DownloadFailed(ImageFailure):

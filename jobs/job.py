@@ -41,20 +41,29 @@ class Priority(StrEnum):
 
 class SourceKind(StrEnum):
     OBJECT = "object"  # a key in the object store, written as the request came
+    UPLOAD = "upload"  # a key in the object store too, of an upload, which outlives the job when another needs it
+    BUCKET = "bucket"  # read by the worker from a bucket that the operator allows
     URL = "url"  # fetched by the worker
     SAMPLE = "sample"  # one of the bundled sample scenes
 
 
 TERMINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELED})
 
+_STORED = frozenset({SourceKind.OBJECT, SourceKind.UPLOAD})
 INTERACTIVE_IMAGES = 16  # a job of no more than these is `interactive` unless the client says otherwise
 
 
 class Source(NamedTuple):
-    """Where the bytes of a picture or a mask come from. `location`: an object key, a URL or a sample's id."""
+    """Where the bytes of a picture or a mask come from. `location`: an object key, `bucket/key`, a URL or a
+    sample's id."""
 
     kind: SourceKind
     location: str
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether `location` is a key of the object store."""
+        return self.kind in _STORED
 
 
 @dataclass(frozen=True, slots=True)

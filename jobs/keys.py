@@ -31,6 +31,10 @@ def new_delivery_id() -> str:
     return f"dlv_{_ulid()}"
 
 
+def new_upload_id() -> str:
+    return f"upl_{_ulid()}"
+
+
 def _ulid() -> str:
     """So that ids sort by creation time: each is larger than the one before it in this process.
 

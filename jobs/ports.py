@@ -20,6 +20,7 @@ from jobs.job import (
     Priority,
     Slice,
 )
+from jobs.uploads.ports import SignedPut, UploadRepository
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 
@@ -304,6 +305,8 @@ class UnitOfWork(Protocol):
     def deliveries(self) -> DeliveryRepository: ...
     @property
     def webhooks(self) -> WebhookRepository: ...
+    @property
+    def uploads(self) -> UploadRepository: ...
     def commit(self) -> None: ...
 
 
@@ -356,6 +359,20 @@ class ObjectStore(Protocol):
 
     def presigned_get(self, key: str, *, expires_s: int) -> str | None:
         """A URL that serves the object without us; None when the store has none to offer."""
+
+    def presigned_put(self, key: str, *, size: int, media_type: str, expires_s: int) -> SignedPut | None:
+        """An address that takes this object, of this size and type, without us; None when there is none to offer."""
+
+    def received(self, key: str, *, size: int) -> int:
+        """How many bytes lie there of an object that comes by `append`; `size` once it is all there."""
+
+    def append(self, key: str, data: Readable, *, offset: int, size: int, media_type: str) -> int:
+        """Go on with an object of `size` bytes: `data` are those from `offset` on, which is what `received` tells, or 0
+        to begin anew. What came before `data` raised is kept. Returns how many bytes lie there; with all of them the
+        object is there at once. Raises TooManyBytes, UploadConflict (another offset, or somebody else is at it)."""
+
+    def abandon(self, key: str) -> None:
+        """Forget what came of an object that is not all there."""
 
     def check(self) -> None:
         """Raises StorageUnavailable when the store cannot be reached or written."""

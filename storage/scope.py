@@ -20,14 +20,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Executable
 
-from storage.tables import IMAGE, JOBS, DeliveryRow, DraftRow, IdempotencyRow, JobImageRow, JobRow, WebhookRow
+from storage.tables import (
+    IMAGE,
+    JOBS,
+    DeliveryRow,
+    DraftRow,
+    IdempotencyRow,
+    JobImageRow,
+    JobRow,
+    UploadRow,
+    WebhookRow,
+)
 
 # Looked up, never compared by `is`: a statement holds annotated copies of tables, which are equal to them.
 _ONE: ColumnElement[int] = literal_column("1")
 _OWNER = JOBS.alias("owner").c
 _OWNED: dict[Any, Any] = {
     each.__table__: each.__table__.c
-    for each in (JobRow, DraftRow, IdempotencyRow, JobImageRow, DeliveryRow, WebhookRow)
+    for each in (JobRow, DraftRow, IdempotencyRow, JobImageRow, DeliveryRow, WebhookRow, UploadRow)
 }
 
 

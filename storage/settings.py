@@ -7,13 +7,27 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, quote, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import data
 
 # What the client refuses to ask for is found when the settings are read. Upper case and `_`: some servers take them.
 _BUCKET = re.compile(r"(?!.*\.\.)(?![0-9.]+$)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+
+
+class BucketRule(BaseModel):
+    """input: objects there may be inputs; output: results may be put there. tenants: those who may; none: all.
+
+    folder: a directory of the host that stands for the bucket; none: a bucket of the S3 server of the settings.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: bool = True
+    output: bool = False
+    tenants: list[str] | None = None
+    folder: Path | None = None
 
 
 class StorageSettings(BaseSettings):
@@ -41,6 +55,7 @@ class StorageSettings(BaseSettings):
     s3_pool_size: int = Field(default=32, ge=1)
     s3_connect_timeout_s: float = Field(default=3.0, gt=0)
     s3_read_timeout_s: float = Field(default=8.0, gt=0)
+    buckets: dict[str, BucketRule] = {}  # by the name under which clients may name objects in them
     model_folders: list[Path] = []  # none: the bundled models and those at home; a later folder wins
 
     @model_validator(mode="after")
@@ -52,9 +67,19 @@ class StorageSettings(BaseSettings):
             raise ValueError("an S3 bucket needs its endpoint, for example http://127.0.0.1:9000")
         if self.s3_bucket and not _BUCKET.fullmatch(self.s3_bucket):
             raise ValueError(f"a bucket's name has 3 to 63 letters, digits, dots and hyphens, not {self.s3_bucket!r}")
+        self._check_buckets()
         if not self.model_folders:
             self.model_folders = [Path(data.__file__).parent / "models", self.home / "models"]
         return self
+
+    def _check_buckets(self) -> None:
+        for name, rule in self.buckets.items():
+            if not _BUCKET.fullmatch(name):
+                raise ValueError(f"a bucket's name has 3 to 63 letters, digits, dots and hyphens, not {name!r}")
+            if rule.folder is None and not self.s3_endpoint:
+                raise ValueError(f"the bucket {name} needs a folder, or an S3 endpoint to be found at")
+            if rule.folder is None and name == self.s3_bucket:
+                raise ValueError("the service's own bucket holds what belongs to all tenants; clients may not name it")
 
     def _read_objects_url(self, url: str) -> None:
         parts = urlsplit(url)

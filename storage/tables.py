@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Float, Index, String, Table, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -214,6 +226,22 @@ class IdempotencyRow(Base):
     fingerprint: Mapped[str | None] = mapped_column(Text)
     job_id: Mapped[str | None] = mapped_column(Identifier)
     created_at: Mapped[datetime] = mapped_column(index=True)  # or renewed, while the request is being read
+
+
+class UploadRow(Base):
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str] = mapped_column(String(128))
+    kind: Mapped[str] = mapped_column(String(16))
+    secret: Mapped[str | None] = mapped_column(String(64))  # signs our address; none: the store's own takes it
+    stored: Mapped[bool]
+    uses: Mapped[int]  # jobs whose images name it
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)  # none while a job needs it
 
 
 class WorkerRow(Base):

@@ -26,6 +26,7 @@ from storage.repositories import (
     SqlIdempotency,
     SqlImages,
     SqlJobs,
+    SqlUploads,
     SqlWebhooks,
     SqlWorkers,
 )
@@ -52,6 +53,7 @@ class SqlUnitOfWork:
         self.workers = SqlWorkers(transaction)
         self.deliveries = SqlDeliveries(transaction)
         self.webhooks = SqlWebhooks(transaction)
+        self.uploads = SqlUploads(transaction)
 
     @property
     def now(self) -> datetime:

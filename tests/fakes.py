@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from broker.wakeups import Tell
+from jobs.callers import DEFAULT_TENANT
 from jobs.errors import (
     ModelNotFound,
     ObjectNotFound,
     QueueUnavailable,
+    TooManyBytes,
+    UploadConflict,
 )
 from jobs.job import ModelIdentity, Priority, Slice, Source
 from jobs.options import TileOptions
@@ -22,6 +25,7 @@ from jobs.ports import (
     Readable,
 )
 from jobs.processing.picture_ports import Prediction
+from jobs.uploads.ports import SignedPut
 from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
@@ -65,6 +69,7 @@ class MemoryObjects:
 
     def __init__(self) -> None:
         self.contents: dict[str, tuple[bytes, str]] = {}
+        self.partial: dict[str, bytes] = {}
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
         pieces = [data] if isinstance(data, bytes) else iter(lambda: data.read(1 << 16), b"")
@@ -98,6 +103,29 @@ class MemoryObjects:
 
     def presigned_get(self, key: str, *, expires_s: int) -> str | None:
         return None
+
+    def presigned_put(self, key: str, *, size: int, media_type: str, expires_s: int) -> SignedPut | None:
+        return None
+
+    def received(self, key: str, *, size: int) -> int:
+        return len(self.contents[key][0] if key in self.contents else self.partial.get(key, b""))
+
+    def append(self, key: str, data: Readable, *, offset: int, size: int, media_type: str) -> int:
+        there = self.partial.get(key, b"")
+        if offset not in (0, len(there)):
+            raise UploadConflict(f"{len(there)} bytes have arrived, not {offset}")
+        self.partial[key] = there[:offset]
+        while piece := data.read(1 << 16):
+            if len(self.partial[key]) + len(piece) > size:
+                raise TooManyBytes("more bytes came than were announced")
+            self.partial[key] += piece
+        arrived = len(self.partial[key])
+        if arrived == size:
+            self.contents[key] = (self.partial.pop(key), media_type)
+        return arrived
+
+    def abandon(self, key: str) -> None:
+        self.partial.pop(key, None)
 
     def check(self) -> None:
         return None
@@ -214,3 +242,28 @@ class FakeSegmenter:
             timings_ms={"infer": 1.0},
             identity=ModelIdentity(model, "1", "ab" * 32, "fp32", "fake", device="fake"),
         )
+
+
+class MemoryBuckets:
+    """Buckets in a dictionary: `contents` by `bucket/key`. `photos` gives inputs to all, `results` takes outputs."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.tenants = frozenset({DEFAULT_TENANT})
+
+    def allows(self, bucket: str, tenant: str, *, output: bool = False) -> bool:
+        return bucket == ("results" if output else "photos") and tenant in self.tenants
+
+    def names(self, bucket: str, prefix: str) -> Iterator[str]:
+        places = (location.partition("/") for location in sorted(self.contents))
+        return iter([key for name, _, key in places if name == bucket and key.startswith(prefix)])
+
+    def read(self, location: str, *, most: int) -> bytes:
+        if location not in self.contents:
+            raise ObjectNotFound("there is no such object")
+        if len(self.contents[location]) > most:
+            raise TooManyBytes(f"the object is larger than {most} bytes")
+        return self.contents[location]
+
+    def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
+        self.contents[location] = data if isinstance(data, bytes) else b"".join(iter(lambda: data.read(1 << 16), b""))

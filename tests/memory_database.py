@@ -30,6 +30,7 @@ from jobs.transitions import Held
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_state import Draft, Key, State, View
+from tests.memory_uploads import MemoryUploads
 
 
 class MemoryDatabase:
@@ -62,6 +63,7 @@ class MemoryUnit:
         self.workers = _Workers(view)
         self.deliveries = MemoryDeliveries(view)
         self.webhooks = MemoryWebhooks(view)
+        self.uploads = MemoryUploads(view)
         self.now = view.now
         self._view = view
         self.committed: State | None = None
@@ -159,7 +161,7 @@ class _Jobs:
     def purge(self, job_id: str) -> None:
         self._state.hidden.discard(job_id)
         self._state.jobs.pop(job_id, None)
-        self._state.images.pop(job_id, None)
+        MemoryUploads(self._view).release(self._state.images.pop(job_id, {}).values())
 
 
 class _Images:

@@ -12,6 +12,7 @@ from jobs.deliveries.ports import TenantWebhooks
 from jobs.job import ImageStatus, Job, JobImage
 from jobs.ports import IdempotencyRecord, WorkerBeat
 from jobs.transitions import Transition
+from jobs.uploads.upload import Upload
 
 
 @dataclass
@@ -38,6 +39,7 @@ class State:
     beats: dict[str, tuple[WorkerBeat, datetime]] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     webhooks: dict[str, TenantWebhooks] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
 
     def copy(self) -> State:
         images = {job_id: dict(rows) for job_id, rows in self.images.items()}
@@ -50,6 +52,7 @@ class State:
             dict(self.beats),
             dict(self.deliveries),
             dict(self.webhooks),
+            dict(self.uploads),
         )
 
     def split(self, tenant: str | None) -> tuple[State, State]:
@@ -66,6 +69,7 @@ class State:
                 dict(self.beats) if mine else {},
                 {name: each for name, each in self.deliveries.items() if (tenant in (None, each.tenant)) is mine},
                 {name: each for name, each in self.webhooks.items() if (tenant in (None, name)) is mine},
+                {name: each for name, each in self.uploads.items() if (tenant in (None, each.tenant)) is mine},
             )
 
         return part(True), part(False)
@@ -80,6 +84,7 @@ class State:
             {**self.beats, **other.beats},
             {**self.deliveries, **other.deliveries},
             {**self.webhooks, **other.webhooks},
+            {**self.uploads, **other.uploads},
         )
 
 

@@ -28,6 +28,7 @@ from jobs.upkeep import Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
 from storage.objects import open_objects
+from storage.objects.buckets import open_buckets
 from storage.registry.mlflow_registry import MlflowRegistry
 from storage.registry.versions import versions_in
 from storage.settings import StorageSettings
@@ -106,7 +107,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage)
     policy = RetryPolicy(attempts=settings.attempts)
-    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings))
+    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), open_buckets(storage))
     work = open_work(settings, models, sources, policy, threads=thread_count)
     processing = Processing(database.unit, work, threads, policy, processing_rules(name, settings))
     upkeep_rules = UpkeepRules(silence_s=settings.silence_s)

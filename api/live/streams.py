@@ -19,7 +19,7 @@ from api.live.job_watch import MOST_JOBS, JobWatch, Seen, Waiter
 from api.live.job_watch import Place as Whose
 from api.schemas.job import image_view
 from jobs.errors import JobNotFound, Transient
-from jobs.job import Job, SourceKind
+from jobs.job import Job
 from jobs.reporting.events import Place, Telling, Told
 
 HEARTBEAT_S = 15.0
@@ -75,7 +75,7 @@ class Pages:
 def _written(told: Told, seen: Seen) -> bytes:
     events = []
     for place, image in told.images:
-        view = image_view(image, has_input=image.source.kind is SourceKind.OBJECT)
+        view = image_view(image, has_input=image.source.is_stored)
         events.append(event("image", place, view.model_dump_json().encode()))
     if told.job is not None:
         events.append(event("job", told.place, seen.body))

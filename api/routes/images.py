@@ -15,7 +15,7 @@ from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.schemas.job import ImagePage, ImageView, image_view
 from jobs.errors import FieldFault, InvalidOptions
-from jobs.job import Artifact, ImageStatus, JobImage, SourceKind
+from jobs.job import Artifact, ImageStatus, JobImage
 from jobs.ports import ObjectStore
 from jobs.reporting.archive import safe_stem
 from segmentation.media_types import is_shown, shown_media_types, suffix_of
@@ -80,7 +80,7 @@ def get_artifact(
 
 
 def _view(image: JobImage) -> ImageView:
-    return image_view(image, has_input=image.source.kind is SourceKind.OBJECT)
+    return image_view(image, has_input=image.source.is_stored)
 
 
 def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from jobs.errors import JobsError, StorageUnavailable, TookTooLong
-from jobs.job import Job, JobImage, SourceKind
+from jobs.job import Job, JobImage
 
 
 class Hold(Protocol):
@@ -91,4 +91,4 @@ class Attempt:
         return late if self._spent_s > self._limit_s else None
 
     def _is_of_store(self, step: str) -> bool:
-        return step == "store" or (step == "fetch" and self.image.source.kind is SourceKind.OBJECT)
+        return step == "store" or (step == "fetch" and self.image.source.is_stored)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jobs.errors import DownloadFailed, ObjectNotFound
+from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
 from jobs.job import Artifact, ImageResult, ImageWarning
 from jobs.keys import artifact_key
 from jobs.ports import ObjectStore, Outcome
@@ -83,7 +83,7 @@ class ImageWork:
         with attempt.step("truth"):
             try:
                 data = self.sources.read(image.mask)
-            except (DownloadFailed, ObjectNotFound) as error:
+            except (DownloadFailed, InputNotFound, ObjectNotFound) as error:
                 if self.policy.retry_after_s(error, attempt=image.attempts) is not None:
                     raise
                 return unusable(f"the mask could not be read: {error}")

@@ -10,6 +10,7 @@ from jobs.errors import (
     DatabaseUnavailable,
     DownloadFailed,
     ImageFailure,
+    InputNotFound,
     ObjectNotFound,
     QueueUnavailable,
     StorageUnavailable,
@@ -72,7 +73,7 @@ def may_pass(error: Exception) -> bool:
     """True when the same image may succeed later without anybody changing anything."""
     if isinstance(error, DownloadFailed):
         return error.retryable
-    if isinstance(error, TookTooLong):
+    if isinstance(error, (InputNotFound, TookTooLong)):
         return False
     return isinstance(error, (Transient, ImageFailure))
 

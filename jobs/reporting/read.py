@@ -9,7 +9,7 @@ from datetime import datetime
 
 from jobs.callers import DEFAULT, Caller
 from jobs.errors import ArtifactNotFound, ObjectNotFound
-from jobs.job import Artifact, ImageStatus, Job, JobImage, SourceKind
+from jobs.job import Artifact, ImageStatus, Job, JobImage
 from jobs.ports import JobFilter, ObjectStore, OpenUnit, Standing, UnitOfWork
 
 
@@ -69,7 +69,7 @@ class Reading:
     def artifact(self, job_id: str, index: int, name: str) -> Artifact:
         """A stored result by its name, or the `input`. Raises JobNotFound, ImageNotFound, ArtifactNotFound."""
         image = self.image(job_id, index)
-        if name == "input" and image.source.kind is SourceKind.OBJECT:
+        if name == "input" and image.source.is_stored:
             return self._input(image)
         return artifact_of(image, name)
 

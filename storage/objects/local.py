@@ -2,6 +2,7 @@
 
     <root>/files/<key>        the objects
     <root>/incoming/<random>  what is being written or deleted; nobody reads it
+    <root>/partial/…          what comes piece by piece (`pieces.py`)
 
 The trailer keeps bytes and media type in one file, so that one rename publishes both.
 """
@@ -19,9 +20,10 @@ from typing import BinaryIO
 
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import ObjectInfo, Readable
+from jobs.uploads.ports import SignedPut
 from storage.objects.keys import checked_key, checked_prefix
+from storage.objects.pieces import PIECE, Pieces, write_all, writing
 
-PIECE = 256 * 1024
 MAGIC = b"\x00maskmill\x01"
 LONGEST_MEDIA_TYPE = 255
 ABANDONED_S = 24 * 3600
@@ -34,14 +36,15 @@ class LocalObjects:
     def __init__(self, root: Path) -> None:
         self._files = root / "files"
         self._incoming = root / "incoming"
+        self._pieces_of = Pieces(root / "partial")
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
         path = self._path(key)
         trailer = _trailer(media_type)
         with self._new_file() as (temporary, file):
             size = _write(file, data)
-            with _writing():
-                _write_all(file, trailer)
+            with writing():
+                write_all(file, trailer)
                 file.close()
                 _publish(temporary, path)  # a reader sees the old object or the new one, never half
         return size
@@ -61,14 +64,14 @@ class LocalObjects:
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _writing(), suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        with writing(), suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
             path.unlink()
             self._remove_empty(path.parent)
 
     def delete_prefix(self, prefix: str) -> int:
         folder = self._path(checked_prefix(prefix)[:-1])
         gone = self._incoming / secrets.token_hex(16)
-        with _writing():
+        with writing():
             self._incoming.mkdir(parents=True, exist_ok=True)
             if not folder.is_dir():
                 return 0
@@ -93,8 +96,30 @@ class LocalObjects:
     def presigned_get(self, key: str, *, expires_s: int) -> str | None:
         return None
 
+    def presigned_put(self, key: str, *, size: int, media_type: str, expires_s: int) -> SignedPut | None:
+        return None
+
+    def received(self, key: str, *, size: int) -> int:
+        with suppress(ObjectNotFound):
+            return self.info(key).size
+        with _reading(key):
+            return min(size, self._pieces_of.received(checked_key(key)))
+
+    def append(self, key: str, data: Readable, *, offset: int, size: int, media_type: str) -> int:
+        target, trailer = self._path(key), _trailer(media_type)
+
+        def publish(temporary: Path, file: BinaryIO) -> None:
+            write_all(file, trailer)
+            _publish(temporary, target)
+
+        return self._pieces_of.append(key, data, offset=offset, size=size, publish=publish)
+
+    def abandon(self, key: str) -> None:
+        with writing():
+            self._pieces_of.abandon(checked_key(key))
+
     def check(self) -> None:
-        with self._new_file() as (_, file), _writing():
+        with self._new_file() as (_, file), writing():
             file.write(b"maskmill")
 
     def _path(self, key: str) -> Path:
@@ -104,7 +129,7 @@ class LocalObjects:
     def _new_file(self) -> Iterator[tuple[Path, BinaryIO]]:
         """A file that vanishes at the end of the block unless it was renamed."""
         path = self._incoming / secrets.token_hex(16)
-        with _writing():
+        with writing():
             self._incoming.mkdir(parents=True, exist_ok=True)
             file = path.open("xb", buffering=0)  # what does not fit is told by the write, not by a close
         try:
@@ -140,7 +165,7 @@ class LocalObjects:
     def remove_abandoned(self) -> None:
         """Delete what a process that died left in `incoming`."""
         oldest = time.time() - ABANDONED_S
-        with _writing():
+        with writing():
             for path in list(self._incoming.iterdir()) if self._incoming.is_dir() else ():
                 with suppress(FileNotFoundError):  # its writer was done with it just now
                     if path.stat().st_mtime < oldest:
@@ -152,17 +177,10 @@ def _write(file: BinaryIO, data: bytes | Readable) -> int:
     size = 0
     pieces = iter(lambda: data.read(PIECE), b"") if not isinstance(data, bytes) else iter((data,))
     for piece in pieces:
-        with _writing():
-            _write_all(file, piece)
+        with writing():
+            write_all(file, piece)
         size += len(piece)
     return size
-
-
-def _write_all(file: BinaryIO, piece: bytes) -> None:
-    """A disk that is nearly full takes a part and says so."""
-    left = memoryview(piece)
-    while left:
-        left = left[file.write(left) :]
 
 
 def _publish(temporary: Path, path: Path) -> None:
@@ -209,11 +227,3 @@ def _reading(key: str) -> Iterator[None]:
         raise ObjectNotFound(f"there is no object {key}") from None
     except OSError as error:
         raise StorageUnavailable(f"the object store cannot be read: {error.strerror}") from error
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageUnavailable(f"the object store cannot be written: {error.strerror}") from error

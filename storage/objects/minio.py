@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, BinaryIO, Self, cast
 from urllib.parse import urlsplit
 
 import urllib3
-from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from jobs.errors import ObjectNotFound, StorageSilent, StorageUnavailable
 from jobs.ports import ObjectInfo, Readable
+from jobs.uploads.ports import SignedPut
+from jobs.uploads.upload import RESUMABLE_BYTES
 from storage.objects.keys import checked_key, checked_prefix
+from storage.objects.s3_client import S3Client
 from storage.settings import StorageSettings
 
 PIECE = 256 * 1024
@@ -35,9 +37,9 @@ class MinioObjects:
         if not settings.s3_bucket or not settings.s3_endpoint:
             raise ValueError("an S3 store needs a bucket and an endpoint")
         self._bucket = settings.s3_bucket
-        self._client = _client(settings, settings.s3_endpoint)
+        self._client = open_client(settings, settings.s3_endpoint)
         public = settings.s3_public_endpoint
-        self._public = None if public is None else _client(settings, public)
+        self._public = None if public is None else open_client(settings, public)
         self._has_bucket = False
         self._lock = threading.Lock()
 
@@ -46,7 +48,7 @@ class MinioObjects:
         self._need_bucket()
         source = _Counted(io.BytesIO(data) if isinstance(data, bytes) else data)
         length = len(data) if isinstance(data, bytes) else -1
-        with _translated(key):
+        with translated(key):
             self._client.put_object(
                 self._bucket,
                 key,
@@ -73,7 +75,7 @@ class MinioObjects:
     def info(self, key: str) -> ObjectInfo:
         checked_key(key)
         self._need_bucket()
-        with _translated(key):
+        with translated(key):
             found = self._client.stat_object(self._bucket, key)
         return ObjectInfo(key=key, size=found.size or 0, media_type=found.content_type or "application/octet-stream")
 
@@ -81,7 +83,7 @@ class MinioObjects:
         checked_key(key)
         self._need_bucket()
         try:
-            with _translated(key):
+            with translated(key):
                 self._client.remove_object(self._bucket, key)
         except ObjectNotFound:
             return  # most servers do not even say so
@@ -89,7 +91,7 @@ class MinioObjects:
     def delete_prefix(self, prefix: str) -> int:
         """A thousand objects per request."""
         keys = list(self.keys(checked_prefix(prefix)))
-        with _translated(prefix):
+        with translated(prefix):
             failed = list(self._client.remove_objects(self._bucket, [DeleteObject(key) for key in keys]))
         if failed:
             raise StorageUnavailable(f"the object store kept {len(failed)} objects: {failed[0].code}")
@@ -97,7 +99,7 @@ class MinioObjects:
 
     def keys(self, prefix: str) -> Iterator[str]:
         self._need_bucket()
-        with _translated(prefix):
+        with translated(prefix):
             for found in self._client.list_objects(self._bucket, prefix, recursive=True):
                 if found.object_name and not found.is_dir:
                     yield found.object_name
@@ -108,6 +110,33 @@ class MinioObjects:
         expires = timedelta(seconds=max(1, min(expires_s, LONGEST_EXPIRY_S)))
         return self._public.presigned_get_object(self._bucket, checked_key(key), expires=expires)
 
+    def presigned_put(self, key: str, *, size: int, media_type: str, expires_s: int) -> SignedPut | None:
+        if self._public is None or size > RESUMABLE_BYTES:
+            return None
+        headers = {"Content-Type": media_type, "Content-Length": str(size)}
+        expires_s = max(1, min(expires_s, LONGEST_EXPIRY_S))
+        return self._public.put_url(self._bucket, checked_key(key), headers=headers, expires_s=expires_s)
+
+    def received(self, key: str, *, size: int) -> int:
+        try:
+            return self.info(key).size
+        except ObjectNotFound:
+            with translated(key):
+                return self._client.parts_received(self._bucket, key)
+
+    def append(self, key: str, data: Readable, *, offset: int, size: int, media_type: str) -> int:
+        checked_key(key)
+        self._need_bucket()
+        with translated(key):
+            headers = {"Content-Type": media_type}
+            return self._client.append_parts(self._bucket, key, data, offset=offset, size=size, headers=headers)
+
+    def abandon(self, key: str) -> None:
+        checked_key(key)
+        self._need_bucket()
+        with translated(key):
+            self._client.drop_parts(self._bucket, key)
+
     def check(self) -> None:
         self._need_bucket()
         self.put(PROBE, b"", media_type="text/plain")
@@ -116,7 +145,7 @@ class MinioObjects:
     def _pieces(self, key: str, start: int, length: int | None) -> Iterator[bytes]:
         """First nothing, once the server has answered; then the bytes."""
         self._need_bucket()
-        with _translated(key):
+        with translated(key):
             try:
                 response = self._client.get_object(self._bucket, key, offset=start, length=length or 0)
             except S3Error as error:
@@ -134,7 +163,7 @@ class MinioObjects:
     def _need_bucket(self) -> None:
         if self._has_bucket:
             return
-        with self._lock, _translated(self._bucket):
+        with self._lock, translated(self._bucket):
             try:
                 if not self._client.bucket_exists(self._bucket):
                     self._client.make_bucket(self._bucket)
@@ -176,10 +205,10 @@ class _Retry(urllib3.Retry):
         return super().increment(*request, **told)
 
 
-def _client(settings: StorageSettings, endpoint: str) -> Minio:
+def open_client(settings: StorageSettings, endpoint: str) -> S3Client:
     parts = urlsplit(endpoint)
     access, secret = settings.s3_access_key, settings.s3_secret_key
-    return Minio(
+    return S3Client(
         parts.netloc,
         access_key=None if access is None else access.get_secret_value(),
         secret_key=None if secret is None else secret.get_secret_value(),
@@ -194,11 +223,12 @@ def _client(settings: StorageSettings, endpoint: str) -> Minio:
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def translated(key: str, *, missing: Collection[str] = ()) -> Iterator[None]:
+    """missing: further codes that say that there is no such object."""
     try:
         yield
     except S3Error as error:
-        if error.code == "NoSuchKey":
+        if error.code in ("NoSuchKey", *missing):
             raise ObjectNotFound(f"there is no object {key}") from None
         raise StorageUnavailable(f"the object store refused: {error.code}") from error
     except (MinioException, HTTPError) as error:

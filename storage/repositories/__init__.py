@@ -5,7 +5,17 @@ from storage.repositories.drafts import SqlDrafts
 from storage.repositories.idempotency import SqlIdempotency
 from storage.repositories.images import SqlImages
 from storage.repositories.jobs import SqlJobs
+from storage.repositories.uploads import SqlUploads
 from storage.repositories.webhooks import SqlWebhooks
 from storage.repositories.workers import SqlWorkers
 
-__all__ = ["SqlDeliveries", "SqlDrafts", "SqlIdempotency", "SqlImages", "SqlJobs", "SqlWebhooks", "SqlWorkers"]
+__all__ = [
+    "SqlDeliveries",
+    "SqlDrafts",
+    "SqlIdempotency",
+    "SqlImages",
+    "SqlJobs",
+    "SqlUploads",
+    "SqlWebhooks",
+    "SqlWorkers",
+]

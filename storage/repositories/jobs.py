@@ -13,6 +13,7 @@ from jobs.job import Job, NewImage
 from jobs.ports import JobFilter, Remains, Standing
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
+from storage.repositories.uploads import release_uploads
 from storage.rows import job_values, to_job
 from storage.scope import Prepared
 from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS
@@ -113,6 +114,7 @@ class SqlJobs:
 
     def purge(self, job_id: str) -> None:
         self._transaction.write(select(JOB.id).where(JOB.id == job_id).with_for_update())
+        release_uploads(self._transaction, job_id)
         self._transaction.write(delete(IMAGES).where(IMAGE.job_id == job_id))
         self._transaction.write(delete(JOBS).where(JOB.id == job_id))
 

@@ -30,6 +30,7 @@ from tests.factories import NOON
 from tests.fakes import FakeClock
 from tests.job_steps import Units, ended_job, every_image, failed, succeeded
 from tests.services.processes import free_port
+from tests.upload_steps import add_job_of, add_uploads, make_upload
 
 TABLES = set(Base.metadata.tables)
 
@@ -188,6 +189,9 @@ def test_what_is_made_now_can_be_read_by_the_code_before(settings: StorageSettin
             unit.drafts.open("job_2", prefix="else/jobs/job_2/")
             unit.idempotency.begin("k", holder="h", patience_s=60)
             unit.commit()
+        used = make_upload(expires_at=None)
+        add_uploads(units, used)
+        add_job_of(units, "job_3", used)
     downgrade(settings, "0003")
     found = contents(settings)
     assert (found["drafts"][0]["job_id"], found["idempotency"]) == ("job_2", [])
@@ -195,6 +199,7 @@ def test_what_is_made_now_can_be_read_by_the_code_before(settings: StorageSettin
     result = found["job_images"][0]["result"]
     assert result["model_name"] == "tiny"
     assert not {"precision", "engine"} & result.keys()
+    assert ("uploads" in found, found["job_images"][-1]["source_kind"]) == (False, "object")
 
 
 def test_many_jobs_are_rewritten(settings: StorageSettings):
@@ -310,7 +315,7 @@ def fill(settings: StorageSettings) -> None:
 
 
 def contents(settings: StorageSettings) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, by its key."""
+    """Every row of every table that there is, by its key."""
     found: dict[str, list[dict[str, Any]]] = {}
     with connected(settings) as engine, engine.connect() as connection:
         for name in sorted(TABLES & set(inspect(connection).get_table_names())):

@@ -12,9 +12,9 @@ from ipaddress import ip_address
 import pytest
 
 from jobs.addresses import Address, is_any, is_public
-from jobs.errors import DownloadFailed, ObjectNotFound
+from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
 from jobs.job import Source, SourceKind
-from tests.fakes import MemoryObjects
+from tests.fakes import MemoryBuckets, MemoryObjects
 from tests.services.processes import free_port
 from worker.sources import WorkerSources
 from worker.web.downloads import MOST_REDIRECTS, FetchRules, fetch
@@ -359,7 +359,11 @@ class Samples:
 def sources() -> WorkerSources:
     objects = MemoryObjects()
     objects.put("jobs/1/inputs/0", b"stored", media_type="image/jpeg")
-    return WorkerSources(objects, Samples(), FetchRules(guard=OPEN))
+    objects.put("default/uploads/5/upl_1", b"bytes", media_type="image/jpeg")
+    objects.put("default/uploads/6/upl_2", b"short", media_type="image/jpeg")
+    buckets = MemoryBuckets()
+    buckets.contents = {"photos/cam/a.jpg": b"pixels", "photos/large.jpg": b"x" * 11}
+    return WorkerSources(objects, Samples(), FetchRules(guard=OPEN, max_bytes=10), buckets)
 
 
 def test_a_stored_picture_is_read(sources: WorkerSources):
@@ -376,3 +380,19 @@ def test_a_sample_and_its_mask_are_read(sources: WorkerSources):
 def test_an_address_is_fetched(sources: WorkerSources, site: Site):
     site.answers["/a.jpg"] = body(b"pixels")
     assert sources.read(Source(SourceKind.URL, site.url("/a.jpg"))) == b"pixels"
+
+
+def test_an_upload_is_read_when_it_is_what_was_announced(sources: WorkerSources):
+    assert sources.read(Source(SourceKind.UPLOAD, "default/uploads/5/upl_1")) == b"bytes"
+    with pytest.raises(DownloadFailed, match="5 bytes, not 6"):
+        sources.read(Source(SourceKind.UPLOAD, "default/uploads/6/upl_2"))
+    with pytest.raises(InputNotFound, match="never arrived"):
+        sources.read(Source(SourceKind.UPLOAD, "default/uploads/6/upl_3"))
+
+
+def test_an_object_of_a_bucket_is_read(sources: WorkerSources):
+    assert sources.read(Source(SourceKind.BUCKET, "photos/cam/a.jpg")) == b"pixels"
+    with pytest.raises(InputNotFound, match="there is no object"):
+        sources.read(Source(SourceKind.BUCKET, "photos/cam/b.jpg"))
+    with pytest.raises(DownloadFailed, match="larger than 10"):
+        sources.read(Source(SourceKind.BUCKET, "photos/large.jpg"))

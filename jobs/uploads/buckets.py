@@ -1,0 +1,24 @@
+"""Places outside the store that the operator lets clients name: inputs are read there, and results put there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from jobs.ports import Readable
+
+
+class Buckets(Protocol):
+    """Every call but `allows` may raise StorageUnavailable. A location is `bucket/key`."""
+
+    def allows(self, bucket: str, tenant: str, *, output: bool = False) -> bool:
+        """Whether the tenant may take inputs from there; with `output`, have results put there."""
+
+    def names(self, bucket: str, prefix: str) -> Iterator[str]:
+        """Keys of the objects whose keys begin so, in order. Raises ObjectNotFound when there is no such bucket."""
+
+    def read(self, location: str, *, most: int) -> bytes:
+        """Raises ObjectNotFound, also for a bucket that is allowed no more, and TooManyBytes."""
+
+    def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
+        """Raises ObjectNotFound when there is no such bucket."""

@@ -1,0 +1,140 @@
+"""What `jobs.ports.ObjectStore` promises of objects that come piece by piece, or straight from a client."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from jobs.errors import ObjectNotFound, StorageUnavailable, TooManyBytes, UploadConflict
+from jobs.ports import ObjectStore
+from storage.objects import open_objects, pieces
+from storage.settings import StorageSettings
+from tests.fakes import MemoryObjects
+from tests.services.s3 import S3Bucket, S3Server
+
+KEY = "default/uploads/9/upl_1"
+PART = 8 * 2**20  # what an S3 store keeps of a piece that broke off: whole parts
+
+
+@pytest.fixture(params=["memory", "local", "rclone", "radosgw"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "memory":
+        return MemoryObjects()
+    if request.param == "local":
+        return open_objects(StorageSettings(home=tmp_path))
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    return open_objects(s3_settings(server.create_bucket()))
+
+
+@pytest.fixture(params=["rclone", "radosgw"])
+def bucket(request: pytest.FixtureRequest) -> S3Bucket:
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    return server.create_bucket()
+
+
+def s3_settings(bucket: S3Bucket, **changes: Any) -> StorageSettings:
+    values = {"objects_url": bucket.url, "s3_access_key": bucket.access_key, "s3_secret_key": bucket.secret_key}
+    return StorageSettings(**{**values, **changes})
+
+
+class Breaks(io.BytesIO):
+    """Breaks off behind its bytes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        if not piece:
+            raise ConnectionAbortedError("the client went away")
+        return piece
+
+
+def append(store: ObjectStore, data: bytes, *, size: int, offset: int = 0, breaks: bool = False) -> int:
+    source = Breaks(data) if breaks else io.BytesIO(data)
+    return store.append(KEY, source, offset=offset, size=size, media_type="image/png")
+
+
+def test_an_object_may_come_in_one_piece(store: ObjectStore):
+    assert store.received(KEY, size=5) == 0
+    assert append(store, b"bytes", size=5) == 5
+    assert (store.get(KEY), store.info(KEY).media_type, store.received(KEY, size=5)) == (b"bytes", "image/png", 5)
+
+
+def test_a_cut_object_goes_on_where_it_broke_off(store: ObjectStore):
+    data = os.urandom(PART) + os.urandom(1000)
+    with pytest.raises(ConnectionAbortedError):
+        append(store, data[: PART + 10], size=len(data), breaks=True)
+    there = store.received(KEY, size=len(data))
+    assert there in (PART, PART + 10)
+    with pytest.raises(ObjectNotFound):
+        store.info(KEY)
+    assert append(store, data[there:], offset=there, size=len(data)) == len(data)
+    assert store.get(KEY) == data
+    assert list(store.keys("")) == [KEY]
+
+
+def test_other_bytes_than_those_that_are_missing_are_refused(store: ObjectStore):
+    with pytest.raises(UploadConflict):
+        append(store, b"bytes", offset=3, size=8)
+
+
+def test_what_begins_anew_replaces_what_came(store: ObjectStore):
+    with pytest.raises(ConnectionAbortedError):
+        append(store, b"x" * PART, size=PART + 3, breaks=True)
+    assert append(store, b"abc", size=3) == 3
+    assert store.get(KEY) == b"abc"
+
+
+def test_more_bytes_than_announced_are_refused(store: ObjectStore):
+    with pytest.raises(TooManyBytes):
+        append(store, b"bytes", size=4)
+    with pytest.raises(ObjectNotFound):
+        store.info(KEY)
+
+
+def test_what_is_abandoned_is_forgotten(store: ObjectStore):
+    with pytest.raises(ConnectionAbortedError):
+        append(store, b"x" * PART, size=PART + 3, breaks=True)
+    store.abandon(KEY)
+    store.abandon(KEY)
+    assert store.received(KEY, size=PART + 3) == 0
+
+
+def test_two_who_send_the_same_file_to_a_directory_do_not_mix(tmp_path: Path):
+    store = open_objects(StorageSettings(home=tmp_path))
+
+    class Meanwhile(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            with pytest.raises(UploadConflict):
+                append(store, b"other", size=5)
+            return super().read(size)
+
+    assert store.append(KEY, Meanwhile(b"bytes"), offset=0, size=5, media_type="image/png") == 5
+    assert store.get(KEY) == b"bytes"
+
+
+def test_a_directory_takes_no_upload_that_would_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pieces, "SPARE_BYTES", 2**60)
+    store = open_objects(StorageSettings(home=tmp_path))
+    with pytest.raises(StorageUnavailable, match="no room"):
+        append(store, b"bytes", size=5)
+
+
+def test_an_address_takes_what_it_was_signed_for_and_nothing_else(bucket: S3Bucket):
+    store = open_objects(s3_settings(bucket, s3_public_endpoint=bucket.endpoint))
+    signed = store.presigned_put("a b/ü", size=5, media_type="image/png", expires_s=60)
+    assert signed is not None
+    assert httpx.put(signed.url, content=b"bytes!", headers={"Content-Type": "image/png"}).status_code == 403
+    assert httpx.put(signed.url, content=b"bytes", headers={"Content-Type": "image/gif"}).status_code == 403
+    assert httpx.put(signed.url.replace("b/", "c/"), content=b"bytes", headers=signed.headers).status_code == 403
+    assert httpx.put(signed.url, content=b"bytes", headers=signed.headers).status_code == 200
+    assert (store.get("a b/ü"), store.received("a b/ü", size=5)) == (b"bytes", 5)
+
+
+def test_no_address_is_given_out_without_a_public_endpoint_or_for_large_files(bucket: S3Bucket, tmp_path: Path):
+    public = s3_settings(bucket, s3_public_endpoint=bucket.endpoint)
+    for settings, size in ((s3_settings(bucket), 5), (public, 2**30), (StorageSettings(home=tmp_path), 5)):
+        assert open_objects(settings).presigned_put("k", size=size, media_type="image/png", expires_s=60) is None
