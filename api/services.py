@@ -37,6 +37,7 @@ from storage.catalog import open_catalog
 from storage.objects import open_objects
 from storage.registry.metric_histories import MetricHistories, open_histories
 from storage.registry.mlflow_registry import SQLITE
+from storage.registry.tunings import open_tunings
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 
@@ -45,7 +46,10 @@ Listen = Callable[[Tell], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """listen: calls what it is given with the ids of jobs that changed, until it is cancelled."""
+    """listen: calls what it is given with the ids of jobs that changed, until it is cancelled.
+
+    tuned: name of a model → the engine and precision that were measured to be fastest; None: it was not measured.
+    """
 
     open_unit: OpenUnit
     check_database: Callable[[], None]
@@ -55,6 +59,7 @@ class Adapters:
     samples: SampleLibrary
     histories: MetricHistories
     listen: Listen
+    tuned: Callable[[str], str | None] = lambda name: None
 
 
 TRACKING_FILE = "mlflow.db"  # in the home folder, where trainings keep it
@@ -132,16 +137,18 @@ def open_services() -> Iterator[Services]:
     wake_ups = WakeUps(broker.broker_url())
     database = open_database(storage, on_commit=wake_ups.publish)
     dispatcher = CeleryDispatcher(make_app(broker))
+    catalog, tunings = open_catalog(storage), open_tunings(storage)
     try:
         adapters = Adapters(
             open_unit=database.unit,
             check_database=database.check,
             objects=open_objects(storage),
             dispatcher=dispatcher,
-            catalog=open_catalog(storage),
+            catalog=catalog,
             samples=open_samples(),
             histories=open_histories(settings.tracking_uri or f"{SQLITE}{quote(str(storage.home / TRACKING_FILE))}"),
             listen=partial(listen, broker.broker_url()),
+            tuned=lambda name: tunings.variant(catalog.find(name)),
         )
         yield assemble(settings, adapters, spool=spool)
     finally:

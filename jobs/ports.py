@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -268,6 +268,7 @@ class WorkerBeat:
     device: str
     models: tuple[str, ...]  # loaded ones
     followed: tuple[FollowedModel, ...] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)  # of each loaded one, engine and precision
 
 
 class WorkerRepository(Protocol):

@@ -6,7 +6,7 @@ To add one: write `worker/engines/<name>.py`, list it here. Cards, settings, wor
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-AUTO = "auto"  # the preferred one that can
+AUTO = "auto"  # the fastest one that can
 FOR_USERS = ("onnx_ids",)  # files of bundles that no engine here reads
 
 
@@ -15,13 +15,15 @@ class EngineKind:
     """files: precision → the key in a card's `files` that is read for it. ranks: kind of device → place in the order
     of preference there, the smallest first. distributions: that bring its library, any one of them.
 
-    runtime: `module:class` in `worker/`, imported when a model is opened.
+    runtime: `module:class` in `worker/`, imported when a model is opened. spare_on: kinds of device on which it is only
+    taken by itself when no other can: never the fastest there.
     """
 
     files: Mapping[str, str]
     ranks: Mapping[str, int]
     distributions: tuple[str, ...]
     runtime: str
+    spare_on: tuple[str, ...] = ()
 
 
 ENGINES: dict[str, EngineKind] = {
@@ -42,6 +44,7 @@ ENGINES: dict[str, EngineKind] = {
         ranks={"cpu": 3, "cuda": 1},
         distributions=("torch",),
         runtime="worker.engines.torch:Torch",
+        spare_on=("cpu",),
     ),
 }
 

@@ -251,4 +251,5 @@ class WorkerRow(Base):
     device: Mapped[str] = mapped_column(Text)
     models: Mapped[list[Any]]
     followed: Mapped[list[Any] | None]  # [name, version, code, message] of each
+    variants: Mapped[dict[str, Any] | None]  # name → engine and precision
     beat_at: Mapped[datetime] = mapped_column(index=True)

@@ -30,11 +30,12 @@ from storage.catalog import Bundle, open_catalog
 from storage.objects import open_objects
 from storage.objects.buckets import open_buckets
 from storage.registry.mlflow_registry import MlflowRegistry
+from storage.registry.tunings import open_tunings
 from storage.registry.versions import versions_in
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from worker.beats import Beats
-from worker.engines import EngineRules, find_device, open_engine
+from worker.engines import EngineRules, find_device
 from worker.fair_executor import FairExecutor
 from worker.follower import Follower, followed, place_among
 from worker.memory import give_back
@@ -45,6 +46,7 @@ from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
 from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources
+from worker.tuning.tuner import SECONDS, Tuner, Wishes
 from worker.watchdog import Watchdog
 from worker.web.downloads import FetchRules
 from worker.web.safe_http import Guard
@@ -114,7 +116,9 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules)
 
     def state() -> WorkerBeat:
-        return WorkerBeat(name=name, device=rules.device, models=models.names(), followed=follower.states())
+        variants, followed_now = models.variants(), follower.states()
+        names = tuple(sorted(variants))
+        return WorkerBeat(name=name, device=rules.device, models=names, variants=variants, followed=followed_now)
 
     beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
@@ -168,20 +172,31 @@ def open_models(
         max_batch=rules.max_batch,
         streams=rules.streams,
         wait_s=settings.batch_wait_ms / 1e3 if rules.max_batch > 1 else 0.0,
-        capacity=2 * rules.max_batch * rules.streams,
         limit_s=settings.queue_limit_s,
     )
+
+    tuner = open_tuner(settings, storage, rules)
 
     def load(bundle: Bundle) -> LoadedModel:
         with watchdog.call(f"loading {bundle.card.name}", limits=LOADING_LIMITS):
             bundle.verify()
-            engine = open_engine(bundle, rules, engine=settings.engine, precision=settings.precision)
-        fitting = replace(batching, max_batch=engine.max_batch)
+            opened = tuner.open(bundle)
+        engine, streams = opened.engine, opened.streams
+        room = 2 * engine.max_batch * streams
+        fitting = replace(batching, max_batch=engine.max_batch, streams=streams, capacity=room)
         batcher = Batcher(engine.run, fitting, name=bundle.card.name, watchdog=watchdog)
         return LoadedModel(bundle.card, bundle.space(), engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
 
     place, limit_bytes = place_among(followed(settings.follow)), settings.memory_limit_mb * 2**20
     return ModelCache(open_catalog(storage), load, limit_bytes=limit_bytes, place=place)
+
+
+def open_tuner(
+    settings: WorkerSettings, storage: StorageSettings, rules: EngineRules, *, seconds: float = SECONDS
+) -> Tuner:
+    """seconds: that measuring may take."""
+    wishes = Wishes(engine=settings.engine, precision=settings.precision, streams=settings.streams)
+    return Tuner(tunings=open_tunings(storage), rules=rules, wishes=wishes, seconds=seconds)
 
 
 def open_follower(settings: WorkerSettings, storage: StorageSettings, models: ModelCache) -> Follower:

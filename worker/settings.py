@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.deliveries.schedule import PAUSES_S
 from segmentation.engines import AUTO, ENGINES, precisions
+from worker.tuning.machine import cpu_count
 
 
 class WorkerSettings(BaseSettings):
@@ -26,14 +26,14 @@ class WorkerSettings(BaseSettings):
 
     engine: Annotated[str, AfterValidator(lambda name: one_of(name, ENGINES))] = AUTO
     precision: Annotated[str, AfterValidator(lambda name: one_of(name, precisions()))] = AUTO
-    """Of the arithmetic; `auto` takes the fastest that the processor has instructions for and the model a file."""
+    """Of the arithmetic; `auto` takes what runs fastest here, as measured, of what the card says is as accurate."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     concurrency: int = Field(default=4, ge=1)
     """Slices in flight (Celery's -c)."""
     picture_threads: int | None = Field(default=None, ge=1)
     """Pictures in flight: each thread takes one from its bytes to its artifacts."""
     streams: int | None = Field(default=None, ge=1)
-    """Device calls that run side by side."""
+    """Device calls that run side by side; not set: measured with the precision."""
     batch_size: int | None = Field(default=None, ge=1)
     """Most pictures in one device call: 1 on a CPU, where batches gain nothing, 8 on a GPU."""
     batch_wait_ms: float = Field(default=4.0, ge=0)
@@ -108,6 +108,4 @@ def one_of(name: str, known: Collection[str]) -> str:
     return name
 
 
-def cpu_count() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+__all__ = ["WorkerSettings", "cpu_count", "one_of"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -9,8 +10,9 @@ from fastapi import APIRouter, Path
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
-from api.schemas.catalogue import ModelList, ModelView, model_view
+from api.schemas.catalogue import ModelList, ModelView, Serving, model_view
 from api.services import Services
+from segmentation.model_card import ModelCard
 from storage.model_reference import name_of
 
 router = APIRouter(prefix="/models", tags=["catalogue"], dependencies=[READ])
@@ -18,24 +20,32 @@ router = APIRouter(prefix="/models", tags=["catalogue"], dependencies=[READ])
 
 @router.get("", responses=problems())
 def list_models(services: ServicesDep) -> ModelList:
-    """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory."""
-    loaded, default = _loaded(services), name_of(services.submit_rules.default_model)
-    cards, spaces = services.adapters.catalog.list(), services.adapters.catalog.label_spaces()
-    return ModelList(
-        items=[model_view(card, spaces, default=card.name == default, loaded=card.name in loaded) for card in cards]
-    )
+    """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory, `runs_as` in what."""
+    serving, catalog = _serving(services), services.adapters.catalog
+    spaces = catalog.label_spaces()
+    return ModelList(items=[model_view(card, spaces, serving(card)) for card in catalog.list()])
 
 
 @router.get("/{name:path}", responses=problems(404))
 def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
     """One model, by its name alone, or as `NAME/VERSION` or `NAME@ALIAS`."""
     card = services.adapters.catalog.card(name)
-    default = name_of(services.submit_rules.default_model)
-    spaces = services.adapters.catalog.label_spaces()
-    return model_view(card, spaces, default=card.name == default, loaded=card.name in _loaded(services))
+    return model_view(card, services.adapters.catalog.label_spaces(), _serving(services)(card))
 
 
-def _loaded(services: Services) -> frozenset[str]:
+def _serving(services: Services) -> Callable[[ModelCard], Serving]:
+    """By what the live workers say; of a model that none of them holds, by what was measured."""
     with services.adapters.open_unit() as unit:
         alive = unit.workers.alive(within_s=services.settings.worker_silence_s)
-    return frozenset(model for beat in alive for model in beat.models)
+    loaded = {model for beat in alive for model in beat.models}
+    default = name_of(services.submit_rules.default_model)
+
+    def serving(card: ModelCard) -> Serving:
+        told = sorted({beat.variants[card.name] for beat in alive if card.name in beat.variants})
+        return Serving(
+            default=card.name == default,
+            loaded=card.name in loaded,
+            runs_as=", ".join(told) or services.adapters.tuned(card.name),
+        )
+
+    return serving

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, Field
 
 from jobs.ports import FollowedModel
@@ -32,6 +34,10 @@ class ModelView(BaseModel):
     version: str
     architecture: str
     backend: list[str] = Field(description="engines that can run its files, the preferred one on a CPU first")
+    runs_as: str | None = Field(
+        description="engine and precision in which it runs here; null: no worker has loaded it yet",
+        examples=["openvino int8"],
+    )
     parameters: int
     input_size: InputSize
     label_space: str
@@ -122,13 +128,23 @@ class Readiness(BaseModel):
     followed: list[FollowedView] = Field([], description="models that workers keep at the registry's version")
 
 
-def model_view(card: ModelCard, spaces: LabelSpaces, *, default: bool, loaded: bool) -> ModelView:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How a model is served: whether by default, whether a live worker holds it, in which engine and precision."""
+
+    default: bool
+    loaded: bool
+    runs_as: str | None
+
+
+def model_view(card: ModelCard, spaces: LabelSpaces, serving: Serving) -> ModelView:
     form = card.preprocessing
     return ModelView(
         name=card.name,
         version=card.version,
         architecture=card.architecture,
         backend=list(engines_that_read(card.files)),
+        runs_as=serving.runs_as,
         parameters=card.parameters,
         input_size=InputSize(resize=form.resize, long_side=form.long_side, height=form.height, width=form.width),
         label_space=card.label_space,
@@ -138,8 +154,8 @@ def model_view(card: ModelCard, spaces: LabelSpaces, *, default: bool, loaded: b
         scores=dict(card.scores),
         source=card.source,
         licence=card.licence,
-        default=default,
-        loaded=loaded,
+        default=serving.default,
+        loaded=serving.loaded,
     )
 
 

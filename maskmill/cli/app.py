@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import images, jobs, models, stack
+from maskmill.cli import images, jobs, models, stack, tune
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 from maskmill.cli.training import compare, evaluate, explain, export, promote, train
@@ -27,6 +27,7 @@ command(app, "up", needs="local")(stack.up)
 command(app, "down", needs="local")(stack.down)
 command(app, "demo", needs="local")(stack.demo)
 command(app, "doctor", needs="local")(stack.doctor)
+command(app, "tune", needs="local")(tune.tune)
 command(app, "submit")(jobs.submit)
 command(app, "jobs")(jobs.jobs)
 command(app, "images")(images.images)

@@ -201,7 +201,12 @@ def _list_served(choices: Listing) -> None:
 
 
 def _list_local(choices: Listing) -> None:
-    cards = [_card(card) for card in _catalog(choices.home).list()]
+    from storage.catalog import open_catalog
+    from storage.registry.tunings import open_tunings
+
+    settings = _settings(choices.home)
+    catalog, tunings = open_catalog(settings), open_tunings(settings)
+    cards = [{**_card(card), "runs_as": tunings.variant(catalog.get(card.name))} for card in catalog.list()]
     if choices.as_json:
         print_json({"items": cards})
         return
@@ -228,12 +233,20 @@ def _list_hub(choices: Listing) -> None:
 
 
 def _print_models(found: Iterable[Mapping[str, Any]]) -> None:
-    table = plain_table("name", "architecture", "label space", "parameters", "mIoU", right=("parameters", "mIoU"))
+    right = ("parameters", "mIoU")
+    table = plain_table("name", "architecture", "label space", "runs here in", *right, right=right)
     for model in found:
         name = f"{model['name']} (default)" if model.get("default") else str(model["name"])
         miou = (model.get("scores") or {}).get("miou")
         size = f"{(model.get('parameters') or 0) / 1e6:.1f} M"
-        table.add_row(name, str(model.get("architecture")), str(model.get("label_space")), size, percent(miou))
+        table.add_row(
+            name,
+            str(model.get("architecture")),
+            str(model.get("label_space")),
+            model.get("runs_as") or "–",
+            size,
+            percent(miou),
+        )
     stdout().print(table)
 
 

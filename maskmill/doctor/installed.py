@@ -108,7 +108,19 @@ def _model(bundle: Bundle) -> Finding:
     if not any(map(_version, distributions)):
         said = f"{said}; no runtime for its {', '.join(card.files)} file is installed"
         return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=how_to_install("worker"))
-    return Finding(group=MODELS, name=card.name, said="; ".join(each for each in (said, _terms(card.licence)) if each))
+    told = (said, runs_as(bundle), _terms(card.licence))
+    return Finding(group=MODELS, name=card.name, said="; ".join(each for each in told if each))
+
+
+def runs_as(bundle: Bundle) -> str:
+    """What was measured to be fastest, and when; how to find out where nothing was."""
+    from storage.registry.tunings import open_tunings
+    from storage.settings import StorageSettings
+
+    tuning = open_tunings(StorageSettings()).latest(bundle)
+    if tuning is None:
+        return "not measured here yet: its first load or `maskmill tune` does"
+    return f"fastest here in {tuning.way}, as measured on {tuning.measured_at[:10]}"
 
 
 def _terms(licence: str) -> str:

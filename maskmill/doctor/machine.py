@@ -27,7 +27,7 @@ def examine_machine(home: Path) -> Iterator[Finding]:
     mend = "Maskmill needs Python 3.11 or newer" if too_old else ""
     yield Finding(group=GROUP, name="Python", state="bad" if too_old else "good", said=version, mend=mend)
     flags = processor_flags()
-    fast = "; bf16 in hardware" if {"avx512_bf16", "amx_bf16", "bf16"} & set(flags) else "; no bf16, fp32 is used"
+    fast = "; bf16 in hardware" if {"avx512_bf16", "amx_bf16", "bf16"} & set(flags) else "; no bf16 in hardware"
     yield Finding(
         group=GROUP, name="Processor", said=f"{cpu_count()} of {os.cpu_count()} cores, {' '.join(flags)}{fast}"
     )

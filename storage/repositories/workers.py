@@ -23,6 +23,7 @@ class SqlWorkers:
             "device": beat.device,
             "models": list(beat.models),
             "followed": [_from_followed(each) for each in beat.followed],
+            "variants": dict(beat.variants),
             "beat_at": self._transaction.now,
         }
         statement = insert_for(self._transaction, WorkerRow).values(name=beat.name, **values)
@@ -36,6 +37,7 @@ class SqlWorkers:
                 name=row.name,
                 device=row.device,
                 models=tuple(row.models),
+                variants=dict(row.variants or {}),
                 followed=tuple(_to_followed(*each) for each in row.followed or ()),
             )
             for row in self._transaction.read(statement)

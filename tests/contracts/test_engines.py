@@ -15,7 +15,7 @@ from jobs.errors import ModelFailed
 from segmentation.variant import Variant
 from storage.catalog import Bundle
 from tests.tiny_models import CLASSES, STRIDE, tiny_bundle, weights
-from worker.engines import ENGINES, Engine, EngineRules, find_device, load_in, open_engine, runtime_of
+from worker.engines import ENGINES, Engine, EngineRules, find_device, load_in, open_engine, runtime_of, variants_here
 from worker.engines.processor import precisions, processor_flags
 
 RULES = EngineRules(device="cpu", max_batch=3, streams=2, cpus=2)
@@ -119,9 +119,30 @@ def test_a_precision_can_be_chosen_by_name(bundle: Bundle, name: str):
         assert open_engine(bundle, RULES, engine=name, precision=precision).device == f"{name} cpu {precision}"
 
 
-def test_the_fastest_precision_that_the_processor_has_instructions_for_is_chosen(bundle: Bundle):
-    fastest = precisions(processor_flags())[0]
-    assert open_engine(bundle, RULES).device == f"openvino cpu {fastest}"
+def vouched(bundle: Bundle, *precisions: str) -> Bundle:
+    """Its card says that these are as accurate as fp32."""
+    named = [Variant(precision=each, engine="openvino", file="model.onnx", bytes=1, miou=0.5) for each in precisions]
+    return replace(bundle, card=replace(bundle.card, variants=tuple(named)))
+
+
+def test_the_narrowest_precision_that_is_as_accurate_and_has_instructions_is_preferred(bundle: Bundle):
+    sound = vouched(bundle, "fp32", "bf16", "int8")
+    assert open_engine(sound, RULES).device == f"openvino cpu {precisions(processor_flags())[0]}"
+
+
+def test_everything_that_can_run_a_bundle_is_named_the_preferred_first(bundle: Bundle):
+    found = variants_here(vouched(bundle, "fp32", "int8"), "cpu", engine="onnxruntime")
+    assert found[-1] == ("onnxruntime", "fp32")
+    assert (("onnxruntime", "int8") in found) == ("int8" in precisions(processor_flags()))
+
+
+def test_torch_runs_on_a_processor_where_nothing_else_can(bundle: Bundle):
+    assert "torch" not in [name for name, _ in variants_here(bundle, "cpu")]
+    assert variants_here(bundle, "cpu", engine="torch") == [("torch", "fp32")]
+
+
+def test_a_bundle_whose_card_tells_no_accuracy_is_run_in_fp32(bundle: Bundle):
+    assert open_engine(bundle, RULES).device == "openvino cpu fp32"
 
 
 def test_a_bundle_without_a_quantised_file_is_run_as_it_is(tmp_path: Path):

@@ -151,6 +151,12 @@ def test_a_beat_tells_what_is_followed_and_what_stands_in_the_way(open_unit: Uni
         assert [each.followed for each in unit.workers.alive(within_s=1)] == [(well, broken)]
 
 
+def test_a_beat_tells_in_what_its_models_run(open_unit: Units):
+    give(open_unit, replace(beat("w1"), variants={"tiny": "openvino int8"}))
+    with open_unit() as unit:
+        assert [each.variants for each in unit.workers.alive(within_s=1)] == [{"tiny": "openvino int8"}]
+
+
 def test_a_workers_last_beat_counts(open_unit: Units):
     give(open_unit, beat("w1"))
     give(open_unit, beat("w2"))

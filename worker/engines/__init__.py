@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from jobs.errors import ModelFailed
+from segmentation.accuracy import accuracy_holds
 from segmentation.engines import AUTO, ENGINES, engines_for
-from segmentation.engines import precisions as known_precisions
 from storage.catalog import Bundle
 from worker.engines.engine import Engine, EngineRules, Runtime
 from worker.engines.processor import precisions, processor_flags
@@ -32,20 +32,31 @@ def load_in(name: str, bundle: Bundle, rules: EngineRules) -> Engine:
 
 
 def open_engine(bundle: Bundle, rules: EngineRules, *, engine: str = AUTO, precision: str = AUTO) -> Engine:
-    """Open the bundle in the named engine and precision, or in the first ones that can.
+    """Open the bundle in the named engine and precision, or in the preferred ones that can. Raises ModelFailed."""
+    name, chosen = variants_here(bundle, rules.device, engine=engine, precision=precision)[0]
+    return load_in(name, bundle, replace(rules, precision=chosen))
 
-    `auto` takes the fastest precision that the processor has instructions for and the bundle a file, unless the card
-    lists variants and it is not among them: then it was found to lose too much. Raises ModelFailed with every reason.
+
+def variants_here(bundle: Bundle, device: str, *, engine: str = AUTO, precision: str = AUTO) -> list[tuple[str, str]]:
+    """Engine and precision of everything that can run the bundle here, the preferred first.
+
+    `auto` takes precisions that the processor has instructions for and whose accuracy the card says holds; a precision
+    that is named may be any. Raises ModelFailed with every reason when there is none.
     """
-    reasons = []
-    for name, tried in _candidates(engine, precision, rules.device):
-        if precision == AUTO and tried not in ("fp32", *_published(bundle)):
+    found, reasons = [], []
+    for name, tried in _candidates(engine, precision, device):
+        if precision == AUTO and not accuracy_holds(bundle.card.variants, engine=name, precision=tried):
             continue
-        reason = _unfit(name, bundle, rules.device, tried)
+        reason = _unfit(name, bundle, device, tried)
         if reason is None:
-            return load_in(name, bundle, replace(rules, precision=tried))
-        reasons.append(f"{name}: {reason}")
-    raise ModelFailed(f"{bundle.card.name} cannot be run on {rules.device} here ({'; '.join(dict.fromkeys(reasons))})")
+            found.append((name, tried))
+        else:
+            reasons.append(f"{name}: {reason}")
+    if not found:
+        why = "; ".join(dict.fromkeys(reasons))
+        raise ModelFailed(f"{bundle.card.name} cannot be run on {device} here ({why})")
+    kind = device.partition(":")[0]
+    return [each for each in found if kind not in ENGINES[each[0]].spare_on] or found
 
 
 def find_device(wish: str) -> str:
@@ -58,15 +69,11 @@ def find_device(wish: str) -> str:
 
 
 def _candidates(engine: str, precision: str, device: str) -> Iterator[tuple[str, str]]:
-    """Engine and precision, the fastest precision first, and in each the preferred engine."""
+    """Engine and precision, usually the fastest precision first, and in each the preferred engine."""
     order = GPU_PRECISIONS if device.startswith("cuda") else precisions(processor_flags())
     for tried in order if precision == AUTO else (precision,):
         for name in engines_for(device) if engine == AUTO else (engine,):
             yield name, tried
-
-
-def _published(bundle: Bundle) -> tuple[str, ...]:
-    return tuple(each.precision for each in bundle.card.variants) or tuple(known_precisions())
 
 
 def _unfit(name: str, bundle: Bundle, device: str, precision: str) -> str | None:
@@ -78,4 +85,14 @@ def _unfit(name: str, bundle: Bundle, device: str, precision: str) -> str | None
     return runtime_of(name).missing(device, precision)
 
 
-__all__ = ["ENGINES", "Engine", "EngineRules", "Runtime", "find_device", "load_in", "open_engine", "runtime_of"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineRules",
+    "Runtime",
+    "find_device",
+    "load_in",
+    "open_engine",
+    "runtime_of",
+    "variants_here",
+]

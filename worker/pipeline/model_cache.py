@@ -36,6 +36,12 @@ class LoadedModel:
         """Of the weights that run."""
         return self.card.sha256[self.card.files[self.engine.file]]
 
+    @property
+    def variant(self) -> str:
+        """What runs: engine and precision, as `openvino int8`."""
+        engine, *_, precision = self.engine.device.split()
+        return f"{engine} {precision}"
+
     def saw(self, height: int, width: int) -> None:
         """A few are remembered, so that a model that takes over has met them."""
         if (height, width) not in self.sizes:
@@ -123,9 +129,13 @@ class ModelCache:
 
     def names(self) -> tuple[str, ...]:
         """Names of the loaded models, in alphabetical order."""
+        return tuple(sorted(self.variants()))
+
+    def variants(self) -> dict[str, str]:
+        """Name of each loaded model → what of it runs."""
         with self._lock:
-            loaded = {entry.card.name for entry in self._entries.values() if _loaded(entry) is not None}
-        return tuple(sorted(loaded))
+            loaded = [model for entry in self._entries.values() if (model := _loaded(entry)) is not None]
+        return {model.card.name: model.variant for model in loaded}
 
     def close(self) -> None:
         with self._lock:

@@ -63,7 +63,7 @@ class Predictor:
 
 
 def _identity(loaded: LoadedModel) -> ModelIdentity:
-    engine, *_, precision = loaded.engine.device.split()
+    engine, _, precision = loaded.variant.partition(" ")
     return ModelIdentity(
         loaded.card.name, loaded.card.version, loaded.sha256, precision, engine, device=loaded.engine.device
     )

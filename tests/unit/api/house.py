@@ -46,6 +46,7 @@ class House(MemoryService):
     channel: MemoryChannel = field(default_factory=MemoryChannel, kw_only=True)
     units: int = 0  # transactions of the routes so far
     is_database_away: bool = False
+    tuned: dict[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         self.database = MemoryDatabase(on_commit=self.channel.publish)
@@ -74,6 +75,7 @@ class House(MemoryService):
             samples=scenes(self.folder / "samples"),
             histories=open_histories(f"sqlite:///{self.folder / 'mlflow.db'}"),
             listen=self.channel.listen,
+            tuned=self.tuned.get,
         )
         return assemble(self.settings, adapters, spool=self.spool)
 
@@ -82,8 +84,8 @@ class House(MemoryService):
         with FairExecutor(2, name="picture") as threads:
             self.process(self.processing(threads))
 
-    def beat(self, *followed: FollowedModel) -> None:
-        beat = WorkerBeat(name="w1", device="cpu", models=("tiny",), followed=followed)
+    def beat(self, *followed: FollowedModel, name: str = "w1", variant: str = "openvino int8") -> None:
+        beat = WorkerBeat(name=name, device="cpu", models=("tiny",), followed=followed, variants={"tiny": variant})
         with self.database.unit() as unit:
             unit.workers.beat(beat)
             unit.commit()

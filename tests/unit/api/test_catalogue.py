@@ -25,6 +25,24 @@ def test_models_tell_which_is_the_default_and_which_are_loaded(client: TestClien
     assert client.get("/models/tiny").json()["loaded"] is False
 
 
+def test_a_model_tells_in_what_live_workers_run_it(client: TestClient, house: House) -> None:
+    assert client.get("/models/tiny").json()["runs_as"] is None
+    house.beat()
+    house.beat(name="w2")
+    assert client.get("/models/tiny").json()["runs_as"] == "openvino int8"
+    house.beat(name="w2", variant="torch bf16")
+    assert client.get("/models").json()["items"][0]["runs_as"] == "openvino int8, torch bf16"
+
+
+def test_of_a_model_that_no_worker_holds_it_is_told_what_was_measured_to_be_fastest(
+    client: TestClient, house: House
+) -> None:
+    house.tuned["tiny"] = "openvino bf16"
+    assert client.get("/models/tiny").json()["runs_as"] == "openvino bf16"
+    house.beat(variant="onnxruntime fp32")  # as its settings say
+    assert client.get("/models/tiny").json()["runs_as"] == "onnxruntime fp32"
+
+
 def test_a_model_names_its_runtimes_and_input(client: TestClient) -> None:
     model = client.get("/models/tiny").json()
     assert model["backend"] == ["openvino", "onnxruntime"]

@@ -101,9 +101,10 @@ def test_an_empty_list_says_what_to_do(run: Run, server: ToyServer) -> None:
 
 def test_models_are_listed_with_the_default_marked(run: Run, server: ToyServer) -> None:
     model = {"name": "toy", "architecture": "net", "label_space": "camvid-11", "parameters": 2_100_000}
+    model |= {"runs_as": "openvino int8"}
     server.on("GET", "/models", as_json({"items": [{**model, "default": True, "scores": {"miou": 0.512}}]}))
     line = run("models").stdout.splitlines()[1]
-    assert line.split() == ["toy", "(default)", "net", "camvid-11", "2.1", "M", "51.2", "%"]
+    assert line.split() == ["toy", "(default)", "net", "camvid-11", "openvino", "int8", "2.1", "M", "51.2", "%"]
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry"])

@@ -1,0 +1,1 @@
+"""How a model runs fastest here, found by a short race of its variants."""
