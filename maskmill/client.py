@@ -18,6 +18,7 @@ from maskmill.handle import JobHandle
 from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks
 from maskmill.multipart import FilePart, MultipartBody, OnSent
 from maskmill.transport import Call, Transport
+from maskmill.webhooks import Webhooks
 
 DEFAULT_SERVER = "http://127.0.0.1:8008"
 READING_S = 600.0  # how long a server may think about an upload that it has received whole
@@ -40,6 +41,7 @@ class Maskmill:
         self.server = _checked_address(server)
         http = httpx.Client(base_url=self.server, headers=headers, timeout=timeout, follow_redirects=True)
         self._transport = Transport(http=http, patience_s=patience)
+        self.webhooks = Webhooks(self._transport)
 
     def submit(
         self,
@@ -54,7 +56,7 @@ class Maskmill:
 
         inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs.
         masks: ground truth for files, matched by relative path or by a name that is unique. options: model, artifacts,
-        label_space, mask_label_space, mask_suffix, overlay, tile, priority, metadata, …; None means the server's own.
+        label_space, mask_label_space, mask_suffix, overlay, tile, priority, webhook, …; None means the server's own.
         Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same
         idempotency key, so it never makes two jobs.
         """

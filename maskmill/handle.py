@@ -185,6 +185,17 @@ class JobHandle:
             archive.unlink()
         return folder
 
+    def deliveries(self) -> Iterator[dict[str, Any]]:
+        """Webhooks that were sent of this job or are owed still, in order, with their attempts."""
+        cursor: str | None = None
+        while True:
+            params = {"limit": PAGE, "cursor": cursor}
+            page = self._transport.send(Call(method="GET", path=self._path("deliveries"), params=params)).json()
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
+
     def cancel(self) -> JobHandle:
         """Queued images are canceled at once, running ones within seconds."""
         return self._take(self._transport.send(Call(method="POST", path=self._path("cancel"))))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import images, jobs, models, stack, tune
+from maskmill.cli import images, jobs, models, stack, tune, webhooks
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 from maskmill.cli.training import compare, evaluate, explain, export, promote, train
@@ -44,6 +44,7 @@ command(app, "explain")(explain.explain)
 command(app, "export")(export.export)
 command(app, "promote")(promote.promote)
 app.add_typer(models.app, name="models")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def _version(wanted: bool) -> None:

@@ -58,6 +58,7 @@ class Submission(ServerOptions):
         str | None, typer.Option(help="Cut large images: SIZE or SIZE,OVERLAP in pixels.", metavar="SIZE")
     ] = None
     priority: Annotated[str | None, typer.Option(help="interactive or bulk; else by size.")] = None
+    webhook: Annotated[str | None, typer.Option(help="Who is told when it has ended.", metavar="URL")] = None
     option: Annotated[
         list[str] | None, typer.Option(help="Any other option of the API, as NAME=JSON.", metavar="NAME=JSON")
     ] = None
@@ -219,6 +220,7 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         "priority": choices.priority,
         "artifacts": [name.strip() for name in choices.artifacts.split(",")] if choices.artifacts else None,
         "tile": _tile(choices.tile) if choices.tile else None,
+        "webhook": {"url": choices.webhook} if choices.webhook else None,
     }
     for text in choices.option or ():
         name, given, value = text.partition("=")

@@ -66,6 +66,9 @@ class ToyServer:
             def do_POST(self) -> None:
                 server.respond(self)
 
+            def do_PUT(self) -> None:
+                server.respond(self)
+
             def do_DELETE(self) -> None:
                 server.respond(self)
 
