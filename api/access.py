@@ -1,16 +1,19 @@
 """Who may call which route. Each route declares it, itself or through its router: `dependencies=[READ]`.
 
-A route that declares nothing is found by `tests/unit/api/test_access.py`.
+A route that declares nothing is found by `tests/unit/api/test_access.py`. Who calls, `edge/gate.py` finds out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from fastapi import Depends, Request
 from starlette.routing import BaseRoute
 
-from jobs.callers import DEFAULT, SCOPES
+from api.edge.gate import Gate
+from api.errors import Forbidden
+from jobs.callers import DEFAULT_TENANT, SCOPES, Caller
 
 OPERATOR_SCOPE = "operator"
 
@@ -22,7 +25,15 @@ class Access:
     scope: str | None
 
     async def __call__(self, request: Request) -> None:
-        request.state.caller = DEFAULT
+        """Leaves the caller in `request.state`. Raises Unauthorized, Forbidden, RateLimited, DatabaseUnavailable."""
+        if self.scope is None:
+            return
+        if not hasattr(request.state, "caller"):
+            request.state.caller = await cast(Gate, request.app.state.services.gate).caller(request)
+        caller: Caller = request.state.caller
+        if not _may(caller, self.scope):
+            needed = "an admin key of the operator" if self.scope == OPERATOR_SCOPE else f"a key of scope {self.scope}"
+            raise Forbidden(f"this needs {needed}; the key has {caller.scope}", scope=self.scope)
 
 
 OPEN = Depends(Access(None))
@@ -44,3 +55,9 @@ def declared(route: BaseRoute) -> Access | None:
 
 def _strictness(access: Access) -> int:
     return (None, *SCOPES, OPERATOR_SCOPE).index(access.scope)
+
+
+def _may(caller: Caller, scope: str) -> bool:
+    if scope == OPERATOR_SCOPE:
+        return caller.tenant == DEFAULT_TENANT and caller.may("admin")
+    return caller.may(scope)

@@ -4,6 +4,8 @@ ApiError
 ├── BadRequest           the request cannot be understood
 ├── UnknownHost          the name that the client calls us by
 ├── CrossSiteRequest     a page of another site wants to change something
+├── Unauthorized         no key, or one that is not good
+├── Forbidden            the key does not allow it
 ├── NotAcceptable        no answer in a form that the client takes
 ├── RequestTimeout       the body stopped coming, or came too slowly
 ├── UploadsBusy          as many bodies are being read as there may be
@@ -41,6 +43,26 @@ class UnknownHost(ApiError):
 
 class CrossSiteRequest(ApiError):
     code = "cross_site_request"
+
+
+class Unauthorized(ApiError):
+    """is_wrong: a key was shown."""
+
+    code = "unauthorized"
+
+    def __init__(self, message: str, *, is_wrong: bool = False) -> None:
+        super().__init__(message)
+        self.is_wrong = is_wrong
+
+
+class Forbidden(ApiError):
+    """scope: what a key would have to allow."""
+
+    code = "forbidden"
+
+    def __init__(self, message: str, *, scope: str) -> None:
+        super().__init__(message)
+        self.scope = scope
 
 
 class NotAcceptable(ApiError):
@@ -112,6 +134,7 @@ STATUS: Mapping[type[Exception], int] = {
     jobs.ArchiveUnreadable: 400,
     jobs.TooLarge: 413,
     jobs.UnsupportedMedia: 415,
+    jobs.OverLimit: 429,
     jobs.Transient: 503,
     jobs.ImageFailure: 500,
     jobs.OutOfMemory: 500,
@@ -130,6 +153,8 @@ STATUS: Mapping[type[Exception], int] = {
     BadRequest: 400,
     UnknownHost: 421,
     CrossSiteRequest: 403,
+    Unauthorized: 401,
+    Forbidden: 403,
     NotAcceptable: 406,
     RequestTimeout: 408,
     UploadsBusy: 503,

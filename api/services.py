@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from api.bodies.body_pipe import BodyRules
 from api.bodies.upload_places import UploadPlaces
+from api.edge.gate import Gate
+from api.edge.known_keys import KnownKeys
 from api.live.job_watch import JobWatch
 from api.live.job_watch import Reading as LooksOfAll
 from api.live.streams import Pages
@@ -85,6 +87,7 @@ class Services:
     adapters: Adapters
     submit_rules: SubmitRules
     software: str
+    gate: Gate
     readiness: Readiness
     watch: JobWatch
     pages: Pages
@@ -118,6 +121,9 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
         software=f"maskmill {version()}",
         watch=JobWatch(
             LooksOfAll(watching.jobs, watching.versions, watching.progress, watching.standing), poll_s=settings.poll_s
+        ),
+        gate=Gate(
+            KnownKeys(adapters.open_unit, keep_s=settings.key_memory_s), adapters.open_unit, settings.trust_network
         ),
         readiness=Readiness(),
         pages=Pages(Telling(adapters.open_unit)),

@@ -17,6 +17,10 @@ class ApiSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     allowed_hosts: list[str] = Field(["localhost", "127.0.0.1", "[::1]"], description="without ports; `*`: any")
+    trust_network: bool = Field(
+        False, description="without any key, answer others than this machine: something in front lets nobody else in"
+    )
+    key_memory_s: float = Field(2.0, gt=0, description="after so long a revoked key is known as such")
     port: int = Field(8008, ge=0, le=65535)
     default_model: str | None = Field(None, description="None: street-fast, or the catalogue's first")
     max_request_bytes: int = Field(8 * 2**30, ge=1)
@@ -49,7 +53,7 @@ class ApiSettings(BaseSettings):
     webhook_wait_s: float = Field(15.0, gt=0, description="how long POST /webhooks/test waits for its ping's end")
     predict_wait_s: int = Field(30, ge=1, le=600)
     uploads_at_once: int = Field(16, ge=1)
-    uploads_per_caller: int = Field(8, ge=1, description="of them, from one address")
+    uploads_per_caller: int = Field(8, ge=1, description="of them, with one key, or from one address")
     upload_wait_s: float = Field(15.0, ge=0, description="how long a body waits for its turn")
     upload_idle_s: float = Field(60.0, gt=0, description="a body that sends nothing for so long is given up")
     upload_longest_s: float = Field(6 * 3600.0, gt=0, description="and so is one that takes longer as a whole")

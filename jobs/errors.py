@@ -2,11 +2,12 @@
 
 JobsError
 ├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound,
-│                     DeliveryNotFound, WebhookNotFound, UploadNotFound
+│                     DeliveryNotFound, WebhookNotFound, UploadNotFound, CredentialNotFound
 ├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost, IllegalTransition,
 │                     UploadConflict
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
 ├── TooLarge          TooManyBytes, TooManyImages
+├── OverLimit         RateLimited, QuotaExceeded
 ├── UnsupportedMedia
 ├── Transient         QueueUnavailable, StorageUnavailable (StorageSilent), DatabaseUnavailable, SenderUnavailable
 └── ImageFailure      InputNotFound, DownloadFailed, ModelFailed, OutOfMemory, TimedOut (TookTooLong)
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from jobs.tenants.standing import Standing
 
 
 class JobsError(Exception):
@@ -58,6 +61,10 @@ class WebhookNotFound(NotFound):
 
 class UploadNotFound(NotFound):
     code = "upload_not_found"
+
+
+class CredentialNotFound(NotFound):
+    code = "key_not_found"
 
 
 class NotAllowed(JobsError):
@@ -132,6 +139,24 @@ class TooManyBytes(TooLarge):
 
 class TooManyImages(TooLarge):
     code = "too_many_images"
+
+
+class OverLimit(JobsError):
+    """standing: with the limit that it is about, as it was before."""
+
+    code = "over_limit"
+
+    def __init__(self, message: str, standing: Standing) -> None:
+        super().__init__(message)
+        self.standing = standing
+
+
+class RateLimited(OverLimit):
+    code = "rate_limited"
+
+
+class QuotaExceeded(OverLimit):
+    code = "quota_exceeded"
 
 
 class UnsupportedMedia(JobsError):

@@ -278,7 +278,7 @@ class Skipped:
 class Job:
     """Images submitted together, for one or more models and some artifacts.
 
-    prefix: below it lie the job's objects; it ends with `/`.
+    credential: the key with which it was submitted. prefix: below it lie the job's objects; it ends with `/`.
     version counts the visible changes of the job: it grows with every image that changes, and is its ETag.
     finished_before: images that had ended when the job was last tried again; they say nothing of how fast it is now.
     totals: one for each model, in their order. warnings: images that ended with a warning of that code.
@@ -290,6 +290,7 @@ class Job:
 
     id: str
     tenant: str = DEFAULT_TENANT
+    credential: str | None = None
     prefix: str
     models: tuple[str, ...]
     label_space: str

@@ -20,6 +20,7 @@ from jobs.job import (
     Priority,
     Slice,
 )
+from jobs.tenants.ports import CredentialRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
@@ -308,6 +309,10 @@ class UnitOfWork(Protocol):
     def webhooks(self) -> WebhookRepository: ...
     @property
     def uploads(self) -> UploadRepository: ...
+    @property
+    def credentials(self) -> CredentialRepository: ...
+    @property
+    def usage(self) -> UsageRepository: ...
     def commit(self) -> None: ...
 
 

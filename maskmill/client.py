@@ -28,6 +28,7 @@ MEDIA_TYPES = {"mask": "image/png", "overlay": "image/jpeg", "polygons": "applic
 class Maskmill:
     """A Maskmill server. Cheap to make, safe to share between threads; close it, or use it in a `with` block.
 
+    api_key: for a service that asks for one; None takes MASKMILL_API_KEY, where it is set.
     timeout: seconds that one answer may take; patience: seconds over which a call that found nobody, or a busy
     server, is tried again, counted from its first failure.
     """
@@ -36,7 +37,7 @@ class Maskmill:
         self, server: str = DEFAULT_SERVER, *, api_key: str | None = None, timeout: float = 30.0, patience: float = 10.0
     ) -> None:
         headers = {"User-Agent": "maskmill-python"}
-        if api_key:
+        if api_key := api_key if api_key is not None else os.environ.get("MASKMILL_API_KEY"):
             headers["Authorization"] = f"Bearer {api_key}"
         self.server = _checked_address(server)
         http = httpx.Client(base_url=self.server, headers=headers, timeout=timeout, follow_redirects=True)

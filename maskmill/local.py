@@ -22,11 +22,13 @@ from maskmill.errors import StackError
 from maskmill.installed import how_to_install
 from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
 from maskmill.stack.home import StackHome, write_private
+from maskmill.stack.keys import need_a_key
 from maskmill.stack.part import PartSpec, RestartPolicy
 from maskmill.stack.supervisor import LOOK_EVERY_S, Notice, Report, Supervisor
 
 DEFAULT_HOME = Path(".maskmill")
 DEFAULT_PORT = 8008
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 FLOWER_PORT = 5555
 MLFLOW_PORT = 5000
 BROKER_START_S = 30.0
@@ -49,9 +51,11 @@ ALLOCATOR = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """home: becomes absolute. port 0: any free one. engine None: the worker's own setting."""
+    """home: becomes absolute. host: where the API listens. port 0: any free one. engine None: the worker's own
+    setting."""
 
     home: Path = DEFAULT_HOME
+    host: str = LOOPBACK
     port: int = DEFAULT_PORT
     workers: int = 1
     flower: bool = False
@@ -81,7 +85,9 @@ class LocalStack:
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
+        """By which this machine reaches the API."""
+        host = LOOPBACK if self.options.host in ANY_ADDRESS else self.options.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def flower_url(self) -> str | None:
@@ -197,7 +203,7 @@ class LocalStack:
     def _environment(self) -> dict[str, str]:
         environment = {
             "MASKMILL_HOME": str(self.home.root),
-            "MASKMILL_API_HOST": LOOPBACK,
+            "MASKMILL_API_HOST": self.options.host,
             "MASKMILL_API_PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
         }
@@ -227,7 +233,7 @@ class LocalStack:
         return PartSpec(name="migrations", command=command, environment=self._environment())
 
     def _api(self) -> list[str]:
-        where = ["--host", LOOPBACK, "--port", str(self.port)]
+        where = ["--host", self.options.host, "--port", str(self.port)]
         return [sys.executable, "-m", "api", *where]
 
     def _worker(self, name: str) -> list[str]:
@@ -290,6 +296,8 @@ def running_stack(
         _check_mlflow()
     home = StackHome(options.home.expanduser().absolute())
     with home.locked(), _home_in_environment(home):
+        with settings_explained():
+            need_a_key(options.host)
         stack = LocalStack(options, report)
         try:
             with settings_explained():

@@ -38,6 +38,7 @@ def job_values(job: Job) -> Values:
     return {
         "id": job.id,
         "tenant": job.tenant,
+        "credential": job.credential,
         "prefix": job.prefix,
         "model": job.model,
         "models": list(job.models),
@@ -95,6 +96,7 @@ def to_job(row: Row[Any]) -> Job:
     return Job(
         id=row.id,
         tenant=row.tenant,
+        credential=row.credential,
         prefix=row.prefix,
         models=tuple(row.models),
         label_space=row.label_space,

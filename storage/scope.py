@@ -23,23 +23,25 @@ from sqlalchemy.sql import Executable
 from storage.tables import (
     IMAGE,
     JOBS,
+    CredentialRow,
     DeliveryRow,
     DraftRow,
     IdempotencyRow,
     JobImageRow,
     JobRow,
     UploadRow,
+    UsageRow,
     WebhookRow,
 )
 
 # Looked up, never compared by `is`: a statement holds annotated copies of tables, which are equal to them.
 _ONE: ColumnElement[int] = literal_column("1")
 _OWNER = JOBS.alias("owner").c
-_OWNED: dict[Any, Any] = {
-    each.__table__: each.__table__.c
-    for each in (JobRow, DraftRow, IdempotencyRow, JobImageRow, DeliveryRow, WebhookRow, UploadRow)
-}
-
+_ROWS = (
+    *(JobRow, DraftRow, IdempotencyRow, JobImageRow, DeliveryRow, WebhookRow, UploadRow),
+    *(CredentialRow, UsageRow),
+)
+_OWNED: dict[Any, Any] = {each.__table__: each.__table__.c for each in _ROWS}
 
 _TENANT = "of_tenant"
 

@@ -98,6 +98,7 @@ class JobRow(Base):
     cancel_requested_at: Mapped[datetime | None]
     finished_before: Mapped[int | None]  # since 0003
     is_deleted: Mapped[bool]
+    credential: Mapped[str | None] = mapped_column(String(32))  # the key with which it was submitted
 
     __table_args__ = (
         CheckConstraint(
@@ -107,6 +108,7 @@ class JobRow(Base):
         Index("ix_jobs_tenant_status_id", "tenant", "status", "id"),
         Index("ix_jobs_tenant_model_id", "tenant", "model", "id"),
         _partial("ix_jobs_unfinished", "priority", "id", where="finished_at IS NULL"),
+        _partial("ix_jobs_credential", "credential", where="finished_at IS NULL AND credential IS NOT NULL"),
         Index("ix_jobs_expires_at", "expires_at"),
         Index("ix_jobs_deleted", "id", sqlite_where=sql("is_deleted = 1"), postgresql_where=sql("is_deleted")),
     )
@@ -242,6 +244,32 @@ class UploadRow(Base):
     uses: Mapped[int]  # jobs whose images name it
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None] = mapped_column(index=True)  # none while a job needs it
+
+
+class CredentialRow(Base):
+    __tablename__ = "credentials"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64), index=True)
+    scope: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the key, hex; the key itself is nowhere
+    requests_per_minute: Mapped[int | None]
+    images_per_day: Mapped[int | None]
+    queued_images: Mapped[int | None]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class UsageRow(Base):
+    """One row for each kind of thing that is counted for a key, over the period that runs."""
+
+    __tablename__ = "usage"
+
+    credential: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    began_at: Mapped[datetime]
+    used: Mapped[int]
 
 
 class WorkerRow(Base):

@@ -21,17 +21,19 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import OnCommit
 from storage.repositories import (
+    SqlCredentials,
     SqlDeliveries,
     SqlDrafts,
     SqlIdempotency,
     SqlImages,
     SqlJobs,
     SqlUploads,
+    SqlUsage,
     SqlWebhooks,
     SqlWorkers,
 )
 from storage.settings import StorageSettings
-from storage.tables import JobRow
+from storage.tables import CredentialRow, JobRow
 from storage.transaction import Clock, Transaction, begin_as_asked
 
 # A server that vanished with its network is given up within half a minute, not after the kernel's two hours.
@@ -54,6 +56,8 @@ class SqlUnitOfWork:
         self.deliveries = SqlDeliveries(transaction)
         self.webhooks = SqlWebhooks(transaction)
         self.uploads = SqlUploads(transaction)
+        self.credentials = SqlCredentials(transaction)
+        self.usage = SqlUsage(transaction)
 
     @property
     def now(self) -> datetime:
@@ -91,6 +95,14 @@ class Database:
         with translated(), self._engine.connect() as connection:
             if not inspect(connection).has_table(JobRow.__tablename__):
                 raise DatabaseUnavailable("the database has no tables; run `python -m storage.migrate`")
+
+    def has_keys(self) -> bool:
+        """Whether any key was ever made; also of a database without tables. Raises DatabaseUnavailable."""
+        with translated(), self._engine.connect() as connection:
+            if not inspect(connection).has_table(CredentialRow.__tablename__):
+                return False
+        with self.unit() as unit:
+            return unit.credentials.exist()
 
     def close(self) -> None:
         self._engine.dispose()

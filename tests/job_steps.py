@@ -28,9 +28,9 @@ class Units:
     def __call__(self, tenant: str | None = None) -> AbstractContextManager[UnitOfWork]:
         return self._open_unit(tenant)
 
-    def at(self, now: datetime) -> AbstractContextManager[UnitOfWork]:
+    def at(self, now: datetime, *, tenant: str | None = None) -> AbstractContextManager[UnitOfWork]:
         self.clock.now = now
-        return self._open_unit()
+        return self._open_unit(tenant)
 
 
 def add(open_unit: OpenUnit, images: int = 3, *, job_id: str = "job_1", **changes: Any) -> Job:

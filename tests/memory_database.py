@@ -28,6 +28,7 @@ from jobs.ports import (
 )
 from jobs.transitions import Held
 from tests.fakes import FakeClock
+from tests.memory_credentials import MemoryCredentials, MemoryUsage
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_state import Draft, Key, State, View
 from tests.memory_uploads import MemoryUploads
@@ -64,6 +65,8 @@ class MemoryUnit:
         self.deliveries = MemoryDeliveries(view)
         self.webhooks = MemoryWebhooks(view)
         self.uploads = MemoryUploads(view)
+        self.credentials = MemoryCredentials(view)
+        self.usage = MemoryUsage(view)
         self.now = view.now
         self._view = view
         self.committed: State | None = None

@@ -11,6 +11,7 @@ from jobs.deliveries.endpoint import PROGRESS
 from jobs.deliveries.ports import TenantWebhooks
 from jobs.job import ImageStatus, Job, JobImage
 from jobs.ports import IdempotencyRecord, WorkerBeat
+from jobs.tenants.credentials import Credential
 from jobs.transitions import Transition
 from jobs.uploads.upload import Upload
 
@@ -30,6 +31,13 @@ class Draft:
 
 
 @dataclass
+class Used:
+    tenant: str
+    began_at: datetime
+    used: int
+
+
+@dataclass
 class State:
     jobs: dict[str, Job] = field(default_factory=dict)
     images: dict[str, dict[int, JobImage]] = field(default_factory=dict)
@@ -40,6 +48,8 @@ class State:
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     webhooks: dict[str, TenantWebhooks] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
+    credentials: dict[str, Credential] = field(default_factory=dict)
+    usage: dict[tuple[str, str], Used] = field(default_factory=dict)
 
     def copy(self) -> State:
         images = {job_id: dict(rows) for job_id, rows in self.images.items()}
@@ -53,6 +63,8 @@ class State:
             dict(self.deliveries),
             dict(self.webhooks),
             dict(self.uploads),
+            dict(self.credentials),
+            dict(self.usage),
         )
 
     def split(self, tenant: str | None) -> tuple[State, State]:
@@ -70,6 +82,8 @@ class State:
                 {name: each for name, each in self.deliveries.items() if (tenant in (None, each.tenant)) is mine},
                 {name: each for name, each in self.webhooks.items() if (tenant in (None, name)) is mine},
                 {name: each for name, each in self.uploads.items() if (tenant in (None, each.tenant)) is mine},
+                {name: each for name, each in self.credentials.items() if (tenant in (None, each.tenant)) is mine},
+                {place: each for place, each in self.usage.items() if (tenant in (None, each.tenant)) is mine},
             )
 
         return part(True), part(False)
@@ -85,6 +99,8 @@ class State:
             {**self.deliveries, **other.deliveries},
             {**self.webhooks, **other.webhooks},
             {**self.uploads, **other.uploads},
+            {**self.credentials, **other.credentials},
+            {**self.usage, **other.usage},
         )
 
 

@@ -12,15 +12,23 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.access import declared
 from api.answers.problems import MEDIA_TYPE
 from api.schemas.problem import Problem
 
 _REF = "#/components/schemas/"
 _FORMS: dict[str, type[BaseModel]] = {"Problem": Problem}  # that no route names as a type: bodies read as streams
 
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a key `mm_…`; where there is no key, none is asked"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "the same key"},
+}
+
 _MEANINGS = {
     400: "the request cannot be understood (`bad_request`, `archive_unreadable`, `no_images`)",
-    403: "the caller may not do this (`cross_site_request`: a page of another site asked for it)",
+    401: "no key, or one that is not known, or not any more",
+    403: "the caller may not do this (`forbidden`: the key does not allow it; `cross_site_request`: a page of another "
+    "site asked for it)",
     404: "nothing is there, or nothing that the caller may see",
     406: "no answer in a form that the client takes",
     408: "the body stopped coming",
@@ -30,6 +38,7 @@ _MEANINGS = {
     416: "the range begins behind the end",
     421: "the service does not know itself by the name in `Host`",
     422: "a field is wrong; `errors` names it",
+    429: "more than the key may ask for (`rate_limited`, `quota_exceeded`); `Retry-After` tells when to come again",
     500: "an error of ours, or of the model",
     502: "a picture could not be fetched",
     503: "a part of the service is away; the same request may be sent again",
@@ -72,6 +81,7 @@ def describe(app: FastAPI) -> Mapping[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         _replace_fastapi_errors(document)
+        _tell_of_keys(app, document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -84,6 +94,23 @@ def _forms_in(document: Mapping[str, Any]) -> Mapping[str, Any]:
     ]
     _, definitions = models_json_schema(named, ref_template=_REF + "{model}")
     return dict(definitions["$defs"])
+
+
+def _tell_of_keys(app: FastAPI, document: dict[str, Any]) -> None:
+    """What a route declares of who may call it, as security requirements and the answers that come with them."""
+    document["components"]["securitySchemes"] = _SCHEMES
+    for route in app.state.routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
+        access = declared(route)
+        scope = None if access is None else access.scope
+        for method in route.methods or ():
+            operation = document["paths"][route.path_format][method.lower()]
+            operation["security"] = [] if scope is None else [{name: []} for name in _SCHEMES]
+            if scope is not None:
+                operation["x-scope"] = scope
+                answers = {str(status): answer for status, answer in problems(401, 403, 429).items()}
+                operation["responses"] = {**answers, **operation["responses"]}
 
 
 def _replace_fastapi_errors(document: Mapping[str, Any]) -> None:

@@ -13,24 +13,28 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from api.edge.gate import rate_headers
 from api.errors import (
     RETRY_AFTER_OF_CODE_S,
     RETRY_AFTER_S,
     ROUTER_CODES,
+    Forbidden,
     NotReady,
     PredictionFailed,
     RangeNotSatisfiable,
     RequestTimeout,
     TrackingFault,
+    Unauthorized,
     families,
     status_of,
 )
 from api.schemas.problem import FieldProblem, Problem, TrackingProblem
-from jobs.errors import InvalidOptions
+from jobs.errors import InvalidOptions, OverLimit
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:maskmill:error:"
 _CLIENT_GONE = 499
+_CHALLENGE = 'Bearer realm="maskmill"'
 _TEXT_LENGTH = 2000  # a message may quote what a client sent
 
 logger = logging.getLogger(__name__)
@@ -69,6 +73,7 @@ def error_response(error: Exception, request_id: str) -> Response:
     code = str(getattr(error, "code", "internal_error"))
     problem = _problem(status, code, str(error), request_id)
     headers: dict[str, str] = {}
+    headers |= _headers_of_refusal(error)
     if isinstance(error, InvalidOptions):
         problem.errors = [_field_problem(fault.field, fault.message) for fault in error.faults]
     if isinstance(error, NotReady):
@@ -82,6 +87,17 @@ def error_response(error: Exception, request_id: str) -> Response:
     if isinstance(error, TrackingFault):
         problem = TrackingProblem(**dict(problem), error_code=error.mlflow_code, message=str(error))
     return problem_response(problem, headers)
+
+
+def _headers_of_refusal(error: Exception) -> Mapping[str, str]:
+    """RFC 9110, 11.6.1, and RFC 6750, 3."""
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": _CHALLENGE + (', error="invalid_token"' if error.is_wrong else "")}
+    if isinstance(error, Forbidden):
+        return {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'}
+    if isinstance(error, OverLimit):
+        return {"Retry-After": str(error.standing.retry_after_s), **rate_headers(error.standing)}
+    return {}
 
 
 def _invalid_request(request: Request, error: Exception) -> Response:

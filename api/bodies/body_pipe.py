@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from api.bodies.upload_places import UploadPlaces
 from api.errors import BadRequest, RequestTimeout
+from jobs.callers import Caller
 from jobs.errors import TooManyBytes
 
 ROOM = 1 << 20
@@ -92,7 +93,7 @@ async def read_in_thread(request: Request, work: Callable[[Iterator[bytes]], T],
     ClientDisconnect as errors of its iterator. Raises UploadsBusy.
     """
     refuse_declared_length(request, rules.limit)
-    async with rules.places.one(request.client.host if request.client else ""):
+    async with rules.places.one(_whose(request)):
         pipe = BodyPipe()
         pump = asyncio.create_task(_pump(request, pipe, rules))
         try:
@@ -100,6 +101,13 @@ async def read_in_thread(request: Request, work: Callable[[Iterator[bytes]], T],
         finally:
             pump.cancel()
             await asyncio.wait([pump])
+
+
+def _whose(request: Request) -> str:
+    """The key that was shown, else the address that it came from: behind a proxy all have one address."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    shown = None if caller is None else caller.credential
+    return shown or (request.client.host if request.client else "")
 
 
 def refuse_declared_length(request: Request, limit: int) -> None:

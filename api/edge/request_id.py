@@ -38,7 +38,10 @@ class RequestIds:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id
+                for name, value in scope["state"].get("answer_headers", {}).items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:

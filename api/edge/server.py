@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import resource
 from collections.abc import Sequence
 
 import uvicorn
 
 from api.edge.connections import ConnectionRules, guarded
+from api.edge.gate import is_loopback
 from api.settings import ApiSettings
+from jobs.errors import DatabaseUnavailable
+from storage.settings import StorageSettings
+from storage.unit_of_work import open_database
+
+logger = logging.getLogger(__name__)
 
 FILES_BESIDE = 200  # that a process needs for other things than connections
+WITHOUT_KEYS = (
+    "There is no key yet, and whoever reaches {host} could do everything. Make one, with this service's settings:\n"
+    "  maskmill keys create --tenant NAME --scope admin\n"
+    "If something in front decides who may call, say so: MASKMILL_API_TRUST_NETWORK=true"
+)
 GRACE_S = 8  # for requests that run when the process is asked to stop
 
 
@@ -23,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--access-log", action="store_true", help="a line for each request")
     given = parser.parse_args(arguments)
+    if not is_loopback(given.host) and not settings.trust_network:
+        _need_a_key(given.host)
     uvicorn.run(
         "api.main:create_app",
         factory=True,
@@ -35,6 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+def _need_a_key(host: str) -> None:
+    """Raises SystemExit where there is none. A database that is away says nothing: then each request is looked at."""
+    database = open_database(StorageSettings())
+    try:
+        if not database.has_keys():
+            raise SystemExit(WITHOUT_KEYS.format(host=host))
+    except DatabaseUnavailable as error:
+        logger.warning("cannot see whether there are keys: %s", error, extra={"action": "keys_unseen"})
+    finally:
+        database.close()
 
 
 def rules_of(settings: ApiSettings, *, files: int) -> ConnectionRules:

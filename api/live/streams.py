@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
@@ -97,7 +97,7 @@ class Listening:
     place: Place
     jobs_alone: bool = False
 
-    async def of(self, whose: Whose) -> AsyncIterator[bytes]:
+    async def of(self, whose: Whose) -> AsyncGenerator[bytes]:
         """Ends after the job's last event, when the job is deleted, when the database goes away, and when the process
         is asked to stop: who listens comes back and goes on where it was."""
         with self.watch.waiting_for(whose, self._is_news) as waiter:
@@ -143,7 +143,7 @@ class ListeningToAll:
     heartbeat_s: float
     missed: frozenset[str] = frozenset()
 
-    async def of(self, tenant: str) -> AsyncIterator[bytes]:
+    async def of(self, tenant: str) -> AsyncGenerator[bytes]:
         """Ends when the process is asked to stop."""
         with self.watch.listening(tenant) as feed:
             missed = sorted(self.missed)

@@ -64,7 +64,8 @@ async def stream_job(
     if job.is_finished and place.has_all_of(job):
         return Response(status_code=204)
     listening = Listening(request, services.watch, services.pages, services.settings.heartbeat_s, place, only == "job")
-    return StreamingResponse(listening.of(Whose(job.id, job.tenant)), headers=HEADERS, media_type=MEDIA_TYPE)
+    told = services.gate.while_good(request, listening.of(Whose(job.id, job.tenant)))
+    return StreamingResponse(told, headers=HEADERS, media_type=MEDIA_TYPE)
 
 
 @router.get(
@@ -86,7 +87,8 @@ async def stream_jobs(
         since = _time(last_event_id)
         missed = await run_in_threadpool(reading.ended_since, since)
     listening = ListeningToAll(request, services.watch, services.settings.heartbeat_s, missed)
-    return StreamingResponse(listening.of(reading.caller.tenant), headers=HEADERS, media_type=MEDIA_TYPE)
+    told = services.gate.while_good(request, listening.of(reading.caller.tenant))
+    return StreamingResponse(told, headers=HEADERS, media_type=MEDIA_TYPE)
 
 
 def _time(last_event_id: str) -> datetime:

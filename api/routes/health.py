@@ -9,12 +9,15 @@ from fastapi import APIRouter
 from api.access import OPEN, READ
 from api.answers.openapi import problems
 from api.bodies.submissions import JSON_BYTES
-from api.dependencies import ServicesDep
+from api.dependencies import CallerDep, ServicesDep
 from api.errors import NotReady
-from api.schemas.catalogue import Health, Limits, Readiness, followed_view
+from api.schemas.catalogue import Health, Limits, Readiness, caller_view, followed_view
 from api.services import Services, version
+from jobs.callers import Caller
 from jobs.job import Priority
 from jobs.ports import WorkerBeat
+from jobs.tenants.quotas import standings
+from jobs.tenants.standing import Standing
 
 router = APIRouter(tags=["service"])
 
@@ -45,8 +48,8 @@ async def get_ready(services: ServicesDep) -> Readiness:
 
 
 @router.get("/limits", dependencies=[READ], responses=problems())
-def get_limits(services: ServicesDep) -> Limits:
-    """What one request may ask for."""
+def get_limits(services: ServicesDep, caller: CallerDep) -> Limits:
+    """What one request may ask for, who asks, and how much of what the key may have is used."""
     settings, rules = services.settings, services.submit_rules
     return Limits(
         request_bytes=rules.max_request_bytes,
@@ -58,7 +61,15 @@ def get_limits(services: ServicesDep) -> Limits:
         predict_wait_seconds=settings.predict_wait_s,
         retention_seconds=rules.retention_s,
         idempotency_hours=IDEMPOTENCY_HOURS,
+        caller=caller_view(caller, _standings(services, caller)),
     )
+
+
+def _standings(services: Services, caller: Caller) -> Sequence[Standing]:
+    if caller.credential is None:
+        return ()
+    with services.adapters.open_unit(caller.tenant) as unit:
+        return standings(unit, caller)
 
 
 def _checks(services: Services) -> Mapping[str, Callable[[], object]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
+from jobs.callers import Caller
 from jobs.ports import FollowedModel
+from jobs.tenants.quotas import IMAGES, QUEUED, REQUESTS
+from jobs.tenants.standing import Standing
 from segmentation.engines import engines_that_read
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LabelSpaces
@@ -89,8 +93,34 @@ class SampleList(BaseModel):
     items: list[SampleView]
 
 
+class QuotaView(BaseModel):
+    """resets_in_seconds: of what is counted over a time. The time begins with the first use."""
+
+    limit: int
+    used: int
+    remaining: int
+    resets_in_seconds: int | None
+
+
+class QuotasView(BaseModel):
+    """None: the key has no such limit."""
+
+    requests_per_minute: QuotaView | None
+    images_per_day: QuotaView | None
+    queued_images: QuotaView | None
+
+
+class CallerView(BaseModel):
+    """key: its id; none where the service asks for no key."""
+
+    tenant: str
+    scope: str
+    key: str | None
+    quotas: QuotasView
+
+
 class Limits(BaseModel):
-    """Bytes, pixels, seconds."""
+    """Bytes, pixels, seconds; and what the caller has."""
 
     request_bytes: int
     image_bytes: int
@@ -101,6 +131,7 @@ class Limits(BaseModel):
     predict_wait_seconds: int
     retention_seconds: int | None
     idempotency_hours: int
+    caller: CallerView
 
 
 class Health(BaseModel):
@@ -192,3 +223,22 @@ def label_space_view(space: LabelSpace, spaces: LabelSpaces) -> LabelSpaceView:
 
 def _hex(colour: tuple[int, int, int]) -> str:
     return "#" + bytes(colour).hex()
+
+
+def caller_view(caller: Caller, standings: Sequence[Standing]) -> CallerView:
+    by_name = {each.name: _quota_view(each) for each in standings}
+    quotas = QuotasView(
+        requests_per_minute=by_name.get(REQUESTS),
+        images_per_day=by_name.get(IMAGES),
+        queued_images=by_name.get(QUEUED),
+    )
+    return CallerView(tenant=caller.tenant, scope=caller.scope, key=caller.credential, quotas=quotas)
+
+
+def _quota_view(standing: Standing) -> QuotaView:
+    return QuotaView(
+        limit=standing.limit,
+        used=standing.used,
+        remaining=standing.remaining,
+        resets_in_seconds=None if standing.period_s is None else standing.retry_after_s,
+    )

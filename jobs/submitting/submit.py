@@ -29,6 +29,7 @@ from jobs.spaces import JobSpaces
 from jobs.submitting.drafts import Draft, DraftLimits, Received
 from jobs.submitting.key_watch import KeyWatch
 from jobs.submitting.sending import send
+from jobs.tenants.quotas import admit, refuse_if_used_up
 from segmentation.errors import NoRemapping
 from segmentation.label_spaces import is_published
 
@@ -67,7 +68,7 @@ class Submitting:
     def open_draft(self, idempotency_key: str | None = None) -> Iterator[Draft]:
         """Receive one request. Leaving by an exception removes what was stored and frees the idempotency key.
 
-        Raises IdempotencyInProgress.
+        Raises IdempotencyInProgress, QuotaExceeded.
         """
         draft = self._new_draft(idempotency_key)
         try:
@@ -85,7 +86,7 @@ class Submitting:
         """Make the draft a job: commit, then dispatch. A queue that is away loses nothing; upkeep sends again.
 
         fingerprint: of the request's content; needed with an idempotency key.
-        Raises InvalidOptions, NoImages, IdempotencyKeyReused, IdempotencyKeyLost.
+        Raises InvalidOptions, NoImages, IdempotencyKeyReused, IdempotencyKeyLost, QuotaExceeded.
         """
         if draft.earlier is not None:
             return self._first_job(draft, fingerprint)
@@ -97,6 +98,7 @@ class Submitting:
             told = replace(options, webhook=options.webhook or self._default_webhook(unit))
             job = self._make_job(draft, received, told, now=unit.now)
             unit.jobs.add(job, received.images)
+            admit(unit, self.caller, len(received.images))
             unit.drafts.close(draft.job_id)
             if draft.idempotency_key is not None:
                 unit.idempotency.complete(
@@ -131,6 +133,8 @@ class Submitting:
         with self._unit() as unit:
             if idempotency_key is not None:
                 earlier = self._begin(unit, idempotency_key, holder)
+            if earlier is None:
+                refuse_if_used_up(unit, self.caller)
             unit.drafts.open(job_id, prefix=prefix)
             unit.commit()
         return Draft(
@@ -184,6 +188,7 @@ class Submitting:
         return Job(
             id=draft.job_id,
             tenant=self.caller.tenant,
+            credential=self.caller.credential,
             prefix=draft.prefix,
             models=(model,),
             label_space=label_space,

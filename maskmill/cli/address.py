@@ -13,7 +13,7 @@ PATIENCE_S = 3.0  # a person waits: an absent server is reported soon
 
 
 def connect(options: ServerOptions) -> Maskmill:
-    return Maskmill(options.server or local_server() or DEFAULT_SERVER, api_key=options.api_key, patience=PATIENCE_S)
+    return Maskmill(options.server or local_server() or DEFAULT_SERVER, patience=PATIENCE_S)
 
 
 def local_home() -> Path:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import images, jobs, models, stack, tune, webhooks
+from maskmill.cli import images, jobs, keys, models, stack, tune, webhooks
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 from maskmill.cli.training import compare, evaluate, explain, export, promote, train
 
 HELP = "Batches of street images in; segmentation masks, metrics and archives out."
-EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items()) + "."
+EXITS = "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items())
+EPILOG = f"MASKMILL_API_KEY: the key for a service that asks for one. Exit codes: {EXITS}."
 
 app = typer.Typer(
     name="maskmill",
@@ -45,6 +46,7 @@ command(app, "export")(export.export)
 command(app, "promote")(promote.promote)
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(keys.app, name="keys")
 
 
 def _version(wanted: bool) -> None:

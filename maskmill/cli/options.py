@@ -39,9 +39,6 @@ class ServerOptions(JsonOption):
         str | None,
         typer.Option(envvar="MASKMILL_SERVER", help="Address of the server; else the local stack's.", metavar="URL"),
     ] = None
-    api_key: Annotated[
-        str | None, typer.Option(envvar="MASKMILL_API_KEY", help="Sent as `Authorization: Bearer KEY`.", metavar="KEY")
-    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,9 +37,15 @@ class HomeOption(JsonOption):
 @dataclass(frozen=True, kw_only=True)
 class Up(HomeOption):
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="MASKMILL_API_HOST", help="Where the API listens; beyond this machine it needs a key (see: keys)."
+        ),
+    ] = "127.0.0.1"
     port: Annotated[
         int,
-        typer.Option(envvar="MASKMILL_API_PORT", help="Port of the API on 127.0.0.1; 0: any free one.", max=65535),
+        typer.Option(envvar="MASKMILL_API_PORT", help="Port of the API; 0: any free one.", max=65535),
     ] = 8008
     engine: Annotated[str | None, typer.Option(help="openvino, onnxruntime or torch; else the best there is.")] = None
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too, to look into the queue.")] = False
@@ -55,6 +61,7 @@ def up(choices: Up) -> None:
     screen = _Screen(choices.as_json)
     options = StackOptions(
         home=choices.home or local_home(),
+        host=choices.host,
         port=choices.port,
         workers=choices.workers,
         flower=choices.flower,

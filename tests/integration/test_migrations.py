@@ -16,11 +16,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, inspect, text
 
+from jobs.callers import Limits
 from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import JobTotals, ModelIdentity, ModelVersion
 from jobs.options import JobOptions
 from jobs.ports import IdempotencyRecord, JobFilter, Remains
+from jobs.tenants.keyring import Keyring
 from storage.migrate import current, downgrade, main, newest, upgrade
 from storage.settings import StorageSettings
 from storage.tables import Base
@@ -28,7 +30,7 @@ from storage.unit_of_work import make_engine
 from tests.databases import opened
 from tests.factories import NOON
 from tests.fakes import FakeClock
-from tests.job_steps import Units, ended_job, every_image, failed, succeeded
+from tests.job_steps import Units, add, ended_job, every_image, failed, succeeded
 from tests.services.processes import free_port
 from tests.upload_steps import add_job_of, add_uploads, make_upload
 
@@ -200,6 +202,22 @@ def test_what_is_made_now_can_be_read_by_the_code_before(settings: StorageSettin
     assert result["model_name"] == "tiny"
     assert not {"precision", "engine"} & result.keys()
     assert ("uploads" in found, found["job_images"][-1]["source_kind"]) == (False, "object")
+
+
+def test_keys_and_what_was_asked_with_them_go_with_the_code_that_knows_them(settings: StorageSettings):
+    upgrade(settings)
+    with opened(settings) as database:
+        credential, _ = Keyring(database.unit).create("acme", "submit", Limits(images_per_day=5))
+        add(database.unit, 2, tenant="acme", credential=credential.id)
+        with database.unit("acme") as unit:
+            unit.usage.add(credential.id, "images", 2, period_s=60)
+            unit.commit()
+    downgrade(settings, "0007")
+    upgrade(settings)
+    with opened(settings) as database, database.unit("acme") as unit:
+        assert not unit.credentials.exist()
+        assert unit.usage.so_far(credential.id, "images", period_s=60).used == 0
+        assert unit.jobs.get("job_1").credential is None
 
 
 def test_many_jobs_are_rewritten(settings: StorageSettings):

@@ -93,3 +93,13 @@ def test_the_service_starts_without_what_only_workers_need() -> None:
     program = block + "import api.main, api.services\napi.main.create_app()"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_operation_says_whether_it_needs_a_key(document: dict[str, Any]) -> None:
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "header"}
+    for name, operation in operations(document):
+        is_open = "x-scope" not in operation
+        assert operation["security"] == ([] if is_open else [{"bearer": []}, {"header": []}]), name
+        assert ({"401", "403", "429"} <= operation["responses"].keys()) is not is_open, name
+    assert document["paths"]["/jobs"]["post"]["x-scope"] == "submit"
+    assert "x-scope" not in document["paths"]["/health"]["get"]

@@ -1,0 +1,65 @@
+"""What keys and limits need from the database. Part of `jobs.ports.UnitOfWork`, which contract tests hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from jobs.callers import Limits
+from jobs.tenants.credentials import Credential
+
+
+class CredentialRepository(Protocol):
+    def exist(self) -> bool:
+        """Whether any key was ever made here, revoked ones included."""
+
+    def find(self, credential_id: str) -> Credential | None: ...
+
+    def all(self) -> Sequence[Credential]:
+        """The oldest first."""
+
+    def add(self, credential: Credential) -> None: ...
+
+    def revoke(self, credential_id: str) -> Credential:
+        """From now on, unless it was before. Raises CredentialNotFound."""
+
+    def limit(self, credential_id: str, limits: Limits) -> Credential:
+        """These limits instead of those it has. Raises CredentialNotFound."""
+
+
+class Use(NamedTuple):
+    """How much was used in the period that runs, and for how many seconds it still does (0.0: none has begun)."""
+
+    used: int
+    left_s: float
+
+
+class UsageRepository(Protocol):
+    """What was asked with the keys of a tenant. A period begins with the first use after the one before has ended."""
+
+    def add(self, credential_id: str, kind: str, amount: int, *, period_s: int) -> Use:
+        """Count in one statement, so that all processes agree. Until the end of the transaction nobody else counts the
+        same kind for this key."""
+
+    def so_far(self, credential_id: str, kind: str, *, period_s: int) -> Use: ...
+
+    def queued(self, credential_id: str) -> int:
+        """Images of the key's jobs that wait for a worker."""
+
+
+class CredentialUnit(Protocol):
+    """The part of a unit of work that is about keys."""
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def credentials(self) -> CredentialRepository: ...
+    @property
+    def usage(self) -> UsageRepository: ...
+    def commit(self) -> None: ...
+
+
+class OpenCredentials(Protocol):
+    def __call__(self, tenant: str | None = None) -> AbstractContextManager[CredentialUnit]: ...

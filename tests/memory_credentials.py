@@ -1,0 +1,71 @@
+"""Keys and what was asked with them, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from jobs.callers import DEFAULT_TENANT, Limits
+from jobs.errors import CredentialNotFound
+from jobs.tenants.credentials import Credential
+from jobs.tenants.ports import Use
+from tests.memory_state import Used, View
+
+
+class MemoryCredentials:
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._kept = view.state.credentials
+
+    def exist(self) -> bool:
+        return bool(self._kept)
+
+    def find(self, credential_id: str) -> Credential | None:
+        return self._kept.get(credential_id)
+
+    def all(self) -> Sequence[Credential]:
+        return sorted(self._kept.values(), key=lambda each: (each.created_at, each.id))
+
+    def add(self, credential: Credential) -> None:
+        self._kept[credential.id] = credential
+
+    def revoke(self, credential_id: str) -> Credential:
+        found = self._kept.get(credential_id)
+        revoked_at = self._view.now if found is None else found.revoked_at or self._view.now
+        return self._change(credential_id, revoked_at=revoked_at)
+
+    def limit(self, credential_id: str, limits: Limits) -> Credential:
+        return self._change(credential_id, limits=limits)
+
+    def _change(self, credential_id: str, **values: Any) -> Credential:
+        if credential_id not in self._kept:
+            raise CredentialNotFound(f"there is no key {credential_id!r}")
+        self._kept[credential_id] = replace(self._kept[credential_id], **values)
+        return self._kept[credential_id]
+
+
+class MemoryUsage:
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._used = view.state.usage
+
+    def add(self, credential_id: str, kind: str, amount: int, *, period_s: int) -> Use:
+        before = self.so_far(credential_id, kind, period_s=period_s)
+        began_at = self._used[credential_id, kind].began_at if before.left_s else self._view.now
+        tenant = self._view.tenant or DEFAULT_TENANT
+        self._used[credential_id, kind] = Used(tenant, began_at, before.used + amount)
+        return self.so_far(credential_id, kind, period_s=period_s)
+
+    def so_far(self, credential_id: str, kind: str, *, period_s: int) -> Use:
+        found = self._used.get((credential_id, kind))
+        if found is None:
+            return Use(0, 0.0)
+        left_s = (found.began_at + timedelta(seconds=period_s) - self._view.now).total_seconds()
+        return Use(found.used, left_s) if left_s > 0 else Use(0, 0.0)
+
+    def queued(self, credential_id: str) -> int:
+        state = self._view.state
+        mine = [job for job_id, job in state.jobs.items() if job_id not in state.hidden]
+        return sum(job.counts.queued for job in mine if job.credential == credential_id)
