@@ -56,16 +56,20 @@ class Preprocessing:
         return self._rounded(height * scale), self._rounded(width * scale)
 
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """rgb: (H, W, 3) uint8, RGB. Returns (3, h, w) float32, C-contiguous, normalised.
+        """rgb: (H, W, 3) uint8, RGB. Returns (3, h, w) float32, C-contiguous, normalised."""
+        return normalised(self.scaled(rgb), mean=self.mean, std=self.std)
+
+    def scaled(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """rgb: (H, W, 3) uint8. Returns (h, w, 3) uint8, as large as the network's input.
 
         Every source pixel counts: shrinking averages whole boxes of pixels first (2×2, 3×3, …; six times as fast as
         the filter alone), then Pillow's bilinear filter, with its support scaled, does the rest.
         """
         height, width = self.input_size(*rgb.shape[:2])
-        if rgb.shape[:2] != (height, width):
-            scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
-            rgb = np.asarray(scaled)
-        return normalised(rgb, mean=self.mean, std=self.std)
+        if rgb.shape[:2] == (height, width):
+            return rgb
+        scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
+        return np.asarray(scaled)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}

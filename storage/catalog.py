@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import secrets
 import shutil
 import threading
@@ -190,13 +191,27 @@ def _versions(name: Path) -> Iterator[Path]:
 
 
 def _stamp(folders: Sequence[Path]) -> Stamp:
-    """Changes when a bundle comes, goes or is replaced, and when a link leads elsewhere."""
-    found = []
-    for place in _places(folders):
-        with suppress(FileNotFoundError):  # being replaced right now
-            status = (place / CARD).stat()
-            found.append((str(place), status.st_mtime_ns, status.st_ino))
+    """Changes when a bundle comes, goes or is replaced, and when a link leads elsewhere. As `_places`, in a quarter of
+    its time: every request asks."""
+    found: list[tuple[str, int, int]] = []
+    for folder in folders:
+        for place in _folders_in(str(folder)):
+            _add_card(found, place)
+            for version in _folders_in(place):
+                _add_card(found, version)
     return tuple(found)
+
+
+def _folders_in(path: str) -> list[str]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
+        return sorted(each.path for each in entries if not each.name.startswith(HIDDEN) and each.is_dir())
+    return []  # it is being replaced right now, or is no folder
+
+
+def _add_card(found: list[tuple[str, int, int]], place: str) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        status = os.stat(f"{place}/{CARD}")  # noqa: PTH116 a path is made of more than a stat
+        found.append((place, status.st_mtime_ns, status.st_ino))
 
 
 def _read(folders: Sequence[Path]) -> _Contents:

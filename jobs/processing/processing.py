@@ -72,8 +72,7 @@ class Processing:
         claim = self._claim(piece)
         if claim is None:
             return
-        with Lease(self.open_unit, self.rules, claim) as lease:
-            self._run_images(claim, lease)
+        self._run_images(claim, Lease(self.open_unit, self.rules, claim))
 
     def stop(self) -> None:
         """No further image begins; what was claimed but not begun goes back to the queue."""
@@ -106,6 +105,10 @@ class Processing:
     def _run_images(self, claim: Claim, lease: Lease) -> None:
         attempts = [Attempt(claim.job, each, lease, limit_s=self.rules.image_limit_s) for each in claim.images]
         running = {self.threads.submit(self._try, each): each for each in attempts}
+        with lease:  # not before: the pictures need not wait for the thread of the heartbeat
+            self._finish_all(claim, lease, running)
+
+    def _finish_all(self, claim: Claim, lease: Lease, running: dict[Future[Outcome], Attempt]) -> None:
         done: list[Outcome] = []
         flushed = looked = time.monotonic()
         while running:

@@ -130,8 +130,11 @@ class LocalObjects:
         """A file that vanishes at the end of the block unless it was renamed."""
         path = self._incoming / secrets.token_hex(16)
         with writing():
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            file = path.open("xb", buffering=0)  # what does not fit is told by the write, not by a close
+            try:
+                file = path.open("xb", buffering=0)  # what does not fit is told by the write, not by a close
+            except FileNotFoundError:
+                self._incoming.mkdir(parents=True, exist_ok=True)
+                file = path.open("xb", buffering=0)
         try:
             with file:
                 yield path, file
@@ -186,11 +189,11 @@ def _write(file: BinaryIO, data: bytes | Readable) -> int:
 def _publish(temporary: Path, path: Path) -> None:
     for _ in range(100):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(path)
-        except (FileNotFoundError, FileExistsError):  # a folder on the way was emptied and removed in between
-            continue
-        return
+            return
+        except FileNotFoundError:  # no folder yet, or one on the way was emptied and removed in between
+            with suppress(FileNotFoundError, FileExistsError):
+                path.parent.mkdir(parents=True, exist_ok=True)
     raise StorageUnavailable("the folder of an object cannot be made")
 
 

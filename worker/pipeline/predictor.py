@@ -23,6 +23,7 @@ from worker.pipeline.batcher import Batcher, Inferred
 from worker.pipeline.budget import Budget
 from worker.pipeline.certainty import measure, stretched
 from worker.pipeline.model_cache import LoadedModel, ModelCache
+from worker.pipeline.network_input import network_input
 from worker.pipeline.tiles import Span, TileResult, TileRow, blend, spans
 from worker.pipeline.upsample import best_class
 
@@ -82,7 +83,7 @@ class _Run:
         self._check = check
 
     def whole(self, picture: Picture) -> tuple[LabelMap, float]:
-        tensor = self._preprocessing.apply(picture)
+        tensor = network_input(self._preprocessing, picture)
         self._watch.lap("preprocess")
         logits = self._checked(self._batcher.infer(tensor))
         height, width = picture.shape[:2]
@@ -114,7 +115,7 @@ class _Run:
 
     def _submitted(self, part: Picture) -> Future[Inferred]:
         self._check()
-        return self._batcher.submit(self._preprocessing.apply(part))
+        return self._batcher.submit(network_input(self._preprocessing, part))
 
     def _tile(self, columns: Span, inferred: Inferred, entropies: list[float]) -> TileResult:
         logits = self._checked(inferred)

@@ -1,0 +1,42 @@
+"""A network's input in serving is the one of training, to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segmentation.preprocessing import Preprocessing
+from worker.pipeline.network_input import network_input
+
+FIT = Preprocessing(long_side=96)
+EXACT = Preprocessing(resize="exact", height=64, width=96, mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 1.0))
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("preprocessing", [FIT, EXACT])
+@pytest.mark.parametrize(
+    "size", [(64, 96), (128, 192), (130, 204), (131, 204), (130, 203), (191, 287), (192, 288), (256, 384), (20, 30)]
+)
+def test_it_is_what_training_sees(preprocessing: Preprocessing, size: tuple[int, int]) -> None:
+    picture = noise(*size)
+    assert np.array_equal(network_input(preprocessing, picture), preprocessing.apply(picture))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(64, 400), st.integers(64, 400), st.integers(0, 9))
+def test_it_is_so_for_any_picture(height: int, width: int, seed: int) -> None:
+    picture = noise(height, width, seed)
+    for preprocessing in (FIT, EXACT):
+        tensor = network_input(preprocessing, picture)
+        assert tensor.flags.c_contiguous
+        assert np.array_equal(tensor, preprocessing.apply(picture))
+
+
+def test_part_of_a_picture_will_do() -> None:
+    part = noise(300, 400)[7:199, 11:299]
+    assert np.array_equal(network_input(FIT, part), FIT.apply(part))
