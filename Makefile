@@ -17,6 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 WORKERS ?= 2
 SEEDS ?= 10
+CASES ?= 10000
 IMAGES ?=
 MASKS ?=
 
@@ -108,6 +109,10 @@ pages: $(DEV) ## Write the tables of README.md and docs/models.md anew from benc
 .PHONY: faults
 faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run; nothing may be lost, left over or counted twice
 	$(BIN)/python -m tests.faults --seeds $(SEEDS)
+
+.PHONY: fuzz
+fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, sent to the real stack; every answer as documented
+	$(BIN)/python -m tests.fuzz --cases $(CASES)
 
 .PHONY: containers
 containers: ## Build the images, bring the compose file up, run a job through it (needs docker; see tests/containers)

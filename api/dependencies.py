@@ -11,7 +11,8 @@ from api.services import Services, UseCases
 from jobs.callers import Caller
 from jobs.errors import JobNotFound
 
-_JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
+JOB_ID = r"^job_[0-9A-HJKMNP-TV-Z]{26}$"
+_JOB_ID = re.compile(JOB_ID)
 
 
 async def _services(request: Request) -> Services:

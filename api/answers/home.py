@@ -27,7 +27,7 @@ class Greeting(BaseModel):
     response_model=Greeting,
     responses={307: {"description": "the client wants a page, which is at `Location`"}, **problems()},
 )
-async def get_home(accept: Annotated[str | None, Header(max_length=1000)] = None) -> Response:
+async def get_home(accept: Annotated[str | None, Header(max_length=1000, include_in_schema=False)] = None) -> Response:
     """JSON for programs; browsers are sent to the pages."""
     if preferred(accept, (_JSON, _HTML)) == _HTML:
         return RedirectResponse(PAGES, 307)

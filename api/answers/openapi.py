@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.access import declared
+from api.answers.as_sent import describe_forms, describe_parameters
 from api.answers.problems import MEDIA_TYPE
 from api.schemas.problem import Problem
 
@@ -82,6 +83,8 @@ def describe(app: FastAPI) -> Mapping[str, Any]:
             schemas.pop(unused, None)
         _replace_fastapi_errors(document)
         _tell_of_keys(app, document)
+        describe_parameters(document)
+        describe_forms(document)
         app.openapi_schema = document
     return app.openapi_schema
 

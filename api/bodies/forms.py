@@ -46,6 +46,7 @@ class FormRules:
     """spool: where files lie until they are taken; those of up to `held_bytes` stay in memory.
     digests: also compute each file's SHA-256.
 
+    last_wins: a text field that comes again replaces what it said before, where else it would be an error.
     part_limit: the most bytes that a file may have, by what the part says of it and by its first HEAD_BYTES.
     """
 
@@ -54,6 +55,7 @@ class FormRules:
     held_bytes: int
     part_limit: Callable[[FilePart, bytes], int]
     digests: bool = False
+    last_wins: bool = False
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -180,9 +182,12 @@ class _FormReader:
         name = self._part.field
         self._count_text(len(name))  # or a body of nothing but names would be held whole
         value = text_of(bytes(self._text))
-        if name in self.fields and name not in LISTS:
+        if name not in self.fields or self._rules.last_wins:
+            self.fields[name] = value
+        elif name in LISTS:
+            self.fields[name] += f",{value}"
+        else:
             raise InvalidOptions([FieldFault(name, "is given twice")])
-        self.fields[name] = f"{self.fields[name]},{value}" if name in self.fields else value
 
     def _end_file(self, file: IO[bytes]) -> None:
         if self._part.name or file.tell():  # a browser sends an empty part for an empty file field

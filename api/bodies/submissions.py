@@ -39,12 +39,13 @@ class PictureField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormSubmission:
-    """spool: where files that are not small lie until they are stored."""
+    """spool: where files that are not small lie until they are stored. last_wins: of text fields, see FormRules."""
 
     submitting: Submitting
     boundary: bytes
     spool: Path
     idempotency_key: str | None
+    last_wins: bool = False
 
     def jobs_form(self, pieces: Iterable[bytes]) -> Job:
         """`files`, `masks` and options, in any order."""
@@ -64,6 +65,7 @@ class FormSubmission:
                 held_bytes=taker.held_bytes,
                 part_limit=lambda part, head: draft.largest(part.name, head),
                 digests=self.idempotency_key is not None,
+                last_wins=self.last_wins,
             )
             fields = read_form(pieces, rules, take=taker.take)
             taker.finish(fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -12,9 +12,16 @@ from api.answers.ranges import Representation, serve
 from api.answers.zip_stream import ZipStream
 from api.dependencies import JobId, UseCasesDep
 from api.routes.images import content_disposition
+from segmentation.formats import FORMATS
 
 router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"], dependencies=[READ])
 
+_KIND = "|".join((*FORMATS, "metrics"))
+_KINDS: dict[str, Any] = {
+    "description": "kinds to take, and `metrics`; all by default",
+    "json_schema_extra": {"pattern": f"^({_KIND})(,({_KIND}))*$"},
+    "examples": ["mask,metrics"],
+}
 _HEADERS = {
     "Content-Length": {"description": "exact", "schema": {"type": "integer"}},
     "Accept-Ranges": {"description": "`bytes`", "schema": {"type": "string"}},
@@ -39,7 +46,7 @@ def get_archive(
     use_cases: UseCasesDep,
     artifacts: Annotated[
         str | None,
-        Query(max_length=200, description="kinds to take, and `metrics`; all by default", examples=["mask,metrics"]),
+        Query(max_length=200, **_KINDS),
     ] = None,
 ) -> Response:
     """A ZIP file of exact length, resumable. Never held in memory or on disk.

@@ -26,12 +26,29 @@ LastEventId = Annotated[
     Header(
         alias="Last-Event-ID",
         max_length=100,
+        json_schema_extra={"pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?$"},
         description="the id of the last event that was received; the stream goes on behind it",
         examples=["12.345"],
     ),
 ]
 _STREAM = {
-    MEDIA_TYPE: {"schema": {"type": "string"}, "example": 'event: job\nid: 12\ndata: {"id": "job_01JD…", …}\n\n'}
+    MEDIA_TYPE: {
+        "schema": {
+            "type": "object",
+            "description": "one event of the stream; `data` is JSON",
+            "properties": {
+                "event": {"type": "string", "enum": ["job", "image"]},
+                "id": {"type": "string"},
+                "data": {"type": "string"},
+            },
+            "required": ["event", "id", "data"],
+        },
+        "example": {
+            "event": "job",
+            "id": "12",
+            "data": '{"id": "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY", …}',
+        },
+    }
 }
 
 

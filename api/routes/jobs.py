@@ -15,7 +15,7 @@ from api.answers.ranges import matches
 from api.bodies.body_pipe import read_in_thread
 from api.bodies.forms import boundary_of
 from api.bodies.submissions import JSON_BYTES, FormSubmission, submit_json
-from api.dependencies import JobId, ServicesDep, UseCasesDep, is_job_id
+from api.dependencies import JOB_ID, JobId, ServicesDep, UseCasesDep, is_job_id
 from api.live.job_watch import Place, Seen
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_job
@@ -47,6 +47,12 @@ IdempotencyKey = Annotated[
         max_length=255,
         description="the same key with the same request returns the first job for 24 h",
     ),
+]
+
+
+JobCursor = Annotated[
+    str | None,
+    Query(max_length=200, json_schema_extra={"pattern": JOB_ID}, description="`next_cursor` of the page before"),
 ]
 
 
@@ -146,7 +152,7 @@ def list_jobs(
     status: JobStatus | None = None,
     model: Annotated[str | None, Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+    cursor: JobCursor = None,
 ) -> JobPage:
     """Newest first."""
     if cursor is not None and not is_job_id(cursor):

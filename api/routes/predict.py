@@ -57,7 +57,7 @@ async def predict(
     request: Request,
     services: ServicesDep,
     use_cases: UseCasesDep,
-    accept: Annotated[str | None, Header(max_length=1000)] = None,
+    accept: Annotated[str | None, Header(max_length=1000, include_in_schema=False)] = None,
     prefer: PreferHeader = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:

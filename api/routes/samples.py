@@ -15,12 +15,14 @@ from data.sample_library import LABEL_SPACE
 from segmentation.formats import FORMATS
 from segmentation.formats.format import FormatOptions
 from segmentation.label_map import LabelMap
-from segmentation.label_spaces import LABEL_SPACES, get_label_space
+from segmentation.label_spaces import get_label_space
 from segmentation.picture_files.pictures import decode_mask
 
 router = APIRouter(prefix="/samples", tags=["catalogue"], dependencies=[READ])
 
 _CACHED = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+
+_SPACES = [LABEL_SPACE, *get_label_space(LABEL_SPACE).mappings]
 
 SampleId = Annotated[str, Path(max_length=200)]
 
@@ -57,7 +59,7 @@ def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
 def get_sample_mask(
     sample_id: SampleId,
     services: ServicesDep,
-    label_space: Annotated[str, Query(max_length=200, examples=list(LABEL_SPACES))] = LABEL_SPACE,
+    label_space: Annotated[str, Query(max_length=200, examples=_SPACES)] = LABEL_SPACE,
 ) -> Response:
     """The ground truth, in the label space that is asked for."""
     ids = decode_mask(services.adapters.samples.mask(sample_id), max_pixels=services.settings.max_pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -10,15 +11,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from api.schemas.webhooks import EndpointShape
 from jobs.job import Source, SourceKind
 from jobs.keys import sample_mask
-from jobs.options import PALETTES
+from jobs.options import EXPIRES_IN_S, PALETTES, TILE_SIZE
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
 from segmentation.picture_files.deep_pixels import DEPTHS
 
+_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_NOT_PLAIN = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
+
+
+_ADDRESS = "https://example.org/zurich_001.jpg"
+
 
 def _plain(text: str) -> str:
     """Only what every store can keep: no control characters, no halves of a surrogate pair."""
-    if not all(letter.isprintable() for letter in text):
+    if _NOT_PLAIN.search(text):
         raise ValueError("must not hold control characters")
     return text
 
@@ -31,15 +38,29 @@ def _web_address(text: str) -> str:
     return text
 
 
-Plain = Annotated[str, AfterValidator(_plain)]
-Url = Annotated[Plain, Field(max_length=2048), AfterValidator(_web_address)]
+Plain = Annotated[str, AfterValidator(_plain), Field(json_schema_extra={"pattern": f"^[^{_CONTROL}]*$"})]
+Url = Annotated[
+    str,
+    AfterValidator(_plain),
+    AfterValidator(_web_address),
+    Field(max_length=2048, json_schema_extra={"pattern": r"^https?://[A-Za-z0-9]", "examples": [_ADDRESS]}),
+]
 Name = Annotated[Plain, Field(min_length=1, max_length=255)]
+
+
+def _exactly_one(schema: dict[str, Any], *names: str) -> None:
+    """Of these properties; null is as good as none."""
+    there, absent = {"not": {"type": "null"}}, {"type": "null"}
+    schema["oneOf"] = [
+        {"required": [name], "properties": {other: there if other == name else absent for other in names}}
+        for name in names
+    ]
 
 
 class InputSource(BaseModel):
     """Exactly one of `url` and `sample`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=lambda schema: _exactly_one(schema, "url", "sample"))
 
     url: Url | None = Field(None, description="fetched by a worker; private addresses are refused")
     sample: Name | None = Field(None, description="an id from `GET /samples`")
@@ -68,6 +89,8 @@ class JobInput(InputSource):
 
 
 class OverlayShape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     opacity: float = Field(0.5, ge=0, le=1)
     format: str = Field("jpeg", json_schema_extra={"enum": [*OVERLAY_FORMATS]})
     palette: str = Field(
@@ -78,12 +101,16 @@ class OverlayShape(BaseModel):
 
 
 class TileShape(BaseModel):
-    size: int = Field(1024, ge=64, le=4096)
-    overlap: int = Field(128, ge=0)
+    model_config = ConfigDict(extra="forbid")
+
+    size: int = Field(1024, ge=TILE_SIZE[0], le=TILE_SIZE[1])
+    overlap: int = Field(128, ge=0, le=TILE_SIZE[1] // 2, description="at most half of the size")
 
 
 class JobOptionsShape(BaseModel):
     """All optional."""
+
+    model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(
         None,
@@ -113,7 +140,9 @@ class JobOptionsShape(BaseModel):
     overlay: OverlayShape | None = None
     tile: TileShape | None = Field(None, description="for pictures larger than the model's input")
     priority: str | None = Field(None, json_schema_extra={"enum": ["interactive", "bulk", None]})
-    expires_in: int | None = Field(None, ge=60, description="seconds until everything of the job is deleted")
+    expires_in: int | None = Field(
+        None, ge=EXPIRES_IN_S[0], le=EXPIRES_IN_S[1], description="seconds until everything of the job is deleted"
+    )
     webhook: EndpointShape | None = Field(None, description="who is told of the job; default: the tenant's")
     metadata: dict[str, Any] = Field(default_factory=dict, description="returned unchanged; at most 4 KiB")
 

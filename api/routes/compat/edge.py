@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field
 
 from api.access import SUBMIT
 from api.answers.openapi import body, problems
@@ -20,14 +20,14 @@ from jobs.options import JobOptions
 
 router = APIRouter(tags=["old clients"], dependencies=[SUBMIT])
 
-_TRUTH = TypeAdapter(bool)
+_TRUE, _FALSE = ("true", "True", "1", "on", "yes"), ("false", "False", "0", "off", "no")
 
 
 class EdgeForm(BaseModel):
     """The form of `POST /predict/`."""
 
     file: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
-    visualize: bool = False
+    visualize: str = Field("false", json_schema_extra={"enum": [*_TRUE, *_FALSE]})
 
 
 class EdgeMask(BaseModel):
@@ -71,10 +71,9 @@ async def predict_at_edge(request: Request, services: ServicesDep, use_cases: Us
 
 
 def _is_true(text: str) -> bool:
-    try:
-        return _TRUTH.validate_python(text.strip())
-    except ValidationError as error:
-        raise InvalidOptions([FieldFault("visualize", f"must be true or false, got {text[:20]!r}")]) from error
+    if text not in (*_TRUE, *_FALSE):
+        raise InvalidOptions([FieldFault("visualize", f"must be true or false, got {text[:20]!r}")])
+    return text in _TRUE
 
 
 def _mask(services: Services, use_cases: UseCases, job: Job) -> EdgeMask:

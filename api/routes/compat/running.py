@@ -70,6 +70,7 @@ async def receive_picture(request: Request, services: Services, use_cases: UseCa
         boundary=boundary_of(content_type),
         spool=services.spool,
         idempotency_key=None,
+        last_wins=True,  # and fields that nobody knows are passed over, as those clients are used to
     )
     fields = {"file": PictureField(options, UnreadablePicture)}
     rules = services.upload_rules.at_most(services.settings.max_image_bytes + 2**20)

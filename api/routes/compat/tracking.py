@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.access import READ
+from api.answers.as_sent import NEEDED
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.errors import InvalidTrackingRequest, TrackingAway
@@ -17,6 +18,14 @@ from storage.registry.metric_histories import PATH, InvalidPageToken, MetricPoin
 router = APIRouter(tags=["old clients"], dependencies=[READ])
 
 _NO_NUMBER = {math.inf: "Infinity", -math.inf: "-Infinity"}
+
+
+# Needed, which MLflow's clients must be told in MLflow's way: so they are missed here, not by FastAPI.
+_NEEDED = {"minLength": 1, **NEEDED}
+RunId = Annotated[
+    str | None, Query(max_length=100, json_schema_extra=_NEEDED, examples=["9d1d6201075647d088840506a93f7a3f"])
+]
+MetricKey = Annotated[str | None, Query(max_length=500, json_schema_extra=_NEEDED, examples=["val_loss"])]
 
 
 class LoggedMetric(BaseModel):
@@ -34,11 +43,14 @@ class MetricHistory(BaseModel):
 @router.get(PATH, response_model_exclude_none=True, responses=problems(400, 422))
 def get_metric_history(
     services: ServicesDep,
-    run_id: Annotated[str | None, Query(max_length=100, examples=["9d1d6201075647d088840506a93f7a3f"])] = None,
-    run_uuid: Annotated[str | None, Query(max_length=100, description="the older name of `run_id`")] = None,
-    metric_key: Annotated[str | None, Query(max_length=500, examples=["val_loss"])] = None,
-    max_results: Annotated[int | None, Query(le=2**31 - 1, description="all at once without it")] = None,
-    page_token: Annotated[str | None, Query(max_length=200)] = None,
+    run_id: RunId = None,
+    run_uuid: Annotated[str | None, Query(max_length=100, include_in_schema=False)] = None,  # the older name of it
+    metric_key: MetricKey = None,
+    max_results: Annotated[
+        int | None,
+        Query(ge=-(2**31), le=2**31 - 1, json_schema_extra={"minimum": 1}, description="all at once without it"),
+    ] = None,
+    page_token: Annotated[str | None, Query(max_length=200, description="`next_page_token` of the page before")] = None,
 ) -> MetricHistory:
     """As MLflow's REST API answers: all values in the order in which they were logged; none of a run nobody knows."""
     run = run_id or run_uuid

@@ -1,0 +1,1 @@
+"""Requests that nobody thought of, made from the OpenAPI document and sent to the real stack."""

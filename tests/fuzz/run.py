@@ -1,0 +1,67 @@
+"""One run of Schemathesis against a stack: what it counted, and what it found."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.services.valkey import valkey
+from tests.stack import Stack, running_stack
+
+RULES = Path(__file__).with_name("schemathesis.toml")
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+_COUNTED = re.compile(r"^\s*(\d+) generated", re.MULTILINE)
+_SUMMARY = re.compile(r"={3,} FAILURES ={3,}.*", re.DOTALL)
+
+# Nobody waits long for what no worker will ever do, and old names mean the one model that is there.
+SETTINGS = {
+    "MASKMILL_API_COMPAT": "1",
+    "MASKMILL_API_COMPAT_WAIT_S": "5",
+    "MASKMILL_API_COMPAT_MODELS": json.dumps(dict.fromkeys(("deeplab", "mask2former", "dilatednet"), "tiny")),
+    "MASKMILL_API_PREDICT_WAIT_S": "5",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """failures: what was found, as text; empty when nothing was."""
+
+    cases: int
+    failures: str
+
+
+@contextmanager
+def fuzzed_stack(folder: Path) -> Iterator[Stack]:
+    """API with everything that can be on, scheduler and one worker."""
+    with (
+        valkey(folder / "broker") as broker,
+        running_stack(folder, {"MASKMILL_BROKER_URL": broker.url, **SETTINGS}) as stack,
+    ):
+        yield stack
+
+
+def fuzz(stack: Stack, *, examples: int, seed: int, limit_s: float, phases: Sequence[str] = PHASES) -> Report:
+    """examples: at most so many requests to one operation in a phase; `coverage` has a number of its own, about 1,000.
+    limit_s: of the whole run.
+
+    The seed makes the requests the same; what the service makes of them depends on what is in it.
+    """
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [str(program), "--no-color", "--config-file", str(RULES), "run", f"{stack.url}/openapi.json"]
+    command += ["--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--workers", "2"]
+    command += ["--phases", ",".join(phases)]
+    done = subprocess.run(
+        command, cwd=stack.folder, capture_output=True, text=True, timeout=limit_s, env={**os.environ, "NO_COLOR": "1"}
+    )
+    counted = _COUNTED.search(done.stdout)
+    if done.returncode == 0 and counted is not None:
+        return Report(int(counted[1]), "")
+    found = _SUMMARY.search(done.stdout)
+    return Report(int(counted[1]) if counted else 0, (found[0] if found else done.stdout) + done.stderr)
