@@ -44,11 +44,12 @@ class MemoryDeliveries:
 
     def claim(self, *, limit: int, per_host: int, lease_s: float) -> Sequence[Delivery]:
         until = self._view.now + timedelta(seconds=lease_s)
-        sent = Counter(host_of(each.url) for each in self._rows.values() if self._is_held(each))
+        sent = Counter(_place(each) for each in self._rows.values() if self._is_held(each))
+        failing = {_place(each) for each in self._rows.values() if each.status is PENDING and each.tries}
         taken: list[Delivery] = []
         for each in sorted(filter(self._may_go, self._rows.values()), key=lambda each: (each.due_at, each.id)):
-            if len(taken) < limit and sent[host_of(each.url)] < per_host:
-                sent[host_of(each.url)] += 1
+            if len(taken) < limit and sent[_place(each)] < (1 if _place(each) in failing else per_host):
+                sent[_place(each)] += 1
                 taken.append(replace(each, claims=each.claims + 1, lease_until=until))
         self._rows.update({each.id: each for each in taken})
         return taken
@@ -98,6 +99,10 @@ class MemoryDeliveries:
             other.job_id == each.job_id and other.status is PENDING and other.version < each.version
             for other in self._rows.values()
         )
+
+
+def _place(delivery: Delivery) -> tuple[str, str]:
+    return delivery.tenant, host_of(delivery.url)
 
 
 class MemoryWebhooks:

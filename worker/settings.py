@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.deliveries.schedule import PAUSES_S
@@ -90,6 +90,12 @@ class WorkerSettings(BaseSettings):
     """What a process took to send and never wrote down is sent again after this time."""
     webhook_pauses_s: list[Annotated[float, Field(gt=0)]] = list(PAUSES_S)
     """Before each further try; then it is given up."""
+
+    @model_validator(mode="after")
+    def _leases_outlast_tries(self) -> Self:
+        if self.webhook_lease_s <= self.webhook_timeout_s:
+            raise ValueError("webhook_lease_s must be longer than webhook_timeout_s, or what is sent is sent again")
+        return self
 
     @property
     def resolved_registry_uri(self) -> str:

@@ -28,7 +28,8 @@ def _nobody(_delivery: Delivery, _reply: Reply) -> None: ...
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRules:
-    """lease_s must outlast a try and the writing down. per_host: tries at the same time, over all processes."""
+    """lease_s must outlast a try and the writing down. per_host: tries at the same time of
+    one tenant, over all processes."""
 
     lease_s: float = 45.0
     per_host: int = 4

@@ -28,8 +28,9 @@ class DeliveryRepository(Protocol):
     def claim(self, *, limit: int, per_host: int, lease_s: float) -> Sequence[Delivery]:
         """Take what is due, the longest due first, claims + 1.
 
-        Of a job only the first that is still owed. Of one host never more at a time than `per_host`, those that other
-        processes have among them: receivers that do not answer must not hold up the others.
+        Of a job only the first that is still owed. Of a tenant to one host never more at a time than `per_host`, those
+        that other processes have among them, and never more than one where a try was in vain: receivers that do not
+        answer must not hold up the others.
         """
 
     def end_try(self, delivery: Delivery) -> bool:

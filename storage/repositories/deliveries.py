@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, literal, or_, select, update
 
 from jobs.deliveries import schedule
 from jobs.deliveries.delivery import Backlog, Delivery, DeliveryStatus
@@ -113,20 +113,19 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 
 
 def _next(now: datetime, per_host: int) -> Select[Any]:
-    """Ids of what may be sent now. Per host so many that together with those being sent there are not too many."""
+    """Ids of what may be sent now. Of a tenant to one host so many that together with those being sent there are not
+    too many; one, where what is owed was tried in vain."""
     before = exists().where(_EARLIER.job_id == DELIVERY.job_id, _EARLIER.version < DELIVERY.version, _pending(_EARLIER))
-    place = func.row_number().over(partition_by=DELIVERY.host, order_by=(DELIVERY.due_at, DELIVERY.id))
-    due = select(DELIVERY.id, DELIVERY.host, DELIVERY.due_at, place.label("place")).where(_is_due(now), ~before)
-    waiting = due.subquery("waiting").c
-    sent = (
-        select(_BUSY.host, func.count(_BUSY.id).label("sent"))
-        .where(_pending(_BUSY), _BUSY.lease_until > now)
-        .group_by(_BUSY.host)
-        .subquery("sent")
-    )
+    host = (DELIVERY.tenant, DELIVERY.host)
+    place = func.row_number().over(partition_by=host, order_by=(DELIVERY.due_at, DELIVERY.id)).label("place")
+    waiting = select(DELIVERY.id, *host, DELIVERY.due_at, place).where(_is_due(now), ~before).subquery("waiting").c
+    sent = func.sum(case((_BUSY.lease_until > now, 1), else_=0)).label("sent")
+    most = case((func.max(_BUSY.tries) > 0, 1), else_=per_host).label("most")
+    hosts = select(_BUSY.tenant, _BUSY.host, sent, most).where(_pending(_BUSY)).group_by(_BUSY.tenant, _BUSY.host)
+    of_host = hosts.subquery("of_host").c
     return (
         select(waiting.id)
-        .outerjoin(sent, sent.c.host == waiting.host)
-        .where(waiting.place + func.coalesce(sent.c.sent, 0) <= per_host)
+        .join(of_host.host.table, and_(of_host.tenant == waiting.tenant, of_host.host == waiting.host))
+        .where(waiting.place + of_host.sent <= of_host.most)
         .order_by(waiting.due_at, waiting.id)
     )

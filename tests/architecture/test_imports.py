@@ -46,7 +46,8 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["api.main", "storage", "broker.app", "jobs.submitting.submit", "segmentation.formats"]
+    "module",
+    ["api.main", "storage", "broker.app", "jobs.submitting.submit", "segmentation.formats", "worker.web.webhook_tasks"],
 )
 def test_what_serves_requests_imports_without_the_libraries_that_run_models(module: str) -> None:
     _import_without(module, HEAVY)

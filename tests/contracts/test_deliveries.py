@@ -227,6 +227,29 @@ def test_one_host_is_not_sent_more_at_a_time_than_it_may(open_unit: Units):
     assert [each.job_id for each in take(open_unit, per_host=3)] == ["job_2"]
 
 
+def test_a_host_that_failed_is_tried_one_at_a_time(open_unit: Units):
+    for number in range(4):
+        done_job(open_unit, f"job_{number}")
+    for each in take(open_unit, limit=2):
+        end(open_unit, each, BROKEN)
+    (first,) = take(open_unit, after_s=60)
+    assert take(open_unit, after_s=60) == []
+    end(open_unit, first, OK)
+    assert len(take(open_unit, after_s=60)) == 1
+
+
+def test_another_tenants_deliveries_to_a_host_take_nobodys_place(open_unit: Units):
+    for tenant in ("acme", "zeta"):
+        for number in range(2):
+            add(open_unit, 1, job_id=f"job_{tenant}_{number}", tenant=tenant, options=told())
+            claimed(open_unit, job_id=f"job_{tenant}_{number}")
+    taken = take(open_unit, per_host=1)
+    assert sorted(each.tenant for each in taken) == ["acme", "zeta"]
+    end(open_unit, taken[0], BROKEN)
+    end(open_unit, taken[1], OK)
+    assert [each.tenant for each in take(open_unit, after_s=1)] == [taken[0].tenant, taken[1].tenant]
+
+
 def test_no_more_are_taken_than_there_is_room_for(open_unit: Units):
     for number in range(3):
         done_job(open_unit, f"job_{number}")

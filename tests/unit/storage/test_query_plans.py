@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from jobs.deliveries.delivery import Reply
+from jobs.deliveries.endpoint import EVENTS, Endpoint
+from jobs.deliveries.schedule import after_try
 from jobs.job import ImageStatus
+from jobs.options import JobOptions
 from jobs.ports import JobFilter
 from storage.unit_of_work import Database, make_engine
 from tests.databases import sqlite_settings
@@ -86,6 +91,24 @@ def test_upkeep_scans_nothing(open_unit: Units, plans: Plans):
     assert plans.scans == []
     assert any("ix_job_images_lease" in step for step in plans.steps)
     assert any("ix_jobs_expires_at" in step for step in plans.steps)
+
+
+def test_what_is_due_is_found_without_a_look_at_what_was_delivered(open_unit: Units, plans: Plans):
+    hook = Endpoint(url="https://example.org/", events=EVENTS)
+    add(open_unit, 1, job_id="job_9", options=JobOptions(model="tiny", webhook=hook))
+    claimed(open_unit, job_id="job_9")
+    finish(open_unit, succeeded(0), job_id="job_9")
+    plans.forget()
+    with open_unit() as unit:
+        (found,) = unit.deliveries.claim(limit=9, per_host=2, lease_s=30)
+        unit.deliveries.end_try(after_try(found, Reply(status_code=410), now=NOON, chance=0))
+        unit.deliveries.page("job_9", limit=9)
+        unit.deliveries.forget_pings(older_than_s=60)
+        unit.deliveries.backlog()
+        unit.jobs.mark_deleted("job_9")
+        unit.commit()
+    of_tables = [step for step in plans.scans if not re.search(r"SCAN (waiting|of_host|\(subquery)", step)]
+    assert all("ix_deliveries_due" in step or "ix_deliveries_pending" in step for step in of_tables), of_tables
 
 
 @pytest.mark.parametrize("status", ImageStatus)
