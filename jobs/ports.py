@@ -20,6 +20,7 @@ from jobs.job import (
     Priority,
     Slice,
 )
+from jobs.submitting.idempotency import IdempotencyRepository
 from jobs.tenants.ports import CredentialRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
 from segmentation.label_spaces import LabelSpaces
@@ -218,35 +219,6 @@ class DraftRepository(Protocol):
 
     def stale(self, *, older_than_s: float, limit: int, after: str = "") -> Sequence[Remains]:
         """By id, those behind the id `after`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdempotencyRecord:
-    """fingerprint: of the body. It and job_id are None while the first request is still being read."""
-
-    fingerprint: str | None
-    job_id: str | None
-
-
-class IdempotencyRepository(Protocol):
-    """The idempotency keys of one tenant: of the unit's, or of the default one. A holder is one request's own token."""
-
-    def begin(self, idempotency_key: str, *, holder: str, patience_s: float) -> IdempotencyRecord | None:
-        """Reserve the key; also one whose holder did not end and gave no sign of life for `patience_s`.
-
-        None when it is ours now, else the record that was first.
-        """
-
-    def renew(self, idempotency_key: str, *, holder: str) -> None:
-        """The holder's request is still being read. Nothing happens when it has ended or lost the key."""
-
-    def complete(self, idempotency_key: str, *, holder: str, fingerprint: str, job_id: str) -> None:
-        """Raises IdempotencyKeyLost when another request has taken the key over."""
-
-    def abandon(self, idempotency_key: str, *, holder: str) -> None:
-        """The holder's request failed: the key is free again, unless another request has it."""
-
-    def forget(self, *, older_than_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from jobs.job import Counts, ImageStatus, Job, JobImage, NewImage, Priority, Sli
 from jobs.ports import (
     Claim,
     Finished,
-    IdempotencyRecord,
     JobFilter,
     LostImages,
     OnCommit,
@@ -26,6 +25,7 @@ from jobs.ports import (
     WaitingImages,
     WorkerBeat,
 )
+from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.transitions import Held
 from tests.fakes import FakeClock
 from tests.memory_credentials import MemoryCredentials, MemoryUsage

@@ -10,7 +10,8 @@ from jobs.deliveries.delivery import Delivery, DeliveryStatus
 from jobs.deliveries.endpoint import PROGRESS
 from jobs.deliveries.ports import TenantWebhooks
 from jobs.job import ImageStatus, Job, JobImage
-from jobs.ports import IdempotencyRecord, WorkerBeat
+from jobs.ports import WorkerBeat
+from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.tenants.credentials import Credential
 from jobs.transitions import Transition
 from jobs.uploads.upload import Upload

@@ -9,7 +9,8 @@ from typing import BinaryIO, NamedTuple, NoReturn
 from jobs.errors import FieldFault, InvalidOptions, NoImages, TooManyBytes, TooManyImages, UnsupportedMedia
 from jobs.job import NewImage, Skipped, Source, SourceKind
 from jobs.keys import input_key, truth_key
-from jobs.ports import IdempotencyRecord, ObjectStore
+from jobs.ports import ObjectStore
+from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.submitting.matching import masks_among, match_masks
 from jobs.submitting.names import UniqueNames, base_name, relative_path, shortened
 from jobs.submitting.packed import Entry, PackedLimits, Pass, is_packed, read_packed

@@ -24,9 +24,10 @@ from jobs.errors import (
 from jobs.job import Counts, Job, Priority, default_priority, slice_size
 from jobs.keys import job_prefix, new_job_id
 from jobs.options import JobOptions
-from jobs.ports import Dispatcher, IdempotencyRecord, ModelCatalog, ObjectStore, OpenUnit, UnitOfWork
+from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit, UnitOfWork
 from jobs.spaces import JobSpaces
 from jobs.submitting.drafts import Draft, DraftLimits, Received
+from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.submitting.key_watch import KeyWatch
 from jobs.submitting.sending import send
 from jobs.tenants.quotas import admit, refuse_if_used_up

@@ -1,13 +1,13 @@
 """All SQL of the service, one file per noun."""
 
-from storage.repositories.credentials import SqlCredentials
 from storage.repositories.deliveries import SqlDeliveries
 from storage.repositories.drafts import SqlDrafts
 from storage.repositories.idempotency import SqlIdempotency
 from storage.repositories.images import SqlImages
 from storage.repositories.jobs import SqlJobs
+from storage.repositories.tenants.credentials import SqlCredentials
+from storage.repositories.tenants.usage import SqlUsage
 from storage.repositories.uploads import SqlUploads
-from storage.repositories.usage import SqlUsage
 from storage.repositories.webhooks import SqlWebhooks
 from storage.repositories.workers import SqlWorkers
 

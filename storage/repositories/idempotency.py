@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, delete, select, update
 
 from jobs.errors import IdempotencyKeyLost
-from jobs.ports import IdempotencyRecord
+from jobs.submitting.idempotency import IdempotencyRecord
 from storage.repositories.upsert import insert_for
 from storage.rows import storable
 from storage.tables import IdempotencyRow

@@ -9,7 +9,8 @@ import pytest
 
 from jobs.errors import IdempotencyKeyLost
 from jobs.job import Failure
-from jobs.ports import FollowedModel, IdempotencyRecord, Remains, WorkerBeat
+from jobs.ports import FollowedModel, Remains, WorkerBeat
+from jobs.submitting.idempotency import IdempotencyRecord
 from tests.factories import NOON
 from tests.job_steps import Units
 

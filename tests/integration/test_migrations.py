@@ -21,7 +21,8 @@ from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import JobTotals, ModelIdentity, ModelVersion
 from jobs.options import JobOptions
-from jobs.ports import IdempotencyRecord, JobFilter, Remains
+from jobs.ports import JobFilter, Remains
+from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.tenants.keyring import Keyring
 from storage.migrate import current, downgrade, main, newest, upgrade
 from storage.settings import StorageSettings

@@ -1,0 +1,1 @@
+"""Rows of keys, and of what was asked with them."""
