@@ -144,7 +144,7 @@ class JobRepository(Protocol):
         """
 
     def mark_deleted(self, job_id: str) -> None:
-        """Hide the job. Raises JobNotFound, and JobRunning while it is not finished."""
+        """Hide the job; its idempotency key is free again. Raises JobNotFound, JobRunning while it is not finished."""
 
     def expired(self, *, limit: int) -> Sequence[str]:
         """Ids of finished jobs whose `expires_at` has passed."""

@@ -6,9 +6,10 @@ Called by the schedule every few seconds; running twice at once, or not for an h
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -28,8 +29,9 @@ logger = logging.getLogger(__name__)
 class UpkeepRules:
     """silence_s: how long a queued image may stay without a message in sight before it is sent again.
 
-    patience_s: after the database was away, until leases that ran out meanwhile are freed: time for living workers to
-    renew them. draft_s must outlast the longest upload. batch: most images, or jobs, that one run touches.
+    patience_s: after the database was away, or may have been, until leases that ran out meanwhile are freed: time for
+    living workers to renew them. draft_s must outlast the longest upload. batch: most images, or jobs, that one run
+    touches.
     """
 
     silence_s: float = 15.0
@@ -51,6 +53,35 @@ class UpkeepReport:
     deleted: int
 
 
+class Contact:
+    """Since when this process has had the database without a break. Safe for many threads.
+
+    gap_s: of what was not seen for so long nobody knows whether it was there. since: when the contact began, on the
+    clock; a process that has just begun knows nothing of what was before.
+    """
+
+    def __init__(
+        self, *, gap_s: float = math.inf, since: float = -math.inf, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._gap_s, self._clock = gap_s, clock
+        self._since = self._seen = since
+
+    def seen(self) -> None:
+        """The database answered."""
+        now = self._clock()
+        if now - self._seen > self._gap_s:
+            self._since = now
+        self._seen = now
+
+    def lost(self) -> None:
+        """It did not."""
+        self._since = self._seen = self._clock()
+
+    @property
+    def lasts_s(self) -> float:
+        return self._clock() - self._since
+
+
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     open_unit: OpenUnit
@@ -59,8 +90,8 @@ class Upkeep:
     dispatcher: Dispatcher
     policy: RetryPolicy
     rules: UpkeepRules
+    contact: Contact = field(default_factory=Contact)
     _deleting: threading.Lock = field(default_factory=threading.Lock)
-    _away_at: list[float] = field(default_factory=list)  # when the database last did not answer; nothing, or one time
     _behind: dict[str, str] = field(default_factory=lambda: {"jobs": "", "drafts": ""})  # the last ids that were tried
 
     def run(self) -> UpkeepReport:
@@ -68,7 +99,7 @@ class Upkeep:
         try:
             return self._round()
         except DatabaseUnavailable:
-            self._away_at[:] = [time.monotonic()]
+            self.contact.lost()
             raise
 
     def _round(self) -> UpkeepReport:
@@ -82,7 +113,7 @@ class Upkeep:
         return report
 
     def _is_just_back(self) -> bool:
-        return any(time.monotonic() - away_at < self.rules.patience_s for away_at in self._away_at)
+        return self.contact.lasts_s < self.rules.patience_s
 
     def _free_expired(self) -> int:
         """Images of vanished workers go back to the queue and are sent at once, in smaller slices each time."""

@@ -135,8 +135,14 @@ class JobHandle:
         return self
 
     def images(self, *, timeout: float | None = None) -> Iterator[Image]:
-        """Finished images (succeeded, failed, canceled) as they finish, each once; ends with the job."""
+        """Finished images (succeeded, failed, canceled) as they finish, each once; ends with the job.
+
+        Of a job that was last seen finished, in input order.
+        """
         reading, patience = _FinishedImages(self._transport, self._path("images")), _Patience(timeout)
+        if self.finished:
+            yield from reading.new(to_the_end=True)
+            return
         for event in self._events(patience, only_job=False):
             if event.kind == "image":
                 yield from reading.told(event.data)

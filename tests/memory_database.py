@@ -146,6 +146,8 @@ class _Jobs:
         if not self.get(job_id).is_finished:
             raise JobRunning("the job is not finished; cancel it first")
         self._state.hidden.add(job_id)
+        for key in [key for key, each in self._state.keys.items() if each.record.job_id == job_id]:
+            del self._state.keys[key]
         forget_deliveries(self._state, job_id)
         self._view.changed.add(job_id)
 

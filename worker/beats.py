@@ -9,15 +9,28 @@ from pathlib import Path
 
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import OpenUnit, WorkerBeat
+from jobs.upkeep import Contact
 
 logger = logging.getLogger(__name__)
 
 
 class Beats:
-    """Writes `state()` every `every_s` seconds in a thread of its own, and touches `file`."""
+    """Writes `state()` every `every_s` seconds in a thread of its own, and touches `file`.
 
-    def __init__(self, open_unit: OpenUnit, state: Callable[[], WorkerBeat], file: Path, *, every_s: float) -> None:
+    contact: told each time whether the database answered.
+    """
+
+    def __init__(
+        self,
+        open_unit: OpenUnit,
+        state: Callable[[], WorkerBeat],
+        file: Path,
+        *,
+        every_s: float,
+        contact: Contact | None = None,
+    ) -> None:
         self._open_unit = open_unit
+        self._contact = contact or Contact()
         self._state = state
         self._file = file
         self._every_s = every_s
@@ -40,12 +53,14 @@ class Beats:
         with self._open_unit() as unit:
             unit.workers.beat(self._state())
             unit.commit()
+        self._contact.seen()
 
     def _run(self) -> None:
         while True:
             try:
                 self.beat()
             except DatabaseUnavailable as error:
+                self._contact.lost()
                 logger.warning("sign of life not written: %s", error, extra={"action": "beat_missed"})
             except OSError as error:
                 logger.warning("liveness file not written: %s", error, extra={"action": "beat_missed"})

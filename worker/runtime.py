@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from jobs.processing.leftovers import Leftovers
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
-from jobs.upkeep import Upkeep, UpkeepRules
+from jobs.upkeep import Contact, Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
 from storage.objects import open_objects
@@ -55,6 +56,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLES = Path(data.__file__).parent / "samples"
 GPU_BATCH = 8
+BEATS_MISSED = 3  # beyond, a process does not know whether the database was there in between
 LOADING_LIMITS = 5  # a model may take so many times as long to load as a device call
 MEMORY_PER_WEIGHT = 8  # bytes: the weights as float32, and once more as the runtime packs them
 
@@ -112,15 +114,16 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), open_buckets(storage))
     work = open_work(settings, models, sources, policy, threads=thread_count)
     processing = Processing(database.unit, work, threads, policy, processing_rules(name, settings))
-    upkeep_rules = UpkeepRules(silence_s=settings.silence_s)
-    upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules)
+    upkeep_rules = UpkeepRules(silence_s=settings.silence_s, patience_s=2 * settings.heartbeat_s)
+    contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
+    upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules, contact)
 
     def state() -> WorkerBeat:
         variants, followed_now = models.variants(), follower.states()
         names = tuple(sorted(variants))
         return WorkerBeat(name=name, device=rules.device, models=names, variants=variants, followed=followed_now)
 
-    beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s)
+    beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s, contact=contact)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
     return Runtime(
         processing=processing,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -45,6 +45,7 @@ class Attempt:
         self._step = ""
         self._timings_ms: dict[str, float] = {}
         self._over = False
+        self._leave: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
     def check(self) -> None:
@@ -75,6 +76,17 @@ class Attempt:
         """True for the first who says so: the thread with what it found, or the slice that waits no longer."""
         with self._lock:
             first, self._over = not self._over, True
+        return first
+
+    def holds_room(self, leave: Callable[[], None]) -> None:
+        """leave: makes free what the attempt has of the process's room for pixels."""
+        self._leave = leave
+
+    def give_up(self) -> bool:
+        """As `end`, by who waits no longer: its thread may be stuck in a codec, and others need the room."""
+        first = self.end()
+        if first:
+            self._leave()
         return first
 
     def spend(self, seconds: float) -> JobsError | None:

@@ -56,7 +56,8 @@ class ImageWork:
         with attempt.step("decode"):
             width, height = self.decoder.size(data)
             self.segmenter.check_budget(width, height, models=attempt.job.models, tile=attempt.job.options.tile)
-        with self.room.take(width * height, check=attempt.check):
+        with self.room.take(width * height, check=attempt.check) as leave:
+            attempt.holds_room(leave)
             made, warnings = self._through_the_models(attempt, data)
         results = self._stored(attempt, made)
         return Outcome(

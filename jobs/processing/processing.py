@@ -135,7 +135,7 @@ class Processing:
         """Those that took too long. A process that slept through these seconds did not work through them."""
         for future, attempt in list(running.items()):
             error = attempt.spend(min(seconds, 2 * self.rules.flush_s))
-            if error is not None and attempt.end():
+            if error is not None and attempt.give_up():
                 del running[future]
                 self.threads.leave_behind(future)
                 yield self._ended(error, attempt.image)
@@ -155,11 +155,21 @@ class Processing:
         if isinstance(error, AttemptLost):
             return ended(retry_in_s=0.0)
         part = part_away(error)
-        if part is not None:
+        if part is not None and not (part == "storage" and self._is_of_the_image(image)):
             return ended(waiting_for=part, retry_in_s=self._wait_for(part, image, error))
         delay_s = self.policy.retry_after_s(error, attempt=image.attempts)
         self._log(error, image, delay_s)
         return ended(failure=failure_of(error), retry_in_s=delay_s)
+
+    def _is_of_the_image(self, image: JobImage) -> bool:
+        """Whether the store answers all the while that it fails with this image: a damaged disk, one lost object."""
+        if not self.policy.is_doubtful(image.excused):
+            return False
+        try:
+            self.work.objects.check()
+        except StorageUnavailable:
+            return False
+        return True
 
     def _wait_for(self, part: str, image: JobImage, error: Exception) -> float:
         if part == "storage":

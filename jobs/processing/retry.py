@@ -30,7 +30,8 @@ class RetryPolicy:
     """Exponential back-off with full jitter between half and all of the delay.
 
     attempts: tries of one image before a failure that may pass is final. An outage of a part of the service is
-    nobody's attempt: images wait for it as long as it lasts, up to `outage_delay_s` between two tries.
+    nobody's attempt: images wait for it as long as it lasts, up to `outage_delay_s` between two tries. After `doubts`
+    waits, though, an image whose own object cannot be had while the store answers counts its attempts.
     losses: leases that may run out before the image is given up as `worker_lost`; before that its slice is cut
     down until it stands alone, so that a picture which kills its worker takes no neighbour with it.
     """
@@ -40,6 +41,7 @@ class RetryPolicy:
     base_delay_s: float = 2.0
     longest_delay_s: float = 120.0
     outage_delay_s: float = 15.0
+    doubts: int = 20
     jitter: Callable[[], float] = random.random
 
     def delay_s(self, attempt: int) -> float:
@@ -49,6 +51,10 @@ class RetryPolicy:
     def wait_for_part_s(self, excused: int) -> float:
         """Until an image asks again for a part that was away. excused: how often it did so in vain."""
         return self._jittered(min(self.outage_delay_s, 2.0 ** min(excused, _STEPS)))
+
+    def is_doubtful(self, excused: int) -> bool:
+        """Whether it is time to ask if a part is away at all, or fails with this image alone."""
+        return excused >= self.doubts
 
     def retry_after_s(self, error: Exception, *, attempt: int) -> float | None:
         """Seconds until the next try; None to give up."""
@@ -84,6 +90,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(error.code, str(error))
     if isinstance(error, ObjectNotFound):
         return Failure("download_failed", "the stored input is gone")
+    if isinstance(error, StorageUnavailable):
+        return Failure("download_failed", "the object store answers, but not for what this image needs")
     if isinstance(error, Transient):
         return Failure("model_failed", f"a part of the service stayed unavailable ({error.code})")
     return Failure("model_failed", "the image could not be processed")

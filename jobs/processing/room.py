@@ -27,17 +27,22 @@ class PixelRoom:
         self._changed = threading.Condition()
 
     @contextmanager
-    def take(self, pixels: int, *, check: Callable[[], None]) -> Iterator[None]:
-        """Room for a picture during the block. `check` is called while it waits, and may raise to end the wait."""
+    def take(self, pixels: int, *, check: Callable[[], None]) -> Iterator[Callable[[], None]]:
+        """Room for a picture during the block. `check` is called while it waits, and may raise to end the wait.
+
+        What it gives makes the room free before the block's end: of a picture that nobody waits for any more, in a
+        codec that may never return. Its memory is taken all the same.
+        """
         if pixels <= self._share:
-            yield
+            yield lambda: None
             return
         size = min(pixels, self._pixels)
         self._enter(size, check)
+        leave = _once(lambda: self._leave(size))
         try:
-            yield
+            yield leave
         finally:
-            self._leave(size)
+            leave()
 
     def _enter(self, size: int, check: Callable[[], None]) -> None:
         ticket = object()
@@ -57,3 +62,17 @@ class PixelRoom:
             self._taken -= size
             self._changed.notify_all()
         self._give_back()
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    """Safe for many threads."""
+    left = [action]
+
+    def act() -> None:
+        try:
+            mine = left.pop()
+        except IndexError:
+            return
+        mine()
+
+    return act

@@ -14,6 +14,7 @@ from jobs.deliveries.endpoint import Endpoint, refuse_private
 from jobs.errors import (
     FieldFault,
     IdempotencyInProgress,
+    IdempotencyKeyLost,
     IdempotencyKeyReused,
     InvalidOptions,
     JobNotFound,
@@ -175,8 +176,11 @@ class Submitting:
         if draft.earlier.fingerprint != fingerprint:
             raise IdempotencyKeyReused("this key was used before with another request")
         self._discard(draft)
-        with self._unit() as unit:
-            return unit.jobs.get(draft.earlier.job_id)
+        try:
+            with self._unit() as unit:
+                return unit.jobs.get(draft.earlier.job_id)
+        except JobNotFound as error:
+            raise IdempotencyKeyLost("the job of this key was deleted just now; send the request again") from error
 
     def _make_job(self, draft: Draft, received: Received, options: JobOptions, *, now: datetime) -> Job:
         model = options.model or self.rules.default_model

@@ -16,7 +16,7 @@ from storage.repositories.bulk import insert_images
 from storage.repositories.uploads import release_uploads
 from storage.rows import job_values, to_job
 from storage.scope import Prepared
-from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS
+from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS, IdempotencyRow
 from storage.transaction import Transaction
 
 _ADD = Prepared(insert(JOBS))
@@ -94,6 +94,9 @@ class SqlJobs:
         if not job.is_finished:
             raise JobRunning(f"job {job_id} is {job.status}; cancel it first")
         self._transaction.write(update(JOBS).where(JOB.id == job_id).values(is_deleted=True))
+        self._transaction.write(
+            delete(IdempotencyRow).where(IdempotencyRow.tenant == job.tenant, IdempotencyRow.job_id == job_id)
+        )
         self._transaction.write(delete(DELIVERIES).where(DELIVERY.job_id == job_id))  # told to nobody
         self._transaction.note_change(job_id)
 

@@ -204,6 +204,20 @@ class TestDeleting:
             assert list(unit.jobs.deleted(limit=9)) == [Remains("job_1", "default/jobs/job_1/")]
             assert list(unit.jobs.deleted(limit=9, after="job_1")) == []
 
+    def test_the_idempotency_key_of_a_deleted_job_is_free_and_no_other(self, open_unit: Units):
+        ended_job(open_unit, succeeded(0))
+        with open_unit() as unit:
+            for key, job_id in (("one", "job_1"), ("other", "job_2")):
+                unit.idempotency.begin(key, holder="h", patience_s=60)
+                unit.idempotency.complete(key, holder="h", fingerprint="f", job_id=job_id)
+            unit.jobs.mark_deleted("job_1")
+            unit.commit()
+        with open_unit() as unit:
+            assert unit.idempotency.begin("one", holder="i", patience_s=60) is None
+            found = unit.idempotency.begin("other", holder="i", patience_s=60)
+            assert found is not None
+            assert found.job_id == "job_2"
+
     def test_a_job_at_work_cannot_be_deleted(self, open_unit: Units):
         add(open_unit)
         with pytest.raises(JobRunning), open_unit() as unit:

@@ -12,6 +12,7 @@ from jobs.errors import DownloadFailed, ObjectNotFound
 from jobs.job import ImageStatus, JobStatus, JobTotals, Slice
 from jobs.keys import attempt_keys
 from jobs.options import JobOptions
+from jobs.processing.room import PixelRoom
 from tests.factories import encoded, make_images, make_job, mask, picture
 from tests.services.processes import wait_for
 
@@ -171,6 +172,23 @@ def test_an_image_that_takes_too_long_fails_alone_and_the_others_go_on(service):
     stuck.set()
     wait_for(lambda: service.decoder.decoded == 6, what="the end of what was given up")
     assert set(service.objects.keys("")) == objects
+
+
+def test_a_large_picture_whose_codec_hangs_keeps_the_next_one_out_no_longer_than_its_time_limit(service):
+    stuck, sizes = threading.Event(), []
+
+    def hang_at_first(data):
+        sizes.append(len(data))
+        if len(sizes) == 1:
+            stuck.wait(20)
+
+    service.decoder.before = hang_at_first
+    service.room = PixelRoom(100, threads=2)  # each of the pictures takes all of it
+    job = service.submit(picture(32, 24), picture(32, 24))
+    service.worker(image_limit_s=0.3).run(whole(job))
+    found = service.reading.job(job.id)
+    assert (found.counts.succeeded, found.counts.failed) == (1, 1)
+    stuck.set()
 
 
 def test_a_store_that_never_answers_is_an_outage(service):

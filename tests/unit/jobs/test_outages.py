@@ -181,3 +181,47 @@ def test_a_missed_heartbeat_is_not_the_end(service):
         wait_for(lambda: not lease.holds(0), what="the third one's answer: nobody knows the job")
     lease.renew()
     assert unit.calls == 3
+
+
+class Damaged(MemoryObjects):
+    """A store that cannot read one object, and answers otherwise."""
+
+    bad = ""
+    answers = True
+
+    def get(self, key):
+        if key == self.bad:
+            raise StorageUnavailable("Input/output error")
+        return super().get(key)
+
+    def check(self):
+        if not self.answers:
+            raise StorageUnavailable("away")
+
+
+def test_an_object_that_cannot_be_read_while_the_store_answers_is_no_outage_for_ever(service):
+    service.objects = store = Damaged()
+    job = service.submit(picture(), picture())
+    store.bad = service.reading.image(job.id, 0).source.location
+    for _ in range(service.policy.doubts + service.policy.attempts + 1):
+        service.worker().run(whole(job))
+        service.clock.advance(3600)
+    found = service.reading.image(job.id, 0)
+    assert (found.status, found.failure.code) == (ImageStatus.FAILED, "download_failed")
+    assert found.attempts == service.policy.attempts
+    assert service.reading.job(job.id).status is JobStatus.PARTIAL
+
+
+def test_while_the_store_itself_is_away_no_number_of_tries_fails_an_image(service):
+    service.objects = store = Damaged()
+    job = service.submit(picture())
+    store.bad = service.reading.image(job.id, 0).source.location
+    worker = service.worker()
+    for _ in range(2 * service.policy.doubts):
+        service.worker().run(whole(job))
+        service.clock.advance(3600)
+        store.answers = False
+    store.answers, store.bad = True, ""
+    service.upkeep.run()
+    worker.run(whole(job))
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED

@@ -78,7 +78,8 @@ def test_slices_shrink_until_an_image_stands_alone():
         (UnreadableImage("no picture"), "unreadable_image"),
         (OutOfMemory("full"), "out_of_memory"),
         (ObjectNotFound("secret/key"), "download_failed"),
-        (StorageUnavailable("host 10.0.0.1"), "model_failed"),
+        (StorageUnavailable("host 10.0.0.1"), "download_failed"),
+        (DatabaseUnavailable("host 10.0.0.1"), "model_failed"),
         (ValueError("/home/secret"), "model_failed"),
     ],
 )

@@ -94,3 +94,19 @@ def test_memory_is_given_back_after_large_pictures(pixels: int, times: int):
     with room.take(pixels, check=lambda: None):
         assert given == []
     assert len(given) == times
+
+
+def test_room_that_is_given_up_is_free_though_the_picture_is_still_there():
+    room = PixelRoom(100, threads=4)
+    with room.take(100, check=lambda: None) as leave:
+        leave()
+        leave()
+        other = Visitor(room, 100)
+        assert other.inside.wait(5)
+        other.go()
+    assert room._taken == 0
+
+
+def test_a_small_picture_has_nothing_to_give_up():
+    with PixelRoom(100, threads=4).take(10, check=lambda: None) as leave:
+        leave()

@@ -311,6 +311,27 @@ def test_a_request_that_lost_its_key_and_fails_does_not_free_it(service):
         assert draft.earlier is not None
 
 
+def test_the_key_of_a_deleted_job_makes_a_new_job(service):
+    jobs = []
+    for _ in range(2):
+        with service.submitting.open_draft("key") as draft:
+            add(draft, "a.jpg", picture())
+            jobs.append(service.submitting.submit(draft, JobOptions(), fingerprint="f"))
+        service.work()
+        service.changing.delete(jobs[-1].id)
+    assert jobs[0].id != jobs[1].id
+
+
+def test_a_job_that_is_deleted_while_its_request_is_repeated_has_lost_its_key(service):
+    with service.submitting.open_draft("key") as draft:
+        add(draft, "a.jpg", picture())
+        job = service.submitting.submit(draft, JobOptions(), fingerprint="f")
+    service.work()
+    with pytest.raises(IdempotencyKeyLost), service.submitting.open_draft("key") as draft:
+        service.changing.delete(job.id)
+        service.submitting.submit(draft, JobOptions(), fingerprint="f")
+
+
 def test_what_comes_in_is_known_by_its_content(service):
     with service.submitting.open_draft() as draft:
         add(draft, "a.jpg", picture())

@@ -8,7 +8,7 @@ import pytest
 from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
 from jobs.ports import JobFilter, WaitingImages, WorkerBeat
-from jobs.upkeep import UpkeepRules
+from jobs.upkeep import Contact, UpkeepRules
 from tests.factories import make_job, picture
 
 
@@ -295,3 +295,30 @@ def test_workers_may_renew_their_leases_when_the_database_is_back(service):
     assert upkeep.run().freed == 0
     time.sleep(0.6)
     assert upkeep.run().freed == 1
+
+
+def test_a_process_that_has_just_begun_knows_nothing_of_an_outage_before_and_lets_workers_speak_first(service):
+    job = service.submit(picture())
+    claim(service, job)
+    service.clock.advance(100)
+    now = [0.0]
+    upkeep = replace(service.upkeep, contact=Contact(gap_s=15, since=0.0, clock=lambda: now[0]))
+    assert upkeep.run().freed == 0
+    now[0] = 16.0
+    assert upkeep.run().freed == 1
+
+
+def test_what_nobody_saw_for_long_was_perhaps_away():
+    now = [0.0]
+    contact = Contact(gap_s=15, since=0.0, clock=lambda: now[0])
+    for now[0] in (10.0, 20.0, 30.0):
+        contact.seen()
+    assert contact.lasts_s == 30
+    now[0] = 60.0  # this process was suspended, or could not ask
+    contact.seen()
+    assert contact.lasts_s == 0
+    now[0] = 61.0
+    contact.lost()
+    now[0] = 65.0
+    contact.seen()
+    assert contact.lasts_s == 4

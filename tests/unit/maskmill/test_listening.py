@@ -100,8 +100,10 @@ def test_listening_ends_with_its_timeout(server: ToyServer, streamed: State) -> 
         maskmill.job("job_1").wait(timeout=0.3)
 
 
-def test_the_images_of_a_job_that_has_ended_are_told_from_the_beginning(server: ToyServer, streamed: State) -> None:
-    server.on("GET", JOB, as_json(streamed("succeeded", total=1, done=1)))
-    server.on("GET", EVENTS, stream(of_image("3.0", 0), of_job(3, streamed("succeeded", total=1, done=1))))
+def test_the_images_of_a_job_that_has_ended_are_told_in_input_order(server: ToyServer, streamed: State) -> None:
+    server.on("GET", JOB, as_json(streamed("succeeded", total=2, done=2)))
+    rows = [{"index": index, "name": f"{index}.jpg", "status": "succeeded"} for index in (0, 1)]
+    server.on("GET", f"{JOB}/images", as_json({"items": rows, "next_cursor": None}))
+    server.on("GET", EVENTS, stream(of_image("3.0", 1), of_image("4.0", 0)))
     with client(server) as maskmill:
-        assert [image.index for image in maskmill.job("job_1").images()] == [0]
+        assert [image.index for image in maskmill.job("job_1").images()] == [0, 1]

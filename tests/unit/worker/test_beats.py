@@ -11,6 +11,7 @@ import pytest
 
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import UnitOfWork, WorkerBeat
+from jobs.upkeep import Contact
 from tests.memory_database import MemoryDatabase
 from tests.services.processes import wait_for
 from worker.beats import Beats
@@ -45,6 +46,24 @@ def test_beats_go_on_while_the_database_is_away(tmp_path: Path, caplog: pytest.L
     beats.close()
     assert len(calls) > 2
     assert "sign of life not written" in caplog.text
+
+
+def test_beats_notice_outages_for_everybody_in_the_process(tmp_path: Path):
+    database, contact, is_away = MemoryDatabase(), Contact(), [True]
+
+    @contextmanager
+    def sometimes(tenant: str | None = None) -> Iterator[UnitOfWork]:
+        if is_away[0]:
+            raise DatabaseUnavailable("away")
+        with database.unit(tenant) as unit:
+            yield unit
+
+    beats = Beats(sometimes, lambda: BEAT, tmp_path / "w.alive", every_s=0.01, contact=contact)
+    beats.start()
+    wait_for(lambda: contact.lasts_s < 60, what="the outage noticed")
+    is_away[0] = False
+    wait_for(lambda: contact.lasts_s > 0.1, what="the contact lasting")
+    beats.close()
 
 
 def _alive(database: MemoryDatabase) -> list[WorkerBeat]:
