@@ -31,6 +31,7 @@ _TAGS = [
     {"name": "images", "description": "The images of a job and their artifacts"},
     {"name": "events", "description": "Live streams of what happens to jobs"},
     {"name": "predict", "description": "One picture, at once"},
+    {"name": "uploads", "description": "Files that go straight to the store, before the job that uses them"},
     {"name": "webhooks", "description": "Being told by HTTP what happens to jobs"},
     {"name": "catalogue", "description": "Models, label spaces, samples"},
     {"name": "service", "description": "Health and limits"},

@@ -35,6 +35,8 @@ from jobs.reporting.archive import Archives
 from jobs.reporting.events import Telling
 from jobs.reporting.read import Reading, Watching
 from jobs.submitting.submit import SubmitRules, Submitting
+from jobs.uploads.announcing import UploadLimits
+from jobs.uploads.uploading import Receiving, Uploading
 from storage.catalog import open_catalog
 from storage.objects import open_objects
 from storage.registry.metric_histories import MetricHistories, open_histories
@@ -77,6 +79,7 @@ class UseCases:
     changing: Changing
     archives: Archives
     webhooks: Webhooks
+    uploading: Uploading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,8 @@ class Services:
     pages: Pages
     spool: Path
     upload_rules: BodyRules
+    upload_limits: UploadLimits
+    receiving: Receiving
 
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
@@ -102,6 +107,7 @@ class Services:
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
             webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),
+            uploading=Uploading(to.open_unit, to.objects, self.upload_limits, caller),
         )
 
 
@@ -129,6 +135,12 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
         pages=Pages(Telling(adapters.open_unit)),
         spool=spool,
         upload_rules=_upload_rules(settings),
+        upload_limits=UploadLimits(
+            image_bytes=settings.max_image_bytes,
+            archive_bytes=settings.max_request_bytes,
+            expires_s=settings.upload_expires_s,
+        ),
+        receiving=Receiving(adapters.open_unit, adapters.objects),
     )
 
 

@@ -60,6 +60,7 @@ class ApiSettings(BaseSettings):
     upload_least_rate: float = Field(
         1024.0, ge=0, description="bytes per second; a body that comes more slowly after upload_idle_s is given up"
     )
+    upload_expires_s: int = Field(24 * 3600, ge=60, le=7 * 24 * 3600, description="until a direct upload is used")
     spool_folder: Path | None = Field(None, description="None: run/uploads in the home folder")
     compat: bool = Field(False, description="also serve the interfaces of before, for clients that exist")
     compat_models: dict[str, str] = Field(

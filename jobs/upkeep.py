@@ -19,6 +19,7 @@ from jobs.keys import attempt_keys
 from jobs.ports import Dispatcher, LostImages, ObjectStore, OpenUnit, Remains, WaitingImages
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.retry import RetryPolicy
+from jobs.uploads.sweeping import sweep_uploads
 
 STORE_IS_AWAY = 3  # prefixes that cannot be deleted in one round: the others will not be either
 
@@ -92,7 +93,9 @@ class Upkeep:
     rules: UpkeepRules
     contact: Contact = field(default_factory=Contact)
     _deleting: threading.Lock = field(default_factory=threading.Lock)
-    _behind: dict[str, str] = field(default_factory=lambda: {"jobs": "", "drafts": ""})  # the last ids that were tried
+    _behind: dict[str, str] = field(  # the last ids that were tried
+        default_factory=lambda: {"jobs": "", "drafts": "", "uploads": ""}
+    )
 
     def run(self) -> UpkeepReport:
         """Raises DatabaseUnavailable; the next run continues."""
@@ -198,7 +201,11 @@ class Upkeep:
             drafts = unit.drafts.stale(
                 older_than_s=self.rules.draft_s, limit=self.rules.deletions, after=self._behind["drafts"]
             )
-        return self._remove_all("jobs", hidden) + self._remove_all("drafts", drafts)
+        return self._remove_all("jobs", hidden) + self._remove_all("drafts", drafts) + self._sweep_uploads()
+
+    def _sweep_uploads(self) -> int:
+        removed, self._behind["uploads"] = sweep_uploads(self.open_unit, self.objects, after=self._behind["uploads"])
+        return removed
 
     def _remove_all(self, kind: str, found: Sequence[Remains]) -> int:
         """The next round goes on behind what was tried, so that what cannot be deleted stands in nobody's way."""

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.routes import archive, events, health, images, jobs, label_spaces, models, predict, samples, webhooks
+from api.routes import archive, events, health, images, jobs, label_spaces, models, predict, samples, uploads, webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -10,6 +10,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     archive.router,
     predict.router,
+    uploads.router,
     webhooks.router,
     models.router,
     label_spaces.router,

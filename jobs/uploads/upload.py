@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -56,6 +56,9 @@ class Upload:
         if self.expires_at is not None and self.expires_at <= now:
             return UploadState.EXPIRED
         return UploadState.STORED if self.stored else UploadState.OPEN
+
+    def going_direct(self) -> Upload:
+        return replace(self, secret=None)
 
     def signature(self, expires: int) -> str:
         """Of an address that takes this file and no other until `expires` (seconds since 1970)."""
