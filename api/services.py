@@ -34,11 +34,14 @@ from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archives
 from jobs.reporting.events import Telling
 from jobs.reporting.read import Reading, Watching
+from jobs.submitting.references import References
 from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.uploads.announcing import UploadLimits
+from jobs.uploads.buckets import Buckets
 from jobs.uploads.uploading import Receiving, Uploading
 from storage.catalog import open_catalog
 from storage.objects import open_objects
+from storage.objects.buckets import open_buckets
 from storage.registry.metric_histories import MetricHistories, open_histories
 from storage.registry.mlflow_registry import SQLITE
 from storage.registry.tunings import open_tunings
@@ -58,6 +61,7 @@ class Adapters:
     open_unit: OpenUnit
     check_database: Callable[[], None]
     objects: ObjectStore
+    buckets: Buckets
     dispatcher: Dispatcher
     catalog: ModelCatalog
     samples: SampleLibrary
@@ -80,6 +84,7 @@ class UseCases:
     archives: Archives
     webhooks: Webhooks
     uploading: Uploading
+    references: References
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,7 @@ class Services:
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
             webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),
+            references=References(to.open_unit, to.objects, to.buckets, caller.tenant),
             uploading=Uploading(to.open_unit, to.objects, self.upload_limits, caller),
         )
 
@@ -161,6 +167,7 @@ def open_services() -> Iterator[Services]:
             open_unit=database.unit,
             check_database=database.check,
             objects=open_objects(storage),
+            buckets=open_buckets(storage),
             dispatcher=dispatcher,
             catalog=catalog,
             samples=open_samples(),

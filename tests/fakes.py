@@ -18,7 +18,7 @@ from jobs.errors import (
     TooManyBytes,
     UploadConflict,
 )
-from jobs.job import ModelIdentity, Priority, Slice, Source
+from jobs.job import ModelIdentity, Priority, Slice, Source, SourceKind
 from jobs.options import TileOptions
 from jobs.ports import (
     ObjectInfo,
@@ -183,13 +183,41 @@ class FakeCatalog:
         raise ModelNotFound(f"unknown model {name!r}; there are {', '.join(card.name for card in self.cards)}")
 
 
+class MemoryBuckets:
+    """Buckets in a dictionary: `contents` by `bucket/key`. `photos` gives inputs to all, `results` takes outputs."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.tenants = frozenset({DEFAULT_TENANT})
+
+    def allows(self, bucket: str, tenant: str, *, output: bool = False) -> bool:
+        return bucket == ("results" if output else "photos") and tenant in self.tenants
+
+    def names(self, bucket: str, prefix: str) -> Iterator[str]:
+        places = (location.partition("/") for location in sorted(self.contents))
+        return iter([key for name, _, key in places if name == bucket and key.startswith(prefix)])
+
+    def read(self, location: str, *, most: int) -> bytes:
+        if location not in self.contents:
+            raise ObjectNotFound("there is no such object")
+        if len(self.contents[location]) > most:
+            raise TooManyBytes(f"the object is larger than {most} bytes")
+        return self.contents[location]
+
+    def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
+        self.contents[location] = data if isinstance(data, bytes) else b"".join(iter(lambda: data.read(1 << 16), b""))
+
+
 @dataclass
 class StoredSources:
-    """Sources that reads from an object store whatever the kind of the source."""
+    """Sources that reads from an object store whatever the kind of the source, but for buckets."""
 
     objects: MemoryObjects
+    buckets: MemoryBuckets = field(default_factory=MemoryBuckets)
 
     def read(self, source: Source) -> bytes:
+        if source.kind is SourceKind.BUCKET:
+            return self.buckets.read(source.location, most=10**9)
         return self.objects.get(source.location)
 
 
@@ -242,28 +270,3 @@ class FakeSegmenter:
             timings_ms={"infer": 1.0},
             identity=ModelIdentity(model, "1", "ab" * 32, "fp32", "fake", device="fake"),
         )
-
-
-class MemoryBuckets:
-    """Buckets in a dictionary: `contents` by `bucket/key`. `photos` gives inputs to all, `results` takes outputs."""
-
-    def __init__(self) -> None:
-        self.contents: dict[str, bytes] = {}
-        self.tenants = frozenset({DEFAULT_TENANT})
-
-    def allows(self, bucket: str, tenant: str, *, output: bool = False) -> bool:
-        return bucket == ("results" if output else "photos") and tenant in self.tenants
-
-    def names(self, bucket: str, prefix: str) -> Iterator[str]:
-        places = (location.partition("/") for location in sorted(self.contents))
-        return iter([key for name, _, key in places if name == bucket and key.startswith(prefix)])
-
-    def read(self, location: str, *, most: int) -> bytes:
-        if location not in self.contents:
-            raise ObjectNotFound("there is no such object")
-        if len(self.contents[location]) > most:
-            raise TooManyBytes(f"the object is larger than {most} bytes")
-        return self.contents[location]
-
-    def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
-        self.contents[location] = data if isinstance(data, bytes) else b"".join(iter(lambda: data.read(1 << 16), b""))

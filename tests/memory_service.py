@@ -17,6 +17,7 @@ from tests.fakes import (
     FakeDecoder,
     FakeDispatcher,
     FakeSegmenter,
+    MemoryBuckets,
     MemoryObjects,
     StoredSources,
 )
@@ -27,6 +28,7 @@ from tests.memory_database import MemoryDatabase
 class MemoryService:
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
     objects: MemoryObjects = field(default_factory=MemoryObjects)
+    buckets: MemoryBuckets = field(default_factory=MemoryBuckets)
     dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
     decoder: FakeDecoder = field(default_factory=FakeDecoder)
     segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
@@ -46,7 +48,7 @@ class MemoryService:
     def processing(self, threads: PictureThreads, name: str = "w1", **rules: Any) -> Processing:
         work = ImageWork(
             objects=self.objects,
-            sources=StoredSources(self.objects),
+            sources=StoredSources(self.objects, self.buckets),
             decoder=self.decoder,
             segmenter=self.segmenter,
             room=self.room,

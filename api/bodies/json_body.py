@@ -6,7 +6,7 @@ Parsed whole, a body of 64 MiB takes up to 25 times as much memory.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -27,8 +27,9 @@ _OPENING, _CLOSING = frozenset({"start_map", "start_array"}), frozenset({"end_ma
 Event = tuple[str, Any]
 
 
-def read_json(pieces: Iterable[bytes], *, items: str, take: Callable[[Any], None]) -> dict[str, Any]:
-    """The fields of an object. Each item of the list `items` is given to `take` as it comes; its field is then [].
+def read_json(pieces: Iterable[bytes], *, lists: Mapping[str, Callable[[Any], None]]) -> dict[str, Any]:
+    """The fields of an object. Each item of a list that `lists` names is given to its function as it comes, and the
+    field is then [].
 
     Raises BadRequest for what is no JSON object, or holds more than any request needs; and whatever `take` raises.
     """
@@ -40,11 +41,11 @@ def read_json(pieces: Iterable[bytes], *, items: str, take: Callable[[Any], None
         for event, name in events:
             if event == "end_map":
                 break
-            if name == items and name in values:
-                raise BadRequest(f"the body has {items!r} twice")
+            if name in lists and name in values:
+                raise BadRequest(f"the body has {name!r} twice")
             kind, value = next(events)
-            if name == items and kind == "start_array":
-                _take_items(events.uncounted, take)
+            if name in lists and kind == "start_array":
+                _take_items(events.uncounted, lists[name])
                 value = []
             elif kind in _OPENING:
                 value = _built((kind, value), events)

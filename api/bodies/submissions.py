@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NoReturn, TypeVar
 
 from api.bodies.forms import FilePart, FormRules, read_form
-from api.bodies.inputs import InputReader
+from api.bodies.inputs import InputReader, Manifest, MaskReader
 from api.bodies.json_body import read_json
 from api.errors import BadRequest
 from jobs.errors import FieldFault, InvalidOptions, NoImages, UnsupportedMedia
 from jobs.job import Job
 from jobs.options import JobOptions, parse_option_fields, parse_options
 from jobs.submitting.drafts import Draft, is_packed_file
+from jobs.submitting.references import Given, References
 from jobs.submitting.submit import Submitting
 from storage.model_reference import canonical
 
@@ -150,31 +152,56 @@ class _OnePicture(_Parts):
         return self._fields[self.field].options(fields)
 
 
-def submit_json(
-    submitting: Submitting, samples: Iterable[str], pieces: Iterable[bytes], *, idempotency_key: str | None
-) -> Job:
-    """The JSON form: inputs that the workers fetch. samples: the ids there are.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonSubmission:
+    """The JSON form: inputs that are named, and not sent along. samples: the ids there are."""
 
-    Raises BadRequest, InvalidOptions, TooManyImages.
-    """
-    reader = InputReader(frozenset(samples), limit=submitting.rules.max_images)
-    digest = hashlib.sha256()
+    submitting: Submitting
+    references: References
+    samples: AbstractSet[str]
+    idempotency_key: str | None
 
-    def take(item: Any) -> None:
-        reader.take(item)
-        if idempotency_key is not None:
-            digest.update(_canonical(item))
+    def submit(self, pieces: Iterable[bytes]) -> Job:
+        """Raises BadRequest, InvalidOptions, TooManyImages."""
+        limit = self.submitting.rules.max_images
+        reader, masks = InputReader(self.samples, limit=limit), MaskReader(self.samples, limit=limit)
+        digest = hashlib.sha256()
 
-    try:
-        values = read_json(pieces, items="inputs", take=take)
-        digest.update(_canonical(values))
-        _check_list(values)
-        inputs, options = reader.inputs(), _named(parse_options(values))
-    except RecursionError as error:
-        raise BadRequest("the body is nested too deeply") from error
-    with submitting.open_draft(idempotency_key) as draft:
-        draft.add_inputs(inputs)
-        return submitting.submit(draft, options, fingerprint=digest.hexdigest())
+        def noted(take: Callable[[Any], None], mark: bytes) -> Callable[[Any], None]:
+            def take_and_note(item: Any) -> None:
+                take(item)
+                digest.update(mark + _canonical(item))
+
+            return take if self.idempotency_key is None else take_and_note
+
+        try:
+            lists = {"inputs": noted(reader.take, b""), "masks": noted(masks.take, b"mask ")}
+            values = read_json(pieces, lists=lists)
+            digest.update(_canonical(values))
+            _check_lists(values)
+            inputs, options = reader.inputs(), _named(parse_options(values))
+        except RecursionError as error:
+            raise BadRequest("the body is nested too deeply") from error
+        with self.submitting.open_draft(self.idempotency_key) as draft:
+            if draft.earlier is None:
+                self.references.add(draft, self._without_manifests(inputs), masks.masks)
+            return self.submitting.submit(draft, options, fingerprint=digest.hexdigest())
+
+    def _without_manifests(self, inputs: Sequence[Given | Manifest]) -> list[Given]:
+        """Each in the place of its manifest."""
+        found: list[Given] = []
+        for each in inputs:
+            if not isinstance(each, Manifest):
+                found.append(each)
+                continue
+            left = self.submitting.rules.max_images - len(found)
+            reader = InputReader(self.samples, limit=left, at=each.at)
+            reader.take_lines(self.references.lines(each.upload_id, at=each.at))
+            for given in reader.inputs():
+                if isinstance(given, Manifest):
+                    raise InvalidOptions([FieldFault(given.at, "a manifest cannot name another")])
+                found.append(given)
+        return found
 
 
 def options_in(fields: dict[str, str]) -> JobOptions:
@@ -188,12 +215,13 @@ def _named(options: JobOptions) -> JobOptions:
     return options if options.model is None else replace(options, model=canonical(options.model))
 
 
-def _check_list(values: dict[str, Any]) -> None:
-    """Takes `inputs` out of the options."""
+def _check_lists(values: dict[str, Any]) -> None:
+    """Takes them out of the options."""
     if values.get("inputs") is None:
         raise InvalidOptions([FieldFault("inputs", "is required in the JSON form")])
-    if values.pop("inputs") != []:
-        raise InvalidOptions([FieldFault("inputs", "must be a list")])
+    for name in ("inputs", "masks"):
+        if values.pop(name, None) not in ([], None):
+            raise InvalidOptions([FieldFault(name, "must be a list")])
 
 
 def _fingerprint(content: object) -> str:

@@ -14,19 +14,18 @@ from api.answers.openapi import body, problems
 from api.answers.ranges import matches
 from api.bodies.body_pipe import read_in_thread
 from api.bodies.forms import boundary_of
-from api.bodies.submissions import JSON_BYTES, FormSubmission, submit_json
+from api.bodies.submissions import JSON_BYTES, FormSubmission, JsonSubmission
 from api.dependencies import JOB_ID, JobId, ServicesDep, UseCasesDep, is_job_id
 from api.live.job_watch import Place, Seen
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_job
 from api.schemas.job import JobPage, JobView, job_view
 from api.schemas.requests import JobForm, JobRequest
-from api.services import Services
+from api.services import Services, UseCases
 from jobs.errors import FieldFault, InvalidOptions, Transient, UnsupportedMedia
 from jobs.job import Job, JobStatus
 from jobs.ports import JobFilter
 from jobs.reporting.read import Reading, progress_without_queue
-from jobs.submitting.submit import Submitting
 from storage.model_reference import canonical
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -78,16 +77,16 @@ async def submit_job(
 ) -> Response:
     """Submit one image or a batch: `multipart/form-data` with files, or JSON that names inputs to fetch."""
     preference = parse_preference(prefer, limit_s=services.settings.wait_limit_s)
-    job = await _receive(request, services, use_cases.submitting, idempotency_key)
+    job = await _receive(request, services, use_cases, idempotency_key)
     return await answer_submission(request, services, use_cases.reading, job, preference)
 
 
-async def _receive(request: Request, services: Services, submitting: Submitting, idempotency_key: str | None) -> Job:
+async def _receive(request: Request, services: Services, use_cases: UseCases, idempotency_key: str | None) -> Job:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         form = FormSubmission(
-            submitting=submitting,
+            submitting=use_cases.submitting,
             boundary=boundary_of(content_type),
             spool=services.spool,
             idempotency_key=idempotency_key,
@@ -95,13 +94,13 @@ async def _receive(request: Request, services: Services, submitting: Submitting,
         return await read_in_thread(request, form.jobs_form, services.upload_rules)
     if kind == "application/json":
         rules = services.upload_rules.at_most(JSON_BYTES)
-        return await read_in_thread(
-            request,
-            lambda pieces: submit_json(
-                submitting, services.adapters.samples.ids(), pieces, idempotency_key=idempotency_key
-            ),
-            rules,
+        named = JsonSubmission(
+            submitting=use_cases.submitting,
+            references=use_cases.references,
+            samples=frozenset(services.adapters.samples.ids()),
+            idempotency_key=idempotency_key,
         )
+        return await read_in_thread(request, named.submit, rules)
     raise UnsupportedMedia("the body must be multipart/form-data or application/json")
 
 

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.webhooks import EndpointShape
-from jobs.job import Source, SourceKind
+from jobs.job import NewImage, Source, SourceKind
 from jobs.keys import sample_mask
 from jobs.options import EXPIRES_IN_S, PALETTES, TILE_SIZE
+from jobs.submitting.references import Given, Prefix
+from jobs.uploads.upload import UPLOAD_ID
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
 from segmentation.picture_files.deep_pixels import DEPTHS
@@ -57,23 +59,43 @@ def _exactly_one(schema: dict[str, Any], *names: str) -> None:
     ]
 
 
-class InputSource(BaseModel):
-    """Exactly one of `url` and `sample`."""
+_LOCATION = r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/"
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=lambda schema: _exactly_one(schema, "url", "sample"))
+Location = Annotated[Plain, Field(max_length=1090, pattern=rf"^{_LOCATION}.+$")]
+Folder = Annotated[Plain, Field(max_length=1090, pattern=rf"^{_LOCATION}")]
+UploadId = Annotated[str, Field(pattern=f"^{UPLOAD_ID.pattern}$")]
+
+
+_SOURCES = ("url", "upload", "sample", "object")
+
+
+class InputSource(BaseModel):
+    """Exactly one of its fields."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=lambda schema: _exactly_one(schema, *_SOURCES))
 
     url: Url | None = Field(None, description="fetched by a worker; private addresses are refused")
+    upload: UploadId | None = Field(None, description="an id from `POST /uploads`")
     sample: Name | None = Field(None, description="an id from `GET /samples`")
+    object: Location | None = Field(None, description="`bucket/key`, in a bucket that the server allows")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.url is None) == (self.sample is None):
-            raise ValueError("must have exactly one of url, sample")
+        self._check_one(*_SOURCES)
         return self
 
+    def _check_one(self, *names: str) -> None:
+        if sum(getattr(self, name) is not None for name in names) != 1:
+            raise ValueError(f"must have exactly one of {', '.join(names)}")
+
     def source(self) -> Source:
+        """An upload is named by its id here; whoever looks it up gives its key."""
         if self.url is not None:
             return Source(SourceKind.URL, self.url)
+        if self.upload is not None:
+            return Source(SourceKind.UPLOAD, self.upload)
+        if self.object is not None:
+            return Source(SourceKind.BUCKET, self.object)
         return Source(SourceKind.SAMPLE, str(self.sample))
 
     def mask_source(self) -> Source:
@@ -82,10 +104,53 @@ class InputSource(BaseModel):
         return source if self.sample is None else source._replace(location=sample_mask(self.sample))
 
 
+class MaskSource(InputSource):
+    """Of one input: one of its fields; `prefix` for an input that is a prefix itself."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: _exactly_one(schema, *_SOURCES, "prefix"))
+
+    prefix: Folder | None = Field(None, description="all masks below it, matched to the images by path or name")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        self._check_one(*_SOURCES, "prefix")
+        return self
+
+
+class ListedMask(MaskSource):
+    """One of `masks`: a mask, or several."""
+
+    name: Name | None = Field(None, description="by which it finds its image; else the file's own")
+
+    def given(self) -> Given:
+        if self.prefix is not None:
+            return Prefix(self.prefix)
+        return NewImage(self.mask_source(), self.name or "")
+
+
 class JobInput(InputSource):
+    """One image, or several: `prefix` is every image whose key begins so, `manifest` an uploaded list of inputs, one
+    JSON object a line."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: _exactly_one(schema, *_SOURCES, "prefix", "manifest"))
+
+    prefix: Folder | None = Field(None, description="`bucket/folder/`, in a bucket that the server allows")
+    manifest: UploadId | None = Field(None, description="an upload of JSON lines, each an input")
     name: Name | None = Field(None, description="what the image is called in rows and files")
-    ref: Name | None = Field(None, description="the caller's own id, echoed in every row")
-    mask: InputSource | None = Field(None, description="ground truth")
+    ref: Name | None = Field(None, description="the caller's own id, echoed in every row, event and file")
+    mask: MaskSource | None = Field(None, description="ground truth")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        self._check_one(*_SOURCES, "prefix", "manifest")
+        several = self.prefix is not None or self.manifest is not None
+        if several and self.name is not None:
+            raise ValueError("several images cannot have one name")
+        if self.manifest is not None and (self.ref is not None or self.mask is not None):
+            raise ValueError("refs and masks of a manifest are in its lines")
+        if self.mask is not None and (self.mask.prefix is None) == (self.prefix is not None):
+            raise ValueError("a prefix has the masks of a prefix, and an image has one mask")
+        return self
 
 
 class OverlayShape(BaseModel):
@@ -163,6 +228,9 @@ class JobRequest(JobOptionsShape):
     )
 
     inputs: list[JobInput] = Field(min_length=1)
+    masks: list[ListedMask] | None = Field(
+        None, description="ground truth of inputs that have no `mask`, matched by relative path, else by file stem"
+    )
 
 
 class JobForm(JobOptionsShape):

@@ -20,7 +20,8 @@ from segmentation.picture_files.picture_kinds import sniff_media_type
 _EXAMPLES = 5
 _ENTRIES_PER_IMAGE = 2  # of a bundle: pictures and what lies beside them
 _SPARE_ENTRIES = 1000
-_LOSSLESS = "image/png"
+_LOSSLESS, _LOSSLESS_SUFFIX = "image/png", ".png"
+_FILES = frozenset({SourceKind.OBJECT, SourceKind.UPLOAD, SourceKind.BUCKET})
 _UNKNOWN = "application/octet-stream"
 
 
@@ -45,10 +46,16 @@ class _Stored(NamedTuple):
     def source(self) -> Source:
         return Source(SourceKind.OBJECT, self.key)
 
-    def image(self, name: str, truth: _Stored | None) -> NewImage:
-        if truth is None:
-            return NewImage(self.source, name, input_sha256=self.sha256)
-        return NewImage(self.source, name, mask=truth.source, input_sha256=self.sha256, mask_sha256=truth.sha256)
+    def image(self) -> NewImage:
+        return NewImage(self.source, self.path, input_sha256=self.sha256)
+
+
+class _Mask(NamedTuple):
+    """sha256: None where nobody has read it yet."""
+
+    path: str
+    source: Source
+    sha256: str | None = None
 
 
 class Received(NamedTuple):
@@ -71,7 +78,7 @@ class Draft:
     holder: str = ""  # this request's token for the idempotency key
     earlier: IdempotencyRecord | None = None  # set when the idempotency key was used before: nothing new will be made
     _files: list[_Stored] = field(default_factory=list)
-    _masks: list[_Stored] = field(default_factory=list)
+    _masks: list[_Mask] = field(default_factory=list)
     _inputs: list[NewImage] = field(default_factory=list)
     _bytes: int = 0
     _skipped: int = 0
@@ -85,14 +92,24 @@ class Draft:
         """
         said = (media_type or "").startswith("image/")
         for entry in self._entries(name, data, said=said, unknown=_refuse):
-            key = input_key(self.prefix, len(self._files))
-            self._keep(self._files, entry, key)
+            self._files.append(self._keep(entry, input_key(self.prefix, len(self._files)), count=len(self._files)))
 
     def add_mask(self, name: str, data: BinaryIO) -> None:
         """Store a ground-truth mask, or each mask of a bundle; they find their images when all is there."""
         for entry in self._entries(name, data, said=False, unknown=self._skip):
-            key = truth_key(self.prefix, len(self._masks))
-            self._keep(self._masks, entry, key)
+            stored = self._keep(entry, truth_key(self.prefix, len(self._masks)), count=len(self._masks))
+            self._masks.append(_Mask(stored.path, stored.source, stored.sha256))
+
+    def add_named_mask(self, source: Source, name: str) -> None:
+        """A mask that the workers fetch, and that finds its image by its name."""
+        self._need_room(len(self._masks))
+        self._masks.append(_Mask(relative_path(name), source))
+
+    def add_packed(self, name: str, data: BinaryIO, *, ref: str | None = None) -> None:
+        """Store each image of a bundle, as an input beside those that the workers fetch. Raises as `add_file`."""
+        for entry in self._entries(name, data, said=False, unknown=_refuse):
+            stored = self._keep(entry, input_key(self.prefix, len(self._inputs)), count=len(self._inputs))
+            self._inputs.append(stored.image()._replace(ref=ref))
 
     def add_inputs(self, inputs: Sequence[NewImage]) -> None:
         """Inputs that the workers fetch. Raises TooManyImages."""
@@ -105,20 +122,30 @@ class Draft:
         Raises NoImages, and InvalidOptions for masks that match no image, or not clearly.
         """
         self._pass_over_files(masks_among([each.path for each in self._files]))
+        self._pass_over_inputs()
         if not self._files and not self._inputs:
             others = f"; no picture: {', '.join(self._examples)}" if self._examples else ""
             raise NoImages(f"the request holds no image{others}")
         self._drop_pictures_among_masks()
-        masks = [each.path for each in self._masks]
-        found = match_masks([each.path for each in self._files], masks, space=mask_label_space, suffix=mask_suffix)
-        truths = {image: self._masks[mask] for image, mask in found.pairs.items()}
-        for mask in found.passed_over:
-            self._drop(self._masks[mask])
+        images = [*(each.image() for each in self._files), *self._inputs]
+        space = self._add_truths(images, mask_label_space, mask_suffix)
         names = UniqueNames()
-        images = [each.image(names.of(each.path, index), truths.get(index)) for index, each in enumerate(self._files)]
-        images += [each._replace(name=names.of(relative_path(each.name), len(images) + index))
-                   for index, each in enumerate(self._inputs)]  # fmt: skip
-        return Received(images, found.space or mask_label_space, Skipped(self._skipped, tuple(self._examples)))
+        named = [each._replace(name=names.of(relative_path(each.name), at)) for at, each in enumerate(images)]
+        return Received(named, space or mask_label_space, Skipped(self._skipped, tuple(self._examples)))
+
+    def _add_truths(self, images: list[NewImage], space: str | None, suffix: str | None) -> str | None:
+        """Masks to those images that have none, by their names. Returns what the masks' names say their ids mean."""
+        if not self._masks:
+            return None
+        open_places = [at for at, each in enumerate(images) if each.mask is None]
+        paths = [relative_path(images[at].name) for at in open_places]
+        found = match_masks(paths, [each.path for each in self._masks], space=space, suffix=suffix)
+        for place, chosen in found.pairs.items():
+            at, mask = open_places[place], self._masks[chosen]
+            images[at] = images[at]._replace(mask=mask.source, mask_sha256=mask.sha256)
+        for each in found.passed_over:
+            self._drop(self._masks[each].source, self._masks[each].path)
+        return found.space
 
     def largest(self, name: str, head: bytes) -> int:
         """The most bytes that a file of a request may have, by its name and its first HEAD_BYTES."""
@@ -138,13 +165,14 @@ class Draft:
         else:
             unknown(path)
 
-    def _keep(self, kept: list[_Stored], entry: Entry, key: str) -> None:
-        self._need_room(len(kept))
+    def _keep(self, entry: Entry, key: str, *, count: int) -> _Stored:
+        """count: of those that there are already."""
+        self._need_room(count)
         media_type = sniff_media_type(entry.head) or _UNKNOWN
         self._bytes += self.objects.put(key, entry.data, media_type=media_type)
         if self._bytes > self.limits.max_bytes:
             raise TooManyBytes(f"a request may hold at most {self.limits.max_bytes} bytes of images")
-        kept.append(_Stored(entry.path, key, entry.data.sha256, media_type))
+        return _Stored(entry.path, key, entry.data.sha256, media_type)
 
     def _need_room(self, count: int, *, more: int = 1) -> None:
         if count + more > self.limits.max_images:
@@ -154,26 +182,38 @@ class Draft:
         """Masks that lie among the pictures; lossless ones: nobody keeps class ids in a JPEG."""
         masks = {index for index in among if self._files[index].media_type == _LOSSLESS}
         for index in sorted(masks):
-            self._drop(self._files[index])
+            self._drop(self._files[index].source, self._files[index].path)
         if masks:
             self._files = [each for index, each in enumerate(self._files) if index not in masks]
+
+    def _pass_over_inputs(self) -> None:
+        """The same among what is named file by file; addresses and samples are what their caller says."""
+        files = [at for at, each in enumerate(self._inputs) if each.source.kind in _FILES and each.mask is None]
+        among = masks_among([relative_path(self._inputs[at].name) for at in files])
+        passed = {files[at] for at in among if self._inputs[files[at]].name.lower().endswith(_LOSSLESS_SUFFIX)}
+        for at in sorted(passed):
+            self._drop(self._inputs[at].source, self._inputs[at].name)
+        if passed:
+            self._inputs = [each for at, each in enumerate(self._inputs) if at not in passed]
 
     def _drop_pictures_among_masks(self) -> None:
         """A folder that was given for both holds the pictures too; they are not their own truth."""
         if not self._masks:
             return
         pictures = {each.sha256 for each in self._files if each.media_type != _UNKNOWN}
+        pictures |= {each.input_sha256 for each in self._inputs if each.input_sha256 is not None}
         kept = [each for each in self._masks if each.sha256 not in pictures]
         if not kept:
             raise InvalidOptions([FieldFault("masks", "hold the pictures themselves and no masks")])
         for each in self._masks:
             if each.sha256 in pictures:
-                self._drop(each)
+                self._drop(each.source, each.path)
         self._masks = kept
 
-    def _drop(self, file: _Stored) -> None:
-        self.objects.delete(file.key)
-        self._skip(file.path)
+    def _drop(self, source: Source, path: str) -> None:
+        if source.kind is SourceKind.OBJECT:  # what was uploaded before may be of use to others
+            self.objects.delete(source.location)
+        self._skip(path)
 
     def _skip(self, path: str) -> None:
         self._skipped += 1

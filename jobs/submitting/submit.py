@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from jobs.errors import (
     StorageSilent,
     Transient,
 )
-from jobs.job import Counts, Job, Priority, default_priority, slice_size
+from jobs.job import Counts, Job, NewImage, Priority, SourceKind, default_priority, slice_size
 from jobs.keys import job_prefix, new_job_id
 from jobs.options import JobOptions
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit, UnitOfWork
@@ -32,6 +32,7 @@ from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.submitting.key_watch import KeyWatch
 from jobs.submitting.sending import send
 from jobs.tenants.quotas import admit, refuse_if_used_up
+from jobs.uploads.upload import id_in
 from segmentation.errors import NoRemapping
 from segmentation.label_spaces import is_published
 
@@ -99,6 +100,7 @@ class Submitting:
         with self._unit() as unit:
             told = replace(options, webhook=options.webhook or self._default_webhook(unit))
             job = self._make_job(draft, received, told, now=unit.now)
+            _use_uploads(unit, received.images)
             unit.jobs.add(job, received.images)
             admit(unit, self.caller, len(received.images))
             unit.drafts.close(draft.job_id)
@@ -230,6 +232,14 @@ class Submitting:
                 raise InvalidOptions([FieldFault(name, str(error))]) from error
         unpublished = tuple(dict.fromkeys(space for space in found if not is_published(space)))
         return JobSpaces(models=() if own == label_space else (own,), own=unpublished)
+
+
+def _use_uploads(unit: UnitOfWork, images: Sequence[NewImage]) -> None:
+    """They stay as long as the job does. Raises InvalidOptions when one expired since it was looked up."""
+    sources = [place for image in images for place in (image.source, image.mask) if place is not None]
+    used = {id_in(place.location) for place in sources if place.kind is SourceKind.UPLOAD}
+    if used and unit.uploads.use(used) != len(used):
+        raise InvalidOptions([FieldFault("inputs", "an upload has expired meanwhile")])
 
 
 def _is_job(unit: UnitOfWork, job_id: str) -> bool:

@@ -73,6 +73,10 @@ def upload_key(tenant: str, upload_id: str, size: int) -> str:
     return f"{tenant}/uploads/{size}/{upload_id}"
 
 
+def id_in(key: str) -> str:
+    return key[-ID_LENGTH:]
+
+
 def size_in(key: str) -> int:
     """Of an upload's key."""
     return int(key.split("/")[-2])

@@ -70,6 +70,7 @@ class House(MemoryService):
             open_unit=self.unit,
             check_database=lambda: None,
             objects=self.objects,
+            buckets=self.buckets,
             dispatcher=self.dispatcher,
             catalog=self.catalog,
             samples=scenes(self.folder / "samples"),

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 
 from api.settings import ApiSettings
 from tests.unit.api.house import House
@@ -27,7 +26,7 @@ def announce_jpeg(client: TestClient, data: bytes, name: str = "a.jpg") -> dict[
     return announce(client, {"name": name, "size": len(data), "content_type": "image/jpeg"})[0]
 
 
-def put(client: TestClient, ticket: dict[str, Any], data: bytes, **headers: str) -> Response:
+def put(client: TestClient, ticket: dict[str, Any], data: bytes, **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.put(ticket["url"], content=data, headers={**ticket["headers"], **named})
 
@@ -37,7 +36,7 @@ def state(client: TestClient, ticket: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def faults(answer: Response) -> dict[str, str]:
+def faults(answer: Any) -> dict[str, str]:
     assert answer.status_code == 422, answer.text
     return {fault["field"]: fault["message"] for fault in answer.json()["errors"]}
 

@@ -24,7 +24,7 @@ VALUES = {
 
 def read(*pieces: bytes) -> tuple[dict[str, Any], list[Any]]:
     items: list[Any] = []
-    return read_json(iter(pieces), items="inputs", take=items.append), items
+    return read_json(iter(pieces), lists={"inputs": items.append}), items
 
 
 @pytest.mark.parametrize("size", [1, 3, 100_000])
@@ -116,7 +116,7 @@ tracemalloc.start()
 for start, piece in BODIES:
     reader = InputReader(frozenset(), limit=100_000)
     try:
-        read_json((part for part in [start, *[piece] * 1024]), items="inputs", take=reader.take)
+        read_json((part for part in [start, *[piece] * 1024]), lists={"inputs": reader.take})
     except (BadRequest, JobsError):
         pass
 print(tracemalloc.get_traced_memory()[1])

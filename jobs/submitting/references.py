@@ -1,0 +1,203 @@
+"""What a request names instead of sending it: uploads, objects of buckets, all of a folder, lists of inputs.
+
+What can be told from the database and the settings is told at once; whether the bytes are there, and what they are, the
+workers find out. Only packed uploads and manifests are read while the request waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from jobs.errors import FieldFault, InvalidOptions, ObjectNotFound
+from jobs.job import NewImage, Source, SourceKind
+from jobs.ports import ObjectStore, OpenUnit
+from jobs.submitting.drafts import Draft
+from jobs.submitting.reading import is_picture_name
+from jobs.submitting.stored_file import open_stored
+from jobs.uploads.buckets import Buckets
+from jobs.uploads.upload import Upload, UploadKind
+
+LONGEST_LINE = 16 * 1024  # bytes, of a manifest
+_NAMED_FAULTS = 20
+
+
+class Prefix(NamedTuple):
+    """All pictures whose keys begin so. location: `bucket/prefix`; masks: the same of their ground truth."""
+
+    location: str
+    ref: str | None = None
+    masks: str | None = None
+
+
+Given = NewImage | Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Of one tenant."""
+
+    open_unit: OpenUnit
+    objects: ObjectStore
+    buckets: Buckets
+    tenant: str
+
+    def add(self, draft: Draft, given: Sequence[Given], masks: Sequence[Given]) -> None:
+        """To the draft, in their order. Sources of kind `upload` hold an upload's id; no name means the upload's own.
+
+        Raises InvalidOptions for what is not there, or not allowed, and whatever storing what came packed raises.
+        """
+        found = self._uploads([*given, *masks])
+        faults = [*self._faults("inputs", given, found), *self._faults("masks", masks, found)]
+        if faults:
+            raise InvalidOptions(faults[:_NAMED_FAULTS])
+        for index, each in enumerate(given):
+            if isinstance(each, Prefix):
+                self._add_prefix(draft, each, at=f"inputs.{index}.prefix")
+            elif _is_archive(each.source, found):
+                upload = found[each.source.location]
+                draft.add_packed(upload.name, self._open(upload, f"inputs.{index}.upload"), ref=each.ref)
+            else:
+                draft.add_inputs([_with_keys(each, found)])
+        for index, each in enumerate(masks):
+            self._add_mask(draft, each, found, at=f"masks.{index}")
+
+    def lines(self, upload_id: str, *, at: str) -> Iterator[bytes]:
+        """Of a manifest, those that are not empty. at: where the request names it. Raises InvalidOptions."""
+        with self.open_unit(self.tenant) as unit:
+            upload = unit.uploads.several([upload_id]).get(upload_id)
+        if upload is None:
+            raise _fault(at, _missing(upload_id))
+        if upload.kind is not UploadKind.MANIFEST:
+            raise _fault(at, f"is an {upload.kind.value}, not a manifest (application/x-ndjson)")
+        with self._open(upload, at) as file:
+            while line := file.readline(LONGEST_LINE + 1):
+                if len(line) > LONGEST_LINE:
+                    raise _fault(at, f"a line has more than {LONGEST_LINE} bytes")
+                if line.strip():
+                    yield line
+
+    def _uploads(self, given: Iterable[Given]) -> Mapping[str, Upload]:
+        ids = {source.location for each in given for source in _sources(each) if source.kind is SourceKind.UPLOAD}
+        if not ids:
+            return {}
+        with self.open_unit(self.tenant) as unit:
+            return unit.uploads.several(ids)
+
+    def _faults(self, field: str, given: Sequence[Given], found: Mapping[str, Upload]) -> Iterator[FieldFault]:
+        allowed: dict[str, bool] = {}
+        for index, each in enumerate(given):
+            for name, source in _named_sources(each):
+                said = None
+                if source.kind is SourceKind.UPLOAD:
+                    mask_alone = name.startswith("mask.")
+                    said = _upload_fault(source.location, found.get(source.location), mask_alone=mask_alone)
+                elif source.kind is SourceKind.BUCKET:
+                    bucket = source.location.partition("/")[0]
+                    if bucket not in allowed:
+                        allowed[bucket] = self.buckets.allows(bucket, self.tenant)
+                    said = None if allowed[bucket] else f"{bucket!r} is no bucket that inputs may come from"
+                if said is not None:
+                    yield FieldFault(f"{field}.{index}.{name}", said)
+
+    def _add_prefix(self, draft: Draft, given: Prefix, *, at: str) -> None:
+        pictures = self._listed(given.location, at)
+        draft.add_inputs([NewImage(source, name, given.ref) for source, name in pictures])
+        if given.masks is not None:
+            for source, name in self._listed(given.masks, at.replace(".prefix", ".mask.prefix")):
+                draft.add_named_mask(source, name)
+
+    def _listed(self, location: str, at: str) -> list[tuple[Source, str]]:
+        """Pictures by the names of their files, with their paths behind the last folder of the prefix."""
+        bucket, _, prefix = location.partition("/")
+        folder = prefix.rpartition("/")[0]
+        skip = len(folder) + 1 if folder else 0
+        try:
+            found = [
+                (Source(SourceKind.BUCKET, f"{bucket}/{key}"), key[skip:])
+                for key in self.buckets.names(bucket, prefix)
+                if is_picture_name(key)
+            ]
+        except ObjectNotFound:
+            raise _fault(at, f"there is no bucket {bucket!r}") from None
+        if not found:
+            raise _fault(at, "no picture lies there")
+        return found
+
+    def _add_mask(self, draft: Draft, given: Given, found: Mapping[str, Upload], *, at: str) -> None:
+        if isinstance(given, Prefix):
+            for source, name in self._listed(given.location, f"{at}.prefix"):
+                draft.add_named_mask(source, name)
+        elif _is_archive(given.source, found):
+            upload = found[given.source.location]
+            draft.add_mask(upload.name, self._open(upload, f"{at}.upload"))
+        else:
+            image = _with_keys(given, found)
+            draft.add_named_mask(image.source, image.name)
+
+    def _open(self, upload: Upload, at: str) -> BinaryIO:
+        try:
+            if self.objects.info(upload.key).size != upload.size:
+                raise _fault(at, f"has not the {upload.size} bytes that were announced")
+            return open_stored(self.objects, upload.key)
+        except ObjectNotFound:
+            raise _fault(at, "has not arrived yet") from None
+
+
+def _sources(given: Given) -> Iterator[Source]:
+    if isinstance(given, Prefix):
+        return
+    yield given.source
+    if given.mask is not None:
+        yield given.mask
+
+
+def _named_sources(given: Given) -> Iterator[tuple[str, Source]]:
+    """With the field that names each."""
+    if isinstance(given, Prefix):
+        yield "prefix", Source(SourceKind.BUCKET, given.location)
+        if given.masks is not None:
+            yield "mask.prefix", Source(SourceKind.BUCKET, given.masks)
+        return
+    yield _FIELDS.get(given.source.kind, ""), given.source
+    if given.mask is not None:
+        yield f"mask.{_FIELDS.get(given.mask.kind, '')}", given.mask
+
+
+_FIELDS = {SourceKind.UPLOAD: "upload", SourceKind.BUCKET: "object"}
+
+
+def _upload_fault(upload_id: str, upload: Upload | None, *, mask_alone: bool) -> str | None:
+    if upload is None:
+        return _missing(upload_id)
+    if upload.kind is UploadKind.MANIFEST:
+        return 'is a list of inputs; name it as {"manifest": …}'
+    if upload.kind is UploadKind.ARCHIVE and mask_alone:
+        return "is packed, and an input has one mask; name it in `masks`"
+    if not upload.stored and upload.secret is not None:
+        return "has not arrived yet"
+    return None
+
+
+def _missing(upload_id: str) -> str:
+    return f"there is no upload {upload_id!r}, or it has expired"
+
+
+def _is_archive(source: Source, found: Mapping[str, Upload]) -> bool:
+    return source.kind is SourceKind.UPLOAD and found[source.location].kind is UploadKind.ARCHIVE
+
+
+def _with_keys(image: NewImage, found: Mapping[str, Upload]) -> NewImage:
+    """Uploads by the keys of their objects, which is how workers find them."""
+    source, mask = image.source, image.mask
+    if source.kind is SourceKind.UPLOAD:
+        upload = found[source.location]
+        image = image._replace(source=Source(SourceKind.UPLOAD, upload.key), name=image.name or upload.name)
+    if mask is not None and mask.kind is SourceKind.UPLOAD:
+        image = image._replace(mask=Source(SourceKind.UPLOAD, found[mask.location].key))
+    return image
+
+
+def _fault(at: str, said: str) -> InvalidOptions:
+    return InvalidOptions([FieldFault(at, said)])
