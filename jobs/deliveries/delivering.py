@@ -76,7 +76,7 @@ class Delivering:
                 logger.warning("a delivery could not be written down; it is sent again", extra=_extra(delivery, reply))
                 return
             time.sleep(self.rules.write_again_s)
-        logger.info("webhook %s", "sent" if reply.is_accepted else "not taken", extra=_extra(delivery, reply))
+        _log(delivery, reply)
         self.observe(delivery, reply)
 
     def _write(self, delivery: Delivery, reply: Reply) -> bool:
@@ -101,6 +101,12 @@ def _retire_default(unit: UnitOfWork, delivery: Delivery) -> None:
     webhooks = unit.webhooks.lock(delivery.tenant)
     if webhooks.endpoint is not None and webhooks.endpoint.url == delivery.url:
         unit.webhooks.put(delivery.tenant, replace(webhooks, gone_at=unit.now))
+
+
+def _log(delivery: Delivery, reply: Reply) -> None:
+    came = reply.error or f"{reply.status_code} after {reply.duration_ms:.0f} ms"
+    of_what = delivery.id if delivery.job_id is None else f"{delivery.id} of {delivery.job_id}"
+    logger.info("%s %s: %s", delivery.event, of_what, came, extra=_extra(delivery, reply))
 
 
 def _extra(delivery: Delivery, reply: Reply) -> dict[str, object]:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 Listen = Callable[[Tell], Coroutine[Any, Any, NoReturn]]
 
-GATHER_S = 0.05  # hints and ends of tries that come so close together are answered by one look
+GATHER_S = 0.1  # hints and ends of tries that come so close together are answered by one look
 SIGN_EVERY_S = 5.0
 
 
@@ -72,7 +72,7 @@ class Courier:
             self._called.clear()
 
     def _send_due(self) -> None:
-        while (room := self._places - len(self._under_way)) > 0:
+        while not self._stopping.is_set() and (room := self._places - len(self._under_way)) > 0:
             claimed = self._delivering.claim(room)
             if not claimed:
                 return
