@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -13,11 +14,13 @@ from typing import Any, Self
 
 import httpx
 
-from maskmill.errors import InvalidInput, Unavailable
+from maskmill.errors import InvalidInput, Unavailable, Unprocessable
 from maskmill.handle import JobHandle
 from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks
 from maskmill.multipart import FilePart, MultipartBody, OnSent
 from maskmill.transport import Call, Transport
+from maskmill.uploads.direct import DirectUploads, NotOffered, goes_direct
+from maskmill.uploads.ledger import open_ledger
 from maskmill.webhooks import Webhooks
 
 DEFAULT_SERVER = "http://127.0.0.1:8008"
@@ -58,6 +61,8 @@ class Maskmill:
         inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs.
         masks: ground truth for files, matched by relative path or by a name that is unique. options: model, artifacts,
         label_space, mask_label_space, mask_suffix, overlay, tile, priority, webhook, …; None means the server's own.
+        More than 64 MiB, or a thousand files, go ahead of the job, several at a time, where the server takes them so;
+        the same call after an interruption goes on with what has arrived.
         Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same
         idempotency key, so it never makes two jobs.
         """
@@ -71,6 +76,9 @@ class Maskmill:
         parts = [FilePart.of("files", file.path, file.name) for file in sorted_out.files]
         if masks is not None:
             parts += [FilePart.of("masks", file.path, file.name) for file in sort_out_masks(masks)]
+        if goes_direct(parts):
+            with contextlib.suppress(NotOffered):
+                return self._post_uploads(parts, chosen, idempotency_key, on_sent)
         return self._post_files(parts, chosen, key, on_sent)
 
     def job(self, job_id: str) -> JobHandle:
@@ -134,6 +142,26 @@ class Maskmill:
         body = MultipartBody(fields=fields, files=parts, boundary=f"maskmill-{key[:48]}", on_sent=on_sent)
         headers = {"Content-Type": body.media_type, "Content-Length": str(body.length)}
         return self._post(Call(method="POST", path="/jobs", headers=headers, content=body), key)
+
+    def _post_uploads(
+        self, parts: Sequence[FilePart], options: Mapping[str, Any], key: str | None, on_sent: OnSent | None
+    ) -> JobHandle:
+        """Files first, then the job of them. Raises NotOffered, and what is noted in the ledger stays."""
+        ledger = open_ledger(self.server, parts, options, key=key)
+        try:
+            ids = DirectUploads(self._transport, parts, ledger, on_sent).send()
+            named: dict[str, list[dict[str, str]]] = {"inputs": [], "masks": []}
+            for part, upload in zip(parts, ids, strict=True):
+                named["masks" if part.field == "masks" else "inputs"].append({"upload": upload})
+            body = {name: listed for name, listed in named.items() if listed}
+            job = self._post(Call(method="POST", path="/jobs", json={**body, **options}), ledger.key)
+        except Unprocessable:
+            ledger.forget()  # what it names is gone, or wrong: the next try begins anew
+            raise
+        finally:
+            ledger.close()
+        ledger.forget()
+        return job
 
     def _post_inputs(self, inputs: Inputs, options: Mapping[str, Any], key: str) -> JobHandle:
         return self._post(Call(method="POST", path="/jobs", json={"inputs": list(inputs.remote), **options}), key)

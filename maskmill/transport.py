@@ -84,7 +84,7 @@ class Transport:
         return self.http.build_request(
             call.method,
             call.path,
-            params={name: value for name, value in call.params.items() if value is not None},
+            params={name: value for name, value in call.params.items() if value is not None} or None,  # {} cuts a query
             headers=call.headers,
             json=call.json,
             content=call.content,

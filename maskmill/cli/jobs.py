@@ -77,8 +77,13 @@ def submit(choices: Submission) -> None:
     if inputs.passed_over:
         console.print(f"not sent, as no pictures: {_few([path.name for path in inputs.passed_over])}", soft_wrap=True)
     with connect(choices) as server:
-        with sending(console) as on_sent:
-            job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))
+        try:
+            with sending(console) as on_sent:
+                job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))
+        except KeyboardInterrupt:
+            console.print("\nNothing was submitted. What was sent of many or large files is kept for a day: the same")
+            console.print("command goes on with it.")
+            raise typer.Exit(INTERRUPTED) from None
         _say_what_was_understood(console, job, choices)
         if choices.wait or choices.download or choices.timeout:
             if not choices.as_json:

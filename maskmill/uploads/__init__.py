@@ -1,0 +1,1 @@
+"""Files that go straight to the store, several at a time, and go on where they stopped."""
