@@ -40,8 +40,8 @@ class _View:
     text: str
 
 
-def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Material) -> Path:
-    """Also writes the pictures and the coloured ground truth that it shows, below `out`."""
+def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Material, *, licence: str = "") -> Path:
+    """Also writes the pictures and the coloured ground truth that it shows, below `out`. licence: of the model."""
     space = get_label_space(str(job.state["label_space"]))
     by_name = {item.name: item for item in material.pictures}
     cards = [_card(out, image, by_name.get(image.name), material, space) for image in images]
@@ -49,6 +49,7 @@ def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Mat
         count=len(images),
         model=escape(str(job.state["model"])),
         space=escape(space.name),
+        licence=escape(licence.partition(". ")[0].rstrip(".")),
         facts=_facts(job),
         legend=_legend(job.metrics, space),
         key=_key(space),

@@ -56,7 +56,7 @@ def tell(options: DemoOptions, console: Console) -> dict[str, Any]:
             job = _submit(server, material, options, console)
             images = _work_and_fetch(job, options, console)
             show_results(console, job, images)
-            write_page(options.out, job, images, material)
+            write_page(options.out, job, images, material, licence=_licence(server, str(job.state["model"])))
             if not options.keep:
                 job.delete()
     _farewell(console, options, time.monotonic() - began)
@@ -136,6 +136,10 @@ def _label_space(server: Maskmill, of_masks: str | None) -> str | None:
         return None
     known = LABEL_SPACES.get(of_masks)
     return None if known is None or own_space in known.mappings else FALLBACK_SPACE
+
+
+def _licence(server: Maskmill, name: str) -> str:
+    return next((str(model["licence"]) for model in server.models() if model["name"] == name), "")
 
 
 def _work_and_fetch(job: JobHandle, options: DemoOptions, console: Console) -> list[Image]:

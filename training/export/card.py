@@ -22,7 +22,10 @@ from training.runs import Run, noted_earlier
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What a person decides about a bundle. tolerance: how much mIoU a variant may lose, 0.005 is half a point."""
+    """What a person decides about a bundle.
+
+    tolerance: how much mIoU a variant may lose, 0.005 is half a point. balance: whether offsets of classes are fitted.
+    """
 
     name: str
     version: str = "1"
@@ -31,6 +34,7 @@ class Release:
     int8: bool = False
     ids: bool = False
     tolerance: float = 0.005
+    balance: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class FinishedRun:
     validation: PairDataset
     model: nn.Module
     temperature: float | None = None  # by which the model divides its logits
+    offsets: tuple[float, ...] = ()  # that it adds to the logits of the channels before
 
     @property
     def data(self) -> DataRecord:
@@ -92,7 +97,7 @@ def card_of(
         sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()},
         output_stride=output_stride(finished.model),
         parameters=sum(each.numel() for each in finished.model.parameters()),
-        description=_description(finished.run, release.note),
+        description=_description(finished, release.note),
         dataset=_dataset(finished),
         recipe=_recipe_file(finished.run),
         commit=finished.run.facts.commit,
@@ -111,12 +116,22 @@ def _architecture(run: Run) -> str:
     return f"{choice.architecture} {encoder}" if encoder else choice.architecture
 
 
-def _description(run: Run, note: str) -> str:
-    weights = run.recipe.model.options.get("encoder_weights")
-    scratch = f"with an encoder that began with the weights {_called(weights)}" if weights else "from scratch"
+def _description(finished: FinishedRun, note: str) -> str:
+    run = finished.run
+    encoder = run.recipe.model.options.get("encoder_weights")
+    scratch = f"with an encoder that began with the weights {_called(encoder)}" if encoder else "from scratch"
     began = f"from {run.facts.started_from}" if run.facts.started_from else scratch
     how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}"
-    return f"{how}; averaged weights after the last one; float16 weights, computes in float32. {note}".strip()
+    weights_are = "averaged weights after the last one; float16 weights, computes in float32."
+    return f"{how}; {weights_are}{_balance(finished)} {note}".strip()
+
+
+def _balance(finished: FinishedRun) -> str:
+    if not any(finished.offsets):
+        return ""
+    space = finished.run.space
+    named = zip(map(space.name_of, space.class_ids), finished.offsets, strict=True)
+    return f" Fitted to the training pictures, added to the logits: {', '.join(f'{n} {o:+g}' for n, o in named if o)}."
 
 
 def _called(weights: str) -> str:

@@ -18,6 +18,7 @@ from storage.catalog import Catalog
 from training.datasets.pairs import InSpace
 from training.evaluate.predictors import Predict, onnx_predictor, torch_predictor
 from training.evaluate.scoring import class_ids
+from training.export.balance import Balanced, fitted_offsets
 from training.export.card import FinishedRun, Release, card_of
 from training.export.files import LARGEST_HALF_DIFFERENCE, ExportError, export_ids, export_onnx, export_torchscript
 from training.export.quantize import PLANS, QuantizationFailed, quantise
@@ -71,6 +72,8 @@ def export_run(
     finished = FinishedRun.read(folder, roots)
     pictures = InSpace(finished.validation, finished.run.space)
     judge = Judge(pictures=pictures, preprocessing=finished.run.preprocessing, space=finished.run.space, watch=watch)
+    if release.balance:
+        finished = _balanced(finished, judge)
     finished = _tempered(finished, judge)
     with tempfile.TemporaryDirectory() as drafts:
         work = _Work(finished, release, judge, Path(drafts))
@@ -86,6 +89,14 @@ def export_run(
         card = card_of(finished, release, work.files, shown, work.variants)
         Catalog([models]).publish(card, {path.name: path for path in work.files.values()})
     return Export(card, work.torch_miou, work.agreements, work.refused)
+
+
+def _balanced(finished: FinishedRun, judge: Judge) -> FinishedRun:
+    """With offsets fitted to the pictures that the run learnt from."""
+    sets = [InSpace(pictures, judge.space) for pictures in finished.train_sets]
+    predict = torch_predictor(finished.model)
+    found = fitted_offsets(predict, sets, preprocessing=judge.preprocessing, space=judge.space)
+    return replace(finished, model=Balanced(finished.model, found).eval(), offsets=found)
 
 
 def _tempered(finished: FinishedRun, judge: Judge) -> FinishedRun:

@@ -26,6 +26,9 @@ class Exporting(JsonOption):
     note: Annotated[str, typer.Option(help="A sentence for the card's description.")] = ""
     int8: Annotated[bool, typer.Option("--int8", help="Also a quantised file, where it is worth it.")] = False
     torchscript: Annotated[bool, typer.Option("--torchscript", help="Also a TorchScript file, for GPUs.")] = False
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Fit an offset of each class to the training pictures, for a higher mIoU.")
+    ] = False
     graph: Annotated[
         str, typer.Option(help="`ids`: also a file that gives class ids and confidences instead of logits.")
     ] = "logits"
@@ -58,6 +61,7 @@ def export(given: Exporting) -> None:
         int8=given.int8,
         ids=given.graph == "ids",
         tolerance=given.tolerance / 100,
+        balance=given.balance,
     )
     folder = Path(given.run) if Path(given.run).is_dir() else given.runs / given.run
     models = given.models or StorageSettings().model_folders[-1]

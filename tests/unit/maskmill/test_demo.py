@@ -223,7 +223,11 @@ class _Page(html.parser.HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
         self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
@@ -241,8 +245,13 @@ def page(job: JobHandle, tmp_path: Path) -> _Page:
     pictures = [Item("a b.tif", _picture("TIFF")), Item("<b>.jpg", b"broken")]
     masks = [Item("a b_mask.png", _png([7, 23, 0, 26]))]
     material = Material(pictures=pictures, masks=masks, mask_label_space="cityscapes-34")
-    written = write_page(tmp_path, job, _images(_row(0, "a b.tif"), _failed(1, "<b>.jpg")), material)
+    images = _images(_row(0, "a b.tif"), _failed(1, "<b>.jpg"))
+    written = write_page(tmp_path, job, images, material, licence="For <research> only. More of it.")
     return _Page(written.read_text(encoding="utf-8"))
+
+
+def test_the_page_tells_under_which_terms_the_weights_are(page: _Page) -> None:
+    assert "Licence of the model: For <research> only" in page.text
 
 
 def test_every_link_of_the_page_leads_to_a_file_beside_it(page: _Page, tmp_path: Path) -> None:

@@ -69,6 +69,12 @@ def test_confidence_is_fitted_to_validation_pictures_that_were_not_learnt_from(e
     assert exported[0].card.temperature > 0
 
 
+def test_offsets_of_classes_are_fitted_when_asked_for_and_told(finished, roots, tmp_path):
+    release = Release(name="balanced", balance=True)
+    card = export_run(finished, release, roots=roots, models=tmp_path).card
+    assert "Fitted to the training pictures, added to the logits: " in card.description
+
+
 def test_the_card_tells_what_each_variant_costs_and_scores(exported):
     variants = {(each.precision, each.engine): each for each in exported[0].card.variants}
     assert {("fp32", "onnxruntime"), ("fp32", "openvino")} <= set(variants)
