@@ -1,17 +1,19 @@
 """How close does a worker come to the pure forward of its model, and how far from the usual serial way is that?
 
-Each round runs the three one after another on the same pictures: the bare engine on ready tensors; a whole job through
-`Processing` (claim, read, decode, segment, metrics, overlay and mask, store, finish; SQLite and a directory); and the
-usual way, one picture at a time with ONNX Runtime, full-size float logits and an overlay as PNG.
+Each round runs the three one after another on the same pictures: the engine of the worker, bare, on ready tensors; a
+whole job through `Processing` (claim, read, decode, segment, metrics, overlay and mask, store, finish; SQLite and a
+directory); and the usual way, one picture at a time with ONNX Runtime, full-size float logits and an overlay as PNG.
+`--against bf16` runs a second worker in that precision, by turns with the first: what the choice of the variant gains.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,8 @@ from storage.objects import open_objects
 from storage.objects.buckets import open_buckets
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
-from worker.engines import EngineRules, open_engine
 from worker.fair_executor import FairExecutor
+from worker.pipeline.model_cache import ModelCache
 from worker.runtime import engine_rules, open_models, open_work
 from worker.settings import WorkerSettings
 from worker.sources import WorkerSources
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", default="1024x512", help="WIDTHxHEIGHT of the pictures")
+    parser.add_argument("--against", default="", metavar="PRECISION", help="of a second worker, in OpenVINO")
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     with tempfile.TemporaryDirectory() as home:
@@ -72,8 +75,10 @@ def main() -> None:
         catalog = open_catalog(storage)
         bundle = catalog.get(given.model)
         pictures = _pictures(given.images, width, height)
-        figures = _measure(bundle, pictures, storage, rounds=given.rounds)
-    record(f"pipeline-{given.size}", QUESTION, {"model": bundle.card.name, "pictures": given.size, **figures})
+        figures = _measure(bundle, pictures, storage, against=given.against, rounds=given.rounds)
+    name = f"pipeline-{given.size}" if not given.against else f"pipeline-{bundle.card.name}-against-{given.against}"
+    about = {"model": bundle.card.name, "pictures": given.size, "load": [round(each, 1) for each in os.getloadavg()]}
+    record(name, QUESTION, {**about, **figures})
 
 
 def _pictures(count: int, width: int, height: int) -> list[bytes]:
@@ -88,15 +93,26 @@ def _pictures(count: int, width: int, height: int) -> list[bytes]:
     return pictures
 
 
-def _measure(bundle: Bundle, pictures: Sequence[bytes], storage: StorageSettings, *, rounds: int) -> dict[str, Any]:
+def _measure(
+    bundle: Bundle, pictures: Sequence[bytes], storage: StorageSettings, *, against: str, rounds: int
+) -> dict[str, Any]:
     upgrade(storage)
     settings = WorkerSettings(home=storage.home)
     rules = engine_rules(settings)
+    models = open_models(settings, storage, rules, Watchdog(0))
     ways: dict[str, Callable[[], None]] = {
-        "forward": _forward(bundle, pictures, rules),
-        "worker": _worker(bundle, pictures, storage, settings, rules),
+        "forward": _forward(bundle, pictures, models),
+        "worker": _worker(bundle, pictures, storage, settings, models),
         "usual": _usual(bundle, pictures),
     }
+    if against:
+        named = WorkerSettings(home=storage.home, engine="openvino", precision=against)
+        second = open_models(named, storage, rules, Watchdog(0))
+        ways = {
+            **{name: ways[name] for name in ("forward", "worker")},
+            f"forward_{against}": _forward(bundle, pictures, second),
+            f"worker_{against}": _worker(bundle, pictures, storage, named, second),
+        }
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
         way()  # warm
@@ -105,34 +121,52 @@ def _measure(bundle: Bundle, pictures: Sequence[bytes], storage: StorageSettings
             began = time.perf_counter()
             way()
             speeds[name].append(len(pictures) / (time.perf_counter() - began))
-    shares = [worker / forward for worker, forward in zip(speeds["worker"], speeds["forward"], strict=True)]
-    gains = [worker / usual for worker, usual in zip(speeds["worker"], speeds["usual"], strict=True)]
+    with models.use(bundle.card.name) as loaded:
+        about = {"variant": loaded.variant, "streams": loaded.streams, "rounds": rounds}
     return {
+        **about,
         **{f"{name}_images_per_s": median(found) for name, found in speeds.items()},
-        "worker_share_of_forward": median(shares),
-        "worker_times_usual": median(gains),
-        "rounds": rounds,
-        "streams": rules.streams,
+        **{
+            f"{name}_lowest_and_highest": [median([edge(found)]) for edge in (min, max)]
+            for name, found in speeds.items()
+        },
+        **_ratios(speeds),
     }
 
 
-def _forward(bundle: Bundle, pictures: Sequence[bytes], rules: EngineRules) -> Callable[[], None]:
-    engine = open_engine(bundle, rules, engine="auto")
+def _ratios(speeds: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Of the worker to each other way, in the median of the paired rounds."""
+    found = {}
+    for name, others in speeds.items():
+        if name != "worker":
+            label = "worker_share_of_forward" if name == "forward" else f"worker_times_{name}"
+            found[label] = median(mine / other for mine, other in zip(speeds["worker"], others, strict=True))
+    return found
+
+
+def _forward(bundle: Bundle, pictures: Sequence[bytes], models: ModelCache) -> Callable[[], None]:
+    """In the very engine that the worker has, from as many threads as it has streams."""
+    with models.use(bundle.card.name) as loaded:
+        run, streams = loaded.engine.run, loaded.streams
     tensors = [bundle.card.preprocessing.apply(_rgb(data))[None] for data in pictures]
-    threads = ThreadPoolExecutor(rules.streams)
-    engine.run(tensors[0])
-    return lambda: list(threads.map(engine.run, tensors)).clear()
+    threads = ThreadPoolExecutor(streams)
+    run(tensors[0])
+    return lambda: list(threads.map(run, tensors)).clear()
 
 
 def _worker(
-    bundle: Bundle, pictures: Sequence[bytes], storage: StorageSettings, settings: WorkerSettings, rules: EngineRules
+    bundle: Bundle,
+    pictures: Sequence[bytes],
+    storage: StorageSettings,
+    settings: WorkerSettings,
+    models: ModelCache,
 ) -> Callable[[], None]:
     database, objects = open_database(storage), open_objects(storage)
-    models = open_models(settings, storage, rules, Watchdog(0))
     fetch = FetchRules(max_bytes=1, guard=Guard(allowed=lambda address: False))
-    count, policy = settings.picture_thread_count(streams=rules.streams), RetryPolicy()
-    sources = WorkerSources(objects, open_samples(), fetch, open_buckets(storage))
-    work = open_work(settings, models, sources, policy, threads=count)
+    count, policy = settings.picture_thread_count(streams=engine_rules(settings).streams), RetryPolicy()
+    work = open_work(
+        settings, models, WorkerSources(objects, open_samples(), fetch, open_buckets(storage)), policy, threads=count
+    )
     threads = FairExecutor(count, name="picture")
     processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"))
     limits = SubmitRules(default_model=bundle.card.name)

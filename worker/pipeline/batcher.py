@@ -72,6 +72,10 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def streams(self) -> int:
+        return self._rules.streams
+
     def infer(self, tensor: Tensor) -> Inferred:
         """tensor: (3, H, W) float32. Raises OutOfMemory, ModelFailed, TimedOut."""
         return self.result(self.submit(tensor))

@@ -42,6 +42,11 @@ class LoadedModel:
         engine, *_, precision = self.engine.device.split()
         return f"{engine} {precision}"
 
+    @property
+    def streams(self) -> int:
+        """Calls side by side."""
+        return self.batcher.streams
+
     def saw(self, height: int, width: int) -> None:
         """A few are remembered, so that a model that takes over has met them."""
         if (height, width) not in self.sizes:
