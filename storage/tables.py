@@ -109,6 +109,7 @@ class JobRow(Base):
         Index("ix_jobs_tenant_model_id", "tenant", "model", "id"),
         _partial("ix_jobs_unfinished", "priority", "id", where="finished_at IS NULL"),
         _partial("ix_jobs_credential", "credential", where="finished_at IS NULL AND credential IS NOT NULL"),
+        Index("ix_jobs_tenant_finished_at", "tenant", "finished_at"),
         Index("ix_jobs_expires_at", "expires_at"),
         Index("ix_jobs_deleted", "id", sqlite_where=sql("is_deleted = 1"), postgresql_where=sql("is_deleted")),
     )
