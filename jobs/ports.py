@@ -125,10 +125,8 @@ class JobRepository(Protocol):
         """Of all jobs that have not ended, and with a time, of those that ended since; in the order of their ids."""
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
-        """How many unfinished jobs of the same priority are older, by id; jobs that have ended are left out.
-
-        Jobs of all tenants stand in one queue, and nothing but their number is told.
-        """
+        """How many unfinished jobs of the same tenant and priority are older, by id; jobs that have ended are left
+        out. Those of other tenants take turns with them, and nothing is told of them."""
 
     def request_cancel(self, job_id: str) -> Job:
         """Cancel queued images at once and mark the job; running ones are left to their workers. Raises JobNotFound.

@@ -47,7 +47,7 @@ class MemoryDatabase:
     def unit(self, tenant: str | None = None) -> Iterator[MemoryUnit]:
         with self._lock:
             mine, others = self._state.split(tenant)
-            unit = MemoryUnit(View(mine, others, tenant, self.clock()))
+            unit = MemoryUnit(View(mine, tenant, self.clock()))
             yield unit
             if unit.committed is not None:
                 self._state = unit.committed.joined(others)
@@ -124,12 +124,12 @@ class _Jobs:
         ]
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
-        everybody = self._state.joined(self._view.others)
-        waiting = [
-            job for job_id, job in everybody.jobs.items() if job_id not in everybody.hidden and not job.is_finished
-        ]
+        state = self._state
+        waiting = [job for job_id, job in state.jobs.items() if job_id not in state.hidden and not job.is_finished]
         return {
-            job.id: sum(other.id < job.id and other.priority is job.priority for other in waiting)
+            job.id: sum(
+                other.id < job.id and (other.tenant, other.priority) == (job.tenant, job.priority) for other in waiting
+            )
             for job in self.several(job_ids)
             if not job.is_finished
         }

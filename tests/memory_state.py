@@ -107,10 +107,9 @@ class State:
 
 @dataclass
 class View:
-    """What a unit works on. others: rows of other tenants."""
+    """What a unit works on."""
 
     state: State
-    others: State
     tenant: str | None
     now: datetime
     changed: set[str] = field(default_factory=set)

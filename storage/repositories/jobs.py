@@ -75,7 +75,7 @@ class SqlJobs:
         other = JOBS.alias().c
         ahead = (
             select(func.count(other.id))
-            .where(other.priority == JOB.priority, other.id < JOB.id)
+            .where(other.tenant == JOB.tenant, other.priority == JOB.priority, other.id < JOB.id)
             .where(other.finished_at.is_(None), other.is_deleted.is_(False))
             .scalar_subquery()
         )

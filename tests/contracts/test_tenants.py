@@ -130,11 +130,13 @@ def test_whoever_is_opened_for_nobody_sees_all(open_unit: Units):
         assert [job.tenant for job in unit.jobs.page(JobFilter(), limit=9, before=None)] == ["zeta", "acme"]
 
 
-def test_all_tenants_stand_in_one_queue(open_unit: Units):
-    add(open_unit, 1, tenant="acme", job_id="job_1")
-    add(open_unit, 1, tenant="zeta", job_id="job_2")
+def test_the_place_in_the_queue_counts_the_tenants_own_jobs(open_unit: Units):
+    for job_id, tenant in (("job_1", "acme"), ("job_2", "zeta"), ("job_3", "zeta")):
+        add(open_unit, 1, tenant=tenant, job_id=job_id)
     with open_unit("zeta") as unit:
-        assert unit.jobs.ahead_of(["job_1", "job_2"]) == {"job_2": 1}
+        assert unit.jobs.ahead_of(["job_1", "job_2", "job_3"]) == {"job_2": 0, "job_3": 1}
+    with open_unit() as unit:
+        assert unit.jobs.ahead_of(["job_1", "job_2", "job_3"]) == {"job_1": 0, "job_2": 0, "job_3": 1}
 
 
 def test_a_tenant_makes_jobs_of_its_own_alone(open_unit: Units):
