@@ -179,7 +179,12 @@ def status_of(error: Exception) -> int:
     """The HTTP status of an error. Raises KeyError for one that the table does not know."""
     if isinstance(error, PredictionFailed):
         return FAILURE_STATUS.get(error.code, 500)
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[Exception]) -> int:
+    """Of a class of errors. Raises KeyError for one that the table does not know."""
+    return STATUS[next(base for base in kind.__mro__ if base in STATUS)]
 
 
 def families() -> Sequence[type[Exception]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from fastapi import FastAPI
@@ -14,7 +14,10 @@ from pydantic.json_schema import models_json_schema
 
 from api.access import declared
 from api.answers.as_sent import describe_forms, describe_parameters
-from api.answers.problems import MEDIA_TYPE
+from api.answers.examples import add_examples
+from api.answers.links import add_links
+from api.answers.problems import MEDIA_TYPE, example_problem
+from api.errors import status_of_kind
 from api.schemas.problem import Problem
 
 _REF = "#/components/schemas/"
@@ -47,10 +50,49 @@ _MEANINGS = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route that may answer with these errors. Any may also fail with 500 and 503."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
-    return {status: {"description": _MEANINGS[status], "content": content} for status in sorted({*statuses, 500, 503})}
+# The codes of a status where a route names no errors itself.
+_USUAL: Mapping[int, Sequence[str]] = {
+    400: ("bad_request",),
+    401: ("unauthorized",),
+    403: ("forbidden", "cross_site_request"),
+    404: ("not_found",),
+    406: ("not_acceptable",),
+    408: ("request_timeout",),
+    409: ("not_allowed",),
+    413: ("too_large",),
+    415: ("unsupported_media_type",),
+    416: ("range_not_satisfiable",),
+    421: ("unknown_host",),
+    422: ("invalid_options",),
+    429: ("rate_limited", "quota_exceeded"),
+    500: ("internal_error",),
+    502: ("download_failed",),
+    503: ("database_unavailable", "storage_unavailable"),
+    504: ("timed_out",),
+}
+
+
+def problems(*answers: int | type[Exception]) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that may answer with these errors, by status or, where a code says more, by class.
+
+    Any may also fail with 500 and 503.
+    """
+    codes: dict[int, list[str]] = {}
+    for answer in (*answers, 500, 503):
+        if isinstance(answer, int):
+            codes.setdefault(answer, [])
+        else:
+            codes.setdefault(status_of_kind(answer), []).append(vars(answer)["code"])
+    for status, found in codes.items():
+        if not found or status >= 500:
+            found[:0] = _USUAL[status]
+    return {status: _problem(status, found) for status, found in sorted(codes.items())}
+
+
+def _problem(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    examples = {code: {"value": example_problem(status, code)} for code in codes}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}, "examples": examples}}
+    return {"description": _MEANINGS[status], "content": content}
 
 
 def binary(*media_types: str) -> dict[str, Any]:
@@ -85,6 +127,8 @@ def describe(app: FastAPI) -> Mapping[str, Any]:
         _tell_of_keys(app, document)
         describe_parameters(document)
         describe_forms(document)
+        add_examples(document)
+        add_links(document)
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -143,5 +143,11 @@ def _problem(status: int, code: str, detail: str, request_id: str) -> Problem:
     )
 
 
+def example_problem(status: int, code: str) -> dict[str, object]:
+    """What an error with this code looks like, for the OpenAPI document."""
+    problem = _problem(status, code, code.replace("_", " "), "7f6c1a5e0b0f4c0e8a4d5c3b2a190807")
+    return problem.model_dump(exclude_none=True)
+
+
 def _field_problem(field: str, message: str) -> FieldProblem:
     return FieldProblem(field=field[:_TEXT_LENGTH], message=message[:_TEXT_LENGTH])

@@ -12,6 +12,7 @@ from api.answers.ranges import Representation, serve
 from api.answers.zip_stream import ZipStream
 from api.dependencies import JobId, UseCasesDep
 from api.routes.images import content_disposition
+from jobs.errors import JobNotFinished, JobNotFound
 from segmentation.formats import FORMATS
 
 router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"], dependencies=[READ])
@@ -37,7 +38,7 @@ _HEADERS = {
         200: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the whole archive"},
         206: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the range that was asked for"},
         304: {"description": "not changed"},
-        **problems(404, 409, 416, 422),
+        **problems(JobNotFound, JobNotFinished, 416, 422),
     },
 )
 def get_archive(

@@ -14,7 +14,7 @@ from api.answers.openapi import problems
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.live.job_watch import Place as Whose
 from api.live.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll
-from jobs.errors import FieldFault, InvalidOptions
+from jobs.errors import FieldFault, InvalidOptions, JobNotFound
 from jobs.reporting.events import Place
 
 router = APIRouter(tags=["events"], dependencies=[READ])
@@ -58,7 +58,7 @@ _STREAM = {
     responses={
         200: {"content": _STREAM, "description": "`job` events carry a `JobView`, `image` events an `ImageView`"},
         204: {"description": "the job has ended, and the client was told everything"},
-        **problems(404, 422),
+        **problems(JobNotFound, 422),
     },
 )
 async def stream_job(

@@ -30,7 +30,7 @@ async def get_health() -> Health:
     return Health(version=version())
 
 
-@router.get("/ready", dependencies=[OPEN], responses=problems())
+@router.get("/ready", dependencies=[OPEN], responses=problems(NotReady))
 async def get_ready(services: ServicesDep) -> Readiness:
     """200 when database, broker and store answer and a worker is alive; else 503 within 3 s, which names what is
     missing."""

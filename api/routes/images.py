@@ -14,7 +14,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.schemas.job import ImagePage, ImageView, image_view
-from jobs.errors import FieldFault, InvalidOptions
+from jobs.errors import ArtifactNotFound, FieldFault, ImageNotFound, InvalidOptions, JobNotFound
 from jobs.job import Artifact, ImageStatus, JobImage
 from jobs.ports import ObjectStore
 from jobs.reporting.archive import safe_stem
@@ -26,7 +26,7 @@ Sort = Literal["index", "confidence", "miou"]
 ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`input`, or a name of `artifacts`")]
 
 
-@router.get("", responses=problems(404, 422))
+@router.get("", responses=problems(JobNotFound, 422))
 def list_images(
     job_id: JobId,
     use_cases: UseCasesDep,
@@ -43,7 +43,7 @@ def list_images(
     return ImagePage(items=[_view(image) for image in rows], next_cursor=next_cursor)
 
 
-@router.get("/{index}", responses=problems(404, 422))
+@router.get("/{index}", responses=problems(JobNotFound, ImageNotFound, 422))
 def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> ImageView:
     """One row."""
     return _view(use_cases.reading.image(job_id, index))
@@ -58,7 +58,7 @@ def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> Image
         206: {"content": binary(*shown_media_types()), "description": "a part of them"},
         304: {"description": "not changed"},
         307: {"description": "the store serves it itself, at the address in `Location`"},
-        **problems(404, 416, 422),
+        **problems(JobNotFound, ImageNotFound, ArtifactNotFound, 416, 422),
     },
 )
 def get_artifact(

@@ -16,13 +16,29 @@ from api.bodies.body_pipe import read_in_thread
 from api.bodies.forms import boundary_of
 from api.bodies.submissions import JSON_BYTES, FormSubmission, JsonSubmission
 from api.dependencies import JOB_ID, JobId, ServicesDep, UseCasesDep, is_job_id
+from api.errors import BadRequest
 from api.live.job_watch import Place, Seen
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_job
 from api.schemas.job import JobPage, JobView, job_view
 from api.schemas.requests import JobForm, JobRequest
 from api.services import Services, UseCases
-from jobs.errors import FieldFault, InvalidOptions, Transient, UnsupportedMedia
+from jobs.errors import (
+    ArchiveUnreadable,
+    FieldFault,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidOptions,
+    JobNotFinished,
+    JobNotFound,
+    JobRunning,
+    NoImages,
+    NotAllowed,
+    TooManyBytes,
+    TooManyImages,
+    Transient,
+    UnsupportedMedia,
+)
 from jobs.job import Job, JobStatus
 from jobs.ports import JobFilter
 from jobs.reporting.read import Reading, progress_without_queue
@@ -36,6 +52,10 @@ _ACCEPTED_HEADERS = {
 }
 MODEL = r"^(models:/)?[a-z0-9][a-z0-9._-]{0,99}(@[A-Za-z][A-Za-z0-9_-]{0,18}|/[0-9]{1,9})?$"
 
+REFUSED = (
+    *(BadRequest, ArchiveUnreadable, NoImages, 408, IdempotencyInProgress, TooManyBytes, TooManyImages, 415),
+    *(InvalidOptions, IdempotencyKeyReused),
+)
 _ETAG = {"ETag": {"schema": {"type": "string"}}}
 
 IdempotencyKey = Annotated[
@@ -64,7 +84,7 @@ JobCursor = Annotated[
     responses={
         200: {"model": JobView, "description": "`Prefer: wait=N`, and the job has ended"},
         202: {"headers": _ACCEPTED_HEADERS},
-        **problems(400, 408, 409, 413, 415, 422),
+        **problems(*REFUSED),
     },
     openapi_extra=body(multipart=JobForm, json=JobRequest),
 )
@@ -170,7 +190,7 @@ def list_jobs(
     "/{job_id}",
     dependencies=[READ],
     response_model=JobView,
-    responses={200: {"headers": _ETAG}, 304: {"description": "not changed"}, **problems(404, 422)},
+    responses={200: {"headers": _ETAG}, 304: {"description": "not changed"}, **problems(JobNotFound, 422)},
 )
 async def get_job(
     request: Request,
@@ -206,13 +226,18 @@ class _Differs:
         return not matches(self.known, etag_of(job))
 
 
-@router.post("/{job_id}/cancel", dependencies=[SUBMIT], status_code=202, responses=problems(404))
+@router.post("/{job_id}/cancel", dependencies=[SUBMIT], status_code=202, responses=problems(JobNotFound))
 def cancel_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     """Queued images are canceled at once; running ones finish or stop within seconds."""
     return _view(use_cases.reading, use_cases.changing.cancel(job_id))
 
 
-@router.post("/{job_id}/retry", dependencies=[SUBMIT], status_code=202, responses=problems(404, 409))
+@router.post(
+    "/{job_id}/retry",
+    dependencies=[SUBMIT],
+    status_code=202,
+    responses=problems(JobNotFound, JobNotFinished, NotAllowed),
+)
 def retry_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     """The failed images of a `partial` or `failed` job go back to the queue."""
     return _view(use_cases.reading, use_cases.changing.retry(job_id))
@@ -222,7 +247,7 @@ def _view(reading: Reading, job: Job) -> JobView:
     return job_view(job, _seen(reading, job).progress)
 
 
-@router.delete("/{job_id}", dependencies=[SUBMIT], status_code=204, responses=problems(404, 409))
+@router.delete("/{job_id}", dependencies=[SUBMIT], status_code=204, responses=problems(JobNotFound, JobRunning))
 def delete_job(job_id: JobId, use_cases: UseCasesDep) -> None:
     """Rows and objects are gone for good."""
     use_cases.changing.delete(job_id)

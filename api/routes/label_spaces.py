@@ -10,6 +10,7 @@ from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.schemas.catalogue import LabelSpaceList, LabelSpaceView, label_space_view
+from segmentation.errors import UnknownLabelSpace
 
 router = APIRouter(prefix="/label-spaces", tags=["catalogue"], dependencies=[READ])
 
@@ -21,7 +22,7 @@ def list_label_spaces(services: ServicesDep) -> LabelSpaceList:
     return LabelSpaceList(items=[label_space_view(space, spaces) for space in spaces.all()])
 
 
-@router.get("/{name}", responses=problems(404))
+@router.get("/{name}", responses=problems(UnknownLabelSpace))
 def get_one_label_space(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> LabelSpaceView:
     """One label space."""
     spaces = services.adapters.catalog.label_spaces()

@@ -12,6 +12,7 @@ from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.schemas.catalogue import ModelList, ModelView, Serving, model_view
 from api.services import Services
+from jobs.errors import ModelNotFound
 from segmentation.model_card import ModelCard
 from storage.model_reference import name_of
 
@@ -26,7 +27,7 @@ def list_models(services: ServicesDep) -> ModelList:
     return ModelList(items=[model_view(card, spaces, serving(card)) for card in catalog.list()])
 
 
-@router.get("/{name:path}", responses=problems(404))
+@router.get("/{name:path}", responses=problems(ModelNotFound))
 def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
     """One model, by its name alone, or as `NAME/VERSION` or `NAME@ALIAS`."""
     card = services.adapters.catalog.card(name)

@@ -21,19 +21,21 @@ from api.errors import NotAcceptable, PredictionFailed
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_find
 from api.routes.compat import comparison
-from api.routes.jobs import IdempotencyKey, answer_submission
+from api.routes.jobs import REFUSED, IdempotencyKey, answer_submission
 from api.schemas.job import ImageView, JobView, image_view
 from api.schemas.requests import PredictForm
 from api.services import Services
-from jobs.errors import Transient, UnsupportedMedia
+from jobs.errors import ModelFailed, OutOfMemory, Transient, UnsupportedMedia
 from jobs.job import ImageStatus, Job, Priority
 from jobs.options import JobOptions
 from jobs.ports import ObjectStore
 from jobs.reporting.read import Reading, artifact_of
+from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from segmentation.media_types import accepted_as
 
 router = APIRouter(tags=["predict"])
 
+_UNPREDICTED = (UnreadableImage, UnsupportedImage, ImageTooLarge, ModelFailed, OutOfMemory, 502, 504)
 FILE = "file"  # the field of the form
 JSON = "application/json"
 _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
@@ -49,7 +51,7 @@ _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
             "description": "the artifact that `Accept` names, or metrics and links",
         },
         202: {"model": JobView, "description": "still running when the wait was over"},
-        **problems(400, 406, 408, 409, 413, 415, 422, 502, 504),
+        **problems(*REFUSED, 406, *_UNPREDICTED),
     },
     openapi_extra=body(multipart=PredictForm),
 )

@@ -11,7 +11,9 @@ from api.access import READ
 from api.answers.openapi import binary, problems
 from api.dependencies import ServicesDep
 from api.schemas.catalogue import SampleLinks, SampleList, SampleView
-from data.sample_library import LABEL_SPACE
+from data.sample_library import LABEL_SPACE, SampleNotFound
+from jobs.errors import InvalidOptions
+from segmentation.errors import NoRemapping, UnknownLabelSpace
 from segmentation.formats import FORMATS
 from segmentation.formats.format import FormatOptions
 from segmentation.label_map import LabelMap
@@ -41,7 +43,7 @@ def list_samples(services: ServicesDep) -> SampleList:
 @router.get(
     "/{sample_id}/image",
     response_class=Response,
-    responses={200: {"content": binary("image/jpeg"), "description": "the picture"}, **problems(404)},
+    responses={200: {"content": binary("image/jpeg"), "description": "the picture"}, **problems(SampleNotFound)},
 )
 def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
     """The picture."""
@@ -53,7 +55,7 @@ def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
     response_class=Response,
     responses={
         200: {"content": binary("image/png"), "description": "palette PNG, pixel = class id"},
-        **problems(404, 422),
+        **problems(SampleNotFound, UnknownLabelSpace, InvalidOptions, NoRemapping),
     },
 )
 def get_sample_mask(

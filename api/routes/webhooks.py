@@ -29,12 +29,22 @@ from api.schemas.webhooks import (
 from jobs.deliveries.delivery import Delivery, DeliveryStatus
 from jobs.deliveries.endpoint import parse_endpoint
 from jobs.deliveries.webhooks import Webhooks
-from jobs.errors import DeliveryNotFound, FieldFault, InvalidOptions, SenderUnavailable
+from jobs.errors import DeliveryNotFound, FieldFault, InvalidOptions, JobNotFound, SenderUnavailable, WebhookNotFound
 
 router = APIRouter(tags=["webhooks"])
 
 LOOK_EVERY_S = 0.1
 _DELIVERY_ID = re.compile(r"dlv_[0-9A-HJKMNP-TV-Z]{26}")
+
+
+DeliveryCursor = Annotated[
+    str | None,
+    Query(
+        max_length=20,
+        json_schema_extra={"pattern": "^[0-9]{1,9}$"},
+        description="`next_cursor` of the page before",
+    ),
+]
 
 
 async def _delivery_id(
@@ -46,7 +56,7 @@ async def _delivery_id(
     return delivery_id
 
 
-@router.get("/webhook", dependencies=[ADMIN], responses=problems(404))
+@router.get("/webhook", dependencies=[ADMIN], responses=problems(WebhookNotFound))
 def get_default_webhook(use_cases: UseCasesDep) -> EndpointView:
     """Where the webhooks of jobs go that name no receiver."""
     found = use_cases.webhooks.default()
@@ -81,7 +91,7 @@ def rotate_webhook_secret(response: Response, use_cases: UseCasesDep) -> SecretV
     return secret_view(use_cases.webhooks.rotate())
 
 
-@router.post("/webhooks/test", dependencies=[ADMIN], responses=problems(400, 415, 422))
+@router.post("/webhooks/test", dependencies=[ADMIN], responses=problems(400, 415, 422, SenderUnavailable))
 async def ping_webhook(shape: PingShape, services: ServicesDep, use_cases: UseCasesDep) -> PingView:
     """Sends a signed `ping` once, the way that all webhooks go, and tells what came back."""
     webhooks, endpoint = use_cases.webhooks, parse_endpoint(shape.url)
@@ -103,12 +113,12 @@ async def _ended(webhooks: Webhooks, delivery: Delivery, *, patience_s: float) -
     return delivery
 
 
-@router.get("/jobs/{job_id}/deliveries", dependencies=[READ], responses=problems(404, 422))
+@router.get("/jobs/{job_id}/deliveries", dependencies=[READ], responses=problems(JobNotFound, 422))
 def list_deliveries(
     job_id: JobId,
     use_cases: UseCasesDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=20, description="`next_cursor` of the page before")] = None,
+    cursor: DeliveryCursor = None,
 ) -> DeliveryPage:
     """What was sent of a job and what is owed still, with every attempt."""
     if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 10):
@@ -120,7 +130,9 @@ def list_deliveries(
     return DeliveryPage(items=items, next_cursor=str(page[-1].version) if more else None)
 
 
-@router.post("/deliveries/{delivery_id}/redeliver", dependencies=[SUBMIT], status_code=202, responses=problems(404))
+@router.post(
+    "/deliveries/{delivery_id}/redeliver", dependencies=[SUBMIT], status_code=202, responses=problems(DeliveryNotFound)
+)
 def redeliver(delivery_id: Annotated[str, Depends(_delivery_id)], use_cases: UseCasesDep) -> DeliveryView:
     """Sends once more what was sent, under the same `webhook-id`; or at once what waits for its next attempt."""
     return delivery_view(use_cases.webhooks.redeliver(delivery_id))

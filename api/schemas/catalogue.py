@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.callers import Caller
 from jobs.ports import FollowedModel
@@ -16,9 +17,38 @@ from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 
+_MODEL: dict[str, Any] = {
+    "name": "street-fast",
+    "version": "2",
+    "architecture": "fpn tu-tf_efficientnet_lite0",
+    "backend": ["openvino", "onnxruntime"],
+    "parameters": 2_636_875,
+    "input_size": {"resize": "fit", "long_side": 480, "height": None, "width": None},
+    "label_space": "camvid-11",
+    "label_spaces": {"cityscapes-8": {"classes": ["flat", "construction"], "impossible": []}},
+    "dataset": "CamVid",
+    "description": "A fast model for street scenes.",
+    "scores": {"miou": 0.71, "pixel_accuracy": 0.93},
+    "source": "https://example.org/street-fast",
+    "licence": "Apache-2.0",
+    "default": True,
+    "loaded": True,
+}
+_LABEL_SPACE: dict[str, Any] = {
+    "name": "cityscapes-8",
+    "description": "The eight categories of Cityscapes.",
+    "ignore_id": 0,
+    "classes": [{"id": 1, "name": "flat", "colour": [128, 64, 128], "hex": "#804080", "group": "flat"}],
+    "mappings_from": {"cityscapes-19": {"0": 1, "1": 1}},
+}
+
 
 class InputSize(BaseModel):
     """Pixels. `fit` scales the long side and keeps the proportions; `exact` scales to height × width."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"resize": "fit", "long_side": 480, "height": None, "width": None}}
+    )
 
     resize: str
     long_side: int | None
@@ -29,11 +59,15 @@ class InputSize(BaseModel):
 class GivenClasses(BaseModel):
     """What a model can say in one label space."""
 
-    classes: list[str] = Field(description="that it can give there, void ones left out")
-    impossible: list[str] = Field(description="that it has no way to give there: `miou` is taken without them")
+    classes: list[str] = Field(description="that it can give there, void ones left out", examples=[["road", "sky"]])
+    impossible: list[str] = Field(
+        description="that it has no way to give there: `miou` is taken without them", examples=[["train"]]
+    )
 
 
 class ModelView(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": _MODEL})
+
     name: str
     version: str
     architecture: str
@@ -68,6 +102,8 @@ class ClassView(BaseModel):
 
 
 class LabelSpaceView(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": _LABEL_SPACE})
+
     name: str
     description: str
     ignore_id: int | None
@@ -80,12 +116,12 @@ class LabelSpaceList(BaseModel):
 
 
 class SampleLinks(BaseModel):
-    image: str
-    mask: str
+    image: str = Field(examples=["/samples/day-avenue-01/image"])
+    mask: str = Field(examples=["/samples/day-avenue-01/mask"])
 
 
 class SampleView(BaseModel):
-    id: str
+    id: str = Field(examples=["day-avenue-01"])
     links: SampleLinks
 
 
@@ -113,9 +149,9 @@ class QuotasView(BaseModel):
 class CallerView(BaseModel):
     """key: its id; none where the service asks for no key."""
 
-    tenant: str
-    scope: str
-    key: str | None
+    tenant: str = Field(examples=["default"])
+    scope: str = Field(examples=["submit"])
+    key: str | None = Field(examples=[None])
     quotas: QuotasView
 
 
@@ -136,7 +172,7 @@ class Limits(BaseModel):
 
 class Health(BaseModel):
     status: str = "ok"
-    version: str
+    version: str = Field(examples=["0.2.0"])
 
 
 class Problem(BaseModel):
@@ -155,7 +191,7 @@ class FollowedView(BaseModel):
 
 class Readiness(BaseModel):
     status: str = "ready"
-    workers: list[str] = Field(description="names of the live workers")
+    workers: list[str] = Field(description="names of the live workers", examples=[["worker-1@host"]])
     followed: list[FollowedView] = Field([], description="models that workers keep at the registry's version")
 
 

@@ -193,7 +193,7 @@ class JobView(BaseModel):
 
 class JobPage(BaseModel):
     items: list[JobView]
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="null on the last page", examples=["job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"])
 
 
 class ImageView(BaseModel):
@@ -220,7 +220,7 @@ class ImageView(BaseModel):
 
 class ImagePage(BaseModel):
     items: list[ImageView]
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="null on the last page", examples=["job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"])
 
 
 def job_view(job: Job, progress: Progress) -> JobView:

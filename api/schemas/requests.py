@@ -219,7 +219,7 @@ class JobRequest(JobOptionsShape):
         json_schema_extra={
             "example": {
                 "inputs": [
-                    {"sample": "scene-01", "ref": "my-1"},
+                    {"sample": "day-avenue-01", "ref": "my-1"},
                     {"url": "https://example.org/zurich_001.jpg", "name": "zurich_001.jpg"},
                 ],
                 "artifacts": ["overlay", "mask"],
@@ -236,6 +236,10 @@ class JobRequest(JobOptionsShape):
 class JobForm(JobOptionsShape):
     """The multipart form of `POST /jobs`. Options may also be given by their own names."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"files": ["(a picture)"], "artifacts": ["overlay", "mask"], "priority": "bulk"}}
+    )
+
     files: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
         default_factory=list, description="images and archives (.zip, .tar, .tar.gz) of images"
     )
@@ -247,6 +251,8 @@ class JobForm(JobOptionsShape):
 
 class PredictForm(JobOptionsShape):
     """The multipart form of `POST /predict`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"file": "(a picture)", "label_space": "cityscapes-8"}})
 
     file: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
     options: str | None = Field(None, description="all options as one JSON object")

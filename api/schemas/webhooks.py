@@ -109,7 +109,7 @@ class DeliveryView(BaseModel):
 
 class DeliveryPage(BaseModel):
     items: list[DeliveryView] = Field(description="in the order in which they happened")
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="null on the last page", examples=["12"])
 
 
 class PingView(BaseModel):

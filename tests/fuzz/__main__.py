@@ -21,9 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of the first round")
     given = parser.parse_args(arguments)
     cases, seed = 0, given.seed
-    with tempfile.TemporaryDirectory(prefix="maskmill-fuzz-") as folder, fuzzed_stack(Path(folder)) as stack:
+    with tempfile.TemporaryDirectory(prefix="maskmill-fuzz-") as folder, fuzzed_stack(Path(folder)) as (stack, key):
         while cases < given.cases:
-            report = fuzz(stack, examples=EXAMPLES, seed=seed, limit_s=ROUND_S)
+            report = fuzz(stack, key, examples=EXAMPLES, seed=seed, limit_s=ROUND_S)
             cases += report.cases
             _say(f"seed {seed}: {report.cases} requests, {cases} so far")
             if report.failures:

@@ -38,16 +38,24 @@ class Report:
 
 
 @contextmanager
-def fuzzed_stack(folder: Path) -> Iterator[Stack]:
-    """API with everything that can be on, scheduler and one worker."""
+def fuzzed_stack(folder: Path) -> Iterator[tuple[Stack, str]]:
+    """API with all that can be on, scheduler, a worker, a sender of webhooks; and a key that may do everything."""
     with (
         valkey(folder / "broker") as broker,
         running_stack(folder, {"MASKMILL_BROKER_URL": broker.url, **SETTINGS}) as stack,
     ):
-        yield stack
+        stack.start_webhooks()
+        yield stack, _new_key(stack)
 
 
-def fuzz(stack: Stack, *, examples: int, seed: int, limit_s: float, phases: Sequence[str] = PHASES) -> Report:
+def _new_key(stack: Stack) -> str:
+    command = [sys.executable, "-m", "maskmill", "keys", "create", "--tenant", "default", "--scope", "admin", "--json"]
+    environment = {**os.environ, **stack.environment}
+    done = subprocess.run(command, cwd=stack.folder, env=environment, capture_output=True, text=True, check=True)
+    return str(json.loads(done.stdout)["key"])
+
+
+def fuzz(stack: Stack, key: str, *, examples: int, seed: int, limit_s: float, phases: Sequence[str] = PHASES) -> Report:
     """examples: at most so many requests to one operation in a phase; `coverage` has a number of its own, about 1,000.
     limit_s: of the whole run.
 
@@ -56,6 +64,7 @@ def fuzz(stack: Stack, *, examples: int, seed: int, limit_s: float, phases: Sequ
     program = Path(sys.executable).with_name("schemathesis")
     command = [str(program), "--no-color", "--config-file", str(RULES), "run", f"{stack.url}/openapi.json"]
     command += ["--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--workers", "2"]
+    command += ["--header", f"Authorization: Bearer {key}"]
     command += ["--phases", ",".join(phases)]
     done = subprocess.run(
         command, cwd=stack.folder, capture_output=True, text=True, timeout=limit_s, env={**os.environ, "NO_COLOR": "1"}

@@ -13,7 +13,7 @@ LEAST_CASES = 100  # fewer would mean that it looked at half of the service
 
 @pytest.mark.slow
 def test_every_generated_request_is_answered_as_documented(tmp_path: Path) -> None:
-    with fuzzed_stack(tmp_path) as stack:
-        report = fuzz(stack, examples=2, seed=1, limit_s=150, phases=("examples", "fuzzing", "stateful"))
+    with fuzzed_stack(tmp_path) as (stack, key):
+        report = fuzz(stack, key, examples=2, seed=1, limit_s=150, phases=("examples", "fuzzing", "stateful"))
     assert report.failures == ""
     assert report.cases >= LEAST_CASES

@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field
 from api.access import SUBMIT
 from api.answers.openapi import body, problems
 from api.dependencies import ServicesDep, UseCasesDep
+from api.errors import BadRequest, UnreadablePicture
 from api.routes.compat.rendering import LONG_SIDE, reduced
 from api.routes.compat.running import label_map_of, options_for, receive_picture, wait_for_all
 from api.services import Services, UseCases
-from jobs.errors import FieldFault, InvalidOptions
+from jobs.errors import FieldFault, InvalidOptions, NoImages
 from jobs.job import Job
 from jobs.options import JobOptions
 
@@ -49,7 +50,7 @@ class EdgeMask(BaseModel):
 @router.post(
     "/predict/",
     response_model_exclude_none=True,
-    responses=problems(400, 408, 413, 415, 422, 504),
+    responses=problems(BadRequest, NoImages, UnreadablePicture, 408, 413, 415, 422, 504),
     openapi_extra=body(multipart=EdgeForm),
 )
 async def predict_at_edge(request: Request, services: ServicesDep, use_cases: UseCasesDep) -> EdgeMask:

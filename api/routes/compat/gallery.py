@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from api.access import READ, SUBMIT
 from api.answers.openapi import binary, body, problems
 from api.dependencies import ServicesDep, UseCasesDep
+from api.errors import BadRequest, UnreadablePicture
 from api.routes.compat.rendering import as_png
 from api.routes.compat.running import (
     image_of,
@@ -23,8 +24,8 @@ from api.routes.compat.running import (
     wait_for_all,
 )
 from api.services import Services, UseCases
-from data.sample_library import LABEL_SPACE
-from jobs.errors import FieldFault, InvalidOptions
+from data.sample_library import LABEL_SPACE, SampleNotFound
+from jobs.errors import FieldFault, InvalidOptions, ModelNotFound, NoImages
 from jobs.job import Job
 from jobs.options import JobOptions, OverlayOptions
 from jobs.reporting.read import artifact_of
@@ -82,14 +83,14 @@ async def list_gallery(services: ServicesDep) -> ImageIds:
     return ImageIds(ids=list(services.adapters.samples.ids()))
 
 
-@router.get("/list_images/{image_id}", response_class=Response, responses={**_PICTURE, **problems(404, 422)})
+@router.get("/list_images/{image_id}", response_class=Response, responses={**_PICTURE, **problems(SampleNotFound, 422)})
 def get_gallery_image(image_id: ImageId, services: ServicesDep) -> Response:
     """A sample scene as PNG."""
     data = services.adapters.samples.picture(image_id)
     return _png(as_png(decode_picture(data, max_pixels=services.settings.max_pixels)))
 
 
-@router.get("/get_mask/{image_id}", response_class=Response, responses={**_PICTURE, **problems(404, 422)})
+@router.get("/get_mask/{image_id}", response_class=Response, responses={**_PICTURE, **problems(SampleNotFound, 422)})
 def get_gallery_mask(image_id: ImageId, services: ServicesDep) -> Response:
     """The ground truth of a sample scene, half and half over its picture."""
     samples, most = services.adapters.samples, services.settings.max_pixels
@@ -115,7 +116,7 @@ def list_available_models(services: ServicesDep) -> AvailableModels:
     "/predict_from_file/",
     dependencies=[SUBMIT],
     response_class=Response,
-    responses={**_PICTURE, **problems(400, 404, 408, 413, 415, 422, 504)},
+    responses={**_PICTURE, **problems(BadRequest, NoImages, UnreadablePicture, ModelNotFound, 408, 413, 415, 422, 504)},
     openapi_extra=body(multipart=GalleryForm),
 )
 async def predict_from_file(request: Request, services: ServicesDep, use_cases: UseCasesDep) -> Response:
@@ -134,7 +135,10 @@ async def predict_from_file(request: Request, services: ServicesDep, use_cases: 
     "/predict_from_id/",
     dependencies=[SUBMIT],
     response_class=Response,
-    responses={**_PICTURE, **problems(400, 404, 408, 413, 422, 504)},
+    responses={
+        **_PICTURE,
+        **problems(BadRequest, UnreadablePicture, ModelNotFound, SampleNotFound, 408, 413, 422, 504),
+    },
     openapi_extra=body(json=GalleryChoice),
 )
 async def predict_from_id(request: Request, services: ServicesDep, use_cases: UseCasesDep) -> Response:

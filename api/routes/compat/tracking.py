@@ -40,7 +40,7 @@ class MetricHistory(BaseModel):
     next_page_token: str | None = Field(None, description="only where there is more", examples=["eyJvZmZzZXQiOiAxMH0="])
 
 
-@router.get(PATH, response_model_exclude_none=True, responses=problems(400, 422))
+@router.get(PATH, response_model_exclude_none=True, responses=problems(InvalidTrackingRequest, TrackingAway, 422))
 def get_metric_history(
     services: ServicesDep,
     run_id: RunId = None,

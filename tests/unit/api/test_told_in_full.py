@@ -1,0 +1,150 @@
+"""The OpenAPI document tells all of every route: what it is for, examples that fit, every error with its codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from api.answers import openapi
+from api.answers.examples import add_examples
+from api.errors import ROUTER_CODES, STATUS, families, status_of_kind
+from api.main import create_app
+
+FORM = "multipart/form-data"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return create_app(compat=True).openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def bodies(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Of requests and answers: where it is, its media type, what is said of it."""
+    for name, operation in operations(document):
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            yield f"{name} request", media_type, content
+        for status, answer in operation["responses"].items():
+            for media_type, content in answer.get("content", {}).items():
+                yield f"{name} {status}", media_type, content
+
+
+def examples(content: dict[str, Any]) -> list[Any]:
+    found = [each["value"] for each in content.get("examples", {}).values()]
+    return [*found, content["example"]] if "example" in content else found
+
+
+def is_file(content: dict[str, Any]) -> bool:
+    return bool(content.get("schema", {}).get("format") == "binary")
+
+
+def test_every_route_has_a_summary_and_says_more(document: dict[str, Any]) -> None:
+    assert [name for name, each in operations(document) if not (each.get("summary") and each.get("description"))] == []
+
+
+def test_every_answer_is_described(document: dict[str, Any]) -> None:
+    silent = [
+        f"{name} {status}"
+        for name, each in operations(document)
+        for status, answer in each["responses"].items()
+        if not answer["description"]
+    ]
+    assert silent == []
+
+
+def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+    assert [
+        f"{where} {kind}" for where, kind, said in bodies(document) if not is_file(said) and not examples(said)
+    ] == []
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    wrong = []
+    for where, media_type, content in bodies(document):
+        if is_file(content):
+            continue
+        schema = {**content["schema"], "components": document["components"]}
+        validator = jsonschema_rs.Draft202012Validator(schema)
+        for example in examples(content):
+            wrong += [f"{where} {media_type}: {fault.message}" for fault in validator.iter_errors(example)]
+    assert wrong == []
+
+
+def test_no_example_is_made_up_where_a_field_should_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing: list[str] = []
+    monkeypatch.setattr(openapi, "add_examples", lambda document: missing.extend(add_examples(document)))
+    create_app(compat=True).openapi()
+    assert missing == [], "give these fields `examples=[…]`, or their model an `example`"
+
+
+def errors() -> Iterator[type[Exception]]:
+    waiting = list(families())
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        yield kind
+
+
+def test_every_error_is_told_with_codes_that_there_are(document: dict[str, Any]) -> None:
+    known = {(status_of_kind(kind), str(vars(kind).get("code", ""))) for kind in errors()}
+    known |= {(status, code) for status, code in ROUTER_CODES.items()}
+    for name, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if int(status) < 400:
+                continue
+            problems = examples(answer["content"]["application/problem+json"])
+            assert problems, (name, status)
+            for problem in problems:
+                assert problem["status"] == int(status), (name, problem)
+                assert (int(status), problem["code"]) in known, (name, problem)
+
+
+def test_what_is_missing_or_not_allowed_is_named(document: dict[str, Any]) -> None:
+    """A 404 or a 409 says of what: routes name the classes of errors, not the status alone."""
+    vague = [
+        f"{name} {status}"
+        for name, operation in operations(document)
+        for status in ("404", "409")
+        for problem in examples(
+            operation["responses"].get(status, {"content": {}})["content"].get("application/problem+json", {})
+        )
+        if problem["code"] == "not_found"
+    ]
+    assert vague == []
+
+
+def test_every_status_of_the_table_has_words(document: dict[str, Any]) -> None:
+    assert set(openapi.problems(*STATUS.values())) >= set(STATUS.values())
+
+
+def test_links_lead_to_operations_with_the_parameters_they_have(document: dict[str, Any]) -> None:
+    by_id = {each["operationId"]: each for _, each in operations(document)}
+    found = 0
+    for name, operation in operations(document):
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                target = by_id[link["operationId"]]
+                parameters = {each["name"] for each in target.get("parameters", ())}
+                assert set(link.get("parameters", {})) <= parameters, (name, link)
+                found += 1
+    assert found > 20
+
+
+def test_a_submitted_job_leads_to_all_that_can_be_done_with_it(document: dict[str, Any]) -> None:
+    links = document["paths"]["/jobs"]["post"]["responses"]["202"]["links"]
+    assert {"get_job", "cancel_job", "retry_job", "delete_job", "get_archive", "list_images"} <= set(links)
+
+
+def test_forms_are_told_as_they_are_sent(document: dict[str, Any]) -> None:
+    form = document["paths"]["/jobs"]["post"]["requestBody"]["content"][FORM]
+    assert "image/jpeg" in form["encoding"]["files"]["contentType"]
+    assert "application/zip" in form["encoding"]["files"]["contentType"]
+    assert "null" not in str(document["components"]["schemas"]["JobForm"])
