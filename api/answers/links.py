@@ -8,6 +8,7 @@ from typing import Any
 
 _JOB_ID = "$response.body#/id"
 SAMPLE = "day-avenue-01"
+_UPLOAD = "$response.body#/uploads/0/upload"
 _ITEM = "$response.body#/items/0"
 
 
@@ -46,6 +47,7 @@ LEADS = (
     Lead(origin="list_label_spaces", parameters={"name": f"{_ITEM}/name"}, to=("get_one_label_space",)),
     Lead(origin="list_samples", parameters={"sample_id": f"{_ITEM}/id"}),
     Lead(origin="list_samples", to=("submit_job",), body={"inputs": [{"sample": f"{_ITEM}/id"}]}),
+    Lead(origin="begin_uploads", statuses=("201",), parameters={"upload_id": _UPLOAD}, to=("get_upload",)),
     Lead(origin="list_gallery", parameters={"image_id": "$response.body#/ids/0"}),
 )
 

@@ -22,7 +22,7 @@ from api.bodies.upload_content import PieceReader, Portion, check_headers, porti
 from api.dependencies import ServicesDep, UseCasesDep
 from api.schemas.uploads import UploadProgress, UploadRequest, UploadTicket, UploadTickets, UploadView
 from api.services import Services
-from jobs.errors import UploadNotFound
+from jobs.errors import UploadConflict, UploadNotFound
 from jobs.uploads.announcing import announced
 from jobs.uploads.upload import UPLOAD_ID, Upload, UploadState
 from jobs.uploads.uploading import Ticket
@@ -62,7 +62,7 @@ async def begin_uploads(request: Request, services: ServicesDep, use_cases: UseC
     dependencies=[READ],
     response_model=UploadView,
     response_model_exclude_none=True,
-    responses=problems(404),
+    responses=problems(UploadNotFound),
 )
 def get_upload(request: Request, upload_id: UploadId, use_cases: UseCasesDep) -> UploadView:
     """How far an upload is, and a fresh address for what is missing."""
@@ -94,7 +94,7 @@ def get_upload(request: Request, upload_id: UploadId, use_cases: UseCasesDep) ->
             "description": "bytes are missing; they go on behind those that `Range` names (without it, at the first)",
             "headers": {"Range": {"schema": {"type": "string"}, "description": "`bytes=0-99`: what has arrived"}},
         },
-        **problems(400, 404, 408, 409, 413, 422),
+        **problems(400, UploadNotFound, 408, UploadConflict, 413, 422),
     },
     openapi_extra={"requestBody": {"required": True, "content": binary("image/*", "application/*")}},
 )

@@ -12,6 +12,7 @@ from jobs.uploads.upload import UploadState
 
 FILES = 10_000
 
+_UPLOAD = "upl_01JD3T1M4Z8Q5R6S7T8V9WAXBY"
 UPLOADS_EXAMPLE: dict[str, Any] = {
     "uploads": [
         {
@@ -67,6 +68,20 @@ class UploadTickets(BaseModel):
 class UploadView(BaseModel):
     """One upload as it stands. `url` and `headers` are there while bytes are missing: they go on behind `received`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "upload": _UPLOAD,
+                "name": "a.jpg",
+                "size": 123,
+                "content_type": "image/jpeg",
+                "state": "stored",
+                "received": 123,
+                "expires_at": "2026-11-29T08:00:00Z",
+            }
+        }
+    )
+
     upload: str
     name: str
     size: int
@@ -80,6 +95,6 @@ class UploadView(BaseModel):
 
 
 class UploadProgress(BaseModel):
-    upload: str
+    upload: str = Field(examples=[_UPLOAD])
     state: UploadState
     received: int
