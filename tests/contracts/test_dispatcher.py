@@ -61,6 +61,14 @@ def test_a_message_names_its_job_for_those_who_watch(dispatcher: CeleryDispatche
     assert b'"argsrepr": "job_1 images 0 to 31"' in message
 
 
+def test_who_sends_webhooks_is_called_by_a_message_of_its_own(dispatcher: CeleryDispatcher, valkey_url: str):
+    dispatcher.call_webhooks()
+    with redis.Redis.from_url(valkey_url) as client:
+        (message,) = client.lrange("webhooks:6", 0, -1)
+    assert b"maskmill.deliver_webhooks" in message
+    assert [dispatcher.waiting(priority) for priority in Priority] == [0, 0]
+
+
 def test_messages_survive_that_the_broker_forgot_everything(dispatcher: CeleryDispatcher, valkey_server: ValkeyServer):
     dispatcher.dispatch(pieces(1))
     valkey_server.flush()
@@ -72,7 +80,12 @@ def test_a_frozen_broker_holds_nobody_for_long(dispatcher: CeleryDispatcher, val
     dispatcher.dispatch(pieces(1))
     os.kill(valkey_server.pid, signal.SIGSTOP)
     try:
-        for call in (lambda: dispatcher.dispatch(pieces(1)), lambda: dispatcher.waiting(Priority.BULK)):
+        calls = (
+            lambda: dispatcher.dispatch(pieces(1)),
+            lambda: dispatcher.waiting(Priority.BULK),
+            dispatcher.call_webhooks,
+        )
+        for call in calls:
             began = time.monotonic()
             with pytest.raises(QueueUnavailable):
                 call()
@@ -88,6 +101,8 @@ def test_an_absent_broker_is_an_error_of_ours():
         dispatcher.dispatch(pieces(1))
     with pytest.raises(QueueUnavailable):
         dispatcher.waiting(Priority.INTERACTIVE)
+    with pytest.raises(QueueUnavailable):
+        dispatcher.call_webhooks()
 
 
 def test_a_wrong_password_is_an_error_of_ours(valkey_server: ValkeyServer):
