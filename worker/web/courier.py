@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 Listen = Callable[[Tell], Coroutine[Any, Any, NoReturn]]
 
 GATHER_S = 0.1  # hints and ends of tries that come so close together are answered by one look
+REST = 4  # times as long as a look took: what waits for a receiver that is away may be much to look through
 SIGN_EVERY_S = 5.0
 
 
@@ -60,6 +61,7 @@ class Courier:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 self._give_a_sign()
                 self._send_due()
@@ -67,8 +69,9 @@ class Courier:
                 logger.warning("webhooks wait for the database: %s", error, extra={"action": "webhooks_wait"})
             except Exception:  # the next look may fare better, and nobody else looks
                 logger.exception("webhooks could not be sent", extra={"action": "webhooks_failed"})
+            spent_s = time.monotonic() - began
             self._called.wait(self._poll_s)
-            self._stopping.wait(GATHER_S)
+            self._stopping.wait(max(GATHER_S, REST * spent_s))
             self._called.clear()
 
     def _send_due(self) -> None:
