@@ -98,12 +98,12 @@ class Submitting:
         if options.webhook is not None:
             refuse_private(options.webhook, allowed=self.rules.private_webhooks, field="webhook.url")
         with self._unit() as unit:
+            unit.drafts.close(draft.job_id)  # first, so that what is read belongs to the transaction that writes
             told = replace(options, webhook=options.webhook or self._default_webhook(unit))
             job = self._make_job(draft, received, told, now=unit.now)
             _use_uploads(unit, received.images)
             unit.jobs.add(job, received.images)
             admit(unit, self.caller, len(received.images))
-            unit.drafts.close(draft.job_id)
             if draft.idempotency_key is not None:
                 unit.idempotency.complete(
                     draft.idempotency_key, holder=draft.holder, fingerprint=fingerprint, job_id=job.id

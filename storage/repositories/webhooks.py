@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from jobs.deliveries.endpoint import Endpoint
 from jobs.deliveries.ports import TenantWebhooks
 from jobs.deliveries.signing import Secrets, new_secret
 from storage.repositories.upsert import insert_for
+from storage.scope import Prepared
 from storage.tables import WebhookRow
 from storage.transaction import Transaction
 
@@ -19,7 +20,7 @@ class SqlWebhooks:
         self._transaction = transaction
 
     def find(self, tenant: str) -> TenantWebhooks | None:
-        row = self._transaction.read(_OF_ALL.where(WebhookRow.tenant == tenant)).first()
+        row = self._transaction.look_up(_OF_ONE, whose=tenant).first()
         return None if row is None else _to_webhooks(row)
 
     def lock(self, tenant: str) -> TenantWebhooks:
@@ -47,6 +48,7 @@ class SqlWebhooks:
 
 
 _OF_ALL = select(WebhookRow.__table__)
+_OF_ONE = Prepared(_OF_ALL.where(WebhookRow.tenant == bindparam("whose")))
 
 
 def _to_webhooks(row: Any) -> TenantWebhooks:
