@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -17,19 +16,12 @@ from jobs.errors import DatabaseUnavailable
 from jobs.options import JobOptions
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database
-from tests.databases import opened, sqlite_settings, sqlite_template
+from tests.databases import opened
 from tests.fakes import FakeClock
 from tests.job_steps import Units, ended_job, succeeded
 
 JOBS = [f"job_{number:02}" for number in range(12)]
 SENDERS = 4
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> StorageSettings:
-    if request.param == "sqlite":
-        return sqlite_settings(sqlite_template(tmp_path / "template"), tmp_path / "home")
-    return StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
 
 
 @pytest.fixture

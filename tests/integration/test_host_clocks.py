@@ -22,7 +22,7 @@ from jobs.processing.retry import RetryPolicy
 from jobs.upkeep import Upkeep, UpkeepRules
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database
-from tests.databases import opened, sqlite_settings, sqlite_template
+from tests.databases import opened
 from tests.factories import make_images, make_job
 from tests.fakes import FakeDispatcher, MemoryObjects
 
@@ -51,13 +51,6 @@ report = Upkeep(database.unit, objects, Leftovers(objects), FakeDispatcher(), Re
 print(report.freed, report.resent, report.deleted)
 database.close()
 """
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> StorageSettings:
-    if request.param == "sqlite":
-        return sqlite_settings(sqlite_template(tmp_path / "template"), tmp_path / "home")
-    return StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -24,7 +23,7 @@ from jobs.ports import JobFilter, Outcome
 from jobs.submitting.submit import SubmitRules, Submitting
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, make_engine
-from tests.databases import opened, sqlite_settings, sqlite_template
+from tests.databases import opened
 from tests.factories import make_card, make_images, make_job, make_result, picture
 from tests.fakes import FakeCatalog, FakeDispatcher, MemoryObjects
 from tests.job_steps import every_image
@@ -34,13 +33,6 @@ WORKERS = 8
 HELD_S = 3600.0
 LOST_S = -1.0
 FAILURE = Failure("model_failed", "the image could not be processed")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> StorageSettings:
-    if request.param == "sqlite":
-        return sqlite_settings(sqlite_template(tmp_path / "template"), tmp_path / "home")
-    return StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
 
 
 @pytest.fixture

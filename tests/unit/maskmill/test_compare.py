@@ -56,3 +56,9 @@ def test_an_unknown_model_is_a_sentence(run: Run) -> None:
     result = run("one", "nobody")
     assert result.exit_code == REFUSED
     assert "bundles: " in result.stderr
+
+
+def test_classes_that_a_model_cannot_give_are_named(run: Run) -> None:
+    result = run("one", "two", "--no-speed", "--label-space", "cityscapes-19")
+    assert "A was trained on other classes and cannot say" in result.stdout
+    assert "train" in result.stdout
