@@ -35,7 +35,7 @@ async def _job_id(
 ) -> str:
     """What cannot be an id never reaches the database."""
     if not is_job_id(job_id):
-        raise JobNotFound("there is no such job")
+        raise JobNotFound(f"there is no job {job_id[:100]!r}; ids look like job_01JD3T1M4Z8Q5R6S7T8V9WAXBY")
     return job_id
 
 

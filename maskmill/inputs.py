@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", 
 _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 Given = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -153,6 +156,8 @@ def _is_address(item: Given) -> bool:
 def _pictures_of(item: Given, passed_over: list[Path]) -> Iterator[_Found]:
     """Pictures and archives; what was given itself is taken for one. Adds to `passed_over` what is none."""
     assert not isinstance(item, Mapping)
+    if isinstance(item, str) and (scheme := _SCHEME.match(item)):
+        raise InvalidInput(f"{item}: {scheme[0]} is not fetched; addresses begin with http:// or https://")
     path = Path(item).expanduser()
     if path.is_dir():
         yield from _pictures_in(path, passed_over)

@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import psutil
 
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install
@@ -266,6 +265,8 @@ class LocalStack:
         return [sys.executable, "-m", "mlflow", "server", *where, *what, *files]
 
     def _note(self) -> dict[str, Any]:
+        import psutil
+
         return {
             "url": self.url,
             "pid": os.getpid(),

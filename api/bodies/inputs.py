@@ -78,6 +78,10 @@ class InputReader:
     def _any(self, item: Any, index: int) -> Given | Manifest | None:
         """None, and a fault, when something is wrong."""
         at = f"{self._at}.{index}"
+        if not isinstance(item, dict):
+            said = 'must be an object, as {"url": "https://…"}'
+            self._faults.append(FieldFault(at, f"{said}, not text" if isinstance(item, str) else said))
+            return None
         try:
             given = JobInput.model_validate(item, strict=True)
         except ValidationError as error:

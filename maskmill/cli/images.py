@@ -71,9 +71,15 @@ def tell_what_was_passed_over(console: Console, job: JobHandle) -> None:
     if skipped.get("count"):
         examples = ", ".join(map(str, skipped.get("examples") or ()))
         console.print(
-            Text(f"{skipped['count']} files were passed over (no pictures, or masks that are not needed): {examples}"),
+            Text(
+                f"{_files_were(skipped['count'])} passed over (no pictures, or masks that are not needed): {examples}"
+            ),
             soft_wrap=True,
         )
+
+
+def _files_were(count: int) -> str:
+    return "1 file was" if count == 1 else f"{count} files were"
 
 
 def _examples(job: JobHandle, codes: set[str]) -> dict[str, str]:

@@ -63,7 +63,9 @@ class Submission(ServerOptions):
         list[str] | None, typer.Option(help="Any other option of the API, as NAME=JSON.", metavar="NAME=JSON")
     ] = None
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, with a progress bar.")] = False
-    timeout: Annotated[float | None, typer.Option(help="Wait so many seconds at most.", metavar="SECONDS")] = None
+    timeout: Annotated[float | None, typer.Option(help="Wait so many seconds at most.", metavar="SECONDS", min=0)] = (
+        None
+    )
     download: Annotated[
         Path | None, typer.Option(help="Wait, then fetch and unpack the results here.", metavar="DIR")
     ] = None
@@ -123,7 +125,9 @@ def jobs(choices: Listing) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Watching(JobOption):
-    timeout: Annotated[float | None, typer.Option(help="Wait so many seconds at most.", metavar="SECONDS")] = None
+    timeout: Annotated[float | None, typer.Option(help="Wait so many seconds at most.", metavar="SECONDS", min=0)] = (
+        None
+    )
 
 
 def watch(choices: Watching) -> None:
@@ -231,11 +235,18 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         name, given, value = text.partition("=")
         if not given:
             raise InvalidInput(f"--option takes NAME=JSON, not {text!r}")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
+        options[name] = _value(name, value)
     return options
+
+
+def _value(name: str, text: str) -> Any:
+    """Text need not be quoted; what begins like an object, a list or a quoted text has to be one."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if text.lstrip().startswith(("{", "[", '"')):
+            raise InvalidInput(f"--option {name}: {text!r} is no JSON: {error}") from None
+        return text
 
 
 def _tile(text: str) -> dict[str, int]:

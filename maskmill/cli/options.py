@@ -98,7 +98,7 @@ def told(*, as_json: bool, needs: str) -> Iterator[None]:
     except BrokenPipeError:
         raise typer.Exit(REFUSED) from None  # the reader has gone: nobody to tell
     except OSError as error:
-        _tell(error, as_json)
+        _tell(error, as_json, said=of_the_system(error))
         raise typer.Exit(REFUSED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -120,9 +120,17 @@ def _is_told(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] in OUR_PACKAGES and isinstance(getattr(error, "code", None), str)
 
 
-def _tell(error: Exception, as_json: bool) -> None:
+def of_the_system(error: OSError) -> str:
+    """What the operating system says, for people: without a number, the file first."""
+    if error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+
+
+def _tell(error: Exception, as_json: bool, *, said: str = "") -> None:
     code = error.code if _is_told(error) else _snake(type(error).__name__)  # type: ignore[attr-defined]
-    told: dict[str, Any] = {"code": code, "message": str(error)}
+    said = said or str(error)
+    told: dict[str, Any] = {"code": code, "message": said}
     if isinstance(error, APIError):
         told |= {"code": error.code, "status": error.status, "request_id": error.request_id}
         told |= {"errors": list(error.errors)} if error.errors else {}
@@ -133,9 +141,9 @@ def _tell(error: Exception, as_json: bool) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
-    console.print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
+    console.print(Text.assemble(("Error: ", "bold red"), said), soft_wrap=True)
     for fault in told.get("errors", ()):
-        if str(fault.get("message")) in str(error):
+        if str(fault.get("message")) in said:
             continue  # the sentence above says it
         console.print(Text(f"  {fault.get('field', '?')}: {fault.get('message', '')}"), soft_wrap=True)
     if isinstance(error, ServerUnreachable):

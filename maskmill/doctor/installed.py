@@ -52,8 +52,17 @@ EXTRAS = (
 TO_PULL = ("torch", "transformers", "safetensors", "huggingface_hub", "onnx", "onnxruntime")
 
 
+def is_client_alone() -> bool:
+    """Whether the package maskmill is all that is installed here."""
+    return importlib.util.find_spec("segmentation") is None
+
+
 def examine_parts() -> Iterator[Finding]:
     yield Finding(group=PARTS, name="maskmill", said=our_version() or "from source")
+    if is_client_alone():
+        said = "not installed: this is a client, which speaks to servers elsewhere"
+        yield Finding(group=PARTS, name="service", state="absent", said=said, mend=how_to_install("local"))
+        return
     for part in EXTRAS:
         yield _part(part)
     yield _broker_binary()
@@ -62,6 +71,8 @@ def examine_parts() -> Iterator[Finding]:
 
 def examine_models() -> Iterator[Finding]:
     """Every bundle with its check sums verified."""
+    if is_client_alone():
+        return
     if importlib.util.find_spec("pydantic_settings") is None or importlib.util.find_spec("numpy") is None:
         yield Finding(
             group=MODELS, name="catalogue", state="bad", said="cannot be read yet", mend=how_to_install("local")

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from maskmill.doctor.findings import Finding
 
 GROUP = "This machine"
@@ -31,12 +29,20 @@ def examine_machine(home: Path) -> Iterator[Finding]:
     yield Finding(
         group=GROUP, name="Processor", said=f"{cpu_count()} of {os.cpu_count()} cores, {' '.join(flags)}{fast}"
     )
-    memory = psutil.virtual_memory()
-    yield Finding(
-        group=GROUP, name="Memory", said=f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
-    )
+    yield _memory()
     yield _disk(home)
     yield _graphics_card()
+
+
+def _memory() -> Finding:
+    try:
+        import psutil
+    except ModuleNotFoundError:  # a client's installation, which needs none
+        return Finding(group=GROUP, name="Memory", state="absent", said="not looked at: psutil is not installed")
+    memory = psutil.virtual_memory()
+    return Finding(
+        group=GROUP, name="Memory", said=f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+    )
 
 
 def processor_flags() -> list[str]:

@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from maskmill.errors import StackError
+
+if TYPE_CHECKING:
+    import psutil  # where it is needed it is imported: a client's installation has none
 
 LOGS_KEPT = 3
 LOG_LIMIT = 16 * 2**20  # bytes of a part's log before it is rotated while the part runs
@@ -102,6 +103,8 @@ class StackHome:
 
         On a full disk it is not remembered: what runs goes on all the same.
         """
+        import psutil
+
         with contextlib.suppress(psutil.Error, OSError):
             write_private(self._pid_file(part), {"pid": pid, "started": psutil.Process(pid).create_time()})
 
@@ -119,6 +122,8 @@ class StackHome:
 
     def end_leftovers(self) -> list[str]:
         """Stop children of an earlier supervisor. Call under the lock. Returns the parts' names."""
+        import psutil
+
         left = self.parts()
         for process in left.values():
             with contextlib.suppress(psutil.Error):
@@ -156,6 +161,8 @@ class StackHome:
 
 
 def _same_process(noted: Mapping[str, Any]) -> psutil.Process | None:
+    import psutil
+
     try:
         process = psutil.Process(int(noted["pid"]))
         same = abs(process.create_time() - float(noted["started"])) < 1.0

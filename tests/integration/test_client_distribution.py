@@ -91,9 +91,7 @@ def test_its_command_line_speaks_to_servers(installed: Path, tmp_path: Path) -> 
     ("command", "extra"),
     [
         ("up", "local"),
-        ("down", "local"),
         ("demo", "local"),
-        ("doctor", "local"),
         ("models list --local", "local"),
         ("models list --hub", "local"),
         ("models check street-fast", "training"),
@@ -114,3 +112,8 @@ def test_a_command_of_the_service_says_where_it_works(
     said = json.loads(ended.stdout)["error"]
     assert said["code"] == "missing_package"
     assert f"it is part of the service: pip install -e '.[{extra}]'" in said["message"]
+
+
+def test_its_doctor_says_what_is_there_and_what_is_not(installed: Path, tmp_path: Path) -> None:
+    told = json.loads(call(installed, "doctor", "--json", cwd=tmp_path).stdout)
+    assert "this is a client" in json.dumps(told)

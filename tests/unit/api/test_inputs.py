@@ -138,3 +138,12 @@ def test_what_an_input_names(item: dict[str, Any], read: Given | Manifest) -> No
 def test_what_names_nothing_or_too_much_is_refused(item: Any) -> None:
     with pytest.raises(InvalidOptions):
         read_inputs([item], SAMPLES)
+
+
+@pytest.mark.parametrize("item", ["https://example.org/a.jpg", 3, None])
+def test_an_input_that_is_no_object_is_told_what_one_looks_like(item: Any) -> None:
+    with pytest.raises(InvalidOptions) as caught:
+        read_inputs([item], frozenset())
+    (fault,) = caught.value.faults
+    assert fault.field == "inputs.0"
+    assert '{"url": "https://…"}' in fault.message

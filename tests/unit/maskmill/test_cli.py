@@ -236,3 +236,31 @@ def test_problems_of_the_server_are_refusals(run: Run, server: ToyServer) -> Non
     server.on("GET", "/jobs/job_9", problem(404, "job_not_found", "there is no job job_9"))
     result = run("watch", "job_9")
     assert (result.exit_code, result.stderr.strip()) == (REFUSED, "Error: there is no job job_9")
+
+
+@pytest.mark.parametrize("given", ["overlay={bad", "artifacts=[1,", 'model="a'])
+def test_an_option_that_would_be_json_and_is_none_is_told_before_anything_is_sent(
+    run: Run, server: ToyServer, picture: Path, given: str
+) -> None:
+    result = run("submit", picture, "--option", given)
+    assert result.exit_code == REFUSED
+    assert f"--option {given.partition('=')[0]}: " in result.stderr
+    assert "is no JSON" in result.stderr
+    assert not server.requests
+
+
+@pytest.mark.parametrize("command", ["watch", "retry"])
+def test_a_wait_of_less_than_nothing_is_refused(run: Run, command: str) -> None:
+    assert run(command, "job_1", "--timeout", "-1").exit_code == USAGE
+
+
+def test_what_the_system_says_comes_without_its_number(
+    run: Run, server: ToyServer, job_state: JobState, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").touch()
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
+    server.on("GET", "/jobs/job_1/archive", _archive())
+    result = run("download", "job_1", tmp_path / "taken")
+    assert result.exit_code == REFUSED
+    assert "Errno" not in result.stderr
+    assert f"{tmp_path / 'taken'}: " in result.stderr

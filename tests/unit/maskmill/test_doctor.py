@@ -163,3 +163,10 @@ def test_findings_read_well_in_a_terminal() -> None:
     lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
     assert lines[:5] == ["One", "  a  ✓ fine", "Two", "  b  ✗ gone", "       → bring it back"]
     assert "1 of these must be mended" in lines[5]
+
+
+def test_a_clients_installation_is_looked_at_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    found = _by_name(examine(tmp_path / "home"))
+    assert "psutil is not installed" in found["Memory"].said
+    assert found["local stack"].state == "absent"

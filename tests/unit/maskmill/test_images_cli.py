@@ -96,11 +96,11 @@ def test_of_many_failed_images_the_first_are_named(run: Run, server: ToyServer, 
 
 
 def test_what_was_passed_over_and_warnings_are_told(run: Run, server: ToyServer, job_state: JobState) -> None:
-    more = {"skipped": {"count": 2, "examples": ["notes.txt"]}, "warnings": {"mask_unknown_ids": 4}}
+    more = {"skipped": {"count": 1, "examples": ["notes.txt"]}, "warnings": {"mask_unknown_ids": 4}}
     server.on("GET", "/jobs/job_1/images", as_json({"items": [], "next_cursor": None}))
     ended(server, {**job_state("succeeded", done=4), **more})
     told = run("watch", "job_1").stdout
-    assert "2 files were passed over (no pictures, or masks that are not needed): notes.txt" in told
+    assert "1 file was passed over (no pictures, or masks that are not needed): notes.txt" in told
     assert "4 images with the warning mask_unknown_ids:" in told
 
 

@@ -135,3 +135,9 @@ def test_an_empty_folder_is_said_so(tmp_path: Path) -> None:
 def test_masks_are_no_addresses() -> None:
     with pytest.raises(InvalidInput, match="masks are files"):
         sort_out_masks("https://example.org/a.png")
+
+
+@pytest.mark.parametrize("address", ["ftp://host/a.jpg", "s3://bucket/a.jpg", "file:///a.jpg"])
+def test_an_address_that_nobody_fetches_is_no_missing_file(address: str) -> None:
+    with pytest.raises(InvalidInput, match="is not fetched; addresses begin with http:// or https://"):
+        sort_out(address)
