@@ -185,7 +185,7 @@ class _Reader:
             self.fault("overlay.opacity", f"must be a number from 0 to 1, got {opacity!r}")
             opacity = 0.5
         form = value.get("format", "jpeg")
-        if form not in OVERLAY_FORMATS:
+        if not isinstance(form, str) or form not in OVERLAY_FORMATS:
             self.fault("overlay.format", f"must be one of {', '.join(OVERLAY_FORMATS)}, got {form!r}")
         palette = value.get("palette", PALETTES[0])
         if palette not in PALETTES:
