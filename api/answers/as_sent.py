@@ -27,10 +27,13 @@ def describe_forms(document: Mapping[str, Any]) -> None:
     """Completes every form of the document in place."""
     schemas = document["components"]["schemas"]
     for body in _forms(document):
-        schema = schemas[body["schema"]["$ref"].rpartition("/")[2]]
-        for field in schema["properties"].values():
-            _leave_out_null(field)
-        body["encoding"] = {name: {"contentType": ", ".join(kinds)} for name, kinds in _files(schema)}
+        encoding = {}
+        for choice in body["schema"].get("anyOf", [body["schema"]]):
+            schema = schemas[choice["$ref"].rpartition("/")[2]]
+            for field in schema["properties"].values():
+                _leave_out_null(field)
+            encoding.update({name: {"contentType": ", ".join(kinds)} for name, kinds in _files(schema)})
+        body["encoding"] = encoding
 
 
 def _forms(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from fastapi import FastAPI
@@ -100,11 +100,16 @@ def binary(*media_types: str) -> dict[str, Any]:
     return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
 
 
+def refer(shape: type[BaseModel]) -> dict[str, str]:
+    """A reference to a shape that FastAPI does not know of."""
+    _FORMS[shape.__name__] = shape
+    return {"$ref": _REF + shape.__name__}
+
+
 def body(**forms: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route that reads its body itself: `multipart=…`, `json=…`."""
-    _FORMS.update((form.__name__, form) for form in forms.values())
     media_types = {"multipart": "multipart/form-data", "json": "application/json"}
-    content = {media_types[kind]: {"schema": {"$ref": _REF + form.__name__}} for kind, form in forms.items()}
+    content = {media_types[kind]: {"schema": refer(form)} for kind, form in forms.items()}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -113,12 +118,14 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def describe(app: FastAPI) -> Mapping[str, Any]:
-    """The OpenAPI document, made once."""
+def describe(app: FastAPI, more: Sequence[Callable[[dict[str, Any]], None]] = ()) -> Mapping[str, Any]:
+    """The OpenAPI document, made once. more: adds to what FastAPI knows."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
         )
+        for add in more:
+            add(document)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(_forms_in(document))
         for unused in ("HTTPValidationError", "ValidationError"):

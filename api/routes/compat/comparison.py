@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from api.answers.openapi import problems, refer
 from api.bodies.submissions import PictureField
 from api.errors import UnreadablePicture
 from api.routes.compat.rendering import as_data_url
 from api.routes.compat.running import label_map_of, options_for, served_model, wait_for_all
 from api.services import Services, UseCases
+from jobs.errors import ModelNotFound
 from jobs.job import Job
 
 IMAGE = "image"
@@ -26,6 +29,25 @@ class TwoMasks(BaseModel):
 
     deeplab_png: str = Field(pattern="^data:image/png;base64,", examples=["data:image/png;base64,iVBORw0KGgo="])
     mask2former_png: str = Field(pattern="^data:image/png;base64,", examples=["data:image/png;base64,iVBORw0KGgo="])
+
+
+class ComparisonForm(BaseModel):
+    """The form of `POST /predict` for two masks."""
+
+    image: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
+
+
+def describe(document: dict[str, Any]) -> None:
+    """What the main interface's route takes and gives besides."""
+    predict = document["paths"]["/predict"]["post"]
+    for content, shape in (
+        (predict["requestBody"]["content"]["multipart/form-data"], ComparisonForm),
+        (predict["responses"]["200"]["content"]["application/json"], TwoMasks),
+    ):
+        content["schema"] = {"anyOf": [content["schema"], refer(shape)]}
+    told = " A picture in `image` gives the masks of two models, for clients that were written for another service."
+    predict["description"] += told
+    predict["responses"].setdefault("404", problems(ModelNotFound)[404])
 
 
 def field(services: Services) -> PictureField:

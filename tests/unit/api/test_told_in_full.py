@@ -143,6 +143,13 @@ def test_a_submitted_job_leads_to_all_that_can_be_done_with_it(document: dict[st
     assert {"get_job", "cancel_job", "retry_job", "delete_job", "get_archive", "list_images"} <= set(links)
 
 
+def test_what_a_route_takes_for_old_clients_is_told_where_they_are_served(document: dict[str, Any]) -> None:
+    both = document["paths"]["/predict"]["post"]
+    assert "ComparisonForm" in str(both["requestBody"])
+    assert "TwoMasks" in str(both["responses"]["200"])
+    assert "ComparisonForm" not in str(create_app(compat=False).openapi())
+
+
 def test_forms_are_told_as_they_are_sent(document: dict[str, Any]) -> None:
     form = document["paths"]["/jobs"]["post"]["requestBody"]["content"][FORM]
     assert "image/jpeg" in form["encoding"]["files"]["contentType"]

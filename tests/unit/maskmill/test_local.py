@@ -155,3 +155,12 @@ def test_an_engine_that_is_not_installed_is_named_before_anything_starts(
         running_stack(options, lambda notice: None),
     ):
         pass
+
+
+def test_old_clients_are_served_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _specs(_stack())["api"].environment["MASKMILL_API_COMPAT"] == "1"
+    Path(".env").write_text("MASKMILL_API_COMPAT=false\n")
+    assert "MASKMILL_API_COMPAT" not in _specs(_stack())["api"].environment
+    Path(".env").unlink()
+    monkeypatch.setenv("MASKMILL_API_COMPAT", "0")
+    assert "MASKMILL_API_COMPAT" not in _specs(_stack())["api"].environment
