@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobs.deliveries.endpoint import COMPLETED, STARTED
+from tests.receiver import Receiver
 from tests.services.postgres import PostgresServer
 from tests.services.processes import wait_for
 from tests.services.s3 import S3Server
@@ -28,6 +30,7 @@ def remote_stack(
         "MASKMILL_STORAGE_DATABASE_URL": postgres_server.create("remote_parts"),
         "MASKMILL_BROKER_URL": valkey_server.url,
         "MASKMILL_WORKER_PICTURE_THREADS": "2",
+        "MASKMILL_WORKER_ALLOW_PRIVATE_ADDRESSES": "true",
         **any_s3_server.create_bucket().environment(),
     }
     with running_stack(tmp_path_factory.mktemp("stack"), parts, workers=("first", "second")) as stack:
@@ -50,6 +53,26 @@ def test_a_job_spreads_over_two_workers(remote_stack: Stack) -> None:
     everything_once(remote_stack, job_id, IMAGES)
     _, images = remote_stack.rows(job_id)
     assert {(image.worker or "").partition("@")[0] for image in images} == {"first", "second"}
+
+
+def test_two_processes_that_send_tell_everything_once(remote_stack: Stack) -> None:
+    senders = ("webhooks-1", "webhooks-2")
+    for name in senders:
+        remote_stack.start_webhooks(name)
+    receiver = Receiver()
+    hook = {"url": receiver.url, "events": [STARTED, COMPLETED]}
+    try:
+        job_ids = [submit_pictures(remote_stack, 2, webhook=hook) for _ in range(8)]
+        for job_id in job_ids:
+            assert remote_stack.finished(job_id)["status"] == "succeeded"
+        wait_for(lambda: len(receiver.arrived) >= 2 * len(job_ids), what="all events", timeout_s=60)
+        for job_id in job_ids:
+            assert receiver.events(job_id) == ["job.started", "job.completed"]
+    finally:
+        receiver.close()
+        for name in senders:
+            remote_stack.processes[name].terminate()
+            assert remote_stack.processes.pop(name).wait(30) == 0
 
 
 def test_the_other_worker_takes_over_from_a_killed_one(remote_stack: Stack) -> None:

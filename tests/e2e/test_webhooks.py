@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from jobs.deliveries.endpoint import EVENTS
+from jobs.deliveries.endpoint import COMPLETED, EVENTS, STARTED
 from tests.receiver import Arrived, Receiver
 from tests.services.processes import wait_for
 from tests.services.valkey import MortalValkey
@@ -42,8 +42,8 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-def submit(stack: Stack, receiver: Receiver, images: int = 4) -> str:
-    return submit_pictures(stack, images, webhook={"url": receiver.url, "events": list(EVENTS)})
+def submit(stack: Stack, receiver: Receiver, images: int = 4, *, events: Sequence[str] = (STARTED, COMPLETED)) -> str:
+    return submit_pictures(stack, images, webhook={"url": receiver.url, "events": list(events)})
 
 
 def deliveries(stack: Stack, job_id: str) -> list[dict[str, Any]]:
@@ -174,7 +174,7 @@ def test_after_a_change_of_the_secret_old_and_new_verify(stack: Stack, receiver:
 
 def test_a_long_job_tells_of_its_progress(stack: Stack, receiver: Receiver) -> None:
     worker = stack.living_worker()
-    job_id = submit(stack, receiver, images=60)
+    job_id = submit(stack, receiver, images=60, events=EVENTS)
     stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 5)
     stack.processes[worker].send_signal(signal.SIGSTOP)
     time.sleep(5)
