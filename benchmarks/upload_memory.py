@@ -46,12 +46,12 @@ def measure(images: int, image_bytes: int) -> Figures:
     ):
         for _ in range(3):  # what is loaded and kept by any first request is no growth
             _upload(client, 20, image_bytes)
-        before = _memory(process.pid)["VmRSS"]
+        before = memory_of(process.pid)["VmRSS"]
         Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the peak begins anew
         begun = time.perf_counter()
         _upload(client, images, image_bytes)
         seconds = time.perf_counter() - begun
-        peak = _memory(process.pid)["VmHWM"]
+        peak = memory_of(process.pid)["VmHWM"]
     return Figures(
         images=images,
         megabytes=round(images * image_bytes / 1e6, 1),
@@ -63,13 +63,13 @@ def measure(images: int, image_bytes: int) -> Figures:
 
 
 @contextmanager
-def server(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """The API as users start it, with its state in `home` and no broker."""
+def server(home: Path, *, broker_url: str | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The API as users start it, with its state in `home`; without a URL there is no broker."""
     url_port = _free_port()
     environment = {
         **os.environ,
         "MASKMILL_HOME": str(home),
-        "MASKMILL_BROKER_URL": f"redis://127.0.0.1:{_free_port()}/0",
+        "MASKMILL_BROKER_URL": broker_url or f"redis://127.0.0.1:{_free_port()}/0",
     }
     subprocess.run([sys.executable, "-m", "storage.migrate"], env=environment, check=True, capture_output=True)
     command = [sys.executable, "-m", "api", "--host", "127.0.0.1", "--port", str(url_port)]
@@ -105,7 +105,7 @@ def _form(images: int, image_bytes: int) -> Iterator[bytes]:
     yield f"--{BOUNDARY}--\r\n".encode()
 
 
-def _memory(pid: int) -> Mapping[str, int]:
+def memory_of(pid: int) -> Mapping[str, int]:
     """Fields of /proc/<pid>/status in bytes."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {parts[0].rstrip(":"): int(parts[1]) * 1024 for parts in lines if len(parts) == 3 and parts[2] == "kB"}

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from jobs.errors import UploadNotFound
 from jobs.job import JobImage, SourceKind
-from jobs.uploads.upload import Upload
+from jobs.uploads.upload import Known, Upload
 from tests.memory_state import View
 
 
@@ -27,15 +27,17 @@ class MemoryUploads:
             raise UploadNotFound("there is no such upload")
         return self._rows[upload_id]
 
-    def several(self, upload_ids: Collection[str]) -> Mapping[str, Upload]:
-        return {name: self._rows[name] for name in set(upload_ids) & self._rows.keys() if self._is_alive(name)}
+    def several(self, upload_ids: Collection[str]) -> Mapping[str, Known]:
+        return {name: each.known() for name, each in self._alive(upload_ids).items()}
 
-    def mark_stored(self, upload_id: str) -> None:
-        if upload_id in self._rows:
-            self._rows[upload_id] = replace(self._rows[upload_id], stored=True)
+    def mark_stored(self, upload_id: str) -> bool:
+        if upload_id not in self._rows:
+            return False
+        self._rows[upload_id] = replace(self._rows[upload_id], stored=True)
+        return True
 
     def use(self, upload_ids: Collection[str]) -> int:
-        found = self.several(upload_ids)
+        found = self._alive(upload_ids)
         for name, each in found.items():
             self._rows[name] = replace(each, uses=each.uses + 1, expires_at=None)
         return len(found)
@@ -56,6 +58,9 @@ class MemoryUploads:
         for name in {each.location[-30:] for each in sources if each.kind is SourceKind.UPLOAD} & self._rows.keys():
             left = self._rows[name].uses - 1
             self._rows[name] = replace(self._rows[name], uses=left, expires_at=None if left else self._view.now)
+
+    def _alive(self, upload_ids: Collection[str]) -> Mapping[str, Upload]:
+        return {name: self._rows[name] for name in set(upload_ids) & self._rows.keys() if self._is_alive(name)}
 
     def _is_alive(self, name: str) -> bool:
         until = self._rows[name].expires_at

@@ -21,6 +21,8 @@ from jobs.uploads.upload import UPLOAD_ID
 _NAMED_FAULTS = 20
 _USUAL_KEYS = frozenset({"url", "name", "ref"})
 _USUAL_UPLOAD_KEYS = frozenset({"upload", "name", "ref"})
+_USUAL_OBJECT_KEYS = frozenset({"object", "name", "ref"})
+_USUAL_OBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/[!-$&-~]{1,1000}")
 # Its group is the last part of the path.
 _USUAL_URL = re.compile(
     r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?/(?:[!\"$->@-~]*/)?([!\"$-.0->@-~]*)(?:[?#][!-~]*)?"
@@ -132,6 +134,11 @@ def _usual(item: Any, index: int) -> NewImage | None:
         if type(upload) is not str or UPLOAD_ID.fullmatch(upload) is None:
             return None
         return NewImage(Source(SourceKind.UPLOAD, upload), name or "", ref)
+    if _USUAL_OBJECT_KEYS.issuperset(item):
+        place = item.get("object")
+        if type(place) is not str or _USUAL_OBJECT.fullmatch(place) is None:
+            return None
+        return NewImage(Source(SourceKind.BUCKET, place), name or _file_name(place.rpartition("/")[2], index), ref)
     url = item.get("url")
     if type(url) is not str or len(url) > 2048 or not _USUAL_KEYS.issuperset(item):
         return None

@@ -188,6 +188,8 @@ class Draft:
 
     def _pass_over_inputs(self) -> None:
         """The same among what is named file by file; addresses and samples are what their caller says."""
+        if not any(each.name.lower().endswith(_LOSSLESS_SUFFIX) for each in self._inputs):
+            return
         files = [at for at, each in enumerate(self._inputs) if each.source.kind in _FILES and each.mask is None]
         among = masks_among([relative_path(self._inputs[at].name) for at in files])
         passed = {files[at] for at in among if self._inputs[files[at]].name.lower().endswith(_LOSSLESS_SUFFIX)}

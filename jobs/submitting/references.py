@@ -17,7 +17,7 @@ from jobs.submitting.drafts import Draft
 from jobs.submitting.reading import is_picture_name
 from jobs.submitting.stored_file import open_stored
 from jobs.uploads.buckets import Buckets
-from jobs.uploads.upload import Upload, UploadKind
+from jobs.uploads.upload import Known, UploadKind, size_in
 
 LONGEST_LINE = 16 * 1024  # bytes, of a manifest
 _NAMED_FAULTS = 20
@@ -49,19 +49,23 @@ class References:
         Raises InvalidOptions for what is not there, or not allowed, and whatever storing what came packed raises.
         """
         found = self._uploads([*given, *masks])
-        faults = [*self._faults("inputs", given, found), *self._faults("masks", masks, found)]
+        checks = _Checks(found, self.buckets, self.tenant)
+        ready = [checks.ready(each) for each in given]  # nearly all, in a fraction of the time
+        slow = [(f"inputs.{at}", given[at]) for at, each in enumerate(ready) if each is None]
+        faults = checks.faults([*slow, *((f"masks.{at}", each) for at, each in enumerate(masks))])
         if faults:
-            raise InvalidOptions(faults[:_NAMED_FAULTS])
-        for index, each in enumerate(given):
-            if isinstance(each, Prefix):
-                self._add_prefix(draft, each, at=f"inputs.{index}.prefix")
-            elif _is_archive(each.source, found):
-                upload = found[each.source.location]
-                draft.add_packed(upload.name, self._open(upload, f"inputs.{index}.upload"), ref=each.ref)
-            else:
-                draft.add_inputs([_with_keys(each, found)])
-        for index, each in enumerate(masks):
-            self._add_mask(draft, each, found, at=f"masks.{index}")
+            raise InvalidOptions(faults)
+        plain: list[NewImage] = []
+        for at, (each, made) in enumerate(zip(given, ready, strict=True)):
+            if made is not None:
+                plain.append(made)
+                continue
+            draft.add_inputs(plain)
+            plain = []
+            self._add_input(draft, each, found, at=f"inputs.{at}")
+        draft.add_inputs(plain)
+        for at, each in enumerate(masks):
+            self._add_mask(draft, each, found, at=f"masks.{at}")
 
     def lines(self, upload_id: str, *, at: str) -> Iterator[bytes]:
         """Of a manifest, those that are not empty. at: where the request names it. Raises InvalidOptions."""
@@ -78,28 +82,21 @@ class References:
                 if line.strip():
                     yield line
 
-    def _uploads(self, given: Iterable[Given]) -> Mapping[str, Upload]:
+    def _uploads(self, given: Iterable[Given]) -> Mapping[str, Known]:
         ids = {source.location for each in given for source in _sources(each) if source.kind is SourceKind.UPLOAD}
         if not ids:
             return {}
         with self.open_unit(self.tenant) as unit:
             return unit.uploads.several(ids)
 
-    def _faults(self, field: str, given: Sequence[Given], found: Mapping[str, Upload]) -> Iterator[FieldFault]:
-        allowed: dict[str, bool] = {}
-        for index, each in enumerate(given):
-            for name, source in _named_sources(each):
-                said = None
-                if source.kind is SourceKind.UPLOAD:
-                    mask_alone = name.startswith("mask.")
-                    said = _upload_fault(source.location, found.get(source.location), mask_alone=mask_alone)
-                elif source.kind is SourceKind.BUCKET:
-                    bucket = source.location.partition("/")[0]
-                    if bucket not in allowed:
-                        allowed[bucket] = self.buckets.allows(bucket, self.tenant)
-                    said = None if allowed[bucket] else f"{bucket!r} is no bucket that inputs may come from"
-                if said is not None:
-                    yield FieldFault(f"{field}.{index}.{name}", said)
+    def _add_input(self, draft: Draft, given: Given, found: Mapping[str, Known], *, at: str) -> None:
+        if isinstance(given, Prefix):
+            self._add_prefix(draft, given, at=f"{at}.prefix")
+        elif _is_archive(given.source, found):
+            known = found[given.source.location]
+            draft.add_packed(known.name, self._open(known, f"{at}.upload"), ref=given.ref)
+        else:
+            draft.add_inputs([_with_keys(given, found)])
 
     def _add_prefix(self, draft: Draft, given: Prefix, *, at: str) -> None:
         pictures = self._listed(given.location, at)
@@ -125,7 +122,7 @@ class References:
             raise _fault(at, "no picture lies there")
         return found
 
-    def _add_mask(self, draft: Draft, given: Given, found: Mapping[str, Upload], *, at: str) -> None:
+    def _add_mask(self, draft: Draft, given: Given, found: Mapping[str, Known], *, at: str) -> None:
         if isinstance(given, Prefix):
             for source, name in self._listed(given.location, f"{at}.prefix"):
                 draft.add_named_mask(source, name)
@@ -136,13 +133,60 @@ class References:
             image = _with_keys(given, found)
             draft.add_named_mask(image.source, image.name)
 
-    def _open(self, upload: Upload, at: str) -> BinaryIO:
+    def _open(self, upload: Known, at: str) -> BinaryIO:
         try:
-            if self.objects.info(upload.key).size != upload.size:
-                raise _fault(at, f"has not the {upload.size} bytes that were announced")
+            if self.objects.info(upload.key).size != size_in(upload.key):
+                raise _fault(at, f"has not the {size_in(upload.key)} bytes that were announced")
             return open_stored(self.objects, upload.key)
         except ObjectNotFound:
             raise _fault(at, "has not arrived yet") from None
+
+
+class _Checks:
+    """What can be told of inputs at once. uploads: those that the request names, by id."""
+
+    def __init__(self, uploads: Mapping[str, Known], buckets: Buckets, tenant: str) -> None:
+        self._uploads, self._buckets, self._tenant = uploads, buckets, tenant
+        self._allowed: dict[str, bool] = {}
+
+    def ready(self, given: Given) -> NewImage | None:
+        """An image as workers find it; None for what has to be looked at more closely."""
+        if isinstance(given, Prefix) or given.mask is not None:
+            return None
+        kind, location = given.source
+        if kind is SourceKind.UPLOAD:
+            known = self._uploads.get(location)
+            if known is None or known.kind is not UploadKind.IMAGE or known.arrived is False:
+                return None
+            return NewImage(known.source, given.name or known.name, given.ref)
+        if kind is SourceKind.BUCKET and not self._is_allowed(location):
+            return None
+        return given
+
+    def faults(self, given: Iterable[tuple[str, Given]]) -> list[FieldFault]:
+        """The first ones. given: with the field that names each."""
+        found: list[FieldFault] = []
+        for at, each in given:
+            for name, source in _named_sources(each):
+                said = self._fault_of(source, mask_alone=name.startswith("mask."))
+                if said is not None:
+                    found.append(FieldFault(f"{at}.{name}", said))
+            if len(found) >= _NAMED_FAULTS:
+                break
+        return found[:_NAMED_FAULTS]
+
+    def _fault_of(self, source: Source, *, mask_alone: bool) -> str | None:
+        if source.kind is SourceKind.UPLOAD:
+            return _upload_fault(source.location, self._uploads.get(source.location), mask_alone=mask_alone)
+        if source.kind is SourceKind.BUCKET and not self._is_allowed(source.location):
+            return f"{source.location.partition('/')[0]!r} is no bucket that inputs may come from"
+        return None
+
+    def _is_allowed(self, location: str) -> bool:
+        bucket = location.partition("/")[0]
+        if bucket not in self._allowed:
+            self._allowed[bucket] = self._buckets.allows(bucket, self._tenant)
+        return self._allowed[bucket]
 
 
 def _sources(given: Given) -> Iterator[Source]:
@@ -168,14 +212,14 @@ def _named_sources(given: Given) -> Iterator[tuple[str, Source]]:
 _FIELDS = {SourceKind.UPLOAD: "upload", SourceKind.BUCKET: "object"}
 
 
-def _upload_fault(upload_id: str, upload: Upload | None, *, mask_alone: bool) -> str | None:
+def _upload_fault(upload_id: str, upload: Known | None, *, mask_alone: bool) -> str | None:
     if upload is None:
         return _missing(upload_id)
     if upload.kind is UploadKind.MANIFEST:
         return 'is a list of inputs; name it as {"manifest": …}'
     if upload.kind is UploadKind.ARCHIVE and mask_alone:
         return "is packed, and an input has one mask; name it in `masks`"
-    if not upload.stored and upload.secret is not None:
+    if upload.arrived is False:
         return "has not arrived yet"
     return None
 
@@ -184,18 +228,18 @@ def _missing(upload_id: str) -> str:
     return f"there is no upload {upload_id!r}, or it has expired"
 
 
-def _is_archive(source: Source, found: Mapping[str, Upload]) -> bool:
+def _is_archive(source: Source, found: Mapping[str, Known]) -> bool:
     return source.kind is SourceKind.UPLOAD and found[source.location].kind is UploadKind.ARCHIVE
 
 
-def _with_keys(image: NewImage, found: Mapping[str, Upload]) -> NewImage:
+def _with_keys(image: NewImage, found: Mapping[str, Known]) -> NewImage:
     """Uploads by the keys of their objects, which is how workers find them."""
     source, mask = image.source, image.mask
     if source.kind is SourceKind.UPLOAD:
         upload = found[source.location]
-        image = image._replace(source=Source(SourceKind.UPLOAD, upload.key), name=image.name or upload.name)
+        image = image._replace(source=upload.source, name=image.name or upload.name)
     if mask is not None and mask.kind is SourceKind.UPLOAD:
-        image = image._replace(mask=Source(SourceKind.UPLOAD, found[mask.location].key))
+        image = image._replace(mask=found[mask.location].source)
     return image
 
 

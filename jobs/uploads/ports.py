@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from jobs.uploads.upload import Upload
+from jobs.uploads.upload import Known, Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class UploadRepository(Protocol):
     def get(self, upload_id: str) -> Upload:
         """Also one that has expired. Raises UploadNotFound."""
 
-    def several(self, upload_ids: Collection[str]) -> Mapping[str, Upload]:
+    def several(self, upload_ids: Collection[str]) -> Mapping[str, Known]:
         """Those of these that there are, by id, expired ones left out. A hundred thousand at once are fine."""
 
-    def mark_stored(self, upload_id: str) -> None:
-        """All of its bytes have arrived. Nothing happens when it is gone."""
+    def mark_stored(self, upload_id: str) -> bool:
+        """All of its bytes have arrived. False when it is gone."""
 
     def use(self, upload_ids: Collection[str]) -> int:
         """One more job needs each of these: they stay until it is gone. Returns how many there are; expired ones are

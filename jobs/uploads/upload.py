@@ -8,6 +8,9 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
+
+from jobs.job import Source, SourceKind
 
 UPLOAD_ID = re.compile(r"upl_[0-9A-HJKMNP-TV-Z]{26}")
 ID_LENGTH = 30
@@ -57,6 +60,9 @@ class Upload:
             return UploadState.EXPIRED
         return UploadState.STORED if self.stored else UploadState.OPEN
 
+    def known(self) -> Known:
+        return Known(self.key, self.name, self.kind, True if self.stored else None if self.secret is None else False)
+
     def going_direct(self) -> Upload:
         return replace(self, secret=None)
 
@@ -66,6 +72,22 @@ class Upload:
             raise ValueError("an upload that goes straight to the store has no address here")
         said = f"PUT\n{self.id}\n{self.size}\n{self.media_type}\n{expires}"
         return hmac.new(self.secret.encode(), said.encode(), hashlib.sha256).hexdigest()
+
+
+class Known(NamedTuple):
+    """What a job has to know of an upload; a hundred thousand of them are read at once.
+
+    arrived: None for one that goes straight to the store, of which only the store can tell.
+    """
+
+    key: str
+    name: str
+    kind: UploadKind
+    arrived: bool | None
+
+    @property
+    def source(self) -> Source:
+        return Source(SourceKind.UPLOAD, self.key)
 
 
 def upload_key(tenant: str, upload_id: str, size: int) -> str:

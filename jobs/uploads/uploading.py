@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -142,10 +141,8 @@ class Receiving:
 
     def _mark_stored(self, upload: Upload) -> None:
         with self.open_unit(upload.tenant) as unit:
-            unit.uploads.mark_stored(upload.id)
+            there = unit.uploads.mark_stored(upload.id)
             unit.commit()
-        with self.open_unit(upload.tenant) as unit, suppress(UploadNotFound):
-            unit.uploads.get(upload.id)
-            return
-        self.objects.delete(upload.key)  # it expired while it came, and its row is gone
-        raise UploadNotFound("the upload has expired")
+        if not there:  # it expired while it came
+            self.objects.delete(upload.key)
+            raise UploadNotFound("the upload has expired")

@@ -50,8 +50,9 @@ class Pieces:
             try:
                 there = offset + self._write(file, data, most=size - offset)
             finally:
-                with writing():
-                    os.fsync(file.fileno())  # what is told to have arrived has
+                if offset or file.tell() < size:
+                    with writing():
+                        os.fsync(file.fileno())  # the next piece goes on where this one is told to have ended
             if there == size:
                 with writing():
                     publish(path, file)

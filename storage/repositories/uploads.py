@@ -27,11 +27,12 @@ from sqlalchemy import (
 
 from jobs.errors import UploadNotFound
 from jobs.job import SourceKind
-from jobs.uploads.upload import ID_LENGTH, Upload, UploadKind
+from jobs.uploads.upload import ID_LENGTH, Known, Upload, UploadKind, upload_key
 from storage.rows import storable
 from storage.tables import IMAGE, UploadRow
 from storage.transaction import Transaction
 
+_KINDS = {each.value: each for each in UploadKind}
 UPLOADS, UPLOAD = cast(Table, UploadRow.__table__), UploadRow.__table__.c
 
 
@@ -52,12 +53,21 @@ class SqlUploads:
             raise UploadNotFound("there is no such upload")
         return _to_upload(row)
 
-    def several(self, upload_ids: Collection[str]) -> Mapping[str, Upload]:
-        found = self._transaction.read(select(UPLOADS).where(self._among(upload_ids), self._is_alive()))
-        return {row.id: _to_upload(row) for row in found}
+    def several(self, upload_ids: Collection[str]) -> Mapping[str, Known]:
+        columns = (UPLOAD.id, UPLOAD.tenant, UPLOAD.name, UPLOAD.size, UPLOAD.kind, UPLOAD.stored, UPLOAD.secret)
+        found = self._transaction.read(select(*columns).where(self._among(upload_ids), self._is_alive())).all()
+        return {
+            upload_id: Known(
+                upload_key(tenant, upload_id, size),
+                name,
+                _KINDS[kind],
+                True if stored else None if secret is None else False,
+            )
+            for upload_id, tenant, name, size, kind, stored, secret in found
+        }
 
-    def mark_stored(self, upload_id: str) -> None:
-        self._transaction.write(update(UPLOADS).where(UPLOAD.id == upload_id).values(stored=True))
+    def mark_stored(self, upload_id: str) -> bool:
+        return self._transaction.write(update(UPLOADS).where(UPLOAD.id == upload_id).values(stored=True)).rowcount > 0
 
     def use(self, upload_ids: Collection[str]) -> int:
         these = update(UPLOADS).where(self._among(upload_ids), self._is_alive())

@@ -28,10 +28,10 @@ def test_an_upload_comes_back_as_it_was_added(open_unit: Units):
     one, other = make_upload(1), make_upload(2, kind=UploadKind.ARCHIVE, secret=None, stored=True)
     add_uploads(open_unit, one, other)
     with open_unit("default") as unit:
-        assert unit.uploads.several([other.id, one.id, "upl_x"]) == {one.id: one, other.id: other}
+        assert unit.uploads.several([other.id, one.id, "upl_x"]) == {one.id: one.known(), other.id: other.known()}
         assert unit.uploads.several([]) == {}
-        unit.uploads.mark_stored(one.id)
-        unit.uploads.mark_stored("upl_x")
+        assert unit.uploads.mark_stored(one.id)
+        assert not unit.uploads.mark_stored("upl_x")
         unit.commit()
     assert get(open_unit, one) == replace(one, stored=True)
 
@@ -45,7 +45,7 @@ def test_another_tenants_upload_is_not_there(open_unit: Units):
         assert unit.uploads.several([one.id]) == {}
         assert unit.uploads.use([one.id]) == 0
         unit.uploads.remove(one.id)
-        unit.uploads.mark_stored(one.id)
+        assert not unit.uploads.mark_stored(one.id)
         assert list(unit.uploads.expired(for_s=-3600, limit=9)) == []
         unit.commit()
     assert get(open_unit, one) == one

@@ -155,3 +155,18 @@ def test_how_long_an_address_is_good_is_a_setting(house: House, open_client: Cal
     house.clock.advance(61)
     assert put(client, ticket, b"bytes").status_code == 404
     assert client.get(f"/uploads/{ticket['upload']}").status_code == 404
+
+
+def test_an_upload_that_expires_while_it_comes_leaves_nothing(client: TestClient, house: House) -> None:
+    ticket = announce_jpeg(client, b"bytes")
+    append = house.objects.append
+
+    def late(*told: Any, **more: Any) -> int:
+        with house.database.unit() as unit:
+            unit.uploads.remove(ticket["upload"])
+            unit.commit()
+        return append(*told, **more)
+
+    house.objects.append = late  # type: ignore[method-assign]
+    assert put(client, ticket, b"bytes").status_code == 404
+    assert house.objects.contents == {}

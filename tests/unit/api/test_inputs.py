@@ -51,6 +51,7 @@ def test_an_address_gives_the_image_its_name(url: str, name: str) -> None:
         {"url": "https://example.org/a%20b.jpg", "name": None, "ref": None},
         {"upload": UPLOAD},
         {"upload": UPLOAD, "name": "a/b.jpg", "ref": "r"},
+        {"object": "photos/cam/a.jpg", "ref": "r"},
     ],
 )
 def test_the_short_way_and_the_long_way_read_the_same(item: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ def test_a_connection_that_breaks_costs_only_what_was_on_its_way(
         sent.append(self._offset)
         for count, piece in enumerate(body(self)):
             if count == 3 and len(sent) == 1:
-                raise direct.ServerUnreachable("cut")
+                raise ServerUnreachable("cut")
             yield piece
 
     monkeypatch.setattr(direct._FileBody, "__iter__", broken)

@@ -1,0 +1,186 @@
+"""How fast do files come in, as parts of a form, as one ZIP, and as direct uploads; and what do 2 GB cost the API?
+
+A real server process on SQLite, a directory and the bundled broker; nobody works on the jobs. A plain copy of the same
+files, synced to the same disk, is the measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.record import median, record
+from benchmarks.upload_memory import MIB, memory_of, server
+from maskmill import Maskmill
+from maskmill.multipart import FilePart, MultipartBody
+from maskmill.stack.broker import free_port, server_binary
+from maskmill.uploads import direct
+
+QUESTION = "MB/s of files that come in, against a plain copy; growth of the API's memory while 2 GB come, cut once"
+JPEG = b"\xff\xd8\xff"
+ROUNDS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--image-bytes", type=int, default=200_000)
+    parser.add_argument("--large-bytes", type=int, default=2_000_000_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        home = Path(folder)
+        os.environ["XDG_CACHE_HOME"] = str(home / "cache")
+        files = _pictures(home / "pictures", given.images, given.image_bytes)
+        with _broker(home) as url, server(home / "home", broker_url=url) as (process, address):
+            ways = _ways(home, files, address)
+            figures = {name: _figures(files, way, process.pid) for name, way in ways.items()}
+            large = _large(home, given.large_bytes, address, process.pid)
+    copy = figures["copy"]["mb_per_s"]
+    for each in figures.values():
+        each["of_copy"] = round(each["mb_per_s"] / copy, 2)
+    record("intake", QUESTION, {"images": given.images, "image_bytes": given.image_bytes, **figures, "large": large})
+
+
+def _pictures(folder: Path, count: int, size: int) -> list[Path]:
+    folder.mkdir()
+    files = [folder / f"{index:05d}.jpg" for index in range(count)]
+    for each in files:
+        each.write_bytes(JPEG + os.urandom(size - len(JPEG)))
+    return files
+
+
+@contextmanager
+def _broker(home: Path) -> Iterator[str]:
+    port = free_port()
+    command = [str(server_binary()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as broker:
+        try:
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            broker.terminate()
+
+
+def _ways(home: Path, files: Sequence[Path], address: str) -> dict[str, Callable[[], None]]:
+    packed = home / "all.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for each in files:
+            archive.write(each, each.name)
+
+    def copy() -> None:
+        target = Path(tempfile.mkdtemp(dir=home))
+        for each in files:
+            shutil.copyfile(each, target / each.name)
+        shutil.rmtree(target)
+
+    def directly() -> None:
+        direct.DIRECT_BYTES = 0
+        with Maskmill(address) as client:
+            client.submit(files[0].parent)
+
+    return {
+        "copy": copy,
+        "parts": lambda: _post(address, files),
+        "zip": lambda: _post(address, [packed]),
+        "direct": directly,
+    }
+
+
+def _post(address: str, files: Sequence[Path]) -> None:
+    body = MultipartBody(fields=[], files=[FilePart.of("files", each) for each in files])
+    headers = {"Content-Type": body.media_type, "Content-Length": str(body.length)}
+    httpx.post(f"{address}/jobs", content=body, headers=headers, timeout=600).raise_for_status()
+
+
+def _figures(files: Sequence[Path], way: Callable[[], None], pid: int) -> dict[str, float]:
+    """The first round is for what any first request loads and keeps."""
+    way()
+    before, megabytes = _memory_from_now(pid), sum(each.stat().st_size for each in files) / 1e6
+    seconds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        way()
+        seconds.append(time.perf_counter() - began)
+    return {"mb_per_s": round(megabytes / median(seconds), 1), "api_growth_mib": _grown_mib(pid, before)}
+
+
+def _large(home: Path, size: int, address: str, pid: int) -> dict[str, Any]:
+    """An archive that is cut in the middle and goes on, and the job of what it holds."""
+    path = home / "large.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        picture = JPEG + os.urandom(20_000_000)
+        for index in range(size // len(picture)):
+            archive.writestr(f"{index:04d}.jpg", picture)
+    size = path.stat().st_size
+    objects = home / "home" / "objects"
+    with httpx.Client(base_url=address, timeout=600) as http:
+        announced = {"name": path.name, "size": size, "content_type": "application/zip"}
+        (ticket,) = http.post("/uploads", json={"files": [announced]}).raise_for_status().json()["uploads"]
+        before, began = _memory_from_now(pid), time.perf_counter()
+        _send_cut(http, ticket, path, size)
+        seconds, growth = time.perf_counter() - began, _grown_mib(pid, before)
+        stored = list((objects / "files" / "default" / "uploads").rglob("upl_*"))
+        mine = [each for each in stored if each.name == ticket["upload"]]
+        before, began = _memory_from_now(pid), time.perf_counter()
+        job = http.post("/jobs", json={"inputs": [{"upload": ticket["upload"]}]}).raise_for_status().json()
+        submit_s, submit_growth = time.perf_counter() - began, _grown_mib(pid, before)
+    return {
+        "bytes": size,
+        "mb_per_s": round(size / 1e6 / seconds, 1),
+        "api_growth_mib": growth,
+        "stored_copies": len(mine),
+        "left_in_pieces": len(list((objects / "partial").iterdir())),
+        "unpacked_images": job["images"]["total"],
+        "unpacking_s": round(submit_s, 2),
+        "unpacking_growth_mib": submit_growth,
+    }
+
+
+def _send_cut(http: httpx.Client, ticket: dict[str, Any], path: Path, size: int) -> None:
+    headers, url = ticket["headers"], ticket["url"]
+    with suppress(ConnectionAbortedError, httpx.HTTPError):
+        http.put(url, headers={**headers, "Content-Length": str(size)}, content=_pieces(path, 0, cut=size // 2))
+    while True:
+        told = http.put(url, headers={**headers, "Content-Range": f"bytes */{size}"})
+        if told.status_code == 200:
+            return
+        first = int(told.headers["range"].rpartition("-")[2]) + 1
+        rest = {"Content-Range": f"bytes {first}-{size - 1}/{size}", "Content-Length": str(size - first)}
+        answer = http.put(url, headers={**headers, **rest}, content=_pieces(path, first))
+        if answer.status_code == 409:  # the server has not noticed yet that the other connection is gone
+            time.sleep(0.05)
+
+
+def _pieces(path: Path, first: int, *, cut: int | None = None) -> Iterator[bytes]:
+    sent = first
+    with path.open("rb") as file:
+        file.seek(first)
+        while piece := file.read(256 * 1024):
+            yield piece
+            sent += len(piece)
+            if cut is not None and sent > cut:
+                raise ConnectionAbortedError
+
+
+def _memory_from_now(pid: int) -> int:
+    """Resident bytes; the peak begins anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return memory_of(pid)["VmRSS"]
+
+
+def _grown_mib(pid: int, before: int) -> float:
+    return round((memory_of(pid)["VmHWM"] - before) / MIB, 1)
+
+
+if __name__ == "__main__":
+    main()
