@@ -28,6 +28,7 @@ from jobs.options import JobOptions
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.submitting.submit import SubmitRules, Submitting
+from jobs.tenants.turns import Turns
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from storage.catalog import Bundle, open_catalog
@@ -168,7 +169,7 @@ def _worker(
         settings, models, WorkerSources(objects, open_samples(), fetch, open_buckets(storage)), policy, threads=count
     )
     threads = FairExecutor(count, name="picture")
-    processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"))
+    processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"), Turns(policy))
     limits = SubmitRules(default_model=bundle.card.name)
     submitting = Submitting(database.unit, objects, _NoQueue(), open_catalog(storage), limits)
     return lambda: _run_job(submitting, processing, database, pictures)

@@ -21,7 +21,7 @@ from jobs.job import (
     Slice,
 )
 from jobs.submitting.idempotency import IdempotencyRepository
-from jobs.tenants.ports import CredentialRepository, UsageRepository
+from jobs.tenants.ports import CredentialRepository, TurnRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
@@ -283,6 +283,8 @@ class UnitOfWork(Protocol):
     def credentials(self) -> CredentialRepository: ...
     @property
     def usage(self) -> UsageRepository: ...
+    @property
+    def turns(self) -> TurnRepository: ...
     def commit(self) -> None: ...
 
 

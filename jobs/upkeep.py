@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from jobs.errors import DatabaseUnavailable, JobNotFound, JobRunning, QueueUnavailable, StorageUnavailable
-from jobs.job import Job, Priority, Slice
+from jobs.job import Priority, Slice
 from jobs.keys import attempt_keys
 from jobs.ports import Dispatcher, LostImages, ObjectStore, OpenUnit, Remains, WaitingImages
 from jobs.processing.leftovers import Leftovers
@@ -131,25 +131,29 @@ class Upkeep:
         """The images table is the outbox: what was never sent goes out as soon as it is due, what was lost again."""
         resent = self._send_due(list(Priority), silent_s=None)
         for priority in Priority:
-            silent_s = self._lost_after_s(priority)
-            if silent_s is not None:
-                resent += self._send_due([priority], silent_s=silent_s)
+            for tenant, silent_s in self._lost_after(priority):
+                resent += self._send_due([priority], silent_s=silent_s, tenant=tenant)
         return resent
 
-    def _lost_after_s(self, priority: Priority) -> float | None:
-        """Messages that were sent longer ago, of images that still wait, are lost: the broker has none left, or works
-        on later ones, for queues keep their order. None while nobody can tell."""
+    def _lost_after(self, priority: Priority) -> Iterator[tuple[str | None, float]]:
+        """Messages that were sent longer ago, of images that still wait, are lost: the broker has none left, or later
+        ones of the same tenant are worked on, whose images keep their order. Nothing while nobody can tell."""
         try:
             if not self.dispatcher.waiting(priority):
-                return self.rules.silence_s
+                yield None, self.rules.silence_s
+                return
         except QueueUnavailable:
-            return None
+            return
         with self.open_unit() as unit:
-            newest_s = unit.images.newest_running_s(priority)
-        return None if newest_s is None else newest_s + self.rules.silence_s
+            tenants = [share.tenant for share in unit.turns.shares(priority)]
+        for tenant in tenants:
+            with self.open_unit(tenant) as unit:
+                newest_s = unit.images.newest_running_s(priority)
+            if newest_s is not None:
+                yield tenant, newest_s + self.rules.silence_s
 
-    def _send_due(self, priorities: Sequence[Priority], *, silent_s: float | None) -> int:
-        with self.open_unit() as unit:
+    def _send_due(self, priorities: Sequence[Priority], *, silent_s: float | None, tenant: str | None = None) -> int:
+        with self.open_unit(tenant) as unit:
             due = unit.images.resend_due(silent_s=silent_s, priorities=priorities, limit=self.rules.batch)
             unit.commit()
         self._send(due)
@@ -168,18 +172,8 @@ class Upkeep:
                 unit.commit()
 
     def _pieces(self, found: WaitingImages) -> Iterator[Slice]:
-        """Runs of neighbouring images, none longer than the most often lost of its images allows."""
-        run: list[int] = []
-        room = 0
-        for index in sorted(found.losses):
-            allowed = self.policy.slice_size_after(found.losses[index], largest=found.job.slice_size)
-            if run and (index != run[-1] + 1 or len(run) >= min(room, allowed)):
-                yield _piece(found.job, run[0], run[-1])
-                run = []
-            room = min(room, allowed) if run else allowed
-            run.append(index)
-        if run:
-            yield _piece(found.job, run[0], run[-1])
+        for first, last in self.policy.runs(found.losses, largest=found.job.slice_size):
+            yield Slice(job_id=found.job.id, first=first, last=last, priority=found.job.priority)
 
     def _delete(self) -> int:
         """One run at a time: a long deletion must not take every thread of a worker."""
@@ -250,7 +244,3 @@ def _stored_by(lost: LostImages) -> Iterator[str]:
     """Keys that the attempts may have stored which came to nothing with their workers."""
     for index, attempt in lost.attempts.items():
         yield from attempt_keys(lost.waiting.job, index, attempt=attempt)
-
-
-def _piece(job: Job, first: int, last: int) -> Slice:
-    return Slice(job_id=job.id, first=first, last=last, priority=job.priority)

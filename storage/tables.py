@@ -108,6 +108,7 @@ class JobRow(Base):
         Index("ix_jobs_tenant_status_id", "tenant", "status", "id"),
         Index("ix_jobs_tenant_model_id", "tenant", "model", "id"),
         _partial("ix_jobs_unfinished", "priority", "id", where="finished_at IS NULL"),
+        _partial("ix_jobs_turns", "tenant", "priority", "id", where="finished_at IS NULL"),
         _partial("ix_jobs_credential", "credential", where="finished_at IS NULL AND credential IS NOT NULL"),
         Index("ix_jobs_tenant_finished_at", "tenant", "finished_at"),
         Index("ix_jobs_expires_at", "expires_at"),

@@ -27,6 +27,7 @@ from storage.repositories import (
     SqlIdempotency,
     SqlImages,
     SqlJobs,
+    SqlTurns,
     SqlUploads,
     SqlUsage,
     SqlWebhooks,
@@ -58,6 +59,7 @@ class SqlUnitOfWork:
         self.uploads = SqlUploads(transaction)
         self.credentials = SqlCredentials(transaction)
         self.usage = SqlUsage(transaction)
+        self.turns = SqlTurns(transaction)
 
     @property
     def now(self) -> datetime:

@@ -28,9 +28,9 @@ from jobs.ports import (
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.transitions import Held
 from tests.fakes import FakeClock
-from tests.memory_credentials import MemoryCredentials, MemoryUsage
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_state import Draft, Key, State, View
+from tests.memory_tenants import MemoryCredentials, MemoryTurns, MemoryUsage
 from tests.memory_uploads import MemoryUploads
 
 
@@ -67,6 +67,7 @@ class MemoryUnit:
         self.uploads = MemoryUploads(view)
         self.credentials = MemoryCredentials(view)
         self.usage = MemoryUsage(view)
+        self.turns = MemoryTurns(view)
         self.now = view.now
         self._view = view
         self.committed: State | None = None

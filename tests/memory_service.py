@@ -10,6 +10,7 @@ from jobs.processing.leftovers import Leftovers
 from jobs.processing.processing import PictureThreads, Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
+from jobs.tenants.turns import Turns
 from tests.factories import make_card
 from tests.fakes import (
     FakeCatalog,
@@ -56,7 +57,14 @@ class MemoryService:
             policy=self.policy,
         )
         rules = {"heartbeat_s": 0.02, "flush_s": 0.02, "outage_pause_s": 0.01, **rules}
-        return Processing(self.database.unit, work, threads, self.policy, ProcessingRules(worker=name, **rules))
+        return Processing(
+            self.database.unit,
+            work,
+            threads,
+            self.policy,
+            ProcessingRules(worker=name, **rules),
+            Turns(self.policy),
+        )
 
     def process(self, worker: Processing) -> None:
         """Do all that was sent so far."""

@@ -25,6 +25,7 @@ from jobs.processing.leftovers import Leftovers
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
+from jobs.tenants.turns import Turns
 from jobs.upkeep import Contact, Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
@@ -113,7 +114,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     policy = RetryPolicy(attempts=settings.attempts)
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), open_buckets(storage))
     work = open_work(settings, models, sources, policy, threads=thread_count)
-    processing = Processing(database.unit, work, threads, policy, processing_rules(name, settings))
+    processing = Processing(database.unit, work, threads, policy, processing_rules(name, settings), Turns(policy))
     upkeep_rules = UpkeepRules(silence_s=settings.silence_s, patience_s=2 * settings.heartbeat_s)
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
     upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules, contact)

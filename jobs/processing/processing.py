@@ -19,6 +19,7 @@ from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
 from jobs.processing.image_work import ImageWork
 from jobs.processing.lease import Lease
 from jobs.processing.retry import RetryPolicy, failure_of, part_away
+from jobs.tenants.turns import Turns
 from segmentation.errors import SegmentationError
 
 logger = logging.getLogger(__name__)
@@ -60,11 +61,13 @@ class Processing:
     threads: PictureThreads
     policy: RetryPolicy
     rules: ProcessingRules
+    turns: Turns
     _stopping: threading.Event = field(default_factory=threading.Event)
     _store_is_away: threading.Event = field(default_factory=threading.Event)
 
     def run(self, piece: Slice) -> None:
-        """Claim the slice and end every image of it: succeeded, failed, canceled, or queued again."""
+        """A turn: claim the slice, or another that comes before it, and end every image of it: succeeded, failed,
+        canceled, or queued again."""
         self.work.leftovers.remove(())
         if self._stopping.is_set() or not self._store_answers():
             self._hand_on(piece)
@@ -98,7 +101,8 @@ class Processing:
 
     def _claim(self, piece: Slice) -> Claim | None:
         with self.open_unit() as unit:
-            claim = unit.images.claim(piece, worker=self.rules.worker, lease_s=self.rules.lease_s)
+            take = partial(unit.images.claim, worker=self.rules.worker, lease_s=self.rules.lease_s)
+            claim = self.turns.take(unit, piece, take)
             unit.commit()
         return claim
 

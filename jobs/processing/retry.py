@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from jobs.errors import (
@@ -68,6 +68,21 @@ class RetryPolicy:
     def slice_size_after(self, losses: int, *, largest: int) -> int:
         """How many images may share a message after their worker vanished `losses` times: a quarter each time."""
         return max(1, largest >> (2 * losses))
+
+    def runs(self, losses: Mapping[int, int], *, largest: int) -> Iterator[tuple[int, int]]:
+        """First and last of each run of neighbouring images (index → losses), none longer than the most often lost of
+        its images allows."""
+        run: list[int] = []
+        room = 0
+        for index in sorted(losses):
+            allowed = self.slice_size_after(losses[index], largest=largest)
+            if run and (index != run[-1] + 1 or len(run) >= min(room, allowed)):
+                yield run[0], run[-1]
+                run = []
+            room = min(room, allowed) if run else allowed
+            run.append(index)
+        if run:
+            yield run[0], run[-1]
 
 
 def part_away(error: BaseException) -> str | None:

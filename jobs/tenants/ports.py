@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from jobs.callers import Limits
+from jobs.job import Priority
 from jobs.tenants.credentials import Credential
 
 
@@ -47,6 +48,30 @@ class UsageRepository(Protocol):
 
     def queued(self, credential_id: str) -> int:
         """Images of the key's jobs that wait for a worker."""
+
+
+class Share(NamedTuple):
+    """A tenant whose images wait, and how many of its images run now."""
+
+    tenant: str
+    running: int
+
+
+class NextImages(NamedTuple):
+    """Of one job: indices of images that wait, with how often a worker vanished with each so far."""
+
+    job_id: str
+    slice_size: int
+    losses: Mapping[int, int]
+
+
+class TurnRepository(Protocol):
+    def shares(self, priority: Priority) -> Sequence[Share]:
+        """Of each tenant that has images of this priority waiting; those that run are of any priority."""
+
+    def next_images(self, tenant: str, priority: Priority, *, limit: int) -> NextImages | None:
+        """The first `limit` of the queued, due images of the tenant's oldest job that has some: those that were never
+        tried before those that were, of all its jobs. None when none is due."""
 
 
 class CredentialUnit(Protocol):

@@ -6,6 +6,7 @@ from storage.repositories.idempotency import SqlIdempotency
 from storage.repositories.images import SqlImages
 from storage.repositories.jobs import SqlJobs
 from storage.repositories.tenants.credentials import SqlCredentials
+from storage.repositories.tenants.turns import SqlTurns
 from storage.repositories.tenants.usage import SqlUsage
 from storage.repositories.uploads import SqlUploads
 from storage.repositories.webhooks import SqlWebhooks
@@ -18,6 +19,7 @@ __all__ = [
     "SqlIdempotency",
     "SqlImages",
     "SqlJobs",
+    "SqlTurns",
     "SqlUploads",
     "SqlUsage",
     "SqlWebhooks",

@@ -19,6 +19,7 @@ import pytest
 from broker.app import MESSAGE_PRIORITY, RUN_UPKEEP, UPKEEP, make_app
 from broker.dispatch import CeleryDispatcher
 from broker.settings import BrokerSettings
+from jobs.callers import DEFAULT_TENANT
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, NewImage, Priority, Source, SourceKind
 from jobs.keys import input_key, new_job_id
 from jobs.options import JobOptions
@@ -59,7 +60,13 @@ class Place:
         self.dispatcher = CeleryDispatcher(self.app)
 
     def submit(
-        self, pictures: Sequence[bytes], *, dispatch: bool = True, slice_size: int = 1, bulk: bool = False
+        self,
+        pictures: Sequence[bytes],
+        *,
+        dispatch: bool = True,
+        slice_size: int = 1,
+        bulk: bool = False,
+        tenant: str = DEFAULT_TENANT,
     ) -> Job:
         now, priority = datetime.now(UTC), Priority.BULK if bulk else Priority.INTERACTIVE
         options = JobOptions(model="tiny", label_space="camvid-11", artifacts=("mask", "overlay"))
@@ -71,6 +78,7 @@ class Place:
             created_at=now,
             slice_size=slice_size,
             priority=priority,
+            tenant=tenant,
         )
         images = []
         for index, data in enumerate(pictures):
@@ -168,6 +176,17 @@ def test_a_job_is_done_each_image_once_and_a_bad_one_hurts_no_other(served: Plac
     for image in images:
         for artifact in () if image.result is None else image.result.artifacts:
             assert served.objects.info(artifact.key).size == artifact.size
+
+
+def test_a_tenant_with_many_images_does_not_hold_anothers_few(place: Place):
+    """In one queue, the few behind all of the many; and without upkeep, so that no turn may get lost."""
+    many = place.submit([picture()] * 600, slice_size=8, bulk=True, tenant="acme")
+    few = place.submit([picture()] * 10, bulk=True, tenant="zeta")
+    with place.worker():
+        place.finished(few)
+        assert place.job(many.id).counts.finished < 300
+        assert place.finished(many).counts.succeeded == 600
+    assert {image.attempt for job in (many, few) for image in place.images(job.id)} == {1}
 
 
 def test_a_small_job_overtakes_a_big_one(served: Place):

@@ -9,7 +9,7 @@ from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
 from jobs.ports import JobFilter, WaitingImages, WorkerBeat
 from jobs.upkeep import Contact, UpkeepRules
-from tests.factories import make_job, picture
+from tests.factories import make_images, make_job, picture
 
 
 def claim(service, job, worker="w1"):
@@ -322,3 +322,26 @@ def test_what_nobody_saw_for_long_was_perhaps_away():
     now[0] = 65.0
     contact.seen()
     assert contact.lasts_s == 4
+
+
+def test_what_runs_for_one_tenant_says_nothing_of_anothers_messages(service):
+    """Tenants take turns: later images of one run while earlier ones of the other wait, and are not lost."""
+    for job_id, tenant in (("job_1", "acme"), ("job_2", "zeta")):
+        job = make_job(2, job_id=job_id, tenant=tenant, created_at=service.clock.now)
+        with service.database.unit() as unit:
+            unit.jobs.add(job, make_images(2, job_id=job_id))
+            unit.commit()
+        service.dispatcher.dispatch(job.slices())
+        service.clock.advance(600)
+    claim_one(service, "job_2")
+    assert service.upkeep.run().resent == 0
+    claim_one(service, "job_1")
+    with service.database.unit() as unit:
+        assert unit.images.newest_running_s(Priority.INTERACTIVE) == 600
+
+
+def claim_one(service, job_id):
+    with service.database.unit() as unit:
+        piece = Slice(job_id=job_id, first=0, last=0, priority=Priority.INTERACTIVE)
+        assert unit.images.claim(piece, worker="w", lease_s=6000)
+        unit.commit()

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from jobs.deliveries.delivery import Reply
 from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.deliveries.schedule import after_try
-from jobs.job import ImageStatus
+from jobs.job import ImageStatus, Priority
 from jobs.options import JobOptions
 from jobs.ports import JobFilter
 from storage.unit_of_work import Database, make_engine
@@ -73,6 +73,7 @@ def test_working_on_a_job_scans_nothing(open_unit: Units, plans: Plans):
         unit.jobs.versions(["job_1", "job_2"])
         unit.jobs.several(["job_1", "job_2"])
         unit.images.since("job_1", 1, limit=50)
+        unit.turns.next_images("default", Priority.INTERACTIVE, limit=50)
         unit.commit()
     cancel(open_unit)
     assert plans.steps
@@ -143,3 +144,13 @@ def test_a_list_of_a_tenants_jobs_walks_along_an_index(open_unit: Units, plans: 
     assert plans.scans == []
     assert any(index in step for step in plans.steps)
     assert not any("ORDER BY" in step for step in plans.steps)
+
+
+def test_turns_walk_along_the_unfinished_jobs_alone(open_unit: Units, plans: Plans):
+    with open_unit() as unit:
+        unit.turns.shares(Priority.INTERACTIVE)
+        unit.turns.next_images("default", Priority.INTERACTIVE, limit=50)
+    assert all("ix_jobs_turns" in step for step in plans.scans)
+    assert sum("ix_jobs_turns" in step for step in plans.steps) == 2
+    assert any("ix_job_images_queued" in step for step in plans.steps)
+    assert not any("ORDER BY" in step or "GROUP BY" in step for step in plans.steps), plans.steps

@@ -1,7 +1,8 @@
-"""Keys and what was asked with them, in memory."""
+"""Keys, what was asked with them, and whose turn it is, in memory."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,8 +10,9 @@ from typing import Any
 
 from jobs.callers import DEFAULT_TENANT, Limits
 from jobs.errors import CredentialNotFound
+from jobs.job import ImageStatus, Job, JobImage, Priority
 from jobs.tenants.credentials import Credential
-from jobs.tenants.ports import Use
+from jobs.tenants.ports import NextImages, Share, Use
 from tests.memory_state import Used, View
 
 
@@ -69,3 +71,32 @@ class MemoryUsage:
         state = self._view.state
         mine = [job for job_id, job in state.jobs.items() if job_id not in state.hidden]
         return sum(job.counts.queued for job in mine if job.credential == credential_id)
+
+
+class MemoryTurns:
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def shares(self, priority: Priority) -> Sequence[Share]:
+        waiting, running = Counter[str](), Counter[str]()
+        for job in self._unfinished():
+            waiting[job.tenant] += job.counts.queued if job.priority is priority else 0
+            running[job.tenant] += job.counts.running
+        return [Share(tenant, running[tenant]) for tenant in sorted(waiting) if waiting[tenant]]
+
+    def next_images(self, tenant: str, priority: Priority, *, limit: int) -> NextImages | None:
+        mine = [job for job in self._unfinished() if job.tenant == tenant and job.priority is priority]
+        for is_fresh in (True, False):
+            for job in mine:
+                rows = self._view.state.images[job.id].values()
+                due = [image for image in rows if self._is_due(image) and (image.attempt == 0) is is_fresh]
+                if due:
+                    return NextImages(job.id, job.slice_size, {image.index: image.lost for image in due[:limit]})
+        return None
+
+    def _unfinished(self) -> list[Job]:
+        state = self._view.state
+        return [job for job_id, job in sorted(state.jobs.items()) if job_id not in state.hidden and not job.is_finished]
+
+    def _is_due(self, image: JobImage) -> bool:
+        return image.status is ImageStatus.QUEUED and (image.retry_at is None or image.retry_at <= self._view.now)
