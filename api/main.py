@@ -16,7 +16,7 @@ from api.answers.problems import add_error_handlers
 from api.edge.guards import Guards
 from api.edge.request_id import RequestIds
 from api.edge.stopping import noticed_stop
-from api.routes import ROUTERS
+from api.routes import ROUTERS, webhooks
 from api.routes.compat import COMPAT_ROUTERS, comparison
 from api.services import Services, open_services, version
 from api.settings import ApiSettings
@@ -41,7 +41,7 @@ _COMPAT_TAGS = [{"name": "old clients", "description": "As programs call it that
 
 class _App(FastAPI):
     def openapi(self) -> dict[str, object]:
-        return dict(describe(self, [comparison.describe] if self.state.is_compatible else []))
+        return dict(describe(self, [webhooks.describe, *([comparison.describe] if self.state.is_compatible else [])]))
 
 
 def create_app(open_with: OpenServices = open_services, *, compat: bool | None = None) -> FastAPI:

@@ -28,7 +28,7 @@ def add_examples(document: Mapping[str, Any]) -> list[str]:
 
 
 def _bodies(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, operations in document["paths"].items():
+    for path, operations in (*document["paths"].items(), *document.get("webhooks", {}).items()):
         for method, operation in operations.items():
             for body in (operation.get("requestBody", {}), *operation["responses"].values()):
                 for media_type, content in body.get("content", {}).items():

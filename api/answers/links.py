@@ -34,7 +34,7 @@ LEADS = (
     Lead(origin="list_images", parameters={"job_id": "$request.path.job_id", "index": f"{_ITEM}/index"}),
     Lead(
         origin="list_images",
-        parameters={"job_id": "$request.path.job_id", "index": f"{_ITEM}/index", "artifact": "input"},
+        parameters={"job_id": "$request.path.job_id", "index": f"{_ITEM}/index", "artifact": "overlay"},
         to=("get_artifact",),
     ),
     Lead(origin="list_deliveries", parameters={"delivery_id": f"{_ITEM}/id"}),

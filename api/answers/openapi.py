@@ -142,7 +142,7 @@ def describe(app: FastAPI, more: Sequence[Callable[[dict[str, Any]], None]] = ()
 
 def _forms_in(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schemas of bodies that routes read themselves, of the routes that there are."""
-    text = json.dumps(document["paths"])
+    text = json.dumps([document["paths"], document.get("webhooks")])
     named: list[tuple[type[BaseModel], Literal["validation"]]] = [
         (form, "validation") for name, form in _FORMS.items() if f'"{_REF}{name}"' in text
     ]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.access import ADMIN, READ, SUBMIT
-from api.answers.openapi import problems
+from api.answers.openapi import problems, refer
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.schemas.webhooks import (
     DeliveryPage,
@@ -21,19 +21,25 @@ from api.schemas.webhooks import (
     PingShape,
     PingView,
     SecretView,
+    WebhookMessage,
     delivery_view,
     endpoint_view,
     ping_view,
     secret_view,
 )
 from jobs.deliveries.delivery import Delivery, DeliveryStatus
-from jobs.deliveries.endpoint import parse_endpoint
+from jobs.deliveries.endpoint import COMPLETED, EVENTS, PROGRESS, STARTED, parse_endpoint
 from jobs.deliveries.webhooks import Webhooks
 from jobs.errors import DeliveryNotFound, FieldFault, InvalidOptions, JobNotFound, SenderUnavailable, WebhookNotFound
 
 router = APIRouter(tags=["webhooks"])
 
 LOOK_EVERY_S = 0.1
+WORDS = {STARTED: "has begun", PROGRESS: "goes on; at most each 5 s", COMPLETED: "has ended"}
+SIGNED = (
+    "Signed in the form of Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`. A 2xx within "
+    "10 s ends it; anything else is tried again for about three days, and a 410 stops it for good."
+)
 _DELIVERY_ID = re.compile(r"dlv_[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -136,3 +142,22 @@ def list_deliveries(
 def redeliver(delivery_id: Annotated[str, Depends(_delivery_id)], use_cases: UseCasesDep) -> DeliveryView:
     """Sends once more what was sent, under the same `webhook-id`; or at once what waits for its next attempt."""
     return delivery_view(use_cases.webhooks.redeliver(delivery_id))
+
+
+def describe(document: dict[str, Any]) -> None:
+    """What goes out, for the OpenAPI document."""
+    content = {"application/json": {"schema": refer(WebhookMessage)}}
+    taken = {"2XX": {"description": "the receiver has it"}, "410": {"description": "it wants no more of them"}}
+    document["webhooks"] = {
+        event: {
+            "post": {
+                "operationId": event.replace(".", "_"),
+                "tags": router.tags,
+                "summary": f"Tells that a job {WORDS[event]}",
+                "description": SIGNED,
+                "requestBody": {"required": True, "content": dict(content)},
+                "responses": taken,
+            }
+        }
+        for event in EVENTS
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -134,6 +135,17 @@ class PingView(BaseModel):
     error: str | None
     response: str
     webhook_id: str
+
+
+class WebhookMessage(BaseModel):
+    """What a receiver gets. Of a very large job the longest numbers are left out, and `data.left_out` names them."""
+
+    type: str = Field(examples=[COMPLETED], json_schema_extra={"enum": [*EVENTS]})
+    timestamp: datetime
+    data: dict[str, Any] = Field(
+        description="the job, as `GET /jobs/{id}` tells it",
+        examples=[{"id": "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY", "status": "succeeded"}],
+    )
 
 
 def endpoint_view(webhooks: TenantWebhooks, endpoint: Endpoint) -> EndpointView:

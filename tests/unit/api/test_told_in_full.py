@@ -12,6 +12,7 @@ from api.answers import openapi
 from api.answers.examples import add_examples
 from api.errors import ROUTER_CODES, STATUS, families, status_of_kind
 from api.main import create_app
+from jobs.deliveries.endpoint import EVENTS
 
 FORM = "multipart/form-data"
 
@@ -148,6 +149,15 @@ def test_what_a_route_takes_for_old_clients_is_told_where_they_are_served(docume
     assert "ComparisonForm" in str(both["requestBody"])
     assert "TwoMasks" in str(both["responses"]["200"])
     assert "ComparisonForm" not in str(create_app(compat=False).openapi())
+
+
+def test_what_goes_out_is_told_too(document: dict[str, Any]) -> None:
+    assert list(document["webhooks"]) == list(EVENTS)
+    for told in document["webhooks"].values():
+        content = told["post"]["requestBody"]["content"]["application/json"]
+        schema = {**content["schema"], "components": document["components"]}
+        assert jsonschema_rs.Draft202012Validator(schema).is_valid(content["example"])
+        assert content["example"]["data"]["status"]
 
 
 def test_forms_are_told_as_they_are_sent(document: dict[str, Any]) -> None:
