@@ -171,8 +171,6 @@ class _Checks:
                 said = self._fault_of(source, mask_alone=name.startswith("mask."))
                 if said is not None:
                     found.append(FieldFault(f"{at}.{name}", said))
-            if len(found) >= _NAMED_FAULTS:
-                break
         return found[:_NAMED_FAULTS]
 
     def _fault_of(self, source: Source, *, mask_alone: bool) -> str | None:

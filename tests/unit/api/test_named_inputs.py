@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from jobs.uploads.sweeping import GRACE_S, sweep_uploads
 from tests.factories import mask, picture
+from tests.memory_uploads import MemoryUploads
 from tests.unit.api.house import House
 from tests.unit.api.test_direct_uploads import announce, faults, put
 
@@ -225,3 +226,20 @@ def test_the_same_request_with_the_same_key_is_one_job(client: TestClient, house
     assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
     other = client.post("/jobs", json={**body, "masks": [{"sample": "market"}]}, headers=headers)
     assert other.json()["code"] == "idempotency_key_reused"
+
+
+def test_masks_that_were_uploaded_and_are_not_needed_stay_where_they_are(client: TestClient, house: House) -> None:
+    one = upload(client, "a.jpg", picture())
+    kinds = [{"upload": upload(client, f"a_gtFine_{kind}.png", TRUTH)} for kind in ("labelIds", "color")]
+    job_id = submit(client, {"upload": one}, masks=kinds, mask_label_space="cityscapes-34")
+    assert client.get(f"/jobs/{job_id}").json()["skipped"]["examples"] == ["a_gtFine_color.png"]
+    assert len(house.objects.contents) == 3
+
+
+def test_an_upload_that_expires_while_its_job_is_made_is_a_fault(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = upload(client, "a.jpg", picture())
+    monkeypatch.setattr(MemoryUploads, "use", lambda self, ids: 0)
+    said = faults(client.post("/jobs", json={"inputs": [{"upload": one}]}))
+    assert said == {"inputs": "an upload has expired meanwhile"}
