@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 # `python -m benchmarks.architectures` takes an hour and has its own options.
-BENCHMARKS = ("pipeline", "latency", "waiting", "large_job", "upload_memory", "intake", "precision", "silent_receiver")
+BENCHMARKS = (
+    "pipeline",
+    "latency",
+    "waiting",
+    "large_job",
+    "receiving.upload_memory",
+    "receiving.intake",
+    "precision",
+    "silent_receiver",
+)
 
 
 def main() -> None:

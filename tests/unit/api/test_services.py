@@ -18,7 +18,7 @@ from api.edge.stopping import noticed_stop
 from api.logs import LineFormatter, request_id_of_context, set_up_logging
 from api.main import create_app
 from api.services import version
-from benchmarks.upload_memory import BOUNDARY, server
+from benchmarks.receiving.upload_memory import BOUNDARY, server
 from jobs.ports import JobFilter
 from storage.migrate import upgrade
 from storage.objects import open_objects

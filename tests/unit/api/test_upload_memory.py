@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.upload_memory import measure
+from benchmarks.receiving.upload_memory import measure
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ from typing import Any
 
 import httpx
 
+from benchmarks.receiving.upload_memory import MIB, memory_of, server
 from benchmarks.record import median, record
-from benchmarks.upload_memory import MIB, memory_of, server
 from maskmill import Maskmill
 from maskmill.multipart import FilePart, MultipartBody
 from maskmill.stack.broker import free_port, server_binary
