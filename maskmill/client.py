@@ -97,6 +97,10 @@ class Maskmill:
     def models(self) -> list[dict[str, Any]]:
         return list(self._rows("/models", {}))
 
+    def label_space(self, name: str) -> dict[str, Any]:
+        """A published one, or one that a model brings along: its classes with ids and colours. Raises NotFound."""
+        return self._object(f"/label-spaces/{name}")
+
     def limits(self) -> dict[str, Any]:
         return self._object("/limits")
 

@@ -40,16 +40,24 @@ class _View:
     text: str
 
 
-def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Material, *, licence: str = "") -> Path:
-    """Also writes the pictures and the coloured ground truth that it shows, below `out`. licence: of the model."""
-    space = get_label_space(str(job.state["label_space"]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """space: what the ids of the results mean. licence: of the model."""
+
+    space: LabelSpace
+    licence: str = ""
+
+
+def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Material, terms: Terms) -> Path:
+    """Also writes the pictures and the coloured ground truth that it shows, below `out`."""
+    space = terms.space
     by_name = {item.name: item for item in material.pictures}
     cards = [_card(out, image, by_name.get(image.name), material, space) for image in images]
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         count=len(images),
         model=escape(str(job.state["model"])),
         space=escape(space.name),
-        licence=escape(licence.partition(". ")[0].rstrip(".")),
+        licence=escape(terms.licence.partition(". ")[0].rstrip(".")),
         facts=_facts(job),
         legend=_legend(job.metrics, space),
         key=_key(space),

@@ -17,7 +17,7 @@ from rich.text import Text
 from maskmill.cli.output import duration, program, working
 from maskmill.client import Maskmill
 from maskmill.demo.material import Material, own, samples
-from maskmill.demo.page import PICTURES, TRUTH, write_page
+from maskmill.demo.page import PICTURES, TRUTH, Terms, write_page
 from maskmill.demo.tables import show_results
 from maskmill.errors import DownloadBroken, InvalidInput
 from maskmill.handle import Image, JobHandle
@@ -53,10 +53,11 @@ def tell(options: DemoOptions, console: Console) -> dict[str, Any]:
     with _started(options, console) as stack, stack.tended():
         console.print(f"      ready after {duration(time.monotonic() - began)} at {stack.url}")
         with Maskmill(stack.url, patience=30.0) as server:
-            job = _submit(server, material, options, console)
+            material, label_space = comparable(server, material, console)
+            job = _submit(server, material, label_space, options, console)
             images = _work_and_fetch(job, options, console)
             show_results(console, job, images)
-            write_page(options.out, job, images, material, licence=_licence(server, str(job.state["model"])))
+            write_page(options.out, job, images, material, terms_of(server, job))
             if not options.keep:
                 job.delete()
     _farewell(console, options, time.monotonic() - began)
@@ -103,7 +104,9 @@ def _prepare(out: Path) -> None:
     (out / MADE_BY_US).touch()
 
 
-def _submit(server: Maskmill, material: Material, options: DemoOptions, console: Console) -> JobHandle:
+def _submit(
+    server: Maskmill, material: Material, label_space: str | None, options: DemoOptions, console: Console
+) -> JobHandle:
     pictures, masks = material.pack(options.out)
     size = (pictures.stat().st_size + (masks.stat().st_size if masks else 0)) / 1e6
     truth = " with ground truth" if masks else ""
@@ -116,7 +119,7 @@ def _submit(server: Maskmill, material: Material, options: DemoOptions, console:
             pictures,
             masks=masks,
             mask_label_space=material.mask_label_space,
-            label_space=_label_space(server, material.mask_label_space),
+            label_space=label_space,
             metadata={"made_by": "maskmill demo"},
         )
     finally:
@@ -127,19 +130,33 @@ def _submit(server: Maskmill, material: Material, options: DemoOptions, console:
     return job
 
 
-def _label_space(server: Maskmill, of_masks: str | None) -> str | None:
-    """None: the model's own, when the masks can be read in it; else one that both can be read in."""
+def comparable(server: Maskmill, material: Material, console: Console) -> tuple[Material, str | None]:
+    """The material, and the label space of the results; None: the model's own, when the masks can be read in it; else
+    one that both can be read in. Where there is none, the masks stay out."""
     from segmentation.label_spaces import LABEL_SPACES
 
-    own_space = next((str(model["label_space"]) for model in server.models() if model.get("default")), None)
-    if of_masks is None or own_space is None or of_masks == own_space:
-        return None
+    model = next((each for each in server.models() if each.get("default")), None)
+    of_masks = material.mask_label_space
+    if of_masks is None or model is None or of_masks == model["label_space"]:
+        return material, None
     known = LABEL_SPACES.get(of_masks)
-    return None if known is None or own_space in known.mappings else FALLBACK_SPACE
+    if known is None or model["label_space"] in known.mappings:
+        return material, None
+    if FALLBACK_SPACE in (model.get("label_spaces") or {}):
+        return material, FALLBACK_SPACE
+    said = f"      the model's classes are others than those of {of_masks}: the masks stay out, nothing is compared"
+    console.print(said, style="yellow", soft_wrap=True)
+    return Material(pictures=material.pictures), None
 
 
-def _licence(server: Maskmill, name: str) -> str:
-    return next((str(model["licence"]) for model in server.models() if model["name"] == name), "")
+def terms_of(server: Maskmill, job: JobHandle) -> Terms:
+    from segmentation.label_space import LabelSpace
+    from segmentation.label_spaces import LABEL_SPACES
+
+    licence = next((str(each["licence"]) for each in server.models() if each["name"] == job.state["model"]), "")
+    name = str(job.state["label_space"])
+    space = LABEL_SPACES.get(name) or LabelSpace.from_dict(server.label_space(name))  # a model's own
+    return Terms(space=space, licence=licence)
 
 
 def _work_and_fetch(job: JobHandle, options: DemoOptions, console: Console) -> list[Image]:

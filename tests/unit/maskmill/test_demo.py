@@ -16,13 +16,16 @@ import pytest
 from PIL import Image as Picture
 from rich.console import Console
 
+from maskmill.client import Maskmill
 from maskmill.demo.material import Item, Material, own, samples
-from maskmill.demo.page import write_page
-from maskmill.demo.story import MADE_BY_US, DemoOptions, tell
+from maskmill.demo.page import Terms, write_page
+from maskmill.demo.story import MADE_BY_US, DemoOptions, comparable, tell, terms_of
 from maskmill.demo.tables import MOST_ROWS, show_results
 from maskmill.errors import InvalidInput
 from maskmill.handle import Image, JobHandle
 from maskmill.transport import Transport
+from segmentation.label_spaces import get_label_space
+from tests.unit.maskmill.toy_server import ToyServer, as_json
 
 JobState = Callable[..., dict[str, Any]]
 
@@ -246,7 +249,9 @@ def page(job: JobHandle, tmp_path: Path) -> _Page:
     masks = [Item("a b_mask.png", _png([7, 23, 0, 26]))]
     material = Material(pictures=pictures, masks=masks, mask_label_space="cityscapes-34")
     images = _images(_row(0, "a b.tif"), _failed(1, "<b>.jpg"))
-    written = write_page(tmp_path, job, images, material, licence="For <research> only. More of it.")
+    space = get_label_space(str(job.state["label_space"]))
+    terms = Terms(space=space, licence="For <research> only. More of it.")
+    written = write_page(tmp_path, job, images, material, terms)
     return _Page(written.read_text(encoding="utf-8"))
 
 
@@ -280,3 +285,45 @@ def test_truth_is_shown_in_the_colours_of_the_results(page: _Page, tmp_path: Pat
     with Picture.open(truth) as shown:
         assert np.asarray(shown).tolist() == [[3, 0, 11, 8]]  # road, sky, nothing, car
         assert shown.convert("RGB").getpixel((0, 0)) == (128, 64, 128)
+
+
+@pytest.mark.parametrize(
+    ("own_space", "reachable", "space", "masks"),
+    [
+        ("camvid-11", {}, None, 1),  # the masks can be read in it
+        ("ade20k-150", {"cityscapes-8": {}}, "cityscapes-8", 1),
+        ("yard-2", {"yard-2": {}}, None, 0),
+    ],
+)
+def test_masks_are_compared_in_a_label_space_that_the_model_can_give_or_stay_out(
+    server: ToyServer, own_space: str, reachable: dict[str, Any], space: str | None, masks: int
+) -> None:
+    model = {"name": "m", "default": True, "label_space": own_space, "label_spaces": reachable}
+    server.on("GET", "/models", as_json({"items": [model]}))
+    given = Material(pictures=[Item("a.png", b"")], masks=[Item("a_mask.png", b"")], mask_label_space="cityscapes-34")
+    console = Console(file=io.StringIO(), width=160)
+    with Maskmill(server.url) as client:
+        found, chosen = comparable(client, given, console)
+    assert (chosen, len(found.masks)) == (space, masks)
+    assert ("nothing is compared" in console.file.getvalue()) is (masks == 0)  # type: ignore[attr-defined]
+
+
+def test_the_page_knows_the_classes_that_a_model_brings_along(server: ToyServer, job_state: JobState) -> None:
+    colours = {"yard": [1, 2, 3], "sky": [4, 5, 6]}
+    classes = [
+        {"id": index, "name": name, "colour": colour, "hex": "#000000", "group": "all"}
+        for index, (name, colour) in enumerate(colours.items())
+    ]
+    server.on("GET", "/models", as_json({"items": [{"name": "toy", "licence": "MIT"}]}))
+    about: dict[str, Any] = {
+        "name": "yard-2",
+        "description": "",
+        "ignore_id": None,
+        "classes": classes,
+        "mappings_from": {},
+    }
+    server.on("GET", "/label-spaces/yard-2", as_json(about))
+    with Maskmill(server.url) as client:
+        job = JobHandle(_nobody(), {**job_state("succeeded", total=1, done=1), "model": "toy", "label_space": "yard-2"})
+        terms = terms_of(client, job)
+    assert (terms.licence, terms.space.names()) == ("MIT", ("yard", "sky"))
