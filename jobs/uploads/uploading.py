@@ -108,10 +108,14 @@ class Receiving:
     objects: ObjectStore
 
     def find(self, upload_id: str, *, expires: int, signature: str) -> Upload:
-        """Raises UploadNotFound when the address is not one of ours, or good no more."""
+        """Raises UploadNotFound when the address is not one of ours, or good no more. Which of both it does not tell:
+        whoever has no good address learns nothing of what others upload."""
         unknown = UploadNotFound("there is no such upload, or its address is good no more")
         with self.open_unit() as unit:
-            upload, now = unit.uploads.get(upload_id), unit.now
+            try:
+                upload, now = unit.uploads.get(upload_id), unit.now
+            except UploadNotFound:
+                raise unknown from None
         if upload.secret is None or expires <= now.timestamp():
             raise unknown
         if not hmac.compare_digest(upload.signature(expires).encode(), signature.encode("utf-8", "replace")):
