@@ -20,6 +20,7 @@ from jobs.job import (
     Priority,
     Slice,
 )
+from jobs.reporting.kept_parts import PartRepository
 from jobs.submitting.idempotency import IdempotencyRepository
 from jobs.tenants.ports import CredentialRepository, TurnRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
@@ -124,6 +125,9 @@ class JobRepository(Protocol):
     def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
         """Of all jobs that have not ended, and with a time, of those that ended since; in the order of their ids."""
 
+    def large(self, *, images: int) -> Sequence[str]:
+        """Those that have not ended, of so many images or more."""
+
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """How many unfinished jobs of the same tenant and priority are older, by id; jobs that have ended are left
         out. Those of other tenants take turns with them, and nothing is told of them."""
@@ -167,6 +171,9 @@ class ImageRepository(Protocol):
 
         Returns the rows and the cursor of the next page. Raises JobNotFound; ValueError for a cursor it did not make.
         """
+
+    def run(self, job_id: str, *, first: int, last: int) -> Sequence[JobImage]:
+        """Neighbours, in input order. Raises JobNotFound."""
 
     def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
         """Images that ended in a later version of the job than `version`, by version and then by index.
@@ -267,6 +274,8 @@ class UnitOfWork(Protocol):
     def jobs(self) -> JobRepository: ...
     @property
     def images(self) -> ImageRepository: ...
+    @property
+    def parts(self) -> PartRepository: ...
     @property
     def drafts(self) -> DraftRepository: ...
     @property

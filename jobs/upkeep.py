@@ -19,6 +19,7 @@ from jobs.keys import attempt_keys
 from jobs.ports import Dispatcher, LostImages, ObjectStore, OpenUnit, Remains, WaitingImages
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.retry import RetryPolicy
+from jobs.reporting.keeping import keep_parts
 from jobs.uploads.sweeping import sweep_uploads
 
 STORE_IS_AWAY = 3  # prefixes that cannot be deleted in one round: the others will not be either
@@ -92,6 +93,7 @@ class Upkeep:
     policy: RetryPolicy
     rules: UpkeepRules
     contact: Contact = field(default_factory=Contact)
+    _watched: set[str] = field(default_factory=set)  # large jobs, parts of whose archives are kept
     _deleting: threading.Lock = field(default_factory=threading.Lock)
     _behind: dict[str, str] = field(  # the last ids that were tried
         default_factory=lambda: {"jobs": "", "drafts": "", "uploads": ""}
@@ -110,6 +112,7 @@ class Upkeep:
         resent = self._resend()
         deleted = self._delete()
         self._forget()
+        keep_parts(self.open_unit, self._watched)
         report = UpkeepReport(freed=freed, resent=resent, deleted=deleted)
         if freed or resent or deleted:
             logger.info("upkeep: %s", report, extra={"action": "upkeep"})

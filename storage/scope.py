@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.sql import Executable
 
 from storage.tables import (
-    IMAGE,
     JOBS,
+    ArchivePartRow,
     CredentialRow,
     DeliveryRow,
     DraftRow,
@@ -39,7 +39,7 @@ _ONE: ColumnElement[int] = literal_column("1")
 _OWNER = JOBS.alias("owner").c
 _ROWS = (
     *(JobRow, DraftRow, IdempotencyRow, JobImageRow, DeliveryRow, WebhookRow, UploadRow),
-    *(CredentialRow, UsageRow),
+    *(CredentialRow, UsageRow, ArchivePartRow),
 )
 _OWNED: dict[Any, Any] = {each.__table__: each.__table__.c for each in _ROWS}
 
@@ -87,7 +87,7 @@ def _leaves(source: FromClause) -> Iterator[FromClause]:
 
 def _owned_by(table: FromClause, tenant: str | BindParameter[str]) -> ColumnElement[bool]:
     row = _OWNED[table]
-    if row is IMAGE:
-        return exists(select(_OWNER.id).where(_OWNER.id == IMAGE.job_id, _OWNER.tenant == tenant))
+    if "tenant" not in row:  # it is its job's
+        return exists(select(_OWNER.id).where(_OWNER.id == row.job_id, _OWNER.tenant == tenant))
     column: ColumnElement[bool] = row.tenant == tenant
     return column

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Float,
     Index,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -164,6 +165,19 @@ class JobImageRow(Base):
 # which takes longer than the statement.
 JOBS, JOB = cast(Table, JobRow.__table__), JobRow.__table__.c
 IMAGES, IMAGE = cast(Table, JobImageRow.__table__), JobImageRow.__table__.c
+
+
+class ArchivePartRow(Base):
+    """What is kept of a job's archive: see `jobs.reporting.kept_parts`. Goes with its job."""
+
+    __tablename__ = "archive_parts"
+
+    job_id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    first: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+PARTS, PART = cast(Table, ArchivePartRow.__table__), ArchivePartRow.__table__.c
 
 
 class DeliveryRow(Base):

@@ -27,6 +27,7 @@ from storage.repositories import (
     SqlIdempotency,
     SqlImages,
     SqlJobs,
+    SqlParts,
     SqlTurns,
     SqlUploads,
     SqlUsage,
@@ -51,6 +52,7 @@ class SqlUnitOfWork:
         self._on_commit = on_commit
         self.jobs = SqlJobs(transaction)
         self.images = SqlImages(transaction)
+        self.parts = SqlParts(transaction)
         self.drafts = SqlDrafts(transaction)
         self.idempotency = SqlIdempotency(transaction)
         self.workers = SqlWorkers(transaction)

@@ -29,6 +29,7 @@ from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.transitions import Held
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
+from tests.memory_parts import MemoryParts
 from tests.memory_state import Draft, Key, State, View
 from tests.memory_tenants import MemoryCredentials, MemoryTurns, MemoryUsage
 from tests.memory_uploads import MemoryUploads
@@ -59,6 +60,7 @@ class MemoryUnit:
     def __init__(self, view: View) -> None:
         self.jobs = _Jobs(view)
         self.images = _Images(view)
+        self.parts = MemoryParts(view)
         self.drafts = _Drafts(view)
         self.idempotency = _Idempotency(view)
         self.workers = _Workers(view)
@@ -124,6 +126,9 @@ class _Jobs:
             if job.finished_at is None or (ended_since is not None and job.finished_at >= ended_since)
         ]
 
+    def large(self, *, images: int) -> Sequence[str]:
+        return [job.id for job in self._state.jobs.values() if job.finished_at is None and job.counts.total >= images]
+
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         state = self._state
         waiting = [job for job_id, job in state.jobs.items() if job_id not in state.hidden and not job.is_finished]
@@ -167,6 +172,8 @@ class _Jobs:
     def purge(self, job_id: str) -> None:
         self._state.hidden.discard(job_id)
         self._state.jobs.pop(job_id, None)
+        for place in [each for each in self._state.parts if each[0] == job_id]:
+            del self._state.parts[place]
         MemoryUploads(self._view).release(self._state.images.pop(job_id, {}).values())
 
 
@@ -193,6 +200,11 @@ class _Images:
         page = rows[start : start + limit]
         more = start + limit < len(rows)
         return page, base64.urlsafe_b64encode(str(start + limit).encode()).decode() if more else None
+
+    def run(self, job_id: str, *, first: int, last: int) -> Sequence[JobImage]:
+        if self._job(job_id) is None:
+            raise JobNotFound(f"there is no job {job_id}")
+        return [image for index, image in sorted(self._state.images[job_id].items()) if first <= index <= last]
 
     def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
         self._jobs.get(job_id)

@@ -51,6 +51,7 @@ class State:
     uploads: dict[str, Upload] = field(default_factory=dict)
     credentials: dict[str, Credential] = field(default_factory=dict)
     usage: dict[tuple[str, str], Used] = field(default_factory=dict)
+    parts: dict[tuple[str, int], bytes | None] = field(default_factory=dict)
 
     def copy(self) -> State:
         images = {job_id: dict(rows) for job_id, rows in self.images.items()}
@@ -66,6 +67,7 @@ class State:
             dict(self.uploads),
             dict(self.credentials),
             dict(self.usage),
+            dict(self.parts),
         )
 
     def split(self, tenant: str | None) -> tuple[State, State]:
@@ -85,6 +87,7 @@ class State:
                 {name: each for name, each in self.uploads.items() if (tenant in (None, each.tenant)) is mine},
                 {name: each for name, each in self.credentials.items() if (tenant in (None, each.tenant)) is mine},
                 {place: each for place, each in self.usage.items() if (tenant in (None, each.tenant)) is mine},
+                {place: each for place, each in self.parts.items() if place[0] in jobs},
             )
 
         return part(True), part(False)
@@ -102,6 +105,7 @@ class State:
             {**self.uploads, **other.uploads},
             {**self.credentials, **other.credentials},
             {**self.usage, **other.usage},
+            {**self.parts, **other.parts},
         )
 
 

@@ -5,9 +5,8 @@ Knows nothing of jobs or HTTP. Source: PKWARE APPNOTE 6.3.10 (4.3 structures, 4.
 
 from __future__ import annotations
 
-import hashlib
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -41,6 +40,14 @@ class ZipEntry(Protocol):
 
 
 E = TypeVar("E", bound=ZipEntry)
+E_co = TypeVar("E_co", bound=ZipEntry, covariant=True)
+
+
+class ZipEntries(Protocol[E_co]):
+    """Walked along several times, the same each time; they need not be held."""
+
+    def __iter__(self) -> Iterator[E_co]: ...
+    def __len__(self) -> int: ...
 
 
 class EntryChanged(Exception):
@@ -54,7 +61,7 @@ class ZipStream(Generic[E]):
     modified: of every entry, written in UTC (ZIP itself knows no time zone).
     """
 
-    entries: Sequence[E]
+    entries: ZipEntries[E]
     read: Callable[[E, int], Iterator[bytes]]
     modified: datetime
 
@@ -62,14 +69,6 @@ class ZipStream(Generic[E]):
     def length(self) -> int:
         """The size of the whole file in bytes."""
         return self._layout[2]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hex digest over the directory, which holds the name, size and CRC of every entry."""
-        digest = hashlib.sha256()
-        for record in self._directory():
-            digest.update(record)
-        return digest.hexdigest()[:32]
 
     def iterate(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes `start … end - 1` in pieces. Entries outside the range are not read.
@@ -79,7 +78,7 @@ class ZipStream(Generic[E]):
         end = self.length if end is None else min(end, self.length)
         position = 0
         for entry in self.entries:
-            header_size = _local_size(entry)
+            header_size = _local_size(entry, len(entry.name.encode()))
             after = position + header_size + entry.size
             if after > start and position < end:
                 yield from _clip(self._local(entry), start - position, end - position)
@@ -100,8 +99,9 @@ class ZipStream(Generic[E]):
         """(offset of the directory, its size, size of the file)."""
         offset = size = 0
         for entry in self.entries:
-            size += _central_size(entry, offset)
-            offset += _local_size(entry) + entry.size
+            name = len(entry.name.encode())
+            size += _central_size(entry, name, offset)
+            offset += _local_size(entry, name) + entry.size
         return offset, size, offset + size + _end_size(len(self.entries), size, offset)
 
     @cached_property
@@ -128,7 +128,7 @@ class ZipStream(Generic[E]):
         offset = 0
         for entry in self.entries:
             yield self._central(entry, offset)
-            offset += _local_size(entry) + entry.size
+            offset += _local_size(entry, len(entry.name.encode())) + entry.size
 
     def _central(self, entry: E, offset: int) -> bytes:
         name = entry.name.encode()
@@ -158,13 +158,14 @@ class ZipStream(Generic[E]):
         return large + _LOCATOR_64.pack(b"PK\x06\x07", 0, offset + size, 1) + end
 
 
-def _local_size(entry: ZipEntry) -> int:
-    return _LOCAL.size + len(entry.name.encode()) + (20 if entry.size >= _FULL_32 else 0)
+def _local_size(entry: ZipEntry, name: int) -> int:
+    """name: its length in bytes."""
+    return _LOCAL.size + name + (20 if entry.size >= _FULL_32 else 0)
 
 
-def _central_size(entry: ZipEntry, offset: int) -> int:
+def _central_size(entry: ZipEntry, name: int, offset: int) -> int:
     values = (2 if entry.size >= _FULL_32 else 0) + (1 if offset >= _FULL_32 else 0)
-    return _CENTRAL.size + len(entry.name.encode()) + (4 + 8 * values if values else 0)
+    return _CENTRAL.size + name + (4 + 8 * values if values else 0)
 
 
 def _end_size(count: int, size: int, offset: int) -> int:

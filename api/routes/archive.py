@@ -59,7 +59,7 @@ def get_archive(
     archive = use_cases.archives.open(job_id, wanted)
     zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)
     body = Representation(
-        length=zipped.length, etag=zipped.fingerprint, media_type="application/zip", read=zipped.iterate
+        length=zipped.length, etag=archive.fingerprint, media_type="application/zip", read=zipped.iterate
     )
     headers = {
         "Content-Disposition": content_disposition("attachment", f"{job_id}.zip"),

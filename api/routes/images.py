@@ -17,7 +17,7 @@ from api.schemas.job import ImagePage, ImageView, image_view
 from jobs.errors import ArtifactNotFound, FieldFault, ImageNotFound, InvalidOptions, JobNotFound
 from jobs.job import Artifact, ImageStatus, JobImage
 from jobs.ports import ObjectStore
-from jobs.reporting.archive import safe_stem
+from jobs.reporting.names import safe_stem
 from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])

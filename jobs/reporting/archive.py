@@ -1,33 +1,32 @@
 """What goes into the archive of a finished job: entries in a fixed order, each of known size before a byte is read.
 
-How they become a ZIP file is the API's business; what the documents say is in `reports.py`.
+How they become a ZIP file is the API's business; what the documents say is in `reports.py`. It is laid out from pieces
+of some hundred images, most of which were kept when their images ended: a large archive begins as soon as a small one.
 """
 
 from __future__ import annotations
 
-import re
+import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from jobs.callers import DEFAULT, Caller
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
-from jobs.job import Artifact, ImageStatus, Job, JobImage
+from jobs.job import Job, JobImage
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
-from jobs.reporting.reports import ErrorTable, MetricsTable, Table, manifest, merged_document, metrics_document
+from jobs.reporting.kept_parts import PART
+from jobs.reporting.names import Names
+from jobs.reporting.pieces import Piece, survey
+from jobs.reporting.reports import ErrorTable, MetricsTable, manifest, merged_document, metrics_document
 from segmentation.formats import FORMATS, MergeableFormat
-from segmentation.media_types import artifact_suffixes, suffix_of
 from segmentation.model_card import ModelCard
 
 METRICS = "metrics"
 METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
-_PAGE = 500
-_NAME_LENGTH = 120
-_PLAIN_NAME = re.compile(r"([A-Za-z0-9_-](?:[A-Za-z0-9_. -]{0,118}[A-Za-z0-9_-])?)\.[A-Za-z0-9]{1,5}")
 
 
 class Entry(NamedTuple):
@@ -42,14 +41,45 @@ class Entry(NamedTuple):
 Document = Callable[[], Iterator[bytes]]
 
 
+class Entries:
+    """The documents and then the stored files, made anew by each walk: a hundred thousand of them take no memory."""
+
+    def __init__(self, written: Sequence[Entry], pieces: Sequence[bytes], wanted: frozenset[str], files: int) -> None:
+        """files: how many of the pieces' files are wanted."""
+        self.written = written
+        self.wanted = wanted
+        self._pieces = pieces
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self.written) + self._files
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self.written
+        names, wanted = Names(), self.wanted
+        for content in self._pieces:
+            for index, stem, files in Piece.unpacked(content).images:
+                name = names.of(index, stem)
+                for kind, suffix, size, crc32, key in files:
+                    if kind in wanted:
+                        yield Entry(f"{kind}/{name}{suffix}", size, crc32, key)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """The files of one job, laid out. The same job gives the same bytes each time."""
 
     job: Job
-    entries: Sequence[Entry]
+    entries: Entries
     documents: Mapping[str, Document]
     objects: ObjectStore
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one when a byte is another: images that succeeded never change, and a retry changes the version."""
+        kinds = sorted(self.entries.wanted)
+        told = (self.job.id, self.job.version, len(self.entries), kinds, [tuple(each) for each in self.entries.written])
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
     def read(self, entry: Entry, start: int = 0) -> Iterator[bytes]:
         """The bytes of an entry from `start` on, in pieces. Raises ObjectNotFound, StorageUnavailable, JobNotFound."""
@@ -78,57 +108,54 @@ class Archives:
         if not job.is_finished:
             raise JobNotFinished(f"the job is {job.status}; its archive can be had when it has ended")
         wanted = _selection(job, artifacts)
-        survey = self._survey(job, wanted)
-        documents = self._documents(job, wanted, survey)
-        written = [
-            survey.measured[name].entry(name) if name in survey.measured else _measured(name, document)
-            for name, document in documents.items()
-        ]
-        return Archive(job=job, entries=[*written, *survey.entries], documents=documents, objects=self.objects)
+        pieces, seen = [], _Seen(wanted)
+        for content, piece in self._pieces(job):
+            seen.see(piece)
+            pieces.append(content)
+        documents = self._documents(job, wanted, seen, pieces)
+        written = [_measured(name, document) for name, document in documents.items()]
+        entries = Entries(written, pieces, wanted, seen.files)
+        return Archive(job=job, entries=entries, documents=documents, objects=self.objects)
 
-    def _survey(self, job: Job, wanted: frozenset[str]) -> _Survey:
-        tables: dict[str, Table] = {ERRORS_CSV: ErrorTable()}
-        if METRICS in wanted:
-            tables[METRICS_CSV] = MetricsTable(job)
-        survey = _Survey(wanted, tables, paths=job.skipped is not None)
-        for image in self._images(job.id):
-            survey.see(image)
-        return survey
+    def _pieces(self, job: Job) -> Iterator[tuple[bytes, Piece]]:
+        """In input order: those that were kept, and the others surveyed now."""
+        with self.open_unit(self.caller.tenant) as unit:
+            kept = unit.parts.of(job.id)
+        head = MetricsTable(job).head().decode()
+        for first in range(0, job.counts.total, PART):
+            content = kept.get(first)
+            piece = None if content is None else Piece.unpacked(content)
+            if content is None or piece is None or not _fits(piece, job, head, first):
+                piece = survey(job, self._run(job.id, first))
+                content = piece.packed()
+            yield content, piece
 
-    def _documents(self, job: Job, wanted: frozenset[str], survey: _Survey) -> dict[str, Document]:
+    def _documents(self, job: Job, wanted: frozenset[str], seen: _Seen, pieces: Sequence[bytes]) -> dict[str, Document]:
         provenance = manifest(
-            job, self._card(job.model), devices=survey.devices, versions=survey.versions, software=self.software
+            job, self._card(job.model), devices=seen.devices, versions=seen.versions, software=self.software
         )
         documents: dict[str, Document] = {"manifest.json": lambda: iter([provenance])}
         if METRICS in wanted:
-            documents[METRICS_CSV] = self._table(job, survey.tables[METRICS_CSV])
+            documents[METRICS_CSV] = partial(_table, MetricsTable(job).head(), pieces, lambda piece: piece.metrics)
             documents["metrics.json"] = lambda: iter([metrics_document(job)])
-        if survey.failed:
-            documents[ERRORS_CSV] = self._table(job, survey.tables[ERRORS_CSV])
+        if seen.failed:
+            documents[ERRORS_CSV] = partial(_table, ErrorTable().head(), pieces, lambda piece: piece.errors)
         for name, each in FORMATS.items():
             if name in wanted and isinstance(each, MergeableFormat):
                 documents[each.merged] = partial(self._merged, each, job)
         return documents
 
     def _merged(self, artifact: MergeableFormat, job: Job) -> Iterator[bytes]:
-        return merged_document(artifact, lambda: self._images(job.id), self.objects, job, software=self.software)
+        return merged_document(artifact, lambda: self._images(job), self.objects, job, software=self.software)
 
-    def _table(self, job: Job, table: Table) -> Document:
-        def rows() -> Iterator[bytes]:
-            yield table.head()
-            yield from map(table.line, self._images(job.id))
+    def _images(self, job: Job) -> Iterator[JobImage]:
+        """In input order. A transaction for some of them: a slow client holds no connection to the database."""
+        for first in range(0, job.counts.total, PART):
+            yield from self._run(job.id, first)
 
-        return rows
-
-    def _images(self, job_id: str) -> Iterator[JobImage]:
-        """In input order. A transaction per page: a slow client holds no connection to the database."""
-        after: str | None = None
-        while True:
-            with self.open_unit(self.caller.tenant) as unit:
-                rows, after = unit.images.page(job_id, status=None, sort="index", limit=_PAGE, after=after)
-            yield from rows
-            if after is None:
-                return
+    def _run(self, job_id: str, first: int) -> Sequence[JobImage]:
+        with self.open_unit(self.caller.tenant) as unit:
+            return unit.images.run(job_id, first=first, last=first + PART - 1)
 
     def _card(self, model: str) -> ModelCard | None:
         try:
@@ -137,99 +164,33 @@ class Archives:
             return None  # taken away since
 
 
-class _Names:
-    """A name for each image that no other image of the job has, on systems that fold case too.
+class _Seen:
+    """What one walk over the pieces tells."""
 
-    paths: the images' names are relative paths, and their folders those of the archive. Those of an older job are not,
-    whatever they hold: its archive stays as it was.
-    """
-
-    def __init__(self, *, paths: bool) -> None:
-        self._taken: set[str] = set()
-        self._paths = paths
-
-    def of(self, image: JobImage) -> str:
-        stem = safe_stem(image.name) or f"image_{image.index:06d}"
-        if self._paths:
-            stem = safe_folders(image.name) + stem
-        name, tries = stem, 0
-        while name.casefold() in self._taken:
-            name = f"{stem}_{image.index:06d}" + (f"_{tries}" if tries else "")
-            tries += 1
-        self._taken.add(name.casefold())
-        return name
-
-
-class _Survey:
-    """What one walk over the images tells: the stored files, and how long the tables will be."""
-
-    def __init__(self, wanted: frozenset[str], tables: Mapping[str, Table], *, paths: bool) -> None:
-        self.tables = tables
-        self.measured = {name: _Measure() for name in tables}
-        self.entries: list[Entry] = []
+    def __init__(self, wanted: frozenset[str]) -> None:
         self.devices: set[str] = set()
         self.versions: set[str] = set()
         self.failed = False
+        self.files = 0
         self._wanted = wanted
-        self._names = _Names(paths=paths)
-        for name, table in tables.items():
-            self.measured[name].add(table.head())
 
-    def see(self, image: JobImage) -> None:
-        self.failed |= image.status is ImageStatus.FAILED
-        for table_name, table in self.tables.items():
-            self.measured[table_name].add(table.line(image))
-        name = self._names.of(image)
-        if image.result is None:
-            return
-        self.devices.add(image.result.identity.device)
-        self.versions.add(image.result.identity.version)
-        self.entries.extend(
-            Entry(_path(artifact, name), artifact.size, artifact.crc32, artifact.key)
-            for artifact in image.result.artifacts
-            if artifact.name in self._wanted
-        )
+    def see(self, piece: Piece) -> None:
+        self.devices.update(piece.devices)
+        self.versions.update(piece.versions)
+        self.failed |= piece.failed
+        self.files += sum(file[0] in self._wanted for _, _, files in piece.images for file in files)
 
 
-@dataclass(slots=True)
-class _Measure:
-    """Size and CRC-32 of bytes that are not kept."""
-
-    size: int = 0
-    crc32: int = 0
-
-    def add(self, piece: bytes) -> None:
-        self.size += len(piece)
-        self.crc32 = zlib.crc32(piece, self.crc32)
-
-    def entry(self, name: str) -> Entry:
-        return Entry(name, self.size, self.crc32)
+def _fits(piece: Piece, job: Job, head: str, first: int) -> bool:
+    """Not when it was kept before the first truth was seen, or by code with parts of another size."""
+    return piece.head == head and len(piece.images) == min(PART, job.counts.total - first)
 
 
-def safe_stem(name: str) -> str:
-    """A file name without its suffix that means the same on every system: no path, no control or reserved letter."""
-    plain = _PLAIN_NAME.fullmatch(name)
-    if plain is not None:
-        return plain[1]  # nearly every name, at a tenth of the cost
-    return _safe(PurePosixPath(name.replace("\\", "/")).stem)
-
-
-def _safe(part: str) -> str:
-    kept = "".join(letter if letter.isprintable() and letter not in '<>:"/\\|?*' else "_" for letter in part)
-    return kept.strip(" .")[:_NAME_LENGTH].rstrip(" .")
-
-
-def safe_folders(path: str) -> str:
-    """The folders of a path, each made to mean the same on every system; with a `/` at the end, empty for none.
-
-    One that looks like a file of the archive gets another name: `a.png` may be an artifact beside it.
-    """
-    parts, of_files = [_safe(part) or "_" for part in path.split("/")[:-1]], artifact_suffixes()
-    return "".join(f"{part}_/" if PurePosixPath(part).suffix.lower() in of_files else f"{part}/" for part in parts)
-
-
-def _path(artifact: Artifact, name: str) -> str:
-    return f"{artifact.name}/{name}{suffix_of(artifact.media_type)}"
+def _table(head: bytes, pieces: Iterable[bytes], lines: Callable[[Piece], str]) -> Iterator[bytes]:
+    yield head
+    for content in pieces:
+        if told := lines(Piece.unpacked(content)):
+            yield told.encode()
 
 
 def _selection(job: Job, artifacts: Sequence[str] | None) -> frozenset[str]:
@@ -244,10 +205,11 @@ def _selection(job: Job, artifacts: Sequence[str] | None) -> frozenset[str]:
 
 
 def _measured(name: str, document: Document) -> Entry:
-    measure = _Measure()
+    size = crc32 = 0
     for piece in document():
-        measure.add(piece)
-    return measure.entry(name)
+        size += len(piece)
+        crc32 = zlib.crc32(piece, crc32)
+    return Entry(name, size, crc32)
 
 
 def _without_first(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:

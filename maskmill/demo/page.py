@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image as Picture
 
-from jobs.reporting.archive import safe_folders, safe_stem
+from jobs.reporting.names import safe_folders, safe_stem
 from maskmill.cli.output import percent
 from maskmill.demo.material import MAX_PIXELS, Item, Material
 from maskmill.demo.tables import truth_of, work_ms

@@ -5,6 +5,7 @@ from storage.repositories.drafts import SqlDrafts
 from storage.repositories.idempotency import SqlIdempotency
 from storage.repositories.images import SqlImages
 from storage.repositories.jobs import SqlJobs
+from storage.repositories.reporting.parts import SqlParts
 from storage.repositories.tenants.credentials import SqlCredentials
 from storage.repositories.tenants.turns import SqlTurns
 from storage.repositories.tenants.usage import SqlUsage
@@ -19,6 +20,7 @@ __all__ = [
     "SqlIdempotency",
     "SqlImages",
     "SqlJobs",
+    "SqlParts",
     "SqlTurns",
     "SqlUploads",
     "SqlUsage",

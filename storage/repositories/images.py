@@ -51,6 +51,10 @@ class SqlImages:
         page = found[:limit]
         return page, order.encode(page[-1]) if len(found) > limit else None
 
+    def run(self, job_id: str, *, first: int, last: int) -> Sequence[JobImage]:
+        self._require_job(job_id)
+        return [to_image(row) for row in self._transaction.look_up(_RUN, job=job_id, first=first, last=last)]
+
     def since(self, job_id: str, version: int, *, limit: int, after: int | None = None) -> Sequence[JobImage]:
         self._require_job(job_id)
         place = (version, paging.LARGEST_INDEX if after is None else after)
@@ -197,6 +201,11 @@ _ONE = Prepared(
     select(IMAGES)
     .join(JOBS, and_(JOB.id == IMAGE.job_id, JOB.is_deleted.is_(False)))
     .where(_OF_JOB, IMAGE["index"] == bindparam("at"))
+)
+_RUN = Prepared(
+    select(IMAGES)
+    .where(_OF_JOB, IMAGE["index"].between(bindparam("first"), bindparam("last")))
+    .order_by(IMAGE["index"])
 )
 _THERE = Prepared(select(JOB.id).where(JOB.id == bindparam("job"), JOB.is_deleted.is_(False)))
 _DUE = Prepared(

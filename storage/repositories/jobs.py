@@ -16,7 +16,7 @@ from storage.repositories.bulk import insert_images
 from storage.repositories.uploads import release_uploads
 from storage.rows import job_values, to_job
 from storage.scope import Prepared
-from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS, IdempotencyRow
+from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS, PART, PARTS, IdempotencyRow
 from storage.transaction import Transaction
 
 _ADD = Prepared(insert(JOBS))
@@ -71,6 +71,11 @@ class SqlJobs:
             found += [Standing(*row) for row in self._transaction.read(statement)]
         return sorted(found)
 
+    def large(self, *, images: int) -> Sequence[str]:
+        total = JOB.queued + JOB.running + JOB.succeeded + JOB.failed + JOB.canceled
+        wanted = (JOB.finished_at.is_(None), JOB.is_deleted.is_(False), total >= images)
+        return self._transaction.read(select(JOB.id).where(*wanted)).scalars().all()
+
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         other = JOBS.alias().c
         ahead = (
@@ -122,6 +127,7 @@ class SqlJobs:
     def purge(self, job_id: str) -> None:
         self._transaction.write(select(JOB.id).where(JOB.id == job_id).with_for_update())
         release_uploads(self._transaction, job_id)
+        self._transaction.write(delete(PARTS).where(PART.job_id == job_id))
         self._transaction.write(delete(IMAGES).where(IMAGE.job_id == job_id))
         self._transaction.write(delete(JOBS).where(JOB.id == job_id))
 

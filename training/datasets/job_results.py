@@ -8,7 +8,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from jobs.reporting.archive import safe_folders, safe_stem
+from jobs.reporting.names import safe_folders, safe_stem
 from segmentation.formats import ReadableFormat
 from segmentation.formats.coco import Coco
 from segmentation.formats.polygons import Polygons

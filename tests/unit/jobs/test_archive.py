@@ -16,7 +16,8 @@ from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
 from jobs.job import Job
 from jobs.options import JobOptions
 from jobs.processing.retry import RetryPolicy
-from jobs.reporting.archive import Archive, Archives, safe_folders, safe_stem
+from jobs.reporting.archive import Archive, Archives
+from jobs.reporting.names import safe_folders, safe_stem
 from jobs.submitting.submit import SubmitRules, Submitting
 from segmentation.formats import FORMATS
 from segmentation.media_types import suffix_of
@@ -112,7 +113,7 @@ def test_an_entry_can_be_read_from_any_byte_on(mill: Mill) -> None:
 def test_the_same_job_gives_the_same_archive_twice(mill: Mill) -> None:
     job = mill.submit("a.jpg", "b.jpg", artifacts=("mask", "coco"))
     mill.work()
-    assert mill.archives.open(job.id).entries == mill.archives.open(job.id).entries
+    assert list(mill.archives.open(job.id).entries) == list(mill.archives.open(job.id).entries)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_images_of_one_name_do_not_overwrite_one_another(
     mill: Mill, given: tuple[str, ...], expected: list[str]
 ) -> None:
     archive = mill.archive(*given, artifacts=("mask",))
-    assert [entry.name for entry in archive.entries[3:]] == [f"mask/{name}.png" for name in expected]
+    assert [entry.name for entry in list(archive.entries)[3:]] == [f"mask/{name}.png" for name in expected]
 
 
 def test_images_lie_in_the_folders_of_their_names(mill: Mill) -> None:
@@ -145,7 +146,7 @@ def test_the_archive_of_a_job_from_before_names_were_paths_stays_as_it_was(mill:
     state = mill.database._state
     state.jobs[job.id] = replace(state.jobs[job.id], skipped=None)
     archive = mill.archives.open(job.id)
-    assert [entry.name for entry in archive.entries[3:]] == ["mask/1.png", "mask/1_000001.png"]
+    assert [entry.name for entry in list(archive.entries)[3:]] == ["mask/1.png", "mask/1_000001.png"]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +287,6 @@ def test_only_a_finished_job_has_an_archive(mill: Mill) -> None:
 
 
 def test_more_images_than_a_page_are_all_there(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.reporting.archive._PAGE", 2)
+    monkeypatch.setattr("jobs.reporting.archive.PART", 2)
     archive = mill.archive(*[f"{index}.jpg" for index in range(5)], artifacts=("mask",))
     assert len(rows(archive, "metrics.csv")) == 5

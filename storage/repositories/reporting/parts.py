@@ -1,0 +1,30 @@
+"""Rows of kept parts of archives: `jobs.reporting.kept_parts.PartRepository`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+
+from storage.repositories.upsert import insert_for
+from storage.tables import JOB, JOBS, PART, PARTS, ArchivePartRow
+from storage.transaction import Transaction
+
+
+class SqlParts:
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def of(self, job_id: str) -> Mapping[int, bytes | None]:
+        found = self._transaction.read(select(PARTS).where(PART.job_id == job_id))
+        return {row.first: row.content for row in found}
+
+    def firsts(self, job_id: str) -> frozenset[int]:
+        return frozenset(self._transaction.read(select(PART.first).where(PART.job_id == job_id)).scalars())
+
+    def keep(self, job_id: str, first: int, content: bytes | None) -> None:
+        job = self._transaction.write(select(JOBS.c.id).where(JOB.id == job_id).with_for_update()).first()
+        if job is None:
+            return
+        statement = insert_for(self._transaction, ArchivePartRow).values(job_id=job_id, first=first, content=content)
+        self._transaction.write(statement.on_conflict_do_nothing())
