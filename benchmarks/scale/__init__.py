@@ -1,0 +1,1 @@
+"""What an image costs, by the number of images of its job."""
