@@ -29,8 +29,9 @@ class Changing:
         """Failed images alone go back to the queue. Raises JobNotFound, JobNotFinished, NotAllowed."""
         with self._unit() as unit:
             job = unit.jobs.requeue_failed(job_id)
+            waiting = unit.images.waiting(job_id)
             unit.commit()
-        send(job, self.dispatcher, self.open_unit)
+        send(job, self.dispatcher, self.open_unit, images=waiting)
         return job
 
     def delete(self, job_id: str) -> None:

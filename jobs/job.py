@@ -5,7 +5,7 @@ How states follow one another is `transitions.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -349,6 +349,11 @@ class Job:
         for first in range(0, self.counts.total, self.slice_size):
             last = min(first + self.slice_size, self.counts.total) - 1
             yield Slice(job_id=self.id, first=first, last=last, priority=self.priority)
+
+    def slices_with(self, indices: Iterable[int]) -> Iterator[Slice]:
+        """Those that hold any of these images, in input order."""
+        wanted = {index // self.slice_size for index in indices}
+        return (piece for piece in self.slices() if piece.first // self.slice_size in wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,6 +211,9 @@ class ImageRepository(Protocol):
     def unsend(self, pieces: Iterable[Slice]) -> None:
         """The messages of these slices came to nothing: their queued images count as not sent."""
 
+    def waiting(self, job_id: str) -> Sequence[int]:
+        """Indices of the job's queued images, ascending."""
+
     def newest_running_s(self, priority: Priority) -> float | None:
         """Seconds since the latest message was sent that made images of this priority run now; None when none runs."""
 

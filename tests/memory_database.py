@@ -286,6 +286,10 @@ class _Images:
                 if index in rows and rows[index].status is ImageStatus.QUEUED:
                     rows[index] = replace(rows[index], sent_at=None)
 
+    def waiting(self, job_id: str) -> Sequence[int]:
+        rows = self._state.images.get(job_id, {})
+        return sorted(index for index, image in rows.items() if image.status is ImageStatus.QUEUED)
+
     def newest_running_s(self, priority: Priority) -> float | None:
         running = [
             image.sent_at

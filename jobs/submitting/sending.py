@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 
 from jobs.errors import DatabaseUnavailable, QueueUnavailable
@@ -12,9 +13,10 @@ from jobs.ports import Dispatcher, OpenUnit
 logger = logging.getLogger(__name__)
 
 
-def send(job: Job, dispatcher: Dispatcher, open_unit: OpenUnit) -> None:
+def send(job: Job, dispatcher: Dispatcher, open_unit: OpenUnit, *, images: Iterable[int] | None = None) -> None:
+    """images: those that wait; None: all."""
     try:
-        dispatcher.dispatch(job.slices())
+        dispatcher.dispatch(job.slices() if images is None else job.slices_with(images))
     except QueueUnavailable as error:
         logger.warning(
             "job accepted while the queue is away; it is sent later",

@@ -167,6 +167,10 @@ class SqlImages:
         if known:
             self._transaction.write(statement, [each for each in keys if each["key_job"] in known])
 
+    def waiting(self, job_id: str) -> Sequence[int]:
+        statement = select(IMAGE["index"]).where(IMAGE.job_id == job_id, is_in(ImageStatus.QUEUED))
+        return self._transaction.read(statement.order_by(IMAGE["index"])).scalars().all()
+
     def newest_running_s(self, priority: Priority) -> float | None:
         statement = (
             select(func.max(IMAGE.sent_at))

@@ -199,6 +199,7 @@ class TestRetrying:
         ended_job(open_unit, succeeded(0), failed(1), failed(2))
         with open_unit() as unit:
             job = unit.jobs.requeue_failed("job_1")
+            assert list(unit.images.waiting("job_1")) == [1, 2]
             unit.commit()
         assert job == get(open_unit)
         assert (job.counts, job.started_at, job.finished_at) == (Counts(queued=2, succeeded=1), None, None)

@@ -207,6 +207,14 @@ def test_retry_takes_the_failed_images_alone(service):
         service.changing.retry(job.id)
 
 
+def test_a_retry_sends_the_slices_of_failed_images_and_no_other(service):
+    job = service.submit(*[picture()] * 12, b"broken", *[picture()] * 11)  # slices of three
+    service.work()
+    service.dispatcher.sent.clear()
+    service.changing.retry(job.id)
+    assert [(each.first, each.last) for each in service.dispatcher.sent] == [(12, 14)]
+
+
 def test_delete_takes_rows_and_objects_once_the_job_has_ended(service):
     job = service.submit(picture())
     with pytest.raises(JobRunning):
