@@ -1,5 +1,7 @@
 """`python -m benchmarks.pages`: writes the tables of README.md and docs/models.md anew, from `results/` and the cards.
 
+And the picture of one of them, docs/images/robustness.svg.
+
 A table stands between `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is around it is written by hand.
 """
 
@@ -12,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS
+from benchmarks.robustness_figure import figure
 
 ROOT = Path(__file__).parents[1]
+PICTURE = ROOT / "docs" / "images" / "robustness.svg"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "models.md")
 NOT_MEASURED = "–"
 
@@ -25,6 +29,7 @@ def main() -> None:
     for page in PAGES:
         page.write_text(with_figures(page.read_text(encoding="utf-8")), encoding="utf-8")
         print(page.relative_to(ROOT))
+    PICTURE.write_text(robustness_figure(), encoding="utf-8")
 
 
 def with_figures(text: str) -> str:
@@ -81,6 +86,11 @@ def robustness_table() -> str:
     changes = next(iter(models.values()))
     lines = [[change, *(f"{scores[change]:.3f}" for scores in models.values())] for change in changes]
     return "\n".join(f"| {' | '.join(line)} |" for line in head + lines)
+
+
+def robustness_figure() -> str:
+    """SVG. Raises KeyError before anything was measured."""
+    return figure(_figures("robustness")["figures"]["miou"])
 
 
 SECTIONS: Mapping[str, Callable[[], str]] = {

@@ -57,3 +57,7 @@ def test_changes_stand_below_each_other_and_models_beside(tmp_path, monkeypatch)
         "| as they are | 0.700 | 0.600 |",
         "| fog | 0.456 | 0.500 |",
     ]
+
+
+def test_the_picture_of_the_robustness_table_shows_what_was_measured():
+    assert pages.PICTURE.read_text(encoding="utf-8") == pages.robustness_figure(), "run `make pages`"
