@@ -15,11 +15,14 @@ from api.answers.openapi import describe, operation_id
 from api.answers.problems import add_error_handlers
 from api.edge.guards import Guards
 from api.edge.request_id import RequestIds
+from api.edge.request_watch import RequestWatch
 from api.edge.stopping import noticed_stop
+from api.metrics import ApiMetrics
 from api.routes import ROUTERS, webhooks
 from api.routes.compat import COMPAT_ROUTERS, comparison
-from api.services import Services, open_services, version
+from api.services import Services, open_services
 from api.settings import ApiSettings
+from telemetry.version import version
 
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 _SWITCH_S = 0.0005  # a thread whose query was answered waits so long for one that computes; Python's own is 0.005
@@ -34,7 +37,7 @@ _TAGS = [
     {"name": "uploads", "description": "Files that go straight to the store, before the job that uses them"},
     {"name": "webhooks", "description": "Being told by HTTP what happens to jobs"},
     {"name": "catalogue", "description": "Models, label spaces, samples"},
-    {"name": "service", "description": "Health and limits"},
+    {"name": "service", "description": "Health, limits and metrics"},
 ]
 _COMPAT_TAGS = [{"name": "old clients", "description": "As programs call it that were written for other services"}]
 
@@ -89,4 +92,6 @@ def create_app(open_with: OpenServices = open_services, *, compat: bool | None =
     add_error_handlers(app)
     app.add_middleware(Guards)
     app.add_middleware(RequestIds)
+    app.state.metrics = ApiMetrics()
+    app.add_middleware(RequestWatch, metrics=app.state.metrics)
     return app

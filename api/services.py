@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ from api.edge.known_keys import KnownKeys
 from api.live.job_watch import JobWatch
 from api.live.job_watch import Reading as LooksOfAll
 from api.live.streams import Pages
-from api.logs import set_up_logging
 from api.readiness import Readiness
 from api.settings import ApiSettings
 from broker.app import make_app
@@ -47,6 +44,9 @@ from storage.registry.mlflow_registry import SQLITE
 from storage.registry.tunings import open_tunings
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
+from telemetry.log_lines import set_up_logging
+from telemetry.traces import begin_tracing, end_tracing
+from telemetry.version import version
 
 Listen = Callable[[Tell], Coroutine[Any, Any, None]]
 
@@ -154,6 +154,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
 def open_services() -> Iterator[Services]:
     """Read the settings and open every adapter; close them at the end."""
     set_up_logging()
+    begin_tracing("api")
     settings, storage = ApiSettings(), StorageSettings()
     spool = settings.spool_folder or storage.home / "run" / "uploads"
     spool.mkdir(parents=True, exist_ok=True)
@@ -180,6 +181,7 @@ def open_services() -> Iterator[Services]:
         dispatcher.close()
         database.close()
         wake_ups.close()
+        end_tracing()
 
 
 def _upload_rules(settings: ApiSettings) -> BodyRules:
@@ -192,13 +194,6 @@ def _upload_rules(settings: ApiSettings) -> BodyRules:
             settings.uploads_at_once, per_caller=settings.uploads_per_caller, wait_s=settings.upload_wait_s
         ),
     )
-
-
-def version() -> str:
-    for distribution in ("maskmill-server", "maskmill"):  # the second in environments that were made before 0.2
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(distribution)
-    return "unknown"
 
 
 def _usual_model(catalog: ModelCatalog) -> str:

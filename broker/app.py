@@ -5,13 +5,17 @@ A message carries ids. The database decides what they mean, so delivery may repe
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import click
 from celery import Celery
+from celery.signals import setup_logging
 from kombu import Queue
 
 from broker.settings import BrokerSettings
 from broker.transport import take_over
+from telemetry.log_lines import set_up_logging
 
 SEGMENT_SLICE = "maskmill.segment_slice"
 RUN_UPKEEP = "maskmill.run_upkeep"
@@ -107,3 +111,25 @@ def _schedule(settings: BrokerSettings) -> dict[str, Any]:
 
 app = Celery("maskmill")
 app.add_defaults(lambda: celery_configuration(BrokerSettings()))  # read when first needed, not on import
+
+
+@setup_logging.connect
+def _log_our_way(loglevel: int | None = None, **_: object) -> None:
+    """Celery leaves logging alone then: workers and the scheduler write the lines that the API writes."""
+    set_up_logging(level=loglevel)
+
+
+def _choose_log_format(_context: click.Context, _option: click.Parameter, given: str | None) -> None:
+    if given is not None:
+        os.environ["MASKMILL_LOG_FORMAT"] = given  # before settings are read
+
+
+_LOG_FORMAT = click.Option(
+    ["--log-format"],
+    type=click.Choice(["text", "json"]),
+    expose_value=False,
+    callback=_choose_log_format,
+    help="One JSON object a line, or sentences.",
+)
+for command in ("worker", "beat"):
+    app.user_options[command].add(_LOG_FORMAT)

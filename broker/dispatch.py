@@ -14,6 +14,7 @@ from kombu.connection import ConnectionPool
 from kombu.exceptions import ChannelError, KombuError
 
 from broker.app import BULK, DELIVER_WEBHOOKS, INTERACTIVE, MESSAGE_PRIORITY, SEGMENT_SLICE, WEBHOOKS
+from broker.carrying import headers_of_message
 from jobs.errors import QueueUnavailable
 from jobs.job import Priority, Slice
 
@@ -93,6 +94,7 @@ class CeleryDispatcher:
             message,
             queue=queue,
             priority=MESSAGE_PRIORITY[queue],
+            headers=headers_of_message(),
             declare=[],  # Redis makes a list when it is first pushed to
             retry=False,
         )

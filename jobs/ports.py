@@ -21,6 +21,7 @@ from jobs.job import (
     Slice,
 )
 from jobs.reporting.kept_parts import PartRepository
+from jobs.reporting.waiting import Waiting
 from jobs.submitting.idempotency import IdempotencyRepository
 from jobs.tenants.ports import CredentialRepository, TurnRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
@@ -127,6 +128,9 @@ class JobRepository(Protocol):
 
     def large(self, *, images: int) -> Sequence[str]:
         """Those that have not ended, of so many images or more."""
+
+    def waiting(self) -> Sequence[Waiting]:
+        """By queue and tenant, in alphabetical order."""
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """How many unfinished jobs of the same tenant and priority are older, by id; jobs that have ended are left

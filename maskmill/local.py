@@ -35,7 +35,7 @@ MIGRATION_S = 120.0
 READY_S = 180.0
 DEATHS_AT_START = 3
 LIBRARIES = ("celery", "fastapi", "uvicorn", "python_multipart", "sqlalchemy", "pydantic_settings", "numpy", "cv2")
-PACKAGES = ("api", "worker", "storage", "broker", "jobs", "segmentation")
+PACKAGES = ("api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
 
 # Two processes instead of ten, and nothing told to anybody
 MLFLOW_MANNERS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -60,6 +60,7 @@ class StackOptions:
     flower: bool = False
     mlflow: bool = False
     engine: str | None = None
+    log_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class LocalStack:
         """Everything, up to the first answer of /ready. Raises StackError with the end of the log that tells why."""
         for name in self.home.end_leftovers():
             self._report(Notice("leftover", name, f"{name} was left over from an earlier run and was stopped"))
-        for sign in self.home.run.glob("*.alive"):
+        for sign in (*self.home.run.glob("*.alive"), *self.home.run.glob("metrics/*.json")):
             sign.unlink()
         if self._needs_broker():
             self._start_broker()
@@ -206,6 +207,8 @@ class LocalStack:
             "MASKMILL_API_PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
         }
+        if self.options.log_format is not None:
+            environment["MASKMILL_LOG_FORMAT"] = self.options.log_format
         if self.options.engine is not None:
             environment["MASKMILL_WORKER_ENGINE"] = self.options.engine
         return environment

@@ -25,6 +25,7 @@ from jobs.ports import (
     WaitingImages,
     WorkerBeat,
 )
+from jobs.reporting.waiting import Waiting
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.transitions import Held
 from tests.fakes import FakeClock
@@ -33,6 +34,7 @@ from tests.memory_parts import MemoryParts
 from tests.memory_state import Draft, Key, State, View
 from tests.memory_tenants import MemoryCredentials, MemoryTurns, MemoryUsage
 from tests.memory_uploads import MemoryUploads
+from tests.memory_waiting import waiting_of
 
 
 class MemoryDatabase:
@@ -128,6 +130,9 @@ class _Jobs:
 
     def large(self, *, images: int) -> Sequence[str]:
         return [job.id for job in self._state.jobs.values() if job.finished_at is None and job.counts.total >= images]
+
+    def waiting(self) -> Sequence[Waiting]:
+        return waiting_of(self.several(self._state.jobs), now=self._view.now)
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         state = self._state

@@ -9,7 +9,9 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -37,8 +39,8 @@ class FairExecutor(Executor):
                 self._add_thread()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Raises RuntimeError after `shutdown`."""
-        call = _Call(lambda: fn(*args, **kwargs))
+        """The call sees the submitter's context variables. Raises RuntimeError after `shutdown`."""
+        call = _Call(partial(copy_context().run, fn, *args, **kwargs))
         with self._changed:
             if self._closed:
                 raise RuntimeError("no call is taken after the shutdown")

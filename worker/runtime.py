@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,11 +35,16 @@ from storage.registry.tunings import open_tunings
 from storage.registry.versions import versions_in
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
+from telemetry import trail
+from telemetry.exposition import Port, process_registry
+from telemetry.traces import begin_tracing, end_tracing
 from worker.beats import Beats
 from worker.engines import EngineRules, find_device
 from worker.fair_executor import FairExecutor
 from worker.follower import Follower, followed, place_among
 from worker.memory import give_back
+from worker.metrics import Measured, WorkerMetrics, unmeasured
+from worker.metrics_port import as_file_name, open_metrics_port
 from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.budget import Budget
 from worker.pipeline.decoder import PictureDecoder
@@ -74,6 +78,8 @@ class Runtime:
     database: Database
     wake_ups: WakeUps
     watchdog: Watchdog
+    metrics: WorkerMetrics
+    port: Port | None
 
     def show_life(self) -> None:
         """From now on slices are taken."""
@@ -94,14 +100,22 @@ class Runtime:
         self.dispatcher.close()
         self.database.close()
         self.wake_ups.close()
+        if self.port is not None:
+            self.port.close()
+        end_tracing()
 
 
 def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runtime:
     """name: of this process among all workers. Loads the models to preload."""
     cv2.setNumThreads(1)  # pictures run side by side; threads inside each would only get in one another's way
+    trail.of_process({"worker": name})
+    begin_tracing("worker")
     rules = engine_rules(settings)
     watchdog = Watchdog(settings.device_call_limit_s)
-    models = open_models(settings, storage, rules, watchdog)
+    metrics = WorkerMetrics(process_registry("worker"))
+    models = open_models(settings, storage, rules, watchdog, metrics.measured)
+    metrics.show(models.loaded)
+    port = open_metrics_port(metrics.registry, settings, storage, name)
     follower = open_follower(settings, storage, models)
     follower.begin()
     preload(models, settings.preload)
@@ -114,7 +128,8 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     policy = RetryPolicy(attempts=settings.attempts)
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), open_buckets(storage))
     work = open_work(settings, models, sources, policy, threads=thread_count)
-    processing = Processing(database.unit, work, threads, policy, processing_rules(name, settings), Turns(policy))
+    rules_of_work = processing_rules(name, settings)
+    processing = Processing(database.unit, work, threads, policy, rules_of_work, Turns(policy), metrics)
     upkeep_rules = UpkeepRules(silence_s=settings.silence_s, patience_s=2 * settings.heartbeat_s)
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
     upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules, contact)
@@ -137,11 +152,13 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         database=database,
         wake_ups=wake_ups,
         watchdog=watchdog,
+        metrics=metrics,
+        port=port,
     )
 
 
 def _sign_of_life(storage: StorageSettings, name: str) -> Path:
-    return storage.home / "run" / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', name)}.alive"
+    return storage.home / "run" / f"{as_file_name(name)}.alive"
 
 
 def engine_rules(settings: WorkerSettings) -> EngineRules:
@@ -170,7 +187,11 @@ def open_work(
 
 
 def open_models(
-    settings: WorkerSettings, storage: StorageSettings, rules: EngineRules, watchdog: Watchdog
+    settings: WorkerSettings,
+    storage: StorageSettings,
+    rules: EngineRules,
+    watchdog: Watchdog,
+    measured: Measured = unmeasured,
 ) -> ModelCache:
     batching = BatchRules(
         max_batch=rules.max_batch,
@@ -188,7 +209,7 @@ def open_models(
         engine, streams = opened.engine, opened.streams
         room = 2 * engine.max_batch * streams
         fitting = replace(batching, max_batch=engine.max_batch, streams=streams, capacity=room)
-        batcher = Batcher(engine.run, fitting, name=bundle.card.name, watchdog=watchdog)
+        batcher = Batcher(measured(engine.run, bundle.card.name), fitting, name=bundle.card.name, watchdog=watchdog)
         return LoadedModel(bundle.card, bundle.space(), engine, batcher, MEMORY_PER_WEIGHT * bundle.card.parameters)
 
     place, limit_bytes = place_among(followed(settings.follow)), settings.memory_limit_mb * 2**20

@@ -75,6 +75,10 @@ class WorkerSettings(BaseSettings):
     silence_s: float = Field(default=15.0, gt=0)
     """Upkeep sends a queued image again when it saw no message for this long."""
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=9464, ge=0, le=65535)
+    """The first that is free from here on; 0: any; None, written `null`: none."""
+
     allow_private_addresses: bool = False
     """Whether `url` inputs and webhooks may go into private networks. Only for one whose users are all trusted."""
     download_max_bytes: int = Field(default=64 * 2**20, ge=1)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from celery import Task
+
 from broker.app import RUN_UPKEEP, SEGMENT_SLICE, app
+from broker.carrying import carried_by
 from jobs.job import Priority, Slice
 from worker.lifecycle import runtime
 
 
-@app.task(name=SEGMENT_SLICE)
-def segment_slice(job_id: str, first: int, last: int, priority: str) -> None:
-    runtime().processing.run(Slice(job_id=job_id, first=first, last=last, priority=Priority(priority)))
+@app.task(name=SEGMENT_SLICE, bind=True)
+def segment_slice(self: Task[Any, Any], job_id: str, first: int, last: int, priority: str) -> None:
+    piece = Slice(job_id=job_id, first=first, last=last, priority=Priority(priority))
+    at_work, carried = runtime(), carried_by(self.request)
+    at_work.metrics.watch(piece, at_work.processing.run, carried)
 
 
 @app.task(name=RUN_UPKEEP)
 def run_upkeep() -> None:
-    runtime().upkeep.run()
+    at_work = runtime()
+    at_work.metrics.upkeep_done(at_work.upkeep.run())
 
 
 __all__ = ["app", "run_upkeep", "segment_slice"]

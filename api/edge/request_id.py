@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.answers.problems import problem_response, unexpected
-from api.logs import request_id_of_context
+from telemetry import trail
 
 HEADER = "X-Request-Id"
 _ALLOWED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -31,7 +31,7 @@ class RequestIds:
         given = Headers(scope=scope).get(HEADER, "")
         request_id = given if _ALLOWED.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        request_id_of_context.set(request_id)
+        trail.begin({"request_id": request_id})
         started = False
 
         async def send_named(message: Message) -> None:

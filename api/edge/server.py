@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 import uvicorn
 
+from api.edge import request_watch
 from api.edge.connections import ConnectionRules, guarded
 from api.edge.gate import is_loopback
 from api.settings import ApiSettings
 from jobs.errors import DatabaseUnavailable
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
+from telemetry.log_lines import set_up_logging
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m api", description="Serve the HTTP interface.")
     parser.add_argument("--host", default=settings.host)
     parser.add_argument("--port", type=int, default=settings.port)
-    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
-    parser.add_argument("--access-log", action="store_true", help="a line for each request")
+    parser.add_argument("--log-level", default=None, choices=("debug", "info", "warning", "error"))
+    parser.add_argument("--log-format", choices=("text", "json"), help="one JSON object a line, or sentences")
+    parser.add_argument(
+        "--access-log", action=argparse.BooleanOptionalAction, default=True, help="a line for each request"
+    )
     given = parser.parse_args(arguments)
+    set_up_logging(level=given.log_level, log_format=given.log_format)
+    if not given.access_log:
+        logging.getLogger(request_watch.__name__).setLevel(logging.WARNING)
     if not is_loopback(given.host) and not settings.trust_network:
         _need_a_key(given.host)
     uvicorn.run(
@@ -42,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         factory=True,
         host=given.host,
         port=given.port,
-        log_level=given.log_level,
-        access_log=given.access_log,
+        log_config=None,
+        access_log=False,
         http=guarded(rules_of(settings, files=_raised_file_limit())),
         ws="none",
         server_header=False,

@@ -2,7 +2,20 @@
 
 from fastapi import APIRouter
 
-from api.routes import archive, events, health, images, jobs, label_spaces, models, predict, samples, uploads, webhooks
+from api.routes import (
+    archive,
+    events,
+    health,
+    images,
+    jobs,
+    label_spaces,
+    metrics,
+    models,
+    predict,
+    samples,
+    uploads,
+    webhooks,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -16,4 +29,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     label_spaces.router,
     samples.router,
     health.router,
+    metrics.router,
 )

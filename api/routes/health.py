@@ -12,12 +12,13 @@ from api.bodies.submissions import JSON_BYTES
 from api.dependencies import CallerDep, ServicesDep
 from api.errors import NotReady
 from api.schemas.catalogue import Health, Limits, Readiness, caller_view, followed_view
-from api.services import Services, version
+from api.services import Services
 from jobs.callers import Caller
 from jobs.job import Priority
 from jobs.ports import WorkerBeat
 from jobs.tenants.quotas import standings
 from jobs.tenants.standing import Standing
+from telemetry.version import version
 
 router = APIRouter(tags=["service"])
 
@@ -34,7 +35,7 @@ async def get_health() -> Health:
 async def get_ready(services: ServicesDep) -> Readiness:
     """200 when database, broker and store answer and a worker is alive; else 503 within 3 s, which names what is
     missing."""
-    answers = await services.readiness.ask(_checks(services))
+    answers = await services.readiness.ask(checks(services))
     missing = {part: answer.fault for part, answer in answers.items() if answer.fault is not None}
     beats: Sequence[WorkerBeat] = answers["database"].value or ()
     if not beats and "database" not in missing:
@@ -72,14 +73,16 @@ def _standings(services: Services, caller: Caller) -> Sequence[Standing]:
         return standings(unit, caller)
 
 
-def _checks(services: Services) -> Mapping[str, Callable[[], object]]:
+def checks(services: Services) -> Mapping[str, Callable[[], object]]:
+    """By part; they give back what `/ready` and `/metrics` tell. Each raises Transient."""
+
     def look_into_database() -> Sequence[WorkerBeat]:
         services.adapters.check_database()
         return _live_workers(services)
 
     return {
         "database": look_into_database,
-        "broker": lambda: services.adapters.dispatcher.waiting(Priority.INTERACTIVE),
+        "broker": lambda: {each.value: services.adapters.dispatcher.waiting(each) for each in Priority},
         "store": services.adapters.objects.check,
     }
 

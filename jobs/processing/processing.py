@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from jobs.errors import DatabaseUnavailable, DownloadFailed, ImageFailure, OutOfMemory, StorageUnavailable, TimedOut
 from jobs.job import Job, JobImage, Slice
 from jobs.keys import attempt_keys
+from jobs.observing import Observer, Unobserved
 from jobs.ports import Claim, Finished, OpenUnit, Outcome
 from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
 from jobs.processing.image_work import ImageWork
@@ -62,20 +63,25 @@ class Processing:
     policy: RetryPolicy
     rules: ProcessingRules
     turns: Turns
+    observer: Observer = field(default_factory=Unobserved)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _store_is_away: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, piece: Slice) -> None:
+    def run(self, piece: Slice) -> Claim | None:
         """A turn: claim the slice, or another that comes before it, and end every image of it: succeeded, failed,
-        canceled, or queued again."""
+        canceled, or queued again.
+
+        Returns what was claimed; None when others were first, and when the slice has to wait.
+        """
         self.work.leftovers.remove(())
         if self._stopping.is_set() or not self._store_answers():
             self._hand_on(piece)
-            return
+            return None
         claim = self._claim(piece)
         if claim is None:
-            return
+            return None
         self._run_images(claim, Lease(self.open_unit, self.rules, claim))
+        return claim
 
     def stop(self) -> None:
         """No further image begins; what was claimed but not begun goes back to the queue."""
@@ -131,7 +137,8 @@ class Processing:
         if self._stopping.is_set():
             raise AttemptLost
         try:
-            return self.work.run(attempt)
+            with self.observer.attempt(attempt.job, attempt.image):
+                return self.work.run(attempt)
         except MemoryError as error:
             raise OutOfMemory("the worker ran out of memory with this image") from error
 
@@ -186,7 +193,8 @@ class Processing:
     def _log(self, error: Exception, image: JobImage, delay_s: float | None) -> None:
         """What is known of a bad picture needs no stack."""
         known = isinstance(error, _OF_THE_IMAGE) or (isinstance(error, ImageFailure) and error.__cause__ is None)
-        extra = {"action": "image_failed", "job_id": image.job_id, "image": image.index, "retry_in_s": delay_s}
+        where = {"job_id": image.job_id, "image": image.index, "attempt": image.attempt}
+        extra = {"action": "image_failed", **where, "retry_in_s": delay_s}
         logger.warning("image failed: %s", error, exc_info=None if known else error, extra=extra)
 
     def _finish(self, claim: Claim, outcomes: Sequence[Outcome], lease: Lease) -> None:
@@ -200,6 +208,7 @@ class Processing:
             time.sleep(min(1.0, self.rules.flush_s))
             finished = self._write(claim.job, outcomes)
         lease.release(outcome.index for outcome in outcomes)
+        self.observer.ended(claim.job, outcomes, finished)
         self.work.leftovers.remove(_unwanted(claim.job, outcomes, finished))
 
     def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Finished | None:

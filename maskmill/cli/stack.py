@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,8 +26,14 @@ if TYPE_CHECKING:
     from maskmill.local import LocalStack
     from maskmill.stack.supervisor import Notice
 
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOME_HELP = "Folder of everything local; else MASKMILL_HOME or ./.maskmill."
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +55,9 @@ class Up(HomeOption):
         typer.Option(envvar="MASKMILL_API_PORT", help="Port of the API; 0: any free one.", max=65535),
     ] = 8008
     engine: Annotated[str | None, typer.Option(help="openvino, onnxruntime or torch; else the best there is.")] = None
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="How the parts write their logs: sentences, or one JSON object a line.")
+    ] = None
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too, to look into the queue.")] = False
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Start MLflow's pages too, to look at runs and registered models.")
@@ -67,6 +77,7 @@ def up(choices: Up) -> None:
         flower=choices.flower,
         mlflow=choices.mlflow,
         engine=choices.engine,
+        log_format=choices.log_format and choices.log_format.value,
     )
     with _asked_to_stop() as asked:
         patience = Patience(interrupted=lambda: asked() > 0, hurry=lambda: asked() > 1)

@@ -1,4 +1,4 @@
-"""Rows of idempotency keys: `jobs.ports.IdempotencyRepository`."""
+"""Rows of idempotency keys: `jobs.submitting.idempotency.IdempotencyRepository`."""
 
 from __future__ import annotations
 

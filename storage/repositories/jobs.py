@@ -11,9 +11,11 @@ from jobs import transitions
 from jobs.errors import JobNotFound, JobRunning
 from jobs.job import Job, NewImage
 from jobs.ports import JobFilter, Remains, Standing
+from jobs.reporting.waiting import Waiting
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
 from storage.repositories.uploads import release_uploads
+from storage.repositories.waiting import read_waiting
 from storage.rows import job_values, to_job
 from storage.scope import Prepared
 from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS, PART, PARTS, IdempotencyRow
@@ -75,6 +77,9 @@ class SqlJobs:
         total = JOB.queued + JOB.running + JOB.succeeded + JOB.failed + JOB.canceled
         wanted = (JOB.finished_at.is_(None), JOB.is_deleted.is_(False), total >= images)
         return self._transaction.read(select(JOB.id).where(*wanted)).scalars().all()
+
+    def waiting(self) -> Sequence[Waiting]:
+        return read_waiting(self._transaction)
 
     def ahead_of(self, job_ids: Collection[str]) -> Mapping[str, int]:
         other = JOBS.alias().c

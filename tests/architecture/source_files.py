@@ -10,7 +10,10 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("segmentation", "jobs", "data", "scenes", "storage", "broker", "api", "worker", "training", "maskmill")
+PACKAGES = (
+    *("segmentation", "jobs", "data", "scenes", "storage", "broker", "telemetry"),
+    *("api", "worker", "training", "maskmill"),
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

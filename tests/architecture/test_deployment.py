@@ -17,7 +17,7 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 SECRET = re.compile(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)(:?[-?][^}]*)?\}")
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
 OTHER_STORES = [ROOT / "deploy" / name for name in ("seaweedfs.compose.yml", "own-store.compose.yml")]
-DOCKERFILES = [ROOT / "deploy" / "Dockerfile", ROOT / "deploy" / "minio" / "Dockerfile"]
+DOCKERFILES = [ROOT / "deploy" / place / "Dockerfile" for place in ("", "minio", "prometheus", "grafana")]
 CHECKED_BY_THE_IMAGE = {"api", "worker-cpu", "worker-gpu", "flower"}
 WITHOUT_CHECK = {"setup", "scheduler", "trainer"}  # one ends; two do one thing at a time and answer nobody meanwhile
 
@@ -114,8 +114,8 @@ def test_images_of_others_are_pinned_to_a_release() -> None:
         for line in path.read_text().splitlines()
         if line.startswith("ARG") and "_IMAGE=" in line
     ]
-    assert len(theirs) == 6
-    assert [image for image in theirs if not re.search(r":(\d+\.\d+|bookworm-\d{8})", image)] == []
+    assert len(theirs) == 8
+    assert [image for image in theirs if not re.search(r":(v?\d+\.\d+|bookworm-\d{8})", image)] == []
 
 
 def test_nothing_of_the_checkout_is_mounted() -> None:

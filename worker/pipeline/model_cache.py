@@ -142,6 +142,11 @@ class ModelCache:
             loaded = [model for entry in self._entries.values() if (model := _loaded(entry)) is not None]
         return {model.card.name: model.variant for model in loaded}
 
+    def loaded(self) -> Sequence[LoadedModel]:
+        """Those that are in memory now and may be used next."""
+        with self._lock:
+            return [model for entry in self._entries.values() if (model := _loaded(entry)) is not None]
+
     def close(self) -> None:
         with self._lock:
             retired = [self._retire(name) for name in list(self._entries)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,9 +16,14 @@ from jobs.addresses import is_any, is_public
 from jobs.deliveries.delivering import Delivering, DeliveryRules
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
+from telemetry import trail
+from telemetry.exposition import Port, process_registry
+from telemetry.traces import begin_tracing, end_tracing
+from worker.metrics_port import as_file_name, open_metrics_port
 from worker.settings import WorkerSettings
 from worker.web.courier import Courier, Hearing
 from worker.web.safe_http import Guard
+from worker.web.webhook_metrics import WebhookMetrics
 from worker.web.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -32,6 +36,7 @@ class Office:
     database: Database
     courier: Courier
     hearing: Hearing
+    port: Port | None
 
     def start(self) -> None:
         self.courier.start()
@@ -41,6 +46,9 @@ class Office:
         self.hearing.close()
         self.courier.close()
         self.database.close()
+        if self.port is not None:
+            self.port.close()
+        end_tracing()
 
 
 class _Process:
@@ -57,10 +65,15 @@ def open_office(name: str, settings: WorkerSettings, storage: StorageSettings) -
     )
     allowed = is_any if settings.allow_private_addresses else is_public
     sender = WebhookSender(Guard(timeout_s=settings.webhook_timeout_s, allowed=allowed))
-    sign = storage.home / "run" / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', name)}.alive"
-    courier = Courier(Delivering(database.unit, sender, rules), sign, threads=settings.webhook_threads)
+    sign = storage.home / "run" / f"{as_file_name(name)}.alive"
+    trail.of_process({"worker": name})
+    begin_tracing("webhooks")
+    metrics = WebhookMetrics(process_registry("webhooks"))
+    port = open_metrics_port(metrics.registry, settings, storage, name)
+    delivering = Delivering(database.unit, sender, rules, observe=metrics.observe)
+    courier = Courier(delivering, sign, threads=settings.webhook_threads)
     hearing = Hearing(partial(listen, BrokerSettings().broker_url()), courier.wake)
-    return Office(database=database, courier=courier, hearing=hearing)
+    return Office(database=database, courier=courier, hearing=hearing, port=port)
 
 
 @app.task(name=DELIVER_WEBHOOKS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import time
@@ -15,9 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.edge.stopping import noticed_stop
-from api.logs import LineFormatter, request_id_of_context, set_up_logging
 from api.main import create_app
-from api.services import version
 from benchmarks.receiving.upload_memory import BOUNDARY, server
 from jobs.ports import JobFilter
 from storage.migrate import upgrade
@@ -54,29 +51,6 @@ def test_the_bundled_catalogue_and_samples_are_there(client: TestClient) -> None
     models = client.get("/models").json()["items"]
     assert [model["default"] for model in models].count(True) == 1
     assert client.get("/samples").status_code == 200
-
-
-def test_logging_is_set_up_only_where_nobody_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_up_logging()
-    assert not any(isinstance(handler.formatter, LineFormatter) for handler in logging.root.handlers)
-    monkeypatch.setattr(logging.root, "handlers", [])
-    monkeypatch.setattr(logging.root, "level", logging.WARNING)
-    set_up_logging()
-    assert isinstance(logging.root.handlers[0].formatter, LineFormatter)
-
-
-def test_a_log_line_names_its_request() -> None:
-    record = logging.makeLogRecord({"msg": "job taken", "levelname": "INFO", "name": "x", "job_id": "job_1"})
-    token = request_id_of_context.set("r-1")
-    try:
-        line = LineFormatter("%(levelname)s %(message)s").format(record)
-    finally:
-        request_id_of_context.reset(token)
-    assert line == "INFO job taken job_id=job_1 request_id=r-1"
-
-
-def test_the_version_is_that_of_the_installed_package() -> None:
-    assert version()[0].isdigit()
 
 
 @pytest.mark.slow

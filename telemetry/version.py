@@ -1,0 +1,13 @@
+"""Which release this is."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+
+
+def version() -> str:
+    for distribution in ("maskmill-server", "maskmill"):  # the second in environments that were made before 0.2
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(distribution)
+    return "unknown"
