@@ -107,7 +107,9 @@ class Services:
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
         return UseCases(
-            submitting=Submitting(to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller),
+            submitting=Submitting(
+                to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller, to.buckets
+            ),
             reading=Reading(to.open_unit, to.objects, caller),
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),

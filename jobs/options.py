@@ -19,6 +19,8 @@ METADATA_LEVELS = 32
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
 MASK_SUFFIX_LENGTH = 64
+OUTPUT_LENGTH = 512
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/(?:(?!\.{1,2}/)[^/\\]+/)*")
 TILE_SIZE = (64, 4096)
 AUTO = "auto"
 PALETTES = ("published", COLOUR_BLIND)
@@ -67,12 +69,15 @@ class JobOptions:
     priority: str | None = None
     expires_in: int | None = None
     webhook: Endpoint | None = None
+    output: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
         newer = {"mask_suffix": self.mask_suffix, "bit_depth": self.bit_depth}
         chosen: dict[str, Any] = {name: value for name, value in newer.items() if value is not None}
+        if self.output is not None:
+            chosen["output"] = self.output
         if self.webhook is not None:
             chosen["webhook"] = self.webhook.to_dict()
         return {
@@ -105,6 +110,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         priority=reader.choice("priority", PRIORITIES),
         expires_in=reader.whole("expires_in", values, EXPIRES_IN_S),
         webhook=reader.webhook(),
+        output=reader.output(),
         metadata=reader.metadata(),
     )
     if reader.faults:
@@ -199,6 +205,15 @@ class _Reader:
         size = self.whole("size", value, TILE_SIZE, prefix="tile.") or TileOptions().size
         overlap = self.whole("overlap", value, (0, size // 2), prefix="tile.")
         return TileOptions(size=size, overlap=min(TileOptions().overlap, size // 2) if overlap is None else overlap)
+
+    def output(self) -> str | None:
+        value = self.text("output")
+        if value is None or (_FOLDER.fullmatch(value) and value.isprintable() and len(value) <= OUTPUT_LENGTH):
+            return value
+        self.fault(
+            "output", f"must look like bucket/folder/, with at most {OUTPUT_LENGTH} letters, got {value[:100]!r}"
+        )
+        return None
 
     def webhook(self) -> Endpoint | None:
         value = self._values.get("webhook")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import logging
 import time
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ from jobs.processing.leftovers import Leftovers
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
+from jobs.reporting.outputs import Outputs
 from jobs.tenants.turns import Turns
 from jobs.upkeep import Contact, Upkeep, UpkeepRules
 from segmentation.errors import SegmentationError
@@ -70,6 +73,7 @@ MEMORY_PER_WEIGHT = 8  # bytes: the weights as float32, and once more as the run
 class Runtime:
     processing: Processing
     upkeep: Upkeep
+    outputs: Outputs
     models: ModelCache
     follower: Follower
     beats: Beats
@@ -126,7 +130,9 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage)
     policy = RetryPolicy(attempts=settings.attempts)
-    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), open_buckets(storage))
+    buckets = open_buckets(storage)
+    outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {_version()}")
+    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets)
     work = open_work(settings, models, sources, policy, threads=thread_count)
     rules_of_work = processing_rules(name, settings)
     processing = Processing(database.unit, work, threads, policy, rules_of_work, Turns(policy), metrics)
@@ -144,6 +150,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     return Runtime(
         processing=processing,
         upkeep=upkeep,
+        outputs=outputs,
         models=models,
         follower=follower,
         beats=beats,
@@ -155,6 +162,12 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         metrics=metrics,
         port=port,
     )
+
+
+def _version() -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("maskmill-server")
+    return "unknown"
 
 
 def _sign_of_life(storage: StorageSettings, name: str) -> Path:

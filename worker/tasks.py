@@ -23,6 +23,7 @@ def segment_slice(self: Task[Any, Any], job_id: str, first: int, last: int, prio
 def run_upkeep() -> None:
     at_work = runtime()
     at_work.metrics.upkeep_done(at_work.upkeep.run())
+    at_work.outputs.run()
 
 
 __all__ = ["app", "run_upkeep", "segment_slice"]

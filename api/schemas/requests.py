@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from api.schemas.webhooks import EndpointShape
 from jobs.job import NewImage, Source, SourceKind
 from jobs.keys import sample_mask
-from jobs.options import EXPIRES_IN_S, PALETTES, TILE_SIZE
+from jobs.options import EXPIRES_IN_S, OUTPUT_LENGTH, PALETTES, TILE_SIZE
 from jobs.submitting.references import Given, Prefix
 from jobs.uploads.upload import UPLOAD_ID
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
@@ -207,6 +207,12 @@ class JobOptionsShape(BaseModel):
     priority: str | None = Field(None, json_schema_extra={"enum": ["interactive", "bulk", None]})
     expires_in: int | None = Field(
         None, ge=EXPIRES_IN_S[0], le=EXPIRES_IN_S[1], description="seconds until everything of the job is deleted"
+    )
+    output: str | None = Field(
+        None,
+        max_length=OUTPUT_LENGTH,
+        description="`bucket/folder/` of a bucket that the server allows: the files of the archive are put there when "
+        "the job has ended, `manifest.json` last",
     )
     webhook: EndpointShape | None = Field(None, description="who is told of the job; default: the tenant's")
     metadata: dict[str, Any] = Field(default_factory=dict, description="returned unchanged; at most 4 KiB")

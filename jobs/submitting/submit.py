@@ -32,6 +32,7 @@ from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.submitting.key_watch import KeyWatch
 from jobs.submitting.sending import send
 from jobs.tenants.quotas import admit, refuse_if_used_up
+from jobs.uploads.buckets import Buckets
 from jobs.uploads.upload import id_in
 from segmentation.errors import NoRemapping
 from segmentation.label_spaces import is_published
@@ -66,6 +67,7 @@ class Submitting:
     catalog: ModelCatalog
     rules: SubmitRules
     caller: Caller = DEFAULT
+    buckets: Buckets | None = None
 
     @contextmanager
     def open_draft(self, idempotency_key: str | None = None) -> Iterator[Draft]:
@@ -97,6 +99,7 @@ class Submitting:
         options = replace(options, mask_label_space=received.mask_label_space)
         if options.webhook is not None:
             refuse_private(options.webhook, allowed=self.rules.private_webhooks, field="webhook.url")
+        self._check_output(options.output)
         with self._unit() as unit:
             unit.drafts.close(draft.job_id)  # first, so that what is read belongs to the transaction that writes
             told = replace(options, webhook=options.webhook or self._default_webhook(unit))
@@ -116,6 +119,13 @@ class Submitting:
         """As it is now: a job keeps what it was submitted with."""
         found = unit.webhooks.find(self.caller.tenant)
         return None if found is None else found.default
+
+    def _check_output(self, output: str | None) -> None:
+        if output is None:
+            return
+        bucket = output.partition("/")[0]
+        if self.buckets is None or not self.buckets.allows(bucket, self.caller.tenant, output=True):
+            raise InvalidOptions([FieldFault("output", f"{bucket!r} is no bucket that results may be put into")])
 
     def _unit(self) -> AbstractContextManager[UnitOfWork]:
         return self.open_unit(self.caller.tenant)

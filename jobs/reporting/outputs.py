@@ -1,0 +1,127 @@
+"""Results that a job wants in a bucket: the files of its archive, put there when it has ended. Called by upkeep.
+
+Nothing is written down of it: `manifest.json` comes last and tells of the job as it is, so where the same one lies all
+is there. Putting a file twice does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from jobs.callers import Caller
+from jobs.errors import JobNotFinished, JobNotFound, ObjectNotFound, StorageUnavailable
+from jobs.job import Job
+from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
+from jobs.reporting.archive import Archive, Archives, Entry
+from jobs.uploads.buckets import Buckets
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+LOOKED_BACK = timedelta(days=1)  # jobs that ended longer ago are done, or their bucket was away for as long
+ROUND_S = 20.0  # a long job goes on in the next round
+_LONGEST_MANIFEST = 2**20
+
+
+@dataclass(slots=True)
+class Outputs:
+    """Of one process. software: name and version, for the manifest."""
+
+    open_unit: OpenUnit
+    objects: ObjectStore
+    buckets: Buckets
+    catalog: ModelCatalog
+    software: str
+    round_s: float = ROUND_S
+    _seen: dict[str, int] = field(default_factory=dict)  # versions of jobs that need nothing more
+    _put: dict[tuple[str, int], int] = field(default_factory=dict)  # files, by job and its version
+    _running: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> int:
+        """One round, and no two at once. Returns how many files were put. Raises DatabaseUnavailable."""
+        if not self._running.acquire(blocking=False):
+            return 0
+        try:
+            return self._round(time.monotonic() + self.round_s)
+        finally:
+            self._running.release()
+
+    def _round(self, until: float) -> int:
+        with self.open_unit() as unit:
+            standing = unit.jobs.standing(ended_since=unit.now - LOOKED_BACK)
+            changed = [each.job_id for each in standing if self._seen.get(each.job_id) != each.version]
+            jobs = unit.jobs.several(changed)
+        self._seen = {each.job_id: self._seen[each.job_id] for each in standing if each.job_id in self._seen}
+        files = 0
+        for job in jobs:
+            if job.options.output is None or not job.is_finished:
+                self._seen[job.id] = job.version
+            elif time.monotonic() < until:
+                files += self._write(job, until)
+        return files
+
+    def _write(self, job: Job, until: float) -> int:
+        """As much as there is time for. What cannot be put now is tried again in the next round."""
+        bucket, _, _ = (job.options.output or "").partition("/")
+        if not self.buckets.allows(bucket, job.tenant, output=True):
+            logger.warning(
+                "results may not be put there any more", extra={"action": "output_refused", "job_id": job.id}
+            )
+            self._seen[job.id] = job.version
+            return 0
+        first = self._put.get((job.id, job.version), 0)
+        try:
+            return self._put_files(job, first, until)
+        except (StorageUnavailable, ObjectNotFound) as error:
+            extra = {"action": "output_postponed", "job_id": job.id, "reason": str(error)}
+            logger.warning("results could not be put into their bucket; they are tried again", extra=extra)
+        except (JobNotFound, JobNotFinished):  # changed meanwhile: the next round sees how it is
+            self._put.pop((job.id, job.version), None)
+        return self._put.get((job.id, job.version), 0) - first
+
+    def _put_files(self, job: Job, first: int, until: float) -> int:
+        caller = Caller(job.tenant, "read")
+        archive = Archives(self.open_unit, self.objects, self.catalog, self.software, caller).open(job.id)
+        entries = sorted(archive.entries, key=lambda entry: entry.name == MANIFEST)
+        if not first and self._is_there(job, archive, entries[-1]):
+            self._seen[job.id] = job.version
+            return 0
+        for count, entry in enumerate(entries[first:], start=first + 1):
+            if time.monotonic() >= until:
+                return count - 1 - first
+            media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
+            self.buckets.put(f"{job.options.output}{entry.name}", _Reader(archive.read(entry)), media_type=media_type)
+            self._put[job.id, job.version] = count
+        del self._put[job.id, job.version]
+        self._seen[job.id] = job.version
+        return len(entries) - first
+
+    def _is_there(self, job: Job, archive: Archive, manifest: Entry) -> bool:
+        try:
+            there = self.buckets.read(f"{job.options.output}{manifest.name}", most=_LONGEST_MANIFEST)
+        except ObjectNotFound:
+            return False
+        return there == b"".join(archive.read(manifest))
+
+
+class _Reader:
+    """A file object over pieces."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces: Iterator[bytes] = iter(pieces)
+        self._rest = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = piece
+        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
+        return taken

@@ -1,0 +1,157 @@
+"""Results that a job wants in a bucket."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from jobs.errors import JobNotFound, StorageUnavailable
+from jobs.reporting.archive import Archives
+from jobs.reporting.outputs import Outputs
+from tests.factories import picture
+from tests.unit.api.house import House
+from tests.unit.api.test_direct_uploads import faults
+
+PLACE = "results/run-7/"
+
+
+@pytest.fixture
+def outputs(house: House) -> Outputs:
+    return new_outputs(house)
+
+
+def new_outputs(house: House, **rules: Any) -> Outputs:
+    """As of a process that has just started."""
+    return Outputs(house.unit, house.objects, house.buckets, house.catalog, "maskmill 1", **rules)
+
+
+def submit(client: TestClient, data: bytes = picture(), **options: Any) -> str:
+    files = {"files": ("a.jpg", data)}
+    answer = client.post("/jobs", files=files, data={"options": json.dumps({"output": PLACE, **options})})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def put_there(house: House) -> set[str]:
+    return {name.removeprefix(PLACE) for name in house.buckets.contents}
+
+
+def test_the_files_of_the_archive_are_put_into_the_bucket(client: TestClient, house: House, outputs: Outputs) -> None:
+    job_id = submit(client)
+    assert client.get(f"/jobs/{job_id}").json()["options"]["output"] == PLACE
+    assert outputs.run() == 0
+    house.work()
+    assert outputs.run() == 5
+    assert outputs.run() == 0
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/jobs/{job_id}/archive").content))
+    assert put_there(house) == set(archive.namelist())
+    for name in set(archive.namelist()) - {"manifest.json"}:
+        assert house.buckets.contents[PLACE + name] == archive.read(name)
+    assert list(house.buckets.contents)[-1] == f"{PLACE}manifest.json"
+
+
+def test_what_is_there_is_not_put_again_by_another_process(client: TestClient, house: House, outputs: Outputs) -> None:
+    submit(client)
+    house.work()
+    assert (outputs.run(), new_outputs(house).run()) == (5, 0)
+
+
+def test_a_job_that_is_tried_again_is_put_anew(client: TestClient, house: House, outputs: Outputs) -> None:
+    job_id = submit(client, b"\xff\xd8\xff no picture")
+    house.work()
+    assert outputs.run() == 4
+    client.post(f"/jobs/{job_id}/retry").raise_for_status()
+    house.clock.advance(1)
+    house.work()
+    assert outputs.run() == 4
+
+
+def test_jobs_without_an_output_are_left_alone(client: TestClient, house: House, outputs: Outputs) -> None:
+    client.post("/jobs", files={"files": ("a.jpg", picture())}).raise_for_status()
+    house.work()
+    assert (outputs.run(), house.buckets.contents) == (0, {})
+
+
+def test_a_round_that_is_over_goes_on_in_the_next(client: TestClient, house: House) -> None:
+    submit(client)
+    house.work()
+    assert new_outputs(house, round_s=-1).run() == 0
+    outputs, put, away = new_outputs(house), house.buckets.put, [StorageUnavailable("away")]
+
+    def slow(location: str, data: Any, *, media_type: str) -> None:
+        put(location, data, media_type=media_type)
+        if len(house.buckets.contents) == 2 and away:
+            raise away.pop()
+
+    house.buckets.put = slow  # type: ignore[method-assign]
+    assert outputs.run() == 1
+    assert len(house.buckets.contents) == 2
+    assert outputs.run() == 4
+    assert len(house.buckets.contents) == 5
+
+
+def test_time_that_runs_out_amid_a_job_keeps_what_was_put(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(client)
+    house.work()
+    now = iter([0.0, 0.0, 0.0, 0.0, 99.0])
+    outputs = new_outputs(house)
+    with monkeypatch.context() as at:
+        at.setattr("jobs.reporting.outputs.time.monotonic", lambda: next(now))
+        assert outputs.run() == 2
+    assert outputs.run() == 3
+
+
+def test_a_job_that_vanishes_meanwhile_is_no_trouble(
+    client: TestClient, house: House, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(client)
+    house.work()
+
+    def gone(self: Archives, job_id: str) -> None:
+        raise JobNotFound("gone")
+
+    with monkeypatch.context() as at:
+        at.setattr(Archives, "open", gone)
+        assert outputs.run() == 0
+    assert outputs.run() == 5
+
+
+def test_no_two_rounds_run_at_once(client: TestClient, house: House, outputs: Outputs) -> None:
+    submit(client)
+    house.work()
+    inner: list[int] = []
+    put = house.buckets.put
+
+    def meanwhile(location: str, data: Any, *, media_type: str) -> None:
+        other = threading.Thread(target=lambda: inner.append(outputs.run()))
+        other.start()
+        other.join()
+        put(location, data, media_type=media_type)
+
+    house.buckets.put = meanwhile  # type: ignore[method-assign]
+    assert outputs.run() == 5
+    assert inner == [0] * 5
+
+
+def test_a_bucket_that_takes_no_results_is_refused(client: TestClient, house: House, outputs: Outputs) -> None:
+    inputs = {"inputs": [{"sample": "crossing"}]}
+    for place in ("photos/a/", "none/a/"):
+        assert list(faults(client.post("/jobs", json={**inputs, "output": place}))) == ["output"]
+    submit(client)
+    house.work()
+    house.buckets.tenants = frozenset()
+    assert (outputs.run(), house.buckets.contents) == (0, {})
+
+
+@pytest.mark.parametrize("place", ["results", "results/a", "results/../a/", "results//", "a/b/", "results/\n/", 7])
+def test_a_place_that_is_none_is_refused(client: TestClient, place: Any) -> None:
+    answer = client.post("/jobs", json={"inputs": [{"sample": "crossing"}], "output": place})
+    assert list(faults(answer)) == ["output"]
