@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from jobs import transitions
 from jobs.callers import DEFAULT_TENANT
-from jobs.errors import IdempotencyKeyLost, ImageNotFound, JobNotFound, JobRunning
+from jobs.errors import ImageNotFound, JobNotFound, JobRunning
 from jobs.job import Counts, ImageStatus, Job, JobImage, NewImage, Priority, Slice
 from jobs.ports import (
     Claim,
@@ -23,15 +23,14 @@ from jobs.ports import (
     Remains,
     Standing,
     WaitingImages,
-    WorkerBeat,
 )
 from jobs.reporting.waiting import Waiting
-from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.transitions import Held
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
+from tests.memory_keys import MemoryIdempotency, MemoryWorkers
 from tests.memory_parts import MemoryParts
-from tests.memory_state import Draft, Key, State, View
+from tests.memory_state import Draft, State, View
 from tests.memory_tenants import MemoryCredentials, MemoryTurns, MemoryUsage
 from tests.memory_uploads import MemoryUploads
 from tests.memory_waiting import waiting_of
@@ -64,8 +63,8 @@ class MemoryUnit:
         self.images = _Images(view)
         self.parts = MemoryParts(view)
         self.drafts = _Drafts(view)
-        self.idempotency = _Idempotency(view)
-        self.workers = _Workers(view)
+        self.idempotency = MemoryIdempotency(view)
+        self.workers = MemoryWorkers(view)
         self.deliveries = MemoryDeliveries(view)
         self.webhooks = MemoryWebhooks(view)
         self.uploads = MemoryUploads(view)
@@ -336,65 +335,6 @@ class _Drafts:
         before = self._view.now - timedelta(seconds=older_than_s)
         found = [Remains(name, each.prefix) for name, each in sorted(self._drafts.items()) if each.opened_at < before]
         return [each for each in found if each.job_id > after][:limit]
-
-
-class _Idempotency:
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._keys = view.state.keys
-
-    def begin(self, idempotency_key: str, *, holder: str, patience_s: float) -> IdempotencyRecord | None:
-        found = self._keys.get(self._place(idempotency_key))
-        before = self._view.now - timedelta(seconds=patience_s)
-        if found is None or (found.record.job_id is None and found.created_at < before):
-            self._keys[self._place(idempotency_key)] = Key(holder, self._view.now)
-            return None
-        return found.record
-
-    def renew(self, idempotency_key: str, *, holder: str) -> None:
-        if self._is_held(idempotency_key, holder):
-            self._keys[self._place(idempotency_key)] = Key(holder, self._view.now)
-
-    def complete(self, idempotency_key: str, *, holder: str, fingerprint: str, job_id: str) -> None:
-        if not self._is_held(idempotency_key, holder):
-            raise IdempotencyKeyLost("another request has the key")
-        record = IdempotencyRecord(fingerprint=fingerprint, job_id=job_id)
-        place = self._place(idempotency_key)
-        self._keys[place] = replace(self._keys[place], record=record)
-
-    def abandon(self, idempotency_key: str, *, holder: str) -> None:
-        if self._is_held(idempotency_key, holder):
-            del self._keys[self._place(idempotency_key)]
-
-    def forget(self, *, older_than_s: float) -> None:
-        before = self._view.now - timedelta(seconds=older_than_s)
-        for place in [place for place, each in self._keys.items() if each.created_at < before]:
-            del self._keys[place]
-
-    def _place(self, idempotency_key: str) -> tuple[str, str]:
-        return self._view.tenant or DEFAULT_TENANT, idempotency_key
-
-    def _is_held(self, idempotency_key: str, holder: str) -> bool:
-        found = self._keys.get(self._place(idempotency_key))
-        return found is not None and found.holder == holder and found.record.job_id is None
-
-
-class _Workers:
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._beats = view.state.beats
-
-    def beat(self, beat: WorkerBeat) -> None:
-        self._beats[beat.name] = (beat, self._view.now)
-
-    def alive(self, *, within_s: float) -> Sequence[WorkerBeat]:
-        since = self._view.now - timedelta(seconds=within_s)
-        return [beat for _, (beat, at) in sorted(self._beats.items()) if at >= since]
-
-    def forget(self, *, older_than_s: float) -> None:
-        before = self._view.now - timedelta(seconds=older_than_s)
-        for name in [name for name, (_, at) in self._beats.items() if at < before]:
-            del self._beats[name]
 
 
 def _is_mine(image: JobImage, attempt: int) -> bool:
