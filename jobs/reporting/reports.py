@@ -148,7 +148,9 @@ def merged_document(
             for each in found:
                 if each.name == artifact.name and image.result is not None:
                     read = partial(objects.get, each.key)
-                    yield Source(image.index + 1, image.name, image.result.width, image.result.height, read)
+                    size = (image.result.width, image.result.height)
+                    ref = None if job.skipped is None else image.ref  # an older job's documents stay as they were
+                    yield Source(image.index + 1, image.name, *size, read, ref)
 
     return artifact.merge(sources, about)
 

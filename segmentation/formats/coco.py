@@ -69,6 +69,7 @@ def _image(source: Source) -> dict[str, Any]:
         "file_name": source.file_name,
         "width": source.width,
         "height": source.height,
+        **({} if source.ref is None else {"ref": source.ref}),
     }
 
 

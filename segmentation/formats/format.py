@@ -91,13 +91,15 @@ class ReadableFormat(Format, Protocol):
 
 
 class Source(NamedTuple):
-    """A picture whose artifact goes into a merged document. number: of the picture in its job, from 1."""
+    """A picture whose artifact goes into a merged document. number: of the picture in its job, from 1. ref: what its
+    owner calls it, where that is to be told."""
 
     number: int
     file_name: str
     width: int
     height: int
     read: Callable[[], bytes]  # the artifact
+    ref: str | None = None
 
 
 @runtime_checkable

@@ -243,3 +243,15 @@ def test_an_upload_that_expires_while_its_job_is_made_is_a_fault(
     monkeypatch.setattr(MemoryUploads, "use", lambda self, ids: 0)
     said = faults(client.post("/jobs", json={"inputs": [{"upload": one}]}))
     assert said == {"inputs": "an upload has expired meanwhile"}
+
+
+def test_a_ref_comes_back_in_rows_tables_and_annotations(client: TestClient, house: House) -> None:
+    one = upload(client, "a.jpg", picture())
+    job_id = submit(client, {"upload": one, "ref": "mine"}, {"upload": one}, artifacts=["coco"])
+    house.work()
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/jobs/{job_id}/archive").content))
+    assert archive.read("metrics.csv").splitlines()[1].startswith(b"0,a.jpg,mine,")
+    images = json.loads(archive.read("coco.json"))["images"]
+    assert [each.get("ref") for each in images] == ["mine", None]
+    assert "ref" not in images[1]
+    assert rows(client, job_id)[0]["ref"] == "mine"
