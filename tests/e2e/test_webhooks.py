@@ -21,8 +21,8 @@ from tests.stack import Stack, running_stack, submit_pictures
 # The same rules as ever, only quicker, so that a test can wait.
 HURRIED = {
     "MASKMILL_WORKER_ALLOW_PRIVATE_ADDRESSES": "true",
-    "MASKMILL_WORKER_WEBHOOK_TIMEOUT_S": "2",
-    "MASKMILL_WORKER_WEBHOOK_LEASE_S": "3",
+    "MASKMILL_WORKER_WEBHOOK_TIMEOUT_S": "5",
+    "MASKMILL_WORKER_WEBHOOK_LEASE_S": "6",
     "MASKMILL_WORKER_WEBHOOK_PAUSES_S": "[0.2, 0.2, 0.2, 0.2]",
 }
 
@@ -98,23 +98,21 @@ def test_a_process_that_is_killed_between_a_try_and_its_record_loses_nothing(sta
     begun = threading.Event()
 
     def answer(arrived: Arrived) -> int | None:
+        first = not begun.is_set()
         begun.set()
-        return None if len(receiver.arrived) <= 2 else 204
+        return None if first else 204
 
     receiver.answer = answer
-    jobs = [submit(stack, receiver) for _ in range(2)]
+    job_id = submit(stack, receiver)
     assert begun.wait(30)
-    wait_for(lambda: len(receiver.arrived) == 2, what="both first events on their way")
     stack.kill("webhooks")
     receiver.over.set()
-    assert all(each["attempts"] == [] for job_id in jobs for each in deliveries(stack, job_id))
+    assert all(each["attempts"] == [] for each in deliveries(stack, job_id))
 
     stack.start_webhooks()
 
-    for job_id in jobs:
-        found = all_delivered(stack, job_id)
-        assert [each["event"] for each in found] == ["job.started", "job.completed"]
-        assert receiver.events(job_id) == ["job.started", "job.started", "job.completed"]
+    assert [each["event"] for each in all_delivered(stack, job_id)] == ["job.started", "job.completed"]
+    assert receiver.events(job_id) == ["job.started", "job.started", "job.completed"]
 
 
 def test_a_receiver_that_never_answers_delays_neither_images_nor_other_receivers(
