@@ -108,12 +108,15 @@ class Archives:
         if not job.is_finished:
             raise JobNotFinished(f"the job is {job.status}; its archive can be had when it has ended")
         wanted = _selection(job, artifacts)
-        pieces, seen = [], _Seen(wanted)
+        pieces, seen = [], _Seen(job, wanted)
         for content, piece in self._pieces(job):
             seen.see(piece)
             pieces.append(content)
         documents = self._documents(job, wanted, seen, pieces)
-        written = [_measured(name, document) for name, document in documents.items()]
+        written = [
+            seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
+            for name, document in documents.items()
+        ]
         entries = Entries(written, pieces, wanted, seen.files)
         return Archive(job=job, entries=entries, documents=documents, objects=self.objects)
 
@@ -164,10 +167,27 @@ class Archives:
             return None  # taken away since
 
 
+@dataclass(slots=True)
+class _Measure:
+    """Size and CRC-32 of bytes that are not kept."""
+
+    size: int = 0
+    crc32: int = 0
+
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self.crc32 = zlib.crc32(piece, self.crc32)
+
+    def entry(self, name: str) -> Entry:
+        return Entry(name, self.size, self.crc32)
+
+
 class _Seen:
     """What one walk over the pieces tells."""
 
-    def __init__(self, wanted: frozenset[str]) -> None:
+    def __init__(self, job: Job, wanted: frozenset[str]) -> None:
+        heads = {METRICS_CSV: MetricsTable(job).head(), ERRORS_CSV: ErrorTable().head()}
+        self.tables = {name: _Measure(len(head), zlib.crc32(head)) for name, head in heads.items()}
         self.devices: set[str] = set()
         self.versions: set[str] = set()
         self.failed = False
@@ -178,6 +198,8 @@ class _Seen:
         self.devices.update(piece.devices)
         self.versions.update(piece.versions)
         self.failed |= piece.failed
+        self.tables[METRICS_CSV].add(piece.metrics.encode())
+        self.tables[ERRORS_CSV].add(piece.errors.encode())
         self.files += sum(file[0] in self._wanted for _, _, files in piece.images for file in files)
 
 
@@ -205,11 +227,10 @@ def _selection(job: Job, artifacts: Sequence[str] | None) -> frozenset[str]:
 
 
 def _measured(name: str, document: Document) -> Entry:
-    size = crc32 = 0
+    measure = _Measure()
     for piece in document():
-        size += len(piece)
-        crc32 = zlib.crc32(piece, crc32)
-    return Entry(name, size, crc32)
+        measure.add(piece)
+    return measure.entry(name)
 
 
 def _without_first(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
