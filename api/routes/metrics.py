@@ -36,7 +36,15 @@ class _WhileItCanBeAsked(Access):
 WATCHER = Depends(_WhileItCanBeAsked(OPERATOR_SCOPE))
 
 
-@router.get("/metrics", dependencies=[WATCHER], response_class=PlainTextResponse, responses=problems())
+_TEXT = {"schema": {"type": "string"}, "example": 'maskmill_queue_images{queue="bulk",tenant="default"} 12.0\n'}
+
+
+@router.get(
+    "/metrics",
+    dependencies=[WATCHER],
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": _TEXT, "application/openmetrics-text": _TEXT}}, **problems()},
+)
 async def get_metrics(request: Request, services: ServicesDep) -> Response:
     """In Prometheus's text format, or OpenMetrics where `Accept` asks for it.
 
