@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from api.readiness import Answer
 from jobs.deliveries.delivery import Backlog as Owed
-from jobs.reporting.backlog import Backlog
+from jobs.watching.backlog import Backlog
 from telemetry.exposition import SECONDS, process_registry
 
 KEEP_S = 5.0

@@ -21,10 +21,10 @@ from jobs.job import (
     Slice,
 )
 from jobs.reporting.kept_parts import PartRepository
-from jobs.reporting.waiting import Waiting
 from jobs.submitting.idempotency import IdempotencyRepository
 from jobs.tenants.ports import CredentialRepository, TurnRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
+from jobs.watching.waiting import Waiting
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 

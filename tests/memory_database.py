@@ -24,8 +24,8 @@ from jobs.ports import (
     Standing,
     WaitingImages,
 )
-from jobs.reporting.waiting import Waiting
 from jobs.transitions import Held
+from jobs.watching.waiting import Waiting
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_keys import MemoryIdempotency, MemoryWorkers

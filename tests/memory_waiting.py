@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby
 
 from jobs.job import Job
-from jobs.reporting.waiting import Waiting
+from jobs.watching.waiting import Waiting
 
 
 def waiting_of(jobs: Iterable[Job], *, now: datetime) -> Sequence[Waiting]:

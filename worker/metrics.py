@@ -38,7 +38,7 @@ def unmeasured(run: DeviceCall, _model: str) -> DeviceCall:
 
 
 class WorkerMetrics:
-    """Implements `jobs.observing.Observer`."""
+    """Implements `jobs.watching.observing.Observer`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, what: str, *labels: str) -> Counter:

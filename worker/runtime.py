@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -41,6 +40,7 @@ from storage.unit_of_work import Database, open_database
 from telemetry import trail
 from telemetry.exposition import Port, process_registry
 from telemetry.traces import begin_tracing, end_tracing
+from telemetry.version import version
 from worker.beats import Beats
 from worker.engines import EngineRules, find_device
 from worker.fair_executor import FairExecutor
@@ -112,11 +112,9 @@ class Runtime:
 def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runtime:
     """name: of this process among all workers. Loads the models to preload."""
     cv2.setNumThreads(1)  # pictures run side by side; threads inside each would only get in one another's way
-    trail.of_process({"worker": name})
-    begin_tracing("worker")
+    metrics = _begin_telling(name)
     rules = engine_rules(settings)
     watchdog = Watchdog(settings.device_call_limit_s)
-    metrics = WorkerMetrics(process_registry("worker"))
     models = open_models(settings, storage, rules, watchdog, metrics.measured)
     metrics.show(models.loaded)
     port = open_metrics_port(metrics.registry, settings, storage, name)
@@ -131,7 +129,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     objects = open_objects(storage)
     policy = RetryPolicy(attempts=settings.attempts)
     buckets = open_buckets(storage)
-    outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {_version()}")
+    outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {version()}")
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets)
     work = open_work(settings, models, sources, policy, threads=thread_count)
     rules_of_work = processing_rules(name, settings)
@@ -140,11 +138,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
     upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules, contact)
 
-    def state() -> WorkerBeat:
-        variants, followed_now = models.variants(), follower.states()
-        names = tuple(sorted(variants))
-        return WorkerBeat(name=name, device=rules.device, models=names, variants=variants, followed=followed_now)
-
+    state = partial(_beat, name, rules, models, follower)
     beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s, contact=contact)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
     return Runtime(
@@ -164,10 +158,16 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     )
 
 
-def _version() -> str:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version("maskmill-server")
-    return "unknown"
+def _begin_telling(name: str) -> WorkerMetrics:
+    trail.of_process({"worker": name})
+    begin_tracing("worker")
+    return WorkerMetrics(process_registry("worker"))
+
+
+def _beat(name: str, rules: EngineRules, models: ModelCache, follower: Follower) -> WorkerBeat:
+    variants, followed_now = models.variants(), follower.states()
+    names = tuple(sorted(variants))
+    return WorkerBeat(name=name, device=rules.device, models=names, variants=variants, followed=followed_now)
 
 
 def _sign_of_life(storage: StorageSettings, name: str) -> Path:

@@ -16,7 +16,7 @@ from api.dependencies import ServicesDep
 from api.metrics import ApiMetrics
 from api.routes.health import checks
 from jobs.errors import DatabaseUnavailable
-from jobs.reporting.backlog import read_backlog, read_owed
+from jobs.watching.backlog import read_backlog, read_owed
 
 router = APIRouter(tags=["service"])
 

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from jobs.errors import DatabaseUnavailable, DownloadFailed, ImageFailure, OutOfMemory, StorageUnavailable, TimedOut
 from jobs.job import Job, JobImage, Slice
 from jobs.keys import attempt_keys
-from jobs.observing import Observer, Unobserved
 from jobs.ports import Claim, Finished, OpenUnit, Outcome
 from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
 from jobs.processing.image_work import ImageWork
 from jobs.processing.lease import Lease
 from jobs.processing.retry import RetryPolicy, failure_of, part_away
 from jobs.tenants.turns import Turns
+from jobs.watching.observing import Observer, Unobserved
 from segmentation.errors import SegmentationError
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from jobs import transitions
 from jobs.errors import JobNotFound, JobRunning
 from jobs.job import Job, NewImage
 from jobs.ports import JobFilter, Remains, Standing
-from jobs.reporting.waiting import Waiting
+from jobs.watching.waiting import Waiting
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
 from storage.repositories.uploads import release_uploads

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import and_, case, func, select
 
 from jobs.job import Priority
-from jobs.reporting.waiting import Waiting
+from jobs.watching.waiting import Waiting
 from storage.tables import JOB
 from storage.transaction import Transaction
 

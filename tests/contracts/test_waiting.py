@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs.job import Priority
-from jobs.reporting.backlog import Backlog, read_backlog
+from jobs.watching.backlog import Backlog, read_backlog
 from tests.factories import NOON
 from tests.job_steps import Units, add, cancel, claimed, ended_job, failed, finish, requeue, succeeded
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jobs.deliveries.delivery import Backlog as Owed
 from jobs.job import Priority
 from jobs.ports import OpenUnit
-from jobs.reporting.waiting import Waiting
+from jobs.watching.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
