@@ -132,12 +132,11 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {version()}")
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets)
     work = open_work(settings, models, sources, policy, threads=thread_count)
-    rules_of_work = processing_rules(name, settings)
-    processing = Processing(database.unit, work, threads, policy, rules_of_work, Turns(policy), metrics)
-    upkeep_rules = UpkeepRules(silence_s=settings.silence_s, patience_s=2 * settings.heartbeat_s)
+    processing = Processing(
+        database.unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics
+    )
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
-    upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, upkeep_rules, contact)
-
+    upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, _upkeep_rules(settings), contact)
     state = partial(_beat, name, rules, models, follower)
     beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s, contact=contact)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
@@ -156,6 +155,10 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         metrics=metrics,
         port=port,
     )
+
+
+def _upkeep_rules(settings: WorkerSettings) -> UpkeepRules:
+    return UpkeepRules(silence_s=settings.silence_s, patience_s=2 * settings.heartbeat_s)
 
 
 def _begin_telling(name: str) -> WorkerMetrics:
