@@ -1,6 +1,6 @@
 """Spans of OpenTelemetry, where somebody asked for them; otherwise nothing is imported and nothing is done.
 
-A trace goes from a request over the message to the worker's images, and on to the deliveries that tell of them.
+A trace goes from a request over the message to the worker's images.
 """
 
 from __future__ import annotations
