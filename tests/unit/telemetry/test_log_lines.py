@@ -25,6 +25,12 @@ def quiet_levels() -> Iterator[None]:
         logging.getLogger(name).setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def nameless_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process may have begun what a worker begins, its name in each line included."""
+    monkeypatch.setattr(trail, "_of_process", {})
+
+
 def before_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a process is before anybody set logging up."""
     monkeypatch.setattr(logging.root, "handlers", [])
