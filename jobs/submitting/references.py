@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from jobs.errors import FieldFault, InvalidOptions, ObjectNotFound
@@ -21,6 +22,7 @@ from jobs.uploads.upload import Known, UploadKind, size_in
 
 LONGEST_LINE = 16 * 1024  # bytes, of a manifest
 _NAMED_FAULTS = 20
+_MASKS = 4  # for each picture: data sets keep several kinds of one truth side by side
 
 
 class Prefix(NamedTuple):
@@ -99,22 +101,22 @@ class References:
             draft.add_inputs([_with_keys(given, found)])
 
     def _add_prefix(self, draft: Draft, given: Prefix, *, at: str) -> None:
-        pictures = self._listed(given.location, at)
+        most = draft.limits.max_images + 1  # enough to be refused; the rest of the bucket is not read
+        pictures = self._listed(given.location, at, most=most)
         draft.add_inputs([NewImage(source, name, given.ref) for source, name in pictures])
         if given.masks is not None:
-            for source, name in self._listed(given.masks, at.replace(".prefix", ".mask.prefix")):
+            for source, name in self._listed(given.masks, at.replace(".prefix", ".mask.prefix"), most=_MASKS * most):
                 draft.add_named_mask(source, name)
 
-    def _listed(self, location: str, at: str) -> list[tuple[Source, str]]:
-        """Pictures by the names of their files, with their paths behind the last folder of the prefix."""
+    def _listed(self, location: str, at: str, *, most: int) -> list[tuple[Source, str]]:
+        """The first pictures by their files' names, with their paths behind the last folder of the prefix."""
         bucket, _, prefix = location.partition("/")
         folder = prefix.rpartition("/")[0]
         skip = len(folder) + 1 if folder else 0
         try:
             found = [
                 (Source(SourceKind.BUCKET, f"{bucket}/{key}"), key[skip:])
-                for key in self.buckets.names(bucket, prefix)
-                if is_picture_name(key)
+                for key in islice(filter(is_picture_name, self.buckets.names(bucket, prefix)), most)
             ]
         except ObjectNotFound:
             raise _fault(at, f"there is no bucket {bucket!r}") from None
@@ -124,7 +126,7 @@ class References:
 
     def _add_mask(self, draft: Draft, given: Given, found: Mapping[str, Known], *, at: str) -> None:
         if isinstance(given, Prefix):
-            for source, name in self._listed(given.location, f"{at}.prefix"):
+            for source, name in self._listed(given.location, f"{at}.prefix", most=_MASKS * draft.limits.max_images):
                 draft.add_named_mask(source, name)
         elif _is_archive(given.source, found):
             upload = found[given.source.location]
@@ -167,11 +169,18 @@ class _Checks:
         """The first ones. given: with the field that names each."""
         found: list[FieldFault] = []
         for at, each in given:
+            if isinstance(each, NewImage) and each.mask is not None and self._is_packed(each.source):
+                found.append(FieldFault(f"{at}.mask", "the input is packed; name its masks in `masks`"))
+                continue
             for name, source in _named_sources(each):
                 said = self._fault_of(source, mask_alone=name.startswith("mask."))
                 if said is not None:
                     found.append(FieldFault(f"{at}.{name}", said))
         return found[:_NAMED_FAULTS]
+
+    def _is_packed(self, source: Source) -> bool:
+        known = self._uploads.get(source.location) if source.kind is SourceKind.UPLOAD else None
+        return known is not None and known.kind is UploadKind.ARCHIVE
 
     def _fault_of(self, source: Source, *, mask_alone: bool) -> str | None:
         if source.kind is SourceKind.UPLOAD:

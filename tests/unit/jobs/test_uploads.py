@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from itertools import count
 
 import pytest
 
-from jobs.errors import InvalidOptions, StorageUnavailable, UploadNotFound
+from jobs.errors import InvalidOptions, StorageUnavailable, TooManyImages, UploadNotFound
 from jobs.job import NewImage, Source, SourceKind
+from jobs.submitting.drafts import Draft
 from jobs.submitting.references import Prefix, References
 from jobs.submitting.stored_file import open_stored
+from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.uploads.announcing import Announced, UploadLimits, announced
 from jobs.uploads.ports import SignedPut
 from jobs.uploads.sweeping import GRACE_S, STORE_IS_AWAY, sweep_uploads
@@ -54,6 +59,17 @@ def references(service: MemoryService) -> References:
     return References(service.database.unit, service.objects, service.buckets, "default")
 
 
+def open_draft(service: MemoryService, max_images: int = 100) -> AbstractContextManager[Draft]:
+    submitting = Submitting(
+        service.database.unit,
+        service.objects,
+        service.dispatcher,
+        service.catalog,
+        SubmitRules(default_model="tiny", max_images=max_images),
+    )
+    return submitting.open_draft()
+
+
 def test_a_store_with_addresses_takes_files_itself(service: MemoryService) -> None:
     (ticket,) = uploading(service).begin([JPEG])
     assert ticket.direct is not None
@@ -82,12 +98,7 @@ def test_whether_a_file_of_the_store_is_there_the_workers_find_out(service: Memo
     (ticket,) = uploading(service).begin([JPEG])
     assert ticket.upload.known().arrived is None
     given = NewImage(Source(SourceKind.UPLOAD, ticket.upload.id), "")
-    from jobs.submitting.submit import SubmitRules, Submitting
-
-    submitting = Submitting(
-        service.database.unit, service.objects, service.dispatcher, service.catalog, SubmitRules(default_model="tiny")
-    )
-    with submitting.open_draft() as draft:
+    with open_draft(service) as draft:
         references(service).add(draft, [given], [])
         assert draft.received().images[0].source.location == ticket.upload.key
 
@@ -105,6 +116,32 @@ def test_an_archive_of_the_store_has_to_be_there_and_whole(
         references(service)._open(ticket.upload.known(), "inputs.0.upload")
 
 
+def test_one_mask_for_a_packed_upload_is_refused_and_not_forgotten(service: MemoryService) -> None:
+    archive = Announced(name="a.zip", size=9, media_type="application/zip")
+    packed, mask = (ticket.upload.id for ticket in uploading(service).begin([archive, JPEG]))
+    source = Source(SourceKind.UPLOAD, packed)
+    given = NewImage(source, "", None, Source(SourceKind.UPLOAD, mask))
+    with open_draft(service) as draft, pytest.raises(InvalidOptions, match="its masks in `masks`"):
+        references(service).add(draft, [given], [])
+
+
+def test_no_more_of_a_bucket_is_read_than_a_job_may_hold(
+    service: MemoryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def names(bucket: str, prefix: str) -> Iterator[str]:
+        for number in count():
+            read.append(f"a/{number}.jpg")
+            yield read[-1]
+
+    monkeypatch.setattr(service.buckets, "names", names)
+    monkeypatch.setattr(service.buckets, "allows", lambda bucket, tenant: True)
+    with open_draft(service, max_images=3) as draft, pytest.raises(TooManyImages):
+        references(service).add(draft, [Prefix("photos/a/")], [])
+    assert len(read) == 4
+
+
 def test_a_bucket_that_is_gone_is_a_fault(service: MemoryService, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs.errors import ObjectNotFound
 
@@ -113,7 +150,7 @@ def test_a_bucket_that_is_gone_is_a_fault(service: MemoryService, monkeypatch: p
 
     monkeypatch.setattr(service.buckets, "names", gone)
     with pytest.raises(InvalidOptions, match="there is no bucket 'photos'"):
-        references(service)._listed(Prefix("photos/a/").location, "inputs.0.prefix")
+        references(service)._listed(Prefix("photos/a/").location, "inputs.0.prefix", most=5)
 
 
 def test_what_cannot_be_deleted_is_tried_again_and_stands_in_nobodys_way(
