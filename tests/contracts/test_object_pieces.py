@@ -12,7 +12,8 @@ import pytest
 
 from jobs.errors import ObjectNotFound, StorageUnavailable, TooManyBytes, UploadConflict
 from jobs.ports import ObjectStore
-from storage.objects import open_objects, pieces
+from storage.objects import local, open_objects, pieces
+from storage.objects.s3_client import S3Client
 from storage.settings import StorageSettings
 from tests.fakes import MemoryObjects
 from tests.services.s3 import S3Bucket, S3Server
@@ -101,6 +102,38 @@ def test_what_is_abandoned_is_forgotten(store: ObjectStore):
     store.abandon(KEY)
     store.abandon(KEY)
     assert store.received(KEY, size=PART + 3) == 0
+
+
+def test_a_file_whose_end_failed_is_not_said_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store = open_objects(StorageSettings(home=tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "_publish", _fails)
+        _breaks_at_its_end(store)
+    _comes_when_it_is_sent_again(store)
+
+
+def test_parts_that_were_never_joined_are_not_said_to_be_an_object(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch):
+    store = open_objects(s3_settings(bucket))
+    with monkeypatch.context() as patched:
+        patched.setattr(S3Client, "_complete_multipart_upload", _fails)
+        _breaks_at_its_end(store)
+    _comes_when_it_is_sent_again(store)
+
+
+def _breaks_at_its_end(store: ObjectStore) -> None:
+    with pytest.raises(StorageUnavailable):
+        append(store, b"bytes", size=5)
+    assert store.received(KEY, size=5) == 0
+
+
+def _comes_when_it_is_sent_again(store: ObjectStore) -> None:
+    assert store.received(KEY, size=5) == 0
+    assert append(store, b"bytes", size=5) == 5
+    assert (store.get(KEY), store.received(KEY, size=5)) == (b"bytes", 5)
+
+
+def _fails(*_: object, **__: object) -> None:
+    raise StorageUnavailable("the store is away")
 
 
 def test_two_who_send_the_same_file_to_a_directory_do_not_mix(tmp_path: Path):
