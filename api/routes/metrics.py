@@ -30,7 +30,7 @@ class _WhileItCanBeAsked(Access):
         try:
             await super().__call__(request)
         except DatabaseUnavailable:
-            cast(ApiMetrics, request.app.state.metrics).forget_tenants()
+            request.state.nobody_was_asked = True
 
 
 WATCHER = Depends(_WhileItCanBeAsked(OPERATOR_SCOPE))
@@ -55,5 +55,7 @@ async def get_metrics(request: Request, services: ServicesDep) -> Response:
     backlog = partial(read_backlog, services.adapters.open_unit)
     asked: dict[str, Callable[[], object]] = {**checks(services), "backlog": backlog, "webhooks": owed}
     await metrics.refresh(lambda: services.readiness.ask(asked))
+    if getattr(request.state, "nobody_was_asked", False):
+        metrics.forget_tenants()  # the database may be back by now
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(metrics.registry), media_type=media_type)
