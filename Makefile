@@ -77,9 +77,10 @@ test: lint types test-fast coverage test-slow ## Everything that must be green: 
 
 # A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
 # and wait for one another's threads take twice as long.
-PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
+test-fast: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
 test-fast: $(DEV)
 	$(BIN)/coverage erase
 	OMP_NUM_THREADS=1 $(BIN)/coverage run $(PYTEST) -m "not slow and not full"

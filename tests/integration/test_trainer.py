@@ -72,7 +72,8 @@ def test_a_message_waits_while_its_run_is_at_work_and_comes_back_when_its_traine
     with trainer(tmp_path, valkey_url, "first") as process:
         with run_lock(order.folder):
             send(order, valkey_url)
-            wait_for(lambda: log.read_text().count("succeeded in") > 1, what="a second refusal", timeout_s=PATIENCE_S)
+            refused = "training_postponed"
+            wait_for(lambda: log.read_text().count(refused) > 1, what="a second refusal", timeout_s=PATIENCE_S)
             assert epochs(order) == 0
         wait_for(lambda: epochs(order) > 0, what="the first epoch", timeout_s=PATIENCE_S)
         process.send_signal(signal.SIGKILL)
