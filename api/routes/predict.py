@@ -13,9 +13,8 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from api.access import SUBMIT
 from api.answers.accept import preferred
 from api.answers.openapi import binary, body, problems
-from api.bodies.body_pipe import read_in_thread
-from api.bodies.forms import boundary_of
-from api.bodies.submissions import FormSubmission, PictureField, options_in
+from api.bodies.picture_form import FILE, receive_picture_form
+from api.bodies.submissions import PictureField, options_in
 from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import NotAcceptable, PredictionFailed
 from api.live.preferences import Preference, PreferHeader, parse_preference
@@ -25,7 +24,7 @@ from api.routes.jobs import REFUSED, IdempotencyKey, answer_submission
 from api.schemas.job import ImageView, JobView, image_view
 from api.schemas.requests import PredictForm
 from api.services import Services
-from jobs.errors import ModelFailed, OutOfMemory, Transient, UnsupportedMedia
+from jobs.errors import ModelFailed, OutOfMemory, Transient
 from jobs.job import ImageStatus, Job, Priority
 from jobs.options import JobOptions
 from jobs.ports import ObjectStore
@@ -36,7 +35,6 @@ from segmentation.media_types import accepted_as
 router = APIRouter(tags=["predict"])
 
 _UNPREDICTED = (UnreadableImage, UnsupportedImage, ImageTooLarge, ModelFailed, OutOfMemory, 502, 504)
-FILE = "file"  # the field of the form
 JSON = "application/json"
 _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
 
@@ -67,22 +65,11 @@ async def predict(
     metrics and links."""
     media_type = choose(accept)
     preference = parse_preference(prefer, limit_s=services.settings.wait_limit_s)
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise UnsupportedMedia("the body must be multipart/form-data with a picture in `file`")
-    form = FormSubmission(
-        submitting=use_cases.submitting,
-        boundary=boundary_of(content_type),
-        spool=services.spool,
-        idempotency_key=idempotency_key,
-    )
     fields = {FILE: PictureField(lambda values: _for(media_type, options_in(values)))}
     if request.app.state.is_compatible:
         fields[comparison.IMAGE] = comparison.field(services)
-    field, job = await read_in_thread(
-        request,
-        lambda pieces: form.picture_form(pieces, fields),
-        services.upload_rules.at_most(services.settings.max_image_bytes + 2**20),
+    field, job = await receive_picture_form(
+        request, services, use_cases.submitting, fields, idempotency_key=idempotency_key
     )
     if field != FILE:
         return await comparison.answer(request, services, use_cases, job)

@@ -13,12 +13,12 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ValidationError
 
 from api.bodies.body_pipe import read_in_thread
-from api.bodies.forms import boundary_of
-from api.bodies.submissions import FormSubmission, OptionsOf, PictureField
+from api.bodies.picture_form import FILE, receive_picture_form
+from api.bodies.submissions import OptionsOf, PictureField
 from api.errors import BadRequest, PredictionFailed, UnreadablePicture
 from api.routes.jobs import wait_for_end
 from api.services import Services, UseCases
-from jobs.errors import FieldFault, InvalidOptions, ModelNotFound, TimedOut, Transient, UnsupportedMedia
+from jobs.errors import FieldFault, InvalidOptions, ModelNotFound, TimedOut, Transient
 from jobs.job import Failure, ImageStatus, Job, JobImage, NewImage, Priority, Source, SourceKind
 from jobs.options import JobOptions
 from jobs.ports import ObjectStore
@@ -62,19 +62,9 @@ def options_for(model: str, **wanted: Any) -> JobOptions:
 
 async def receive_picture(request: Request, services: Services, use_cases: UseCases, options: OptionsOf) -> Job:
     """The one picture of a form, in `file`. Raises UnreadablePicture, NoImages, and what reading a form raises."""
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise UnsupportedMedia("the body must be multipart/form-data with a picture in `file`")
-    form = FormSubmission(
-        submitting=use_cases.submitting,
-        boundary=boundary_of(content_type),
-        spool=services.spool,
-        idempotency_key=None,
-        last_wins=True,  # and fields that nobody knows are passed over, as those clients are used to
-    )
-    fields = {"file": PictureField(options, UnreadablePicture)}
-    rules = services.upload_rules.at_most(services.settings.max_image_bytes + 2**20)
-    _, job = await read_in_thread(request, lambda pieces: form.picture_form(pieces, fields), rules)
+    fields = {FILE: PictureField(options, UnreadablePicture)}
+    # Fields that come again, and those that nobody knows, are taken as those clients are used to.
+    _, job = await receive_picture_form(request, services, use_cases.submitting, fields, last_wins=True)
     return job
 
 
