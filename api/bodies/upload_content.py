@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from api.errors import BadRequest
@@ -46,19 +45,3 @@ def check_headers(upload: Upload, portion: Portion, content_type: str | None, co
     if content_length is not None and content_length != str(portion.length):
         said = f"must be {portion.length}, as announced, got {content_length[:20]}"
         raise InvalidOptions([FieldFault("Content-Length", said)])
-
-
-class PieceReader:
-    """A file object over pieces that come one by one."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = memoryview(b"")
-
-    def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes, of one piece: as many as are there."""
-        if not self._rest:
-            self._rest = memoryview(next(self._pieces, b""))
-        taken = self._rest if size < 0 else self._rest[:size]
-        self._rest = self._rest[len(taken) :]
-        return bytes(taken)

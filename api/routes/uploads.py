@@ -18,12 +18,13 @@ from pydantic import ValidationError
 from api.access import OPEN, READ, SUBMIT
 from api.answers.openapi import binary, body, problems
 from api.bodies.body_pipe import read_in_thread
-from api.bodies.upload_content import PieceReader, Portion, check_headers, portion_of
+from api.bodies.upload_content import Portion, check_headers, portion_of
 from api.dependencies import ServicesDep, UseCasesDep
 from api.schemas.uploads import UploadProgress, UploadRequest, UploadTicket, UploadTickets, UploadView
 from api.services import Services
 from jobs.errors import UploadConflict, UploadNotFound
 from jobs.uploads.announcing import announced
+from jobs.uploads.piece_reader import PieceReader
 from jobs.uploads.upload import UPLOAD_ID, Upload, UploadState
 from jobs.uploads.uploading import Ticket
 

@@ -10,7 +10,7 @@ import logging
 import mimetypes
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -20,11 +20,13 @@ from jobs.job import Job
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archive, Archives, Entry
 from jobs.uploads.buckets import Buckets
+from jobs.uploads.piece_reader import PieceReader
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 LOOKED_BACK = timedelta(days=1)  # jobs that ended longer ago are done, or their bucket was away for as long
+LOT = 500  # jobs that are read at once: databases take no statement of any length
 ROUND_S = 20.0  # a long job goes on in the next round
 _LONGEST_MANIFEST = 2**20
 
@@ -55,9 +57,13 @@ class Outputs:
     def _round(self, until: float) -> int:
         with self.open_unit() as unit:
             standing = unit.jobs.standing(ended_since=unit.now - LOOKED_BACK)
-            changed = [each.job_id for each in standing if self._seen.get(each.job_id) != each.version]
-            jobs = unit.jobs.several(changed)
+        changed = [each.job_id for each in standing if self._seen.get(each.job_id) != each.version]
         self._seen = {each.job_id: self._seen[each.job_id] for each in standing if each.job_id in self._seen}
+        return sum(self._write_all(changed[at : at + LOT], until) for at in range(0, len(changed), LOT))
+
+    def _write_all(self, job_ids: Sequence[str], until: float) -> int:
+        with self.open_unit() as unit:
+            jobs = unit.jobs.several(job_ids)
         files = 0
         for job in jobs:
             if job.options.output is None or not job.is_finished:
@@ -96,7 +102,9 @@ class Outputs:
             if time.monotonic() >= until:
                 return count - 1 - first
             media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
-            self.buckets.put(f"{job.options.output}{entry.name}", _Reader(archive.read(entry)), media_type=media_type)
+            self.buckets.put(
+                f"{job.options.output}{entry.name}", PieceReader(archive.read(entry)), media_type=media_type
+            )
             self._put[job.id, job.version] = count
         del self._put[job.id, job.version]
         self._seen[job.id] = job.version
@@ -108,20 +116,3 @@ class Outputs:
         except ObjectNotFound:
             return False
         return there == b"".join(archive.read(manifest))
-
-
-class _Reader:
-    """A file object over pieces."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces: Iterator[bytes] = iter(pieces)
-        self._rest = b""
-
-    def read(self, size: int = -1, /) -> bytes:
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
-        return taken
