@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from api.bodies.body_pipe import BodyRules
 from api.bodies.upload_places import UploadPlaces
@@ -40,7 +39,7 @@ from storage.catalog import open_catalog
 from storage.objects import open_objects
 from storage.objects.buckets import open_buckets
 from storage.registry.metric_histories import MetricHistories, open_histories
-from storage.registry.mlflow_registry import SQLITE
+from storage.registry.mlflow_registry import local_tracking
 from storage.registry.tunings import open_tunings
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
@@ -70,7 +69,6 @@ class Adapters:
     tuned: Callable[[str], str | None] = lambda name: None
 
 
-TRACKING_FILE = "mlflow.db"  # in the home folder, where trainings keep it
 BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue has it
 
 
@@ -174,7 +172,7 @@ def open_services() -> Iterator[Services]:
             dispatcher=dispatcher,
             catalog=catalog,
             samples=open_samples(),
-            histories=open_histories(settings.tracking_uri or f"{SQLITE}{quote(str(storage.home / TRACKING_FILE))}"),
+            histories=open_histories(settings.tracking_uri or local_tracking(storage.home)),
             listen=partial(listen, broker.broker_url()),
             tuned=lambda name: tunings.variant(catalog.find(name)),
         )

@@ -1,10 +1,11 @@
 """Where trainings are written down. Prefix `MASKMILL_TRAINING_`; read once, at the edge."""
 
 from pathlib import Path
-from urllib.parse import quote
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storage.registry.mlflow_registry import local_tracking
 
 NONE = "none"
 
@@ -35,4 +36,4 @@ class TrainingSettings(BaseSettings):
         """Where runs and models are kept; models also when runs are not tracked."""
         if self.tracking_uri and self.tracks:
             return self.tracking_uri
-        return f"sqlite:///{quote(str(self.home.expanduser().absolute() / 'mlflow.db'))}"
+        return local_tracking(self.home)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from jobs.errors import ModelFailed
 from storage.catalog import CARD
@@ -49,6 +49,11 @@ def set_manners() -> None:
         os.environ.setdefault(name, value)
     for name in _TALKERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def local_tracking(home: Path) -> str:
+    """Where runs and models are kept when nobody says where."""
+    return f"{SQLITE}{quote(str(home.expanduser().absolute() / 'mlflow.db'))}"
 
 
 def sqlite_file(uri: str) -> Path:
