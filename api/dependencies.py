@@ -10,8 +10,9 @@ from fastapi import Depends, Path, Request
 from api.services import Services, UseCases
 from jobs.callers import Caller
 from jobs.errors import JobNotFound
+from jobs.keys import ULID
 
-JOB_ID = r"^job_[0-9A-HJKMNP-TV-Z]{26}$"
+JOB_ID = f"^job_{ULID}$"
 _JOB_ID = re.compile(JOB_ID)
 
 

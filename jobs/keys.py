@@ -23,6 +23,9 @@ class _Last:
     lock = threading.Lock()
 
 
+ULID = "[0-9A-HJKMNP-TV-Z]{26}"  # what ids are made of, as a pattern
+
+
 def new_job_id() -> str:
     return f"job_{_ulid()}"
 

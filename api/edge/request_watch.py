@@ -13,12 +13,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import UNMATCHED, ApiMetrics
+from jobs.keys import ULID
 from telemetry import trail
 from telemetry.traces import TRACEPARENT, span
 
 QUIET = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds by machines: logged when they fail
 CUT_OFF = 499  # as nginx counts clients that went away before there was an answer
-_JOB = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
+_JOB = re.compile(f"job_{ULID}")
 
 logger = logging.getLogger(__name__)
 

@@ -31,6 +31,7 @@ from jobs.deliveries.delivery import Delivery, DeliveryStatus
 from jobs.deliveries.endpoint import COMPLETED, EVENTS, PROGRESS, STARTED, parse_endpoint
 from jobs.deliveries.webhooks import Webhooks
 from jobs.errors import DeliveryNotFound, FieldFault, InvalidOptions, JobNotFound, SenderUnavailable, WebhookNotFound
+from jobs.keys import ULID
 
 router = APIRouter(tags=["webhooks"])
 
@@ -40,7 +41,7 @@ SIGNED = (
     "Signed in the form of Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`. A 2xx within "
     "10 s ends it; anything else is tried again for about three days, and a 410 stops it for good."
 )
-_DELIVERY_ID = re.compile(r"dlv_[0-9A-HJKMNP-TV-Z]{26}")
+_DELIVERY_ID = re.compile(f"dlv_{ULID}")
 
 
 DeliveryCursor = Annotated[

@@ -40,8 +40,10 @@ class Turns:
             return claim
         for _ in range(TRIES):
             piece = self._next(unit, named.priority)
-            if piece is None or (claim := take(piece)) is not None:
-                return None if piece is None else claim
+            if piece is None:
+                return None
+            if (claim := take(piece)) is not None:
+                return claim
         return take(named)
 
     def _several_wait(self, unit: UnitOfWork, priority: Priority) -> bool:

@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from jobs.job import Source, SourceKind
+from jobs.keys import ULID
 
-UPLOAD_ID = re.compile(r"upl_[0-9A-HJKMNP-TV-Z]{26}")
+UPLOAD_ID = re.compile(f"upl_{ULID}")
 ID_LENGTH = 30
 RESUMABLE_BYTES = 64 * 2**20  # what is larger goes through the service, which can go on where it broke off
 
@@ -61,7 +62,7 @@ class Upload:
         return UploadState.STORED if self.stored else UploadState.OPEN
 
     def known(self) -> Known:
-        return Known(self.key, self.name, self.kind, True if self.stored else None if self.secret is None else False)
+        return Known(self.key, self.name, self.kind, has_arrived(stored=self.stored, secret=self.secret))
 
     def going_direct(self) -> Upload:
         return replace(self, secret=None)
@@ -88,6 +89,13 @@ class Known(NamedTuple):
     @property
     def source(self) -> Source:
         return Source(SourceKind.UPLOAD, self.key)
+
+
+def has_arrived(*, stored: bool, secret: str | None) -> bool | None:
+    """None where only the store can tell: of one that goes straight there, and has no secret of ours."""
+    if stored:
+        return True
+    return None if secret is None else False
 
 
 def upload_key(tenant: str, upload_id: str, size: int) -> str:

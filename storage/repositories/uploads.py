@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from jobs.errors import UploadNotFound
 from jobs.job import SourceKind
-from jobs.uploads.upload import ID_LENGTH, Known, Upload, UploadKind, upload_key
+from jobs.uploads.upload import ID_LENGTH, Known, Upload, UploadKind, has_arrived, upload_key
 from storage.rows import storable
 from storage.tables import IMAGE, UploadRow
 from storage.transaction import Transaction
@@ -61,7 +61,7 @@ class SqlUploads:
                 upload_key(tenant, upload_id, size),
                 name,
                 _KINDS[kind],
-                True if stored else None if secret is None else False,
+                has_arrived(stored=stored, secret=secret),
             )
             for upload_id, tenant, name, size, kind, stored, secret in found
         }
