@@ -16,7 +16,7 @@ from jobs.ports import Readable
 from jobs.uploads.buckets import Buckets
 from storage.objects.keys import checked_key
 from storage.objects.minio import open_client, translated
-from storage.objects.pieces import PIECE, write_all, writing
+from storage.objects.pieces import write_from, writing
 from storage.objects.s3_client import PART, S3Client
 from storage.settings import BucketRule, StorageSettings
 
@@ -105,9 +105,7 @@ class _Folder:
             file = part.open("xb", buffering=0)
         try:
             with file:
-                while piece := data.read(PIECE):
-                    with writing():
-                        write_all(file, piece)
+                write_from(file, data)
             with writing():
                 part.replace(path)
         finally:

@@ -22,7 +22,7 @@ from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import ObjectInfo, Readable
 from jobs.uploads.ports import SignedPut
 from storage.objects.keys import checked_key, checked_prefix
-from storage.objects.pieces import PIECE, Pieces, write_all, writing
+from storage.objects.pieces import PIECE, Pieces, write_all, write_from, writing
 
 MAGIC = b"\x00maskmill\x01"
 LONGEST_MEDIA_TYPE = 255
@@ -177,14 +177,11 @@ class LocalObjects:
 
 
 def _write(file: BinaryIO, data: bytes | Readable) -> int:
-    """What `data` raises is not ours to translate."""
-    size = 0
-    pieces = iter(lambda: data.read(PIECE), b"") if not isinstance(data, bytes) else iter((data,))
-    for piece in pieces:
-        with writing():
-            write_all(file, piece)
-        size += len(piece)
-    return size
+    if not isinstance(data, bytes):
+        return write_from(file, data)
+    with writing():
+        write_all(file, data)
+    return len(data)
 
 
 def _publish(temporary: Path, path: Path) -> None:

@@ -20,11 +20,10 @@ from jobs.ports import ObjectInfo, Readable
 from jobs.uploads.ports import SignedPut
 from jobs.uploads.upload import RESUMABLE_BYTES
 from storage.objects.keys import checked_key, checked_prefix
-from storage.objects.s3_client import S3Client
+from storage.objects.pieces import PIECE
+from storage.objects.s3_client import PART, S3Client
 from storage.settings import StorageSettings
 
-PIECE = 256 * 1024
-PART = 8 * 1024 * 1024  # of an upload of unknown length; one part is in memory at a time
 LONGEST_EXPIRY_S = 7 * 24 * 3600  # S3's limit
 PROBE = "maskmill-check"
 DEFAULT_REGION = "us-east-1"  # what servers that know no regions expect; saves asking for the bucket's

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class Pieces:
                 file.seek(offset)
                 file.truncate()
             try:
-                there = offset + self._write(file, data, most=size - offset)
+                there = offset + write_from(file, data, most=size - offset)
             finally:
                 if offset or file.tell() < size:
                     with writing():
@@ -83,15 +84,17 @@ class Pieces:
         if shutil.disk_usage(self._folder).free < size + SPARE_BYTES:
             raise StorageUnavailable("the object store has no room for a file of this size")
 
-    def _write(self, file: BinaryIO, data: Readable, *, most: int) -> int:
-        written = 0
-        while piece := data.read(PIECE):
-            written += len(piece)
-            if written > most:
-                raise TooManyBytes("more bytes came than were announced")
-            with writing():
-                write_all(file, piece)
-        return written
+
+def write_from(file: BinaryIO, data: Readable, *, most: float = math.inf) -> int:
+    """How many bytes there were. Raises TooManyBytes, StorageUnavailable, and what reading raises."""
+    written = 0
+    while piece := data.read(PIECE):
+        written += len(piece)
+        if written > most:
+            raise TooManyBytes("more bytes came than were announced")
+        with writing():
+            write_all(file, piece)
+    return written
 
 
 def write_all(file: BinaryIO, piece: bytes) -> None:

@@ -21,7 +21,7 @@ from jobs.errors import TooManyBytes, UploadConflict
 from jobs.ports import Readable
 from jobs.uploads.ports import SignedPut
 
-PART = 8 * 2**20  # in memory at a time
+PART = 8 * 2**20  # of what comes in parts; one is in memory at a time
 MOST_PARTS = 9_000  # S3 takes 10,000
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
