@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,15 @@ from jobs.ports import OpenUnit, WorkerBeat
 from jobs.upkeep import Contact
 
 logger = logging.getLogger(__name__)
+
+
+def sign_of_life(home: Path, name: str) -> Path:
+    """The file of this process among all."""
+    return home / "run" / f"{as_file_name(name)}.alive"
+
+
+def as_file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.@-]", "_", name)
 
 
 class Beats:

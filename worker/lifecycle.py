@@ -44,7 +44,6 @@ def runtime() -> Runtime:
 def start(name: str) -> None:
     _Process.runtime = build(name, WorkerSettings(), StorageSettings())
     sys.setswitchinterval(SWITCH_S)
-    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)  # says of each slice that it has come
     gc.freeze()  # what was imported and built stays; no collection has to look at it again
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from prometheus_client import CollectorRegistry
 
 from storage.settings import StorageSettings
 from telemetry.exposition import Port, open_port
+from worker.beats import as_file_name
 from worker.settings import WorkerSettings
 
 
@@ -20,7 +19,3 @@ def open_metrics_port(
     note = storage.home / "run" / "metrics" / f"{as_file_name(name)}.json"
     where, labels = settings.metrics_host, {"worker": name}
     return open_port(registry, host=where, first=settings.metrics_port, note=note, labels=labels)
-
-
-def as_file_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.@-]", "_", name)

@@ -17,7 +17,6 @@ from broker.dispatch import CeleryDispatcher
 from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
-from jobs.addresses import is_any, is_public
 from jobs.errors import JobsError
 from jobs.ports import WorkerBeat
 from jobs.processing.image_work import ImageWork
@@ -41,13 +40,13 @@ from telemetry import trail
 from telemetry.exposition import Port, process_registry
 from telemetry.traces import begin_tracing, end_tracing
 from telemetry.version import version
-from worker.beats import Beats
+from worker.beats import Beats, sign_of_life
 from worker.engines import EngineRules, find_device
 from worker.fair_executor import FairExecutor
 from worker.follower import Follower, followed, place_among
 from worker.memory import give_back
 from worker.metrics import Measured, WorkerMetrics, unmeasured
-from worker.metrics_port import as_file_name, open_metrics_port
+from worker.metrics_port import open_metrics_port
 from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.budget import Budget
 from worker.pipeline.decoder import PictureDecoder
@@ -138,7 +137,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
     upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, _upkeep_rules(settings), contact)
     state = partial(_beat, name, rules, models, follower)
-    beats = Beats(database.unit, state, _sign_of_life(storage, name), every_s=settings.beat_s, contact=contact)
+    beats = Beats(database.unit, state, sign_of_life(storage.home, name), every_s=settings.beat_s, contact=contact)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
     return Runtime(
         processing=processing,
@@ -171,10 +170,6 @@ def _beat(name: str, rules: EngineRules, models: ModelCache, follower: Follower)
     variants, followed_now = models.variants(), follower.states()
     names = tuple(sorted(variants))
     return WorkerBeat(name=name, device=rules.device, models=names, variants=variants, followed=followed_now)
-
-
-def _sign_of_life(storage: StorageSettings, name: str) -> Path:
-    return storage.home / "run" / f"{as_file_name(name)}.alive"
 
 
 def engine_rules(settings: WorkerSettings) -> EngineRules:
@@ -262,8 +257,7 @@ def preload(models: ModelCache, names: Sequence[str]) -> None:
 
 
 def fetch_rules(settings: WorkerSettings) -> FetchRules:
-    allowed = is_any if settings.allow_private_addresses else is_public
-    guard = Guard(timeout_s=settings.download_timeout_s, allowed=allowed)
+    guard = Guard(timeout_s=settings.download_timeout_s, allowed=settings.allowed_addresses)
     return FetchRules(max_bytes=settings.download_max_bytes, guard=guard)
 
 

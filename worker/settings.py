@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import quote
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.addresses import Address, is_any, is_public
 from jobs.deliveries.schedule import PAUSES_S
 from segmentation.engines import AUTO, ENGINES, precisions
+from storage.registry.mlflow_registry import local_tracking
 from worker.tuning.machine import cpu_count
 
 
@@ -102,10 +103,14 @@ class WorkerSettings(BaseSettings):
         return self
 
     @property
+    def allowed_addresses(self) -> Callable[[Address], bool]:
+        return is_any if self.allow_private_addresses else is_public
+
+    @property
     def resolved_registry_uri(self) -> str:
         if self.registry_uri and self.registry_uri != "none":  # as training may say
             return self.registry_uri
-        return f"sqlite:///{quote(str(self.home.expanduser().absolute() / 'mlflow.db'))}"
+        return local_tracking(self.home)
 
     def picture_thread_count(self, *, streams: int) -> int:
         return self.picture_threads or max(2 * streams, cpu_count())

@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from segmentation.engines import ENGINES
+from telemetry.version import DISTRIBUTIONS
 
 CPUINFO = Path("/proc/cpuinfo")
 CGROUPS = Path("/sys/fs/cgroup")
 GRAPHICS = Path("/proc/driver/nvidia/gpus")
-OURS = ("maskmill-server", "maskmill")
 
 
 def cpu_count(cgroups: Path = CGROUPS) -> int:
@@ -37,7 +37,7 @@ def software() -> dict[str, str]:
     """Versions of ourselves and of every engine that is installed."""
     names = (name for kind in ENGINES.values() for name in kind.distributions)
     found = {name: version for name in names if (version := _version(name)) is not None}
-    return {"maskmill": next(filter(None, map(_version, OURS)), "from source"), **found}
+    return {"maskmill": next(filter(None, map(_version, DISTRIBUTIONS)), "from source"), **found}
 
 
 def processor_name(path: Path = CPUINFO) -> str:

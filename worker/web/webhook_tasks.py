@@ -12,14 +12,14 @@ from celery.signals import worker_ready, worker_shutdown
 from broker.app import DELIVER_WEBHOOKS, WEBHOOKS, app
 from broker.settings import BrokerSettings
 from broker.wakeups import listen
-from jobs.addresses import is_any, is_public
 from jobs.deliveries.delivering import Delivering, DeliveryRules
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from telemetry import trail
 from telemetry.exposition import Port, process_registry
 from telemetry.traces import begin_tracing, end_tracing
-from worker.metrics_port import as_file_name, open_metrics_port
+from worker.beats import sign_of_life
+from worker.metrics_port import open_metrics_port
 from worker.settings import WorkerSettings
 from worker.web.courier import Courier, Hearing
 from worker.web.safe_http import Guard
@@ -63,9 +63,8 @@ def open_office(name: str, settings: WorkerSettings, storage: StorageSettings) -
         per_host=settings.webhooks_per_host,
         pauses_s=tuple(settings.webhook_pauses_s),
     )
-    allowed = is_any if settings.allow_private_addresses else is_public
-    sender = WebhookSender(Guard(timeout_s=settings.webhook_timeout_s, allowed=allowed))
-    sign = storage.home / "run" / f"{as_file_name(name)}.alive"
+    sender = WebhookSender(Guard(timeout_s=settings.webhook_timeout_s, allowed=settings.allowed_addresses))
+    sign = sign_of_life(storage.home, name)
     trail.of_process({"worker": name})
     begin_tracing("webhooks")
     metrics = WebhookMetrics(process_registry("webhooks"))
