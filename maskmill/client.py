@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -88,14 +88,14 @@ class Maskmill:
     def jobs(self, *, status: str | None = None, model: str | None = None, limit: int | None = None) -> list[JobHandle]:
         """Newest first; `limit` None: all of them."""
         found: list[JobHandle] = []
-        for row in self._rows("/jobs", {"status": status, "model": model, "limit": min(limit or 200, 200)}):
+        for row in self._transport.rows("/jobs", {"status": status, "model": model, "limit": min(limit or 200, 200)}):
             found.append(JobHandle(self._transport, row))
             if limit is not None and len(found) >= limit:
                 break
         return found
 
     def models(self) -> list[dict[str, Any]]:
-        return list(self._rows("/models", {}))
+        return list(self._transport.rows("/models", {}))
 
     def label_space(self, name: str) -> dict[str, Any]:
         """A published one, or one that a model brings along: its classes with ids and colours. Raises NotFound."""
@@ -179,16 +179,6 @@ class Maskmill:
     def _object(self, path: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._transport.send(Call(method="GET", path=path)).json()
         return answer
-
-    def _rows(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        cursor: str | None = None
-        while True:
-            call = Call(method="GET", path=path, params={**params, "cursor": cursor})
-            page = self._transport.send(call).json()
-            yield from page["items"]
-            cursor = page.get("next_cursor")
-            if not cursor:
-                return
 
 
 def _plain(value: Any) -> Any:

@@ -193,14 +193,7 @@ class JobHandle:
 
     def deliveries(self) -> Iterator[dict[str, Any]]:
         """Webhooks that were sent of this job or are owed still, in order, with their attempts."""
-        cursor: str | None = None
-        while True:
-            params = {"limit": PAGE, "cursor": cursor}
-            page = self._transport.send(Call(method="GET", path=self._path("deliveries"), params=params)).json()
-            yield from page["items"]
-            cursor = page.get("next_cursor")
-            if cursor is None:
-                return
+        return self._transport.rows(self._path("deliveries"), {"limit": PAGE})
 
     def cancel(self) -> JobHandle:
         """Queued images are canceled at once, running ones within seconds."""

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install
 from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
+from maskmill.stack.explained import settings_explained
 from maskmill.stack.home import StackHome, write_private
 from maskmill.stack.keys import need_a_key
 from maskmill.stack.part import PartSpec, RestartPolicy
@@ -261,9 +261,11 @@ class LocalStack:
 
     def _mlflow(self) -> list[str]:
         """Shows the file that trainings and workers use themselves when no setting names a server."""
+        from storage.registry.mlflow_registry import local_tracking
+
         root = self.home.root
         where = ["--host", LOOPBACK, "--port", str(self.mlflow_port), "--workers", "1"]
-        what = ["--backend-store-uri", f"sqlite:///{quote(str(root / 'mlflow.db'))}"]
+        what = ["--backend-store-uri", local_tracking(root)]
         files = ["--artifacts-destination", str(root / "mlflow-artifacts")]
         return [sys.executable, "-m", "mlflow", "server", *where, *what, *files]
 
@@ -309,18 +311,6 @@ def running_stack(
             yield stack
         finally:
             stack.stop(patience.hurry)
-
-
-@contextlib.contextmanager
-def settings_explained() -> Iterator[None]:
-    """A setting that cannot be used is the user's to mend: a StackError with its name instead of a traceback."""
-    from pydantic import ValidationError
-
-    try:
-        yield
-    except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise StackError(f"{error.title} cannot be used: {'; '.join(faults)}") from None
 
 
 @contextlib.contextmanager

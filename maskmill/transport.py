@@ -58,6 +58,16 @@ class Transport:
                 refuse(response)
                 return response
 
+    def rows(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Of a list that comes in pages, all. Raises as `send`."""
+        cursor: str | None = None
+        while True:
+            page = self.send(Call(method="GET", path=path, params={**params, "cursor": cursor})).json()
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
     @contextmanager
     def stream(self, call: Call) -> Iterator[httpx.Response]:
         """The answer with its body still to be read. Tried once. Raises APIError, ServerUnreachable."""

@@ -20,7 +20,6 @@ from maskmill.errors import InvalidInput
 if TYPE_CHECKING:
     from segmentation.model_card import ModelCard
     from storage.catalog import Catalog
-    from storage.settings import StorageSettings
     from training.bring.check import CheckReport
 
 DEFAULT = "list"
@@ -82,6 +81,7 @@ def pull(choices: Pulling) -> None:
     console, model = stderr(), get_hub_model(choices.model)
     console.print(Text(f"{model.name}: {model.licence}\n  {model.licence_url}", style="yellow"), soft_wrap=True)
 
+    from maskmill.stack.explained import storage_settings
     from training.hub.bundle import Order
     from training.hub.bundle import pull as fetch
     from training.hub.files import Consent  # these take seconds
@@ -89,7 +89,7 @@ def pull(choices: Pulling) -> None:
     order = Order(
         model=model,
         name=choices.name or model.name,
-        models=_settings(choices.home).model_folders[-1],
+        models=storage_settings(choices.home).model_folders[-1],
         consent=Consent(revision=choices.revision, accepted=choices.accept_revision, unpinned=choices.unpinned),
         long_side=choices.long_side,
         folder=choices.folder,
@@ -132,6 +132,7 @@ def add(choices: Adding) -> None:
     """Check a model file of your own in every runtime that would serve it, then serve it."""
     from data.sample_library import open_samples
     from maskmill.cli.training.runtimes import open_all
+    from maskmill.stack.explained import storage_settings
     from training.bring.card import own_card, read_own_card
     from training.bring.publish import add as publish
 
@@ -139,7 +140,7 @@ def add(choices: Adding) -> None:
         raise InvalidInput(f"{choices.file}: no such file")
     given = read_own_card(choices.card) if choices.card else {}
     about = own_card(_with_options(given, choices))
-    models = _settings(choices.home).model_folders[-1]
+    models = storage_settings(choices.home).model_folders[-1]
     with stderr().status(f"checking {choices.file.name} on {SAMPLES_SAID}"):
         added = publish(choices.file, about, models=models, samples=open_samples(), open_all=open_all)
     _show_check(added.bundle.card, added.reports, choices)
@@ -201,10 +202,11 @@ def _list_served(choices: Listing) -> None:
 
 
 def _list_local(choices: Listing) -> None:
+    from maskmill.stack.explained import storage_settings
     from storage.catalog import open_catalog
     from storage.registry.tunings import open_tunings
 
-    settings = _settings(choices.home)
+    settings = storage_settings(choices.home)
     catalog, tunings = open_catalog(settings), open_tunings(settings)
     cards = [{**_card(card), "runs_as": tunings.variant(catalog.get(card.name))} for card in catalog.list()]
     if choices.as_json:
@@ -292,18 +294,11 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
     return [red, green, blue]
 
 
-def _settings(home: Path | None) -> StorageSettings:
-    from maskmill.local import settings_explained
-    from storage.settings import StorageSettings
-
-    with settings_explained():
-        return StorageSettings() if home is None else StorageSettings(home=home)
-
-
 def _catalog(home: Path | None) -> Catalog:
+    from maskmill.stack.explained import storage_settings
     from storage.catalog import open_catalog
 
-    return open_catalog(_settings(home))
+    return open_catalog(storage_settings(home))
 
 
 def _bundle(model: str, catalog: Catalog) -> Any:

@@ -23,14 +23,13 @@ class Choices(HomeOption):
 
 def tune(choices: Choices) -> None:
     """Find out in which engine, precision and streams models run fastest here; workers use it from their next start."""
-    from maskmill.local import settings_explained
+    from maskmill.stack.explained import settings_explained, storage_settings
     from storage.catalog import open_catalog
-    from storage.settings import StorageSettings
     from worker.runtime import engine_rules, open_tuner
     from worker.settings import WorkerSettings
 
+    storage = storage_settings(choices.home)
     with settings_explained():
-        storage = StorageSettings() if choices.home is None else StorageSettings(home=choices.home)
         settings = WorkerSettings(home=storage.home)
     catalog = open_catalog(storage)
     bundles = [catalog.get(name) for name in choices.models or [card.name for card in catalog.list()]]

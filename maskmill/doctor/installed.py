@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from maskmill.doctor.findings import Finding, State
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install, our_version
-from maskmill.local import settings_explained
+from maskmill.stack.explained import settings_explained
 
 if TYPE_CHECKING:
     from storage.catalog import Bundle

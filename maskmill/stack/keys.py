@@ -27,12 +27,10 @@ def open_keyring(home: Path | None) -> Iterator[Keyring]:
     Raises StackError for tables of another version, DatabaseUnavailable.
     """
     from jobs.tenants.keyring import Keyring
-    from maskmill.local import settings_explained
-    from storage.settings import StorageSettings
+    from maskmill.stack.explained import storage_settings
     from storage.unit_of_work import open_database
 
-    with settings_explained():
-        settings = StorageSettings() if home is None else StorageSettings(home=home)
+    settings = storage_settings(home)
     _prepare(settings)
     database = open_database(settings)
     try:
