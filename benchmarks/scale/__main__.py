@@ -26,6 +26,7 @@ import psutil
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from benchmarks.receiving.upload_memory import MIB, memory_of
 from benchmarks.record import median, record
 from maskmill.local import LocalStack, StackOptions, running_stack
 from segmentation.model_card import ModelCard
@@ -194,9 +195,7 @@ def _cpu_s(stack: LocalStack) -> dict[str, float]:
 
 
 def _peak_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return median([peak / 1024])
+    return median([memory_of(pid)["VmHWM"] / MIB])
 
 
 def _size(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""`open_unit`: every adapter of `jobs.ports.OpenUnit` in turn, empty."""
+"""`open_unit`: every adapter of `jobs.ports.OpenUnit` in turn, empty. `store`: of `jobs.ports.ObjectStore`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from jobs.ports import ObjectStore
+from storage.objects import open_objects
 from storage.settings import StorageSettings
 from tests.databases import opened, sqlite_settings, sqlite_template
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, MemoryObjects
 from tests.job_steps import Units
 from tests.memory_database import MemoryDatabase
+from tests.services.s3 import S3Bucket, S3Server, s3_settings
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +40,19 @@ def open_unit(request: pytest.FixtureRequest, tmp_path: Path, told: list[frozens
         settings = StorageSettings(database_url=request.getfixturevalue("migrated_postgres_url"))
     with opened(settings, on_commit=told.append, clock=clock) as database:
         yield Units(database.unit, clock)
+
+
+@pytest.fixture(params=["memory", "local", "rclone", "radosgw"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "memory":
+        return MemoryObjects()
+    if request.param == "local":
+        return open_objects(StorageSettings(home=tmp_path))
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    return open_objects(s3_settings(server.create_bucket()))
+
+
+@pytest.fixture(params=["rclone", "radosgw"])
+def bucket(request: pytest.FixtureRequest) -> S3Bucket:
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    return server.create_bucket()

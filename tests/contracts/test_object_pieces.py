@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -15,32 +14,10 @@ from jobs.ports import ObjectStore
 from storage.objects import local, open_objects, pieces
 from storage.objects.s3_client import S3Client
 from storage.settings import StorageSettings
-from tests.fakes import MemoryObjects
-from tests.services.s3 import S3Bucket, S3Server
+from tests.services.s3 import S3Bucket, s3_settings
 
 KEY = "default/uploads/9/upl_1"
 PART = 8 * 2**20  # what an S3 store keeps of a piece that broke off: whole parts
-
-
-@pytest.fixture(params=["memory", "local", "rclone", "radosgw"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "memory":
-        return MemoryObjects()
-    if request.param == "local":
-        return open_objects(StorageSettings(home=tmp_path))
-    server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    return open_objects(s3_settings(server.create_bucket()))
-
-
-@pytest.fixture(params=["rclone", "radosgw"])
-def bucket(request: pytest.FixtureRequest) -> S3Bucket:
-    server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    return server.create_bucket()
-
-
-def s3_settings(bucket: S3Bucket, **changes: Any) -> StorageSettings:
-    values = {"objects_url": bucket.url, "s3_access_key": bucket.access_key, "s3_secret_key": bucket.secret_key}
-    return StorageSettings(**{**values, **changes})
 
 
 class Breaks(io.BytesIO):

@@ -7,8 +7,6 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
@@ -17,32 +15,10 @@ from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import ObjectStore
 from storage.objects import open_objects
 from storage.settings import StorageSettings
-from tests.fakes import MemoryObjects
 from tests.services.processes import free_port
-from tests.services.s3 import S3Bucket, S3Server
+from tests.services.s3 import S3Bucket, s3_settings
 
 PART = 8 * 1024 * 1024
-
-
-@pytest.fixture(params=["memory", "local", "rclone", "radosgw"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "memory":
-        return MemoryObjects()
-    if request.param == "local":
-        return open_objects(StorageSettings(home=tmp_path))
-    server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    return open_objects(s3_settings(server.create_bucket()))
-
-
-@pytest.fixture(params=["rclone", "radosgw"])
-def bucket(request: pytest.FixtureRequest) -> S3Bucket:
-    server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    return server.create_bucket()
-
-
-def s3_settings(bucket: S3Bucket, **changes: Any) -> StorageSettings:
-    values = {"objects_url": bucket.url, "s3_access_key": bucket.access_key, "s3_secret_key": bucket.secret_key}
-    return StorageSettings(**{**values, **changes})
 
 
 class Slow:

@@ -12,6 +12,7 @@ from typing import Any
 import urllib3
 from minio import Minio
 
+from storage.settings import StorageSettings
 from tests.services.processes import accepts_connections, dies_with_us, find_program, free_port, missing, running
 
 REGION = "us-east-1"
@@ -110,3 +111,8 @@ def rclone(folder: Path) -> Iterator[S3Server]:
     command += ["--config", folder / "rclone.conf"]
     with running(command, log=folder / "rclone.log", ready=lambda: accepts_connections(server.port)):
         yield server
+
+
+def s3_settings(bucket: S3Bucket, **changes: Any) -> StorageSettings:
+    values = {"objects_url": bucket.url, "s3_access_key": bucket.access_key, "s3_secret_key": bucket.secret_key}
+    return StorageSettings(**{**values, **changes})
