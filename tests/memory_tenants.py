@@ -84,9 +84,11 @@ class MemoryTurns:
             running[job.tenant] += job.counts.running
         return [Share(tenant, running[tenant]) for tenant in sorted(waiting) if waiting[tenant]]
 
-    def next_images(self, tenant: str, priority: Priority, *, limit: int) -> NextImages | None:
+    def next_images(
+        self, tenant: str, priority: Priority, *, limit: int, tried_first: bool = False
+    ) -> NextImages | None:
         mine = [job for job in self._unfinished() if job.tenant == tenant and job.priority is priority]
-        for is_fresh in (True, False):
+        for is_fresh in (not tried_first, tried_first):
             for job in mine:
                 rows = self._view.state.images[job.id].values()
                 due = [image for image in rows if self._is_due(image) and (image.attempt == 0) is is_fresh]

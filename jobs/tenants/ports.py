@@ -69,9 +69,11 @@ class TurnRepository(Protocol):
     def shares(self, priority: Priority) -> Sequence[Share]:
         """Of each tenant that has images of this priority waiting; those that run are of any priority."""
 
-    def next_images(self, tenant: str, priority: Priority, *, limit: int) -> NextImages | None:
+    def next_images(
+        self, tenant: str, priority: Priority, *, limit: int, tried_first: bool = False
+    ) -> NextImages | None:
         """The first `limit` of the queued, due images of the tenant's oldest job that has some: those that were never
-        tried before those that were, of all its jobs. None when none is due."""
+        tried before those that were, of all its jobs, or the other way round. None when none is due."""
 
 
 class CredentialUnit(Protocol):

@@ -17,6 +17,7 @@ from jobs.processing.retry import RetryPolicy
 
 TRIES = 5  # others may take the same images first
 LOOK_EVERY_S = 0.5  # whether several tenants wait
+TRIED_SHARE = 0.25  # of turns that go to images that were tried before: whoever keeps submitting always has fresh ones
 MOST = 64  # images of a slice that are looked at; slices are no larger
 
 TakeSlice = Callable[[Slice], Claim | None]
@@ -24,7 +25,8 @@ TakeSlice = Callable[[Slice], Claim | None]
 
 @dataclass
 class Turns:
-    """Of one worker process. Of tenants with equally many images running, chance takes one."""
+    """Of one worker process. Of tenants with equally many images running, chance takes one; it also decides whether
+    images that were never tried come first, or those that were."""
 
     policy: RetryPolicy
     clock: Callable[[], float] = time.monotonic
@@ -54,8 +56,9 @@ class Turns:
         return several
 
     def _next(self, unit: UnitOfWork, priority: Priority) -> Slice | None:
+        tried_first = self.chance() < TRIED_SHARE
         for share in sorted(unit.turns.shares(priority), key=lambda each: (each.running, self.chance())):
-            found = unit.turns.next_images(share.tenant, priority, limit=MOST)
+            found = unit.turns.next_images(share.tenant, priority, limit=MOST, tried_first=tried_first)
             if found is not None:
                 first, last = next(self.policy.runs(found.losses, largest=found.slice_size))
                 return Slice(job_id=found.job_id, first=first, last=last, priority=priority)

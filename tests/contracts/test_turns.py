@@ -67,6 +67,15 @@ def test_what_was_tried_comes_after_what_was_not_and_not_before_it_is_due(open_u
     assert following(open_unit) == NextImages("job_1", 1, {0: 0})
 
 
+def test_what_was_tried_comes_first_when_that_is_asked_for(open_unit: Units) -> None:
+    add(open_unit, 1, job_id="job_1", tenant="acme")
+    add(open_unit, 2, job_id="job_2", tenant="acme")
+    claimed(open_unit, job_id="job_2")
+    finish(open_unit, again(1, in_s=0), job_id="job_2")
+    with open_unit() as unit:
+        assert unit.turns.next_images("acme", SMALL, limit=9, tried_first=True) == NextImages("job_2", 1, {1: 0})
+
+
 def test_losses_are_told(open_unit: Units) -> None:
     add(open_unit, 2, tenant="acme")
     claimed(open_unit)

@@ -50,9 +50,11 @@ class SqlTurns:
         found = self._transaction.look_up(_SHARES, priority=priority.value)
         return [Share(row.tenant, int(row.running)) for row in found]
 
-    def next_images(self, tenant: str, priority: Priority, *, limit: int) -> NextImages | None:
+    def next_images(
+        self, tenant: str, priority: Priority, *, limit: int, tried_first: bool = False
+    ) -> NextImages | None:
         read, now = self._transaction.look_up, self._transaction.now
-        for oldest_job, first_images in (_FRESH, _TRIED):
+        for oldest_job, first_images in (_TRIED, _FRESH) if tried_first else (_FRESH, _TRIED):
             job = read(oldest_job, whose=tenant, priority=priority.value, now=now).first()
             if job is not None:
                 found = read(first_images, job=job.id, now=now, most=limit)

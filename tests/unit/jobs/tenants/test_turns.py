@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from random import Random
 
 import pytest
 
@@ -106,6 +107,21 @@ def test_who_has_nothing_due_is_passed_over(database: MemoryDatabase, turns: Tur
         unit.commit()
     assert taken(take(database, turns, pieces[0]))[0] == "job_1"
     assert take(database, turns, pieces[0]) is None
+
+
+def test_a_failed_image_has_its_turn_although_its_tenant_keeps_submitting(database: MemoryDatabase) -> None:
+    turns = Turns(RetryPolicy(), clock=lambda: 0.0, chance=Random(7).random)
+    add(database, "acme", 1, job_id="job_0")
+    named = add(database, "zeta", 1, job_id="job_1")[0]
+    with database.unit() as unit:
+        unit.images.claim(Slice(job_id="job_0", first=0, last=0, priority=SMALL), worker="w", lease_s=60)
+        unit.images.finish("job_0", [again(0, in_s=0)])
+        unit.commit()
+    seen = []
+    for job in range(2, 60):
+        add(database, "acme", 1, job_id=f"job_{job}")
+        seen.append(taken(take(database, turns, named))[0])
+    assert "job_0" in seen
 
 
 def test_images_that_took_their_worker_along_come_in_smaller_slices(database: MemoryDatabase, turns: Turns) -> None:
