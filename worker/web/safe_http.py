@@ -194,6 +194,9 @@ def _in_time(find: Callable[[], list[Address]], deadline: float) -> list[Address
             found.set_result(find())
         except NameUnresolved as error:
             found.set_exception(error)
+        finally:  # whatever else it is, the thread tells; whoever waits has to hear of it too
+            if not found.done():
+                found.set_exception(NotReached("the host's name could not be resolved", lasting=False))
 
     threading.Thread(target=run, name="resolver", daemon=True).start()
     return found.result(_left(deadline))
