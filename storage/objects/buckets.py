@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
-from xml.sax.saxutils import unescape
 
 from jobs.errors import ObjectNotFound, StorageUnavailable, TooManyBytes
 from jobs.ports import Readable
@@ -22,7 +21,8 @@ from storage.settings import BucketRule, StorageSettings
 
 _KEY = re.compile(rb"<Key>([^<]*)</Key>")
 _NEXT = re.compile(rb"<NextContinuationToken>([^<]*)</NextContinuationToken>")
-_QUOTES = {"&quot;": '"', "&apos;": "'", "&#34;": '"', "&#39;": "'"}
+_ENTITY = re.compile(r"&(?:#x([0-9a-fA-F]{1,6})|#([0-9]{1,7})|(amp|lt|gt|quot|apos));")
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _NO_BUCKET = ("NoSuchBucket",)
 
 
@@ -127,11 +127,11 @@ class _S3Bucket:
             with translated(self._bucket, missing=_NO_BUCKET):
                 answer = self._client.listed(self._bucket, prefix, token)
             for found in _KEY.findall(answer):
-                yield unescape(found.decode(), _QUOTES)
+                yield _text(found)
             more = _NEXT.search(answer)
             if more is None:
                 return
-            token = unescape(more[1].decode(), _QUOTES)
+            token = _text(more[1])
 
     def read(self, key: str, *, most: int) -> bytes:
         with translated(key, missing=_NO_BUCKET):
@@ -153,6 +153,16 @@ class _S3Bucket:
                 part_size=PART,
                 num_parallel_uploads=1,
             )
+
+
+def _text(written: bytes) -> str:
+    """What stands in XML, its entities replaced: the five that have names, and those by number."""
+    return _ENTITY.sub(_character, written.decode())
+
+
+def _character(entity: re.Match[str]) -> str:
+    hexadecimal, decimal, name = entity.groups()
+    return _NAMED[name] if name else chr(int(hexadecimal, 16) if hexadecimal else int(decimal))
 
 
 def _bounded(data: bytes, most: int) -> bytes:
