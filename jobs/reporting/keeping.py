@@ -43,9 +43,9 @@ def _keep(open_unit: OpenUnit, job: Job, watched: set[str], *, most: int) -> int
 def _keep_one(open_unit: OpenUnit, job: Job, first: int) -> bool:
     """Whether all its images have ended."""
     with open_unit() as unit:
-        images = unit.images.run(job.id, first=first, last=first + PART - 1)
-        if any(image.status in (ImageStatus.QUEUED, ImageStatus.RUNNING) for image in images):
+        if not unit.parts.is_ripe(job.id, first, first + PART - 1):
             return False
+        images = unit.images.run(job.id, first=first, last=first + PART - 1)
         succeeded = all(image.status is ImageStatus.SUCCEEDED for image in images)
         unit.parts.keep(job.id, first, survey(job, images).packed() if succeeded else None)
         unit.commit()

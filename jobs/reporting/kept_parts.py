@@ -19,5 +19,8 @@ class PartRepository(Protocol):
     def firsts(self, job_id: str) -> frozenset[int]:
         """Those that are kept, or marked, without their contents."""
 
+    def is_ripe(self, job_id: str, first: int, last: int) -> bool:
+        """Whether all these images have ended; looks at the first one that has not, and at none behind it."""
+
     def keep(self, job_id: str, first: int, content: bytes | None) -> None:
         """Nothing happens when it is kept already, or when the job is gone."""

@@ -62,6 +62,15 @@ def test_neighbouring_images_are_read_in_input_order(open_unit: Units):
         unit.images.run("job_1", first=0, last=1)
 
 
+def test_a_part_is_ripe_when_all_its_images_have_ended(open_unit: Units):
+    add(open_unit, 4)
+    claimed(open_unit, 0, 1)
+    finish(open_unit, succeeded(0), failed(1))
+    claimed(open_unit, 2, 2)
+    with open_unit() as unit:
+        assert [unit.parts.is_ripe("job_1", *part) for part in ((0, 1), (1, 2), (3, 3))] == [True, False, False]
+
+
 def test_large_jobs_are_those_of_so_many_images_that_have_not_ended(open_unit: Units):
     for job_id, images in (("job_1", 2), ("job_2", 3), ("job_3", 4), ("job_4", 3)):
         add(open_unit, images, job_id=job_id)

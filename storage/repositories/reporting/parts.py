@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, or_, select
 
+from jobs.job import ImageStatus
+from storage.ledger import is_in
 from storage.repositories.upsert import insert_for
-from storage.tables import JOB, JOBS, PART, PARTS, ArchivePartRow
+from storage.scope import Prepared
+from storage.tables import IMAGE, JOB, JOBS, PART, PARTS, ArchivePartRow
 from storage.transaction import Transaction
+
+_UNENDED = Prepared(
+    select(IMAGE["index"])
+    .where(IMAGE.job_id == bindparam("job"), IMAGE["index"].between(bindparam("first"), bindparam("last")))
+    .where(or_(is_in(ImageStatus.QUEUED), is_in(ImageStatus.RUNNING)))
+    .limit(1)
+)
 
 
 class SqlParts:
@@ -21,6 +31,9 @@ class SqlParts:
 
     def firsts(self, job_id: str) -> frozenset[int]:
         return frozenset(self._transaction.read(select(PART.first).where(PART.job_id == job_id)).scalars())
+
+    def is_ripe(self, job_id: str, first: int, last: int) -> bool:
+        return self._transaction.look_up(_UNENDED, job=job_id, first=first, last=last).first() is None
 
     def keep(self, job_id: str, first: int, content: bytes | None) -> None:
         job = self._transaction.write(select(JOBS.c.id).where(JOB.id == job_id).with_for_update()).first()

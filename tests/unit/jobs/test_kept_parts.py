@@ -69,6 +69,16 @@ def test_parts_are_kept_while_the_job_runs(mill: Mill):
     assert (keep(mill, watched), kept(mill, job), watched) == (2, {0: True, 2: True, 4: True}, set())
 
 
+def test_images_of_a_part_that_is_not_ripe_are_not_read(mill: Mill, monkeypatch: pytest.MonkeyPatch):
+    mill.submit(*NAMES)
+
+    def run(*_: object, **__: object) -> None:
+        raise AssertionError("none of them has ended")
+
+    monkeypatch.setattr("tests.memory_database._Images.run", run)
+    assert keep(mill) == 0
+
+
 def test_what_is_kept_is_not_read_from_the_images_again(mill: Mill, monkeypatch: pytest.MonkeyPatch):
     watched: set[str] = set()
     job = mill.submit(*NAMES)
