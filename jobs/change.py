@@ -9,6 +9,7 @@ from jobs.callers import DEFAULT, Caller
 from jobs.job import Job
 from jobs.ports import Dispatcher, ObjectStore, OpenUnit, UnitOfWork
 from jobs.submitting.sending import send
+from jobs.tenants.quotas import admit
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,13 @@ class Changing:
         return job
 
     def retry(self, job_id: str) -> Job:
-        """Failed images alone go back to the queue. Raises JobNotFound, JobNotFinished, NotAllowed."""
+        """Failed images alone go back to the queue, and count as if they were submitted now.
+
+        Raises JobNotFound, JobNotFinished, NotAllowed, QuotaExceeded.
+        """
         with self._unit() as unit:
             job = unit.jobs.requeue_failed(job_id)
+            admit(unit, self.caller, job.counts.queued, others=job.credential != self.caller.credential)
             waiting = unit.images.waiting(job_id)
             unit.commit()
         send(job, self.dispatcher, self.open_unit, images=waiting)

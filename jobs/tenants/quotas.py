@@ -28,13 +28,16 @@ def count_request(open_unit: OpenCredentials, caller: Caller) -> Standing | None
     return standing
 
 
-def admit(unit: CredentialUnit, caller: Caller, images: int) -> None:
-    """Count the images of a job that was added in this transaction. Raises QuotaExceeded: then it must not commit."""
+def admit(unit: CredentialUnit, caller: Caller, images: int, *, others: bool = False) -> None:
+    """Count images that were queued in this transaction. others: they are of a job of another key, in whose queue they
+    stand. Raises QuotaExceeded: then it must not commit."""
     if caller.credential is None or not caller.limits.of_images:
         return
     # Also where only the queue is limited: whoever else submits with this key waits here until this has committed.
     used, left_s = unit.usage.add(caller.credential, IMAGES, images, period_s=DAY_S)
     for standing in _of_images(unit, caller, used=used, left_s=left_s):
+        if standing.name == QUEUED and others:
+            standing = replace(standing, used=standing.used + images)  # noqa: PLW2901
         if standing.is_exceeded:
             before = replace(standing, used=standing.used - images)
             raise QuotaExceeded(_sentence(before, images), before)

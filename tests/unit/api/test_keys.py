@@ -125,6 +125,18 @@ def test_images_beyond_the_quota_are_refused_and_leave_nothing(
     assert (refused.status_code, refused.headers["ratelimit-policy"]) == (429, '"images";q=2;w=86400')
 
 
+def test_images_that_are_tried_again_count_as_if_they_were_submitted(
+    client: TestClient, house: House, keyring: Keyring
+) -> None:
+    _, key = keyring.create("acme", "submit", Limits(images_per_day=3))
+    files = [("files", (f"{n}.jpg", b"no picture")) for n in range(2)]
+    job_id = client.post("/jobs", files=files, headers=bearer(key)).json()["id"]
+    house.work()
+    answer = client.post(f"/jobs/{job_id}/retry", headers=bearer(key))
+    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+    assert client.get(f"/jobs/{job_id}", headers=bearer(key)).json()["status"] == "failed"
+
+
 def test_a_caller_is_told_its_own_quotas(client: TestClient, keyring: Keyring) -> None:
     assert client.get("/limits").json()["caller"] == {
         "tenant": "default",

@@ -79,6 +79,15 @@ def test_images_that_wait_are_counted_as_they_are(database: MemoryDatabase) -> N
     submit(database, who, 4, "job_2")
 
 
+def test_images_that_join_the_queue_of_another_key_are_counted_beside_the_own_ones(database: MemoryDatabase) -> None:
+    who = caller(queued_images=4)
+    submit(database, who, 3)
+    with database.unit("acme") as unit:
+        admit(unit, who, 1, others=True)
+        with pytest.raises(QuotaExceeded, match="there are 3, and 2 more come"):
+            admit(unit, who, 2, others=True)
+
+
 @pytest.mark.parametrize("limits", [{"images_per_day": 2}, {"queued_images": 2}])
 def test_nothing_is_read_that_could_not_be_taken(database: MemoryDatabase, limits: dict[str, int]) -> None:
     who = caller(**limits)
