@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,9 @@ class MemoryCredentials:
 
     def find(self, credential_id: str) -> Credential | None:
         return self._kept.get(credential_id)
+
+    def several(self, credential_ids: Collection[str]) -> Mapping[str, Credential]:
+        return {name: self._kept[name] for name in credential_ids if name in self._kept}
 
     def all(self) -> Sequence[Credential]:
         return sorted(self._kept.values(), key=lambda each: (each.created_at, each.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -17,6 +17,9 @@ class CredentialRepository(Protocol):
         """Whether any key was ever made here, revoked ones included."""
 
     def find(self, credential_id: str) -> Credential | None: ...
+
+    def several(self, credential_ids: Collection[str]) -> Mapping[str, Credential]:
+        """Those of these that there are, by id."""
 
     def all(self) -> Sequence[Credential]:
         """The oldest first."""

@@ -37,6 +37,7 @@ def test_a_key_comes_back_as_it_was_kept(open_unit: Units) -> None:
         assert unit.credentials.exist()
         assert unit.credentials.find("key_1") == credential()
         assert unit.credentials.find("key_3") is None
+        assert unit.credentials.several({"key_1", "key_3"}) == {"key_1": credential()}
         assert list(unit.credentials.all()) == [credential(), free]
 
 

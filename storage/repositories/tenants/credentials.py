@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -27,6 +27,10 @@ class SqlCredentials:
     def find(self, credential_id: str) -> Credential | None:
         row = self._transaction.read(select(_TABLE).where(_C.id == credential_id)).first()
         return None if row is None else _to_credential(row)
+
+    def several(self, credential_ids: Collection[str]) -> Mapping[str, Credential]:
+        rows = self._transaction.read(select(_TABLE).where(_C.id.in_(sorted(credential_ids))))
+        return {row.id: _to_credential(row) for row in rows}
 
     def all(self) -> Sequence[Credential]:
         rows = self._transaction.read(select(_TABLE).order_by(_C.created_at, _C.id))

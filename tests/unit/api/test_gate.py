@@ -86,11 +86,44 @@ def test_a_database_that_was_away_is_asked_again_at_once(gate: Gate, reads: Read
     asyncio.run(story())
 
 
-def test_invented_keys_do_not_fill_the_memory(gate: Gate) -> None:
+def test_invented_keys_neither_fill_the_memory_nor_push_good_ones_out(gate: Gate, reads: Reads) -> None:
     async def story() -> None:
-        for number in range(KEPT + 50):
-            await gate.known.find(f"key_{number}")
-        assert len(gate.known._kept) == KEPT
+        made, _ = Keyring(reads.database.unit).create("acme", "read", Limits())
+        await gate.known.find(made.id)
+        await asyncio.gather(*(gate.known.find(f"key_{number}") for number in range(KEPT + 50)))
+        assert len(gate.known._unknown) == KEPT
+        before = reads.count
+        assert await gate.known.find(made.id) == made
+        assert reads.count == before
+
+    asyncio.run(story())
+
+
+def test_invented_keys_that_come_together_cost_one_read(gate: Gate, reads: Reads) -> None:
+    async def story() -> None:
+        made, _ = Keyring(reads.database.unit).create("acme", "read", Limits())
+        reads.count = 0
+        await gate.known.find("key_first")
+        found = await asyncio.gather(
+            *(gate.known.find(f"key_{number}") for number in range(200)), gate.known.find(made.id)
+        )
+        assert [each for each in found if each] == [made]
+        assert reads.count == 2
+        await gate.known.find("key_7")
+        assert reads.count == 2
+
+    asyncio.run(story())
+
+
+def test_a_database_that_was_away_while_a_key_was_shown_is_asked_again(gate: Gate, reads: Reads) -> None:
+    made, _ = Keyring(reads.database.unit).create("acme", "read", Limits())
+
+    async def story() -> None:
+        reads.is_away = True
+        with pytest.raises(DatabaseUnavailable):
+            await gate.known.find(made.id)
+        reads.is_away = False
+        assert await gate.known.find(made.id) == made
 
     asyncio.run(story())
 
