@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.models.mask2former.modeling_mask2former import multi_scale_deformable_attention
 
 LevelSizes = list[tuple[int, int]]  # height, width; tensors while the graph is traced
 
@@ -36,6 +35,9 @@ class AnySizeDeformableAttention(nn.Module):
         **_unused: object,
     ) -> tuple[Tensor, None]:
         """hidden_states: (B,N,D), all levels in a row; reference_points: (B,N,levels,2), x and y in [0, 1]."""
+        # Takes seconds to import, and most who import the models never run this one.
+        from transformers.models.mask2former.modeling_mask2former import multi_scale_deformable_attention
+
         batch, length, width = hidden_states.shape
         value = self.value_proj(hidden_states).view(batch, length, self.heads, width // self.heads)
         queries = hidden_states + position_embeddings
