@@ -17,16 +17,21 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs.watching.hints import Hint
+
 CHANNEL = "maskmill.changed-jobs"  # of the whole server: a channel knows no numbered databases
 PAUSE_S = 1.0  # before a broker that did not answer is tried again
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[frozenset[str]], None]
+Tell = Callable[[Hint], None]
+
+_ENDED = "ended:"
+_OWES = "owes:"
 
 
 class WakeUps:
-    """Publishes the ids of changed jobs. `publish` is what a database's `on_commit` takes.
+    """Publishes hints. `publish` is what a database's `on_commit` takes.
 
     Who publishes only hands a line to the kernel: the broker is asked to answer nothing, and a thread of our own
     connects to it. What changes meanwhile goes out together; what cannot be sent is dropped.
@@ -42,12 +47,13 @@ class WakeUps:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def publish(self, job_ids: frozenset[str]) -> None:
+    def publish(self, hint: Hint) -> None:
         """Returns at once, whatever the broker does."""
+        words = _words(hint)
         with self._changed:
-            if self._send(job_ids) or self._closed:
+            if self._send(words) or self._closed:
                 return
-            self._waiting |= job_ids
+            self._waiting |= words
             if self._thread is None:  # not before: a worker of the prefork pool forks first
                 self._thread = threading.Thread(target=self._connect_again_and_again, name="wake-ups", daemon=True)
                 self._thread.start()
@@ -63,13 +69,13 @@ class WakeUps:
         with self._changed:
             self._disconnect()
 
-    def _send(self, job_ids: Collection[str]) -> bool:
+    def _send(self, words: Collection[str]) -> bool:
         """Under the lock. False when there is no connection, or no longer."""
         if self._connection is None:
             return False
         try:
             if not self._connection.can_read(0):  # it was asked to say nothing; what can be read is the end
-                self._connection.send_command("PUBLISH", CHANNEL, " ".join(sorted(job_ids)), check_health=False)
+                self._connection.send_command("PUBLISH", CHANNEL, " ".join(sorted(words)), check_health=False)
                 return True
         except (redis.RedisError, OSError) as error:
             _log_loss(error)
@@ -113,7 +119,7 @@ def _log_loss(error: Exception) -> None:
 
 
 async def listen(url: str, tell: Tell, *, silence_s: float = 5.0) -> NoReturn:
-    """Call `tell` with the ids of each message, on the running loop, until cancelled. Connects again by itself.
+    """Call `tell` with each hint, on the running loop, until cancelled. Connects again by itself.
 
     silence_s: a connection that said nothing for so long is asked whether it lives, and given up after as long again.
     """
@@ -128,17 +134,32 @@ async def listen(url: str, tell: Tell, *, silence_s: float = 5.0) -> NoReturn:
 
 
 async def _listen_once(url: str, tell: Tell, silence_s: float) -> None:
-    limits: dict[str, Any] = {"socket_timeout": silence_s, "socket_connect_timeout": silence_s}
-    client = redis.asyncio.Redis.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **limits)
-    async with client, client.pubsub() as channel:
-        await channel.subscribe(CHANNEL)
+    """On the connection itself: the client's layers above it cost more than all that is done with what is heard."""
+    limits: dict[str, Any] = {"socket_timeout": silence_s, "socket_connect_timeout": silence_s, "protocol": 2}
+    pool: Any = redis.asyncio.ConnectionPool.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **limits)
+    connection = pool.make_connection()
+    try:
+        await connection.connect()
+        await connection.send_command("SUBSCRIBE", CHANNEL)
         asked = False
         while True:
-            message = await channel.get_message(timeout=silence_s)
-            if message is None and asked:
+            answer = await connection.read_response(timeout=silence_s)
+            if answer is None and asked:
                 return
-            asked = message is None
-            if message is None:
-                await channel.ping()
-            elif message["type"] == "message":
-                tell(frozenset(message["data"].decode().split()))
+            asked = answer is None
+            if asked:
+                await connection.send_command("PING", check_health=False)
+            elif answer[0] == b"message":
+                tell(_hint(answer[2].decode().split()))
+    finally:
+        await connection.disconnect(nowait=True)
+
+
+def _words(hint: Hint) -> set[str]:
+    """A version of before, which takes each word for the id of a job, finds those that it knows."""
+    return {*hint.jobs, *(_ENDED + job_id for job_id in hint.ended), *([_OWES] if hint.owes else ())}
+
+
+def _hint(words: Collection[str]) -> Hint:
+    ended = frozenset(word.removeprefix(_ENDED) for word in words if word.startswith(_ENDED))
+    return Hint(frozenset(word for word in words if ":" not in word) | ended, ended, _OWES in words)

@@ -24,6 +24,7 @@ from jobs.reporting.kept_parts import PartRepository
 from jobs.submitting.idempotency import IdempotencyRepository
 from jobs.tenants.ports import CredentialRepository, TurnRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
+from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
@@ -308,7 +309,7 @@ class OpenUnit(Protocol):
     def __call__(self, tenant: str | None = None) -> AbstractContextManager[UnitOfWork]: ...
 
 
-OnCommit = Callable[[frozenset[str]], None]  # told the ids of jobs that changed; must neither wait nor raise
+OnCommit = Callable[[Hint], None]  # told what changed; must neither wait nor raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,8 @@ def write_job(transaction: Transaction, before: Job, step: Transition) -> None:
     if after.totals is not before.totals:
         values.update(totals_values(after.totals))
     transaction.carry_out(_WRITE, job=after.id, **values)
-    if step.owes is not None:
-        owe(transaction, step.owes)
-    transaction.note_change(after.id)
+    owes = step.owes is not None and owe(transaction, step.owes)
+    transaction.note_change(after.id, ended=after.is_finished, owes=owes)
 
 
 def is_in(status: ImageStatus) -> ColumnElement[bool]:

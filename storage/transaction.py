@@ -10,6 +10,7 @@ from sqlalchemy import Connection, CursorResult, func, select
 from sqlalchemy.sql import Executable
 
 from jobs.callers import DEFAULT_TENANT
+from jobs.watching.hints import Hint
 from storage.scope import Prepared, scoped
 
 BEGIN = "sqlite_begin"  # execution option: how the next transaction of a SQLite connection starts
@@ -35,6 +36,8 @@ class Transaction:
         self._now: datetime | None = None
         self._writes = False
         self._changed: set[str] = set()
+        self._ended: set[str] = set()
+        self._owes = False
         self.dialect = connection.dialect.name
 
     @property
@@ -77,18 +80,24 @@ class Transaction:
     def owns(self, tenant: str) -> bool:
         return self._tenant in (None, tenant)
 
-    def note_change(self, job_id: str) -> None:
-        """This job will differ for whoever looks at it after the commit."""
+    def note_change(self, job_id: str, *, ended: bool = False, owes: bool = False) -> None:
+        """This job will differ for whoever looks at it after the commit. See `Hint`."""
         self._changed.add(job_id)
+        self._owes = self._owes or owes
+        if ended:
+            self._ended.add(job_id)
 
-    def commit(self) -> frozenset[str]:
-        """Returns the jobs that it changed."""
+    def commit(self) -> Hint | None:
+        """Returns what it changed; None where no job did."""
         self._connection.commit()
         self._writes = False
         self._now = None
         if self.dialect == "sqlite":
             self._connection.execution_options(**{BEGIN: "BEGIN"})
-        done, self._changed = frozenset(self._changed), set()
+        if not self._changed:
+            return None
+        done = Hint(frozenset(self._changed), frozenset(self._ended), self._owes)
+        self._changed, self._ended, self._owes = set(), set(), False
         return done
 
     def _ask(self) -> datetime:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import OnCommit
+from jobs.watching.hints import Hint
 from storage.repositories import (
     SqlCredentials,
     SqlDeliveries,
@@ -68,19 +69,19 @@ class SqlUnitOfWork:
         return self._transaction.now
 
     def commit(self) -> None:
-        changed = self._transaction.commit()
-        if changed:
-            self._on_commit(changed)
+        hint = self._transaction.commit()
+        if hint is not None:
+            self._on_commit(hint)
 
 
-def _tell_nobody(_job_ids: frozenset[str]) -> None: ...
+def _tell_nobody(_hint: Hint) -> None: ...
 
 
 class Database:
     """Safe to share between threads. `unit` is a `jobs.ports.OpenUnit`."""
 
     def __init__(self, engine: Engine, *, on_commit: OnCommit = _tell_nobody, clock: Clock | None = None) -> None:
-        """on_commit: told which jobs a commit has just changed, by the thread that committed.
+        """on_commit: told what a commit has just changed, by the thread that committed.
 
         clock: for tests; None takes the database's own.
         """

@@ -16,7 +16,7 @@ from storage.unit_of_work import Database, open_database
 
 @contextmanager
 def opened(
-    settings: StorageSettings, *, on_commit: OnCommit = lambda job_ids: None, clock: Clock | None = None
+    settings: StorageSettings, *, on_commit: OnCommit = lambda hint: None, clock: Clock | None = None
 ) -> Iterator[Database]:
     database = open_database(settings, on_commit=on_commit, clock=clock)
     try:

@@ -26,6 +26,7 @@ from jobs.ports import (
 )
 from jobs.processing.picture_ports import Prediction
 from jobs.uploads.ports import SignedPut
+from jobs.watching.hints import Hint
 from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
@@ -51,9 +52,9 @@ class MemoryChannel:
         self._listening: list[tuple[asyncio.AbstractEventLoop, Tell]] = []
         self.is_away = False
 
-    def publish(self, job_ids: frozenset[str]) -> None:
+    def publish(self, hint: Hint) -> None:
         for loop, tell in () if self.is_away else tuple(self._listening):
-            loop.call_soon_threadsafe(tell, job_ids)
+            loop.call_soon_threadsafe(tell, hint)
 
     async def listen(self, tell: Tell) -> None:
         place = (asyncio.get_running_loop(), tell)

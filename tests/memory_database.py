@@ -25,6 +25,7 @@ from jobs.ports import (
     WaitingImages,
 )
 from jobs.transitions import Held
+from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
@@ -39,7 +40,7 @@ from tests.memory_waiting import waiting_of
 class MemoryDatabase:
     """`unit` is an OpenUnit: one transaction at a time, rolled back unless committed. Its time is the clock's."""
 
-    def __init__(self, clock: FakeClock | None = None, *, on_commit: OnCommit = lambda changed: None) -> None:
+    def __init__(self, clock: FakeClock | None = None, *, on_commit: OnCommit = lambda hint: None) -> None:
         self.clock = clock or FakeClock()
         self._on_commit = on_commit
         self._state = State()
@@ -53,8 +54,8 @@ class MemoryDatabase:
             yield unit
             if unit.committed is not None:
                 self._state = unit.committed.joined(others)
-        if unit.told:
-            self._on_commit(frozenset(unit.told))
+        if unit.hint is not None:
+            self._on_commit(unit.hint)
 
 
 class MemoryUnit:
@@ -74,11 +75,11 @@ class MemoryUnit:
         self.now = view.now
         self._view = view
         self.committed: State | None = None
-        self.told: set[str] = set()
+        self.hint: Hint | None = None
 
     def commit(self) -> None:
         self.committed = self._view.state.copy()
-        self.told |= self._view.changed
+        self.hint = self._view.hint if self._view.hint.jobs else None
 
 
 class _Jobs:
@@ -95,7 +96,7 @@ class _Jobs:
             raise ValueError("other images or another owner than announced")
         self._state.jobs[job.id] = job
         self._state.images[job.id] = rows
-        self._view.changed.add(job.id)
+        self._view.note_change(job.id)
 
     def get(self, job_id: str) -> Job:
         if job_id in self._state.hidden or job_id not in self._state.jobs:
@@ -159,7 +160,7 @@ class _Jobs:
         for key in [key for key, each in self._state.keys.items() if each.record.job_id == job_id]:
             del self._state.keys[key]
         forget_deliveries(self._state, job_id)
-        self._view.changed.add(job_id)
+        self._view.note_change(job_id, ended=True)
 
     def expired(self, *, limit: int) -> Sequence[str]:
         found = [

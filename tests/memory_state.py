@@ -15,6 +15,7 @@ from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.tenants.credentials import Credential
 from jobs.transitions import Transition
 from jobs.uploads.upload import Upload
+from jobs.watching.hints import Hint
 
 
 @dataclass
@@ -116,7 +117,11 @@ class View:
     state: State
     tenant: str | None
     now: datetime
-    changed: set[str] = field(default_factory=set)
+    hint: Hint = field(default_factory=Hint)
+
+    def note_change(self, job_id: str, *, ended: bool = False, owes: bool = False) -> None:
+        end = {job_id} if ended else set()
+        self.hint = Hint(self.hint.jobs | {job_id}, self.hint.ended | end, self.hint.owes or owes)
 
     def carry_out(self, step: Transition) -> Job:
         rows = self.state.images[step.job.id]
@@ -124,9 +129,8 @@ class View:
             for index in self._those(rows, move.source, indices):
                 rows[index] = move.apply(rows[index])
         self.state.jobs[step.job.id] = step.job
-        self.changed.add(step.job.id)
-        if step.owes is not None:
-            self.owe(step.owes)
+        owes = step.owes is not None and self.owe(step.owes)
+        self.note_change(step.job.id, ended=step.job.is_finished, owes=owes)
         return step.job
 
     def owe(self, delivery: Delivery) -> bool:

@@ -23,9 +23,11 @@ from jobs.errors import JobNotFound, Transient
 from jobs.job import Job
 from jobs.ports import Standing
 from jobs.reporting.read import Progress, progress_without_queue
+from jobs.watching.hints import Hint
 
 GATHER_S = 2e-4  # per waiter: the more wait, the longer hints are gathered before the next look
 LONGEST_GATHER_S = 0.15
+LATELY = 1000  # ended jobs that are remembered, for who begins to wait while the hint is on its way
 MOST_JOBS = 500  # of one look; databases take no statement of any length
 
 logger = logging.getLogger(__name__)
@@ -109,7 +111,8 @@ class JobWatch:
         self._feeds: set[Feed[Seen]] = set()
         self._changed: set[str] = set()  # of the hinted: those that feeds are to hear of
         self._waiters: dict[str, set[Waiter]] = {}
-        self._told: dict[str, set[asyncio.Event]] = {}  # of those who look for themselves
+        self._told: dict[str, set[asyncio.Event]] = {}  # of those who wait for a job's end and look for themselves
+        self._ended: dict[str, None] = {}  # lately, as hints said; the oldest first
         self._count = 0
         self._known: dict[str, int] = {}  # version by job, as it was last seen
         self._hinted: set[str] = set()
@@ -137,8 +140,10 @@ class JobWatch:
 
     @contextmanager
     def told_of(self, job_id: str) -> Iterator[asyncio.Event]:
-        """For who looks for himself, at something that nobody else waits for: set when the job may have changed."""
+        """For who looks for himself, at what there is when the job has ended: set when it may have, also just now."""
         told = asyncio.Event()
+        if job_id in self._ended:
+            told.set()
         self._told.setdefault(job_id, set()).add(told)
         try:
             yield told
@@ -182,9 +187,16 @@ class JobWatch:
         self._hinted.add(job_id)
         self._due.set()
 
-    def hint(self, job_ids: frozenset[str]) -> None:
+    def hint(self, hint: Hint) -> None:
         """These jobs may have changed."""
-        self._tell_of(job_ids & self._told.keys())
+        for job_id in hint.ended:
+            self._ended[job_id] = None
+        while len(self._ended) > LATELY:
+            del self._ended[next(iter(self._ended))]
+        self._tell_of(hint.ended & self._told.keys())
+        self._look_at(hint.jobs)
+
+    def _look_at(self, job_ids: frozenset[str]) -> None:
         watched = job_ids if self._feeds else job_ids & self._waiters.keys()
         if watched:
             self._hinted |= watched
@@ -227,10 +239,10 @@ class JobWatch:
         try:
             if watched:
                 found = await self._in_thread(self._reading.versions, watched)
-                self.hint(frozenset(job_id for job_id in watched if found.get(job_id) != self._known.get(job_id)))
+                self._look_at(frozenset(job_id for job_id in watched if found.get(job_id) != self._known.get(job_id)))
             if self._feeds:
                 standing = await to_thread.run_sync(self._reading.standing, limiter=self._thread)
-                self.hint(frozenset().union(*(feed.missed(standing) for feed in self._feeds)))
+                self._look_at(frozenset().union(*(feed.missed(standing) for feed in self._feeds)))
         except Transient as error:
             _log_outage(error)
         except Exception:  # nobody else looks after the jobs; the next poll may fare better

@@ -45,9 +45,9 @@ async def wait_for_job(
 
 
 async def wait_for_find(
-    request: Request, services: Services, job_id: str, *, find: Callable[[], T | None], wait_s: float
+    request: Request, services: Services, job: Job, *, find: Callable[[], T | None], wait_s: float
 ) -> T | None:
-    """What `find` gives, which is called in a thread now and whenever the job may have changed; None after wait_s.
+    """What `find` gives, which is called in a thread when the job may have ended; None after wait_s.
 
     As with `wait_for_job`, who has gone or was asked to stop is not waited for. A `find` that raises
     DatabaseUnavailable is called again; whatever else it raises, this raises.
@@ -55,25 +55,26 @@ async def wait_for_find(
     clock = asyncio.get_running_loop().time
     until = clock() + wait_s
     gone = asyncio.Event()
-    with services.watch.told_of(job_id) as told:
+    with services.watch.told_of(job.id) as told:
+        if job.is_finished:
+            told.set()
 
         def leave() -> None:
             gone.set()
             told.set()
 
         async with _noticing(request, leave):
-            while True:
-                with suppress(DatabaseUnavailable):
-                    if (found := await run_in_threadpool(find)) is not None:
-                        return found
-                if gone.is_set() or request.app.state.stopping.is_set():
-                    return None
+            while not (gone.is_set() or request.app.state.stopping.is_set()):
                 try:
                     async with asyncio.timeout_at(until):
                         await told.wait()
                 except TimeoutError:
                     return None
                 told.clear()
+                with suppress(DatabaseUnavailable):
+                    if (found := await run_in_threadpool(find)) is not None:
+                        return found
+        return None
 
 
 async def _answer(request: Request, waiter: Waiter) -> Seen | None:

@@ -83,7 +83,7 @@ async def _answer(
     if preference.respond_async and not job.is_finished:
         return await _accepted(request, services, reading, job, preference)
     find = partial(_result, services.adapters.objects, reading, job.id, media_type)
-    found = await wait_for_find(request, services, job.id, find=find, wait_s=wait_s)
+    found = await wait_for_find(request, services, job, find=find, wait_s=wait_s)
     return await _accepted(request, services, reading, job, preference) if found is None else found
 
 

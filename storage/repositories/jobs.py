@@ -112,7 +112,7 @@ class SqlJobs:
             delete(IdempotencyRow).where(IdempotencyRow.tenant == job.tenant, IdempotencyRow.job_id == job_id)
         )
         self._transaction.write(delete(DELIVERIES).where(DELIVERY.job_id == job_id))  # told to nobody
-        self._transaction.note_change(job_id)
+        self._transaction.note_change(job_id, ended=True)
 
     def expired(self, *, limit: int) -> Sequence[str]:
         statement = (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.ports import ObjectStore
+from jobs.watching.hints import Hint
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from tests.databases import opened, sqlite_settings, sqlite_template
@@ -23,13 +24,13 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def told() -> list[frozenset[str]]:
-    """The jobs that each commit of `open_unit` changed."""
+def told() -> list[Hint]:
+    """What each commit of `open_unit` told."""
     return []
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-def open_unit(request: pytest.FixtureRequest, tmp_path: Path, told: list[frozenset[str]]) -> Iterator[Units]:
+def open_unit(request: pytest.FixtureRequest, tmp_path: Path, told: list[Hint]) -> Iterator[Units]:
     clock = FakeClock()
     if request.param == "memory":
         yield Units(MemoryDatabase(clock, on_commit=told.append).unit, clock)

@@ -14,11 +14,12 @@ import pytest
 import redis
 
 from broker.wakeups import CHANNEL, Tell, WakeUps, listen
+from jobs.watching.hints import Hint
 from tests.fakes import MemoryChannel
 from tests.services.processes import free_port
 from tests.services.valkey import MortalValkey
 
-Publish = Callable[[frozenset[str]], None]
+Publish = Callable[[Hint], None]
 Listen = Callable[[Tell], Awaitable[None]]
 
 
@@ -35,8 +36,8 @@ def channel(request: pytest.FixtureRequest) -> Iterator[tuple[Publish, Listen]]:
 
 
 @asynccontextmanager
-async def listening(listen: Listen) -> AsyncIterator[asyncio.Queue[frozenset[str]]]:
-    told: asyncio.Queue[frozenset[str]] = asyncio.Queue()
+async def listening(listen: Listen) -> AsyncIterator[asyncio.Queue[Hint]]:
+    told: asyncio.Queue[Hint] = asyncio.Queue()
     task = asyncio.ensure_future(listen(told.put_nowait))
     try:
         yield told
@@ -46,7 +47,7 @@ async def listening(listen: Listen) -> AsyncIterator[asyncio.Queue[frozenset[str
             await task
 
 
-async def heard(told: asyncio.Queue[frozenset[str]], wanted: set[str], say: Callable[[], None]) -> None:
+async def heard(told: asyncio.Queue[Hint], wanted: set[str], say: Callable[[], None]) -> None:
     """Say it again and again until it is heard: nobody promises that the first listener is there already."""
     found: set[str] = set()
     async with asyncio.timeout(20):
@@ -54,7 +55,7 @@ async def heard(told: asyncio.Queue[frozenset[str]], wanted: set[str], say: Call
             say()
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.2):
-                    found |= await told.get()
+                    found |= (await told.get()).jobs
 
 
 def test_what_is_published_is_heard(channel: tuple[Publish, Listen]):
@@ -62,7 +63,7 @@ def test_what_is_published_is_heard(channel: tuple[Publish, Listen]):
 
     async def scene() -> None:
         async with listening(listen_to) as told:
-            await heard(told, {"job_1", "job_2"}, lambda: publish(frozenset({"job_1", "job_2"})))
+            await heard(told, {"job_1", "job_2"}, lambda: publish(Hint(frozenset({"job_1", "job_2"}))))
 
     asyncio.run(scene())
 
@@ -73,7 +74,23 @@ def test_all_who_listen_are_told(channel: tuple[Publish, Listen]):
     async def scene() -> None:
         async with listening(listen_to) as one, listening(listen_to) as other:
             for told in (one, other):
-                await heard(told, {"job_1"}, lambda: publish(frozenset({"job_1"})))
+                await heard(told, {"job_1"}, lambda: publish(Hint(frozenset({"job_1"}))))
+
+    asyncio.run(scene())
+
+
+def test_what_ended_and_whether_something_is_owed_is_heard_too(channel: tuple[Publish, Listen]):
+    publish, listen_to = channel
+    hint = Hint(frozenset({"job_1", "job_2"}), ended=frozenset({"job_2"}), owes=True)
+
+    async def scene() -> None:
+        async with listening(listen_to) as told:
+            await heard(told, {"job_1"}, lambda: publish(Hint(frozenset({"job_1"}))))
+            publish(hint)
+            async with asyncio.timeout(20):
+                while (found := await told.get()).owes is False:
+                    pass
+            assert found == hint
 
     asyncio.run(scene())
 
@@ -84,9 +101,9 @@ def test_a_listener_comes_back_after_the_broker_does(tmp_path: Path):
 
     async def scene() -> None:
         async with listening(partial(listen, broker.server.url)) as told:
-            await heard(told, {"job_1"}, lambda: wake_ups.publish(frozenset({"job_1"})))
+            await heard(told, {"job_1"}, lambda: wake_ups.publish(Hint(frozenset({"job_1"}))))
             await asyncio.to_thread(broker.rise_empty)
-            await heard(told, {"job_2"}, lambda: wake_ups.publish(frozenset({"job_2"})))
+            await heard(told, {"job_2"}, lambda: wake_ups.publish(Hint(frozenset({"job_2"}))))
 
     try:
         asyncio.run(scene())
@@ -101,9 +118,9 @@ def test_a_message_that_is_none_of_ours_ends_no_listening(valkey_url: str):
     async def scene() -> None:
         with redis.Redis.from_url(valkey_url) as stranger:
             async with listening(partial(listen, valkey_url)) as told:
-                await heard(told, {"job_1"}, lambda: wake_ups.publish(frozenset({"job_1"})))
+                await heard(told, {"job_1"}, lambda: wake_ups.publish(Hint(frozenset({"job_1"}))))
                 stranger.publish(CHANNEL, b"\xff")
-                await heard(told, {"job_2"}, lambda: wake_ups.publish(frozenset({"job_2"})))
+                await heard(told, {"job_2"}, lambda: wake_ups.publish(Hint(frozenset({"job_2"}))))
 
     try:
         asyncio.run(scene())
@@ -140,7 +157,7 @@ def test_a_connection_that_died_without_a_word_is_given_up():
 def test_a_broker_that_is_away_holds_nobody_up():
     wake_ups = WakeUps(f"redis://127.0.0.1:{free_port()}/0")
     for number in range(1000):
-        wake_ups.publish(frozenset({f"job_{number}"}))
+        wake_ups.publish(Hint(frozenset({f"job_{number}"})))
     wake_ups.close()
     assert not any(thread.name == "wake-ups" for thread in threading.enumerate())
 
@@ -151,7 +168,7 @@ def test_what_changes_meanwhile_goes_out_together(valkey_url: str):
         heard_by.subscribe(CHANNEL)
         assert heard_by.get_message(timeout=5)
         for number in range(2000):
-            wake_ups.publish(frozenset({f"job_{number}"}))
+            wake_ups.publish(Hint(frozenset({f"job_{number}"})))
         wake_ups.close()
         messages = _all_of(heard_by)
     assert {each for message in messages for each in message.split()} == {f"job_{number}" for number in range(2000)}
@@ -161,7 +178,7 @@ def test_what_changes_meanwhile_goes_out_together(valkey_url: str):
 def test_after_the_end_nothing_is_sent_and_nothing_breaks(valkey_url: str):
     wake_ups = WakeUps(valkey_url)
     wake_ups.close()
-    wake_ups.publish(frozenset({"job_1"}))
+    wake_ups.publish(Hint(frozenset({"job_1"})))
 
 
 def _all_of(channel: redis.client.PubSub) -> list[str]:

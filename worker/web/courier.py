@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from broker.wakeups import Tell
 from jobs.deliveries.delivering import Claimed, Delivering
 from jobs.errors import DatabaseUnavailable
+from jobs.watching.hints import Hint
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Courier:
 
 
 class Hearing:
-    """Calls somebody, by a thread of its own, whenever the broker tells that a job changed."""
+    """Calls somebody, by a thread of its own, whenever the broker tells that something is owed to a receiver."""
 
     def __init__(self, listen: Listen, call: Callable[[], None]) -> None:
         self._listen = listen
@@ -112,7 +113,7 @@ class Hearing:
         self._thread = threading.Thread(target=self._run, name="hearing", daemon=True)
 
     def start(self) -> None:
-        self._task = self._loop.create_task(self._listen(lambda job_ids: self._call()))
+        self._task = self._loop.create_task(self._listen(self._heard))
         self._thread.start()
 
     def close(self) -> None:
@@ -120,6 +121,10 @@ class Hearing:
             self._loop.call_soon_threadsafe(self._task.cancel)
             self._thread.join()
         self._loop.close()
+
+    def _heard(self, hint: Hint) -> None:
+        if hint.owes:
+            self._call()
 
     def _run(self) -> None:
         assert self._task is not None

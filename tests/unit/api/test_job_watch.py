@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from api.live.job_feed import Feed
-from api.live.job_watch import MOST_JOBS, JobWatch, Place, Reading, Seen, Waiter
+from api.live.job_watch import LATELY, MOST_JOBS, JobWatch, Place, Reading, Seen, Waiter
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import Counts, Job
 from jobs.ports import Standing
 from jobs.reporting.read import Progress
+from jobs.watching.hints import Hint
 from tests.factories import NOON, make_job
 
 HALF = Progress(progress=0.5, queue_position=0, eta_seconds=None, images_per_second=None)
@@ -116,7 +117,7 @@ async def test_hundreds_who_wait_for_one_job_cost_a_look_a_change() -> None:
             assert {await told(waiter) for waiter in waiters} == {1}
             assert len(table.looks) == 1
             table.put("job_1", 2)
-            watch.hint(frozenset({"job_1", "job_2"}))
+            watch.hint(Hint(frozenset({"job_1", "job_2"})))
             assert {await told(waiter) for waiter in waiters} == {2}
     assert table.looks == [{"job_1"}] * 2
 
@@ -147,7 +148,7 @@ async def test_a_hint_that_was_lost_is_made_up_for() -> None:
 async def test_nothing_is_asked_while_nobody_waits() -> None:
     table = Table()
     async with watching(table, poll_s=0.01) as watch:
-        watch.hint(frozenset({"job_1"}))
+        watch.hint(Hint(frozenset({"job_1"})))
         await asyncio.sleep(0.1)
     assert (table.looks, table.polls) == ([], [])
 
@@ -231,7 +232,7 @@ async def test_who_waits_for_something_else_is_not_woken_and_its_place_not_asked
             for version in (2, 3):
                 with watch.waiting_for(mine("job_1"), lambda job: job.version == 2) as other:
                     table.put("job_1", version)
-                    watch.hint(frozenset({"job_1"}))
+                    watch.hint(Hint(frozenset({"job_1"})))
                     if version == 2:
                         assert await told(other) == 2
                         assert not patient.woken.is_set()
@@ -267,11 +268,11 @@ async def test_a_feed_is_told_of_its_tenants_jobs_alone_and_of_each_change_once(
         with watch.listening("default") as feed:
             assert await heard(feed) == [("job_1", 1)]
             table.put("job_3", 1)
-            watch.hint(frozenset({"job_2", "job_3"}))
+            watch.hint(Hint(frozenset({"job_2", "job_3"})))
             assert await heard(feed) == [("job_3", 1)]
             table.jobs["job_1"] = replace(table.jobs["job_1"], version=7, finished_at=NOON)
             assert await heard(feed) == [("job_1", 7)]
-            watch.hint(frozenset({"job_1"}))
+            watch.hint(Hint(frozenset({"job_1"})))
             await asyncio.sleep(0.1)
             assert not feed.woken.is_set()
 
@@ -360,17 +361,33 @@ async def heard(feed: Feed[Seen]) -> list[tuple[str, int]]:
     return [(seen.job.id, seen.job.version) for seen in feed.take()]
 
 
-async def test_who_looks_for_himself_is_told_of_hints_and_costs_no_look() -> None:
+ENDED = Hint(frozenset({"job_1", "job_2"}), ended=frozenset({"job_1"}))
+
+
+async def test_who_looks_for_himself_is_told_of_the_end_and_costs_no_look() -> None:
     table = Table()
     table.put("job_1", 1)
     async with watching(table) as watch:
         with watch.told_of("job_1") as one, watch.told_of("job_1") as other:
-            watch.hint(frozenset({"job_1", "job_2"}))
+            watch.hint(Hint(frozenset({"job_1"})))
+            assert not one.is_set()
+            watch.hint(ENDED)
             async with asyncio.timeout(SOON_S):
                 await one.wait()
                 await other.wait()
-        watch.hint(frozenset({"job_1"}))  # of nobody any more
+        watch.hint(ENDED)  # of nobody any more
     assert table.looks == table.polls == []
+
+
+async def test_who_begins_to_wait_for_what_has_just_ended_is_told_at_once() -> None:
+    async with watching(Table()) as watch:
+        watch.hint(ENDED)
+        with watch.told_of("job_1") as ended, watch.told_of("job_2") as other:
+            assert (ended.is_set(), other.is_set()) == (True, False)
+        for number in range(LATELY):
+            watch.hint(Hint(ended=frozenset({f"job_{number + 10}"})))
+        with watch.told_of("job_1") as forgotten:
+            assert not forgotten.is_set()
 
 
 async def test_who_looks_for_himself_is_told_without_a_hint_too() -> None:

@@ -15,6 +15,7 @@ from jobs.deliveries.delivering import Claimed
 from jobs.deliveries.endpoint import Endpoint
 from jobs.deliveries.message import ping
 from jobs.errors import DatabaseUnavailable
+from jobs.watching.hints import Hint
 from tests.factories import NOON
 from tests.services.processes import wait_for
 from worker.web.courier import Courier, Hearing
@@ -148,14 +149,14 @@ def test_the_end_waits_for_what_is_under_way(
     assert not (tmp_path / "run" / "w.alive").exists()
 
 
-def test_whoever_hears_of_a_change_is_called_until_the_end() -> None:
+def test_whoever_hears_of_something_owed_is_called_until_the_end() -> None:
     called = threading.Event()
     ended = threading.Event()
 
     async def listen(tell: Tell) -> NoReturn:
         try:
             while True:
-                tell(frozenset({"job_1"}))
+                tell(Hint(frozenset({"job_1"}), owes=True))
                 await asyncio.sleep(0.01)
         finally:
             ended.set()
@@ -165,6 +166,22 @@ def test_whoever_hears_of_a_change_is_called_until_the_end() -> None:
     assert called.wait(10)
     hearing.close()
     assert ended.is_set()
+
+
+def test_who_hears_of_a_change_that_nobody_is_to_be_told_of_calls_nobody() -> None:
+    called, heard = threading.Event(), threading.Event()
+
+    async def listen(tell: Tell) -> NoReturn:
+        while True:
+            tell(Hint(frozenset({"job_1"})))
+            heard.set()
+            await asyncio.sleep(0.01)
+
+    hearing = Hearing(listen, called.set)
+    hearing.start()
+    assert heard.wait(10)
+    hearing.close()
+    assert not called.is_set()
 
 
 def test_what_never_began_to_hear_can_be_closed() -> None:
