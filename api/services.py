@@ -25,6 +25,7 @@ from broker.wakeups import Tell, WakeUps, listen
 from data.sample_library import SampleLibrary, open_samples
 from jobs.callers import Caller
 from jobs.change import Changing
+from jobs.corrections.correcting import Correcting
 from jobs.deliveries.webhooks import Webhooks
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archives
@@ -79,6 +80,7 @@ class UseCases:
     submitting: Submitting
     reading: Reading
     changing: Changing
+    correcting: Correcting
     archives: Archives
     webhooks: Webhooks
     uploading: Uploading
@@ -110,6 +112,7 @@ class Services:
             ),
             reading=Reading(to.open_unit, to.objects, caller),
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
+            correcting=Correcting(to.open_unit, to.objects, caller),
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
             webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),
             references=References(to.open_unit, to.objects, to.buckets, caller.tenant),

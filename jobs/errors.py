@@ -2,10 +2,11 @@
 
 JobsError
 ├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound,
-│                     DeliveryNotFound, WebhookNotFound, UploadNotFound, CredentialNotFound
-├── NotAllowed        JobNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost, IllegalTransition,
-│                     UploadConflict
-├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable
+│                     DeliveryNotFound, WebhookNotFound, UploadNotFound, CredentialNotFound,
+│                     CorrectionNotFound
+├── NotAllowed        JobNotFinished, ImageNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost,
+│                     IllegalTransition, UploadConflict
+├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable, MaskUnknownIds
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── OverLimit         RateLimited, QuotaExceeded
 ├── UnsupportedMedia
@@ -67,6 +68,10 @@ class CredentialNotFound(NotFound):
     code = "key_not_found"
 
 
+class CorrectionNotFound(NotFound):
+    code = "correction_not_found"
+
+
 class NotAllowed(JobsError):
     code = "not_allowed"
 
@@ -77,6 +82,12 @@ class IllegalTransition(NotAllowed):
 
 class JobNotFinished(NotAllowed):
     code = "job_not_finished"
+
+
+class ImageNotFinished(NotAllowed):
+    """It has no result yet, or never will."""
+
+    code = "image_not_finished"
 
 
 class JobRunning(NotAllowed):
@@ -127,6 +138,12 @@ class NoImages(Unprocessable):
 
 class ArchiveUnreadable(Unprocessable):
     code = "archive_unreadable"
+
+
+class MaskUnknownIds(Unprocessable):
+    """Ids that the label space does not know."""
+
+    code = "mask_unknown_ids"
 
 
 class TooLarge(JobsError):

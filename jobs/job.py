@@ -6,7 +6,7 @@ How states follow one another is `transitions.py`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from jobs.callers import DEFAULT_TENANT
 from jobs.options import JobOptions
 from jobs.spaces import JobSpaces
 from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.measures.metrics import Counted, sum_of
 
 
 class ImageStatus(StrEnum):
@@ -98,16 +99,18 @@ class ImageMetrics:
     class_fractions: share of the pixels per class name, in [0, 1], classes that occur only.
     mean_confidence, mean_entropy: in [0, 1]; None when the engine gives none.
     confusion: (C, C) counts as nested lists, rows truth, columns prediction; None without ground truth.
+    corrected: the ground truth is a correction, and not the mask that came with the picture.
     """
 
     class_fractions: Mapping[str, float]
     mean_confidence: float | None = None
     mean_entropy: float | None = None
-    confusion: tuple[tuple[int, ...], ...] | None = None
+    confusion: Counted | None = None
     pixel_accuracy: float | None = None
     miou: float | None = None
     mean_dice: float | None = None
     iou: Mapping[str, float] | None = None
+    corrected: bool = False
 
 
 class ModelVersion(NamedTuple):
@@ -239,18 +242,20 @@ class JobTotals:
 
     class_pixels: pixels per class name; confidence_sum over `confidence_images` images;
     confusion: summed (C, C) counts over `truth_images` images with ground truth;
+    corrected_images: those of `truth_images` whose ground truth is a correction;
     made_by: images per version of the model: a followed alias may move while the job runs.
     """
 
     class_pixels: Mapping[str, int] = field(default_factory=dict)
     confidence_sum: float = 0.0
     confidence_images: int = 0
-    confusion: tuple[tuple[int, ...], ...] | None = None
+    confusion: Counted | None = None
     truth_images: int = 0
+    corrected_images: int = 0
     made_by: Mapping[ModelVersion, int] = field(default_factory=dict)
 
     def plus(self, result: ImageResult) -> JobTotals:
-        """These sums with one more image."""
+        """These sums with one more image, which nobody has corrected yet."""
         metrics, pixels, weights = result.metrics, result.width * result.height, result.identity.weights
         counts = dict(self.class_pixels)
         for name, fraction in metrics.class_fractions.items():
@@ -260,9 +265,19 @@ class JobTotals:
             class_pixels=counts,
             confidence_sum=self.confidence_sum + (metrics.mean_confidence or 0.0),
             confidence_images=self.confidence_images + measured,
-            confusion=_sum_of(self.confusion, metrics.confusion),
+            confusion=sum_of(self.confusion, metrics.confusion),
             truth_images=self.truth_images + (metrics.confusion is not None),
+            corrected_images=self.corrected_images,
             made_by={**self.made_by, weights: self.made_by.get(weights, 0) + 1},
+        )
+
+    def rescored(self, before: ImageMetrics, after: ImageMetrics) -> JobTotals:
+        """These sums after one of their images got another ground truth, or its first."""
+        return replace(
+            self,
+            confusion=sum_of(self.confusion, after.confusion, without=before.confusion),
+            truth_images=self.truth_images + (after.confusion is not None) - (before.confusion is not None),
+            corrected_images=self.corrected_images + after.corrected - before.corrected,
         )
 
 
@@ -368,14 +383,6 @@ class Slice:
     def __post_init__(self) -> None:
         if not 0 <= self.first <= self.last:
             raise ValueError(f"a slice needs 0 <= first <= last, got {self.first}…{self.last}")
-
-
-def _sum_of(
-    one: tuple[tuple[int, ...], ...] | None, other: tuple[tuple[int, ...], ...] | None
-) -> tuple[tuple[int, ...], ...] | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return tuple(tuple(a + b for a, b in zip(left, right, strict=True)) for left, right in zip(one, other, strict=True))
 
 
 def slice_size(images: int, *, largest: int) -> int:

@@ -76,6 +76,11 @@ def artifact_key(job: Job, artifact: str, index: int, *, attempt: int, model: in
     return f"{job.prefix}{folder}/{index:06d}.{attempt}"
 
 
+def new_correction_key(prefix: str, index: int) -> str:
+    """Another one each time: who overtakes whom is settled in the database."""
+    return f"{prefix}corrections/{index:06d}.{_ulid()}"
+
+
 def attempt_keys(job: Job, index: int, *, attempt: int) -> Iterator[str]:
     """All that an attempt may have stored."""
     for model in range(len(job.models)):

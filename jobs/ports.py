@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from jobs.corrections.ports import CorrectionRepository
 from jobs.deliveries.ports import DeliveryRepository, WebhookRepository
 from jobs.job import (
     Failure,
@@ -203,6 +204,10 @@ class ImageRepository(Protocol):
         The job's counters, totals, warnings, version, started_at and finished_at follow in the same transaction.
         """
 
+    def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:
+        """The results, one for each model, get these fields of ImageMetrics; the job's totals and version follow.
+        Returns the first result. Raises JobNotFound, ImageNotFound, ImageNotFinished."""
+
     def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:
         """Give back images whose lease ran out (lost + 1, to queued); those lost `losses` times become failed
         (`worker_lost`), those of a job with a requested cancel become canceled."""
@@ -284,6 +289,8 @@ class UnitOfWork(Protocol):
     def images(self) -> ImageRepository: ...
     @property
     def parts(self) -> PartRepository: ...
+    @property
+    def corrections(self) -> CorrectionRepository: ...
     @property
     def drafts(self) -> DraftRepository: ...
     @property

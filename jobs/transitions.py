@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from jobs.deliveries.delivery import Delivery
 from jobs.deliveries.message import owed
-from jobs.errors import IllegalTransition, JobNotFinished, NotAllowed
+from jobs.errors import IllegalTransition, ImageNotFinished, JobNotFinished, NotAllowed
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
 from jobs.processing.retry import WORKER_LOST
@@ -168,6 +168,20 @@ def finish(
         waiting_for=_waiting_for(job, [move for move, _ in moves]),
     )
     return _settled(job, after, moves, now=now), answer
+
+
+def rescore(job: Job, image: JobImage, scores: Sequence[Mapping[str, Any]]) -> tuple[Job, JobImage]:
+    """An image that succeeded is measured against a correction: its results and the job's totals, one version further.
+
+    scores: fields of ImageMetrics, for each model. Raises ImageNotFinished.
+    """
+    if not image.results:
+        raise ImageNotFinished(f"image {image.index} is {image.status}")
+    before = [each.metrics for each in image.results]
+    after = [replace(each, **scored, corrected=True) for each, scored in zip(before, scores, strict=True)]
+    totals = tuple(sums.rescored(*pair) for sums, *pair in zip(job.totals, before, after, strict=True))
+    results = [replace(result, metrics=each) for result, each in zip(image.results, after, strict=True)]
+    return replace(job, totals=totals, version=job.version + 1), replace(image, results=tuple(results))
 
 
 def _ended(job: Job, image: Held, outcome: Outcome, now: datetime) -> Move:

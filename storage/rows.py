@@ -89,6 +89,7 @@ def _from_totals(totals: JobTotals) -> Values:
         "confusion": _nested_lists(totals.confusion),
         "truth_images": totals.truth_images,
         "made_by": [[*version, images] for version, images in totals.made_by.items()],
+        **({"corrected_images": totals.corrected_images} if totals.corrected_images else {}),
     }
 
 
@@ -130,6 +131,7 @@ def _to_totals(value: Mapping[str, Any]) -> JobTotals:
         confidence_images=value["confidence_images"],
         confusion=_nested_tuples(value["confusion"]),
         truth_images=value["truth_images"],
+        corrected_images=value.get("corrected_images", 0),
         made_by={ModelVersion(*version): images for *version, images in value["made_by"]},
     )
 
@@ -201,7 +203,7 @@ def _failure_values(failure: Failure | None) -> Values:
     return {"failure_code": failure.code, "failure_message": storable(failure.message)}
 
 
-def _results_values(results: Sequence[ImageResult]) -> Values:
+def results_values(results: Sequence[ImageResult]) -> Values:
     if not results:
         return {"results": None, "confidence": None, "miou": None}
     metrics = results[0].metrics
@@ -219,7 +221,7 @@ def _warnings_values(warnings: Sequence[ImageWarning]) -> Values:
 
 _WRITTEN: Mapping[str, Callable[[Any], Values]] = {
     "failure": _failure_values,
-    "results": _results_values,
+    "results": results_values,
     "warnings": _warnings_values,
 }
 
@@ -239,6 +241,7 @@ def _from_result(result: ImageResult) -> Values:
             "miou": metrics.miou,
             "mean_dice": metrics.mean_dice,
             "iou": None if metrics.iou is None else dict(metrics.iou),
+            **({"corrected": True} if metrics.corrected else {}),
         },
         "timings_ms": dict(result.timings_ms),
         **{column: getattr(identity, part) for part, column in _IDENTITY.items()},

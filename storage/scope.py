@@ -23,6 +23,7 @@ from sqlalchemy.sql import Executable
 from storage.tables import (
     JOBS,
     ArchivePartRow,
+    CorrectionRow,
     CredentialRow,
     DeliveryRow,
     DraftRow,
@@ -39,7 +40,7 @@ _ONE: ColumnElement[int] = literal_column("1")
 _OWNER = JOBS.alias("owner").c
 _ROWS = (
     *(JobRow, DraftRow, IdempotencyRow, JobImageRow, DeliveryRow, WebhookRow, UploadRow),
-    *(CredentialRow, UsageRow, ArchivePartRow),
+    *(CredentialRow, UsageRow, ArchivePartRow, CorrectionRow),
 )
 _OWNED: dict[Any, Any] = {each.__table__: each.__table__.c for each in _ROWS}
 

@@ -180,6 +180,25 @@ class ArchivePartRow(Base):
 PARTS, PART = cast(Table, ArchivePartRow.__table__), ArchivePartRow.__table__.c
 
 
+class CorrectionRow(Base):
+    """A version of an image's correction. Goes with its job."""
+
+    __tablename__ = "corrections"
+
+    job_id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    crc32: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    made_at: Mapped[datetime]
+    made_by: Mapped[str | None] = mapped_column(String(32))  # the key with which it came
+
+
+CORRECTIONS, CORRECTION = cast(Table, CorrectionRow.__table__), CorrectionRow.__table__.c
+
+
 class DeliveryRow(Base):
     __tablename__ = "deliveries"
 

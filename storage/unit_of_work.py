@@ -22,6 +22,7 @@ from jobs.errors import DatabaseUnavailable
 from jobs.ports import OnCommit
 from jobs.watching.hints import Hint
 from storage.repositories import (
+    SqlCorrections,
     SqlCredentials,
     SqlDeliveries,
     SqlDrafts,
@@ -54,6 +55,7 @@ class SqlUnitOfWork:
         self.jobs = SqlJobs(transaction)
         self.images = SqlImages(transaction)
         self.parts = SqlParts(transaction)
+        self.corrections = SqlCorrections(transaction)
         self.drafts = SqlDrafts(transaction)
         self.idempotency = SqlIdempotency(transaction)
         self.workers = SqlWorkers(transaction)

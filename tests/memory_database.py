@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from jobs import transitions
 from jobs.callers import DEFAULT_TENANT
 from jobs.errors import ImageNotFound, JobNotFound, JobRunning
-from jobs.job import Counts, ImageStatus, Job, JobImage, NewImage, Priority, Slice
+from jobs.job import Counts, ImageResult, ImageStatus, Job, JobImage, NewImage, Priority, Slice
 from jobs.ports import (
     Claim,
     Finished,
@@ -30,7 +31,7 @@ from jobs.watching.waiting import Waiting
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_keys import MemoryIdempotency, MemoryWorkers
-from tests.memory_parts import MemoryParts
+from tests.memory_parts import MemoryCorrections, MemoryParts
 from tests.memory_state import Draft, State, View
 from tests.memory_tenants import MemoryCredentials, MemoryTurns, MemoryUsage
 from tests.memory_uploads import MemoryUploads
@@ -63,6 +64,7 @@ class MemoryUnit:
         self.jobs = _Jobs(view)
         self.images = _Images(view)
         self.parts = MemoryParts(view)
+        self.corrections = MemoryCorrections(view)
         self.drafts = _Drafts(view)
         self.idempotency = MemoryIdempotency(view)
         self.workers = MemoryWorkers(view)
@@ -179,6 +181,8 @@ class _Jobs:
         self._state.jobs.pop(job_id, None)
         for place in [each for each in self._state.parts if each[0] == job_id]:
             del self._state.parts[place]
+        for place in [each for each in self._state.corrections if each[0] == job_id]:
+            del self._state.corrections[place]
         MemoryUploads(self._view).release(self._state.images.pop(job_id, {}).values())
 
 
@@ -254,6 +258,12 @@ class _Images:
         if step is not None:
             self._view.carry_out(step)
         return answer
+
+    def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:
+        job, image = transitions.rescore(self._jobs.get(job_id), self.get(job_id, index), scores)
+        self._state.jobs[job_id], self._state.images[job_id][index] = job, image
+        self._view.changed.add(job_id)
+        return image.results[0]
 
     def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:
         found = []

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from jobs.corrections.correction import Correction
 from jobs.deliveries.delivery import Delivery, DeliveryStatus
 from jobs.deliveries.endpoint import PROGRESS
 from jobs.deliveries.ports import TenantWebhooks
@@ -53,6 +54,7 @@ class State:
     credentials: dict[str, Credential] = field(default_factory=dict)
     usage: dict[tuple[str, str], Used] = field(default_factory=dict)
     parts: dict[tuple[str, int], bytes | None] = field(default_factory=dict)
+    corrections: dict[tuple[str, int], tuple[Correction, ...]] = field(default_factory=dict)
 
     def copy(self) -> State:
         images = {job_id: dict(rows) for job_id, rows in self.images.items()}
@@ -69,6 +71,7 @@ class State:
             dict(self.credentials),
             dict(self.usage),
             dict(self.parts),
+            dict(self.corrections),
         )
 
     def split(self, tenant: str | None) -> tuple[State, State]:
@@ -89,6 +92,7 @@ class State:
                 {name: each for name, each in self.credentials.items() if (tenant in (None, each.tenant)) is mine},
                 {place: each for place, each in self.usage.items() if (tenant in (None, each.tenant)) is mine},
                 {place: each for place, each in self.parts.items() if place[0] in jobs},
+                {place: each for place, each in self.corrections.items() if place[0] in jobs},
             )
 
         return part(True), part(False)
@@ -107,6 +111,7 @@ class State:
             {**self.credentials, **other.credentials},
             {**self.usage, **other.usage},
             {**self.parts, **other.parts},
+            {**self.corrections, **other.corrections},
         )
 
 

@@ -16,9 +16,11 @@ from api.routes import (
     uploads,
     webhooks,
 )
+from api.routes.results import corrections
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
+    corrections.router,  # before the images: a correction is no artifact
     images.router,
     events.router,
     archive.router,

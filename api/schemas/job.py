@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -105,6 +105,14 @@ class GroundTruth(BaseModel):
     """Scores over the summed confusion matrix of the images with ground truth; void pixels count nowhere."""
 
     images: int | None = Field(None, exclude_if=_left_out, description="images with ground truth; of a job only")
+    corrections: int | None = Field(
+        None, exclude_if=_left_out, description="those whose ground truth is a correction; of a job only"
+    )
+    source: Literal["correction"] | None = Field(
+        None,
+        exclude_if=_left_out,
+        description="`correction`, not the mask that came with the picture; of an image only",
+    )
     pixel_accuracy: float | None
     miou: float | None
     mean_dice: float | None
@@ -238,7 +246,7 @@ def image_view(image: JobImage, *, has_input: bool) -> ImageView:
         status=image.status,
         width=_of(result, lambda found: found.width),
         height=_of(result, lambda found: found.height),
-        metrics=_of(result, lambda found: _metrics(found.metrics)),
+        metrics=_of(result, lambda found: metrics_view(found.metrics)),
         timings_ms=_of(result, lambda found: dict(found.timings_ms)),
         attempts=image.attempts,
         device=_of(result, lambda found: found.identity.device),
@@ -256,10 +264,11 @@ def _of(found: Found | None, value: Callable[[Found], Value]) -> Value | None:
     return None if found is None else value(found)
 
 
-def _metrics(metrics: ImageMetrics) -> Metrics:
+def metrics_view(metrics: ImageMetrics) -> Metrics:
     truth = None
     if metrics.confusion is not None:
         truth = GroundTruth(
+            source="correction" if metrics.corrected else None,
             pixel_accuracy=metrics.pixel_accuracy,
             miou=metrics.miou,
             mean_dice=metrics.mean_dice,

@@ -25,11 +25,12 @@ def measure(
         class_fractions=label_map.class_fractions(),
         mean_confidence=label_map.mean_confidence,
         mean_entropy=mean_entropy,
-        **({} if truth is None else _scores(label_map, truth, impossible)),
+        **({} if truth is None else scores(label_map, truth, impossible)),
     )
 
 
-def _scores(label_map: LabelMap, truth: LabelMap, impossible: Collection[int]) -> dict[str, Any]:
+def scores(label_map: LabelMap, truth: LabelMap, impossible: Collection[int] = ()) -> dict[str, Any]:
+    """The fields of ImageMetrics that a ground truth gives."""
     space = label_map.space
     confusion = confusion_matrix(truth.ids, label_map.ids, space=space, with_missed=True)
     iou = zip(space.names(), iou_per_class(confusion), strict=True)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from jobs.callers import DEFAULT, Caller
+from jobs.corrections.correction import CorrectionFile
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
 from jobs.job import Job, JobImage
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
@@ -25,6 +26,7 @@ from segmentation.formats import FORMATS, MergeableFormat
 from segmentation.model_card import ModelCard
 
 METRICS = "metrics"
+CORRECTED = "corrected"  # the newest correction of each image that has one
 METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
 
@@ -44,15 +46,23 @@ Document = Callable[[], Iterator[bytes]]
 class Entries:
     """The documents and then the stored files, made anew by each walk: a hundred thousand of them take no memory."""
 
-    def __init__(self, written: Sequence[Entry], pieces: Sequence[bytes], wanted: frozenset[str], files: int) -> None:
+    def __init__(
+        self,
+        written: Sequence[Entry],
+        pieces: Sequence[bytes],
+        wanted: frozenset[str],
+        files: int,
+        corrected: Mapping[int, CorrectionFile],
+    ) -> None:
         """files: how many of the pieces' files are wanted."""
         self.written = written
         self.wanted = wanted
         self._pieces = pieces
         self._files = files
+        self.corrected = corrected
 
     def __len__(self) -> int:
-        return len(self.written) + self._files
+        return len(self.written) + self._files + len(self.corrected)
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self.written
@@ -63,6 +73,8 @@ class Entries:
                 for kind, suffix, size, crc32, key in files:
                     if kind in wanted:
                         yield Entry(f"{kind}/{name}{suffix}", size, crc32, key)
+                if (own := self.corrected.get(index)) is not None:
+                    yield Entry(f"{CORRECTED}/{name}.png", own.size, own.crc32, own.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +91,8 @@ class Archive:
         """Another one when a byte is another: images that succeeded never change, and a retry changes the version."""
         kinds = sorted(self.entries.wanted)
         told = (self.job.id, self.job.version, len(self.entries), kinds, [tuple(each) for each in self.entries.written])
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+        drawn = "".join(each.sha256 for each in self.entries.corrected.values())
+        return hashlib.sha256((repr(told) + drawn).encode()).hexdigest()[:32]
 
     def read(self, entry: Entry, start: int = 0) -> Iterator[bytes]:
         """The bytes of an entry from `start` on, in pieces. Raises ObjectNotFound, StorageUnavailable, JobNotFound."""
@@ -99,7 +112,7 @@ class Archives:
     caller: Caller = DEFAULT
 
     def open(self, job_id: str, artifacts: Sequence[str] | None = None) -> Archive:
-        """Lay out the archive of a finished job. artifacts: kinds to take and `metrics`; None takes all there is.
+        """Lay out the archive of a finished job. artifacts: kinds to take, `metrics`, `corrected`; None takes all.
 
         Raises JobNotFound, JobNotFinished, InvalidOptions.
         """
@@ -117,7 +130,7 @@ class Archives:
             seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
             for name, document in documents.items()
         ]
-        entries = Entries(written, pieces, wanted, seen.files)
+        entries = Entries(written, pieces, wanted, seen.files, self._corrected(job) if CORRECTED in wanted else {})
         return Archive(job=job, entries=entries, documents=documents, objects=self.objects)
 
     def _pieces(self, job: Job) -> Iterator[tuple[bytes, Piece]]:
@@ -132,6 +145,10 @@ class Archives:
                 piece = survey(job, self._run(job.id, first))
                 content = piece.packed()
             yield content, piece
+
+    def _corrected(self, job: Job) -> Mapping[int, CorrectionFile]:
+        with self.open_unit(self.caller.tenant) as unit:
+            return {each.index: each.file for each in unit.corrections.newest(job.id)}
 
     def _documents(self, job: Job, wanted: frozenset[str], seen: _Seen, pieces: Sequence[bytes]) -> dict[str, Document]:
         provenance = manifest(
@@ -216,7 +233,7 @@ def _table(head: bytes, pieces: Iterable[bytes], lines: Callable[[Piece], str]) 
 
 
 def _selection(job: Job, artifacts: Sequence[str] | None) -> frozenset[str]:
-    known = (*job.options.artifacts, METRICS)
+    known = (*job.options.artifacts, METRICS, CORRECTED)
     if artifacts is None:
         return frozenset(known)
     unknown = [name for name in artifacts if name not in known]

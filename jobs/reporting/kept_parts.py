@@ -9,9 +9,11 @@ PART = 500  # images that lie side by side
 
 
 class PartRepository(Protocol):
-    """By the index of a part's first image. A part is kept once all its images have succeeded: they never change again.
+    """By the index of a part's first image. A part is kept once all its images have succeeded: their files never change
+    again.
 
-    None stands for one that ended otherwise, which a retry may change: it is surveyed when the archive is asked for.
+    None stands for one that ended otherwise, which a retry may change, or whose images were scored anew: it is surveyed
+    when the archive is asked for.
     """
 
     def of(self, job_id: str) -> Mapping[int, bytes | None]: ...
@@ -24,3 +26,6 @@ class PartRepository(Protocol):
 
     def keep(self, job_id: str, first: int, content: bytes | None) -> None:
         """Nothing happens when it is kept already, or when the job is gone."""
+
+    def forget(self, job_id: str, first: int) -> None:
+        """From now on None stands for this part, whatever is kept later. Nothing happens when the job is gone."""

@@ -7,6 +7,7 @@ from typing import Any
 from jobs.job import Job, JobTotals
 from segmentation.label_space import LabelSpace
 from segmentation.measures.metrics import (
+    Counted,
     as_confusion,
     dice_per_class,
     iou_per_class,
@@ -14,8 +15,6 @@ from segmentation.measures.metrics import (
     mean_iou,
     pixel_accuracy,
 )
-
-Counted = tuple[tuple[int, ...], ...]
 
 
 def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
@@ -33,6 +32,8 @@ def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
         metrics["ground_truth"] = _ground_truth(
             totals.confusion, totals.truth_images, job.space, frozenset(each.id for each in impossible)
         )
+        if totals.corrected_images:
+            metrics["ground_truth"]["corrections"] = totals.corrected_images
     return metrics
 
 

@@ -5,6 +5,7 @@ and left out of every mean.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from operator import add, sub
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from segmentation.measures.counting import count_ids, look_up
 # (C, C) pixel counts; rows are the truth, columns the prediction; C = LabelSpace.class_count. Matrices of pictures are
 # added up before a metric is taken. Every function here also takes (C, C + 1): see `confusion_matrix`.
 Confusion = NDArray[np.int64]
+Counted = tuple[tuple[int, ...], ...]  # the same as plain numbers
 
 
 def confusion_matrix(
@@ -39,7 +41,7 @@ def confusion_matrix(
     return counts[:void, : void + 1 if with_missed else void].copy()
 
 
-def as_counts(confusion: Confusion) -> tuple[tuple[int, ...], ...]:
+def as_counts(confusion: Confusion) -> Counted:
     """The matrix as plain numbers, row by row, for JSON."""
     return tuple(tuple(int(count) for count in row) for row in confusion)
 
@@ -47,6 +49,17 @@ def as_counts(confusion: Confusion) -> tuple[tuple[int, ...], ...]:
 def as_confusion(counts: Sequence[Sequence[int]]) -> Confusion:
     """What `as_counts` gave, as a matrix again."""
     return np.array(counts, dtype=np.int64)
+
+
+def sum_of(one: Counted | None, other: Counted | None, *, without: Counted | None = None) -> Counted | None:
+    """Of counts that there need not be, less those of `without`. None when there are none."""
+    if one is None or other is None:
+        total = one if other is None else other
+    else:
+        total = tuple(tuple(map(add, *lines)) for lines in zip(one, other, strict=True))
+    if total is None or without is None:
+        return total
+    return tuple(tuple(map(sub, *lines)) for lines in zip(total, without, strict=True))
 
 
 def pixel_accuracy(confusion: Confusion) -> float:

@@ -5,6 +5,7 @@ from storage.repositories.drafts import SqlDrafts
 from storage.repositories.idempotency import SqlIdempotency
 from storage.repositories.images import SqlImages
 from storage.repositories.jobs import SqlJobs
+from storage.repositories.reporting.corrections import SqlCorrections
 from storage.repositories.reporting.parts import SqlParts
 from storage.repositories.tenants.credentials import SqlCredentials
 from storage.repositories.tenants.turns import SqlTurns
@@ -14,6 +15,7 @@ from storage.repositories.webhooks import SqlWebhooks
 from storage.repositories.workers import SqlWorkers
 
 __all__ = [
+    "SqlCorrections",
     "SqlCredentials",
     "SqlDeliveries",
     "SqlDrafts",

@@ -11,12 +11,12 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_,
 
 from jobs import transitions
 from jobs.errors import ImageNotFound, JobNotFound
-from jobs.job import ImageStatus, JobImage, Priority, Slice
+from jobs.job import ImageResult, ImageStatus, JobImage, Priority, Slice
 from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
-from jobs.transitions import Held
+from jobs.transitions import Held, Transition
 from storage.ledger import carry_out, is_in, lock_job, lock_jobs, move_images, write_job
 from storage.repositories import paging
-from storage.rows import to_image
+from storage.rows import results_values, to_image
 from storage.scope import Prepared
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
@@ -101,6 +101,16 @@ class SqlImages:
         if step is not None:
             carry_out(self._transaction, job, step)
         return answer
+
+    def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:
+        before = lock_job(self._transaction, job_id)
+        if before is None:
+            raise JobNotFound(f"there is no job {job_id!r}")
+        job, image = transitions.rescore(before, self.get(job_id, index), scores)
+        here = (IMAGE.job_id == job_id, IMAGE["index"] == index)
+        self._transaction.write(update(IMAGES).where(*here).values(results_values(image.results)))
+        write_job(self._transaction, before, Transition(job, ()))
+        return image.results[0]
 
     def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:
         expired = and_(is_in(ImageStatus.RUNNING), IMAGE.lease_until <= self._transaction.now)

@@ -18,7 +18,19 @@ from storage.repositories.uploads import release_uploads
 from storage.repositories.waiting import read_waiting
 from storage.rows import job_values, to_job
 from storage.scope import Prepared
-from storage.tables import DELIVERIES, DELIVERY, IMAGE, IMAGES, JOB, JOBS, PART, PARTS, IdempotencyRow
+from storage.tables import (
+    CORRECTION,
+    CORRECTIONS,
+    DELIVERIES,
+    DELIVERY,
+    IMAGE,
+    IMAGES,
+    JOB,
+    JOBS,
+    PART,
+    PARTS,
+    IdempotencyRow,
+)
 from storage.transaction import Transaction
 
 _ADD = Prepared(insert(JOBS))
@@ -133,6 +145,7 @@ class SqlJobs:
         self._transaction.write(select(JOB.id).where(JOB.id == job_id).with_for_update())
         release_uploads(self._transaction, job_id)
         self._transaction.write(delete(PARTS).where(PART.job_id == job_id))
+        self._transaction.write(delete(CORRECTIONS).where(CORRECTION.job_id == job_id))
         self._transaction.write(delete(IMAGES).where(IMAGE.job_id == job_id))
         self._transaction.write(delete(JOBS).where(JOB.id == job_id))
 

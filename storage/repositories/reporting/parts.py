@@ -36,8 +36,21 @@ class SqlParts:
         return self._transaction.look_up(_UNENDED, job=job_id, first=first, last=last).first() is None
 
     def keep(self, job_id: str, first: int, content: bytes | None) -> None:
-        job = self._transaction.write(select(JOBS.c.id).where(JOB.id == job_id).with_for_update()).first()
-        if job is None:
-            return
-        statement = insert_for(self._transaction, ArchivePartRow).values(job_id=job_id, first=first, content=content)
-        self._transaction.write(statement.on_conflict_do_nothing())
+        if self._is_there(job_id):
+            statement = insert_for(self._transaction, ArchivePartRow)
+            values = {"job_id": job_id, "first": first, "content": content}
+            self._transaction.write(statement.values(values).on_conflict_do_nothing())
+
+    def forget(self, job_id: str, first: int) -> None:
+        if self._is_there(job_id):
+            statement = insert_for(self._transaction, ArchivePartRow)
+            values = {"job_id": job_id, "first": first, "content": None}
+            place = [PART.job_id, PART.first]
+            self._transaction.write(
+                statement.values(values).on_conflict_do_update(index_elements=place, set_={"content": None})
+            )
+
+    def _is_there(self, job_id: str) -> bool:
+        """Its row is locked until the end."""
+        found = self._transaction.write(select(JOBS.c.id).where(JOB.id == job_id).with_for_update()).first()
+        return found is not None

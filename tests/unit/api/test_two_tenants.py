@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -22,11 +23,12 @@ from api.main import create_app
 from api.settings import ApiSettings
 from jobs.callers import Limits
 from jobs.tenants.keyring import Keyring
-from tests.factories import picture
+from tests.factories import mask, picture
 from tests.unit.api.house import LOCAL, House
 from tests.unit.api.live import serving
 
 MARK = "acmesecret"  # in whatever the first tenant names itself
+DRAWN = mask(np.zeros((24, 32), np.uint8))
 HOOK = {"url": f"https://{MARK}.example/hook", "events": ["job.completed"]}
 NEVER = {  # what nobody has
     "job_id": "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
@@ -44,6 +46,7 @@ ENDLESS = {"/events"}  # below, in a test of its own
 BODIES: Mapping[tuple[str, str], Callable[[Mapping[str, str]], dict[str, Any]]] = {
     ("POST", "/jobs"): lambda ids: {"json": {"inputs": [{"upload": ids["upload_id"]}]}},
     ("POST", "/predict"): lambda ids: {"files": {"other": ("a.jpg", b"")}},
+    ("PUT", "/jobs/{job_id}/images/{index}/correction"): lambda ids: {"content": DRAWN},
     ("PUT", "/webhook"): lambda ids: {"json": {"url": "not an address"}},
     ("POST", "/webhooks/test"): lambda ids: {"json": {"url": "not an address"}},
     ("POST", "/predict/"): lambda ids: {"files": {"other": ("a.jpg", b"")}},
@@ -92,6 +95,8 @@ class Tenants:
         assert job.status_code == 202, job.text
         self.house.work()
         assert self.call("acme", "POST", "/jobs", files=files, data=named).status_code == 202  # which waits
+        drawn = self.call("acme", "PUT", f"/jobs/{job.json()['id']}/images/0/correction", content=DRAWN)
+        assert drawn.status_code == 200, drawn.text
         deliveries = self.call("acme", "GET", f"/jobs/{job.json()['id']}/deliveries").json()["items"]
         file = {"name": f"{MARK}.jpg", "size": 9, "content_type": "image/jpeg"}
         upload = self.call("acme", "POST", "/uploads", json={"files": [file]}).json()["uploads"][0]

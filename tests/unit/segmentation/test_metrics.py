@@ -24,6 +24,7 @@ from segmentation.measures.metrics import (
     mean_entropy,
     mean_iou,
     pixel_accuracy,
+    sum_of,
 )
 
 CAMVID = get_label_space("camvid-11")
@@ -148,3 +149,11 @@ def test_classes_that_cannot_occur_are_left_out_of_the_means_and_of_nothing_else
     assert mean_iou(confusion, without=[2]) == pytest.approx(iou[:2].mean())
     assert mean_dice(confusion, without=[2]) == pytest.approx(dice[:2].mean())
     assert mean_iou(confusion, without=[]) == mean_iou(confusion) == pytest.approx(iou.mean())
+
+
+def test_counts_are_added_and_taken_away_again() -> None:
+    one, other = ((1, 2), (3, 4)), ((10, 20), (30, 40))
+    assert sum_of(None, None) is None
+    assert sum_of(one, None) == sum_of(None, one) == one
+    assert sum_of(one, other) == ((11, 22), (33, 44))
+    assert sum_of(one, other, without=one) == other

@@ -1,0 +1,1 @@
+"""Corrections: label PNGs that people drew for images of a job, after the model did."""

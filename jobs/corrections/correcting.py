@@ -1,0 +1,113 @@
+"""Taking corrections in and giving them out. Called by the API.
+
+A correction is its image's ground truth from then on, whatever mask came with the picture: the stored prediction is
+scored against it, and the job's sums follow in the same transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jobs.callers import DEFAULT, Caller
+from jobs.corrections.correction import MEDIA_TYPE, Correction, CorrectionFile, read_correction
+from jobs.errors import CorrectionNotFound, ImageNotFinished
+from jobs.job import ImageMetrics, ImageResult, Job, JobImage
+from jobs.keys import new_correction_key
+from jobs.ports import ObjectStore, OpenUnit, UnitOfWork
+from jobs.processing.measuring import scores
+from jobs.reporting.kept_parts import PART
+from segmentation.formats import FORMATS, ReadableFormat
+from segmentation.label_map import LabelMap
+
+
+class Corrected(NamedTuple):
+    """metrics: of the job's first model against it; None where no stored result can be read back to be scored."""
+
+    correction: Correction
+    metrics: ImageMetrics | None
+
+
+@dataclass(frozen=True, slots=True)
+class Correcting:
+    open_unit: OpenUnit
+    objects: ObjectStore
+    caller: Caller = DEFAULT
+
+    def put(self, job_id: str, index: int, data: bytes) -> Corrected:
+        """The image's next version; the newest one again when it has these very bytes.
+
+        Raises JobNotFound, ImageNotFound, ImageNotFinished, and what `read_correction` raises; then nothing is stored.
+        """
+        with self._unit() as unit:
+            job, image = unit.jobs.get(job_id), unit.images.get(job_id, index)
+            earlier = unit.corrections.versions(job_id, index)
+        result = _result_of(image)
+        label_map = read_correction(data, space=job.space, shape=(result.height, result.width))
+        sha256 = hashlib.sha256(data).hexdigest()
+        if earlier and earlier[0].file.sha256 == sha256:
+            return Corrected(earlier[0], result.metrics if result.metrics.corrected else None)
+        scored = [self._scores(job, model, each, label_map) for model, each in enumerate(image.results)]
+        key = new_correction_key(job.prefix, index)
+        file = CorrectionFile(key=key, size=len(data), crc32=zlib.crc32(data), sha256=sha256)
+        self.objects.put(key, data, media_type=MEDIA_TYPE)
+        try:
+            return self._keep(job_id, index, file, scored)
+        except BaseException:
+            self.objects.delete(key)
+            raise
+
+    def versions(self, job_id: str, index: int) -> Sequence[Correction]:
+        """The newest first. Raises JobNotFound, ImageNotFound."""
+        with self._unit() as unit:
+            unit.images.get(job_id, index)
+            return unit.corrections.versions(job_id, index)
+
+    def version(self, job_id: str, index: int, version: int | None = None) -> Correction:
+        """The newest one by default. Raises JobNotFound, ImageNotFound, CorrectionNotFound."""
+        for each in self.versions(job_id, index):
+            if version in (None, each.version):
+                return each
+        which = "no correction" if version is None else f"no version {version} of a correction"
+        raise CorrectionNotFound(f"image {index} has {which}")
+
+    def newest(self, job_id: str, *, after: int, limit: int) -> Sequence[Correction]:
+        """Of each corrected image behind the index `after`, in input order. Raises JobNotFound."""
+        with self._unit() as unit:
+            unit.jobs.get(job_id)
+            return unit.corrections.newest(job_id, after=after, limit=limit)
+
+    def _keep(
+        self, job_id: str, index: int, file: CorrectionFile, scored: Sequence[Mapping[str, Any] | None]
+    ) -> Corrected:
+        with self._unit() as unit:
+            correction = unit.corrections.add(job_id, index, file, made_by=self.caller.credential)
+            found = [each for each in scored if each is not None]
+            metrics = None
+            if len(found) == len(scored):
+                metrics = unit.images.rescore(job_id, index, found).metrics
+            unit.parts.forget(job_id, index // PART * PART)
+            unit.commit()
+        return Corrected(correction, metrics)
+
+    def _scores(self, job: Job, model: int, result: ImageResult, truth: LabelMap) -> Mapping[str, Any] | None:
+        """Of the stored prediction; None where no artifact keeps all class ids."""
+        for each in result.artifacts:
+            kept = FORMATS.get(each.name)
+            if isinstance(kept, ReadableFormat):
+                impossible = frozenset(each.id for each in job.impossible_classes(model))
+                return scores(kept.decode(self.objects.get(each.key), job.space), truth, impossible)
+        return None
+
+    def _unit(self) -> AbstractContextManager[UnitOfWork]:
+        return self.open_unit(self.caller.tenant)
+
+
+def _result_of(image: JobImage) -> ImageResult:
+    if image.result is None:
+        raise ImageNotFinished(f"image {image.index} is {image.status}; only what was segmented can be corrected")
+    return image.result

@@ -1,0 +1,58 @@
+"""What a correction is, and how its bytes are read: class ids of the job's label space, as large as its picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.errors import MaskUnknownIds, UnsupportedMedia
+from segmentation.errors import MaskMismatch
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+from segmentation.masks.mask_check import inspect_mask
+from segmentation.picture_files.pictures import decode_mask, probe, sniff_media_type
+
+MEDIA_TYPE = "image/png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionFile:
+    """The bytes of a correction, as they lie in the store. size in bytes; sha256: hex."""
+
+    key: str
+    size: int
+    crc32: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """One version of an image's correction; they count from 1 and all are kept. made_by: the key with which it came,
+    None where the service asks for none."""
+
+    job_id: str
+    index: int
+    version: int
+    file: CorrectionFile
+    made_at: datetime
+    made_by: str | None = None
+
+
+def read_correction(data: bytes, *, space: LabelSpace, shape: tuple[int, int]) -> LabelMap:
+    """shape: (height, width) of the picture. One of another size is not decoded: whatever it takes, it is for nothing.
+
+    Raises UnsupportedMedia (no PNG), UnreadableImage, MaskMismatch (another size, colours), MaskUnknownIds.
+    """
+    if sniff_media_type(data[:64]) != MEDIA_TYPE:
+        raise UnsupportedMedia("a correction is a PNG whose pixels are class ids (grey or palette)")
+    header = probe(data)
+    if (header.height, header.width) != shape:
+        raise MaskMismatch(f"the correction is {header.width}×{header.height}, its picture {shape[1]}×{shape[0]}")
+    ids = decode_mask(data, max_pixels=header.width * header.height)
+    if ids.shape != shape:  # EXIF turned it
+        raise MaskMismatch(f"the correction is {ids.shape[1]}×{ids.shape[0]}, its picture {shape[1]}×{shape[0]}")
+    report = inspect_mask(ids, space)
+    if report.unknown:
+        hint = f"; {report.hint}" if report.hint else ""
+        raise MaskUnknownIds(f"{space.name} does not know {report.unknown_text()}{hint}")
+    return LabelMap(ids, space)

@@ -1,0 +1,179 @@
+"""Corrections over HTTP, and what follows from them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.factories import encoded, mask, picture
+from tests.unit.api.house import House
+from tests.unit.api.test_results import finished
+
+WIDTH, HEIGHT = 32, 24
+
+
+def label_png(left: int = 0, right: int = 1, *, width: int = WIDTH, height: int = HEIGHT) -> bytes:
+    """The fake model says 0 left and 1 right of the middle."""
+    ids = np.full((height, width), left, np.uint8)
+    ids[:, width // 2 :] = right
+    return mask(ids)
+
+
+def put(client: TestClient, job_id: str, data: bytes, *, index: int = 0) -> Any:
+    return client.put(f"/jobs/{job_id}/images/{index}/correction", content=data, headers={"content-type": "image/png"})
+
+
+def archive(client: TestClient, job_id: str, **params: str) -> zipfile.ZipFile:
+    answer = client.get(f"/jobs/{job_id}/archive", params=params)
+    assert answer.status_code == 200, answer.text
+    return zipfile.ZipFile(io.BytesIO(answer.content))
+
+
+def test_a_correction_is_the_images_ground_truth_from_then_on(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    tag = client.get(f"/jobs/{job_id}").headers["etag"]
+    answer = put(client, job_id, label_png(0, 2))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["ground_truth"]["pixel_accuracy"] == 0.5
+    assert answer.json()["ground_truth"]["source"] == "correction"
+    row = client.get(f"/jobs/{job_id}/images/0").json()
+    assert row["metrics"]["ground_truth"] == answer.json()["ground_truth"]
+    assert "ground_truth" not in client.get(f"/jobs/{job_id}/images/1").json()["metrics"]
+    job = client.get(f"/jobs/{job_id}")
+    truth = job.json()["metrics"]["ground_truth"]
+    assert (truth["images"], truth["corrections"], truth["pixel_accuracy"]) == (1, 1, 0.5)
+    assert job.json()["status"] == "succeeded"
+    assert job.headers["etag"] != tag
+    put(client, job_id, label_png())
+    assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["pixel_accuracy"] == 1.0
+
+
+def test_a_correction_takes_the_place_of_the_mask_that_came_with_the_picture(client: TestClient, house: House) -> None:
+    files = [("files", ("a.jpg", picture())), ("masks", ("a.png", label_png(5, 5)))]
+    job_id = client.post("/jobs", files=files).json()["id"]
+    house.work()
+    truth = client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]
+    assert (truth["pixel_accuracy"], truth.get("corrections")) == (0.0, None)
+    put(client, job_id, label_png())
+    truth = client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]
+    assert (truth["images"], truth["pixel_accuracy"], truth["corrections"]) == (1, 1.0, 1)
+
+
+def test_versions_are_kept_with_who_and_when(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    first, second = label_png(0, 2), label_png(0, 3)
+    versions = [put(client, job_id, data).json()["version"] for data in (first, second, second, first)]
+    assert versions == [1, 2, 2, 3]
+    listed = client.get(f"/jobs/{job_id}/images/0/corrections").json()["items"]
+    assert [each["version"] for each in listed] == [3, 2, 1]
+    assert listed[0]["made_at"]
+    assert listed[0]["made_by"] is None
+    here = f"/jobs/{job_id}/images/0/correction"
+    newest = client.get(here)
+    assert (newest.content, newest.headers["content-type"]) == (first, "image/png")
+    assert [client.get(each["link"]).content for each in listed] == [first, second, first]
+    assert client.get(here, headers={"if-none-match": newest.headers["etag"]}).status_code == 304
+    assert client.get(here, params={"version": 4}).json()["code"] == "correction_not_found"
+    assert client.get(f"/jobs/{job_id}/images/1/correction").json()["code"] == "correction_not_found"
+
+
+WRONG = [
+    (b"no picture", 415, "unsupported_media_type"),
+    (picture(WIDTH, HEIGHT), 415, "unsupported_media_type"),
+    (picture(WIDTH, HEIGHT, form="PNG"), 422, "mask_mismatch"),
+    (label_png(width=HEIGHT, height=WIDTH), 422, "mask_mismatch"),
+    (label_png(0, 77), 422, "mask_unknown_ids"),
+    (label_png()[:60], 422, "unreadable_image"),
+]
+
+
+@pytest.mark.parametrize(("data", "status", "code"), WRONG)
+def test_what_is_no_correction_is_refused_with_a_code(
+    client: TestClient, house: House, data: bytes, status: int, code: str
+) -> None:
+    job_id = finished(client, house)
+    before = dict(house.objects.contents)
+    answer = put(client, job_id, data)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert dict(house.objects.contents) == before
+    assert client.get(f"/jobs/{job_id}/images/0/corrections").json()["items"] == []
+
+
+def test_what_has_no_result_cannot_be_corrected(client: TestClient, house: House) -> None:
+    job_id = client.post("/jobs", files=[("files", ("a.jpg", picture()))]).json()["id"]
+    answer = put(client, job_id, label_png())
+    assert (answer.status_code, answer.json()["code"]) == (409, "image_not_finished")
+    assert put(client, job_id, label_png(), index=9).json()["code"] == "image_not_found"
+
+
+def test_a_job_without_ids_keeps_its_corrections_and_scores_nothing(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, artifacts="overlay")
+    first, again = put(client, job_id, label_png()), put(client, job_id, label_png())
+    assert (first.json()["ground_truth"], again.json()["ground_truth"], again.json()["version"]) == (None, None, 1)
+    assert "ground_truth" not in client.get(f"/jobs/{job_id}").json()["metrics"]
+    tag = client.get(f"/jobs/{job_id}/archive").headers["etag"]
+    put(client, job_id, label_png(1, 0))
+    assert client.get(f"/jobs/{job_id}/archive").headers["etag"] != tag
+
+
+def test_the_corrections_of_a_job_come_in_pages(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "a.jpg", "b.jpg", "c.jpg")
+    for index in (2, 0, 1):
+        put(client, job_id, label_png(), index=index)
+    first = client.get(f"/jobs/{job_id}/corrections", params={"limit": 2}).json()
+    rest = client.get(f"/jobs/{job_id}/corrections", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [each["index"] for each in first["items"] + rest["items"]] == [0, 1, 2]
+    assert rest["next_cursor"] is None
+
+
+def test_the_archive_holds_the_newest_corrections(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "north/a.jpg", "b.jpg")
+    for each in (label_png(0, 2), label_png(0, 3)):
+        put(client, job_id, each)
+    whole = archive(client, job_id)
+    assert whole.read("corrected/north/a.png") == label_png(0, 3)
+    assert "corrected/b.png" not in whole.namelist()
+    rows = list(csv.DictReader(io.StringIO(whole.read("metrics.csv").decode())))
+    assert [row["pixel_accuracy"] for row in rows] == ["0.5", ""]
+    some = archive(client, job_id, artifacts="corrected")
+    assert some.namelist() == ["manifest.json", "corrected/north/a.png"]
+
+
+def test_a_deleted_job_takes_its_corrections_with_it(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    put(client, job_id, label_png())
+    assert client.delete(f"/jobs/{job_id}").status_code == 204
+    assert dict(house.objects.contents) == {}
+    assert client.get(f"/jobs/{job_id}/images/0/correction").status_code == 404
+
+
+def test_a_correction_that_is_not_kept_leaves_no_object(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    before = dict(house.objects.contents)
+
+    def away(*args: object, **more: object) -> bytes:
+        house.is_database_away = True
+        return stored(*args, **more)
+
+    stored, house.objects.put = house.objects.put, away  # type: ignore[method-assign, assignment]
+    assert put(client, job_id, label_png()).status_code == 503
+    assert dict(house.objects.contents) == before
+
+
+def test_a_large_body_is_refused(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    limit = house.settings.max_image_bytes
+    answer = client.put(f"/jobs/{job_id}/images/0/correction", headers={"content-length": str(limit + 1)}, content=b"")
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_ids_in_any_lossless_depth_are_read(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    grey = np.zeros((HEIGHT, WIDTH), np.uint8)
+    assert put(client, job_id, encoded(grey, "PNG")).json()["ground_truth"]["pixel_accuracy"] == 0.5
