@@ -10,6 +10,11 @@ depends_on = None
 
 Identifier = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
 
+CORRECTIONS = sa.table("corrections", sa.column("job_id", Identifier), sa.column("index", sa.Integer))
+IMAGES = sa.table(
+    "job_images", sa.column("job_id", Identifier), sa.column("index", sa.Integer), sa.column("results", sa.JSON)
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -28,4 +33,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """The scores stay; that they are against corrections, the code before cannot read."""
+    connection = op.get_bind()
+    places = sa.select(CORRECTIONS.c.job_id, CORRECTIONS.c["index"]).distinct()
+    for job_id, index in connection.execute(places).all():
+        here = sa.and_(IMAGES.c.job_id == job_id, IMAGES.c["index"] == index)
+        results = connection.execute(sa.select(IMAGES.c.results).where(here)).scalar()
+        for result in results or ():
+            result["metrics"].pop("corrected", None)
+        if results:
+            connection.execute(sa.update(IMAGES).where(here).values(results=results))
     op.drop_table("corrections")

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, inspect, text
 
 from jobs.callers import Limits
+from jobs.corrections.correction import CorrectionFile
 from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import JobTotals, ModelIdentity, ModelVersion
@@ -31,7 +33,7 @@ from storage.unit_of_work import make_engine
 from tests.databases import opened
 from tests.factories import NOON
 from tests.fakes import FakeClock
-from tests.job_steps import Units, add, ended_job, every_image, failed, succeeded
+from tests.job_steps import Units, add, ended_job, every_image, failed, image, succeeded
 from tests.services.processes import free_port
 from tests.upload_steps import add_job_of, add_uploads, make_upload
 
@@ -252,6 +254,28 @@ def test_webhooks_come_and_go_and_leave_jobs_as_they_are(settings: StorageSettin
     after = contents(settings)
     assert (after["deliveries"], after["webhooks"]) == ([], [])
     assert after["jobs"] == [{**before["jobs"][0], "told_at": None}]
+
+
+def test_corrections_go_with_the_code_that_knows_them_and_their_scores_stay(settings: StorageSettings):
+    upgrade(settings)
+    file = CorrectionFile(key="k", size=1, crc32=2**32 - 1, sha256="ab")
+    with opened(settings) as database:
+        units = Units(database.unit, FakeClock())
+        ended_job(units, succeeded(0), succeeded(1))
+        with units("default") as unit:
+            unit.corrections.add("job_1", 0, file, made_by=None)
+            unit.images.rescore("job_1", 0, [{"confusion": ((4,),), "miou": 1.0}])
+            unit.commit()
+        corrected = image(database.unit).result
+    assert corrected is not None
+    downgrade(settings, "0011")
+    stored = contents(settings)["job_images"]
+    assert [each["results"][0]["metrics"].get("corrected") for each in stored] == [None, None]
+    upgrade(settings)
+    with opened(settings) as database, database.unit("default") as unit:
+        assert list(unit.corrections.newest("job_1")) == []
+        plain = replace(corrected, metrics=replace(corrected.metrics, corrected=False))
+        assert unit.images.get("job_1", 0).result == plain
 
 
 OLD_JOB: dict[str, Any] = {

@@ -66,11 +66,11 @@ def _values(correction: Correction) -> dict[str, Any]:
 
 
 def _all(rows: Iterable[Row[Any]]) -> list[Correction]:
-    return [_to_correction(*row) for row in rows]
+    return [_to_correction(row) for row in rows]
 
 
-def _to_correction(job_id: str, index: int, version: int, *rest: Any) -> Correction:
-    """Every column in the table's order."""
-    key, size, crc32, sha256, made_at, made_by = rest
+def _to_correction(row: Sequence[Any]) -> Correction:
+    """row: every column in the table's order."""
+    job_id, index, version, key, size, crc32, sha256, made_at, made_by = row
     file = CorrectionFile(key=key, size=size, crc32=crc32, sha256=sha256)
     return Correction(job_id=job_id, index=index, version=version, file=file, made_at=made_at, made_by=made_by)

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.ports import Readable
 from tests.factories import encoded, mask, picture
+from tests.fakes import MemoryObjects
 from tests.unit.api.house import House
 from tests.unit.api.test_results import finished
 
@@ -153,15 +155,17 @@ def test_a_deleted_job_takes_its_corrections_with_it(client: TestClient, house: 
     assert client.get(f"/jobs/{job_id}/images/0/correction").status_code == 404
 
 
-def test_a_correction_that_is_not_kept_leaves_no_object(client: TestClient, house: House) -> None:
+def test_a_correction_that_is_not_kept_leaves_no_object(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job_id = finished(client, house)
     before = dict(house.objects.contents)
 
-    def away(*args: object, **more: object) -> bytes:
+    def stored_last(key: str, data: bytes | Readable, *, media_type: str) -> int:
         house.is_database_away = True
-        return stored(*args, **more)
+        return MemoryObjects.put(house.objects, key, data, media_type=media_type)
 
-    stored, house.objects.put = house.objects.put, away  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(house.objects, "put", stored_last)
     assert put(client, job_id, label_png()).status_code == 503
     assert dict(house.objects.contents) == before
 
