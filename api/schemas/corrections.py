@@ -44,7 +44,9 @@ class CorrectionView(BaseModel):
 
 
 class CorrectedView(CorrectionView):
-    model_config = ConfigDict(json_schema_extra={"example": {**_EXAMPLE, "ground_truth": _TRUTH}})
+    model_config = ConfigDict(
+        json_schema_extra={"example": {**_EXAMPLE, "ground_truth": {"source": "correction", **_SCORES}}}
+    )
 
     ground_truth: GroundTruth | None = Field(
         description="how the prediction scores against it; null when no stored artifact keeps the class ids"
