@@ -21,13 +21,7 @@ _EXAMPLE: dict[str, Any] = {
     "made_by": "key_01JD3T1M4Z",
     "link": "/jobs/job_01JD3T1M4Z8Q5R6S7T8V9WAXBY/images/0/correction?version=2",
 }
-_TRUTH: dict[str, Any] = {
-    "source": "correction",
-    "pixel_accuracy": 0.93,
-    "miou": 0.64,
-    "mean_dice": 0.75,
-    "iou": {"flat": 0.95},
-}
+_SCORES: dict[str, Any] = {"pixel_accuracy": 0.93, "miou": 0.64, "mean_dice": 0.75, "iou": {"flat": 0.95}}
 
 
 class CorrectionView(BaseModel):
