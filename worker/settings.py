@@ -88,7 +88,9 @@ class WorkerSettings(BaseSettings):
     webhook_threads: int = Field(default=32, ge=1)
     """Webhooks that are sent at the same time."""
     webhooks_per_host: int = Field(default=4, ge=1)
-    """Of them, to one receiver, over all processes."""
+    """Of them, of one tenant to one receiver, over all processes."""
+    webhooks_per_tenant: int = Field(default=16, ge=1)
+    """Of them, of one tenant, over all processes: fewer than there are threads, or one can hold up all others."""
     webhook_timeout_s: float = Field(default=10.0, gt=0)
     """Of a try as a whole, from the name of the host to the last byte that is kept."""
     webhook_lease_s: float = Field(default=45.0, gt=0)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.deliveries.delivery import Delivery, DeliveryStatus, Reply
-from jobs.deliveries.ports import Sender
+from jobs.deliveries.ports import Sender, Share
 from jobs.deliveries.schedule import PAUSES_S, after_try
 from jobs.deliveries.signing import signed_headers
 from jobs.errors import DatabaseUnavailable
@@ -28,11 +28,10 @@ def _nobody(_delivery: Delivery, _reply: Reply) -> None: ...
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRules:
-    """lease_s must outlast a try and the writing down. per_host: tries at the same time of
-    one tenant, over all processes."""
+    """lease_s must outlast a try and the writing down."""
 
     lease_s: float = 45.0
-    per_host: int = 4
+    share: Share = Share()  # noqa: RUF009 - frozen
     pauses_s: tuple[float, ...] = PAUSES_S
     write_again_s: float = 1.0
 
@@ -58,7 +57,7 @@ class Delivering:
     def claim(self, room: int) -> Sequence[Claimed]:
         """At most `room` of what is due. Raises DatabaseUnavailable."""
         with self.open_unit() as unit:
-            found = unit.deliveries.claim(limit=room, per_host=self.rules.per_host, lease_s=self.rules.lease_s)
+            found = unit.deliveries.claim(limit=room, share=self.rules.share, lease_s=self.rules.lease_s)
             if not found:
                 return ()
             signing = {tenant: self._signing(unit, tenant) for tenant in sorted({each.tenant for each in found})}

@@ -12,6 +12,14 @@ from jobs.deliveries.endpoint import Endpoint
 from jobs.deliveries.signing import Secrets
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How much of a tenant's is sent at the same time, over all processes: to one host, and to all."""
+
+    per_host: int = 4
+    per_tenant: int = 16
+
+
 class DeliveryRepository(Protocol):
     """Rows of deliveries. They come with a change of their job and go with it."""
 
@@ -25,12 +33,12 @@ class DeliveryRepository(Protocol):
     def page(self, job_id: str, *, limit: int, after: int = 0) -> Sequence[Delivery]:
         """In order; `after`: those of later versions of the job alone. Raises JobNotFound."""
 
-    def claim(self, *, limit: int, per_host: int, lease_s: float) -> Sequence[Delivery]:
+    def claim(self, *, limit: int, share: Share, lease_s: float) -> Sequence[Delivery]:
         """Take what is due, the longest due first, claims + 1.
 
-        Of a job only the first that is still owed. Of a tenant to one host never more at a time than `per_host`, those
-        that other processes have among them, and never more than one where a try was in vain: receivers that do not
-        answer must not hold up the others.
+        Of a job only the first that is still owed. Of a tenant never more at a time than its share, those that other
+        processes have among them, and to a host never more than one where a try was in vain: receivers that do not
+        answer must not hold up the others, nor whoever has many of them the other tenants.
         """
 
     def end_try(self, delivery: Delivery) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from jobs.deliveries.delivery import Backlog, Delivery, DeliveryStatus, Reply
 from jobs.deliveries.endpoint import COMPLETED, EVENTS, PROGRESS, STARTED, Endpoint
 from jobs.deliveries.message import ping
+from jobs.deliveries.ports import Share
 from jobs.deliveries.schedule import after_try
 from jobs.errors import DeliveryNotFound, JobNotFound
 from jobs.options import JobOptions
@@ -46,9 +47,12 @@ def events(open_unit: Units, job_id: str = "job_1") -> list[str]:
     return [each.event for each in page(open_unit, job_id)]
 
 
-def take(open_unit: Units, *, after_s: float = 0, limit: int = 9, per_host: int = 9) -> list[Delivery]:
+def take(
+    open_unit: Units, *, after_s: float = 0, limit: int = 9, per_host: int = 9, per_tenant: int = 99
+) -> list[Delivery]:
+    share = Share(per_host=per_host, per_tenant=per_tenant)
     with open_unit.at(NOON + timedelta(seconds=after_s)) as unit:
-        found = unit.deliveries.claim(limit=limit, per_host=per_host, lease_s=30)
+        found = unit.deliveries.claim(limit=limit, share=share, lease_s=30)
         unit.commit()
     return list(found)
 
@@ -225,6 +229,16 @@ def test_one_host_is_not_sent_more_at_a_time_than_it_may(open_unit: Units):
     assert [each.job_id for each in take(open_unit, per_host=2)] == ["job_0", "job_1", "job_9"]
     assert take(open_unit, per_host=2) == []
     assert [each.job_id for each in take(open_unit, per_host=3)] == ["job_2"]
+
+
+def test_who_has_many_hosts_holds_up_nobody_else(open_unit: Units):
+    for number in range(4):
+        done_job(open_unit, f"job_{number}", url=f"https://slow-{number}.example/a")
+    add(open_unit, 1, job_id="job_9", tenant="zeta", options=told())
+    claimed(open_unit, job_id="job_9")
+    assert [each.job_id for each in take(open_unit, per_tenant=2, limit=3)] == ["job_0", "job_1", "job_9"]
+    assert take(open_unit, per_tenant=2) == []
+    assert [each.job_id for each in take(open_unit, per_tenant=3)] == ["job_2"]
 
 
 def test_a_host_that_failed_is_tried_one_at_a_time(open_unit: Units):
