@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.access import ADMIN, READ, SUBMIT
 from api.answers.openapi import problems, refer
-from api.dependencies import JobId, ServicesDep, UseCasesDep
+from api.dependencies import CallerDep, JobId, ServicesDep, UseCasesDep
 from api.schemas.webhooks import (
     DeliveryPage,
     DeliveryView,
@@ -124,6 +124,7 @@ async def _ended(webhooks: Webhooks, delivery: Delivery, *, patience_s: float) -
 def list_deliveries(
     job_id: JobId,
     use_cases: UseCasesDep,
+    caller: CallerDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: DeliveryCursor = None,
 ) -> DeliveryPage:
@@ -133,16 +134,18 @@ def list_deliveries(
     found = use_cases.webhooks.deliveries(job_id, limit=limit + 1, after=int(cursor or 0))
     page = found[:limit]
     more = len(found) > limit
-    items = [delivery_view(each) for each in page]
+    items = [delivery_view(each, in_full=caller.may("admin")) for each in page]
     return DeliveryPage(items=items, next_cursor=str(page[-1].version) if more else None)
 
 
 @router.post(
     "/deliveries/{delivery_id}/redeliver", dependencies=[SUBMIT], status_code=202, responses=problems(DeliveryNotFound)
 )
-def redeliver(delivery_id: Annotated[str, Depends(_delivery_id)], use_cases: UseCasesDep) -> DeliveryView:
+def redeliver(
+    delivery_id: Annotated[str, Depends(_delivery_id)], use_cases: UseCasesDep, caller: CallerDep
+) -> DeliveryView:
     """Sends once more what was sent, under the same `webhook-id`; or at once what waits for its next attempt."""
-    return delivery_view(use_cases.webhooks.redeliver(delivery_id))
+    return delivery_view(use_cases.webhooks.redeliver(delivery_id), in_full=caller.may("admin"))
 
 
 def describe(document: dict[str, Any]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.deliveries.delivery import Delivery, DeliveryStatus
-from jobs.deliveries.endpoint import COMPLETED, EVENTS, URL_LENGTH, Endpoint
+from jobs.deliveries.endpoint import COMPLETED, EVENTS, URL_LENGTH, Endpoint, host_of
 from jobs.deliveries.ports import TenantWebhooks
 from jobs.deliveries.signing import Secrets
 
@@ -99,7 +100,7 @@ class DeliveryView(BaseModel):
 
     id: str = Field(description="the header `webhook-id`, the same in every attempt")
     event: str
-    url: str
+    url: str = Field(description="for a key that may not `admin`, without what follows the host")
     status: DeliveryStatus
     created_at: datetime
     next_attempt_at: datetime | None = Field(description="not before what is owed of the same job before it")
@@ -148,6 +149,11 @@ class WebhookMessage(BaseModel):
     )
 
 
+def masked(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{host_of(url)}/***"
+
+
 def endpoint_view(webhooks: TenantWebhooks, endpoint: Endpoint) -> EndpointView:
     return EndpointView(url=endpoint.url, events=list(endpoint.events), gone_at=webhooks.gone_at)
 
@@ -156,11 +162,12 @@ def secret_view(secrets: Secrets) -> SecretView:
     return SecretView(secret=secrets.current, made_at=secrets.made_at, previous_until=secrets.previous_until)
 
 
-def delivery_view(delivery: Delivery) -> DeliveryView:
+def delivery_view(delivery: Delivery, *, in_full: bool) -> DeliveryView:
+    """in_full: with the path of its address, which is a secret of many receivers."""
     return DeliveryView(
         id=delivery.id,
         event=delivery.event,
-        url=delivery.url,
+        url=delivery.url if in_full else masked(delivery.url),
         status=delivery.status,
         created_at=delivery.created_at,
         next_attempt_at=delivery.due_at,

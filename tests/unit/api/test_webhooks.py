@@ -12,8 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.settings import ApiSettings
+from jobs.callers import SCOPES, Limits
 from jobs.deliveries.delivering import Delivering, DeliveryRules
 from jobs.deliveries.delivery import Reply
+from jobs.tenants.keyring import Keyring
 from tests.factories import picture
 from tests.unit.api.house import House
 
@@ -210,3 +212,18 @@ def test_a_receiver_is_not_told_in_the_archive(house: House, client: TestClient)
     job_id = submit(client, webhook=json.dumps({"url": URL}))
     house.work()
     assert b"example.org" not in client.get(f"/jobs/{job_id}/archive").content
+
+
+def test_where_webhooks_go_is_told_in_full_to_admins_alone(house: House, client: TestClient) -> None:
+    house.settings = house.settings.model_copy(update={"key_memory_s": 1e-9})
+    client.put("/webhook", json={"url": "https://hooks.example.org:8443/T0/secret?token=1"})
+    job_id = submit(client)
+    house.work()
+    keyring = Keyring(house.database.unit)
+    seen = {}
+    for scope in SCOPES:
+        _, key = keyring.create("default", scope, Limits())
+        answer = client.get(f"/jobs/{job_id}/deliveries", headers={"X-API-Key": key})
+        seen[scope] = answer.json()["items"][0]["url"]
+    hidden = "https://hooks.example.org:8443/***"
+    assert seen == {"read": hidden, "submit": hidden, "admin": "https://hooks.example.org:8443/T0/secret?token=1"}
