@@ -211,8 +211,8 @@ class JobOptionsShape(BaseModel):
     output: str | None = Field(
         None,
         max_length=OUTPUT_LENGTH,
-        description="`bucket/folder/` of a bucket that the server allows: the files of the archive are put there when "
-        "the job has ended, `manifest.json` last",
+        description="`bucket/folder/` of a bucket that the server allows: the files of the archive are put there, in a "
+        "folder named by the job's id, when the job has ended, `manifest.json` last",
     )
     webhook: EndpointShape | None = Field(None, description="who is told of the job; default: the tenant's")
     metadata: dict[str, Any] = Field(default_factory=dict, description="returned unchanged; at most 4 KiB")

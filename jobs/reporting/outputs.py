@@ -1,7 +1,8 @@
 """Results that a job wants in a bucket: the files of its archive, put there when it has ended. Called by upkeep.
 
 Nothing is written down of it: `manifest.json` comes last and tells of the job as it is, so where the same one lies all
-is there. Putting a file twice does no harm.
+is there. Putting a file twice does no harm. Each job has a folder of its own: two that name the same place
+overwrite nothing of each other, whosever they are.
 """
 
 from __future__ import annotations
@@ -102,9 +103,7 @@ class Outputs:
             if time.monotonic() >= until:
                 return count - 1 - first
             media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
-            self.buckets.put(
-                f"{job.options.output}{entry.name}", PieceReader(archive.read(entry)), media_type=media_type
-            )
+            self.buckets.put(f"{_folder(job)}{entry.name}", PieceReader(archive.read(entry)), media_type=media_type)
             self._put[job.id, job.version] = count
         del self._put[job.id, job.version]
         self._seen[job.id] = job.version
@@ -112,7 +111,11 @@ class Outputs:
 
     def _is_there(self, job: Job, archive: Archive, manifest: Entry) -> bool:
         try:
-            there = self.buckets.read(f"{job.options.output}{manifest.name}", most=_LONGEST_MANIFEST)
+            there = self.buckets.read(f"{_folder(job)}{manifest.name}", most=_LONGEST_MANIFEST)
         except ObjectNotFound:
             return False
         return there == b"".join(archive.read(manifest))
+
+
+def _folder(job: Job) -> str:
+    return f"{job.options.output}{job.id}/"

@@ -62,5 +62,6 @@ def test_pictures_come_from_buckets_and_results_go_there(stack: Stack, theirs: S
         ("never.jpg", "failed", "input_not_found", None),
         ("none.jpg", "failed", "input_not_found", None),
     ]
-    wait_for(lambda: "out/manifest.json" in theirs.keys(), what="the results to be in their bucket")  # noqa: SIM118
-    assert {"out/mask/sent.png", "out/overlay/1.jpg", "out/metrics.csv", "out/errors.csv"} <= set(theirs.keys())
+    wait_for(lambda: f"out/{job['id']}/manifest.json" in theirs.keys(), what="the results to be in their bucket")  # noqa: SIM118
+    wanted = {"mask/sent.png", "overlay/1.jpg", "metrics.csv", "errors.csv"}
+    assert {f"out/{job['id']}/{name}" for name in wanted} <= set(theirs.keys())

@@ -38,8 +38,11 @@ def submit(client: TestClient, data: bytes = picture(), **options: Any) -> str:
     return str(answer.json()["id"])
 
 
-def put_there(house: House) -> set[str]:
-    return {name.removeprefix(PLACE) for name in house.buckets.contents}
+def put_there(house: House, job_id: str) -> dict[str, bytes]:
+    """By the names in the archive, in the order in which they came."""
+    folder = f"{PLACE}{job_id}/"
+    found = house.buckets.contents.items()
+    return {name.removeprefix(folder): data for name, data in found if name.startswith(folder)}
 
 
 def test_the_files_of_the_archive_are_put_into_the_bucket(client: TestClient, house: House, outputs: Outputs) -> None:
@@ -50,10 +53,20 @@ def test_the_files_of_the_archive_are_put_into_the_bucket(client: TestClient, ho
     assert outputs.run() == 5
     assert outputs.run() == 0
     archive = zipfile.ZipFile(io.BytesIO(client.get(f"/jobs/{job_id}/archive").content))
-    assert put_there(house) == set(archive.namelist())
+    there = put_there(house, job_id)
+    assert set(there) == set(archive.namelist())
     for name in set(archive.namelist()) - {"manifest.json"}:
-        assert house.buckets.contents[PLACE + name] == archive.read(name)
-    assert list(house.buckets.contents)[-1] == f"{PLACE}manifest.json"
+        assert there[name] == archive.read(name)
+    assert list(there)[-1] == "manifest.json"
+
+
+def test_two_jobs_that_name_the_same_place_overwrite_nothing(
+    client: TestClient, house: House, outputs: Outputs
+) -> None:
+    job_ids = [submit(client), submit(client)]
+    house.work()
+    assert outputs.run() == 10
+    assert [len(put_there(house, job_id)) for job_id in job_ids] == [5, 5]
 
 
 def test_what_is_there_is_not_put_again_by_another_process(client: TestClient, house: House, outputs: Outputs) -> None:
