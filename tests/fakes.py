@@ -12,6 +12,7 @@ import numpy as np
 from broker.wakeups import Tell
 from jobs.callers import DEFAULT_TENANT
 from jobs.errors import (
+    InputNotFound,
     ModelNotFound,
     ObjectNotFound,
     QueueUnavailable,
@@ -216,8 +217,10 @@ class StoredSources:
     objects: MemoryObjects
     buckets: MemoryBuckets = field(default_factory=MemoryBuckets)
 
-    def read(self, source: Source) -> bytes:
+    def read(self, source: Source, *, tenant: str) -> bytes:
         if source.kind is SourceKind.BUCKET:
+            if not self.buckets.allows(source.location.partition("/")[0], tenant):
+                raise InputNotFound("inputs may not come from there")
             return self.buckets.read(source.location, most=10**9)
         return self.objects.get(source.location)
 

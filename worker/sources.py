@@ -33,7 +33,7 @@ class WorkerSources:
     rules: FetchRules
     buckets: Buckets
 
-    def read(self, source: Source) -> bytes:
+    def read(self, source: Source, *, tenant: str) -> bytes:
         """Raises ObjectNotFound, InputNotFound, SampleNotFound, DownloadFailed, StorageUnavailable."""
         match source.kind:
             case SourceKind.OBJECT:
@@ -41,7 +41,7 @@ class WorkerSources:
             case SourceKind.UPLOAD:
                 return self._upload(source.location)
             case SourceKind.BUCKET:
-                return self._bucket(source.location)
+                return self._bucket(source.location, tenant)
             case SourceKind.SAMPLE if source.location.endswith(SAMPLE_MASK_SUFFIX):
                 return self.samples.mask(source.location.removesuffix(SAMPLE_MASK_SUFFIX))
             case SourceKind.SAMPLE:
@@ -59,7 +59,10 @@ class WorkerSources:
             raise DownloadFailed(f"the upload has {len(data)} bytes, not {size_in(key)} as announced", retryable=False)
         return data
 
-    def _bucket(self, location: str) -> bytes:
+    def _bucket(self, location: str, tenant: str) -> bytes:
+        bucket = location.partition("/")[0]
+        if not self.buckets.allows(bucket, tenant):
+            raise InputNotFound(f"{bucket!r} is no bucket that inputs may come from, not any more")
         try:
             return self.buckets.read(location, most=self.rules.max_bytes)
         except ObjectNotFound:

@@ -51,7 +51,7 @@ class ImageWork:
         """Raises AttemptCanceled, AttemptLost, and whatever keeps the image from being done; then nothing is stored."""
         image = attempt.image
         with attempt.step("fetch"):
-            data = self.sources.read(image.source)
+            data = self.sources.read(image.source, tenant=attempt.job.tenant)
             sha256 = image.input_sha256 or hashlib.sha256(data).hexdigest()
         with attempt.step("decode"):
             width, height = self.decoder.size(data)
@@ -83,7 +83,7 @@ class ImageWork:
             return Truth()
         with attempt.step("truth"):
             try:
-                data = self.sources.read(image.mask)
+                data = self.sources.read(image.mask, tenant=job.tenant)
             except (DownloadFailed, InputNotFound, ObjectNotFound) as error:
                 if self.policy.retry_after_s(error, attempt=image.attempts) is not None:
                     raise

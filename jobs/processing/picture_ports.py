@@ -13,8 +13,11 @@ from segmentation.picture_files.pictures import DecodedPicture, Picture
 
 
 class Sources(Protocol):
-    def read(self, source: Source) -> bytes:
-        """Raises ObjectNotFound, DownloadFailed, StorageUnavailable."""
+    def read(self, source: Source, *, tenant: str) -> bytes:
+        """What may be read is asked again: a right of the tenant may have been withdrawn since it submitted.
+
+        Raises ObjectNotFound, InputNotFound, DownloadFailed, StorageUnavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,10 +69,10 @@ class Masks:
     def __init__(self, sources, error):
         self.sources, self.error = sources, error
 
-    def read(self, source):
+    def read(self, source, *, tenant):
         if "truth" in source.location:
             raise self.error
-        return self.sources.read(source)
+        return self.sources.read(source, tenant=tenant)
 
 
 def worker_with(service, **parts):

@@ -109,7 +109,9 @@ def test_what_is_due_is_found_without_a_look_at_what_was_delivered(open_unit: Un
         unit.deliveries.backlog()
         unit.jobs.mark_deleted("job_9")
         unit.commit()
-    of_tables = [step for step in plans.scans if not re.search(r"SCAN (waiting|of_host|fitting|of_tenant|\(subquery)", step)]
+    of_tables = [
+        step for step in plans.scans if not re.search(r"SCAN (waiting|of_host|fitting|of_tenant|\(subquery)", step)
+    ]
     assert all("ix_deliveries_due" in step or "ix_deliveries_pending" in step for step in of_tables), of_tables
 
 

@@ -367,32 +367,34 @@ def sources() -> WorkerSources:
 
 
 def test_a_stored_picture_is_read(sources: WorkerSources):
-    assert sources.read(Source(SourceKind.OBJECT, "jobs/1/inputs/0")) == b"stored"
+    assert sources.read(Source(SourceKind.OBJECT, "jobs/1/inputs/0"), tenant="any") == b"stored"
     with pytest.raises(ObjectNotFound):
-        sources.read(Source(SourceKind.OBJECT, "jobs/1/inputs/1"))
+        sources.read(Source(SourceKind.OBJECT, "jobs/1/inputs/1"), tenant="default")
 
 
 def test_a_sample_and_its_mask_are_read(sources: WorkerSources):
-    assert sources.read(Source(SourceKind.SAMPLE, "rain")) == b"picture rain"
-    assert sources.read(Source(SourceKind.SAMPLE, "rain#mask")) == b"mask rain"
+    read = [sources.read(Source(SourceKind.SAMPLE, name), tenant="any") for name in ("rain", "rain#mask")]
+    assert read == [b"picture rain", b"mask rain"]
 
 
 def test_an_address_is_fetched(sources: WorkerSources, site: Site):
     site.answers["/a.jpg"] = body(b"pixels")
-    assert sources.read(Source(SourceKind.URL, site.url("/a.jpg"))) == b"pixels"
+    assert sources.read(Source(SourceKind.URL, site.url("/a.jpg")), tenant="default") == b"pixels"
 
 
 def test_an_upload_is_read_when_it_is_what_was_announced(sources: WorkerSources):
-    assert sources.read(Source(SourceKind.UPLOAD, "default/uploads/5/upl_1")) == b"bytes"
+    assert sources.read(Source(SourceKind.UPLOAD, "default/uploads/5/upl_1"), tenant="default") == b"bytes"
     with pytest.raises(DownloadFailed, match="5 bytes, not 6"):
-        sources.read(Source(SourceKind.UPLOAD, "default/uploads/6/upl_2"))
+        sources.read(Source(SourceKind.UPLOAD, "default/uploads/6/upl_2"), tenant="default")
     with pytest.raises(InputNotFound, match="never arrived"):
-        sources.read(Source(SourceKind.UPLOAD, "default/uploads/6/upl_3"))
+        sources.read(Source(SourceKind.UPLOAD, "default/uploads/6/upl_3"), tenant="default")
 
 
 def test_an_object_of_a_bucket_is_read(sources: WorkerSources):
-    assert sources.read(Source(SourceKind.BUCKET, "photos/cam/a.jpg")) == b"pixels"
+    assert sources.read(Source(SourceKind.BUCKET, "photos/cam/a.jpg"), tenant="default") == b"pixels"
     with pytest.raises(InputNotFound, match="there is no object"):
-        sources.read(Source(SourceKind.BUCKET, "photos/cam/b.jpg"))
+        sources.read(Source(SourceKind.BUCKET, "photos/cam/b.jpg"), tenant="default")
+    with pytest.raises(InputNotFound, match="may come from, not any more"):
+        sources.read(Source(SourceKind.BUCKET, "photos/cam/a.jpg"), tenant="acme")
     with pytest.raises(DownloadFailed, match="larger than 10"):
-        sources.read(Source(SourceKind.BUCKET, "photos/large.jpg"))
+        sources.read(Source(SourceKind.BUCKET, "photos/large.jpg"), tenant="default")
