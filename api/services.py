@@ -148,6 +148,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             image_bytes=settings.max_image_bytes,
             archive_bytes=settings.max_request_bytes,
             expires_s=settings.upload_expires_s,
+            waiting_bytes=settings.upload_waiting_bytes,
         ),
         receiving=Receiving(adapters.open_unit, adapters.objects),
     )

@@ -61,6 +61,9 @@ class ApiSettings(BaseSettings):
         1024.0, ge=0, description="bytes per second; a body that comes more slowly after upload_idle_s is given up"
     )
     upload_expires_s: int = Field(24 * 3600, ge=60, le=7 * 24 * 3600, description="until a direct upload is used")
+    upload_waiting_bytes: int = Field(
+        256 * 2**30, ge=1, description="of direct uploads of one tenant that no job uses yet, all together"
+    )
     spool_folder: Path | None = Field(None, description="None: run/uploads in the home folder")
     compat: bool = Field(False, description="also serve the interfaces of before, for clients that exist")
     compat_models: dict[str, str] = Field(

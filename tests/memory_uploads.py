@@ -17,6 +17,10 @@ class MemoryUploads:
         self._view = view
         self._rows = view.state.uploads
 
+    def waiting_bytes(self, tenant: str) -> int:
+        mine = [each for name, each in self._rows.items() if each.tenant == tenant and self._is_alive(name)]
+        return sum(each.size for each in mine if not each.uses)
+
     def add(self, uploads: Sequence[Upload]) -> None:
         if any(self._view.tenant not in (None, each.tenant) for each in uploads):
             raise ValueError("another owner than announced")

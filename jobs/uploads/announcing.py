@@ -47,13 +47,17 @@ class Announced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
-    """Bytes that a file may have, by what it is. files: of one announcement. expires_s: from there on."""
+    """Bytes that a file may have, by what it is. files: of one announcement. expires_s: from there on.
+
+    waiting_bytes: of a tenant's files that no job needs yet, all together.
+    """
 
     image_bytes: int = 64 * 2**20
     archive_bytes: int = 8 * 2**30
     manifest_bytes: int = 64 * 2**20
     files: int = 10_000
     expires_s: int = 24 * 3600
+    waiting_bytes: int = 256 * 2**30
 
     def of(self, kind: UploadKind) -> int:
         by_kind: Mapping[UploadKind, int] = {

@@ -20,6 +20,10 @@ class SignedPut:
 class UploadRepository(Protocol):
     """Rows of uploads."""
 
+    def waiting_bytes(self, tenant: str) -> int:
+        """Announced sizes of the tenant's uploads that no job needs and that have not expired. Nobody else announces
+        for the tenant until the end of the transaction."""
+
     def add(self, uploads: Sequence[Upload]) -> None: ...
 
     def get(self, upload_id: str) -> Upload:

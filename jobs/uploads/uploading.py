@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs.callers import DEFAULT, Caller
-from jobs.errors import FieldFault, InvalidOptions, UploadConflict, UploadNotFound
+from jobs.errors import FieldFault, InvalidOptions, QuotaExceeded, UploadConflict, UploadNotFound
 from jobs.keys import new_upload_id
-from jobs.ports import ObjectStore, OpenUnit, Readable
+from jobs.ports import ObjectStore, OpenUnit, Readable, UnitOfWork
+from jobs.tenants.standing import Standing
 from jobs.uploads.announcing import Announced, UploadLimits, fault_of
 from jobs.uploads.ports import SignedPut
 from jobs.uploads.upload import Upload, UploadState
 
+WAITING_BYTES = "waiting-bytes"
 _NAMED_FAULTS = 20
 
 
@@ -40,9 +42,11 @@ class Uploading:
     caller: Caller = DEFAULT
 
     def begin(self, files: Sequence[Announced]) -> Sequence[Ticket]:
-        """In the order of the files. Raises InvalidOptions, which names the first that may not come."""
+        """In the order of the files. Raises InvalidOptions, which names the first that may not come, and QuotaExceeded
+        when too much waits already."""
         self._check(files)
         with self.open_unit(self.caller.tenant) as unit:
+            self._admit(unit, sum(each.size for each in files))
             expires_at = unit.now + timedelta(seconds=self.limits.expires_s)
             made = [
                 Upload(
@@ -86,6 +90,12 @@ class Uploading:
         found = [fault for fault in faults if fault is not None]
         if found:
             raise InvalidOptions(found[:_NAMED_FAULTS])
+
+    def _admit(self, unit: UnitOfWork, size: int) -> None:
+        used, limit = unit.uploads.waiting_bytes(self.caller.tenant), self.limits.waiting_bytes
+        if used + size > limit:
+            said = f"uploads that no job uses yet may have {limit} bytes; there are {used}, and {size} more come"
+            raise QuotaExceeded(said, Standing(name=WAITING_BYTES, limit=limit, used=used))
 
     def _ticket(self, upload: Upload, expires_s: float) -> Ticket:
         """The secret is kept where it is needed: what goes straight to the store has no address here."""

@@ -40,6 +40,15 @@ class SqlUploads:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
+    def waiting_bytes(self, tenant: str) -> int:
+        if self._transaction.dialect == "postgresql":
+            place = func.hashtextextended(f"uploads of {tenant}", 0)
+            self._transaction.write(select(func.pg_advisory_xact_lock(place)))
+        waiting = select(func.coalesce(func.sum(UPLOAD.size), 0)).where(
+            UPLOAD.expires_at > self._transaction.now, UPLOAD.uses == 0, UPLOAD.tenant == tenant
+        )
+        return int(self._transaction.write(waiting).scalar_one())
+
     def add(self, uploads: Sequence[Upload]) -> None:
         foreign = [each.id for each in uploads if not self._transaction.owns(each.tenant)]
         if foreign:

@@ -100,3 +100,14 @@ def test_what_nobody_used_in_time_is_found_and_removed(open_unit: Units):
         unit.commit()
     with open_unit() as unit, pytest.raises(UploadNotFound):
         unit.uploads.get(uploads[0].id)
+
+
+def test_bytes_that_wait_are_those_of_a_tenants_unused_uploads(open_unit: Units):
+    used, *others = (make_upload(number) for number in range(3))
+    add_uploads(open_unit, used, *others)
+    add_job_of(open_unit, "job_1", used)
+    with open_unit("default") as unit:
+        assert unit.uploads.waiting_bytes("default") == sum(each.size for each in others) > 0
+        assert unit.uploads.waiting_bytes("acme") == 0
+    with open_unit.at(SOON) as unit:
+        assert unit.uploads.waiting_bytes("default") == 0

@@ -9,7 +9,8 @@ from itertools import count
 
 import pytest
 
-from jobs.errors import InvalidOptions, StorageUnavailable, TooManyImages, UploadNotFound
+from jobs.callers import Caller
+from jobs.errors import InvalidOptions, QuotaExceeded, StorageUnavailable, TooManyImages, UploadNotFound
 from jobs.job import NewImage, Source, SourceKind
 from jobs.submitting.drafts import Draft
 from jobs.submitting.references import Prefix, References
@@ -202,3 +203,14 @@ def test_none_and_too_many_files_are_refused(service: MemoryService, count: int)
     few = Uploading(service.database.unit, service.objects, UploadLimits(files=2))
     with pytest.raises(InvalidOptions, match="must be 1 to 2 files"):
         few.begin([JPEG] * count)
+
+
+def test_a_tenants_uploads_that_no_job_needs_have_only_so_many_bytes(service: MemoryService) -> None:
+    limits = UploadLimits(waiting_bytes=2 * JPEG.size)
+    own = Uploading(service.database.unit, service.objects, limits)
+    own.begin([JPEG])
+    with pytest.raises(QuotaExceeded, match=f"there are {JPEG.size}, and {2 * JPEG.size} more come") as caught:
+        own.begin([JPEG, JPEG])
+    assert (caught.value.standing.remaining, caught.value.standing.retry_after_s) == (JPEG.size, 10)
+    own.begin([JPEG])
+    Uploading(service.database.unit, service.objects, limits, Caller("acme", "submit")).begin([JPEG, JPEG])
