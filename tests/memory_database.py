@@ -262,7 +262,7 @@ class _Images:
     def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:
         job, image = transitions.rescore(self._jobs.get(job_id), self.get(job_id, index), scores)
         self._state.jobs[job_id], self._state.images[job_id][index] = job, image
-        self._view.changed.add(job_id)
+        self._view.note_change(job_id, ended=job.is_finished)
         return image.results[0]
 
     def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:
