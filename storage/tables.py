@@ -296,15 +296,14 @@ class CredentialRow(Base):
 
 
 class UsageRow(Base):
-    """One row for each kind of thing that is counted for a key, over the period that runs."""
+    """One row for each kind of thing that is counted for a key."""
 
     __tablename__ = "usage"
 
     credential: Mapped[str] = mapped_column(String(32), primary_key=True)
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     tenant: Mapped[str] = mapped_column(String(64))
-    began_at: Mapped[datetime]
-    used: Mapped[int]
+    parts: Mapped[list[Any] | None]  # of the period that ends now: [number, used] of each
 
 
 class WorkerRow(Base):

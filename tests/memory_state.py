@@ -14,6 +14,7 @@ from jobs.job import ImageStatus, Job, JobImage
 from jobs.ports import WorkerBeat
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.tenants.credentials import Credential
+from jobs.tenants.window import Counted
 from jobs.transitions import Transition
 from jobs.uploads.upload import Upload
 from jobs.watching.hints import Hint
@@ -36,8 +37,7 @@ class Draft:
 @dataclass
 class Used:
     tenant: str
-    began_at: datetime
-    used: int
+    parts: Counted
 
 
 @dataclass

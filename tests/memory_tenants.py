@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from jobs.callers import DEFAULT_TENANT, Limits
 from jobs.errors import CredentialNotFound
 from jobs.job import ImageStatus, Job, JobImage, Priority
+from jobs.tenants import window
 from jobs.tenants.credentials import Credential
-from jobs.tenants.ports import NextImages, Share, Use
+from jobs.tenants.ports import NextImages, Share
+from jobs.tenants.window import Counted, Use
 from tests.memory_state import Used, View
 
 
@@ -57,18 +58,16 @@ class MemoryUsage:
         self._used = view.state.usage
 
     def add(self, credential_id: str, kind: str, amount: int, *, period_s: int) -> Use:
-        before = self.so_far(credential_id, kind, period_s=period_s)
-        began_at = self._used[credential_id, kind].began_at if before.left_s else self._view.now
-        tenant = self._view.tenant or DEFAULT_TENANT
-        self._used[credential_id, kind] = Used(tenant, began_at, before.used + amount)
+        parts = window.add(self._parts(credential_id, kind), amount, at=self._view.now, period_s=period_s)
+        self._used[credential_id, kind] = Used(self._view.tenant or DEFAULT_TENANT, parts)
         return self.so_far(credential_id, kind, period_s=period_s)
 
     def so_far(self, credential_id: str, kind: str, *, period_s: int) -> Use:
+        return window.use(self._parts(credential_id, kind), at=self._view.now, period_s=period_s)
+
+    def _parts(self, credential_id: str, kind: str) -> Counted:
         found = self._used.get((credential_id, kind))
-        if found is None:
-            return Use(0, 0.0)
-        left_s = (found.began_at + timedelta(seconds=period_s) - self._view.now).total_seconds()
-        return Use(found.used, left_s) if left_s > 0 else Use(0, 0.0)
+        return () if found is None else found.parts
 
     def queued(self, credential_id: str) -> int:
         state = self._view.state

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from jobs.callers import Limits
 from jobs.job import Priority
 from jobs.tenants.credentials import Credential
+from jobs.tenants.window import Use
 
 
 class CredentialRepository(Protocol):
@@ -33,19 +34,11 @@ class CredentialRepository(Protocol):
         """These limits instead of those it has. Raises CredentialNotFound."""
 
 
-class Use(NamedTuple):
-    """How much was used in the period that runs, and for how many seconds it still does (0.0: none has begun)."""
-
-    used: int
-    left_s: float
-
-
 class UsageRepository(Protocol):
-    """What was asked with the keys of a tenant. A period begins with the first use after the one before has ended."""
+    """What was asked with the keys of a tenant, within a period that ends now: see `jobs.tenants.window`."""
 
     def add(self, credential_id: str, kind: str, amount: int, *, period_s: int) -> Use:
-        """Count in one statement, so that all processes agree. Until the end of the transaction nobody else counts the
-        same kind for this key."""
+        """Until the end of the transaction nobody else counts the same kind for this key: all processes agree."""
 
     def so_far(self, credential_id: str, kind: str, *, period_s: int) -> Use: ...
 

@@ -21,10 +21,10 @@ def count_request(open_unit: OpenCredentials, caller: Caller) -> Standing | None
         return None
     with open_unit(caller.tenant) as unit:
         used, left_s = unit.usage.add(caller.credential, REQUESTS, 1, period_s=MINUTE_S)
+        standing = Standing(name=REQUESTS, limit=limit, used=used, period_s=MINUTE_S, left_s=left_s)
+        if standing.is_exceeded:  # and not counted: who keeps asking is not kept out for ever
+            raise RateLimited(f"this key may send {limit} requests per minute", standing)
         unit.commit()
-    standing = Standing(name=REQUESTS, limit=limit, used=used, period_s=MINUTE_S, left_s=left_s)
-    if standing.is_exceeded:
-        raise RateLimited(f"this key may send {limit} requests per minute", standing)
     return standing
 
 

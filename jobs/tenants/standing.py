@@ -12,7 +12,7 @@ QUEUE_RETRY_S = 10  # images that wait end one after the other: nobody knows whe
 class Standing:
     """period_s: None of what is not counted over a time.
 
-    left_s: until the period ends; the whole one where none has begun.
+    left_s: until some of what was used is let go; the whole period where nothing was.
     """
 
     name: str

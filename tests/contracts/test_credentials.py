@@ -10,7 +10,7 @@ from jobs.callers import Limits
 from jobs.errors import CredentialNotFound
 from jobs.ports import UnitOfWork
 from jobs.tenants.credentials import Credential
-from jobs.tenants.ports import Use
+from jobs.tenants.window import Use
 from tests.factories import NOON
 from tests.job_steps import Units, add, claimed, finish, succeeded
 
@@ -80,8 +80,9 @@ def count(unit: UnitOfWork, amount: int = 1) -> Use:
     return unit.usage.add("key_1", "requests", amount, period_s=60)
 
 
-def test_a_period_begins_with_the_first_use_and_then_anew(open_unit: Units) -> None:
-    for seconds, use in ((0, Use(1, 60)), (20, Use(2, 40)), (59, Use(3, 1)), (60, Use(1, 60)), (61, Use(2, 59))):
+def test_what_was_used_counts_until_its_part_is_older_than_the_period(open_unit: Units) -> None:
+    """Parts of 2.5 seconds; it is noon, where one begins."""
+    for seconds, use in ((0, Use(1, 62.5)), (20, Use(2, 42.5)), (62, Use(3, 0.5)), (63, Use(3, 19.5))):
         with open_unit.at(NOON + timedelta(seconds=seconds), tenant="acme") as unit:
             assert count(unit) == use
             unit.commit()

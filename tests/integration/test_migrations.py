@@ -26,6 +26,7 @@ from jobs.options import JobOptions
 from jobs.ports import JobFilter, Remains
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.tenants.keyring import Keyring
+from jobs.tenants.quotas import DAY_S
 from storage.migrate import current, downgrade, main, newest, upgrade
 from storage.settings import StorageSettings
 from storage.tables import Base
@@ -213,13 +214,13 @@ def test_keys_and_what_was_asked_with_them_go_with_the_code_that_knows_them(sett
         credential, _ = Keyring(database.unit).create("acme", "submit", Limits(images_per_day=5))
         add(database.unit, 2, tenant="acme", credential=credential.id)
         with database.unit("acme") as unit:
-            unit.usage.add(credential.id, "images", 2, period_s=60)
+            unit.usage.add(credential.id, "images", 2, period_s=DAY_S)
             unit.commit()
     downgrade(settings, "0007")
     upgrade(settings)
     with opened(settings) as database, database.unit("acme") as unit:
         assert not unit.credentials.exist()
-        assert unit.usage.so_far(credential.id, "images", period_s=60).used == 0
+        assert unit.usage.so_far(credential.id, "images", period_s=DAY_S).used == 0
         assert unit.jobs.get("job_1").credential is None
 
 
@@ -401,3 +402,17 @@ def check_filled(settings: StorageSettings) -> None:
     assert older.identity == ModelIdentity("", "1", "", device="openvino cpu int8")
     assert key == IdempotencyRecord(fingerprint="f", job_id="job_1")
     assert list(drafts) == [Remains("job_3", "jobs/job_3/")]
+
+
+def test_what_was_used_of_a_quota_outlasts_the_change_to_windows_and_back(settings: StorageSettings):
+    upgrade(settings)
+    with opened(settings) as database:
+        credential, _ = Keyring(database.unit).create("acme", "submit", Limits(images_per_day=5))
+        with database.unit("acme") as unit:
+            unit.usage.add(credential.id, "images", 2, period_s=DAY_S)
+            unit.commit()
+    downgrade(settings, "0012")
+    assert [row["used"] for row in contents(settings)["usage"]] == [2]
+    upgrade(settings)
+    with opened(settings) as database, database.unit("acme") as unit:
+        assert unit.usage.so_far(credential.id, "images", period_s=DAY_S).used == 2

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from sqlalchemy import func, select, update
 
-from sqlalchemy import case, func, select
-
-from jobs.tenants.ports import Use
+from jobs.tenants import window
+from jobs.tenants.window import Use
 from storage.repositories.upsert import insert_for
 from storage.tables import JOB, UsageRow
 from storage.transaction import Transaction
@@ -18,32 +17,23 @@ class SqlUsage:
 
     def add(self, credential_id: str, kind: str, amount: int, *, period_s: int) -> Use:
         at = self._transaction
-        is_over = UsageRow.began_at <= at.now - timedelta(seconds=period_s)
-        values = {"credential": credential_id, "kind": kind, "tenant": at.owner, "began_at": at.now, "used": amount}
-        counted = {
-            "used": case((is_over, amount), else_=UsageRow.used + amount),
-            "began_at": case((is_over, at.now), else_=UsageRow.began_at),
-        }
-        statement = (
-            insert_for(at, UsageRow)
-            .values(**values)
-            .on_conflict_do_update(index_elements=["credential", "kind"], set_=counted)
-            .returning(UsageRow.used, UsageRow.began_at)
+        values = {"credential": credential_id, "kind": kind, "tenant": at.owner, "parts": []}
+        new = insert_for(at, UsageRow).values(**values)
+        locked = new.on_conflict_do_update(index_elements=["credential", "kind"], set_={"parts": UsageRow.parts})
+        parts = window.add(
+            at.write(locked.returning(UsageRow.parts)).scalar_one() or [], amount, at=at.now, period_s=period_s
         )
-        used, began_at = at.write(statement).one()
-        return Use(used, self._left_s(began_at, period_s))
+        mine = (UsageRow.credential == credential_id, UsageRow.kind == kind)
+        at.write(update(UsageRow).where(*mine).values(parts=parts))
+        return window.use(parts, at=at.now, period_s=period_s)
 
     def so_far(self, credential_id: str, kind: str, *, period_s: int) -> Use:
         mine = (UsageRow.credential == credential_id, UsageRow.kind == kind)
-        row = self._transaction.read(select(UsageRow.used, UsageRow.began_at).where(*mine)).first()
-        left_s = 0.0 if row is None else self._left_s(row.began_at, period_s)
-        return Use(row.used, left_s) if row is not None and left_s > 0 else Use(0, 0.0)
+        parts = self._transaction.read(select(UsageRow.parts).where(*mine)).scalar()
+        return window.use(parts or [], at=self._transaction.now, period_s=period_s)
 
     def queued(self, credential_id: str) -> int:
         waiting = select(func.coalesce(func.sum(JOB.queued), 0)).where(
             JOB.credential == credential_id, JOB.finished_at.is_(None), JOB.is_deleted.is_(False)
         )
         return int(self._transaction.read(waiting).scalar_one())
-
-    def _left_s(self, began_at: datetime, period_s: int) -> float:
-        return period_s - (self._transaction.now - began_at).total_seconds()
