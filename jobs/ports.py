@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +27,7 @@ from jobs.tenants.ports import CredentialRepository, TurnRepository, UsageReposi
 from jobs.uploads.ports import SignedPut, UploadRepository
 from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
+from jobs.watching.workers import WorkerRepository
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
 
@@ -237,40 +238,6 @@ class DraftRepository(Protocol):
 
     def stale(self, *, older_than_s: float, limit: int, after: str = "") -> Sequence[Remains]:
         """By id, those behind the id `after`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowedModel:
-    """What a worker serves under a name that it keeps up to date, such as `street@champion`.
-
-    version: None before the first one. problem: why it is not, or may not be, what the registry names now.
-    """
-
-    name: str
-    version: str | None
-    problem: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerBeat:
-    """A sign of life of one worker process."""
-
-    name: str
-    device: str
-    models: tuple[str, ...]  # loaded ones
-    followed: tuple[FollowedModel, ...] = ()
-    variants: Mapping[str, str] = field(default_factory=dict)  # of each loaded one, engine and precision
-
-
-class WorkerRepository(Protocol):
-    """Of all tenants: workers serve everybody."""
-
-    def beat(self, beat: WorkerBeat) -> None: ...
-
-    def alive(self, *, within_s: float) -> Sequence[WorkerBeat]:
-        """Those that gave a sign of life so recently, by name."""
-
-    def forget(self, *, older_than_s: float) -> None: ...
 
 
 class UnitOfWork(Protocol):

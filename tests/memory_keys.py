@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from jobs.callers import DEFAULT_TENANT
 from jobs.errors import IdempotencyKeyLost
-from jobs.ports import WorkerBeat
 from jobs.submitting.idempotency import IdempotencyRecord
+from jobs.watching.workers import WorkerBeat
 from tests.memory_state import Key, View
 
 

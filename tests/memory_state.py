@@ -11,13 +11,13 @@ from jobs.deliveries.delivery import Delivery, DeliveryStatus
 from jobs.deliveries.endpoint import PROGRESS
 from jobs.deliveries.ports import TenantWebhooks
 from jobs.job import ImageStatus, Job, JobImage
-from jobs.ports import WorkerBeat
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.tenants.credentials import Credential
 from jobs.tenants.window import Counted
 from jobs.transitions import Transition
 from jobs.uploads.upload import Upload
 from jobs.watching.hints import Hint
+from jobs.watching.workers import WorkerBeat
 
 
 @dataclass

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs.errors import DatabaseUnavailable
-from jobs.ports import OpenUnit, WorkerBeat
+from jobs.ports import OpenUnit
 from jobs.upkeep import Contact
+from jobs.watching.workers import WorkerBeat
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from jobs.errors import JobsError, ModelNotFound
 from jobs.job import Failure
-from jobs.ports import FollowedModel
+from jobs.watching.workers import FollowedModel
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, Catalog
 from storage.model_reference import CHAMPION, ModelReference, canonical

@@ -18,7 +18,6 @@ from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
-from jobs.ports import WorkerBeat
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.processing import Processing, ProcessingRules
@@ -27,6 +26,7 @@ from jobs.processing.room import PixelRoom
 from jobs.reporting.outputs import Outputs
 from jobs.tenants.turns import Turns
 from jobs.upkeep import Contact, Upkeep, UpkeepRules
+from jobs.watching.workers import WorkerBeat
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
 from storage.objects import open_objects

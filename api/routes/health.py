@@ -15,9 +15,9 @@ from api.schemas.catalogue import Health, Limits, Readiness, caller_view, follow
 from api.services import Services
 from jobs.callers import Caller
 from jobs.job import Priority
-from jobs.ports import WorkerBeat
 from jobs.tenants.quotas import standings
 from jobs.tenants.standing import Standing
+from jobs.watching.workers import WorkerBeat
 from telemetry.version import version
 
 router = APIRouter(tags=["service"])

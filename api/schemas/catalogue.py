@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.callers import Caller
-from jobs.ports import FollowedModel
 from jobs.tenants.quotas import IMAGES, QUEUED, REQUESTS
 from jobs.tenants.standing import Standing
+from jobs.watching.workers import FollowedModel
 from segmentation.engines import engines_that_read
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LabelSpaces

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from jobs.job import Failure
-from jobs.ports import FollowedModel, WorkerBeat
+from jobs.watching.workers import FollowedModel, WorkerBeat
 from storage.repositories.upsert import insert_for
 from storage.tables import WorkerRow
 from storage.transaction import Transaction

@@ -9,8 +9,9 @@ import pytest
 
 from jobs.errors import IdempotencyKeyLost
 from jobs.job import Failure
-from jobs.ports import FollowedModel, Remains, WorkerBeat
+from jobs.ports import Remains
 from jobs.submitting.idempotency import IdempotencyRecord
+from jobs.watching.workers import FollowedModel, WorkerBeat
 from tests.factories import NOON
 from tests.job_steps import Units
 

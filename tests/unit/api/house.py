@@ -13,8 +13,9 @@ from api.services import Adapters, Services, assemble
 from api.settings import ApiSettings
 from data.sample_library import MASK_ENDING, SampleLibrary
 from jobs.errors import DatabaseUnavailable
-from jobs.ports import FollowedModel, UnitOfWork, WorkerBeat
+from jobs.ports import UnitOfWork
 from jobs.processing.retry import RetryPolicy
+from jobs.watching.workers import FollowedModel, WorkerBeat
 from storage.registry.metric_histories import open_histories
 from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog, MemoryChannel

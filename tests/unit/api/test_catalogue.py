@@ -11,7 +11,7 @@ from PIL import Image
 
 from jobs.errors import StorageUnavailable
 from jobs.job import Failure
-from jobs.ports import FollowedModel
+from jobs.watching.workers import FollowedModel
 from segmentation.label_spaces import LABEL_SPACES
 from tests.unit.api.house import House
 

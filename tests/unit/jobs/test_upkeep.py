@@ -7,8 +7,9 @@ import pytest
 
 from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
-from jobs.ports import JobFilter, WaitingImages, WorkerBeat
+from jobs.ports import JobFilter, WaitingImages
 from jobs.upkeep import Contact, UpkeepRules
+from jobs.watching.workers import WorkerBeat
 from tests.factories import make_images, make_job, picture
 
 

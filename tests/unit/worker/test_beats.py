@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import DatabaseUnavailable
-from jobs.ports import UnitOfWork, WorkerBeat
+from jobs.ports import UnitOfWork
 from jobs.upkeep import Contact
+from jobs.watching.workers import WorkerBeat
 from tests.memory_database import MemoryDatabase
 from tests.services.processes import wait_for
 from worker.beats import Beats
