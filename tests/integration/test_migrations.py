@@ -262,3 +262,17 @@ def test_corrections_go_with_the_code_that_knows_them_and_their_scores_stay(sett
         assert list(unit.corrections.newest("job_1")) == []
         plain = replace(corrected, metrics=replace(corrected.metrics, corrected=False))
         assert unit.images.get("job_1", 0).result == plain
+
+
+def test_what_was_used_of_a_quota_outlasts_the_change_to_windows_and_back(settings: StorageSettings):
+    upgrade(settings)
+    with opened(settings) as database:
+        credential, _ = Keyring(database.unit).create("acme", "submit", Limits(images_per_day=5))
+        with database.unit("acme") as unit:
+            unit.usage.add(credential.id, "images", 2, period_s=DAY_S)
+            unit.commit()
+    downgrade(settings, "0012")
+    assert [row["used"] for row in contents(settings)["usage"]] == [2]
+    upgrade(settings)
+    with opened(settings) as database, database.unit("acme") as unit:
+        assert unit.usage.so_far(credential.id, "images", period_s=DAY_S).used == 2
