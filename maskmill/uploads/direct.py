@@ -25,6 +25,7 @@ AT_ONCE = 4
 ANNOUNCED = 500  # files of one request
 STALL_S = 120.0  # a file of which nothing more arrives for so long is given up
 PAUSE_S = 0.5
+HAS_IT = 412  # a store that was asked to take something once
 _RANGE = re.compile(r"bytes=0-(\d+)")
 
 
@@ -134,7 +135,7 @@ class DirectUploads:
             else:
                 headers = {**ticket.headers, "Content-Length": str(part.size)}
                 body = _FileBody(self, place, 0)
-                store.send(Call(method="PUT", path=ticket.url, headers=headers, content=body))
+                _send_once(store, Call(method="PUT", path=ticket.url, headers=headers, content=body))
         self._note(place, part.size)
         self.ledger.store(place)
 
@@ -210,6 +211,15 @@ class _FileBody:
             raise InvalidInput(f"{part.path}: {error.strerror or error}") from error
         if sent < part.size:
             raise InvalidInput(f"{part.path} became shorter while it was sent")
+
+
+def _send_once(store: Transport, call: Call) -> None:
+    """A store takes each file once: that it has it is what a repetition hears, when the first answer was lost."""
+    try:
+        store.send(call)
+    except APIError as error:
+        if error.status != HAS_IT:
+            raise
 
 
 def _all_of(sending: Sequence[Future[None]]) -> None:

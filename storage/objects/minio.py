@@ -25,6 +25,7 @@ from storage.objects.s3_client import PART, S3Client
 from storage.settings import StorageSettings
 
 LONGEST_EXPIRY_S = 7 * 24 * 3600  # S3's limit
+NOT_TWICE = {"If-None-Match": "*"}  # what a job may use already is not replaced; the server answers 412
 PROBE = "maskmill-check"
 DEFAULT_REGION = "us-east-1"  # what servers that know no regions expect; saves asking for the bucket's
 
@@ -112,7 +113,7 @@ class MinioObjects:
     def presigned_put(self, key: str, *, size: int, media_type: str, expires_s: int) -> SignedPut | None:
         if self._public is None or size > RESUMABLE_BYTES:
             return None
-        headers = {"Content-Type": media_type, "Content-Length": str(size)}
+        headers = {"Content-Type": media_type, "Content-Length": str(size), **NOT_TWICE}
         expires_s = max(1, min(expires_s, LONGEST_EXPIRY_S))
         return self._public.put_url(self._bucket, checked_key(key), headers=headers, expires_s=expires_s)
 

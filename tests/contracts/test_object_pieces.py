@@ -14,7 +14,7 @@ from jobs.ports import ObjectStore
 from storage.objects import local, open_objects, pieces
 from storage.objects.s3_client import S3Client
 from storage.settings import StorageSettings
-from tests.services.s3 import S3Bucket, s3_settings
+from tests.services.s3 import S3Bucket, S3Server, s3_settings
 
 KEY = "default/uploads/9/upl_1"
 PART = 8 * 2**20  # what an S3 store keeps of a piece that broke off: whole parts
@@ -142,6 +142,19 @@ def test_an_address_takes_what_it_was_signed_for_and_nothing_else(bucket: S3Buck
     assert httpx.put(signed.url.replace("b/", "c/"), content=b"bytes", headers=signed.headers).status_code == 403
     assert httpx.put(signed.url, content=b"bytes", headers=signed.headers).status_code == 200
     assert (store.get("a b/ü"), store.received("a b/ü", size=5)) == (b"bytes", 5)
+
+
+def test_an_address_takes_its_object_once_where_the_server_knows_conditions(radosgw_server: S3Server):
+    """As S3 itself, MinIO and Ceph do; rclone takes it again."""
+    bucket = radosgw_server.create_bucket()
+    store = open_objects(s3_settings(bucket, s3_public_endpoint=bucket.endpoint))
+    signed = store.presigned_put("k", size=5, media_type="image/png", expires_s=60)
+    assert signed is not None
+    assert httpx.put(signed.url, content=b"bytes", headers=signed.headers).status_code == 200
+    assert httpx.put(signed.url, content=b"other", headers=signed.headers).status_code == 412
+    without = {name: value for name, value in signed.headers.items() if name != "If-None-Match"}
+    assert httpx.put(signed.url, content=b"other", headers=without).status_code == 403
+    assert store.get("k") == b"bytes"
 
 
 def test_no_address_is_given_out_without_a_public_endpoint_or_for_large_files(bucket: S3Bucket, tmp_path: Path):

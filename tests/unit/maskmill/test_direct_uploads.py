@@ -181,6 +181,16 @@ def test_an_address_of_the_store_gets_the_file_and_no_key(server: ToyServer, job
     assert json.loads(server.seen("POST", "/jobs")[0].body) == {"inputs": [{"upload": "upl_1"}]}
 
 
+def test_a_store_that_has_the_file_already_is_content(server: ToyServer, job_state, pictures: Path) -> None:
+    ticket = {"upload": "upl_1", "url": f"{server.url}/bucket/x", "headers": {"If-None-Match": "*"}}
+    server.on("POST", "/uploads", as_json({"uploads": [ticket]}, 201))
+    server.on("PUT", "/bucket/x", problem(503, "slow_down"), Answer(412))
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    with Maskmill(server.url) as client:
+        client.submit(pictures / "c.jpg")
+    assert server.seen("PUT", "/bucket/x")[-1].headers["if-none-match"] == "*"
+
+
 def test_a_store_that_refuses_ends_the_submission(server: ToyServer, pictures: Path) -> None:
     ticket = {"upload": "upl_1", "url": f"{server.url}/bucket/x", "headers": {}}
     server.on("POST", "/uploads", as_json({"uploads": [ticket]}, 201))
