@@ -28,6 +28,8 @@ class PngSurvey:
 
 def count_scans(data: bytes) -> int:
     """Scans of a JPEG: one, or of a progressive one how often its pixels are gone through, up to MOST_SCANS."""
+    if data.count(b"\xff\xda") <= 1:  # packed data never holds the mark itself: there cannot be more than these
+        return 1
     scans, at = 0, 2
     while scans < MOST_SCANS:
         found = _NEXT_MARKER.search(data, at)

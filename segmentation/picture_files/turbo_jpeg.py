@@ -1,0 +1,32 @@
+"""JPEG straight between bytes and arrays, by libjpeg-turbo in `simplejpeg`; Pillow does it where that is not installed.
+
+Pillow brings the same library, and the pixels are the same to the last bit, but it goes through a copy of its own.
+"""
+
+import importlib
+import importlib.util
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+_turbo: Any = importlib.import_module("simplejpeg") if importlib.util.find_spec("simplejpeg") else None
+
+
+def decode_rgb(data: bytes, height: int, width: int) -> NDArray[np.uint8] | None:
+    """(height, width, 3) uint8 RGB as stored; None for what is not of this size, or not sound to the last bit."""
+    if _turbo is None:
+        return None
+    room = np.empty((height, width, 3), np.uint8)  # of ours, so that no more is taken than the caller has allowed
+    try:
+        pixels = _turbo.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, buffer=room, strict=True)
+    except ValueError:
+        return None
+    return room if pixels.shape == room.shape else None
+
+
+def encode_rgb(pixels: NDArray[np.uint8], quality: int) -> bytes | None:
+    """pixels: (H, W, 3) uint8 RGB. Colours at half the size, as Pillow does it; None where the library is not there."""
+    if _turbo is None:
+        return None
+    return cast(bytes, _turbo.encode_jpeg(np.ascontiguousarray(pixels), quality, "RGB", "420", fastdct=False))

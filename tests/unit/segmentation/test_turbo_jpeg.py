@@ -1,0 +1,103 @@
+"""JPEGs give the same pixels with and without the quick library."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segmentation.errors import ImageTooLarge, UnreadableImage
+from segmentation.picture_files import turbo_jpeg
+from segmentation.picture_files.picture_headers import count_scans
+from segmentation.picture_files.pictures import read_picture
+
+pytest.importorskip("simplejpeg")
+
+
+def jpeg(mode: str = "RGB", size: tuple[int, int] = (37, 21), **saving: object) -> bytes:
+    noise = np.random.default_rng(7).integers(0, 256, (5, 8, 4), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).convert("RGB").convert(mode)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", **saving)
+    return file.getvalue()
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return jpeg(exif=exif)
+
+
+SOUND = {
+    "4:2:0": jpeg(subsampling=2),
+    "4:4:4": jpeg(subsampling=0),
+    "progressive": jpeg(progressive=True),
+    "restarts": jpeg(restart_marker_blocks=1),
+    "kept as RGB": jpeg(keep_rgb=True),
+    "grey": jpeg("L"),
+    "CMYK": jpeg("CMYK"),
+    "one pixel": jpeg(size=(1, 1)),
+    **{f"orientation {each}": turned(each) for each in range(1, 9)},
+    "without its end": jpeg()[:-2],
+    "with more behind it": jpeg() + b"more",
+}
+
+
+@pytest.mark.parametrize("data", SOUND.values(), ids=SOUND)
+def test_pixels_and_notices_are_those_of_pillow(data, monkeypatch):
+    quick = read_picture(data, max_pixels=10_000)
+    monkeypatch.setattr(turbo_jpeg, "_turbo", None)
+    plain = read_picture(data, max_pixels=10_000)
+    np.testing.assert_array_equal(quick.pixels, plain.pixels)
+    assert quick.notices == plain.notices
+    assert not quick.pixels.flags.writeable
+    assert quick.pixels.flags.c_contiguous
+
+
+def test_the_usual_jpeg_is_read_by_the_quick_library():
+    assert turbo_jpeg.decode_rgb(jpeg(), 21, 37) is not None
+
+
+def test_a_jpeg_of_another_size_than_was_allowed_is_left_to_others():
+    assert turbo_jpeg.decode_rgb(jpeg(), 20, 37) is None
+    assert turbo_jpeg.decode_rgb(jpeg(), 21, 38) is None
+
+
+def test_a_damaged_jpeg_is_judged_as_before(monkeypatch):
+    whole = jpeg(size=(200, 200))
+    cut = whole[: len(whole) // 2] + b"\xff\xd9"
+
+    def verdict() -> object:
+        try:
+            return read_picture(cut, max_pixels=100_000).pixels.tobytes()
+        except UnreadableImage as error:
+            return str(error)
+
+    quick = verdict()
+    monkeypatch.setattr(turbo_jpeg, "_turbo", None)
+    assert quick == verdict()
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded():
+    with pytest.raises(ImageTooLarge):
+        read_picture(jpeg(), max_pixels=100)
+
+
+def test_what_is_written_differs_little_from_what_pillow_writes(monkeypatch):
+    pixels = read_picture(jpeg(size=(320, 240)), max_pixels=100_000).pixels
+    quick = turbo_jpeg.encode_rgb(pixels, 90)
+    assert quick is not None
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    ours, theirs = (np.asarray(Image.open(io.BytesIO(each)), float) for each in (quick, file.getvalue()))
+    assert 10 * np.log10(255**2 / ((ours - theirs) ** 2).mean()) > 48
+    monkeypatch.setattr(turbo_jpeg, "_turbo", None)
+    assert turbo_jpeg.encode_rgb(pixels, 90) is None
+
+
+def test_a_mark_inside_a_thumbnail_is_no_scan():
+    thumbnail = b"\xff\xe1" + (2 + 8).to_bytes(2, "big") + b"\xff\xda" * 4
+    data = jpeg()
+    assert count_scans(data[:2] + thumbnail + data[2:]) == 1
