@@ -70,17 +70,21 @@ class Transition(NamedTuple):
 _WAITS: Mapping[str, Any] = {"worker": None, "lease_until": None, "finished_at": None, "version": None}
 
 
-def claim(job: Job, due: Collection[int], *, worker: str, now: datetime, lease_s: float) -> Transition | None:
-    """A worker takes queued images whose time has come. None when there are none."""
-    if not due:
-        return None
+def taking(*, worker: str, now: datetime, lease_s: float) -> Move:
+    """How an image goes that a worker takes."""
     held = {"worker": worker, "lease_until": now + timedelta(seconds=lease_s)}
-    move = Move(
+    return Move(
         source=ImageStatus.QUEUED,
         target=ImageStatus.RUNNING,
         put={**held, "retry_at": None, "failure": None, "waiting_for": None},
         add={"attempt": 1},
     )
+
+
+def claim(job: Job, due: Collection[int], move: Move, *, now: datetime) -> Transition | None:
+    """A worker takes queued images whose time has come, by `taking`. None when there are none."""
+    if not due:
+        return None
     started = replace(job, started_at=job.started_at or now)
     return _settled(job, started, [(move, due)], now=now)
 

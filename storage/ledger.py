@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, bindparam, literal, select, update
+from sqlalchemy import BindParameter, ColumnElement, Update, bindparam, literal, or_, select, update
 
-from jobs.job import ImageStatus, Job
+from jobs.job import ImageStatus, Job, Slice
 from jobs.transitions import Move, Transition
 from storage.outbox import owe
 from storage.rows import Values, moved_values, progress_values, to_job, totals_values
@@ -58,18 +60,30 @@ def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:
     return step.job
 
 
-def move_images(
-    transaction: Transaction, job_id: str, move: Move, indices: Collection[int] | None, *, and_read: bool = False
-) -> Answer:
-    """All images of the job that are where the move begins, or these of them. and_read: gives back their rows."""
+def move_images(transaction: Transaction, job_id: str, move: Move, indices: Collection[int] | None) -> None:
+    """All images of the job that are where the move begins, or these of them."""
+    values = {} if indices is None else {"indices": sorted(indices)}
+    _move(transaction, job_id, move, _Which.ALL if indices is None else _Which.THESE, values)
+
+
+def move_due(transaction: Transaction, piece: Slice, move: Move, *, now: datetime) -> Answer:
+    """Those of a slice of which it is time. Gives their rows as they are after."""
+    values = {"first": piece.first, "last": piece.last, "now": now}
+    return _move(transaction, piece.job_id, move, _Which.DUE, values)
+
+
+class _Which(Enum):
+    """Images of a job that are moved by one statement."""
+
+    ALL = "all"
+    THESE = "these"
+    DUE = "due"
+
+
+def _move(transaction: Transaction, job_id: str, move: Move, which: _Which, values: Values) -> Answer:
     put = moved_values(move)
-    way = _way(
-        move.source, tuple(put), tuple(move.add.items()), tuple(move.copy.items()), (indices is not None, and_read)
-    )
-    values: Values = {f"to_{name}": value for name, value in put.items()}
-    if indices is not None:
-        values["indices"] = sorted(indices)
-    return transaction.carry_out(way, job=job_id, **values)
+    way = _way(move.source, tuple(put), tuple(move.add.items()), tuple(move.copy.items()), which)
+    return transaction.carry_out(way, job=job_id, **{f"to_{name}": value for name, value in put.items()}, **values)
 
 
 @lru_cache(maxsize=128)  # as many as there are ways to go, which are a dozen
@@ -78,16 +92,19 @@ def _way(
     put: tuple[str, ...],
     add: tuple[tuple[str, int], ...],
     copy: tuple[tuple[str, str], ...],
-    form: tuple[bool, bool],
+    which: _Which,
 ) -> Prepared:
-    chosen, and_read = form
     statement = update(IMAGES).where(IMAGE.job_id == bindparam("job"), is_in(source))
-    if chosen:
+    if which is _Which.THESE:
         statement = statement.where(IMAGE["index"].in_(bindparam("indices", expanding=True)))
+    if which is _Which.DUE:
+        of_slice = IMAGE["index"].between(bindparam("first"), bindparam("last"))
+        statement = statement.where(of_slice, is_due(bindparam("now", type_=IMAGE.retry_at.type)))
     new: Values = {name: bindparam(f"to_{name}") for name in put}
     new.update((name, IMAGE[name] + by) for name, by in add)
     new.update((name, IMAGE[other]) for name, other in copy)
-    return Prepared(statement.values(new).returning(*IMAGE) if and_read else statement.values(new))
+    moved = statement.values(new)
+    return Prepared(moved.returning(*IMAGE) if which is _Which.DUE else moved)
 
 
 def _move_each(transaction: Transaction, job_id: str, moves: Iterable[tuple[Move, int]]) -> None:
@@ -120,6 +137,11 @@ def write_job(transaction: Transaction, before: Job, step: Transition) -> None:
     transaction.carry_out(_WRITE, job=after.id, **values)
     owes = step.owes is not None and owe(transaction, step.owes)
     transaction.note_change(after.id, ended=after.is_finished, owes=owes)
+
+
+def is_due(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    """Of images that wait."""
+    return or_(IMAGE.retry_at.is_(None), IMAGE.retry_at <= now)
 
 
 def is_in(status: ImageStatus) -> ColumnElement[bool]:

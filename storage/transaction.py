@@ -114,4 +114,6 @@ def begin_as_asked(connection: Connection) -> None:
 
     Source: SQLAlchemy's documentation of the SQLite dialect, "Enabling Non-Legacy SQLite Transactional Modes".
     """
-    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+    driver = connection.connection.driver_connection
+    assert driver is not None  # it is connected
+    driver.execute(connection.get_execution_options().get(BEGIN, "BEGIN"))  # for SQLAlchemy it would be a statement

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import psycopg
 from sqlalchemy import Engine, create_engine, event, inspect
@@ -45,33 +45,51 @@ ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
 CONNECT_S = 4
 PING_S = 2.0
 
+R = TypeVar("R")
+
+
+class _Made(Generic[R]):
+    """A repository of the unit's transaction, made when it is first asked for: most units need one of them."""
+
+    def __init__(self, kind: Callable[[Transaction], R]) -> None:
+        self._kind = kind
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: SqlUnitOfWork, owner: type[object]) -> R:
+        made = self._kind(unit.transaction)
+        unit.__dict__[self._name] = made  # found first from now on
+        return made
+
 
 class SqlUnitOfWork:
     """`jobs.ports.UnitOfWork`."""
 
+    jobs = _Made(SqlJobs)
+    images = _Made(SqlImages)
+    parts = _Made(SqlParts)
+    corrections = _Made(SqlCorrections)
+    drafts = _Made(SqlDrafts)
+    idempotency = _Made(SqlIdempotency)
+    workers = _Made(SqlWorkers)
+    deliveries = _Made(SqlDeliveries)
+    webhooks = _Made(SqlWebhooks)
+    uploads = _Made(SqlUploads)
+    credentials = _Made(SqlCredentials)
+    usage = _Made(SqlUsage)
+    turns = _Made(SqlTurns)
+
     def __init__(self, transaction: Transaction, on_commit: OnCommit) -> None:
-        self._transaction = transaction
+        self.transaction = transaction
         self._on_commit = on_commit
-        self.jobs = SqlJobs(transaction)
-        self.images = SqlImages(transaction)
-        self.parts = SqlParts(transaction)
-        self.corrections = SqlCorrections(transaction)
-        self.drafts = SqlDrafts(transaction)
-        self.idempotency = SqlIdempotency(transaction)
-        self.workers = SqlWorkers(transaction)
-        self.deliveries = SqlDeliveries(transaction)
-        self.webhooks = SqlWebhooks(transaction)
-        self.uploads = SqlUploads(transaction)
-        self.credentials = SqlCredentials(transaction)
-        self.usage = SqlUsage(transaction)
-        self.turns = SqlTurns(transaction)
 
     @property
     def now(self) -> datetime:
-        return self._transaction.now
+        return self.transaction.now
 
     def commit(self) -> None:
-        hint = self._transaction.commit()
+        hint = self.transaction.commit()
         if hint is not None:
             self._on_commit(hint)
 
@@ -214,16 +232,17 @@ def translated() -> Iterator[None]:
         yield
     except (PoolExhausted, psycopg.OperationalError) as error:
         raise DatabaseUnavailable("the database does not answer") from error
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         if not _may_pass(error):
             raise
         raise DatabaseUnavailable("the database does not answer") from error
 
 
-def _may_pass(error: DBAPIError) -> bool:
-    cause = error.orig
+def _may_pass(error: DBAPIError | sqlite3.Error) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):  # which reports a missing table as an operational error too
         return isinstance(cause, sqlite3.OperationalError) and _code(cause) != sqlite3.SQLITE_ERROR
+    assert isinstance(error, DBAPIError)
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 
 

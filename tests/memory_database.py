@@ -232,7 +232,8 @@ class _Images:
             for index in range(piece.first, piece.last + 1)
             if index in rows and self._is_due(rows[index])
         ]  # fmt: skip
-        step = transitions.claim(job, due, worker=worker, now=self._view.now, lease_s=lease_s)
+        now = self._view.now
+        step = transitions.claim(job, due, transitions.taking(worker=worker, now=now, lease_s=lease_s), now=now)
         if step is None:
             return None
         after = self._view.carry_out(step)

@@ -19,21 +19,32 @@ class Heartbeat(ABC):
     def __init__(self, name: str, *, every_s: float) -> None:
         self._every_s = every_s
         self._done = threading.Event()
+        self._begun = False
         self._thread = threading.Thread(target=self._beat, name=name, daemon=True)
 
     @abstractmethod
     def renew(self) -> None:
         """One heartbeat. Raises DatabaseUnavailable."""
 
+    def begin(self) -> None:
+        """From now on. Again it does nothing."""
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
+
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
         self._done.set()
-        self._thread.join()
+        if self._begun:
+            self._thread.join()
 
     def _beat(self) -> None:
         while not self._done.wait(self._every_s):

@@ -115,17 +115,21 @@ class Processing:
     def _run_images(self, claim: Claim, lease: Lease) -> None:
         attempts = [Attempt(claim.job, each, lease, limit_s=self.rules.image_limit_s) for each in claim.images]
         running = {self.threads.submit(self._try, each): each for each in attempts}
-        with lease:  # not before: the pictures need not wait for the thread of the heartbeat
+        try:
             self._finish_all(claim, lease, running)
+        finally:
+            lease.end()
 
     def _finish_all(self, claim: Claim, lease: Lease, running: dict[Future[Outcome], Attempt]) -> None:
         done: list[Outcome] = []
-        flushed = looked = time.monotonic()
+        began = flushed = looked = time.monotonic()
         while running:
             ended, _ = wait(running, timeout=self.rules.flush_s, return_when=FIRST_COMPLETED)
             done += [self._outcome(future, running.pop(future)) for future in ended]
             now, looked_before = time.monotonic(), looked
             looked = now
+            if now - began >= self.rules.flush_s:  # a lone picture is done before it would be renewed
+                lease.begin()
             done += self._given_up(running, now - looked_before)
             due = now - flushed >= self.rules.flush_s or len(done) >= self.rules.flush_images
             if done and (due or not running):
@@ -203,6 +207,7 @@ class Processing:
         give_up = time.monotonic() + self.rules.lease_s
         finished = self._write(claim.job, outcomes)
         while finished is None:
+            lease.begin()
             if self._stopping.is_set() and time.monotonic() >= give_up:
                 raise DatabaseUnavailable("the results of a slice could not be written")
             time.sleep(min(1.0, self.rules.flush_s))

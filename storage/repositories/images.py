@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_, update
 
 from jobs import transitions
 from jobs.errors import ImageNotFound, JobNotFound
 from jobs.job import ImageResult, ImageStatus, JobImage, Priority, Slice
 from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held, Transition
-from storage.ledger import carry_out, is_in, lock_job, lock_jobs, move_images, write_job
+from storage.ledger import carry_out, is_due, is_in, lock_job, lock_jobs, move_due, write_job
 from storage.repositories import paging
 from storage.rows import results_values, to_image
 from storage.scope import Prepared
@@ -71,12 +71,11 @@ class SqlImages:
         if job is None or not job.counts.queued:
             return None
         now = self._transaction.now
-        due = self._transaction.carry_out(_DUE, job=job.id, first=piece.first, last=piece.last, now=now).scalars().all()
-        step = transitions.claim(job, due, worker=worker, now=now, lease_s=lease_s)
+        move = transitions.taking(worker=worker, now=now, lease_s=lease_s)
+        images = [to_image(row) for row in move_due(self._transaction, piece, move, now=now)]
+        step = transitions.claim(job, [image.index for image in images], move, now=now)
         if step is None:
             return None
-        ((move, indices),) = step.moves
-        images = [to_image(row) for row in move_images(self._transaction, job.id, move, indices, and_read=True)]
         write_job(self._transaction, job, step)
         return Claim(job=step.job, images=tuple(sorted(images, key=lambda image: image.index)))
 
@@ -143,7 +142,7 @@ class SqlImages:
         silent: list[ColumnElement[bool]] = [IMAGE.sent_at.is_(None)]
         if silent_s is not None:
             silent.append(IMAGE.sent_at < now - timedelta(seconds=silent_s))
-        waiting = and_(is_in(ImageStatus.QUEUED), _due(now), or_(*silent))
+        waiting = and_(is_in(ImageStatus.QUEUED), is_due(now), or_(*silent))
         candidates = self._grouped(
             select(IMAGE.job_id, IMAGE["index"])
             .join(JOBS, JOB.id == IMAGE.job_id)
@@ -206,10 +205,6 @@ class SqlImages:
             raise JobNotFound(f"there is no job {job_id!r}")
 
 
-def _due(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    return or_(IMAGE.retry_at.is_(None), IMAGE.retry_at <= now)
-
-
 _OF_JOB = IMAGE.job_id == bindparam("job")
 _ONE = Prepared(
     select(IMAGES)
@@ -222,14 +217,6 @@ _RUN = Prepared(
     .order_by(IMAGE["index"])
 )
 _THERE = Prepared(select(JOB.id).where(JOB.id == bindparam("job"), JOB.is_deleted.is_(False)))
-_DUE = Prepared(
-    select(IMAGE["index"]).where(
-        _OF_JOB,
-        IMAGE["index"].between(bindparam("first"), bindparam("last")),
-        is_in(ImageStatus.QUEUED),
-        _due(bindparam("now", type_=IMAGE.retry_at.type)),
-    )
-)
 _HELD = Prepared(
     select(IMAGE["index"], IMAGE.status, IMAGE.attempt, IMAGE.input_sha256).where(
         _OF_JOB, IMAGE["index"].in_(bindparam("indices", expanding=True))

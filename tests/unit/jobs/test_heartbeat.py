@@ -28,3 +28,9 @@ def test_it_goes_on_after_every_error(error: Exception, caplog: pytest.LogCaptur
     with Failing(error, error) as heartbeat:
         wait_for(lambda: heartbeat.renewed > 0, what="a heartbeat after the errors")
     assert caplog.text.count("not renewed") == 2
+
+
+def test_what_ends_before_it_has_begun_needs_no_thread():
+    heartbeat = Failing()
+    heartbeat.end()
+    assert heartbeat.renewed == 0

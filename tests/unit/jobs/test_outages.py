@@ -183,6 +183,14 @@ def test_a_missed_heartbeat_is_not_the_end(service):
     assert unit.calls == 3
 
 
+def test_a_lone_picture_is_done_without_a_heartbeat(service):
+    job = service.submit()
+    database = Flaky(service.database.unit, ())
+    worker = replace(service.worker(heartbeat_s=0, flush_s=60), open_unit=database)
+    worker.run(whole(job))
+    assert database.calls == 2  # to take it, and to end it
+
+
 class Damaged(MemoryObjects):
     """A store that cannot read one object, and answers otherwise."""
 

@@ -9,7 +9,7 @@ from jobs.errors import IllegalTransition, JobNotFinished, NotAllowed
 from jobs.job import Counts, Failure, ImageStatus, ImageWarning, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
 from jobs.processing.retry import WORKER_LOST
-from jobs.transitions import NEXT, Held, Move, Transition, cancel, claim, finish, lose, requeue
+from jobs.transitions import NEXT, Held, Move, Transition, cancel, claim, finish, lose, requeue, taking
 from tests.factories import NOON, make_image, make_job, make_result
 
 LATER = NOON + timedelta(seconds=30)
@@ -71,16 +71,19 @@ def test_a_way_puts_adds_and_copies():
     assert (after.worker, after.attempt, after.excused, after.lease_until) == (None, 4, 3, NOON)
 
 
+TAKING = taking(worker="w", now=LATER, lease_s=30)
+
+
 def test_a_claim_holds_images_and_starts_the_job():
     waiting = make_image(1, retry_at=NOON, failure=FAILURE, waiting_for="storage", attempt=1)
-    job, ((move, indices),), _ = sure(claim(make_job(3), [1], worker="w", now=LATER, lease_s=30))
+    job, ((move, indices),), _ = sure(claim(make_job(3), [1], TAKING, now=LATER))
     taken = move.apply(waiting)
     assert (taken.attempt, taken.worker, taken.lease_until) == (2, "w", LATER + timedelta(seconds=30))
     assert (taken.retry_at, taken.failure, taken.waiting_for) == (None, None, None)
     assert (indices, job.counts, job.started_at, job.version) == ([1], Counts(queued=2, running=1), LATER, 2)
-    again, *_ = sure(claim(job, [0], worker="w", now=LATER + timedelta(1), lease_s=30))
+    again, *_ = sure(claim(job, [0], TAKING, now=LATER + timedelta(1)))
     assert again.started_at == LATER
-    assert claim(job, [], worker="w", now=LATER, lease_s=30) is None
+    assert claim(job, [], TAKING, now=LATER) is None
 
 
 def test_a_cancel_ends_what_waits_and_leaves_what_runs():
