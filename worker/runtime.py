@@ -52,6 +52,7 @@ from worker.pipeline.budget import Budget
 from worker.pipeline.decoder import PictureDecoder
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.predictor import Predictor
+from worker.pipeline.quick_formats import QUICK_FORMATS
 from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources
 from worker.tuning.tuner import SECONDS, Tuner, Wishes
@@ -194,6 +195,7 @@ def open_work(
         room=PixelRoom(settings.pixels_in_flight, threads=threads, give_back=give_back),
         leftovers=Leftovers(sources.objects),
         policy=policy,
+        formats=QUICK_FORMATS,
     )
 
 

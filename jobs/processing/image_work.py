@@ -6,7 +6,7 @@ import hashlib
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
 from jobs.job import Artifact, ImageResult, ImageWarning
@@ -21,7 +21,7 @@ from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
 from segmentation.formats import FORMATS, FormatOptions
-from segmentation.formats.format import Encoded
+from segmentation.formats.format import Encoded, Format
 from segmentation.label_map import LabelMap
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.pictures import Picture
@@ -46,6 +46,7 @@ class ImageWork:
     room: PixelRoom
     leftovers: Leftovers
     policy: RetryPolicy
+    formats: Mapping[str, Format] = field(default_factory=lambda: FORMATS)
 
     def run(self, attempt: Attempt) -> Outcome:
         """Raises AttemptCanceled, AttemptLost, and whatever keeps the image from being done; then nothing is stored."""
@@ -123,7 +124,7 @@ class ImageWork:
             colour_blind_safe=overlay.palette == COLOUR_BLIND,
             file_name=attempt.image.name,
         )
-        return {name: FORMATS[name].encode(label_map, picture, options) for name in attempt.job.options.artifacts}
+        return {name: self.formats[name].encode(label_map, picture, options) for name in attempt.job.options.artifacts}
 
     def _stored(self, attempt: Attempt, made: Sequence[_Made]) -> tuple[ImageResult, ...]:
         """Everything, or nothing: what was stored of an attempt that comes to nothing is removed again."""

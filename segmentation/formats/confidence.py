@@ -1,14 +1,13 @@
 """confidence: how sure the model was at each pixel, as an 8-bit grey PNG; white is certain."""
 
-import io
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from segmentation.errors import MissingConfidence
 from segmentation.formats.format import Encoded, FormatOptions, check_sizes
+from segmentation.formats.png_file import write_png
 from segmentation.label_map import LabelMap
 
 
@@ -22,6 +21,4 @@ class Confidence:
         check_sizes(label_map, rgb)
         if label_map.confidence is None:
             raise MissingConfidence("this label map has no confidence: no model predicted it")
-        file = io.BytesIO()
-        Image.fromarray(label_map.confidence).save(file, format="png", compress_level=1)
-        return Encoded(file.getvalue(), "image/png")
+        return Encoded(write_png(label_map.confidence), "image/png")

@@ -1,14 +1,13 @@
 """mask: a palette PNG whose pixels are class ids, for programs; its palette makes it presentable too."""
 
-import io
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from segmentation.errors import SegmentationError, UnreadableArtifact
 from segmentation.formats.format import MAX_PIXELS, Encoded, FormatOptions, check_sizes
+from segmentation.formats.png_file import write_png
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.palette import palette
@@ -23,12 +22,9 @@ class Mask:
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
-        indexed = Image.fromarray(label_map.ids)
-        # All 256 entries: with a shorter palette Pillow packs the pixels into fewer bits, and 255 becomes 1.
-        indexed.putpalette(palette(label_map.space, colour_blind_safe=options.colour_blind_safe).tobytes())
-        file = io.BytesIO()
-        indexed.save(file, format="png", compress_level=1)
-        return Encoded(file.getvalue(), "image/png")
+        # All 256 entries: with a shorter palette some readers take the pixels for fewer bits, and 255 becomes 1.
+        colours = palette(label_map.space, colour_blind_safe=options.colour_blind_safe)
+        return Encoded(write_png(label_map.ids, colours), "image/png")
 
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         try:

@@ -11,6 +11,7 @@ from segmentation.errors import InvalidFormatOptions
 from segmentation.formats.format import OVERLAY_FORMATS, Encoded, FormatOptions, check_sizes
 from segmentation.label_map import LabelMap
 from segmentation.palette import palette
+from segmentation.picture_files.turbo_jpeg import encode_rgb
 
 
 class Overlay:
@@ -29,14 +30,24 @@ class Overlay:
             raise InvalidFormatOptions(
                 f"{kind} holds at most {stored.longest} pixels a side, the picture has more; use png"
             )
-        blended = Image.blend(Image.fromarray(rgb), _coloured(label_map, options), options.opacity)
-        file = io.BytesIO()
-        blended.save(file, format=kind, **stored.saving)
-        return Encoded(file.getvalue(), f"image/{kind}")
+        colours = palette(label_map.space, colour_blind_safe=options.colour_blind_safe)
+        blended = self.blend(label_map.ids, rgb, colours, options.opacity)
+        return Encoded(_written(blended, kind), f"image/{kind}")
+
+    def blend(
+        self, ids: NDArray[np.uint8], rgb: NDArray[np.uint8], colours: NDArray[np.uint8], opacity: float
+    ) -> NDArray[np.uint8]:
+        """ids: (H, W). colours: (256, 3), one for each id. Returns (H, W, 3) uint8, fractions cut off."""
+        indexed = Image.fromarray(ids)
+        indexed.putpalette(colours.tobytes())
+        return np.asarray(Image.blend(Image.fromarray(rgb), indexed.convert("RGB"), opacity))
 
 
-def _coloured(label_map: LabelMap, options: FormatOptions) -> Image.Image:
-    colours = palette(label_map.space, colour_blind_safe=options.colour_blind_safe)
-    indexed = Image.fromarray(label_map.ids)
-    indexed.putpalette(colours.tobytes())
-    return indexed.convert("RGB")
+def _written(pixels: NDArray[np.uint8], kind: str) -> bytes:
+    saving = OVERLAY_FORMATS[kind].saving
+    quick = encode_rgb(pixels, saving["quality"]) if kind == "jpeg" else None
+    if quick is not None:
+        return quick
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format=kind, **saving)
+    return file.getvalue()
