@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from telemetry import trail
-from telemetry.traces import TRACEPARENT, carried
-
-REQUEST_ID = "request_id"
-
-
-def headers_of_message() -> dict[str, str]:
-    """Of the work at hand; empty where it came from no request."""
-    request_id = trail.request_id()
-    return {**({} if request_id is None else {REQUEST_ID: request_id}), **carried()}
+from telemetry.carrying import REQUEST_ID
+from telemetry.traces import TRACEPARENT
 
 
 def carried_by(request: Any) -> Mapping[str, str]:

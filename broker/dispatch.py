@@ -14,9 +14,9 @@ from kombu.connection import ConnectionPool
 from kombu.exceptions import ChannelError, KombuError
 
 from broker.app import BULK, DELIVER_WEBHOOKS, INTERACTIVE, MESSAGE_PRIORITY, SEGMENT_SLICE, WEBHOOKS
-from broker.carrying import headers_of_message
 from jobs.errors import QueueUnavailable
 from jobs.job import Priority, Slice
+from telemetry.carrying import origin
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class CeleryDispatcher:
             message,
             queue=queue,
             priority=MESSAGE_PRIORITY[queue],
-            headers=headers_of_message(),
+            headers=dict(origin()),
             declare=[],  # Redis makes a list when it is first pushed to
             retry=False,
         )

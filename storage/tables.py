@@ -100,6 +100,7 @@ class JobRow(Base):
     finished_before: Mapped[int | None]  # since 0003
     is_deleted: Mapped[bool]
     credential: Mapped[str | None] = mapped_column(String(32))  # the key with which it was submitted
+    origin: Mapped[dict[str, Any] | None]  # the request and the trace that it came from
 
     __table_args__ = (
         CheckConstraint(

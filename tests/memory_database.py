@@ -28,6 +28,7 @@ from jobs.ports import (
 from jobs.transitions import Held
 from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
+from telemetry.carrying import origin
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_keys import MemoryIdempotency, MemoryWorkers
@@ -98,6 +99,7 @@ class _Jobs:
             raise ValueError("other images or another owner than announced")
         self._state.jobs[job.id] = job
         self._state.images[job.id] = rows
+        self._state.origins[job.id] = origin()
         self._view.note_change(job.id)
 
     def get(self, job_id: str) -> Job:

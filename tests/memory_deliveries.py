@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ class MemoryDeliveries:
             else:
                 continue
             if len(taken) < limit and busy[each.tenant] <= share.per_tenant:
-                taken.append(replace(each, claims=each.claims + 1, lease_until=until))
+                taken.append(replace(each, claims=each.claims + 1, lease_until=until, origin=self._origin(each)))
         self._rows.update({each.id: each for each in taken})
         return taken
 
@@ -94,6 +94,9 @@ class MemoryDeliveries:
                 self._rows[each.id] = replace(
                     each, status=DeliveryStatus.GONE, due_at=None, lease_until=None, ended_at=gone.ended_at
                 )
+
+    def _origin(self, each: Delivery) -> Mapping[str, str]:
+        return {} if each.job_id is None else self._view.state.origins.get(each.job_id, {})
 
     def _is_held(self, each: Delivery) -> bool:
         return each.status is PENDING and each.lease_until is not None and each.lease_until > self._view.now

@@ -55,6 +55,7 @@ class State:
     usage: dict[tuple[str, str], Used] = field(default_factory=dict)
     parts: dict[tuple[str, int], bytes | None] = field(default_factory=dict)
     corrections: dict[tuple[str, int], tuple[Correction, ...]] = field(default_factory=dict)
+    origins: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def copy(self) -> State:
         images = {job_id: dict(rows) for job_id, rows in self.images.items()}
@@ -72,6 +73,7 @@ class State:
             dict(self.usage),
             dict(self.parts),
             dict(self.corrections),
+            dict(self.origins),
         )
 
     def split(self, tenant: str | None) -> tuple[State, State]:
@@ -93,6 +95,7 @@ class State:
                 {place: each for place, each in self.usage.items() if (tenant in (None, each.tenant)) is mine},
                 {place: each for place, each in self.parts.items() if place[0] in jobs},
                 {place: each for place, each in self.corrections.items() if place[0] in jobs},
+                {job_id: each for job_id, each in self.origins.items() if job_id in jobs},
             )
 
         return part(True), part(False)
@@ -112,6 +115,7 @@ class State:
             {**self.usage, **other.usage},
             {**self.parts, **other.parts},
             {**self.corrections, **other.corrections},
+            {**self.origins, **other.origins},
         )
 
 

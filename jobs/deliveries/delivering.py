@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from jobs.deliveries.delivery import Delivery, DeliveryStatus, Reply
@@ -21,9 +22,14 @@ from jobs.ports import OpenUnit, UnitOfWork
 logger = logging.getLogger(__name__)
 
 Observe = Callable[[Delivery, Reply], None]
+Around = Callable[[Delivery], AbstractContextManager[Mapping[str, str]]]
 
 
 def _nobody(_delivery: Delivery, _reply: Reply) -> None: ...
+
+
+def _nothing(_delivery: Delivery) -> AbstractContextManager[Mapping[str, str]]:
+    return nullcontext({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +52,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Delivering:
-    """observe: told of each try, by the thread that made it."""
+    """observe: told of each try, by the thread that made it. around: each try; gives further headers."""
 
     open_unit: OpenUnit
     sender: Sender
     rules: DeliveryRules
     chance: Callable[[], float] = random.random
     observe: Observe = _nobody
+    around: Around = _nothing
 
     def claim(self, room: int) -> Sequence[Claimed]:
         """At most `room` of what is due. Raises DatabaseUnavailable."""
@@ -67,8 +74,12 @@ class Delivering:
 
     def deliver(self, claimed: Claimed) -> None:
         """One try, written down. A database that is away is asked again until the lease has run out."""
+        with self.around(claimed.delivery) as more:
+            self._try(claimed, more)
+
+    def _try(self, claimed: Claimed, more: Mapping[str, str]) -> None:
         delivery = claimed.delivery
-        reply = self.sender.send(delivery.url, claimed.headers, delivery.body.encode())
+        reply = self.sender.send(delivery.url, {**claimed.headers, **more}, delivery.body.encode())
         give_up = time.monotonic() + self.rules.lease_s
         while not self._write(delivery, reply):
             if time.monotonic() >= give_up:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -52,7 +53,7 @@ class Delivery:
     body: JSON, as it is signed and sent, the same in every try. tries: that ended, since it was first owed or last
     asked for again. due_at: of the next one; None when it has ended. claims: how often a process took it to send it;
     the number of the last one is what a late writer is fenced off with. lease_until: how long that process has it.
-    log: the latest tries, oldest first.
+    log: the latest tries, oldest first. origin: of one that was claimed, what its job came from: a request, a trace.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Delivery:
     lease_until: datetime | None = None
     log: tuple[Try, ...] = ()
     ended_at: datetime | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

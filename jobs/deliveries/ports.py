@@ -36,9 +36,9 @@ class DeliveryRepository(Protocol):
     def claim(self, *, limit: int, share: Share, lease_s: float) -> Sequence[Delivery]:
         """Take what is due, the longest due first, claims + 1.
 
-        Of a job only the first that is still owed. Of a tenant never more at a time than its share, those that other
-        processes have among them, and to a host never more than one where a try was in vain: receivers that do not
-        answer must not hold up the others, nor whoever has many of them the other tenants.
+        They are given with their origins. Of a job only the first that is still owed. Of a tenant never more at a time
+        than its share, those that other processes have among them, and to a host never more than one where a try was in
+        vain: receivers that do not answer must not hold up the others, nor whoever has many of them the other tenants.
         """
 
     def end_try(self, delivery: Delivery) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +54,7 @@ class SqlDeliveries:
             .values(claims=DELIVERY.claims + 1, lease_until=now + timedelta(seconds=lease_s))
             .returning(*DELIVERY)
         )
-        found = [to_delivery(row) for row in self._transaction.write(taken)]
+        found = self._with_origins([to_delivery(row) for row in self._transaction.write(taken)])
         return sorted(found, key=lambda each: candidates.index(each.id))
 
     def end_try(self, delivery: Delivery) -> bool:
@@ -90,6 +91,12 @@ class SqlDeliveries:
         pending, oldest = self._transaction.read(statement).one()
         age_s = 0.0 if oldest is None else (self._transaction.now - oldest).total_seconds()
         return Backlog(pending=pending, oldest_s=max(0.0, age_s))
+
+    def _with_origins(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        job_ids = sorted({each.job_id for each in deliveries if each.job_id is not None})
+        rows = self._transaction.read(select(JOB.id, JOB.origin).where(JOB.id.in_(job_ids), JOB.origin.is_not(None)))
+        origins = {row.id: row.origin for row in rows}
+        return [replace(each, origin=origins.get(each.job_id, {})) for each in deliveries]
 
     def _give_up(self, gone: Delivery) -> None:
         same = [DELIVERY.tenant == gone.tenant, DELIVERY.url == gone.url, DELIVERY.job_id.is_not(None)]

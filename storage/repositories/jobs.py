@@ -32,6 +32,7 @@ from storage.tables import (
     IdempotencyRow,
 )
 from storage.transaction import Transaction
+from telemetry.carrying import origin
 
 _ADD = Prepared(insert(JOBS))
 _THESE = and_(JOB.id.in_(bindparam("ids", expanding=True)), JOB.is_deleted.is_(False))
@@ -46,7 +47,7 @@ class SqlJobs:
     def add(self, job: Job, images: Iterable[NewImage]) -> None:
         if not self._transaction.owns(job.tenant):
             raise ValueError(f"job {job.id} is another tenant's")
-        self._transaction.carry_out(_ADD, **job_values(job))
+        self._transaction.carry_out(_ADD, **job_values(job), origin=dict(origin()) or None)
         added = insert_images(self._transaction, job, images)
         if not added == job.counts.queued == job.counts.total:
             raise ValueError(f"job {job.id} was announced with {job.counts} and came with {added} images")

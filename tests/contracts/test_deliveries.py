@@ -15,6 +15,7 @@ from jobs.deliveries.ports import Share
 from jobs.deliveries.schedule import after_try
 from jobs.errors import DeliveryNotFound, JobNotFound
 from jobs.options import JobOptions
+from telemetry import trail
 from tests.factories import NOON
 from tests.job_steps import (
     Units,
@@ -220,6 +221,15 @@ def test_what_happens_to_a_job_whose_receiver_is_gone_is_not_owed(open_unit: Uni
     end(open_unit, take(open_unit)[0], GONE)
     finish(open_unit, succeeded(0))
     assert events(open_unit) == [STARTED]
+
+
+def test_what_is_sent_knows_the_request_that_its_job_came_from(open_unit: Units):
+    with trail.following({"request_id": "r-1"}):
+        add(open_unit, 1, options=told())
+    done_job(open_unit, "job_2")
+    claimed(open_unit)
+    found = {each.job_id: each.origin for each in take(open_unit)}
+    assert found == {"job_1": {"request_id": "r-1"}, "job_2": {}}
 
 
 def test_one_host_is_not_sent_more_at_a_time_than_it_may(open_unit: Units):

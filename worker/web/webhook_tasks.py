@@ -24,7 +24,7 @@ from worker.metrics_port import open_metrics_port
 from worker.settings import WorkerSettings
 from worker.web.courier import Courier, Hearing
 from worker.web.safe_http import Guard
-from worker.web.webhook_metrics import WebhookMetrics
+from worker.web.webhook_metrics import WebhookMetrics, traced
 from worker.web.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def open_office(name: str, settings: WorkerSettings, storage: StorageSettings) -
     begin_tracing("webhooks")
     metrics = WebhookMetrics(process_registry("webhooks"))
     port = open_metrics_port(metrics.registry, settings, storage, name)
-    delivering = Delivering(database.unit, sender, rules, observe=metrics.observe)
+    delivering = Delivering(database.unit, sender, rules, observe=metrics.observe, around=traced)
     courier = Courier(delivering, sign, threads=settings.webhook_threads)
     hearing = Hearing(partial(listen, BrokerSettings().broker_url()), courier.wake)
     return Office(database=database, courier=courier, hearing=hearing, port=port)
