@@ -25,6 +25,7 @@ from broker.wakeups import Tell, WakeUps, listen
 from data.sample_library import SampleLibrary, open_samples
 from jobs.callers import Caller
 from jobs.change import Changing
+from jobs.comparing.comparing import Comparing
 from jobs.corrections.correcting import Correcting
 from jobs.deliveries.webhooks import Webhooks
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
@@ -82,6 +83,7 @@ class UseCases:
     changing: Changing
     correcting: Correcting
     archives: Archives
+    comparing: Comparing
     webhooks: Webhooks
     uploading: Uploading
     references: References
@@ -114,6 +116,7 @@ class Services:
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             correcting=Correcting(to.open_unit, to.objects, caller),
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
+            comparing=Comparing(to.open_unit, caller),
             webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),
             references=References(to.open_unit, to.objects, to.buckets, caller.tenant),
             uploading=Uploading(to.open_unit, to.objects, self.upload_limits, caller),

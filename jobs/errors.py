@@ -5,7 +5,7 @@ JobsError
 │                     DeliveryNotFound, WebhookNotFound, UploadNotFound, CredentialNotFound,
 │                     CorrectionNotFound
 ├── NotAllowed        JobNotFinished, ImageNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost,
-│                     IllegalTransition, UploadConflict
+│                     IllegalTransition, UploadConflict, NothingToCompare
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable, MaskUnknownIds
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── OverLimit         RateLimited, QuotaExceeded
@@ -92,6 +92,12 @@ class ImageNotFinished(NotAllowed):
 
 class JobRunning(NotAllowed):
     code = "job_running"
+
+
+class NothingToCompare(NotAllowed):
+    """The job has one model."""
+
+    code = "nothing_to_compare"
 
 
 class IdempotencyInProgress(NotAllowed):

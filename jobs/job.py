@@ -15,6 +15,7 @@ from jobs.callers import DEFAULT_TENANT
 from jobs.options import JobOptions
 from jobs.spaces import JobSpaces
 from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.measures.agreement import Agreement
 from segmentation.measures.metrics import Counted, sum_of
 
 
@@ -51,7 +52,6 @@ class SourceKind(StrEnum):
 TERMINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELED})
 
 _STORED = frozenset({SourceKind.OBJECT, SourceKind.UPLOAD})
-INTERACTIVE_IMAGES = 16  # a job of no more than these is `interactive` unless the client says otherwise
 
 
 class Source(NamedTuple):
@@ -149,6 +149,14 @@ class ImageResult:
     identity: ModelIdentity
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What several models made of one image, side by side. artifacts: those of all of them together."""
+
+    agreement: Agreement
+    artifacts: tuple[Artifact, ...] = ()
+
+
 class NewImage(NamedTuple):
     """One image of a job that is being submitted; its place among the others is its index."""
 
@@ -169,6 +177,7 @@ class JobImage:
     lost: how often a lease ran out, that is, how often its worker vanished with it.
     sent_at: when a message last named it; None: it has to be sent. waiting_for: the part of the service that is away.
     results: one for each model of the job, in their order; empty before the image has succeeded.
+    comparison: of the results, where there are several.
     version: of the job when the image ended; None while it has not.
     input_sha256, mask_sha256: hex, of the bytes; None where nobody has read them yet.
     """
@@ -190,6 +199,7 @@ class JobImage:
     waiting_for: str | None = None
     failure: Failure | None = None
     results: tuple[ImageResult, ...] = ()
+    comparison: Comparison | None = None
     warnings: tuple[ImageWarning, ...] = ()
     version: int | None = None
     finished_at: datetime | None = None
@@ -296,7 +306,8 @@ class Job:
     credential: the key with which it was submitted. prefix: below it lie the job's objects; it ends with `/`.
     version counts the visible changes of the job: it grows with every image that changes, and is its ETag.
     finished_before: images that had ended when the job was last tried again; they say nothing of how fast it is now.
-    totals: one for each model, in their order. warnings: images that ended with a warning of that code.
+    totals: one for each model, in their order. agreement: of several models, over the images that have succeeded.
+    warnings: images that ended with a warning of that code.
     waiting_for: the part of the service whose outage holds the job up, as `storage`.
     told_at: when a delivery of a webhook was last owed.
     spaces: what the ids mean, where `label_space` and `options` name it.
@@ -319,6 +330,7 @@ class Job:
     cancel_requested_at: datetime | None = None
     finished_before: int = 0
     totals: tuple[JobTotals, ...] = (JobTotals(),)
+    agreement: Agreement | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     slice_size: int = 1
     version: int = 1
@@ -383,13 +395,3 @@ class Slice:
     def __post_init__(self) -> None:
         if not 0 <= self.first <= self.last:
             raise ValueError(f"a slice needs 0 <= first <= last, got {self.first}…{self.last}")
-
-
-def slice_size(images: int, *, largest: int) -> int:
-    """Images per message: one for a small job, so that it spreads; up to `largest` for a large one."""
-    return max(1, min(largest, images // 8))
-
-
-def default_priority(images: int) -> Priority:
-    """Small jobs overtake big ones."""
-    return Priority.INTERACTIVE if images <= INTERACTIVE_IMAGES else Priority.BULK

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from jobs.job import Job
 
+DISAGREEMENT = "disagreement"  # the artifact of several models together
 SAMPLE_MASK_SUFFIX = "#mask"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -81,8 +82,14 @@ def new_correction_key(prefix: str, index: int) -> str:
     return f"{prefix}corrections/{index:06d}.{_ulid()}"
 
 
+def disagreement_key(job: Job, index: int, *, attempt: int) -> str:
+    return f"{job.prefix}{DISAGREEMENT}/{index:06d}.{attempt}"
+
+
 def attempt_keys(job: Job, index: int, *, attempt: int) -> Iterator[str]:
     """All that an attempt may have stored."""
     for model in range(len(job.models)):
         for artifact in job.options.artifacts:
             yield artifact_key(job, artifact, index, attempt=attempt, model=model)
+    if len(job.models) > 1:
+        yield disagreement_key(job, index, attempt=attempt)

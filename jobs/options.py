@@ -16,6 +16,7 @@ from segmentation.picture_files.deep_pixels import DEPTHS
 
 METADATA_BYTES = 4096
 METADATA_LEVELS = 32
+MOST_MODELS = 8  # of one job
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
 MASK_SUFFIX_LENGTH = 64
@@ -56,9 +57,13 @@ class TileOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
     """None means: the server's (model, priority, expires_in), the model's (label_space), the file's own (bit_depth),
-    the tenant's (webhook)."""
+    the tenant's (webhook).
+
+    models: two or more, which are compared; `model` is then the first of them. Empty where one model was asked for.
+    """
 
     model: str | None = None
+    models: tuple[str, ...] = ()
     label_space: str | None = None
     mask_label_space: str | None = None
     mask_suffix: str | None = None
@@ -76,6 +81,8 @@ class JobOptions:
         """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
         newer = {"mask_suffix": self.mask_suffix, "bit_depth": self.bit_depth}
         chosen: dict[str, Any] = {name: value for name, value in newer.items() if value is not None}
+        if self.models:
+            chosen["models"] = list(self.models)
         if self.output is not None:
             chosen["output"] = self.output
         if self.webhook is not None:
@@ -98,8 +105,10 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
     """Read JSON values as options. Raises InvalidOptions with every fault at once, not the first alone."""
     reader = _Reader(values)
     reader.allow("", values, tuple(JobOptions.__dataclass_fields__))
+    models = reader.models()
     options = JobOptions(
-        model=reader.text("model"),
+        model=models[0] if models else reader.text("model"),
+        models=models if len(models) > 1 else (),
         label_space=reader.text("label_space"),
         mask_label_space=reader.text("mask_label_space"),
         mask_suffix=reader.mask_suffix(),
@@ -139,6 +148,21 @@ class _Reader:
             return value
         self.fault(name, f"must be a string, got {type(value).__name__}")
         return None
+
+    def models(self) -> tuple[str, ...]:
+        value = self._values.get("models")
+        if value is None:
+            return ()
+        names = list(value) if isinstance(value, (list, tuple)) else []
+        if not 1 <= len(names) <= MOST_MODELS or not all(isinstance(name, str) and name for name in names):
+            self.fault("models", f"must be a list of 1 to {MOST_MODELS} names of models")
+            return ()
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            self.fault("models", f"names {', '.join(sorted(twice))} more than once")
+        if self._values.get("model") is not None:
+            self.fault("models", "cannot be given together with model")
+        return tuple(names)
 
     def choice(self, name: str, allowed: Sequence[str]) -> str | None:
         value = self.text(name)
@@ -277,7 +301,7 @@ def parse_option_fields(fields: Mapping[str, str], *, options: str | None) -> Jo
 
 
 def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
-    if name == "artifacts":
+    if name in ("artifacts", "models"):
         return [part.strip() for part in text.split(",") if part.strip()]
     if name in ("expires_in", "bit_depth"):
         return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits

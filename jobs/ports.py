@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from jobs.corrections.ports import CorrectionRepository
 from jobs.deliveries.ports import DeliveryRepository, WebhookRepository
 from jobs.job import (
+    Comparison,
     Failure,
     ImageResult,
     ImageStatus,
@@ -44,14 +45,15 @@ class Claim:
 class Outcome:
     """How one attempt ended: exactly one of `results`, `failure`, `retry_in_s` is set, or `canceled` is true.
 
-    results: one for each model of the job, in their order. retry_in_s comes with `failure` = the reason so far; with
-    `waiting_for` = the part of the service that is away, it was nobody's attempt, nor is one without a failure.
-    warnings: of a result. input_sha256: hex, where the worker was the first to read the input.
+    results: one for each model of the job, in their order; comparison: of several. retry_in_s comes with `failure` =
+    the reason so far; with `waiting_for` = the part of the service that is away, it was nobody's attempt, nor is one
+    without a failure. warnings: of a result. input_sha256: hex, where the worker was the first to read the input.
     """
 
     index: int
     attempt: int
     results: tuple[ImageResult, ...] = ()
+    comparison: Comparison | None = None
     failure: Failure | None = None
     retry_in_s: float | None = None
     waiting_for: str | None = None
@@ -174,7 +176,7 @@ class ImageRepository(Protocol):
     def page(
         self, job_id: str, *, status: ImageStatus | None, sort: str, limit: int, after: str | None
     ) -> tuple[Sequence[JobImage], str | None]:
-        """`sort`: index, confidence, miou (both ascending, images without the value last).
+        """`sort`: index, confidence, miou, accord (all ascending, images without the value last).
 
         Returns the rows and the cursor of the next page. Raises JobNotFound; ValueError for a cursor it did not make.
         """

@@ -19,6 +19,7 @@ from jobs.errors import IllegalTransition, ImageNotFinished, JobNotFinished, Not
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
 from jobs.processing.retry import WORKER_LOST
+from segmentation.measures.agreement import Agreement
 
 NEXT: Mapping[ImageStatus, frozenset[ImageStatus]] = {
     ImageStatus.QUEUED: frozenset({ImageStatus.RUNNING, ImageStatus.CANCELED}),
@@ -168,6 +169,7 @@ def finish(
     after = replace(
         job,
         totals=_totals(job, results),
+        agreement=_agreement(job, results),
         warnings=_warnings(job, results),
         waiting_for=_waiting_for(job, [move for move, _ in moves]),
     )
@@ -203,6 +205,7 @@ def _ended(job: Job, image: Held, outcome: Outcome, now: datetime) -> Move:
             "waiting_for": outcome.waiting_for if waits else None,
             "failure": None if target is ImageStatus.CANCELED else outcome.failure,
             "results": outcome.results,
+            "comparison": outcome.comparison,
             "warnings": outcome.warnings if outcome.results else (),
             "finished_at": None if waits else now,
             "version": None if waits else job.version + 1,
@@ -225,6 +228,12 @@ def _totals(job: Job, outcomes: Sequence[Outcome]) -> tuple[JobTotals, ...]:
         return job.totals
     by_model = zip(*(each.results for each in outcomes), strict=True)
     return tuple(reduce(JobTotals.plus, results, sums) for sums, results in zip(job.totals, by_model, strict=True))
+
+
+def _agreement(job: Job, outcomes: Sequence[Outcome]) -> Agreement | None:
+    before = [] if job.agreement is None else [job.agreement]
+    found = [each.comparison.agreement for each in outcomes if each.comparison is not None]
+    return reduce(Agreement.plus, before + found) if before or found else None
 
 
 def _warnings(job: Job, outcomes: Sequence[Outcome]) -> Mapping[str, int]:

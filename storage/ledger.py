@@ -133,7 +133,7 @@ def write_job(transaction: Transaction, before: Job, step: Transition) -> None:
     after = step.job
     values: Values = progress_values(after)
     if after.totals is not before.totals:
-        values.update(totals_values(after.totals))
+        values.update(totals_values(after))
     transaction.carry_out(_WRITE, job=after.id, **values)
     owes = step.owes is not None and owe(transaction, step.owes)
     transaction.note_change(after.id, ended=after.is_finished, owes=owes)

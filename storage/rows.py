@@ -10,6 +10,7 @@ from sqlalchemy import Row
 from jobs.deliveries.endpoint import Endpoint
 from jobs.job import (
     Artifact,
+    Comparison,
     Counts,
     Failure,
     ImageMetrics,
@@ -29,6 +30,7 @@ from jobs.job import (
 from jobs.options import JobOptions, OverlayOptions, TileOptions
 from jobs.spaces import JobSpaces
 from jobs.transitions import Move
+from segmentation.measures.agreement import Agreement
 
 Values = dict[str, Any]
 
@@ -53,7 +55,7 @@ def job_values(job: Job) -> Values:
         "expires_at": job.expires_at,
         "is_deleted": False,
         **progress_values(job),
-        **totals_values(job.totals),
+        **totals_values(job),
     }
 
 
@@ -77,8 +79,11 @@ def progress_values(job: Job) -> Values:
     }
 
 
-def totals_values(totals: Sequence[JobTotals]) -> Values:
-    return {"totals": [_from_totals(each) for each in totals]}
+def totals_values(job: Job) -> Values:
+    return {
+        "totals": [_from_totals(each) for each in job.totals],
+        "agreement": None if job.agreement is None else job.agreement.to_dict(),
+    }
 
 
 def _from_totals(totals: JobTotals) -> Values:
@@ -113,6 +118,7 @@ def to_job(row: Row[Any]) -> Job:
         cancel_requested_at=row.cancel_requested_at,
         finished_before=row.finished_before or 0,
         totals=tuple(map(_to_totals, row.totals)),
+        agreement=None if row.agreement is None else Agreement.from_dict(row.agreement),
         metadata=row.details,
         slice_size=row.slice_size,
         version=row.version,
@@ -147,6 +153,7 @@ def _to_options(stored: Mapping[str, Any]) -> JobOptions:
     known = {name: stored[name] for name in JobOptions.__dataclass_fields__ if name in stored}
     tile = known.get("tile")
     known["artifacts"] = tuple(stored["artifacts"])
+    known["models"] = tuple(stored.get("models", ()))
     known["overlay"] = OverlayOptions(**stored["overlay"])
     known["tile"] = None if tile is None else TileOptions(**tile)
     webhook = known.get("webhook")
@@ -158,7 +165,7 @@ def to_image(row: Sequence[Any]) -> JobImage:
     """row: every column in the table's order; taken apart at once, since long jobs do it a hundred thousand times."""
     job_id, index, name, ref, source_kind, source_location, mask_kind, mask_location, *rest = row
     input_sha256, mask_sha256, status, attempt, excused, lost, worker, lease_until, retry_at, sent_at, *rest = rest
-    waiting_for, failure_code, failure_message, results, _, _, warnings, version, finished_at = rest
+    waiting_for, failure_code, failure_message, results, _, _, comparison, _, warnings, version, finished_at = rest
     return JobImage(
         job_id=job_id,
         index=index,
@@ -177,6 +184,7 @@ def to_image(row: Sequence[Any]) -> JobImage:
         waiting_for=waiting_for,
         failure=None if failure_code is None else Failure(failure_code, failure_message),
         results=() if results is None else tuple(map(_to_result, results)),
+        comparison=None if comparison is None else _to_comparison(comparison),
         warnings=() if warnings is None else tuple(ImageWarning(**each) for each in warnings),
         version=version,
         finished_at=finished_at,
@@ -214,6 +222,14 @@ def results_values(results: Sequence[ImageResult]) -> Values:
     }
 
 
+def _comparison_values(comparison: Comparison | None) -> Values:
+    if comparison is None:
+        return {"comparison": None, "accord": None}
+    agreement = comparison.agreement.to_dict()
+    artifacts = _from_artifacts(comparison.artifacts)
+    return {"comparison": {"agreement": agreement, "artifacts": artifacts}, "accord": comparison.agreement.accord}
+
+
 def _warnings_values(warnings: Sequence[ImageWarning]) -> Values:
     found = [{"code": each.code, "detail": storable(each.detail)} for each in warnings]
     return {"warnings": found or None}
@@ -222,6 +238,7 @@ def _warnings_values(warnings: Sequence[ImageWarning]) -> Values:
 _WRITTEN: Mapping[str, Callable[[Any], Values]] = {
     "failure": _failure_values,
     "results": results_values,
+    "comparison": _comparison_values,
     "warnings": _warnings_values,
 }
 
@@ -231,7 +248,7 @@ def _from_result(result: ImageResult) -> Values:
     return {
         "width": result.width,
         "height": result.height,
-        "artifacts": [[each.name, each.key, each.media_type, each.size, each.crc32] for each in result.artifacts],
+        "artifacts": _from_artifacts(result.artifacts),
         "metrics": {
             "class_fractions": dict(metrics.class_fractions),
             "mean_confidence": metrics.mean_confidence,
@@ -252,17 +269,28 @@ def _to_result(value: Mapping[str, Any]) -> ImageResult:
     metrics = value["metrics"]
     if metrics["confusion"] is not None:
         metrics = {**metrics, "confusion": _nested_tuples(metrics["confusion"])}
-    artifacts = [
-        Artifact(name=name, key=key, media_type=media_type, size=size, crc32=crc32)
-        for name, key, media_type, size, crc32 in value["artifacts"]
-    ]
     return ImageResult(
         width=value["width"],
         height=value["height"],
-        artifacts=tuple(artifacts),
+        artifacts=_to_artifacts(value["artifacts"]),
         metrics=ImageMetrics(**metrics),
         timings_ms=value["timings_ms"],
         identity=ModelIdentity(**{part: value.get(name, "") for part, name in _IDENTITY.items()}),
+    )
+
+
+def _to_comparison(value: Mapping[str, Any]) -> Comparison:
+    return Comparison(agreement=Agreement.from_dict(value["agreement"]), artifacts=_to_artifacts(value["artifacts"]))
+
+
+def _from_artifacts(artifacts: Sequence[Artifact]) -> list[list[Any]]:
+    return [[each.name, each.key, each.media_type, each.size, each.crc32] for each in artifacts]
+
+
+def _to_artifacts(values: Sequence[Sequence[Any]]) -> tuple[Artifact, ...]:
+    return tuple(
+        Artifact(name=name, key=key, media_type=media_type, size=size, crc32=crc32)
+        for name, key, media_type, size, crc32 in values
     )
 
 

@@ -87,6 +87,7 @@ class JobRow(Base):
     failed: Mapped[int]
     canceled: Mapped[int]
     totals: Mapped[list[Any]]  # an object for each model
+    agreement: Mapped[dict[str, Any] | None]  # of several models
     skipped: Mapped[dict[str, Any] | None]  # count, examples
     spaces: Mapped[dict[str, Any] | None]  # models: their own label spaces' names; own: those that are not published
     warnings: Mapped[dict[str, Any] | None]  # code → images
@@ -148,6 +149,8 @@ class JobImageRow(Base):
     results: Mapped[list[Any] | None]  # an object for each model
     confidence: Mapped[float | None]  # of the first result, so that lists can sort
     miou: Mapped[float | None]
+    comparison: Mapped[dict[str, Any] | None]  # of several results: agreement, artifacts
+    accord: Mapped[float | None]  # the lower, the more they differ
     warnings: Mapped[list[Any] | None]  # objects with code and detail
     version: Mapped[int | None]  # of the job, when the image ended
     finished_at: Mapped[datetime | None]
@@ -158,6 +161,7 @@ class JobImageRow(Base):
         _partial("ix_job_images_lease", "lease_until", where="status = 'running'"),
         _partial("ix_job_images_confidence", "job_id", "confidence", "index", where="confidence IS NOT NULL"),
         _partial("ix_job_images_miou", "job_id", "miou", "index", where="miou IS NOT NULL"),
+        _partial("ix_job_images_accord", "job_id", "accord", "index", where="accord IS NOT NULL"),
         Index("ix_job_images_version", "job_id", "version", "index"),
     )
 

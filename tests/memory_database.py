@@ -358,6 +358,8 @@ def _is_mine(image: JobImage, attempt: int) -> bool:
 def _sort_value(image: JobImage, sort: str) -> float:
     if sort == "index":
         return 0.0
+    if sort == "accord":
+        return float("inf") if image.comparison is None else image.comparison.agreement.accord
     metrics = None if image.result is None else image.result.metrics
     value = None if metrics is None else (metrics.mean_confidence if sort == "confidence" else metrics.miou)
     return float("inf") if value is None else value

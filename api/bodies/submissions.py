@@ -211,8 +211,13 @@ def options_in(fields: dict[str, str]) -> JobOptions:
 
 
 def _named(options: JobOptions) -> JobOptions:
-    """The model under one name, however it was spelt."""
-    return options if options.model is None else replace(options, model=canonical(options.model))
+    """The models under one name each, however they were spelt. Raises InvalidOptions for one that is named twice."""
+    if options.model is None:
+        return options
+    models = tuple(map(canonical, options.models))
+    if len(set(models)) < len(models):
+        raise InvalidOptions([FieldFault("models", "names a model more than once")])
+    return replace(options, model=canonical(options.model), models=models)
 
 
 def _check_lists(values: dict[str, Any]) -> None:

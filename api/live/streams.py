@@ -74,8 +74,9 @@ class Pages:
 
 def _written(told: Told, seen: Seen) -> bytes:
     events = []
+    models = seen.job.models if len(seen.job.models) > 1 else ()
     for place, image in told.images:
-        view = image_view(image, has_input=image.source.is_stored)
+        view = image_view(image, has_input=image.source.is_stored, models=models)
         events.append(event("image", place, view.model_dump_json().encode()))
     if told.job is not None:
         events.append(event("job", told.place, seen.body))

@@ -16,7 +16,7 @@ from api.routes import (
     uploads,
     webhooks,
 )
-from api.routes.results import corrections
+from api.routes.results import comparison, corrections
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -24,6 +24,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     images.router,
     events.router,
     archive.router,
+    comparison.router,
     predict.router,
     uploads.router,
     webhooks.router,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -14,39 +14,59 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.schemas.job import ImagePage, ImageView, image_view
-from jobs.errors import ArtifactNotFound, FieldFault, ImageNotFound, InvalidOptions, JobNotFound
+from jobs.errors import ArtifactNotFound, FieldFault, ImageNotFound, InvalidOptions, JobNotFound, ModelNotFound
 from jobs.job import Artifact, ImageStatus, JobImage
 from jobs.ports import ObjectStore
 from jobs.reporting.names import safe_stem
+from jobs.reporting.read import Reading
 from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
 
-Sort = Literal["index", "confidence", "miou"]
+Sort = Literal["index", "confidence", "miou", "disagreement"]
+_STORED = {"disagreement": "accord"}  # what lists are sorted by, where it has another name
+_FIRST_ONES = ("confidence", "miou")  # are kept, to be sorted by, of the first model alone
+AskedModel = Annotated[
+    str | None,
+    Query(max_length=128, description="of a job with several models: whose results; default: the first one's"),
+]
 ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`input`, or a name of `artifacts`")]
 
 
-@router.get("", responses=problems(JobNotFound, 422))
+@router.get("", responses=problems(JobNotFound, ModelNotFound, 422))
 def list_images(
     job_id: JobId,
     use_cases: UseCasesDep,
     status: ImageStatus | None = None,
-    sort: Annotated[Sort, Query(description="`confidence`: least certain first; `miou`: worst first")] = "index",
+    sort: Annotated[
+        Sort,
+        Query(
+            description="`confidence`: least certain first; `miou`: worst first; `disagreement`: where several models "
+            "differ most first"
+        ),
+    ] = "index",
+    model: AskedModel = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> ImagePage:
     """Rows in input order, unless another order is asked for."""
+    place = 0 if model is None else use_cases.reading.place_of(job_id, model)
+    if place and sort in _FIRST_ONES:
+        raise InvalidOptions([FieldFault("sort", "sorts by the results of the first model alone")])
+    order = _STORED.get(sort, sort)
     try:
-        rows, next_cursor = use_cases.reading.images(job_id, status=status, sort=sort, limit=limit, after=cursor)
+        rows, next_cursor = use_cases.reading.images(job_id, status=status, sort=order, limit=limit, after=cursor)
     except ValueError as error:
         raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")]) from error
-    return ImagePage(items=[_view(image) for image in rows], next_cursor=next_cursor)
+    return ImagePage(items=_views(use_cases.reading, job_id, rows, place), next_cursor=next_cursor)
 
 
-@router.get("/{index}", responses=problems(JobNotFound, ImageNotFound, 422))
-def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> ImageView:
+@router.get("/{index}", responses=problems(JobNotFound, ImageNotFound, ModelNotFound, 422))
+def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep, model: AskedModel = None) -> ImageView:
     """One row."""
-    return _view(use_cases.reading.image(job_id, index))
+    image = use_cases.reading.image(job_id, index)
+    place = 0 if model is None else use_cases.reading.place_of(job_id, model)
+    return _views(use_cases.reading, job_id, [image], place)[0]
 
 
 @router.head("/{index}/{artifact}", include_in_schema=False)
@@ -58,7 +78,7 @@ def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> Image
         206: {"content": binary(*shown_media_types()), "description": "a part of them"},
         304: {"description": "not changed"},
         307: {"description": "the store serves it itself, at the address in `Location`"},
-        **problems(JobNotFound, ImageNotFound, ArtifactNotFound, 416, 422),
+        **problems(JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, 416, 422),
     },
 )
 def get_artifact(
@@ -68,9 +88,11 @@ def get_artifact(
     artifact: ArtifactName,
     services: ServicesDep,
     use_cases: UseCasesDep,
+    model: AskedModel = None,
 ) -> Response:
-    """A stored result, or the `input` as it was uploaded."""
-    found = use_cases.reading.artifact(job_id, index, artifact)
+    """A stored result, or the `input` as it was uploaded. `disagreement`: where several models differ, the lighter the
+    more."""
+    found = use_cases.reading.artifact(job_id, index, artifact, model=model)
     if request.method == "GET":  # a signature is good for one method
         address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
         if address is not None:
@@ -79,8 +101,10 @@ def get_artifact(
     return serve(request, _representation(services.adapters.objects, found), _headers(found, name))
 
 
-def _view(image: JobImage) -> ImageView:
-    return image_view(image, has_input=image.source.is_stored)
+def _views(reading: Reading, job_id: str, images: Sequence[JobImage], place: int) -> list[ImageView]:
+    """place: of the model whose results are told first."""
+    models = reading.models_of(job_id, images)
+    return [image_view(image, has_input=image.source.is_stored, models=models, model=place) for image in images]
 
 
 def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:

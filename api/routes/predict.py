@@ -115,7 +115,8 @@ def _result(objects: ObjectStore, reading: Reading, job_id: str, media_type: str
     if image.status is ImageStatus.FAILED and image.failure is not None:
         raise PredictionFailed(image.failure, job_id=job_id)
     if media_type == JSON or image.status is not ImageStatus.SUCCEEDED:
-        return JSONResponse(image_view(image, has_input=True).model_dump(mode="json"), headers=headers)
+        view = image_view(image, has_input=True, models=reading.models_of(job_id, [image]))
+        return JSONResponse(view.model_dump(mode="json"), headers=headers)
     artifact = artifact_of(image, accepted_as()[media_type])
     if artifact.size <= _HELD_BYTES:
         return Response(objects.get(artifact.key), headers=headers, media_type=artifact.media_type)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.job import ImageMetrics, ImageStatus, Job, JobImage, JobStatus
+from jobs.job import ImageMetrics, ImageResult, ImageStatus, Job, JobImage, JobStatus
 from jobs.reporting.document import job_document
 from jobs.reporting.read import Progress
 
@@ -163,6 +164,12 @@ class JobLinks(BaseModel):
     cancel: str
     retry: str
     deliveries: str
+    comparison: str | None = Field(None, exclude_if=_left_out, description="of a job with several models")
+
+
+class ModelResults(BaseModel):
+    metrics: Metrics
+    model_versions: list[ModelVersionView]
 
 
 class JobView(BaseModel):
@@ -170,7 +177,8 @@ class JobView(BaseModel):
 
     id: str
     status: JobStatus
-    model: str
+    model: str = Field(description="with several models the first of them, whose `metrics` and `model_versions` follow")
+    models: list[str] | None = Field(None, exclude_if=_left_out, description="all of them, where there are several")
     label_space: str
     priority: str
     images: ImageCounts
@@ -188,6 +196,9 @@ class JobView(BaseModel):
     model_versions: list[ModelVersionView] = Field(
         description="what segmented its images: several when `model` follows the registry and moved on meanwhile"
     )
+    results: dict[str, ModelResults] | None = Field(
+        None, exclude_if=_left_out, description="with several models: the same by model"
+    )
     error: ErrorView | None = Field(description="set when every image failed: the first one's reason is in /images")
     waiting_for: str | None = Field(
         None, exclude_if=_left_out, description="the part of the service whose outage holds the job up, as `storage`"
@@ -202,6 +213,18 @@ class JobView(BaseModel):
 class JobPage(BaseModel):
     items: list[JobView]
     next_cursor: str | None = Field(description="null on the last page", examples=["job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"])
+
+
+class ModelResult(BaseModel):
+    """What one of several models made of an image."""
+
+    metrics: Metrics
+    timings_ms: dict[str, float]
+    device: str
+    model: str | None = Field(description="the name of the model that ran, whatever the job called it")
+    model_version: str
+    model_sha256: str | None
+    artifacts: dict[str, str] = Field(description="name → link")
 
 
 class ImageView(BaseModel):
@@ -223,6 +246,12 @@ class ImageView(BaseModel):
     error: ErrorView | None
     artifacts: dict[str, str] = Field(description="name → link; `input` is one too where it was uploaded")
     warnings: list[WarningView] | None = Field(None, exclude_if=_left_out, description="what the result lacks")
+    results: dict[str, ModelResult] | None = Field(
+        None, exclude_if=_left_out, description="with several models: the same by model"
+    )
+    disagreement: float | None = Field(
+        None, exclude_if=_left_out, description="with several models: mean vote entropy, in [0, 1]; 0: all say the same"
+    )
     finished_at: datetime | None
 
 
@@ -235,10 +264,14 @@ def job_view(job: Job, progress: Progress) -> JobView:
     return JobView.model_validate(job_document(job, progress))
 
 
-def image_view(image: JobImage, *, has_input: bool) -> ImageView:
-    result = image.result
-    names = [artifact.name for artifact in result.artifacts] if result else []
+def image_view(image: JobImage, *, has_input: bool, models: Sequence[str] = (), model: int = 0) -> ImageView:
+    """models: the job's, where they are several. model: the one whose result is told first."""
+    result = image.results[model] if image.results else None
     here = f"/jobs/{image.job_id}/images/{image.index}"
+    shared = image.comparison.artifacts if image.comparison else ()
+    links = {"input": f"{here}/input"} if has_input else {}
+    links |= _artifacts(result, here, models[model] if model else "") if result else {}
+    links |= {each.name: f"{here}/{each.name}" for each in shared}
     return ImageView(
         index=image.index,
         name=image.name,
@@ -254,9 +287,33 @@ def image_view(image: JobImage, *, has_input: bool) -> ImageView:
         model_version=_of(result, lambda found: found.identity.version),
         model_sha256=_of(result, lambda found: found.identity.sha256 or None),
         error=None if image.failure is None else ErrorView(code=image.failure.code, message=image.failure.message),
-        artifacts={name: f"{here}/{name}" for name in (["input"] if has_input else []) + names},
+        artifacts=links,
+        results={
+            name: _result(each, _artifacts(each, here, name if place else ""))
+            for place, (name, each) in enumerate(zip(models, image.results, strict=False))
+        }
+        or None,
+        disagreement=image.comparison.agreement.disagreement if image.comparison else None,
         warnings=[WarningView(code=each.code, detail=each.detail) for each in image.warnings] or None,
         finished_at=image.finished_at,
+    )
+
+
+def _artifacts(result: ImageResult, here: str, model: str) -> dict[str, str]:
+    """model: to be named in the links; empty of the first one."""
+    asked = f"?model={quote(model, safe='')}" if model else ""
+    return {each.name: f"{here}/{each.name}{asked}" for each in result.artifacts}
+
+
+def _result(result: ImageResult, artifacts: dict[str, str]) -> ModelResult:
+    return ModelResult(
+        metrics=metrics_view(result.metrics),
+        timings_ms=dict(result.timings_ms),
+        device=result.identity.device,
+        model=result.identity.name or None,
+        model_version=result.identity.version,
+        model_sha256=result.identity.sha256 or None,
+        artifacts=artifacts,
     )
 
 

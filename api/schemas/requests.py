@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from api.schemas.webhooks import EndpointShape
 from jobs.job import NewImage, Source, SourceKind
 from jobs.keys import sample_mask
-from jobs.options import EXPIRES_IN_S, OUTPUT_LENGTH, PALETTES, TILE_SIZE
+from jobs.options import EXPIRES_IN_S, MOST_MODELS, OUTPUT_LENGTH, PALETTES, TILE_SIZE
 from jobs.submitting.references import Given, Prefix
 from jobs.uploads.upload import UPLOAD_ID
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
@@ -181,6 +181,11 @@ class JobOptionsShape(BaseModel):
         None,
         description="a name from `GET /models`, one version of it (`street/3`), or what the registry's alias names "
         "(`models:/street@champion`); default: the server's",
+    )
+    models: list[str] | None = Field(
+        None,
+        max_length=MOST_MODELS,
+        description="instead of `model`: the batch runs through several, which are compared; a picture is decoded once",
     )
     label_space: str | None = Field(
         None,

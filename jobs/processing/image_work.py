@@ -7,10 +7,11 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
-from jobs.job import Artifact, ImageResult, ImageWarning
-from jobs.keys import artifact_key
+from jobs.job import Artifact, Comparison, ImageResult, ImageWarning
+from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key
 from jobs.ports import ObjectStore, Outcome
 from jobs.processing.attempt import Attempt, AttemptLost
 from jobs.processing.cautions import of_classes, of_tiles
@@ -22,17 +23,34 @@ from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.formats.format import Encoded, Format
+from segmentation.formats.png_file import write_png
 from segmentation.label_map import LabelMap
+from segmentation.measures.agreement import Agreement, agree, disagreement_map
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.pictures import Picture
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A result that lacks its artifacts, and what they will be, by format."""
+    """A result that lacks its artifacts, and what they will be, by format. label_map: of several models alone."""
 
     result: ImageResult
     encoded: Mapping[str, Encoded]
+    label_map: LabelMap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    agreement: Agreement
+    disagreement: Encoded
+
+
+class _All(NamedTuple):
+    """What came of one picture, before anything is stored."""
+
+    made: Sequence[_Made]
+    compared: _Compared | None
+    warnings: tuple[ImageWarning, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +77,18 @@ class ImageWork:
             self.segmenter.check_budget(width, height, models=attempt.job.models, tile=attempt.job.options.tile)
         with self.room.take(width * height, check=attempt.check) as leave:
             attempt.holds_room(leave)
-            made, warnings = self._through_the_models(attempt, data)
-        results = self._stored(attempt, made)
+            found = self._through_the_models(attempt, data)
+        results, comparison = self._stored(attempt, found)
         return Outcome(
-            index=image.index, attempt=image.attempt, results=results, warnings=warnings, input_sha256=sha256
+            index=image.index,
+            attempt=image.attempt,
+            results=results,
+            comparison=comparison,
+            warnings=found.warnings,
+            input_sha256=sha256,
         )
 
-    def _through_the_models(self, attempt: Attempt, data: bytes) -> tuple[list[_Made], tuple[ImageWarning, ...]]:
+    def _through_the_models(self, attempt: Attempt, data: bytes) -> _All:
         """Pixels are held here and nowhere else: when this returns, their memory is free."""
         job = attempt.job
         with attempt.step("decode"):
@@ -73,10 +96,19 @@ class ImageWork:
         truth = self._truth(attempt, decoded.pixels)
         shared = attempt.take_timings()
         made = [self._through(attempt, model, decoded.pixels, truth.label_map) for model in range(len(job.models))]
+        compared = self._compared(attempt, [each.label_map for each in made if each.label_map], truth.label_map)
+        shared = {**shared, **attempt.take_timings()}
         notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices)
         height, width = decoded.pixels.shape[:2]
         cautions = of_tiles(job.options.tile, width=width, height=height) + of_classes(job, truth.label_map)
-        return [_with_shared(each, shared) for each in made], notices + truth.warnings + cautions
+        warnings = notices + truth.warnings + cautions
+        return _All([_with_shared(each, shared) for each in made], compared, warnings)
+
+    def _compared(self, attempt: Attempt, maps: Sequence[LabelMap], truth: LabelMap | None) -> _Compared | None:
+        if not maps:
+            return None
+        with attempt.step("compare"):
+            return _Compared(agree(maps, truth), Encoded(write_png(disagreement_map(maps)), "image/png"))
 
     def _truth(self, attempt: Attempt, picture: Picture) -> Truth:
         job, image = attempt.job, attempt.image
@@ -114,7 +146,7 @@ class ImageWork:
             timings_ms={**prediction.timings_ms, **attempt.take_timings(), "total": _ms_since(began)},
             identity=prediction.identity,
         )
-        return _Made(result, encoded)
+        return _Made(result, encoded, label_map if len(job.models) > 1 else None)
 
     def _encoded(self, attempt: Attempt, label_map: LabelMap, picture: Picture) -> Mapping[str, Encoded]:
         overlay = attempt.job.options.overlay
@@ -126,17 +158,18 @@ class ImageWork:
         )
         return {name: self.formats[name].encode(label_map, picture, options) for name in attempt.job.options.artifacts}
 
-    def _stored(self, attempt: Attempt, made: Sequence[_Made]) -> tuple[ImageResult, ...]:
+    def _stored(self, attempt: Attempt, found: _All) -> tuple[tuple[ImageResult, ...], Comparison | None]:
         """Everything, or nothing: what was stored of an attempt that comes to nothing is removed again."""
         keys: list[str] = []
         try:
-            results = tuple(self._store(attempt, model, each, keys) for model, each in enumerate(made))
+            results = tuple(self._store(attempt, model, each, keys) for model, each in enumerate(found.made))
+            comparison = None if found.compared is None else self._store_comparison(attempt, found.compared, keys)
             if not attempt.end():
                 raise AttemptLost
         except BaseException:
             self.leftovers.remove(keys)
             raise
-        return results
+        return results, comparison
 
     def _store(self, attempt: Attempt, model: int, made: _Made, keys: list[str]) -> ImageResult:
         """keys: takes up those that may exist from now on, also when this raises."""
@@ -144,14 +177,23 @@ class ImageWork:
         with attempt.step("store"):
             for name, each in made.encoded.items():
                 key = artifact_key(job, name, image.index, attempt=image.attempt, model=model)
-                keys.append(key)
-                size = self.objects.put(key, each.data, media_type=each.media_type)
-                checksum = zlib.crc32(each.data)
-                artifacts.append(Artifact(name=name, key=key, media_type=each.media_type, size=size, crc32=checksum))
+                artifacts.append(self._put(name, key, each, keys))
         store_ms = attempt.take_timings()["store"]
         timings = made.result.timings_ms
         after = {**timings, "store": store_ms, "total": round(timings["total"] + store_ms, 2)}
         return replace(made.result, artifacts=tuple(artifacts), timings_ms=after)
+
+    def _store_comparison(self, attempt: Attempt, compared: _Compared, keys: list[str]) -> Comparison:
+        with attempt.step("store"):
+            key = disagreement_key(attempt.job, attempt.image.index, attempt=attempt.image.attempt)
+            artifact = self._put(DISAGREEMENT, key, compared.disagreement, keys)
+        return Comparison(agreement=compared.agreement, artifacts=(artifact,))
+
+    def _put(self, name: str, key: str, encoded: Encoded, keys: list[str]) -> Artifact:
+        keys.append(key)
+        size = self.objects.put(key, encoded.data, media_type=encoded.media_type)
+        checksum = zlib.crc32(encoded.data)
+        return Artifact(name=name, key=key, media_type=encoded.media_type, size=size, crc32=checksum)
 
 
 def _with_shared(made: _Made, shared: Mapping[str, float]) -> _Made:

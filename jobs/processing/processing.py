@@ -232,6 +232,7 @@ def _unwanted(job: Job, outcomes: Iterable[Outcome], finished: Finished) -> Iter
     for outcome in outcomes:
         if outcome.index in finished.lost:
             yield from (artifact.key for result in outcome.results for artifact in result.artifacts)
+            yield from () if outcome.comparison is None else (each.key for each in outcome.comparison.artifacts)
         elif outcome.retry_in_s is None:
             for attempt in range(1, outcome.attempt):
                 yield from attempt_keys(job, outcome.index, attempt=attempt)

@@ -30,20 +30,32 @@ def job_document(job: Job, progress: Progress) -> dict[str, Any]:
         "finished_at": job.finished_at,
         "expires_at": job.expires_at,
         "metrics": job_metrics(job),
-        "model_versions": [
-            {"name": version.name, "version": version.version, "sha256": version.sha256, "images": images}
-            for version, images in sorted(job.totals[0].made_by.items())
-        ],
+        "model_versions": versions(job, 0),
         "error": _error(job),
         **_extras(job),
         "metadata": dict(job.metadata),
         "options": {name: value for name, value in job.options.to_dict().items() if name != "metadata"},
-        "links": _links(f"/jobs/{job.id}"),
+        "links": _links(job, f"/jobs/{job.id}"),
     }
+
+
+def versions(job: Job, model: int) -> list[dict[str, Any]]:
+    """Which weights ran under the name of the model at this position, and for how many images."""
+    made_by = sorted(job.totals[model].made_by.items())
+    return [
+        {"name": each.name, "version": each.version, "sha256": each.sha256, "images": images}
+        for each, images in made_by
+    ]
 
 
 def _extras(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if len(job.models) > 1:
+        found["models"] = list(job.models)
+        found["results"] = {
+            name: {"metrics": job_metrics(job, model), "model_versions": versions(job, model)}
+            for model, name in enumerate(job.models)
+        }
     if job.waiting_for is not None:
         found["waiting_for"] = job.waiting_for
     if job.warnings:
@@ -59,8 +71,9 @@ def _error(job: Job) -> dict[str, str] | None:
     return {"code": "all_images_failed", "message": "no image succeeded; each image's row says why"}
 
 
-def _links(here: str) -> dict[str, str]:
-    return {"self": here, **{name: f"{here}/{name}" for name in LINKS}}
+def _links(job: Job, here: str) -> dict[str, str]:
+    several = ("comparison",) if len(job.models) > 1 else ()
+    return {"self": here, **{name: f"{here}/{name}" for name in (*LINKS, *several)}}
 
 
 def _rounded(value: float | None) -> float | None:

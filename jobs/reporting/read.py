@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.callers import DEFAULT, Caller
-from jobs.errors import ArtifactNotFound, ObjectNotFound
+from jobs.errors import ArtifactNotFound, ModelNotFound, ObjectNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage
 from jobs.ports import JobFilter, ObjectStore, OpenUnit, Standing, UnitOfWork
 
@@ -66,12 +66,26 @@ class Reading:
         with self._unit() as unit:
             return unit.images.get(job_id, index)
 
-    def artifact(self, job_id: str, index: int, name: str) -> Artifact:
-        """A stored result by its name, or the `input`. Raises JobNotFound, ImageNotFound, ArtifactNotFound."""
+    def models_of(self, job_id: str, images: Sequence[JobImage]) -> tuple[str, ...]:
+        """The job's models, where its images tell of several; else nothing, and nothing is read. Raises JobNotFound."""
+        return self.job(job_id).models if any(len(image.results) > 1 for image in images) else ()
+
+    def place_of(self, job_id: str, model: str) -> int:
+        """The position of a model in a job. Raises JobNotFound, ModelNotFound, which names those there are."""
+        models = self.job(job_id).models
+        if model not in models:
+            raise ModelNotFound(f"the job has no model {model!r}; there are: {', '.join(models)}")
+        return models.index(model)
+
+    def artifact(self, job_id: str, index: int, name: str, *, model: str | None = None) -> Artifact:
+        """A stored result by its name, or the `input`. model: whose; None: the first one's.
+
+        Raises JobNotFound, ImageNotFound, ModelNotFound, ArtifactNotFound.
+        """
         image = self.image(job_id, index)
         if name == "input" and image.source.is_stored:
             return self._input(image)
-        return artifact_of(image, name)
+        return artifact_of(image, name, model=0 if model is None else self.place_of(job_id, model))
 
     def _input(self, image: JobImage) -> Artifact:
         try:
@@ -129,9 +143,10 @@ def progress_without_queue(job: Job) -> Progress:
     return _progress(job, None, queue_position=0 if _has_begun(job) else None)
 
 
-def artifact_of(image: JobImage, name: str) -> Artifact:
-    """A stored result. Raises ArtifactNotFound."""
-    found = image.result.artifacts if image.result else ()
+def artifact_of(image: JobImage, name: str, *, model: int = 0) -> Artifact:
+    """A stored result, of the model at this position or of all together. Raises ArtifactNotFound."""
+    found = image.results[model].artifacts if image.results else ()
+    found += () if image.comparison is None else image.comparison.artifacts
     for artifact in found:
         if artifact.name == name:
             return artifact

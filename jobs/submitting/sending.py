@@ -1,4 +1,6 @@
-"""Sending a job to the workers after its commit. A queue that is away loses nothing: upkeep sends again."""
+"""Sending a job to the workers after its commit: how urgently, in how large messages. A queue that is away loses
+nothing: upkeep sends again.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from jobs.errors import DatabaseUnavailable, QueueUnavailable
-from jobs.job import Job, Slice
+from jobs.job import Job, Priority, Slice
 from jobs.ports import Dispatcher, OpenUnit
 
 logger = logging.getLogger(__name__)
+
+INTERACTIVE_IMAGES = 16  # a job of no more than these is `interactive` unless the client says otherwise
 
 
 def send(job: Job, dispatcher: Dispatcher, open_unit: OpenUnit, *, images: Iterable[int] | None = None) -> None:
@@ -31,3 +35,13 @@ def _unsend(job: Job, open_unit: OpenUnit) -> None:
     with suppress(DatabaseUnavailable), open_unit(job.tenant) as unit:
         unit.images.unsend([whole])
         unit.commit()
+
+
+def slice_size(images: int, *, largest: int) -> int:
+    """Images per message: one for a small job, so that it spreads; up to `largest` for a large one."""
+    return max(1, min(largest, images // 8))
+
+
+def default_priority(images: int) -> Priority:
+    """Small jobs overtake big ones."""
+    return Priority.INTERACTIVE if images <= INTERACTIVE_IMAGES else Priority.BULK

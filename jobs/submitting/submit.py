@@ -22,7 +22,7 @@ from jobs.errors import (
     StorageSilent,
     Transient,
 )
-from jobs.job import Counts, Job, NewImage, Priority, SourceKind, default_priority, slice_size
+from jobs.job import Counts, Job, JobTotals, NewImage, Priority, SourceKind
 from jobs.keys import job_prefix, new_job_id
 from jobs.options import JobOptions
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit, UnitOfWork
@@ -30,7 +30,7 @@ from jobs.spaces import JobSpaces
 from jobs.submitting.drafts import Draft, DraftLimits, Received
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.submitting.key_watch import KeyWatch
-from jobs.submitting.sending import send
+from jobs.submitting.sending import default_priority, send, slice_size
 from jobs.tenants.quotas import admit, refuse_if_used_up
 from jobs.uploads.buckets import Buckets
 from jobs.uploads.upload import id_in
@@ -195,9 +195,9 @@ class Submitting:
             raise IdempotencyKeyLost("the job of this key was deleted just now; send the request again") from error
 
     def _make_job(self, draft: Draft, received: Received, options: JobOptions, *, now: datetime) -> Job:
-        model = options.model or self.rules.default_model
-        own = self._own_label_space(model)
-        label_space = options.label_space or own
+        models = options.models or (options.model or self.rules.default_model,)
+        own = [self._own_label_space(each, field="models" if options.models else "model") for each in models]
+        label_space = options.label_space or own[0]
         images, masked = len(received.images), any(image.mask for image in received.images)
         spaces = self._spaces(own, label_space, options.mask_label_space, masked=masked)
         lifetime_s = options.expires_in or self.rules.retention_s
@@ -207,10 +207,11 @@ class Submitting:
             tenant=self.caller.tenant,
             credential=self.caller.credential,
             prefix=draft.prefix,
-            models=(model,),
+            models=models,
+            totals=(JobTotals(),) * len(models),
             label_space=label_space,
             priority=priority,
-            options=replace(options, model=model, label_space=label_space, priority=priority.value),
+            options=replace(options, model=models[0], label_space=label_space, priority=priority.value),
             counts=Counts(queued=images),
             created_at=now,
             expires_at=None if lifetime_s is None else now + timedelta(seconds=lifetime_s),
@@ -220,28 +221,34 @@ class Submitting:
             skipped=received.skipped,
         )
 
-    def _own_label_space(self, model: str) -> str:
+    def _own_label_space(self, model: str, *, field: str) -> str:
         try:
             return self.catalog.card(model).label_space
         except ModelNotFound as error:
-            raise InvalidOptions([FieldFault("model", str(error))]) from error
+            raise InvalidOptions([FieldFault(field, str(error))]) from error
 
-    def _spaces(self, own: str, label_space: str, mask_label_space: str | None, *, masked: bool) -> JobSpaces:
-        """What the names mean now, for as long as the job lives. Raises InvalidOptions where no way leads there."""
+    def _spaces(self, own: Sequence[str], label_space: str, mask_label_space: str | None, *, masked: bool) -> JobSpaces:
+        """What the names mean now, for as long as the job lives. Raises InvalidOptions where no way leads there.
+
+        own: of each model.
+        """
         known = self.catalog.label_spaces()
-        found = [known.get(own)]
+        origins = [("label_space", known.get(each)) for each in own]
+        found = []
         for name, wanted in (("label_space", label_space), ("mask_label_space", mask_label_space or label_space)):
             space = known.find(wanted)
             if space is None:
                 raise InvalidOptions([FieldFault(name, f"must be one of {', '.join(known.names())}, got {wanted!r}")])
             found.append(space)
-        for name, origin in (("label_space", found[0]), *([("mask_label_space", found[2])] if masked else [])):
+        target, of_masks = found
+        for name, origin in (*origins, *([("mask_label_space", of_masks)] if masked else [])):
             try:
-                origin.remapping_to(found[1])
+                origin.remapping_to(target)
             except NoRemapping as error:
                 raise InvalidOptions([FieldFault(name, str(error))]) from error
-        unpublished = tuple(dict.fromkeys(space for space in found if not is_published(space)))
-        return JobSpaces(models=() if own == label_space else (own,), own=unpublished)
+        named = [space for _, space in origins] + found
+        unpublished = tuple(dict.fromkeys(space for space in named if not is_published(space)))
+        return JobSpaces(models=() if {*own} == {label_space} else tuple(own), own=unpublished)
 
 
 def _use_uploads(unit: UnitOfWork, images: Sequence[NewImage]) -> None:

@@ -68,6 +68,8 @@ class Order:
     def _value(self, image: JobImage) -> float | None:
         if self.column is None or image.result is None:
             return None
+        if self.name == "accord":
+            return None if image.comparison is None else image.comparison.agreement.accord
         metrics = image.result.metrics
         return metrics.mean_confidence if self.name == "confidence" else metrics.miou
 
@@ -76,4 +78,5 @@ ORDERS = {
     "index": Order("index"),
     "confidence": Order("confidence", IMAGE.confidence),
     "miou": Order("miou", IMAGE.miou),
+    "accord": Order("accord", IMAGE.accord),
 }

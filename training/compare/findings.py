@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.label_space import LabelSpace
+from segmentation.measures.bootstrap import Interval
 from segmentation.measures.metrics import as_counts
-from training.compare.bootstrap import Interval
 from training.evaluate.evaluation import Evaluation, Latency
 
 SCHEMA = 1  # of `to_dict`

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.label_space import LabelSpace
+from segmentation.measures.bootstrap import PictureCounts, Resampled
 from segmentation.measures.metrics import Confusion, iou_per_class, mean_iou
-from training.compare.bootstrap import PictureCounts, Resampled
 from training.compare.findings import Comparison, Entry, Facts, Pair, Shown
 from training.compare.thumbnails import reduced_ids, reduced_photo
 from training.datasets.pairs import InSpace, Mask, PairDataset, Picture

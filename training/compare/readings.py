@@ -7,7 +7,7 @@ comparisons only say which number is higher.
 import math
 from collections.abc import Sequence
 
-from training.compare.bootstrap import FEWEST_PICTURES, Interval
+from segmentation.measures.bootstrap import FEWEST_PICTURES, Interval
 from training.compare.figures.series import Series
 from training.compare.findings import Comparison, Pair
 from training.compare.wording import (

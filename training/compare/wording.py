@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from training.compare.bootstrap import Interval
+from segmentation.measures.bootstrap import Interval
 
 NONE = "–"
 MINUS = "\u2212"

@@ -89,7 +89,7 @@ class Tenants:
     def _settle(self) -> dict[str, str]:
         assert self.call("acme", "PUT", "/webhook", json=HOOK).status_code == 200
         self.secret = self.call("acme", "GET", "/webhook-secret").json()["secret"]
-        named = {"metadata": json.dumps({"who": MARK})}
+        named = {"metadata": json.dumps({"who": MARK}), "models": "tiny,other"}
         files = {"files": (f"{MARK}.jpg", picture())}
         job = self.call("acme", "POST", "/jobs", files=files, data=named, headers={"Idempotency-Key": MARK})
         assert job.status_code == 202, job.text

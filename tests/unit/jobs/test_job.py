@@ -16,10 +16,9 @@ from jobs.job import (
     ModelIdentity,
     Priority,
     Slice,
-    default_priority,
-    slice_size,
 )
 from jobs.keys import artifact_key, input_key, job_prefix, new_job_id, sample_mask, truth_key
+from jobs.submitting.sending import default_priority, slice_size
 from tests.factories import make_job, make_result
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from segmentation.errors import NoRemapping
 from segmentation.label_spaces import get_label_space
+from segmentation.measures.bootstrap import PictureCounts, Resampled
 from tests.tiny_comparison import SPACE, blind, flags, right, subject, swapped
 from training.compare import Choices, Grid, NothingToCompare, examine
-from training.compare.bootstrap import PictureCounts, Resampled
 from training.compare.measuring import numbered
 from training.evaluate.scoring import evaluate
 

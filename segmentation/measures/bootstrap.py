@@ -4,7 +4,7 @@ Pictures are drawn anew with replacement, the same ones for every model, and eac
 metric is taken. Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13 (percentile interval).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,11 @@ class PictureCounts:
         unions = [each.sum(axis=1) + each.sum(axis=0)[: len(each)] - np.diagonal(each) for each in confusions]
         return cls(np.array(hits, dtype=np.int64), np.array(unions, dtype=np.int64))
 
+    @classmethod
+    def joined(cls, parts: "Sequence[PictureCounts]") -> "PictureCounts":
+        """The pictures of all parts, in their order; at least one part."""
+        return cls(np.concatenate([each.hits for each in parts]), np.concatenate([each.unions for each in parts]))
+
     def ious(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """weights: (R, N) how often each picture counts. Returns (R, C), NaN where a class does not occur."""
         hits, unions = weights @ self.hits, weights @ self.unions
@@ -67,12 +72,13 @@ class Resampled:
         weights = np.random.default_rng(seed).multinomial(count, shares, size=RESAMPLES).astype(np.float64)
         return cls(np.stack([each.ious(weights) for each in models]))
 
-    def miou(self, model: int) -> Interval:
-        return _interval(_means(self.ious[model]))
+    def miou(self, model: int, *, without: Collection[int] = ()) -> Interval:
+        """without: ids of classes that are left out of the mean."""
+        return _interval(_means(self.ious[model], without))
 
-    def difference(self, one: int, other: int) -> Interval:
-        """Of the mIoU of `one` less that of `other`, on the same pictures."""
-        return _interval(_means(self.ious[one]) - _means(self.ious[other]))
+    def difference(self, one: int, other: int, *, without: Collection[int] = ()) -> Interval:
+        """Of the mIoU of `one` less that of `other`, on the same pictures and over the same classes."""
+        return _interval(_means(self.ious[one], without) - _means(self.ious[other], without))
 
     def class_difference(self, one: int, other: int, class_id: int) -> Interval | None:
         """Of the IoU of one class; None where most drawings do not hold the class."""
@@ -80,8 +86,9 @@ class Resampled:
         return _interval(differences) if np.isfinite(differences).mean() >= 0.5 else None
 
 
-def _means(ious: NDArray[np.float64]) -> NDArray[np.float64]:
+def _means(ious: NDArray[np.float64], without: Collection[int] = ()) -> NDArray[np.float64]:
     """(R, C) → (R,) mean over the classes that occur; every drawing holds some class or none at all (NaN)."""
+    ious = np.delete(ious, list(without), axis=1) if without else ious
     known = np.isfinite(ious)
     counts = known.sum(axis=1)
     means = np.full(len(ious), np.nan)

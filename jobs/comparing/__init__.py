@@ -1,0 +1,1 @@
+"""Several models in one job: what is told of how far they agree, and of who is right."""

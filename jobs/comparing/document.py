@@ -1,0 +1,188 @@
+"""What `GET /jobs/{id}/comparison` tells: of each model, of each two, of each class, and the most contested images.
+
+Shares and scores are of summed counts, never means of an image's. Two models' mIoU are compared over the classes that
+both can give.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from jobs.job import Job, JobImage
+from jobs.reporting.document import versions
+from jobs.reporting.summary import job_metrics
+from segmentation.measures.agreement import Agreement, PairCounts, RightCounts, pair_ious, pair_miou, pixel_share
+from segmentation.measures.bootstrap import LEVEL, RESAMPLES, Interval, Resampled
+from segmentation.measures.metrics import as_confusion, iou_per_class, mean_iou
+
+SEED = 0  # of the drawings: the same job tells the same numbers each time
+
+Document = dict[str, Any]
+
+
+def comparison_document(job: Job, contested: Sequence[JobImage], drawn: Drawn | None) -> Document:
+    """JSON values. job: of several models. contested: of its images, the most contested first."""
+    return {
+        "job": job.id,
+        "status": job.status.value,
+        "label_space": job.label_space,
+        "images": {
+            "total": job.counts.total,
+            "compared": job.counts.succeeded,
+            "with_truth": job.totals[0].truth_images,
+        },
+        "models": [_model(job, model, drawn) for model in range(len(job.models))],
+        "disagreement": None if job.agreement is None else _known(job.agreement.disagreement),
+        "pairs": [] if job.agreement is None else _pairs(job, job.agreement, drawn),
+        "classes": _classes(job),
+        "bootstrap": None if drawn is None else drawn.to_dict(),
+        "most_contested": [image_document(job, image) for image in contested],
+    }
+
+
+class Drawn:
+    """The job's images, drawn anew many times. images: how many they are."""
+
+    def __init__(self, resampled: Resampled, images: int) -> None:
+        self.resampled = resampled
+        self.images = images
+
+    def to_dict(self) -> Document:
+        return {"level": LEVEL, "resamples": RESAMPLES, "images": self.images, "seed": SEED}
+
+
+def image_document(job: Job, image: JobImage) -> Document:
+    """One image that several models have segmented."""
+    here = f"/jobs/{job.id}/images/{image.index}"
+    return {
+        "index": image.index,
+        "name": image.name,
+        "ref": image.ref,
+        "disagreement": None if image.comparison is None else image.comparison.agreement.disagreement,
+        "pairs": pair_documents(job, image),
+        "models": [
+            {"model": name, "pixel_accuracy": result.metrics.pixel_accuracy, "miou": result.metrics.miou}
+            for name, result in zip(job.models, image.results, strict=True)
+        ],
+        "links": {"self": here, "disagreement": f"{here}/disagreement"},
+    }
+
+
+def pair_documents(job: Job, image: JobImage) -> list[Document]:
+    """Of each two models on one image; the shares are of its pixels of known truth."""
+    if image.comparison is None:
+        return []
+    agreement = image.comparison.agreement
+    found = []
+    for number, (one, other) in enumerate(combinations(job.models, 2)):
+        pair = agreement.pairs[number]
+        shares = {"agreement": _known(pixel_share(pair)), "miou": _known(pair_miou(agreement, number))}
+        told = {"models": [one, other], **shares}
+        found.append(told if pair.right is None else {**told, "ground_truth": _right(pair.right)})
+    return found
+
+
+def left_out(job: Job, one: int, other: int) -> frozenset[int]:
+    """Ids of the classes that one of two models has no way to give: their means are compared without them."""
+    return frozenset(each.id for model in (one, other) for each in job.impossible_classes(model))
+
+
+def _model(job: Job, model: int, drawn: Drawn | None) -> Document:
+    impossible = frozenset(each.id for each in job.impossible_classes(model))
+    return {
+        "model": job.models[model],
+        "metrics": job_metrics(job, model),
+        "model_versions": versions(job, model),
+        "miou_interval": None if drawn is None else _ends(drawn.resampled.miou(model, without=impossible)),
+    }
+
+
+def _pairs(job: Job, agreement: Agreement, drawn: Drawn | None) -> list[Document]:
+    found = []
+    for number, (one, other) in enumerate(combinations(range(len(job.models)), 2)):
+        pair = agreement.pairs[number]
+        found.append(
+            {
+                "models": [job.models[one], job.models[other]],
+                "agreement": _known(pixel_share(pair)),
+                "miou": _known(pair_miou(agreement, number)),
+                "iou": _by_name(job, pair_ious(agreement, number).tolist()),
+                "ground_truth": _judged(job, pair, one, other, drawn),
+            }
+        )
+    return found
+
+
+def _judged(job: Job, pair: PairCounts, one: int, other: int, drawn: Drawn | None) -> Document | None:
+    counts = [job.totals[model].confusion for model in (one, other)]
+    if pair.right is None or counts[0] is None or counts[1] is None:
+        return None
+    without = left_out(job, one, other)
+    first, second = (mean_iou(as_confusion(each), without=without) for each in counts if each is not None)
+    interval = None if drawn is None else drawn.resampled.difference(one, other, without=without)
+    return {
+        **_right(pair.right),
+        "classes": _right_by_class(job, pair.right),
+        "miou_difference": _known(first - second),
+        "interval": _ends(interval),
+        "beyond_chance": None if _ends(interval) is None or interval is None else not interval.holds(0),
+        "without_classes": [each.name for each in job.space.classes if each.id in without],
+    }
+
+
+def _right(right: RightCounts) -> Document:
+    parts = {"both": right.both, "first": right.first, "second": right.second, "neither": right.neither}
+    return _shares({name: sum(counts) for name, counts in parts.items()})
+
+
+def _right_by_class(job: Job, right: RightCounts) -> dict[str, Document]:
+    """By true class, those that occur."""
+    names = job.space.names()
+    rows = zip(names, right.both, right.first, right.second, right.neither, strict=True)
+    parts = ("both", "first", "second", "neither")
+    return {name: _shares(dict(zip(parts, counts, strict=True))) for name, *counts in rows if any(counts)}
+
+
+def _shares(counts: Mapping[str, int]) -> Document:
+    pixels = sum(counts.values())
+    return {"pixels": pixels, **{f"{name}_right": count / pixels if pixels else None for name, count in counts.items()}}
+
+
+def _classes(job: Job) -> list[Document]:
+    """Those that some model said or that are true somewhere."""
+    metrics = [job_metrics(job, model) for model in range(len(job.models))]
+    ious = [None if each.confusion is None else iou_per_class(as_confusion(each.confusion)) for each in job.totals]
+    found = []
+    for each in job.space.classes:
+        told = [
+            {
+                "model": name,
+                "fraction": metrics[model]["class_fractions"].get(each.name, 0.0),
+                "iou": _at(ious[model], each.id),
+            }
+            for model, name in enumerate(job.models)
+        ]
+        if any(one["fraction"] or one["iou"] is not None for one in told):
+            found.append({"id": each.id, "name": each.name, "colour": list(each.colour), "models": told})
+    return found
+
+
+def _at(values: Any, class_id: int) -> float | None:
+    return None if values is None or class_id >= len(values) else _known(float(values[class_id]))
+
+
+def _by_name(job: Job, values: Sequence[float]) -> dict[str, float]:
+    return {name: value for name, value in zip(job.space.names(), values, strict=True) if math.isfinite(value)}
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    if interval is None or not math.isfinite(interval.low):
+        return None
+    return [interval.low, interval.high]
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
