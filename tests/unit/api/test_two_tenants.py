@@ -23,7 +23,8 @@ from api.main import create_app
 from api.settings import ApiSettings
 from jobs.callers import Limits
 from jobs.tenants.keyring import Keyring
-from tests.factories import mask, picture
+from tests.factories import make_card, mask, picture
+from tests.fakes import FakeCatalog
 from tests.unit.api.house import LOCAL, House
 from tests.unit.api.live import serving
 
@@ -126,7 +127,8 @@ class Tenants:
 @pytest.fixture(scope="module")
 def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
     settings = ApiSettings(key_memory_s=60, compat_models={"deeplab": "tiny"}, compat_wait_s=1)
-    house = House(Path(tmp_path_factory.mktemp("house")), settings)
+    cards = FakeCatalog([make_card(), make_card("other")])
+    house = House(Path(tmp_path_factory.mktemp("house")), settings, catalog=cards)
     with TestClient(
         create_app(lambda: nullcontext(house.services()), compat=True), base_url=LOCAL, raise_server_exceptions=False
     ) as client:

@@ -1,0 +1,157 @@
+"""Several models in one job over HTTP: what is asked for, what each model gave, how far they agree."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from tests.factories import make_card, mask, picture
+from tests.fakes import FakeCatalog
+from tests.unit.api.house import House
+
+LEFT_RIGHT = mask(np.repeat([[0] * 16 + [1] * 16], 24, axis=0).astype(np.uint8))  # what `tiny` says
+
+
+@pytest.fixture(autouse=True)
+def _another_model(house: House) -> None:
+    house.catalog = FakeCatalog([make_card(), make_card("other")])
+
+
+def compared(client: TestClient, house: House, *, images: int = 2, truth: bool = False, **fields: str) -> str:
+    files = [("files", (f"{number}.jpg", picture(seed=number))) for number in range(images)]
+    files += [("masks", (f"{number}.png", LEFT_RIGHT)) for number in range(images if truth else 0)]
+    answer = client.post("/jobs", files=files, data={"models": "tiny,other", **fields})
+    assert answer.status_code == 202, answer.text
+    house.work()
+    return str(answer.json()["id"])
+
+
+def opened(client: TestClient, link: str) -> Any:
+    return np.asarray(Image.open(io.BytesIO(client.get(link).content)))
+
+
+def test_a_job_with_several_models_tells_of_each(client: TestClient, house: House) -> None:
+    job = client.get(f"/jobs/{compared(client, house)}").json()
+    assert (job["status"], job["model"], job["models"]) == ("succeeded", "tiny", ["tiny", "other"])
+    assert list(job["results"]) == ["tiny", "other"]
+    assert job["results"]["tiny"]["metrics"] == job["metrics"]
+    assert [each["model_versions"][0]["name"] for each in job["results"].values()] == ["tiny", "other"]
+    assert client.get(job["links"]["comparison"]).status_code == 200
+
+
+def test_the_json_form_takes_a_list_of_models(client: TestClient) -> None:
+    body = {"inputs": [{"url": "https://example.org/a.jpg"}], "models": ["tiny", "models:/other"]}
+    job = client.post("/jobs", json=body).json()
+    assert (job["models"], job["options"]["models"]) == (["tiny", "other"], ["tiny", "other"])
+
+
+def test_a_list_of_one_model_is_a_job_as_any_other(client: TestClient) -> None:
+    job = client.post("/jobs", files={"files": ("a.jpg", picture())}, data={"models": "other"}).json()
+    assert job["model"] == "other"
+    assert not {"models", "results"} & job.keys()
+    assert "comparison" not in job["links"]
+    assert "models" not in job["options"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"models": ["tiny", "nobody"]}, "models"),
+        ({"models": ["tiny", "tiny"]}, "models"),
+        ({"models": ["tiny", "models:/tiny"]}, "models"),
+        ({"models": ["tiny", "other"], "model": "tiny"}, "models"),
+        ({"models": []}, "models"),
+        ({"models": "tiny"}, "models"),
+        ({"models": [f"m{number}" for number in range(9)]}, "models"),
+    ],
+)
+def test_models_that_cannot_be_compared_are_a_field_fault(
+    client: TestClient, options: dict[str, Any], field: str
+) -> None:
+    answer = client.post("/jobs", json={"inputs": [{"url": "https://example.org/a.jpg"}], **options})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_options")
+    assert [fault["field"] for fault in answer.json()["errors"]] == [field]
+
+
+def test_a_row_has_the_results_of_each_model_and_where_they_are(client: TestClient, house: House) -> None:
+    job_id = compared(client, house)
+    row = client.get(f"/jobs/{job_id}/images/0").json()
+    assert row["disagreement"] == 1
+    assert row["metrics"] == row["results"]["tiny"]["metrics"]
+    masks = [opened(client, each["artifacts"]["mask"]) for each in row["results"].values()]
+    assert [each[0, 0].item() for each in masks] == [0, 1]
+    assert (opened(client, row["artifacts"]["disagreement"]) == 204).all()  # the confidence of both
+
+
+def test_a_list_of_rows_may_show_another_model_first(client: TestClient, house: House) -> None:
+    job_id = compared(client, house)
+    page = client.get(f"/jobs/{job_id}/images", params={"model": "other"}).json()
+    assert [row["model"] for row in page["items"]] == ["other", "other"]
+    assert opened(client, page["items"][0]["artifacts"]["mask"])[0, 0] == 1
+    by_dispute = client.get(f"/jobs/{job_id}/images", params={"sort": "disagreement", "limit": 1}).json()
+    assert (by_dispute["items"][0]["index"], by_dispute["next_cursor"] is None) == (0, False)
+    wrong = client.get(f"/jobs/{job_id}/images", params={"model": "other", "sort": "miou"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "sort")
+
+
+def test_a_model_that_the_job_has_not_is_not_found(client: TestClient, house: House) -> None:
+    job_id = compared(client, house)
+    for path in ("", "/0", "/0/mask"):
+        answer = client.get(f"/jobs/{job_id}/images{path}", params={"model": "nobody"})
+        assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+        assert "tiny, other" in answer.json()["detail"]
+
+
+def test_the_comparison_tells_of_models_pairs_classes_and_images(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=3)
+    found = client.get(f"/jobs/{job_id}/comparison", params={"contested": 2}).json()
+    assert found["images"] == {"total": 3, "compared": 3, "with_truth": 0}
+    assert [each["model"] for each in found["models"]] == ["tiny", "other"]
+    (pair,) = found["pairs"]
+    assert (pair["agreement"], pair["miou"], pair["ground_truth"], found["disagreement"]) == (0, 0, None, 1)
+    assert [each["name"] for each in found["classes"]] == ["sky", "building"]
+    assert [each["index"] for each in found["most_contested"]] == [0, 1]
+    assert client.get(found["most_contested"][0]["links"]["disagreement"]).status_code == 200
+    assert found["bootstrap"] is None
+
+
+def test_with_ground_truth_it_tells_who_is_right_and_whether_beyond_chance(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=6, truth=True, mask_label_space="camvid-11")
+    found = client.get(f"/jobs/{job_id}/comparison").json()
+    told = found["pairs"][0]["ground_truth"]
+    assert (told["first_right"], told["second_right"], told["miou_difference"]) == (1, 0, 1)
+    assert (told["interval"], told["beyond_chance"]) == ([1, 1], True)
+    assert told["classes"]["sky"]["pixels"] == 6 * 24 * 16
+    assert found["models"][0]["miou_interval"] == [1, 1]
+    assert found["bootstrap"]["images"] == 6
+    assert found["most_contested"][0]["models"][1] == {"model": "other", "pixel_accuracy": 0, "miou": 0}
+
+
+def test_few_images_show_no_difference(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=5, truth=True, mask_label_space="camvid-11")
+    told = client.get(f"/jobs/{job_id}/comparison").json()["pairs"][0]["ground_truth"]
+    assert (told["miou_difference"], told["interval"], told["beyond_chance"]) == (1, None, None)
+
+
+def test_a_job_with_one_model_has_nothing_to_compare(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, models="tiny")
+    answer = client.get(f"/jobs/{job_id}/comparison")
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_compare")
+
+
+def test_a_job_that_has_not_begun_tells_of_nothing_yet(client: TestClient) -> None:
+    job = client.post("/jobs", files={"files": ("a.jpg", picture())}, data={"models": "tiny,other"}).json()
+    found = client.get(f"/jobs/{job['id']}/comparison").json()
+    assert (found["pairs"], found["disagreement"], found["most_contested"]) == ([], None, [])
+
+
+def test_images_as_they_end_are_told_with_all_models(client: TestClient, house: House) -> None:
+    events = client.get(f"/jobs/{compared(client, house, images=1)}/events").text
+    told = [json.loads(line[5:]) for line in events.splitlines() if line.startswith("data:")]
+    assert list(next(each for each in told if "index" in each)["results"]) == ["tiny", "other"]
