@@ -6,8 +6,8 @@ Downgrading forgets it; every model's results and totals stay.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
