@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access import READ
@@ -33,11 +33,14 @@ AskedModel = Annotated[
 ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`input`, or a name of `artifacts`")]
 
 
-@router.get("", responses=problems(JobNotFound, ModelNotFound, 422))
-def list_images(
-    job_id: JobId,
-    use_cases: UseCasesDep,
-    status: ImageStatus | None = None,
+class Order(NamedTuple):
+    """How a list of images is shown: in which order, and whose results come first."""
+
+    sort: Sort
+    model: str | None
+
+
+async def _order(
     sort: Annotated[
         Sort,
         Query(
@@ -46,16 +49,39 @@ def list_images(
         ),
     ] = "index",
     model: AskedModel = None,
+) -> Order:
+    return Order(sort, model)
+
+
+class AskedArtifact(NamedTuple):
+    name: str
+    model: str | None
+
+
+async def _asked_artifact(artifact: ArtifactName, model: AskedModel = None) -> AskedArtifact:
+    return AskedArtifact(artifact, model)
+
+
+OrderDep = Annotated[Order, Depends(_order)]
+AskedDep = Annotated[AskedArtifact, Depends(_asked_artifact)]
+
+
+@router.get("", responses=problems(JobNotFound, ModelNotFound, 422))
+def list_images(
+    job_id: JobId,
+    use_cases: UseCasesDep,
+    order: OrderDep,
+    status: ImageStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> ImagePage:
     """Rows in input order, unless another order is asked for."""
-    place = 0 if model is None else use_cases.reading.place_of(job_id, model)
-    if place and sort in _FIRST_ONES:
+    place = 0 if order.model is None else use_cases.reading.place_of(job_id, order.model)
+    if place and order.sort in _FIRST_ONES:
         raise InvalidOptions([FieldFault("sort", "sorts by the results of the first model alone")])
-    order = _STORED.get(sort, sort)
+    sort = _STORED.get(order.sort, order.sort)
     try:
-        rows, next_cursor = use_cases.reading.images(job_id, status=status, sort=order, limit=limit, after=cursor)
+        rows, next_cursor = use_cases.reading.images(job_id, status=status, sort=sort, limit=limit, after=cursor)
     except ValueError as error:
         raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")]) from error
     return ImagePage(items=_views(use_cases.reading, job_id, rows, place), next_cursor=next_cursor)
@@ -85,14 +111,13 @@ def get_artifact(
     request: Request,
     job_id: JobId,
     index: ImageIndex,
-    artifact: ArtifactName,
+    asked: AskedDep,
     services: ServicesDep,
     use_cases: UseCasesDep,
-    model: AskedModel = None,
 ) -> Response:
     """A stored result, or the `input` as it was uploaded. `disagreement`: where several models differ, the lighter the
     more."""
-    found = use_cases.reading.artifact(job_id, index, artifact, model=model)
+    found = use_cases.reading.artifact(job_id, index, asked.name, model=asked.model)
     if request.method == "GET":  # a signature is good for one method
         address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
         if address is not None:

@@ -56,6 +56,7 @@ def test_who_is_right_is_told_where_the_truth_is_known():
     truth = label_map([0, 0, 1, 1, VOID])
     found = agree([label_map([0, 0, 1, 2, 3]), label_map([0, 1, 2, 2, 4])], truth)
     right = found.pairs[0].right
+    assert right is not None
     assert (right.both[0], right.first[0], right.first[1], right.neither[1]) == (1, 1, 1, 1)
     assert sum(map(sum, (right.both, right.first, right.second, right.neither))) == found.truth == 4
 
