@@ -122,9 +122,11 @@ def test_a_picture_is_decoded_once_and_goes_through_every_model(service):
     assert [each.identity.name for each in image.results] == list(models)
     masks = [service.objects.get(each.artifacts[1].key) for each in image.results]
     assert masks[0] != masks[1]
-    kept = {artifact.key for result in image.results for artifact in result.artifacts}
+    kept = {artifact.key for result in (*image.results, image.comparison) for artifact in result.artifacts}
     assert kept == set(attempt_keys(job, 0, attempt=1))
-    assert len(kept) == 4
+    assert len(kept) == 5
+    assert image.comparison.agreement.disagreement == 1
+    assert service.reading.job(job.id).agreement == image.comparison.agreement
     totals = service.reading.job(job.id).totals
     assert [each.class_pixels for each in totals] == [{"sky": 4, "building": 4}] * 2
     timings = [each.timings_ms for each in image.results]
