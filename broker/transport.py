@@ -1,5 +1,7 @@
 """Kombu's Redis transport, which makes a new client for every command; making one takes longer than most commands.
 
+When the broker dies, what still restores or acknowledges by the lost connection finds that it belongs to nobody, which
+kombu tells by an AttributeError that ends the worker. Here a connection is lost, and the worker connects anew.
 Nothing else differs. It goes by kombu's own names, by which Celery, Flower and TLS know what a URL means.
 """
 
@@ -7,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+import redis.exceptions
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as kombu_redis
 
 
-class Channel(redis.Channel):
+class Channel(kombu_redis.Channel):
     """Keeps its client for as long as it has the same connections."""
 
     _kept: Any = None
@@ -22,8 +26,14 @@ class Channel(redis.Channel):
             self._kept = super()._create_client()  # type: ignore[misc]
         return self._kept
 
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        """Raises redis's ConnectionError, one that Celery knows how to mend, when the connection was given up."""
+        if self.connection.client is None:
+            raise redis.exceptions.ConnectionError("the connection to the broker was lost and given up")
+        return super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]
 
-class Transport(redis.Transport):
+
+class Transport(kombu_redis.Transport):
     Channel = Channel
 
 

@@ -34,3 +34,11 @@ def test_a_connection_still_goes_by_the_name_of_its_url(scheme: str) -> None:
     connection = make_app(BrokerSettings(url=f"{scheme}://:secret@host:1/0")).connection_for_write()
     assert connection.as_uri().startswith(f"{scheme}://")
     assert isinstance(connection.transport, Transport)
+
+
+def test_what_is_left_of_a_lost_connection_is_an_error_that_workers_mend(valkey_url: str) -> None:
+    connection = make_app(BrokerSettings(url=valkey_url)).connection_for_write()
+    channel: Any = connection.default_channel
+    connection.collect()
+    with pytest.raises(connection.connection_errors), channel.conn_or_acquire():
+        """What the worker does with a message that was in work when the broker died."""
