@@ -13,14 +13,16 @@ from api.answers.zip_stream import ZipStream
 from api.dependencies import JobId, UseCasesDep
 from api.routes.images import content_disposition
 from jobs.errors import JobNotFinished, JobNotFound
-from jobs.reporting.archive import CORRECTED, METRICS
+from jobs.keys import DISAGREEMENT
+from jobs.reporting.archive import COMPARISON, CORRECTED, METRICS
 from segmentation.formats import FORMATS
 
 router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"], dependencies=[READ])
 
-_KIND = "|".join((*FORMATS, METRICS, CORRECTED))
+_KIND = "|".join((*FORMATS, METRICS, CORRECTED, DISAGREEMENT, COMPARISON))
 _KINDS: dict[str, Any] = {
-    "description": "kinds to take, `metrics` and `corrected` (the newest correction of each image); all by default",
+    "description": "kinds to take, `metrics` and `corrected` (the newest correction of each image), of several "
+    "models also `disagreement` and `comparison`; all by default",
     "json_schema_extra": {"pattern": f"^({_KIND})(,({_KIND}))*$"},
     "examples": ["mask,metrics"],
 }

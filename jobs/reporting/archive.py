@@ -14,18 +14,21 @@ from functools import partial
 from typing import NamedTuple
 
 from jobs.callers import DEFAULT, Caller
+from jobs.comparing.table import COMPARISON_CSV, ComparisonTable
 from jobs.corrections.correction import CorrectionFile
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
 from jobs.job import Job, JobImage
+from jobs.keys import DISAGREEMENT
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.kept_parts import PART
-from jobs.reporting.names import Names
+from jobs.reporting.names import Names, model_folders
 from jobs.reporting.pieces import Piece, survey
 from jobs.reporting.reports import ErrorTable, MetricsTable, manifest, merged_document, metrics_document
 from segmentation.formats import FORMATS, MergeableFormat
 from segmentation.model_card import ModelCard
 
 METRICS = "metrics"
+COMPARISON = "comparison"
 CORRECTED = "corrected"  # the newest correction of each image that has one
 METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
@@ -70,9 +73,9 @@ class Entries:
         for content in self._pieces:
             for index, stem, files in Piece.unpacked(content).images:
                 name = names.of(index, stem)
-                for kind, suffix, size, crc32, key in files:
-                    if kind in wanted:
-                        yield Entry(f"{kind}/{name}{suffix}", size, crc32, key)
+                for folder, suffix, size, crc32, key in files:
+                    if kind_of(folder) in wanted:
+                        yield Entry(f"{folder}/{name}{suffix}", size, crc32, key)
                 if (own := self.corrected.get(index)) is not None:
                     yield Entry(f"{CORRECTED}/{name}.png", own.size, own.crc32, own.key)
 
@@ -151,22 +154,34 @@ class Archives:
             return {each.index: each.file for each in unit.corrections.newest(job.id)}
 
     def _documents(self, job: Job, wanted: frozenset[str], seen: _Seen, pieces: Sequence[bytes]) -> dict[str, Document]:
-        provenance = manifest(
-            job, self._card(job.model), devices=seen.devices, versions=seen.versions, software=self.software
-        )
+        cards = [self._card(each) for each in job.models]
+        provenance = manifest(job, cards, devices=seen.devices, versions=seen.versions, software=self.software)
         documents: dict[str, Document] = {"manifest.json": lambda: iter([provenance])}
         if METRICS in wanted:
             documents[METRICS_CSV] = partial(_table, MetricsTable(job).head(), pieces, lambda piece: piece.metrics)
             documents["metrics.json"] = lambda: iter([metrics_document(job)])
         if seen.failed:
             documents[ERRORS_CSV] = partial(_table, ErrorTable().head(), pieces, lambda piece: piece.errors)
+        if COMPARISON in wanted:
+            documents[COMPARISON_CSV] = partial(
+                _table, ComparisonTable(job).head(), pieces, lambda piece: piece.compared
+            )
+        return {**documents, **self._merged_documents(job, wanted)}
+
+    def _merged_documents(self, job: Job, wanted: frozenset[str]) -> dict[str, Document]:
+        """One of each format that has such, of each model."""
+        documents: dict[str, Document] = {}
         for name, each in FORMATS.items():
             if name in wanted and isinstance(each, MergeableFormat):
-                documents[each.merged] = partial(self._merged, each, job)
+                for model, folder in enumerate(model_folders(job.models)):
+                    documents[each.merged.replace(".", f"{folder.replace('/', '-')}.", 1)] = partial(
+                        self._merged, each, job, model
+                    )
         return documents
 
-    def _merged(self, artifact: MergeableFormat, job: Job) -> Iterator[bytes]:
-        return merged_document(artifact, lambda: self._images(job), self.objects, job, software=self.software)
+    def _merged(self, artifact: MergeableFormat, job: Job, model: int) -> Iterator[bytes]:
+        images = partial(self._images, job)
+        return merged_document(artifact, images, self.objects, job, software=self.software, model=model)
 
     def _images(self, job: Job) -> Iterator[JobImage]:
         """In input order. A transaction for some of them: a slow client holds no connection to the database."""
@@ -204,6 +219,7 @@ class _Seen:
 
     def __init__(self, job: Job, wanted: frozenset[str]) -> None:
         heads = {METRICS_CSV: MetricsTable(job).head(), ERRORS_CSV: ErrorTable().head()}
+        heads[COMPARISON_CSV] = ComparisonTable(job).head()
         self.tables = {name: _Measure(len(head), zlib.crc32(head)) for name, head in heads.items()}
         self.devices: set[str] = set()
         self.versions: set[str] = set()
@@ -217,12 +233,18 @@ class _Seen:
         self.failed |= piece.failed
         self.tables[METRICS_CSV].add(piece.metrics.encode())
         self.tables[ERRORS_CSV].add(piece.errors.encode())
-        self.files += sum(file[0] in self._wanted for _, _, files in piece.images for file in files)
+        self.tables[COMPARISON_CSV].add(piece.compared.encode())
+        self.files += sum(kind_of(file[0]) in self._wanted for _, _, files in piece.images for file in files)
 
 
 def _fits(piece: Piece, job: Job, head: str, first: int) -> bool:
     """Not when it was kept before the first truth was seen, or by code with parts of another size."""
     return piece.head == head and len(piece.images) == min(PART, job.counts.total - first)
+
+
+def kind_of(folder: str) -> str:
+    """Of the files in it; each of several models has a folder in that of the kind."""
+    return folder.partition("/")[0]
 
 
 def _table(head: bytes, pieces: Iterable[bytes], lines: Callable[[Piece], str]) -> Iterator[bytes]:
@@ -233,7 +255,8 @@ def _table(head: bytes, pieces: Iterable[bytes], lines: Callable[[Piece], str]) 
 
 
 def _selection(job: Job, artifacts: Sequence[str] | None) -> frozenset[str]:
-    known = (*job.options.artifacts, METRICS, CORRECTED)
+    several = (DISAGREEMENT, COMPARISON) if len(job.models) > 1 else ()
+    known = (*job.options.artifacts, METRICS, CORRECTED, *several)
     if artifacts is None:
         return frozenset(known)
     unknown = [name for name in artifacts if name not in known]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from jobs.job import JobImage
@@ -17,6 +18,14 @@ def stem_of(image: JobImage, *, paths: bool) -> str:
     not, whatever they hold: its archive stays as it was."""
     stem = safe_stem(image.name) or f"image_{image.index:06d}"
     return safe_folders(image.name) + stem if paths else stem
+
+
+def model_folders(models: Sequence[str]) -> tuple[str, ...]:
+    """A folder for each of several models, with a `/` in front; none for a single one."""
+    if len(models) == 1:
+        return ("",)
+    names = Names()
+    return tuple(f"/{names.of(place, _safe(model) or 'model')}" for place, model in enumerate(models))
 
 
 class Names:

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
-from jobs.job import Job, JobImage
+from jobs.job import ImageResult, Job, JobImage
 from jobs.ports import ObjectStore
 from jobs.reporting.summary import job_metrics
 from segmentation.formats import MergeableFormat, Source
@@ -33,7 +33,10 @@ class Table(Protocol):
 
 
 class MetricsTable:
-    """One row per image: its numbers, the share of each class, and the IoU of each class where it was measured."""
+    """One row per image: its numbers, the share of each class, and the IoU of each class where it was measured.
+
+    Of several models one row per image and model, with the model as the job calls it.
+    """
 
     _FIXED = (
         *("index", "name", "ref", "status", "attempts", "width", "height", "mean_confidence", "mean_entropy"),
@@ -44,19 +47,26 @@ class MetricsTable:
     def __init__(self, job: Job) -> None:
         self._classes = [each.name for each in job.space.classes]
         self._with_truth = job.totals[0].confusion is not None
+        self._asked = job.models if len(job.models) > 1 else ()
 
     def head(self) -> bytes:
         shares = [f"fraction:{name}" for name in self._classes]
         scores = [f"iou:{name}" for name in self._classes] if self._with_truth else []
-        return _csv_line([*self._FIXED, *shares, *scores])
+        asked = ["asked_model"] if self._asked else []
+        return csv_line([*self._FIXED, *asked, *shares, *scores])
 
     def line(self, image: JobImage) -> bytes:
-        return _csv_line([*self._fixed(image), *self._of_classes(image)])
+        if not self._asked:
+            return csv_line([*self._fixed(image, image.result), *self._of_classes(image.result)])
+        results = image.results or (None,) * len(self._asked)
+        return b"".join(
+            csv_line([*self._fixed(image, result), name, *self._of_classes(result)])
+            for name, result in zip(self._asked, results, strict=True)
+        )
 
-    def _fixed(self, image: JobImage) -> Sequence[object]:
+    def _fixed(self, image: JobImage, result: ImageResult | None) -> Sequence[object]:
         error = None if image.failure is None else image.failure.code
         first = (image.index, image.name, image.ref, image.status.value, image.attempts)
-        result = image.result
         if result is None:
             return (*first, *[None] * (len(self._FIXED) - len(first) - 1), error)
         metrics, identity = result.metrics, result.identity
@@ -66,8 +76,8 @@ class MetricsTable:
             *(result.timings_ms.get("total"), error),
         )
 
-    def _of_classes(self, image: JobImage) -> Sequence[object]:
-        metrics = None if image.result is None else image.result.metrics
+    def _of_classes(self, result: ImageResult | None) -> Sequence[object]:
+        metrics = None if result is None else result.metrics
         shares: Mapping[str, float] = {} if metrics is None else metrics.class_fractions
         scores: Mapping[str, float] = {} if metrics is None or metrics.iou is None else metrics.iou
         absent = None if metrics is None else 0
@@ -79,20 +89,21 @@ class ErrorTable:
     """One row per image that has a failure."""
 
     def head(self) -> bytes:
-        return _csv_line(["index", "name", "ref", "status", "attempts", "code", "message"])
+        return csv_line(["index", "name", "ref", "status", "attempts", "code", "message"])
 
     def line(self, image: JobImage) -> bytes:
         if image.failure is None or image.result is not None:
             return b""
         failure = image.failure
         status = image.status.value
-        return _csv_line([image.index, image.name, image.ref, status, image.attempts, failure.code, failure.message])
+        return csv_line([image.index, image.name, image.ref, status, image.attempts, failure.code, failure.message])
 
 
 def manifest(
-    job: Job, card: ModelCard | None, *, devices: Iterable[str], versions: Iterable[str], software: str
+    job: Job, cards: Sequence[ModelCard | None], *, devices: Iterable[str], versions: Iterable[str], software: str
 ) -> bytes:
-    """Where the results come from. card: the model's as it is now; None when it was taken away since."""
+    """Where the results come from. cards: each model's as it is now; None of one that was taken away since."""
+    several = {"models": [_one_of_several(job, model, card) for model, card in enumerate(cards)]}
     return _json(
         {
             "job": job.id,
@@ -103,7 +114,7 @@ def manifest(
             "images": _counts(job),
             "options": replace(job.options, webhook=None).to_dict(),  # who is told is nobody else's business
             "label_space": job.label_space,
-            "model": _model(job, card, versions),
+            **(several if len(cards) > 1 else {"model": _model(job, 0, cards[0], versions)}),
             "devices": sorted(devices),
             "software": software,
         }
@@ -111,8 +122,15 @@ def manifest(
 
 
 def metrics_document(job: Job) -> bytes:
-    """The job's metrics, and the same per class with ids and colours."""
-    metrics = job_metrics(job)
+    """The job's metrics, and the same per class with ids and colours; of several models by model."""
+    about: dict[str, Any] = {"job": job.id, "images": _counts(job)}
+    if len(job.models) == 1:
+        return _json({**about, **_measured(job, 0)})
+    return _json({**about, "models": {name: _measured(job, model) for model, name in enumerate(job.models)}})
+
+
+def _measured(job: Job, model: int) -> Mapping[str, Any]:
+    metrics = job_metrics(job, model)
     truth = metrics.get("ground_truth", {})
     parts = {"fraction": metrics["class_fractions"], "iou": truth.get("iou", {}), "dice": truth.get("dice", {})}
     classes = [
@@ -125,7 +143,7 @@ def metrics_document(job: Job) -> bytes:
         }
         for each in job.space.classes
     ]
-    return _json({"job": job.id, "images": _counts(job), "metrics": metrics, "classes": classes})
+    return {"metrics": metrics, "classes": classes}
 
 
 def merged_document(
@@ -135,30 +153,35 @@ def merged_document(
     job: Job,
     *,
     software: str,
+    model: int = 0,
 ) -> Iterator[bytes]:
     """All images' artifacts of one format as one document, in pieces; a picture's number is index + 1.
 
-    One artifact is held at a time. Raises ObjectNotFound, StorageUnavailable.
+    model: whose. One artifact is held at a time. Raises ObjectNotFound, StorageUnavailable.
     """
-    about = {"description": f"{job.id}: {job.model}, {job.label_space}", "version": software}
+    about = {"description": f"{job.id}: {job.models[model]}, {job.label_space}", "version": software}
 
     def sources() -> Iterator[Source]:
         for image in images():
-            found = () if image.result is None else image.result.artifacts
-            for each in found:
-                if each.name == artifact.name and image.result is not None:
+            for each in image.results[model].artifacts if image.results else ():
+                if each.name == artifact.name:
                     read = partial(objects.get, each.key)
-                    size = (image.result.width, image.result.height)
+                    size = (image.results[model].width, image.results[model].height)
                     ref = None if job.skipped is None else image.ref  # an older job's documents stay as they were
                     yield Source(image.index + 1, image.name, *size, read, ref)
 
     return artifact.merge(sources, about)
 
 
-def _model(job: Job, card: ModelCard | None, versions: Iterable[str]) -> Mapping[str, Any]:
-    made_by = sorted(job.totals[0].made_by.items())
+def _one_of_several(job: Job, place: int, card: ModelCard | None) -> Mapping[str, Any]:
+    return _model(job, place, card, {each.version for each in job.totals[place].made_by})
+
+
+def _model(job: Job, place: int, card: ModelCard | None, versions: Iterable[str]) -> Mapping[str, Any]:
+    """place: of the model in the job."""
+    made_by = sorted(job.totals[place].made_by.items())
     model: dict[str, Any] = {
-        "name": job.model,
+        "name": job.models[place],
         "versions": sorted(versions),
         "made_by": [{**version._asdict(), "images": images} for version, images in made_by],
     }
@@ -191,7 +214,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _csv_line(values: Iterable[object]) -> bytes:
+def csv_line(values: Iterable[object]) -> bytes:
     buffer = io.StringIO()
     csv.writer(buffer).writerow([_cell(value) for value in values])
     return buffer.getvalue().encode()

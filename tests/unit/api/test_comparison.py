@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -155,3 +157,50 @@ def test_images_as_they_end_are_told_with_all_models(client: TestClient, house: 
     events = client.get(f"/jobs/{compared(client, house, images=1)}/events").text
     told = [json.loads(line[5:]) for line in events.splitlines() if line.startswith("data:")]
     assert list(next(each for each in told if "index" in each)["results"]) == ["tiny", "other"]
+
+
+def unpacked(client: TestClient, job_id: str, **query: str) -> zipfile.ZipFile:
+    answer = client.get(f"/jobs/{job_id}/archive", params=query)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) == int(answer.headers["content-length"])
+    return zipfile.ZipFile(io.BytesIO(answer.content))
+
+
+def test_an_archive_has_a_folder_for_each_model_in_that_of_its_kind(client: TestClient, house: House) -> None:
+    archive = unpacked(client, compared(client, house, images=1, artifacts="mask,coco"))
+    assert set(archive.namelist()) == {
+        *("manifest.json", "metrics.csv", "metrics.json", "comparison.csv", "coco-tiny.json", "coco-other.json"),
+        *("mask/tiny/0.png", "mask/other/0.png", "coco/tiny/0.json", "coco/other/0.json", "disagreement/0.png"),
+    }
+    assert archive.testzip() is None
+    assert [each["name"] for each in json.loads(archive.read("manifest.json"))["models"]] == ["tiny", "other"]
+    assert list(json.loads(archive.read("metrics.json"))["models"]) == ["tiny", "other"]
+
+
+def test_tables_have_a_row_for_each_image_and_model_and_one_for_their_agreement(
+    client: TestClient, house: House
+) -> None:
+    job_id = compared(client, house, truth=True, mask_label_space="camvid-11")
+    archive = unpacked(client, job_id, artifacts="metrics,comparison")
+    rows = list(csv.DictReader(io.StringIO(archive.read("metrics.csv").decode())))
+    assert [(row["index"], row["asked_model"], row["miou"]) for row in rows] == [
+        *(("0", "tiny", "1"), ("0", "other", "0")),
+        *(("1", "tiny", "1"), ("1", "other", "0")),
+    ]
+    rows = list(csv.DictReader(io.StringIO(archive.read("comparison.csv").decode())))
+    told = [(row["disagreement"], row["agreement:tiny|other"], row["right_alone:tiny|other"]) for row in rows]
+    assert told == [("1", "0", "1")] * 2
+    assert archive.namelist() == ["manifest.json", "metrics.csv", "metrics.json", "comparison.csv"]
+
+
+def test_an_image_that_fails_has_no_numbers_of_any_model(client: TestClient, house: House) -> None:
+    files = [("files", ("a.jpg", picture())), ("files", ("b.jpg", b"no picture"))]
+    job_id = client.post("/jobs", files=files, data={"models": "tiny,other"}).json()["id"]
+    house.work()
+    archive = unpacked(client, job_id)
+    rows = list(csv.DictReader(io.StringIO(archive.read("metrics.csv").decode())))
+    assert [(row["name"], row["asked_model"], row["width"]) for row in rows[2:]] == [
+        *(("b.jpg", "tiny", ""), ("b.jpg", "other", "")),
+    ]
+    assert len(archive.read("comparison.csv").splitlines()) == 2
+    assert client.get(f"/jobs/{job_id}/comparison").json()["images"] == {"total": 2, "compared": 1, "with_truth": 0}
