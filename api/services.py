@@ -28,6 +28,7 @@ from jobs.change import Changing
 from jobs.comparing.comparing import Comparing
 from jobs.corrections.correcting import Correcting
 from jobs.deliveries.webhooks import Webhooks
+from jobs.exports.exporting import Exporting
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archives
 from jobs.reporting.events import Telling
@@ -84,6 +85,7 @@ class UseCases:
     correcting: Correcting
     archives: Archives
     comparing: Comparing
+    exporting: Exporting
     webhooks: Webhooks
     uploading: Uploading
     references: References
@@ -117,6 +119,7 @@ class Services:
             correcting=Correcting(to.open_unit, to.objects, caller),
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
             comparing=Comparing(to.open_unit, caller),
+            exporting=Exporting(to.open_unit, to.objects, self.software, caller),
             webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),
             references=References(to.open_unit, to.objects, to.buckets, caller.tenant),
             uploading=Uploading(to.open_unit, to.objects, self.upload_limits, caller),

@@ -10,7 +10,8 @@ from typing import Any
 
 from jobs.deliveries.endpoint import Endpoint, read_endpoint
 from jobs.errors import FieldFault, InvalidOptions
-from segmentation.formats import FORMATS, OVERLAY_FORMATS
+from jobs.exports.choice import ExportChoice, export_fault, read_choice
+from segmentation.formats import FORMATS, OVERLAY_FORMATS, READABLE
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.deep_pixels import DEPTHS
 
@@ -75,6 +76,7 @@ class JobOptions:
     expires_in: int | None = None
     webhook: Endpoint | None = None
     output: str | None = None
+    export: ExportChoice | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,6 +87,8 @@ class JobOptions:
             chosen["models"] = list(self.models)
         if self.output is not None:
             chosen["output"] = self.output
+        if self.export is not None:
+            chosen["export"] = self.export.to_dict()
         if self.webhook is not None:
             chosen["webhook"] = self.webhook.to_dict()
         return {
@@ -121,6 +125,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         webhook=reader.webhook(),
         output=reader.output(),
         metadata=reader.metadata(),
+        export=reader.export(),
     )
     if reader.faults:
         raise InvalidOptions(reader.faults)
@@ -239,6 +244,15 @@ class _Reader:
         )
         return None
 
+    def export(self) -> ExportChoice | None:
+        value = self._values.get("export")
+        fault = None if value is None else export_fault(value)
+        if value is not None and fault is None and not READABLE.intersection(self._values.get("artifacts") or READABLE):
+            fault = f"needs one of the artifacts {', '.join(sorted(READABLE))}"
+        if fault is not None:
+            self.fault("export", fault)
+        return None if value is None or fault is not None else read_choice(value)
+
     def webhook(self) -> Endpoint | None:
         value = self._values.get("webhook")
         return None if value is None else read_endpoint(value, self.faults, prefix="webhook.")
@@ -305,7 +319,9 @@ def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name in ("expires_in", "bit_depth"):
         return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits
-    return _json_object(name, text, faults) if name in ("overlay", "tile", "webhook", "metadata") else text
+    if name == "export" and not text.lstrip().startswith("{"):
+        return text
+    return _json_object(name, text, faults) if name in ("overlay", "tile", "webhook", "export", "metadata") else text
 
 
 def _json_object(name: str, text: str, faults: list[FieldFault]) -> dict[str, Any]:

@@ -12,7 +12,9 @@ SegmentationError
 ├── InvalidModelCard     a model card with a missing or wrong field
 ├── InvalidFormatOptions an artifact option out of range
 ├── MissingConfidence    a confidence artifact of a label map that has none
-└── UnreadableArtifact   a stored artifact that cannot be read back
+├── UnreadableArtifact   a stored artifact that cannot be read back
+├── UnreadableExport     what came back from a tool is not what it takes for its own
+└── UnavailableExport    an export that cannot be written here
 """
 
 from typing import ClassVar
@@ -78,3 +80,11 @@ class MissingConfidence(SegmentationError):
 
 class UnreadableArtifact(SegmentationError):
     code = "unreadable_artifact"
+
+
+class UnreadableExport(SegmentationError):
+    code = "export_unreadable"
+
+
+class UnavailableExport(SegmentationError):
+    code = "export_unavailable"

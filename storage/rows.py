@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from jobs.deliveries.endpoint import Endpoint
+from jobs.exports.choice import ExportChoice
 from jobs.job import (
     Artifact,
     Comparison,
@@ -156,6 +157,7 @@ def _to_options(stored: Mapping[str, Any]) -> JobOptions:
     known["models"] = tuple(stored.get("models", ()))
     known["overlay"] = OverlayOptions(**stored["overlay"])
     known["tile"] = None if tile is None else TileOptions(**tile)
+    known["export"] = None if known.get("export") is None else ExportChoice(**known["export"])
     webhook = known.get("webhook")
     known["webhook"] = None if webhook is None else Endpoint(url=webhook["url"], events=tuple(webhook["events"]))
     return JobOptions(**known)

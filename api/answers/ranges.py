@@ -41,7 +41,7 @@ def serve(request: Request, body: Representation, headers: Mapping[str, str]) ->
     status = 200 if part is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=common, media_type=body.media_type)
-    pieces = _joined(body.read(start, end))
+    pieces = put_together(body.read(start, end))
     return StreamingResponse(pieces, status_code=status, headers=common, media_type=body.media_type)
 
 
@@ -68,7 +68,7 @@ def matches(if_none_match: str | None, tag: str) -> bool:
     return "*" in given or tag.removeprefix("W/") in [part.removeprefix("W/") for part in given]
 
 
-def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def put_together(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Small pieces put together: each piece that is sent costs a change of threads."""
     held: list[bytes] = []
     size = 0

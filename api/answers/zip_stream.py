@@ -12,17 +12,17 @@ from datetime import datetime
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
-_UTF8_NAMES = 0x0800
-_STORED = 0
-_VERSION = 20  # 2.0: folders in names
-_VERSION_ZIP64 = 45
-_UNIX = 3 << 8
-_REGULAR_FILE = 0o100644 << 16
-_FULL_16 = 0xFFFF
-_FULL_32 = 0xFFFFFFFF
+UTF8_NAMES = 0x0800
+STORED = 0
+VERSION = 20  # 2.0: folders in names
+VERSION_ZIP64 = 45
+UNIX = 3 << 8
+REGULAR_FILE = 0o100644 << 16
+FULL_16 = 0xFFFF
+FULL_32 = 0xFFFFFFFF
 
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
-_CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
+LOCAL = struct.Struct("<4sHHHHHIIIHH")
+CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END_64 = struct.Struct("<4sQHHIIQQQQ")
 _LOCATOR_64 = struct.Struct("<4sIQI")
 _END = struct.Struct("<4sHHHHIIH")
@@ -106,23 +106,17 @@ class ZipStream(Generic[E]):
 
     @cached_property
     def _dos_time(self) -> tuple[int, int]:
-        """(time, date) as MS-DOS counts them: two-second steps from 1980 on."""
-        at = self.modified.utctimetuple()
-        year = min(max(at.tm_year, 1980), 2107)
-        return (
-            at.tm_hour << 11 | at.tm_min << 5 | at.tm_sec // 2,
-            (year - 1980) << 9 | at.tm_mon << 5 | at.tm_mday,
-        )
+        return dos_time(self.modified)
 
     def _local(self, entry: E) -> bytes:
         name = entry.name.encode()
         time, date = self._dos_time
-        large = entry.size >= _FULL_32
+        large = entry.size >= FULL_32
         extra = struct.pack("<HHQQ", 1, 16, entry.size, entry.size) if large else b""
-        size = _FULL_32 if large else entry.size
-        version = _VERSION_ZIP64 if large else _VERSION
-        fields = (version, _UTF8_NAMES, _STORED, time, date, entry.crc32, size, size, len(name), len(extra))
-        return _LOCAL.pack(b"PK\x03\x04", *fields) + name + extra
+        size = FULL_32 if large else entry.size
+        version = VERSION_ZIP64 if large else VERSION
+        fields = (version, UTF8_NAMES, STORED, time, date, entry.crc32, size, size, len(name), len(extra))
+        return LOCAL.pack(b"PK\x03\x04", *fields) + name + extra
 
     def _directory(self) -> Iterator[bytes]:
         offset = 0
@@ -133,43 +127,55 @@ class ZipStream(Generic[E]):
     def _central(self, entry: E, offset: int) -> bytes:
         name = entry.name.encode()
         time, date = self._dos_time
-        large, far = entry.size >= _FULL_32, offset >= _FULL_32
+        large, far = entry.size >= FULL_32, offset >= FULL_32
         values = ([entry.size, entry.size] if large else []) + ([offset] if far else [])
         extra = struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values) if values else b""
-        size = _FULL_32 if large else entry.size
-        version = _VERSION_ZIP64 if values else _VERSION
+        size = FULL_32 if large else entry.size
+        version = VERSION_ZIP64 if values else VERSION
         fields = (
-            *(_UNIX | version, version, _UTF8_NAMES, _STORED, time, date, entry.crc32, size, size),
-            *(len(name), len(extra), 0, 0, 0, _REGULAR_FILE, _FULL_32 if far else offset),
+            *(UNIX | version, version, UTF8_NAMES, STORED, time, date, entry.crc32, size, size),
+            *(len(name), len(extra), 0, 0, 0, REGULAR_FILE, FULL_32 if far else offset),
         )
-        return _CENTRAL.pack(b"PK\x01\x02", *fields) + name + extra
+        return CENTRAL.pack(b"PK\x01\x02", *fields) + name + extra
 
     def _end(self) -> bytes:
         offset, size, _ = self._layout
-        count = len(self.entries)
-        short_count, short_size, short_offset = min(count, _FULL_16), min(size, _FULL_32), min(offset, _FULL_32)
-        end = _END.pack(b"PK\x05\x06", 0, 0, short_count, short_count, short_size, short_offset, 0)
-        if _end_size(count, size, offset) == _END.size:
-            return end
-        version = _UNIX | _VERSION_ZIP64
-        large = _END_64.pack(
-            b"PK\x06\x06", _END_64.size - 12, version, _VERSION_ZIP64, 0, 0, count, count, size, offset
-        )
-        return large + _LOCATOR_64.pack(b"PK\x06\x07", 0, offset + size, 1) + end
+        return end_records(len(self.entries), size, offset)
+
+
+def dos_time(moment: datetime) -> tuple[int, int]:
+    """(time, date) as MS-DOS counts them: two-second steps from 1980 on."""
+    at = moment.utctimetuple()
+    year = min(max(at.tm_year, 1980), 2107)
+    return (
+        at.tm_hour << 11 | at.tm_min << 5 | at.tm_sec // 2,
+        (year - 1980) << 9 | at.tm_mon << 5 | at.tm_mday,
+    )
+
+
+def end_records(count: int, size: int, offset: int) -> bytes:
+    """What ends a file of so many entries, with a directory of `size` bytes that begins at `offset`."""
+    short_count, short_size, short_offset = min(count, FULL_16), min(size, FULL_32), min(offset, FULL_32)
+    end = _END.pack(b"PK\x05\x06", 0, 0, short_count, short_count, short_size, short_offset, 0)
+    if _end_size(count, size, offset) == _END.size:
+        return end
+    version = UNIX | VERSION_ZIP64
+    large = _END_64.pack(b"PK\x06\x06", _END_64.size - 12, version, VERSION_ZIP64, 0, 0, count, count, size, offset)
+    return large + _LOCATOR_64.pack(b"PK\x06\x07", 0, offset + size, 1) + end
 
 
 def _local_size(entry: ZipEntry, name: int) -> int:
     """name: its length in bytes."""
-    return _LOCAL.size + name + (20 if entry.size >= _FULL_32 else 0)
+    return LOCAL.size + name + (20 if entry.size >= FULL_32 else 0)
 
 
 def _central_size(entry: ZipEntry, name: int, offset: int) -> int:
-    values = (2 if entry.size >= _FULL_32 else 0) + (1 if offset >= _FULL_32 else 0)
-    return _CENTRAL.size + name + (4 + 8 * values if values else 0)
+    values = (2 if entry.size >= FULL_32 else 0) + (1 if offset >= FULL_32 else 0)
+    return CENTRAL.size + name + (4 + 8 * values if values else 0)
 
 
 def _end_size(count: int, size: int, offset: int) -> int:
-    large = count >= _FULL_16 or size >= _FULL_32 or offset >= _FULL_32
+    large = count >= FULL_16 or size >= FULL_32 or offset >= FULL_32
     return _END.size + (_END_64.size + _LOCATOR_64.size if large else 0)
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from api.access import READ
 from api.answers.openapi import binary, problems
-from api.answers.ranges import Representation, serve
+from api.answers.ranges import Representation, put_together, serve
 from api.answers.zip_stream import ZipStream
+from api.answers.zip_writer import ZipWriter
 from api.dependencies import JobId, UseCasesDep
 from api.routes.images import content_disposition
-from jobs.errors import JobNotFinished, JobNotFound
+from api.services import UseCases
+from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound
+from jobs.exports.choice import ExportChoice, export_fault
 from jobs.keys import DISAGREEMENT
 from jobs.reporting.archive import COMPARISON, CORRECTED, METRICS
+from segmentation.exports import EXPORTS
 from segmentation.formats import FORMATS
 
 router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"], dependencies=[READ])
@@ -31,6 +36,23 @@ _HEADERS = {
     "Accept-Ranges": {"description": "`bytes`", "schema": {"type": "string"}},
     "ETag": {"description": "for `If-Range`", "schema": {"type": "string"}},
 }
+
+
+ExportName = Annotated[str | None, Query(json_schema_extra={"enum": list(EXPORTS)}, description="for which tool")]
+
+
+async def _export(
+    export: ExportName = None,
+    instances: Annotated[bool, Query(description="of an export: regions that hang together are told apart")] = False,
+    pictures: Annotated[bool, Query(description="of an export: also the pictures that were sent")] = False,
+    corrected: Annotated[bool, Query(description="of an export: corrections, where there are some")] = True,
+) -> ExportChoice | None:
+    if export is None:
+        return None
+    fault = export_fault(export)
+    if fault is not None:
+        raise InvalidOptions([FieldFault("export", fault)])
+    return ExportChoice(name=export, instances=instances, pictures=pictures, corrected=corrected)
 
 
 @router.head("", include_in_schema=False)
@@ -52,21 +74,40 @@ def get_archive(
         str | None,
         Query(max_length=200, **_KINDS),
     ] = None,
+    export: Annotated[ExportChoice | None, Depends(_export)] = None,
 ) -> Response:
     """A ZIP file of exact length, resumable. Never held in memory or on disk.
+
+    With `export`, or where the job was submitted with one and no artifacts are named, it is what an annotation tool
+    imports. That is made while it is sent: its length is not known, and it cannot be resumed.
 
     In its CSV files a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return has an apostrophe in front,
     so that no spreadsheet takes a file's name for a formula.
     """
     wanted = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
+    choice = export or (use_cases.reading.job(job_id).options.export if artifacts is None else None)
+    if choice is not None:
+        return _exported(request, use_cases, job_id, choice)
     archive = use_cases.archives.open(job_id, wanted)
     zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)
     body = Representation(
         length=zipped.length, etag=archive.fingerprint, media_type="application/zip", read=zipped.iterate
     )
-    headers = {
-        "Content-Disposition": content_disposition("attachment", f"{job_id}.zip"),
+    return serve(request, body, _headers(f"{job_id}.zip"))
+
+
+def _exported(request: Request, use_cases: UseCases, job_id: str, choice: ExportChoice) -> Response:
+    found = use_cases.exporting.open(job_id, choice)
+    headers = {**_headers(f"{job_id}_{choice.name}.zip"), "Accept-Ranges": "none"}
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type="application/zip")
+    zipped = ZipWriter(found.job.finished_at or found.job.created_at).iterate(found.files)
+    return StreamingResponse(put_together(zipped), headers=headers, media_type="application/zip")
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": content_disposition("attachment", name),
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-cache",
     }
-    return serve(request, body, headers)

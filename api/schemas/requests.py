@@ -14,6 +14,7 @@ from jobs.keys import sample_mask
 from jobs.options import EXPIRES_IN_S, MOST_MODELS, OUTPUT_LENGTH, PALETTES, TILE_SIZE
 from jobs.submitting.references import Given, Prefix
 from jobs.uploads.upload import UPLOAD_ID
+from segmentation.exports import EXPORTS
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.label_spaces import LABEL_SPACES
 from segmentation.picture_files.deep_pixels import DEPTHS
@@ -218,6 +219,13 @@ class JobOptionsShape(BaseModel):
         max_length=OUTPUT_LENGTH,
         description="`bucket/folder/` of a bucket that the server allows: the files of the archive are put there, in a "
         "folder named by the job's id, when the job has ended, `manifest.json` last",
+    )
+    export: str | dict[str, Any] | None = Field(
+        None,
+        description="what the archive is made for: a name, or `{name, instances, pictures, corrected}`; default: the "
+        "artifacts as they are",
+        examples=["cvat"],
+        json_schema_extra={"anyOf": [{"enum": list(EXPORTS)}, {"type": "object"}, {"type": "null"}]},
     )
     webhook: EndpointShape | None = Field(None, description="who is told of the job; default: the tenant's")
     metadata: dict[str, Any] = Field(default_factory=dict, description="returned unchanged; at most 4 KiB")

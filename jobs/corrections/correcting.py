@@ -21,7 +21,7 @@ from jobs.keys import new_correction_key
 from jobs.ports import ObjectStore, OpenUnit, UnitOfWork
 from jobs.processing.measuring import scores
 from jobs.reporting.kept_parts import PART
-from segmentation.formats import FORMATS, ReadableFormat
+from jobs.reporting.label_maps import predicted
 from segmentation.label_map import LabelMap
 
 
@@ -96,12 +96,11 @@ class Correcting:
 
     def _scores(self, job: Job, model: int, result: ImageResult, truth: LabelMap) -> Mapping[str, Any] | None:
         """Of the stored prediction; None where no artifact keeps all class ids."""
-        for each in result.artifacts:
-            kept = FORMATS.get(each.name)
-            if isinstance(kept, ReadableFormat):
-                impossible = frozenset(each.id for each in job.impossible_classes(model))
-                return scores(kept.decode(self.objects.get(each.key), job.space), truth, impossible)
-        return None
+        found = predicted(result, self.objects, job.space)
+        if found is None:
+            return None
+        impossible = frozenset(each.id for each in job.impossible_classes(model))
+        return scores(found, truth, impossible)
 
     def _unit(self) -> AbstractContextManager[UnitOfWork]:
         return self.open_unit(self.caller.tenant)

@@ -18,6 +18,7 @@ from segmentation.formats.polygons import Polygons
 __all__ = [
     "FORMATS",
     "OVERLAY_FORMATS",
+    "READABLE",
     "Encoded",
     "Format",
     "FormatOptions",
@@ -27,3 +28,4 @@ __all__ = [
 ]
 
 FORMATS: dict[str, Format] = {each.name: each for each in (Overlay(), Mask(), Confidence(), Polygons(), Coco())}
+READABLE = frozenset(name for name, each in FORMATS.items() if isinstance(each, ReadableFormat))

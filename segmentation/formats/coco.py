@@ -29,7 +29,7 @@ class Coco:
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
-        annotations = _annotations(label_map)
+        annotations = annotations_of(label_map)
         document = {
             "images": [{"id": 1, "file_name": options.file_name, "width": label_map.width, "height": label_map.height}],
             "annotations": annotations,
@@ -135,7 +135,7 @@ def counts_from_text(text: str) -> Counts:
     return np.array(counts, dtype=np.int64)
 
 
-def _annotations(label_map: LabelMap) -> list[dict[str, Any]]:
+def annotations_of(label_map: LabelMap) -> list[dict[str, Any]]:
     height = label_map.height
     flat = label_map.ids.T.ravel()
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])

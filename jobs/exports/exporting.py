@@ -1,0 +1,121 @@
+"""The archive of a job in the form of an annotation tool: files in a fixed order, made one after the other as they are
+read. Nothing of it is kept, and nobody knows its length beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+
+from jobs.callers import DEFAULT, Caller
+from jobs.corrections.correction import CorrectionFile
+from jobs.errors import FieldFault, InvalidOptions, JobNotFinished
+from jobs.exports.choice import ExportChoice
+from jobs.job import ImageResult, Job, JobImage
+from jobs.ports import ObjectStore, OpenUnit
+from jobs.reporting.kept_parts import PART
+from jobs.reporting.label_maps import predicted
+from jobs.reporting.names import Names, stem_of
+from segmentation.errors import SegmentationError
+from segmentation.exports import EXPORTS, Export, Exported, File, Labelled
+from segmentation.formats import READABLE
+from segmentation.formats.format import MAX_PIXELS
+from segmentation.label_map import LabelMap
+from segmentation.picture_files.pictures import decode_mask
+
+
+@dataclass(frozen=True, slots=True)
+class JobExport:
+    """files: walked through once."""
+
+    job: Job
+    files: Iterator[File]
+
+
+@dataclass(frozen=True, slots=True)
+class Exporting:
+    """software: name and version."""
+
+    open_unit: OpenUnit
+    objects: ObjectStore
+    software: str
+    caller: Caller = DEFAULT
+
+    def open(self, job_id: str, choice: ExportChoice) -> JobExport:
+        """Raises JobNotFound, JobNotFinished, InvalidOptions; reading the files, what reading objects raises."""
+        with self.open_unit(self.caller.tenant) as unit:
+            job = unit.jobs.get(job_id)
+        if not job.is_finished:
+            raise JobNotFinished(f"the job is {job.status}; it can be exported when it has ended")
+        export = EXPORTS[choice.name]
+        _check(job, export)
+        corrected = self._corrected(job) if choice.corrected else {}
+        exported = Exported(
+            about=f"{job.id}: {job.model}, {job.label_space}",
+            software=self.software,
+            space=job.space,
+            instances=choice.instances,
+            pictures=choice.pictures,
+            images=lambda: self._labelled(job, corrected),
+        )
+        return JobExport(job, self._files(job, export, exported))
+
+    def _files(self, job: Job, export: Export, exported: Exported) -> Iterator[File]:
+        yield from export.files(exported)
+        if exported.pictures:
+            for image, name in self._named(job):
+                if image.source.is_stored:
+                    suffix = _suffix(image)
+                    yield File(export.folder.format(name + suffix), self.objects.stream(image.source.location))
+
+    def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile]) -> Iterator[Labelled]:
+        for image, name in self._named(job):
+            result = image.result
+            assert result is not None  # of those that are named
+            yield Labelled(
+                number=image.index + 1,
+                name=name,
+                suffix=_suffix(image),
+                width=result.width,
+                height=result.height,
+                read=partial(self._read, job, result, corrected.get(image.index)),
+            )
+
+    def _read(self, job: Job, result: ImageResult, correction: CorrectionFile | None) -> LabelMap:
+        if correction is not None:
+            return LabelMap(decode_mask(self.objects.get(correction.key), max_pixels=MAX_PIXELS), job.space)
+        found = predicted(result, self.objects, job.space)
+        assert found is not None  # of a job that was checked
+        return found
+
+    def _named(self, job: Job) -> Iterator[tuple[JobImage, str]]:
+        """Images that succeeded, with their names in archives. A transaction for some of them: see `archive.py`."""
+        names = Names()
+        for first in range(0, job.counts.total, PART):
+            with self.open_unit(self.caller.tenant) as unit:
+                images = unit.images.run(job.id, first=first, last=first + PART - 1)
+            for image in images:
+                name = names.of(image.index, stem_of(image, paths=True))
+                if image.result is not None:
+                    yield image, name
+
+    def _corrected(self, job: Job) -> Mapping[int, CorrectionFile]:
+        with self.open_unit(self.caller.tenant) as unit:
+            return {each.index: each.file for each in unit.corrections.newest(job.id)}
+
+
+def _check(job: Job, export: Export) -> None:
+    if not READABLE.intersection(job.options.artifacts):
+        kept = ", ".join(sorted(READABLE))
+        raise InvalidOptions([FieldFault("export", f"the job has no artifact that keeps class ids ({kept})")])
+    try:
+        export.check(job.space)
+    except SegmentationError as error:
+        raise InvalidOptions([FieldFault("export", str(error))]) from error
+
+
+def _suffix(image: JobImage) -> str:
+    """As its owner named it, where that is a picture's; it is what a tool has."""
+    suffix = PurePosixPath(image.name).suffix
+    return suffix if suffix[1:].isalnum() and len(suffix) <= 5 else ".jpg"

@@ -1,0 +1,21 @@
+"""The label map that a result was made of, read back from what is stored of it."""
+
+from __future__ import annotations
+
+from jobs.job import ImageResult
+from jobs.ports import ObjectStore
+from segmentation.formats import FORMATS, ReadableFormat
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+
+
+def predicted(result: ImageResult, objects: ObjectStore, space: LabelSpace) -> LabelMap | None:
+    """From the first artifact that keeps every class id; None where there is none.
+
+    Raises ObjectNotFound, StorageUnavailable, UnreadableArtifact.
+    """
+    for each in result.artifacts:
+        kept = FORMATS.get(each.name)
+        if isinstance(kept, ReadableFormat):
+            return kept.decode(objects.get(each.key), space)
+    return None

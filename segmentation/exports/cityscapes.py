@@ -1,0 +1,90 @@
+"""Cityscapes' layout: `labelIds`, colours and polygons of each picture, `instanceIds` where instances are asked for.
+
+Polygons are painted in their order, one over the other: a region before what lies in its holes. Source:
+cityscapesScripts (Cordts et al. 2016), `README.md` and `preparation/json2labelImg.py`.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from segmentation.exports.documents import compact
+from segmentation.exports.export import Drawn, Exported, File, Returned
+from segmentation.exports.shapes import colour_png, palette_png, placed, read_ids
+from segmentation.formats.contours import Region, trace_regions
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
+from segmentation.palette import palette
+
+FOLDER, ENDING = "gtFine", "_gtFine_labelIds"
+CITY = "maskmill"  # of images without a folder
+COUNTED_GROUPS = ("human", "vehicle")  # whose instances Cityscapes tells apart
+MOST_OF_A_CLASS = 1000
+
+
+class Cityscapes:
+    name = "cityscapes"
+    title = "Cityscapes"
+    folder = "leftImg8bit/train/{}"
+
+    def check(self, space: LabelSpace) -> None:
+        space.remapping_to(CITYSCAPES_34)
+
+    def files(self, exported: Exported) -> Iterator[File]:
+        table = exported.space.remapping_to(CITYSCAPES_34)
+        for image in exported.images():
+            label_ids = LabelMap(table[image.read().ids], CITYSCAPES_34)
+            folder, _, stem = image.name.rpartition("/")
+            path = f"{FOLDER}/train/{folder or CITY}/{stem}_gtFine"
+            grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+            yield File(f"{path}_labelIds.png", palette_png(label_ids.ids, grey))
+            yield File(f"{path}_color.png", colour_png(label_ids.ids, palette(CITYSCAPES_34)))
+            regions = trace_regions(label_ids.ids)
+            yield File(f"{path}_polygons.json", _polygons(label_ids, regions))
+            if exported.instances:
+                yield File(f"{path}_instanceIds.png", _instances(label_ids, regions))
+
+    def fits(self, names: Collection[str]) -> bool:
+        return any(name.endswith(f"{ENDING}.png") for name in names)
+
+    def read(self, returned: Returned) -> Iterator[Drawn]:
+        table = CITYSCAPES_34.remapping_to(returned.space)
+        for path, read in returned.files.items():
+            if path.endswith(f"{ENDING}.png"):
+                name = path.removesuffix(f"{ENDING}.png").rpartition(f"{FOLDER}/")[2].partition("/")[2]
+                image = returned.image(name.removeprefix(f"{CITY}/") or path)
+                if image is not None:
+                    yield Drawn(image, table[read_ids(read())])
+
+
+def _polygons(label_map: LabelMap, regions: list[Region]) -> bytes:
+    ordered = sorted(regions, key=lambda each: -_enclosed(each))
+    objects = [{"label": label_map.space.name_of(each.class_id), "polygon": each.rings[0][:-1]} for each in ordered]
+    document: dict[str, Any] = {"imgHeight": label_map.height, "imgWidth": label_map.width, "objects": objects}
+    return compact(document)
+
+
+def _enclosed(region: Region) -> int:
+    """Twice the area within the outline, holes included."""
+    x, y = np.array(region.rings[0]).T
+    return int((x[:-1] * y[1:] - x[1:] * y[:-1]).sum())
+
+
+def _instances(label_map: LabelMap, regions: list[Region]) -> bytes:
+    """1000 · id + number for what is counted, the plain id for everything else."""
+    ids = label_map.ids.astype(np.uint16)
+    seen: Counter[int] = Counter()
+    for region in sorted(regions, key=lambda each: -each.area):
+        class_id = region.class_id
+        if label_map.space.by_id[class_id].group in COUNTED_GROUPS and seen[class_id] < MOST_OF_A_CLASS:
+            rows, columns, own = placed(region)
+            ids[rows, columns][own] = class_id * 1000 + seen[class_id]
+            seen[class_id] += 1
+    file = io.BytesIO()
+    Image.fromarray(ids).save(file, format="png", compress_level=1)
+    return file.getvalue()

@@ -1,0 +1,144 @@
+"""COCO: one document for the whole job, as run lengths or as polygons. What comes back may hold both.
+
+A region with holes is one polygon, whose line goes to each hole and back: pycocotools counts crossings within a polygon
+and joins several, so holes cannot be polygons of their own. Source: https://cocodataset.org/#format-data.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from segmentation.errors import UnreadableExport
+from segmentation.exports.documents import compact, joined, loaded
+from segmentation.exports.export import Drawn, Exported, File, Ids, Labelled, Returned
+from segmentation.exports.shapes import Mask, mask_of, placed, regions_of, single_ring
+from segmentation.formats.coco import annotations_of, counts_from_text, counts_to_text
+from segmentation.formats.contours import Region
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+
+DOCUMENT = "annotations/instances_default.json"
+Found = dict[str, Any]
+
+
+class Coco:
+    folder = "images/default/{}"
+
+    def __init__(self, name: str, title: str, *, polygons: bool) -> None:
+        self.name, self.title = name, title
+        self._polygons = polygons
+
+    def check(self, space: LabelSpace) -> None: ...
+
+    def files(self, exported: Exported) -> Iterator[File]:
+        yield File(DOCUMENT, self._document(exported))
+
+    def _document(self, exported: Exported) -> Iterator[bytes]:
+        labels = exported.labels
+        categories = [
+            {"id": each.number, "name": each.name, "supercategory": exported.space.by_id[each.id].group}
+            for each in labels.all
+        ]
+        info = {"description": exported.about, "version": exported.software}
+        yield b'{"info":' + compact(info) + b',"licenses":[],"categories":' + compact(categories) + b',"images":['
+        yield from joined(compact(_image(each)) for each in exported.images())
+        yield b'],"annotations":['
+        yield from joined(self._annotations(exported))
+        yield b"]}\n"
+
+    def _annotations(self, exported: Exported) -> Iterator[bytes]:
+        labels, number = exported.labels, 0
+        for image in exported.images():
+            for each in self._of_map(image.read(), instances=exported.instances):
+                number += 1
+                category = labels.by_id[each["category_id"]].number
+                yield compact({**each, "id": number, "image_id": image.number, "category_id": category})
+
+    def _of_map(self, label_map: LabelMap, *, instances: bool) -> Iterator[Found]:
+        """With class ids for categories."""
+        if not instances and not self._polygons:
+            yield from annotations_of(label_map)
+            return
+        regions: dict[int, list[Region]] = {}
+        for count, region in enumerate(regions_of(label_map)):
+            regions.setdefault(count if instances else region.class_id, []).append(region)
+        for members in regions.values():
+            if self._polygons:
+                shape: object = [np.array(single_ring(each)).ravel().tolist() for each in members]
+            else:
+                shape = _runs(members[0], label_map)
+            yield {
+                "category_id": members[0].class_id,
+                "segmentation": shape,
+                "area": sum(each.area for each in members),
+                "bbox": _box(members),
+                "iscrowd": 0,
+            }
+
+    def fits(self, names: Collection[str]) -> bool:
+        return any(_is_document(name) for name in names)
+
+    def read(self, returned: Returned) -> Iterator[Drawn]:
+        for path, read in returned.files.items():
+            if _is_document(path):
+                document = loaded(read(), path)
+                if isinstance(document, dict) and "annotations" in document:
+                    yield from _read(document, returned)
+
+
+def _is_document(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.endswith(".json") and ("/annotations/" in f"/{path}" or name.startswith(("instances", "_annotations")))
+
+
+def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
+    try:
+        names = {each["id"]: each["name"] for each in document["categories"]}
+        by_image: dict[object, list[Found]] = {}
+        for each in document["annotations"]:
+            by_image.setdefault(each["image_id"], []).append(each)
+        for image in document["images"]:
+            known = returned.image(str(image["file_name"]).rpartition(".")[0] or str(image["file_name"]))
+            if known is None:
+                continue
+            ids = returned.blank(known)
+            for each in by_image.get(image["id"], ()):
+                _paint(ids, each["segmentation"], returned.labels.id_of(names[each["category_id"]]))
+            yield Drawn(known, ids)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableExport(f"no COCO annotations: {type(error).__name__} {error}") from error
+
+
+def _paint(ids: Ids, shape: Any, class_id: int) -> None:
+    height, width = ids.shape
+    if isinstance(shape, list):
+        for part in shape:
+            ids[mask_of([np.reshape(part, (-1, 2))], height=height, width=width)] = class_id
+        return
+    counts = shape["counts"]
+    lengths = counts_from_text(counts) if isinstance(counts, str) else np.array(counts, np.int64)
+    if list(shape["size"]) != [height, width] or lengths.min(initial=0) < 0 or lengths.sum() != ids.size:
+        raise UnreadableExport(f"run lengths of another size than the picture's {width}×{height}")
+    inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    ids[inside.reshape(width, height).T] = class_id
+
+
+def _image(image: Labelled) -> Found:
+    return {"id": image.number, "file_name": image.file_name, "width": image.width, "height": image.height}
+
+
+def _runs(region: Region, label_map: LabelMap) -> Found:
+    rows, columns, own = placed(region)
+    inside: Mask = np.zeros(label_map.ids.shape, bool)
+    inside[rows, columns] = own
+    flat = inside.T.ravel()
+    changes = np.flatnonzero(np.diff(flat, prepend=False))
+    counts = np.diff(changes, prepend=0, append=flat.size)
+    return {"size": [label_map.height, label_map.width], "counts": counts_to_text(counts)}
+
+
+def _box(regions: Iterable[Region]) -> list[int]:
+    corners = np.concatenate([np.array(each.rings[0]) for each in regions])
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return [left, top, right - left, bottom - top]

@@ -1,0 +1,28 @@
+"""Text of exports: JSON in pieces, and JSON that comes back."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from segmentation.errors import UnreadableExport
+from segmentation.exports.export import LARGEST_DOCUMENT
+
+
+def compact(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """With commas between them."""
+    for count, piece in enumerate(pieces):
+        yield b"," + piece if count else piece
+
+
+def loaded(data: bytes, name: str) -> Any:
+    """Raises UnreadableExport."""
+    if len(data) > LARGEST_DOCUMENT:
+        raise UnreadableExport(f"{name} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableExport(f"{name} is no JSON: {error}") from error

@@ -1,0 +1,159 @@
+"""What an export for an annotation tool is: the files that it takes, and how what comes back from it is read.
+
+An export goes over a job's images as often as it needs and holds one label map at a time. Pixels of the label space's
+void id are what a tool leaves unlabelled, in both directions.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.errors import UnreadableExport
+from segmentation.exports.labels import Labels
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelSpace
+
+Ids = NDArray[np.uint8]  # (H, W) class ids of the job's label space
+
+LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """An image on its way out. number: from 1. name: with its folders, without suffix, unique, safe on every system.
+
+    suffix: of the picture's file, with its dot. width, height in pixels.
+    """
+
+    number: int
+    name: str
+    suffix: str
+    width: int
+    height: int
+    read: Callable[[], LabelMap]
+
+    @property
+    def file_name(self) -> str:
+        return self.name + self.suffix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What is exported. about: which job and model, in a sentence. instances: whether regions that hang together are
+    told apart. pictures: whether the pictures lie in the archive, in the export's folder for them."""
+
+    about: str
+    software: str
+    space: LabelSpace
+    instances: bool
+    pictures: bool
+    images: Callable[[], Iterator[Labelled]]
+
+    @property
+    def labels(self) -> Labels:
+        return Labels.of(self.space)
+
+
+class File(NamedTuple):
+    """One file of an export: its bytes, or for a long one, pieces of them as they come."""
+
+    name: str
+    content: bytes | Iterator[bytes]
+
+
+class Known(NamedTuple):
+    """An image of the job that something comes back for."""
+
+    index: int
+    name: str  # as it was exported
+    width: int
+    height: int
+
+
+class Drawn(NamedTuple):
+    image: Known
+    ids: Ids
+
+
+class Returned:
+    """What comes back: files by name, and the job's images. Bytes are read when they are asked for."""
+
+    def __init__(self, files: Mapping[str, Callable[[], bytes]], images: Iterable[Known], space: LabelSpace) -> None:
+        self.files = files
+        self.space = space
+        self.unknown: list[str] = []  # names that are no image's, or not clearly
+        self._images: dict[str, Known] = {}
+        self._stems: dict[str, Known | None] = {}
+        for each in images:
+            self._images[each.name.casefold()] = each
+            stem = PurePosixPath(each.name).name.casefold()
+            self._stems[stem] = None if stem in self._stems else each
+
+    @property
+    def labels(self) -> Labels:
+        return Labels.of(self.space)
+
+    def image(self, name: str) -> Known | None:
+        """By its name without suffix: as it was exported, else by the last part of it where only one image has it.
+
+        A name that is nobody's is kept in `unknown`.
+        """
+        folded = name.casefold()
+        found = self._images.get(folded) or self._stems.get(PurePosixPath(folded).name)
+        if found is None:
+            self.unknown.append(name)
+        return found
+
+    def named(self, suffix: str, *, folder: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Files with this ending below a folder of that name, wherever it lies; by their names behind it."""
+        for path, read in self.files.items():
+            _, found, name = f"/{path}".rpartition(f"/{folder}/")
+            if found and name.lower().endswith(suffix):
+                yield name[: -len(suffix)], read
+
+    def document(self, name: str) -> bytes | None:
+        """The one file that is called so, in whatever folder. Raises UnreadableExport when it is too long."""
+        for path, read in self.files.items():
+            if path == name or path.endswith(f"/{name}"):
+                content = read()
+                if len(content) > LARGEST_DOCUMENT:
+                    raise UnreadableExport(f"{path} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")
+                return content
+        return None
+
+    def blank(self, image: Known) -> Ids:
+        """Nothing labelled yet."""
+        return np.full((image.height, image.width), self.space.void_id, np.uint8)
+
+
+class Export(Protocol):
+    """One form of one tool. It is listed in EXPORTS and nowhere else.
+
+    title: for people. folder: where the pictures go when they are asked for; `{}` in it is the image's file name.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def folder(self) -> str: ...
+
+    def check(self, space: LabelSpace) -> None:
+        """Raises NoRemapping, UnavailableExport when labels of this space cannot be exported here."""
+
+    def files(self, exported: Exported) -> Iterator[File]:
+        """In a fixed order, the same bytes each time."""
+        ...
+
+    def fits(self, names: Collection[str]) -> bool:
+        """Whether an archive with these files looks like one that came from this tool."""
+        ...
+
+    def read(self, returned: Returned) -> Iterator[Drawn]:
+        """What was drawn, image by image. Raises UnreadableExport."""
+        ...

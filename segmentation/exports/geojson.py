@@ -1,0 +1,68 @@
+"""GeoJSON: a collection of polygons for each picture, in its pixels, y down, as the artifact `polygons` has it.
+
+What comes back may be drawn by hand. Source: RFC 7946.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+from segmentation.errors import UnreadableExport
+from segmentation.exports.documents import loaded
+from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Returned
+from segmentation.exports.shapes import mask_of
+from segmentation.formats.format import FormatOptions
+from segmentation.formats.polygons import Polygons
+from segmentation.label_space import LabelSpace
+
+SUFFIX = ".geojson"
+_BLACK = np.zeros((1, 1, 3), np.uint8)
+
+
+class GeoJson:
+    name = "geojson"
+    title = "GeoJSON"
+    folder = "images/{}"
+
+    def check(self, space: LabelSpace) -> None: ...
+
+    def files(self, exported: Exported) -> Iterator[File]:
+        for image in exported.images():
+            label_map = image.read()
+            picture = np.broadcast_to(_BLACK, (*label_map.ids.shape, 3))
+            encoded = Polygons().encode(label_map, picture, FormatOptions(file_name=image.file_name))
+            yield File(f"polygons/{image.name}{SUFFIX}", encoded.data)
+
+    def fits(self, names: Collection[str]) -> bool:
+        return any(name.lower().endswith(SUFFIX) for name in names)
+
+    def read(self, returned: Returned) -> Iterator[Drawn]:
+        for path, read in returned.files.items():
+            if path.lower().endswith(SUFFIX):
+                image = returned.image(path[: -len(SUFFIX)].removeprefix("polygons/"))
+                if image is not None:
+                    yield Drawn(image, _drawn(loaded(read(), path), image, returned))
+
+
+def _drawn(document: Any, image: Known, returned: Returned) -> Ids:
+    ids = returned.blank(image)
+    try:
+        for feature in document["features"]:
+            class_id = _class(feature["properties"], returned)
+            shape = feature["geometry"]
+            parts = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
+            for rings in parts:
+                ids[mask_of(rings, height=image.height, width=image.width)] = class_id
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableExport(f"{image.name}: no polygons: {type(error).__name__} {error}") from error
+    return ids
+
+
+def _class(properties: dict[str, Any], returned: Returned) -> int:
+    """By its name; its id tells where two are called alike, and where no name is given."""
+    known, name = returned.space.by_id, properties.get("class")
+    found = properties.get("class_id")
+    if found in known and name in (None, known[found].name):
+        return int(found)
+    return returned.labels.id_of(name)

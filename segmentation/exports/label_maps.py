@@ -1,0 +1,92 @@
+"""CVAT's "Segmentation mask 1.1" and Pascal VOC: palette PNGs of classes (and instances), and a list of names.
+
+Sources: CVAT's documentation, "Segmentation Mask"; VOC2012 development kit, section 2.4 (255 counts nowhere).
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.errors import UnreadableExport
+from segmentation.exports.export import Drawn, Exported, File, Returned
+from segmentation.exports.labels import BACKGROUND, BLACK, Labels, voc_colours
+from segmentation.exports.shapes import (
+    ids_of_numbers,
+    instance_numbers,
+    palette_png,
+    read_colours,
+    read_ids,
+    regions_of,
+)
+from segmentation.label_space import RGB, LabelSpace
+
+IGNORED, IGNORED_COLOUR = 255, (224, 224, 192)
+CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
+
+
+class LabelMapExport:
+    """The index of a pixel is its class's number. unlabelled: what pixels of the void id get, 0 or 255."""
+
+    def __init__(self, name: str, title: str, *, unlabelled: int, list_name: str, folder: str) -> None:
+        self.name, self.title, self.folder = name, title, folder
+        self._unlabelled = unlabelled
+        self._list = list_name
+
+    def check(self, space: LabelSpace) -> None: ...
+
+    def files(self, exported: Exported) -> Iterator[File]:
+        labels = exported.labels
+        yield File("labelmap.txt", _label_map(labels, ignores=self._unlabelled == IGNORED))
+        names = (f"{image.name}\n".encode() for image in exported.images())
+        yield File(f"ImageSets/Segmentation/{self._list}.txt", names)
+        numbers, palette = labels.numbers.copy(), labels.palette.copy()
+        numbers[labels.void_id] = self._unlabelled
+        palette[IGNORED] = IGNORED_COLOUR
+        for image in exported.images():
+            label_map = image.read()
+            yield File(f"{CLASSES}/{image.name}.png", palette_png(numbers[label_map.ids], palette))
+            if exported.instances:
+                objects = instance_numbers(regions_of(label_map), label_map.ids.shape)
+                yield File(f"{OBJECTS}/{image.name}.png", palette_png(objects, _voc_palette()))
+
+    def fits(self, names: Collection[str]) -> bool:
+        return any(f"/{CLASSES}/" in f"/{name}" for name in names)
+
+    def read(self, returned: Returned) -> Iterator[Drawn]:
+        described = returned.document("labelmap.txt")
+        colours = None if described is None else _colours(described, returned.labels)
+        for name, read in returned.named(".png", folder=CLASSES):
+            image = returned.image(name)
+            if image is not None:
+                data = read()
+                plain = colours is None
+                ids = ids_of_numbers(read_ids(data), returned.labels) if plain else read_colours(data, colours or {})
+                yield Drawn(image, ids)
+
+
+def _label_map(labels: Labels, *, ignores: bool) -> bytes:
+    lines = ["# label:color_rgb:parts:actions", f"{BACKGROUND}:0,0,0::"]
+    lines += [f"{each.name}:{','.join(map(str, each.colour))}::" for each in labels.all]
+    if ignores:
+        lines.append(f"ignored:{','.join(map(str, IGNORED_COLOUR))}::")
+    return "\n".join([*lines, ""]).encode()
+
+
+def _colours(described: bytes, labels: Labels) -> Mapping[RGB, int]:
+    found: dict[RGB, int] = {BLACK: labels.void_id, IGNORED_COLOUR: labels.void_id}
+    for line in described.decode("utf-8", "replace").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, rest = line.partition(":")
+        try:
+            red, green, blue = (int(part) for part in rest.partition(":")[0].split(","))
+        except ValueError as error:
+            raise UnreadableExport(f"labelmap.txt: no colour in {line[:80]!r}") from error
+        if name.strip().casefold() != "ignored":
+            found[red, green, blue] = labels.id_of(name)
+    return found
+
+
+def _voc_palette() -> NDArray[np.uint8]:
+    return np.array([BLACK, *voc_colours()], np.uint8)

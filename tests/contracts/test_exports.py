@@ -1,0 +1,42 @@
+"""Every export: what goes out and comes back is the same to the last pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segmentation.exports import EXPORTS, Export
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import LABEL_SPACES
+from tests.exporting import Ids, exported, files_of, masks, returned
+
+NOTHING = LabelSpace("nothing", (LabelClass(0, "background", (0, 0, 0), "object"),), ignore_id=255)
+ODD = LabelSpace(
+    "odd",
+    (
+        LabelClass(3, "a: b # c", (9, 9, 9), "thing"),
+        LabelClass(7, "Background", (0, 0, 0), "thing"),
+        LabelClass(8, 'x"<&>, [y]', (9, 9, 9), "thing"),
+        LabelClass(200, "x", (1, 1, 1), "void"),
+        LabelClass(201, "X", (1, 1, 1), "void"),
+    ),
+)
+SPACES = {**LABEL_SPACES, "nothing": NOTHING, "odd": ODD}
+CITYSCAPES = ("cityscapes-34", "cityscapes-19")  # whose labels have label ids
+
+
+@pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_what_goes_out_comes_back_to_the_last_pixel(export: Export, data: st.DataObject) -> None:
+    space = SPACES[data.draw(st.sampled_from(CITYSCAPES if export.name == "cityscapes" else sorted(SPACES)))]
+    maps: list[Ids] = data.draw(st.lists(masks(space), min_size=0, max_size=3))
+    content = exported(maps, space, instances=data.draw(st.booleans()))
+    files = files_of(export, content)
+    assert export.fits(files) or not maps
+    back = {each.image.index: each.ids for each in export.read(returned(files, content))}
+    assert sorted(back) == list(range(len(maps)))
+    for index, ids in enumerate(maps):
+        np.testing.assert_array_equal(back[index], ids)

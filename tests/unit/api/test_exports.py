@@ -1,0 +1,109 @@
+"""Exports over HTTP: a job's archive in the form of an annotation tool."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from segmentation.exports import EXPORTS
+from tests.factories import picture
+from tests.unit.api.house import House
+from tests.unit.api.test_corrections import label_png, put
+from tests.unit.api.test_results import finished
+
+
+def exported(client: TestClient, job_id: str, **params: str) -> zipfile.ZipFile:
+    answer = client.get(f"/jobs/{job_id}/archive", params=params)
+    assert answer.status_code == 200, answer.text
+    found = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert found.testzip() is None
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in EXPORTS if name != "cityscapes"])
+def test_a_jobs_archive_may_be_an_export(client: TestClient, house: House, name: str) -> None:
+    job_id = finished(client, house, "north/a.jpg", "b.jpg")
+    answer = client.get(f"/jobs/{job_id}/archive", params={"export": name, "instances": "true"})
+    assert answer.status_code == 200, answer.text
+    assert f"{job_id}_{name}.zip" in answer.headers["content-disposition"]
+    assert (answer.headers["accept-ranges"], "content-length" in answer.headers) == ("none", False)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as found:
+        assert found.testzip() is None
+        assert EXPORTS[name].fits(found.namelist())
+    assert client.get(f"/jobs/{job_id}/archive", params={"export": name, "instances": "true"}).content == answer.content
+    head = client.head(f"/jobs/{job_id}/archive", params={"export": name})
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def test_pictures_come_along_when_they_are_asked_for(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "north/a.jpg")
+    assert exported(client, job_id, export="yolo").namelist() == ["data.yaml", "labels/train/north/a.txt"]
+    with_pictures = exported(client, job_id, export="yolo", pictures="true")
+    assert with_pictures.read("images/train/north/a.jpg") == picture()
+
+
+def test_corrections_take_the_place_of_predictions_unless_they_are_not_wanted(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "a.jpg")
+    put(client, job_id, label_png(2, 2))
+
+    def classes(**params: str) -> list[str]:
+        document = json.loads(
+            exported(client, job_id, export="coco", **params).read("annotations/instances_default.json")
+        )
+        names = {each["id"]: each["name"] for each in document["categories"]}
+        return [names[each["category_id"]] for each in document["annotations"]]
+
+    assert classes() == ["pole"]
+    assert classes(corrected="false") == ["sky", "building"]
+
+
+def test_failed_images_are_not_exported(client: TestClient, house: House) -> None:
+    files = [("files", ("a.jpg", b"no picture")), ("files", ("b.jpg", picture()))]
+    job_id = client.post("/jobs", files=files).json()["id"]
+    house.work()
+    assert "SegmentationClass/b.png" in (names := exported(client, job_id, export="voc").namelist())
+    assert "SegmentationClass/a.png" not in names
+
+
+def test_an_export_may_be_chosen_with_the_job(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "a.jpg", export="cvat")
+    names = exported(client, job_id).namelist()
+    assert names == ["labelmap.txt", "ImageSets/Segmentation/default.txt", "SegmentationClass/a.png"]
+    assert exported(client, job_id, artifacts="mask").namelist() == ["manifest.json", "mask/a.png"]
+    assert "labels/train/a.txt" in exported(client, job_id, export="yolo").namelist()
+    chosen = json.dumps({"name": "cvat", "instances": True})
+    with_objects = exported(client, finished(client, house, "a.jpg", export=chosen))
+    objects = np.asarray(Image.open(io.BytesIO(with_objects.read("SegmentationObject/a.png"))))
+    assert np.unique(objects).tolist() == [1, 2]
+
+
+WRONG = ["nothing", '{"name": "cvat", "colour": true}', '{"name": "cvat", "instances": 1}', '{"name": ["cvat"]}']
+
+
+@pytest.mark.parametrize("value", WRONG)
+def test_a_wrong_choice_is_a_field_fault_that_names_the_choices(client: TestClient, value: str) -> None:
+    answer = client.post("/jobs", files=[("files", ("a.jpg", picture()))], data={"export": value})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "export")
+    inputs = [{"sample": "market"}]
+    assert client.post("/jobs", json={"inputs": inputs, "export": 7}).json()["errors"][0]["field"] == "export"
+
+
+def test_what_cannot_be_exported_is_told(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "a.jpg")
+    for name in ("nothing", "cityscapes"):  # camvid-11 has no label ids
+        answer = client.get(f"/jobs/{job_id}/archive", params={"export": name})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "export")
+    plain = finished(client, house, "a.jpg", artifacts="overlay")
+    answer = client.get(f"/jobs/{plain}/archive", params={"export": "cvat"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "export")
+    files = [("files", ("a.jpg", picture()))]
+    refused = client.post("/jobs", files=files, data={"export": "cvat", "artifacts": "overlay"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "export")
+    waiting = client.post("/jobs", files=files).json()["id"]
+    assert client.get(f"/jobs/{waiting}/archive", params={"export": "cvat"}).json()["code"] == "job_not_finished"
