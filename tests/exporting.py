@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def exported(maps: Sequence[Ids], space: LabelSpace, *, instances: bool = False,
             suffix=".jpg",
             width=ids.shape[1],
             height=ids.shape[0],
-            read=lambda ids=ids: LabelMap(ids, space),
+            read=partial(LabelMap, ids, space),
         )
         for number, ids in enumerate(maps, start=1)
     ]
@@ -48,7 +49,7 @@ def files_of(export: Export, content: Exported) -> dict[str, bytes]:
 
 def returned(files: Mapping[str, bytes], content: Exported) -> Returned:
     images = [Known(each.number - 1, each.name, each.width, each.height) for each in content.images()]
-    return Returned({name: (lambda data=data: data) for name, data in files.items()}, images, content.space)
+    return Returned({name: partial(bytes, data) for name, data in files.items()}, images, content.space)
 
 
 def written(files: Mapping[str, bytes], folder: Path) -> Path:

@@ -13,8 +13,8 @@ SWITCHES = ("instances", "pictures", "corrected")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportChoice:
-    """instances: regions that hang together are told apart, where the form can. pictures: those that the service has come
-    along. corrected: the newest correction takes the place of the prediction, where there is one."""
+    """instances: regions that hang together are told apart, where the form can. pictures: those that the service has
+    come along. corrected: the newest correction takes the place of the prediction, where there is one."""
 
     name: str
     instances: bool = False

@@ -65,11 +65,12 @@ class File(NamedTuple):
     content: bytes | Iterator[bytes]
 
 
-class Known(NamedTuple):
-    """An image of the job that something comes back for."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An image of the job that something comes back for. name: as it was exported."""
 
     index: int
-    name: str  # as it was exported
+    name: str
     width: int
     height: int
 

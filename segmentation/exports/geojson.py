@@ -63,6 +63,6 @@ def _class(properties: dict[str, Any], returned: Returned) -> int:
     """By its name; its id tells where two are called alike, and where no name is given."""
     known, name = returned.space.by_id, properties.get("class")
     found = properties.get("class_id")
-    if found in known and name in (None, known[found].name):
-        return int(found)
+    if isinstance(found, int) and found in known and name in (None, known[found].name):
+        return found
     return returned.labels.id_of(name)

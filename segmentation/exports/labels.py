@@ -34,7 +34,8 @@ class Labels:
     @classmethod
     def of(cls, space: LabelSpace) -> "Labels":
         """Colours that two classes share, and black, which is the background's, give way to others."""
-        taken, names, found = {BLACK}, {BACKGROUND}, []
+        found: list[Label] = []
+        taken, names = {BLACK}, {BACKGROUND}
         free = voc_colours()
         for each in sorted(space.classes, key=lambda each: each.id):
             if each.id == space.void_id:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from segmentation.label_space import RGB
 from segmentation.picture_files.pictures import decode_mask, decode_picture
 
 Mask = NDArray[np.bool_]  # (H, W)
+Corners = Sequence[Sequence[float]] | NDArray[np.number[Any]]  # (x, y) each
 MAX_PIXELS = 1 << 28  # of a mask that comes back; its size is compared with the picture's
 
 
@@ -38,7 +40,7 @@ def single_ring(region: Region) -> Ring:
     return ring
 
 
-def mask_of(rings: Iterable[Sequence[Sequence[float]]], *, height: int, width: int) -> Mask:
+def mask_of(rings: Iterable[Corners], *, height: int, width: int) -> Mask:
     """Pixels whose centre lies within an odd number of these rings; corners are (x, y), each ring closed or not.
 
     Raises UnreadableExport for what is no ring.

@@ -24,7 +24,7 @@ ODD = LabelSpace(
     ),
 )
 SPACES = {**LABEL_SPACES, "nothing": NOTHING, "odd": ODD}
-CITYSCAPES = ("cityscapes-34", "cityscapes-19")  # whose labels have label ids
+CITYSCAPES = ("cityscapes-34", "cityscapes-19", "camvid-11")  # whose labels have label ids
 
 
 @pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS)

@@ -8,18 +8,15 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from api.answers.zip_writer import ZipWriter
+from api.answers.zip_writer import Content, ZipWriter
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def test_python_reads_what_was_written() -> None:
-    files = [
-        ("short/é.txt", b"stored"),
-        ("empty", b""),
-        ("long.json", iter([b"a" * 100_000, b"", b"b"])),
-        ("none", iter(())),
-    ]
+    long = iter([b"a" * 100_000, b"", b"b"])
+    short: list[tuple[str, Content]] = [("short/é.txt", b"stored"), ("empty", b"")]
+    files = [*short, ("long.json", long), ("none", iter(()))]
     written = b"".join(ZipWriter(NOON).iterate(files))
     with zipfile.ZipFile(io.BytesIO(written)) as found:
         assert found.testzip() is None
