@@ -149,6 +149,8 @@ STATUS: Mapping[type[Exception], int] = {
     segmentation.UnknownLabelSpace: 404,
     segmentation.NoRemapping: 422,
     segmentation.InvalidFormatOptions: 422,
+    segmentation.UnreadableExport: 422,
+    segmentation.UnavailableExport: 422,
     ApiError: 500,
     BadRequest: 400,
     UnknownHost: 421,

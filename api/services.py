@@ -29,6 +29,7 @@ from jobs.comparing.comparing import Comparing
 from jobs.corrections.correcting import Correcting
 from jobs.deliveries.webhooks import Webhooks
 from jobs.exports.exporting import Exporting
+from jobs.exports.importing import Importing
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archives
 from jobs.reporting.events import Telling
@@ -86,6 +87,7 @@ class UseCases:
     archives: Archives
     comparing: Comparing
     exporting: Exporting
+    importing: Importing
     webhooks: Webhooks
     uploading: Uploading
     references: References
@@ -110,16 +112,19 @@ class Services:
 
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
+        correcting = Correcting(to.open_unit, to.objects, caller)
+        exporting = Exporting(to.open_unit, to.objects, self.software, caller)
         return UseCases(
             submitting=Submitting(
                 to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller, to.buckets
             ),
             reading=Reading(to.open_unit, to.objects, caller),
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
-            correcting=Correcting(to.open_unit, to.objects, caller),
+            correcting=correcting,
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
             comparing=Comparing(to.open_unit, caller),
-            exporting=Exporting(to.open_unit, to.objects, self.software, caller),
+            exporting=exporting,
+            importing=Importing(correcting, exporting),
             webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),
             references=References(to.open_unit, to.objects, to.buckets, caller.tenant),
             uploading=Uploading(to.open_unit, to.objects, self.upload_limits, caller),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -19,6 +19,8 @@ LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
 SHORTEST_POLL_S = 0.2
 OUTAGE_S = 60.0  # a server that restarts while we wait is waited for
 PAGE = 200
+PIECE = 1 << 20
+CORRECTIONS_S = 3600.0  # a large batch is read while we wait
 
 OnProgress = Callable[["JobHandle"], None]
 
@@ -172,17 +174,24 @@ class JobHandle:
         return sorted(reading.new(to_the_end=True), key=lambda image: image.index)
 
     def download(
-        self, folder: str | Path, *, artifacts: str | None = None, keep_zip: bool = False, unpacked: bool = True
+        self,
+        folder: str | Path,
+        *,
+        artifacts: str | None = None,
+        keep_zip: bool = False,
+        unpacked: bool = True,
+        export: Mapping[str, Any] | None = None,
     ) -> Path:
         """Waits for the end, fetches the archive and unpacks it into `folder`; returns the folder.
 
         The archive streams to disk and goes on where a broken connection, or an earlier call, left it.
         keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
-        artifacts: comma-separated names, None for all. Raises DownloadBroken, Conflict.
+        artifacts: comma-separated names, None for all. export: for an annotation tool, what `GET /jobs/{id}/archive`
+        takes for it: {"export": "cvat"}. Raises DownloadBroken, Conflict.
         """
         self.wait()
         folder = Path(folder)
-        call = Call(method="GET", path=self._path("archive"), params={"artifacts": artifacts})
+        call = Call(method="GET", path=self._path("archive"), params={"artifacts": artifacts, **(export or {})})
         archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip")
         if not unpacked:
             return archive
@@ -190,6 +199,22 @@ class JobHandle:
         if not keep_zip:
             archive.unlink()
         return folder
+
+    def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:
+        """Corrections as a ZIP file, of masks or of what an annotation tool exported. Returns what was made of them.
+
+        form: how to read it; else by what is in it.
+        """
+        call = Call(
+            method="POST",
+            path=self._path("corrections"),
+            params={"format": form},
+            headers={"Content-Type": "application/zip", "Content-Length": str(packed.seek(0, 2))},
+            content=_Again(packed),
+            read_timeout_s=CORRECTIONS_S,
+        )
+        taken: dict[str, Any] = self._transport.send(call).json()
+        return taken
 
     def deliveries(self) -> Iterator[dict[str, Any]]:
         """Webhooks that were sent of this job or are owed still, in order, with their attempts."""
@@ -247,6 +272,18 @@ class JobHandle:
         else:
             self.state = seen
         return self
+
+
+class _Again:
+    """The bytes of a file, from its beginning each time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while piece := self._file.read(PIECE):
+            yield piece
 
 
 class _Patience:

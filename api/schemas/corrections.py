@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.job import GroundTruth, metrics_view
+from api.schemas.job import GroundTruth, SkippedView, metrics_view
 from jobs.corrections.correcting import Corrected
 from jobs.corrections.correction import Correction
+from jobs.exports.importing import Taken
 
 _EXAMPLE: dict[str, Any] = {
     "job": "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
@@ -52,6 +53,19 @@ class CorrectionPage(BaseModel):
     next_cursor: int | None = Field(description="null on the last page", examples=[49])
 
 
+class TakenView(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"format": "cvat", "corrected": 20, "unchanged": 0, "unknown": {"count": 1, "examples": ["b"]}}
+        }
+    )
+
+    format: str = Field(description="how the archive was read")
+    corrected: int = Field(description="images with a new version")
+    unchanged: int = Field(description="images that are as they were: as predicted, or as corrected last")
+    unknown: SkippedView = Field(description="names in it that are no image's of the job, or not clearly")
+
+
 class CorrectionVersions(BaseModel):
     items: list[CorrectionView]
 
@@ -63,6 +77,11 @@ def correction_view(correction: Correction) -> CorrectionView:
 def corrected_view(corrected: Corrected) -> CorrectedView:
     truth = None if corrected.metrics is None else metrics_view(corrected.metrics).ground_truth
     return CorrectedView(**_values(corrected.correction), ground_truth=truth)
+
+
+def taken_view(taken: Taken) -> TakenView:
+    unknown = SkippedView(count=taken.unknown, examples=list(taken.examples))
+    return TakenView(format=taken.form, corrected=taken.corrected, unchanged=taken.unchanged, unknown=unknown)
 
 
 def _values(correction: Correction) -> dict[str, object]:

@@ -44,8 +44,7 @@ class Exporting:
 
     def open(self, job_id: str, choice: ExportChoice) -> JobExport:
         """Raises JobNotFound, JobNotFinished, InvalidOptions; reading the files, what reading objects raises."""
-        with self.open_unit(self.caller.tenant) as unit:
-            job = unit.jobs.get(job_id)
+        job = self.job(job_id)
         if not job.is_finished:
             raise JobNotFinished(f"the job is {job.status}; it can be exported when it has ended")
         export = EXPORTS[choice.name]
@@ -61,16 +60,26 @@ class Exporting:
         )
         return JobExport(job, self._files(job, export, exported))
 
+    def job(self, job_id: str) -> Job:
+        """Raises JobNotFound."""
+        with self.open_unit(self.caller.tenant) as unit:
+            return unit.jobs.get(job_id)
+
+    def image(self, job_id: str, index: int) -> JobImage:
+        """Raises JobNotFound, ImageNotFound."""
+        with self.open_unit(self.caller.tenant) as unit:
+            return unit.images.get(job_id, index)
+
     def _files(self, job: Job, export: Export, exported: Exported) -> Iterator[File]:
         yield from export.files(exported)
         if exported.pictures:
-            for image, name in self._named(job):
+            for image, name in self.named(job):
                 if image.source.is_stored:
                     suffix = _suffix(image)
                     yield File(export.folder.format(name + suffix), self.objects.stream(image.source.location))
 
     def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile]) -> Iterator[Labelled]:
-        for image, name in self._named(job):
+        for image, name in self.named(job):
             result = image.result
             assert result is not None  # of those that are named
             yield Labelled(
@@ -89,7 +98,7 @@ class Exporting:
         assert found is not None  # of a job that was checked
         return found
 
-    def _named(self, job: Job) -> Iterator[tuple[JobImage, str]]:
+    def named(self, job: Job) -> Iterator[tuple[JobImage, str]]:
         """Images that succeeded, with their names in archives. A transaction for some of them: see `archive.py`."""
         names = Names()
         for first in range(0, job.counts.total, PART):

@@ -27,7 +27,7 @@ _PASSED_BYTES = 64 * 2**20  # a compressed TAR may hold so many that are no pict
 _PASSED_TIMES = 10
 _DIRECTORY_RECORD = b"PK\x01\x02"
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x07\x08")
-_DAMAGE = (  # what the standard library raises for damaged, encrypted and unknown kinds of archives
+DAMAGE = (  # what the standard library raises for damaged, encrypted and unknown kinds of archives
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
     *(ValueError, IndexError, NotImplementedError, RuntimeError),
 )
@@ -79,7 +79,7 @@ def read_packed(data: BinaryIO, *, name: str, limits: PackedLimits, pass_over: P
                     yield Entry(path, head, BoundedReader(rest, name=path, limit=limits.entry_bytes, head=head))
                 else:
                     pass_over(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ArchiveUnreadable(f"{base_name(name)} is not a readable ZIP or TAR archive: {reason(error)}") from error
 
 
@@ -96,7 +96,7 @@ def reason(error: Exception) -> str:
 def _head(handle: IO[bytes], path: str) -> bytes:
     try:
         return handle.read(HEAD_BYTES)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if not is_picture_name(path):
             return b""
         raise _damaged(path, error) from error
@@ -116,18 +116,27 @@ class _Unpacking:
     def read(self, size: int = -1, /) -> bytes:
         try:
             return self._handle.read(size)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(self._path, error) from error
 
 
 def _zip_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO[bytes]]]:
-    file = _Frugal(data, records=limits.entries)
-    with zipfile.ZipFile(cast(BinaryIO, file)) as archive:
-        file.allow(None)
+    with open_zip(data, entries=limits.entries) as archive:
         for entry in archive.infolist():
             path = _path(zip_name(entry))
             if path and not entry.is_dir():
                 yield path, archive.open(entry)
+
+
+def open_zip(data: BinaryIO, *, entries: int) -> zipfile.ZipFile:
+    """Its directory is read within bounds. Raises TooManyImages, ArchiveUnreadable."""
+    file = _Frugal(data, records=entries)
+    try:
+        archive = zipfile.ZipFile(cast(BinaryIO, file))
+    except DAMAGE as error:
+        raise ArchiveUnreadable(f"no readable ZIP archive: {reason(error)}") from error
+    file.allow(None)
+    return archive
 
 
 def _tar_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO[bytes]]]:

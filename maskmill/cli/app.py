@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import images, jobs, keys, models, stack, tune, webhooks
+from maskmill.cli import images, jobs, keys, models, results, stack, tune, webhooks
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 from maskmill.cli.training import compare, evaluate, explain, export, promote, train
@@ -30,7 +30,6 @@ command(app, "demo", needs="local")(stack.demo)
 command(app, "doctor", needs="local")(stack.doctor)
 command(app, "tune", needs="local")(tune.tune)
 command(app, "submit")(jobs.submit)
-command(app, "jobs")(jobs.jobs)
 command(app, "images")(images.images)
 command(app, "watch")(jobs.watch)
 command(app, "cancel")(jobs.cancel)
@@ -44,6 +43,7 @@ command(app, "compare")(compare.compare)
 command(app, "explain")(explain.explain)
 command(app, "export")(export.export)
 command(app, "promote")(promote.promote)
+app.add_typer(results.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")

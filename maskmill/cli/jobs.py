@@ -167,6 +167,11 @@ class Downloading(JobOption):
         str | None, typer.Option(help="These alone, comma-separated; `metrics` is one.", metavar="NAMES")
     ] = None
     keep_zip: Annotated[bool, typer.Option("--zip", help="Keep the ZIP, and do not unpack it.")] = False
+    export: Annotated[
+        str | None, typer.Option(help="For an annotation tool: coco, cvat, label-studio, yolo, voc, …", metavar="TOOL")
+    ] = None
+    instances: Annotated[bool, typer.Option("--instances", help="Of an export: tell regions apart.")] = False
+    pictures: Annotated[bool, typer.Option("--pictures", help="Of an export: the pictures too.")] = False
 
 
 def download(choices: Downloading) -> None:
@@ -293,10 +298,21 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
 
 
 def _download(job: JobHandle, folder: Path, choices: ServerOptions) -> None:
-    packed = isinstance(choices, Downloading) and choices.keep_zip
-    artifacts = choices.artifacts if isinstance(choices, Downloading) else None
-    where = job.download(folder, artifacts=artifacts, unpacked=not packed)
+    if isinstance(choices, Downloading):
+        where = job.download(
+            folder, artifacts=choices.artifacts, unpacked=not choices.keep_zip, export=_export_of(choices)
+        )
+    else:
+        where = job.download(folder)
     if not choices.as_json:
         stdout().print(f"results are in {where}")
     elif isinstance(choices, Downloading):
         print_json({"job": job.id, "path": str(where)})
+
+
+def _export_of(choices: Downloading) -> dict[str, Any]:
+    if choices.export is None:
+        if choices.instances or choices.pictures:
+            raise InvalidInput("--instances and --pictures say how an export is made; name one with --export")
+        return {}
+    return {"export": choices.export, "instances": choices.instances or None, "pictures": choices.pictures or None}

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 DEFAULT = "list"
 
 
-class _ListAlone(TyperGroup):
-    """`maskmill models` is `maskmill models list`."""
+class ListAlone(TyperGroup):
+    """`maskmill models` is `maskmill models list`; so with every noun that has a list."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         asks_for_help = bool(args) and args[0] in ctx.help_option_names
@@ -35,7 +35,7 @@ class _ListAlone(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_ListAlone, help="List models, fetch them from the hub, add and check your own.")
+app = typer.Typer(cls=ListAlone, help="List models, fetch them from the hub, add and check your own.")
 
 
 @dataclass(frozen=True, kw_only=True)

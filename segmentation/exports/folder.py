@@ -14,6 +14,7 @@ class MaskFolder:
     """Pictures may lie beside the masks, in a folder that says so."""
 
     name = "folder"
+    folders = FOLDERS
 
     def fits(self, names: Collection[str]) -> bool:
         return any(name.lower().endswith(SUFFIX) for name in names)

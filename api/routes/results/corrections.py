@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
-from typing import Annotated
+from functools import partial
+from typing import IO, Annotated, BinaryIO, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -18,21 +20,27 @@ from api.schemas.corrections import (
     CorrectedView,
     CorrectionPage,
     CorrectionVersions,
+    TakenView,
     corrected_view,
     correction_view,
+    taken_view,
 )
 from jobs.corrections.correction import MEDIA_TYPE
 from jobs.errors import (
+    ArchiveUnreadable,
     CorrectionNotFound,
     ImageNotFinished,
     ImageNotFound,
+    InvalidOptions,
     JobNotFound,
     MaskUnknownIds,
     TooManyBytes,
+    TooManyImages,
     UnsupportedMedia,
 )
+from jobs.exports.importing import FORMS
 from jobs.reporting.names import safe_stem
-from segmentation.errors import MaskMismatch, UnreadableImage
+from segmentation.errors import MaskMismatch, UnreadableExport, UnreadableImage
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["corrections"])
 
@@ -105,6 +113,41 @@ def list_versions(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> C
     """All versions of one image's correction, the newest first."""
     found = use_cases.correcting.versions(job_id, index)
     return CorrectionVersions(items=[correction_view(each) for each in found])
+
+
+@router.post(
+    "/corrections",
+    dependencies=[SUBMIT],
+    response_model=TakenView,
+    responses=problems(
+        *(ArchiveUnreadable, JobNotFound, 408, TooManyBytes, TooManyImages),
+        *(InvalidOptions, MaskMismatch, MaskUnknownIds, UnreadableExport),
+    ),
+    openapi_extra={"requestBody": {"required": True, "content": binary("application/zip")}},
+)
+async def take_corrections(
+    request: Request,
+    job_id: JobId,
+    services: ServicesDep,
+    use_cases: UseCasesDep,
+    form: Annotated[
+        str | None,
+        Query(alias="format", pattern=f"^({'|'.join(FORMS)})$", description="by default by what is in it"),
+    ] = None,
+) -> Response:
+    """A ZIP file of masks, or of what an annotation tool exported: a new version for each image that is not as it was.
+
+    Nothing is kept when a mask in it cannot be one.
+    """
+    with tempfile.TemporaryFile(dir=services.spool) as spooled:
+        await read_in_thread(request, partial(_spool, spooled), services.upload_rules)
+        taken = await run_in_threadpool(use_cases.importing.take, job_id, cast(BinaryIO, spooled), form)
+    return Response(taken_view(taken).model_dump_json(), media_type="application/json")
+
+
+def _spool(spooled: IO[bytes], pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        spooled.write(piece)
 
 
 @router.get("/corrections", dependencies=[READ], responses=problems(JobNotFound, 422))

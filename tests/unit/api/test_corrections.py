@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.exports.importing import FORMS
 from jobs.ports import Readable
-from tests.factories import encoded, mask, picture
+from segmentation.exports import EXPORTS
+from tests.factories import encoded, mask, picture, zip_of
 from tests.fakes import MemoryObjects
 from tests.unit.api.house import House
 from tests.unit.api.test_results import finished
@@ -181,3 +183,62 @@ def test_ids_in_any_lossless_depth_are_read(client: TestClient, house: House) ->
     job_id = finished(client, house)
     grey = np.zeros((HEIGHT, WIDTH), np.uint8)
     assert put(client, job_id, encoded(grey, "PNG")).json()["ground_truth"]["pixel_accuracy"] == 0.5
+
+
+def send(client: TestClient, job_id: str, files: dict[str, bytes], **params: str) -> Any:
+    return client.post(f"/jobs/{job_id}/corrections", content=zip_of(files), params=params)
+
+
+def test_a_folder_of_masks_comes_back_as_a_batch(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "north/a.jpg", "b.jpg", "c.jpg")
+    files = {
+        "work/images/north/a.jpg": b"a picture",
+        "work/masks/north/a.png": label_png(0, 2),
+        "work/masks/b.png": label_png(),  # as it was predicted
+        "work/masks/nobody.png": label_png(0, 2),
+    }
+    taken = send(client, job_id, files)
+    assert taken.status_code == 200, taken.text
+    unknown = {"count": 1, "examples": ["nobody"]}
+    assert taken.json() == {"format": "folder", "corrected": 1, "unchanged": 1, "unknown": unknown}
+    assert send(client, job_id, files).json()["corrected"] == 0
+    assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [0]
+    assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["corrections"] == 1
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_a_tool_gives_back_is_known_by_its_files(client: TestClient, house: House, name: str) -> None:
+    job_id = finished(client, house, "north/a.jpg", "b.jpg")
+    exported = client.get(f"/jobs/{job_id}/archive", params={"export": name, "pictures": "true"}).content
+    taken = client.post(f"/jobs/{job_id}/corrections", content=exported).json()
+    assert FORMS[taken["format"]].__class__ is EXPORTS[name].__class__
+    assert (taken["corrected"], taken["unchanged"], taken["unknown"]["count"]) == (0, 2, 0)
+    put(client, job_id, label_png(0, 2), index=1)
+    assert client.post(f"/jobs/{job_id}/corrections", content=exported).json()["corrected"] == 1
+
+
+WRONG_BATCHES = [
+    ({"masks/a.png": label_png(0, 77)}, "mask_unknown_ids"),
+    ({"masks/a.png": label_png(width=5)}, "mask_mismatch"),
+    ({"masks/a.png": b"no picture"}, "export_unreadable"),
+    ({"masks/nobody.png": label_png()}, "invalid_options"),
+    ({"nothing.txt": b""}, "invalid_options"),
+    ({"tasks.json": b"{"}, "export_unreadable"),
+]
+
+
+@pytest.mark.parametrize(("files", "code"), WRONG_BATCHES)
+def test_of_a_wrong_batch_nothing_is_kept(client: TestClient, house: House, files: dict[str, bytes], code: str) -> None:
+    job_id = finished(client, house)
+    answer = send(client, job_id, {"masks/b.png": label_png(0, 2), **files} if "masks/a.png" in files else files)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert client.get(f"/jobs/{job_id}/corrections").json()["items"] == []
+
+
+def test_what_is_no_archive_is_refused(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    damaged = bytearray(zip_of({"masks/a.png": label_png()}))
+    damaged[60] ^= 0xFF
+    for body in (b"no archive", bytes(damaged)):
+        answer = client.post(f"/jobs/{job_id}/corrections", content=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "archive_unreadable")

@@ -23,7 +23,7 @@ from api.main import create_app
 from api.settings import ApiSettings
 from jobs.callers import Limits
 from jobs.tenants.keyring import Keyring
-from tests.factories import make_card, mask, picture
+from tests.factories import make_card, mask, picture, zip_of
 from tests.fakes import FakeCatalog
 from tests.unit.api.house import LOCAL, House
 from tests.unit.api.live import serving
@@ -48,6 +48,7 @@ BODIES: Mapping[tuple[str, str], Callable[[Mapping[str, str]], dict[str, Any]]] 
     ("POST", "/jobs"): lambda ids: {"json": {"inputs": [{"upload": ids["upload_id"]}]}},
     ("POST", "/predict"): lambda ids: {"files": {"other": ("a.jpg", b"")}},
     ("PUT", "/jobs/{job_id}/images/{index}/correction"): lambda ids: {"content": DRAWN},
+    ("POST", "/jobs/{job_id}/corrections"): lambda ids: {"content": zip_of({"masks/x.png": DRAWN})},
     ("PUT", "/webhook"): lambda ids: {"json": {"url": "not an address"}},
     ("POST", "/webhooks/test"): lambda ids: {"json": {"url": "not an address"}},
     ("POST", "/predict/"): lambda ids: {"files": {"other": ("a.jpg", b"")}},

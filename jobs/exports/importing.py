@@ -1,0 +1,130 @@
+"""A whole batch of corrections at once: a folder of masks, or what an annotation tool gave back, packed as a ZIP file.
+
+All of it is read before any of it is kept: a mask that cannot be one leaves nothing behind. What is as it was, that is
+the prediction or the newest correction, is no new version: people look at many images and change few.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
+
+import numpy as np
+
+from jobs.corrections.correcting import Correcting
+from jobs.errors import ArchiveUnreadable, FieldFault, InvalidOptions, MaskUnknownIds, TooManyBytes
+from jobs.exports.exporting import Exporting
+from jobs.job import Job
+from jobs.reporting.label_maps import predicted
+from jobs.submitting.packed import DAMAGE, open_zip, reason
+from segmentation.errors import MaskMismatch
+from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
+from segmentation.exports.export import LARGEST_DOCUMENT
+from segmentation.exports.folder import MaskFolder
+from segmentation.exports.shapes import palette_png
+from segmentation.masks.mask_check import inspect_mask
+from segmentation.palette import palette
+from segmentation.picture_files.pictures import decode_mask
+
+FORMS: dict[str, Export | MaskFolder] = {**EXPORTS, FOLDER.name: FOLDER}
+MOST_FILES = 1_000_000
+_EXAMPLES = 5
+_TELLING = frozenset({*FOLDER.folders, "annotations", "SegmentationClass", "gtFine", "polygons", "train", "images"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """form: how it was read. corrected, unchanged: images. unknown: names that are no image's, how many and a few."""
+
+    form: str
+    corrected: int
+    unchanged: int
+    unknown: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Importing:
+    correcting: Correcting
+    exporting: Exporting
+
+    def take(self, job_id: str, data: BinaryIO, form: str | None = None) -> Taken:
+        """form: one of FORMS; None: by what is in it.
+
+        Raises JobNotFound, ArchiveUnreadable, TooManyBytes, InvalidOptions (nothing is the job's), UnreadableExport,
+        MaskMismatch, MaskUnknownIds.
+        """
+        job = self.exporting.job(job_id)
+        images = [
+            Known(image.index, name, image.result.width, image.result.height)
+            for image, name in self.exporting.named(job)
+            if image.result is not None
+        ]
+        with open_zip(data, entries=MOST_FILES) as bundle:
+            files = _files(bundle)
+            chosen = form or next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
+            looked = Returned(files, images, job.space)
+            drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
+            if not drawn:
+                raise InvalidOptions([FieldFault("body", f"nothing in it, read as {chosen}, is an image of the job")])
+            kept = [self._keep(job, each) for each in FORMS[chosen].read(Returned(files, images, job.space))]
+        names = looked.unknown
+        return Taken(
+            form=chosen,
+            corrected=sum(kept),
+            unchanged=len(kept) - sum(kept),
+            unknown=len(names),
+            examples=tuple(names[:_EXAMPLES]),
+        )
+
+    def _keep(self, job: Job, drawn: Drawn) -> bool:
+        """Whether it is another than what was there."""
+        if self._is_known(job, drawn):
+            return False
+        self.correcting.put(job.id, drawn.image.index, palette_png(drawn.ids, palette(job.space)))
+        return True
+
+    def _is_known(self, job: Job, drawn: Drawn) -> bool:
+        objects = self.exporting.objects
+        versions = self.correcting.versions(job.id, drawn.image.index)
+        if versions:
+            known = decode_mask(objects.get(versions[0].file.key), max_pixels=drawn.ids.size)
+            return np.array_equal(known, drawn.ids)
+        result = self.exporting.image(job.id, drawn.image.index).result
+        found = None if result is None else predicted(result, objects, job.space)
+        return found is not None and np.array_equal(found.ids, drawn.ids)
+
+
+def _files(bundle: zipfile.ZipFile) -> Mapping[str, Callable[[], bytes]]:
+    """By path, without a folder that holds everything. Raises TooManyBytes for one that is too long to be held."""
+    listed = (each for each in bundle.infolist() if not each.is_dir() and "__MACOSX/" not in each.filename)
+    entries = {each.filename: each for each in listed}
+    for each in entries.values():
+        if each.file_size > LARGEST_DOCUMENT:
+            raise TooManyBytes(f"{each.filename[:200]} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")
+    tops = {name.partition("/")[0] if "/" in name else "" for name in entries}
+    top = next(iter(tops)) if len(tops) == 1 else ""
+    cut = len(top) + 1 if top and top not in _TELLING else 0
+    return {name[cut:]: partial(_read, bundle, each) for name, each in entries.items()}
+
+
+def _read(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    try:
+        return bundle.read(entry)
+    except DAMAGE as error:
+        raise ArchiveUnreadable(f"{entry.filename[:200]!r} is damaged inside its archive: {reason(error)}") from error
+
+
+def _checked(drawn: Iterator[Drawn], job: Job) -> Iterator[Drawn]:
+    for each in drawn:
+        image = each.image
+        if each.ids.shape != (image.height, image.width):
+            size = f"{each.ids.shape[1]}×{each.ids.shape[0]}"
+            raise MaskMismatch(f"{image.name}: the mask is {size}, its picture {image.width}×{image.height}")
+        report = inspect_mask(each.ids, job.space)
+        if report.unknown:
+            raise MaskUnknownIds(f"{image.name}: {job.space.name} does not know {report.unknown_text()}")
+        yield each

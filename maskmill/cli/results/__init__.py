@@ -1,0 +1,15 @@
+"""`maskmill jobs`: the list of jobs, and what is done with the results of one."""
+
+from __future__ import annotations
+
+import typer
+
+from maskmill.cli import jobs
+from maskmill.cli.models import DEFAULT, ListAlone
+from maskmill.cli.options import command
+from maskmill.cli.results import corrections
+
+app = typer.Typer(cls=ListAlone, help="List jobs; send corrections of one.")
+
+command(app, DEFAULT)(jobs.jobs)
+command(app, "corrections")(corrections.corrections)

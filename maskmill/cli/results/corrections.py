@@ -1,0 +1,81 @@
+"""maskmill jobs corrections: what people drew goes back to the job that it corrects."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, BinaryIO, cast
+
+import typer
+
+from maskmill.cli.address import connect
+from maskmill.cli.options import JobOption
+from maskmill.cli.output import percent, print_json, stderr, stdout
+from maskmill.errors import InvalidInput
+from maskmill.handle import PIECE, JobHandle
+
+PICTURES = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".heic"})
+PICTURE_FOLDERS = frozenset({"images", "pictures", "inputs", "JPEGImages", "leftImg8bit"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correcting(JobOption):
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of masks, or a tool's export: a folder, a .zip or a .json.", metavar="PATH")
+    ]
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="What it is (coco, cvat, folder, …); else by what is in it.", metavar="NAME"),
+    ] = None
+
+
+def corrections(choices: Correcting) -> None:
+    """Send corrections: a folder of masks, or what an annotation tool exported."""
+    with connect(choices) as server, tempfile.TemporaryFile() as packed:
+        _pack(choices.folder, packed)
+        job = server.job(choices.job_id)
+        taken = job.correct(cast(BinaryIO, packed), form=choices.form)
+        if choices.as_json:
+            print_json(taken)
+        else:
+            _tell(job.refresh(), taken)
+
+
+def _tell(job: JobHandle, taken: dict[str, object]) -> None:
+    told = f"{taken['corrected']} images corrected, {taken['unchanged']} as they were (read as {taken['format']})"
+    stdout().print(told, soft_wrap=True)
+    unknown = taken["unknown"]
+    if isinstance(unknown, dict) and unknown["count"]:
+        said = f"{unknown['count']} names are no image's of the job: {', '.join(unknown['examples'])}"
+        stderr().print(said, soft_wrap=True)
+    truth = job.metrics.get("ground_truth")
+    if truth:
+        stdout().print(f"mIoU {percent(truth.get('miou'))} over {truth.get('images')} images with ground truth")
+
+
+def _pack(source: Path, packed: IO[bytes]) -> None:
+    """Without pictures, which the service has."""
+    if source.is_dir():
+        files = [path for path in sorted(source.rglob("*")) if path.is_file() and _is_wanted(path, source)]
+        if not files:
+            raise InvalidInput(f"{source} holds nothing that could be a correction")
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
+            for path in files:
+                bundle.write(path, path.relative_to(source).as_posix())
+    elif source.suffix.lower() == ".zip":
+        with source.open("rb") as file:
+            while piece := file.read(PIECE):
+                packed.write(piece)
+    elif source.suffix.lower() in (".json", ".geojson"):
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
+            bundle.write(source, source.name)
+    else:
+        raise InvalidInput(f"{source} is neither a folder nor a .zip, .json or .geojson file")
+
+
+def _is_wanted(path: Path, root: Path) -> bool:
+    inside = path.relative_to(root)
+    is_hidden = any(part.startswith(".") for part in inside.parts)
+    return not is_hidden and path.suffix.lower() not in PICTURES and inside.parts[0] not in PICTURE_FOLDERS

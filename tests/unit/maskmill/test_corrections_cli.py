@@ -1,0 +1,84 @@
+"""`maskmill jobs corrections`, and exports that are downloaded."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.maskmill.test_images_cli import JobState, Run
+from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json
+
+TAKEN = {"format": "folder", "corrected": 2, "unchanged": 1, "unknown": {"count": 1, "examples": ["nobody"]}}
+
+
+@pytest.fixture
+def job(server: ToyServer, job_state: JobState) -> None:
+    scores = {"ground_truth": {"images": 2, "miou": 0.5}}
+    server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded", total=3, done=3), "metrics": scores}))
+    server.on("POST", "/jobs/job_1/corrections", as_json(TAKEN))
+
+
+def sent(server: ToyServer) -> zipfile.ZipFile:
+    (request,) = server.seen("POST", "/jobs/job_1/corrections")
+    return zipfile.ZipFile(io.BytesIO(request.body))
+
+
+@pytest.mark.usefixtures("job")
+def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    for name in ("images/a.jpg", "images/a.png", "masks/cam/a.png", "masks/b.jpg", ".hidden/x.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    done = run("jobs", "corrections", "job_1", str(tmp_path))
+    assert done.exit_code == 0
+    assert sent(server).namelist() == ["masks/cam/a.png"]
+    assert "2 images corrected, 1 as they were" in done.stdout
+    assert "mIoU 50.0 % over 2 images" in done.stdout
+    assert "nobody" in done.stderr
+
+
+@pytest.mark.usefixtures("job")
+def test_what_a_tool_exported_is_sent_as_it_is(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    (tmp_path / "cvat.zip").write_bytes(packed := _zip({"SegmentationClass/a.png": b"x"}))
+    done = run("jobs", "corrections", "job_1", str(tmp_path / "cvat.zip"), "--format", "cvat", "--json")
+    (request,) = server.seen("POST", "/jobs/job_1/corrections")
+    assert (request.body, request.query, json.loads(done.stdout)) == (packed, {"format": "cvat"}, TAKEN)
+
+
+@pytest.mark.usefixtures("job")
+def test_one_document_is_packed(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    (tmp_path / "project.json").write_text("[]")
+    assert run("jobs", "corrections", "job_1", str(tmp_path / "project.json")).exit_code == 0
+    assert sent(server).read("project.json") == b"[]"
+
+
+@pytest.mark.usefixtures("job")
+def test_what_can_be_no_correction_is_refused(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "a.txt", tmp_path / "empty"):
+        assert run("jobs", "corrections", "job_1", str(path)).exit_code != 0
+    assert server.seen("POST", "/jobs/job_1/corrections") == []
+
+
+@pytest.mark.usefixtures("job")
+def test_an_export_is_downloaded_and_unpacked(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1/archive", Answer(200, _zip({"labelmap.txt": b"x"}), {}))
+    options: list[Any] = ["--export", "cvat", "--instances"]
+    assert run("download", "job_1", str(tmp_path), *options).exit_code == 0
+    (request,) = server.seen("GET", "/jobs/job_1/archive")
+    assert request.query == {"export": "cvat", "instances": "true"}
+    assert (tmp_path / "labelmap.txt").read_bytes() == b"x"
+    assert run("download", "job_1", str(tmp_path), "--instances").exit_code != 0
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        for name, data in files.items():
+            bundle.writestr(name, data)
+    return buffer.getvalue()
