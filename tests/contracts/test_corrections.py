@@ -10,6 +10,7 @@ import pytest
 from jobs.corrections.correction import Correction, CorrectionFile
 from jobs.errors import ImageNotFinished, ImageNotFound, JobNotFound
 from jobs.job import ImageMetrics
+from jobs.watching.hints import Hint
 from tests.factories import NOON
 from tests.job_steps import Units, add, claimed, finish, get, image, succeeded
 
@@ -72,7 +73,7 @@ def test_corrections_go_with_their_job(open_unit: Units):
         assert len(unit.corrections.newest("job_2")) == 1
 
 
-def test_scoring_anew_changes_the_image_and_the_sums_of_its_job(open_unit: Units, told: list[frozenset[str]]):
+def test_scoring_anew_changes_the_image_and_the_sums_of_its_job(open_unit: Units, told: list[Hint]):
     add(open_unit, 2)
     claimed(open_unit)
     truth = ImageMetrics(class_fractions={"sky": 1.0}, confusion=((3, 1), (0, 0)), miou=0.75)
@@ -86,7 +87,7 @@ def test_scoring_anew_changes_the_image_and_the_sums_of_its_job(open_unit: Units
         assert image(open_unit, index).result == result
         assert result.metrics.corrected
     after = get(open_unit)
-    assert told == [frozenset({"job_1"})] * 2
+    assert [hint.jobs for hint in told] == [frozenset({"job_1"})] * 2
     assert after.version == before.version + 2
     assert after.totals[0].confusion == ((4, 0), (2, 2))
     assert (after.totals[0].truth_images, after.totals[0].corrected_images) == (2, 2)
