@@ -15,6 +15,7 @@ BENCHMARKS = (
     "receiving.upload_memory",
     "receiving.intake",
     "precision",
+    "comparison",
     "silent_receiver",
 )
 

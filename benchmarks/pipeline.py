@@ -49,7 +49,7 @@ from worker.web.safe_http import Guard
 QUESTION = "images/s of the bare forward, of a whole job in a worker, and of the usual serial way"
 
 
-class _NoQueue:
+class NoQueue:
     """The benchmark calls the worker itself."""
 
     def dispatch(self, pieces: object) -> None:
@@ -171,7 +171,7 @@ def _worker(
     threads = FairExecutor(count, name="picture")
     processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"), Turns(policy))
     limits = SubmitRules(default_model=bundle.card.name)
-    submitting = Submitting(database.unit, objects, _NoQueue(), open_catalog(storage), limits)
+    submitting = Submitting(database.unit, objects, NoQueue(), open_catalog(storage), limits)
     return lambda: _run_job(submitting, processing, database, pictures)
 
 

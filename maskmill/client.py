@@ -59,8 +59,9 @@ class Maskmill:
         """Submit images as one job.
 
         inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs.
-        masks: ground truth for files, matched by relative path or by a name that is unique. options: model, artifacts,
-        label_space, mask_label_space, mask_suffix, overlay, tile, priority, webhook, …; None means the server's own.
+        masks: ground truth for files, matched by relative path or by a name that is unique. options: model, models,
+        artifacts, label_space, mask_label_space, mask_suffix, overlay, tile, priority, webhook, …; None means the
+        server's own.
         More than 64 MiB, or a thousand files, go ahead of the job, several at a time, where the server takes them so;
         the same call after an interruption goes on with what has arrived.
         Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same

@@ -57,10 +57,12 @@ class Image:
     def artifacts(self) -> Mapping[str, str]:
         return self.row.get("artifacts") or {}
 
-    def read(self, artifact: str) -> bytes:
-        """The bytes of `overlay`, `mask`, …; `input` is the image itself. Raises NotFound."""
-        path = self.artifacts.get(artifact) or f"{self._base}/{self.index}/{artifact}"
-        return self._transport.send(Call(method="GET", path=path)).content
+    def read(self, artifact: str, *, model: str | None = None) -> bytes:
+        """The bytes of `overlay`, `mask`, …; `input` is the image itself. model: whose, of a job with several; else the
+        first one's. Raises NotFound."""
+        path = None if model else self.artifacts.get(artifact)
+        call = Call(method="GET", path=path or f"{self._base}/{self.index}/{artifact}", params={"model": model})
+        return self._transport.send(call).content
 
     def save(self, artifact: str, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +112,21 @@ class JobHandle:
     def metrics(self) -> Mapping[str, Any]:
         return self.state.get("metrics") or {}
 
+    @property
+    def metrics_by_model(self) -> Mapping[str, Mapping[str, Any]]:
+        """Of each of the job's models; with one model `metrics` under its name."""
+        results = self.state.get("results") or {str(self.state.get("model", "")): {"metrics": self.metrics}}
+        return {name: each.get("metrics") or {} for name, each in results.items()}
+
+    def comparison(self, *, contested: int = 20) -> dict[str, Any]:
+        """How far the job's models agree, and with ground truth who is right; the `contested` most contested images.
+
+        Raises Conflict for a job with one model.
+        """
+        call = Call(method="GET", path=self._path("comparison"), params={"contested": contested})
+        found: dict[str, Any] = self._transport.send(call).json()
+        return found
+
     def refresh(self, *, wait_s: int | None = None) -> JobHandle:
         """Look again. wait_s: the server holds its answer until the job changes, for so many seconds at most."""
         headers = {} if self._etag is None else {"If-None-Match": self._etag}
@@ -155,7 +172,8 @@ class JobHandle:
             yield from reading.new(to_the_end=self.finished)
 
     def rows(self, *, status: str | None = None, sort: str | None = None, limit: int | None = None) -> Iterator[Image]:
-        """Images as they stand now, finished or not; in input order, or the worst first by `confidence` or `miou`."""
+        """Images as they stand now, finished or not; in input order, or the worst first by `confidence`, `miou` or
+        `disagreement`."""
         left, cursor = limit, None
         while left is None or left > 0:
             params = {"status": status, "sort": sort, "limit": min(left or PAGE, PAGE), "cursor": cursor}

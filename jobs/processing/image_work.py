@@ -25,7 +25,7 @@ from segmentation.formats import FORMATS, FormatOptions
 from segmentation.formats.format import Encoded, Format
 from segmentation.formats.png_file import write_png
 from segmentation.label_map import LabelMap
-from segmentation.measures.agreement import Agreement, agree, disagreement_map
+from segmentation.measures.agreement import Agreement, SideBySide
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.pictures import Picture
 
@@ -108,7 +108,9 @@ class ImageWork:
         if not maps:
             return None
         with attempt.step("compare"):
-            return _Compared(agree(maps, truth), Encoded(write_png(disagreement_map(maps)), "image/png"))
+            side_by_side = SideBySide(maps)
+            encoded = Encoded(write_png(side_by_side.disagreement()), "image/png")
+            return _Compared(side_by_side.agreement(truth), encoded)
 
     def _truth(self, attempt: Attempt, picture: Picture) -> Truth:
         job, image = attempt.job, attempt.image

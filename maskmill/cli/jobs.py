@@ -42,6 +42,9 @@ class Submission(ServerOptions):
         typer.Argument(help="Images, folders, globs, archives, http(s) addresses, sample:ID.", show_default=False),
     ]
     model: Annotated[str | None, typer.Option(help="A name from `maskmill models`; else the server's own.")] = None
+    models: Annotated[
+        str | None, typer.Option(help="Run several and compare them: comma-separated names.", metavar="NAMES")
+    ] = None
     artifacts: Annotated[
         str | None, typer.Option(help="Comma-separated: overlay, mask, confidence, polygons, coco.", metavar="NAMES")
     ] = None
@@ -228,11 +231,12 @@ def _inputs(paths: list[str]) -> Inputs:
 def _job_options(choices: Submission) -> dict[str, Any]:
     options: dict[str, Any] = {
         "model": choices.model,
+        "models": _names(choices.models),
         "label_space": choices.label_space,
         "mask_label_space": choices.mask_label_space,
         "mask_suffix": choices.mask_suffix,
         "priority": choices.priority,
-        "artifacts": [name.strip() for name in choices.artifacts.split(",")] if choices.artifacts else None,
+        "artifacts": _names(choices.artifacts),
         "tile": _tile(choices.tile) if choices.tile else None,
         "webhook": {"url": choices.webhook} if choices.webhook else None,
     }
@@ -242,6 +246,10 @@ def _job_options(choices: Submission) -> dict[str, Any]:
             raise InvalidInput(f"--option takes NAME=JSON, not {text!r}")
         options[name] = _value(name, value)
     return options
+
+
+def _names(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",")] if text else None
 
 
 def _value(name: str, text: str) -> Any:
@@ -286,10 +294,12 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
         return
     out = stdout()
     out.print(job_sentence(job))
-    truth = job.metrics.get("ground_truth")
-    if truth:
-        scores = f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}"
-        out.print(f"{scores} ({truth.get('images')} of {job.total} images)")
+    for model, metrics in job.metrics_by_model.items():
+        truth = metrics.get("ground_truth")
+        if truth:
+            scores = f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}"
+            whose = f"{model}: " if len(job.metrics_by_model) > 1 else ""
+            out.print(f"{whose}{scores} ({truth.get('images')} of {job.total} images)")
     if job.finished:
         tell_what_went_wrong(out, job)
     else:

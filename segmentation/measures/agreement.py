@@ -7,7 +7,7 @@ counts are counted nowhere; a pixel for which some say one and others void is on
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -133,24 +133,91 @@ def pair_miou(agreement: Agreement, pair: int) -> float:
     return float(known.mean()) if known.size else math.nan
 
 
+class SideBySide:
+    """Predictions of one picture, in one label space, of two models or more. Where all say the same, which is most of a
+    picture, they are counted once; only the rest is counted model by model.
+
+    Raises MaskMismatch.
+    """
+
+    def __init__(self, maps: Sequence[LabelMap]) -> None:
+        self._space, self._maps = _common_space(maps), maps
+        self._table, self._void = _without_void(self._space), self._space.class_count
+        self._said = [look_up(each.ids, self._table).reshape(-1) for each in maps]
+        differs = self._said[0] != self._said[1]
+        for each in self._said[2:]:
+            differs |= each != self._said[0]
+        self._places = np.flatnonzero(differs)
+        self._apart = [each[self._places] for each in self._said]
+        self._votes = _votes(self._apart)
+
+    def agreement(self, truth: LabelMap | None = None) -> Agreement:
+        """truth: of the same picture. Raises MaskMismatch."""
+        _common_space([*self._maps, *([] if truth is None else [truth])])
+        alike = self._by_class(self._said[0]) - self._by_class(self._apart[0])
+        true = None if truth is None else look_up(truth.ids, self._table).reshape(-1)
+        votes = np.sum([np.bincount(each, minlength=len(self._maps) + 1) for each in self._votes], axis=0)
+        votes[-1] += alike.sum() * len(self._maps)
+        return Agreement(
+            known=int(alike.sum()) + self._places.size,
+            truth=0 if true is None else int(self._by_class(true).sum()),
+            votes=_counts(votes[1:]),
+            said=tuple(_counts(alike + self._by_class(each)) for each in self._apart),
+            pairs=tuple(self._pairs(alike, true)),
+        )
+
+    def disagreement(self) -> Ids:
+        """As `disagreement_map`."""
+        levels = np.zeros(self._said[0].size, np.uint8)
+        if len(self._maps) > 2:
+            shares = np.array([0.0, *_surprise(len(self._maps), self._space.class_count)], np.float32)
+            entropy = np.sum([shares[each] for each in self._votes], axis=0)
+            levels[self._places] = np.rint(np.minimum(entropy, 1) * 255)
+        else:
+            sure = [each.confidence.reshape(-1) for each in self._maps if each.confidence is not None]
+            both = [each[self._places] for each in sure]
+            levels[self._places] = np.maximum(np.minimum(*both), 1) if len(both) == 2 else 255
+        return levels.reshape(self._maps[0].ids.shape)
+
+    def _pairs(self, alike: NDArray[np.int64], true: Ids | None) -> Iterator[PairCounts]:
+        right = None if true is None else self._all_right(true)
+        apart = None if true is None else true[self._places]
+        for one, other in combinations(self._apart, 2):
+            same = self._by_class(one[one == other])
+            known = np.count_nonzero((one != self._void) | (other != self._void))
+            found = None
+            if right is not None and apart is not None:
+                found = self._right(one == apart, other == apart, apart, right)
+            yield PairCounts(known=int(alike.sum()) + int(known), same=_counts(alike + same), right=found)
+
+    def _all_right(self, true: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """By true class, where all say the same: pixels for which it is right, and for which it is wrong."""
+        apart = true[self._places]
+        hits = self._by_class(true[true == self._said[0]]) - self._by_class(apart[apart == self._apart[0]])
+        return hits, self._by_class(true) - self._by_class(apart) - hits
+
+    def _right(
+        self,
+        first: NDArray[np.bool_],
+        second: NDArray[np.bool_],
+        true: Ids,
+        alike: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> RightCounts:
+        hits, misses = alike
+        return RightCounts(
+            both=_counts(hits + self._by_class(true[first & second])),
+            first=_counts(self._by_class(true[first & ~second])),
+            second=_counts(self._by_class(true[second & ~first])),
+            neither=_counts(misses + self._by_class(true[~(first | second)])),
+        )
+
+    def _by_class(self, ids: Ids) -> NDArray[np.int64]:
+        return count_ids(ids)[: self._void]
+
+
 def agree(maps: Sequence[LabelMap], truth: LabelMap | None = None) -> Agreement:
-    """maps: of one picture, in one label space, one for each of two models or more. Raises MaskMismatch."""
-    space = _common_space(maps, truth)
-    table, void = _without_void(space), space.class_count
-    said = [look_up(each.ids, table) for each in maps]
-    known = np.any([ids != void for ids in said], axis=0)
-    true = None if truth is None else look_up(truth.ids, table)
-    pairs = [_pair(one, other, true, void) for one, other in combinations(said, 2)]
-    votes = np.zeros(len(maps) + 1, dtype=np.int64)
-    for same in _votes(said):
-        votes += count_ids(np.where(known, same, 0))[: len(maps) + 1]
-    return Agreement(
-        known=int(np.count_nonzero(known)),
-        truth=0 if true is None else int(np.count_nonzero(true != void)),
-        votes=_counts(votes[1:]),
-        said=tuple(_by_class(ids, void) for ids in said),
-        pairs=tuple(pairs),
-    )
+    """Of one picture, in one label space, of two models or more. Raises MaskMismatch."""
+    return SideBySide(maps).agreement(truth)
 
 
 def disagreement_map(maps: Sequence[LabelMap]) -> Ids:
@@ -159,26 +226,16 @@ def disagreement_map(maps: Sequence[LabelMap]) -> Ids:
     Of three and more models the vote entropy, 255 where they differ as much as they can. Of two, where they differ, the
     smaller of both confidences (at least 1): two that are sure of different things differ most. Without confidence 255.
     """
-    space = _common_space(maps, None)
-    table = _without_void(space)
-    said = [look_up(each.ids, table) for each in maps]
-    if len(maps) > 2:
-        shares = np.array([0.0, *_surprise(len(maps), space.class_count)])
-        entropy = np.sum([shares.astype(np.float32)[same] for same in _votes(said)], axis=0)
-        levels: Ids = np.rint(np.minimum(entropy, 1) * 255).astype(np.uint8)
-        return levels
-    sure = [each.confidence for each in maps if each.confidence is not None]
-    strength = np.full(said[0].shape, 255, np.uint8) if len(sure) < 2 else np.maximum(np.minimum(*sure), 1)
-    return np.where(said[0] != said[1], strength, 0).astype(np.uint8)
+    return SideBySide(maps).disagreement()
 
 
-def _common_space(maps: Sequence[LabelMap], truth: LabelMap | None) -> LabelSpace:
+def _common_space(maps: Sequence[LabelMap]) -> LabelSpace:
     first, *others = maps
-    for each in (*others, *([] if truth is None else [truth])):
-        if each.ids.shape != first.ids.shape or each.space != first.space:
-            raise MaskMismatch("what is compared must be of one size and in one label space")
     if not others:
         raise MaskMismatch("one prediction alone cannot be compared")
+    for each in others:
+        if each.ids.shape != first.ids.shape or each.space != first.space:
+            raise MaskMismatch("what is compared must be of one size and in one label space")
     return first.space
 
 
@@ -203,29 +260,6 @@ def _surprise(models: int, classes: int) -> list[float]:
     """Of 1, 2 … M votes: what a model with so many of them adds to a pixel's entropy, which is then 1 at most."""
     most = math.log(max(2, min(models, classes + 1)))  # void is one more thing to say
     return [-math.log(votes / models) / models / most for votes in range(1, models + 1)]
-
-
-def _pair(one: Ids, other: Ids, true: Ids | None, void: int) -> PairCounts:
-    same = one == other
-    known = int(np.count_nonzero((one != void) | (other != void)))
-    right = None if true is None else _right(one == true, other == true, true, void)
-    return PairCounts(known=known, same=_by_class(np.where(same, one, void).astype(np.uint8), void), right=right)
-
-
-def _right(first: NDArray[np.bool_], second: NDArray[np.bool_], true: Ids, void: int) -> RightCounts:
-    def count(where: NDArray[np.bool_]) -> Counts:
-        return _by_class(np.where(where, true, void).astype(np.uint8), void)
-
-    return RightCounts(
-        both=count(first & second),
-        first=count(first & ~second),
-        second=count(second & ~first),
-        neither=count(~(first | second)),
-    )
-
-
-def _by_class(ids: Ids, void: int) -> Counts:
-    return _counts(count_ids(ids)[:void])
 
 
 def _counts(values: NDArray[np.int64]) -> Counts:

@@ -45,6 +45,16 @@ def test_options_reach_the_server(run: Run, server: ToyServer, job_state: JobSta
     assert options == {**expected, "metadata": {"a": 1}, "priority": "bulk"}
 
 
+def test_several_models_are_asked_for_by_name(run: Run, server: ToyServer, job_state: JobState, picture: Path) -> None:
+    truth = {"miou": 0.5, "pixel_accuracy": 0.75, "images": 1}
+    results = {name: {"metrics": {"ground_truth": truth}} for name in ("toy", "other")}
+    server.on("POST", "/jobs", as_json({**job_state("succeeded"), "results": results}, 202))
+    said = run("submit", picture, "--models", "toy, other").stdout
+    sent = server.requests[0].body.decode()
+    assert json.loads(sent.split('name="options"\r\n\r\n')[1].split("\r\n")[0]) == {"models": ["toy", "other"]}
+    assert "other: mIoU 50.0 %, pixel accuracy 75.0 %" in said
+
+
 def test_samples_and_addresses_are_submitted_by_name(run: Run, server: ToyServer, job_state: JobState) -> None:
     server.on("POST", "/jobs", as_json(job_state(), 202))
     assert run("submit", "sample:street_01", "https://example.org/a.jpg").exit_code == 0

@@ -268,3 +268,24 @@ def test_a_thousand_files_need_few_descriptors(server: ToyServer, job_state, tmp
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, usual)
     assert server.requests[0].body.count(b'filename="') == 1000
+
+
+def test_a_job_with_several_models_tells_of_each(server: ToyServer, job_state) -> None:
+    results = {name: {"metrics": {"mean_confidence": 0.5}} for name in ("toy", "other")}
+    server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded"), "results": results}))
+    server.on("GET", "/jobs/job_1/comparison", as_json({"disagreement": 0.25}))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [{"index": 3, "artifacts": {"mask": "/x"}}]}))
+    server.on("GET", "/jobs/job_1/images/3/mask", Answer(200, b"mask of other"))
+    with _client(server) as client:
+        job = client.job("job_1")
+        assert dict(job.metrics_by_model) == {"toy": {"mean_confidence": 0.5}, "other": {"mean_confidence": 0.5}}
+        assert job.comparison(contested=2) == {"disagreement": 0.25}
+        (image,) = job.rows(sort="disagreement")
+        assert image.read("mask", model="other") == b"mask of other"
+    assert [request.query for request in server.requests[1::2]] == [{"contested": "2"}, {"model": "other"}]
+
+
+def test_a_job_with_one_model_has_its_metrics_under_its_name(server: ToyServer, job_state) -> None:
+    server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded"), "model": "toy", "metrics": {"a": 1}}))
+    with _client(server) as client:
+        assert client.job("job_1").metrics_by_model == {"toy": {"a": 1}}
