@@ -47,6 +47,9 @@ ALLOCATOR = {
     "MALLOC_TOP_PAD_": "67108864",
 }
 
+# Memory in large pages, Python's objects too: what runs once a picture finds its memory a tenth faster
+LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if sys.platform == "linux" else {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
@@ -187,10 +190,10 @@ class LocalStack:
 
     def _services(self) -> Iterator[PartSpec]:
         """In the order of starting; the stages are the order of stopping."""
-        environment = {**self._environment(), **self._old_clients()}
+        environment = {**self._environment(), **LARGE_PAGES, **self._old_clients()}
         yield PartSpec(name="api", command=self._api(), environment=environment, stage=0, stop_s=15.0)
         for name in self._worker_names():
-            environment = {**self._environment(), **ALLOCATOR, **self._share()}
+            environment = {**self._environment(), **LARGE_PAGES, **ALLOCATOR, **self._share()}
             yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=1, stop_s=40.0)
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
         yield PartSpec(name="webhooks", command=self._webhooks(), environment=self._environment(), stage=1, stop_s=20.0)

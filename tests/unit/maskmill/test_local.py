@@ -60,6 +60,13 @@ def test_workers_have_names_of_their_own_and_an_allocator_that_keeps_memory() ->
     assert worker.environment["MALLOC_MMAP_THRESHOLD_"] == "1073741824"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_whoever_serves_or_works_has_its_memory_in_large_pages() -> None:
+    specs = _specs(_stack())
+    said = {name for name, each in specs.items() if "hugetlb" in each.environment.get("GLIBC_TUNABLES", "")}
+    assert said == {"api", "worker-1"}
+
+
 def test_several_workers_share_the_processors_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.settings.cpu_count", lambda: 16)
     assert "MASKMILL_WORKER_STREAMS" not in _specs(_stack())["worker-1"].environment
