@@ -64,6 +64,7 @@ def create_app(open_with: OpenServices = open_services, *, compat: bool | None =
             watching = asyncio.create_task(services.watch.run(stopping.is_set))
             listening = asyncio.create_task(services.adapters.listen(services.watch.hint))
             gc.freeze()  # what was imported and built stays
+            gc.enable()
             try:
                 yield
             finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 BENCHMARKS = (
     "pipeline",
     "latency",
+    "startup",
     "waiting",
     "large_job",
     "receiving.upload_memory",

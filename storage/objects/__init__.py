@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from jobs.ports import ObjectStore
 from storage.objects.local import LocalObjects
-from storage.objects.minio import MinioObjects
 from storage.settings import StorageSettings
 
 
 def open_objects(settings: StorageSettings) -> ObjectStore:
     """Connects when it is first used. Raises StorageUnavailable for a directory that cannot be read."""
     if settings.s3_bucket:
+        from storage.objects.minio import MinioObjects  # takes a tenth of a second, which a directory does not need
+
         return MinioObjects(settings)
     store = LocalObjects(settings.home / "objects")
     store.remove_abandoned()

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, cast
 
-from jobs.errors import ObjectNotFound, StorageUnavailable, TooManyBytes
+from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import Readable
 from jobs.uploads.buckets import Buckets
 from storage.objects.keys import checked_key
-from storage.objects.minio import open_client, translated
 from storage.objects.pieces import write_from, writing
-from storage.objects.s3_client import PART, S3Client
+from storage.objects.places import OpenPlace, Place, bounded
 from storage.settings import BucketRule, StorageSettings
-
-_KEY = re.compile(rb"<Key>([^<]*)</Key>")
-_NEXT = re.compile(rb"<NextContinuationToken>([^<]*)</NextContinuationToken>")
-_ENTITY = re.compile(r"&(?:#x([0-9a-fA-F]{1,6})|#([0-9]{1,7})|(amp|lt|gt|quot|apos));")
-_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-_NO_BUCKET = ("NoSuchBucket",)
 
 
 def open_buckets(settings: StorageSettings) -> Buckets:
@@ -36,7 +27,7 @@ class _Buckets:
 
     def __init__(self, rules: Mapping[str, BucketRule], settings: StorageSettings) -> None:
         self._rules = rules
-        self._client = open_client(settings, settings.s3_endpoint) if settings.s3_endpoint else None
+        self._on_server = _on_server(settings)
 
     def allows(self, bucket: str, tenant: str, *, output: bool = False) -> bool:
         rule = self._rules.get(bucket)
@@ -55,13 +46,13 @@ class _Buckets:
         bucket, _, key = location.partition("/")
         self._place(bucket).put(_plain(key), io.BytesIO(data) if isinstance(data, bytes) else data, media_type)
 
-    def _place(self, bucket: str) -> _Folder | _S3Bucket:
+    def _place(self, bucket: str) -> Place:
         rule = self._rules.get(bucket)
         if rule is not None and rule.folder is not None:
             return _Folder(rule.folder)
-        if rule is None or self._client is None:
+        if rule is None or self._on_server is None:
             raise ObjectNotFound("there is no such bucket")
-        return _S3Bucket(self._client, bucket)
+        return self._on_server(bucket)
 
 
 class _Folder:
@@ -89,7 +80,7 @@ class _Folder:
             if not self._is_inside(path):
                 raise ObjectNotFound("there is no such object")
             with path.open("rb") as file:
-                return _bounded(file.read(most + 1), most)
+                return bounded(file.read(most + 1), most)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectNotFound("there is no such object") from None
         except OSError as error:
@@ -115,60 +106,12 @@ class _Folder:
         return path.resolve().is_relative_to(self._root.resolve())
 
 
-class _S3Bucket:
-    def __init__(self, client: S3Client, bucket: str) -> None:
-        self._client = client
-        self._bucket = bucket
+def _on_server(settings: StorageSettings) -> OpenPlace | None:
+    if settings.s3_endpoint is None:
+        return None
+    from storage.objects.s3_bucket import open_server  # takes a tenth of a second, which most do not need
 
-    def names(self, prefix: str) -> Iterator[str]:
-        """A thousand a request; taken out of the answer as text, since a tree of it would take ten times as long."""
-        token: str | None = None
-        while True:
-            with translated(self._bucket, missing=_NO_BUCKET):
-                answer = self._client.listed(self._bucket, prefix, token)
-            for found in _KEY.findall(answer):
-                yield _text(found)
-            more = _NEXT.search(answer)
-            if more is None:
-                return
-            token = _text(more[1])
-
-    def read(self, key: str, *, most: int) -> bytes:
-        with translated(key, missing=_NO_BUCKET):
-            response = self._client.get_object(self._bucket, key)
-            try:
-                return _bounded(response.read(most + 1), most)
-            finally:
-                response.close()
-                response.release_conn()
-
-    def put(self, key: str, data: Readable, media_type: str) -> None:
-        with translated(key, missing=_NO_BUCKET):
-            self._client.put_object(
-                self._bucket,
-                key,
-                cast(BinaryIO, data),
-                -1,
-                content_type=media_type,
-                part_size=PART,
-                num_parallel_uploads=1,
-            )
-
-
-def _text(written: bytes) -> str:
-    """What stands in XML, its entities replaced: the five that have names, and those by number."""
-    return _ENTITY.sub(_character, written.decode())
-
-
-def _character(entity: re.Match[str]) -> str:
-    hexadecimal, decimal, name = entity.groups()
-    return _NAMED[name] if name else chr(int(hexadecimal, 16) if hexadecimal else int(decimal))
-
-
-def _bounded(data: bytes, most: int) -> bytes:
-    if len(data) > most:
-        raise TooManyBytes(f"the object is larger than {most} bytes")
-    return data
+    return open_server(settings)
 
 
 def _plain(key: str) -> str:

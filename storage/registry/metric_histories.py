@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
 from sqlalchemy import BigInteger, Boolean, Column, Engine, Float, MetaData, String, Table, create_engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -129,6 +128,8 @@ class _ServerHistories:
     address: str
 
     def page(self, run_id: str, metric: str, *, limit: int | None, token: str | None) -> HistoryPage:
+        import httpx  # which nothing else of the API needs
+
         asked = {"run_id": run_id, "metric_key": metric, "max_results": limit, "page_token": token}
         query = {name: value for name, value in asked.items() if value is not None}
         try:

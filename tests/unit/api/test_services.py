@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -22,7 +24,7 @@ from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 from tests.factories import picture
-from tests.unit.api.house import LOCAL
+from tests.unit.api.house import LOCAL, House
 
 
 @pytest.fixture
@@ -33,6 +35,16 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     upgrade(StorageSettings())
     with TestClient(create_app(), base_url=LOCAL) as opened:
         yield opened
+
+
+def test_garbage_is_collected_again_once_it_serves(house: House) -> None:
+    """`python -m api` begins without."""
+    gc.disable()
+    try:
+        with TestClient(create_app(lambda: nullcontext(house.services())), base_url=LOCAL):
+            assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_job_is_taken_while_the_broker_is_away(client: TestClient) -> None:

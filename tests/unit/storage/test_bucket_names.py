@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from storage.objects.buckets import _S3Bucket
+from storage.objects.s3_bucket import S3Bucket
 from storage.objects.s3_client import S3Client
 
 
@@ -31,4 +31,4 @@ class Listing:
     ],
 )
 def test_entities_of_a_key_are_replaced_once_also_those_by_number(written: str, key: str) -> None:
-    assert list(_S3Bucket(cast(S3Client, Listing(written)), "photos").names("")) == [key]
+    assert list(S3Bucket(cast(S3Client, Listing(written)), "photos").names("")) == [key]
