@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from jobs.errors import TooManyBytes
 from jobs.ports import Readable
@@ -21,7 +21,7 @@ def is_picture(head: bytes) -> bool:
 
 
 def is_picture_name(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in _SUFFIXES
+    return splitext(name.rstrip("/"))[1].lower() in _SUFFIXES
 
 
 class BoundedReader:

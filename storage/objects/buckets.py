@@ -69,8 +69,10 @@ class _Folder:
             return
         for folder, folders, files in os.walk(begin):
             folders.sort()
+            place = Path(folder).relative_to(self._root).as_posix()
+            above = "" if place == "." else f"{place}/"
             for name in sorted(files):
-                key = Path(folder, name).relative_to(self._root).as_posix()
+                key = above + name
                 if key.startswith(prefix) and not name.startswith("."):
                     yield key
 
