@@ -113,6 +113,8 @@ class LocalStack:
             self._supervisor.start(spec)
         self._wait_ready(interrupted)
         if not interrupted():
+            for spec in self._pages():  # nobody waits for them
+                self._supervisor.start(spec)
             write_private(self.home.up_file, self._note())
 
     def tend_until(self, done: Callable[[], bool]) -> None:
@@ -197,6 +199,8 @@ class LocalStack:
             yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=1, stop_s=40.0)
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
         yield PartSpec(name="webhooks", command=self._webhooks(), environment=self._environment(), stage=1, stop_s=20.0)
+
+    def _pages(self) -> Iterator[PartSpec]:
         if self.flower_port is not None:
             yield PartSpec(name="flower", command=self._flower(), environment=self._environment(), stage=1)
         if self.mlflow_port is not None:

@@ -58,7 +58,9 @@ class Up(HomeOption):
     log_format: Annotated[
         LogFormat | None, typer.Option(help="How the parts write their logs: sentences, or one JSON object a line.")
     ] = None
-    flower: Annotated[bool, typer.Option("--flower", help="Start Flower too, to look into the queue.")] = False
+    flower: Annotated[
+        bool, typer.Option("--flower/--no-flower", help="Start Flower too, whose pages show queues, workers and tasks.")
+    ] = True
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Start MLflow's pages too, to look at runs and registered models.")
     ] = False

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import onnx
 import psutil
 import pytest
@@ -38,6 +39,7 @@ class Up:
     process: subprocess.Popen[str]
     folder: Path
     url: str
+    flower: str | None
 
     @property
     def home(self) -> StackHome:
@@ -80,7 +82,7 @@ def _up(folder: Path, *words: str) -> Iterator[Up]:
         try:
             while (said := _read(process))["event"] != "ready":
                 assert said["event"] in ("started", "leftover"), said
-            yield Up(process, folder, said["url"])
+            yield Up(process, folder, said["url"], said["flower"])
         finally:
             process.terminate()
             try:
@@ -125,6 +127,36 @@ def test_a_batch_of_files_and_archives_comes_back_as_masks(client: Maskmill, pic
     assert len((out / "metrics.csv").read_text().splitlines()) == 4
     with Image.open(out / "mask" / "picture_3.png") as mask:
         assert mask.size == (96, 64)
+
+
+def test_flower_shows_the_queues_the_workers_and_the_jobs(up: Up, client: Maskmill, pictures: Path) -> None:
+    with httpx.Client(base_url=up.flower or "", timeout=20) as pages:
+        wait_for(lambda: bool(_workers(pages)), what="Flower to know the worker")
+        (worker,) = _workers(pages)
+        queues = pages.get(f"/worker/{worker}").raise_for_status().text
+        assert all(queue in queues for queue in ("interactive", "bulk", "upkeep"))
+        done: list[str] = []
+
+        def names_a_job() -> bool:
+            """Workers tell of tasks once Flower has asked them to, which may be after the first job."""
+            done.append(client.submit(pictures).wait().id)
+            shown = _tasks(pages)
+            return any(f"{job_id} images 0 to" in shown for job_id in done)
+
+        wait_for(names_a_job, what="Flower to name a job", pause_s=1)
+
+
+def _workers(pages: httpx.Client) -> list[str]:
+    try:
+        found = pages.get("/workers?json=1&refresh=1").raise_for_status().json()["data"]
+    except httpx.HTTPError:
+        return []  # it starts after everything else
+    return [str(each["hostname"]) for each in found if str(each["hostname"]).startswith("worker-")]
+
+
+def _tasks(pages: httpx.Client) -> str:
+    asked = {"draw": 1, "start": 0, "length": 50, "search[value]": "", "order[0][column]": 0, "order[0][dir]": "asc"}
+    return pages.post("/tasks/datatable", data={**asked, "columns[0][data]": "name"}).text
 
 
 def test_a_corrupt_file_fails_alone(client: Maskmill, pictures: Path, tmp_path: Path) -> None:
@@ -172,7 +204,7 @@ def test_the_doctor_sees_all_parts(up: Up) -> None:
     told = json.loads(_maskmill("doctor", "--json", folder=up.folder).stdout)
     running = {finding["name"]: finding["state"] for finding in told["findings"] if finding["group"] == "Running"}
     assert running == dict.fromkeys(
-        ("local stack", "api", "broker", "scheduler", "webhooks", "worker-1", "ready"), "good"
+        ("local stack", "api", "broker", "flower", "scheduler", "webhooks", "worker-1", "ready"), "good"
     )
 
 
@@ -239,14 +271,14 @@ def test_a_plain_kill_stops_everything_in_order(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_nothing_outlives_a_stack_that_is_killed_and_its_jobs_survive(tmp_path: Path) -> None:
     (tmp_path / "picture.jpg").write_bytes(_jpeg(1))
-    with _up(tmp_path) as up:
+    with _up(tmp_path, "--no-flower") as up:
         with Maskmill(up.url) as client:
             job_id = client.submit(tmp_path / "picture.jpg").id
         family = psutil.Process(up.process.pid).children(recursive=True)
         up.process.kill()
         up.process.wait()
     wait_for(lambda: not any(map(_lives, family)), what="the end of all parts")
-    with _up(tmp_path) as again, Maskmill(again.url) as client:
+    with _up(tmp_path, "--no-flower") as again, Maskmill(again.url) as client:
         assert client.job(job_id).wait(timeout=90).status == "succeeded"
         assert _maskmill("down", folder=tmp_path).returncode == 0
         assert again.process.wait(STOP_S) == 0

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from telemetry.settings import TraceSettings
@@ -60,3 +68,41 @@ def test_a_share_of_nothing_keeps_nothing() -> None:
         pass
     end_tracing()
     assert exporter.get_finished_spans() == ()
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    """Takes what the OTLP/HTTP exporter sends."""
+
+    got: ClassVar[list[tuple[str, ExportTraceServiceRequest]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        plain = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        self.got.append((self.path, ExportTraceServiceRequest.FromString(plain)))
+        answer = ExportTraceServiceResponse().SerializeToString()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_spans_arrive_at_a_receiver_that_speaks_otlp() -> None:
+    _Receiver.got.clear()
+    with HTTPServer(("127.0.0.1", 0), _Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        begin_tracing("worker", settings=TraceSettings(endpoint=f"http://127.0.0.1:{server.server_port}/"))
+        with span("slice", {"job_id": "job_1"}, kind="consumer"), span("image", {"image": 3}):
+            pass
+        end_tracing()
+        server.shutdown()
+    ((path, request),) = _Receiver.got
+    (about,) = request.resource_spans
+    spans = {each.name: each for scope in about.scope_spans for each in scope.spans}
+    assert path == "/v1/traces"
+    names = {each.key: each.value.string_value for each in about.resource.attributes}
+    assert (names["service.name"], names["service.namespace"]) == ("maskmill-worker", "maskmill")
+    assert spans["image"].parent_span_id == spans["slice"].span_id
+    assert [(each.key, each.value.int_value) for each in spans["image"].attributes] == [("maskmill.image", 3)]
