@@ -6,8 +6,8 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,12 @@ from maskmill.webhooks import Webhooks
 DEFAULT_SERVER = "http://127.0.0.1:8008"
 READING_S = 600.0  # how long a server may think about an upload that it has received whole
 MEDIA_TYPES = {"mask": "image/png", "overlay": "image/jpeg", "polygons": "application/geo+json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    data: bytes
+    media_type: str
 
 
 class Maskmill:
@@ -100,10 +106,33 @@ class Maskmill:
 
     def label_space(self, name: str) -> dict[str, Any]:
         """A published one, or one that a model brings along: its classes with ids and colours. Raises NotFound."""
-        return self._object(f"/label-spaces/{name}")
+        return self.get(f"/label-spaces/{name}")
 
     def limits(self) -> dict[str, Any]:
-        return self._object("/limits")
+        return self.get("/limits")
+
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """What any reading call of the service answers in JSON, one page of a list. Raises APIError."""
+        answer: dict[str, Any] = self._transport.send(Call(method="GET", path=path, params=params)).json()
+        return answer
+
+    def read(self, path: str, **params: Any) -> Content:
+        """What any reading call of the service answers, as bytes. Raises APIError."""
+        response = self._transport.send(Call(method="GET", path=path, params=params))
+        return Content(response.content, response.headers.get("content-type", "application/octet-stream"))
+
+    @contextlib.contextmanager
+    def streamed(self, path: str, **params: Any) -> Iterator[httpx.Response]:
+        """The same, with its body still to be read: for what is too large to hold. Raises APIError."""
+        with self._transport.stream(Call(method="GET", path=path, params=params)) as response:
+            yield response
+
+    def correct(self, job_id: str, index: int, png: bytes) -> dict[str, Any]:
+        """Save a PNG of class ids, as large as the picture, as what image `index` really shows. Raises APIError."""
+        path, headers = f"/jobs/{job_id}/images/{index}/correction", {"Content-Type": "image/png"}
+        answer = self._transport.send(Call(method="PUT", path=path, headers=headers, content=png))
+        saved: dict[str, Any] = answer.json()
+        return saved
 
     def ready(self) -> bool:
         """Whether the server and all its parts could take and work a job now. Raises ServerUnreachable."""
@@ -176,10 +205,6 @@ class Maskmill:
         headers = {**call.headers, "Idempotency-Key": key}
         keyed = replace(call, headers=headers, read_timeout_s=READING_S, again_on=("idempotency_in_progress",))
         return JobHandle(self._transport, self._transport.send(keyed))
-
-    def _object(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._transport.send(Call(method="GET", path=path)).json()
-        return answer
 
 
 def _plain(value: Any) -> Any:

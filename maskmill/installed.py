@@ -22,6 +22,11 @@ def service_is_here() -> bool:
     return importlib.util.find_spec("jobs") is not None
 
 
+def dashboard_is_here() -> bool:
+    """The page to look at masks, and the library that shows it."""
+    return all(importlib.util.find_spec(name) is not None for name in ("dashboard", "streamlit"))
+
+
 def how_to_install(extra: str) -> str:
     """extra: of the service's pyproject.toml. With the client alone there is nothing that pip could add to it."""
     if service_is_here():

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from maskmill.errors import StackError
-from maskmill.installed import how_to_install
+from maskmill.installed import dashboard_is_here, how_to_install
 from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
 from maskmill.stack.explained import settings_explained
 from maskmill.stack.home import StackHome, write_private
@@ -30,12 +30,13 @@ DEFAULT_PORT = 8008
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 FLOWER_PORT = 5555
 MLFLOW_PORT = 5000
+DASHBOARD_PORT = 8009
 BROKER_START_S = 30.0
 MIGRATION_S = 120.0
 READY_S = 180.0
 DEATHS_AT_START = 3
 LIBRARIES = ("celery", "fastapi", "uvicorn", "python_multipart", "sqlalchemy", "pydantic_settings", "numpy", "cv2")
-PACKAGES = ("api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
+PACKAGES = ("dashboard", "api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
 
 # Two processes instead of ten, and nothing told to anybody
 MLFLOW_MANNERS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -54,7 +55,7 @@ LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
     """home: becomes absolute. host: where the API listens. port 0: any free one. engine None: the worker's own
-    setting."""
+    setting. dashboard_port: of the page, where it is installed; 0: any free one; None: no page."""
 
     home: Path = DEFAULT_HOME
     host: str = LOOPBACK
@@ -62,6 +63,7 @@ class StackOptions:
     workers: int = 1
     flower: bool = False
     mlflow: bool = False
+    dashboard_port: int | None = None
     engine: str | None = None
     log_format: str | None = None
 
@@ -83,6 +85,8 @@ class LocalStack:
         self.port = free_port(options.port)
         self.flower_port = _port_near(FLOWER_PORT) if options.flower else None
         self.mlflow_port = _port_near(MLFLOW_PORT) if options.mlflow else None
+        wanted = options.dashboard_port if dashboard_is_here() else None
+        self.dashboard_port = None if wanted is None else _port_near(wanted)
         self._report = report
         self._supervisor = Supervisor(self.home, report, policy=policy)
 
@@ -99,6 +103,10 @@ class LocalStack:
     @property
     def mlflow_url(self) -> str | None:
         return None if self.mlflow_port is None else f"http://{LOOPBACK}:{self.mlflow_port}"
+
+    @property
+    def dashboard_url(self) -> str | None:
+        return None if self.dashboard_port is None else f"http://{LOOPBACK}:{self.dashboard_port}"
 
     def start(self, interrupted: Callable[[], bool]) -> None:
         """Everything, up to the first answer of /ready. Raises StackError with the end of the log that tells why."""
@@ -207,6 +215,11 @@ class LocalStack:
             environment = {**self._environment(), **MLFLOW_MANNERS}
             yield PartSpec(name="mlflow", command=self._mlflow(), environment=environment, stage=1)
 
+        if self.dashboard_port is not None:
+            environment = {**self._environment(), "MASKMILL_SERVER": self.url}
+            command = [sys.executable, "-m", "dashboard", "--port", str(self.dashboard_port)]
+            yield PartSpec(name="dashboard", command=command, environment=environment, stage=0)
+
     def _environment(self) -> dict[str, str]:
         environment = {
             "MASKMILL_HOME": str(self.home.root),
@@ -286,6 +299,7 @@ class LocalStack:
             "home": str(self.home.root),
             "flower": self.flower_url,
             "mlflow": self.mlflow_url,
+            "dashboard": self.dashboard_url,
             "parts": sorted(self._supervisor.parts),
         }
 

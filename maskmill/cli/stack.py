@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,12 +24,14 @@ from maskmill.cli.address import local_home
 from maskmill.cli.exits import DONE, REFUSED
 from maskmill.cli.options import JsonOption
 from maskmill.cli.output import print_json, program, stderr, stdout
+from maskmill.installed import how_to_install
 
 if TYPE_CHECKING:
     from maskmill.local import LocalStack
     from maskmill.stack.supervisor import Notice
 
 
+PAGE_TRIES = 150  # a fifth of a second each
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOME_HELP = "Folder of everything local; else MASKMILL_HOME or ./.maskmill."
 
@@ -64,6 +69,13 @@ class Up(HomeOption):
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Start MLflow's pages too, to look at runs and registered models.")
     ] = False
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="The page to look at masks, where it is installed.")
+    ] = True
+    dashboard_port: Annotated[
+        int, typer.Option(envvar="MASKMILL_DASHBOARD_PORT", help="Port of the page; 0: any free one.", max=65535)
+    ] = 8009
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False
 
 
 def up(choices: Up) -> None:
@@ -78,6 +90,7 @@ def up(choices: Up) -> None:
         workers=choices.workers,
         flower=choices.flower,
         mlflow=choices.mlflow,
+        dashboard_port=choices.dashboard_port if choices.dashboard else None,
         engine=choices.engine,
         log_format=choices.log_format and choices.log_format.value,
     )
@@ -86,9 +99,30 @@ def up(choices: Up) -> None:
         with running_stack(options, screen.notice, patience) as stack:
             if not asked():
                 screen.ready(stack)
+                _open(choices, stack)
             stack.tend_until(patience.interrupted)
             screen.stopping()
     screen.stopped()
+
+
+def _open(choices: Up, stack: LocalStack) -> None:
+    """The page's process may need some seconds more: a thread waits for it, and nobody else does."""
+    address = stack.dashboard_url
+    if not choices.open_page or address is None:
+        return
+
+    def wait_and_open() -> None:
+        import webbrowser
+
+        from maskmill.stack.broker import LOOPBACK
+
+        for _ in range(PAGE_TRIES):
+            with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, stack.dashboard_port or 0), 1.0):
+                webbrowser.open(address)
+                return
+            time.sleep(0.2)
+
+    threading.Thread(target=wait_and_open, name="maskmill-open", daemon=True).start()
 
 
 def down(choices: HomeOption) -> None:
@@ -186,7 +220,7 @@ class _Screen:
 
     def ready(self, stack: LocalStack) -> None:
         if self._as_json:
-            pages = {"flower": stack.flower_url, "mlflow": stack.mlflow_url}
+            pages = {"flower": stack.flower_url, "mlflow": stack.mlflow_url, "dashboard": stack.dashboard_url}
             self._line(event="ready", url=stack.url, home=str(stack.home.root), **pages)
             return
         say = self._console.print
@@ -195,6 +229,10 @@ class _Screen:
                 "\n", ("Maskmill is ready: ", "bold green"), (stack.url, "bold"), (" (docs under /docs)", "dim")
             )
         )
+        if stack.dashboard_url:
+            say(f"Look at masks in the browser: {stack.dashboard_url}")
+        elif stack.options.dashboard_port is not None:
+            say(f"A page to look at masks comes with: {how_to_install('dashboard')}", style="dim", soft_wrap=True)
         if stack.flower_url:
             say(f"Flower shows the queue: {stack.flower_url}")
         if stack.mlflow_url:

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     *("segmentation", "jobs", "data", "scenes", "storage", "broker", "telemetry"),
-    *("api", "worker", "training", "maskmill"),
+    *("api", "worker", "training", "maskmill", "dashboard"),
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

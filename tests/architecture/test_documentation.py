@@ -50,7 +50,10 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_documented_setting_exists() -> None:
     documented = set(
-        re.findall(r"`(MASKMILL_(?:STORAGE|BROKER|API|WORKER|TRAINING)_[A-Z0-9_]+)`", CONFIGURATION.read_text("utf-8"))
+        re.findall(
+            r"`(MASKMILL_(?:STORAGE|BROKER|API|WORKER|TRAINING|DASHBOARD)_[A-Z0-9_]+)`",
+            CONFIGURATION.read_text("utf-8"),
+        )
     )
     assert documented - set(_settings()) - OF_THE_COMMAND_LINE == set()
 

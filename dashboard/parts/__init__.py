@@ -1,0 +1,1 @@
+"""What several pages show alike: numbers in words, tables, an image in the viewer, a job while it runs."""

@@ -1,0 +1,59 @@
+"""Tables as HTML that a screen reader understands; bars say their number beside them. All text is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from dashboard.parts.words import percent, shares
+
+STRIPES = "repeating-linear-gradient({angle}deg, {colour} 0 6px, {stripe} 6px 8px)"
+
+
+def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Cells are text. A table that is wider than the screen scrolls by itself, also by keys."""
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    _wide(caption, f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>")
+
+
+def facts(pairs: Sequence[tuple[str, object]]) -> None:
+    inner = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in pairs)
+    st.html(f'<dl class="mm-facts">{inner}</dl>')
+
+
+def share_bars(caption: str, metrics: Mapping[str, Any], colours: Mapping[str, str]) -> None:
+    """Classes by share, with bars in their colours, hatched so that neighbours differ without colour; IoU if known."""
+    iou: Mapping[str, float] = (metrics.get("ground_truth") or {}).get("iou") or {}
+    rows = []
+    for at, (name, share) in enumerate(shares(metrics)):
+        ground = STRIPES.format(angle=45 * (at % 4), colour=colours.get(name, "#777"), stripe="rgba(255,255,255,.6)")
+        bar = f'<span class="mm-bar" style="width:{max(1, round(share * 100))}%;background:{ground}"></span>'
+        score = f"<td>{percent(iou.get(name), 1)}</td>" if iou else ""
+        label = f'<th scope="row">{escape(name)}</th><td>{percent(share, 1)}</td>'
+        rows.append(f'<tr>{label}{score}<td style="width:45%">{bar}</td></tr>')
+    extra = '<th scope="col">IoU</th>' if iou else ""
+    head = f'<tr><th scope="col">Class</th><th scope="col">Share</th>{extra}<th scope="col">Bar</th></tr>'
+    _wide(caption, f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody>")
+
+
+def links(pairs: Sequence[tuple[str, str]]) -> None:
+    """(text, address of this page): each is downloaded by the browser, not through the session."""
+    told = " · ".join(f'<a href="{escape(address, quote=True)}" download>{escape(text)}</a>' for text, address in pairs)
+    st.html(f"<p>{told}</p>")
+
+
+def spoken(text: str) -> None:
+    """A line that screen readers say when it changes."""
+    st.html(f'<p role="status" aria-live="polite">{escape(text)}</p>')
+
+
+def _wide(caption: str, inner: str) -> None:
+    label = escape(caption, quote=True)
+    st.html(
+        f'<div class="mm-wide" role="region" tabindex="0" aria-label="{label}">'
+        f'<table class="mm"><caption>{escape(caption)}</caption>{inner}</table></div>'
+    )

@@ -1,0 +1,79 @@
+"""From an image of a job, or a sample, to what the viewer shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard.parts.words import image_alt, percent
+from dashboard.service import service
+from dashboard.viewer import View
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def classes_of(space: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service().label_space(space)["classes"]
+    return found
+
+
+def colours_of(space: str) -> dict[str, str]:
+    return {each["name"]: each["hex"] for each in classes_of(space)}
+
+
+def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: bool = False) -> View:
+    """Of a row of the job's images. A corrected mask is shown as its ground truth."""
+    base = f"/pictures/jobs/{job['id']}/{row['index']}"
+    there = row.get("artifacts") or {}
+    fractions = (row.get("metrics") or {}).get("class_fractions") or {}
+    corrected = ((row.get("metrics") or {}).get("ground_truth") or {}).get("source") == "correction"
+    return View(
+        name=str(row["name"]),
+        alt=image_alt(row),
+        classes=with_shares(classes_of(job["label_space"]), fractions),
+        picture=_picture(job, base, there),
+        mask=f"{base}/mask?as=ids" if "mask" in there else None,
+        confidence=f"{base}/confidence" if "confidence" in there else None,
+        truth=f"{base}/correction?as=ids" if corrected else None,
+        save=f"/corrections/{job['id']}/{row['index']}" if correctable and "mask" in there else None,
+        identity=f"{base}|{row.get('model_sha256')}|{sorted(there)}",  # a saved correction does not start it anew
+    )
+
+
+def _picture(job: Mapping[str, Any], base: str, there: Mapping[str, str]) -> str | None:
+    """The service keeps what was sent to it. What it fetched itself is not there, but for a sample."""
+    if "input" in there:
+        return f"{base}/input"
+    sample = job["metadata"].get("sample")
+    return f"/pictures/samples/{sample}/image" if isinstance(sample, str) and job["images"]["total"] == 1 else None
+
+
+def sample_view(sample: str, space: str) -> View:
+    base = f"/pictures/samples/{sample}"
+    return View(
+        name=sample,
+        alt=f"The sample scene {sample} with its ground truth; a legend of its classes follows.",
+        classes=with_shares(classes_of(space), {}),
+        picture=f"{base}/image",
+        truth=f"{base}/mask?as=ids&label_space={space}",
+    )
+
+
+def with_shares(classes: Sequence[Mapping[str, Any]], fractions: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Classes that occur first; the share is text."""
+    ordered = sorted(classes, key=lambda each: (-fractions.get(each["name"], 0.0), each["id"]))
+    return [
+        {
+            "id": each["id"],
+            "name": each["name"],
+            "colour": list(each["colour"]),
+            "share": percent(fractions.get(each["name"], 0.0)) if fractions else None,
+        }
+        for each in ordered
+    ]
+
+
+def downloads(job_id: str, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    base = f"/pictures/jobs/{job_id}/{row['index']}"
+    return [(f"{name} of {row['name']}", f"{base}/{name}") for name in row.get("artifacts") or {}]

@@ -1,0 +1,77 @@
+"""Numbers in words. What a picture or figure shows is told from its numbers, for those who do not see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+NAMED = 6  # classes that a text alternative names
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    return "–" if share is None else f"{share * 100:.{digits}f} %"
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def moment(text: str | None) -> str:
+    """A timestamp of the service, in UTC."""
+    return "–" if text is None else datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shares(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Classes by their share of the pixels, the largest first."""
+    fractions: Mapping[str, float] = metrics.get("class_fractions") or {}
+    return sorted(((name, share) for name, share in fractions.items() if share > 0), key=lambda pair: -pair[1])
+
+
+def image_alt(row: Mapping[str, Any]) -> str:
+    """Of an image of a job with its mask."""
+    told = [str(row["name"])]
+    if row.get("width"):
+        told.append(f"{row['width']} × {row['height']} pixels")
+    metrics = row.get("metrics") or {}
+    largest = shares(metrics)
+    if largest:
+        more = f" and {len(largest) - NAMED} more" if len(largest) > NAMED else ""
+        told.append("it shows " + ", ".join(f"{name} {percent(share)}" for name, share in largest[:NAMED]) + more)
+    if metrics.get("mean_confidence") is not None:
+        told.append(f"mean confidence {percent(metrics['mean_confidence'])}")
+    truth = metrics.get("ground_truth") or {}
+    if truth.get("miou") is not None:
+        told.append(f"mIoU {percent(truth['miou'], 1)} against its ground truth")
+    return "; ".join(told) + "."
+
+
+def progress(state: Mapping[str, Any]) -> str:
+    """How far a job is: images, rate and rest."""
+    images = state["images"]
+    ended = sum(images[name] for name in ("succeeded", "failed", "canceled"))
+    told = [f"{state['status']}: {ended} of {images['total']} images"]
+    if images["failed"]:
+        told.append(f"{images['failed']} failed")
+    if state.get("images_per_second"):
+        told.append(f"{state['images_per_second']:.1f} images per second")
+    if state["status"] == "queued" and state.get("queue_position"):
+        told.append(f"{state['queue_position']} images wait before it")
+    if state["status"] in ("queued", "running") and state.get("eta_seconds") is not None:
+        told.append(f"about {seconds(state['eta_seconds'])} left")
+    if state.get("waiting_for"):
+        told.append(f"it waits for the {state['waiting_for']}")
+    return ", ".join(told)
+
+
+def extremes(label: str, points: Sequence[tuple[str, float]], unit: str = "") -> str:
+    """Of a row of numbers: how many there are, the highest and the lowest."""
+    if not points:
+        return f"{label}: nothing was measured."
+    high, low = max(points, key=lambda point: point[1]), min(points, key=lambda point: point[1])
+    span = f"the highest is {high[0]} with {high[1]:.3g}{unit}, the lowest {low[0]} with {low[1]:.3g}{unit}"
+    return f"{label} of {len(points)}: {span}."

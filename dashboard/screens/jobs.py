@@ -1,0 +1,154 @@
+"""Jobs: the list, one job with its images, one image with its mask. Each is a link: `?job=…&image=…`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard import gallery, viewer
+from dashboard.parts import tables, words
+from dashboard.parts.running import watch
+from dashboard.parts.views import colours_of, downloads, image_view
+from dashboard.service import service
+from maskmill import JobHandle
+
+STATUSES = ["any", "queued", "running", "succeeded", "partial", "failed", "canceled"]
+ORDERS = {"input order": None, "least certain first": "confidence", "worst mIoU first": "miou"}
+PAGE = 25
+
+
+def show() -> None:
+    job_id, index = st.query_params.get("job"), st.query_params.get("image")
+    if job_id is None:
+        _list()
+        return
+    job = service().job(job_id)
+    if index is not None and index.isdecimal():
+        _image(job, int(index))
+    else:
+        _job(job)
+
+
+def _list() -> None:
+    left, right = st.columns(2)
+    status = left.selectbox("Status", STATUSES)
+    model = right.selectbox("Model", ["any", *(each["name"] for each in service().models())])
+    kind = (status, model)
+    if st.session_state.get("jobs_kind") != kind:
+        st.session_state["jobs_kind"], st.session_state["jobs_marks"] = kind, [None]
+    marks: list[str | None] = st.session_state["jobs_marks"]
+    wanted = {"status": status, "model": model}
+    page = service().get(
+        "/jobs", limit=PAGE, cursor=marks[-1], **{name: value for name, value in wanted.items() if value != "any"}
+    )
+    if not page["items"]:
+        st.write("No jobs here yet. *Try* and *Batch* make some.")
+    for row in page["items"]:
+        facts = (
+            f"{row['status']} · {row['images']['total']} images · {row['model']} · {words.moment(row['created_at'])}"
+        )
+        st.markdown(f"[{row['id']}](/jobs?job={row['id']}) — {facts}")
+    earlier, later = st.columns(2)
+    if earlier.button("Newer", disabled=len(marks) == 1):
+        marks.pop()
+        st.rerun()
+    if later.button("Older", disabled=page["next_cursor"] is None):
+        marks.append(page["next_cursor"])
+        st.rerun()
+
+
+def _job(job: JobHandle) -> None:
+    st.markdown("[All jobs](/jobs)")
+    st.header(job.id)
+    watch(job.id)
+    _facts(job)
+    chosen, order, _ = st.columns(3)
+    status = chosen.selectbox("Images", ["all", "succeeded", "failed", "queued", "running", "canceled"])
+    sort = ORDERS[order.selectbox("Order", list(ORDERS))]
+    if job.total:
+        opened = gallery.show(
+            job, status=None if status == "all" else status, sort=sort, opened=lambda: None, key=f"gallery-{job.id}"
+        )
+        if opened.opened is not None:
+            st.query_params["image"] = str(opened.opened)
+            st.rerun()
+    _more(job)
+
+
+def _facts(job: JobHandle) -> None:
+    truth = job.metrics.get("ground_truth") or {}
+    pairs: list[tuple[str, object]] = [
+        ("Model", job.state["model"]),
+        ("Label space", job.state["label_space"]),
+        ("Mean confidence", words.percent(job.metrics.get("mean_confidence"), 1)),
+        ("Created (UTC)", words.moment(job.state["created_at"])),
+        ("Kept until (UTC)", words.moment(job.state["expires_at"])),
+    ]
+    if truth:
+        pairs += [("mIoU", words.percent(truth.get("miou"), 1)), ("Images with truth", truth.get("images", "–"))]
+        pairs.append(("Pixel accuracy", words.percent(truth.get("pixel_accuracy"), 1)))
+    tables.facts(pairs)
+    if warnings := job.state.get("warnings"):
+        st.warning(", ".join(f"{count} images: {code}" for code, count in warnings.items()))
+
+
+def _more(job: JobHandle) -> None:
+    if words.shares(job.metrics):
+        caption = "Share of the pixels by class, over all images"
+        tables.share_bars(caption, job.metrics, colours_of(job.state["label_space"]))
+    if job.counts["failed"]:
+        rows = [
+            (image.index, image.name, (image.error or {}).get("code"), (image.error or {}).get("message"))
+            for image in job.rows(status="failed", limit=100)
+        ]
+        tables.table("Failed images (the first hundred)", ["Index", "Name", "Code", "Reason"], rows)
+    if job.finished:
+        tables.links([("Archive of everything", f"/archives/{job.id}")])
+    deliveries = [
+        (each.get("type") or each.get("event"), each.get("status"), len(each.get("attempts") or ()))
+        for each in job.deliveries()
+    ]
+    if deliveries:
+        tables.table("Deliveries to the webhook", ["Event", "Status", "Attempts"], deliveries)
+
+
+def _image(job: JobHandle, index: int) -> None:
+    row = service().get(f"/jobs/{job.id}/images/{index}")
+    st.markdown(f"[All jobs](/jobs) / [{job.id}](/jobs?job={job.id})")
+    st.header(str(row["name"]))
+    _neighbours(job, index)
+    if row["status"] != "succeeded":
+        reason = row.get("error") or {"message": f"it is {row['status']}"}
+        st.error(f"No mask: {reason.get('message') or reason.get('code')}")
+    for warning in row.get("warnings") or ():
+        st.warning(f"{warning['code']}: {warning['detail']}")
+    if {"input", "mask"} & set(row.get("artifacts") or ()):
+        viewer.show(image_view(job.state, row, correctable=True), key=f"viewer-{job.id}-{index}")
+    _numbers(job, row)
+
+
+def _neighbours(job: JobHandle, index: int) -> None:
+    before, after, _ = st.columns([1, 1, 4])
+    if before.button("Previous image", disabled=index == 0):
+        st.query_params["image"] = str(index - 1)
+        st.rerun()
+    if after.button("Next image", disabled=index + 1 >= job.total):
+        st.query_params["image"] = str(index + 1)
+        st.rerun()
+
+
+def _numbers(job: JobHandle, row: Mapping[str, Any]) -> None:
+    metrics = row.get("metrics") or {}
+    truth = metrics.get("ground_truth") or {}
+    pairs: list[tuple[str, object]] = [("Mean confidence", words.percent(metrics.get("mean_confidence"), 1))]
+    if truth:
+        source = "a correction" if truth.get("source") == "correction" else "ground truth"
+        pairs += [(f"mIoU against {source}", words.percent(truth.get("miou"), 1))]
+        pairs += [("Pixel accuracy", words.percent(truth.get("pixel_accuracy"), 1))]
+    pairs += [("Attempts", row["attempts"]), ("Device", row.get("device") or "–")]
+    tables.facts(pairs)
+    if words.shares(metrics):
+        tables.share_bars("Share of the pixels by class", metrics, colours_of(job.state["label_space"]))
+    tables.links(downloads(job.id, row))

@@ -1,0 +1,497 @@
+// A picture with its mask. The mask comes as class ids and is coloured here, at the size of the screen: whatever is
+// switched, moved or pointed at asks the server nothing, and a picture of 8192 × 4096 costs no more than a small one.
+
+const SAFE = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442", "#8c8c8c", "#332288", "#88ccee", "#882255", "#ddcc77"];
+const NAMES = { overlay: "Overlay", mask: "Mask", picture: "Picture", truth: "Ground truth", confidence: "Confidence" };
+const STRIP = 256; // rows that are read from a canvas at once
+const RADIUS = 12;
+const viewers = new WeakMap();
+
+export default function (component) {
+  const { parentElement: root, data, setTriggerValue } = component;
+  let viewer = viewers.get(root);
+  if (!viewer || viewer.identity !== data.identity) {
+    viewer?.close();
+    viewer = new Viewer(root, data);
+    viewers.set(root, viewer);
+  }
+  viewer.told = setTriggerValue;
+  return () => { viewers.get(root)?.close(); viewers.delete(root); };
+}
+
+class Viewer {
+  constructor(root, data) {
+    this.identity = data.identity;
+    this.data = data;
+    this.part = (name) => root.querySelector(`[data-part=${name}]`);
+    this.canvas = this.part("canvas");
+    this.context = this.canvas.getContext("2d");
+    this.layer = document.createElement("canvas");
+    this.closed = new AbortController();
+    this.off = new Set();
+    this.zoom = 1; this.dx = 0; this.dy = 0; this.mark = null; this.maps = {};
+    this.mode = data.mask ? (data.picture ? "overlay" : "mask") : data.truth ? "truth" : "picture";
+    this.canvas.setAttribute("aria-label", data.name);
+    this.part("alt").textContent = data.alt;
+    this.part("readout").textContent = "Loading …";
+    this.controls();
+    this.pointer();
+    if (data.save) this.editor = new Editor(this); else { this.part("editor").hidden = true; this.part("editor").replaceChildren(); }
+    this.sized = new ResizeObserver(() => this.resize());
+    this.sized.observe(this.canvas.parentElement);
+    this.load();
+  }
+
+  close() { this.closed.abort(); this.sized.disconnect(); this.picture?.close(); }
+
+  listen(target, kind, act, options = {}) { target.addEventListener(kind, act, { ...options, signal: this.closed.signal }); }
+
+  async load() {
+    const wanted = ["mask", "truth", "confidence"].filter((kind) => this.data[kind]);
+    try {
+      const [picture, ...maps] = await Promise.all([
+        this.data.picture ? bitmap(this.data.picture, this.closed.signal) : null,
+        ...wanted.map((kind) => values(this.data[kind], this.closed.signal)),
+      ]);
+      this.picture = picture;
+      wanted.forEach((kind, at) => { this.maps[kind] = maps[at]; });
+    } catch (error) {
+      if (!this.closed.signal.aborted) this.say(`The picture could not be loaded: ${error.message}`);
+      return;
+    }
+    const first = this.maps[wanted[0]];
+    this.width = first ? first.width : this.picture.width;
+    this.height = first ? first.height : this.picture.height;
+    this.editor?.ready(this.maps.mask ?? this.maps.truth);
+    this.say("Point at the picture, or move through it with the arrow keys.");
+    this.resize();
+    this.canvas.dataset.ready = "yes";
+  }
+
+  controls() {
+    const modes = [this.data.mask && this.data.picture && "overlay", this.data.mask && "mask", this.data.picture && "picture", this.data.truth && "truth", this.data.confidence && "confidence"];
+    const select = this.part("mode");
+    select.replaceChildren(...modes.filter(Boolean).map((mode) => new Option(NAMES[mode], mode)));
+    select.value = this.mode;
+    this.listen(select, "change", () => { this.mode = select.value; this.draw(); });
+    for (const name of ["divider", "opacity", "hatch", "safe"]) this.listen(this.part(name), "input", () => { this.recolour(); this.draw(); });
+    this.listen(this.part("in"), "click", () => this.zoomBy(1.5));
+    this.listen(this.part("out"), "click", () => this.zoomBy(1 / 1.5));
+    this.listen(this.part("fit"), "click", () => this.fit());
+    this.recolour();
+    this.part("classes").replaceChildren(...this.data.classes.map((each) => this.chip(each)));
+  }
+
+  chip(each) {
+    const label = document.createElement("label"), box = document.createElement("input"), swatch = document.createElement("span");
+    box.type = "checkbox"; box.checked = true; box.dataset.id = each.id;
+    swatch.className = "swatch"; swatch.dataset.id = each.id; swatch.setAttribute("aria-hidden", "true");
+    this.listen(box, "change", () => { box.checked ? this.off.delete(each.id) : this.off.add(each.id); this.recolour(); this.draw(); });
+    label.append(box, swatch, each.share === null ? each.name : `${each.name} ${each.share}`);
+    requestAnimationFrame(() => this.swatches());
+    return label;
+  }
+
+  recolour() {
+    this.colours = new Uint32Array(256); this.stripes = new Uint32Array(256); this.names = [];
+    const safe = this.part("safe").checked;
+    this.data.classes.forEach((each, at) => {
+      const [r, g, b] = safe ? parsed(SAFE[at % SAFE.length]) : each.colour;
+      this.names[each.id] = each.name;
+      if (this.off.has(each.id)) return;
+      this.colours[each.id] = packed(r, g, b);
+      const light = r * 0.3 + g * 0.6 + b * 0.1 > 110 ? -90 : 110;
+      this.stripes[each.id] = packed(r + light, g + light, b + light);
+    });
+    this.order = new Uint8Array(256);
+    this.data.classes.forEach((each, at) => { this.order[each.id] = at; });
+    this.swatches();
+  }
+
+  swatches() {
+    for (const swatch of this.part("classes").querySelectorAll(".swatch")) {
+      const at = this.order[swatch.dataset.id], each = this.data.classes[at];
+      const [r, g, b] = this.part("safe").checked ? parsed(SAFE[at % SAFE.length]) : each.colour;
+      swatch.style.background = `rgb(${r},${g},${b})`;
+    }
+  }
+
+  resize() {
+    if (!this.width) return;
+    const dense = Math.min(2, devicePixelRatio || 1), wide = this.canvas.parentElement.clientWidth;
+    const high = Math.min(wide * this.height / this.width, innerHeight * 0.75);
+    this.canvas.style.height = `${high}px`;
+    this.canvas.width = Math.round(wide * dense); this.canvas.height = Math.round(high * dense);
+    this.layer.width = this.canvas.width; this.layer.height = this.canvas.height;
+    this.dense = dense;
+    this.keepInside(); this.draw();
+  }
+
+  get scale() { return Math.min(this.canvas.width / this.width, this.canvas.height / this.height) * this.zoom; }
+  get left() { return (this.canvas.width - this.width * this.scale) / 2 + this.dx; }
+  get top() { return (this.canvas.height - this.height * this.scale) / 2 + this.dy; }
+
+  fit() { this.zoom = 1; this.dx = 0; this.dy = 0; this.keepInside(); this.draw(); }
+
+  zoomBy(factor, x = this.canvas.width / 2, y = this.canvas.height / 2) {
+    if (!this.width) return;
+    const px = (x - this.left) / this.scale, py = (y - this.top) / this.scale;
+    this.zoom = Math.min(64, Math.max(1, this.zoom * factor));
+    this.dx += x - (this.left + px * this.scale); this.dy += y - (this.top + py * this.scale);
+    this.keepInside(); this.draw();
+  }
+
+  keepInside() {
+    const mx = Math.max(0, (this.width * this.scale - this.canvas.width) / 2), my = Math.max(0, (this.height * this.scale - this.canvas.height) / 2);
+    this.dx = Math.min(mx, Math.max(-mx, this.dx)); this.dy = Math.min(my, Math.max(-my, this.dy));
+    this.canvas.classList.toggle("zoomed", this.zoom > 1);
+  }
+
+  draw() {
+    if (!this.width || this.drawing) return;
+    this.drawing = requestAnimationFrame(() => { this.drawing = 0; if (!this.closed.signal.aborted) this.paint(); });
+  }
+
+  paint() {
+    const { context, canvas, scale, left, top } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.imageSmoothingEnabled = scale < 4;
+    if (this.picture) context.drawImage(this.picture, left, top, this.width * scale, this.height * scale);
+    const from = Math.round(canvas.width * this.part("divider").value / 100);
+    if (this.mode !== "picture" && from < canvas.width) this.paintMap(from);
+    if (from > 0 && this.mode !== "picture") { context.fillStyle = "#fff"; context.fillRect(from - 2, 0, 4, canvas.height); context.fillStyle = "#000"; context.fillRect(from - 1, 0, 2, canvas.height); }
+    if (this.mark) this.paintMark();
+    this.editor?.paint(context);
+  }
+
+  paintMap(from) {
+    const map = this.mode === "confidence" ? this.maps.confidence : this.mode === "truth" ? this.maps.truth : this.editor?.ids ?? this.maps.mask;
+    const { width, height } = this.layer, { scale, left, top } = this;
+    const columns = new Int32Array(width - from), image = new ImageData(width - from, height), out = new Uint32Array(image.data.buffer);
+    for (let x = 0; x < columns.length; x++) { const at = Math.floor((x + from - left) / scale); columns[x] = at >= 0 && at < map.width ? at : -1; }
+    const alpha = (this.mode === "overlay" ? Math.round(255 * this.part("opacity").value / 100) : 255) << 24;
+    const hatch = this.part("hatch").checked && this.mode !== "confidence", grey = this.mode === "confidence";
+    for (let y = 0; y < height; y++) {
+      const row = Math.floor((y - top) / scale);
+      if (row < 0 || row >= map.height) continue;
+      const start = row * map.width, to = y * columns.length;
+      for (let x = 0; x < columns.length; x++) {
+        if (columns[x] < 0) continue;
+        const id = map.values[start + columns[x]];
+        if (grey) { out[to + x] = packed(id, id, id) | alpha; continue; }
+        const striped = hatch && on(this.order[id], x + from, y);
+        const colour = striped ? this.stripes[id] : this.colours[id];
+        if (colour) out[to + x] = (colour & 0xffffff) | alpha;
+      }
+    }
+    this.layer.getContext("2d").putImageData(image, from, 0);
+    this.context.drawImage(this.layer, from, 0, columns.length, height, from, 0, columns.length, height);
+  }
+
+  paintMark() {
+    const x = this.left + (this.mark.x + 0.5) * this.scale, y = this.top + (this.mark.y + 0.5) * this.scale, size = 10 * this.dense;
+    for (const [colour, wide] of [["#000", 5], ["#fff", 2]]) {
+      this.context.strokeStyle = colour; this.context.lineWidth = wide * this.dense / 2; this.context.beginPath();
+      this.context.moveTo(x - size, y); this.context.lineTo(x + size, y); this.context.moveTo(x, y - size); this.context.lineTo(x, y + size); this.context.stroke();
+    }
+  }
+
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const sx = (event.clientX - box.left) * this.canvas.width / box.width, sy = (event.clientY - box.top) * this.canvas.height / box.height;
+    const x = Math.floor((sx - this.left) / this.scale), y = Math.floor((sy - this.top) / this.scale);
+    return { sx, sy, x, y, inside: x >= 0 && y >= 0 && x < this.width && y < this.height };
+  }
+
+  say(text) { if (this.part("readout").textContent !== text) this.part("readout").textContent = text; }
+
+  tell({ x, y }) {
+    const at = y * this.width + x, told = [`x ${x}, y ${y}`];
+    const ids = this.editor?.ids ?? this.maps.mask;
+    if (ids) told.push(this.names[ids.values[at]] ?? `id ${ids.values[at]}`);
+    if (this.maps.confidence) told.push(`confidence ${Math.round(this.maps.confidence.values[at] / 2.55)} %`);
+    if (this.maps.truth) told.push(`truth: ${this.names[this.maps.truth.values[at]] ?? "none"}`);
+    this.say(told.join(" · "));
+  }
+
+  pointer() {
+    const fingers = new Map();
+    let apart = 0, dragged = null;
+    this.listen(this.canvas, "pointerdown", (event) => {
+      if (!this.width) return;
+      fingers.set(event.pointerId, event); this.canvas.focus({ preventScroll: true });
+      this.canvas.setPointerCapture(event.pointerId);
+      apart = 0;
+      dragged = this.at(event);
+      if (fingers.size === 1) this.editor?.down(dragged);
+    });
+    this.listen(this.canvas, "pointermove", (event) => {
+      if (!this.width) return;
+      const here = this.at(event);
+      if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
+      if (fingers.size === 2) { apart = this.pinch([...fingers.values()], apart); return; }
+      if (fingers.size === 1 && !this.editor?.tool && dragged) { this.dx += here.sx - dragged.sx; this.dy += here.sy - dragged.sy; dragged = here; this.keepInside(); this.draw(); }
+      if (fingers.size === 1) this.editor?.move(here);
+      if (here.inside) this.tell(here);
+    });
+    const up = (event) => { fingers.delete(event.pointerId); dragged = null; this.editor?.up(); };
+    this.listen(this.canvas, "pointerup", up);
+    this.listen(this.canvas, "pointercancel", up);
+    this.listen(this.canvas, "wheel", (event) => {
+      if (!event.ctrlKey && this.canvas.getRootNode().activeElement !== this.canvas) return; // the page scrolls on
+      event.preventDefault();
+      const { sx, sy } = this.at(event);
+      this.zoomBy(Math.exp(-event.deltaY / 400), sx, sy);
+    }, { passive: false });
+    this.listen(this.canvas, "keydown", (event) => this.key(event));
+  }
+
+  pinch([one, two], before) {
+    const apart = Math.hypot(one.clientX - two.clientX, one.clientY - two.clientY);
+    const { sx, sy } = this.at({ clientX: (one.clientX + two.clientX) / 2, clientY: (one.clientY + two.clientY) / 2 });
+    if (before) this.zoomBy(apart / before, sx, sy);
+    return apart;
+  }
+
+  key(event) {
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!this.width || (!steps && (event.ctrlKey || event.metaKey) && event.key !== "z")) return;
+    const divider = this.part("divider");
+    if (steps && event.altKey) { this.dx -= steps[0] * 40; this.dy -= steps[1] * 40; this.keepInside(); }
+    else if (steps) this.step(steps, event.shiftKey ? 10 : 1);
+    else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);
+    else if (event.key === "-") this.zoomBy(1 / 1.5);
+    else if (event.key === "0") this.fit();
+    else if (event.key === "[" || event.key === "]") divider.value = Number(divider.value) + (event.key === "]" ? 5 : -5);
+    else if (event.key === "h") { this.part("hatch").checked = !this.part("hatch").checked; }
+    else if (!this.editor?.key(event)) return;
+    event.preventDefault();
+    this.draw();
+  }
+
+  step([x, y], by) {
+    const mark = this.mark ?? { x: Math.floor(this.width / 2), y: Math.floor(this.height / 2) };
+    this.mark = { x: Math.min(this.width - 1, Math.max(0, mark.x + x * by)), y: Math.min(this.height - 1, Math.max(0, mark.y + y * by)) };
+    this.tell(this.mark);
+  }
+}
+
+// Mends a mask: brush, eraser (back to what the model said), polygon, fill; every action can be undone.
+class Editor {
+  constructor(viewer) {
+    this.viewer = viewer; this.tool = null; this.done = []; this.corners = []; this.ids = null;
+    const host = viewer.part("editor"), make = (tag, values, ...inner) => { const made = Object.assign(document.createElement(tag), values); made.append(...inner); return made; };
+    this.buttons = {};
+    const tools = make("div", { className: "tools" });
+    tools.setAttribute("role", "group"); tools.setAttribute("aria-label", "Correct the mask");
+    for (const [name, text] of [["brush", "Brush"], ["erase", "Erase"], ["polygon", "Polygon"], ["fill", "Fill"]]) {
+      const button = make("button", { type: "button", textContent: text });
+      button.setAttribute("aria-pressed", "false");
+      viewer.listen(button, "click", () => this.choose(this.tool === name ? null : name));
+      this.buttons[name] = button; tools.append(button);
+    }
+    this.painted = make("select", {}, ...viewer.data.classes.map((each) => new Option(each.name, each.id)));
+    this.size = make("input", { type: "range", min: 1, max: 100, value: RADIUS });
+    this.back = make("button", { type: "button", textContent: "Undo", disabled: true });
+    this.keep = make("button", { type: "button", textContent: "Save correction", disabled: true });
+    this.said = make("span", { className: "said" }); this.said.setAttribute("role", "status");
+    tools.append(make("label", {}, "Class ", this.painted), make("label", {}, "Size ", this.size), this.back, this.keep, this.said);
+    host.replaceChildren(tools); host.hidden = false;
+    viewer.listen(this.back, "click", () => this.undo());
+    viewer.listen(this.keep, "click", () => this.save());
+  }
+
+  ready(map) { this.original = map.values; this.ids = { ...map, values: map.values.slice() }; this.scratch = new Uint8Array(map.values.length); }
+
+  choose(name) {
+    this.tool = name; this.corners = [];
+    for (const [each, button] of Object.entries(this.buttons)) button.setAttribute("aria-pressed", String(each === name));
+    this.viewer.canvas.classList.toggle("editing", name !== null);
+    this.viewer.draw();
+  }
+
+  down(here) {
+    if (!this.tool || !here.inside) return;
+    if (this.tool === "polygon") { this.corner(here); return; }
+    this.begin();
+    if (this.tool === "fill") { this.flood(here); this.end(); return; }
+    this.stroke = here; this.dab(here);
+  }
+
+  move(here) {
+    if (!this.stroke) return;
+    const steps = Math.max(1, Math.ceil(Math.hypot(here.x - this.stroke.x, here.y - this.stroke.y) / Math.max(1, this.size.value / 3)));
+    for (let at = 1; at <= steps; at++) this.dab({ x: Math.round(this.stroke.x + (here.x - this.stroke.x) * at / steps), y: Math.round(this.stroke.y + (here.y - this.stroke.y) * at / steps) });
+    this.stroke = here;
+  }
+
+  up() { if (this.stroke) { this.stroke = null; this.end(); } }
+
+  key(event) {
+    if (event.key === "z" && (event.ctrlKey || event.metaKey)) { this.undo(); return true; }
+    if (!this.tool) return false;
+    if (event.key === "Enter" && this.corners.length > 2) { this.closePolygon(); return true; }
+    if (event.key === "Escape") { this.choose(null); return true; }
+    if (event.key !== " " || !this.viewer.mark) return false;
+    this.down({ ...this.viewer.mark, inside: true }); this.up();
+    return true;
+  }
+
+  begin() { this.scratch.set(this.ids.values); this.box = [Infinity, Infinity, -1, -1]; }
+
+  touch(x, y) { const box = this.box; if (x < box[0]) box[0] = x; if (y < box[1]) box[1] = y; if (x > box[2]) box[2] = x; if (y > box[3]) box[3] = y; }
+
+  end() {
+    const [x0, y0, x1, y1] = this.box, wide = this.ids.width;
+    if (x1 >= 0) {
+      const rows = [];
+      for (let y = y0; y <= y1; y++) rows.push(this.scratch.slice(y * wide + x0, y * wide + x1 + 1));
+      this.done.push({ x0, y0, rows });
+    }
+    this.changed();
+  }
+
+  undo() {
+    const last = this.done.pop();
+    last?.rows.forEach((row, at) => this.ids.values.set(row, (last.y0 + at) * this.ids.width + last.x0));
+    this.changed();
+  }
+
+  changed() { this.back.disabled = this.keep.disabled = this.done.length === 0; this.viewer.draw(); }
+
+  dab({ x, y }) {
+    const radius = Number(this.size.value), { width, height, values } = this.ids, id = Number(this.painted.value);
+    for (let row = Math.max(0, y - radius); row <= Math.min(height - 1, y + radius); row++) {
+      const half = Math.floor(Math.sqrt(radius * radius - (row - y) * (row - y)));
+      const from = Math.max(0, x - half), to = Math.min(width - 1, x + half);
+      if (from > to) continue;
+      if (this.tool === "erase") values.set(this.original.subarray(row * width + from, row * width + to + 1), row * width + from);
+      else values.fill(id, row * width + from, row * width + to + 1);
+      this.touch(from, row); this.touch(to, row);
+    }
+    this.viewer.draw();
+  }
+
+  flood({ x, y }) {
+    const { width, height, values } = this.ids, id = Number(this.painted.value), was = values[y * width + x], stack = [[x, y]];
+    while (was !== id && stack.length) {
+      const [sx, row] = stack.pop(), line = row * width;
+      if (values[line + sx] !== was) continue;
+      let from = sx, to = sx;
+      while (from > 0 && values[line + from - 1] === was) from--;
+      while (to < width - 1 && values[line + to + 1] === was) to++;
+      values.fill(id, line + from, line + to + 1);
+      this.touch(from, row); this.touch(to, row);
+      for (const next of [row - 1, row + 1]) {
+        if (next < 0 || next >= height) continue;
+        for (let at = from; at <= to; at++) if (values[next * width + at] === was && (at === from || values[next * width + at - 1] !== was)) stack.push([at, next]);
+      }
+    }
+  }
+
+  corner(here) {
+    const first = this.corners[0], near = 12 * this.viewer.dense / this.viewer.scale;
+    if (this.corners.length > 2 && Math.hypot(here.x - first.x, here.y - first.y) < near) { this.closePolygon(); return; }
+    this.corners.push(here); this.viewer.draw();
+  }
+
+  closePolygon() {
+    const corners = this.corners, { width, height, values } = this.ids, id = Number(this.painted.value);
+    this.begin();
+    const top = Math.max(0, Math.min(...corners.map((each) => each.y))), bottom = Math.min(height - 1, Math.max(...corners.map((each) => each.y)));
+    for (let y = top; y <= bottom; y++) {
+      const cuts = [];
+      corners.forEach((one, at) => { const two = corners[(at + 1) % corners.length]; if ((one.y <= y) !== (two.y <= y)) cuts.push(one.x + (y - one.y) * (two.x - one.x) / (two.y - one.y)); });
+      cuts.sort((one, two) => one - two);
+      for (let at = 0; at + 1 < cuts.length; at += 2) {
+        const from = Math.max(0, Math.ceil(cuts[at])), to = Math.min(width - 1, Math.floor(cuts[at + 1]));
+        if (from > to) continue;
+        values.fill(id, y * width + from, y * width + to + 1); this.touch(from, y); this.touch(to, y);
+      }
+    }
+    this.corners = []; this.end();
+  }
+
+  paint(context) {
+    if (!this.corners.length) return;
+    const { left, top, scale, dense } = this.viewer;
+    for (const [colour, wide] of [["#000", 4], ["#fff", 2]]) {
+      context.strokeStyle = colour; context.lineWidth = wide * dense; context.beginPath();
+      this.corners.forEach((each, at) => { const x = left + each.x * scale, y = top + each.y * scale; at ? context.lineTo(x, y) : context.moveTo(x, y); context.rect(x - 3, y - 3, 6, 6); context.moveTo(x, y); });
+      context.stroke();
+    }
+  }
+
+  async save() {
+    this.keep.disabled = true; this.said.textContent = "Saving …";
+    try {
+      const body = await greyPng(this.ids), headers = { "Content-Type": "image/png", "X-Maskmill": "correction" };
+      const answer = await fetch(this.viewer.data.save, { method: "PUT", body, headers });
+      const told = await answer.json();
+      if (!answer.ok) throw new Error(told.detail ?? told.code);
+      this.said.textContent = `Saved as version ${told.version ?? told.correction?.version ?? ""}`;
+      this.viewer.told("saved", Date.now());
+    } catch (error) { this.said.textContent = `Not saved: ${error.message}`; this.keep.disabled = false; }
+  }
+}
+
+async function bitmap(address, signal) {
+  const answer = await fetch(address, { signal });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return createImageBitmap(await answer.blob());
+}
+
+// The first channel of every pixel, read in strips: never the whole picture in four channels.
+async function values(address, signal) {
+  const answer = await fetch(address, { signal });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  const image = await createImageBitmap(await answer.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const { width, height } = image, out = new Uint8Array(width * height);
+  const canvas = new OffscreenCanvas(width, Math.min(STRIP, height)), context = canvas.getContext("2d", { willReadFrequently: true });
+  for (let y = 0; y < height; y += STRIP) {
+    const rows = Math.min(STRIP, height - y);
+    context.clearRect(0, 0, width, rows);
+    context.drawImage(image, 0, -y);
+    const pixels = context.getImageData(0, 0, width, rows).data;
+    for (let at = 0, to = y * width; at < pixels.length; at += 4) out[to++] = pixels[at];
+  }
+  image.close();
+  return { width, height, values: out };
+}
+
+async function greyPng({ width, height, values }) {
+  const lines = new Uint8Array((width + 1) * height);
+  for (let y = 0; y < height; y++) lines.set(values.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
+  const packedLines = new Uint8Array(await new Response(new Blob([lines]).stream().pipeThrough(new CompressionStream("deflate"))).arrayBuffer());
+  const head = new DataView(new ArrayBuffer(13));
+  head.setUint32(0, width); head.setUint32(4, height); head.setUint8(8, 8);
+  return new Blob([new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]), chunk("IHDR", new Uint8Array(head.buffer)), chunk("IDAT", packedLines), chunk("IEND", new Uint8Array())], { type: "image/png" });
+}
+
+function chunk(kind, data) {
+  const out = new Uint8Array(data.length + 12), view = new DataView(out.buffer);
+  view.setUint32(0, data.length);
+  for (let at = 0; at < 4; at++) out[4 + at] = kind.charCodeAt(at);
+  out.set(data, 8);
+  view.setUint32(data.length + 8, crc(out.subarray(4, data.length + 8)));
+  return out;
+}
+
+const TABLE = Uint32Array.from({ length: 256 }, (_, at) => { let sum = at; for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? (sum >>> 1) ^ 0xedb88320 : sum >>> 1; return sum; });
+
+function crc(data) {
+  let sum = 0xffffffff;
+  for (const byte of data) sum = TABLE[(sum ^ byte) & 255] ^ (sum >>> 8);
+  return (sum ^ 0xffffffff) >>> 0;
+}
+
+function packed(r, g, b) { const inside = (value) => Math.min(255, Math.max(0, value)); return ((255 << 24) | (inside(b) << 16) | (inside(g) << 8) | inside(r)) >>> 0; }
+
+function parsed(hex) { return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)); }
+
+// Whether a pixel of the screen lies on a stripe of the class's pattern.
+function on(order, x, y) {
+  const wide = 8 + 2 * (order >> 2);
+  return [(x + y) % wide < 2, (x - y + 100000) % wide < 2, y % wide < 2, x % wide < 2][order & 3];
+}

@@ -1,0 +1,70 @@
+"""What tests of the page need: the page in a process, and pictures of three colours."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page
+
+from tests.services.processes import free_port, running
+from tests.tiny_models import BLUE, GREEN, RED
+
+READOUT = re.compile(r"x (\d+), y (\d+) · (?:truth: )?([a-z]+)")
+
+
+@contextmanager
+def page_of(server: str, folder: Path) -> Iterator[str]:
+    """The address of the page in a process of its own."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "dashboard", "--port", str(port), "--server", server]
+    with running(command, log=folder / "dashboard.log", ready=lambda: _answers(address), env={**os.environ}):
+        yield address
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/_stcore/health", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def coloured(width: int = 192, height: int = 96) -> bytes:
+    """A PNG: red on the left, green in the middle, blue on the right. The tiny model says sky, building, pole."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    third = width // 3
+    for at, colour in enumerate((RED, GREEN, BLUE)):
+        pixels[:, at * third : (at + 1) * third] = colour
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    return data.getvalue()
+
+
+def pointed_at(page: Page, share_x: float, share_y: float) -> tuple[int, int, str]:
+    """Move the pointer to a place of the picture; x, y and class as the page tells them."""
+    canvas = page.locator("canvas[data-ready=yes]").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * share_x, box["y"] + box["height"] * share_y)
+    told = page.locator("[data-part=readout]").first.inner_text()
+    found = READOUT.match(told)
+    assert found is not None, told
+    return int(found[1]), int(found[2]), found[3]
+
+
+def pixel(page: Page, share_x: float, share_y: float) -> tuple[int, int, int]:
+    """What is drawn there."""
+    script = """(canvas, [x, y]) => Array.from(canvas.getContext('2d').getImageData(
+        Math.floor(canvas.width * x), Math.floor(canvas.height * y), 1, 1).data.slice(0, 3))"""
+    red, green, blue = page.locator("canvas[data-ready=yes]").first.evaluate(script, [share_x, share_y])
+    return red, green, blue

@@ -1,0 +1,93 @@
+"""The routes beside the pages: who may ask, what may be asked for, and how a mask becomes ids."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from dashboard.settings import DashboardSettings
+from dashboard.web.pictures import thumbnail, with_ids_for_colours
+from dashboard.web.routes import routes
+from maskmill import Maskmill
+from tests.unit.api.house import House
+from tests.unit.api.live import serving
+
+JOB = "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with serving(House(tmp_path_factory.mktemp("house"))) as http, Maskmill(str(http.base_url), patience=0.5) as server:
+        application = Starlette(routes=routes(server, DashboardSettings()))
+        with TestClient(application, base_url="http://localhost:8009") as browser:
+            yield browser
+
+
+def _sample(browser: TestClient, query: str = "") -> httpx.Response:
+    return browser.get(f"/pictures/samples/day-avenue-01/mask{query}")
+
+
+def test_a_mask_as_ids_is_grey_of_the_class_id(browser: TestClient) -> None:
+    coloured = Image.open(io.BytesIO(_sample(browser).content))
+    ids = Image.open(io.BytesIO(_sample(browser, "?as=ids").content)).convert("RGB")
+    assert np.array_equal(np.asarray(ids)[..., 0], np.asarray(coloured))
+
+
+def test_what_is_no_palette_png_stays_as_it_is() -> None:
+    grey = io.BytesIO()
+    Image.new("L", (4, 4), 7).save(grey, "PNG")
+    assert np.asarray(Image.open(io.BytesIO(with_ids_for_colours(grey.getvalue()))))[0, 0] == 7
+    assert with_ids_for_colours(b"no png") == b"no png"
+
+
+def test_a_thumbnail_is_small(browser: TestClient) -> None:
+    answer = browser.get("/pictures/samples/day-avenue-01/image?as=thumbnail")
+    assert max(Image.open(io.BytesIO(answer.content)).size) == 320
+    assert "max-age" in answer.headers["cache-control"]
+
+
+def test_what_is_no_picture_has_no_thumbnail() -> None:
+    assert thumbnail(b"no picture") is None
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "example.org:8009"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]
+)
+def test_pages_of_others_are_refused(browser: TestClient, headers: dict[str, str]) -> None:
+    assert browser.get("/pictures/samples/day-avenue-01/mask", headers=headers).status_code == 403
+    sent = browser.put(f"/corrections/{JOB}/0", headers={**headers, "x-maskmill": "correction"}, content=b"")
+    assert sent.status_code == 403
+
+
+def test_a_form_cannot_save_a_correction(browser: TestClient) -> None:
+    assert browser.put(f"/corrections/{JOB}/0", content=b"png").status_code == 403
+
+
+def test_a_correction_beyond_the_limit_is_not_read(browser: TestClient) -> None:
+    headers = {"x-maskmill": "correction", "content-length": str(2**31)}
+    assert browser.put(f"/corrections/{JOB}/0", headers=headers, content=b"").status_code == 413
+
+
+@pytest.mark.parametrize("path", [f"/rows/{JOB}", f"/archives/{JOB}", f"/pictures/jobs/{JOB}/0/mask"])
+def test_the_services_refusal_is_passed_on(browser: TestClient, path: str) -> None:
+    answer = browser.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+@pytest.mark.parametrize("path", ["/rows/limits", "/pictures/jobs/..%2fkeys/0/mask", "/pictures/samples/a/keys"])
+def test_an_id_is_never_a_path(browser: TestClient, path: str) -> None:
+    assert browser.get(path).status_code in (404, 502)
+
+
+def test_the_page_has_its_files() -> None:
+    root = Path(__file__).resolve().parents[3] / "dashboard"
+    assert (root / "main.py").is_file()
+    assert not (root / "pages").exists()  # Streamlit would run each file of it by itself

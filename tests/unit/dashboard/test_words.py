@@ -1,0 +1,36 @@
+"""What pictures and figures show, in words that come from their numbers."""
+
+from __future__ import annotations
+
+from dashboard.parts import words
+
+ROW = {
+    "name": "a.jpg",
+    "width": 20,
+    "height": 10,
+    "metrics": {"class_fractions": {"sky": 0.25, "road": 0.75, "car": 0.0}, "mean_confidence": 0.9},
+}
+COUNTS = {"total": 10, "queued": 4, "running": 2, "succeeded": 3, "failed": 1, "canceled": 0}
+
+
+def test_an_image_is_told_by_its_classes_and_confidence() -> None:
+    assert words.image_alt(ROW) == "a.jpg; 20 × 10 pixels; it shows road 75 %, sky 25 %; mean confidence 90 %."
+
+
+def test_an_image_without_a_result_is_told_by_its_name() -> None:
+    assert words.image_alt({"name": "a.jpg", "width": None, "metrics": None}) == "a.jpg."
+
+
+def test_a_jobs_progress_is_told_with_rate_and_rest() -> None:
+    state = {"status": "running", "images": COUNTS, "images_per_second": 2.0, "eta_seconds": 3.0, "queue_position": 0}
+    told = words.progress({**state, "waiting_for": None})
+    assert told == "running: 4 of 10 images, 1 failed, 2.0 images per second, about 3 s left"
+
+
+def test_times_are_told_in_the_unit_that_fits() -> None:
+    assert [words.seconds(each) for each in (None, 5, 600, 7200)] == ["unknown", "5 s", "10 min", "2.0 h"]
+
+
+def test_a_figure_is_told_by_its_highest_and_lowest() -> None:
+    told = words.extremes("mIoU", [("a", 70.0), ("b", 50.0)], " %")
+    assert told == "mIoU of 2: the highest is a with 70 %, the lowest b with 50 %."
