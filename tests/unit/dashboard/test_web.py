@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,14 +30,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
             yield browser
 
 
-def _sample(browser: TestClient, query: str = "") -> httpx.Response:
-    return browser.get(f"/pictures/samples/day-avenue-01/mask{query}")
+def _sample(browser: TestClient, query: str = "") -> Image.Image:
+    return Image.open(io.BytesIO(browser.get(f"/pictures/samples/crossing/mask{query}").content))
 
 
 def test_a_mask_as_ids_is_grey_of_the_class_id(browser: TestClient) -> None:
-    coloured = Image.open(io.BytesIO(_sample(browser).content))
-    ids = Image.open(io.BytesIO(_sample(browser, "?as=ids").content)).convert("RGB")
-    assert np.array_equal(np.asarray(ids)[..., 0], np.asarray(coloured))
+    ids = np.asarray(_sample(browser, "?as=ids").convert("RGB"))
+    assert np.array_equal(ids[..., 0], np.asarray(_sample(browser)))
+    assert np.array_equal(ids[..., 0], ids[..., 2])
 
 
 def test_what_is_no_palette_png_stays_as_it_is() -> None:
@@ -48,9 +47,12 @@ def test_what_is_no_palette_png_stays_as_it_is() -> None:
     assert with_ids_for_colours(b"no png") == b"no png"
 
 
-def test_a_thumbnail_is_small(browser: TestClient) -> None:
-    answer = browser.get("/pictures/samples/day-avenue-01/image?as=thumbnail")
-    assert max(Image.open(io.BytesIO(answer.content)).size) == 320
+def test_a_thumbnail_is_small_and_kept_by_the_browser(browser: TestClient) -> None:
+    large = io.BytesIO()
+    Image.new("RGB", (2048, 1024)).save(large, "JPEG")
+    assert Image.open(io.BytesIO(thumbnail(large.getvalue()) or b"")).size == (320, 160)
+    answer = browser.get("/pictures/samples/crossing/image?as=thumbnail")
+    assert answer.headers["content-type"] == "image/jpeg"
     assert "max-age" in answer.headers["cache-control"]
 
 
@@ -62,7 +64,7 @@ def test_what_is_no_picture_has_no_thumbnail() -> None:
     "headers", [{"host": "example.org:8009"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]
 )
 def test_pages_of_others_are_refused(browser: TestClient, headers: dict[str, str]) -> None:
-    assert browser.get("/pictures/samples/day-avenue-01/mask", headers=headers).status_code == 403
+    assert browser.get("/pictures/samples/crossing/mask", headers=headers).status_code == 403
     sent = browser.put(f"/corrections/{JOB}/0", headers={**headers, "x-maskmill": "correction"}, content=b"")
     assert sent.status_code == 403
 
