@@ -18,6 +18,9 @@ from api.errors import BadRequest
 OPTION_EVENTS = 20_000  # names, values and brackets of everything but the inputs
 ITEM_EVENTS = 200  # of one input
 LONGEST_RUN = 16 * 1024  # bytes between two quotation marks: no text and no number of ours is longer
+MOST_DIGITS = 1_000  # in a row; of a whole number of more than Python reads, 4,300, the parser's process dies
+_TOO_MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (MOST_DIGITS + 1))
+_LAST_DIGITS = re.compile(rb"[0-9]*\Z")
 _SOUND_ESCAPES = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?![dD][89a-fA-F])|[^u])", re.DOTALL
 )
@@ -133,6 +136,7 @@ class _File:
         self._started = False
         self._run = 0
         self._open = b""  # behind the last quotation mark
+        self._digits = b""  # with which the last piece ended
 
     def read(self, size: int = -1, /) -> bytes:
         if not size:
@@ -151,7 +155,14 @@ class _File:
         if longest > LONGEST_RUN:
             raise BadRequest(f"the body holds a text or number of more than {LONGEST_RUN} bytes")
         self._run = len(others[-1]) if others else self._run + len(first)
+        self._check_digits(self._digits + piece)
         self._check_escapes(self._open + piece)
+
+    def _check_digits(self, text: bytes) -> None:
+        if _TOO_MANY_DIGITS.search(text):
+            raise BadRequest(f"the body holds more than {MOST_DIGITS} digits in a row")
+        found = _LAST_DIGITS.search(text[-MOST_DIGITS:])
+        self._digits = found[0] if found else b""
 
     def _check_escapes(self, text: bytes) -> None:
         """The parser would put a question mark in the place of half a surrogate pair."""

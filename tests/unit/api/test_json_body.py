@@ -65,11 +65,13 @@ def test_inputs_that_are_no_list_are_left_to_be_refused(value: object) -> None:
         (rb'{"a": "\ude00"}', "surrogate"),
         (rb'{"a": "\\\ude00"}', "surrogate"),
         (b'{"a": "' + b"x" * (LONGEST_RUN + 1), "text or number"),
-        (b'{"a": ' + b"1" * (LONGEST_RUN + 1), "text or number"),
+        (b'{"a": ' + b"1" * (LONGEST_RUN + 1), "text or number|digits in a row"),
         (b'{"a": [' + b'"1",' * (OPTION_EVENTS + 1), "more values than any request needs"),
         (b'{"inputs": [[' + b'"1",' * (ITEM_EVENTS + 1), "more values than any request needs"),
         (b'{"inputs": [{' + b'"a":"1",' * ITEM_EVENTS, "more values than any request needs"),
         (b'{"a": ' + b"[" * 100_000, "more values|text or number"),
+        (b'{"inputs": ' + b"9" * 5_000 + b"}", "digits in a row"),
+        (b'{"inputs": [' + b"9" * 5_000 + b"]}", "digits in a row"),
     ],
 )
 def test_what_is_no_json_or_too_much_of_it_is_a_bad_request(body: bytes, words: str) -> None:
