@@ -27,13 +27,18 @@ class Comparing:
 
         Raises JobNotFound, NothingToCompare.
         """
+        job, found = self.contested(job_id, contested)
+        return comparison_document(job, found, self.drawn(job))
+
+    def contested(self, job_id: str, count: int) -> tuple[Job, Sequence[JobImage]]:
+        """The job and its most contested images. Raises JobNotFound, NothingToCompare."""
         with self.open_unit(self.caller.tenant) as unit:
             job = unit.jobs.get(job_id)
             check_comparable(job)
             found, _ = unit.images.page(
-                job_id, status=ImageStatus.SUCCEEDED, sort="accord", limit=max(1, contested), after=None
+                job_id, status=ImageStatus.SUCCEEDED, sort="accord", limit=max(1, count), after=None
             )
-        return comparison_document(job, found[:contested], self.drawn(job))
+        return job, found[:count]
 
     def drawn(self, job: Job) -> Drawn | None:
         """None while the job runs, and without enough images of known truth."""

@@ -14,6 +14,10 @@ from functools import partial
 from typing import NamedTuple
 
 from jobs.callers import DEFAULT, Caller
+from jobs.comparing.comparing import Comparing
+from jobs.comparing.document import comparison_document
+from jobs.comparing.errors import ErrorMaps
+from jobs.comparing.page import COMPARISON_HTML, SHOWN, ComparisonPage
 from jobs.comparing.table import COMPARISON_CSV, ComparisonTable
 from jobs.corrections.correction import CorrectionFile
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
@@ -163,10 +167,18 @@ class Archives:
         if seen.failed:
             documents[ERRORS_CSV] = partial(_table, ErrorTable().head(), pieces, lambda piece: piece.errors)
         if COMPARISON in wanted:
-            documents[COMPARISON_CSV] = partial(
-                _table, ComparisonTable(job).head(), pieces, lambda piece: piece.compared
-            )
+            table = ComparisonTable(job).head()
+            documents[COMPARISON_CSV] = partial(_table, table, pieces, lambda piece: piece.compared)
+            page = self._page(job)
+            documents[COMPARISON_HTML] = lambda: iter([page])
         return {**documents, **self._merged_documents(job, wanted)}
+
+    def _page(self, job: Job) -> bytes:
+        """Made at once: its length has to be known."""
+        comparing = Comparing(self.open_unit, self.caller)
+        _, images = comparing.contested(job.id, SHOWN)
+        told = comparison_document(job, images, comparing.drawn(job))
+        return ComparisonPage(self.objects, ErrorMaps(self.objects, job)).render(job, told, images)
 
     def _merged_documents(self, job: Job, wanted: frozenset[str]) -> dict[str, Document]:
         """One of each format that has such, of each model."""

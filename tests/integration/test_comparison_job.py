@@ -14,7 +14,7 @@ from tests.factories import encoded, mask
 from tests.tiny_models import BLUE, GREEN, RED, tiny_bundle, turned_bundle
 
 COLOURS = np.array([RED, GREEN, BLUE], np.uint8)
-TRUTH = np.kron(np.array([[0, 1, 2, 11], [2, 2, 1, 0]], np.uint8), np.ones((16, 16), np.uint8))
+TRUTH = np.repeat(np.repeat(np.array([[0, 1, 2, 11], [2, 2, 1, 0]], np.uint8), 16, axis=0), 16, axis=1)
 
 
 def pictures(count: int) -> list[tuple[bytes, bytes | None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from typing import Any
 
@@ -169,7 +170,15 @@ def unpacked(client: TestClient, job_id: str, **query: str) -> zipfile.ZipFile:
 def test_an_archive_has_a_folder_for_each_model_in_that_of_its_kind(client: TestClient, house: House) -> None:
     archive = unpacked(client, compared(client, house, images=1, artifacts="mask,coco"))
     assert set(archive.namelist()) == {
-        *("manifest.json", "metrics.csv", "metrics.json", "comparison.csv", "coco-tiny.json", "coco-other.json"),
+        *(
+            "manifest.json",
+            "metrics.csv",
+            "metrics.json",
+            "comparison.csv",
+            "comparison.html",
+            "coco-tiny.json",
+            "coco-other.json",
+        ),
         *("mask/tiny/0.png", "mask/other/0.png", "coco/tiny/0.json", "coco/other/0.json", "disagreement/0.png"),
     }
     assert archive.testzip() is None
@@ -190,7 +199,8 @@ def test_tables_have_a_row_for_each_image_and_model_and_one_for_their_agreement(
     rows = list(csv.DictReader(io.StringIO(archive.read("comparison.csv").decode())))
     told = [(row["disagreement"], row["agreement:tiny|other"], row["right_alone:tiny|other"]) for row in rows]
     assert told == [("1", "0", "1")] * 2
-    assert archive.namelist() == ["manifest.json", "metrics.csv", "metrics.json", "comparison.csv"]
+    documents = ["manifest.json", "metrics.csv", "metrics.json", "comparison.csv", "comparison.html"]
+    assert archive.namelist() == documents
 
 
 def test_an_image_that_fails_has_no_numbers_of_any_model(client: TestClient, house: House) -> None:
@@ -204,3 +214,54 @@ def test_an_image_that_fails_has_no_numbers_of_any_model(client: TestClient, hou
     ]
     assert len(archive.read("comparison.csv").splitlines()) == 2
     assert client.get(f"/jobs/{job_id}/comparison").json()["images"] == {"total": 2, "compared": 1, "with_truth": 0}
+
+
+def page_of(client: TestClient, job_id: str) -> str:
+    return unpacked(client, job_id, artifacts="comparison").read("comparison.html").decode()
+
+
+def test_the_page_shows_the_most_contested_images_and_asks_nobody_for_anything(
+    client: TestClient, house: House
+) -> None:
+    job_id = compared(client, house, images=6, truth=True, mask_label_space="camvid-11")
+    page = page_of(client, job_id)
+    assert page == page_of(client, job_id)
+    assert page.count("<article>") == 6
+    assert page.count('class="mask"') == page.count('class="wrong"') == 12
+    assert "tiny against other" in page
+    assert "+100.0 points" in page
+    assert not re.search(r"""(src|href)=["'](?!data:)|url\(|@import""", page)
+    told = json.loads(page.split('id="comparison-data">')[1].split("</script>")[0])
+    assert told["pairs"] == client.get(f"/jobs/{job_id}/comparison").json()["pairs"]
+
+
+def test_names_that_look_like_pages_stay_text(client: TestClient, house: House) -> None:
+    files = {"files": ("<img src=x onerror=alert(1)>.jpg", picture())}
+    job_id = client.post("/jobs", files=files, data={"models": "tiny,other"}).json()["id"]
+    house.work()
+    assert "<img src=x" not in page_of(client, job_id)
+
+
+def test_a_page_does_without_pictures_that_are_not_there(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=1, truth=True, mask_label_space="camvid-11", artifacts="overlay")
+    assert 'class="wrong"' not in page_of(client, job_id)
+    for key in [key for key in house.objects.contents if "/inputs/" in key]:
+        house.objects.delete(key)
+    assert 'class="photo"' not in page_of(client, job_id)
+
+
+def test_errors_are_shown_against_the_truth_that_can_be_read(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=1, truth=True, mask_label_space="camvid-11")
+    (key,) = [key for key in house.objects.contents if "/truth/" in key]
+    house.objects.put(key, mask(np.full((2, 2), 0, np.uint8)), media_type="image/png")
+    assert 'class="wrong"' not in page_of(client, job_id)
+    house.objects.delete(key)
+    assert 'class="wrong"' not in page_of(client, job_id)
+
+
+def test_pictures_of_samples_are_not_in_the_store(client: TestClient, house: House) -> None:
+    sample = client.get("/samples").json()["items"][0]["id"]
+    body = {"inputs": [{"url": "https://example.org/a.jpg"}, {"sample": sample}], "models": ["tiny", "other"]}
+    job_id = client.post("/jobs", json=body).json()["id"]
+    house.work()
+    assert 'class="photo"' not in page_of(client, job_id)
