@@ -148,17 +148,19 @@ def main() -> None:
 
 
 def _measure(bench: Bench, pictures: Pictures, models: Sequence[str], rounds: int) -> dict[str, Any]:
-    bench.run(pictures[:2], *models)  # warm
-    together_s, alone_s, shares = [], [], []
+    for each in (models, *((one,) for one in models)):
+        bench.run(pictures[:4], *each)  # warm
+    together_s, alone_s, shares, cpu_shares = [], [], [], []
     differing, decoded = [], []
     for _ in range(rounds):
         before = bench.decoder.decoded
-        together, one_s = _timed(lambda: [bench.run(pictures, *models)])
+        together, one_s, one_cpu_s = _timed(lambda: [bench.run(pictures, *models)])
         decoded.append(bench.decoder.decoded - before)
-        alone, four_s = _timed(lambda: [bench.run(pictures, each) for each in models])
+        alone, four_s, four_cpu_s = _timed(lambda: [bench.run(pictures, each) for each in models])
         together_s.append(one_s)
         alone_s.append(four_s)
         shares.append(one_s / four_s)
+        cpu_shares.append(one_cpu_s / four_cpu_s)
         differing += differences(bench, together[0], alone)
     return {
         "images": len(pictures),
@@ -169,12 +171,14 @@ def _measure(bench: Bench, pictures: Pictures, models: Sequence[str], rounds: in
         "together_s": median(together_s),
         "four_jobs_s": median(alone_s),
         "share": median(shares),
+        "share_of_processor_time": median(cpu_shares),
     }
 
 
-def _timed(run: Callable[[], list[Job]]) -> tuple[list[Job], float]:
-    began = time.perf_counter()
-    return run(), time.perf_counter() - began
+def _timed(run: Callable[[], list[Job]]) -> tuple[list[Job], float, float]:
+    """With seconds by the clock, and seconds of processors, which other work on the machine hardly changes."""
+    began, worked = time.perf_counter(), time.process_time()
+    return run(), time.perf_counter() - began, time.process_time() - worked
 
 
 def _copied(storage: StorageSettings, name: str) -> str:

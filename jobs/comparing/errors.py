@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from jobs.errors import JobsError
 from jobs.job import Job, JobImage
 from jobs.ports import ObjectStore
 from jobs.processing.truth import read_truth
 from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import write_png
+from segmentation.measures.agreement import error_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +36,4 @@ class ErrorMaps:
         truth = read_truth(data, **spaces, shape=maps[0].ids.shape).label_map
         if truth is None:
             return []
-        known = ~np.isin(truth.ids, list(self.job.space.void_ids))
-        return [write_png(np.where((each.ids != truth.ids) & known, 255, 0).astype(np.uint8)) for each in maps]
+        return [write_png(error_map(each, truth)) for each in maps]

@@ -229,6 +229,13 @@ def disagreement_map(maps: Sequence[LabelMap]) -> Ids:
     return SideBySide(maps).disagreement()
 
 
+def error_map(prediction: LabelMap, truth: LabelMap) -> Ids:
+    """(H, W) uint8: 255 where the truth is known and the prediction another, else 0. Raises MaskMismatch."""
+    space = _common_space([prediction, truth])
+    known = ~np.isin(truth.ids, list(space.void_ids))
+    return np.where((prediction.ids != truth.ids) & known, 255, 0).astype(np.uint8)
+
+
 def _common_space(maps: Sequence[LabelMap]) -> LabelSpace:
     first, *others = maps
     if not others:

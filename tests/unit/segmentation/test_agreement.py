@@ -9,7 +9,15 @@ import pytest
 from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
-from segmentation.measures.agreement import Agreement, agree, disagreement_map, pair_ious, pair_miou, pixel_share
+from segmentation.measures.agreement import (
+    Agreement,
+    agree,
+    disagreement_map,
+    error_map,
+    pair_ious,
+    pair_miou,
+    pixel_share,
+)
 
 CAMVID, EIGHT = (LabelSpaces().get(name) for name in ("camvid-11", "cityscapes-8"))
 VOID = 11
@@ -119,3 +127,7 @@ def test_three_and_more_differ_by_the_entropy_of_their_votes():
 def test_what_cannot_be_compared_is_refused(maps):
     with pytest.raises(MaskMismatch):
         agree(maps)
+
+
+def test_errors_are_where_the_truth_is_known_and_another():
+    assert error_map(label_map([0, 1, VOID, 2]), label_map([0, 0, 1, VOID])).tolist() == [[0, 255, 255, 0]]
