@@ -10,7 +10,7 @@ from datetime import timedelta
 from jobs.deliveries import schedule
 from jobs.deliveries.delivery import Backlog, Delivery, DeliveryStatus
 from jobs.deliveries.endpoint import host_of
-from jobs.deliveries.ports import Share, TenantWebhooks
+from jobs.deliveries.ports import AtOnce, TenantWebhooks
 from jobs.deliveries.signing import Secrets, new_secret
 from jobs.errors import DeliveryNotFound, JobNotFound
 from tests.memory_state import State, View
@@ -42,20 +42,20 @@ class MemoryDeliveries:
         found = [each for each in self._rows.values() if each.job_id == job_id and each.version > after]
         return sorted(found, key=lambda each: each.version)[:limit]
 
-    def claim(self, *, limit: int, share: Share, lease_s: float) -> Sequence[Delivery]:
+    def claim(self, *, limit: int, at_once: AtOnce, lease_s: float) -> Sequence[Delivery]:
         until = self._view.now + timedelta(seconds=lease_s)
         sent = Counter(_place(each) for each in self._rows.values() if self._is_held(each))
         busy = Counter(each.tenant for each in self._rows.values() if self._is_held(each))
         failing = {_place(each) for each in self._rows.values() if each.status is PENDING and each.tries}
         taken: list[Delivery] = []
         for each in sorted(filter(self._may_go, self._rows.values()), key=lambda each: (each.due_at, each.id)):
-            of_host = 1 if _place(each) in failing else share.per_host
+            of_host = 1 if _place(each) in failing else at_once.per_host
             if sent[_place(each)] < of_host:  # the place in the tenant's row is taken even where the row is too long
                 sent[_place(each)] += 1
                 busy[each.tenant] += 1
             else:
                 continue
-            if len(taken) < limit and busy[each.tenant] <= share.per_tenant:
+            if len(taken) < limit and busy[each.tenant] <= at_once.per_tenant:
                 taken.append(replace(each, claims=each.claims + 1, lease_until=until, origin=self._origin(each)))
         self._rows.update({each.id: each for each in taken})
         return taken

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from jobs.deliveries.delivery import Delivery, DeliveryStatus, Reply
-from jobs.deliveries.ports import Sender, Share
+from jobs.deliveries.ports import AtOnce, Sender
 from jobs.deliveries.schedule import PAUSES_S, after_try
 from jobs.deliveries.signing import signed_headers
 from jobs.errors import DatabaseUnavailable
@@ -37,7 +37,7 @@ class DeliveryRules:
     """lease_s must outlast a try and the writing down."""
 
     lease_s: float = 45.0
-    share: Share = Share()  # noqa: RUF009 - frozen
+    at_once: AtOnce = AtOnce()  # noqa: RUF009 - frozen
     pauses_s: tuple[float, ...] = PAUSES_S
     write_again_s: float = 1.0
 
@@ -64,7 +64,7 @@ class Delivering:
     def claim(self, room: int) -> Sequence[Claimed]:
         """At most `room` of what is due. Raises DatabaseUnavailable."""
         with self.open_unit() as unit:
-            found = unit.deliveries.claim(limit=room, share=self.rules.share, lease_s=self.rules.lease_s)
+            found = unit.deliveries.claim(limit=room, at_once=self.rules.at_once, lease_s=self.rules.lease_s)
             if not found:
                 return ()
             signing = {tenant: self._signing(unit, tenant) for tenant in sorted({each.tenant for each in found})}

@@ -13,7 +13,7 @@ from jobs.deliveries.signing import Secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class AtOnce:
     """How much of a tenant's is sent at the same time, over all processes: to one host, and to all."""
 
     per_host: int = 4
@@ -33,12 +33,13 @@ class DeliveryRepository(Protocol):
     def page(self, job_id: str, *, limit: int, after: int = 0) -> Sequence[Delivery]:
         """In order; `after`: those of later versions of the job alone. Raises JobNotFound."""
 
-    def claim(self, *, limit: int, share: Share, lease_s: float) -> Sequence[Delivery]:
+    def claim(self, *, limit: int, at_once: AtOnce, lease_s: float) -> Sequence[Delivery]:
         """Take what is due, the longest due first, claims + 1.
 
         They are given with their origins. Of a job only the first that is still owed. Of a tenant never more at a time
-        than its share, those that other processes have among them, and to a host never more than one where a try was in
-        vain: receivers that do not answer must not hold up the others, nor whoever has many of them the other tenants.
+        than `at_once` says, those that other processes have among them, and to a host never more than one where a try
+        was in vain: receivers that do not answer must not hold up the others, nor whoever has many of them the other
+        tenants.
         """
 
     def end_try(self, delivery: Delivery) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, 
 
 from jobs.deliveries import schedule
 from jobs.deliveries.delivery import Backlog, Delivery, DeliveryStatus
-from jobs.deliveries.ports import Share
+from jobs.deliveries.ports import AtOnce
 from jobs.errors import DeliveryNotFound, JobNotFound
 from storage.outbox import owe, to_delivery, try_values
 from storage.tables import DELIVERIES, DELIVERY, JOB
@@ -41,9 +41,9 @@ class SqlDeliveries:
         of_job = select(DELIVERIES).where(DELIVERY.job_id == job_id, DELIVERY.version > after)
         return [to_delivery(row) for row in self._transaction.read(of_job.order_by(DELIVERY.version).limit(limit))]
 
-    def claim(self, *, limit: int, share: Share, lease_s: float) -> Sequence[Delivery]:
+    def claim(self, *, limit: int, at_once: AtOnce, lease_s: float) -> Sequence[Delivery]:
         now = self._transaction.now
-        candidates = self._transaction.read(_next(now, share).limit(limit)).scalars().all()
+        candidates = self._transaction.read(_next(now, at_once).limit(limit)).scalars().all()
         if not candidates:
             return ()
         free = select(DELIVERY.id).where(DELIVERY.id.in_(candidates), _is_due(now)).order_by(DELIVERY.id)
@@ -120,25 +120,25 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     return and_(_IS_PENDING, DELIVERY.due_at <= now, is_free)
 
 
-def _next(now: datetime, share: Share) -> Select[Any]:
+def _next(now: datetime, at_once: AtOnce) -> Select[Any]:
     """Ids of what may be sent now: of a tenant to one host, and of a tenant at all, so many that together with those
     being sent there are not too many; to a host one, where what is owed was tried in vain."""
     before = exists().where(_EARLIER.job_id == DELIVERY.job_id, _EARLIER.version < DELIVERY.version, _pending(_EARLIER))
     host = (DELIVERY.tenant, DELIVERY.host)
     due = select(DELIVERY.id, *host, DELIVERY.due_at, _place(*host).label("place")).where(_is_due(now), ~before)
     waiting = due.subquery("waiting").c
-    of_host = _being_sent(now, share, _BUSY.tenant, _BUSY.host).subquery("of_host").c
+    of_host = _being_sent(now, at_once, _BUSY.tenant, _BUSY.host).subquery("of_host").c
     fitting = (
         select(waiting.id, waiting.tenant, waiting.due_at, _place(waiting.tenant, of=waiting).label("place"))
         .join(of_host.host.table, and_(of_host.tenant == waiting.tenant, of_host.host == waiting.host))
         .where(waiting.place + of_host.sent <= of_host.most)
     )
     fits = fitting.subquery("fitting").c
-    of_tenant = _being_sent(now, share, _BUSY.tenant).subquery("of_tenant").c
+    of_tenant = _being_sent(now, at_once, _BUSY.tenant).subquery("of_tenant").c
     return (
         select(fits.id)
         .join(of_tenant.tenant.table, of_tenant.tenant == fits.tenant)
-        .where(fits.place + of_tenant.sent <= share.per_tenant)
+        .where(fits.place + of_tenant.sent <= at_once.per_tenant)
         .order_by(fits.due_at, fits.id)
     )
 
@@ -148,8 +148,8 @@ def _place(*among: ColumnElement[Any], of: Any = DELIVERY) -> ColumnElement[int]
     return func.row_number().over(partition_by=among, order_by=(of.due_at, of.id))
 
 
-def _being_sent(now: datetime, share: Share, *whose: ColumnElement[Any]) -> Select[Any]:
+def _being_sent(now: datetime, at_once: AtOnce, *whose: ColumnElement[Any]) -> Select[Any]:
     """Of each who is owed something: how much of it is being sent, and how much may be to one host."""
     sent = func.sum(case((_BUSY.lease_until > now, 1), else_=0)).label("sent")
-    most = case((func.max(_BUSY.tries) > 0, 1), else_=share.per_host).label("most")
+    most = case((func.max(_BUSY.tries) > 0, 1), else_=at_once.per_host).label("most")
     return select(*whose, sent, most).where(_pending(_BUSY)).group_by(*whose)

@@ -11,7 +11,7 @@ import pytest
 from jobs.deliveries.delivery import Backlog, Delivery, DeliveryStatus, Reply
 from jobs.deliveries.endpoint import COMPLETED, EVENTS, PROGRESS, STARTED, Endpoint
 from jobs.deliveries.message import ping
-from jobs.deliveries.ports import Share
+from jobs.deliveries.ports import AtOnce
 from jobs.deliveries.schedule import after_try
 from jobs.errors import DeliveryNotFound, JobNotFound
 from jobs.options import JobOptions
@@ -51,9 +51,9 @@ def events(open_unit: Units, job_id: str = "job_1") -> list[str]:
 def take(
     open_unit: Units, *, after_s: float = 0, limit: int = 9, per_host: int = 9, per_tenant: int = 99
 ) -> list[Delivery]:
-    share = Share(per_host=per_host, per_tenant=per_tenant)
+    at_once = AtOnce(per_host=per_host, per_tenant=per_tenant)
     with open_unit.at(NOON + timedelta(seconds=after_s)) as unit:
-        found = unit.deliveries.claim(limit=limit, share=share, lease_s=30)
+        found = unit.deliveries.claim(limit=limit, at_once=at_once, lease_s=30)
         unit.commit()
     return list(found)
 

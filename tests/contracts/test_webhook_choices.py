@@ -10,7 +10,7 @@ import pytest
 from jobs.deliveries.delivery import Backlog
 from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.deliveries.message import ping
-from jobs.deliveries.ports import Share
+from jobs.deliveries.ports import AtOnce
 from jobs.deliveries.signing import new_secret
 from jobs.errors import DeliveryNotFound, JobNotFound
 from tests.contracts.test_deliveries import URL, done_job, page
@@ -64,7 +64,7 @@ def test_another_tenants_deliveries_are_neither_seen_nor_changed(open_unit: Unit
     with open_unit.at(NOON + timedelta(hours=1)) as unit:
         pass
     with open_unit("zeta") as unit:
-        assert list(unit.deliveries.claim(limit=9, share=Share(), lease_s=9)) == []
+        assert list(unit.deliveries.claim(limit=9, at_once=AtOnce(), lease_s=9)) == []
         assert unit.deliveries.backlog() == Backlog()
         assert not unit.deliveries.end_try(first)
         unit.deliveries.remove(first.id)

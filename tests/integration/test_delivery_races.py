@@ -11,7 +11,7 @@ import pytest
 
 from jobs.deliveries.delivery import DeliveryStatus, Reply
 from jobs.deliveries.endpoint import EVENTS, Endpoint
-from jobs.deliveries.ports import Share
+from jobs.deliveries.ports import AtOnce
 from jobs.deliveries.schedule import after_try
 from jobs.errors import DatabaseUnavailable
 from jobs.options import JobOptions
@@ -57,7 +57,7 @@ class Senders:
 
     def send_some(self, chance: random.Random) -> None:
         with self.database.unit() as unit:
-            found = unit.deliveries.claim(limit=chance.randrange(1, 5), share=Share(per_host=3), lease_s=3600)
+            found = unit.deliveries.claim(limit=chance.randrange(1, 5), at_once=AtOnce(per_host=3), lease_s=3600)
             unit.commit()
         for each in found:
             with self.lock:

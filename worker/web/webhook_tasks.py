@@ -13,7 +13,7 @@ from broker.app import DELIVER_WEBHOOKS, WEBHOOKS, app
 from broker.settings import BrokerSettings
 from broker.wakeups import listen
 from jobs.deliveries.delivering import Delivering, DeliveryRules
-from jobs.deliveries.ports import Share
+from jobs.deliveries.ports import AtOnce
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from telemetry import trail
@@ -61,7 +61,7 @@ def open_office(name: str, settings: WorkerSettings, storage: StorageSettings) -
     database = open_database(storage)
     rules = DeliveryRules(
         lease_s=settings.webhook_lease_s,
-        share=Share(per_host=settings.webhooks_per_host, per_tenant=settings.webhooks_per_tenant),
+        at_once=AtOnce(per_host=settings.webhooks_per_host, per_tenant=settings.webhooks_per_tenant),
         pauses_s=tuple(settings.webhook_pauses_s),
     )
     sender = WebhookSender(Guard(timeout_s=settings.webhook_timeout_s, allowed=settings.allowed_addresses))

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from jobs.deliveries.delivery import Reply
 from jobs.deliveries.endpoint import EVENTS, Endpoint
-from jobs.deliveries.ports import Share
+from jobs.deliveries.ports import AtOnce
 from jobs.deliveries.schedule import after_try
 from jobs.job import ImageStatus, Priority
 from jobs.options import JobOptions
@@ -102,7 +102,7 @@ def test_what_is_due_is_found_without_a_look_at_what_was_delivered(open_unit: Un
     finish(open_unit, succeeded(0), job_id="job_9")
     plans.forget()
     with open_unit() as unit:
-        (found,) = unit.deliveries.claim(limit=9, share=Share(per_host=2), lease_s=30)
+        (found,) = unit.deliveries.claim(limit=9, at_once=AtOnce(per_host=2), lease_s=30)
         unit.deliveries.end_try(after_try(found, Reply(status_code=410), now=NOON, chance=0))
         unit.deliveries.page("job_9", limit=9)
         unit.deliveries.forget_pings(older_than_s=60)
