@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from standardwebhooks import Webhook
@@ -135,7 +135,8 @@ def test_a_try_that_was_never_written_down_is_made_once_more(post: Post) -> None
 def test_a_database_that_is_away_for_a_moment_loses_nothing(post: Post) -> None:
     (found,) = post.delivering.claim(9)
     post.outages = 3
-    post.delivering.deliver(found)
+    patient = replace(post.delivering.rules, lease_s=30.0)
+    replace(post.delivering, rules=patient).deliver(found)
     assert post.statuses() == ["delivered", "pending"]
 
 
