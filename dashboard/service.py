@@ -11,7 +11,7 @@ PATIENCE_S = 3.0  # somebody sits before the page: an error that says so is bett
 
 def connect(settings: DashboardSettings) -> Maskmill:
     """Once, before the first page is shown."""
-    key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    key = None if settings.api_key is None else settings.api_key.get_secret_value() or None
     server = Maskmill(settings.server, api_key=key, patience=PATIENCE_S)
     _CONNECTED["server"] = server
     return server

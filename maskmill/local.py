@@ -19,6 +19,7 @@ import httpx
 from maskmill.errors import StackError
 from maskmill.installed import dashboard_is_here, how_to_install
 from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
+from maskmill.stack.checks import check_engine, check_folder, check_mlflow
 from maskmill.stack.explained import settings_explained
 from maskmill.stack.home import StackHome, write_private
 from maskmill.stack.keys import need_a_key
@@ -36,7 +37,6 @@ MIGRATION_S = 120.0
 READY_S = 180.0
 DEATHS_AT_START = 3
 LIBRARIES = ("celery", "fastapi", "uvicorn", "python_multipart", "sqlalchemy", "pydantic_settings", "numpy", "cv2")
-PACKAGES = ("dashboard", "api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
 
 # Two processes instead of ten, and nothing told to anybody
 MLFLOW_MANNERS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -315,12 +315,12 @@ def running_stack(
     Raises AlreadyRunning, and StackError when it does not become ready.
     """
     patience = patience or Patience()
-    _check_folder(Path.cwd())
+    check_folder(Path.cwd())
     _check_installed([*LIBRARIES, *(["flower"] if options.flower else [])])
     if options.engine is not None:
-        _check_engine(options.engine)
+        check_engine(options.engine)
     if options.mlflow:
-        _check_mlflow()
+        check_mlflow()
     home = StackHome(options.home.expanduser().absolute())
     with home.locked(), _home_in_environment(home):
         with settings_explained():
@@ -352,33 +352,6 @@ def _check_installed(libraries: Sequence[str]) -> None:
     absent = [name for name in libraries if importlib.util.find_spec(name) is None]
     if absent:
         raise StackError(f"{', '.join(absent)} not installed: {how_to_install('local')}; or see: maskmill doctor")
-
-
-def _check_engine(name: str) -> None:
-    """Before anything starts: later each picture would say it."""
-    from worker.engines import ENGINES, runtime_of
-
-    missing = runtime_of(name).missing("cpu") if name in ENGINES else None
-    if missing is not None:
-        raise StackError(f"--engine {name}: {missing}: {how_to_install('worker')}")
-
-
-def _check_folder(folder: Path) -> None:
-    """Python looks for packages in the working folder first: one of ours must not be hidden by one of theirs."""
-    for name in PACKAGES:
-        spec = importlib.util.find_spec(name)
-        ours = None if spec is None or not spec.submodule_search_locations else list(spec.submodule_search_locations)
-        here = folder / name
-        if ours is not None and here.is_dir() and not any(Path(path).resolve() == here.resolve() for path in ours):
-            raise StackError(f"the folder {here} would hide Maskmill's own package {name!r}: start it elsewhere")
-
-
-def _check_mlflow() -> None:
-    """mlflow-skinny has the same name to import, and no pages."""
-    try:
-        importlib.metadata.version("mlflow")
-    except importlib.metadata.PackageNotFoundError:
-        raise StackError(f"MLflow's pages need the whole package: {how_to_install('mlflow')}") from None
 
 
 def _port_near(wanted: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -38,6 +39,21 @@ def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: b
         truth=f"{base}/correction?as=ids" if corrected else None,
         save=f"/corrections/{job['id']}/{row['index']}" if correctable and "mask" in there else None,
         identity=f"{base}|{row.get('model_sha256')}|{sorted(there)}",  # a saved correction does not start it anew
+    )
+
+
+def pair_view(job: Mapping[str, Any], row: Mapping[str, Any], models: tuple[str, str]) -> View:
+    """The masks of two of the job's models on one image."""
+    base = f"/pictures/jobs/{job['id']}/{row['index']}"
+    first, second = (f"{base}/mask?{urlencode({'as': 'ids', 'model': model})}" for model in models)
+    return View(
+        name=str(row["name"]),
+        alt=f"{image_alt(row)} Left of the divider what {models[1]} says, right of it what {models[0]} says.",
+        classes=with_shares(classes_of(job["label_space"]), (row.get("metrics") or {}).get("class_fractions") or {}),
+        picture=_picture(job, base, row.get("artifacts") or {}),
+        mask=first,
+        other=second,
+        models=models,
     )
 
 

@@ -28,6 +28,7 @@ PAGES: Mapping[str, Page] = {
     "try": Page("Try", "try_picture", ":material/add_photo_alternate:"),
     "batch": Page("Batch", "batch", ":material/library_add:"),
     "jobs": Page("Jobs", "jobs", ":material/view_list:"),
+    "compare": Page("Compare", "compare", ":material/compare:"),
     "samples": Page("Samples", "samples", ":material/image:"),
     "models": Page("Models", "models", ":material/neurology:"),
     "health": Page("Health", "health", ":material/monitor_heart:"),

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import viewer
 from dashboard.parts import tables, words
 from dashboard.parts.views import colours_of, downloads, image_view
+from dashboard.screens import compare
 from dashboard.service import service
 from maskmill import JobHandle
 
@@ -30,36 +31,36 @@ def show() -> None:
         chosen = right.multiselect("Models", [each["name"] for each in models], default=default)
         if st.form_submit_button("Segment", type="primary"):
             st.session_state["tried"] = _submit(upload, sample, chosen or default)
-    results = [service().job(job_id) for job_id in st.session_state.get("tried", [])]
-    if not results:
+    if (tried := st.session_state.get("tried")) is None:
         st.write("Choose a picture and press *Segment*: the mask appears here.")
         return
-    for place, job in zip(st.columns(min(len(results), 2)) * len(results), results, strict=False):
-        with place:
-            _result(job)
+    _result(service().job(tried))
 
 
-def _submit(upload: object, sample: str, models: list[str]) -> list[str]:
-    """A job a model, all at once. Returns their ids."""
+def _submit(upload: object, sample: str, models: list[str]) -> str:
+    """One job, of one model or several. Returns its id."""
     with tempfile.TemporaryDirectory() as folder:
-        jobs = []
-        for model in models:
-            options: dict[str, Any] = {"model": model, "artifacts": ARTIFACTS, "priority": "interactive"}
-            if upload is None:
-                told = {"sample": sample}  # its picture stays where it is: the page shows it from there
-                jobs.append(service().submit([told], metadata=told, **options))
-                continue
+        options: dict[str, Any] = {"artifacts": ARTIFACTS, "priority": "interactive"}
+        options |= {"models": models} if len(models) > 1 else {"model": models[0]}
+        if upload is None:
+            told = {"sample": sample}  # its picture stays where it is: the page shows it from there
+            job = service().submit([told], metadata=told, **options)
+        else:
             path = Path(folder) / Path(getattr(upload, "name", "picture")).name
             path.write_bytes(upload.getbuffer())  # type: ignore[attr-defined]  # Streamlit's UploadedFile
-            jobs.append(service().submit(path, **options))
+            job = service().submit(path, **options)
     with st.spinner("Segmenting"):
-        for job in jobs:
-            job.wait(timeout=PATIENCE_S)
-    return [job.id for job in jobs]
+        job.wait(timeout=PATIENCE_S)
+    return job.id
 
 
 def _result(job: JobHandle) -> None:
     image = next(iter(job.rows(limit=1)))
+    if job.state.get("models") and image.status == "succeeded":
+        tables.spoken(f"Done. {words.image_alt(image.row)}")
+        compare.pair(job, 0)
+        st.markdown(f"[This comparison with its scores](/compare?job={job.id})")
+        return
     st.header(f"{image.name} by {job.state['model']}")
     if image.status != "succeeded":
         reason = image.error or {"message": f"it is {image.status}"}

@@ -24,6 +24,7 @@ class View:
     """What one viewer shows. name, alt: for those who do not see it; the others are addresses of this page.
 
     classes: of the label space, each with `id`, `name`, `colour` and `share` (text, or None).
+    other: the mask of another model, with `models`, the names of `mask` and `other`.
     save: where a correction goes; None: the mask cannot be corrected here.
     """
 
@@ -32,15 +33,17 @@ class View:
     classes: Sequence[Mapping[str, Any]]
     picture: str | None = None
     mask: str | None = None
+    other: str | None = None
     truth: str | None = None
     confidence: str | None = None
     save: str | None = None
+    models: Sequence[str] = ()
     identity: str = field(default="")
 
 
 def show(view: View, *, key: str, saved: Callable[[], None] = lambda: None) -> None:
     """saved: called when a correction arrived."""
     data = {name: getattr(view, name) for name in View.__slots__}
-    shown = (view.picture, view.mask, view.truth, view.confidence, view.save)
+    shown = (view.picture, view.mask, view.other, view.truth, view.confidence, view.save)
     data["identity"] = view.identity or "|".join(str(each) for each in shown)
     _mount(key=key, data=data, on_saved_change=saved)

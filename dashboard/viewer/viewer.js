@@ -2,7 +2,7 @@
 // switched, moved or pointed at asks the server nothing, and a picture of 8192 × 4096 costs no more than a small one.
 
 const SAFE = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442", "#8c8c8c", "#332288", "#88ccee", "#882255", "#ddcc77"];
-const NAMES = { overlay: "Overlay", mask: "Mask", picture: "Picture", truth: "Ground truth", confidence: "Confidence" };
+const NAMES = { swipe: "Both", difference: "Difference", overlay: "Overlay", mask: "Mask", picture: "Picture", truth: "Ground truth", confidence: "Confidence" };
 const STRIP = 256; // rows that are read from a canvas at once
 const RADIUS = 12;
 const viewers = new WeakMap();
@@ -30,7 +30,8 @@ class Viewer {
     this.closed = new AbortController();
     this.off = new Set();
     this.zoom = 1; this.dx = 0; this.dy = 0; this.mark = null; this.maps = {};
-    this.mode = data.mask ? (data.picture ? "overlay" : "mask") : data.truth ? "truth" : "picture";
+    this.mode = data.other ? "swipe" : data.mask ? (data.picture ? "overlay" : "mask") : data.truth ? "truth" : "picture";
+    if (data.other) this.part("divider").value = 50;
     this.canvas.setAttribute("aria-label", data.name);
     this.part("alt").textContent = data.alt;
     this.part("readout").textContent = "Loading …";
@@ -47,7 +48,7 @@ class Viewer {
   listen(target, kind, act, options = {}) { target.addEventListener(kind, act, { ...options, signal: this.closed.signal }); }
 
   async load() {
-    const wanted = ["mask", "truth", "confidence"].filter((kind) => this.data[kind]);
+    const wanted = ["mask", "other", "truth", "confidence"].filter((kind) => this.data[kind]);
     try {
       const [picture, ...maps] = await Promise.all([
         this.data.picture ? bitmap(this.data.picture, this.closed.signal) : null,
@@ -69,7 +70,7 @@ class Viewer {
   }
 
   controls() {
-    const modes = [this.data.mask && this.data.picture && "overlay", this.data.mask && "mask", this.data.picture && "picture", this.data.truth && "truth", this.data.confidence && "confidence"];
+    const modes = [this.data.other && "swipe", this.data.other && "difference", this.data.mask && this.data.picture && "overlay", this.data.mask && "mask", this.data.picture && "picture", this.data.truth && "truth", this.data.confidence && "confidence"];
     const select = this.part("mode");
     select.replaceChildren(...modes.filter(Boolean).map((mode) => new Option(NAMES[mode], mode)));
     select.value = this.mode;
@@ -159,19 +160,22 @@ class Viewer {
     context.imageSmoothingEnabled = scale < 4;
     if (this.picture) context.drawImage(this.picture, left, top, this.width * scale, this.height * scale);
     const from = Math.round(canvas.width * this.part("divider").value / 100);
-    if (this.mode !== "picture" && from < canvas.width) this.paintMap(from);
+    if (this.mode !== "picture" && from < canvas.width) this.paintMap(this.shown(), from, canvas.width);
+    if (this.mode === "swipe" && from > 0) this.paintMap(this.maps.other, 0, from);
     if (from > 0 && this.mode !== "picture") { context.fillStyle = "#fff"; context.fillRect(from - 2, 0, 4, canvas.height); context.fillStyle = "#000"; context.fillRect(from - 1, 0, 2, canvas.height); }
     if (this.mark) this.paintMark();
     this.editor?.paint(context);
   }
 
-  paintMap(from) {
-    const map = this.mode === "confidence" ? this.maps.confidence : this.mode === "truth" ? this.maps.truth : this.editor?.ids ?? this.maps.mask;
-    const { width, height } = this.layer, { scale, left, top } = this;
+  shown() { return this.mode === "confidence" ? this.maps.confidence : this.mode === "truth" ? this.maps.truth : this.editor?.ids ?? this.maps.mask; }
+
+  paintMap(map, from, until) {
+    const width = until, { height } = this.layer, { scale, left, top } = this;
     const columns = new Int32Array(width - from), image = new ImageData(width - from, height), out = new Uint32Array(image.data.buffer);
     for (let x = 0; x < columns.length; x++) { const at = Math.floor((x + from - left) / scale); columns[x] = at >= 0 && at < map.width ? at : -1; }
-    const alpha = (this.mode === "overlay" ? Math.round(255 * this.part("opacity").value / 100) : 255) << 24;
+    const alpha = (["overlay", "swipe", "difference"].includes(this.mode) ? Math.round(255 * this.part("opacity").value / 100) : 255) << 24;
     const hatch = this.part("hatch").checked && this.mode !== "confidence", grey = this.mode === "confidence";
+    const against = this.mode === "difference" ? this.maps.other.values : null;
     for (let y = 0; y < height; y++) {
       const row = Math.floor((y - top) / scale);
       if (row < 0 || row >= map.height) continue;
@@ -179,6 +183,7 @@ class Viewer {
       for (let x = 0; x < columns.length; x++) {
         if (columns[x] < 0) continue;
         const id = map.values[start + columns[x]];
+        if (against && against[start + columns[x]] === id) continue;
         if (grey) { out[to + x] = packed(id, id, id) | alpha; continue; }
         const striped = hatch && on(this.order[id], x + from, y);
         const colour = striped ? this.stripes[id] : this.colours[id];
@@ -209,7 +214,9 @@ class Viewer {
   tell({ x, y }) {
     const at = y * this.width + x, told = [`x ${x}, y ${y}`];
     const ids = this.editor?.ids ?? this.maps.mask;
-    if (ids) told.push(this.names[ids.values[at]] ?? `id ${ids.values[at]}`);
+    if (this.maps.other) {
+      for (const [at2, map] of [[0, this.maps.mask], [1, this.maps.other]]) told.push(`${this.data.models[at2]}: ${this.names[map.values[at]] ?? `id ${map.values[at]}`}`);
+    } else if (ids) told.push(this.names[ids.values[at]] ?? `id ${ids.values[at]}`);
     if (this.maps.confidence) told.push(`confidence ${Math.round(this.maps.confidence.values[at] / 2.55)} %`);
     if (this.maps.truth) told.push(`truth: ${this.names[this.maps.truth.values[at]] ?? "none"}`);
     this.say(told.join(" · "));

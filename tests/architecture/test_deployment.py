@@ -18,7 +18,7 @@ SECRET = re.compile(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)(:?[-?][^}]*)?\}")
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
 OTHER_STORES = [ROOT / "deploy" / name for name in ("seaweedfs.compose.yml", "own-store.compose.yml")]
 DOCKERFILES = [ROOT / "deploy" / place / "Dockerfile" for place in ("", "minio", "prometheus", "grafana")]
-CHECKED_BY_THE_IMAGE = {"api", "worker-cpu", "worker-gpu", "flower"}
+CHECKED_BY_THE_IMAGE = {"dashboard", "api", "worker-cpu", "worker-gpu", "flower"}
 WITHOUT_CHECK = {"setup", "scheduler", "trainer"}  # one ends; two do one thing at a time and answer nobody meanwhile
 
 
@@ -59,7 +59,7 @@ def test_make_env_fills_every_secret_and_keeps_what_is_there(tmp_path: Path) -> 
 def test_no_image_but_the_trainers_holds_the_renderer_or_training() -> None:
     stages = re.split(r"^FROM \w+ AS ", (ROOT / "deploy" / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
     installs = {stage.split()[0]: stage for stage in stages if "pip install --no-deps ." in stage}
-    assert len(installs) == 5
+    assert len(installs) == 6
     whole = {name for name, stage in installs.items() if "RUN rm -r scenes training &&" not in stage}
     assert whole == {"build-trainer"}
 
@@ -82,7 +82,7 @@ def test_whoever_serves_is_asked_whether_it_does() -> None:
         stage.split()[0]: stage
         for stage in re.split(r"^FROM \S+ AS ", DOCKERFILES[0].read_text(), flags=re.MULTILINE)[1:]
     }
-    assert all("\nHEALTHCHECK --" in stages[name] for name in ("api", "worker", "flower"))
+    assert all("\nHEALTHCHECK --" in stages[name] for name in ("api", "worker", "flower", "dashboard"))
     unchecked = {
         name for name, each in every_service().items() if each.get("healthcheck", {}).get("test") in (None, ["NONE"])
     }

@@ -77,7 +77,7 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def _up(folder: Path, *words: str) -> Iterator[Up]:
-    command = [sys.executable, "-m", "maskmill", "up", "--port", "0", "--json", *words]
+    command = [sys.executable, "-m", "maskmill", "up", "--port", "0", "--no-dashboard", "--json", *words]
     with subprocess.Popen(command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
             while (said := _read(process))["event"] != "ready":

@@ -1,0 +1,39 @@
+"""What is looked at before a local stack starts: later each picture, or a traceback, would say it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+from maskmill.errors import StackError
+from maskmill.installed import how_to_install
+
+PACKAGES = ("dashboard", "api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
+
+
+def check_engine(name: str) -> None:
+    """Before anything starts: later each picture would say it."""
+    from worker.engines import ENGINES, runtime_of
+
+    missing = runtime_of(name).missing("cpu") if name in ENGINES else None
+    if missing is not None:
+        raise StackError(f"--engine {name}: {missing}: {how_to_install('worker')}")
+
+
+def check_folder(folder: Path) -> None:
+    """Python looks for packages in the working folder first: one of ours must not be hidden by one of theirs."""
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        ours = None if spec is None or not spec.submodule_search_locations else list(spec.submodule_search_locations)
+        here = folder / name
+        if ours is not None and here.is_dir() and not any(Path(path).resolve() == here.resolve() for path in ours):
+            raise StackError(f"the folder {here} would hide Maskmill's own package {name!r}: start it elsewhere")
+
+
+def check_mlflow() -> None:
+    """mlflow-skinny has the same name to import, and no pages."""
+    try:
+        importlib.metadata.version("mlflow")
+    except importlib.metadata.PackageNotFoundError:
+        raise StackError(f"MLflow's pages need the whole package: {how_to_install('mlflow')}") from None
