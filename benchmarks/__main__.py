@@ -18,6 +18,10 @@ BENCHMARKS = (
     "precision",
     "comparison",
     "silent_receiver",
+    "queue",
+    "archive",
+    "scale",
+    "peers",
 )
 
 

@@ -1,8 +1,9 @@
 """How close does a worker come to the pure forward of its model, and how far from the usual serial way is that?
 
-Each round runs the three one after another on the same pictures: the engine of the worker, bare, on ready tensors; a
-whole job through `Processing` (claim, read, decode, segment, metrics, overlay and mask, store, finish; SQLite and a
-directory); and the usual way, one picture at a time with ONNX Runtime, full-size float logits and an overlay as PNG.
+Each round runs them one after another on the same pictures: the engine of the worker, bare, on ready tensors; a pool of
+threads tuned by hand (`peers/hand_tuned.py`: no queue, no store, no database), in the worker's precision; a whole job
+through `Processing` (claim, read, decode, segment, metrics, overlay and mask, store, finish; SQLite and a directory);
+and the usual way, one picture at a time with ONNX Runtime, full-size float logits and an overlay as PNG.
 `--against bf16` runs a second worker in that precision, by turns with the first: what the choice of the variant gains.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
+from benchmarks.peers.hand_tuned import HandTunedPool
 from benchmarks.record import median, record
 from data.sample_library import open_samples
 from jobs.options import JobOptions
@@ -46,7 +48,7 @@ from worker.watchdog import Watchdog
 from worker.web.downloads import FetchRules
 from worker.web.safe_http import Guard
 
-QUESTION = "images/s of the bare forward, of a whole job in a worker, and of the usual serial way"
+QUESTION = "images/s of the bare forward, of a pool tuned by hand, of a whole job in a worker, of the usual serial way"
 
 
 class NoQueue:
@@ -75,14 +77,14 @@ def main() -> None:
         storage = StorageSettings(home=Path(home))
         catalog = open_catalog(storage)
         bundle = catalog.get(given.model)
-        pictures = _pictures(given.images, width, height)
+        pictures = make_pictures(given.images, width, height)
         figures = _measure(bundle, pictures, storage, against=given.against, rounds=given.rounds)
     name = f"pipeline-{given.size}" if not given.against else f"pipeline-{bundle.card.name}-against-{given.against}"
     about = {"model": bundle.card.name, "pictures": given.size, "load": [round(each, 1) for each in os.getloadavg()]}
     record(name, QUESTION, {**about, **figures})
 
 
-def _pictures(count: int, width: int, height: int) -> list[bytes]:
+def make_pictures(count: int, width: int, height: int) -> list[bytes]:
     samples = open_samples()
     ids = samples.ids()
     pictures = []
@@ -105,6 +107,7 @@ def _measure(
         "forward": _forward(bundle, pictures, models),
         "worker": _worker(bundle, pictures, storage, settings, models),
         "usual": _usual(bundle, pictures),
+        **_pool(bundle, pictures, models),
     }
     if against:
         named = WorkerSettings(home=storage.home, engine="openvino", precision=against)
@@ -115,12 +118,14 @@ def _measure(
             f"worker_{against}": _worker(bundle, pictures, storage, named, second),
         }
     speeds: dict[str, list[float]] = {name: [] for name in ways}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
         way()  # warm
     for _ in range(rounds):
         for name, way in ways.items():
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             way()
+            spent[name].append(1e3 * (time.process_time() - used) / len(pictures))
             speeds[name].append(len(pictures) / (time.perf_counter() - began))
     with models.use(bundle.card.name) as loaded:
         about = {"variant": loaded.variant, "streams": loaded.streams, "rounds": rounds}
@@ -131,6 +136,7 @@ def _measure(
             f"{name}_lowest_and_highest": [median([edge(found)]) for edge in (min, max)]
             for name, found in speeds.items()
         },
+        "cpu_ms_per_image": {name: median(found) for name, found in spent.items()},
         **_ratios(speeds),
     }
 
@@ -153,6 +159,16 @@ def _forward(bundle: Bundle, pictures: Sequence[bytes], models: ModelCache) -> C
     threads = ThreadPoolExecutor(streams)
     run(tensors[0])
     return lambda: list(threads.map(run, tensors)).clear()
+
+
+def _pool(bundle: Bundle, pictures: Sequence[bytes], models: ModelCache) -> dict[str, Callable[[], None]]:
+    """In the precision that the worker took; only OpenVINO has a pool."""
+    with models.use(bundle.card.name) as loaded:
+        engine, _, precision = loaded.variant.partition(" ")
+    if engine != "openvino":
+        return {}
+    pool = HandTunedPool(bundle, precision)
+    return {"pool": lambda: pool.all(pictures)}
 
 
 def _worker(

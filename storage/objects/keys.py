@@ -13,7 +13,9 @@ def checked_key(key: str) -> str:
     character between its slashes."""
     if not key or len(key.encode(errors="replace")) > LONGEST_KEY:
         raise ValueError(f"a key has 1 to {LONGEST_KEY} bytes")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in key):
+    if not (key.isascii() and key.isprintable()) and any(  # nearly every key needs no look at each character
+        unicodedata.category(character) in ("Cc", "Cs") for character in key
+    ):
         raise ValueError("a key has no control characters")
     for segment in key.split("/"):
         if segment in ("", ".", "..") or "\\" in segment or len(segment.encode()) > LONGEST_SEGMENT:

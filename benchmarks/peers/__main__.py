@@ -1,0 +1,142 @@
+"""Over HTTP: a job of many pictures, and the hand-tuned pool behind FastAPI with 1, 8 and 64 clients; by turns.
+
+Same model and precision, JPEG in, palette mask and JPEG overlay out. Ours includes the archive's worth of rows, files
+and metrics, and is fetched by nobody; a peer's answer is read by its client.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.pipeline import make_pictures
+from benchmarks.receiving.upload_memory import MIB, memory_of
+from benchmarks.record import median, record
+from benchmarks.scale.noop import finished
+from maskmill.local import LocalStack, StackOptions, running_stack
+
+QUESTION = "images/s, latency and memory over HTTP, ours and the hand-tuned pool behind FastAPI"
+START_S = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="street-fast")
+    parser.add_argument("--precision", default="int8")
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clients", default="1,8,64")
+    given = parser.parse_args()
+    clients = [int(each) for each in given.clients.split(",")]
+    pictures = make_pictures(given.images, 1024, 512)
+    with _ours(given.precision) as stack, _fastapi(given.model, given.precision) as (url, pid):
+        ours: list[float] = []
+        theirs: dict[int, list[tuple[float, list[float]]]] = {each: [] for each in clients}
+        _job(stack, given.model, pictures[:8])
+        _called(url, pictures[:8], 4)
+        for _ in range(given.rounds):
+            ours.append(_job(stack, given.model, pictures))
+            for each in clients:
+                theirs[each].append(_called(url, pictures, each))
+        memory = {name: _mb(process.pid) for name, process in stack.home.parts().items()}
+        figures: dict[str, object] = {
+            "ours": {"images_per_s": median(ours), "lowest_and_highest": [min(ours), max(ours)], "mb": memory},
+            "fastapi": {"mb": _mb(pid), **{f"{each}_clients": _told(found) for each, found in theirs.items()}},
+        }
+    about = {"model": given.model, "precision": given.precision, "images": given.images, "rounds": given.rounds}
+    record("peers", QUESTION, {**about, "load": [round(each, 1) for each in os.getloadavg()], **figures})
+
+
+def _told(rounds: Sequence[tuple[float, list[float]]]) -> dict[str, float]:
+    spent = sorted(each for _, one in rounds for each in one)
+    p50, p99 = (spent[int(share * (len(spent) - 1))] for share in (0.5, 0.99))
+    return {"images_per_s": median(rate for rate, _ in rounds), "p50_ms": median([p50]), "p99_ms": median([p99])}
+
+
+@contextmanager
+def _ours(precision: str) -> Iterator[LocalStack]:
+    settings = {"MASKMILL_WORKER_ENGINE": "openvino", "MASKMILL_WORKER_PRECISION": precision}
+    os.environ.update(settings)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        running_stack(StackOptions(home=Path(home), port=0), lambda notice: None) as stack,
+    ):
+        yield stack
+
+
+@contextmanager
+def _fastapi(model: str, precision: str) -> Iterator[tuple[str, int]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "benchmarks.peers.fastapi_pool", model, precision, str(port)]
+    with subprocess.Popen(command) as server:
+        try:
+            _wait_for(port)
+            yield f"http://127.0.0.1:{port}/predict", server.pid
+        finally:
+            server.terminate()
+
+
+def _wait_for(port: int) -> None:
+    give_up = time.monotonic() + START_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
+
+
+def _job(stack: LocalStack, model: str, pictures: Sequence[bytes]) -> float:
+    """Images per second, from the first byte sent to the last image's end."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for index, data in enumerate(pictures):
+            archive.writestr(f"{index:05d}.jpg", data)
+    packed.seek(0)
+    with httpx.Client(base_url=stack.url, timeout=600) as http:
+        began = time.perf_counter()
+        answer = http.post("/jobs", files={"files": ("in.zip", packed)}, data={"model": model}).raise_for_status()
+        finished(http, str(answer.json()["id"]))
+        return round(len(pictures) / (time.perf_counter() - began), 1)
+
+
+def _called(url: str, pictures: Sequence[bytes], clients: int) -> tuple[float, list[float]]:
+    """Images per second, and each call's milliseconds."""
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    with httpx.Client(timeout=600, limits=limits) as http, ThreadPoolExecutor(clients) as threads:
+
+        def call(data: bytes) -> float:
+            began = time.perf_counter()
+            http.post(url, files={"file": ("in.jpg", data)}).raise_for_status()
+            return (time.perf_counter() - began) * 1e3
+
+        began = time.perf_counter()
+        spent = list(threads.map(call, pictures))
+        return len(pictures) / (time.perf_counter() - began), spent
+
+
+def _mb(pid: int) -> float:
+    assert psutil.pid_exists(pid)
+    return median([memory_of(pid)["VmHWM"] / MIB])
+
+
+if __name__ == "__main__":
+    main()
