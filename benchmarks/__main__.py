@@ -11,6 +11,7 @@ BENCHMARKS = (
     "pipeline",
     "latency",
     "startup",
+    "simulate",
     "waiting",
     "large_job",
     "receiving.upload_memory",
