@@ -90,7 +90,7 @@ class Bench:
                 draft.add_file(f"{index}.jpg", io.BytesIO(data), media_type=None)
                 if truth is not None:
                     draft.add_mask(f"{index}.png", io.BytesIO(truth))
-            options = JobOptions(models=models if len(models) > 1 else (), model=models[0])
+            options = JobOptions(models=models if len(models) > 1 else (), model=models[0], reuse=False)
             job = self._submitting.submit(draft, options)
         with ThreadPoolExecutor(4) as slices:
             list(slices.map(self._processing.run, job.slices()))

@@ -50,7 +50,8 @@ class Caller:
     def __init__(self, port: int, picture: bytes) -> None:
         self._http = http.client.HTTPConnection(LOOPBACK, port, timeout=60)
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
-        self._body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+        computed = f'\r\n--{BOUNDARY}\r\nContent-Disposition: form-data; name="reuse"\r\n\r\nfalse'
+        self._body = head.encode() + picture + f"{computed}\r\n--{BOUNDARY}--\r\n".encode()
         self._headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Accept": "image/png"}
 
     def predict(self) -> tuple[float, Mapping[str, float]]:

@@ -196,7 +196,7 @@ def _run_job(submitting: Submitting, processing: Processing, database: Database,
     with submitting.open_draft() as draft:
         for index, data in enumerate(pictures):
             draft.add_file(f"{index}.jpg", io.BytesIO(data), media_type=None)
-        job = submitting.submit(draft, JobOptions())
+        job = submitting.submit(draft, JobOptions(reuse=False))
     with ThreadPoolExecutor(4) as slices:
         list(slices.map(processing.run, job.slices()))
     with database.unit() as unit:

@@ -94,7 +94,7 @@ def _packed(images: int) -> bytes:
 
 def _round(http: httpx.Client, packed: bytes, jobs: int, url: str | None) -> float:
     """Seconds from the first request until the last job has ended."""
-    options: dict[str, Any] = {"reuse": False} if _knows_reuse(http) else {}
+    options: dict[str, Any] = {"reuse": False}
     if url is not None:
         options["webhook"] = {"url": url, "events": list(EVENTS)}
     began = time.perf_counter()
@@ -102,12 +102,6 @@ def _round(http: httpx.Client, packed: bytes, jobs: int, url: str | None) -> flo
     for job in submitted:
         _wait(http, job)
     return time.perf_counter() - began
-
-
-def _knows_reuse(http: httpx.Client) -> bool:
-    """Whether earlier results could be the answer; they would measure nothing."""
-    schemas = http.get("/openapi.json").json()["components"]["schemas"]
-    return "reuse" in schemas["JobRequest"]["properties"]
 
 
 def _submit(http: httpx.Client, packed: bytes, options: dict[str, Any]) -> str:

@@ -51,8 +51,6 @@ class SourceKind(StrEnum):
 
 TERMINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELED})
 
-_STORED = frozenset({SourceKind.OBJECT, SourceKind.UPLOAD})
-
 
 class Source(NamedTuple):
     """Where the bytes of a picture or a mask come from. `location`: an object key, `bucket/key`, a URL or a
@@ -64,7 +62,7 @@ class Source(NamedTuple):
     @property
     def is_stored(self) -> bool:
         """Whether `location` is a key of the object store."""
-        return self.kind in _STORED
+        return self.kind in (SourceKind.OBJECT, SourceKind.UPLOAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class ModelVersion(NamedTuple):
 
 class ModelIdentity(NamedTuple):
     """What ran: weights, and how. device: for people, the runtime, the device and its precision. Empty where an older
-    row does not tell."""
+    row does not tell. bundle: digest of what else decides its answers; of a model at hand alone, no row keeps it."""
 
     name: str = ""
     version: str = ""
@@ -131,6 +129,7 @@ class ModelIdentity(NamedTuple):
     precision: str = ""
     engine: str = ""
     device: str = ""
+    bundle: str = ""
 
     @property
     def weights(self) -> ModelVersion:
@@ -139,7 +138,8 @@ class ModelIdentity(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
-    """What one model made of an image. width, height in pixels after EXIF rotation; timings in milliseconds."""
+    """What one model made of an image. width, height in pixels after EXIF rotation; timings in milliseconds.
+    reused: it made it for an earlier image, whose result this is; the artifacts are copies."""
 
     width: int
     height: int
@@ -147,6 +147,7 @@ class ImageResult:
     metrics: ImageMetrics
     timings_ms: Mapping[str, float]
     identity: ModelIdentity
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +310,7 @@ class Job:
     totals: one for each model, in their order. agreement: of several models, over the images that have succeeded.
     warnings: images that ended with a warning of that code.
     waiting_for: the part of the service whose outage holds the job up, as `storage`.
-    told_at: when a delivery of a webhook was last owed.
+    told_at: when a delivery of a webhook was last owed. reused: images for which no model had to run.
     spaces: what the ids mean, where `label_space` and `options` name it.
     skipped: None of a job that was made when names were no paths yet; its archive has no folders for them.
     """
@@ -338,6 +339,7 @@ class Job:
     warnings: Mapping[str, int] = field(default_factory=dict)
     waiting_for: str | None = None
     told_at: datetime | None = None
+    reused: int = 0
     spaces: JobSpaces = field(default_factory=JobSpaces)
 
     def __post_init__(self) -> None:

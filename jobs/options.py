@@ -69,6 +69,7 @@ class JobOptions:
     mask_label_space: str | None = None
     mask_suffix: str | None = None
     bit_depth: int | None = None
+    reuse: bool = True
     artifacts: tuple[str, ...] = ("overlay", "mask")
     overlay: OverlayOptions = field(default_factory=OverlayOptions)
     tile: TileOptions | None = None
@@ -85,6 +86,8 @@ class JobOptions:
         chosen: dict[str, Any] = {name: value for name, value in newer.items() if value is not None}
         if self.models:
             chosen["models"] = list(self.models)
+        if not self.reuse:
+            chosen["reuse"] = False
         if self.output is not None:
             chosen["output"] = self.output
         if self.export is not None:
@@ -117,6 +120,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         mask_label_space=reader.text("mask_label_space"),
         mask_suffix=reader.mask_suffix(),
         bit_depth=reader.bit_depth(),
+        reuse=reader.reuse(),
         artifacts=reader.artifacts(),
         overlay=reader.overlay(),
         tile=reader.tile(),
@@ -200,6 +204,13 @@ class _Reader:
             self.fault("bit_depth", f"must be {AUTO} or one of {', '.join(map(str, DEPTHS))}, got {value!r}")
             return None
         return int(value)
+
+    def reuse(self) -> bool:
+        value = self._values.get("reuse")
+        if value is None or isinstance(value, bool):
+            return value is not False
+        self.fault("reuse", f"must be true or false, got {value!r}")
+        return True
 
     def artifacts(self) -> tuple[str, ...]:
         value = self._values.get("artifacts")
@@ -321,6 +332,8 @@ def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
         return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits
     if name == "export" and not text.lstrip().startswith("{"):
         return text
+    if name == "reuse":
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
     return _json_object(name, text, faults) if name in ("overlay", "tile", "webhook", "export", "metadata") else text
 
 

@@ -23,6 +23,7 @@ from jobs.job import (
     Slice,
 )
 from jobs.reporting.kept_parts import PartRepository
+from jobs.reuse.known import KnownRepository
 from jobs.submitting.idempotency import IdempotencyRepository
 from jobs.tenants.ports import CredentialRepository, TurnRepository, UsageRepository
 from jobs.uploads.ports import SignedPut, UploadRepository
@@ -47,7 +48,8 @@ class Outcome:
 
     results: one for each model of the job, in their order; comparison: of several. retry_in_s comes with `failure` =
     the reason so far; with `waiting_for` = the part of the service that is away, it was nobody's attempt, nor is one
-    without a failure. warnings: of a result. input_sha256: hex, where the worker was the first to read the input.
+    without a failure. warnings: of a result. input_sha256: hex, of the input. recipes: of the results
+    (`jobs.reuse.recipe`), by which they are found again.
     """
 
     index: int
@@ -60,6 +62,7 @@ class Outcome:
     canceled: bool = False
     warnings: tuple[ImageWarning, ...] = ()
     input_sha256: str | None = None
+    recipes: tuple[bytes, ...] = ()
 
 
 class Finished(NamedTuple):
@@ -261,6 +264,8 @@ class UnitOfWork(Protocol):
     @property
     def corrections(self) -> CorrectionRepository: ...
     @property
+    def known(self) -> KnownRepository: ...
+    @property
     def drafts(self) -> DraftRepository: ...
     @property
     def idempotency(self) -> IdempotencyRepository: ...
@@ -309,6 +314,9 @@ class ObjectStore(Protocol):
 
         A file object is read in pieces to its end and never held whole. Returns the size in bytes.
         """
+
+    def copy(self, key: str, target: str) -> None:
+        """The same object once more; neither changes with the other. Raises ObjectNotFound."""
 
     def get(self, key: str) -> bytes:
         """Raises ObjectNotFound."""

@@ -19,6 +19,7 @@ from jobs.errors import IllegalTransition, ImageNotFinished, JobNotFinished, Not
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, JobTotals
 from jobs.ports import Finished, Outcome
 from jobs.processing.retry import WORKER_LOST
+from jobs.reuse.known import is_reused
 from segmentation.measures.agreement import Agreement
 
 NEXT: Mapping[ImageStatus, frozenset[ImageStatus]] = {
@@ -171,6 +172,7 @@ def finish(
         totals=_totals(job, results),
         agreement=_agreement(job, results),
         warnings=_warnings(job, results),
+        reused=job.reused + sum(is_reused(each.results) for each in results),
         waiting_for=_waiting_for(job, [move for move, _ in moves]),
     )
     return _settled(job, after, moves, now=now), answer

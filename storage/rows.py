@@ -77,6 +77,7 @@ def progress_values(job: Job) -> Values:
         "warnings": dict(job.warnings) or None,
         "waiting_for": job.waiting_for,
         "told_at": job.told_at,
+        "reused": job.reused or None,
     }
 
 
@@ -127,6 +128,7 @@ def to_job(row: Row[Any]) -> Job:
         warnings=row.warnings or {},
         waiting_for=row.waiting_for,
         told_at=row.told_at,
+        reused=row.reused or 0,
         spaces=JobSpaces.from_dict(row.spaces),
     )
 
@@ -263,6 +265,7 @@ def _from_result(result: ImageResult) -> Values:
             **({"corrected": True} if metrics.corrected else {}),
         },
         "timings_ms": dict(result.timings_ms),
+        **({"reused": True} if result.reused else {}),
         **{column: getattr(identity, part) for part, column in _IDENTITY.items()},
     }
 
@@ -277,6 +280,7 @@ def _to_result(value: Mapping[str, Any]) -> ImageResult:
         artifacts=_to_artifacts(value["artifacts"]),
         metrics=ImageMetrics(**metrics),
         timings_ms=value["timings_ms"],
+        reused=value.get("reused", False),
         identity=ModelIdentity(**{part: value.get(name, "") for part, name in _IDENTITY.items()}),
     )
 

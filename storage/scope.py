@@ -30,6 +30,7 @@ from storage.tables import (
     IdempotencyRow,
     JobImageRow,
     JobRow,
+    KnownRow,
     UploadRow,
     UsageRow,
     WebhookRow,
@@ -40,7 +41,7 @@ _ONE: ColumnElement[int] = literal_column("1")
 _OWNER = JOBS.alias("owner").c
 _ROWS = (
     *(JobRow, DraftRow, IdempotencyRow, JobImageRow, DeliveryRow, WebhookRow, UploadRow),
-    *(CredentialRow, UsageRow, ArchivePartRow, CorrectionRow),
+    *(CredentialRow, UsageRow, ArchivePartRow, CorrectionRow, KnownRow),
 )
 _OWNED: dict[Any, Any] = {each.__table__: each.__table__.c for each in _ROWS}
 

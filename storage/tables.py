@@ -93,6 +93,7 @@ class JobRow(Base):
     warnings: Mapped[dict[str, Any] | None]  # code → images
     waiting_for: Mapped[str | None] = mapped_column(String(32))
     told_at: Mapped[datetime | None]  # since 0005
+    reused: Mapped[int | None]  # images, since 0016
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -202,6 +203,24 @@ class CorrectionRow(Base):
 
 
 CORRECTIONS, CORRECTION = cast(Table, CorrectionRow.__table__), CorrectionRow.__table__.c
+
+
+class KnownRow(Base):
+    """What is known of pictures: see `jobs.reuse.known`. All that is asked lies in the key, which both databases walk
+    along: nothing else is read to find the newest."""
+
+    __tablename__ = "known_results"
+
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    recipe: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    input_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kinds: Mapped[str] = mapped_column(Text, primary_key=True)  # in alphabetical order, with commas
+    job_id: Mapped[str] = mapped_column(Identifier, primary_key=True, index=True)
+    index: Mapped[int]
+    model: Mapped[int]  # its position in the job
+
+
+KNOWN_RESULTS, KNOWN = cast(Table, KnownRow.__table__), KnownRow.__table__.c
 
 
 class DeliveryRow(Base):

@@ -29,6 +29,7 @@ from storage.repositories import (
     SqlIdempotency,
     SqlImages,
     SqlJobs,
+    SqlKnown,
     SqlParts,
     SqlTurns,
     SqlUploads,
@@ -69,6 +70,7 @@ class SqlUnitOfWork:
     jobs = _Made(SqlJobs)
     images = _Made(SqlImages)
     parts = _Made(SqlParts)
+    known = _Made(SqlKnown)
     corrections = _Made(SqlCorrections)
     drafts = _Made(SqlDrafts)
     idempotency = _Made(SqlIdempotency)

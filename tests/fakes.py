@@ -79,6 +79,9 @@ class MemoryObjects:
         self.contents[key] = (whole, media_type)
         return len(whole)
 
+    def copy(self, key: str, target: str) -> None:
+        self.contents[target] = self._found(key)
+
     def get(self, key: str) -> bytes:
         return self._found(key)[0]
 
@@ -246,22 +249,30 @@ class FakeDecoder:
 class FakeSegmenter:
     """Says class 0 left of the middle and class 1 right of it; the model `other` the other way round.
 
-    `before` runs first and may raise or wait. most_pixels: over all models, of one picture.
+    `before` runs first and may raise or wait. most_pixels: over all models, of one picture. runs: forwards so far.
     """
 
     label_space: str = "camvid-11"
     spaces: LabelSpaces = field(default_factory=LabelSpaces)
     before: Callable[[Picture], None] = lambda picture: None
     most_pixels: int = 10**6
+    version: str = "1"
+    weights: str = "ab" * 32
+    runs: int = 0
 
     def check_budget(self, width: int, height: int, *, models: Sequence[str], tile: TileOptions | None) -> None:
         if width * height * len(models) > self.most_pixels:
             raise ImageTooLarge("too many pixels for these models")
 
+    def identity(self, model: str) -> ModelIdentity:
+        bundle = f"{self.label_space}, {model == 'other'}"
+        return ModelIdentity(model, self.version, self.weights, "fp32", "fake", device="fake", bundle=bundle)
+
     def segment(
         self, picture: Picture, *, model: str, tile: TileOptions | None, check: Callable[[], None]
     ) -> Prediction:
         self.before(picture)
+        self.runs += 1
         check()
         ids = np.zeros(picture.shape[:2], np.uint8)
         ids[:, picture.shape[1] // 2 :] = 1
@@ -272,5 +283,5 @@ class FakeSegmenter:
             label_map=LabelMap(ids, self.spaces.get(self.label_space), confidence),
             mean_entropy=0.25,
             timings_ms={"infer": 1.0},
-            identity=ModelIdentity(model, "1", "ab" * 32, "fp32", "fake", device="fake"),
+            identity=self.identity(model),
         )

@@ -32,6 +32,7 @@ from telemetry.carrying import origin
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
 from tests.memory_keys import MemoryIdempotency, MemoryWorkers
+from tests.memory_known import MemoryKnown, forget_known, remember
 from tests.memory_parts import MemoryCorrections, MemoryParts
 from tests.memory_state import Draft, State, View
 from tests.memory_tenants import MemoryCredentials, MemoryTurns, MemoryUsage
@@ -66,6 +67,7 @@ class MemoryUnit:
         self.images = _Images(view)
         self.parts = MemoryParts(view)
         self.corrections = MemoryCorrections(view)
+        self.known = MemoryKnown(view)
         self.drafts = _Drafts(view)
         self.idempotency = MemoryIdempotency(view)
         self.workers = MemoryWorkers(view)
@@ -185,6 +187,7 @@ class _Jobs:
             del self._state.parts[place]
         for place in [each for each in self._state.corrections if each[0] == job_id]:
             del self._state.corrections[place]
+        forget_known(self._state, job_id)
         MemoryUploads(self._view).release(self._state.images.pop(job_id, {}).values())
 
 
@@ -260,6 +263,8 @@ class _Images:
         step, answer = transitions.finish(job, held, outcomes, now=self._view.now)
         if step is not None:
             self._view.carry_out(step)
+            ended = set(answer.ended)
+            remember(self._state, job, [each for each in outcomes if each.index in ended and each.results])
         return answer
 
     def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:

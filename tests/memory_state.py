@@ -56,6 +56,7 @@ class State:
     parts: dict[tuple[str, int], bytes | None] = field(default_factory=dict)
     corrections: dict[tuple[str, int], tuple[Correction, ...]] = field(default_factory=dict)
     origins: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    known: dict[tuple[str, bytes, str, str, str], tuple[int, int]] = field(default_factory=dict)
 
     def copy(self) -> State:
         images = {job_id: dict(rows) for job_id, rows in self.images.items()}
@@ -74,6 +75,7 @@ class State:
             dict(self.parts),
             dict(self.corrections),
             dict(self.origins),
+            dict(self.known),
         )
 
     def split(self, tenant: str | None) -> tuple[State, State]:
@@ -96,6 +98,7 @@ class State:
                 {place: each for place, each in self.parts.items() if place[0] in jobs},
                 {place: each for place, each in self.corrections.items() if place[0] in jobs},
                 {job_id: each for job_id, each in self.origins.items() if job_id in jobs},
+                {key: each for key, each in self.known.items() if (tenant in (None, key[0])) is mine},
             )
 
         return part(True), part(False)
@@ -116,6 +119,7 @@ class State:
             {**self.parts, **other.parts},
             {**self.corrections, **other.corrections},
             {**self.origins, **other.origins},
+            {**self.known, **other.known},
         )
 
 

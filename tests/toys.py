@@ -26,6 +26,7 @@ class ToyFormat:
     files: ClassVar[Mapping[str, str]] = {"text/x-toy": ".toy"}
     shown = True
     accept = "text/x-toy"
+    uses: ClassVar[tuple[str, ...]] = ()
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         return Encoded("\n".join(label_map.class_fractions()).encode(), "text/x-toy")

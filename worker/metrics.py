@@ -51,6 +51,7 @@ class WorkerMetrics:
         self.slices = counter("slices", "Slices that this process took from the queue.", "queue", "result")
         self.slice_s = histogram("slice_seconds", "From the message to its last image.", "queue")
         self.images = counter("images", "Attempts that ended an image.", "model", "status", "reason")
+        self.reused = counter("images_reused", "Images that an earlier result answered, without this model.", "model")
         self.retries = counter("image_retries", "Attempts after which the image waits for another one.", "reason")
         self.stage_s = histogram("stage_seconds", "One step of one picture that succeeded.", "stage", "model")
         self.attempt_s = histogram("attempt_seconds", "One try at an image, however it ended.")
@@ -117,6 +118,7 @@ class WorkerMetrics:
         for model in job.models:
             self.images.labels(model, status, "" if outcome.failure is None else outcome.failure.code).inc()
         for model, result in zip(job.models, outcome.results, strict=False):
+            self.reused.labels(model).inc(result.reused)
             for stage, milliseconds in result.timings_ms.items():
                 self.stage_s.labels(stage, model).observe(milliseconds / 1e3)
 

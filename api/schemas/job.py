@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.job import ImageMetrics, ImageResult, ImageStatus, Job, JobImage, JobStatus
 from jobs.reporting.document import job_document
 from jobs.reporting.read import Progress
+from jobs.reuse.known import is_reused
 
 Found = TypeVar("Found")
 Value = TypeVar("Value")
@@ -51,6 +52,7 @@ JOB_EXAMPLE: dict[str, Any] = {
             "images": 39,
         }
     ],
+    "reused": 0,
     "error": None,
     "metadata": {},
     "options": {"artifacts": ["overlay", "mask"]},
@@ -75,6 +77,7 @@ IMAGE_EXAMPLE: dict[str, Any] = {
     "metrics": {"class_fractions": {"flat": 0.41, "construction": 0.3}, "mean_confidence": 0.87, "mean_entropy": 0.12},
     "timings_ms": {"fetch": 2.1, "segment": 61.0, "encode": 14.2, "total": 77.3},
     "attempts": 1,
+    "reused": False,
     "device": "cpu",
     "model": "deeplabv3plus-mobilenetv2",
     "model_version": "3",
@@ -203,6 +206,7 @@ class JobView(BaseModel):
     waiting_for: str | None = Field(
         None, exclude_if=_left_out, description="the part of the service whose outage holds the job up, as `storage`"
     )
+    reused: int = Field(description="images for which no model had to run: the same picture was answered before")
     warnings: dict[str, int] | None = Field(None, exclude_if=_left_out, description="code → images that carry it")
     skipped: SkippedView | None = Field(None, exclude_if=_left_out, description="what came packed and is no picture")
     metadata: dict[str, Any]
@@ -239,6 +243,7 @@ class ImageView(BaseModel):
     metrics: Metrics | None
     timings_ms: dict[str, float] | None
     attempts: int
+    reused: bool = Field(description="the results are those of an earlier image of the same content")
     device: str | None
     model: str | None = Field(description="the name of the model that ran, whatever the job called it")
     model_version: str | None
@@ -282,6 +287,7 @@ def image_view(image: JobImage, *, has_input: bool, models: Sequence[str] = (), 
         metrics=_of(result, lambda found: metrics_view(found.metrics)),
         timings_ms=_of(result, lambda found: dict(found.timings_ms)),
         attempts=image.attempts,
+        reused=is_reused(image.results),
         device=_of(result, lambda found: found.identity.device),
         model=_of(result, lambda found: found.identity.name or None),
         model_version=_of(result, lambda found: found.identity.version),

@@ -204,6 +204,10 @@ class JobOptionsShape(BaseModel):
         description="of pictures that store more than 8 bits in 16; default: what a PNG says of itself, else 16",
         json_schema_extra={"enum": ["auto", *DEPTHS, None]},
     )
+    reuse: bool | None = Field(
+        None,
+        description="whether earlier results of the same picture, model and options may be the answer; default: yes",
+    )
     artifacts: list[str] = Field(
         ["overlay", "mask"],
         json_schema_extra=lambda schema: schema.update(items={"type": "string", "enum": [*FORMATS]}),

@@ -113,7 +113,9 @@ def _job(stack: LocalStack, model: str, pictures: Sequence[bytes]) -> float:
     packed.seek(0)
     with httpx.Client(base_url=stack.url, timeout=600) as http:
         began = time.perf_counter()
-        answer = http.post("/jobs", files={"files": ("in.zip", packed)}, data={"model": model}).raise_for_status()
+        answer = http.post(
+            "/jobs", files={"files": ("in.zip", packed)}, data={"model": model, "reuse": "false"}
+        ).raise_for_status()
         finished(http, str(answer.json()["id"]))
         return round(len(pictures) / (time.perf_counter() - began), 1)
 

@@ -86,7 +86,7 @@ def _ways(home: Path, files: Sequence[Path], address: str) -> dict[str, Callable
     def directly() -> None:
         direct.DIRECT_BYTES = 0
         with Maskmill(address) as client:
-            client.submit(files[0].parent)
+            client.submit(files[0].parent, reuse=False)
 
     return {
         "copy": copy,

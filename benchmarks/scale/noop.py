@@ -90,7 +90,7 @@ def submit(http: httpx.Client, count: int) -> str:
             for index in range(count):
                 archive.writestr(f"camera_{index % 4}/frame_{index:07d}.jpg", pictures[index % PICTURES])
         packed.seek(0)
-        answer = http.post("/jobs", files={"files": ("in.zip", packed)}, data={"artifacts": "mask"})
+        answer = http.post("/jobs", files={"files": ("in.zip", packed)}, data={"artifacts": "mask", "reuse": "false"})
     return str(answer.raise_for_status().json()["id"])
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from jobs.errors import JobsError, StorageUnavailable, TookTooLong
 from jobs.job import Job, JobImage
+from jobs.reuse.recalling import Recalled
+from jobs.reuse.recipe import Recipes
 
 
 class Hold(Protocol):
@@ -34,9 +36,14 @@ class Attempt:
 
     limit_s: how long all steps together may take, and the object store besides: an image that takes nearly as long must
     not be tried for ever, as if the store were away. What the attempt waits for between steps does not count.
+
+    sha256, data: of the input, as soon as it was read. recalled: what is known of it already, for each model; empty, or
+    None for a model that has to run.
     """
 
-    def __init__(self, job: Job, image: JobImage, lease: Hold, *, limit_s: float) -> None:
+    def __init__(
+        self, job: Job, image: JobImage, lease: Hold, *, limit_s: float, recipes: Recipes | None = None
+    ) -> None:
         self.job = job
         self.image = image
         self._lease = lease
@@ -46,7 +53,16 @@ class Attempt:
         self._timings_ms: dict[str, float] = {}
         self._over = False
         self._leave: Callable[[], None] = lambda: None
+        self.sha256 = image.input_sha256
+        self.data: bytes | None = None
+        self.recalled: Sequence[Recalled | None] = ()
+        self.recipes = recipes or Recipes(job)
         self._lock = threading.Lock()
+
+    def hold(self, room: int) -> None:
+        """Forget what was read of the input where there is no room for it: less than none, in bytes."""
+        if room < 0:
+            self.data = None
 
     def check(self) -> None:
         """Called between steps, and within long ones. Raises AttemptCanceled, AttemptLost."""
@@ -103,4 +119,4 @@ class Attempt:
         return late if self._spent_s > self._limit_s else None
 
     def _is_of_store(self, step: str) -> bool:
-        return step == "store" or (step == "fetch" and self.image.source.is_stored)
+        return step in ("store", "reuse") or (step == "fetch" and self.image.source.is_stored)

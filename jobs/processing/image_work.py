@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,22 +22,16 @@ from jobs.processing.picture_ports import Decoder, Segmenter, Sources
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
-from segmentation.formats import FORMATS, FormatOptions
+from jobs.reuse.recipe import format_options
+from jobs.reuse.remaking import Made, Seen, notices_of, remade
+from segmentation.formats import FORMATS
 from segmentation.formats.format import Encoded, Format
 from segmentation.formats.png_file import write_png
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, SideBySide
-from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.pictures import Picture
 
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A result that lacks its artifacts, and what they will be, by format. label_map: of several models alone."""
-
-    result: ImageResult
-    encoded: Mapping[str, Encoded]
-    label_map: LabelMap | None = None
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,7 @@ class _Compared:
 class _All(NamedTuple):
     """What came of one picture, before anything is stored."""
 
-    made: Sequence[_Made]
+    made: Sequence[Made]
     compared: _Compared | None
     warnings: tuple[ImageWarning, ...]
 
@@ -66,43 +61,73 @@ class ImageWork:
     policy: RetryPolicy
     formats: Mapping[str, Format] = field(default_factory=lambda: FORMATS)
 
+    def fetch(self, attempt: Attempt) -> None:
+        """Read the input, so that it can be asked what is known of it. Raises as `run`."""
+        with attempt.step("fetch"):
+            attempt.data = data = self.sources.read(attempt.image.source, tenant=attempt.job.tenant)
+            attempt.sha256 = attempt.sha256 or hashlib.sha256(data).hexdigest()
+
     def run(self, attempt: Attempt) -> Outcome:
         """Raises AttemptCanceled, AttemptLost, and whatever keeps the image from being done; then nothing is stored."""
-        image = attempt.image
-        with attempt.step("fetch"):
-            data = self.sources.read(image.source, tenant=attempt.job.tenant)
-            sha256 = image.input_sha256 or hashlib.sha256(data).hexdigest()
+        if any(attempt.recalled):
+            try:
+                return self._ended(attempt)
+            except ObjectNotFound as error:  # its job was deleted just now
+                attempt.recalled = ()
+                extra = {"action": "reuse_missed", "job_id": attempt.job.id, "image": attempt.image.index}
+                logger.info("what was known is gone: %s", error, extra=extra)
+        return self._ended(attempt)
+
+    def _ended(self, attempt: Attempt) -> Outcome:
+        needs_picture = not attempt.recalled or any(each is None or each.missing for each in attempt.recalled)
+        found = self._from_picture(attempt) if needs_picture else self._from_memory(attempt)
+        results, comparison = self._stored(attempt, found)
+        return Outcome(
+            index=attempt.image.index,
+            attempt=attempt.image.attempt,
+            results=results,
+            comparison=comparison,
+            warnings=found.warnings,
+            input_sha256=attempt.sha256,
+            recipes=tuple(attempt.recipes.of(each.identity) for each in results),
+        )
+
+    def _from_memory(self, attempt: Attempt) -> _All:
+        """Every model's result is known: the picture is not even read."""
+        known = [each.known for each in attempt.recalled if each is not None]
+        width, height = known[0].result.width, known[0].result.height
+        truth = self._truth(attempt, (height, width))
+        return self._all(attempt, Seen(truth.label_map), notices_of(known[0]) + truth.warnings, (width, height))
+
+    def _from_picture(self, attempt: Attempt) -> _All:
+        if attempt.data is None:
+            self.fetch(attempt)
+        data, attempt.data = attempt.data or b"", None
         with attempt.step("decode"):
             width, height = self.decoder.size(data)
             self.segmenter.check_budget(width, height, models=attempt.job.models, tile=attempt.job.options.tile)
         with self.room.take(width * height, check=attempt.check) as leave:
             attempt.holds_room(leave)
-            found = self._through_the_models(attempt, data)
-        results, comparison = self._stored(attempt, found)
-        return Outcome(
-            index=image.index,
-            attempt=image.attempt,
-            results=results,
-            comparison=comparison,
-            warnings=found.warnings,
-            input_sha256=sha256,
-        )
+            return self._through_the_models(attempt, data)
 
     def _through_the_models(self, attempt: Attempt, data: bytes) -> _All:
         """Pixels are held here and nowhere else: when this returns, their memory is free."""
-        job = attempt.job
         with attempt.step("decode"):
-            decoded = self.decoder.decode(data, bit_depth=job.options.bit_depth)
-        truth = self._truth(attempt, decoded.pixels)
-        shared = attempt.take_timings()
-        made = [self._through(attempt, model, decoded.pixels, truth.label_map) for model in range(len(job.models))]
-        compared = self._compared(attempt, [each.label_map for each in made if each.label_map], truth.label_map)
-        shared = {**shared, **attempt.take_timings()}
-        notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices)
+            decoded = self.decoder.decode(data, bit_depth=attempt.job.options.bit_depth)
         height, width = decoded.pixels.shape[:2]
-        cautions = of_tiles(job.options.tile, width=width, height=height) + of_classes(job, truth.label_map)
-        warnings = notices + truth.warnings + cautions
-        return _All([_with_shared(each, shared) for each in made], compared, warnings)
+        truth = self._truth(attempt, (height, width))
+        notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices)
+        return self._all(attempt, Seen(truth.label_map, decoded.pixels), notices + truth.warnings, (width, height))
+
+    def _all(self, attempt: Attempt, seen: Seen, warnings: tuple[ImageWarning, ...], size: tuple[int, int]) -> _All:
+        """size: width and height of the picture."""
+        job, (width, height) = attempt.job, size
+        shared = attempt.take_timings()
+        made = [self._through(attempt, model, seen) for model in range(len(job.models))]
+        compared = self._compared(attempt, [each.label_map for each in made if each.label_map], seen.truth)
+        shared = {**shared, **attempt.take_timings()}
+        cautions = of_tiles(job.options.tile, width=width, height=height) + of_classes(job, seen.truth)
+        return _All([_with_shared(each, shared) for each in made], compared, warnings + cautions)
 
     def _compared(self, attempt: Attempt, maps: Sequence[LabelMap], truth: LabelMap | None) -> _Compared | None:
         if not maps:
@@ -112,7 +137,8 @@ class ImageWork:
             encoded = Encoded(write_png(side_by_side.disagreement()), "image/png")
             return _Compared(side_by_side.agreement(truth), encoded)
 
-    def _truth(self, attempt: Attempt, picture: Picture) -> Truth:
+    def _truth(self, attempt: Attempt, shape: tuple[int, int]) -> Truth:
+        """shape: of the picture."""
         job, image = attempt.job, attempt.image
         if image.mask is None:
             return Truth()
@@ -123,10 +149,20 @@ class ImageWork:
                 if self.policy.retry_after_s(error, attempt=image.attempts) is not None:
                     raise
                 return unusable(f"the mask could not be read: {error}")
-            return read_truth(data, mask_space=job.mask_space, space=job.space, shape=picture.shape[:2])
+            return read_truth(data, mask_space=job.mask_space, space=job.space, shape=shape)
 
-    def _through(self, attempt: Attempt, model: int, picture: Picture, truth: LabelMap | None) -> _Made:
-        """model: its position in the job."""
+    def _through(self, attempt: Attempt, model: int, seen: Seen) -> Made:
+        """By the model at this position of the job, or by what it made before."""
+        recalled = attempt.recalled[model] if attempt.recalled else None
+        if recalled is not None:
+            with attempt.step("reuse"):
+                made = remade(self.objects, attempt.job, attempt.image, recalled, model=model, seen=seen)
+            attempt.take_timings()
+            return made
+        assert seen.picture is not None  # it is read wherever a model has to run
+        return self._predicted(attempt, model, seen.picture, seen.truth)
+
+    def _predicted(self, attempt: Attempt, model: int, picture: Picture, truth: LabelMap | None) -> Made:
         job = attempt.job
         began = time.perf_counter()
         with attempt.step("segment"):
@@ -148,16 +184,10 @@ class ImageWork:
             timings_ms={**prediction.timings_ms, **attempt.take_timings(), "total": _ms_since(began)},
             identity=prediction.identity,
         )
-        return _Made(result, encoded, label_map if len(job.models) > 1 else None)
+        return Made(result, encoded, {}, label_map if len(job.models) > 1 else None)
 
     def _encoded(self, attempt: Attempt, label_map: LabelMap, picture: Picture) -> Mapping[str, Encoded]:
-        overlay = attempt.job.options.overlay
-        options = FormatOptions(
-            opacity=overlay.opacity,
-            overlay_format=overlay.format,
-            colour_blind_safe=overlay.palette == COLOUR_BLIND,
-            file_name=attempt.image.name,
-        )
+        options = format_options(attempt.job.options, file_name=attempt.image.name)
         return {name: self.formats[name].encode(label_map, picture, options) for name in attempt.job.options.artifacts}
 
     def _stored(self, attempt: Attempt, found: _All) -> tuple[tuple[ImageResult, ...], Comparison | None]:
@@ -173,13 +203,18 @@ class ImageWork:
             raise
         return results, comparison
 
-    def _store(self, attempt: Attempt, model: int, made: _Made, keys: list[str]) -> ImageResult:
+    def _store(self, attempt: Attempt, model: int, made: Made, keys: list[str]) -> ImageResult:
         """keys: takes up those that may exist from now on, also when this raises."""
         job, image, artifacts = attempt.job, attempt.image, []
         with attempt.step("store"):
-            for name, each in made.encoded.items():
+            for name in job.options.artifacts:
                 key = artifact_key(job, name, image.index, attempt=image.attempt, model=model)
-                artifacts.append(self._put(name, key, each, keys))
+                keys.append(key)
+                if name in made.copies:
+                    self.objects.copy(made.copies[name].key, key)
+                    artifacts.append(replace(made.copies[name], key=key))
+                else:
+                    artifacts.append(self._put(name, key, made.encoded[name]))
         store_ms = attempt.take_timings()["store"]
         timings = made.result.timings_ms
         after = {**timings, "store": store_ms, "total": round(timings["total"] + store_ms, 2)}
@@ -188,17 +223,17 @@ class ImageWork:
     def _store_comparison(self, attempt: Attempt, compared: _Compared, keys: list[str]) -> Comparison:
         with attempt.step("store"):
             key = disagreement_key(attempt.job, attempt.image.index, attempt=attempt.image.attempt)
-            artifact = self._put(DISAGREEMENT, key, compared.disagreement, keys)
+            keys.append(key)
+            artifact = self._put(DISAGREEMENT, key, compared.disagreement)
         return Comparison(agreement=compared.agreement, artifacts=(artifact,))
 
-    def _put(self, name: str, key: str, encoded: Encoded, keys: list[str]) -> Artifact:
-        keys.append(key)
+    def _put(self, name: str, key: str, encoded: Encoded) -> Artifact:
         size = self.objects.put(key, encoded.data, media_type=encoded.media_type)
         checksum = zlib.crc32(encoded.data)
         return Artifact(name=name, key=key, media_type=encoded.media_type, size=size, crc32=checksum)
 
 
-def _with_shared(made: _Made, shared: Mapping[str, float]) -> _Made:
+def _with_shared(made: Made, shared: Mapping[str, float]) -> Made:
     timings = made.result.timings_ms
     total = round(timings["total"] + sum(shared.values()), 2)
     return replace(made, result=replace(made.result, timings_ms={**shared, **timings, "total": total}))

@@ -52,6 +52,9 @@ class Segmenter(Protocol):
         """Before a picture is decoded. Raises ImageTooLarge for one that would take too many runs of the models, or
         too much memory; ModelNotFound, ModelFailed."""
 
+    def identity(self, model: str) -> ModelIdentity:
+        """What would run now under this name. Raises what loading it raises."""
+
     def segment(
         self, picture: Picture, *, model: str, tile: TileOptions | None, check: Callable[[], None]
     ) -> Prediction:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -19,13 +20,15 @@ from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
 from jobs.processing.image_work import ImageWork
 from jobs.processing.lease import Lease
 from jobs.processing.retry import RetryPolicy, failure_of, part_away
+from jobs.reuse.recalling import Recalling, Recollection
+from jobs.reuse.recipe import Recipes
 from jobs.tenants.turns import Turns
 from jobs.watching.observing import Observer, Unobserved
 from segmentation.errors import SegmentationError
 
 logger = logging.getLogger(__name__)
 
-
+HELD_BYTES = 64 * 2**20  # of pictures that were read for their hashes; what is beyond is read again
 _OF_THE_IMAGE = (SegmentationError, DownloadFailed, TimedOut)
 
 
@@ -47,7 +50,7 @@ class ProcessingRules:
 
 
 class PictureThreads(Protocol):
-    def submit(self, fn: Callable[[Attempt], Outcome], attempt: Attempt, /) -> Future[Outcome]: ...
+    def submit(self, fn: Callable[[Attempt], Outcome | None], attempt: Attempt, /) -> Future[Outcome | None]: ...
 
     def leave_behind(self, answer: Future[Any], /) -> None:
         """The call is waited for no more; another thread takes the place of the one that it holds."""
@@ -66,6 +69,7 @@ class Processing:
     observer: Observer = field(default_factory=Unobserved)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _store_is_away: threading.Event = field(default_factory=threading.Event)
+    _identified: set[str] = field(default_factory=set)  # models that were loaded once
 
     def run(self, piece: Slice) -> Claim | None:
         """A turn: claim the slice, or another that comes before it, and end every image of it: succeeded, failed,
@@ -113,30 +117,86 @@ class Processing:
         return claim
 
     def _run_images(self, claim: Claim, lease: Lease) -> None:
-        attempts = [Attempt(claim.job, each, lease, limit_s=self.rules.image_limit_s) for each in claim.images]
-        running = {self.threads.submit(self._try, each): each for each in attempts}
+        recipes, limit_s = Recipes(claim.job), self.rules.image_limit_s
+        attempts = [Attempt(claim.job, each, lease, limit_s=limit_s, recipes=recipes) for each in claim.images]
         try:
-            self._finish_all(claim, lease, running)
+            memory = self._memory(claim.job, lease)
+            unread = [each for each in attempts if each.sha256 is None]
+            unread = unread if unread and _is_any(memory) else []
+            running = {self.threads.submit(self._fetch, each): each for each in unread}
+            ready = [each for each in attempts if each not in unread]
+            self._finish_all(claim, lease, running, ready, memory)
         finally:
             lease.end()
 
-    def _finish_all(self, claim: Claim, lease: Lease, running: dict[Future[Outcome], Attempt]) -> None:
+    def _memory(self, job: Job, lease: Lease) -> Recollection | None:
+        """The heartbeat begins meanwhile where a model has to be loaded first, which takes longer than a picture."""
+        recalling = Recalling(self.open_unit, self.work.segmenter.identity)
+        if not job.options.reuse or self._identified.issuperset(job.models):
+            return recalling.begin(job)
+        late = threading.Timer(self.rules.flush_s, lease.begin)
+        late.start()
+        try:
+            memory = recalling.begin(job)
+        finally:
+            late.cancel()
+            late.join()
+        self._identified.update(job.models if memory is not None else ())
+        return memory
+
+    def _begun(
+        self, attempts: Sequence[Attempt], memory: Recollection | None = None
+    ) -> dict[Future[Outcome | None], Attempt]:
+        """One question for all of them, whatever is known of their pictures."""
+        asked = {each.image.index: (each.image, each.sha256) for each in attempts if each.sha256 is not None}
+        if memory is not None and asked:
+            with suppress(DatabaseUnavailable):  # then they are done anew
+                found = memory.find(asked)
+                for each in attempts:
+                    each.recalled = found.get(each.image.index, ())
+        return {self.threads.submit(self._try, each): each for each in attempts}
+
+    def _finish_all(
+        self,
+        claim: Claim,
+        lease: Lease,
+        running: dict[Future[Outcome | None], Attempt],
+        ready: Sequence[Attempt] = (),
+        memory: Recollection | None = None,
+    ) -> None:
+        """ready: attempts that begin when all that runs now, which is reading pictures, has ended."""
         done: list[Outcome] = []
+        read = list(ready)
         began = flushed = looked = time.monotonic()
-        while running:
+        while running or read:
+            if not running:
+                running, read = self._begun(read, memory), []
             ended, _ = wait(running, timeout=self.rules.flush_s, return_when=FIRST_COMPLETED)
-            done += [self._outcome(future, running.pop(future)) for future in ended]
+            for future in ended:
+                attempt = running.pop(future)
+                outcome = self._outcome(future, attempt)
+                if outcome is not None:
+                    done.append(outcome)
+                else:
+                    read.append(attempt)
+                    attempt.hold(HELD_BYTES - sum(len(each.data or b"") for each in read))
             now, looked_before = time.monotonic(), looked
             looked = now
             if now - began >= self.rules.flush_s:  # a lone picture is done before it would be renewed
                 lease.begin()
             done += self._given_up(running, now - looked_before)
             due = now - flushed >= self.rules.flush_s or len(done) >= self.rules.flush_images
-            if done and (due or not running):
+            if done and (due or not (running or read)):
                 self._finish(claim, done, lease)
                 done, flushed = [], time.monotonic()
 
-    def _try(self, attempt: Attempt) -> Outcome:
+    def _fetch(self, attempt: Attempt) -> None:
+        """Whatever it raises becomes the image's failure or its next try."""
+        if self._stopping.is_set():
+            raise AttemptLost
+        self.work.fetch(attempt)
+
+    def _try(self, attempt: Attempt) -> Outcome | None:
         """Whatever it raises becomes the image's failure or its next try."""
         if self._stopping.is_set():
             raise AttemptLost
@@ -146,7 +206,7 @@ class Processing:
         except MemoryError as error:
             raise OutOfMemory("the worker ran out of memory with this image") from error
 
-    def _given_up(self, running: dict[Future[Outcome], Attempt], seconds: float) -> Iterator[Outcome]:
+    def _given_up(self, running: dict[Future[Outcome | None], Attempt], seconds: float) -> Iterator[Outcome]:
         """Those that took too long. A process that slept through these seconds did not work through them."""
         for future, attempt in list(running.items()):
             error = attempt.spend(min(seconds, 2 * self.rules.flush_s))
@@ -155,7 +215,8 @@ class Processing:
                 self.threads.leave_behind(future)
                 yield self._ended(error, attempt.image)
 
-    def _outcome(self, future: Future[Outcome], attempt: Attempt) -> Outcome:
+    def _outcome(self, future: Future[Outcome | None], attempt: Attempt) -> Outcome | None:
+        """None: the picture was read, and its attempt goes on."""
         error = future.exception()
         if error is None:
             return future.result()
@@ -236,3 +297,13 @@ def _unwanted(job: Job, outcomes: Iterable[Outcome], finished: Finished) -> Iter
         elif outcome.retry_in_s is None:
             for attempt in range(1, outcome.attempt):
                 yield from attempt_keys(job, outcome.index, attempt=attempt)
+
+
+def _is_any(memory: Recollection | None) -> bool:
+    """Whether pictures are to be read before they are begun."""
+    if memory is None:
+        return False
+    try:
+        return memory.is_any()
+    except DatabaseUnavailable:
+        return False

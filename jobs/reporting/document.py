@@ -31,6 +31,7 @@ def job_document(job: Job, progress: Progress) -> dict[str, Any]:
         "expires_at": job.expires_at,
         "metrics": job_metrics(job),
         "model_versions": versions(job, 0),
+        "reused": job.reused,
         "error": _error(job),
         **_extras(job),
         "metadata": dict(job.metadata),

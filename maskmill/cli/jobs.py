@@ -61,6 +61,9 @@ class Submission(ServerOptions):
         str | None, typer.Option(help="Cut large images: SIZE or SIZE,OVERLAP in pixels.", metavar="SIZE")
     ] = None
     priority: Annotated[str | None, typer.Option(help="interactive or bulk; else by size.")] = None
+    reuse: Annotated[bool, typer.Option(help="Answer by earlier results of the same picture where there are any.")] = (
+        True
+    )
     webhook: Annotated[str | None, typer.Option(help="Who is told when it has ended.", metavar="URL")] = None
     option: Annotated[
         list[str] | None, typer.Option(help="Any other option of the API, as NAME=JSON.", metavar="NAME=JSON")
@@ -236,6 +239,7 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         "mask_label_space": choices.mask_label_space,
         "mask_suffix": choices.mask_suffix,
         "priority": choices.priority,
+        "reuse": None if choices.reuse else False,
         "artifacts": _names(choices.artifacts),
         "tile": _tile(choices.tile) if choices.tile else None,
         "webhook": {"url": choices.webhook} if choices.webhook else None,

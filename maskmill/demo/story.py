@@ -120,6 +120,7 @@ def _submit(
             masks=masks,
             mask_label_space=material.mask_label_space,
             label_space=label_space,
+            reuse=False,  # what is shown is measured
             metadata={"made_by": "maskmill demo"},
         )
     finally:

@@ -25,6 +25,7 @@ class Coco:
     files: ClassVar = {"application/json": ".json"}
     shown = True
     accept = ""
+    uses: ClassVar = ("file_name",)
     merged = "coco.json"
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:

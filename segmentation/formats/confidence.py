@@ -16,6 +16,7 @@ class Confidence:
     files: ClassVar = {"image/png": ".png"}
     shown = True
     accept = ""
+    uses: ClassVar = ("confidence",)
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)

@@ -62,6 +62,7 @@ class Format(Protocol):
 
     files: media type → suffix (with its dot) of what it may give. shown: whether a browser may show these by itself.
     accept: the media type by which `POST /predict` is asked for it; empty where it is not.
+    uses: what decides its bytes beside the ids and the picture: fields of FormatOptions, and `confidence`.
     """
 
     @property
@@ -72,6 +73,8 @@ class Format(Protocol):
     def shown(self) -> bool: ...
     @property
     def accept(self) -> str: ...
+    @property
+    def uses(self) -> tuple[str, ...]: ...
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         """rgb: the picture, (H, W, 3) uint8, as large as the label map.

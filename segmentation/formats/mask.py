@@ -19,6 +19,7 @@ class Mask:
     files: ClassVar = {"image/png": ".png"}
     shown = True
     accept = "image/png"
+    uses: ClassVar = ("colour_blind_safe",)
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)

@@ -21,6 +21,7 @@ class Overlay:
     files: ClassVar = {f"image/{kind}": file.suffix for kind, file in OVERLAY_FORMATS.items()}
     shown = True
     accept = "image/jpeg"
+    uses: ClassVar = ("opacity", "overlay_format", "colour_blind_safe")
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)

@@ -24,6 +24,7 @@ class Polygons:
     files: ClassVar = {"application/geo+json": ".geojson"}
     shown = True
     accept = "application/geo+json"
+    uses: ClassVar = ("file_name",)
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage, UnsupportedImage
 from segmentation.picture_files.deep_pixels import (
     DEPTHS,
+    LOW_BIT_DEPTH,
     PACKED_DEPTHS,
     DeepPixels,
     Notice,
@@ -38,6 +39,7 @@ from segmentation.picture_files.turbo_jpeg import decode_rgb
 
 __all__ = [
     "DEPTHS",
+    "NOTICES",
     "DecodedPicture",
     "Header",
     "Notice",
@@ -73,7 +75,9 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 # What a JPEG that was cut off is completed with, to see whether it lacks any pixel: zeros and ones, and the end mark.
 _OTHER_ENDS = (bytes(4096) + b"\xff\xd9", b"\xff\x00" * 4096 + b"\xff\xd9")
-_TRUNCATED = Notice("truncated_tail", "the end of the file is missing; all its pixels are there")
+TRUNCATED_TAIL = "truncated_tail"
+NOTICES = frozenset({TRUNCATED_TAIL, LOW_BIT_DEPTH})  # codes of all that can be noticed of a picture
+_TRUNCATED = Notice(TRUNCATED_TAIL, "the end of the file is missing; all its pixels are there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

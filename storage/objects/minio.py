@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self, cast
 from urllib.parse import urlsplit
 
 import urllib3
+from minio.commonconfig import CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError, ReadTimeoutError
@@ -59,6 +60,12 @@ class MinioObjects:
                 num_parallel_uploads=1,  # more would leave threads behind when the source raises
             )
         return source.size
+
+    def copy(self, key: str, target: str) -> None:
+        checked_key(target)
+        self._need_bucket()
+        with translated(checked_key(key)):
+            self._client.copy_object(self._bucket, target, CopySource(self._bucket, key))
 
     def get(self, key: str) -> bytes:
         return b"".join(self.stream(key))

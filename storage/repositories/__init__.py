@@ -6,6 +6,7 @@ from storage.repositories.idempotency import SqlIdempotency
 from storage.repositories.images import SqlImages
 from storage.repositories.jobs import SqlJobs
 from storage.repositories.reporting.corrections import SqlCorrections
+from storage.repositories.reporting.known import SqlKnown
 from storage.repositories.reporting.parts import SqlParts
 from storage.repositories.tenants.credentials import SqlCredentials
 from storage.repositories.tenants.turns import SqlTurns
@@ -22,6 +23,7 @@ __all__ = [
     "SqlIdempotency",
     "SqlImages",
     "SqlJobs",
+    "SqlKnown",
     "SqlParts",
     "SqlTurns",
     "SqlUploads",

@@ -16,6 +16,7 @@ from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held, Transition
 from storage.ledger import carry_out, is_due, is_in, lock_job, lock_jobs, move_due, write_job
 from storage.repositories import paging
+from storage.repositories.reporting.known import remember
 from storage.rows import results_values, to_image
 from storage.scope import Prepared
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
@@ -99,6 +100,8 @@ class SqlImages:
         step, answer = transitions.finish(job, images, outcomes, now=self._transaction.now)
         if step is not None:
             carry_out(self._transaction, job, step)
+            ended = set(answer.ended)
+            remember(self._transaction, job, [each for each in outcomes if each.index in ended and each.results])
         return answer
 
     def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:

@@ -14,6 +14,7 @@ from jobs.ports import JobFilter, Remains, Standing
 from jobs.watching.waiting import Waiting
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
+from storage.repositories.reporting.known import forget_known
 from storage.repositories.uploads import release_uploads
 from storage.repositories.waiting import read_waiting
 from storage.rows import job_values, to_job
@@ -145,6 +146,7 @@ class SqlJobs:
     def purge(self, job_id: str) -> None:
         self._transaction.write(select(JOB.id).where(JOB.id == job_id).with_for_update())
         release_uploads(self._transaction, job_id)
+        forget_known(self._transaction, job_id)
         self._transaction.write(delete(PARTS).where(PART.job_id == job_id))
         self._transaction.write(delete(CORRECTIONS).where(CORRECTION.job_id == job_id))
         self._transaction.write(delete(IMAGES).where(IMAGE.job_id == job_id))

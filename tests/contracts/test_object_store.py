@@ -67,6 +67,29 @@ def test_a_second_put_replaces_the_first(store: ObjectStore):
     assert store.info("k").media_type == "image/png"
 
 
+def test_a_copy_outlives_what_it_was_made_from(store: ObjectStore):
+    store.put("a/k", b"bytes", media_type="image/png")
+    store.copy("a/k", "b/k")
+    store.copy("a/k", "b/k")
+    store.delete("a/k")
+    assert (store.get("b/k"), store.info("b/k").media_type) == (b"bytes", "image/png")
+    assert list(store.keys("")) == ["b/k"]
+
+
+def test_neither_a_copy_nor_what_it_was_made_from_changes_with_the_other(store: ObjectStore):
+    put(store, "k", "l")
+    store.copy("k", "l")
+    store.put("k", b"new", media_type="text/plain")
+    assert (store.get("k"), store.get("l")) == (b"new", b"k")
+
+
+def test_what_is_not_there_cannot_be_copied(store: ObjectStore):
+    put(store, "l")
+    with pytest.raises(ObjectNotFound):
+        store.copy("k", "l")
+    assert store.get("l") == b"l"
+
+
 def test_a_file_object_is_read_to_its_end(store: ObjectStore):
     data = os.urandom(1_000_003)
     assert store.put("k", Slow(data), media_type="image/png") == len(data)

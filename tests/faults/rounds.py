@@ -171,6 +171,7 @@ def submit_job(http: httpx.Client, images: int, *, model: str = "street-fast") -
         "masks": ("masks.zip", _zip(_masks(images // 2))),
     }
     form = {"artifacts": ",".join(ARTIFACTS), "mask_label_space": "camvid-11", "model": model}
+    form["reuse"] = "false"  # each round is to be worked through
     return str(http.post("/jobs", files=parts, data=form).raise_for_status().json()["id"])
 
 

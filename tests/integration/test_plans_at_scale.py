@@ -19,7 +19,7 @@ from sqlalchemy import event, insert, select, text
 from jobs.job import ImageStatus, Priority
 from jobs.ports import JobFilter, UnitOfWork
 from storage.settings import StorageSettings
-from storage.tables import JOB, JOBS
+from storage.tables import JOB, JOBS, KNOWN_RESULTS
 from storage.unit_of_work import Database, make_engine
 from tests.databases import sqlite_settings, sqlite_template
 from tests.factories import NOON
@@ -31,6 +31,8 @@ IMAGES = 20_000
 ENDED = 19_700
 RUNNING = 100
 JOBS_BEFORE = 3_000
+KNOWN_BEFORE = 20_000
+RECIPE = b"\xff" * 32
 BIG = "job_9000"
 
 END_IMAGES = """
@@ -61,9 +63,8 @@ class Plans:
     @property
     def scans(self) -> Steps:
         """Of whole tables that grow; PostgreSQL's index scans are none."""
-        pattern = (
-            r"\bSCAN (jobs|job_images)(?! USING)" if self.dialect == "sqlite" else r"Seq Scan on (jobs|job_images)\b"
-        )
+        pattern = r"\bSCAN ({})(?! USING)" if self.dialect == "sqlite" else r"Seq Scan on ({})\b"
+        pattern = pattern.format("jobs|job_images|known_results")
         return [step for step in self.steps if re.search(pattern, step)]
 
     @property
@@ -76,6 +77,7 @@ class Plans:
         names = {
             "images": ("sqlite_autoindex_job_images", "pk_job_images"),
             "jobs": ("sqlite_autoindex_jobs", "pk_jobs"),
+            "known": ("sqlite_autoindex_known_results", "pk_known_results"),
         }
         return any(name in step for step in self.steps for name in names.get(index, (index,)))
 
@@ -138,9 +140,18 @@ def _fill(units: Units, engine: Any) -> None:
         connection.execute(insert(JOBS), old)
         connection.execute(text(END_IMAGES), {"job": BIG, "ended": ENDED})
         connection.execute(text(END_JOB), {"job": BIG, "ended": ENDED, "left": IMAGES - ENDED})
+        connection.execute(insert(KNOWN_RESULTS), [_known(number) for number in range(KNOWN_BEFORE)])
     claimed(units, ENDED, ENDED + RUNNING - 1, job_id=BIG)
     with engine.begin() as connection:
         connection.execute(text("ANALYZE"))
+
+
+def _known(number: int) -> dict[str, Any]:
+    """Of a hundred pictures in two hundred jobs, of two tenants by ten recipes."""
+    place = {"job_id": f"job_{number // 100:04d}", "index": 0, "model": 0}
+    recipe = RECIPE if number % 10 == 0 else bytes([number % 10]) * 32
+    picture = {"recipe": recipe, "input_sha256": f"{number % 1000:064d}", "kinds": "mask"}
+    return {"tenant": f"t{7 + number % 20 // 10}", **picture, **place}
 
 
 def in_unit(call: Callable[[UnitOfWork], object], tenant: str | None = None) -> Callable[[Units], object]:
@@ -197,6 +208,8 @@ WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
         "ix_jobs_tenant_finished_at",
     ),
     "how many jobs are ahead": (in_unit(lambda unit: unit.jobs.ahead_of([BIG])), "ix_jobs_"),  # either of two will do
+    "whether anything is known": (in_unit(lambda unit: unit.known.is_any("t7", [RECIPE])), "known"),
+    "what is known": (in_unit(lambda unit: unit.known.find("t7", [RECIPE], [f"{10:064d}", f"{20:064d}"])), "known"),
     "versions": (in_unit(lambda unit: unit.jobs.versions([BIG, "job_0001"])), "jobs"),
 }
 SORTED = {

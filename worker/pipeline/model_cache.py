@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import threading
 import time
@@ -14,6 +16,7 @@ from typing import Protocol
 from segmentation.label_space import LabelSpace
 from segmentation.model_card import ModelCard
 from storage.catalog import Bundle
+from telemetry.version import version
 from worker.engines import Engine
 from worker.pipeline.batcher import Batcher
 
@@ -30,6 +33,10 @@ class LoadedModel:
     batcher: Batcher
     memory_bytes: int  # estimated
     sizes: list[tuple[int, int]] = field(default_factory=list)  # of the latest pictures: height, width
+    bundle: str = field(init=False)  # digest of what decides its answers beside the weights and how they are run
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bundle", _digest(self.card, self.space))
 
     @property
     def sha256(self) -> str:
@@ -233,6 +240,12 @@ class ModelCache:
         entry = self._entries.pop(name)
         entry.retired = True
         return None if entry.users else _loaded(entry)
+
+
+def _digest(card: ModelCard, space: LabelSpace) -> str:
+    """Also of this software, which may prepare pictures and read logits otherwise one day. Hex."""
+    told = [version(), card.preprocessing.to_dict(), card.activation, card.output_stride, space.to_dict()]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _loaded(entry: _Entry) -> LoadedModel | None:

@@ -45,6 +45,11 @@ class Predictor:
                 classes = len(loaded.space.class_ids)
                 self.budget.check_memory(width, height, tile, loaded.card, classes=classes)
 
+    def identity(self, model: str) -> ModelIdentity:
+        """Raises ModelNotFound, and what loading a model raises."""
+        with self.models.use(model) as loaded:
+            return _identity(loaded)
+
     def segment(
         self, picture: Picture, *, model: str, tile: TileOptions | None, check: Callable[[], None]
     ) -> Prediction:
@@ -66,7 +71,13 @@ class Predictor:
 def _identity(loaded: LoadedModel) -> ModelIdentity:
     engine, _, precision = loaded.variant.partition(" ")
     return ModelIdentity(
-        loaded.card.name, loaded.card.version, loaded.sha256, precision, engine, device=loaded.engine.device
+        loaded.card.name,
+        loaded.card.version,
+        loaded.sha256,
+        precision,
+        engine,
+        device=loaded.engine.device,
+        bundle=loaded.bundle,
     )
 
 

@@ -1,0 +1,66 @@
+"""What decides a result beside the picture. Two results of one picture by one recipe are the same prediction.
+
+A recipe is a digest of the model that runs (weights, how they are run, what goes in and comes out: never its name) and
+of those options that change class ids. A kind is an artifact's name with those options that change its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from jobs.job import Job, ModelIdentity
+from jobs.options import JobOptions
+from segmentation.formats import FORMATS, FormatOptions
+from segmentation.palette import COLOUR_BLIND
+
+FILE_NAME, CONFIDENCE = "file_name", "confidence"
+_OF_ITS_OWN = (FILE_NAME, CONFIDENCE)  # not the same for all images of a job, or no option at all
+
+
+def recipe_of(job: Job, identity: ModelIdentity) -> bytes:
+    """32 bytes."""
+    options = job.options
+    told = {
+        "weights": identity.sha256,
+        "bundle": identity.bundle,
+        "run": [identity.engine, identity.precision],
+        "label_space": job.space.to_dict(),
+        "bit_depth": options.bit_depth,
+        "tile": None if options.tile is None else [options.tile.size, options.tile.overlap],
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+
+
+class Recipes:
+    """Of one job; each is made once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._made: dict[ModelIdentity, bytes] = {}
+
+    def of(self, identity: ModelIdentity) -> bytes:
+        if identity not in self._made:
+            self._made[identity] = recipe_of(self._job, identity)
+        return self._made[identity]
+
+
+def format_options(options: JobOptions, *, file_name: str = "") -> FormatOptions:
+    """file_name: of the picture."""
+    overlay = options.overlay
+    return FormatOptions(
+        opacity=overlay.opacity,
+        overlay_format=overlay.format,
+        colour_blind_safe=overlay.palette == COLOUR_BLIND,
+        file_name=file_name,
+    )
+
+
+def kinds_of(options: JobOptions) -> Mapping[str, str]:
+    """Name of each artifact → its kind, such as `overlay/0.5/jpeg/False`."""
+    chosen = format_options(options)
+    return {
+        name: "/".join([name, *(str(getattr(chosen, each)) for each in FORMATS[name].uses if each not in _OF_ITS_OWN)])
+        for name in options.artifacts
+    }

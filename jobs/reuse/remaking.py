@@ -1,0 +1,103 @@
+"""A result as an earlier image has it, made this image's: its numbers, against this one's truth, and its artifacts."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from jobs.errors import ObjectNotFound
+from jobs.job import Artifact, ImageMetrics, ImageResult, ImageWarning, Job, JobImage
+from jobs.ports import ObjectStore
+from jobs.processing.measuring import scores
+from jobs.reuse.known import Known
+from jobs.reuse.recalling import MASK, Recalled, compared_by
+from jobs.reuse.recipe import CONFIDENCE, format_options
+from segmentation.formats import FORMATS
+from segmentation.formats.format import Encoded
+from segmentation.formats.mask import Mask
+from segmentation.label_map import LabelMap
+from segmentation.picture_files.pictures import NOTICES, Picture, decode_mask
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A result that lacks its artifacts, and what they will be, by format. copies: artifacts of an earlier image.
+    label_map: of several models alone, to be compared."""
+
+    result: ImageResult
+    encoded: Mapping[str, Encoded]
+    copies: Mapping[str, Artifact]
+    label_map: LabelMap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an attempt knows of its image by now. truth: of the picture's size, in the job's label space."""
+
+    truth: LabelMap | None
+    picture: Picture | None = None
+
+
+def remade(objects: ObjectStore, job: Job, image: JobImage, recalled: Recalled, *, model: int, seen: Seen) -> Made:
+    """Without the model. model: its position in the job. seen: with the picture where artifacts are missing.
+
+    Raises ObjectNotFound where the earlier one's mask is not there any more, or not as it was; StorageUnavailable.
+    """
+    began = time.perf_counter()
+    earlier, identity = recalled.known.result, recalled.identity
+    encoded: Mapping[str, Encoded] = {}
+    metrics = _alone(earlier.metrics)
+    label_map, compares = None, len(job.models) > 1
+    if recalled.missing or seen.truth is not None or compares:
+        label_map = _label_map(objects, job, recalled.known)
+        encoded = _encoded(label_map, job, image, recalled.missing, seen.picture)
+        if seen.truth is not None:
+            impossible = frozenset(each.id for each in job.impossible_classes(model))
+            metrics = replace(metrics, **scores(label_map, seen.truth, impossible))
+    spent = round((time.perf_counter() - began) * 1e3, 2)
+    result = replace(
+        earlier,
+        artifacts=(),
+        metrics=metrics,
+        timings_ms={"reuse": spent, "total": spent},
+        identity=earlier.identity._replace(name=identity.name, version=identity.version, bundle=identity.bundle),
+        reused=True,
+    )
+    return Made(result, encoded, recalled.copies, label_map if compares else None)
+
+
+def notices_of(known: Known) -> tuple[ImageWarning, ...]:
+    """What was seen when the picture was decoded, which is the same picture."""
+    return tuple(each for each in known.image.warnings if each.code in NOTICES)
+
+
+def _alone(metrics: ImageMetrics) -> ImageMetrics:
+    """Without the scores against the earlier image's truth."""
+    return replace(metrics, confusion=None, pixel_accuracy=None, miou=None, mean_dice=None, iou=None, corrected=False)
+
+
+def _label_map(objects: ObjectStore, job: Job, known: Known) -> LabelMap:
+    """Raises ObjectNotFound."""
+    label_map = Mask().decode(_read(objects, known, MASK), job.space)
+    if CONFIDENCE not in compared_by(job):
+        return label_map
+    sure = decode_mask(_read(objects, known, CONFIDENCE), max_pixels=label_map.ids.size)
+    return replace(label_map, confidence=sure)
+
+
+def _read(objects: ObjectStore, known: Known, name: str) -> bytes:
+    """Raises ObjectNotFound, also for what was damaged."""
+    artifact = next(each for each in known.result.artifacts if each.name == name)
+    data = objects.get(artifact.key)
+    if zlib.crc32(data) != artifact.crc32:
+        raise ObjectNotFound(f"the object {artifact.key} is not what was stored")
+    return data
+
+
+def _encoded(
+    label_map: LabelMap, job: Job, image: JobImage, names: Sequence[str], picture: Picture | None
+) -> Mapping[str, Encoded]:
+    options = format_options(job.options, file_name=image.name)
+    return {} if picture is None else {name: FORMATS[name].encode(label_map, picture, options) for name in names}
