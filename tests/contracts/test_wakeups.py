@@ -133,14 +133,16 @@ def test_a_connection_that_died_without_a_word_is_given_up():
     subscribed: list[int] = []
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while data := await reader.read(4096):
-                commands = data.upper().count(b"*") - data.upper().count(b"SUBSCRIBE") - data.upper().count(b"PING")
-                writer.write(b"+OK\r\n" * max(0, commands))
-                if b"SUBSCRIBE" in data.upper():
-                    subscribed.append(1)
-                    writer.write(b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(CHANNEL), CHANNEL.encode()))
-        writer.close()
+        try:
+            with suppress(ConnectionError):
+                while data := await reader.read(4096):
+                    commands = data.upper().count(b"*") - data.upper().count(b"SUBSCRIBE") - data.upper().count(b"PING")
+                    writer.write(b"+OK\r\n" * max(0, commands))
+                    if b"SUBSCRIBE" in data.upper():
+                        subscribed.append(1)
+                        writer.write(b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(CHANNEL), CHANNEL.encode()))
+        finally:
+            writer.close()
 
     async def scene() -> None:
         server = await asyncio.start_server(mute, "127.0.0.1", 0)
