@@ -1,0 +1,73 @@
+"""maskmill jobs worst: the images that are worth a person's look first, with what the model said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from maskmill.cli.address import connect
+from maskmill.cli.options import JobOption
+from maskmill.cli.output import percent, plain_table, print_json, program, stdout
+from maskmill.errors import InvalidInput
+from maskmill.handle import Image
+
+ORDERS = ("confidence", "miou", "disagreement")
+IMAGES, MASKS, MASK = "images", "masks", "mask"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst(JobOption):
+    top: Annotated[int, typer.Option(help="So many.", min=1)] = 50
+    by: Annotated[
+        str, typer.Option(help="confidence: least certain first; miou; disagreement (of several models).")
+    ] = "confidence"
+    download: Annotated[
+        Path | None, typer.Option(help="Fetch pictures and masks here, ready to be corrected.", metavar="DIR")
+    ] = None
+
+
+def worst(choices: Worst) -> None:
+    """List the images that need a look first, and fetch them with their masks."""
+    if choices.by not in ORDERS:
+        raise InvalidInput(f"--by takes one of {', '.join(ORDERS)}, not {choices.by!r}")
+    with connect(choices) as server:
+        job = server.job(choices.job_id)
+        found = list(job.rows(status="succeeded", sort=choices.by, limit=choices.top))
+        written = [] if choices.download is None else list(_fetched(found, choices.download))
+    if choices.as_json:
+        print_json({"items": [image.row for image in found], "files": [path.as_posix() for path in written]})
+        return
+    table = plain_table("index", "name", "confidence", "mIoU", right=("index", "confidence", "mIoU"))
+    for image in found:
+        truth = image.metrics.get("ground_truth") or {}
+        numbers = percent(image.metrics.get("mean_confidence")), percent(truth.get("miou"))
+        table.add_row(str(image.index), Text(image.name), *numbers)
+    stdout().print(table)
+    if choices.download is not None:
+        stdout().print(
+            f"{len(written)} files are in {choices.download}: correct those in {MASKS}/, then", soft_wrap=True
+        )
+        stdout().print(f"  {program()} jobs corrections {choices.job_id} {choices.download}", soft_wrap=True)
+
+
+def _fetched(images: Sequence[Image], folder: Path) -> Iterator[Path]:
+    """`images/<name>` and `masks/<name>.png`; a picture that the service did not store stays away."""
+    for image in images:
+        name = _inside(image)
+        if "input" in image.artifacts:
+            yield image.save("input", folder / IMAGES / name)
+        if MASK in image.artifacts:
+            yield image.save(MASK, folder / MASKS / name.with_suffix(".png"))
+
+
+def _inside(image: Image) -> PurePosixPath:
+    """Whatever a service calls it, it stays below the folder."""
+    name = PurePosixPath(image.name)
+    if name.is_absolute() or ".." in name.parts or not name.parts:
+        raise InvalidInput(f"image {image.index} has a name that is no relative path: {image.name!r}")
+    return name

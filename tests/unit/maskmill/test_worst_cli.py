@@ -1,0 +1,63 @@
+"""`maskmill jobs worst`: which images, and how they lie on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.maskmill.test_images_cli import JobState, Run
+from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json
+
+ROWS = [
+    {"index": 4, "name": "cam/a.jpg", "status": "succeeded", "metrics": {"mean_confidence": 0.25}},
+    {"index": 2, "name": "b.png", "status": "succeeded", "metrics": {"mean_confidence": 0.5}},
+]
+
+
+@pytest.fixture
+def job(server: ToyServer, job_state: JobState) -> None:
+    here = "/jobs/job_1/images"
+    stored = [{name: f"{here}/4/{name}" for name in ("input", "mask")}, {"mask": f"{here}/2/mask"}]
+    rows = [{**row, "artifacts": artifacts} for row, artifacts in zip(ROWS, stored, strict=True)]
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", total=3, done=3)))
+    server.on("GET", here, as_json({"items": rows, "next_cursor": None}))
+    for path in (f"{here}/4/input", f"{here}/4/mask", f"{here}/2/mask"):
+        server.on("GET", path, Answer(200, path.encode(), {}))
+
+
+@pytest.mark.usefixtures("job")
+def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
+    run: Run, server: ToyServer, tmp_path: Path
+) -> None:
+    done = run("jobs", "worst", "job_1", "--top", "2", "--download", str(tmp_path))
+    assert done.exit_code == 0, done.stderr
+    (asked,) = server.seen("GET", "/jobs/job_1/images")
+    assert asked.query == {"status": "succeeded", "sort": "confidence", "limit": "2"}
+    files = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {
+        "images/cam/a.jpg": "/jobs/job_1/images/4/input",
+        "masks/cam/a.png": "/jobs/job_1/images/4/mask",
+        "masks/b.png": "/jobs/job_1/images/2/mask",  # its picture was never stored
+    }
+    assert "jobs corrections job_1" in done.stdout
+
+
+@pytest.mark.usefixtures("job")
+def test_rows_are_told_as_they_are(run: Run) -> None:
+    told = json.loads(run("jobs", "worst", "job_1", "--by", "miou", "--json").stdout)
+    assert ([row["index"] for row in told["items"]], told["files"]) == ([4, 2], [])
+
+
+@pytest.mark.usefixtures("job")
+def test_an_order_that_there_is_not_is_refused(run: Run) -> None:
+    assert "confidence, miou, disagreement" in run("jobs", "worst", "job_1", "--by", "luck").stderr
+
+
+def test_a_name_never_leads_out_of_the_folder(run: Run, server: ToyServer, job_state: JobState, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", total=1, done=1)))
+    row = {**ROWS[0], "name": "../a.jpg", "artifacts": {"mask": "/x"}}
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [row], "next_cursor": None}))
+    assert run("jobs", "worst", "job_1", "--download", str(tmp_path / "in")).exit_code != 0
+    assert list(tmp_path.iterdir()) == []
