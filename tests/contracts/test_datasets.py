@@ -28,6 +28,7 @@ def lay_out(name: str, root: Path, split: str) -> dict[str, object]:
         "camvid": (f"{split}/p{{}}.png", f"{split}annot/p{{}}.png"),
         "cityscapes": (f"leftImg8bit/{city}_leftImg8bit.png", f"gtFine/{city}_gtFine_labelIds.png"),
         "folder": (f"{split}/images/p{{}}.png", f"{split}/masks/p{{}}.png"),
+        "job": ("images/p{}.png", "corrected/p{}.png"),
         "job_results": ("pictures/p{}.png", "mask/p{}.png"),
         "oxford_pets": ("images/p{}.jpg", "annotations/trimaps/p{}.png"),
     }
@@ -53,7 +54,7 @@ def write_manifest(root: Path) -> dict[str, object]:
     return {"validation_share": 1.0}
 
 
-OTHERS = {"oxford_pets": list_pets, "job_results": write_manifest}
+OTHERS = {"oxford_pets": list_pets, "job": write_manifest, "job_results": write_manifest}
 
 
 @pytest.fixture(scope="module", params=DATASETS)

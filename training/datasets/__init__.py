@@ -14,7 +14,8 @@ DATASETS: dict[str, Callable[..., PairDataset]] = {
     "camvid": camvid,
     "cityscapes": cityscapes,
     "folder": folder,
-    "job_results": job_results,
+    "job": job_results,
+    "job_results": job_results,  # as older recipes call it
     "oxford_pets": oxford_pets,
     "scenes": scenes,
 }
