@@ -20,7 +20,8 @@ def show() -> None:
     scored = [each for each in models if each["scores"].get("miou") is not None]
     if scored:
         told = _reading(scored)
-        st.image(_scatter(scored), caption=told, alt=f"Accuracy over size. {told}", width=WIDE)
+        st.image(_scatter(scored), alt=f"Accuracy over size. {told}", width=WIDE)
+        st.write(told)
     heads = ["Model", "Version", "Runs as", "Parameters", "Label space", "mIoU", "Pixel accuracy", "Loaded"]
     tables.table("All models", heads, [_row(each) for each in models])
     for each in models:

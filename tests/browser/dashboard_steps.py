@@ -38,6 +38,20 @@ def _answers(address: str) -> bool:
         return False
 
 
+def photograph(page: Page, address: str, folder: Path) -> None:
+    """The picture of the README: a generated scene, half of it as it is and half with its classes."""
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.goto(address)
+    page.get_by_role("button", name="Segment").click()
+    page.locator("canvas[data-ready=yes]").wait_for()
+    page.get_by_label("Divider").fill("40")
+    page.locator("canvas").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.get_by_label("Show").evaluate("each => each.scrollIntoView()")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / "dashboard.jpg", type="jpeg", quality=80)
+
+
 def coloured(width: int = 192, height: int = 96) -> bytes:
     """A PNG: red on the left, green in the middle, blue on the right. The tiny model says sky, building, pole."""
     pixels = np.zeros((height, width, 3), np.uint8)

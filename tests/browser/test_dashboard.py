@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page
 
-from tests.browser.dashboard_steps import coloured, page_of, pixel, pointed_at
+from tests.browser.dashboard_steps import coloured, page_of, photograph, pixel, pointed_at
 from tests.services.chromium import chromium, violations
 from tests.services.valkey import MortalValkey
 from tests.stack import Stack, pictures_zip, running_stack
@@ -154,6 +157,45 @@ def test_a_correction_is_drawn_and_saved(page: Page, address: str, stack: Stack,
     assert truth["source"] == "correction"
 
 
+def test_two_models_are_compared_on_one_picture(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="Segment").wait_for()
+    _chosen(page, "Models", "street-accurate")
+    page.get_by_role("button", name="Segment").click()
+    page.locator("canvas[data-ready=yes]").wait_for()
+    page.locator("canvas").focus()
+    page.keyboard.press("ArrowDown")
+    assert "street-fast: " in page.locator("[data-part=readout]").inner_text()
+    page.goto(f"{address}{page.get_by_role('link', name='This comparison with its scores').get_attribute('href')}")
+    page.get_by_role("cell", name="street-fast and street-accurate").wait_for()
+    page.locator("canvas[data-ready=yes]").wait_for()
+    assert violations(page) == []
+
+
+def test_try_needs_no_mouse(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="Segment").wait_for()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent").strip() == "Segment":
+            break
+    page.keyboard.press("Enter")
+    page.locator("canvas[data-ready=yes]").wait_for()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.shadowRoot?.activeElement?.tagName") == "CANVAS":
+            break
+    page.keyboard.press("ArrowRight")
+    assert page.locator("[data-part=readout]").inner_text().startswith("x 513, y 256")
+
+
+@pytest.mark.skipif("MASKMILL_SCREENSHOTS" not in os.environ, reason="makes the picture of the README anew")
+def test_the_page_is_photographed(page: Page, address: str) -> None:
+    folder = Path(os.environ["MASKMILL_SCREENSHOTS"])
+    photograph(page, address, folder)
+    assert (folder / "dashboard.jpg").stat().st_size < 300_000
+
+
 def test_a_batch_is_watched_to_its_end(page: Page, address: str) -> None:
     page.goto(f"{address}/batch")
     packed: FilePayload = {
@@ -194,7 +236,7 @@ def test_the_gallery_loads_what_is_seen(page: Page, address: str, stack: Stack) 
     assert sum("as=thumbnail" in url for url in asked) <= 160
 
 
-PATHS = ["", "batch", "jobs", "samples", "models", "health", "jobs?job={job}", "jobs?job={job}&image=0"]
+PATHS = ["", "batch", "jobs", "compare", "samples", "models", "health", "jobs?job={job}", "jobs?job={job}&image=0"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -220,6 +262,19 @@ def test_a_phone_needs_no_scrolling_sideways(browser: Browser, address: str, job
     wide = page.evaluate("document.documentElement.scrollWidth")
     page.close()
     assert wide <= 360
+
+
+def test_the_report_of_a_job_is_accessible_and_fits_a_phone(
+    browser: Browser, stack: Stack, job: Any, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "maskmill", "report", job["id"], "--server", stack.url, "--out", "report"]
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto((tmp_path / "report" / "index.html").as_uri())
+    assert page.get_by_role("heading", level=3).all_inner_texts() == ["one.png", "two.png", "broken.png"]
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
 
 
 def test_nobody_else_is_asked_for_anything(page: Page, address: str, job: Any) -> None:

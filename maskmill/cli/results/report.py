@@ -1,0 +1,55 @@
+"""`maskmill report`: the page of the demo, of any job: its pictures, overlays, masks and numbers in a folder."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maskmill.cli.address import connect
+from maskmill.cli.options import JobOption
+from maskmill.cli.output import print_json, stdout
+from maskmill.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from maskmill.demo.material import Item
+    from maskmill.handle import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(JobOption):
+    out: Annotated[Path | None, typer.Option(help="A new folder; else report-JOB.", metavar="DIR")] = None
+    limit: Annotated[int, typer.Option(help="The first so many images.", min=1, max=2000)] = 200
+
+
+def report(choices: Report) -> None:
+    """Write a page of a job's pictures, masks and numbers, which needs no service to be looked at."""
+    from maskmill.demo.material import Material
+    from maskmill.demo.page import write_page
+    from maskmill.demo.story import terms_of
+
+    out = choices.out or Path(f"report-{choices.job_id}")
+    if out.is_dir() and any(out.iterdir()):
+        raise InvalidInput(f"the folder {out} holds other files; choose another one with --out")
+    with connect(choices) as server, tempfile.TemporaryDirectory() as inputs:
+        job = server.job(choices.job_id)
+        job.download(out)
+        images = list(job.rows(limit=choices.limit))
+        pictures = [item for image in images if (item := _input(image, Path(inputs))) is not None]
+        page = write_page(out, job, images, Material(pictures=pictures), terms_of(server, job))
+    if choices.as_json:
+        print_json({"page": str(page), "images": len(images)})
+    else:
+        stdout().print(f"{page} shows {len(images)} of {job.total} images", soft_wrap=True)
+
+
+def _input(image: Image, folder: Path) -> Item | None:
+    """The picture itself, where the service keeps it: what it fetched from an address it does not."""
+    from maskmill.demo.material import Item
+
+    if "input" not in image.artifacts:
+        return None
+    return Item(image.name, image.save("input", folder / f"{image.index:06d}"))
