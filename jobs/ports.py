@@ -31,6 +31,7 @@ from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
 from jobs.watching.workers import WorkerRepository
 from segmentation.label_spaces import LabelSpaces
+from segmentation.measures.agreement import Agreement
 from segmentation.model_card import ModelCard
 
 
@@ -210,8 +211,11 @@ class ImageRepository(Protocol):
         The job's counters, totals, warnings, version, started_at and finished_at follow in the same transaction.
         """
 
-    def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:
-        """The results, one for each model, get these fields of ImageMetrics; the job's totals and version follow.
+    def rescore(
+        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+    ) -> ImageResult:
+        """The results, one for each model, get these fields of ImageMetrics, their comparison this agreement; the job's
+        totals and version follow.
         Returns the first result. Raises JobNotFound, ImageNotFound, ImageNotFinished."""
 
     def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:

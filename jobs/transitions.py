@@ -178,10 +178,13 @@ def finish(
     return _settled(job, after, moves, now=now), answer
 
 
-def rescore(job: Job, image: JobImage, scores: Sequence[Mapping[str, Any]]) -> tuple[Job, JobImage]:
+def rescore(
+    job: Job, image: JobImage, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+) -> tuple[Job, JobImage]:
     """An image that succeeded is measured against a correction: its results and the job's totals, one version further.
 
-    scores: fields of ImageMetrics, for each model. Raises ImageNotFinished.
+    scores: fields of ImageMetrics, for each model. agreement: of several models, with the correction.
+    Raises ImageNotFinished.
     """
     if not image.results:
         raise ImageNotFinished(f"image {image.index} is {image.status}")
@@ -189,7 +192,12 @@ def rescore(job: Job, image: JobImage, scores: Sequence[Mapping[str, Any]]) -> t
     after = [replace(each, **scored, corrected=True) for each, scored in zip(before, scores, strict=True)]
     totals = tuple(sums.rescored(*pair) for sums, *pair in zip(job.totals, before, after, strict=True))
     results = [replace(result, metrics=each) for result, each in zip(image.results, after, strict=True)]
-    return replace(job, totals=totals, version=job.version + 1), replace(image, results=tuple(results))
+    rescored = replace(job, totals=totals, version=job.version + 1)
+    image = replace(image, results=tuple(results))
+    if agreement is None or job.agreement is None or image.comparison is None:
+        return rescored, image
+    sums = job.agreement.less(image.comparison.agreement).plus(agreement)
+    return replace(rescored, agreement=sums), replace(image, comparison=replace(image.comparison, agreement=agreement))
 
 
 def _ended(job: Job, image: Held, outcome: Outcome, now: datetime) -> Move:

@@ -226,7 +226,7 @@ def results_values(results: Sequence[ImageResult]) -> Values:
     }
 
 
-def _comparison_values(comparison: Comparison | None) -> Values:
+def comparison_values(comparison: Comparison | None) -> Values:
     if comparison is None:
         return {"comparison": None, "accord": None}
     agreement = comparison.agreement.to_dict()
@@ -242,7 +242,7 @@ def _warnings_values(warnings: Sequence[ImageWarning]) -> Values:
 _WRITTEN: Mapping[str, Callable[[Any], Values]] = {
     "failure": _failure_values,
     "results": results_values,
-    "comparison": _comparison_values,
+    "comparison": comparison_values,
     "warnings": _warnings_values,
 }
 

@@ -28,6 +28,7 @@ from jobs.ports import (
 from jobs.transitions import Held
 from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
+from segmentation.measures.agreement import Agreement
 from telemetry.carrying import origin
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
@@ -267,8 +268,10 @@ class _Images:
             remember(self._state, job, [each for each in outcomes if each.index in ended and each.results])
         return answer
 
-    def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:
-        job, image = transitions.rescore(self._jobs.get(job_id), self.get(job_id, index), scores)
+    def rescore(
+        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+    ) -> ImageResult:
+        job, image = transitions.rescore(self._jobs.get(job_id), self.get(job_id, index), scores, agreement)
         self._state.jobs[job_id], self._state.images[job_id][index] = job, image
         self._view.note_change(job_id, ended=job.is_finished)
         return image.results[0]

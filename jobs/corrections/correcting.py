@@ -23,6 +23,7 @@ from jobs.processing.measuring import scores
 from jobs.reporting.kept_parts import PART
 from jobs.reporting.label_maps import predicted
 from segmentation.label_map import LabelMap
+from segmentation.measures.agreement import Agreement, agree
 
 
 class Corrected(NamedTuple):
@@ -30,6 +31,13 @@ class Corrected(NamedTuple):
 
     correction: Correction
     metrics: ImageMetrics | None
+
+
+class _Scored(NamedTuple):
+    """scores: fields of ImageMetrics, of each model. agreement: of several."""
+
+    scores: Sequence[Mapping[str, Any]]
+    agreement: Agreement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Correcting:
         sha256 = hashlib.sha256(data).hexdigest()
         if earlier and earlier[0].file.sha256 == sha256:
             return Corrected(earlier[0], result.metrics if result.metrics.corrected else None)
-        scored = [self._scores(job, model, each, label_map) for model, each in enumerate(image.results)]
+        scored = self._scored(job, image, label_map)
         key = new_correction_key(job.prefix, index)
         file = CorrectionFile(key=key, size=len(data), crc32=zlib.crc32(data), sha256=sha256)
         self.objects.put(key, data, media_type=MEDIA_TYPE)
@@ -81,26 +89,27 @@ class Correcting:
             unit.jobs.get(job_id)
             return unit.corrections.newest(job_id, after=after, limit=limit)
 
-    def _keep(
-        self, job_id: str, index: int, file: CorrectionFile, scored: Sequence[Mapping[str, Any] | None]
-    ) -> Corrected:
+    def _keep(self, job_id: str, index: int, file: CorrectionFile, scored: _Scored | None) -> Corrected:
         with self._unit() as unit:
             correction = unit.corrections.add(job_id, index, file, made_by=self.caller.credential)
-            found = [each for each in scored if each is not None]
             metrics = None
-            if len(found) == len(scored):
-                metrics = unit.images.rescore(job_id, index, found).metrics
+            if scored is not None:
+                metrics = unit.images.rescore(job_id, index, scored.scores, scored.agreement).metrics
             unit.parts.forget(job_id, index // PART * PART)
             unit.commit()
         return Corrected(correction, metrics)
 
-    def _scores(self, job: Job, model: int, result: ImageResult, truth: LabelMap) -> Mapping[str, Any] | None:
-        """Of the stored prediction; None where no artifact keeps all class ids."""
-        found = predicted(result, self.objects, job.space)
-        if found is None:
+    def _scored(self, job: Job, image: JobImage, truth: LabelMap) -> _Scored | None:
+        """Of the stored predictions; None where one has no artifact that keeps all class ids."""
+        found = [predicted(each, self.objects, job.space) for each in image.results]
+        maps = [each for each in found if each is not None]
+        if len(maps) < len(found):
             return None
-        impossible = frozenset(each.id for each in job.impossible_classes(model))
-        return scores(found, truth, impossible)
+        told = []
+        for model, label_map in enumerate(maps):
+            impossible = frozenset(each.id for each in job.impossible_classes(model))
+            told.append(scores(label_map, truth, impossible))
+        return _Scored(told, agree(maps, truth) if len(maps) > 1 else None)
 
     def _unit(self) -> AbstractContextManager[UnitOfWork]:
         return self.open_unit(self.caller.tenant)

@@ -92,6 +92,17 @@ class Agreement:
             pairs=tuple(_pair_sum(one, two) for one, two in zip(self.pairs, other.pairs, strict=True)),
         )
 
+    def less(self, other: Agreement) -> Agreement:
+        """Without one of the pictures that were added."""
+        pairs = [_pair_sum(one, two, sign=-1) for one, two in zip(self.pairs, other.pairs, strict=True)]
+        return Agreement(
+            known=self.known - other.known,
+            truth=self.truth - other.truth,
+            votes=_sum(self.votes, other.votes, sign=-1),
+            said=tuple(_sum(one, two, sign=-1) for one, two in zip(self.said, other.said, strict=True)),
+            pairs=tuple(pairs),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, short: `from_dict` reads them."""
         pairs = [[pair.known, pair.same, *([] if pair.right is None else [_rows(pair.right)])] for pair in self.pairs]
@@ -273,24 +284,26 @@ def _counts(values: NDArray[np.int64]) -> Counts:
     return tuple(values.tolist())
 
 
-def _sum(one: Counts, other: Counts) -> Counts:
-    return tuple(a + b for a, b in zip(one, other, strict=True))
+def _sum(one: Counts, other: Counts, *, sign: int = 1) -> Counts:
+    return tuple(a + sign * b for a, b in zip(one, other, strict=True))
 
 
-def _pair_sum(one: PairCounts, other: PairCounts) -> PairCounts:
+def _pair_sum(one: PairCounts, other: PairCounts, *, sign: int = 1) -> PairCounts:
     return PairCounts(
-        known=one.known + other.known, same=_sum(one.same, other.same), right=_right_sum(one.right, other.right)
+        known=one.known + sign * other.known,
+        same=_sum(one.same, other.same, sign=sign),
+        right=_right_sum(one.right, other.right, sign=sign),
     )
 
 
-def _right_sum(one: RightCounts | None, other: RightCounts | None) -> RightCounts | None:
+def _right_sum(one: RightCounts | None, other: RightCounts | None, *, sign: int) -> RightCounts | None:
     if one is None or other is None:
         return one or other
     return RightCounts(
-        both=_sum(one.both, other.both),
-        first=_sum(one.first, other.first),
-        second=_sum(one.second, other.second),
-        neither=_sum(one.neither, other.neither),
+        both=_sum(one.both, other.both, sign=sign),
+        first=_sum(one.first, other.first, sign=sign),
+        second=_sum(one.second, other.second, sign=sign),
+        neither=_sum(one.neither, other.neither, sign=sign),
     )
 
 

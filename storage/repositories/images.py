@@ -14,10 +14,11 @@ from jobs.errors import ImageNotFound, JobNotFound
 from jobs.job import ImageResult, ImageStatus, JobImage, Priority, Slice
 from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held, Transition
+from segmentation.measures.agreement import Agreement
 from storage.ledger import carry_out, is_due, is_in, lock_job, lock_jobs, move_due, write_job
 from storage.repositories import paging
 from storage.repositories.reporting.known import remember
-from storage.rows import results_values, to_image
+from storage.rows import comparison_values, results_values, to_image
 from storage.scope import Prepared
 from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
@@ -104,13 +105,16 @@ class SqlImages:
             remember(self._transaction, job, [each for each in outcomes if each.index in ended and each.results])
         return answer
 
-    def rescore(self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]]) -> ImageResult:
+    def rescore(
+        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+    ) -> ImageResult:
         before = lock_job(self._transaction, job_id)
         if before is None:
             raise JobNotFound(f"there is no job {job_id!r}")
-        job, image = transitions.rescore(before, self.get(job_id, index), scores)
+        job, image = transitions.rescore(before, self.get(job_id, index), scores, agreement)
         here = (IMAGE.job_id == job_id, IMAGE["index"] == index)
-        self._transaction.write(update(IMAGES).where(*here).values(results_values(image.results)))
+        values = results_values(image.results) | comparison_values(image.comparison)
+        self._transaction.write(update(IMAGES).where(*here).values(values))
         write_job(self._transaction, before, Transition(job, ()))
         return image.results[0]
 

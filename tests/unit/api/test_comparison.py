@@ -265,3 +265,14 @@ def test_pictures_of_samples_are_not_in_the_store(client: TestClient, house: Hou
     job_id = client.post("/jobs", json=body).json()["id"]
     house.work()
     assert 'class="photo"' not in page_of(client, job_id)
+
+
+def test_a_correction_is_what_both_models_are_judged_by(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, truth=True, mask_label_space="camvid-11")
+    turned = mask(np.repeat([[1] * 16 + [0] * 16], 24, axis=0).astype(np.uint8))  # what `other` says
+    headers = {"Content-Type": "image/png"}
+    for _ in range(2):
+        answer = client.put(f"/jobs/{job_id}/images/0/correction", content=turned, headers=headers)
+        assert answer.status_code in (200, 201), answer.text
+    told = client.get(f"/jobs/{job_id}/comparison").json()["pairs"][0]["ground_truth"]
+    assert (told["pixels"], told["first_right"], told["second_right"]) == (2 * 24 * 32, 0.5, 0.5)
