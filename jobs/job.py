@@ -95,7 +95,7 @@ class ImageMetrics:
     """What was measured on one image.
 
     class_fractions: share of the pixels per class name, in [0, 1], classes that occur only.
-    mean_confidence, mean_entropy: in [0, 1]; None when the engine gives none.
+    mean_confidence, mean_entropy, low_confidence (share of pixels below 0.5): in [0, 1]; None when nobody measured it.
     confusion: (C, C) counts as nested lists, rows truth, columns prediction; None without ground truth.
     corrected: the ground truth is a correction, and not the mask that came with the picture.
     """
@@ -103,6 +103,7 @@ class ImageMetrics:
     class_fractions: Mapping[str, float]
     mean_confidence: float | None = None
     mean_entropy: float | None = None
+    low_confidence: float | None = None
     confusion: Counted | None = None
     pixel_accuracy: float | None = None
     miou: float | None = None

@@ -169,7 +169,7 @@ def to_image(row: Sequence[Any]) -> JobImage:
     """row: every column in the table's order; taken apart at once, since long jobs do it a hundred thousand times."""
     job_id, index, name, ref, source_kind, source_location, mask_kind, mask_location, *rest = row
     input_sha256, mask_sha256, status, attempt, excused, lost, worker, lease_until, retry_at, sent_at, *rest = rest
-    waiting_for, failure_code, failure_message, results, _, _, comparison, _, warnings, version, finished_at = rest
+    waiting_for, failure_code, failure_message, results, _, _, comparison, _, warnings, version, finished_at, *_ = rest
     return JobImage(
         job_id=job_id,
         index=index,
@@ -217,13 +217,25 @@ def _failure_values(failure: Failure | None) -> Values:
 
 def results_values(results: Sequence[ImageResult]) -> Values:
     if not results:
-        return {"results": None, "confidence": None, "miou": None}
+        return {"results": None, "confidence": None, "miou": None, "clarity": None, "surety": None}
     metrics = results[0].metrics
     return {
         "results": [_from_result(each) for each in results],
         "confidence": metrics.mean_confidence,
         "miou": metrics.miou,
+        "clarity": clarity(metrics),
+        "surety": surety(metrics),
     }
+
+
+def clarity(metrics: ImageMetrics) -> float | None:
+    """The lower, the larger the mean entropy."""
+    return None if metrics.mean_entropy is None else 1 - metrics.mean_entropy
+
+
+def surety(metrics: ImageMetrics) -> float | None:
+    """The lower, the more pixels have little confidence."""
+    return None if metrics.low_confidence is None else 1 - metrics.low_confidence
 
 
 def comparison_values(comparison: Comparison | None) -> Values:
@@ -266,6 +278,7 @@ def _from_result(result: ImageResult) -> Values:
         },
         "timings_ms": dict(result.timings_ms),
         **({"reused": True} if result.reused else {}),
+        **({} if metrics.low_confidence is None else {"low_confidence": metrics.low_confidence}),
         **{column: getattr(identity, part) for part, column in _IDENTITY.items()},
     }
 
@@ -278,7 +291,7 @@ def _to_result(value: Mapping[str, Any]) -> ImageResult:
         width=value["width"],
         height=value["height"],
         artifacts=_to_artifacts(value["artifacts"]),
-        metrics=ImageMetrics(**metrics),
+        metrics=ImageMetrics(**metrics, low_confidence=value.get("low_confidence")),
         timings_ms=value["timings_ms"],
         reused=value.get("reused", False),
         identity=ModelIdentity(**{part: value.get(name, "") for part, name in _IDENTITY.items()}),

@@ -155,6 +155,8 @@ class JobImageRow(Base):
     warnings: Mapped[list[Any] | None]  # objects with code and detail
     version: Mapped[int | None]  # of the job, when the image ended
     finished_at: Mapped[datetime | None]
+    clarity: Mapped[float | None]  # of the first result, since 0017: the lower, the larger its mean entropy
+    surety: Mapped[float | None]  # the lower, the more pixels have little confidence
 
     __table_args__ = (
         _partial("ix_job_images_queued", "job_id", "index", where="status = 'queued'"),
@@ -162,6 +164,8 @@ class JobImageRow(Base):
         _partial("ix_job_images_lease", "lease_until", where="status = 'running'"),
         _partial("ix_job_images_confidence", "job_id", "confidence", "index", where="confidence IS NOT NULL"),
         _partial("ix_job_images_miou", "job_id", "miou", "index", where="miou IS NOT NULL"),
+        _partial("ix_job_images_clarity", "job_id", "clarity", "index", where="clarity IS NOT NULL"),
+        _partial("ix_job_images_surety", "job_id", "surety", "index", where="surety IS NOT NULL"),
         _partial("ix_job_images_accord", "job_id", "accord", "index", where="accord IS NOT NULL"),
         Index("ix_job_images_version", "job_id", "version", "index"),
     )

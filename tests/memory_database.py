@@ -29,6 +29,7 @@ from jobs.transitions import Held
 from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
 from segmentation.measures.agreement import Agreement
+from storage.rows import clarity, surety
 from telemetry.carrying import origin
 from tests.fakes import FakeClock
 from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_deliveries
@@ -369,5 +370,12 @@ def _sort_value(image: JobImage, sort: str) -> float:
     if sort == "accord":
         return float("inf") if image.comparison is None else image.comparison.agreement.accord
     metrics = None if image.result is None else image.result.metrics
-    value = None if metrics is None else (metrics.mean_confidence if sort == "confidence" else metrics.miou)
+    if metrics is None:
+        return float("inf")
+    value = {
+        "confidence": metrics.mean_confidence,
+        "miou": metrics.miou,
+        "clarity": clarity(metrics),
+        "surety": surety(metrics),
+    }[sort]
     return float("inf") if value is None else value

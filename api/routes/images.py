@@ -23,9 +23,10 @@ from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
 
-Sort = Literal["index", "confidence", "miou", "disagreement"]
-_STORED = {"disagreement": "accord"}  # what lists are sorted by, where it has another name
-_FIRST_ONES = ("confidence", "miou")  # are kept, to be sorted by, of the first model alone
+Sort = Literal["index", "confidence", "entropy", "low_confidence", "miou", "disagreement"]
+# What lists are sorted by, where it has another name.
+_STORED = {"disagreement": "accord", "entropy": "clarity", "low_confidence": "surety"}
+_FIRST_ONES = ("confidence", "entropy", "low_confidence", "miou")  # are kept, to be sorted by, of the first model alone
 AskedModel = Annotated[
     str | None,
     Query(max_length=128, description="of a job with several models: whose results; default: the first one's"),
@@ -44,7 +45,8 @@ async def _order(
     sort: Annotated[
         Sort,
         Query(
-            description="`confidence`: least certain first; `miou`: worst first; `disagreement`: where several models "
+            description="`confidence`: least certain first; `entropy`: largest mean first; `low_confidence`: most "
+            "pixels below 0.5 first; `miou`: worst first; `disagreement`: where several models "
             "differ most first"
         ),
     ] = "index",

@@ -134,6 +134,11 @@ class Metrics(BaseModel):
     )
     mean_confidence: float | None = Field(None, exclude_if=_left_out)
     mean_entropy: float | None = Field(None, exclude_if=_left_out, description="relative to log C; of an image only")
+    low_confidence: float | None = Field(
+        None,
+        exclude_if=_left_out,
+        description="share of pixels below 0.5, at the size of the model; of an image",
+    )
     ground_truth: GroundTruth | None = Field(None, exclude_if=_left_out, description="present when masks were given")
 
 
@@ -341,5 +346,6 @@ def metrics_view(metrics: ImageMetrics) -> Metrics:
         class_fractions=dict(metrics.class_fractions),
         mean_confidence=metrics.mean_confidence,
         mean_entropy=metrics.mean_entropy,
+        low_confidence=metrics.low_confidence,
         ground_truth=truth,
     )

@@ -174,6 +174,7 @@ class ImageWork:
             label_map = prediction.label_map.remapped(job.space)
             impossible = frozenset(each.id for each in job.impossible_classes(model))
             metrics = measure(label_map, mean_entropy=prediction.mean_entropy, truth=truth, impossible=impossible)
+            metrics = replace(metrics, low_confidence=prediction.low_confidence)
         with attempt.step("encode"):
             encoded = self._encoded(attempt, label_map, picture)
         result = ImageResult(

@@ -25,13 +25,14 @@ class Prediction:
     """What a segmenter says of one picture.
 
     label_map: at the picture's own size, in the model's own label space, with confidence; mean_entropy in [0, 1],
-    relative to log C.
+    relative to log C; low_confidence: share of the pixels below 0.5, at the size of the model's answer.
     """
 
     label_map: LabelMap
     mean_entropy: float | None
     timings_ms: Mapping[str, float]
     identity: ModelIdentity
+    low_confidence: float | None = None
 
 
 class Decoder(Protocol):

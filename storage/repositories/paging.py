@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from jobs.job import JobImage
+from storage.rows import clarity, surety
 from storage.tables import IMAGE, IMAGES
 
 LARGEST_INDEX = 2**31 - 1
@@ -71,6 +72,8 @@ class Order:
         if self.name == "accord":
             return None if image.comparison is None else image.comparison.agreement.accord
         metrics = image.result.metrics
+        if self.name in ("clarity", "surety"):
+            return clarity(metrics) if self.name == "clarity" else surety(metrics)
         return metrics.mean_confidence if self.name == "confidence" else metrics.miou
 
 
@@ -79,4 +82,6 @@ ORDERS = {
     "confidence": Order("confidence", IMAGE.confidence),
     "miou": Order("miou", IMAGE.miou),
     "accord": Order("accord", IMAGE.accord),
+    "clarity": Order("clarity", IMAGE.clarity),
+    "surety": Order("surety", IMAGE.surety),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.job_steps import (
     Units,
     add,
     claimed,
+    ended_job,
     every_image,
     failed,
     finish,
@@ -86,3 +88,18 @@ def pages(
             rows, after = unit.images.page("job_1", status=status, sort=sort, limit=limit, after=after)
         found.append([row.index for row in rows])
     return found
+
+
+@pytest.mark.parametrize(("sort", "field"), [("clarity", "mean_entropy"), ("surety", "low_confidence")])
+def test_the_most_doubtful_come_first_page_by_page(open_unit: Units, sort: str, field: str) -> None:
+    doubts = [0.25, None, 0.75, 0.5]
+    values: list[dict[str, Any]] = [{field: each} for each in doubts]
+    metrics = [ImageMetrics(class_fractions={}, **each) for each in values]
+    ended_job(open_unit, *(succeeded(index, metrics=each) for index, each in enumerate(metrics)))
+    seen: list[int] = []
+    after = None
+    with open_unit() as unit:
+        for _ in doubts:
+            (row,), after = unit.images.page("job_1", status=None, sort=sort, limit=1, after=after)
+            seen.append(row.index)
+    assert (seen, after) == ([2, 3, 0, 1], None)

@@ -36,7 +36,8 @@ RECIPE = b"\xff" * 32
 BIG = "job_9000"
 
 END_IMAGES = """
-    UPDATE job_images SET status = 'succeeded', version = "index" / 10, confidence = "index" / 20000.0, miou = 0.5
+    UPDATE job_images SET status = 'succeeded', version = "index" / 10, confidence = "index" / 20000.0, clarity = 0.5,
+        surety = 0.5, miou = 0.5
     WHERE job_id = :job AND "index" < :ended
 """
 END_JOB = "UPDATE jobs SET succeeded = :ended, queued = :left, version = 2000 WHERE id = :job"
@@ -197,6 +198,8 @@ WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
     "failed images": (images_page(ImageStatus.FAILED), "ix_job_images_failed"),
     "least certain images": (images_page(sort="confidence"), "ix_job_images_confidence"),
     "far least certain images": (far_page("confidence", 0.5), "ix_job_images_confidence"),
+    "most diffuse images": (images_page(sort="clarity"), "ix_job_images_clarity"),
+    "far doubtful images": (far_page("surety", 0.5), "ix_job_images_surety"),
     "worst images": (images_page(sort="miou"), "ix_job_images_miou"),
     "what is new since": (
         in_unit(lambda unit: unit.images.since(BIG, 1_800, limit=500), "default"),

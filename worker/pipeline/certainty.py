@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Certainty:
-    """confidence: (h, w) float32, the softmax of the winning class. mean_entropy: in [0, 1], relative to log C."""
+    """confidence: (h, w) float32, the softmax of the winning class. mean_entropy: in [0, 1], relative to log C.
+    low_confidence: share of the pixels below 0.5."""
 
     confidence: NDArray[np.float32]
     mean_entropy: float
+    low_confidence: float
 
 
 def measure(logits: NDArray[np.float32]) -> Certainty:
@@ -24,11 +26,12 @@ def measure(logits: NDArray[np.float32]) -> Certainty:
     weights = np.exp(shifted)
     total = weights.sum(axis=0)
     if len(logits) == 1:
-        return Certainty(np.ones_like(total), 0.0)
+        return Certainty(np.ones_like(total), 0.0, 0.0)
     shifted *= weights
     entropy = np.log(total) - shifted.sum(axis=0) / total
     relative = float(entropy.mean()) / math.log(len(logits))
-    return Certainty(1 / total, min(1.0, max(0.0, relative)))
+    low = np.count_nonzero(total > 2) / total.size
+    return Certainty(1 / total, min(1.0, max(0.0, relative)), low)
 
 
 def stretched(confidence: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:

@@ -27,6 +27,8 @@ from worker.pipeline.network_input import network_input
 from worker.pipeline.tiles import Span, TileResult, TileRow, blend, spans
 from worker.pipeline.upsample import best_class
 
+_Doubts = tuple[float, float]  # mean entropy, share of pixels of low confidence
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictor:
@@ -59,10 +61,11 @@ class Predictor:
             watch.lap("load")
             loaded.saw(*picture.shape[:2])
             run = _Run(loaded, watch, check)
-            label_map, entropy = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
+            label_map, (entropy, low) = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
             return Prediction(
                 label_map=label_map,
                 mean_entropy=entropy,
+                low_confidence=low,
                 timings_ms=watch.milliseconds(),
                 identity=_identity(loaded),
             )
@@ -93,7 +96,7 @@ class _Run:
         self._watch = watch
         self._check = check
 
-    def whole(self, picture: Picture) -> tuple[LabelMap, float]:
+    def whole(self, picture: Picture) -> tuple[LabelMap, _Doubts]:
         tensor = network_input(self._preprocessing, picture)
         self._watch.lap("preprocess")
         logits = self._checked(self._batcher.infer(tensor))
@@ -103,23 +106,24 @@ class _Run:
         self._watch.lap("confidence")
         ids = best_class(logits, height, width)
         self._watch.lap("upsample")
-        return self._label_map(ids, confidence), certainty.mean_entropy
+        return self._label_map(ids, confidence), (certainty.mean_entropy, certainty.low_confidence)
 
-    def by_tiles(self, picture: Picture, tile: TileOptions) -> tuple[LabelMap, float]:
+    def by_tiles(self, picture: Picture, tile: TileOptions) -> tuple[LabelMap, _Doubts]:
         height, width = picture.shape[:2]
-        entropies: list[float] = []
-        ids, confidence = blend(self._tile_rows(picture, tile, entropies), height, width)
+        doubts: list[_Doubts] = []
+        ids, confidence = blend(self._tile_rows(picture, tile, doubts), height, width)
         self._watch.lap("upsample")
-        return self._label_map(ids, confidence), float(np.mean(entropies))
+        entropy, low = np.mean(doubts, axis=0)
+        return self._label_map(ids, confidence), (float(entropy), float(low))
 
-    def _tile_rows(self, picture: Picture, tile: TileOptions, entropies: list[float]) -> Iterator[TileRow]:
+    def _tile_rows(self, picture: Picture, tile: TileOptions, doubts: list[_Doubts]) -> Iterator[TileRow]:
         columns = spans(picture.shape[1], size=tile.size, overlap=tile.overlap)
         for rows in spans(picture.shape[0], size=tile.size, overlap=tile.overlap):
             self._watch.lap("upsample")
             answers = [self._submitted(picture[rows.start : rows.end, each.start : each.end]) for each in columns]
             self._watch.lap("preprocess")
             tiles = [
-                self._tile(each, self._batcher.result(answer), entropies)
+                self._tile(each, self._batcher.result(answer), doubts)
                 for each, answer in zip(columns, answers, strict=True)
             ]
             yield TileRow(rows, tiles)
@@ -128,10 +132,10 @@ class _Run:
         self._check()
         return self._batcher.submit(network_input(self._preprocessing, part))
 
-    def _tile(self, columns: Span, inferred: Inferred, entropies: list[float]) -> TileResult:
+    def _tile(self, columns: Span, inferred: Inferred, doubts: list[_Doubts]) -> TileResult:
         logits = self._checked(inferred)
         certainty = measure(logits)
-        entropies.append(certainty.mean_entropy)
+        doubts.append((certainty.mean_entropy, certainty.low_confidence))
         self._watch.lap("confidence")
         return TileResult(columns, np.concatenate([logits, certainty.confidence[None]]))
 

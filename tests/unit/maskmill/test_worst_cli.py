@@ -52,7 +52,10 @@ def test_rows_are_told_as_they_are(run: Run) -> None:
 
 @pytest.mark.usefixtures("job")
 def test_an_order_that_there_is_not_is_refused(run: Run) -> None:
-    assert "confidence, miou, disagreement" in run("jobs", "worst", "job_1", "--by", "luck").stderr
+    assert (
+        "confidence, entropy, low_confidence, miou, disagreement"
+        in run("jobs", "worst", "job_1", "--by", "luck").stderr
+    )
 
 
 def test_a_name_never_leads_out_of_the_folder(run: Run, server: ToyServer, job_state: JobState, tmp_path: Path) -> None:
