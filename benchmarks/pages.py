@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS
-from benchmarks.robustness_figure import figure
+from benchmarks.robustness.figure import figure
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "robustness.svg"

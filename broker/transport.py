@@ -28,7 +28,8 @@ class Channel(kombu_redis.Channel):
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         """Raises redis's ConnectionError, one that Celery knows how to mend, when the connection was given up."""
-        if self.connection is None or self.connection.client is None:
+        connection: Any = self.connection  # None once the channel is closed, whatever kombu's types say
+        if connection is None or connection.client is None:
             raise redis.exceptions.ConnectionError("the connection to the broker was lost and given up")
         return super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]
 

@@ -28,7 +28,11 @@ def main() -> None:
         counts = given.workers or sorted({max(1, round(needed / share)) for share in (0.9, 0.75, 0.6)})
         jobs = max(1, images // given.per_job)
         figures[str(images)] = {str(count): _figures(images, jobs, count, given.rate) for count in counts}
-    record("simulate", QUESTION, {"images_per_s_of_a_worker": given.rate, "lost_per_hour": LOST_PER_HOUR, **figures})
+    record(
+        "scaling/simulate",
+        QUESTION,
+        {"images_per_s_of_a_worker": given.rate, "lost_per_hour": LOST_PER_HOUR, **figures},
+    )
 
 
 def _measured_rate() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.robustness import CHANGES, NOTHING
+from benchmarks.robustness.__main__ import CHANGES, NOTHING
 
 
 @pytest.mark.parametrize("name", CHANGES)

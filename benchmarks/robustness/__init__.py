@@ -1,0 +1,1 @@
+"""What is left of mIoU when pictures are changed, and the figure of it."""
