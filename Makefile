@@ -87,7 +87,7 @@ compiled: $(DEV)
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
-test-fast: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
+test-fast: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
 test-fast: $(DEV)
 	$(BIN)/coverage erase
 	OMP_NUM_THREADS=1 $(BIN)/coverage run $(PYTEST) -m "not slow and not full"
