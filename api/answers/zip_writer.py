@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from api.answers.ranges import put_together
 from api.answers.zip_stream import (
     CENTRAL,
     FULL_32,
@@ -26,7 +27,6 @@ from api.answers.zip_stream import (
 _DEFLATED = 8
 _DESCRIBED_LATER = 0x0008
 _LEVEL = 1
-_PIECE = 1 << 16
 
 Content = bytes | Iterator[bytes]
 
@@ -64,7 +64,7 @@ class ZipWriter:
         flags, offset, packing = UTF8_NAMES | _DESCRIBED_LATER, self._offset, zlib.compressobj(_LEVEL, wbits=-15)
         crc32 = size = packed = 0
         yield self._head(name, flags, _DEFLATED, 0, 0)
-        for piece in _in_lots(pieces):
+        for piece in put_together(pieces):
             crc32, size = zlib.crc32(piece, crc32), size + len(piece)
             out = packing.compress(piece)
             packed += len(out)
@@ -94,16 +94,3 @@ class ZipWriter:
         self._count += 1
         if packed_records := self._directory.compress(record):
             self._listed.append(packed_records)
-
-
-def _in_lots(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Small pieces put together."""
-    held: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= _PIECE:
-            yield b"".join(held)
-            held, size = [], 0
-    yield b"".join(held)
