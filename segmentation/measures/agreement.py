@@ -84,22 +84,20 @@ class Agreement:
 
     def plus(self, other: Agreement) -> Agreement:
         """Both pictures together. Raises ValueError when one is of other models or classes."""
-        return Agreement(
-            known=self.known + other.known,
-            truth=self.truth + other.truth,
-            votes=_sum(self.votes, other.votes),
-            said=tuple(map(_sum, self.said, other.said)),
-            pairs=tuple(_pair_sum(one, two) for one, two in zip(self.pairs, other.pairs, strict=True)),
-        )
+        return self._with(other, sign=1)
 
     def less(self, other: Agreement) -> Agreement:
-        """Without one of the pictures that were added."""
-        pairs = [_pair_sum(one, two, sign=-1) for one, two in zip(self.pairs, other.pairs, strict=True)]
+        """Without one of the pictures that were added. Raises as `plus`."""
+        return self._with(other, sign=-1)
+
+    def _with(self, other: Agreement, *, sign: int) -> Agreement:
+        said = (_sum(one, two, sign=sign) for one, two in zip(self.said, other.said, strict=True))
+        pairs = (_pair_sum(one, two, sign=sign) for one, two in zip(self.pairs, other.pairs, strict=True))
         return Agreement(
-            known=self.known - other.known,
-            truth=self.truth - other.truth,
-            votes=_sum(self.votes, other.votes, sign=-1),
-            said=tuple(_sum(one, two, sign=-1) for one, two in zip(self.said, other.said, strict=True)),
+            known=self.known + sign * other.known,
+            truth=self.truth + sign * other.truth,
+            votes=_sum(self.votes, other.votes, sign=sign),
+            said=tuple(said),
             pairs=tuple(pairs),
         )
 
@@ -284,11 +282,11 @@ def _counts(values: NDArray[np.int64]) -> Counts:
     return tuple(values.tolist())
 
 
-def _sum(one: Counts, other: Counts, *, sign: int = 1) -> Counts:
+def _sum(one: Counts, other: Counts, *, sign: int) -> Counts:
     return tuple(a + sign * b for a, b in zip(one, other, strict=True))
 
 
-def _pair_sum(one: PairCounts, other: PairCounts, *, sign: int = 1) -> PairCounts:
+def _pair_sum(one: PairCounts, other: PairCounts, *, sign: int) -> PairCounts:
     return PairCounts(
         known=one.known + sign * other.known,
         same=_sum(one.same, other.same, sign=sign),
