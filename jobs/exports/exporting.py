@@ -14,9 +14,9 @@ from jobs.errors import FieldFault, InvalidOptions, JobNotFinished
 from jobs.exports.choice import ExportChoice
 from jobs.job import ImageResult, Job, JobImage
 from jobs.ports import ObjectStore, OpenUnit
-from jobs.reporting.kept_parts import PART
 from jobs.reporting.label_maps import predicted
 from jobs.reporting.names import Names, stem_of
+from jobs.reporting.read import images_in_order, newest_corrections
 from segmentation.errors import SegmentationError
 from segmentation.exports import EXPORTS, Export, Exported, File, Labelled
 from segmentation.formats import READABLE
@@ -49,7 +49,7 @@ class Exporting:
             raise JobNotFinished(f"the job is {job.status}; it can be exported when it has ended")
         export = EXPORTS[choice.name]
         _check(job, export)
-        corrected = self._corrected(job) if choice.corrected else {}
+        corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if choice.corrected else {}
         exported = Exported(
             about=f"{job.id}: {job.model}, {job.label_space}",
             software=self.software,
@@ -99,19 +99,12 @@ class Exporting:
         return found
 
     def named(self, job: Job) -> Iterator[tuple[JobImage, str]]:
-        """Images that succeeded, with their names in archives. A transaction for some of them: see `archive.py`."""
+        """Images that succeeded, with their names in archives."""
         names = Names()
-        for first in range(0, job.counts.total, PART):
-            with self.open_unit(self.caller.tenant) as unit:
-                images = unit.images.run(job.id, first=first, last=first + PART - 1)
-            for image in images:
-                name = names.of(image.index, stem_of(image, paths=True))
-                if image.result is not None:
-                    yield image, name
-
-    def _corrected(self, job: Job) -> Mapping[int, CorrectionFile]:
-        with self.open_unit(self.caller.tenant) as unit:
-            return {each.index: each.file for each in unit.corrections.newest(job.id)}
+        for image in images_in_order(self.open_unit, self.caller.tenant, job):
+            name = names.of(image.index, stem_of(image, paths=True))
+            if image.result is not None:
+                yield image, name
 
 
 def _check(job: Job, export: Export) -> None:

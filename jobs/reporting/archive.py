@@ -27,6 +27,7 @@ from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.kept_parts import PART
 from jobs.reporting.names import Names, model_folders
 from jobs.reporting.pieces import Piece, survey
+from jobs.reporting.read import images_in_order, newest_corrections
 from jobs.reporting.reports import ErrorTable, MetricsTable, manifest, merged_document, metrics_document
 from segmentation.formats import FORMATS, MergeableFormat
 from segmentation.model_card import ModelCard
@@ -137,7 +138,8 @@ class Archives:
             seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
             for name, document in documents.items()
         ]
-        entries = Entries(written, pieces, wanted, seen.files, self._corrected(job) if CORRECTED in wanted else {})
+        corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if CORRECTED in wanted else {}
+        entries = Entries(written, pieces, wanted, seen.files, corrected)
         return Archive(job=job, entries=entries, documents=documents, objects=self.objects)
 
     def _pieces(self, job: Job) -> Iterator[tuple[bytes, Piece]]:
@@ -152,10 +154,6 @@ class Archives:
                 piece = survey(job, self._run(job.id, first))
                 content = piece.packed()
             yield content, piece
-
-    def _corrected(self, job: Job) -> Mapping[int, CorrectionFile]:
-        with self.open_unit(self.caller.tenant) as unit:
-            return {each.index: each.file for each in unit.corrections.newest(job.id)}
 
     def _documents(self, job: Job, wanted: frozenset[str], seen: _Seen, pieces: Sequence[bytes]) -> dict[str, Document]:
         cards = [self._card(each) for each in job.models]
@@ -192,13 +190,8 @@ class Archives:
         return documents
 
     def _merged(self, artifact: MergeableFormat, job: Job, model: int) -> Iterator[bytes]:
-        images = partial(self._images, job)
+        images = partial(images_in_order, self.open_unit, self.caller.tenant, job)
         return merged_document(artifact, images, self.objects, job, software=self.software, model=model)
-
-    def _images(self, job: Job) -> Iterator[JobImage]:
-        """In input order. A transaction for some of them: a slow client holds no connection to the database."""
-        for first in range(0, job.counts.total, PART):
-            yield from self._run(job.id, first)
 
     def _run(self, job_id: str, first: int) -> Sequence[JobImage]:
         with self.open_unit(self.caller.tenant) as unit:

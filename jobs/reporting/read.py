@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.callers import DEFAULT, Caller
+from jobs.corrections.correction import CorrectionFile
 from jobs.errors import ArtifactNotFound, ModelNotFound, ObjectNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage
 from jobs.ports import JobFilter, ObjectStore, OpenUnit, Standing, UnitOfWork
+from jobs.reporting.kept_parts import PART
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,20 @@ def progress_at(job: Job, now: datetime) -> Progress:
 def progress_without_queue(job: Job) -> Progress:
     """What the job itself tells; needs no database, and knows no rate of a job that still runs."""
     return _progress(job, None, queue_position=0 if _has_begun(job) else None)
+
+
+def images_in_order(open_unit: OpenUnit, tenant: str, job: Job) -> Iterator[JobImage]:
+    """A transaction for some of them: a slow client holds no connection to the database."""
+    for first in range(0, job.counts.total, PART):
+        with open_unit(tenant) as unit:
+            images = unit.images.run(job.id, first=first, last=first + PART - 1)
+        yield from images
+
+
+def newest_corrections(open_unit: OpenUnit, tenant: str, job: Job) -> Mapping[int, CorrectionFile]:
+    """By the index of the image, of those that have one."""
+    with open_unit(tenant) as unit:
+        return {each.index: each.file for each in unit.corrections.newest(job.id)}
 
 
 def artifact_of(image: JobImage, name: str, *, model: int = 0) -> Artifact:
