@@ -12,11 +12,12 @@ from itertools import combinations
 from typing import Any
 
 from jobs.job import Job, JobImage
+from jobs.processing.measuring import impossible_ids
 from jobs.reporting.document import versions
 from jobs.reporting.summary import job_metrics
 from segmentation.measures.agreement import Agreement, PairCounts, RightCounts, pair_ious, pair_miou, pixel_share
 from segmentation.measures.bootstrap import LEVEL, RESAMPLES, Interval, Resampled
-from segmentation.measures.metrics import as_confusion, iou_per_class, mean_iou
+from segmentation.measures.metrics import as_confusion, iou_per_class, known, known_by_name, mean_iou
 
 SEED = 0  # of the drawings: the same job tells the same numbers each time
 
@@ -35,7 +36,7 @@ def comparison_document(job: Job, contested: Sequence[JobImage], drawn: Drawn | 
             "with_truth": job.totals[0].truth_images,
         },
         "models": [_model(job, model, drawn) for model in range(len(job.models))],
-        "disagreement": None if job.agreement is None else _known(job.agreement.disagreement),
+        "disagreement": None if job.agreement is None else known(job.agreement.disagreement),
         "pairs": [] if job.agreement is None else _pairs(job, job.agreement, drawn),
         "classes": _classes(job),
         "bootstrap": None if drawn is None else drawn.to_dict(),
@@ -79,7 +80,7 @@ def pair_documents(job: Job, image: JobImage) -> list[Document]:
     found = []
     for number, (one, other) in enumerate(combinations(job.models, 2)):
         pair = agreement.pairs[number]
-        shares = {"agreement": _known(pixel_share(pair)), "miou": _known(pair_miou(agreement, number))}
+        shares = {"agreement": known(pixel_share(pair)), "miou": known(pair_miou(agreement, number))}
         told = {"models": [one, other], **shares}
         found.append(told if pair.right is None else {**told, "ground_truth": _right(pair.right)})
     return found
@@ -87,16 +88,16 @@ def pair_documents(job: Job, image: JobImage) -> list[Document]:
 
 def left_out(job: Job, one: int, other: int) -> frozenset[int]:
     """Ids of the classes that one of two models has no way to give: their means are compared without them."""
-    return frozenset(each.id for model in (one, other) for each in job.impossible_classes(model))
+    return impossible_ids(job, one) | impossible_ids(job, other)
 
 
 def _model(job: Job, model: int, drawn: Drawn | None) -> Document:
-    impossible = frozenset(each.id for each in job.impossible_classes(model))
+    interval = None if drawn is None else drawn.resampled.miou(model, without=impossible_ids(job, model))
     return {
         "model": job.models[model],
         "metrics": job_metrics(job, model),
         "model_versions": versions(job, model),
-        "miou_interval": None if drawn is None else _ends(drawn.resampled.miou(model, without=impossible)),
+        "miou_interval": _ends(interval),
     }
 
 
@@ -107,9 +108,9 @@ def _pairs(job: Job, agreement: Agreement, drawn: Drawn | None) -> list[Document
         found.append(
             {
                 "models": [job.models[one], job.models[other]],
-                "agreement": _known(pixel_share(pair)),
-                "miou": _known(pair_miou(agreement, number)),
-                "iou": _by_name(job, pair_ious(agreement, number).tolist()),
+                "agreement": known(pixel_share(pair)),
+                "miou": known(pair_miou(agreement, number)),
+                "iou": known_by_name(job.space.names(), pair_ious(agreement, number)),
                 "ground_truth": _judged(job, pair, one, other, drawn),
             }
         )
@@ -126,7 +127,7 @@ def _judged(job: Job, pair: PairCounts, one: int, other: int, drawn: Drawn | Non
     return {
         **_right(pair.right),
         "classes": _right_by_class(job, pair.right),
-        "miou_difference": _known(first - second),
+        "miou_difference": known(first - second),
         "interval": _ends(interval),
         "beyond_chance": None if _ends(interval) is None or interval is None else not interval.holds(0),
         "without_classes": [each.name for each in job.space.classes if each.id in without],
@@ -171,18 +172,10 @@ def _classes(job: Job) -> list[Document]:
 
 
 def _at(values: Any, class_id: int) -> float | None:
-    return None if values is None or class_id >= len(values) else _known(float(values[class_id]))
-
-
-def _by_name(job: Job, values: Sequence[float]) -> dict[str, float]:
-    return {name: value for name, value in zip(job.space.names(), values, strict=True) if math.isfinite(value)}
+    return None if values is None or class_id >= len(values) else known(float(values[class_id]))
 
 
 def _ends(interval: Interval | None) -> list[float] | None:
     if interval is None or not math.isfinite(interval.low):
         return None
     return [interval.low, interval.high]
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -8,6 +8,7 @@ from itertools import combinations
 from jobs.job import Job, JobImage
 from jobs.reporting.reports import csv_line
 from segmentation.measures.agreement import PairCounts, pair_miou, pixel_share
+from segmentation.measures.metrics import known
 
 COMPARISON_CSV = "comparison.csv"
 
@@ -35,7 +36,7 @@ class ComparisonTable:
         agreement = image.comparison.agreement
         row: list[object] = [image.index, image.name, image.ref, agreement.disagreement]
         for number, pair in enumerate(agreement.pairs):
-            row += [_known(pixel_share(pair)), _known(pair_miou(agreement, number))]
+            row += [known(pixel_share(pair)), known(pair_miou(agreement, number))]
             row += self._right(pair)
         return csv_line(row)
 
@@ -47,7 +48,3 @@ class ComparisonTable:
         if right is None or not pixels:
             return [None, None]
         return [sum(right.first) / pixels, sum(right.second) / pixels]
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value

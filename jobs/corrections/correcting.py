@@ -19,7 +19,7 @@ from jobs.errors import CorrectionNotFound, ImageNotFinished
 from jobs.job import ImageMetrics, ImageResult, Job, JobImage
 from jobs.keys import new_correction_key
 from jobs.ports import ObjectStore, OpenUnit, UnitOfWork
-from jobs.processing.measuring import scores
+from jobs.processing.measuring import impossible_ids, scores
 from jobs.reporting.kept_parts import PART
 from jobs.reporting.label_maps import predicted
 from segmentation.label_map import LabelMap
@@ -105,10 +105,7 @@ class Correcting:
         maps = [each for each in found if each is not None]
         if len(maps) < len(found):
             return None
-        told = []
-        for model, label_map in enumerate(maps):
-            impossible = frozenset(each.id for each in job.impossible_classes(model))
-            told.append(scores(label_map, truth, impossible))
+        told = [scores(each, truth, impossible_ids(job, model)) for model, each in enumerate(maps)]
         return _Scored(told, agree(maps, truth) if len(maps) > 1 else None)
 
     def _unit(self) -> AbstractContextManager[UnitOfWork]:

@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
@@ -17,13 +18,13 @@ from jobs.ports import ObjectStore, Outcome
 from jobs.processing.attempt import Attempt, AttemptLost
 from jobs.processing.cautions import of_classes, of_tiles
 from jobs.processing.leftovers import Leftovers
-from jobs.processing.measuring import measure
+from jobs.processing.measuring import impossible_ids, measure
 from jobs.processing.picture_ports import Decoder, Segmenter, Sources
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
 from jobs.reuse.recipe import format_options
-from jobs.reuse.remaking import Made, Seen, notices_of, remade
+from jobs.reuse.remaking import Made, notices_of, remade
 from segmentation.formats import FORMATS
 from segmentation.formats.format import Encoded, Format
 from segmentation.formats.png_file import write_png
@@ -32,6 +33,14 @@ from segmentation.measures.agreement import Agreement, SideBySide
 from segmentation.picture_files.pictures import Picture
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What an attempt knows of its image by now. truth: of the picture's size, in the job's label space."""
+
+    truth: LabelMap | None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ class ImageWork:
         known = [each.known for each in attempt.recalled if each is not None]
         width, height = known[0].result.width, known[0].result.height
         truth = self._truth(attempt, (height, width))
-        return self._all(attempt, Seen(truth.label_map), notices_of(known[0]) + truth.warnings, (width, height))
+        return self._all(attempt, _Seen(truth.label_map), notices_of(known[0]) + truth.warnings, (width, height))
 
     def _from_picture(self, attempt: Attempt) -> _All:
         if attempt.data is None:
@@ -117,9 +126,9 @@ class ImageWork:
         height, width = decoded.pixels.shape[:2]
         truth = self._truth(attempt, (height, width))
         notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices)
-        return self._all(attempt, Seen(truth.label_map, decoded.pixels), notices + truth.warnings, (width, height))
+        return self._all(attempt, _Seen(truth.label_map, decoded.pixels), notices + truth.warnings, (width, height))
 
-    def _all(self, attempt: Attempt, seen: Seen, warnings: tuple[ImageWarning, ...], size: tuple[int, int]) -> _All:
+    def _all(self, attempt: Attempt, seen: _Seen, warnings: tuple[ImageWarning, ...], size: tuple[int, int]) -> _All:
         """size: width and height of the picture."""
         job, (width, height) = attempt.job, size
         shared = attempt.take_timings()
@@ -151,12 +160,13 @@ class ImageWork:
                 return unusable(f"the mask could not be read: {error}")
             return read_truth(data, mask_space=job.mask_space, space=job.space, shape=shape)
 
-    def _through(self, attempt: Attempt, model: int, seen: Seen) -> Made:
+    def _through(self, attempt: Attempt, model: int, seen: _Seen) -> Made:
         """By the model at this position of the job, or by what it made before."""
         recalled = attempt.recalled[model] if attempt.recalled else None
         if recalled is not None:
             with attempt.step("reuse"):
-                made = remade(self.objects, attempt.job, attempt.image, recalled, model=model, seen=seen)
+                encode = partial(self._encoded, attempt, seen.picture)
+                made = remade(self.objects, attempt.job, recalled, encode, model=model, truth=seen.truth)
             attempt.take_timings()
             return made
         assert seen.picture is not None  # it is read wherever a model has to run
@@ -172,11 +182,12 @@ class ImageWork:
         attempt.take_timings()  # the segmenter's own say more
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
-            impossible = frozenset(each.id for each in job.impossible_classes(model))
-            metrics = measure(label_map, mean_entropy=prediction.mean_entropy, truth=truth, impossible=impossible)
+            metrics = measure(
+                label_map, mean_entropy=prediction.mean_entropy, truth=truth, impossible=impossible_ids(job, model)
+            )
             metrics = replace(metrics, low_confidence=prediction.low_confidence)
         with attempt.step("encode"):
-            encoded = self._encoded(attempt, label_map, picture)
+            encoded = self._encoded(attempt, picture, label_map, job.options.artifacts)
         result = ImageResult(
             width=label_map.width,
             height=label_map.height,
@@ -187,9 +198,14 @@ class ImageWork:
         )
         return Made(result, encoded, {}, label_map if len(job.models) > 1 else None)
 
-    def _encoded(self, attempt: Attempt, label_map: LabelMap, picture: Picture) -> Mapping[str, Encoded]:
+    def _encoded(
+        self, attempt: Attempt, picture: Picture | None, label_map: LabelMap, names: Sequence[str]
+    ) -> Mapping[str, Encoded]:
+        """picture: read wherever something has to be encoded."""
+        if picture is None:
+            return {}
         options = format_options(attempt.job.options, file_name=attempt.image.name)
-        return {name: self.formats[name].encode(label_map, picture, options) for name in attempt.job.options.artifacts}
+        return {name: self.formats[name].encode(label_map, picture, options) for name in names}
 
     def _stored(self, attempt: Attempt, found: _All) -> tuple[tuple[ImageResult, ...], Comparison | None]:
         """Everything, or nothing: what was stored of an attempt that comes to nothing is removed again."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from jobs.job import ImageMetrics
+from jobs.job import ImageMetrics, Job
 from segmentation.label_map import LabelMap
 from segmentation.measures.metrics import (
     as_counts,
     confusion_matrix,
     iou_per_class,
+    known,
+    known_by_name,
     mean_dice,
     mean_iou,
     pixel_accuracy,
@@ -29,19 +31,19 @@ def measure(
     )
 
 
+def impossible_ids(job: Job, model: int) -> frozenset[int]:
+    """Of the classes that the model at this position has no way to give: means are taken without them."""
+    return frozenset(each.id for each in job.impossible_classes(model))
+
+
 def scores(label_map: LabelMap, truth: LabelMap, impossible: Collection[int] = ()) -> dict[str, Any]:
     """The fields of ImageMetrics that a ground truth gives."""
     space = label_map.space
     confusion = confusion_matrix(truth.ids, label_map.ids, space=space, with_missed=True)
-    iou = zip(space.names(), iou_per_class(confusion), strict=True)
     return {
         "confusion": as_counts(confusion),
-        "pixel_accuracy": _known(pixel_accuracy(confusion)),
-        "miou": _known(mean_iou(confusion, without=impossible)),
-        "mean_dice": _known(mean_dice(confusion, without=impossible)),
-        "iou": {name: float(value) for name, value in iou if value == value},
+        "pixel_accuracy": known(pixel_accuracy(confusion)),
+        "miou": known(mean_iou(confusion, without=impossible)),
+        "mean_dice": known(mean_dice(confusion, without=impossible)),
+        "iou": known_by_name(space.names(), iou_per_class(confusion)),
     }
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value

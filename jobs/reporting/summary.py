@@ -11,6 +11,8 @@ from segmentation.measures.metrics import (
     as_confusion,
     dice_per_class,
     iou_per_class,
+    known,
+    known_by_name,
     mean_dice,
     mean_iou,
     pixel_accuracy,
@@ -51,13 +53,9 @@ def _ground_truth(counts: Counted, images: int, space: LabelSpace, impossible: f
     names = space.names()
     return {
         "images": images,
-        "pixel_accuracy": _number(pixel_accuracy(confusion)),
-        "miou": _number(mean_iou(confusion, without=impossible)),
-        "mean_dice": _number(mean_dice(confusion, without=impossible)),
-        "iou": {name: float(value) for name, value in zip(names, iou, strict=True) if value == value},
-        "dice": {name: float(value) for name, value in zip(names, dice, strict=True) if value == value},
+        "pixel_accuracy": known(pixel_accuracy(confusion)),
+        "miou": known(mean_iou(confusion, without=impossible)),
+        "mean_dice": known(mean_dice(confusion, without=impossible)),
+        "iou": known_by_name(names, iou),
+        "dice": known_by_name(names, dice),
     }
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else float(value)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.errors import ObjectNotFound
-from jobs.job import Artifact, ImageMetrics, ImageResult, ImageWarning, Job, JobImage
+from jobs.job import Artifact, ImageMetrics, ImageResult, ImageWarning, Job
 from jobs.ports import ObjectStore
-from jobs.processing.measuring import scores
+from jobs.processing.measuring import impossible_ids, scores
 from jobs.reuse.known import Known
 from jobs.reuse.recalling import MASK, Recalled, compared_by
-from jobs.reuse.recipe import CONFIDENCE, format_options
-from segmentation.formats import FORMATS
+from jobs.reuse.recipe import CONFIDENCE
 from segmentation.formats.format import Encoded
 from segmentation.formats.mask import Mask
 from segmentation.label_map import LabelMap
-from segmentation.picture_files.pictures import NOTICES, Picture, decode_mask
+from segmentation.picture_files.pictures import NOTICES, decode_mask
+
+Encode = Callable[[LabelMap, Sequence[str]], Mapping[str, Encoded]]  # artifacts by their names
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,10 @@ class Made:
     label_map: LabelMap | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What an attempt knows of its image by now. truth: of the picture's size, in the job's label space."""
-
-    truth: LabelMap | None
-    picture: Picture | None = None
-
-
-def remade(objects: ObjectStore, job: Job, image: JobImage, recalled: Recalled, *, model: int, seen: Seen) -> Made:
-    """Without the model. model: its position in the job. seen: with the picture where artifacts are missing.
+def remade(
+    objects: ObjectStore, job: Job, recalled: Recalled, encode: Encode, *, model: int, truth: LabelMap | None
+) -> Made:
+    """Without the model. model: its position in the job. truth: of the picture's size, in the job's label space.
 
     Raises ObjectNotFound where the earlier one's mask is not there any more, or not as it was; StorageUnavailable.
     """
@@ -50,12 +45,11 @@ def remade(objects: ObjectStore, job: Job, image: JobImage, recalled: Recalled, 
     encoded: Mapping[str, Encoded] = {}
     metrics = _alone(earlier.metrics)
     label_map, compares = None, len(job.models) > 1
-    if recalled.missing or seen.truth is not None or compares:
+    if recalled.missing or truth is not None or compares:
         label_map = _label_map(objects, job, recalled.known)
-        encoded = _encoded(label_map, job, image, recalled.missing, seen.picture)
-        if seen.truth is not None:
-            impossible = frozenset(each.id for each in job.impossible_classes(model))
-            metrics = replace(metrics, **scores(label_map, seen.truth, impossible))
+        encoded = encode(label_map, recalled.missing)
+        if truth is not None:
+            metrics = replace(metrics, **scores(label_map, truth, impossible_ids(job, model)))
     spent = round((time.perf_counter() - began) * 1e3, 2)
     result = replace(
         earlier,
@@ -94,10 +88,3 @@ def _read(objects: ObjectStore, known: Known, name: str) -> bytes:
     if zlib.crc32(data) != artifact.crc32:
         raise ObjectNotFound(f"the object {artifact.key} is not what was stored")
     return data
-
-
-def _encoded(
-    label_map: LabelMap, job: Job, image: JobImage, names: Sequence[str], picture: Picture | None
-) -> Mapping[str, Encoded]:
-    options = format_options(job.options, file_name=image.name)
-    return {} if picture is None else {name: FORMATS[name].encode(label_map, picture, options) for name in names}

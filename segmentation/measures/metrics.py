@@ -4,7 +4,7 @@ Pixels whose true class is void count nowhere. A class that occurs neither in th
 and left out of every mean.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import add, sub
 
 import numpy as np
@@ -157,6 +157,16 @@ def _hits(confusion: Confusion) -> NDArray[np.int64]:
 def _predicted(confusion: Confusion) -> NDArray[np.int64]:
     predicted: NDArray[np.int64] = confusion.sum(axis=0)[: confusion.shape[0]]
     return predicted
+
+
+def known(value: float) -> float | None:
+    """A metric as JSON can tell it: None for NaN, which is one of nothing."""
+    return None if value != value else float(value)
+
+
+def known_by_name(names: Iterable[str], values: Iterable[float]) -> dict[str, float]:
+    """names: of the classes. Those whose metric is NaN are left out."""
+    return {name: float(value) for name, value in zip(names, values, strict=True) if value == value}
 
 
 def _ratios(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
