@@ -224,10 +224,11 @@ def pictures_zip(count: int, *, width: int = 640, height: int = 480) -> bytes:
 
 
 def submit_pictures(stack: Stack, count: int, **options: Any) -> str:
-    """A job of `count` pictures, sent as one ZIP. Returns its id."""
+    """A job of `count` pictures, sent as one ZIP, each to be worked on anew. Returns its id."""
+    worked = {"model": "tiny", "reuse": False, **options}
     with stack.http() as http:
         files = {"files": ("pictures.zip", pictures_zip(count), "application/zip")}
-        answer = http.post("/jobs", files=files, data={"options": json.dumps({"model": "tiny", **options})})
+        answer = http.post("/jobs", files=files, data={"options": json.dumps(worked)})
     assert answer.status_code == 202, answer.text
     stack.submitted.append(str(answer.json()["id"]))
     return stack.submitted[-1]

@@ -69,7 +69,7 @@ class Place:
         tenant: str = DEFAULT_TENANT,
     ) -> Job:
         now, priority = datetime.now(UTC), Priority.BULK if bulk else Priority.INTERACTIVE
-        options = JobOptions(model="tiny", label_space="camvid-11", artifacts=("mask", "overlay"))
+        options = JobOptions(model="tiny", label_space="camvid-11", artifacts=("mask", "overlay"), reuse=False)
         counts = Counts(queued=len(pictures))
         job = make_job(
             job_id=new_job_id(),
