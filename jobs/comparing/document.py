@@ -74,8 +74,7 @@ def image_document(job: Job, image: JobImage) -> Document:
 
 def pair_documents(job: Job, image: JobImage) -> list[Document]:
     """Of each two models on one image; the shares are of its pixels of known truth."""
-    if image.comparison is None:
-        return []
+    assert image.comparison is not None  # it has succeeded
     agreement = image.comparison.agreement
     found = []
     for number, (one, other) in enumerate(combinations(job.models, 2)):

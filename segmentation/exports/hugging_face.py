@@ -84,15 +84,10 @@ class _Sink:
 
     def __init__(self) -> None:
         self._held: list[bytes] = []
-        self._position = 0
 
     def write(self, data: bytes) -> int:
         self._held.append(bytes(data))
-        self._position += len(data)
         return len(data)
-
-    def tell(self) -> int:
-        return self._position
 
     def flush(self) -> None: ...
 

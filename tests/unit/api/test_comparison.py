@@ -142,6 +142,22 @@ def test_few_images_show_no_difference(client: TestClient, house: House) -> None
     assert (told["miou_difference"], told["interval"], told["beyond_chance"]) == (1, None, None)
 
 
+def test_images_without_truth_are_counted_where_nothing_is_judged(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a long job only some images are drawn from: none of them may have a truth."""
+    files = [("files", (f"{number}.jpg", picture(seed=number))) for number in range(2)]
+    data = {"models": "tiny,other", "mask_label_space": "camvid-11"}
+    job_id = client.post("/jobs", files=[*files, ("masks", ("1.png", LEFT_RIGHT))], data=data).json()["id"]
+    house.work()
+    rows = list(csv.DictReader(io.StringIO(unpacked(client, job_id).read("comparison.csv").decode())))
+    assert [(row["right_alone:tiny|other"], row["right_alone:other|tiny"]) for row in rows] == [("", ""), ("1", "0")]
+    monkeypatch.setattr("jobs.comparing.comparing.RUN", 1)
+    monkeypatch.setattr("jobs.comparing.comparing.LARGEST", 1)
+    told = client.get(f"/jobs/{job_id}/comparison").json()
+    assert (told["bootstrap"], told["pairs"][0]["ground_truth"]["first_right"]) == (None, 1)
+
+
 def test_a_job_with_one_model_has_nothing_to_compare(client: TestClient, house: House) -> None:
     job_id = compared(client, house, models="tiny")
     answer = client.get(f"/jobs/{job_id}/comparison")
@@ -242,9 +258,15 @@ def test_names_that_look_like_pages_stay_text(client: TestClient, house: House) 
     assert "<img src=x" not in page_of(client, job_id)
 
 
-def test_a_page_does_without_pictures_that_are_not_there(client: TestClient, house: House) -> None:
+def test_a_page_does_without_pictures_that_are_not_there(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job_id = compared(client, house, images=1, truth=True, mask_label_space="camvid-11", artifacts="overlay")
     assert 'class="wrong"' not in page_of(client, job_id)
+    assert 'class="photo"' in page_of(client, job_id)
+    with monkeypatch.context() as small:
+        small.setattr("jobs.comparing.page.LARGEST", 100)
+        assert 'class="photo"' not in page_of(client, job_id)
     for key in [key for key in house.objects.contents if "/inputs/" in key]:
         house.objects.delete(key)
     assert 'class="photo"' not in page_of(client, job_id)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from jobs.exports.importing import FORMS
 from jobs.ports import Readable
@@ -107,6 +108,16 @@ def test_what_is_no_correction_is_refused_with_a_code(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert dict(house.objects.contents) == before
     assert client.get(f"/jobs/{job_id}/images/0/corrections").json()["items"] == []
+
+
+def test_a_correction_that_a_viewer_would_turn_is_refused(client: TestClient, house: House) -> None:
+    turned = Image.Exif()
+    turned[274] = 6  # orientation
+    file = io.BytesIO()
+    Image.new("L", (WIDTH, HEIGHT)).save(file, "png", exif=turned)
+    answer = put(client, finished(client, house), file.getvalue())
+    assert (answer.status_code, answer.json()["code"]) == (422, "mask_mismatch")
+    assert f"{HEIGHT}×{WIDTH}" in answer.json()["detail"]
 
 
 def test_what_has_no_result_cannot_be_corrected(client: TestClient, house: House) -> None:
@@ -233,6 +244,20 @@ def test_of_a_wrong_batch_nothing_is_kept(client: TestClient, house: House, file
     answer = send(client, job_id, {"masks/b.png": label_png(0, 2), **files} if "masks/a.png" in files else files)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert client.get(f"/jobs/{job_id}/corrections").json()["items"] == []
+
+
+def test_a_batch_for_a_job_without_masks_is_kept_whole(client: TestClient, house: House) -> None:
+    taken = send(client, finished(client, house, artifacts="overlay"), {"masks/a.png": label_png()}).json()
+    assert (taken["corrected"], taken["unchanged"]) == (1, 0)
+
+
+def test_an_entry_too_long_to_be_held_is_refused(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.exports.importing.LARGEST_DOCUMENT", 10)
+    answer = send(client, finished(client, house), {"masks/a.png": label_png()})
+    assert answer.status_code == 413
+    assert "longer than 10 bytes" in answer.json()["detail"]
 
 
 def test_what_is_no_archive_is_refused(client: TestClient, house: House) -> None:

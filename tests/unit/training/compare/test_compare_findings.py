@@ -139,3 +139,11 @@ def test_the_json_holds_the_scores_and_no_nan(tmp_path: Path) -> None:
     assert content["classes"] == ["sky", "building", "pole"]
     assert content["pairs"][0]["difference_shown"] is True
     assert [each["name"] for each in content["pictures"]] == [each.name for each in found.shown]
+
+
+def test_of_models_that_nothing_judges_no_interval_is_known() -> None:
+    nothing = PictureCounts.of([np.zeros((3, 4), int)] * 20)
+    found = Resampled.of([nothing, nothing], seed=1)
+    assert found is not None
+    interval = found.miou(0)
+    assert np.isnan([interval.low, interval.high]).all()

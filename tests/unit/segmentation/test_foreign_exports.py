@@ -1,0 +1,198 @@
+"""What comes back from annotation tools as no export of ours looks: other forms are read, broken ones are told."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segmentation.errors import UnavailableExport, UnreadableExport
+from segmentation.exports import EXPORTS, Known, Returned, export, hugging_face
+from segmentation.exports.documents import loaded
+from segmentation.exports.label_studio import decode_brush, encode_brush
+from segmentation.exports.shapes import instance_numbers, regions_of
+from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelClass, LabelSpace
+from tests.exporting import Ids, exported, files_of
+
+SPACE = LabelSpace(
+    "two", (LabelClass(0, "road", (10, 20, 30), "ground"), LabelClass(5, "car", (40, 50, 60), "vehicle")), ignore_id=255
+)
+VOID = SPACE.void_id
+SQUARE = [[1, 1], [3, 1], [3, 3], [1, 3]]  # of a picture of 4×4
+DRAWN: Ids = np.full((4, 4), VOID, np.uint8)
+DRAWN[1:3, 1:3] = 5
+
+
+def back(name: str, files: Mapping[str, object]) -> list[tuple[str, Ids]]:
+    """What an export reads from these files, for two pictures of 4×4: a/one and b/two."""
+    told = {path: data if isinstance(data, bytes) else json.dumps(data).encode() for path, data in files.items()}
+    images = [Known(0, "a/one", 4, 4), Known(1, "b/two", 4, 4)]
+    content = Returned({path: partial(bytes, data) for path, data in told.items()}, images, SPACE)
+    return [(each.image.name, each.ids) for each in EXPORTS[name].read(content)]
+
+
+def png(pixels: Ids) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def coco(*annotations: object, file_name: str = "a/one.jpg") -> dict[str, object]:
+    return {
+        "instances.json": {
+            "categories": [{"id": 9, "name": "Car"}],
+            "images": [{"id": 1, "file_name": file_name}],
+            "annotations": list(annotations),
+        }
+    }
+
+
+def drawn_in_coco(segmentation: object) -> dict[str, object]:
+    return {"image_id": 1, "category_id": 9, "segmentation": segmentation}
+
+
+def brushed(kind: str, value: object) -> dict[str, object]:
+    return {"type": kind, "value": value}
+
+
+def geojson(properties: object, kind: str, coordinates: object) -> dict[str, object]:
+    shape = {"type": kind, "coordinates": coordinates}
+    return {"polygons/a/one.geojson": {"features": [{"properties": properties, "geometry": shape}]}}
+
+
+STROKE = {"rle": encode_brush(DRAWN == 5), "brushlabels": ["car"]}
+LINE = b"\n1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"
+CAR = {"points": [[25, 25], [75, 25], [75, 75], [25, 75]], "polygonlabels": ["car"]}
+
+
+CITY = {"data": {"image": "/data/local-files/?d=upload/a/one.jpg"}}
+OTHER = {"type": "keypointlabels", "value": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("coco", coco(drawn_in_coco([np.ravel(SQUARE).tolist()]))),
+        ("coco", coco(drawn_in_coco({"size": [4, 4], "counts": [5, 2, 2, 2, 5]}))),
+        ("geojson", geojson({"class": "Car"}, "Polygon", [SQUARE])),
+        ("geojson", geojson({"class_id": 5}, "MultiPolygon", [[SQUARE]])),
+        ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [OTHER, brushed("polygonlabels", CAR)]}]}}),
+        ("label-studio", {"tasks.json": [{**CITY, "completions": [{"result": [brushed("brushlabels", STROKE)]}]}]}),
+        ("cvat", {"SegmentationClass/a/one.png": png(np.where(DRAWN == 5, 2, 255).astype(np.uint8))}),
+        ("yolo", {"labels/train/a/one.txt": LINE}),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names: ['road', \"car\"]\n"}),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"nc: 2\nnames:\n- road\n- 'car'\n"}),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names:\n  1: 'car'\n\n  0: road\ntrain: x\n"}),
+    ],
+)
+def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[str, object]) -> None:
+    [(image, ids)] = back(name, files)
+    assert image == "a/one"
+    np.testing.assert_array_equal(ids, DRAWN)
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "told"),
+    [
+        ("coco", {"instances.json": b"{"}, "no JSON"),
+        ("coco", coco({"image_id": 1}), "no COCO annotations: KeyError"),
+        ("coco", coco(drawn_in_coco({"size": [4, 4], "counts": [5, 2]})), "another size"),
+        ("coco", coco(drawn_in_coco({"size": [4, 4], "counts": [-1, 17]})), "another size"),
+        ("coco", coco(drawn_in_coco([[1, 2, float("inf"), 4]])), "finite"),
+        ("geojson", geojson({"class": "cart"}, "Polygon", [SQUARE]), "no class 'cart'"),
+        ("geojson", {"a/one.geojson": {"features": [{}]}}, "no polygons: KeyError"),
+        ("geojson", geojson({"class": "car"}, "Polygon", [[1, 2]]), r"list of finite \[x, y\]"),
+        ("label-studio", {"tasks.json": [3]}, "no tasks of Label Studio"),
+        ("label-studio", {"tasks.json": {**CITY}}, "no tasks of Label Studio: KeyError"),
+        ("cvat", {"SegmentationClass/a/one.png": b"GIF"}, "PNG|picture|image"),
+        ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4), 3, np.uint8))}, "number 3 is no class's"),
+        ("cvat", {"SegmentationClass/a/one.png": b"GIF", "labelmap.txt": b"car:40,50,60::\n"}, "PNG|picture|image"),
+        ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4, 3), 9, np.uint8)), "labelmap.txt": b""}, "#090909"),
+        ("cvat", {"SegmentationClass/a/one.png": b"", "labelmap.txt": b"car:red::"}, "no colour in 'car:red::'"),
+        ("yolo", {"labels/train/a/one.txt": b"1 0.5 x"}, "one.txt, line 1"),
+        ("yolo", {"labels/train/a/one.txt": b"\n7 0 0 1 0 1 1"}, "one.txt, line 2"),
+        ("yolo", {"labels/train/a/one.txt": b"", "data.yaml": b"names:\n  1: car\n"}, "numbered from 0"),
+    ],
+)
+def test_what_cannot_be_read_is_told(name: str, files: Mapping[str, object], told: str) -> None:
+    with pytest.raises(UnreadableExport, match=told):
+        back(name, files)
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("coco", coco(drawn_in_coco([]), file_name="nobody.jpg")),
+        ("coco", {"instances_of_something_else.json": {"hello": 1}}),
+        ("geojson", {"nobody.geojson": {"features": []}, "one.txt": b""}),
+        ("huggingface", {"masks/nobody.png": b"", "masks/one.txt": b"", "one.png": b""}),
+        ("cvat", {"SegmentationClass/nobody.png": b""}),
+        ("label-studio", {"tasks.json": {"data": {"maskmill": "nobody"}}}),
+        ("yolo", {"labels/train/nobody.txt": b""}),
+    ],
+)
+def test_what_belongs_to_no_picture_of_the_job_is_passed_over(name: str, files: Mapping[str, object]) -> None:
+    assert back(name, files) == []
+
+
+def test_a_document_too_long_to_be_held_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segmentation.exports.documents.LARGEST_DOCUMENT", 10)
+    monkeypatch.setattr(export, "LARGEST_DOCUMENT", 10)
+    with pytest.raises(UnreadableExport, match="longer than 10 bytes"):
+        loaded(b"[1,2,3,4,5,6]", "tasks.json")
+    with pytest.raises(UnreadableExport, match=r"data.yaml is longer than 10 bytes"):
+        back("yolo", {"data.yaml": b"names: [road, car]"})
+
+
+@pytest.mark.parametrize("cut", [1, 8, 9])
+def test_a_brush_that_ends_early_or_has_another_size_is_refused(cut: int) -> None:
+    packed = encode_brush(DRAWN == 5)
+    with pytest.raises(UnreadableExport, match="another size"):
+        decode_brush(packed, height=4, width=5)
+    with pytest.raises((UnreadableExport, IndexError)):
+        decode_brush(packed[:-cut], height=4, width=4)
+
+
+def test_a_brush_whose_values_stand_one_by_one_is_read() -> None:
+    """The tool's own packer writes values that differ as they come, each of its own bits."""
+    head = [(2 * 4, 32), (7, 5), *((size - 1, 4) for size in (3, 4, 8, 16))]
+    values = [0, 0, 0, 0, 1, 2, 3, 255]
+    parts = [*head, (0, 1), (0, 2), (7, 3), *((value, 8) for value in values)]
+    bits = "".join(f"{value:0{count}b}" for value, count in parts)
+    packed = [int(bits[at : at + 8].ljust(8, "0"), 2) for at in range(0, len(bits), 8)]
+    np.testing.assert_array_equal(decode_brush(packed, height=1, width=2), [[False, True]])
+    with pytest.raises(UnreadableExport, match="ends within a run"):
+        decode_brush(packed[:-2], height=1, width=2)
+
+
+def test_a_long_table_is_written_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(hugging_face, "ROWS", 2)
+    files = files_of(EXPORTS["huggingface"], exported([DRAWN] * 5, SPACE))
+    table = parquet.ParquetFile(io.BytesIO(files["train/metadata.parquet"]))
+    assert table.metadata.num_row_groups == 3
+    assert table.read().column("name").to_pylist() == [f"cam_{number}/Straße {number}" for number in range(1, 6)]
+
+
+def test_without_pyarrow_the_export_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UnavailableExport, match="needs pyarrow"):
+        EXPORTS["huggingface"].check(SPACE)
+
+
+def test_more_regions_than_a_png_has_numbers_share_the_last_ones() -> None:
+    ids: Ids = np.full((2, 9), VOID, np.uint8)
+    ids[0, ::2] = 5
+    ids[1, 1::2] = 0
+    regions = regions_of(LabelMap(ids, SPACE))
+    assert len(np.unique(instance_numbers(regions, ids.shape))) == len(regions) + 1
+    numbers = instance_numbers(regions, ids.shape, most=5)
+    assert numbers.max() == 5
+    assert {tuple(np.unique(ids[numbers == number])) for number in range(1, 6)} <= {(0,), (5,)}
