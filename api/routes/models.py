@@ -10,7 +10,8 @@ from fastapi import APIRouter, Path
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
-from api.schemas.catalogue import ModelList, ModelView, Serving, model_view
+from api.schemas.catalogue import EvaluatedModelView, ModelList, Serving, model_view
+from api.schemas.evaluation import evaluation_of
 from api.services import Services
 from jobs.errors import ModelNotFound
 from segmentation.model_card import ModelCard
@@ -28,10 +29,11 @@ def list_models(services: ServicesDep) -> ModelList:
 
 
 @router.get("/{name:path}", responses=problems(ModelNotFound))
-def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> ModelView:
-    """One model, by its name alone, or as `NAME/VERSION` or `NAME@ALIAS`."""
+def get_model(name: Annotated[str, Path(max_length=200)], services: ServicesDep) -> EvaluatedModelView:
+    """One model with its evaluation, by its name alone, or as `NAME/VERSION` or `NAME@ALIAS`."""
     card = services.adapters.catalog.card(name)
-    return model_view(card, services.adapters.catalog.label_spaces(), _serving(services)(card))
+    view = model_view(card, services.adapters.catalog.label_spaces(), _serving(services)(card))
+    return EvaluatedModelView(**dict(view), evaluation=evaluation_of(card))
 
 
 def _serving(services: Services) -> Callable[[ModelCard], Serving]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas.evaluation import Evaluation
 from jobs.callers import Caller
 from jobs.tenants.quotas import IMAGES, QUEUED, REQUESTS
 from jobs.tenants.standing import Standing
@@ -87,6 +88,10 @@ class ModelView(BaseModel):
     licence: str
     default: bool = Field(description="what a job without `model` gets")
     loaded: bool = Field(description="a live worker holds it in memory")
+
+
+class EvaluatedModelView(ModelView):
+    evaluation: Evaluation | None = Field(description="null: nobody has measured the model", examples=[None])
 
 
 class ModelList(BaseModel):

@@ -13,6 +13,9 @@ from jobs.errors import StorageUnavailable
 from jobs.job import Failure
 from jobs.watching.workers import FollowedModel
 from segmentation.label_spaces import LABEL_SPACES
+from segmentation.variant import Variant
+from tests.factories import make_card
+from tests.fakes import FakeCatalog
 from tests.unit.api.house import House
 
 
@@ -47,6 +50,23 @@ def test_a_model_names_its_runtimes_and_input(client: TestClient) -> None:
     model = client.get("/models/tiny").json()
     assert model["backend"] == ["openvino", "onnxruntime"]
     assert model["input_size"] == {"resize": "fit", "long_side": 64, "height": None, "width": None}
+
+
+@pytest.fixture
+def measured(house: House) -> None:
+    variant = {"precision": "int8", "engine": "onnxruntime", "file": "model.onnx", "bytes": 9, "miou": 0.5}
+    scores = {"miou": 0.6, "iou/sky": 0.9, "dice/sky": 0.95, "iou/pole": 0.1}
+    seen = make_card("seen", scores=scores, temperature=1.1, variants=(Variant.from_dict(variant),))
+    house.catalog = FakeCatalog([make_card(), seen])
+
+
+@pytest.mark.usefixtures("measured")
+def test_one_model_tells_how_good_it_is_in_all_and_by_class(client: TestClient) -> None:
+    assert client.get("/models/tiny").json()["evaluation"] is None
+    told = client.get("/models/seen").json()["evaluation"]
+    assert (told["scores"], told["temperature"]) == ({"miou": 0.6}, 1.1)
+    assert told["classes"] == [{"name": "sky", "iou": 0.9, "dice": 0.95}, {"name": "pole", "iou": 0.1, "dice": None}]
+    assert [(each["precision"], each["miou"], each["median_ms"]) for each in told["variants"]] == [("int8", 0.5, None)]
 
 
 def test_an_unknown_model_is_a_404_here_and_a_field_fault_in_a_job(client: TestClient) -> None:
