@@ -122,6 +122,10 @@ faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run; nothing may b
 fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, sent to the real stack; every answer as documented
 	$(BIN)/python -m tests.fuzz --cases $(CASES)
 
+.PHONY: gpu
+gpu: $(DEV) ## On a machine with a GPU: are masks those of the processor, how fast, in how much memory
+	$(BIN)/python -m benchmarks.gpu
+
 .PHONY: containers
 containers: ## Build the images, bring the compose file up, run a job through it (needs docker; see tests/containers)
 	bash tests/containers/run.sh
