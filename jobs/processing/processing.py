@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,6 +54,49 @@ class PictureThreads(Protocol):
 
     def leave_behind(self, answer: Future[Any], /) -> None:
         """The call is waited for no more; another thread takes the place of the one that it holds."""
+
+
+class Flight:
+    """Attempts at work in other threads. Whoever waits for them is woken once for many: to be woken costs a thread, and
+    those that it takes the processor from, more than a small picture does.
+
+    fetching: these only read their pictures, whose memory has to be looked after one by one.
+    """
+
+    def __init__(self, *, fetching: bool = False) -> None:
+        self._attempts: dict[Future[Outcome | None], Attempt] = {}
+        self._ended: list[Future[Outcome | None]] = []
+        self._changed = threading.Condition()
+        self._wanted = 1
+        self._fetching = fetching
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def add(self, future: Future[Outcome | None], attempt: Attempt) -> None:
+        self._attempts[future] = attempt
+        future.add_done_callback(self._note)
+
+    def all(self) -> Sequence[tuple[Future[Outcome | None], Attempt]]:
+        return list(self._attempts.items())
+
+    def leave(self, future: Future[Outcome | None]) -> None:
+        """It is waited for no more."""
+        del self._attempts[future]
+
+    def ended(self, wanted: int, *, timeout: float) -> Sequence[tuple[Future[Outcome | None], Attempt]]:
+        """Waits until so many have ended, or all, or for `timeout` seconds. Gives each once."""
+        with self._changed:
+            self._wanted = 1 if self._fetching else max(1, min(wanted, len(self._attempts)))
+            self._changed.wait_for(lambda: len(self._ended) >= self._wanted, timeout)
+            ended, self._ended = self._ended, []
+        return [(future, self._attempts.pop(future)) for future in ended if future in self._attempts]
+
+    def _note(self, future: Future[Outcome | None]) -> None:
+        with self._changed:
+            self._ended.append(future)
+            if len(self._ended) >= self._wanted:
+                self._changed.notify()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +166,9 @@ class Processing:
             memory = self._memory(claim.job, lease)
             unread = [each for each in attempts if each.sha256 is None]
             unread = unread if unread and _is_any(memory) else []
-            running = {self.threads.submit(self._fetch, each): each for each in unread}
+            running = Flight(fetching=bool(unread))
+            for each in unread:
+                running.add(self.threads.submit(self._fetch, each), each)
             ready = [each for each in attempts if each not in unread]
             self._finish_all(claim, lease, running, ready, memory)
         finally:
@@ -144,9 +189,7 @@ class Processing:
         self._identified.update(job.models if memory is not None else ())
         return memory
 
-    def _begun(
-        self, attempts: Sequence[Attempt], memory: Recollection | None = None
-    ) -> dict[Future[Outcome | None], Attempt]:
+    def _begun(self, attempts: Sequence[Attempt], memory: Recollection | None = None) -> Flight:
         """One question for all of them, whatever is known of their pictures."""
         asked = {each.image.index: (each.image, each.sha256) for each in attempts if each.sha256 is not None}
         if memory is not None and asked:
@@ -154,13 +197,16 @@ class Processing:
                 found = memory.find(asked)
                 for each in attempts:
                     each.recalled = found.get(each.image.index, ())
-        return {self.threads.submit(self._try, each): each for each in attempts}
+        running = Flight()
+        for each in attempts:
+            running.add(self.threads.submit(self._try, each), each)
+        return running
 
     def _finish_all(
         self,
         claim: Claim,
         lease: Lease,
-        running: dict[Future[Outcome | None], Attempt],
+        running: Flight,
         ready: Sequence[Attempt] = (),
         memory: Recollection | None = None,
     ) -> None:
@@ -171,9 +217,7 @@ class Processing:
         while running or read:
             if not running:
                 running, read = self._begun(read, memory), []
-            ended, _ = wait(running, timeout=self.rules.flush_s, return_when=FIRST_COMPLETED)
-            for future in ended:
-                attempt = running.pop(future)
+            for future, attempt in running.ended(self._worth_waking(done, flushed), timeout=self.rules.flush_s):
                 outcome = self._outcome(future, attempt)
                 if outcome is not None:
                     done.append(outcome)
@@ -189,6 +233,11 @@ class Processing:
             if done and (due or not (running or read)):
                 self._finish(claim, done, lease)
                 done, flushed = [], time.monotonic()
+
+    def _worth_waking(self, done: Sequence[Outcome], flushed: float) -> int:
+        """How many attempts have to end before there is something to write."""
+        due = time.monotonic() - flushed >= self.rules.flush_s
+        return 1 if due else self.rules.flush_images - len(done)
 
     def _fetch(self, attempt: Attempt) -> None:
         """Whatever it raises becomes the image's failure or its next try."""
@@ -206,12 +255,12 @@ class Processing:
         except MemoryError as error:
             raise OutOfMemory("the worker ran out of memory with this image") from error
 
-    def _given_up(self, running: dict[Future[Outcome | None], Attempt], seconds: float) -> Iterator[Outcome]:
+    def _given_up(self, running: Flight, seconds: float) -> Iterator[Outcome]:
         """Those that took too long. A process that slept through these seconds did not work through them."""
-        for future, attempt in list(running.items()):
+        for future, attempt in running.all():
             error = attempt.spend(min(seconds, 2 * self.rules.flush_s))
             if error is not None and attempt.give_up():
-                del running[future]
+                running.leave(future)
                 self.threads.leave_behind(future)
                 yield self._ended(error, attempt.image)
 

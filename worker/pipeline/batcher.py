@@ -1,6 +1,8 @@
 """Joins tensors of equal shape from many threads into device batches: full, or after a few milliseconds.
 
-One per model. A batch that fails is halved until the tensor at fault stands alone; the others get their logits.
+One per model. A batch that fails is halved until the tensor at fault stands alone; the others get their logits. Where
+nothing is joined, as on processors, a caller takes its tensor through the device itself: for a small model, to wake
+other threads and to be woken by them takes longer than the forward.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ Tensor = NDArray[np.float32]
 class BatchRules:
     """capacity: tensors that may wait before further callers have to; bounds the memory.
 
-    wait_s: how long a tensor waits for company. limit_s: how long a caller waits for its logits.
+    wait_s: how long a tensor waits for company. limit_s: how long a caller waits for the device, and for logits that
+    others bring.
     """
 
     max_batch: int = 1
@@ -55,7 +58,7 @@ class _Request:
 
 
 class Batcher:
-    """`run`: (B, 3, H, W) → (B, C, h, w), called from `streams` threads."""
+    """`run`: (B, 3, H, W) → (B, C, h, w), called from no more than `streams` threads at once."""
 
     def __init__(self, run: Callable[[Tensor], Tensor], rules: BatchRules, *, name: str, watchdog: Watchdog) -> None:
         self._run = run
@@ -67,6 +70,7 @@ class Batcher:
         self._count = 0
         self._closed = False
         self._fits: dict[tuple[int, ...], int] = {}  # shape → largest batch, where a larger one ran out of memory
+        self._streams = threading.Semaphore(rules.streams)
         self._device = ThreadPoolExecutor(rules.streams, thread_name_prefix=f"device-{name}")
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(rules.streams)]
         for thread in self._threads:
@@ -78,7 +82,7 @@ class Batcher:
 
     def infer(self, tensor: Tensor) -> Inferred:
         """tensor: (3, H, W) float32. Raises OutOfMemory, ModelFailed, TimedOut."""
-        return self.result(self.submit(tensor))
+        return self._alone(tensor) if self._rules.max_batch == 1 else self.result(self.submit(tensor))
 
     def submit(self, tensor: Tensor) -> Future[Inferred]:
         """Blocks while `capacity` tensors wait. Raises TimedOut, and ModelFailed after `close`."""
@@ -88,7 +92,7 @@ class Batcher:
                 lambda: self._closed or self._count < self._rules.capacity, self._rules.limit_s
             )
             if self._closed:
-                raise ModelFailed(f"{self._name} is being unloaded")
+                raise self._unloaded()
             if not free:
                 raise self._too_late()
             self._waiting.setdefault(tensor.shape, deque()).append(request)
@@ -112,14 +116,35 @@ class Batcher:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        for _ in range(self._rules.streams):
+            self._streams.acquire()  # whoever runs alone is done then
+        self._streams.release(self._rules.streams)
         self._device.shutdown()
+
+    def _alone(self, tensor: Tensor) -> Inferred:
+        """In this thread. Raises what `_run` raises."""
+        submitted = time.monotonic()
+        if not self._streams.acquire(timeout=self._rules.limit_s):
+            raise self._too_late()
+        try:
+            if self._closed:
+                raise self._unloaded()
+            began = time.monotonic()
+            logits = self._call(tensor[None])
+            return Inferred(logits[0], (began - submitted) * 1e3, (time.monotonic() - began) * 1e3)
+        finally:
+            self._streams.release()
+
+    def _unloaded(self) -> ModelFailed:
+        return ModelFailed(f"{self._name} is being unloaded")
 
     def _too_late(self) -> TimedOut:
         return TimedOut(f"the image waited longer than {self._rules.limit_s:g} s for {self._name}")
 
     def _serve(self) -> None:
         while requests := self._next_batch():
-            self._answer(requests)
+            with self._streams:
+                self._answer(requests)
 
     def _next_batch(self) -> list[_Request]:
         """Waits until a group of equal shape is full or has waited long enough. Empty after `close`."""
@@ -163,7 +188,9 @@ class Batcher:
         if not requests:
             return
         began = time.monotonic()
-        call = self._device.submit(self._call, requests)  # carries whatever it raises; callers wait for this thread
+        call = self._device.submit(
+            lambda: self._call(_stacked(requests))
+        )  # carries whatever it raises; callers wait for this thread
         error = call.exception()
         if error is not None:
             self._answer_failed(requests, error)
@@ -172,11 +199,11 @@ class Batcher:
         for request, logits in zip(requests, call.result(), strict=True):
             _settle(request, Inferred(logits, (began - request.submitted) * 1e3, ran_ms))
 
-    def _call(self, requests: list[_Request]) -> Tensor:
-        with self._watchdog.call(f"{self._name}, {len(requests)} × {requests[0].tensor.shape}"):
-            logits = self._run(_stacked(requests))
-        if len(logits) != len(requests):
-            raise ModelFailed(f"{self._name} gave {len(logits)} results for {len(requests)} images")
+    def _call(self, batch: Tensor) -> Tensor:
+        with self._watchdog.call(f"{self._name}, {len(batch)} × {batch.shape[1:]}"):
+            logits = self._run(batch)
+        if len(logits) != len(batch):
+            raise ModelFailed(f"{self._name} gave {len(logits)} results for {len(batch)} images")
         return logits
 
     def _answer_failed(self, requests: list[_Request], error: BaseException) -> None:

@@ -144,10 +144,57 @@ def test_callers_wait_while_too_many_tensors_do():
 def test_a_caller_that_waits_too_long_for_the_device_is_told():
     engine = ScriptedEngine()
     engine.gate.clear()
-    with batching(engine.run, max_batch=1, limit_s=0.05) as batcher:
+    with batching(engine.run, max_batch=2, limit_s=0.05) as batcher:
         with pytest.raises(TimedOut):
             batcher.infer(tensor(1))
         engine.gate.set()
+
+
+def test_a_caller_that_runs_alone_waits_no_longer_for_a_stream():
+    engine = ScriptedEngine()
+    engine.gate.clear()
+    with batching(engine.run, max_batch=1, limit_s=0.05) as batcher, ThreadPoolExecutor(1) as other:
+        first = other.submit(batcher.infer, tensor(1))
+        time.sleep(0.02)
+        with pytest.raises(TimedOut):
+            batcher.infer(tensor(2))
+        engine.gate.set()
+        assert (first.result().logits == 2).all()
+
+
+def test_nothing_is_handed_to_other_threads_where_nothing_is_joined():
+    callers = set()
+
+    def run(batch: Tensor) -> Tensor:
+        callers.add(threading.current_thread())
+        return batch
+
+    with batching(run, max_batch=1, streams=2) as batcher:
+        batcher.infer(tensor(1))
+    assert callers == {threading.current_thread()}
+    with pytest.raises(ModelFailed):
+        batcher.infer(tensor(1))
+
+
+def test_callers_that_run_alone_and_tiles_share_the_streams():
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def run(batch: Tensor) -> Tensor:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.005)
+        with lock:
+            at_once -= 1
+        return batch
+
+    with batching(run, max_batch=1, streams=2) as batcher, ThreadPoolExecutor(4) as callers:
+        tiles = [batcher.submit(tensor(value)) for value in range(8)]
+        alone = list(callers.map(batcher.infer, [tensor(value) for value in range(8)]))
+        assert [float(each.logits[0, 0, 0]) for each in alone] == list(range(8))
+        assert [float(batcher.result(each).logits[0, 0, 0]) for each in tiles] == list(range(8))
+    assert most == 2
 
 
 def test_a_caller_that_waits_too_long_for_a_place_is_told():
