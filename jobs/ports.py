@@ -42,6 +42,11 @@ class Claim:
     job: Job
     images: tuple[JobImage, ...]
 
+    @property
+    def is_of_all_at_work(self) -> bool:
+        """Whether nobody else is at the job, nor will be by what is queued now."""
+        return not self.job.counts.queued and self.job.counts.running == len(self.images)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -205,10 +210,11 @@ class ImageRepository(Protocol):
         """Extend the leases of `attempts` (index → attempt) to `lease_s` from now. Returns the indices still held,
         and whether a cancel of the job was requested."""
 
-    def finish(self, job_id: str, outcomes: Sequence[Outcome]) -> Finished:
+    def finish(self, job_id: str, outcomes: Sequence[Outcome], *, claim: Claim | None = None) -> Finished:
         """End attempts. Only images still running under the same attempt change.
 
         The job's counters, totals, warnings, version, started_at and finished_at follow in the same transaction.
+        claim: by which the images were taken; spares reading again what has not changed since.
         """
 
     def rescore(

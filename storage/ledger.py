@@ -34,6 +34,9 @@ _LOCK_ONE = Prepared(
     .where(JOB.id == bindparam("id"), JOB.is_deleted.is_(False))
     .with_for_update()  # half the work of a list
 )
+_LOCK_VERSION = Prepared(
+    select(JOB.version).where(JOB.id == bindparam("id"), JOB.is_deleted.is_(False)).with_for_update()
+)
 _WRITE = Prepared(update(JOBS).where(JOB.id == bindparam("job")))  # whatever columns come with it
 
 
@@ -45,6 +48,13 @@ def lock_jobs(transaction: Transaction, job_ids: Iterable[str]) -> list[Job]:
 def lock_job(transaction: Transaction, job_id: str) -> Job | None:
     row = transaction.carry_out(_LOCK_ONE, id=job_id).first()
     return None if row is None else to_job(row)
+
+
+def lock_unchanged(transaction: Transaction, job: Job) -> bool:
+    """Whether the job is still as it was read, now that nobody else changes it: whatever changes takes it one version
+    further. Its images are then as they were, but for when their leases end."""
+    row = transaction.carry_out(_LOCK_VERSION, id=job.id).first()
+    return row is not None and row.version == job.version
 
 
 def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:

@@ -78,13 +78,17 @@ def claimed(open_unit: Units, first: int = 0, last: int = 99, **options: Any) ->
     return found
 
 
-def finish(open_unit: Units, *outcomes: Outcome, job_id: str = "job_1", now: datetime = NOON) -> list[int]:
-    return list(finished(open_unit, *outcomes, job_id=job_id, now=now).ended)
+def finish(
+    open_unit: Units, *outcomes: Outcome, job_id: str = "job_1", now: datetime = NOON, by: Claim | None = None
+) -> list[int]:
+    return list(finished(open_unit, *outcomes, job_id=job_id, now=now, by=by).ended)
 
 
-def finished(open_unit: Units, *outcomes: Outcome, job_id: str = "job_1", now: datetime = NOON) -> Finished:
+def finished(
+    open_unit: Units, *outcomes: Outcome, job_id: str = "job_1", now: datetime = NOON, by: Claim | None = None
+) -> Finished:
     with open_unit.at(now) as unit:
-        answer = unit.images.finish(job_id, outcomes)
+        answer = unit.images.finish(job_id, outcomes, claim=by)
         unit.commit()
     return answer
 

@@ -256,7 +256,7 @@ class _Images:
             rows[index] = replace(rows[index], lease_until=self._view.now + timedelta(seconds=lease_s))
         return frozenset(held), job.cancel_requested_at is not None
 
-    def finish(self, job_id: str, outcomes: Sequence[Outcome]) -> Finished:
+    def finish(self, job_id: str, outcomes: Sequence[Outcome], *, claim: Claim | None = None) -> Finished:
         job = self._job(job_id)
         if job is None:
             return Finished((), frozenset(each.index for each in outcomes))

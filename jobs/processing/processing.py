@@ -315,21 +315,21 @@ class Processing:
         """Write outcomes. A database that is away is asked again for as long as it takes: an attempt whose lease ran
         out still counts until somebody else has the image."""
         give_up = time.monotonic() + self.rules.lease_s
-        finished = self._write(claim.job, outcomes)
+        finished = self._write(claim, outcomes)
         while finished is None:
             lease.begin()
             if self._stopping.is_set() and time.monotonic() >= give_up:
                 raise DatabaseUnavailable("the results of a slice could not be written")
             time.sleep(min(1.0, self.rules.flush_s))
-            finished = self._write(claim.job, outcomes)
+            finished = self._write(claim, outcomes)
         lease.release(outcome.index for outcome in outcomes)
         self.observer.ended(claim.job, outcomes, finished)
         self.work.leftovers.remove(_unwanted(claim.job, outcomes, finished))
 
-    def _write(self, job: Job, outcomes: Sequence[Outcome]) -> Finished | None:
+    def _write(self, claim: Claim, outcomes: Sequence[Outcome]) -> Finished | None:
         try:
             with self.open_unit() as unit:
-                finished = unit.images.finish(job.id, outcomes)
+                finished = unit.images.finish(claim.job.id, outcomes, claim=claim)
                 unit.commit()
         except DatabaseUnavailable:
             return None

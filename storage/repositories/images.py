@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_
 
 from jobs import transitions
 from jobs.errors import ImageNotFound, JobNotFound
-from jobs.job import ImageResult, ImageStatus, JobImage, Priority, Slice
+from jobs.job import ImageResult, ImageStatus, Job, JobImage, Priority, Slice
 from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held, Transition
 from segmentation.measures.agreement import Agreement
-from storage.ledger import carry_out, is_due, is_in, lock_job, lock_jobs, move_due, write_job
+from storage.ledger import carry_out, is_due, is_in, lock_job, lock_jobs, lock_unchanged, move_due, write_job
 from storage.repositories import paging
 from storage.repositories.reporting.known import remember
 from storage.rows import comparison_values, results_values, to_image
@@ -93,11 +93,15 @@ class SqlImages:
             self._transaction.write(mine.values(lease_until=until))
         return frozenset(held), job.cancel_requested_at is not None
 
-    def finish(self, job_id: str, outcomes: Sequence[Outcome]) -> Finished:
-        job = lock_job(self._transaction, job_id)
+    def finish(self, job_id: str, outcomes: Sequence[Outcome], *, claim: Claim | None = None) -> Finished:
+        if claim is not None and claim.is_of_all_at_work and lock_unchanged(self._transaction, claim.job):
+            job: Job | None = claim.job
+            images = {each.index: Held(each.status, each.attempt, each.input_sha256) for each in claim.images}
+        else:
+            job = lock_job(self._transaction, job_id)
+            images = {} if job is None else self._held(job_id, [each.index for each in outcomes])
         if job is None:
             return Finished((), frozenset(each.index for each in outcomes))
-        images = self._held(job_id, [each.index for each in outcomes])
         step, answer = transitions.finish(job, images, outcomes, now=self._transaction.now)
         if step is not None:
             carry_out(self._transaction, job, step)

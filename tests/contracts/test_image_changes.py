@@ -164,6 +164,52 @@ class TestFinishing:
         assert totals.made_by == {make_result().identity.weights: 3}
 
 
+class TestFinishingByClaim:
+    def test_what_the_claim_says_ends_as_if_it_were_read_again(self, open_unit: Units):
+        add(open_unit, 2)
+        mine = claimed(open_unit)
+        assert mine.is_of_all_at_work
+        assert finish(open_unit, succeeded(0), failed(1), by=mine) == [0, 1]
+        job = get(open_unit)
+        assert (job.counts, job.version) == (Counts(succeeded=1, failed=1), mine.job.version + 1)
+        assert job == get(open_unit)
+        assert [image(open_unit, each).version for each in range(2)] == [job.version, job.version]
+
+    def test_a_claim_is_not_believed_once_the_job_has_changed(self, open_unit: Units):
+        add(open_unit, 2)
+        mine = claimed(open_unit)
+        assert finish(open_unit, succeeded(0), by=mine) == [0]
+        assert finish(open_unit, succeeded(0), succeeded(1), by=mine) == [1]
+        assert get(open_unit).counts == Counts(succeeded=2)
+
+    def test_a_cancel_since_the_claim_is_seen(self, open_unit: Units):
+        add(open_unit, 1)
+        mine = claimed(open_unit)
+        cancel(open_unit)
+        finish(open_unit, again(0), by=mine)
+        assert get(open_unit).status is JobStatus.CANCELED
+
+    def test_who_lost_the_image_since_the_claim_is_told(self, open_unit: Units):
+        add(open_unit, 1)
+        mine = claimed(open_unit)
+        later = LEASE + timedelta(seconds=1)
+        with open_unit.at(later) as unit:
+            unit.images.free_expired(losses=3, limit=9)
+            unit.commit()
+        theirs = claimed(open_unit, now=later)
+        assert finish(open_unit, succeeded(0), by=mine, now=later) == []
+        assert finish(open_unit, succeeded(0, attempt=2), by=theirs, now=later) == [0]
+
+    def test_a_deleted_job_has_nothing_to_end(self, open_unit: Units):
+        add(open_unit, 1)
+        mine = claimed(open_unit)
+        finish(open_unit, succeeded(0), by=mine)
+        with open_unit() as unit:
+            unit.jobs.mark_deleted("job_1")
+            unit.commit()
+        assert finish(open_unit, succeeded(0), by=mine) == []
+
+
 class TestCanceling:
     def test_queued_images_are_canceled_at_once(self, open_unit: Units):
         add(open_unit, 3)

@@ -41,6 +41,24 @@ def _claim(first: int, more: int, lease_s: int) -> Step:
     return lambda database: _unit(database, lambda unit: unit.images.claim(piece, worker="w", lease_s=lease_s))
 
 
+def _claim_and_finish(first: int, more: int, kinds: list[str], meanwhile: Step | None) -> Step:
+    """By the claim, whatever happened in between."""
+    piece = Slice(job_id="job_1", first=first, last=first + more, priority=Priority.BULK)
+
+    def step(database: Database) -> None:
+        with database.unit() as unit:
+            claim = unit.images.claim(piece, worker="w", lease_s=60)
+            unit.commit()
+        if claim is None:
+            return
+        if meanwhile is not None:
+            meanwhile(database)
+        ended = [_outcome(each.index, each.attempt, kind, 0) for each, kind in zip(claim.images, kinds, strict=False)]
+        _unit(database, lambda unit: unit.images.finish("job_1", ended, claim=claim))
+
+    return step
+
+
 def _finish(outcomes: list[Outcome]) -> Step:
     return lambda database: _unit(database, lambda unit: unit.images.finish("job_1", outcomes))
 
@@ -86,6 +104,13 @@ steps = st.one_of(
     st.builds(_upkeep, st.integers(1, 3)),
     st.builds(_cancel),
     st.builds(_retry),
+    st.builds(
+        _claim_and_finish,
+        indices,
+        st.integers(0, IMAGES),
+        st.lists(kinds, min_size=1, max_size=IMAGES),
+        st.none() | st.builds(_cancel) | st.builds(_finish, outcomes),
+    ),
 )
 
 

@@ -157,3 +157,16 @@ def test_turns_walk_along_the_unfinished_jobs_alone(open_unit: Units, plans: Pla
     assert sum("ix_jobs_turns" in step for step in plans.steps) == 2
     assert any("ix_job_images_queued" in step for step in plans.steps)
     assert not any("ORDER BY" in step or "GROUP BY" in step for step in plans.steps), plans.steps
+
+
+def test_what_a_claim_says_of_the_job_and_its_images_is_not_read_again(open_unit: Units, plans: Plans):
+    add(open_unit, 1, job_id="job_alone")
+    mine = claimed(open_unit, job_id="job_alone")
+    plans.forget()
+    finish(open_unit, succeeded(0), job_id="job_alone", by=mine)
+    by_claim = len(plans.steps)
+    add(open_unit, 1, job_id="job_other")
+    claimed(open_unit, job_id="job_other")
+    plans.forget()
+    finish(open_unit, succeeded(0), job_id="job_other")
+    assert by_claim == len(plans.steps) - 1
