@@ -150,7 +150,7 @@ def main() -> None:
         with open_bench(storage) as bench:
             figures = _measure(bench, pictures, models, given.rounds)
     load = [round(each, 1) for each in os.getloadavg()]
-    record("comparison", QUESTION, {"pictures": f"{given.size} {given.form}", "load": load, **figures})
+    record("comparing/four-models", QUESTION, {"pictures": f"{given.size} {given.form}", "load": load, **figures})
 
 
 def _measure(bench: Bench, pictures: Pictures, models: Sequence[str], rounds: int) -> dict[str, Any]:

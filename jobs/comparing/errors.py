@@ -11,29 +11,55 @@ from jobs.ports import ObjectStore
 from jobs.processing.truth import read_truth
 from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import write_png
+from segmentation.formats.stripes import STRIPE, stripes
+from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import error_map
+from segmentation.palette import COLOUR_BLIND, palette
+
+MOST_PIXELS = 2**24  # of an image whose masks are read for the page
+SHOWN_PX = 512  # so wide a picture is shown about: stripes are drawn for it
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorMaps:
+class Judged:
+    """PNGs, as large as the image. truth: in the colours of the masks. wrong: of each model, striped where it errs."""
+
+    truth: bytes
+    wrong: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
     objects: ObjectStore
     job: Job
 
-    def __call__(self, image: JobImage) -> Sequence[bytes]:
-        """A grey PNG for each model, white where it is wrong; empty without stored masks or a stored ground truth that
-        scored the image."""
+    def __call__(self, image: JobImage) -> Judged | None:
+        """None without stored masks or a stored ground truth that scored the image, and of a very large one."""
         stored = [each.key for result in image.results for each in result.artifacts if each.name == Mask.name]
         if image.mask is None or not image.mask.is_stored or len(stored) != len(self.job.models):
-            return []
+            return None
         if any(result.metrics.confusion is None or result.metrics.corrected for result in image.results):
-            return []
+            return None
+        if image.results[0].width * image.results[0].height > MOST_PIXELS:
+            return None
         maps = [Mask().decode(self.objects.get(key), self.job.space) for key in stored]
-        try:
-            data = self.objects.get(image.mask.location)
-        except JobsError:
-            return []
-        spaces = {"mask_space": self.job.mask_space, "space": self.job.space}
-        truth = read_truth(data, **spaces, shape=maps[0].ids.shape).label_map
+        truth = self._truth(image.mask.location, maps[0].ids.shape)
         if truth is None:
-            return []
-        return [write_png(error_map(each, truth)) for each in maps]
+            return None
+        width = STRIPE * max(1, round(max(truth.ids.shape) / SHOWN_PX))
+        wrong = [stripes(error_map(each, truth) > 0, width=width) for each in maps]
+        colours = palette(self.job.space, colour_blind_safe=colours_are_safe(self.job))
+        return Judged(write_png(truth.ids, colours), wrong)
+
+    def _truth(self, key: str, shape: tuple[int, ...]) -> LabelMap | None:
+        try:
+            data = self.objects.get(key)
+        except JobsError:
+            return None
+        height, width = shape
+        return read_truth(data, mask_space=self.job.mask_space, space=self.job.space, shape=(height, width)).label_map
+
+
+def colours_are_safe(job: Job) -> bool:
+    """Whether the job's masks are in colours that do not need red-green vision."""
+    return job.options.overlay.palette == COLOUR_BLIND

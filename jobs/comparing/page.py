@@ -1,69 +1,121 @@
 """`comparison.html` of an archive: the numbers, and the most contested images with every model's mask, worst first.
 
-One file that asks nobody for anything. Pictures go in as they are stored: nothing that a client sent is decoded here.
+Pictures go in as they are stored: nothing that a client sent is decoded here but a ground truth. How it looks, the page
+of `maskmill compare` shares (`jobs/comparing/pages`).
 """
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Any
 
+from jobs.comparing import sections
+from jobs.comparing.errors import Judged, Judging, colours_are_safe
+from jobs.comparing.pages import parts, tiles, wording
+from jobs.comparing.pages.parts import LETTERS, Html
+from jobs.comparing.pages.shell import ComparisonPage, Section, title_of
+from jobs.comparing.pages.tiles import Tile
 from jobs.errors import ObjectNotFound
 from jobs.job import Artifact, Job, JobImage
 from jobs.ports import ObjectStore
+from segmentation.formats.mask import Mask
 from segmentation.media_types import is_shown
+from segmentation.palette import palette
 
 COMPARISON_HTML = "comparison.html"
 SHOWN = 12  # images, the most contested ones
 LARGEST = 1_500_000  # bytes of a file that goes into the page
 
-Errors = Callable[[JobImage], Sequence[bytes]]  # of each model a PNG, white where it is wrong; empty without truth
-
 
 @dataclass(frozen=True, slots=True)
-class ComparisonPage:
+class JobPage:
     objects: ObjectStore
-    errors: Errors
+    job: Job
 
-    def render(self, job: Job, document: Mapping[str, Any], images: Sequence[JobImage]) -> bytes:
+    def render(self, document: Mapping[str, Any], images: Sequence[JobImage]) -> bytes:
         """document: as `comparison_document` tells. images: the most contested first."""
-        page = Template(files("jobs.comparing").joinpath("page.html").read_text(encoding="utf-8"))
-        errors = {image.index: self.errors(image) for image in images}
-        switch = '<label><input id="errors" type="checkbox"> Show where each model is wrong</label>'
-        text = page.substitute(
-            title=escape(
-                " against ".join(job.models) if len(job.models) == 2 else f"{len(job.models)} models compared"
-            ),
-            lead=_lead(document),
-            tables=_models(document) + _pairs(document),
-            switch=switch if any(errors.values()) else "",
-            legend="".join(_legend(document)),
-            pictures="".join(self._article(job, image, errors[image.index]) for image in images),
-            data=json.dumps(document, ensure_ascii=False, default=str).replace("<", "\\u003c"),
+        page = ComparisonPage(
+            title=title_of(self.job.models),
+            lead=sections.lead(document),
+            top=sections.top(document),
+            sections=[
+                Section("summary", "In short", parts.summary(sections.summary(document))),
+                Section("scores", "Scores", sections.scores(document).html()),
+                Section("pairs", "Agreement", sections.pairs(document).html()),
+                Section("classes", "Classes", sections.classes(document).html()),
+                Section("pictures", "Pictures", self._pictures(document, images)),
+                Section("method", "How it was measured", sections.method()),
+            ],
+            made=Html(f"Made of <code>{self.job.id}</code>."),
+            data=document,
         )
-        return text.encode()
+        return page.render().encode()
 
-    def _article(self, job: Job, image: JobImage, errors: Sequence[bytes]) -> str:
+    def _pictures(self, document: Mapping[str, Any], images: Sequence[JobImage]) -> Html:
+        judging = Judging(self.objects, self.job)
+        found = [self._picture(image, judging(image)) for image in images]
+        if not found:
+            return Html("")
+        return parts.joined(parts.paragraph(tiles.ABOUT), tiles.gallery(found, self._legend(document)))
+
+    def _legend(self, document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        colours = palette(self.job.space, colour_blind_safe=colours_are_safe(self.job))
+        named = [(each["name"], tiles.hex_of(colours[each["id"]].tolist())) for each in document["classes"]]
+        return [*named, ("not labelled", tiles.hex_of(colours[self.job.space.void_id].tolist()))]
+
+    def _picture(self, image: JobImage, judged: Judged | None) -> tiles.Picture:
         assert image.comparison is not None
-        share = _percent(image.comparison.agreement.disagreement)
-        photo = self._photo(image)
-        tiles = [_figure(photo, escape(image.name))] if photo else []
-        for number, (name, result) in enumerate(zip(job.models, image.results, strict=True)):
-            mask = next((each for each in result.artifacts if each.name == "mask"), None)
-            layers = photo + self._layer(mask, "mask" if photo else "only", f"mask of {name}")
-            layers += _picture(errors[number], "image/png", "wrong", f"where {name} is wrong") if errors else ""
-            accuracy = result.metrics.pixel_accuracy
-            told = "" if accuracy is None else f": {_percent(accuracy)} right"
-            tiles.append(_figure(layers, escape(name) + told))
-        maps = [self._layer(each, "only", "where the models differ") for each in image.comparison.artifacts]
-        tiles += [_figure(each, f"they differ: {share}") for each in maps]
-        return f'<article><h2>{escape(image.name)}</h2><div class="tiles">{"".join(tiles)}</div></article>\n'
+        photo, share = self._photo(image), wording.percent(image.comparison.agreement.disagreement)
+        shown = [Tile(label=f"The picture {image.name}", caption="picture", kind="photo")] if photo else []
+        if judged is not None:
+            truth = tiles.address(judged.truth, "image/png")
+            shown.append(Tile(label=f"The truth of {image.name}", caption="truth", layer=truth))
+        masks = [self._mask(image, place, name) for place, name in enumerate(self.job.models)]
+        wrong = [] if judged is None else [self._wrong(image, judged, place) for place in range(len(masks))]
+        differs = self._differs(image.comparison.artifacts, share)
+        gap: list[Tile | None] = [None] * (len(shown) - len(differs)) if wrong else []
+        return tiles.Picture(
+            key=f"picture-{image.index}",
+            name=image.name,
+            why=f"Among the most contested: the models differ by {share}.",
+            photo=photo,
+            size=(image.results[0].width, image.results[0].height),
+            rows=[[*shown, *masks], [*differs, *gap, *wrong]],
+        )
+
+    def _mask(self, image: JobImage, place: int, name: str) -> Tile:
+        result = image.results[place]
+        mask = next((each for each in result.artifacts if each.name == Mask.name), None)
+        caption = f"{LETTERS[place]}, {name}"
+        if mask is None or mask.size > LARGEST:
+            return Tile(label=f"{caption}: no mask at hand", caption=f"{caption}: no mask at hand", kind="nothing")
+        address = tiles.address(self.objects.get(mask.key), mask.media_type)
+        return Tile(label=f"The mask of {caption}", caption=caption, layer=address)
+
+    def _wrong(self, image: JobImage, judged: Judged, place: int) -> Tile:
+        accuracy = image.results[place].metrics.pixel_accuracy
+        share = wording.NONE if accuracy is None else wording.percent(1 - accuracy)
+        letter = LETTERS[place]
+        return Tile(
+            label=f"{letter} is wrong on {share} of the labelled pixels",
+            caption=f"{letter} wrong {share}",
+            layer=tiles.address(judged.wrong[place], "image/png"),
+            kind="stripes",
+        )
+
+    def _differs(self, artifacts: Sequence[Artifact], share: str) -> list[Tile | None]:
+        """Where the models differ, the lighter the more; nothing when the job was not asked for it."""
+        return [
+            Tile(
+                label=f"Where the models differ, the lighter the more: {share}",
+                caption=f"disagreement {share}",
+                layer=tiles.address(self.objects.get(each.key), each.media_type),
+                kind="grey",
+            )
+            for each in artifacts
+            if each.size <= LARGEST
+        ]
 
     def _photo(self, image: JobImage) -> str:
         """Empty where the store has none, or none that a browser shows."""
@@ -73,81 +125,6 @@ class ComparisonPage:
             info = self.objects.info(image.source.location)
             if info.size > LARGEST or not is_shown(info.media_type):
                 return ""
-            return _picture(self.objects.get(info.key), info.media_type, "photo", f"the picture {image.name}")
+            return tiles.address(self.objects.get(info.key), info.media_type)
         except ObjectNotFound:
             return ""
-
-    def _layer(self, artifact: Artifact | None, kind: str, alt: str) -> str:
-        if artifact is None or artifact.size > LARGEST:
-            return ""
-        return _picture(self.objects.get(artifact.key), artifact.media_type, kind, alt)
-
-
-def _picture(data: bytes, media_type: str, kind: str, alt: str) -> str:
-    address = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
-    return f'<img class="{kind}" alt="{escape(alt)}" src="{address}">'
-
-
-def _figure(layers: str, caption: str) -> str:
-    return f'<figure><div class="stack">{layers}</div><figcaption>{caption}</figcaption></figure>'
-
-
-def _lead(document: Mapping[str, Any]) -> str:
-    images = document["images"]
-    told = f"{images['compared']} of {images['total']} images, {images['with_truth']} with ground truth"
-    space, share = escape(document["label_space"]), _percent(document["disagreement"])
-    return f"{told}; label space {space}. The models differ by {share}."
-
-
-def _models(document: Mapping[str, Any]) -> str:
-    rows = []
-    for each in document["models"]:
-        truth = each["metrics"].get("ground_truth") or {}
-        interval = _between(each["miou_interval"], _percent)
-        rows.append([each["model"], _percent(truth.get("miou")), interval, _percent(truth.get("pixel_accuracy"))])
-    return _table("Models", ["model", "mIoU", "95 % interval", "pixel accuracy"], rows)
-
-
-def _pairs(document: Mapping[str, Any]) -> str:
-    rows = []
-    for pair in document["pairs"]:
-        truth = pair["ground_truth"] or {}
-        chance = {True: "yes", False: "no", None: "not known"}[truth.get("beyond_chance")]
-        rows.append(
-            [
-                " | ".join(pair["models"]),
-                *(_percent(pair["agreement"]), _percent(pair["miou"])),
-                *(_percent(truth.get("first_right")), _percent(truth.get("second_right"))),
-                *(_points(truth.get("miou_difference")), _between(truth.get("interval"), _points), chance),
-            ]
-        )
-    head = ["pair", "same pixels", "mIoU between them", "only the first right", "only the second right"]
-    return _table("Pairs", [*head, "difference of mIoU", "95 % interval", "beyond chance"], rows)
-
-
-def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(each)}</td>" for each in rest)}</tr>'
-        for first, *rest in rows
-    )
-    inner = f"<table><caption>{caption}</caption><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">{inner}</div>\n'
-
-
-def _legend(document: Mapping[str, Any]) -> Iterator[str]:
-    for each in document["classes"]:
-        colour = "#" + bytes(each["colour"]).hex()
-        yield f'<li><span style="background:{colour}"></span>{escape(each["name"])}</li>'
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}".replace("%", " %")
-
-
-def _points(difference: float | None) -> str:
-    return "–" if difference is None else f"{difference * 100:+.1f} points"
-
-
-def _between(interval: Sequence[float] | None, say: Callable[[float], str]) -> str:
-    return "–" if interval is None else f"{say(interval[0])} to {say(interval[1])}"

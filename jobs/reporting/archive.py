@@ -16,8 +16,7 @@ from typing import NamedTuple
 from jobs.callers import DEFAULT, Caller
 from jobs.comparing.comparing import Comparing
 from jobs.comparing.document import comparison_document
-from jobs.comparing.errors import ErrorMaps
-from jobs.comparing.page import COMPARISON_HTML, SHOWN, ComparisonPage
+from jobs.comparing.page import COMPARISON_HTML, SHOWN, JobPage
 from jobs.comparing.table import COMPARISON_CSV, ComparisonTable
 from jobs.corrections.correction import CorrectionFile
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
@@ -176,7 +175,7 @@ class Archives:
         comparing = Comparing(self.open_unit, self.caller)
         _, images = comparing.contested(job.id, SHOWN)
         told = comparison_document(job, images, comparing.drawn(job))
-        return ComparisonPage(self.objects, ErrorMaps(self.objects, job)).render(job, told, images)
+        return JobPage(self.objects, job).render(told, images)
 
     def _merged_documents(self, job: Job, wanted: frozenset[str]) -> dict[str, Document]:
         """One of each format that has such, of each model."""

@@ -93,6 +93,10 @@ def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, address: 
     page = browser.new_page(viewport={"width": 320, "height": 640})
     page.goto(address)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.locator("details").first.evaluate("each => each.open = true")
+    cut = "frames => frames.filter(each => each.scrollWidth > each.clientWidth).map(each => each.ariaLabel)"
+    assert [label for label in page.locator(".scrolled:has(.cards)").evaluate_all(cut) if label] == []
+    assert page.locator(".cards td").first.evaluate("cell => getComputedStyle(cell, '::before').content") == '"mIoU %"'
     page.close()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.comparing.pages.shell import title_of
 from segmentation.label_space import LabelSpace
 from training.compare.figures.series import MOST_SERIES
 from training.compare.findings import Comparison, Facts
@@ -58,7 +59,7 @@ def compare(
     """Write the page to `out` and comparison.json beside it. Raises what `examine` raises; then nothing is written."""
     choices = choices or Choices()
     found = examine(subjects, pictures, choices=choices, on_picture=on_picture)
-    title = choices.title or _title(found)
+    title = choices.title or title_of([entry.name for entry in found.entries])
     write(found, render(found, title=title, colour_blind_safe=choices.colour_blind_safe), out)
     return found
 
@@ -76,11 +77,6 @@ def examine(
     if choices.latency is None:
         return comparison
     return with_latencies(comparison, choices.latency(subjects))
-
-
-def _title(comparison: Comparison) -> str:
-    names = [entry.name for entry in comparison.entries]
-    return " against ".join(names) if len(names) == 2 else f"{len(names)} models compared"
 
 
 def _check(subjects: Sequence[Subject], pictures: PairDataset) -> None:

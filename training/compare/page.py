@@ -1,88 +1,64 @@
-"""The page: a Comparison as one HTML file that asks nobody for anything. templates/page.html says what stands where."""
+"""The page: a Comparison as one HTML file. templates/sections.html says what stands in its sections; how it looks, and
+its tables and pictures, a job's comparison shares (`jobs/comparing/pages`)."""
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from numpy.typing import NDArray
 
+from jobs.comparing.pages import parts, tiles, wording
+from jobs.comparing.pages.parts import Html
+from jobs.comparing.pages.shell import ComparisonPage, Section
 from segmentation.label_space import LabelSpace
-from training.compare import readings, sections, thumbnails, wording
+from training.compare import readings, sections, tables, thumbnails
 from training.compare.figures.series import Series, hatchings
-from training.compare.findings import Comparison, Entry, Shown
+from training.compare.findings import Comparison, Shown
 
 LEVELS = 10  # of shading in a confusion matrix
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Of the table of scores. lowest: the best value is the lowest one."""
-
-    title: str
-    score: str
-    lowest: bool = False
-
-
-COLUMNS = (
-    Column("mIoU %", "miou"),
-    Column("Dice %", "mean_dice"),
-    Column("pixel accuracy %", "pixel_accuracy"),
-    Column("weighted IoU %", "frequency_weighted_iou"),
-    Column("calib. error %", "ece", lowest=True),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """said: as printed. value: to sort by; None when there is none. best: of its column. note: in small print below."""
-
-    said: str
-    value: float | None
-    best: bool = False
-    note: str = ""
+Matrix = list[tuple[str, list[tuple[str, int]], str]]
 
 
 def render(comparison: Comparison, *, title: str, colour_blind_safe: bool = True) -> str:
     """The whole page. Names in it come from users: everything that is not our own drawing is escaped."""
-    environment = Environment(
-        loader=PackageLoader("training.compare"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    facts, count = comparison.facts, wording.counted(len(comparison.entries), "model")
     colours = thumbnails.class_colours(comparison.space, colour_blind_safe=colour_blind_safe)
-    return environment.get_template("page.html").render(
+    drawn = {
+        "curves": sections.training_curves(comparison),
+        "reliability": sections.reliability(comparison),
+        "precision": sections.precision_dots(comparison),
+        "cost": sections.cost_scatter(comparison),
+    }
+    told = _templates(comparison, drawn)
+    when = f'<time datetime="{escape(facts.date)}">{escape(facts.date)}</time>'
+    return ComparisonPage(
         title=title,
-        comparison=comparison,
-        series=[Series(index) for index in range(len(comparison.entries))],
-        hatchings=hatchings(len(comparison.entries)),
-        columns=COLUMNS,
-        rows=score_rows(comparison),
-        matrices=[confusion_rows(comparison, index) for index in range(len(comparison.entries))],
-        missed=any(entry.evaluation.confusion[:, comparison.space.class_count :].any() for entry in comparison.entries),
-        precisions=_curve_rows(comparison),
-        legend=_legend(comparison, colours),
-        pictures=[_tiles(shown, comparison, colours, index) for index, shown in enumerate(comparison.shown)],
-        readings=readings,
-        sections=sections,
-        wording=wording,
+        lead=f"{count} on {wording.counted(facts.picture_count, 'picture')} of {facts.dataset}, split {facts.split}.",
+        top=Html(hatchings(len(comparison.entries)) + told.top()),
+        sections=[
+            Section("summary", "In short", parts.summary(readings.summary(comparison))),
+            Section("scores", "Scores", told.scores()),
+            Section("classes", "Classes", told.classes()),
+            Section("confusion", "Confusion", told.confusion()),
+            Section("pictures", "Pictures", _pictures(comparison, colours)),
+            Section("calibration", "Calibration", told.calibration() if drawn["reliability"] else Html("")),
+            Section("ranking", "Ranking of pixels", told.ranking() if drawn["precision"] else Html("")),
+            Section("cost", "Cost", told.cost() if drawn["cost"] else Html("")),
+            Section("training", "Training", told.training()),
+            Section("method", "How it was measured", told.method()),
+        ],
+        made=Html(f"Made by <code>maskmill compare</code> on {when}."),
         data=comparison.to_dict(),
-    )
+    ).render()
 
 
-def score_rows(comparison: Comparison) -> list[tuple[Entry, list[Cell]]]:
-    """Each entry with the cells of COLUMNS, then parameters, size, latency and images per second."""
-    columns = [_score_cells(comparison, column) for column in COLUMNS] + _cost_cells(comparison)
-    return [(entry, [column[index] for column in columns]) for index, entry in enumerate(comparison.entries)]
-
-
-def confusion_rows(comparison: Comparison, index: int) -> list[tuple[str, list[tuple[str, int]], str]]:
+def confusion_rows(comparison: Comparison, index: int) -> Matrix:
     """Of each class in the truth: its name, (per cent, level of shading) by predicted class, its share of all pixels.
 
     The last cell holds pixels for which no class of the data was predicted.
@@ -111,109 +87,114 @@ def write(comparison: Comparison, page: str, out: Path) -> Path:
     return out
 
 
-def _score_cells(comparison: Comparison, column: Column) -> list[Cell]:
-    values = comparison.values(column.score)
-    leaders = _leaders(values, lowest=column.lowest)
-    return [
-        Cell(
-            said=wording.bare(value),
-            value=value if math.isfinite(value) else None,
-            best=index in leaders,
-            note=wording.within(entry.interval) if column.score == "miou" and entry.interval else "",
-        )
-        for index, (value, entry) in enumerate(zip(values, comparison.entries, strict=True))
-    ]
+def _templates(comparison: Comparison, drawn: dict[str, Any]) -> Any:
+    """The macros of templates/sections.html, each a section."""
+    environment = Environment(
+        loader=PackageLoader("training.compare"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    evaluations = [entry.evaluation for entry in comparison.entries]
+    values = {
+        "comparison": comparison,
+        "series": [Series(index) for index in range(len(comparison.entries))],
+        "matrices": [confusion_rows(comparison, index) for index in range(len(comparison.entries))],
+        "missed": any(each.confusion[:, comparison.space.class_count :].any() for each in evaluations),
+        "tables": {
+            made.__name__: Markup(made(comparison).html())  # noqa: S704  escaped there
+            for made in (tables.scores, tables.classes, tables.calibration, tables.ranking)
+        },
+        "drawn": drawn,
+        "reading": lambda sentences: Markup(parts.reading(sentences)),  # noqa: S704  escaped there
+        "readings": readings,
+        "sections": sections,
+        "wording": wording,
+    }
+    return environment.get_template("sections.html").make_module(values)
 
 
-def _cost_cells(comparison: Comparison) -> list[list[Cell]]:
-    entries = comparison.entries
-    latencies = [entry.latency for entry in entries]
-    return [
-        _cells([wording.parameters(entry.parameters) for entry in entries], [entry.parameters for entry in entries]),
-        _cells([wording.megabytes(entry.size_bytes) for entry in entries], [entry.size_bytes for entry in entries]),
-        _cells(
-            [wording.NONE if each is None else f"{each.median_ms:.1f}" for each in latencies],
-            [None if each is None else each.median_ms for each in latencies],
-        ),
-        _cells(
-            [wording.NONE if each is None else f"{each.images_per_s:.1f}" for each in latencies],
-            [None if each is None else each.images_per_s for each in latencies],
-            lowest=False,
-        ),
-    ]
-
-
-def _cells(said: Sequence[str], values: Sequence[float | None], *, lowest: bool = True) -> list[Cell]:
-    known = [value for value in values if value is not None]
-    wanted = (min(known) if lowest else max(known)) if known else None
-    best = {text for text, value in zip(said, values, strict=True) if value is not None and value == wanted}
-    best = set() if best == set(said) else best  # where all are alike none is best
-    return [Cell(said=text, value=value, best=text in best) for text, value in zip(said, values, strict=True)]
-
-
-def _leaders(values: Sequence[float], *, lowest: bool) -> list[int]:
-    """Where all are alike none is best."""
-    leaders = readings.best(values, lowest=lowest)
-    return [] if len(leaders) == len(values) else leaders
-
-
-def _curve_rows(comparison: Comparison) -> list[tuple[str, list[tuple[str, bool]], list[tuple[str, bool]]]]:
-    """Of each class: average precision and area under the ROC curve of each model, and whether it is the best."""
-    rows = []
-    for name in comparison.class_names:
-        both = (sections.average_precisions(comparison, name), sections.areas_under_roc(comparison, name))
-        marked = []
-        for values in both:
-            leaders = _leaders(values, lowest=False)
-            marked.append([(wording.bare(value), index in leaders) for index, value in enumerate(values)])
-        rows.append((name, marked[0], marked[1]))
-    return rows
+def _pictures(comparison: Comparison, colours: NDArray[np.uint8]) -> Html:
+    if not comparison.shown:
+        return Html("")
+    found = [_picture(shown, comparison, colours, index) for index, shown in enumerate(comparison.shown)]
+    gallery = tiles.gallery(found, _legend(comparison, colours))
+    return parts.joined(parts.paragraph(tiles.ABOUT), gallery, parts.reading(readings.pictures(comparison)))
 
 
 def _legend(comparison: Comparison, colours: NDArray[np.uint8]) -> list[tuple[str, str]]:
     """Name and colour of every class that occurs, and of what is not labelled."""
     space = comparison.space
     ids = {space.name_of(each): each for each in space.class_ids}
-    named = [(name, _hex(colours[ids[name]])) for name in comparison.class_names]
-    return [*named, ("not labelled", _hex(colours[space.void_id]))]
+    named = [(name, tiles.hex_of(colours[ids[name]].tolist())) for name in comparison.class_names]
+    return [*named, ("not labelled", tiles.hex_of(colours[space.void_id].tolist()))]
 
 
-def _tiles(shown: Shown, comparison: Comparison, colours: NDArray[np.uint8], index: int) -> dict[str, Any]:
+def _picture(shown: Shown, comparison: Comparison, colours: NDArray[np.uint8], index: int) -> tiles.Picture:
     height, width = shown.truth.shape
+    chosen = f"Drawn with seed {comparison.facts.seed}" if shown.drawn else "Among the most disputed"
+    share = wording.percent(shown.disagreement)
     known = ~np.isin(shown.truth, list(comparison.space.void_ids))
+    return tiles.Picture(
+        key=f"picture-{index}",
+        name=shown.name,
+        why=f"{chosen}; the models do not agree on {share} of the labelled pixels.",
+        photo=thumbnails.photo_address(shown.photo),
+        size=(width, height),
+        rows=[_masks(shown, comparison, colours), _faults(shown, known)],
+    )
+
+
+def _masks(shown: Shown, comparison: Comparison, colours: NDArray[np.uint8]) -> list[tiles.Tile]:
+    """The photo, the truth and what each model says."""
+
+    def mask(ids: NDArray[np.uint8], who: str, caption: str) -> tiles.Tile:
+        return tiles.Tile(
+            label=f"{who}: {_told(ids, comparison.space)}",
+            caption=caption,
+            layer=thumbnails.mask_address(ids, colours),
+            names=tuple(thumbnails.names_within(ids, comparison.space)),
+        )
+
+    photo = tiles.Tile(label=f"The picture {shown.name}", caption="picture", kind="photo")
+    found = [photo, mask(shown.truth, "Truth", "truth")]
+    for index, ids in enumerate(shown.predictions):
+        letter = Series(index).letter
+        found.append(mask(ids, letter, f"{letter}, {comparison.entries[index].name}"))
+    return found
+
+
+def _faults(shown: Shown, known: NDArray[np.bool_]) -> Sequence[tiles.Tile | None]:
+    """known: (H, W), where the truth has a class. Where the models differ, and where each is wrong."""
     differs = np.any([ids != shown.predictions[0] for ids in shown.predictions[1:]], axis=0) & known
-    return {
-        "key": f"picture-{index}",
-        "shown": shown,
-        "width": width,
-        "height": height,
-        "photo": thumbnails.photo_address(shown.photo),
-        "truth": _mask(shown.truth, comparison.space, colours),
-        "models": [
-            {
-                "mask": _mask(ids, comparison.space, colours),
-                "wrong": thumbnails.stripes_address((ids != shown.truth) & known),
-            }
-            for ids in shown.predictions
-        ],
-        "differs": thumbnails.stripes_address(differs),
-    }
+    share = wording.percent(shown.disagreement)
+    label = f"The models disagree on {share} of the labelled pixels"
+    found: list[tiles.Tile | None] = [
+        tiles.Tile(
+            label=label, caption=f"disagreement {share}", layer=thumbnails.stripes_address(differs), kind="stripes"
+        ),
+        None,
+    ]
+    for index, ids in enumerate(shown.predictions):
+        letter, wrong = Series(index).letter, wording.percent(shown.wrong[index])
+        found.append(
+            tiles.Tile(
+                label=f"{letter} is wrong on {wrong} of the labelled pixels",
+                caption=f"{letter} wrong {wrong}",
+                layer=thumbnails.stripes_address((ids != shown.truth) & known),
+                kind="stripes",
+            )
+        )
+    return found
 
 
-def _mask(ids: NDArray[np.uint8], space: LabelSpace, colours: NDArray[np.uint8]) -> dict[str, Any]:
+def _told(ids: NDArray[np.uint8], space: LabelSpace) -> str:
     largest = thumbnails.shares(ids, space)[:6]
-    return {
-        "address": thumbnails.mask_address(ids, colours),
-        "names": list(thumbnails.names_within(ids, space)),
-        "told": ", ".join(f"{name} {wording.percent(share)}" for name, share in largest) or "nothing labelled",
-    }
+    return ", ".join(f"{name} {wording.percent(share)}" for name, share in largest) or "nothing labelled"
 
 
 def _whole_percent(share: float) -> str:
     if share == 0:
         return "0"
     return "<1" if share < 0.005 else f"{share * 100:.0f}"
-
-
-def _hex(colour: NDArray[np.uint8]) -> str:
-    return "#" + bytes(colour.tolist()).hex()

@@ -7,10 +7,8 @@ comparisons only say which number is higher.
 import math
 from collections.abc import Sequence
 
-from segmentation.measures.bootstrap import FEWEST_PICTURES, Interval
-from training.compare.figures.series import Series
-from training.compare.findings import Comparison, Pair
-from training.compare.wording import (
+from jobs.comparing.pages.parts import leaders
+from jobs.comparing.pages.wording import (
     between,
     counted,
     listed,
@@ -21,6 +19,9 @@ from training.compare.wording import (
     times,
     within,
 )
+from segmentation.measures.bootstrap import FEWEST_PICTURES, Interval
+from training.compare.figures.series import Series
+from training.compare.findings import Comparison, Pair
 
 Sentences = list[str]
 
@@ -47,10 +48,10 @@ def summary(comparison: Comparison) -> Sentences:
 def scores(comparison: Comparison) -> Sentences:
     told = []
     for score, name, lowest in RANKED_SCORES:
-        leaders = best(comparison.values(score), lowest=lowest)
-        if leaders:
-            value = percent(comparison.values(score)[leaders[0]])
-            told.append(f"{letters(leaders)} {_has(leaders)} the {name}, {value}.")
+        leading = leaders(comparison.values(score), lowest=lowest)
+        if leading:
+            value = percent(comparison.values(score)[leading[0]])
+            told.append(f"{letters(leading)} {_has(leading)} the {name}, {value}.")
     return told
 
 
@@ -103,7 +104,7 @@ def pictures(comparison: Comparison) -> Sentences:
     ]
     wins = [0] * len(comparison.entries)
     for shown in comparison.shown:
-        for number in best(shown.wrong, lowest=True):
+        for number in leaders(shown.wrong, lowest=True):
             wins[number] += 1
     tallies = [f"{letter(number)} on {won}" for number, won in enumerate(wins)]
     told.append(f"Fewest wrong pixels of the {counted(len(comparison.shown), 'picture')} shown: {listed(tallies)}.")
@@ -129,11 +130,11 @@ def calibration(comparison: Comparison) -> Sentences:
 
 def ranking(comparison: Comparison) -> Sentences:
     """Of the average precisions per class."""
-    leaders = best(comparison.values("mean_ap"), lowest=False)
-    if not leaders:
+    leading = leaders(comparison.values("mean_ap"), lowest=False)
+    if not leading:
         return []
-    highest = percent(comparison.values("mean_ap")[leaders[0]])
-    told = [f"{letters(leaders)} {_has(leaders)} the highest mean average precision, {highest}."]
+    highest = percent(comparison.values("mean_ap")[leading[0]])
+    told = [f"{letters(leading)} {_has(leading)} the highest mean average precision, {highest}."]
     for number, entry in enumerate(comparison.entries):
         areas = {name: entry.evaluation.pr(name).area for name in entry.evaluation.class_names}
         known = {name: area for name, area in areas.items() if math.isfinite(area)}
@@ -208,15 +209,6 @@ def pair_sentence(comparison: Comparison, pair: Pair) -> str:
         f"{letter(ahead)} scores {points(pair.difference)} of mIoU above {letter(behind)}: no difference that {count} "
         f"can show (95 % interval {ends})."
     )
-
-
-def best(values: Sequence[float], *, lowest: bool) -> list[int]:
-    """Numbers of the models with the best value as it is printed; several when they print alike; none when unknown."""
-    known = {number: round(value, 3) for number, value in enumerate(values) if math.isfinite(value)}
-    if not known:
-        return []
-    wanted = (min if lowest else max)(known.values())
-    return [number for number, value in known.items() if value == wanted]
 
 
 def letter(number: int) -> str:

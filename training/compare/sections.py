@@ -6,13 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from training.compare.figures.charts import Labels, Line, Spot, Whisker, bars, curves, dots, scatter, whiskers
-from training.compare.figures.frame import Axis
-from training.compare.figures.scales import around, around_log, spread_widely
-from training.compare.figures.series import Series
-from training.compare.findings import Comparison
-from training.compare.readings import letter
-from training.compare.wording import (
+from jobs.comparing.pages.wording import (
     MINUS,
     bare,
     between,
@@ -24,6 +18,12 @@ from training.compare.wording import (
     signed,
     tick,
 )
+from training.compare.figures.charts import Labels, Line, Spot, Whisker, bars, curves, dots, scatter, whiskers
+from training.compare.figures.frame import Axis
+from training.compare.figures.scales import around, around_log, spread_widely
+from training.compare.figures.series import Series
+from training.compare.findings import Comparison
+from training.compare.readings import letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,32 +1,22 @@
 """Small pictures for a page: reduced, and written as data addresses, so that the page asks nobody for anything."""
 
-import base64
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.comparing.pages.tiles import Name, address
+from segmentation.formats.stripes import stripes
 from segmentation.label_space import LabelSpace
 from segmentation.palette import palette
 
 LONG_SIDE = 512
-STRIPE = 6  # width of one stripe of a marked region, in pixels
 TEXT_HEIGHT, LETTER_WIDTH = 26, 15.0  # of a class name that is written into a mask, in pixels
 
 Ids = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A class name that fits into its region, around (x, y) in pixels."""
-
-    text: str
-    x: int
-    y: int
 
 
 def reduced_photo(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -52,12 +42,7 @@ def mask_address(ids: Ids, colours: NDArray[np.uint8]) -> str:
 
 def stripes_address(marked: NDArray[np.bool_]) -> str:
     """marked: (H, W). Dark and light stripes where it is true, transparent elsewhere."""
-    rows, columns = np.indices(marked.shape)
-    dark = ((rows + columns) // STRIPE) % 2 == 0
-    values = np.where(marked, np.where(dark, 1, 2), 0).astype(np.uint8)
-    picture = _indexed(values)
-    picture.putpalette(bytes((0, 0, 0, 176, 0, 92, 255, 214, 235)))
-    return _address(picture, "png", optimize=True, transparency=0)
+    return address(stripes(marked), "image/png")
 
 
 def names_within(ids: Ids, space: LabelSpace) -> Iterator[Name]:
@@ -101,4 +86,4 @@ def _indexed(values: Ids) -> Image.Image:
 def _address(picture: Image.Image, kind: str, **options: int) -> str:
     memory = io.BytesIO()
     picture.save(memory, format=kind.upper(), **options)
-    return f"data:image/{kind};base64,{base64.b64encode(memory.getvalue()).decode()}"
+    return address(memory.getvalue(), f"image/{kind}")

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from jobs.comparing.document import comparison_document
+from jobs.comparing.page import JobPage
+from jobs.job import Source, SourceKind
 from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog
 from tests.unit.api.house import House
@@ -242,11 +246,12 @@ def test_the_page_shows_the_most_contested_images_and_asks_nobody_for_anything(
     job_id = compared(client, house, images=6, truth=True, mask_label_space="camvid-11")
     page = page_of(client, job_id)
     assert page == page_of(client, job_id)
-    assert page.count("<article>") == 6
-    assert page.count('class="mask"') == page.count('class="wrong"') == 12
+    assert page.count('<article class="picture"') == page.count(">truth</figcaption>") == 6
+    assert page.count('class="layer mask"') == 6 * 3  # of the truth and of two models
+    assert page.count('class="layer stripes"') == 12
     assert "tiny against other" in page
     assert "+100.0 points" in page
-    assert not re.search(r"""(src|href)=["'](?!data:)|url\(|@import""", page)
+    assert not re.search(r"""(src|href)=["'](?!data:|#)|url\(|@import""", page)
     told = json.loads(page.split('id="comparison-data">')[1].split("</script>")[0])
     assert told["pairs"] == client.get(f"/jobs/{job_id}/comparison").json()["pairs"]
 
@@ -262,31 +267,50 @@ def test_a_page_does_without_pictures_that_are_not_there(
     client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = compared(client, house, images=1, truth=True, mask_label_space="camvid-11", artifacts="overlay")
-    assert 'class="wrong"' not in page_of(client, job_id)
-    assert 'class="photo"' in page_of(client, job_id)
+    assert 'class="layer stripes"' not in page_of(client, job_id)
+    assert '<image id="picture-' in page_of(client, job_id)
+    assert "no mask at hand" in page_of(client, job_id)
     with monkeypatch.context() as small:
         small.setattr("jobs.comparing.page.LARGEST", 100)
-        assert 'class="photo"' not in page_of(client, job_id)
+        assert '<image id="picture-' not in page_of(client, job_id)
     for key in [key for key in house.objects.contents if "/inputs/" in key]:
         house.objects.delete(key)
-    assert 'class="photo"' not in page_of(client, job_id)
+    assert '<image id="picture-' not in page_of(client, job_id)
 
 
 def test_errors_are_shown_against_the_truth_that_can_be_read(client: TestClient, house: House) -> None:
     job_id = compared(client, house, images=1, truth=True, mask_label_space="camvid-11")
     (key,) = [key for key in house.objects.contents if "/truth/" in key]
     house.objects.put(key, mask(np.full((2, 2), 0, np.uint8)), media_type="image/png")
-    assert 'class="wrong"' not in page_of(client, job_id)
+    assert 'class="layer stripes"' not in page_of(client, job_id)
     house.objects.delete(key)
-    assert 'class="wrong"' not in page_of(client, job_id)
+    assert 'class="layer stripes"' not in page_of(client, job_id)
+
+
+def test_masks_of_very_large_images_are_not_read_for_the_page(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = compared(client, house, images=1, truth=True, mask_label_space="camvid-11")
+    monkeypatch.setattr("jobs.comparing.errors.MOST_PIXELS", 100)
+    assert 'class="layer stripes"' not in page_of(client, job_id)
+    assert 'class="layer mask"' in page_of(client, job_id)
+
+
+def test_a_page_without_any_image_says_so_by_having_none(client: TestClient, house: House) -> None:
+    files = {"files": ("a.jpg", b"no picture")}
+    job_id = client.post("/jobs", files=files, data={"models": "tiny,other"}).json()["id"]
+    house.work()
+    assert 'id="pictures"' not in page_of(client, job_id)
 
 
 def test_pictures_of_samples_are_not_in_the_store(client: TestClient, house: House) -> None:
-    sample = client.get("/samples").json()["items"][0]["id"]
-    body = {"inputs": [{"url": "https://example.org/a.jpg"}, {"sample": sample}], "models": ["tiny", "other"]}
-    job_id = client.post("/jobs", json=body).json()["id"]
-    house.work()
-    assert 'class="photo"' not in page_of(client, job_id)
+    job_id = compared(client, house, images=1)
+    with house.database.unit() as unit:
+        job, (image,) = unit.jobs.get(job_id), unit.images.run(job_id, first=0, last=0)
+    sample = replace(image, source=Source(SourceKind.SAMPLE, "a"))
+    told = comparison_document(job, [sample], None)
+    pages = [JobPage(house.objects, job).render(told, [each]) for each in (image, sample)]
+    assert [page.count(b'<image id="picture-') for page in pages] == [1, 0]
 
 
 def test_a_correction_is_what_both_models_are_judged_by(client: TestClient, house: House) -> None:
@@ -298,3 +322,5 @@ def test_a_correction_is_what_both_models_are_judged_by(client: TestClient, hous
         assert answer.status_code in (200, 201), answer.text
     told = client.get(f"/jobs/{job_id}/comparison").json()["pairs"][0]["ground_truth"]
     assert (told["pixels"], told["first_right"], told["second_right"]) == (2 * 24 * 32, 0.5, 0.5)
+    page = page_of(client, job_id)
+    assert page.count(">truth</figcaption>") == 1  # of the other image

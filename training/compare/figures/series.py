@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from jobs.comparing.pages.parts import LETTERS
 from training.compare.figures.svg import element, joined
 
 COLOURS = 6
 DASHES = ("", "7 4", "2 3", "10 3 2 3", "12 4", "5 2 1 2 1 2")
 MARKERS = ("circle", "square", "triangle", "diamond", "down", "cross", "star")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_SERIES = len(LETTERS)
 
 # Strokes within a tile of 8 × 8; the tile's ground is a tint of the series' colour.

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from jobs.comparing.pages.wording import bare, megabytes, milliseconds, parameters, signed, tick
 from segmentation.label_spaces import get_label_space
 from training.compare.figures.charts import Labels, Whisker, bars, curves, dots, whiskers
 from training.compare.figures.frame import Axis
@@ -17,7 +18,6 @@ from training.compare.figures.scales import Scale, around, nice_step, spread_wid
 from training.compare.figures.series import COLOURS, DASHES, MARKERS, Series, hatchings
 from training.compare.figures.svg import element
 from training.compare.thumbnails import mask_address, names_within, reduced_ids, stripes_address
-from training.compare.wording import bare, megabytes, milliseconds, parameters, signed, tick
 
 LABELS = Labels(key="k", title="a <b>", description="c & d")
 SHARES = Axis(label="share", low=0, high=1, say=tick)

@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from jobs.comparing.pages.wording import bare, percent
 from tests.tiny_comparison import blind, flags, right, subject, swapped
 from training.compare import Choices, Comparison, compare
-from training.compare.wording import bare, percent
 from training.evaluate.evaluation import Latency
 
 EVIL = '<script>alert(1)</script> & "co"'
@@ -119,7 +119,7 @@ def test_every_picture_tells_what_it_shows(made: tuple[Comparison, str, Path]) -
 
 def test_the_numbers_in_the_page_are_those_of_the_evaluation(made: tuple[Comparison, str, Path]) -> None:
     found, page, _ = made
-    body = page.partition('<table class="scores"')[2].partition("</table>")[0]
+    body = page.partition('<table class="scores cards"')[2].partition("</table>")[0]
     for entry in found.entries:
         for score in ("miou", "mean_dice", "pixel_accuracy", "frequency_weighted_iou", "ece"):
             assert f'data-value="{entry.scores[score]}">' in body

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jobs.comparing.pages.parts import leaders
+from jobs.comparing.pages.wording import listed, percent, signed
 from tests.tiny_comparison import blind, flags, right, subject, swapped
 from training.compare import Choices, Comparison, examine, readings
 from training.compare.measuring import with_latencies, with_learnt
-from training.compare.wording import listed, percent, signed
 from training.evaluate.evaluation import Latency
 from training.evaluate.held_out import Overlap
 
@@ -151,11 +152,11 @@ def _unlabelled(pictures):
 
 @pytest.mark.parametrize(("values", "lowest", "best"), [([0.1, 0.3], False, [1]), ([0.1, 0.3], True, [0])])
 def test_the_best_value_is_the_highest_or_the_lowest(values: list[float], lowest: bool, best: list[int]) -> None:
-    assert readings.best(values, lowest=lowest) == best
+    assert leaders(values, lowest=lowest) == best
 
 
 def test_values_that_print_alike_are_best_together() -> None:
-    assert readings.best([0.50001, 0.49999, float("nan")], lowest=False) == [0, 1]
+    assert leaders([0.50001, 0.49999, float("nan")], lowest=False) == [0, 1]
 
 
 def test_names_are_listed_as_in_a_sentence() -> None:

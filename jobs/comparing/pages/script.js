@@ -77,7 +77,7 @@
       });
       return button;
     });
-    const slider = make("input", { type: "range", min: 0, max: 100, step: 5, value: 100 });
+    const slider = make("input", { type: "range", min: 0, max: 100, step: 5, value: 85 });
     slider.addEventListener("input", () => document.body.style.setProperty("--mask-opacity", slider.value / 100));
     const label = make("label", { textContent: "Opacity of the masks" });
     label.append(slider);
