@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
+from jobs.processing.picture_ports import Aside, later
 from jobs.processing.processing import PictureThreads, Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
@@ -33,6 +34,7 @@ class MemoryService:
     dispatcher: FakeDispatcher = field(default_factory=FakeDispatcher)
     decoder: FakeDecoder = field(default_factory=FakeDecoder)
     segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
+    aside: Aside = later
     room: PixelRoom = field(default_factory=lambda: PixelRoom(10**6, threads=1))
     catalog: FakeCatalog = field(default_factory=lambda: FakeCatalog([make_card("tiny"), make_card("other")]))
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2, losses=3, jitter=lambda: 1.0))
@@ -55,6 +57,7 @@ class MemoryService:
             room=self.room,
             leftovers=self.leftovers,
             policy=self.policy,
+            aside=self.aside,
         )
         rules = {"heartbeat_s": 0.02, "flush_s": 0.02, "outage_pause_s": 0.01, **rules}
         return Processing(

@@ -27,8 +27,10 @@ class _Call:
 class FairExecutor(Executor):
     """Each submitting thread has its own queue; the queues take turns. Every slice is run by a thread of its own."""
 
-    def __init__(self, threads: int, *, name: str) -> None:
+    def __init__(self, threads: int, *, name: str, processors: int = 1) -> None:
+        """processors: how many calls can really run at the same time."""
         self._name = name
+        self._processors = processors
         self._changed = threading.Condition()
         self._queues: OrderedDict[int, deque[_Call]] = OrderedDict()
         self._at_work: dict[Future[Any], threading.Thread] = {}
@@ -47,6 +49,15 @@ class FairExecutor(Executor):
             self._queues.setdefault(threading.get_ident(), deque()).append(call)
             self._changed.notify()
         return call.answer
+
+    def aside(self, work: Callable[[], T]) -> Callable[[], T]:
+        """`jobs.processing.picture_ports.Aside`, for a call that runs here and could be in two places at once."""
+        with self._changed:
+            is_idle = len(self._at_work) < min(self._processors, len(self._threads)) and not self._closed
+        if not is_idle:
+            return work
+        answer = self.submit(work)
+        return lambda: work() if answer.cancel() else answer.result()
 
     def leave_behind(self, answer: Future[Any]) -> None:
         """The call that gives this answer is waited for no more; another thread takes the place of the one it holds."""

@@ -20,6 +20,7 @@ from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
+from jobs.processing.picture_ports import Aside, later
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
@@ -124,14 +125,14 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     wake_ups = WakeUps(BrokerSettings().broker_url())
     database = open_database(storage, on_commit=wake_ups.publish)
     thread_count = settings.picture_thread_count(streams=rules.streams)
-    threads = FairExecutor(thread_count, name="picture")
+    threads = FairExecutor(thread_count, name="picture", processors=cpu_count())
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage)
     policy = RetryPolicy(attempts=settings.attempts)
     buckets = open_buckets(storage)
     outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {version()}")
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets)
-    work = open_work(settings, models, sources, policy, threads=thread_count)
+    work = open_work(settings, models, sources, policy, threads=thread_count, aside=threads.aside)
     processing = Processing(
         database.unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics
     )
@@ -183,7 +184,13 @@ def engine_rules(settings: WorkerSettings) -> EngineRules:
 
 
 def open_work(
-    settings: WorkerSettings, models: ModelCache, sources: WorkerSources, policy: RetryPolicy, *, threads: int
+    settings: WorkerSettings,
+    models: ModelCache,
+    sources: WorkerSources,
+    policy: RetryPolicy,
+    *,
+    threads: int,
+    aside: Aside = later,
 ) -> ImageWork:
     """threads: in which pictures are worked on side by side."""
     budget = Budget(tiles=settings.max_tiles, tile_bytes=settings.tile_memory_mb * 2**20)
@@ -196,6 +203,7 @@ def open_work(
         leftovers=Leftovers(sources.objects),
         policy=policy,
         formats=QUICK_FORMATS,
+        aside=aside,
     )
 
 

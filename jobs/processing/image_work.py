@@ -19,7 +19,7 @@ from jobs.processing.attempt import Attempt, AttemptLost
 from jobs.processing.cautions import of_classes, of_tiles
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.measuring import impossible_ids, measure
-from jobs.processing.picture_ports import Decoder, Segmenter, Sources
+from jobs.processing.picture_ports import Aside, Decoder, Segmenter, Sources, later
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
@@ -59,7 +59,7 @@ class _All(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageWork:
-    """Safe for many threads; each attempt is done by one of them."""
+    """Safe for many threads; each attempt is done by one of them, and what can be done meanwhile by another."""
 
     objects: ObjectStore
     sources: Sources
@@ -69,6 +69,7 @@ class ImageWork:
     leftovers: Leftovers
     policy: RetryPolicy
     formats: Mapping[str, Format] = field(default_factory=lambda: FORMATS)
+    aside: Aside = later
 
     def fetch(self, attempt: Attempt) -> None:
         """Read the input, so that it can be asked what is known of it. Raises as `run`."""
@@ -182,12 +183,12 @@ class ImageWork:
         attempt.take_timings()  # the segmenter's own say more
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
-            metrics = measure(
-                label_map, mean_entropy=prediction.mean_entropy, truth=truth, impossible=impossible_ids(job, model)
-            )
-            metrics = replace(metrics, low_confidence=prediction.low_confidence)
+            entropy, impossible = prediction.mean_entropy, impossible_ids(job, model)
+            measured = self.aside(partial(measure, label_map, mean_entropy=entropy, truth=truth, impossible=impossible))
         with attempt.step("encode"):
             encoded = self._encoded(attempt, picture, label_map, job.options.artifacts)
+        with attempt.step("metrics"):
+            metrics = replace(measured(), low_confidence=prediction.low_confidence)
         result = ImageResult(
             width=label_map.width,
             height=label_map.height,

@@ -1,15 +1,17 @@
-"""What an attempt at an image needs from outside: its bytes, its pixels, what a model says of them."""
+"""What an attempt at an image needs from outside: its bytes, its pixels, what a model says of them, a second thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from jobs.job import ModelIdentity, Source
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
 from segmentation.picture_files.pictures import DecodedPicture, Picture
+
+T = TypeVar("T")
 
 
 class Sources(Protocol):
@@ -61,3 +63,16 @@ class Segmenter(Protocol):
     ) -> Prediction:
         """check: called between tiles, may raise to end it. Raises ModelNotFound, ModelFailed, OutOfMemory,
         TimedOut."""
+
+
+class Aside(Protocol):
+    """For a picture that is alone, on a machine with a processor to spare."""
+
+    def __call__(self, work: Callable[[], T], /) -> Callable[[], T]:
+        """Begin the work in another thread, if one is idle. What this gives waits for its result, or does the work when
+        nobody has begun it; it raises what the work raises."""
+
+
+def later(work: Callable[[], T]) -> Callable[[], T]:
+    """An `Aside` where nobody is idle."""
+    return work

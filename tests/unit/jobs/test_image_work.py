@@ -284,3 +284,26 @@ def test_upkeep_removes_what_a_vanished_worker_left(service, canceled):
     expected = ImageStatus.CANCELED if canceled else ImageStatus.QUEUED
     assert service.reading.image(job.id, 0).status is expected
     assert list(service.objects.keys("")) == [service.reading.image(job.id, 0).source.location]
+
+
+def test_a_picture_is_measured_while_its_artifacts_are_encoded(service):
+    begun, asked = [], []
+
+    def aside(work):
+        def ask():
+            asked.append(work)
+            return work()
+
+        begun.append(work)
+        return ask
+
+    job = submit_with_truth(service, SOUND)
+    service.work()
+    usual = service.reading.image(job.id, 0)
+    service.aside = aside
+    job = submit_with_truth(service, SOUND, reuse=False)
+    service.work()
+    found = service.reading.image(job.id, 0)
+    assert len(begun) == 1
+    assert asked == begun
+    assert found.result.metrics == usual.result.metrics

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from typing import Any
 
 import pytest
 
+from jobs.processing.picture_ports import Aside
 from worker.fair_executor import FairExecutor
 
 
@@ -125,3 +127,65 @@ def test_nothing_is_taken_after_the_shutdown(executor: FairExecutor):
     executor.shutdown()
     with pytest.raises(RuntimeError):
         executor.submit(int, "1")
+
+
+def test_who_is_alone_has_a_second_thread_for_what_can_be_done_meanwhile():
+    executor = FairExecutor(2, name="test", processors=2)
+    try:
+        here, beside = executor.submit(lambda: (threading.current_thread(), _begun(executor.aside))).result(5)
+        assert beside is not here
+    finally:
+        executor.shutdown()
+    assert executor.aside(threading.current_thread)() is threading.current_thread()
+
+
+def _begun(aside: Aside) -> threading.Thread:
+    """Where work is begun before anybody asks for it."""
+    began = threading.Event()
+
+    def work() -> threading.Thread:
+        began.set()
+        return threading.current_thread()
+
+    result = aside(work)
+    assert began.wait(5)
+    return result()
+
+
+def _asked_for(aside: Aside, work: Callable[[], int]) -> int:
+    return aside(work)()
+
+
+@pytest.mark.parametrize(("threads", "processors"), [(2, 1), (1, 2)])
+def test_where_nobody_is_idle_work_waits_until_it_is_asked_for(threads: int, processors: int):
+    executor = FairExecutor(threads, name="test", processors=processors)
+    try:
+        here, beside = executor.submit(
+            lambda: (threading.current_thread(), executor.aside(threading.current_thread)())
+        ).result(5)
+        assert beside is here
+    finally:
+        executor.shutdown()
+
+
+def test_what_nobody_has_begun_when_it_is_asked_for_is_done_at_once():
+    class Late(FairExecutor):
+        def submit(self, *_: object, **__: object) -> Future[Any]:
+            return waiting
+
+    waiting = Future[Any]()
+    executor = Late(2, name="test", processors=2)
+    try:
+        assert executor.aside(threading.current_thread)() is threading.current_thread()
+        assert waiting.cancelled()
+    finally:
+        executor.shutdown()
+
+
+def test_an_error_of_what_was_done_aside_reaches_who_asks():
+    executor = FairExecutor(2, name="test", processors=2)
+    try:
+        with pytest.raises(ValueError, match="seven"):
+            executor.submit(_asked_for, executor.aside, lambda: int("seven")).result(5)
+    finally:
+        executor.shutdown()
