@@ -114,6 +114,10 @@ bench: $(DEV) ## Measure images per second on this machine
 pages: $(DEV) ## Write the tables of README.md and docs/models.md anew from benchmarks/results and the model cards
 	$(BIN)/python -m benchmarks.pages
 
+.PHONY: docs
+docs: $(DEV) ## Build the documentation as a website in build/site; a warning or a dead link ends it
+	$(BIN)/python -m docs.site
+
 .PHONY: faults
 faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run; nothing may be lost, left over or counted twice
 	$(BIN)/python -m tests.faults --seeds $(SEEDS)
