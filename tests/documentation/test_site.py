@@ -13,6 +13,7 @@ from tests.architecture.source_files import ROOT
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_site_is_built_without_a_warning_or_a_dead_link(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "docs.site", str(tmp_path)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

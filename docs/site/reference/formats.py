@@ -18,14 +18,15 @@ def page() -> str:
 def _pictures() -> Iterator[str]:
     from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 
-    kinds = PICTURE_KINDS.values() if isinstance(PICTURE_KINDS, dict) else PICTURE_KINDS
     yield from (
         "## Pictures",
         "",
         "Known by their content, not by their names ([more](../pictures-and-results.md)).",
         "",
     )
-    yield table(("kind", "suffixes"), ((each.name, ", ".join(code(one) for one in each.suffixes)) for each in kinds))
+    yield table(
+        ("kind", "suffixes"), ((each.name, ", ".join(code(one) for one in each.suffixes)) for each in PICTURE_KINDS)
+    )
 
 
 def _artifacts() -> Iterator[str]:
