@@ -25,7 +25,8 @@ def _pictures() -> Iterator[str]:
         "",
     )
     yield table(
-        ("kind", "suffixes"), ((each.name, ", ".join(code(one) for one in each.suffixes)) for each in PICTURE_KINDS)
+        ("kind", "suffixes"),
+        ((each.name, ", ".join(code(one) for one in each.suffixes)) for each in PICTURE_KINDS.values()),
     )
 
 
