@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from celery import Celery, uuid
@@ -37,14 +37,13 @@ class CeleryDispatcher:
 
     def dispatch(self, pieces: Iterable[Slice]) -> None:
         """Raises QueueUnavailable; some may have been sent by then, which claiming makes harmless."""
-        sent = 0
+        sending = list(pieces)
         with self._connection() as connection:
             producer: Any = self._app.amqp.Producer(connection)
-            with producer, producer.batch(BATCH):
-                for piece in pieces:
+            with producer, producer.batch(BATCH) if len(sending) > 1 else nullcontext():
+                for piece in sending:
                     self._send(piece, producer)
-                    sent += 1
-        logger.debug("slices sent", extra={"action": "slices_sent", "slices": sent})
+        logger.debug("slices sent", extra={"action": "slices_sent", "slices": len(sending)})
 
     def waiting(self, priority: Priority) -> int:
         """Messages that no worker has fetched yet. Raises QueueUnavailable."""

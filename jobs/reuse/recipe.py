@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 from jobs.job import Job, ModelIdentity
-from jobs.options import JobOptions
+from jobs.options import JobOptions, TileOptions
 from segmentation.formats import FORMATS, FormatOptions
+from segmentation.label_space import LabelSpace
 from segmentation.palette import COLOUR_BLIND
 
 FILE_NAME, CONFIDENCE = "file_name", "confidence"
@@ -21,14 +23,18 @@ _OF_ITS_OWN = (FILE_NAME, CONFIDENCE)  # not the same for all images of a job, o
 
 def recipe_of(job: Job, identity: ModelIdentity) -> bytes:
     """32 bytes."""
-    options = job.options
+    return _recipe(job.space, identity, job.options.bit_depth, job.options.tile)
+
+
+@lru_cache(maxsize=32)
+def _recipe(space: LabelSpace, identity: ModelIdentity, bit_depth: int | None, tile: TileOptions | None) -> bytes:
     told = {
         "weights": identity.sha256,
         "bundle": identity.bundle,
         "run": [identity.engine, identity.precision],
-        "label_space": job.space.to_dict(),
-        "bit_depth": options.bit_depth,
-        "tile": None if options.tile is None else [options.tile.size, options.tile.overlap],
+        "label_space": space.to_dict(),
+        "bit_depth": bit_depth,
+        "tile": None if tile is None else [tile.size, tile.overlap],
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
 

@@ -28,6 +28,7 @@ MAGIC = b"\x00maskmill\x01"
 LONGEST_MEDIA_TYPE = 255
 ABANDONED_S = 24 * 3600
 UNKNOWN = "application/octet-stream"
+_LONGEST_TRAILER = LONGEST_MEDIA_TYPE + 1 + len(MAGIC)
 
 
 class LocalObjects:
@@ -63,7 +64,9 @@ class LocalObjects:
                 link.unlink(missing_ok=True)
 
     def get(self, key: str) -> bytes:
-        return b"".join(self.stream(key))
+        with _reading(key), self._path(key).open("rb", buffering=0) as file:
+            whole = file.readall()
+        return whole[: _object_size(len(whole), whole[-_LONGEST_TRAILER:])[0]]
 
     def stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         pieces = self._pieces(key, start, length)
@@ -228,8 +231,12 @@ def _trailer(media_type: str) -> bytes:
 def _read_trailer(file: BinaryIO) -> tuple[int, str]:
     """The object's size and media type; a file that somebody put there by hand has no trailer and is all object."""
     whole = file.seek(0, os.SEEK_END)
-    file.seek(max(0, whole - LONGEST_MEDIA_TYPE - 1 - len(MAGIC)))
-    tail = file.read()
+    file.seek(max(0, whole - _LONGEST_TRAILER))
+    return _object_size(whole, file.read())
+
+
+def _object_size(whole: int, tail: bytes) -> tuple[int, str]:
+    """As `_read_trailer`, of a file of so many bytes that ends with these."""
     if not tail.endswith(MAGIC):
         return whole, UNKNOWN
     length = tail[-len(MAGIC) - 1]

@@ -22,7 +22,7 @@ class SqlIdempotency:
         at = self._transaction
         values = {"tenant": at.owner, "key": storable(idempotency_key), "holder": holder}
         statement = (
-            insert_for(at, IdempotencyRow)
+            insert_for(at.dialect, IdempotencyRow)
             .values(**values, created_at=at.now)
             .on_conflict_do_nothing(index_elements=["tenant", "key"])
             .returning(IdempotencyRow.key)

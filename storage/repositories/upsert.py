@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.tables import Base
-from storage.transaction import Transaction
 
 
-def insert_for(transaction: Transaction, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
-    return sqlite.insert(table) if transaction.dialect == "sqlite" else postgresql.insert(table)
+def insert_for(dialect: str, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)

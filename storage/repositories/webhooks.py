@@ -26,7 +26,7 @@ class SqlWebhooks:
     def lock(self, tenant: str) -> TenantWebhooks:
         if not self._transaction.owns(tenant):
             raise ValueError(f"the webhooks of {tenant} are another tenant's")
-        made = insert_for(self._transaction, WebhookRow).values(
+        made = insert_for(self._transaction.dialect, WebhookRow).values(
             tenant=tenant, secret=new_secret(), secret_made_at=self._transaction.now
         )
         self._transaction.write(made.on_conflict_do_nothing(index_elements=["tenant"]))

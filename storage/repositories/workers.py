@@ -26,7 +26,7 @@ class SqlWorkers:
             "variants": dict(beat.variants),
             "beat_at": self._transaction.now,
         }
-        statement = insert_for(self._transaction, WorkerRow).values(name=beat.name, **values)
+        statement = insert_for(self._transaction.dialect, WorkerRow).values(name=beat.name, **values)
         self._transaction.write(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
     def alive(self, *, within_s: float) -> Sequence[WorkerBeat]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, select
+from sqlalchemy.sql import Executable
 
 from jobs.job import Job
 from jobs.ports import Outcome
@@ -54,7 +56,12 @@ def remember(transaction: Transaction, job: Job, outcomes: Collection[Outcome]) 
     """The results of these outcomes, which count. Of a picture that a job has twice, one is enough."""
     rows = [row for outcome in outcomes for row in _rows(job, outcome)]
     if rows:
-        transaction.write(insert_for(transaction, KnownRow).on_conflict_do_nothing(), rows)
+        transaction.write(_remembering(transaction.dialect), rows)
+
+
+@lru_cache(maxsize=2)  # to build it takes longer than to run it
+def _remembering(dialect: str) -> Executable:
+    return insert_for(dialect, KnownRow).on_conflict_do_nothing()
 
 
 def forget_known(transaction: Transaction, job_id: str) -> None:

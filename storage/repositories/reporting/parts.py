@@ -37,13 +37,13 @@ class SqlParts:
 
     def keep(self, job_id: str, first: int, content: bytes | None) -> None:
         if self._is_there(job_id):
-            statement = insert_for(self._transaction, ArchivePartRow)
+            statement = insert_for(self._transaction.dialect, ArchivePartRow)
             values = {"job_id": job_id, "first": first, "content": content}
             self._transaction.write(statement.values(values).on_conflict_do_nothing())
 
     def forget(self, job_id: str, first: int) -> None:
         if self._is_there(job_id):
-            statement = insert_for(self._transaction, ArchivePartRow)
+            statement = insert_for(self._transaction.dialect, ArchivePartRow)
             values = {"job_id": job_id, "first": first, "content": None}
             place = [PART.job_id, PART.first]
             self._transaction.write(

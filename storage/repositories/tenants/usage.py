@@ -18,7 +18,7 @@ class SqlUsage:
     def add(self, credential_id: str, kind: str, amount: int, *, period_s: int) -> Use:
         at = self._transaction
         values = {"credential": credential_id, "kind": kind, "tenant": at.owner, "parts": []}
-        new = insert_for(at, UsageRow).values(**values)
+        new = insert_for(at.dialect, UsageRow).values(**values)
         locked = new.on_conflict_do_update(index_elements=["credential", "kind"], set_={"parts": UsageRow.parts})
         parts = window.add(
             at.write(locked.returning(UsageRow.parts)).scalar_one() or [], amount, at=at.now, period_s=period_s
