@@ -18,6 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 SEEDS ?= 10
 CASES ?= 10000
+FILES ?= 5000
 IMAGES ?=
 MASKS ?=
 
@@ -119,12 +120,17 @@ docs: $(DEV) ## Build the documentation as a website in build/site; a warning or
 	$(BIN)/python -m docs.site
 
 .PHONY: faults
-faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run; nothing may be lost, left over or counted twice
+faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run, on each stack; nothing may be lost or counted twice
 	$(BIN)/python -m tests.faults --seeds $(SEEDS)
+	$(BIN)/python -m tests.faults --seeds $(SEEDS) --full
+
+.PHONY: faults-broken
+faults-broken: $(DEV) ## Break claiming, finishing and dispatching on purpose: `make faults` has to see each within 20 seeds
+	for each in claim finish dispatch; do $(BIN)/python -m tests.faults --short --seeds 20 --broken $$each; done
 
 .PHONY: fuzz
-fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, sent to the real stack; every answer as documented
-	$(BIN)/python -m tests.fuzz --cases $(CASES)
+fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, FILES=5000 hostile files and requests, to a real stack
+	$(BIN)/python -m tests.fuzz --cases $(CASES) --files $(FILES)
 
 .PHONY: gpu
 gpu: $(DEV) ## On a machine with a GPU: are masks those of the processor, how fast, in how much memory

@@ -14,15 +14,16 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.faults.faults import FAULTS
+from tests.faults.faults import faults_of
 from tests.faults.rounds import Outcome, Strike, plan, play
-from tests.faults.target import Target, running_target
+from tests.faults.target import Setting, Target, running_target
 
 NAMESPACE = "MASKMILL_FAULTS_NAMESPACE"
 SHORT_S, LONG_S = 3.0, 12.0
+BROKEN = ("claim", "finish", "dispatch")  # variants of `inside/sitecustomize.py`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,25 +31,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _enter_namespace()
     folder = Path(tempfile.mkdtemp(prefix="maskmill-faults-"))
     seeds = options.seed or range(options.first, options.first + options.seeds)
-    with running_target(folder, tiny=options.short) as target:
-        if not target.store_can_fail:
+    setting = Setting(tiny=options.short, full=options.full, broken=options.broken)
+    with running_target(folder, setting) as target:
+        if not target.store_can_fail and not options.full:
             _say("no file system of its own can be mounted here: the store is never full nor read-only")
         if options.each:
-            outcomes = [_round(0, target, options, fault) for fault in FAULTS]
+            outcomes = [_round(0, target, options, fault) for fault in faults_of(target)]
         else:
-            outcomes = [_round(seed, target, options) for seed in seeds]
+            outcomes = _rounds(seeds, target, options)
     violations = sum(len(each.violations) for each in outcomes)
     _say(f"\n{len(outcomes)} rounds, {violations} violations")
     _say_recoveries(outcomes)
-    if violations:
+    if options.broken:
+        _say(f"the broken {options.broken} is {'seen' if violations else 'NOT SEEN'}")
+    if violations and not options.broken:
         _say(f"logs and data: {folder}")
         return 1
     shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    return int(bool(options.broken and not violations))
+
+
+def _rounds(seeds: Iterable[int], target: Target, options: argparse.Namespace) -> list[Outcome]:
+    """Of a variant that is broken on purpose only those up to the first that shows it."""
+    outcomes: list[Outcome] = []
+    for seed in seeds:
+        outcomes.append(_round(seed, target, options))
+        if options.broken and outcomes[-1].violations:
+            break
+    return outcomes
 
 
 def _round(seed: int, target: Target, options: argparse.Namespace, fault: str | None = None) -> Outcome:
-    longest_s = SHORT_S if options.short else LONG_S
+    longest_s = SHORT_S if options.short and not options.broken else LONG_S
     if fault is None:
         strikes = plan(seed, target, longest_s=longest_s)
     else:
@@ -100,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, action="append", help="this round alone; may be given several times")
     parser.add_argument("--each", action="store_true", help="a round for each fault instead, alone and long")
     parser.add_argument("--images", type=int, default=120, help="sound images of a job (120)")
+    parser.add_argument("--full", action="store_true", help="on PostgreSQL and S3 instead of files")
+    parser.add_argument("--broken", choices=BROKEN, help="break this on purpose; ends with 0 when a round shows it")
     parser.add_argument("--short", action="store_true", help="a tiny network, and faults of at most 3 s")
     return parser
 

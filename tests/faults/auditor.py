@@ -21,6 +21,7 @@ from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 from tests.job_steps import every_image
+from tests.receiver import Receiver
 
 UPKEEP_S = 30.0  # within which what losers and dead processes left has to be removed
 
@@ -50,6 +51,18 @@ def audit_deleted(storage: StorageSettings, prefix: str) -> list[str]:
     store = open_objects(storage)
     left = _settled(lambda: list(store.keys(prefix)))
     return [f"{key} stays after the job was deleted" for key in left]
+
+
+def audit_webhooks(http: httpx.Client, receiver: Receiver, job_id: str) -> list[str]:
+    """The receiver hears of the job's end: once or, after a death, again under the same id; and that is known."""
+
+    def left() -> list[str]:
+        heard = {each.id for each in receiver.arrived if each.said["data"]["id"] == job_id}
+        rows = http.get(f"/jobs/{job_id}/deliveries").raise_for_status().json()["items"]
+        told = [f"the delivery of {row['event']} is {row['status']}" for row in rows if row["status"] != "delivered"]
+        return told if len(heard) == len(rows) == 1 else [*told, f"{len(rows)} deliveries, {len(heard)} arrived"]
+
+    return _settled(left)
 
 
 def read_job(storage: StorageSettings, job_id: str) -> tuple[Job, list[JobImage]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import time
 import zipfile
@@ -16,9 +17,10 @@ import numpy as np
 from PIL import Image
 
 from maskmill import Maskmill
-from tests.faults.auditor import Expected, audit, audit_deleted, read_job
-from tests.faults.faults import FAULTS, OF_THE_STORE
+from tests.faults.auditor import Expected, audit, audit_deleted, audit_webhooks, read_job
+from tests.faults.faults import FAULTS, faults_of
 from tests.faults.target import Target
+from tests.faults.watcher import DispatchWatch
 from tests.stack import FINISHED, picture
 
 ARTIFACTS = ("mask", "overlay", "coco")
@@ -53,7 +55,7 @@ class Outcome:
 def plan(seed: int, target: Target, *, longest_s: float) -> list[Strike]:
     """One to three faults, drawn from the seed alone."""
     draw = random.Random(seed)
-    names = [name for name in FAULTS if target.store_can_fail or name not in OF_THE_STORE]
+    names = faults_of(target)
     return sorted(
         (_strike(draw, draw.choice(names), longest_s) for _ in range(draw.choice((1, 1, 2, 3)))),
         key=lambda strike: strike.at,
@@ -71,8 +73,9 @@ def play(seed: int, target: Target, strikes: Sequence[Strike], *, images: int) -
     outcome = Outcome(seed=seed, strikes=strikes)
     started = time.monotonic()
     expected = Expected(image_names(images), frozenset({BROKEN}), ARTIFACTS, images // 2)
-    with Maskmill(target.url, patience=HTTP_PATIENCE_S) as service, target.http() as http:
-        job_id = submit_job(http, images)
+    watch = DispatchWatch(target)
+    with Maskmill(target.url, patience=HTTP_PATIENCE_S) as service, target.http() as http, watch:
+        job_id = submit_job(http, images, webhook=target.receiver.url)
         progress = _Progress(http, job_id)
         _strike_all(target, progress, strikes, outcome)
         ended = progress.wait_for_end(ENDED_S)
@@ -80,11 +83,13 @@ def play(seed: int, target: Target, strikes: Sequence[Strike], *, images: int) -
             outcome.violations.append(f"{job_id} had not ended after {ENDED_S:g} s: {progress.state}")
         else:
             outcome.violations += audit(http, target.storage, job_id, expected)
+            outcome.violations += audit_webhooks(http, target.receiver, job_id)
             job, rows = read_job(target.storage, job_id)
             outcome.tries = max(image.attempt for image in rows)
             service.job(job_id).delete()
             outcome.violations += audit_deleted(target.storage, job.prefix)
         outcome.recovery_s = progress.recovery_s
+    outcome.violations += watch.violations
     outcome.took_s = time.monotonic() - started
     return outcome
 
@@ -163,7 +168,7 @@ def image_names(images: int) -> list[str]:
     return [*(f"{index:04d}.jpg" for index in range(images)), BROKEN]
 
 
-def submit_job(http: httpx.Client, images: int, *, model: str = "street-fast") -> str:
+def submit_job(http: httpx.Client, images: int, *, model: str = "street-fast", webhook: str | None = None) -> str:
     """One ZIP of pictures with a broken one at its end, and one of masks for half of them."""
     pictures = [(name, picture(index, width=320, height=240)) for index, name in enumerate(image_names(images)[:-1])]
     parts = {
@@ -172,6 +177,8 @@ def submit_job(http: httpx.Client, images: int, *, model: str = "street-fast") -
     }
     form = {"artifacts": ",".join(ARTIFACTS), "mask_label_space": "camvid-11", "model": model}
     form["reuse"] = "false"  # each round is to be worked through
+    if webhook is not None:
+        form["webhook"] = json.dumps({"url": webhook, "events": ["job.completed"]})
     return str(http.post("/jobs", files=parts, data=form).raise_for_status().json()["id"])
 
 

@@ -1,12 +1,12 @@
-"""The embedded stack as `maskmill up` runs it, with what the faults and the auditor need to reach it."""
+"""A stack as `maskmill up` runs it, embedded or on PostgreSQL and S3, with what faults and auditor need to reach it."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,23 +18,47 @@ from maskmill.stack.home import StackHome, read_json
 from maskmill.stack.part import RestartPolicy
 from maskmill.stack.supervisor import Notice, Report
 from storage.settings import StorageSettings
-from tests.stack import IMPATIENT
+from tests.receiver import Receiver
+from tests.services.postgres import postgres
+from tests.services.s3 import rclone
+from tests.stack import IMPATIENT, ROOT
 from tests.tiny_models import tiny_bundle
 
 WORKERS = ("worker-1", "worker-2")
 STORE_MIB = 256
+PACE_S = "0.6"  # that a batch takes at least
 # Parts die more often here than anywhere: each time counts as the first.
 POLICY = RestartPolicy(healthy_s=0.0)
+INSIDE = Path(__file__).parent / "inside"
+WEBHOOKS = {
+    "MASKMILL_WORKER_ALLOW_PRIVATE_ADDRESSES": "true",
+    "MASKMILL_WORKER_WEBHOOK_TIMEOUT_S": "5",
+    "MASKMILL_WORKER_WEBHOOK_LEASE_S": "6",
+    "MASKMILL_WORKER_WEBHOOK_PAUSES_S": "[0.5, 1, 2, 4, 8, 8, 8, 8]",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """tiny: a network that computes next to nothing, instead of the bundled ones. full: on PostgreSQL and S3 instead of
+    files. broken: one of `inside/sitecustomize.py`'s variants."""
+
+    tiny: bool = False
+    full: bool = False
+    broken: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """store_can_fail: its folder is a small file system of its own, which can be full or read-only."""
+    """store_can_fail: its folder is a small file system of its own, which can be full or read-only. full: database and
+    store are servers. receiver: of webhooks."""
 
     url: str
     home: StackHome
     storage: StorageSettings
     store_can_fail: bool
+    full: bool
+    receiver: Receiver
 
     @property
     def objects(self) -> Path:
@@ -48,33 +72,57 @@ class Target:
     def broker_url(self) -> str:
         return str(read_json(self.home.broker_file)["url"])
 
+    @property
+    def trouble(self) -> Path:
+        """What engines read before each batch."""
+        return self.home.root / "trouble"
+
     def process(self, part: str) -> psutil.Process | None:
         """None while it waits to be started again."""
         return self.home.parts().get(part)
+
+    def server(self, name: str) -> list[psutil.Process]:
+        """The processes of a server that this one started: `postgres`, `rclone`; the first is their parent."""
+        return [each for each in psutil.Process().children(recursive=True) if each.name() == name]
 
     def http(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=60)
 
 
 @contextmanager
-def running_target(folder: Path, *, tiny: bool) -> Iterator[Target]:
-    """tiny: a network that computes next to nothing, instead of the bundled ones. The process's environment is ours."""
-    environment = {**IMPATIENT, "MASKMILL_HOME": str(folder / "home")}
-    if tiny:
-        tiny_bundle(folder / "models", name="street-fast")
-        environment["MASKMILL_STORAGE_MODEL_FOLDERS"] = json.dumps([str(folder / "models")])
-    os.environ.update(environment)
+def running_target(folder: Path, setting: Setting) -> Iterator[Target]:
+    """The process's environment is ours."""
     home = StackHome(folder / "home")
-    can_fail = _small_file_system(home.root / "objects")
-    with home.locked():
+    with ExitStack() as parts:
+        os.environ.update(_environment(folder, setting, parts))
+        can_fail = not setting.full and _small_file_system(home.root / "objects")
+        parts.enter_context(home.locked())
         options = StackOptions(home=home.root, port=0, workers=len(WORKERS))
         stack = LocalStack(options, _note_in(folder / "notices.log"), policy=POLICY)
-        try:
-            stack.start(lambda: False)
-            with stack.tended():
-                yield Target(stack.url, home, StorageSettings(), can_fail)
-        finally:
-            stack.stop(lambda: False)
+        parts.callback(stack.stop, lambda: False)
+        receiver = Receiver()
+        parts.callback(receiver.close)
+        stack.start(lambda: False)
+        parts.enter_context(stack.tended())
+        yield Target(stack.url, home, StorageSettings(), can_fail, setting.full, receiver)
+
+
+def _environment(folder: Path, setting: Setting, parts: ExitStack) -> Mapping[str, str]:
+    home = folder / "home"
+    paths = os.pathsep.join(filter(None, (str(INSIDE), str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**IMPATIENT, **WEBHOOKS, "MASKMILL_HOME": str(home), "PYTHONPATH": paths}
+    environment["MASKMILL_FAULTS_ENGINE"] = str(home / "trouble")
+    if setting.broken:
+        environment["MASKMILL_FAULTS_BREAK"] = setting.broken
+        environment["MASKMILL_FAULTS_PACE_S"] = PACE_S  # what is sent twice finds the job still in work
+    if setting.tiny:
+        tiny_bundle(folder / "models", name="street-fast")
+        environment["MASKMILL_STORAGE_MODEL_FOLDERS"] = json.dumps([str(folder / "models")])
+    if setting.full:
+        server = parts.enter_context(postgres(folder / "postgres"))
+        environment["MASKMILL_STORAGE_DATABASE_URL"] = server.create("maskmill")
+        environment |= parts.enter_context(rclone(folder / "s3")).create_bucket().environment()
+    return environment
 
 
 def _small_file_system(folder: Path) -> bool:

@@ -18,7 +18,7 @@ from tests.faults.rounds import ARTIFACTS, BROKEN, image_names, submit_job
 from tests.services.valkey import ValkeyServer
 from tests.stack import ROOT, Stack, running_stack
 
-SEEDS = (5, 26, 36)  # a full store and a locked database; a wiped broker; a read-only store and a killed worker
+SEEDS = (16, 64, 68)  # full store, damaged broker; engine that crashes; read-only store, wiped broker, short memory
 IMAGES = 12
 EXPECTED = Expected(image_names(IMAGES), frozenset({BROKEN}), ARTIFACTS, IMAGES // 2)
 

@@ -1,0 +1,75 @@
+"""A local stack in one file, and back: database, objects and models. The broker holds nothing that the database lacks.
+
+The database is copied first, as of one moment, while it may be in use; objects that are added meanwhile are in nobody's
+rows and are removed with their jobs, those that vanish meanwhile belong to jobs that were deleted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+from maskmill.errors import StackError
+from maskmill.stack.home import StackHome
+
+DATABASE = "maskmill.db"
+FOLDERS = ("objects", "models")
+NOT_KEPT = ("objects/incoming", "objects/partial")  # what was in the middle of being written
+
+
+def write_backup(home: Path, file: Path) -> int:
+    """Returns how many files it holds. A file that exists is not touched. Raises StackError."""
+    if not (home / DATABASE).is_file():
+        raise StackError(f"there is no database in {home}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="maskmill-backup-") as scratch, tarfile.open(file, "x") as archive:
+            copy = Path(scratch, DATABASE)
+            _copy_database(home / DATABASE, copy)
+            archive.add(copy, DATABASE)
+            count = 1
+            for path, name in _kept(home):
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    archive.add(path, name, recursive=False)
+                    count += 1
+    except FileExistsError:
+        raise StackError(f"{file} exists") from None
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise StackError(f"{file} cannot be written: {error.strerror or error}") from error
+    return count
+
+
+def read_backup(file: Path, home: Path) -> int:
+    """Into a home where there is no database yet. Returns how many files there were. Raises StackError."""
+    with StackHome(home).locked():
+        if (home / DATABASE).exists():
+            raise StackError(f"there is a database in {home} already; restore into another home")
+        try:
+            with tarfile.open(file) as archive:
+                archive.extractall(home, filter="data")
+                count = len(archive.getnames())
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise StackError(f"{file} cannot be read: {error}") from error
+        if not (home / DATABASE).is_file():
+            raise StackError(f"{file} is no backup of a local stack")
+    return count
+
+
+def _copy_database(source: Path, copy: Path) -> None:
+    """As of one moment, whoever reads or writes. Source: sqlite.org/backup.html."""
+    with closing(sqlite3.connect(source)) as found, closing(sqlite3.connect(copy)) as made:
+        found.backup(made)
+
+
+def _kept(home: Path) -> Iterator[tuple[Path, str]]:
+    for folder in FOLDERS:
+        for path in sorted((home / folder).rglob("*")):
+            name = path.relative_to(home).as_posix()
+            if path.is_dir() and not path.is_symlink():
+                continue
+            if not name.startswith(NOT_KEPT):
+                yield path, name

@@ -1,0 +1,131 @@
+"""Loaded by every Python process of a stack under test: engines in trouble, and deliberately broken variants.
+
+What engines do is read from the file `MASKMILL_FAULTS_ENGINE` names before each batch: a line `kind until`, the time on
+the clock of the machine. `MASKMILL_FAULTS_BREAK` names what is broken; `make faults` has to find it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+SLOW_COMMIT_S = 0.1
+
+
+def claim_without_condition() -> None:
+    """A claim takes whatever a slice names, be it in work, done or not due."""
+    from sqlalchemy import true
+
+    from storage import ledger
+
+    sound = ledger._way
+
+    def way(source: Any, put: Any, add: Any, copy: Any, which: Any) -> Any:
+        if which is not ledger._Which.DUE:
+            return sound(source, put, add, copy, which)
+        conditions = ledger.is_in, ledger.is_due
+        ledger.is_in, ledger.is_due = (lambda _: true()), (lambda _: true())
+        try:
+            return sound.__wrapped__(source, put, add, copy, which)
+        finally:
+            ledger.is_in, ledger.is_due = conditions
+
+    ledger._way = way  # type: ignore[assignment]
+
+
+def finish_without_attempt() -> None:
+    """An outcome counts under whatever attempt its image runs."""
+    from jobs import transitions
+
+    sound = transitions.finish
+
+    def finish(job: Any, images: Mapping[int, Any], outcomes: Any, *, now: Any) -> Any:
+        said = {each.index: each.attempt for each in outcomes}
+        held = {index: each._replace(attempt=said[index]) for index, each in images.items()}
+        return sound(job, held, outcomes, now=now)
+
+    transitions.finish = finish
+
+
+def dispatch_before_commit() -> None:
+    """Workers hear of a job before the database does; the commit takes its time."""
+    from jobs.submitting import submit
+
+    sound_submit, sound_make, sound_admit, send = (
+        submit.Submitting.submit,
+        submit.Submitting._make_job,
+        submit.admit,
+        submit.send,
+    )
+    mine: dict[str, Any] = {}
+
+    def submitted(self: Any, *arguments: Any, **options: Any) -> Any:
+        mine["self"] = self
+        return sound_submit(self, *arguments, **options)
+
+    def made(self: Any, *arguments: Any, **options: Any) -> Any:
+        mine["job"] = sound_make(self, *arguments, **options)
+        return mine["job"]
+
+    def admitted(*arguments: Any) -> None:
+        sound_admit(*arguments)
+        send(mine["job"], mine["self"].dispatcher, mine["self"].open_unit)
+        time.sleep(SLOW_COMMIT_S)
+
+    submit.Submitting.submit, submit.Submitting._make_job = submitted, made  # type: ignore[method-assign]
+    submit.admit = admitted
+    submit.send = lambda *_arguments, **_options: None
+
+
+VARIANTS: Mapping[str, Callable[[], None]] = {
+    "claim": claim_without_condition,
+    "finish": finish_without_attempt,
+    "dispatch": dispatch_before_commit,
+}
+
+
+def trouble_engines(file: Path, pace_s: float) -> None:
+    from worker.engines.openvino import _OpenVinoEngine
+
+    sound = _OpenVinoEngine.run
+    runs = iter(range(sys.maxsize))
+
+    def run(self: Any, batch: Any) -> Any:
+        time.sleep(pace_s)
+        kind, until = _trouble(file)
+        if time.time() < until:
+            _suffer(kind, until, file, next(runs))
+        return sound(self, batch)
+
+    _OpenVinoEngine.run = run  # type: ignore[method-assign]
+
+
+def _trouble(file: Path) -> tuple[str, float]:
+    try:
+        kind, _, until = file.read_text().partition(" ")
+        return kind, float(until)
+    except (OSError, ValueError):
+        return "", 0.0
+
+
+def _suffer(kind: str, until: float, file: Path, run: int) -> None:
+    if kind == "hang":
+        time.sleep(max(0.0, until - time.time()))
+    elif kind == "slow":
+        time.sleep(0.3)
+    elif kind == "memory" and run % 3 == 0:
+        raise MemoryError
+    elif kind == "crash":
+        file.unlink(missing_ok=True)  # one process dies of it
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+if variant := os.environ.get("MASKMILL_FAULTS_BREAK"):
+    VARIANTS[variant]()
+if "worker.tasks" in sys.orig_argv and "MASKMILL_FAULTS_ENGINE" in os.environ:
+    trouble_engines(Path(os.environ["MASKMILL_FAULTS_ENGINE"]), float(os.environ.get("MASKMILL_FAULTS_PACE_S", "0")))

@@ -1,0 +1,106 @@
+"""A local stack in one file, and back."""
+
+from __future__ import annotations
+
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from maskmill.cli.app import app
+from storage.migrate import upgrade
+from storage.objects import open_objects
+from storage.settings import StorageSettings
+from storage.unit_of_work import open_database
+from tests.factories import make_images, make_job
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> StorageSettings:
+    """A home with a job, its inputs and a model, and something that was never finished."""
+    settings = StorageSettings(home=tmp_path / "home")
+    upgrade(settings)
+    database = open_database(settings)
+    job = make_job()
+    with database.unit() as unit:
+        unit.jobs.add(job, make_images(3))
+        unit.commit()
+    database.close()
+    open_objects(settings).put(f"{job.prefix}input/000000", b"a picture", media_type="image/jpeg")
+    for name in ("models/mine/1/card.json", "objects/incoming/half"):
+        (settings.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (settings.home / name).write_text("{}")
+    (settings.home / "models/mine/@live").symlink_to("1")
+    return settings
+
+
+def run(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    return result.exit_code, result.output
+
+
+def contents(settings: StorageSettings) -> tuple[list[str], list[bytes]]:
+    database, store = open_database(settings), open_objects(settings)
+    with database.unit() as unit:
+        job = unit.jobs.get("job_1")
+    database.close()
+    return [job.id, job.prefix], [store.get(key) for key in store.keys("")]
+
+
+def test_what_is_restored_is_what_was_there(filled: StorageSettings, tmp_path: Path) -> None:
+    backup, other = tmp_path / "backup.tar", tmp_path / "other"
+    with closing(sqlite3.connect(filled.home / "maskmill.db")) as reader:  # in use meanwhile
+        reader.execute("BEGIN").execute("SELECT * FROM jobs")
+        assert run("backup", backup, "--home", filled.home)[0] == 0
+    code, said = run("restore", backup, "--home", other)
+    assert code == 0, said
+    assert contents(StorageSettings(home=other)) == contents(filled)
+    assert (other / "models/mine/@live/card.json").read_text() == "{}"
+    assert not (other / "objects/incoming").exists()
+
+
+def test_a_backup_overwrites_nothing(filled: StorageSettings, tmp_path: Path) -> None:
+    backup = tmp_path / "backup.tar"
+    assert run("backup", backup, "--home", filled.home)[0] == 0
+    before = backup.read_bytes()
+    code, said = run("backup", backup, "--home", filled.home)
+    assert code != 0
+    assert "exists" in said
+    assert backup.read_bytes() == before
+
+
+def test_a_home_that_has_a_database_is_not_restored_into(filled: StorageSettings, tmp_path: Path) -> None:
+    backup = tmp_path / "backup.tar"
+    run("backup", backup, "--home", filled.home)
+    code, said = run("restore", backup, "--home", filled.home)
+    assert code != 0
+    assert "already" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_what_is_no_backup_is_said_so(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "x.tar"
+    if content is None:
+        tarfile.open(file, "w").close()
+    else:
+        file.write_bytes(content)
+    code, said = run("restore", file, "--home", tmp_path / "other")
+    assert code != 0
+    assert "x.tar" in said
+
+
+def test_a_home_without_a_database_is_nothing_to_keep(tmp_path: Path) -> None:
+    code, said = run("backup", tmp_path / "x.tar", "--home", tmp_path / "none")
+    assert code != 0
+    assert "no database" in said
+
+
+def test_a_database_elsewhere_is_kept_with_its_own_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKMILL_STORAGE_DATABASE_URL", "postgresql://u:p@127.0.0.1/x")
+    code, said = run("backup", tmp_path / "x.tar", "--home", tmp_path)
+    assert code != 0
+    assert "MASKMILL_STORAGE_DATABASE_URL" in said
+    assert "u:p" not in said
