@@ -6,6 +6,7 @@ the clock of the machine. `MASKMILL_FAULTS_BREAK` names what is broken; `make fa
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -21,8 +22,7 @@ def claim_without_condition() -> None:
     """A claim takes whatever a slice names, be it in work, done or not due."""
     from sqlalchemy import true
 
-    from storage import ledger
-
+    ledger: Any = importlib.import_module("storage.ledger")
     sound = ledger._way
 
     def way(source: Any, put: Any, add: Any, copy: Any, which: Any) -> Any:
@@ -35,7 +35,7 @@ def claim_without_condition() -> None:
         finally:
             ledger.is_in, ledger.is_due = conditions
 
-    ledger._way = way  # type: ignore[assignment]
+    ledger._way = way
 
 
 def finish_without_attempt() -> None:
@@ -54,8 +54,7 @@ def finish_without_attempt() -> None:
 
 def dispatch_before_commit() -> None:
     """Workers hear of a job before the database does; the commit takes its time."""
-    from jobs.submitting import submit
-
+    submit: Any = importlib.import_module("jobs.submitting.submit")
     sound_submit, sound_make, sound_admit, send = (
         submit.Submitting.submit,
         submit.Submitting._make_job,
@@ -72,12 +71,12 @@ def dispatch_before_commit() -> None:
         mine["job"] = sound_make(self, *arguments, **options)
         return mine["job"]
 
-    def admitted(*arguments: Any) -> None:
-        sound_admit(*arguments)
+    def admitted(*arguments: Any, **options: Any) -> None:
+        sound_admit(*arguments, **options)
         send(mine["job"], mine["self"].dispatcher, mine["self"].open_unit)
         time.sleep(SLOW_COMMIT_S)
 
-    submit.Submitting.submit, submit.Submitting._make_job = submitted, made  # type: ignore[method-assign]
+    submit.Submitting.submit, submit.Submitting._make_job = submitted, made
     submit.admit = admitted
     submit.send = lambda *_arguments, **_options: None
 
