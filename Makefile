@@ -134,7 +134,7 @@ fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, FILES=5000 
 
 .PHONY: gpu
 gpu: $(DEV) ## On a machine with a GPU: are masks those of the processor, how fast, in how much memory
-	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.engines.gpu
 
 .PHONY: containers
 containers: ## Build the images, bring the compose file up, run a job through it (needs docker; see tests/containers)

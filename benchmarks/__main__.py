@@ -16,7 +16,7 @@ BENCHMARKS = (
     "large_job",
     "receiving.upload_memory",
     "receiving.intake",
-    "precision",
+    "engines.precision",
     "comparison",
     "silent_receiver",
     "queue",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import backup, images, jobs, keys, models, results, stack, tune, webhooks
+from maskmill.cli import images, jobs, keys, models, results, stack, tune, webhooks
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 from maskmill.cli.results import report
@@ -29,8 +29,8 @@ command(app, "up", needs="local")(stack.up)
 command(app, "down", needs="local")(stack.down)
 command(app, "demo", needs="local")(stack.demo)
 command(app, "doctor", needs="local")(stack.doctor)
-command(app, "backup", needs="local")(backup.backup)
-command(app, "restore", needs="local")(backup.restore)
+command(app, "backup", needs="local")(stack.backup)
+command(app, "restore", needs="local")(stack.restore)
 command(app, "tune", needs="local")(tune.tune)
 command(app, "submit")(jobs.submit)
 command(app, "images")(images.images)

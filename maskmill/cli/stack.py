@@ -1,4 +1,4 @@
-"""Commands of this machine: up, down, demo, doctor."""
+"""Commands of this machine: up, down, demo, doctor, backup, restore."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from maskmill.cli.address import local_home
 from maskmill.cli.exits import DONE, REFUSED
 from maskmill.cli.options import JsonOption
 from maskmill.cli.output import print_json, program, stderr, stdout
+from maskmill.errors import StackError
 from maskmill.installed import how_to_install
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 PAGE_TRIES = 150  # a fifth of a second each
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ELSEWHERE = (
+    "database or objects are elsewhere ({settings}): copy them with their own tools, the database first "
+    "(docs/reliability.md)"
+)
 HOME_HELP = "Folder of everything local; else MASKMILL_HOME or ./.maskmill."
 
 
@@ -255,3 +260,46 @@ class _Screen:
 
     def _line(self, **values: object) -> None:
         print(json.dumps(values), flush=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupOptions(HomeOption):
+    file: Annotated[Path, typer.Argument(help="The backup, a TAR file.", metavar="FILE", show_default=False)]
+
+
+def backup(choices: BackupOptions) -> None:
+    """Write database, objects and models of a local stack into one file; the stack may run meanwhile."""
+    from maskmill.stack.backup import write_backup
+
+    count = write_backup(_local_home(choices), choices.file.expanduser().absolute())
+    if choices.as_json:
+        print_json({"file": str(choices.file), "files": count, "bytes": choices.file.stat().st_size})
+    else:
+        stdout().print(f"{choices.file}: {count} files", soft_wrap=True)
+
+
+def restore(choices: BackupOptions) -> None:
+    """Make a local stack's folder from a backup; it must not have a database yet."""
+    from maskmill.stack.backup import read_backup
+
+    home = _local_home(choices)
+    count = read_backup(choices.file.expanduser().absolute(), home)
+    if choices.as_json:
+        print_json({"home": str(home), "files": count})
+    else:
+        stdout().print(f"{home}: {count} files. Start it: {program()} up --home {home}", soft_wrap=True)
+
+
+def _local_home(choices: BackupOptions) -> Path:
+    """Raises StackError where the settings name other places than files at home."""
+    from storage.settings import StorageSettings
+
+    home = (choices.home or local_home()).expanduser().absolute()
+    settings = StorageSettings(home=home)
+    named = {
+        "MASKMILL_STORAGE_DATABASE_URL": settings.database_url,
+        "MASKMILL_STORAGE_OBJECTS_URL": settings.s3_bucket,
+    }
+    if elsewhere := [name for name, value in named.items() if value]:
+        raise StackError(ELSEWHERE.format(settings=" and ".join(elsewhere)))
+    return home

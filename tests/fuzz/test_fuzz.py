@@ -14,7 +14,7 @@ from tests.stack import Stack
 LEAST_CASES = 100  # fewer would mean that it looked at half of the service
 
 
-FILES = 300
+FILES = 150
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

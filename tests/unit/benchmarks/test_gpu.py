@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-import benchmarks.gpu as gpu
+import benchmarks.engines.gpu as gpu
 import benchmarks.record
 from tests.tiny_models import tiny_bundle
 
