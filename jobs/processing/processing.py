@@ -44,7 +44,7 @@ class ProcessingRules:
     lease_s: float = 30.0
     heartbeat_s: float = 8.0
     flush_s: float = 0.5
-    flush_images: int = 16
+    flush_images: int = 32
     image_limit_s: float = 600.0
     outage_pause_s: float = 5.0
 
