@@ -1,7 +1,6 @@
 """LabelMap: a class id per pixel, in one label space, with the model's confidence where there was a model."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import count_ids, look_up
+from segmentation.once import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class LabelMap:
             return self
         return replace(self, ids=look_up(self.ids, self.space.remapping_to(target)), space=target)
 
-    @cached_property
+    @once
     def pixel_counts(self) -> NDArray[np.int64]:
         """(256,) pixels of each id."""
         return count_ids(self.ids)
@@ -54,7 +54,7 @@ class LabelMap:
         present = np.flatnonzero(counts)
         return {self.space.name_of(int(each)): int(counts[each]) / self.ids.size for each in present}
 
-    @cached_property
+    @once
     def mean_confidence(self) -> float | None:
         """Mean over all pixels, in [0, 1]; None without confidence."""
         if self.confidence is None:
