@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import count_ids, look_up
-from segmentation.once import once
+from segmentation.measures.once import once
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,11 @@ def has_end_mark(data: bytes) -> bool:
     return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
 
 
+def may_be_turned(data: bytes) -> bool:
+    """Whether a JPEG may say which side is up: in its EXIF data, or in XMP, where Pillow looks too."""
+    return b"Exif\0" in data or b"http://ns.adobe.com/x" in data
+
+
 def webp_size(head: bytes) -> tuple[int, int] | None:
     """(width, height) in the first 30 bytes of a WebP file. Source: RFC 9649, sections 2.5 to 2.7."""
     chunk = head[12:16]

@@ -27,7 +27,14 @@ from segmentation.picture_files.deep_pixels import (
     raw_mode,
     with_swapped_bytes,
 )
-from segmentation.picture_files.picture_headers import PngSurvey, count_scans, has_end_mark, survey_png, webp_size
+from segmentation.picture_files.picture_headers import (
+    PngSurvey,
+    count_scans,
+    has_end_mark,
+    may_be_turned,
+    survey_png,
+    webp_size,
+)
 from segmentation.picture_files.picture_kinds import (
     HEAD_BYTES,
     PICTURE_KINDS,
@@ -35,7 +42,7 @@ from segmentation.picture_files.picture_kinds import (
     kinds_read,
     sniff_media_type,
 )
-from segmentation.picture_files.turbo_jpeg import decode_rgb
+from segmentation.picture_files.turbo_jpeg import decode_rgb, read_header
 
 __all__ = [
     "DEPTHS",
@@ -169,6 +176,8 @@ class _File:
     def header(self) -> Header:
         data, media_type = self._data, self.media_type
         size = webp_size(data[:HEAD_BYTES]) if media_type == "image/webp" else None
+        if media_type == "image/jpeg" and (quick := read_header(data)) is not None:
+            size = quick[1], quick[0]
         width, height = self._open(data).size if size is None else size
         scans = count_scans(data) if media_type == "image/jpeg" else 1
         return Header(media_type=media_type, width=width, height=height, scans=scans)
@@ -177,10 +186,15 @@ class _File:
         """The usual picture, a sound JPEG in three colours, in half of Pillow's time; None for all others."""
         if self.media_type != "image/jpeg" or not has_end_mark(self._data):
             return None
-        picture = self._open(self._data)
-        _check_size(picture.size, max_pixels)
-        stored = decode_rgb(self._data, picture.height, picture.width) if picture.mode == "RGB" else None
-        return None if stored is None else _upright(stored, _orientation(picture))
+        header = read_header(self._data)
+        if header is None:
+            return None
+        height, width, in_three_colours = header
+        _check_size((width, height), max_pixels)
+        stored = decode_rgb(self._data, height, width) if in_three_colours else None
+        if stored is None:
+            return None
+        return _upright(stored, _orientation(self._open(self._data)) if may_be_turned(self._data) else None)
 
     def loaded(self, max_pixels: int) -> tuple[ImageFile.ImageFile, str, tuple[Notice, ...]]:
         """The picture with its pixels, Pillow's raw mode of them, and notices. Raises ImageTooLarge."""

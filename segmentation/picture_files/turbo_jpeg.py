@@ -13,6 +13,17 @@ from numpy.typing import NDArray
 _turbo: Any = importlib.import_module("simplejpeg") if importlib.util.find_spec("simplejpeg") else None
 
 
+def read_header(data: bytes) -> tuple[int, int, bool] | None:
+    """(height, width, whether the pixels are in three colours) as stored; None for what is not sound so far."""
+    if _turbo is None:
+        return None
+    try:
+        height, width, colours, _ = _turbo.decode_jpeg_header(data, strict=True)
+    except ValueError:
+        return None
+    return height, width, colours in ("YCbCr", "RGB")
+
+
 def decode_rgb(data: bytes, height: int, width: int) -> NDArray[np.uint8] | None:
     """(height, width, 3) uint8 RGB as stored; None for what is not of this size, or not sound to the last bit."""
     if _turbo is None:
