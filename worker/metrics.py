@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -61,6 +62,9 @@ class WorkerMetrics:
         self.leases = counter("leases_lost", "Images whose worker vanished, as upkeep found them.")
         self.resent = counter("images_resent", "Images whose message was lost, as upkeep found them.")
         self.deleted = counter("jobs_deleted", "Jobs and abandoned uploads whose objects upkeep removed.")
+
+        self._counted = cache(self.images.labels)  # to look one up takes longer than to count
+        self._timed = cache(self.stage_s.labels)
 
     @contextmanager
     def attempt(self, job: Job, image: JobImage) -> Iterator[None]:
@@ -116,11 +120,11 @@ class WorkerMetrics:
     def _end(self, job: Job, outcome: Outcome) -> None:
         status = "canceled" if outcome.canceled else "failed" if outcome.failure else "succeeded"
         for model in job.models:
-            self.images.labels(model, status, "" if outcome.failure is None else outcome.failure.code).inc()
+            self._counted(model, status, "" if outcome.failure is None else outcome.failure.code).inc()
         for model, result in zip(job.models, outcome.results, strict=False):
             self.reused.labels(model).inc(result.reused)
             for stage, milliseconds in result.timings_ms.items():
-                self.stage_s.labels(stage, model).observe(milliseconds / 1e3)
+                self._timed(stage, model).observe(milliseconds / 1e3)
 
 
 def _log(claim: Claim, queue: str, seconds: float) -> None:
