@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 from PIL import Image
@@ -40,6 +42,7 @@ from storage.objects.buckets import open_buckets
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from worker.fair_executor import FairExecutor
+from worker.lifecycle import SWITCH_S
 from worker.pipeline.model_cache import ModelCache
 from worker.runtime import engine_rules, open_models, open_work
 from worker.settings import WorkerSettings
@@ -49,6 +52,7 @@ from worker.web.downloads import FetchRules
 from worker.web.safe_http import Guard
 
 QUESTION = "images/s of the bare forward, of a pool tuned by hand, of a whole job in a worker, of the usual serial way"
+USUAL = 4  # pictures for the usual way, of which each takes as long as twenty
 
 
 class NoQueue:
@@ -67,12 +71,14 @@ class NoQueue:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="street-fast")
-    parser.add_argument("--images", type=int, default=48)
+    parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", default="1024x512", help="WIDTHxHEIGHT of the pictures")
     parser.add_argument("--against", default="", metavar="PRECISION", help="of a second worker, in OpenVINO")
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
+    cv2.setNumThreads(1)  # as in a worker's process
+    sys.setswitchinterval(SWITCH_S)
     with tempfile.TemporaryDirectory() as home:
         storage = StorageSettings(home=Path(home))
         catalog = open_catalog(storage)
@@ -106,7 +112,7 @@ def _measure(
     ways: dict[str, Callable[[], None]] = {
         "forward": _forward(bundle, pictures, models),
         "worker": _worker(bundle, pictures, storage, settings, models),
-        "usual": _usual(bundle, pictures),
+        "usual": _usual(bundle, pictures[:USUAL]),
         **_pool(bundle, pictures, models),
     }
     if against:
@@ -123,10 +129,11 @@ def _measure(
         way()  # warm
     for _ in range(rounds):
         for name, way in ways.items():
+            count = min(USUAL, len(pictures)) if name == "usual" else len(pictures)
             began, used = time.perf_counter(), time.process_time()
             way()
-            spent[name].append(1e3 * (time.process_time() - used) / len(pictures))
-            speeds[name].append(len(pictures) / (time.perf_counter() - began))
+            spent[name].append(1e3 * (time.process_time() - used) / count)
+            speeds[name].append(count / (time.perf_counter() - began))
     with models.use(bundle.card.name) as loaded:
         about = {"variant": loaded.variant, "streams": loaded.streams, "rounds": rounds}
     return {

@@ -1,6 +1,7 @@
 """How many images a second can one worker process take through the queue, when the model costs next to nothing?
 
 A real local stack (SQLite, a directory, the bundled broker, one worker); a model of one convolution, tiny pictures.
+A worker's rate is from the job's first claim to its last image; that of the whole counts receiving the ZIP too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import os
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -24,7 +26,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    rates, spent = [], []
+    rates, whole, spent = [], [], []
     with (
         tempfile.TemporaryDirectory() as folder,
         noop_stack(Path(folder)) as stack,
@@ -34,12 +36,15 @@ def main() -> None:
         finished(http, submit(http, 16))
         for _ in range(given.rounds):
             before, began = sum(worker.cpu_times()[:2]), time.perf_counter()
-            finished(http, submit(http, given.images))
-            rates.append(given.images / (time.perf_counter() - began))
+            job = finished(http, submit(http, given.images))
+            whole.append(given.images / (time.perf_counter() - began))
+            started, ended = (datetime.fromisoformat(job[each]) for each in ("started_at", "finished_at"))
+            rates.append(given.images / (ended - started).total_seconds())
             spent.append(1e3 * (sum(worker.cpu_times()[:2]) - before) / given.images)
     figures = {
         "images_per_s": median(rates),
         "lowest_and_highest": [median([min(rates)]), median([max(rates)])],
+        "with_receiving_images_per_s": median(whole),
         "worker_cpu_ms_per_image": median(spent),
     }
     about = {"images": given.images, "rounds": given.rounds, "load": [round(each, 1) for each in os.getloadavg()]}
