@@ -39,6 +39,7 @@ from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.uploads.announcing import UploadLimits
 from jobs.uploads.buckets import Buckets
 from jobs.uploads.uploading import Receiving, Uploading
+from segmentation.picture_files.film import FilmLimits
 from storage.catalog import open_catalog
 from storage.objects import open_objects
 from storage.objects.buckets import open_buckets
@@ -143,6 +144,13 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             max_image_bytes=settings.max_image_bytes,
             retention_s=settings.retention_s,
             private_webhooks=settings.allow_private_addresses,
+            films=FilmLimits(
+                longest_s=settings.film_longest_s,
+                pixels=settings.max_pixels,
+                cpu_s=settings.film_cpu_s,
+                memory_bytes=settings.film_memory_bytes,
+            ),
+            spool=spool,
         ),
         software=f"maskmill {version()}",
         watch=JobWatch(

@@ -32,6 +32,11 @@ class ApiSettings(BaseSettings):
         validation_alias=AliasChoices("max_pixels", "MASKMILL_API_MAX_PIXELS", "MASKMILL_WORKER_MAX_PIXELS"),
         description="told by /limits; the workers hold to theirs",
     )
+    film_longest_s: float = Field(4 * 3600.0, gt=0, description="a film that lasts longer is refused")
+    film_cpu_s: int = Field(900, ge=1, description="of processor time that the decoding of one film may take")
+    film_memory_bytes: int = Field(
+        3 * 2**30, ge=2**28, description="of address space that the process that decodes a film may take"
+    )
     allow_private_addresses: bool = Field(
         False,
         validation_alias=AliasChoices(

@@ -6,7 +6,8 @@ JobsError
 │                     CorrectionNotFound
 ├── NotAllowed        JobNotFinished, ImageNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost,
 │                     IllegalTransition, UploadConflict, NothingToCompare
-├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable, MaskUnknownIds
+├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable, MaskUnknownIds,
+│                     FilmUnreadable, FilmUnsupported
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── OverLimit         RateLimited, QuotaExceeded
 ├── UnsupportedMedia
@@ -144,6 +145,18 @@ class NoImages(Unprocessable):
 
 class ArchiveUnreadable(Unprocessable):
     code = "archive_unreadable"
+
+
+class FilmUnreadable(Unprocessable):
+    """Damaged, without pictures, or made to take more time or memory than a film may."""
+
+    code = "film_unreadable"
+
+
+class FilmUnsupported(Unprocessable):
+    """Nothing is installed here that reads films."""
+
+    code = "film_unsupported"
 
 
 class MaskUnknownIds(Unprocessable):

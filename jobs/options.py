@@ -11,6 +11,7 @@ from typing import Any
 from jobs.deliveries.endpoint import Endpoint, read_endpoint
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.exports.choice import ExportChoice, export_fault, read_choice
+from jobs.films.film import read_every
 from segmentation.formats import FORMATS, OVERLAY_FORMATS, READABLE
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.deep_pixels import DEPTHS
@@ -23,6 +24,7 @@ EXPIRES_IN_S = (60, 366 * 24 * 3600)
 MASK_SUFFIX_LENGTH = 64
 OUTPUT_LENGTH = 512
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/(?:(?!\.{1,2}/)[^/\\]+/)*")
+EVERY_S = (0.001, 24 * 3600.0)  # between frames of a film
 TILE_SIZE = (64, 4096)
 AUTO = "auto"
 PALETTES = ("published", COLOUR_BLIND)
@@ -60,6 +62,7 @@ class JobOptions:
     """None means: the server's (model, priority, expires_in), the model's (label_space), the file's own (bit_depth),
     the tenant's (webhook).
 
+    every: seconds from one frame of a film to the next that is taken; None where the job has no film.
     models: two or more, which are compared; `model` is then the first of them. Empty where one model was asked for.
     """
 
@@ -69,6 +72,7 @@ class JobOptions:
     mask_label_space: str | None = None
     mask_suffix: str | None = None
     bit_depth: int | None = None
+    every: float | None = None
     reuse: bool = True
     artifacts: tuple[str, ...] = ("overlay", "mask")
     overlay: OverlayOptions = field(default_factory=OverlayOptions)
@@ -82,7 +86,7 @@ class JobOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
-        newer = {"mask_suffix": self.mask_suffix, "bit_depth": self.bit_depth}
+        newer = {"mask_suffix": self.mask_suffix, "bit_depth": self.bit_depth, "every": self.every}
         chosen: dict[str, Any] = {name: value for name, value in newer.items() if value is not None}
         if self.models:
             chosen["models"] = list(self.models)
@@ -120,6 +124,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         mask_label_space=reader.text("mask_label_space"),
         mask_suffix=reader.mask_suffix(),
         bit_depth=reader.bit_depth(),
+        every=reader.every(),
         reuse=reader.reuse(),
         artifacts=reader.artifacts(),
         overlay=reader.overlay(),
@@ -204,6 +209,17 @@ class _Reader:
             self.fault("bit_depth", f"must be {AUTO} or one of {', '.join(map(str, DEPTHS))}, got {value!r}")
             return None
         return int(value)
+
+    def every(self) -> float | None:
+        value = self._values.get("every")
+        if value is None:
+            return None
+        low, high = EVERY_S
+        told = read_every(value if isinstance(value, str) else f"{value}")
+        if isinstance(value, bool) or told is None or not low <= told <= high:
+            self.fault("every", f"must be {low:g} to {high:g} seconds, as a number or like 1s or 500ms, got {value!r}")
+            return None
+        return told
 
     def reuse(self) -> bool:
         value = self._values.get("reuse")

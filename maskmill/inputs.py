@@ -24,6 +24,7 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", 
 _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")  # of which the server takes frames
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -91,6 +92,10 @@ def sort_out_masks(given: Given | Iterable[Given]) -> tuple[LocalFile, ...]:
 
 def is_archive_name(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def is_film_name(name: str) -> bool:
+    return name.lower().endswith(FILM_SUFFIXES)
 
 
 def is_picture(path: Path) -> bool:
@@ -175,7 +180,7 @@ def _pictures_of(item: Given, passed_over: list[Path]) -> Iterator[_Found]:
 
 def _pictures_in(folder: Path, passed_over: list[Path]) -> Iterator[_Found]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
-    wanted = [path for path in files if is_archive_name(path.name) or is_picture(path)]
+    wanted = [path for path in files if is_archive_name(path.name) or is_film_name(path.name) or is_picture(path)]
     if not wanted:
         raise InvalidInput(f"{folder}: no image or archive in this folder")
     passed_over += sorted({*files}.difference(wanted))

@@ -26,6 +26,8 @@ from api.services import Services, UseCases
 from jobs.errors import (
     ArchiveUnreadable,
     FieldFault,
+    FilmUnreadable,
+    FilmUnsupported,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidOptions,
@@ -54,7 +56,7 @@ MODEL = r"^(models:/)?[a-z0-9][a-z0-9._-]{0,99}(@[A-Za-z][A-Za-z0-9_-]{0,18}|/[0
 
 REFUSED = (
     *(BadRequest, ArchiveUnreadable, NoImages, 408, IdempotencyInProgress, TooManyBytes, TooManyImages, 415),
-    *(InvalidOptions, IdempotencyKeyReused),
+    *(InvalidOptions, IdempotencyKeyReused, FilmUnreadable, FilmUnsupported),
 )
 _ETAG = {"ETag": {"schema": {"type": "string"}}}
 

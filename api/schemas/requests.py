@@ -204,6 +204,12 @@ class JobOptionsShape(BaseModel):
         description="of pictures that store more than 8 bits in 16; default: what a PNG says of itself, else 16",
         json_schema_extra={"enum": ["auto", *DEPTHS, None]},
     )
+    every: float | str | None = Field(
+        None,
+        description="how often a frame of a film becomes an image: seconds, or text like `500ms`, `1s`, `2min`; "
+        "default: each second",
+        examples=["1s"],
+    )
     reuse: bool | None = Field(
         None,
         description="whether earlier results of the same picture, model and options may be the answer; default: yes",

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from jobs.films.film import shown_at_s
 from jobs.job import ImageResult, Job, JobImage
 from jobs.ports import ObjectStore
 from jobs.reporting.summary import job_metrics
@@ -35,7 +36,8 @@ class Table(Protocol):
 class MetricsTable:
     """One row per image: its numbers, the share of each class, and the IoU of each class where it was measured.
 
-    Of several models one row per image and model, with the model as the job calls it.
+    Of several models one row per image and model, with the model as the job calls it. Of a job with films also the time
+    of each frame: the shares of the classes over time.
     """
 
     _FIXED = (
@@ -48,19 +50,21 @@ class MetricsTable:
         self._classes = [each.name for each in job.space.classes]
         self._with_truth = job.totals[0].confusion is not None
         self._asked = job.models if len(job.models) > 1 else ()
+        self._of_film = job.options.every is not None
 
     def head(self) -> bytes:
         shares = [f"fraction:{name}" for name in self._classes]
         scores = [f"iou:{name}" for name in self._classes] if self._with_truth else []
         asked = ["asked_model"] if self._asked else []
-        return csv_line([*self._FIXED, *asked, *shares, *scores])
+        time = ["time_s"] if self._of_film else []
+        return csv_line([*self._FIXED, *asked, *time, *shares, *scores])
 
     def line(self, image: JobImage) -> bytes:
         if not self._asked:
-            return csv_line([*self._fixed(image, image.result), *self._of_classes(image.result)])
+            return csv_line([*self._fixed(image, image.result), *self._time(image), *self._of_classes(image.result)])
         results = image.results or (None,) * len(self._asked)
         return b"".join(
-            csv_line([*self._fixed(image, result), name, *self._of_classes(result)])
+            csv_line([*self._fixed(image, result), name, *self._time(image), *self._of_classes(result)])
             for name, result in zip(self._asked, results, strict=True)
         )
 
@@ -75,6 +79,11 @@ class MetricsTable:
             *(metrics.pixel_accuracy, metrics.miou, metrics.mean_dice, identity.device, *identity.weights),
             *(result.timings_ms.get("total"), error),
         )
+
+    def _time(self, image: JobImage) -> Sequence[object]:
+        """Of a job with films: when the frame is shown, empty for a picture that is none."""
+        at_s = shown_at_s(image.name) if self._of_film else None
+        return [None if at_s is None else f"{at_s:.3f}"] if self._of_film else []
 
     def _of_classes(self, result: ImageResult | None) -> Sequence[object]:
         metrics = None if result is None else result.metrics

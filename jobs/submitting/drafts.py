@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple, NoReturn
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, BinaryIO, NamedTuple, NoReturn
 
 from jobs.errors import FieldFault, InvalidOptions, NoImages, TooManyBytes, TooManyImages, UnsupportedMedia
+from jobs.films.film import EVERY_S, frames_of_film, spooled
 from jobs.job import NewImage, Skipped, Source, SourceKind
 from jobs.keys import input_key, truth_key
 from jobs.ports import ObjectStore
@@ -15,6 +18,7 @@ from jobs.submitting.matching import masks_among, match_masks
 from jobs.submitting.names import UniqueNames, base_name, relative_path, shortened
 from jobs.submitting.packed import Entry, PackedLimits, Pass, is_packed, read_packed
 from jobs.submitting.reading import HEAD_BYTES, BoundedReader, is_picture, is_picture_name
+from segmentation.picture_files.film import FilmLimits, is_film, is_film_name
 from segmentation.picture_files.picture_kinds import sniff_media_type
 
 _EXAMPLES = 5
@@ -32,6 +36,15 @@ class DraftLimits:
     max_images: int
     max_bytes: int
     max_image_bytes: int
+    films: FilmLimits = field(default_factory=FilmLimits)
+
+
+class _Film(NamedTuple):
+    """Its frames are taken when all of the request is there, which says how often."""
+
+    path: str
+    file: IO[bytes]
+    ref: str | None
 
 
 class _Stored(NamedTuple):
@@ -59,11 +72,15 @@ class _Mask(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What a request came to. mask_label_space: as the client said, else as the names of the masks say."""
+    """What a request came to. mask_label_space: as the client said, else as the names of the masks say.
+
+    every_s: how often frames were taken of its films; None where it has none.
+    """
 
     images: Sequence[NewImage]
     mask_label_space: str | None
     skipped: Skipped
+    every_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -76,21 +93,25 @@ class Draft:
     limits: DraftLimits
     idempotency_key: str | None = None
     holder: str = ""  # this request's token for the idempotency key
+    spool: Path | None = None  # where films lie until their frames are stored
     earlier: IdempotencyRecord | None = None  # set when the idempotency key was used before: nothing new will be made
     _files: list[_Stored] = field(default_factory=list)
     _masks: list[_Mask] = field(default_factory=list)
     _inputs: list[NewImage] = field(default_factory=list)
+    _films: list[_Film] = field(default_factory=list)
     _bytes: int = 0
     _skipped: int = 0
     _examples: list[str] = field(default_factory=list)
 
     def add_file(self, name: str, data: BinaryIO, *, media_type: str | None) -> None:
-        """Store an image, or each image of a bundle. data: seekable, read from its beginning.
+        """Store an image, each image of a bundle, or put a film aside. data: seekable, read from its beginning.
 
         What a file is, its content says first. Whether an image can be decoded is the worker's business. Raises
         UnsupportedMedia, ArchiveUnreadable, TooManyImages, TooManyBytes, StorageUnavailable.
         """
         said = (media_type or "").startswith("image/")
+        if self._took_film(name, data):
+            return
         for entry in self._entries(name, data, said=said, unknown=_refuse):
             self._files.append(self._keep(entry, input_key(self.prefix, len(self._files)), count=len(self._files)))
 
@@ -106,7 +127,9 @@ class Draft:
         self._masks.append(_Mask(relative_path(name), source))
 
     def add_packed(self, name: str, data: BinaryIO, *, ref: str | None = None) -> None:
-        """Store each image of a bundle, as an input beside those that the workers fetch. Raises as `add_file`."""
+        """As `add_file`, beside inputs that the workers fetch, and with the caller's own id."""
+        if self._took_film(name, data, ref=ref):
+            return
         for entry in self._entries(name, data, said=False, unknown=_refuse):
             stored = self._keep(entry, input_key(self.prefix, len(self._inputs)), count=len(self._inputs))
             self._inputs.append(stored.image()._replace(ref=ref))
@@ -116,13 +139,18 @@ class Draft:
         self._need_room(len(self._inputs), more=len(inputs))
         self._inputs += inputs
 
-    def received(self, *, mask_label_space: str | None = None, mask_suffix: str | None = None) -> Received:
-        """All images with their masks and names, once all is there.
+    def received(
+        self, *, mask_label_space: str | None = None, mask_suffix: str | None = None, every_s: float | None = None
+    ) -> Received:
+        """All images with their masks and names, once all is there; the frames of films come behind the others.
 
-        Raises NoImages, and InvalidOptions for masks that match no image, or not clearly.
+        every_s: how often frames are taken. Raises what reading a film raises, NoImages, and InvalidOptions for masks
+        that match no image, or not clearly.
         """
         self._pass_over_files(masks_among([each.path for each in self._files]))
         self._pass_over_inputs()
+        for film in self._films:
+            self._take_frames(film, every_s or EVERY_S)
         if not self._files and not self._inputs:
             others = f"; no picture: {', '.join(self._examples)}" if self._examples else ""
             raise NoImages(f"the request holds no image{others}")
@@ -131,7 +159,29 @@ class Draft:
         space = self._add_truths(images, mask_label_space, mask_suffix)
         names = UniqueNames()
         named = [each._replace(name=names.of(relative_path(each.name), at)) for at, each in enumerate(images)]
-        return Received(named, space or mask_label_space, Skipped(self._skipped, tuple(self._examples)))
+        taken_s = (every_s or EVERY_S) if self._films else None
+        return Received(named, space or mask_label_space, Skipped(self._skipped, tuple(self._examples)), taken_s)
+
+    def close(self) -> None:
+        """Films take no room on the disk any longer."""
+        for film in self._films:
+            film.file.close()
+
+    def _took_film(self, name: str, data: BinaryIO, *, ref: str | None = None) -> bool:
+        path = relative_path(name)
+        if not _comes_as_film(path, _head(data)):
+            return False
+        self._films.append(_Film(path, spooled(data, self.spool), ref))
+        return True
+
+    def _take_frames(self, film: _Film, every_s: float) -> None:
+        room = self.limits.max_images - len(self._files) - len(self._inputs)
+        limits = replace(self.limits.films, frames=min(room, self.limits.films.frames))
+        for path, jpeg in frames_of_film(film.file, film.path, every_s=every_s, limits=limits):
+            data = BoundedReader(io.BytesIO(jpeg), name=path, limit=self.limits.max_image_bytes)
+            count = len(self._files) + len(self._inputs)
+            stored = self._keep(Entry(path, jpeg[:HEAD_BYTES], data), input_key(self.prefix, count), count=count)
+            self._inputs.append(stored.image()._replace(ref=film.ref))
 
     def _add_truths(self, images: list[NewImage], space: str | None, suffix: str | None) -> str | None:
         """Masks to those images that have none, by their names. Returns what the masks' names say their ids mean."""
@@ -149,7 +199,7 @@ class Draft:
 
     def largest(self, name: str, head: bytes) -> int:
         """The most bytes that a file of a request may have, by its name and its first HEAD_BYTES."""
-        return self.limits.max_bytes if _comes_packed(name, head) else self.limits.max_image_bytes
+        return self.limits.max_bytes if _is_bundle(name, head) else self.limits.max_image_bytes
 
     def _entries(self, name: str, data: BinaryIO, *, said: bool, unknown: Pass) -> Iterator[Entry]:
         """One picture, or those of a bundle. said: the client calls it a picture. unknown: else what becomes of it."""
@@ -224,12 +274,21 @@ class Draft:
 
 
 def _refuse(path: str) -> NoReturn:
-    raise UnsupportedMedia(f"{base_name(path)!r} is neither an image nor a .zip, .tar or .tar.gz archive")
+    raise UnsupportedMedia(f"{base_name(path)!r} is neither an image, a film nor a .zip, .tar or .tar.gz archive")
 
 
 def is_packed_file(name: str, data: BinaryIO) -> bool:
-    """Whether a file is a bundle of inputs and no picture. data: seekable."""
-    return _comes_packed(name, _head(data))
+    """Whether a file is a bundle of inputs, or a film, and no picture. data: seekable."""
+    return _is_bundle(name, _head(data))
+
+
+def _is_bundle(name: str, head: bytes) -> bool:
+    return _comes_packed(name, head) or _comes_as_film(name, head)
+
+
+def _comes_as_film(name: str, head: bytes) -> bool:
+    """By its first bytes; by its name where they say nothing, so that a damaged film is called one."""
+    return not is_picture(head) and (is_film(head) or (is_film_name(name) and not _comes_packed(name, head)))
 
 
 def _comes_packed(name: str, head: bytes) -> bool:

@@ -6,8 +6,9 @@ import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from jobs.callers import DEFAULT, Caller
 from jobs.deliveries.endpoint import Endpoint, refuse_private
@@ -36,6 +37,7 @@ from jobs.uploads.buckets import Buckets
 from jobs.uploads.upload import id_in
 from segmentation.errors import NoRemapping
 from segmentation.label_spaces import is_published
+from segmentation.picture_files.film import FilmLimits
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class SubmitRules:
 
     key_patience_s: an idempotency key whose request shows no sign of life for so long belongs to the next one; it shows
     one every key_heartbeat_s while it is being read. private_webhooks: whether they may go into private networks.
+    spool: where films lie while their request is read; None: the system's place.
     """
 
     default_model: str
@@ -57,6 +60,8 @@ class SubmitRules:
     key_patience_s: float = 60.0
     key_heartbeat_s: float = 10.0
     private_webhooks: bool = False
+    films: FilmLimits = field(default_factory=FilmLimits)
+    spool: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class Submitting:
                 extra = {"action": "draft_left", "job_id": draft.job_id, "reason": str(error)}
                 logger.warning("upkeep has to remove a draft", extra=extra)
             raise
+        finally:
+            draft.close()
 
     def submit(self, draft: Draft, options: JobOptions, *, fingerprint: str = "") -> Job:
         """Make the draft a job: commit, then dispatch. A queue that is away loses nothing; upkeep sends again.
@@ -95,8 +102,10 @@ class Submitting:
         """
         if draft.earlier is not None:
             return self._first_job(draft, fingerprint)
-        received = draft.received(mask_label_space=options.mask_label_space, mask_suffix=options.mask_suffix)
-        options = replace(options, mask_label_space=received.mask_label_space)
+        received = draft.received(
+            mask_label_space=options.mask_label_space, mask_suffix=options.mask_suffix, every_s=options.every
+        )
+        options = replace(options, mask_label_space=received.mask_label_space, every=received.every_s)
         if options.webhook is not None:
             refuse_private(options.webhook, allowed=self.rules.private_webhooks, field="webhook.url")
         self._check_output(options.output)
@@ -140,6 +149,7 @@ class Submitting:
             max_images=self.rules.max_images,
             max_bytes=self.rules.max_request_bytes,
             max_image_bytes=self.rules.max_image_bytes,
+            films=self.rules.films,
         )
         job_id, holder = new_job_id(), secrets.token_hex(16)
         prefix = job_prefix(self.caller.tenant, job_id)
@@ -152,7 +162,11 @@ class Submitting:
             unit.drafts.open(job_id, prefix=prefix)
             unit.commit()
         return Draft(
-            job_id, prefix, self.objects, limits, idempotency_key=idempotency_key, holder=holder, earlier=earlier
+            *(job_id, prefix, self.objects, limits),
+            idempotency_key=idempotency_key,
+            holder=holder,
+            earlier=earlier,
+            spool=self.rules.spool,
         )
 
     def _begin(self, unit: UnitOfWork, idempotency_key: str, holder: str) -> IdempotencyRecord | None:

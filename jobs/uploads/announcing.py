@@ -11,6 +11,7 @@ from jobs.submitting.names import relative_path, shortened
 from jobs.submitting.packed import is_packed_name
 from jobs.submitting.reading import is_picture_name
 from jobs.uploads.upload import UploadKind
+from segmentation.picture_files.film import is_film_name
 
 LONGEST_MEDIA_TYPE = 100
 UNKNOWN = "application/octet-stream"
@@ -38,7 +39,7 @@ class Announced:
         """By its type, and by its name where the type says nothing. None for what no job could use."""
         if self.media_type.startswith("image/"):
             return UploadKind.IMAGE
-        if self.media_type in _ARCHIVE_TYPES:
+        if self.media_type in _ARCHIVE_TYPES or self.media_type.startswith("video/"):
             return UploadKind.ARCHIVE
         if self.media_type in _MANIFEST_TYPES:
             return UploadKind.MANIFEST
@@ -90,6 +91,6 @@ def fault_of(file: Announced, limits: UploadLimits, *, at: str) -> FieldFault | 
 def _kind_of_name(name: str) -> UploadKind | None:
     if is_picture_name(name):
         return UploadKind.IMAGE
-    if is_packed_name(name):
+    if is_packed_name(name) or is_film_name(name):
         return UploadKind.ARCHIVE
     return UploadKind.MANIFEST if name.lower().endswith(_MANIFEST_SUFFIXES) else None

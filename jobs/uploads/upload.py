@@ -20,7 +20,7 @@ RESUMABLE_BYTES = 64 * 2**20  # what is larger goes through the service, which c
 
 class UploadKind(StrEnum):
     IMAGE = "image"  # a picture, or a mask
-    ARCHIVE = "archive"  # of pictures, packed
+    ARCHIVE = "archive"  # of pictures, packed; or a film
     MANIFEST = "manifest"  # JSON lines that name inputs
 
 

@@ -39,7 +39,7 @@ NAMED = 5  # files
 class Submission(ServerOptions):
     paths: Annotated[
         list[str],
-        typer.Argument(help="Images, folders, globs, archives, http(s) addresses, sample:ID.", show_default=False),
+        typer.Argument(help="Images, films, folders, globs, archives, addresses, sample:ID.", show_default=False),
     ]
     model: Annotated[str | None, typer.Option(help="A name from `maskmill models`; else the server's own.")] = None
     models: Annotated[
@@ -59,6 +59,9 @@ class Submission(ServerOptions):
     mask_label_space: Annotated[str | None, typer.Option(help="What the ids in the masks mean.", metavar="NAME")] = None
     tile: Annotated[
         str | None, typer.Option(help="Cut large images: SIZE or SIZE,OVERLAP in pixels.", metavar="SIZE")
+    ] = None
+    every: Annotated[
+        str | None, typer.Option(help="Of films: how often a frame is taken, 1s or 500ms.", metavar="TIME")
     ] = None
     priority: Annotated[str | None, typer.Option(help="interactive or bulk; else by size.")] = None
     reuse: Annotated[bool, typer.Option(help="Answer by earlier results of the same picture where there are any.")] = (
@@ -238,6 +241,7 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         "label_space": choices.label_space,
         "mask_label_space": choices.mask_label_space,
         "mask_suffix": choices.mask_suffix,
+        "every": choices.every,
         "priority": choices.priority,
         "reuse": None if choices.reuse else False,
         "artifacts": _names(choices.artifacts),

@@ -1,0 +1,1 @@
+"""Films among the inputs: their frames become images."""

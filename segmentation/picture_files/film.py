@@ -1,0 +1,153 @@
+"""The frames of a film as JPEGs, in a process of its own: `python -m segmentation.picture_files.film SECONDS …`.
+
+Films come from anybody, and their decoders are large: the process has bounds of memory and time, reads standard input
+(a file) and nothing else, and writes frames to standard output. Who asks for them is `jobs/films`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import json
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, NamedTuple
+
+FRAME = struct.Struct(">QI")  # before each frame: when it is shown, in ms from the film's beginning, and its bytes
+END = FRAME.pack(2**64 - 1, 0)  # behind the last one; what follows on standard error else, says why it is missing
+QUALITY = 95  # of JPEG, with colours at full size
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_MATROSKA = b"\x1a\x45\xdf\xa3"
+_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+_FORMATS = {True: "matroska", False: "mov"}  # no other is tried: playlists and the like name files and addresses
+_EARLY = 0.001  # seconds: times are rounded in files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmLimits:
+    """longest_s: of the film. pixels: of a frame. frames: that may be taken. cpu_s, memory_bytes: of the process."""
+
+    longest_s: float = 4 * 3600.0
+    pixels: int = 200_000_000
+    frames: int = 100_000
+    cpu_s: int = 900
+    memory_bytes: int = 3 * 2**30
+
+
+class Frame(NamedTuple):
+    at_ms: int
+    jpeg: bytes
+
+
+class _Refused(Exception):
+    """code: one of too_large, too_many_images, film_unreadable, film_unsupported."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+def is_film(head: bytes) -> bool:
+    """By the first bytes of a file that is no picture: MP4, MOV and their like, Matroska and WebM."""
+    return head.startswith(_MATROSKA) or head[4:8] in _BOXES
+
+
+def is_film_name(name: str) -> bool:
+    return name.lower().endswith(_SUFFIXES)
+
+
+def frames_of(film: BinaryIO, every_s: float, limits: FilmLimits) -> Iterator[Frame]:
+    """The first frame, and then the first one after each `every_s` seconds. film: seekable. Holds a frame at a time.
+
+    Raises _Refused.
+    """
+    if importlib.util.find_spec("av") is None:
+        said = "films are read where the package av is installed (maskmill-server[video]); here it is not"
+        raise _Refused("film_unsupported", said)
+    av: Any = importlib.import_module("av")
+    try:
+        head = film.read(4)
+        film.seek(0)
+        with av.open(film, format=_FORMATS[head == _MATROSKA]) as container:
+            yield from _chosen(container, every_s, limits)
+    except (av.FFmpegError, ValueError, MemoryError) as error:
+        raise _Refused("film_unreadable", f"is damaged or no film: {type(error).__name__}") from error
+
+
+def _chosen(container: Any, every_s: float, limits: FilmLimits) -> Iterator[Frame]:
+    if not container.streams.video:
+        raise _Refused("film_unreadable", "has no pictures in it")
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = 2
+    _check_pixels(stream.codec_context.width, stream.codec_context.height, limits)
+    first_s: float | None = None
+    taken, due_s = 0, 0.0
+    for count, frame in enumerate(container.decode(stream)):
+        told_s = frame.time if frame.time is not None else count / float(stream.average_rate or 25)
+        first_s = told_s if first_s is None else first_s
+        at_s = max(0.0, told_s - first_s)
+        if at_s > limits.longest_s:
+            raise _Refused("too_large", f"lasts longer than the {limits.longest_s:g} seconds that a film may last")
+        if at_s + _EARLY < due_s:
+            continue
+        if taken == limits.frames:
+            raise _Refused("too_many_images", f"has more frames than the {limits.frames} images that are left to it")
+        taken += 1
+        due_s = (int((at_s + _EARLY) / every_s) + 1) * every_s
+        _check_pixels(frame.width, frame.height, limits)
+        yield Frame(round(at_s * 1000), _jpeg(frame))
+    if not taken:
+        raise _Refused("film_unreadable", "has no frame that can be decoded")
+
+
+def _check_pixels(width: int, height: int, limits: FilmLimits) -> None:
+    if width * height > limits.pixels:
+        raise _Refused("too_large", f"has frames of {width} × {height}; an image may have {limits.pixels} pixels")
+
+
+def _jpeg(frame: Any) -> bytes:
+    """Upright: telephones write films lying, with a word on how to turn them."""
+    picture = frame.to_image()
+    if turned := getattr(frame, "rotation", 0):
+        picture = picture.rotate(turned, expand=True)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+def arguments(every_s: float, limits: FilmLimits) -> list[str]:
+    """Of the process."""
+    return [repr(every_s), json.dumps(asdict(limits))]
+
+
+def main(argv: list[str], film: BinaryIO, out: BinaryIO) -> int:
+    every_s, limits = float(argv[0]), FilmLimits(**json.loads(argv[1]))
+    try:
+        for at_ms, jpeg in frames_of(film, every_s, limits):
+            out.write(FRAME.pack(at_ms, len(jpeg)))
+            out.write(jpeg)
+    except _Refused as refused:
+        print(json.dumps({"code": refused.code, "detail": str(refused)}), file=sys.stderr)  # noqa: T201
+        return 1
+    out.write(END)
+    out.flush()
+    return 0
+
+
+def _bound(limits: FilmLimits) -> None:
+    """Of this process, for good. Where the system knows no such bounds, who started it ends it."""
+    import resource
+
+    for kind, most in ((resource.RLIMIT_CPU, limits.cpu_s), (resource.RLIMIT_AS, limits.memory_bytes)):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (most, most))
+
+
+if __name__ == "__main__":
+    _bound(FilmLimits(**json.loads(sys.argv[2])))
+    sys.exit(main(sys.argv[1:], sys.stdin.buffer, sys.stdout.buffer))

@@ -1,0 +1,72 @@
+"""Frames of films: which are taken, how they look, and what is refused. In this process, where failures can be seen."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from segmentation.picture_files.film import END, FRAME, FilmLimits, arguments, is_film, is_film_name, main
+from tests.films import film, sound
+
+
+def run(data: bytes, every_s: float = 1.0, **limits: float) -> list[tuple[int, Image.Image]]:
+    """Raises AssertionError with what was said."""
+    out = io.BytesIO()
+    told = arguments(every_s, FilmLimits(**limits))  # type: ignore[arg-type]
+    assert main(told, io.BytesIO(data), out) == 0
+    content = out.getvalue()
+    assert content.endswith(END)
+    frames, at = [], 0
+    while content[at:] != END:
+        at_ms, size = FRAME.unpack_from(content, at)
+        at += FRAME.size
+        frames.append((at_ms, Image.open(io.BytesIO(content[at : at + size]))))
+        at += size
+    return frames
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "matroska"])
+def test_a_frame_is_taken_at_each_step_of_time(container: str) -> None:
+    data = film(container=container)
+    frames = run(data, 1.0)
+    assert is_film(data[:64])
+    assert [at for at, _ in frames] == [0, 1000, 2000]
+    assert [round(picture.convert("L").getpixel((5, 5)) / 40) for _, picture in frames] == [0, 1, 2]  # type: ignore[operator]
+    assert {picture.size for _, picture in frames} == {(64, 48)}
+
+
+def test_steps_shorter_than_a_frame_take_every_frame_once() -> None:
+    assert [at for at, _ in run(film(seconds=1.0), 0.01)] == [0, 250, 500, 750]
+
+
+@pytest.mark.parametrize(
+    ("data", "limits", "code"),
+    [
+        (film(), {"frames": 2}, "too_many_images"),
+        (film(), {"longest_s": 1.5}, "too_large"),
+        (film(), {"pixels": 1000}, "too_large"),
+        (sound(), {}, "film_unreadable"),
+        (film()[:400], {}, "film_unreadable"),
+        (b"\0\0\0\x18ftypisom" + bytes(64), {}, "film_unreadable"),
+        (b"\x1a\x45\xdf\xa3" + bytes(64), {}, "film_unreadable"),
+        (b"#EXTM3U\nhttp://127.0.0.1/a.ts\n", {}, "film_unreadable"),
+    ],
+)
+def test_what_is_too_much_or_no_film_is_refused_with_a_reason(data, limits, code, capsys) -> None:
+    assert main(arguments(1.0, FilmLimits(**limits)), io.BytesIO(data), io.BytesIO()) == 1
+    assert json.loads(capsys.readouterr().err)["code"] == code
+
+
+def test_without_the_library_films_are_said_to_be_unsupported(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(arguments(1.0, FilmLimits()), io.BytesIO(film()), io.BytesIO()) == 1
+    assert json.loads(capsys.readouterr().err)["code"] == "film_unsupported"
+
+
+def test_films_are_known_by_their_names_too() -> None:
+    assert is_film_name("a/B.MOV")
+    assert not is_film_name("mp4")
+    assert not is_film(b"\xff\xd8\xff" + bytes(20))
