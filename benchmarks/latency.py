@@ -1,7 +1,9 @@
-"""What does one picture through `POST /predict` cost beyond the work on it, on an idle embedded stack?
+"""What does one picture through `POST /predict` cost on an idle embedded stack, beyond the work on it; beside a pool
+tuned by hand behind FastAPI; and behind a job of 10,000 images?
 
 The work is what the image's own `timings_ms` say of decoding, the forward pass, upsampling and encoding;
 everything else, from the first byte of the request to the last of the answer, is waiting and machinery.
+The two sides are asked by turns, same model and precision, mask and overlay made by both.
 """
 
 from __future__ import annotations
@@ -9,16 +11,15 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.__main__ import fastapi_pool, our_stack
 from benchmarks.record import record
 from data.sample_library import open_samples
-from maskmill.local import StackOptions, running_stack
 from maskmill.stack.broker import LOOPBACK
 
 QUESTION = "ms of one picture through /predict, and how much of it is not decode, forward, upsample or encode"
@@ -31,17 +32,28 @@ INPUT = "preprocess"  # resize and normalise: of the forward pass, where it is n
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--behind", type=int, default=10_000, help="images of the job that is worked on meanwhile")
+    parser.add_argument("--model", default="street-fast")
+    parser.add_argument("--precision", default="int8")
     given = parser.parse_args()
     samples = open_samples()
     picture = samples.picture(min(samples.ids()))
-    with tempfile.TemporaryDirectory() as home:
-        options = StackOptions(home=Path(home) / "home", port=0)
-        with running_stack(options, lambda notice: None) as stack:
-            caller = Caller(stack.port, picture)
-            for _ in range(WARM_UP):
-                caller.predict()
-            calls = [caller.predict() for _ in range(given.calls)]
-    record("latency", QUESTION, {"calls": given.calls, "picture_bytes": len(picture), **_figures(calls)})
+    load = [round(each, 1) for each in os.getloadavg()]
+    with our_stack(given.precision) as stack, fastapi_pool(given.model, given.precision) as (url, _):
+        ours, theirs = Caller(stack.port, picture), Peer(int(url.split(":")[2].split("/")[0]), picture)
+        for _ in range(WARM_UP):
+            ours.predict()
+            theirs.predict_ms()
+        ours.renew()
+        theirs.renew()
+        calls, peers = [], []
+        for _ in range(given.calls):
+            calls.append(ours.predict())
+            peers.append(theirs.predict_ms())
+        behind = ours.behind([{"sample": each} for each in sorted(samples.ids())], given.behind, given.calls)
+    asked = {"model": given.model, "precision": given.precision, "calls": given.calls, "picture_bytes": len(picture)}
+    idle = _figures(calls) | {"fastapi_ms_p50": round(statistics.median(peers), 1)}
+    record("latency", QUESTION, {**asked, "load": load, **idle, "behind": _behind(behind, calls, given.behind)})
 
 
 class Caller:
@@ -54,22 +66,54 @@ class Caller:
         self._body = head.encode() + picture + f"{computed}\r\n--{BOUNDARY}--\r\n".encode()
         self._headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Accept": "image/png"}
 
+    def renew(self) -> None:
+        """The server may have closed the connection while nothing was asked."""
+        self._http.close()
+
     def predict(self) -> tuple[float, Mapping[str, float]]:
         """Milliseconds of the whole call, and what the image's row says."""
         began = time.perf_counter()
-        answer = self._ask("POST", "/predict", self._body, self._headers)
+        _, headers = self._ask("POST", "/predict", self._body, self._headers)
         whole_ms = (time.perf_counter() - began) * 1e3
-        row = json.loads(self._ask("GET", f"{answer.headers['Location']}/images/0").read())
+        row = json.loads(self._ask("GET", f"{headers['Location']}/images/0")[0])
         return whole_ms, row["timings_ms"]
 
-    def _ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
+    def behind(self, inputs: Sequence[Mapping[str, str]], images: int, calls: int) -> list[float]:
+        """Milliseconds of each call while a job of so many images is worked on; it is canceled at the end."""
+        if not images:
+            return []
+        many = [inputs[index % len(inputs)] for index in range(images)]
+        body = json.dumps({"inputs": many, "reuse": False, "priority": "bulk"}).encode()
+        place = json.loads(self._ask("POST", "/jobs", body, {"Content-Type": "application/json"}, expected=202)[0])
+        job = f"/jobs/{place['id']}"
+        while not json.loads(self._ask("GET", job)[0])["images"]["succeeded"]:
+            time.sleep(0.05)
+        spent = [self.predict()[0] for _ in range(calls)]
+        seen = json.loads(self._ask("GET", job)[0])
+        assert seen["images"]["queued"], "the job is too small"
+        assert not seen["reused"], "results of before answer"
+        self._ask("POST", f"{job}/cancel", b"", expected=202)
+        return spent
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **given: int
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """given: `expected`, another status than 200."""
         self._http.request(method, path, body, dict(headers or {}))
         answer = self._http.getresponse()
-        if answer.status != 200:
-            raise RuntimeError(f"{method} {path}: {answer.status} {answer.read()[:500]!r}")
-        if method == "POST":
-            answer.read()
-        return answer
+        content = answer.read()
+        if answer.status != given.get("expected", 200):
+            raise RuntimeError(f"{method} {path}: {answer.status} {content[:500]!r}")
+        return content, dict(answer.headers)
+
+
+class Peer(Caller):
+    """The same question, of the pool."""
+
+    def predict_ms(self) -> float:
+        began = time.perf_counter()
+        self._ask("POST", "/predict", self._body, self._headers)
+        return (time.perf_counter() - began) * 1e3
 
 
 def _figures(calls: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, Any]:
@@ -83,6 +127,14 @@ def _figures(calls: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, An
         "beyond_work_and_preprocess_ms_p50": round(statistics.median(without_input), 1),
         "timings_ms_p50": {name: round(statistics.median(each[name] for _, each in calls), 2) for name in names},
     }
+
+
+def _behind(spent: Sequence[float], idle: Sequence[tuple[float, Mapping[str, float]]], images: int) -> dict[str, Any]:
+    if not spent:
+        return {}
+    p95, idle_p95 = (statistics.quantiles(each, n=20)[18] for each in (spent, [whole_ms for whole_ms, _ in idle]))
+    found = {"images": images, "whole_ms_p50": statistics.median(spent), "whole_ms_p95": p95, "idle_ms_p95": idle_p95}
+    return {name: round(value, 1) for name, value in found.items()}
 
 
 if __name__ == "__main__":

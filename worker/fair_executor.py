@@ -24,16 +24,24 @@ class _Call:
     answer: Future[Any] = field(default_factory=Future)
 
 
+_Queues = OrderedDict[int, deque[_Call]]  # by the thread that submitted
+
+
 class FairExecutor(Executor):
-    """Each submitting thread has its own queue; the queues take turns. Every slice is run by a thread of its own."""
+    """Each submitting thread has its own queue; the queues take turns. Every slice is run by a thread of its own.
+
+    While urgent calls are at work, others begin only where they leave a processor free, and one at a time at least.
+    """
 
     def __init__(self, threads: int, *, name: str, processors: int = 1) -> None:
         """processors: how many calls can really run at the same time."""
         self._name = name
         self._processors = processors
         self._changed = threading.Condition()
-        self._queues: OrderedDict[int, deque[_Call]] = OrderedDict()
+        self._urgent: _Queues = OrderedDict()
+        self._queues: _Queues = OrderedDict()
         self._at_work: dict[Future[Any], threading.Thread] = {}
+        self._first: set[Future[Any]] = set()  # of those at work, what is urgent
         self._threads: set[threading.Thread] = set()
         self._closed = False
         with self._changed:
@@ -42,11 +50,18 @@ class FairExecutor(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """The call sees the submitter's context variables. Raises RuntimeError after `shutdown`."""
-        call = _Call(partial(copy_context().run, fn, *args, **kwargs))
+        return self._submit(self._queues, partial(fn, *args, **kwargs))
+
+    def submit_first(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As `submit`, and before all that was submitted by it."""
+        return self._submit(self._urgent, partial(fn, *args, **kwargs))
+
+    def _submit(self, queues: _Queues, run: Callable[[], T]) -> Future[T]:
+        call = _Call(partial(copy_context().run, run))
         with self._changed:
             if self._closed:
                 raise RuntimeError("no call is taken after the shutdown")
-            self._queues.setdefault(threading.get_ident(), deque()).append(call)
+            queues.setdefault(threading.get_ident(), deque()).append(call)
             self._changed.notify()
         return call.answer
 
@@ -56,12 +71,13 @@ class FairExecutor(Executor):
             is_idle = len(self._at_work) < min(self._processors, len(self._threads)) and not self._closed
         if not is_idle:
             return work
-        answer = self.submit(work)
+        answer = self.submit_first(work)
         return lambda: work() if answer.cancel() else answer.result()
 
     def leave_behind(self, answer: Future[Any]) -> None:
         """The call that gives this answer is waited for no more; another thread takes the place of the one it holds."""
         with self._changed:
+            self._end_first(answer)
             thread = self._at_work.pop(answer, None)
             if thread is not None:
                 self._threads.discard(thread)
@@ -71,7 +87,9 @@ class FairExecutor(Executor):
         with self._changed:
             self._closed = True
             if cancel_futures:
-                for call in [each for queue in self._queues.values() for each in queue]:
+                for call in [
+                    each for queues in (self._urgent, self._queues) for queue in queues.values() for each in queue
+                ]:
                     call.answer.cancel()
             self._changed.notify_all()
             threads = list(self._threads)
@@ -89,6 +107,7 @@ class FairExecutor(Executor):
             if call.answer.set_running_or_notify_cancel():
                 self._make(call)
             with self._changed:
+                self._end_first(call.answer)
                 if self._at_work.pop(call.answer, None) is None:
                     return  # it was left behind, and is replaced
 
@@ -103,13 +122,27 @@ class FairExecutor(Executor):
     def _take(self) -> _Call | None:
         """The oldest call of the queue whose turn it is; that queue goes to the end. None at the end of all."""
         with self._changed:
-            while not self._queues:
-                if self._closed:
+            while not (queues := self._urgent or (self._queues if self._has_room else None)):
+                if self._closed and not self._queues:
                     return None
                 self._changed.wait()
-            submitter, queue = self._queues.popitem(last=False)
+            submitter, queue = queues.popitem(last=False)
             call = queue.popleft()
             if queue:
-                self._queues[submitter] = queue
+                queues[submitter] = queue
             self._at_work[call.answer] = threading.current_thread()
+            if queues is self._urgent:
+                self._first.add(call.answer)
             return call
+
+    @property
+    def _has_room(self) -> bool:
+        """For a call that is not urgent."""
+        first = len(self._first)
+        return not first or len(self._at_work) - first < max(1, self._processors - first)
+
+    def _end_first(self, answer: Future[Any]) -> None:
+        """Of an urgent call: others wait for it no longer."""
+        if answer in self._first:
+            self._first.discard(answer)
+            self._changed.notify_all()

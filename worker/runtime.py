@@ -14,6 +14,7 @@ import cv2
 import data
 from broker.app import app
 from broker.dispatch import CeleryDispatcher
+from broker.lane import Lane
 from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
@@ -79,6 +80,7 @@ class Runtime:
     follower: Follower
     beats: Beats
     threads: FairExecutor
+    lane: Lane
     dispatcher: CeleryDispatcher
     database: Database
     wake_ups: WakeUps
@@ -90,13 +92,16 @@ class Runtime:
         """From now on slices are taken."""
         self.beats.start()
         self.follower.start()
+        self.lane.start()
 
     def stop_taking(self) -> None:
         """First step of a clean end: what runs ends, the rest goes back to the queue."""
+        self.lane.stop()
         self.processing.stop()
 
     def close(self) -> None:
-        self.processing.stop()
+        self.stop_taking()
+        self.lane.close()
         self.threads.shutdown()
         self.beats.close()
         self.follower.close()
@@ -149,6 +154,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         follower=follower,
         beats=beats,
         threads=threads,
+        lane=Lane(app, lambda piece, carried: metrics.watch(piece, processing.run, carried)),
         dispatcher=dispatcher,
         database=database,
         wake_ups=wake_ups,

@@ -43,7 +43,7 @@ def main() -> None:
     given = parser.parse_args()
     clients = [int(each) for each in given.clients.split(",")]
     pictures = make_pictures(given.images, 1024, 512)
-    with _ours(given.precision) as stack, _fastapi(given.model, given.precision) as (url, pid):
+    with our_stack(given.precision) as stack, fastapi_pool(given.model, given.precision) as (url, pid):
         ours: list[float] = []
         theirs: dict[int, list[tuple[float, list[float]]]] = {each: [] for each in clients}
         _job(stack, given.model, pictures[:8])
@@ -68,7 +68,7 @@ def _told(rounds: Sequence[tuple[float, list[float]]]) -> dict[str, float]:
 
 
 @contextmanager
-def _ours(precision: str) -> Iterator[LocalStack]:
+def our_stack(precision: str) -> Iterator[LocalStack]:
     settings = {"MASKMILL_WORKER_ENGINE": "openvino", "MASKMILL_WORKER_PRECISION": precision}
     os.environ.update(settings)
     with (
@@ -79,7 +79,7 @@ def _ours(precision: str) -> Iterator[LocalStack]:
 
 
 @contextmanager
-def _fastapi(model: str, precision: str) -> Iterator[tuple[str, int]]:
+def fastapi_pool(model: str, precision: str) -> Iterator[tuple[str, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from jobs.errors import DatabaseUnavailable, DownloadFailed, ImageFailure, OutOfMemory, StorageUnavailable, TimedOut
-from jobs.job import Job, JobImage, Slice
+from jobs.job import Job, JobImage, Priority, Slice
 from jobs.keys import attempt_keys
 from jobs.ports import Claim, Finished, OpenUnit, Outcome
 from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
@@ -51,6 +51,9 @@ class ProcessingRules:
 
 class PictureThreads(Protocol):
     def submit(self, fn: Callable[[Attempt], Outcome | None], attempt: Attempt, /) -> Future[Outcome | None]: ...
+
+    def submit_first(self, fn: Callable[[Attempt], Outcome | None], attempt: Attempt, /) -> Future[Outcome | None]:
+        """Before all that was submitted by `submit`."""
 
     def leave_behind(self, answer: Future[Any], /) -> None:
         """The call is waited for no more; another thread takes the place of the one that it holds."""
@@ -168,7 +171,7 @@ class Processing:
             unread = unread if unread and _is_any(memory) else []
             running = Flight(fetching=bool(unread))
             for each in unread:
-                running.add(self.threads.submit(self._fetch, each), each)
+                running.add(self._submitted(self._fetch, each), each)
             ready = [each for each in attempts if each not in unread]
             self._finish_all(claim, lease, running, ready, memory)
         finally:
@@ -199,7 +202,7 @@ class Processing:
                     each.recalled = found.get(each.image.index, ())
         running = Flight()
         for each in attempts:
-            running.add(self.threads.submit(self._try, each), each)
+            running.add(self._submitted(self._try, each), each)
         return running
 
     def _finish_all(
@@ -233,6 +236,10 @@ class Processing:
             if done and (due or not (running or read)):
                 self._finish(claim, done, lease)
                 done, flushed = [], time.monotonic()
+
+    def _submitted(self, step: Callable[[Attempt], Outcome | None], attempt: Attempt) -> Future[Outcome | None]:
+        is_urgent = attempt.job.priority is Priority.INTERACTIVE
+        return (self.threads.submit_first if is_urgent else self.threads.submit)(step, attempt)
 
     def _worth_waking(self, done: Sequence[Outcome], flushed: float) -> int:
         """How many attempts have to end before there is something to write."""

@@ -170,7 +170,7 @@ def test_where_nobody_is_idle_work_waits_until_it_is_asked_for(threads: int, pro
 
 def test_what_nobody_has_begun_when_it_is_asked_for_is_done_at_once():
     class Late(FairExecutor):
-        def submit(self, *_: object, **__: object) -> Future[Any]:
+        def submit_first(self, *_: object, **__: object) -> Future[Any]:
             return waiting
 
     waiting = Future[Any]()
@@ -189,3 +189,39 @@ def test_an_error_of_what_was_done_aside_reaches_who_asks():
             executor.submit(_asked_for, executor.aside, lambda: int("seven")).result(5)
     finally:
         executor.shutdown()
+
+
+def test_what_is_urgent_goes_before_all_that_waits(executor: FairExecutor):
+    gate, done = threading.Event(), list[str]()
+    executor.submit(gate.wait, 5)
+    for name in ("a1", "a2"):
+        executor.submit(done.append, name)
+    executor.submit_first(done.append, "urgent")
+    gate.set()
+    executor.shutdown()
+    assert done == ["urgent", "a1", "a2"]
+
+
+def test_others_leave_the_processors_to_what_is_urgent_but_for_one():
+    executor, gates = FairExecutor(4, name="test", processors=2), [threading.Event() for _ in range(4)]
+    began = [threading.Event() for _ in range(4)]
+
+    def run(number: int) -> None:
+        began[number].set()
+        assert gates[number].wait(5)
+
+    urgent = executor.submit_first(run, 0)
+    assert began[0].wait(5)
+    calls = [executor.submit(run, number) for number in (1, 2)]
+    assert began[1].wait(5)
+    assert not began[2].wait(0.05)
+    gates[1].set()
+    assert began[2].wait(5)
+    executor.submit(run, 3)
+    gates[0].set()
+    urgent.result(5)
+    assert began[3].wait(5)
+    for gate in gates:
+        gate.set()
+    executor.shutdown()
+    assert all(call.done() for call in calls)

@@ -1,0 +1,74 @@
+"""A lane beside Celery's threads, for small jobs alone: these wait for no slice of a large one.
+
+All of a worker's Celery threads may be at work on slices that take seconds each. Whatever is urgent is taken by one
+more thread then, from the same queue, by the same rules: acknowledged when it is done, restored when it is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+from kombu.mixins import ConsumerMixin
+
+from broker.app import INTERACTIVE
+from broker.carrying import carried_by
+from jobs.job import Priority, Slice
+
+logger = logging.getLogger(__name__)
+
+RunSlice = Callable[[Slice, Mapping[str, str]], None]  # with what its message carries
+
+
+class Lane:
+    """Of one worker process. Takes nothing where its worker does not take small jobs either."""
+
+    def __init__(self, app: Celery, run: RunSlice) -> None:
+        self._app = app
+        self._run = run
+        self._consumer: _Consumer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        amqp: Any = self._app.amqp
+        if INTERACTIVE not in amqp.queues.consume_from:
+            return
+        self._consumer = _Consumer(self._app.connection_for_read(), self._run)
+        self._thread = threading.Thread(target=self._consumer.run, name="interactive-lane", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No further slice is taken."""
+        if self._consumer is not None:
+            self._consumer.should_stop = True
+
+    def close(self, *, timeout: float = 5.0) -> None:
+        """After `stop`; what still runs is restored by the broker when it is not done in time."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+
+class _Consumer(ConsumerMixin):
+    """Connects again by itself."""
+
+    def __init__(self, connection: Any, run: RunSlice) -> None:
+        self.connection = connection
+        self._run = run
+
+    def get_consumers(self, consumer: Any, channel: Any) -> list[Any]:
+        return [consumer([Queue(INTERACTIVE)], callbacks=[self._take], accept=["json"], prefetch_count=1)]
+
+    def _take(self, body: Any, message: Any) -> None:
+        """body: of Celery's message protocol 2: arguments, named ones, and what is not ours."""
+        try:
+            named = body[1]
+            piece = Slice(**{**named, "priority": Priority(named["priority"])})
+            self._run(piece, carried_by(message.headers))
+        except Exception:  # as Celery does with a task: it is logged, and upkeep sends the images again
+            logger.exception("a slice failed", extra={"action": "slice_failed"})
+        message.ack()
