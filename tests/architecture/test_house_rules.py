@@ -12,6 +12,7 @@ from tests.architecture.source_files import PACKAGES, ROOT, project_files, pytho
 MAY_CATCH_EVERYTHING = {
     "api/live/job_watch.py",
     "api/edge/request_id.py",
+    "broker/lane.py",
     "broker/wakeups.py",
     "jobs/processing/heartbeat.py",
     "worker/beats.py",
