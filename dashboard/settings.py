@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,3 +22,18 @@ class DashboardSettings(BaseSettings):
     upload_mib: int = Field(default=1024, ge=1)  # of one file; uploads of a page are held in memory until they are sent
     server: str = Field(default="http://127.0.0.1:8008", validation_alias="MASKMILL_SERVER")
     api_key: SecretStr | None = Field(default=None, validation_alias="MASKMILL_API_KEY")
+    home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
+    tracking_uri: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            "tracking_uri",
+            "MASKMILL_DASHBOARD_TRACKING_URI",
+            "MASKMILL_TRAINING_TRACKING_URI",
+            "MLFLOW_TRACKING_URI",
+        ),
+    )
+
+    @property
+    def resolved_tracking_uri(self) -> str:
+        """Where MLflow keeps training runs; `none`: nowhere. Not set: where `maskmill train` keeps them."""
+        return self.tracking_uri or f"sqlite:///{quote(str(self.home.expanduser().absolute() / 'mlflow.db'))}"

@@ -31,5 +31,6 @@ PAGES: Mapping[str, Page] = {
     "compare": Page("Compare", "compare", ":material/compare:"),
     "samples": Page("Samples", "samples", ":material/image:"),
     "models": Page("Models", "models", ":material/neurology:"),
+    "training": Page("Training", "training", ":material/show_chart:"),
     "health": Page("Health", "health", ":material/monitor_heart:"),
 }

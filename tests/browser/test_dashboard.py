@@ -236,7 +236,18 @@ def test_the_gallery_loads_what_is_seen(page: Page, address: str, stack: Stack) 
     assert sum("as=thumbnail" in url for url in asked) <= 160
 
 
-PATHS = ["", "batch", "jobs", "compare", "samples", "models", "health", "jobs?job={job}", "jobs?job={job}&image=0"]
+PATHS = [
+    "",
+    "batch",
+    "jobs",
+    "compare",
+    "samples",
+    "models",
+    "training",
+    "health",
+    "jobs?job={job}",
+    "jobs?job={job}&image=0",
+]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
