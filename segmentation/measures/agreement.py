@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -165,7 +166,7 @@ class SideBySide:
         _common_space([*self._maps, *([] if truth is None else [truth])])
         alike = self._by_class(self._said[0]) - self._by_class(self._apart[0])
         true = None if truth is None else look_up(truth.ids, self._table).reshape(-1)
-        votes = np.sum([np.bincount(each, minlength=len(self._maps) + 1) for each in self._votes], axis=0)
+        votes = np.sum([count_ids(each) for each in self._votes], axis=0)[: len(self._maps) + 1]
         votes[-1] += alike.sum() * len(self._maps)
         return Agreement(
             known=int(alike.sum()) + self._places.size,
@@ -179,9 +180,11 @@ class SideBySide:
         """As `disagreement_map`."""
         levels = np.zeros(self._said[0].size, np.uint8)
         if len(self._maps) > 2:
-            shares = np.array([0.0, *_surprise(len(self._maps), self._space.class_count)], np.float32)
-            entropy = np.sum([shares[each] for each in self._votes], axis=0)
-            levels[self._places] = np.rint(np.minimum(entropy, 1) * 255)
+            weights, shown = _split_levels(len(self._maps), self._space.class_count)
+            splits = np.zeros(self._places.shape, np.uint8)
+            for each in self._votes:
+                splits += _looked_up(each, weights)
+            levels[self._places] = _looked_up(splits, shown)
         else:
             sure = [each.confidence.reshape(-1) for each in self._maps if each.confidence is not None]
             both = [each[self._places] for each in sure]
@@ -270,6 +273,37 @@ def _votes(said: Sequence[Ids]) -> list[Ids]:
         votes[one] += same
         votes[other] += same
     return votes
+
+
+@lru_cache(maxsize=16)
+def _split_levels(models: int, classes: int) -> tuple[Ids, Ids]:
+    """Two tables of (256,): what a model with so many votes adds, modulo 256, to the number by which the ways that
+    models can split are told apart; and by this number the split's entropy, 255 being the most there can be."""
+    surprise, splits = _surprise(models, classes), list(_splits(models, models))
+    for base in range(2, 256):
+        numbers = [sum(votes * pow(base, votes, 256) for votes in split) % 256 for split in splits]
+        if len(set(numbers)) == len(splits):
+            break
+    else:
+        raise MaskMismatch(f"{models} models are too many to show how they split")
+    levels = np.zeros(256, np.uint8)
+    for number, split in zip(numbers, splits, strict=True):
+        levels[number] = round(min(1.0, sum(votes * surprise[votes - 1] for votes in split)) * 255)
+    return np.array([pow(base, votes, 256) for votes in range(256)], np.uint8), levels
+
+
+def _splits(models: int, most: int) -> Iterator[tuple[int, ...]]:
+    """The ways to part so many models into groups of `most` at most."""
+    if models == 0:
+        yield ()
+    for size in range(min(models, most), 0, -1):
+        for rest in _splits(models - size, size):
+            yield (size, *rest)
+
+
+def _looked_up(ids: Ids, table: Ids) -> Ids:
+    """ids: (N,)."""
+    return look_up(ids[None], table)[0] if ids.size else ids
 
 
 def _surprise(models: int, classes: int) -> list[float]:

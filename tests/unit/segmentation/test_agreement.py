@@ -116,6 +116,21 @@ def test_three_and_more_differ_by_the_entropy_of_their_votes():
     assert disagreement_map(maps).tolist() == [[0, 148, 255]]
 
 
+@pytest.mark.parametrize("models", range(3, 9))
+def test_the_map_shows_the_entropy_of_every_way_to_split(models):
+    said = np.random.default_rng(models).integers(0, models, (models, 500), np.uint8)
+    found = disagreement_map([label_map(each) for each in said])[0]
+    for pixel, level in zip(said.T.tolist(), found.tolist(), strict=True):
+        shares = [pixel.count(each) / models for each in set(pixel)]
+        entropy = -sum(share * math.log(share) for share in shares) / math.log(models)
+        assert level == pytest.approx(entropy * 255, abs=0.501)
+
+
+def test_more_models_than_a_byte_tells_apart_are_refused():
+    with pytest.raises(MaskMismatch, match="20 models are too many"):
+        disagreement_map([label_map([number % 2]) for number in range(20)])
+
+
 @pytest.mark.parametrize(
     "maps",
     [
