@@ -190,6 +190,15 @@ class ImageRepository(Protocol):
         Returns the rows and the cursor of the next page. Raises JobNotFound; ValueError for a cursor it did not make.
         """
 
+    def class_shares(
+        self, job_id: str, *, status: ImageStatus | None
+    ) -> Iterable[tuple[int, Mapping[str, float] | None]]:
+        """By index, of all images, or of those in that state: shares of the pixels by class name, as the first model
+        has it; None without a result. In no order. Raises JobNotFound."""
+
+    def chosen(self, job_id: str, indices: Sequence[int]) -> Sequence[JobImage]:
+        """In the order asked for, those that there are. indices: some hundreds at most. Raises JobNotFound."""
+
     def run(self, job_id: str, *, first: int, last: int) -> Sequence[JobImage]:
         """Neighbours, in input order. Raises JobNotFound."""
 

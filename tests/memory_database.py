@@ -217,6 +217,18 @@ class _Images:
         more = start + limit < len(rows)
         return page, base64.urlsafe_b64encode(str(start + limit).encode()).decode() if more else None
 
+    def class_shares(
+        self, job_id: str, *, status: ImageStatus | None
+    ) -> Sequence[tuple[int, Mapping[str, float] | None]]:
+        self._jobs.get(job_id)
+        rows = [image for image in self._state.images[job_id].values() if status is None or image.status is status]
+        return [(row.index, None if row.result is None else row.result.metrics.class_fractions) for row in rows]
+
+    def chosen(self, job_id: str, indices: Sequence[int]) -> Sequence[JobImage]:
+        self._jobs.get(job_id)
+        rows = self._state.images[job_id]
+        return [rows[index] for index in indices if index in rows]
+
     def run(self, job_id: str, *, first: int, last: int) -> Sequence[JobImage]:
         if self._job(job_id) is None:
             raise JobNotFound(f"there is no job {job_id}")

@@ -14,6 +14,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.schemas.job import ImagePage, ImageView, image_view
+from jobs.comparing.drift import CLASS_DRIFT, usual_shares
 from jobs.errors import ArtifactNotFound, FieldFault, ImageNotFound, InvalidOptions, JobNotFound, ModelNotFound
 from jobs.job import Artifact, ImageStatus, JobImage
 from jobs.ports import ObjectStore
@@ -23,10 +24,11 @@ from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
 
-Sort = Literal["index", "confidence", "entropy", "low_confidence", "miou", "disagreement"]
+Sort = Literal["index", "confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement"]
 # What lists are sorted by, where it has another name.
 _STORED = {"disagreement": "accord", "entropy": "clarity", "low_confidence": "surety"}
-_FIRST_ONES = ("confidence", "entropy", "low_confidence", "miou")  # are kept, to be sorted by, of the first model alone
+# Are kept, to be sorted by, of the first model alone.
+_FIRST_ONES = ("confidence", "entropy", "low_confidence", CLASS_DRIFT, "miou")
 AskedModel = Annotated[
     str | None,
     Query(max_length=128, description="of a job with several models: whose results; default: the first one's"),
@@ -46,8 +48,8 @@ async def _order(
         Sort,
         Query(
             description="`confidence`: least certain first; `entropy`: largest mean first; `low_confidence`: most "
-            "pixels below 0.5 first; `miou`: worst first; `disagreement`: where several models "
-            "differ most first"
+            "pixels below 0.5 first; `class_drift`: whose classes have the most unusual shares first; `miou`: worst "
+            "first; `disagreement`: where several models differ most first"
         ),
     ] = "index",
     model: AskedModel = None,
@@ -130,8 +132,11 @@ def get_artifact(
 
 def _views(reading: Reading, job_id: str, images: Sequence[JobImage], place: int) -> list[ImageView]:
     """place: of the model whose results are told first."""
-    models = reading.models_of(job_id, images)
-    return [image_view(image, has_input=image.source.is_stored, models=models, model=place) for image in images]
+    job = reading.job(job_id)
+    models, usual = job.models if len(job.models) > 1 else (), usual_shares(job)
+    return [
+        image_view(image, has_input=image.source.is_stored, models=models, model=place, usual=usual) for image in images
+    ]
 
 
 def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:

@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.comparing.drift import Shares, class_drift
 from jobs.job import ImageMetrics, ImageResult, ImageStatus, Job, JobImage, JobStatus
+from jobs.options import MOST_MODELS
 from jobs.reporting.document import job_document
 from jobs.reporting.read import Progress
 from jobs.reuse.known import is_reused
@@ -138,6 +140,12 @@ class Metrics(BaseModel):
         None,
         exclude_if=_left_out,
         description="share of pixels below 0.5, at the size of the model; of an image",
+    )
+    class_drift: float | None = Field(
+        None,
+        exclude_if=_left_out,
+        description="of an image, in lists and rows: share of its pixels that would have to be of another class for "
+        "its shares to be those of the whole job as it is now",
     )
     ground_truth: GroundTruth | None = Field(None, exclude_if=_left_out, description="present when masks were given")
 
@@ -274,8 +282,16 @@ def job_view(job: Job, progress: Progress) -> JobView:
     return JobView.model_validate(job_document(job, progress))
 
 
-def image_view(image: JobImage, *, has_input: bool, models: Sequence[str] = (), model: int = 0) -> ImageView:
-    """models: the job's, where they are several. model: the one whose result is told first."""
+def image_view(
+    image: JobImage,
+    *,
+    has_input: bool,
+    models: Sequence[str] = (),
+    model: int = 0,
+    usual: Sequence[Shares | None] = (None,) * MOST_MODELS,
+) -> ImageView:
+    """models: the job's, where they are several. model: the one whose result is told first. usual: of each model, the
+    shares of classes in the whole job."""
     result = image.results[model] if image.results else None
     here = f"/jobs/{image.job_id}/images/{image.index}"
     shared = image.comparison.artifacts if image.comparison else ()
@@ -289,7 +305,7 @@ def image_view(image: JobImage, *, has_input: bool, models: Sequence[str] = (), 
         status=image.status,
         width=_of(result, lambda found: found.width),
         height=_of(result, lambda found: found.height),
-        metrics=_of(result, lambda found: metrics_view(found.metrics)),
+        metrics=_of(result, lambda found: metrics_view(found.metrics, usual[model])),
         timings_ms=_of(result, lambda found: dict(found.timings_ms)),
         attempts=image.attempts,
         reused=is_reused(image.results),
@@ -300,7 +316,7 @@ def image_view(image: JobImage, *, has_input: bool, models: Sequence[str] = (), 
         error=None if image.failure is None else ErrorView(code=image.failure.code, message=image.failure.message),
         artifacts=links,
         results={
-            name: _result(each, _artifacts(each, here, name if place else ""))
+            name: _result(each, _artifacts(each, here, name if place else ""), usual[place])
             for place, (name, each) in enumerate(zip(models, image.results, strict=False))
         }
         or None,
@@ -316,9 +332,9 @@ def _artifacts(result: ImageResult, here: str, model: str) -> dict[str, str]:
     return {each.name: f"{here}/{each.name}{asked}" for each in result.artifacts}
 
 
-def _result(result: ImageResult, artifacts: dict[str, str]) -> ModelResult:
+def _result(result: ImageResult, artifacts: dict[str, str], usual: Shares | None) -> ModelResult:
     return ModelResult(
-        metrics=metrics_view(result.metrics),
+        metrics=metrics_view(result.metrics, usual),
         timings_ms=dict(result.timings_ms),
         device=result.identity.device,
         model=result.identity.name or None,
@@ -332,7 +348,7 @@ def _of(found: Found | None, value: Callable[[Found], Value]) -> Value | None:
     return None if found is None else value(found)
 
 
-def metrics_view(metrics: ImageMetrics) -> Metrics:
+def metrics_view(metrics: ImageMetrics, usual: Shares | None = None) -> Metrics:
     truth = None
     if metrics.confusion is not None:
         truth = GroundTruth(
@@ -347,5 +363,6 @@ def metrics_view(metrics: ImageMetrics) -> Metrics:
         mean_confidence=metrics.mean_confidence,
         mean_entropy=metrics.mean_entropy,
         low_confidence=metrics.low_confidence,
+        class_drift=None if usual is None else class_drift(metrics.class_fractions, usual),
         ground_truth=truth,
     )

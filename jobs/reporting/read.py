@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.callers import DEFAULT, Caller
+from jobs.comparing.drift import CLASS_DRIFT, drifted_page
 from jobs.corrections.correction import CorrectionFile
 from jobs.errors import ArtifactNotFound, ModelNotFound, ObjectNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage
@@ -61,6 +62,8 @@ class Reading:
     ) -> tuple[Sequence[JobImage], str | None]:
         """One page and the next page's cursor. Raises JobNotFound, ValueError for a foreign cursor."""
         with self._unit() as unit:
+            if sort == CLASS_DRIFT:
+                return drifted_page(unit, unit.jobs.get(job_id), status=status, limit=limit, after=after)
             return unit.images.page(job_id, status=status, sort=sort, limit=limit, after=after)
 
     def image(self, job_id: str, index: int) -> JobImage:

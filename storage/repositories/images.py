@@ -53,6 +53,21 @@ class SqlImages:
         page = found[:limit]
         return page, order.encode(page[-1]) if len(found) > limit else None
 
+    def class_shares(
+        self, job_id: str, *, status: ImageStatus | None
+    ) -> Iterable[tuple[int, Mapping[str, float] | None]]:
+        self._require_job(job_id)
+        shares = IMAGE.results[(0, "metrics", "class_fractions")].as_json().label("shares")
+        wanted = [IMAGE.job_id == job_id] + ([] if status is None else [is_in(status)])
+        rows = self._transaction.read(select(IMAGE["index"], shares).where(*wanted))
+        return [(index, shares) for index, shares in rows]
+
+    def chosen(self, job_id: str, indices: Sequence[int]) -> Sequence[JobImage]:
+        self._require_job(job_id)
+        wanted = select(IMAGES).where(IMAGE.job_id == job_id, IMAGE["index"].in_(indices))
+        found = {image.index: image for image in map(to_image, self._transaction.read(wanted))}
+        return [found[index] for index in indices if index in found]
+
     def run(self, job_id: str, *, first: int, last: int) -> Sequence[JobImage]:
         self._require_job(job_id)
         return [to_image(row) for row in self._transaction.look_up(_RUN, job=job_id, first=first, last=last)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jobs.errors import JobNotFound
 from jobs.job import ImageMetrics, ImageStatus
 from jobs.ports import Outcome
 from tests.job_steps import (
@@ -70,6 +71,28 @@ class TestPaging:
         add(open_unit, 2500)
         with open_unit() as unit:
             assert [each.index for each in every_image(unit, "job_1")] == list(range(2500))
+
+    def test_shares_of_classes_are_told_of_those_that_have_a_result(self, open_unit: Units):
+        add(open_unit, 3)
+        claimed(open_unit, 0, 1)
+        odd = {'my "own"': 0.25, "sky's": 0.75}
+        finish(open_unit, succeeded(0, metrics=ImageMetrics(class_fractions=odd, mean_confidence=None)), failed(1))
+        with open_unit() as unit:
+            assert dict(unit.images.class_shares("job_1", status=None)) == {0: odd, 1: None, 2: None}
+            assert dict(unit.images.class_shares("job_1", status=ImageStatus.FAILED)) == {1: None}
+
+    def test_chosen_images_come_in_the_order_asked_for(self, open_unit: Units):
+        add(open_unit, 4)
+        with open_unit() as unit:
+            assert [each.index for each in unit.images.chosen("job_1", [3, 0, 9, 2])] == [3, 0, 2]
+
+    def test_a_job_that_is_not_there_has_neither(self, open_unit: Units):
+        for read in (
+            lambda images: images.class_shares("job_9", status=None),
+            lambda images: images.chosen("job_9", [0]),
+        ):
+            with pytest.raises(JobNotFound), open_unit() as unit:
+                read(unit.images)
 
 
 def measured(index: int, value: float | None) -> Outcome:

@@ -16,7 +16,7 @@ from maskmill.cli.output import percent, plain_table, print_json, program, stdou
 from maskmill.errors import InvalidInput
 from maskmill.handle import Image
 
-ORDERS = ("confidence", "entropy", "low_confidence", "miou", "disagreement")
+ORDERS = ("confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement")
 IMAGES, MASKS, MASK = "images", "masks", "mask"
 
 
@@ -24,7 +24,8 @@ IMAGES, MASKS, MASK = "images", "masks", "mask"
 class Worst(JobOption):
     top: Annotated[int, typer.Option(help="So many.", min=1)] = 50
     by: Annotated[
-        str, typer.Option(help="confidence, entropy, low_confidence, miou, or disagreement (of several models).")
+        str,
+        typer.Option(help=f"{', '.join(ORDERS[:-1])}, or {ORDERS[-1]} (of several models)."),
     ] = "confidence"
     download: Annotated[
         Path | None, typer.Option(help="Fetch pictures and masks here, ready to be corrected.", metavar="DIR")

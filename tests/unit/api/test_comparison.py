@@ -107,6 +107,15 @@ def test_a_list_of_rows_may_show_another_model_first(client: TestClient, house: 
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "sort")
 
 
+def test_rows_of_several_models_are_sorted_by_disagreement_and_tell_of_drift(client: TestClient, house: House) -> None:
+    job_id = compared(client, house)
+    page = client.get(f"/jobs/{job_id}/images", params={"sort": "disagreement"}).json()
+    assert [row["disagreement"] for row in page["items"]] == [1, 1]
+    assert [each["metrics"]["class_drift"] for each in page["items"][0]["results"].values()] == [0, 0]
+    asked = {"sort": "class_drift", "model": "other"}
+    assert client.get(f"/jobs/{job_id}/images", params=asked).json()["errors"][0]["field"] == "sort"
+
+
 def test_a_model_that_the_job_has_not_is_not_found(client: TestClient, house: House) -> None:
     job_id = compared(client, house)
     for path in ("", "/0", "/0/mask"):

@@ -49,6 +49,15 @@ def test_a_row_tells_what_was_measured_and_where_the_files_are(client: TestClien
         assert Image.open(io.BytesIO(client.get(link).content)).size == (32, 24)
 
 
+def test_rows_tell_how_unusual_their_classes_are(client: TestClient, house: House) -> None:
+    path = f"/jobs/{finished(client, house, 'a.jpg', 'b.jpg')}/images"
+    assert client.get(f"{path}/0").json()["metrics"]["class_drift"] == 0  # both have the same shares
+    page = client.get(path, params={"sort": "class_drift", "limit": 1}).json()
+    rest = client.get(path, params={"sort": "class_drift", "cursor": page["next_cursor"]}).json()
+    assert [row["index"] for row in page["items"] + rest["items"]] == [0, 1]
+    assert client.get(path, params={"sort": "class_drift", "cursor": "AAAA"}).json()["errors"][0]["field"] == "cursor"
+
+
 def test_rows_may_be_filtered_by_status(client: TestClient, house: House) -> None:
     files = [("files", ("good.jpg", picture())), ("files", ("bad.jpg", b"no picture"))]
     job_id = client.post("/jobs", files=files).json()["id"]

@@ -53,7 +53,7 @@ def test_rows_are_told_as_they_are(run: Run) -> None:
 @pytest.mark.usefixtures("job")
 def test_an_order_that_there_is_not_is_refused(run: Run) -> None:
     assert (
-        "confidence, entropy, low_confidence, miou, disagreement"
+        "confidence, entropy, low_confidence, class_drift, miou, disagreement"
         in run("jobs", "worst", "job_1", "--by", "luck").stderr
     )
 
