@@ -48,6 +48,7 @@ setup: $(DEV) ## Make .venv with everything that development needs
 
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Maskmill needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: install its venv (Debian: apt install python3-venv), or set PYTHON=…' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(LOCAL): | $(VENV)/bin/pip
@@ -118,6 +119,10 @@ pages: $(DEV) ## Write the tables of README.md and docs/models.md anew from benc
 .PHONY: docs
 docs: $(DEV) ## Build the documentation as a website in build/site; a warning or a dead link ends it
 	$(BIN)/python -m docs.site
+
+.PHONY: snippets
+snippets: $(DEV) ## Type every snippet of README and docs against a real service (a short form is part of `make test`)
+	$(BIN)/pytest tests/documentation
 
 .PHONY: faults
 faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run, on each stack; nothing may be lost or counted twice

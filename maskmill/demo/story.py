@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import time
 import zipfile
@@ -21,6 +22,7 @@ from maskmill.demo.page import PICTURES, TRUTH, Terms, write_page
 from maskmill.demo.tables import show_results
 from maskmill.errors import DownloadBroken, InvalidInput
 from maskmill.handle import Image, JobHandle
+from maskmill.installed import how_to_install
 from maskmill.local import LocalStack, StackOptions, running_stack
 from maskmill.stack.supervisor import Notice
 
@@ -186,11 +188,19 @@ def _farewell(console: Console, options: DemoOptions, seconds: float) -> None:
         console.print(Text.assemble("  ", (f"{path!s:<22}", "cyan"), f" {what}"), soft_wrap=True)
     console.print("\nWhat to type next:", style="bold")
     for command, what in (
-        (f"{program()} up", "keep a server running; its address is http://127.0.0.1:8008"),
+        (f"{program()} up --open", _offer_of_the_page()),
         (f"{program()} submit PICTURES… --wait --download results", "your own pictures, from another terminal"),
         (f"{program()} doctor", "what is installed and what is missing"),
     ):
         console.print(Text.assemble("  ", (command, "cyan"), f"\n      {what}"), soft_wrap=True)
+
+
+def _offer_of_the_page() -> str:
+    """The page is where most people look next; it is not in every installation."""
+    what = "keep a server running on http://127.0.0.1:8008"
+    if importlib.util.find_spec("streamlit") is not None:
+        return f"{what}, and open the page to look at masks"
+    return f"{what}; with a page to look at masks after: {how_to_install('dashboard')}"
 
 
 def _step(console: Console, number: int, text: str) -> None:

@@ -8,11 +8,13 @@ from maskmill.doctor.findings import Findings
 from maskmill.doctor.installed import examine_models, examine_parts
 from maskmill.doctor.machine import examine_machine
 from maskmill.doctor.running import examine_running
+from maskmill.doctor.surroundings import examine_surroundings
 
 
 def examine(home: Path) -> Findings:
     """Looks only; starts and changes nothing."""
-    return Findings([*examine_machine(home), *examine_parts(), *examine_models(), *examine_running(home)])
+    around = examine_surroundings(Path.cwd())
+    return Findings([*examine_machine(home), *around, *examine_parts(), *examine_models(), *examine_running(home)])
 
 
 __all__ = ["Findings", "examine"]

@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maskmill.doctor.findings import Finding
+from maskmill.doctor.surroundings import has_nvidia_card
 
 GROUP = "This machine"
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK = 1e9
+LEAST_MEMORY = 0.75 * 2**30  # API, worker, scheduler and broker, with one small model
 USEFUL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
 
 
 def examine_machine(home: Path) -> Iterator[Finding]:
     version = platform.python_version()
     too_old = sys.version_info[:2] < OLDEST_PYTHON
-    mend = "Maskmill needs Python 3.11 or newer" if too_old else ""
+    mend = "install Python 3.11 or newer, then: make setup PYTHON=python3.11" if too_old else ""
     yield Finding(group=GROUP, name="Python", state="bad" if too_old else "good", said=version, mend=mend)
     flags = processor_flags()
     fast = "; bf16 in hardware" if {"avx512_bf16", "amx_bf16", "bf16"} & set(flags) else "; no bf16 in hardware"
@@ -40,9 +42,11 @@ def _memory() -> Finding:
     except ModuleNotFoundError:  # a client's installation, which needs none
         return Finding(group=GROUP, name="Memory", state="absent", said="not looked at: psutil is not installed")
     memory = psutil.virtual_memory()
-    return Finding(
-        group=GROUP, name="Memory", said=f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
-    )
+    said = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+    if memory.available < LEAST_MEMORY:
+        mend = "end other programs: a stack with a small model takes three quarters of a GiB"
+        return Finding(group=GROUP, name="Memory", state="bad", said=said, mend=mend)
+    return Finding(group=GROUP, name="Memory", said=said)
 
 
 def processor_flags() -> list[str]:
@@ -73,6 +77,9 @@ def _disk(home: Path) -> Finding:
 
 def _graphics_card() -> Finding:
     program = shutil.which("nvidia-smi")
+    if program is None and has_nvidia_card():
+        mend = "install NVIDIA's driver for this system; until then models run on the processor"
+        return Finding(group=GROUP, name="GPU", state="absent", said="an NVIDIA card without its driver", mend=mend)
     if program is None:
         return Finding(group=GROUP, name="GPU", state="absent", said="none found; models run on the processor")
     query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]

@@ -26,7 +26,8 @@ def examine_running(home: Path) -> Iterator[Finding]:
         yield _usual_port()
         return
     url = str(noted["url"])
-    yield Finding(group=GROUP, name="local stack", said=f"{url} (process {noted['pid']})")
+    told = f"{url} (process {noted['pid']}); another one needs a home and a port of its own: --home DIR --port 0"
+    yield Finding(group=GROUP, name="local stack", said=told)
     alive = stack.parts()
     for part in noted.get("parts", ()):
         if part in alive:
@@ -48,7 +49,7 @@ def _usual_port() -> Finding:
             name=name,
             state="absent",
             said=f"taken by {_who_answers()}",
-            mend="choose another one: maskmill up --port 8009",
+            mend="choose another one: maskmill up --port 0, which takes any free one",
         )
     return Finding(group=GROUP, name=name, said="free")
 
