@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 from collections import Counter
+from typing import Any
 
 import pytest
 import typer
@@ -29,7 +30,7 @@ def of_program(*names: str) -> list[tuple[str, str]]:
 
 def fault_of(words: list[str]) -> str | None:
     """What the command line says of these words; None when it would run them."""
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
     try:
         name, command, rest = group.resolve_command(typer.Context(group), words)
         while hasattr(command, "commands") and rest and rest[0] in command.commands:

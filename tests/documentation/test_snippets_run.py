@@ -101,7 +101,7 @@ def job(stack: Stack) -> str:
 
 
 @pytest.fixture
-def key(stack: Stack, desk: Path) -> str:
+def key(stack: Stack, desk: Path) -> dict[str, str]:
     command = [sys.executable, "-m", "maskmill", "keys", "create", "--tenant", "pages", "--scope", "admin", "--json"]
     made = subprocess.run(
         command, cwd=desk, env={**os.environ, **stack.environment}, capture_output=True, text=True, check=True
