@@ -97,14 +97,14 @@ class Caller:
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **given: int
-    ) -> tuple[bytes, Mapping[str, str]]:
+    ) -> tuple[bytes, http.client.HTTPMessage]:
         """given: `expected`, another status than 200."""
         self._http.request(method, path, body, dict(headers or {}))
         answer = self._http.getresponse()
         content = answer.read()
         if answer.status != given.get("expected", 200):
             raise RuntimeError(f"{method} {path}: {answer.status} {content[:500]!r}")
-        return content, dict(answer.headers)
+        return content, answer.headers
 
 
 class Peer(Caller):
