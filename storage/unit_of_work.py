@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ from storage.transaction import Clock, Transaction, begin_as_asked
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 CONNECT_S = 4
 PING_S = 2.0
+_PAGES_UNTIL_CHECKPOINT = 16_384  # of SQLite's log, 64 MiB, where no worker takes it over (`Database.checkpoint`)
 
 R = TypeVar("R")
 
@@ -131,6 +132,14 @@ class Database:
         with self.unit() as unit:
             return unit.credentials.exist()
 
+    def checkpoint(self) -> None:
+        """Take over into SQLite's file what was committed to its log, which waits for the disk: done now and then, no
+        commit has to. Whoever reads or writes goes on meanwhile. Raises DatabaseUnavailable."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with translated(), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -172,6 +181,7 @@ def _set_pragmas(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_UNTIL_CHECKPOINT}")
 
 
 def _postgresql(url: URL, *, wait_s: float, answer_s: float | None, **common: Any) -> Engine:

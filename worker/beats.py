@@ -28,7 +28,7 @@ def as_file_name(name: str) -> str:
 class Beats:
     """Writes `state()` every `every_s` seconds in a thread of its own, and touches `file`.
 
-    contact: told each time whether the database answered.
+    contact: told each time whether the database answered. tidy: called then too; raises what `beat` may.
     """
 
     def __init__(
@@ -39,10 +39,12 @@ class Beats:
         *,
         every_s: float,
         contact: Contact | None = None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self._open_unit = open_unit
         self._contact = contact or Contact()
         self._state = state
+        self._tidy = tidy
         self._file = file
         self._every_s = every_s
         self._stopped = threading.Event()
@@ -65,6 +67,7 @@ class Beats:
             unit.workers.beat(self._state())
             unit.commit()
         self._contact.seen()
+        self._tidy()
 
     def _run(self) -> None:
         while True:

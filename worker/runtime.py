@@ -144,7 +144,8 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
     upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, _upkeep_rules(settings), contact)
     state = partial(_beat, name, rules, models, follower)
-    beats = Beats(database.unit, state, sign_of_life(storage.home, name), every_s=settings.beat_s, contact=contact)
+    sign, tidy = sign_of_life(storage.home, name), database.checkpoint
+    beats = Beats(database.unit, state, sign, every_s=settings.beat_s, contact=contact, tidy=tidy)
     logger.info("worker %s runs on %s", name, rules, extra={"action": "worker_started", "worker": name})
     return Runtime(
         processing=processing,

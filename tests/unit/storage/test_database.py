@@ -157,3 +157,24 @@ def test_a_job_that_was_accepted_under_older_rules_stays_readable(database: Data
     raw.close()
     with database.unit() as unit:
         assert unit.jobs.get("job_1").options.artifacts == ("forgotten",)
+
+
+def test_a_checkpoint_takes_the_log_over_which_no_commit_does(migrated_sqlite: Path, tmp_path: Path):
+    settings = sqlite_settings(migrated_sqlite, tmp_path)
+    with opened(settings) as database:
+        for number in range(40):
+            with database.unit() as unit:
+                unit.jobs.add(make_job(200, id=f"job_{number}"), make_images(200))
+                unit.commit()
+        log = settings.home / "maskmill.db-wal"
+        size = (settings.home / "maskmill.db").stat().st_size
+        assert log.stat().st_size > 1_000 * 4096
+        database.checkpoint()
+        assert (settings.home / "maskmill.db").stat().st_size > size
+
+
+def test_a_checkpoint_needs_the_database(tmp_path: Path):
+    database = open_database(StorageSettings(home=tmp_path / "none"))
+    (tmp_path / "none").rmdir()
+    with pytest.raises(DatabaseUnavailable):
+        database.checkpoint()

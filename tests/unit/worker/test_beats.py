@@ -85,3 +85,10 @@ def test_beats_go_on_after_an_error_that_nobody_foresaw(tmp_path: Path, caplog: 
     wait_for(lambda: _alive(database) == [BEAT], what="a beat after the error")
     beats.close()
     assert "sign of life not given" in caplog.text
+
+
+def test_each_beat_tidies_up(tmp_path: Path):
+    tidied: list[int] = []
+    beats = Beats(MemoryDatabase().unit, lambda: BEAT, tmp_path / "w", every_s=9, tidy=lambda: tidied.append(1))
+    beats.beat()
+    assert tidied == [1]
