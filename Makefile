@@ -18,6 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 SEEDS ?= 10
 CASES ?= 10000
+MINUTES ?= 30
 FILES ?= 5000
 IMAGES ?=
 MASKS ?=
@@ -136,6 +137,10 @@ faults-broken: $(DEV) ## Break claiming, finishing and dispatching on purpose: `
 .PHONY: fuzz
 fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, FILES=5000 hostile files and requests, to a real stack
 	$(BIN)/python -m tests.fuzz --cases $(CASES) --files $(FILES)
+
+.PHONY: soak
+soak: $(DEV) ## MINUTES=30 of ordinary work: what memory, files, connections and the queue do meanwhile, as build/soak.svg
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 .PHONY: gpu
 gpu: $(DEV) ## On a machine with a GPU: are masks those of the processor, how fast, in how much memory

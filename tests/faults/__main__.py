@@ -39,16 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcomes = [_round(0, target, options, fault) for fault in faults_of(target)]
         else:
             outcomes = _rounds(seeds, target, options)
-    violations = sum(len(each.violations) for each in outcomes)
+    violations = sum(len(each.late) + len(each.violations) for each in outcomes)
+    seen = any(each.shows_what_is_broken for each in outcomes)
     _say(f"\n{len(outcomes)} rounds, {violations} violations")
     _say_recoveries(outcomes)
     if options.broken:
-        _say(f"the broken {options.broken} is {'seen' if violations else 'NOT SEEN'}")
+        _say(f"the broken {options.broken} is {'seen' if seen else 'NOT SEEN'}")
     if violations and not options.broken:
         _say(f"logs and data: {folder}")
         return 1
     shutil.rmtree(folder, ignore_errors=True)
-    return int(bool(options.broken and not violations))
+    return int(bool(options.broken and not seen))
 
 
 def _rounds(seeds: Iterable[int], target: Target, options: argparse.Namespace) -> list[Outcome]:
@@ -56,7 +57,7 @@ def _rounds(seeds: Iterable[int], target: Target, options: argparse.Namespace) -
     outcomes: list[Outcome] = []
     for seed in seeds:
         outcomes.append(_round(seed, target, options))
-        if options.broken and outcomes[-1].violations:
+        if options.broken and outcomes[-1].shows_what_is_broken:
             break
     return outcomes
 
@@ -71,7 +72,7 @@ def _round(seed: int, target: Target, options: argparse.Namespace, fault: str | 
     told = "; ".join(f"{each.fault} at {each.at:.0%} ({each.lasts_s:.1f} s)" for each in strikes)
     recovery = "–" if outcome.recovery_s is None else f"{outcome.recovery_s:.1f} s"
     _say(f"seed {seed}: {told}: {outcome.took_s:.0f} s, again after {recovery}, {outcome.tries} tries")
-    for violation in outcome.violations:
+    for violation in (*outcome.late, *outcome.violations):
         _say(f"  VIOLATION {violation}")
     return outcome
 

@@ -49,7 +49,13 @@ class Outcome:
     recovery_s: float | None = None  # from the end of the last fault to the next image that is done
     last_fault: str = ""
     tries: int = 0  # most attempts of an image, excused ones included
+    late: list[str] = field(default_factory=list)  # what had not ended in time: no sound service, or a busy machine
     violations: list[str] = field(default_factory=list)
+
+    @property
+    def shows_what_is_broken(self) -> bool:
+        """What is late is no proof: a busy machine is late as well."""
+        return bool(self.violations)
 
 
 def plan(seed: int, target: Target, *, longest_s: float) -> list[Strike]:
@@ -80,7 +86,7 @@ def play(seed: int, target: Target, strikes: Sequence[Strike], *, images: int) -
         _strike_all(target, progress, strikes, outcome)
         ended = progress.wait_for_end(ENDED_S)
         if not ended:
-            outcome.violations.append(f"{job_id} had not ended after {ENDED_S:g} s: {progress.state}")
+            outcome.late.append(f"{job_id} had not ended after {ENDED_S:g} s: {progress.state}")
         else:
             outcome.violations += audit(http, target.storage, job_id, expected)
             outcome.violations += audit_webhooks(http, target.receiver, job_id)

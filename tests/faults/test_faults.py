@@ -14,7 +14,7 @@ import pytest
 from storage.objects import open_objects
 from tests.faults import auditor
 from tests.faults.auditor import Expected, audit, audit_deleted, read_job
-from tests.faults.rounds import ARTIFACTS, BROKEN, image_names, submit_job
+from tests.faults.rounds import ARTIFACTS, BROKEN, Outcome, image_names, submit_job
 from tests.services.valkey import ValkeyServer
 from tests.stack import ROOT, Stack, running_stack
 
@@ -59,6 +59,11 @@ def test_fixed_rounds_leave_no_trace() -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=580, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert re.search(rf"^{len(SEEDS)} rounds, 0 violations$", ended.stdout, re.MULTILINE)
+
+
+def test_a_job_that_is_late_shows_nothing_of_what_is_broken() -> None:
+    assert not Outcome(seed=1, strikes=(), late=["had not ended"]).shows_what_is_broken
+    assert Outcome(seed=1, strikes=(), violations=["counted twice"]).shows_what_is_broken
 
 
 def test_of_an_undisturbed_job_there_is_nothing_to_say(stack: Stack, job_id: str) -> None:

@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from tests.services.processes import wait_for
 from tests.services.valkey import valkey
-from tests.stack import Stack, running_stack
+from tests.stack import READY_S, Stack, running_stack
 
 RULES = Path(__file__).with_name("schemathesis.toml")
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
@@ -45,7 +48,17 @@ def fuzzed_stack(folder: Path) -> Iterator[tuple[Stack, str]]:
         running_stack(folder, {"MASKMILL_BROKER_URL": broker.url, **SETTINGS}) as stack,
     ):
         stack.start_webhooks()
-        yield stack, _new_key(stack)
+        key = _new_key(stack)
+        wait_for(lambda: _sends_webhooks(stack, key), what="a sender of webhooks", timeout_s=READY_S)
+        yield stack, key
+
+
+def _sends_webhooks(stack: Stack, key: str) -> bool:
+    """Until then a test of a webhook is a documented 503, and late."""
+    headers = {"Authorization": f"Bearer {key}"}
+    with stack.http() as http:
+        answer = http.post("/webhooks/test", json={"url": "https://nowhere.invalid/"}, headers=headers)
+    return answer.status_code != httpx.codes.SERVICE_UNAVAILABLE
 
 
 def _new_key(stack: Stack) -> str:
