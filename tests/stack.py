@@ -67,7 +67,8 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=90)
+        """It leaves idle connections before the API does, which is after 5 s: whoever sends just then is cut off."""
+        return httpx.Client(base_url=self.url, timeout=90, limits=httpx.Limits(keepalive_expiry=2.0))
 
     def start(self, name: str, *arguments: str) -> None:
         """Run `python -m …` in the stack's folder. It ends with us, whatever becomes of us."""
