@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from maskmill.aio import AsyncJob, AsyncMaskmill
     from maskmill.client import Maskmill
     from maskmill.errors import APIError, MaskmillError
     from maskmill.handle import Image, JobHandle
 
-__all__ = ["APIError", "Image", "JobHandle", "Maskmill", "MaskmillError"]
+__all__ = ["APIError", "AsyncJob", "AsyncMaskmill", "Image", "JobHandle", "Maskmill", "MaskmillError"]
 
 _HOMES = {
     "APIError": "maskmill.errors",
+    "AsyncJob": "maskmill.aio",
+    "AsyncMaskmill": "maskmill.aio",
     "Image": "maskmill.handle",
     "JobHandle": "maskmill.handle",
     "Maskmill": "maskmill.client",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -22,6 +22,9 @@ from maskmill.transport import Call, Transport
 from maskmill.uploads.direct import DirectUploads, NotOffered, goes_direct
 from maskmill.uploads.ledger import open_ledger
 from maskmill.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.10 has none
 
 DEFAULT_SERVER = "http://127.0.0.1:8008"
 READING_S = 600.0  # how long a server may think about an upload that it has received whole

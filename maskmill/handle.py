@@ -6,13 +6,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
 from maskmill.download import fetch_archive, unpack
 from maskmill.errors import NotFound, WaitTimeout
+from maskmill.shown import class_ids, image_html, job_html, opened, table_of
 from maskmill.transport import SILENCE_S, Call, Event, Events, Transport
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import PIL.Image
+    from numpy.typing import NDArray
 
 FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
 LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
@@ -64,6 +71,22 @@ class Image:
         call = Call(method="GET", path=path or f"{self._base}/{self.index}/{artifact}", params={"model": model})
         return self._transport.send(call).content
 
+    @property
+    def mask(self) -> NDArray[np.uint8]:
+        """(height, width), the class id of each pixel; fetched anew each time. Raises NotFound, and InvalidInput
+        without NumPy and Pillow."""
+        ids: NDArray[np.uint8] = class_ids(self.read("mask"))
+        return ids
+
+    @property
+    def overlay(self) -> PIL.Image.Image:
+        """Fetched anew each time. Raises NotFound, and InvalidInput without Pillow."""
+        picture: PIL.Image.Image = opened(self.read("overlay"))
+        return picture
+
+    def _repr_html_(self) -> str:
+        return image_html(self)
+
     def save(self, artifact: str, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.read(artifact))
@@ -81,6 +104,9 @@ class JobHandle:
 
     def __repr__(self) -> str:
         return f"<JobHandle {self.id} {self.status} {self.finished_images}/{self.total}>"
+
+    def _repr_html_(self) -> str:
+        return job_html(self)
 
     @property
     def id(self) -> str:
@@ -170,6 +196,16 @@ class JobHandle:
         yield from reading.new(to_the_end=self.finished)
         for _ in self._looks(patience):
             yield from reading.new(to_the_end=self.finished)
+
+    def stream(self, *, timeout: float | None = None) -> Iterator[Image]:
+        """`images`, by the name that says what it does: `for image in job.stream(): …`."""
+        return self.images(timeout=timeout)
+
+    def to_pandas(self, *, timeout: float | None = None) -> pd.DataFrame:
+        """All images once the job has ended, a row each, with columns as in `metrics.csv`. Raises InvalidInput without
+        pandas."""
+        table: pd.DataFrame = table_of(self.results(timeout=timeout))
+        return table
 
     def rows(self, *, status: str | None = None, sort: str | None = None, limit: int | None = None) -> Iterator[Image]:
         """Images as they stand now, finished or not; in input order, or the worst first by `confidence`, `miou` or

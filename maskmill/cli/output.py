@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ STATUS_STYLE = {
     "queued": "default",
 }
 PIPE_WIDTH = 160
+_UTC = timezone.utc  # noqa: UP017 - Python 3.10 has no datetime.UTC
 QUIET_EVERY_S = 5.0  # without a terminal progress is a line now and then
 
 
@@ -77,7 +78,8 @@ def age(moment: str | None) -> str:
     """How long ago an RFC 3339 timestamp was."""
     if not moment:
         return "–"
-    return duration((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()) + " ago"
+    then = datetime.fromisoformat(moment.replace("Z", "+00:00"))  # noqa: FURB162 - Python 3.10 reads no Z
+    return duration((datetime.now(_UTC) - then).total_seconds()) + " ago"
 
 
 def program() -> str:

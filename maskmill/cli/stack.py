@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +41,7 @@ ELSEWHERE = (
 HOME_HELP = "Folder of everything local; else MASKMILL_HOME or ./.maskmill."
 
 
-class LogFormat(StrEnum):
+class LogFormat(str, Enum):  # noqa: UP042 - Python 3.10 has no StrEnum
     TEXT = "text"
     JSON = "json"
 

@@ -19,7 +19,8 @@ def run(data: bytes, every_s: float = 1.0, **limits: float) -> list[tuple[int, I
     assert main(told, io.BytesIO(data), out) == 0
     content = out.getvalue()
     assert content.endswith(END)
-    frames, at = [], 0
+    frames: list[tuple[int, Image.Image]] = []
+    at = 0
     while content[at:] != END:
         at_ms, size = FRAME.unpack_from(content, at)
         at += FRAME.size

@@ -1,0 +1,94 @@
+"""Results as notebooks and other libraries want them: pixels, tables, HTML. Needs NumPy, Pillow or pandas when used."""
+
+from __future__ import annotations
+
+import base64
+import html
+import importlib
+import io
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from maskmill.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from maskmill.handle import Image, JobHandle
+
+_FIXED = ("index", "name", "ref", "status", "width", "height")
+_MEASURED = ("mean_confidence", "mean_entropy")
+_TRUTH = ("pixel_accuracy", "miou", "mean_dice")
+_OVERLAY_TYPES = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
+
+
+def opened(content: bytes) -> Any:
+    """As a `PIL.Image.Image`. Raises InvalidInput where Pillow is not installed."""
+    picture = _library("PIL.Image", "pillow").open(io.BytesIO(content))
+    picture.load()
+    return picture
+
+
+def class_ids(content: bytes) -> Any:
+    """A mask as an array: (height, width) of uint8, the class id of each pixel. Raises InvalidInput without NumPy."""
+    return _library("numpy", "numpy").asarray(opened(content))
+
+
+def table_of(images: Iterable[Image]) -> Any:
+    """A `pandas.DataFrame` with a row for each image and columns as in `metrics.csv`. Raises InvalidInput without
+    pandas."""
+    pandas = _library("pandas", "pandas")
+    return pandas.DataFrame([_row(image) for image in images])
+
+
+def _row(image: Image) -> dict[str, Any]:
+    metrics = image.metrics
+    truth: Mapping[str, Any] = metrics.get("ground_truth") or {}
+    return {
+        **{name: image.row.get(name) for name in _FIXED},
+        **{name: metrics.get(name) for name in _MEASURED},
+        **{name: truth[name] for name in _TRUTH if name in truth},
+        "error": None if image.error is None else image.error.get("code"),
+        **{f"fraction:{name}": share for name, share in (metrics.get("class_fractions") or {}).items()},
+        **{f"iou:{name}": score for name, score in (truth.get("iou") or {}).items()},
+    }
+
+
+def image_html(image: Image) -> str:
+    """The overlay where there is one, with a text alternative made of the shares of the classes."""
+    said = f"{image.name}: {image.status}"
+    if image.status != "succeeded" or "overlay" not in image.artifacts:
+        return f"<p>{html.escape(said)}</p>"
+    content = image.read("overlay")
+    media_type = _OVERLAY_TYPES.get(content[:4], "image/jpeg")
+    data = base64.b64encode(content).decode()
+    alternative = html.escape(f"{image.name}: {_shares(image.metrics)}", quote=True)
+    return (
+        f'<figure><img src="data:{media_type};base64,{data}" alt="{alternative}" style="max-width:100%">'
+        f"<figcaption>{alternative}</figcaption></figure>"
+    )
+
+
+def job_html(job: JobHandle) -> str:
+    """What a job came to, as a small table. Asks the server nothing."""
+    rows = [("job", job.id), ("status", job.status), ("images", f"{job.finished_images} of {job.total}")]
+    if failed := job.counts.get("failed", 0):
+        rows.append(("failed", str(failed)))
+    for model, metrics in job.metrics_by_model.items():
+        rows.append((model or "classes", _shares(metrics)))
+        if truth := metrics.get("ground_truth"):
+            rows.append(("mIoU", f"{truth.get('miou', float('nan')):.3f}"))
+    cells = "".join(
+        f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>" for name, said in rows
+    )
+    return f"<table>{cells}</table>"
+
+
+def _shares(metrics: Mapping[str, Any]) -> str:
+    shares = sorted((metrics.get("class_fractions") or {}).items(), key=lambda each: -each[1])
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= 0.005) or "nothing measured yet"
+
+
+def _library(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise InvalidInput(f"this needs the package {package}: pip install 'maskmill[notebook]'") from None
