@@ -11,6 +11,20 @@ from segmentation.measures.counting import count_ids, look_up
 from segmentation.measures.once import once
 
 
+def class_fractions(space: LabelSpace, counts: NDArray[np.int64]) -> dict[str, float]:
+    """Name of each class that occurs → its share of all pixels, by ascending id; the shares sum to 1.
+
+    counts: (256,) pixels of each id.
+    """
+    total = int(counts.sum())
+    return {space.name_of(int(each)): int(counts[each]) / total for each in np.flatnonzero(counts)}
+
+
+def confidence_sum(confidence: NDArray[np.uint8]) -> int:
+    """confidence: (H, W)."""
+    return int(np.add.reduce(confidence, axis=1, dtype=np.uint32).sum(dtype=np.int64))
+
+
 @dataclass(frozen=True, eq=False)
 class LabelMap:
     """ids: (H, W) uint8 class ids of `space`. confidence: (H, W) uint8, 255 = certain; None when nothing predicted it.
@@ -49,15 +63,38 @@ class LabelMap:
         return count_ids(self.ids)
 
     def class_fractions(self) -> dict[str, float]:
-        """Name of each class that occurs → its share of all pixels, by ascending id; the shares sum to 1."""
-        counts = self.pixel_counts
-        present = np.flatnonzero(counts)
-        return {self.space.name_of(int(each)): int(counts[each]) / self.ids.size for each in present}
+        """As `class_fractions` of this module."""
+        return class_fractions(self.space, self.pixel_counts)
 
     @once
     def mean_confidence(self) -> float | None:
         """Mean over all pixels, in [0, 1]; None without confidence."""
         if self.confidence is None:
             return None
-        by_row = np.add.reduce(self.confidence, axis=1, dtype=np.uint32)
-        return float(by_row.sum(dtype=np.int64) / (255 * self.confidence.size))
+        return confidence_sum(self.confidence) / (255 * self.confidence.size)
+
+
+class RowTotals:
+    """What `LabelMap` tells of all its pixels, of a map that comes some rows at a time. mean_confidence: None when some
+    rows came without."""
+
+    def __init__(self, space: LabelSpace) -> None:
+        self._space = space
+        self._counts = np.zeros(256, np.int64)
+        self._confidence = 0
+        self._is_sure = True
+
+    def add(self, rows: LabelMap) -> None:
+        """rows: in the same label space."""
+        self._counts += rows.pixel_counts
+        if rows.confidence is None:
+            self._is_sure = False
+        else:
+            self._confidence += confidence_sum(rows.confidence)
+
+    def class_fractions(self) -> dict[str, float]:
+        return class_fractions(self._space, self._counts)
+
+    @property
+    def mean_confidence(self) -> float | None:
+        return self._confidence / (255 * int(self._counts.sum())) if self._is_sure else None

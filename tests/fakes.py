@@ -25,13 +25,14 @@ from jobs.ports import (
     ObjectInfo,
     Readable,
 )
-from jobs.processing.picture_ports import Prediction
+from jobs.processing.picture_ports import Prediction, Said
 from jobs.uploads.ports import SignedPut
 from jobs.watching.hints import Hint
 from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
+from segmentation.picture_files.picture_rows import PictureRows, RowSource, open_rows
 from segmentation.picture_files.pictures import DecodedPicture, Picture, probe, read_picture
 
 
@@ -234,15 +235,23 @@ class FakeDecoder:
 
     before: Callable[[bytes], None] = lambda data: None
     decoded: int = 0
+    max_pixels: int = 10**6
 
-    def size(self, data: bytes) -> tuple[int, int]:
+    def size(self, data: bytes, *, tiled: bool) -> tuple[int, int]:
         header = probe(data)
+        if not tiled and header.width * header.height > self.max_pixels:
+            raise ImageTooLarge("too many pixels without tiles")
         return header.width, header.height
 
     def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
         self.before(data)
         self.decoded += 1
         return read_picture(data, max_pixels=10**6, bit_depth=bit_depth)
+
+    def open_rows(self, data: bytes, *, bit_depth: int | None) -> RowSource:
+        self.before(data)
+        self.decoded += 1
+        return open_rows(data, bit_depth=bit_depth)
 
 
 @dataclass
@@ -285,3 +294,19 @@ class FakeSegmenter:
             timings_ms={"infer": 1.0},
             identity=self.identity(model),
         )
+
+    def segment_rows(
+        self,
+        picture: PictureRows,
+        *,
+        model: str,
+        tile: TileOptions,
+        check: Callable[[], None],
+        take: Callable[[LabelMap], None],
+    ) -> Said:
+        """`before` runs with each tile's rows."""
+        for top in range(0, picture.height, tile.size):
+            rows = picture.rows(top, min(picture.height, top + tile.size))
+            said = self.segment(rows, model=model, tile=tile, check=check)
+            take(said.label_map)
+        return Said(mean_entropy=0.25, timings_ms={"infer": 1.0}, identity=self.identity(model))

@@ -55,6 +55,7 @@ class WorkerSettings(BaseSettings):
     """http://host:port or sqlite:///path of MLflow; not set: mlflow.db in the home folder."""
 
     max_pixels: int = Field(default=200_000_000, ge=1)
+    """Of a picture that is held as a whole; with `tile`, larger ones are read by rows."""
     max_tiles: int = Field(default=4096, ge=1)
     """Runs of models that one picture may take, when it is cut into tiles."""
     tile_memory_mb: int = Field(default=1024, ge=1)
@@ -62,13 +63,13 @@ class WorkerSettings(BaseSettings):
     pixels_in_flight: int = Field(default=200_000_000, ge=1)
     """Of large pictures that are decoded at the same time; small ones do not count."""
     image_limit_s: float = Field(default=600.0, gt=0)
-    """An image whose steps together take longer ends with `timed_out`."""
+    """An image whose steps together take longer ends with `timed_out`; so long for each `max_pixels` of it."""
     device_call_limit_s: float = Field(default=120.0, ge=0)
     """A device call that lasts longer ends the process; 0 switches this off."""
     queue_limit_s: float = Field(default=600.0, gt=0)
     """A picture that waits longer for the device fails with `timed_out`."""
     lease_s: float = Field(default=30.0, gt=0)
-    heartbeat_s: float = Field(default=8.0, gt=0)
+    heartbeat_s: float = Field(default=4.0, gt=0)
     beat_s: float = Field(default=5.0, gt=0)
     """Between two signs of life."""
     attempts: int = Field(default=4, ge=1)

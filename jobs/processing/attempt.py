@@ -59,6 +59,10 @@ class Attempt:
         self.recipes = recipes or Recipes(job)
         self._lock = threading.Lock()
 
+    def stretch_limit(self, times: int) -> None:
+        """So many times as long as another image may this one take."""
+        self._limit_s *= times
+
     def hold(self, room: int) -> None:
         """Forget what was read of the input where there is no room for it: less than none, in bytes."""
         if room < 0:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
 from jobs.job import Artifact, Comparison, ImageResult, ImageWarning
 from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key
+from jobs.large.large_work import LargeMade, LargeWork, check_possible
 from jobs.ports import ObjectStore, Outcome
 from jobs.processing.attempt import Attempt, AttemptLost
 from jobs.processing.cautions import of_classes, of_tiles
@@ -28,11 +31,14 @@ from jobs.reuse.remaking import Made, notices_of, remade
 from segmentation.formats import FORMATS
 from segmentation.formats.format import Encoded, Format
 from segmentation.formats.png_file import write_png
+from segmentation.formats.row_writers import EncodedFile
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, SideBySide
 from segmentation.picture_files.pictures import Picture
 
 logger = logging.getLogger(__name__)
+
+AnyMade = TypeVar("AnyMade", Made, LargeMade)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class _Compared:
 class _All(NamedTuple):
     """What came of one picture, before anything is stored."""
 
-    made: Sequence[Made]
+    made: Sequence[Made | LargeMade]
     compared: _Compared | None
     warnings: tuple[ImageWarning, ...]
 
@@ -90,8 +96,9 @@ class ImageWork:
 
     def _ended(self, attempt: Attempt) -> Outcome:
         needs_picture = not attempt.recalled or any(each is None or each.missing for each in attempt.recalled)
-        found = self._from_picture(attempt) if needs_picture else self._from_memory(attempt)
-        results, comparison = self._stored(attempt, found)
+        with ExitStack() as files:
+            found = self._from_picture(attempt, files) if needs_picture else self._from_memory(attempt)
+            results, comparison = self._stored(attempt, found)
         return Outcome(
             index=attempt.image.index,
             attempt=attempt.image.attempt,
@@ -109,16 +116,31 @@ class ImageWork:
         truth = self._truth(attempt, (height, width))
         return self._all(attempt, _Seen(truth.label_map), notices_of(known[0]) + truth.warnings, (width, height))
 
-    def _from_picture(self, attempt: Attempt) -> _All:
+    def _from_picture(self, attempt: Attempt, files: ExitStack) -> _All:
+        """files: closes those that the artifacts lie in."""
         if attempt.data is None:
             self.fetch(attempt)
         data, attempt.data = attempt.data or b"", None
         with attempt.step("decode"):
-            width, height = self.decoder.size(data)
+            width, height = self.decoder.size(data, tiled=attempt.job.options.tile is not None)
             self.segmenter.check_budget(width, height, models=attempt.job.models, tile=attempt.job.options.tile)
+        if width * height > self.decoder.max_pixels:
+            return self._by_rows(attempt, data, (width, height), files)
         with self.room.take(width * height, check=attempt.check) as leave:
             attempt.holds_room(leave)
             return self._through_the_models(attempt, data)
+
+    def _by_rows(self, attempt: Attempt, data: bytes, size: tuple[int, int], files: ExitStack) -> _All:
+        """size: width and height. What is known of the picture is set aside: it would have to be held to be used."""
+        check_possible(attempt.job, *size)
+        attempt.recalled = ()
+        attempt.stretch_limit(math.ceil(size[0] * size[1] / self.decoder.max_pixels))
+        with attempt.step("decode"):
+            source = self.decoder.open_rows(data, bit_depth=attempt.job.options.bit_depth)
+        truth = self._truth(attempt, (size[1], size[0]))
+        shared = attempt.take_timings()
+        made = LargeWork(self.segmenter, self.formats).run(attempt, source, files)
+        return _All([_with_shared(made, shared)], None, made.warnings + truth.warnings)
 
     def _through_the_models(self, attempt: Attempt, data: bytes) -> _All:
         """Pixels are held here and nowhere else: when this returns, their memory is free."""
@@ -152,6 +174,8 @@ class ImageWork:
         job, image = attempt.job, attempt.image
         if image.mask is None:
             return Truth()
+        if shape[0] * shape[1] > self.decoder.max_pixels:
+            return unusable("of a picture that is read by rows no mask is read")
         with attempt.step("truth"):
             try:
                 data = self.sources.read(image.mask, tenant=job.tenant)
@@ -221,14 +245,16 @@ class ImageWork:
             raise
         return results, comparison
 
-    def _store(self, attempt: Attempt, model: int, made: Made, keys: list[str]) -> ImageResult:
+    def _store(self, attempt: Attempt, model: int, made: Made | LargeMade, keys: list[str]) -> ImageResult:
         """keys: takes up those that may exist from now on, also when this raises."""
         job, image, artifacts = attempt.job, attempt.image, []
         with attempt.step("store"):
             for name in job.options.artifacts:
                 key = artifact_key(job, name, image.index, attempt=image.attempt, model=model)
                 keys.append(key)
-                if name in made.copies:
+                if isinstance(made, LargeMade):
+                    artifacts.append(self._put_file(name, key, made.files[name]))
+                elif name in made.copies:
                     self.objects.copy(made.copies[name].key, key)
                     artifacts.append(replace(made.copies[name], key=key))
                 else:
@@ -250,8 +276,12 @@ class ImageWork:
         checksum = zlib.crc32(encoded.data)
         return Artifact(name=name, key=key, media_type=encoded.media_type, size=size, crc32=checksum)
 
+    def _put_file(self, name: str, key: str, encoded: EncodedFile) -> Artifact:
+        size = self.objects.put(key, encoded.file, media_type=encoded.media_type)
+        return Artifact(name=name, key=key, media_type=encoded.media_type, size=size, crc32=encoded.crc32)
 
-def _with_shared(made: Made, shared: Mapping[str, float]) -> Made:
+
+def _with_shared(made: AnyMade, shared: Mapping[str, float]) -> AnyMade:
     timings = made.result.timings_ms
     total = round(timings["total"] + sum(shared.values()), 2)
     return replace(made, result=replace(made.result, timings_ms={**shared, **timings, "total": total}))

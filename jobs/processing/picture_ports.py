@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from jobs.job import ModelIdentity, Source
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
+from segmentation.picture_files.picture_rows import PictureRows, RowSource
 from segmentation.picture_files.pictures import DecodedPicture, Picture
 
 T = TypeVar("T")
@@ -23,29 +24,41 @@ class Sources(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What a segmenter says of one picture.
+class Said:
+    """What a segmenter says of one picture, beside its label map.
 
-    label_map: at the picture's own size, in the model's own label space, with confidence; mean_entropy in [0, 1],
-    relative to log C; low_confidence: share of the pixels below 0.5, at the size of the model's answer.
+    mean_entropy in [0, 1], relative to log C; low_confidence: share of the pixels below 0.5, at the size of the
+    model's answer.
     """
 
-    label_map: LabelMap
     mean_entropy: float | None
     timings_ms: Mapping[str, float]
     identity: ModelIdentity
     low_confidence: float | None = None
 
 
-class Decoder(Protocol):
-    """Bytes → picture."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction(Said):
+    """label_map: at the picture's own size, in the model's own label space, with confidence."""
 
-    def size(self, data: bytes) -> tuple[int, int]:
+    label_map: LabelMap
+
+
+class Decoder(Protocol):
+    """Bytes → picture. max_pixels: of one that is decoded whole."""
+
+    @property
+    def max_pixels(self) -> int: ...
+
+    def size(self, data: bytes, *, tiled: bool) -> tuple[int, int]:
         """(width, height) in pixels as stored, from the header alone. Raises UnreadableImage, UnsupportedImage, and
-        ImageTooLarge for what would cost too much to decode."""
+        ImageTooLarge for what would cost too much to decode; `tiled`: by rows, if it is too large as a whole."""
 
     def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
         """Upright, (H, W, 3) uint8 RGB. Raises UnreadableImage, UnsupportedImage, ImageTooLarge."""
+
+    def open_rows(self, data: bytes, *, bit_depth: int | None) -> RowSource:
+        """Raises as `segmentation.picture_files.picture_rows.open_rows`."""
 
 
 class Segmenter(Protocol):
@@ -63,6 +76,18 @@ class Segmenter(Protocol):
     ) -> Prediction:
         """check: called between tiles, may raise to end it. Raises ModelNotFound, ModelFailed, OutOfMemory,
         TimedOut."""
+
+    def segment_rows(
+        self,
+        picture: PictureRows,
+        *,
+        model: str,
+        tile: TileOptions,
+        check: Callable[[], None],
+        take: Callable[[LabelMap], None],
+    ) -> Said:
+        """The same of a picture that is never held as a whole. take: is given its label map from top to bottom, some
+        rows at a time, in the model's own label space. Raises as `segment`, and what the rows and `take` raise."""
 
 
 class Aside(Protocol):

@@ -134,6 +134,18 @@ def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
     return read_picture(data, max_pixels=max_pixels).pixels
 
 
+def is_upright(data: bytes) -> bool:
+    """Whether EXIF leaves the picture as it is stored. Raises UnreadableImage, UnsupportedImage."""
+    return _File(data).is_upright()
+
+
+def flattened(picture: Image.Image) -> Picture:
+    """Over white. picture: with transparency."""
+    opaque = Image.new("RGBA", picture.size, _WHITE)
+    opaque.alpha_composite(picture.convert("RGBA"))
+    return np.asarray(opaque.convert("RGB"))
+
+
 def decode_mask(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
     """(H, W) uint8 class ids, perhaps read-only: the indices of a palette picture, or the values of a grey one.
 
@@ -181,6 +193,9 @@ class _File:
         width, height = self._open(data).size if size is None else size
         scans = count_scans(data) if media_type == "image/jpeg" else 1
         return Header(media_type=media_type, width=width, height=height, scans=scans)
+
+    def is_upright(self) -> bool:
+        return _orientation(self._open(self._data)) not in _AS_STORED
 
     def quickly(self, max_pixels: int) -> Picture | None:
         """The usual picture, a sound JPEG in three colours, in half of Pillow's time; None for all others."""
@@ -312,9 +327,7 @@ def _band(picture: Image.Image, deep: DeepPixels | None, box: tuple[int, int, in
         return np.asarray(band)
     if not band.has_transparency_data:
         return np.asarray(band.convert("RGB"))
-    opaque = Image.new("RGBA", band.size, _WHITE)
-    opaque.alpha_composite(band.convert("RGBA"))
-    return np.asarray(opaque.convert("RGB"))
+    return flattened(band)
 
 
 def _grey_step(data: bytes) -> int:

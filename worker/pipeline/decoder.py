@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from segmentation.errors import ImageTooLarge
+from segmentation.picture_files.picture_rows import RowSource, open_rows
 from segmentation.picture_files.pictures import DecodedPicture, probe, read_picture
 
 MOST_SCANS = 100  # of a progressive JPEG; encoders write about ten
@@ -15,17 +16,17 @@ USUAL_SCANS = 12  # that the largest picture may have
 class PictureDecoder:
     max_pixels: int
 
-    def size(self, data: bytes) -> tuple[int, int]:
+    def size(self, data: bytes, *, tiled: bool = False) -> tuple[int, int]:
         """(width, height) in pixels, as stored.
 
-        Raises UnreadableImage, UnsupportedImage; ImageTooLarge for too many pixels, or for a JPEG that goes over them
-        so often that it would take minutes.
+        Raises UnreadableImage, UnsupportedImage; ImageTooLarge for too many pixels, unless the picture is tiled, or
+        for a JPEG that goes over them so often that it would take minutes.
         """
         header = probe(data)
         pixels = header.width * header.height
-        if pixels > self.max_pixels:
+        if pixels > self.max_pixels and not tiled:
             size = f"{header.width}×{header.height}"
-            raise ImageTooLarge(f"{size} is {pixels} pixels, allowed are {self.max_pixels}")
+            raise ImageTooLarge(f"{size} is {pixels} pixels, allowed are {self.max_pixels} without `tile`")
         if header.scans > MOST_SCANS or header.scans * pixels > USUAL_SCANS * self.max_pixels:
             raise ImageTooLarge(
                 f"the JPEG goes over its {pixels} pixels {header.scans} times, which would take too long"
@@ -35,3 +36,7 @@ class PictureDecoder:
     def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
         """Raises what `segmentation.picture_files.pictures.read_picture` raises."""
         return read_picture(data, max_pixels=self.max_pixels, bit_depth=bit_depth)
+
+    def open_rows(self, data: bytes, *, bit_depth: int | None) -> RowSource:
+        """Raises what `segmentation.picture_files.picture_rows.open_rows` raises."""
+        return open_rows(data, bit_depth=bit_depth)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from jobs.errors import ModelFailed
 from jobs.job import ModelIdentity
 from jobs.options import TileOptions
-from jobs.processing.picture_ports import Prediction
+from jobs.processing.picture_ports import Prediction, Said
 from segmentation.activations import as_logits
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
+from segmentation.picture_files.picture_rows import PictureRows
 from segmentation.picture_files.pictures import Picture
 from segmentation.preprocessing import Preprocessing
 from worker.pipeline.batcher import Batcher, Inferred
@@ -24,10 +25,11 @@ from worker.pipeline.budget import Budget
 from worker.pipeline.certainty import measure, stretched
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.pipeline.network_input import network_input
-from worker.pipeline.tiles import Span, TileResult, TileRow, blend, spans
+from worker.pipeline.tiles import Span, TileResult, TileRow, blend, blended_bands, spans
 from worker.pipeline.upsample import best_class
 
 _Doubts = tuple[float, float]  # mean entropy, share of pixels of low confidence
+_Rows = Callable[[int, int], Picture]  # those of a picture from the one to before the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,28 @@ class Predictor:
             label_map, (entropy, low) = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
             return Prediction(
                 label_map=label_map,
+                mean_entropy=entropy,
+                low_confidence=low,
+                timings_ms=watch.milliseconds(),
+                identity=_identity(loaded),
+            )
+
+    def segment_rows(
+        self,
+        picture: PictureRows,
+        *,
+        model: str,
+        tile: TileOptions,
+        check: Callable[[], None],
+        take: Callable[[LabelMap], None],
+    ) -> Said:
+        """Raises as `segment`, and what reading the rows and `take` raise."""
+        watch = _Laps()
+        with self.models.use(model) as loaded:
+            watch.lap("load")
+            run = _Run(loaded, watch, check)
+            entropy, low = run.by_rows(picture.rows, (picture.height, picture.width), tile, take)
+            return Said(
                 mean_entropy=entropy,
                 low_confidence=low,
                 timings_ms=watch.milliseconds(),
@@ -111,28 +135,45 @@ class _Run:
     def by_tiles(self, picture: Picture, tile: TileOptions) -> tuple[LabelMap, _Doubts]:
         height, width = picture.shape[:2]
         doubts: list[_Doubts] = []
-        ids, confidence = blend(self._tile_rows(picture, tile, doubts), height, width)
+        tile_rows = self._tile_rows(lambda top, bottom: picture[top:bottom], (height, width), tile, doubts)
+        ids, confidence = blend(tile_rows, height, width)
         self._watch.lap("upsample")
-        entropy, low = np.mean(doubts, axis=0)
-        return self._label_map(ids, confidence), (float(entropy), float(low))
+        return self._label_map(ids, confidence), _mean(doubts)
 
-    def _tile_rows(self, picture: Picture, tile: TileOptions, doubts: list[_Doubts]) -> Iterator[TileRow]:
-        columns = spans(picture.shape[1], size=tile.size, overlap=tile.overlap)
-        for rows in spans(picture.shape[0], size=tile.size, overlap=tile.overlap):
+    def by_rows(
+        self, rows: _Rows, shape: tuple[int, int], tile: TileOptions, take: Callable[[LabelMap], None]
+    ) -> _Doubts:
+        """shape: (height, width). take: is given the label map from top to bottom."""
+        doubts: list[_Doubts] = []
+        for band in blended_bands(self._tile_rows(rows, shape, tile, doubts), *shape):
+            self._check()
             self._watch.lap("upsample")
-            answers = [self._submitted(picture[rows.start : rows.end, each.start : each.end]) for each in columns]
+            take(self._label_map(*band))
+            self._watch.lap("write")
+        return _mean(doubts)
+
+    def _tile_rows(
+        self, rows: _Rows, shape: tuple[int, int], tile: TileOptions, doubts: list[_Doubts]
+    ) -> Iterator[TileRow]:
+        columns = spans(shape[1], size=tile.size, overlap=tile.overlap)
+        for span in spans(shape[0], size=tile.size, overlap=tile.overlap):
+            self._watch.lap("upsample")
+            part = rows(span.start, span.end)
+            self._watch.lap("read")
+            answers = [self._submitted(part[:, each.start : each.end]) for each in columns]
             self._watch.lap("preprocess")
             tiles = [
                 self._tile(each, self._batcher.result(answer), doubts)
                 for each, answer in zip(columns, answers, strict=True)
             ]
-            yield TileRow(rows, tiles)
+            yield TileRow(span, tiles)
 
     def _submitted(self, part: Picture) -> Future[Inferred]:
         self._check()
         return self._batcher.submit(network_input(self._preprocessing, part))
 
     def _tile(self, columns: Span, inferred: Inferred, doubts: list[_Doubts]) -> TileResult:
+        self._check()
         logits = self._checked(inferred)
         certainty = measure(logits)
         doubts.append((certainty.mean_entropy, certainty.low_confidence))
@@ -155,6 +196,11 @@ class _Run:
         if not np.array_equal(ids, np.arange(len(ids))):
             channels = ids[channels]
         return LabelMap(channels, self._space, confidence)
+
+
+def _mean(doubts: Sequence[_Doubts]) -> _Doubts:
+    entropy, low = np.mean(doubts, axis=0)
+    return float(entropy), float(low)
 
 
 class _Laps:

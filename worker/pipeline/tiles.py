@@ -7,8 +7,9 @@ picture's width and not with its area.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,41 +59,52 @@ def spans(length: int, *, size: int, overlap: int) -> list[Span]:
     ]
 
 
-def blend(tile_rows: Iterable[TileRow], height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """(ids, confidence), both (height, width) uint8. `tile_rows` come from top to bottom and are let go when done.
+class Band(NamedTuple):
+    """Rows of a blended picture. ids: channels; both (rows, width) uint8."""
+
+    ids: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+
+
+def blend(tile_rows: Iterable[TileRow], height: int, width: int) -> Band:
+    """All of a picture, as `blended_bands` gives it."""
+    whole = Band(np.empty((height, width), np.uint8), np.empty((height, width), np.uint8))
+    top = 0
+    for band in blended_bands(tile_rows, height, width):
+        rows = slice(top, top + len(band.ids))
+        whole.ids[rows], whole.confidence[rows] = band
+        top = rows.stop
+    return whole
+
+
+def blended_bands(tile_rows: Iterable[TileRow], height: int, width: int) -> Iterator[Band]:
+    """Bands from top to bottom, which together are the picture. `tile_rows` come likewise and are let go when done.
 
     Logits are blended, not ids: where one tile lies alone, its own logits decide.
     """
-    canvas = _Canvas(height, width)
     held: list[TileRow] = []
+    done = 0
     for row in tile_rows:
-        canvas.render(held, until=row.rows.start)
+        yield from _bands(held, done, row.rows.start, width)
+        done = row.rows.start
         held = [each for each in held if each.rows.end > row.rows.start] + [row]
-    canvas.render(held, until=height)
-    return canvas.ids, canvas.confidence
+    yield from _bands(held, done, height, width)
 
 
-class _Canvas:
-    def __init__(self, height: int, width: int) -> None:
-        self.ids = np.empty((height, width), np.uint8)
-        self.confidence = np.empty((height, width), np.uint8)
-        self._done = 0
+def _bands(held: Sequence[TileRow], first: int, last: int, width: int) -> Iterator[Band]:
+    """The rows [first, last), from the tiles that cover them, all of which are held by now."""
+    for top, bottom in blocks(last - first, BLOCK_ROWS):
+        band = Band(np.empty((bottom - top, width), np.uint8), np.empty((bottom - top, width), np.uint8))
+        for left, right in blocks(width, _block_columns(held[0].tiles[0])):
+            planes = _blended(held, _Area(first + top, first + bottom, left, right))
+            logits, columns = planes[:-1], slice(left, right)
+            choose(logits, np.arange(len(logits)), band.ids[:, columns])
+            band.confidence[:, columns] = np.rint(planes[-1] * 255)
+        yield band
 
-    def render(self, held: Sequence[TileRow], *, until: int) -> None:
-        """Fill the rows up to `until` from the tiles that cover them, all of which are held by now."""
-        for top, bottom in blocks(until - self._done, BLOCK_ROWS):
-            for left, right in blocks(self.ids.shape[1], self._block_columns(held[0].tiles[0])):
-                area = _Area(self._done + top, self._done + bottom, left, right)
-                self._fill(area, _blended(held, area))
-        self._done = max(self._done, until)
 
-    def _block_columns(self, tile: TileResult) -> int:
-        return block_columns(tile.planes.shape[2], tile.columns.end - tile.columns.start)
-
-    def _fill(self, area: _Area, planes: NDArray[np.float32]) -> None:
-        logits, confidence = planes[:-1], planes[-1]
-        choose(logits, np.arange(len(logits)), self.ids[area.slices])
-        self.confidence[area.slices] = np.rint(confidence * 255)
+def _block_columns(tile: TileResult) -> int:
+    return block_columns(tile.planes.shape[2], tile.columns.end - tile.columns.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +113,6 @@ class _Area:
     bottom: int
     left: int
     right: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 def _blended(held: Sequence[TileRow], area: _Area) -> NDArray[np.float32]:

@@ -17,6 +17,8 @@ from jobs.errors import ModelFailed, ModelNotFound
 from jobs.options import TileOptions
 from jobs.processing.picture_ports import Prediction
 from segmentation.errors import ImageTooLarge
+from segmentation.label_map import LabelMap
+from segmentation.picture_files.picture_rows import PictureRows
 from segmentation.picture_files.pictures import decode_picture
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import Bundle
@@ -255,3 +257,33 @@ def test_outputs_that_are_probabilities_give_their_own_confidence(
     assert np.median(found.label_map.confidence) == 255
     assert found.mean_entropy is not None
     assert found.mean_entropy < 0.05
+
+
+class Rows:
+    """Rows of a picture in memory."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.pixels, self.at = pixels, 0
+        self.height, self.width = pixels.shape[:2]
+
+    def read(self, count: int) -> NDArray[np.uint8]:
+        self.at += count
+        return self.pixels[self.at - count : self.at]
+
+    def notices(self) -> tuple[()]:
+        return ()
+
+
+def test_a_picture_by_rows_has_the_ids_of_the_same_tiles_in_memory(predictor: Predictor):
+    pixels = np.random.default_rng(1).integers(0, 256, (333, 250, 3), np.uint8)
+    tile = TileOptions(size=96, overlap=20)
+    whole = predictor.segment(pixels, model="tiny", tile=tile, check=lambda: None)
+    bands: list[LabelMap] = []
+    rows = PictureRows(Rows(pixels), lambda seen: None)
+    said = predictor.segment_rows(rows, model="tiny", tile=tile, check=lambda: None, take=bands.append)
+    assert np.array_equal(np.concatenate([each.ids for each in bands]), whole.label_map.ids)
+    sure = [each.confidence for each in bands if each.confidence is not None]
+    assert whole.label_map.confidence is not None
+    assert np.array_equal(np.concatenate(sure), whole.label_map.confidence)
+    assert (said.mean_entropy, said.low_confidence) == (whole.mean_entropy, whole.low_confidence)
+    assert said.identity == whole.identity

@@ -1,0 +1,1 @@
+"""Pictures too large to be held: read, segmented and written by rows."""

@@ -1,0 +1,119 @@
+"""Pictures by rows through libvips, which decodes a file while it is read. Needs the package pyvips."""
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from segmentation.errors import UnreadableImage, UnsupportedImage
+from segmentation.picture_files.deep_pixels import Notice, depth_of
+from segmentation.picture_files.picture_headers import count_scans, survey_png
+from segmentation.picture_files.picture_kinds import PICTURE_KINDS
+from segmentation.picture_files.pictures import Picture, flattened
+
+_HEAD = 2**16  # bytes in which a PNG says how many bits are filled
+_INTERLACE = 28  # byte of a PNG
+_READ_ROWS = 256  # that libvips is asked for at once
+_PIECE_PIXELS = 2**26  # of one that a TIFF is packed in
+_COLOURS = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16"})
+_KINDS = {2: "LA", 4: "RGBA"}
+
+
+def has_vips() -> bool:
+    return importlib.util.find_spec("pyvips") is not None
+
+
+@cache
+def _vips() -> Any:
+    """libvips, which keeps nothing of what it has read."""
+    vips: Any = importlib.import_module("pyvips")
+    vips.cache_set_max(0)
+    return vips
+
+
+class VipsRows:
+    """Implements `RowSource`. depth: of samples in 16 bits, None: believe that all are filled, and look."""
+
+    def __init__(self, loader: str, data: bytes, *, bit_depth: int | None, said: int | None) -> None:
+        with _told():
+            load = getattr(_vips().Image, f"{loader}_buffer")
+            picture = load(data, access="sequential", fail_on="error")
+            self._region = _vips().Region.new(picture)
+        self.width, self.height = int(picture.width), int(picture.height)
+        self._bands = int(picture.bands)
+        self._type = {"uchar": np.uint8, "ushort": np.uint16}.get(picture.format)
+        if self._type is None or picture.interpretation not in _COLOURS or self._bands > 4:
+            kind = f"{self._bands} bands of {picture.format}, {picture.interpretation}"
+            raise UnsupportedImage(f"pixels of the kind {kind} are not read by rows")
+        self._bit_depth, self._said = bit_depth, said
+        self._depth = bit_depth or (said if said is not None and 8 <= said < 16 else 16)
+        if self._type is np.uint16 and self._depth < 16 and self._bands in _KINDS:
+            raise UnsupportedImage("transparency in 16 bits is read by rows with a `bit_depth` of 16 alone")
+        self._next, self._top = 0, 0
+
+    def read(self, count: int) -> Picture:
+        rows = np.empty((count, self.width, 3), np.uint8)
+        for first in range(0, count, _READ_ROWS):
+            some = min(_READ_ROWS, count - first)
+            rows[first : first + some] = self._rgb(self._fetched(some))
+        return rows
+
+    def notices(self) -> tuple[Notice, ...]:
+        if self._type is np.uint8:
+            return ()
+        depth, notices = depth_of(self._top, bit_depth=self._bit_depth, said=self._said)
+        if depth != self._depth:
+            raise UnsupportedImage(f"the file says {self._said} bits and has values above; tell them with `bit_depth`")
+        return notices
+
+    def _fetched(self, count: int) -> NDArray[Any]:
+        with _told():
+            data = self._region.fetch(0, self._next, self.width, count)
+        self._next += count
+        return np.frombuffer(data, self._type).reshape(count, self.width, self._bands)
+
+    def _rgb(self, samples: NDArray[Any]) -> Picture:
+        if samples.dtype == np.uint16:
+            colours = samples[:, :, :-1] if self._bands in _KINDS else samples
+            self._top = max(self._top, int(colours.max()))
+            samples = (samples >> (self._depth - 8)).astype(np.uint8)
+        if self._bands in _KINDS:
+            return flattened(Image.fromarray(samples, _KINDS[self._bands]))
+        return samples
+
+
+def jpeg_obstacle(data: bytes) -> str:
+    return "a progressive JPEG cannot be read by rows" if count_scans(data) > 1 else ""
+
+
+def png_obstacle(data: bytes) -> str:
+    return "an interlaced PNG cannot be read by rows" if data[_INTERLACE : _INTERLACE + 1] == b"\x01" else ""
+
+
+def tiff_obstacle(data: bytes) -> str:
+    """Of what is packed, at least one row of tiles, or one strip, has to be held."""
+    picture = PICTURE_KINDS["image/tiff"].open(data)
+    assert isinstance(picture, TiffImagePlugin.TiffImageFile)
+    tags = picture.tag_v2
+    rows = min(int(tags.get(TiffImagePlugin.TILELENGTH, tags.get(TiffImagePlugin.ROWSPERSTRIP, 1))), picture.height)
+    packed = tags.get(TiffImagePlugin.COMPRESSION, 1) != 1 or TiffImagePlugin.TILELENGTH in tags
+    fits = rows * picture.width <= _PIECE_PIXELS or not packed
+    return "" if fits else f"the TIFF is packed in pieces of {rows} rows: store it in smaller tiles or strips"
+
+
+def png_depth(data: bytes) -> int | None:
+    return survey_png(data[:_HEAD]).significant_bits
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except _vips().Error as error:
+        raise UnreadableImage(f"the picture is damaged: {error}") from error
