@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import gallery, viewer
-from dashboard.parts import tables, words
+from dashboard.parts import outgoing, tables, words
 from dashboard.parts.running import watch
 from dashboard.parts.views import colours_of, downloads, image_view
 from dashboard.service import service
@@ -105,13 +105,8 @@ def _more(job: JobHandle) -> None:
         ]
         tables.table("Failed images (the first hundred)", ["Index", "Name", "Code", "Reason"], rows)
     if job.finished:
-        tables.links([("Archive of everything", f"/archives/{job.id}")])
-    deliveries = [
-        (each.get("type") or each.get("event"), each.get("status"), len(each.get("attempts") or ()))
-        for each in job.deliveries()
-    ]
-    if deliveries:
-        tables.table("Deliveries to the webhook", ["Event", "Status", "Attempts"], deliveries)
+        outgoing.archives(job)
+    outgoing.deliveries(job)
 
 
 def _image(job: JobHandle, index: int) -> None:

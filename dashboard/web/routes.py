@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
@@ -24,6 +24,7 @@ FRESH_S = 3600
 THUMBNAILS = 2048  # kept in memory, about 10 kB each
 CORRECTION_BYTES = 64 * 2**20
 ROWS = ("status", "sort", "limit", "cursor")
+EXPORTING = ("export", "instances", "pictures", "corrected")
 GUARDED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -108,17 +109,21 @@ class _Reading:
         return JSONResponse(answer, headers={**GUARDED, "Cache-Control": "no-store"})
 
     def archive(self, request: Request) -> Response:
-        """Through this process in pieces; a refusal comes before the first of them."""
-        job = _job(request)
-        pieces = self._pieces(f"/jobs/{job}/archive")
+        """Through this process in pieces; a refusal comes before the first of them. `?export=NAME`: for that tool."""
+        job, export = _job(request), request.query_params.get("export")
+        if export is not None and not NAME.fullmatch(export):
+            return _nothing()
+        chosen = {name: request.query_params[name] for name in EXPORTING if name in request.query_params}
+        pieces = self._pieces(f"/jobs/{job}/archive", chosen)
         length = next(pieces).decode()
-        headers = {**GUARDED, "Content-Disposition": f'attachment; filename="{job}.zip"'}
+        name = job if export is None else f"{job}_{export}"
+        headers = {**GUARDED, "Content-Disposition": f'attachment; filename="{name}.zip"'}
         if length:
             headers["Content-Length"] = length
         return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
-    def _pieces(self, path: str) -> Iterator[bytes]:
-        with self._server.streamed(path) as response:
+    def _pieces(self, path: str, params: Mapping[str, str]) -> Iterator[bytes]:
+        with self._server.streamed(path, **params) as response:
             yield response.headers.get("content-length", "").encode()
             yield from response.iter_raw()
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from dashboard.parts.outgoing import TOOLS, delivery_row, export_address
 from dashboard.settings import DashboardSettings
 from dashboard.web.pictures import thumbnail, with_ids_for_colours
 from dashboard.web.routes import routes
 from maskmill import Maskmill
+from segmentation.exports import EXPORTS
+from tests.factories import picture
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
 
@@ -23,8 +28,19 @@ JOB = "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    with serving(House(tmp_path_factory.mktemp("house"))) as http, Maskmill(str(http.base_url), patience=0.5) as server:
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return House(tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture(scope="module")
+def service(house: House) -> Iterator[httpx.Client]:
+    with serving(house) as http:
+        yield http
+
+
+@pytest.fixture(scope="module")
+def browser(service: httpx.Client) -> Iterator[TestClient]:
+    with Maskmill(str(service.base_url), patience=0.5) as server:
         application = Starlette(routes=routes(server, DashboardSettings()))
         with TestClient(application, base_url="http://localhost:8009") as browser:
             yield browser
@@ -78,15 +94,43 @@ def test_a_correction_beyond_the_limit_is_not_read(browser: TestClient) -> None:
     assert browser.put(f"/corrections/{JOB}/0", headers=headers, content=b"").status_code == 413
 
 
-@pytest.mark.parametrize("path", [f"/rows/{JOB}", f"/archives/{JOB}", f"/pictures/jobs/{JOB}/0/mask"])
+@pytest.mark.parametrize(
+    "path", [f"/rows/{JOB}", f"/archives/{JOB}", f"/archives/{JOB}?export=cvat", f"/pictures/jobs/{JOB}/0/mask"]
+)
 def test_the_services_refusal_is_passed_on(browser: TestClient, path: str) -> None:
-    answer = browser.get(path)
+    answer = browser.get(path.format(JOB))
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
 
 
-@pytest.mark.parametrize("path", ["/rows/limits", "/pictures/jobs/..%2fkeys/0/mask", "/pictures/samples/a/keys"])
+@pytest.mark.parametrize(
+    "path", ["/rows/limits", "/pictures/jobs/..%2fkeys/0/mask", "/pictures/samples/a/keys", "/archives/limits"]
+)
 def test_an_id_is_never_a_path(browser: TestClient, path: str) -> None:
     assert browser.get(path).status_code in (404, 502)
+
+
+def test_an_export_is_named_after_its_tool(house: House, service: httpx.Client, browser: TestClient) -> None:
+    job = service.post("/jobs", files=[("files", ("a.jpg", picture()))]).json()["id"]
+    house.work()
+    answer = browser.get(export_address(job, "cvat", {"pictures": True, "instances": False}))
+    assert answer.headers["content-disposition"] == f'attachment; filename="{job}_cvat.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as found:
+        assert {"labelmap.txt", "SegmentationClass/a.png"} < set(found.namelist())
+
+
+def test_the_name_of_an_export_is_never_a_path(browser: TestClient) -> None:
+    assert browser.get(f"/archives/{JOB}?export=../keys").status_code == 404
+
+
+def test_every_export_of_the_service_is_offered() -> None:
+    assert list(TOOLS) == list(EXPORTS)
+
+
+def test_a_delivery_is_told_with_its_last_answer() -> None:
+    delivery = {"event": "job.completed", "url": "https://a.example", "status": "pending", "attempts": []}
+    assert delivery_row(delivery)[3:] == [0, "–", "–"]
+    tried = {**delivery, "status": "failed", "attempts": [{"status_code": None, "error": "timeout"}]}
+    assert delivery_row(tried)[2:] == ["failed", 1, "timeout", "–"]
 
 
 def test_the_page_has_its_files() -> None:
