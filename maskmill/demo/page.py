@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image as Picture
 
-from jobs.reporting.names import safe_folders, safe_stem
+from jobs.reporting.names import model_folders, safe_folders, safe_stem
 from maskmill.cli.output import percent
 from maskmill.demo.material import MAX_PIXELS, Item, Material
 from maskmill.demo.tables import truth_of, work_ms
@@ -52,10 +52,15 @@ def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Mat
     """Also writes the pictures and the coloured ground truth that it shows, below `out`."""
     space = terms.space
     by_name = {item.name: item for item in material.pictures}
-    cards = [_card(out, image, by_name.get(image.name), material, space) for image in images]
+    models = job.state.get("models") or [job.state["model"]]
+    results = [list(_results(out, image, models)) for image in images]
+    cards = [
+        _card(out, image, [_picture(out, image, by_name.get(image.name)), *shown, _truth(out, image, material, space)])
+        for image, shown in zip(images, results, strict=True)
+    ]
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         count=len(images),
-        model=escape(str(job.state["model"])),
+        model=escape(", ".join(models)),
         space=escape(space.name),
         licence=escape(terms.licence.partition(". ")[0].rstrip(".")),
         facts=_facts(job),
@@ -107,8 +112,8 @@ def _swatch(each: LabelClass) -> str:
     return f'<span class="swatch" style="background:#{bytes(each.colour).hex()}"></span>'
 
 
-def _card(out: Path, image: Image, item: Item | None, material: Material, space: LabelSpace) -> str:
-    views = [view for view in _views(out, image, item, material, space) if view is not None]
+def _card(out: Path, image: Image, found: Sequence[_View | None]) -> str:
+    views = [view for view in found if view is not None]
     figures = "\n".join(_figure(out, view, image) for view in views)
     title = escape(image.name)
     if image.status != "succeeded":
@@ -118,14 +123,14 @@ def _card(out: Path, image: Image, item: Item | None, material: Material, space:
     return f'<article><h3>{title}</h3>\n<div class="views">{figures}</div>\n<dl>{_numbers(image)}</dl></article>'
 
 
-def _views(out: Path, image: Image, item: Item | None, material: Material, space: LabelSpace) -> Sequence[_View | None]:
-    classes = ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image))
-    return (
-        _picture(out, image, item),
-        _result(out, image, "overlay", "Overlay", f"Classes drawn over the picture: {classes}"),
-        _result(out, image, "mask", "Mask", f"A colour per class: {classes}"),
-        _truth(out, image, material, space),
-    )
+def _results(out: Path, image: Image, models: Sequence[str]) -> Iterator[_View | None]:
+    """Overlay and mask of each model. The image's own numbers are the first one's."""
+    first = ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image))
+    for place, (model, folder) in enumerate(zip(models, model_folders(models), strict=True)):
+        by = f" by {model}" if folder else ""
+        classes = f": {first}" if place == 0 else ""
+        yield _result(out, image, f"overlay{folder}", f"Overlay{by}", f"Classes drawn over the picture{by}{classes}")
+        yield _result(out, image, f"mask{folder}", f"Mask{by}", f"A colour per class{by}{classes}")
 
 
 def _by_share(image: Image) -> list[tuple[str, float]]:
@@ -190,7 +195,7 @@ def _figure(out: Path, view: _View, image: Image) -> str:
     alt = escape(f"{image.name}. {view.text}", quote=True)
     return (
         f'<figure><a href="{link}"><img src="{link}" alt="{alt}"{size} loading="lazy"></a>'
-        f"<figcaption>{view.title}</figcaption></figure>"
+        f"<figcaption>{escape(view.title)}</figcaption></figure>"
     )
 
 
