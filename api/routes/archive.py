@@ -15,7 +15,7 @@ from api.answers.zip_writer import ZipWriter
 from api.dependencies import JobId, UseCasesDep
 from api.routes.images import content_disposition
 from api.services import UseCases
-from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound
+from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound, ModelNotFound
 from jobs.exports.choice import ExportChoice, export_fault
 from jobs.keys import DISAGREEMENT
 from jobs.reporting.archive import COMPARISON, CORRECTED, METRICS
@@ -63,7 +63,7 @@ async def _export(
         200: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the whole archive"},
         206: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the range that was asked for"},
         304: {"description": "not changed"},
-        **problems(JobNotFound, JobNotFinished, 416, 422),
+        **problems(JobNotFound, JobNotFinished, ModelNotFound, 416, 422),
     },
 )
 def get_archive(
@@ -75,6 +75,10 @@ def get_archive(
         Query(max_length=200, **_KINDS),
     ] = None,
     export: Annotated[ExportChoice | None, Depends(_export)] = None,
+    model: Annotated[
+        str | None,
+        Query(max_length=128, description="of an export of a job with several models: whose masks; default: the first"),
+    ] = None,
 ) -> Response:
     """A ZIP file of exact length, resumable. Never held in memory or on disk.
 
@@ -87,7 +91,9 @@ def get_archive(
     wanted = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
     choice = export or (use_cases.reading.job(job_id).options.export if artifacts is None else None)
     if choice is not None:
-        return _exported(request, use_cases, job_id, choice)
+        return _exported(request, use_cases, job_id, choice, model)
+    if model is not None:
+        raise InvalidOptions([FieldFault("model", "is for an export; an archive has a folder for each model")])
     archive = use_cases.archives.open(job_id, wanted)
     zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)
     body = Representation(
@@ -96,8 +102,9 @@ def get_archive(
     return serve(request, body, _headers(f"{job_id}.zip"))
 
 
-def _exported(request: Request, use_cases: UseCases, job_id: str, choice: ExportChoice) -> Response:
-    found = use_cases.exporting.open(job_id, choice)
+def _exported(request: Request, use_cases: UseCases, job_id: str, choice: ExportChoice, model: str | None) -> Response:
+    place = 0 if model is None else use_cases.reading.place_of(job_id, model)
+    found = use_cases.exporting.open(job_id, choice, model=place)
     headers = {**_headers(f"{job_id}_{choice.name}.zip"), "Accept-Ranges": "none"}
     if request.method == "HEAD":
         return Response(headers=headers, media_type="application/zip")

@@ -42,8 +42,11 @@ class Exporting:
     software: str
     caller: Caller = DEFAULT
 
-    def open(self, job_id: str, choice: ExportChoice) -> JobExport:
-        """Raises JobNotFound, JobNotFinished, InvalidOptions; reading the files, what reading objects raises."""
+    def open(self, job_id: str, choice: ExportChoice, *, model: int = 0) -> JobExport:
+        """model: whose masks, by its place in the job.
+
+        Raises JobNotFound, JobNotFinished, InvalidOptions; reading the files, what reading objects raises.
+        """
         job = self.job(job_id)
         if not job.is_finished:
             raise JobNotFinished(f"the job is {job.status}; it can be exported when it has ended")
@@ -51,12 +54,12 @@ class Exporting:
         _check(job, export)
         corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if choice.corrected else {}
         exported = Exported(
-            about=f"{job.id}: {job.model}, {job.label_space}",
+            about=f"{job.id}: {job.models[model]}, {job.label_space}",
             software=self.software,
             space=job.space,
             instances=choice.instances,
             pictures=choice.pictures,
-            images=lambda: self._labelled(job, corrected),
+            images=lambda: self._labelled(job, corrected, model),
         )
         return JobExport(job, self._files(job, export, exported))
 
@@ -78,10 +81,9 @@ class Exporting:
                     suffix = _suffix(image)
                     yield File(export.folder.format(name + suffix), self.objects.stream(image.source.location))
 
-    def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile]) -> Iterator[Labelled]:
+    def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile], model: int) -> Iterator[Labelled]:
         for image, name in self.named(job):
-            result = image.result
-            assert result is not None  # of those that are named
+            result = image.results[model]
             yield Labelled(
                 number=image.index + 1,
                 name=name,

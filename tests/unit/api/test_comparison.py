@@ -215,6 +215,25 @@ def test_an_archive_has_a_folder_for_each_model_in_that_of_its_kind(client: Test
     assert list(json.loads(archive.read("metrics.json"))["models"]) == ["tiny", "other"]
 
 
+def test_an_export_is_of_the_first_model_or_of_the_one_asked_for(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=1)
+
+    def exported(**params: str) -> np.ndarray:
+        found = client.get(f"/jobs/{job_id}/archive", params={"export": "voc", **params})
+        assert found.status_code == 200, found.text
+        archive = zipfile.ZipFile(io.BytesIO(found.content))
+        (name,) = [each for each in archive.namelist() if each.startswith("SegmentationClass/")]
+        return np.asarray(Image.open(archive.open(name)))
+
+    rows = client.get(f"/jobs/{job_id}/images/0").json()["results"]
+    masks = {name: opened(client, each["artifacts"]["mask"]) for name, each in rows.items()}
+    assert exported().tolist() == exported(model="tiny").tolist() != exported(model="other").tolist()
+    assert (exported(model="other") == exported()).tolist() == (masks["other"] == masks["tiny"]).tolist()
+    path = f"/jobs/{job_id}/archive"
+    assert client.get(path, params={"export": "voc", "model": "third"}).json()["code"] == "model_not_found"
+    assert client.get(path, params={"model": "other"}).json()["errors"][0]["field"] == "model"
+
+
 def test_tables_have_a_row_for_each_image_and_model_and_one_for_their_agreement(
     client: TestClient, house: House
 ) -> None:
