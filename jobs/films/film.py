@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from posixpath import splitext
 from typing import IO, BinaryIO, NamedTuple
@@ -68,7 +68,9 @@ def shown_at_s(name: str) -> float | None:
     return hours * 3600 + minutes * 60 + seconds + ms / 1000
 
 
-def frames_of_film(film: IO[bytes], name: str, *, every_s: float, limits: FilmLimits) -> Iterator[FilmFrame]:
+def frames_of_film(
+    film: IO[bytes], name: str, *, every_s: float, limits: FilmLimits
+) -> Generator[FilmFrame, None, None]:
     """film: a file of the system, read from its beginning. One frame is held at a time.
 
     Raises FilmUnreadable, FilmUnsupported, TooManyImages, TooManyBytes.
