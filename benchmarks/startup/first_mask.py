@@ -41,7 +41,7 @@ def measure(repository: str, folder: Path, *, no_cache: bool) -> dict[str, objec
     demo = subprocess.Popen(commands[1], cwd=home, env=environment, stdout=subprocess.DEVNULL)
     first = None
     while demo.poll() is None:
-        if first is None and any((home / ".maskmill").rglob("*mask*.png")):
+        if first is None and any((home / ".maskmill").rglob("mask/*")):
             first = time.monotonic() - begun
         time.sleep(LOOK_S)
     if demo.returncode:
