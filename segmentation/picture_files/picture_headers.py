@@ -18,12 +18,13 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 class PngSurvey:
     """significant_bits: the most that sBIT names, None without. complete: IEND is there.
 
-    data: the file without the texts and profiles that are too large to be read.
+    data: the file without the texts and profiles that are too large to be read. exif: empty without.
     """
 
     significant_bits: int | None
     complete: bool
     data: bytes
+    exif: bytes = b""
 
 
 def count_scans(data: bytes) -> int:
@@ -67,6 +68,7 @@ def survey_png(data: bytes) -> PngSurvey:
     """Walk over the chunks of a PNG. Source: W3C, "Portable Network Graphics (PNG) Specification", section 5."""
     significant: int | None = None
     complete = False
+    exif = b""
     text_bytes = 0
     dropped: list[tuple[int, int]] = []
     for kind, start, end in _png_chunks(data):
@@ -79,10 +81,12 @@ def survey_png(data: bytes) -> PngSurvey:
             if size is None or text_bytes > _ALL_TEXT_BYTES:
                 dropped.append((start, end))
         complete |= kind == b"IEND"
+        exif = data[start + 8 : end - 4] if kind == b"eXIf" else exif
     return PngSurvey(
         significant_bits=significant,
         complete=complete,
         data=_without(data, dropped),
+        exif=exif,
     )
 
 

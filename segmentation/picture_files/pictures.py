@@ -195,7 +195,13 @@ class _File:
         return Header(media_type=media_type, width=width, height=height, scans=scans)
 
     def is_upright(self) -> bool:
-        return _orientation(self._open(self._data)) not in _AS_STORED
+        picture = self._open(self._data)
+        if self._png is None:
+            return _orientation(picture) not in _AS_STORED
+        found = Image.Exif()  # Pillow decodes all of a PNG to see whether EXIF follows its pixels
+        with suppress(*_BROKEN):
+            found.load(b"Exif\0\0" + self._png.exif if self._png.exif else picture.info.get("exif"))
+        return found.get(ExifTags.Base.Orientation) not in _AS_STORED
 
     def quickly(self, max_pixels: int) -> Picture | None:
         """The usual picture, a sound JPEG in three colours, in half of Pillow's time; None for all others."""

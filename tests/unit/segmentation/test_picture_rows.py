@@ -82,10 +82,10 @@ def test_a_bit_depth_is_believed_and_checked():
         source.notices()
 
 
-def turned() -> bytes:
+def turned(form: str) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
-    return saved(Image.fromarray(RGB), "JPEG", exif=exif)
+    return saved(Image.fromarray(RGB), form, exif=exif)
 
 
 def interlaced() -> bytes:
@@ -96,7 +96,8 @@ def interlaced() -> bytes:
 
 OBSTACLES = {
     "progressive": saved(Image.fromarray(RGB), "JPEG", progressive=True),
-    "stored turned": turned(),
+    "stored turned": turned("JPEG"),
+    "it is stored turned": turned("PNG"),
     "only JPEG, PNG and TIFF": saved(Image.fromarray(RGB), "BMP"),
     "interlaced": interlaced(),
     "pieces of 300 rows": saved(
@@ -110,6 +111,10 @@ def test_what_cannot_be_read_by_rows_is_refused_with_its_reason(why: str, data: 
     monkeypatch.setattr(vips_rows, "_PIECE_PIXELS", 1000)
     with pytest.raises(ImageTooLarge, match=f"37×300 .*{why}"):
         open_rows(data, bit_depth=None)
+
+
+def test_looking_at_a_large_png_decodes_none_of_its_pixels():
+    open_rows(KINDS["rgb png"][:200] + KINDS["rgb png"][-12:], bit_depth=None)  # there is nothing to decode
 
 
 def test_without_the_library_it_is_named(monkeypatch):
