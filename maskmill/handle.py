@@ -12,7 +12,7 @@ import httpx
 
 from maskmill.download import fetch_archive, unpack
 from maskmill.errors import NotFound, WaitTimeout
-from maskmill.shown import class_ids, image_html, job_html, opened, table_of
+from maskmill.notebooks.shown import class_ids, image_html, job_html, opened, table_of
 from maskmill.transport import SILENCE_S, Call, Event, Events, Transport
 
 if TYPE_CHECKING:

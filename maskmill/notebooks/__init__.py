@@ -1,0 +1,1 @@
+"""What notebooks and other libraries are given of a job."""
