@@ -49,10 +49,9 @@ def _figures(uri: str, listed: Sequence[Run]) -> None:
     metrics = sorted(
         {name for run in listed for name in run.latest}, key=lambda name: (name != FIRST, "/" in name, name)
     )
-    left, right = st.columns([1, 2])
-    metric = left.selectbox("Metric", metrics, help="What the trainings logged")
+    metric = st.selectbox("Metric", metrics, help="What the trainings logged")
     measured = [label for label, run in labels.items() if FIRST in run.latest] or list(labels)
-    chosen = right.multiselect("Runs", list(labels), default=measured[:BEGUN_WITH], max_selections=curves.MOST)
+    chosen = st.multiselect("Runs", list(labels), default=measured[:BEGUN_WITH], max_selections=curves.MOST)
     if not metrics or not chosen:
         st.write("Choose a metric and at least one run.")
     else:
