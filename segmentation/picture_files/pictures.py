@@ -200,7 +200,7 @@ class _File:
             return _orientation(picture) not in _AS_STORED
         found = Image.Exif()  # Pillow decodes all of a PNG to see whether EXIF follows its pixels
         with suppress(*_BROKEN):
-            found.load(b"Exif\0\0" + self._png.exif if self._png.exif else picture.info.get("exif"))
+            found.load(b"Exif\0\0" + self._png.exif if self._png.exif else picture.info.get("exif", b""))
         return found.get(ExifTags.Base.Orientation) not in _AS_STORED
 
     def quickly(self, max_pixels: int) -> Picture | None:
