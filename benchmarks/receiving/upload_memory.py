@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--image-bytes", type=int, default=200_000)
     chosen = parser.parse_args()
-    record("upload_memory", QUESTION, asdict(measure(chosen.images, chosen.image_bytes)))
+    record("receiving/upload_memory", QUESTION, asdict(measure(chosen.images, chosen.image_bytes)))
 
 
 if __name__ == "__main__":
