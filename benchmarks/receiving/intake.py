@@ -49,7 +49,11 @@ def main() -> None:
     copy = figures["copy"]["mb_per_s"]
     for each in figures.values():
         each["of_copy"] = round(each["mb_per_s"] / copy, 2)
-    record("receiving/intake", QUESTION, {"images": given.images, "image_bytes": given.image_bytes, **figures, "large": large})
+    record(
+        "receiving/intake",
+        QUESTION,
+        {"images": given.images, "image_bytes": given.image_bytes, **figures, "large": large},
+    )
 
 
 def _pictures(folder: Path, count: int, size: int) -> list[Path]:
