@@ -61,7 +61,15 @@ def test_it_holds_the_package_maskmill_whole_and_nothing_else(wheel: Path) -> No
 
 def test_it_brings_httpx_typer_and_rich(installed: Path) -> None:
     wanted = about(installed).get_all("Requires-Dist", [])
-    assert sorted(each.partition("<")[0].partition(">")[0] for each in wanted) == ["httpx", "rich", "typer"]
+    always, chosen = ([each for each in wanted if ("extra ==" in each) == is_extra] for is_extra in (False, True))
+    assert sorted(map(_name, always)) == ["httpx", "rich", "typer"]
+    assert {_name(each): each.partition("extra == ")[2] for each in chosen} == dict.fromkeys(
+        ("numpy", "pandas", "pillow"), '"notebook"'
+    )
+
+
+def _name(requirement: str) -> str:
+    return requirement.partition("<")[0].partition(">")[0]
 
 
 def test_it_has_the_version_of_the_service_and_its_licence(installed: Path) -> None:
