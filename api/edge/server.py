@@ -26,6 +26,7 @@ WITHOUT_KEYS = (
     "  maskmill keys create --tenant NAME --scope admin\n"
     "If something in front decides who may call, say so: MASKMILL_API_TRUST_NETWORK=true"
 )
+KEEP_ALIVE_S = 20  # longer than clients keep what is idle (5 s in httpx): one that is about to be closed is not asked
 GRACE_S = 8  # for requests that run when the process is asked to stop
 
 
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         http=guarded(rules_of(settings, files=_raised_file_limit())),
         ws="none",
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
 

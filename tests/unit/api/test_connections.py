@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import httpx
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from api.edge.connections import ConnectionRules, guarded
-from api.edge.server import FILES_BESIDE, rules_of
+from api.edge.server import FILES_BESIDE, KEEP_ALIVE_S, main, rules_of
 from api.settings import ApiSettings
 
 RULES = ConnectionRules(head_bytes=4096, headers=20, head_s=0.5, stall_s=0.5, connections=5)
@@ -190,3 +191,12 @@ def test_a_process_never_serves_more_connections_than_it_may_have_files() -> Non
     assert rules_of(settings, files=100_000).connections == 1000
     assert rules_of(settings, files=FILES_BESIDE + 50).connections == 50
     assert rules_of(settings, files=10).connections == 1
+
+
+def test_an_idle_connection_is_kept_longer_than_clients_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a request now and then meets the end of its connection, and only some may be sent again."""
+    started: list[float] = []
+    monkeypatch.setattr("uvicorn.run", lambda *_, **options: started.append(options["timeout_keep_alive"]))
+    main(["--host", "127.0.0.1"])
+    (kept_s,) = started
+    assert kept_s == KEEP_ALIVE_S > 2 * (httpx.Limits().keepalive_expiry or 0)
