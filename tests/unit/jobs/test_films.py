@@ -45,6 +45,16 @@ def test_frames_become_images_behind_the_others_and_are_named_by_their_time(serv
     assert len(service.objects.contents) == 5  # the film itself is not kept
 
 
+def test_a_film_that_was_sent_ahead_becomes_images_with_the_callers_id(service, short) -> None:
+    with service.submitting.open_draft() as draft:
+        draft.add_packed("film.mkv", io.BytesIO(short), ref="drive-7")
+        job = service.submitting.submit(draft, parse_options({}))
+    assert [(row.name, row.ref) for row in rows_of(service, job)] == [
+        ("film/00-00-00.000.jpg", "drive-7"),
+        ("film/00-00-01.000.jpg", "drive-7"),
+    ]
+
+
 def test_who_does_not_say_how_often_gets_a_frame_each_second(service, short) -> None:
     job = submit(service, ("film.mov", short))
     assert job.options.every == 1.0

@@ -270,6 +270,9 @@ def test_a_database_that_is_away_for_the_question_costs_a_forward(service, pictu
     monkeypatch.setattr(Recollection, "find", away)
     assert done(service, *pictures).counts.succeeded == 5
     assert service.segmenter.runs == 10
+    unhashed(service, pictures)
+    assert service.reading.job("job_1").counts.succeeded == 5
+    assert service.segmenter.runs == 15
 
 
 def test_of_several_models_each_is_asked_for_what_it_did(service, pictures):

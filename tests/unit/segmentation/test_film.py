@@ -8,7 +8,7 @@ import json
 import pytest
 from PIL import Image
 
-from segmentation.picture_files.film import END, FRAME, FilmLimits, arguments, is_film, is_film_name, main
+from segmentation.picture_files.film import END, FRAME, FilmLimits, _jpeg, arguments, is_film, is_film_name, main
 from tests.films import film, sound
 
 
@@ -71,3 +71,25 @@ def test_films_are_known_by_their_names_too() -> None:
     assert is_film_name("a/B.MOV")
     assert not is_film_name("mp4")
     assert not is_film(b"\xff\xd8\xff" + bytes(20))
+
+
+def test_a_film_that_promises_pictures_and_has_none_is_refused(capsys) -> None:
+    whole = film(container="matroska")
+    head = whole[: whole.find(b"\x1fC\xb6u") + 4]  # up to the first cluster
+    assert main(arguments(1.0, FilmLimits()), io.BytesIO(head), io.BytesIO()) == 1
+    told = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (told["code"], told["detail"]) == ("film_unreadable", "has no frame that can be decoded")
+
+
+def test_a_film_that_lies_on_its_side_is_turned() -> None:
+    class Lying:
+        rotation = 90
+
+        def to_image(self) -> Image.Image:
+            picture = Image.new("RGB", (64, 48))
+            picture.paste((255, 255, 255), (32, 0, 64, 48))  # right half
+            return picture
+
+    upright = Image.open(io.BytesIO(_jpeg(Lying())))
+    assert upright.size == (48, 64)
+    assert upright.convert("L").getpixel((24, 8)) > 200  # type: ignore[operator]

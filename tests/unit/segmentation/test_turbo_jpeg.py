@@ -101,3 +101,9 @@ def test_a_mark_inside_a_thumbnail_is_no_scan():
     thumbnail = b"\xff\xe1" + (2 + 8).to_bytes(2, "big") + b"\xff\xda" * 4
     data = jpeg()
     assert count_scans(data[:2] + thumbnail + data[2:]) == 1
+
+
+def test_without_the_library_nothing_is_read_by_it(monkeypatch):
+    monkeypatch.setattr(turbo_jpeg, "_turbo", None)
+    assert turbo_jpeg.read_header(jpeg()) is None
+    assert turbo_jpeg.decode_rgb(jpeg(), 21, 37) is None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.comparing import sections
+from jobs.comparing.pages.tiles import Name, Picture, Tile
 
 
 def document(*, miou: float | None = None, **truth: Any) -> dict[str, Any]:
@@ -59,3 +60,9 @@ def test_a_difference_of_too_few_images_has_no_interval() -> None:
 def test_names_become_text() -> None:
     told = document(miou=0.7)
     assert "<a>" not in sections.scores(told).html() + sections.pairs(told).html() + sections.top(told)
+
+
+def test_the_names_of_classes_are_written_into_their_regions() -> None:
+    tile = Tile(label="mask of a", caption="a", names=[Name("road & rail", 12, 30)])
+    drawn = Picture(key="p1", name="a.jpg", why="most disputed", photo="", size=(64, 48), rows=[[tile]]).html()
+    assert '<text class="class-name" x="12" y="30" dy="0.35em" text-anchor="middle">road &amp; rail</text>' in drawn
