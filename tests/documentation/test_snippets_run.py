@@ -20,6 +20,7 @@ from PIL import Image
 
 from maskmill.cli.exits import DONE, PARTIAL
 from tests.documentation.snippets import Snippet, commands, is_run, snippets
+from tests.films import film
 from tests.services.valkey import MortalValkey
 from tests.stack import ROOT, Stack, picture, running_stack
 from tests.tiny_models import tiny_bundle
@@ -77,6 +78,7 @@ def desk(tmp_path: Path) -> Path:
     for name in NAMES:
         (tmp_path / f"{name}.jpg").write_bytes(photo)
     Image.open(io.BytesIO(photo)).save(tmp_path / "street3.png")
+    (tmp_path / "film.mp4").write_bytes(film())
     for name in ("more", "all", "pictures", "cams"):
         (tmp_path / f"{name}.zip").write_bytes(packed(more_jpg=photo))
     for name in ("masks", "truth"):

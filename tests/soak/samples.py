@@ -59,4 +59,4 @@ def slopes(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
 def _slope(hours: np.ndarray, values: Sequence[float]) -> float:
     if len(values) < 2:
         return float("nan")
-    return float(np.polynomial.Polynomial.fit(hours, values, 1).convert().coef[1])
+    return float(np.polyfit(hours, values, 1)[0])
