@@ -16,8 +16,8 @@ from kombu import Queue
 from kombu.mixins import ConsumerMixin
 
 from broker.app import INTERACTIVE
-from broker.carrying import carried_by
-from jobs.job import Priority, Slice
+from broker.carrying import carried_by, slice_in
+from jobs.job import Slice
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +66,7 @@ class _Consumer(ConsumerMixin):
     def _take(self, body: Any, message: Any) -> None:
         """body: of Celery's message protocol 2: arguments, named ones, and what is not ours."""
         try:
-            named = body[1]
-            piece = Slice(**{**named, "priority": Priority(named["priority"])})
-            self._run(piece, carried_by(message.headers))
+            self._run(slice_in(**body[1]), carried_by(message.headers))
         except Exception:  # as Celery does with a task: it is logged, and upkeep sends the images again
             logger.exception("a slice failed", extra={"action": "slice_failed"})
         message.ack()

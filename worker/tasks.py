@@ -7,16 +7,14 @@ from typing import Any
 from celery import Task
 
 from broker.app import RUN_UPKEEP, SEGMENT_SLICE, app
-from broker.carrying import carried_by
-from jobs.job import Priority, Slice
+from broker.carrying import carried_by, slice_in
 from worker.lifecycle import runtime
 
 
 @app.task(name=SEGMENT_SLICE, bind=True)
 def segment_slice(self: Task[Any, Any], job_id: str, first: int, last: int, priority: str) -> None:
-    piece = Slice(job_id=job_id, first=first, last=last, priority=Priority(priority))
-    at_work, carried = runtime(), carried_by(self.request)
-    at_work.metrics.watch(piece, at_work.processing.run, carried)
+    at_work, piece = runtime(), slice_in(job_id, first, last, priority)
+    at_work.metrics.watch(piece, at_work.processing.run, carried_by(self.request))
 
 
 @app.task(name=RUN_UPKEEP)

@@ -50,6 +50,11 @@ class LogFormat(str, Enum):  # noqa: UP042 - Python 3.10 has no StrEnum
 class HomeOption(JsonOption):
     home: Annotated[Path | None, typer.Option(help=HOME_HELP, metavar="DIR")] = None
 
+    @property
+    def folder(self) -> Path:
+        """Where everything local lies, from the root."""
+        return (self.home or local_home()).expanduser().absolute()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Up(HomeOption):
@@ -134,7 +139,7 @@ def down(choices: HomeOption) -> None:
     """Stop the local stack of this folder and wait until it has ended."""
     from maskmill.stack.home import StackHome
 
-    home = StackHome((choices.home or local_home()).expanduser().absolute())
+    home = StackHome(choices.folder)
     noted = home.running()
     if noted is not None:
         os.kill(noted["pid"], signal.SIGTERM)
@@ -294,7 +299,7 @@ def _local_home(choices: BackupOptions) -> Path:
     """Raises StackError where the settings name other places than files at home."""
     from storage.settings import StorageSettings
 
-    home = (choices.home or local_home()).expanduser().absolute()
+    home = choices.folder
     settings = StorageSettings(home=home)
     named = {
         "MASKMILL_STORAGE_DATABASE_URL": settings.database_url,

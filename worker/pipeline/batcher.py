@@ -188,9 +188,8 @@ class Batcher:
         if not requests:
             return
         began = time.monotonic()
-        call = self._device.submit(
-            lambda: self._call(_stacked(requests))
-        )  # carries whatever it raises; callers wait for this thread
+        # What it gives carries whatever it raises: callers wait for this thread.
+        call = self._device.submit(lambda: self._call(_stacked(requests)))
         error = call.exception()
         if error is not None:
             self._answer_failed(requests, error)
