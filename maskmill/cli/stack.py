@@ -51,7 +51,7 @@ class HomeOption(JsonOption):
     home: Annotated[Path | None, typer.Option(help=HOME_HELP, metavar="DIR")] = None
 
     @property
-    def folder(self) -> Path:
+    def local_folder(self) -> Path:
         """Where everything local lies, from the root."""
         return (self.home or local_home()).expanduser().absolute()
 
@@ -139,7 +139,7 @@ def down(choices: HomeOption) -> None:
     """Stop the local stack of this folder and wait until it has ended."""
     from maskmill.stack.home import StackHome
 
-    home = StackHome(choices.folder)
+    home = StackHome(choices.local_folder)
     noted = home.running()
     if noted is not None:
         os.kill(noted["pid"], signal.SIGTERM)
@@ -299,7 +299,7 @@ def _local_home(choices: BackupOptions) -> Path:
     """Raises StackError where the settings name other places than files at home."""
     from storage.settings import StorageSettings
 
-    home = choices.folder
+    home = choices.local_folder
     settings = StorageSettings(home=home)
     named = {
         "MASKMILL_STORAGE_DATABASE_URL": settings.database_url,
