@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import zipfile
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,7 +118,7 @@ def test_time_that_runs_out_amid_a_job_keeps_what_was_put(
     now = iter([0.0, 0.0, 0.0, 0.0, 99.0])
     outputs = new_outputs(house)
     with monkeypatch.context() as at:
-        at.setattr("jobs.reporting.outputs.time.monotonic", lambda: next(now))
+        at.setattr("jobs.reporting.outputs.time", SimpleNamespace(monotonic=lambda: next(now)))
         assert outputs.run() == 2
     assert outputs.run() == 3
 
