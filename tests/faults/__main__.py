@@ -9,19 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults.faults import faults_of
+from tests.faults.results import Results, table, violations
 from tests.faults.rounds import Outcome, Strike, plan, play
 from tests.faults.target import Setting, Target, running_target
 
 NAMESPACE = "MASKMILL_FAULTS_NAMESPACE"
+BUILD = Path("build")
 SHORT_S, LONG_S = 3.0, 12.0
 BROKEN = ("claim", "finish", "dispatch")  # variants of `inside/sitecustomize.py`
 
@@ -29,37 +29,48 @@ BROKEN = ("claim", "finish", "dispatch")  # variants of `inside/sitecustomize.py
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _enter_namespace()
+    results = Results(options.results or _results_of(options), anew=options.anew or bool(options.broken))
     folder = Path(tempfile.mkdtemp(prefix="maskmill-faults-"))
-    seeds = options.seed or range(options.first, options.first + options.seeds)
-    setting = Setting(tiny=options.short, full=options.full, broken=options.broken)
-    with running_target(folder, setting) as target:
+    with running_target(folder, Setting(tiny=options.short, full=options.full, broken=options.broken)) as target:
         if not target.store_can_fail and not options.full:
             _say("no file system of its own can be mounted here: the store is never full nor read-only")
-        if options.each:
-            outcomes = [_round(0, target, options, fault) for fault in faults_of(target)]
-        else:
-            outcomes = _rounds(seeds, target, options)
-    violations = sum(len(each.late) + len(each.violations) for each in outcomes)
-    seen = any(each.shows_what_is_broken for each in outcomes)
-    _say(f"\n{len(outcomes)} rounds, {violations} violations")
-    _say_recoveries(outcomes)
-    if options.broken:
-        _say(f"the broken {options.broken} is {'seen' if seen else 'NOT SEEN'}")
-    if violations and not options.broken:
+        _rounds(target, options, results)
+    found = violations(results.rounds)
+    _say(f"\n{table(results.rounds)}\n\n{len(results.rounds)} rounds, {found} violations: {results.path}")
+    if found and not options.broken:
         _say(f"logs and data: {folder}")
         return 1
     shutil.rmtree(folder, ignore_errors=True)
-    return int(bool(options.broken and not seen))
+    return _say_whether_seen(options.broken, results) if options.broken else 0
 
 
-def _rounds(seeds: Iterable[int], target: Target, options: argparse.Namespace) -> list[Outcome]:
-    """Of a variant that is broken on purpose only those up to the first that shows it."""
-    outcomes: list[Outcome] = []
+def _results_of(options: argparse.Namespace) -> Path:
+    words = ["faults", "full" if options.full else "embedded", options.broken, "short" if options.short else None]
+    return BUILD / f"{'-'.join(filter(None, words))}.json"
+
+
+def _say_whether_seen(broken: str, results: Results) -> int:
+    seen = [each["seed"] for each in results.rounds if each["violations"]]
+    _say(f"the broken {broken} is " + (f"seen with seed {seen[0]}" if seen else "NOT SEEN"))
+    return int(not seen)
+
+
+def _rounds(target: Target, options: argparse.Namespace, results: Results) -> None:
+    """Those that are asked for and not in the results yet; of a variant that is broken on purpose only those up to the
+    first that shows it."""
+    if options.each:
+        for number, fault in enumerate(faults_of(target), 1):
+            results.add(_round(-number, target, options, fault))
+        return
+    wanted = range(options.first, options.first + options.seeds)
+    seeds = options.seed or [seed for seed in wanted if seed not in results.seeds]
+    if not options.seed and len(seeds) < len(wanted):
+        _say(f"{len(wanted) - len(seeds)} of {len(wanted)} rounds are in {results.path} (--anew plays them again)")
     for seed in seeds:
-        outcomes.append(_round(seed, target, options))
-        if options.broken and outcomes[-1].shows_what_is_broken:
+        outcome = _round(seed, target, options)
+        results.add(outcome)
+        if options.broken and outcome.shows_what_is_broken:
             break
-    return outcomes
 
 
 def _round(seed: int, target: Target, options: argparse.Namespace, fault: str | None = None) -> Outcome:
@@ -75,20 +86,6 @@ def _round(seed: int, target: Target, options: argparse.Namespace, fault: str | 
     for violation in (*outcome.late, *outcome.violations):
         _say(f"  VIOLATION {violation}")
     return outcome
-
-
-def _say_recoveries(outcomes: Sequence[Outcome]) -> None:
-    """By the fault that was over last."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for each in outcomes:
-        if each.recovery_s is not None:
-            found[each.last_fault].append(each.recovery_s)
-    _say("seconds from the end of the last fault to the next image that is done:")
-    for name, seconds in sorted(found.items()):
-        _say(f"  {name:<20} median {statistics.median(seconds):5.1f}, longest {max(seconds):5.1f} of {len(seconds)}")
-    every = [each for seconds in found.values() for each in seconds]
-    if every:
-        _say(f"  {'all':<20} median {statistics.median(every):5.1f}, longest {max(every):5.1f} of {len(every)}")
 
 
 def _enter_namespace() -> None:
@@ -117,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, default=120, help="sound images of a job (120)")
     parser.add_argument("--full", action="store_true", help="on PostgreSQL and S3 instead of files")
     parser.add_argument("--broken", choices=BROKEN, help="break this on purpose; ends with 0 when a round shows it")
+    parser.add_argument("--results", type=Path, help="the file that rounds are added to (build/faults-….json)")
+    parser.add_argument("--anew", action="store_true", help="forget the rounds of that file")
     parser.add_argument("--short", action="store_true", help="a tiny network, and faults of at most 3 s")
     return parser
 

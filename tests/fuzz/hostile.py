@@ -75,8 +75,9 @@ class Findings:
     slowest: str = ""
 
 
-def attack(http: httpx.Client, first: int, cases: int) -> Findings:
-    findings = Findings()
+def attack(http: httpx.Client, first: int, cases: int, findings: Findings | None = None) -> Findings:
+    """findings: of earlier cases, which these are added to."""
+    findings = findings or Findings()
     for number in range(first, first + cases):
         draw = Draw(number)
         kind = draw.choice(sorted(ATTACKS))

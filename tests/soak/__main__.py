@@ -9,8 +9,10 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.record import stamp, write_document
 from tests.fuzz.aftermath import aftermath
 from tests.services.valkey import valkey
 from tests.soak.figure import figure
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         soaked.failures += aftermath(stack, http)
     given.figure.parent.mkdir(parents=True, exist_ok=True)
     given.figure.write_text(figure(soaked.samples))
+    said = {**stamp(), "slopes_per_hour": slopes(soaked.samples), **asdict(soaked)}
+    write_document(given.figure.with_suffix(".json"), said)
     _say(soaked, given.figure)
     return int(bool(soaked.failures))
 
