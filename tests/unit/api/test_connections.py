@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,13 +18,17 @@ from api.edge.connections import ConnectionRules, guarded
 from api.edge.server import FILES_BESIDE, KEEP_ALIVE_S, main, rules_of
 from api.settings import ApiSettings
 
-RULES = ConnectionRules(head_bytes=4096, headers=20, head_s=0.5, stall_s=0.5, connections=5)
+RULES = ConnectionRules(head_bytes=4096, headers=20, head_s=60, stall_s=60, connections=5)
+HURRIED = replace(RULES, head_s=1.0, stall_s=0.5)
 BIG = 32 * 2**20
-SOON_S = 20
+SOON_S = 60
+
+begun = threading.Semaphore(0)  # one for each request that reached the application
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the size of the body; `/big` with a lot."""
+    begun.release()
     size, more = 0, True
     while more:
         message = await receive()
@@ -52,6 +57,12 @@ def serving(rules: ConnectionRules) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with serving(RULES) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def hurried() -> Iterator[int]:
+    with serving(HURRIED) as port:
         yield port
 
 
@@ -133,24 +144,24 @@ def test_a_head_in_drops_is_refused_as_well(port: int) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHo"])
-def test_a_connection_that_brings_no_whole_head_ends(port: int, sent: bytes) -> None:
-    with connected(port) as connection:
+def test_a_connection_that_brings_no_whole_head_ends(hurried: int, sent: bytes) -> None:
+    with connected(hurried) as connection:
         connection.sendall(sent)
         assert answer(connection) == b""
 
 
-def test_a_second_head_has_its_time_too(port: int) -> None:
-    with connected(port) as connection:
+def test_a_second_head_has_its_time_too(hurried: int) -> None:
+    with connected(hurried) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(4096).endswith(b"0")
         connection.sendall(b"GET / HT")
         assert answer(connection) == b""
 
 
-def test_a_client_that_takes_nothing_is_cut_off(port: int) -> None:
-    with connected(port) as connection:
+def test_a_client_that_takes_nothing_is_cut_off(hurried: int) -> None:
+    with connected(hurried) as connection:
         connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(2)
+        time.sleep(3)
         assert len(answer(connection)) < BIG
 
 
@@ -176,10 +187,12 @@ def test_silent_connections_make_room(port: int) -> None:
 
 def test_when_all_are_busy_a_new_one_is_told_to_come_back() -> None:
     with serving(ConnectionRules(connections=2)) as own, ExitStack() as stack:
+        while begun.acquire(blocking=False):
+            pass
         for _ in range(2):
             busy = stack.enter_context(connected(own))
             busy.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
-        time.sleep(0.3)
+            assert begun.acquire(timeout=SOON_S)
         with connected(own) as connection:
             received = answer(connection)
     assert received.startswith(b"HTTP/1.1 503")

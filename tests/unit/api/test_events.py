@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from api.main import create_app
 from api.settings import ApiSettings
 from jobs.reporting import events
 from tests.factories import picture
+from tests.services.processes import wait_for
 from tests.unit.api.house import House
 from tests.unit.api.live import SOON_S, serving
 
@@ -153,8 +153,8 @@ def test_a_stream_ends_when_its_job_is_deleted(house: House) -> None:
 
 
 def test_listeners_of_one_job_share_what_is_read(house: House) -> None:
-    count = 30
-    with serving(house) as http:
+    count, app = 30, create_app(lambda: nullcontext(house.services()))
+    with serving(house, app) as http:
         path = submit(http, 5)
         told: list[list[Event]] = [[] for _ in range(count)]
 
@@ -165,7 +165,7 @@ def test_listeners_of_one_job_share_what_is_read(house: House) -> None:
         threads = [threading.Thread(target=listen, args=(number,)) for number in range(count)]
         for thread in threads:
             thread.start()
-        time.sleep(1)
+        wait_for(lambda: app.state.services.watch.waiting == count, what="all listening")
         before = house.units
         house.work()
         for thread in threads:

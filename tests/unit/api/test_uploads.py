@@ -99,7 +99,7 @@ def drops(pause_s: float) -> AsyncIterator[bytes]:
 def test_a_client_that_sends_a_drop_now_and_then_is_given_up() -> None:
     """However short its pauses are."""
     with pytest.raises(RequestTimeout, match="more slowly than 1000 bytes"):
-        asyncio.run(read_in_thread(request_of(drops(0.01)), total, rules(idle_s=0.05, least_rate=1000)))
+        asyncio.run(read_in_thread(request_of(drops(0.01)), total, rules(idle_s=0.5, least_rate=1000)))
 
 
 def test_a_body_has_a_longest_time_as_a_whole() -> None:
@@ -111,16 +111,16 @@ def test_the_time_that_we_take_ourselves_makes_no_client_slow() -> None:
     def slow(pieces: Iterator[bytes]) -> int:
         size = 0
         for piece in pieces:
-            time.sleep(0.005)
+            time.sleep(0.1)
             size += len(piece)
         return size
 
     async def body() -> AsyncIterator[bytes]:
-        for _ in range(40):
+        for _ in range(12):
             yield bytes(1 << 20)
 
-    whole = asyncio.run(read_in_thread(request_of(body()), slow, rules(idle_s=0.05, least_rate=1 << 28)))
-    assert whole == 40 << 20
+    whole = asyncio.run(read_in_thread(request_of(body()), slow, rules(idle_s=0.8, least_rate=1 << 32)))
+    assert whole == 12 << 20
 
 
 @pytest.mark.parametrize("length", ["9" * 4401, "-1", "1e3", "x"])
@@ -139,7 +139,7 @@ def test_slow_clients_take_no_places_from_others_and_one_client_not_all() -> Non
     """Places for three, for one client two: a third body of that client waits in vain, another client's is read."""
 
     async def scene() -> list[object]:
-        places = UploadPlaces(3, per_caller=2, wait_s=0.1)
+        places = UploadPlaces(3, per_caller=2, wait_s=0.05)
         held = asyncio.Event()
 
         async def hold(caller: str) -> str:
@@ -152,9 +152,10 @@ def test_slow_clients_take_no_places_from_others_and_one_client_not_all() -> Non
         results: list[object] = []
         for caller in ("a", "b"):
             task = asyncio.create_task(hold(caller))
-            _, waiting = await asyncio.wait([task], timeout=0.02 if caller == "b" else 1.0)
+            _, waiting = await asyncio.wait([task], timeout=0.02 if caller == "b" else 60)
             results.append(task in waiting if caller == "b" else task.exception())
             first += [task] if caller == "b" else []
+        places._wait_s = 60
         late = asyncio.create_task(hold("c"))  # waits, and has its turn when the others are done
         await asyncio.sleep(0.01)
         held.set()
@@ -176,10 +177,10 @@ def test_who_waits_for_a_place_is_told_when_to_come_again(
         target=lambda: answers.append(client.post("/jobs", files={"files": ("a.jpg", picture())}).status_code)
     )
     first.start()
-    store.asked.wait(10)
+    store.asked.wait(60)
     busy = client.post("/jobs", files={"files": ("b.jpg", picture())})
     store.go.set()
-    first.join(10)
+    first.join(60)
     assert (busy.status_code, busy.json()["code"], answers) == (503, "uploads_busy", [202])
     assert int(busy.headers["retry-after"]) > 0
     assert client.post("/jobs", files={"files": ("b.jpg", picture())}).status_code == 202
@@ -194,7 +195,7 @@ class StuckObjects(MemoryObjects):
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
         self.asked.set()
-        self.go.wait(10)
+        self.go.wait(60)
         return super().put(key, data, media_type=media_type)
 
 
@@ -235,21 +236,21 @@ def test_a_slow_reader_holds_the_writer_back() -> None:
 def test_the_event_loop_is_free_while_a_file_is_stored() -> None:
     def slow(pieces: Iterator[bytes]) -> None:
         for _ in pieces:
-            time.sleep(0.2)
+            storing.set()
+            assert go.wait(60)  # which only the event loop can say
 
-    async def scene() -> float:
+    async def scene() -> None:
         async def body() -> AsyncIterator[bytes]:
             yield b"x"
 
-        worst = 0.0
         reading = asyncio.create_task(read_in_thread(request_of(body()), slow, rules()))
-        while not reading.done():
-            before = time.monotonic()
+        while not storing.is_set() and not reading.done():  # noqa: ASYNC110  # it is a thread's doing
             await asyncio.sleep(0.01)
-            worst = max(worst, time.monotonic() - before)
-        return worst
+        go.set()
+        await reading
 
-    assert asyncio.run(scene()) < 0.15
+    storing, go = threading.Event(), threading.Event()
+    asyncio.run(scene())
 
 
 def nothing_left(house: House) -> bool:

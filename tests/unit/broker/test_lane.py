@@ -33,7 +33,7 @@ class Runs:
         self.carried.append(carried)
         if piece.job_id == "bad":
             raise RuntimeError("a fault")
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
 
 
 class Taking:

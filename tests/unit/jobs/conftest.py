@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from jobs.change import Changing
 from jobs.job import Job
 from jobs.options import JobOptions
+from jobs.processing.lease import Lease
 from jobs.processing.processing import Processing
 from jobs.reporting.read import Reading
 from jobs.submitting.submit import SubmitRules, Submitting
@@ -59,3 +61,23 @@ class Service(MemoryService):
 def service() -> Iterator[Service]:
     with FairExecutor(4, name="test") as threads:
         yield Service(threads)
+
+
+@pytest.fixture
+def heartbeat(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Returns when a lease was renewed that asked the database after the call."""
+    told, renew = threading.Semaphore(0), Lease.renew
+
+    def telling(lease: Lease) -> None:
+        renew(lease)
+        told.release()
+
+    monkeypatch.setattr(Lease, "renew", telling)
+
+    def wait() -> None:
+        while told.acquire(blocking=False):
+            pass
+        for _ in range(2):  # the first may have asked before
+            assert told.acquire(timeout=60)
+
+    return wait

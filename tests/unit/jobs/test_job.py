@@ -4,6 +4,7 @@ import itertools
 import time
 from dataclasses import replace
 from functools import reduce
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_job_ids_grow_within_a_millisecond_and_when_the_clock_is_set_back(
     step_ns: int, monkeypatch: pytest.MonkeyPatch
 ):
     clock = itertools.count(time.time_ns(), step_ns) if step_ns else itertools.repeat(time.time_ns())
-    monkeypatch.setattr(time, "time_ns", lambda: next(clock))
+    monkeypatch.setattr("jobs.keys.time", SimpleNamespace(time_ns=lambda: next(clock)))
     ids = [new_job_id() for _ in range(1000)]
     assert ids == sorted(set(ids))
     assert {len(each) for each in ids} == {len("job_") + 26}

@@ -1,7 +1,6 @@
 """Pictures too large to be held: what comes of them by rows is what would have come of them as a whole."""
 
 import io
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -96,17 +95,15 @@ def test_what_is_known_of_a_large_picture_is_copied_or_made_anew(small):
     assert {each.name for each in more.result.artifacts} == set(ALL)
 
 
-def test_a_cancel_is_seen_between_tiles(small):
+def test_a_cancel_is_seen_between_tiles(small, heartbeat):
     job = small.submit(encoded(PICTURE, "PNG"), tile=TileOptions(size=8, overlap=0), artifacts=("mask",))
 
     def cancel(rows):
         small.changing.cancel(job.id)
-        heard.wait(5)
+        heartbeat()
 
-    heard = threading.Event()
     worker = small.worker(heartbeat_s=0.01)
     small.segmenter.before = cancel
-    threading.Timer(0.3, heard.set).start()
     small.work(worker)
     image = small.reading.image(job.id, 0)
     assert image.status is ImageStatus.CANCELED

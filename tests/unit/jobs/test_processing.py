@@ -175,15 +175,16 @@ def test_two_workers_share_a_slice_without_doing_an_image_twice(service):
     assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
 
 
-def test_a_cancel_stops_what_has_not_begun(service):
+def test_a_cancel_stops_what_has_not_begun(service, heartbeat):
     job = service.submit(*[picture()] * 12)
-    began = threading.Event()
+    canceling, known = threading.Lock(), threading.Event()
 
     def cancel_at_the_first(data):
-        if not began.is_set():
-            began.set()
-            service.changing.cancel(job.id)
-        time.sleep(0.1)
+        with canceling:
+            if not known.is_set():
+                service.changing.cancel(job.id)
+                heartbeat()
+                known.set()
 
     service.segmenter.before = cancel_at_the_first
     service.worker().run(whole(job))
@@ -255,13 +256,13 @@ def test_a_late_worker_leaves_the_objects_of_a_living_job_alone(service):
     assert service.objects.contents
 
 
-def test_leases_are_renewed_while_the_slice_runs(service):
+def test_leases_are_renewed_while_the_slice_runs(service, heartbeat):
     job = service.submit()
 
     def wait_for_heartbeats(data):
         for _ in range(20):
             service.clock.advance(10)
-            time.sleep(0.05)
+            heartbeat()
 
     service.segmenter.before = wait_for_heartbeats
     thread = threading.Thread(target=service.worker().run, args=(whole(job),))

@@ -22,7 +22,7 @@ class Visitor:
             try:
                 with room.take(pixels, check=check):
                     self.inside.set()
-                    self.leave.wait(10)
+                    self.leave.wait(60)
             except RuntimeError as error:
                 self.error = error
 
@@ -31,13 +31,13 @@ class Visitor:
 
     def go(self) -> None:
         self.leave.set()
-        self.thread.join(10)
+        self.thread.join(60)
 
 
 def test_a_small_picture_never_waits():
     room = PixelRoom(100, threads=4)
     giant = Visitor(room, 1000)
-    assert giant.inside.wait(5)
+    assert giant.inside.wait(60)
     with room.take(25, check=lambda: None):
         pass
     giant.go()
@@ -50,7 +50,7 @@ def test_large_pictures_share_the_room_as_far_as_it_reaches():
     late = next(each for each in visitors if not each.inside.is_set())
     assert not late.inside.wait(0.2)
     next(each for each in visitors if each.inside.is_set()).go()
-    assert late.inside.wait(5)
+    assert late.inside.wait(60)
     for each in visitors:
         each.go()
 
@@ -58,32 +58,32 @@ def test_large_pictures_share_the_room_as_far_as_it_reaches():
 def test_a_giant_is_not_overtaken_by_those_who_came_later():
     room = PixelRoom(100, threads=4)
     first = Visitor(room, 60)
-    assert first.inside.wait(5)
+    assert first.inside.wait(60)
     giant = Visitor(room, 1000)
     wait_for(lambda: len(room._queue) == 1, what="the giant in the queue")
     later = Visitor(room, 30)
     assert not later.inside.wait(0.2)  # there would be room
     first.go()
-    assert giant.inside.wait(5)
+    assert giant.inside.wait(60)
     assert not later.inside.is_set()
     giant.go()
-    assert later.inside.wait(5)
+    assert later.inside.wait(60)
     later.go()
 
 
 def test_who_is_wanted_no_more_leaves_the_queue():
     room = PixelRoom(100, threads=4)
     giant = Visitor(room, 100)
-    assert giant.inside.wait(5)
+    assert giant.inside.wait(60)
 
     def refuse() -> None:
         raise RuntimeError("canceled")
 
     refused, patient = Visitor(room, 100, refuse), Visitor(room, 100)
-    refused.thread.join(5)
+    refused.thread.join(60)
     assert isinstance(refused.error, RuntimeError)
     giant.go()
-    assert patient.inside.wait(5)
+    assert patient.inside.wait(60)
     patient.go()
 
 
@@ -102,7 +102,7 @@ def test_room_that_is_given_up_is_free_though_the_picture_is_still_there():
         leave()
         leave()
         other = Visitor(room, 100)
-        assert other.inside.wait(5)
+        assert other.inside.wait(60)
         other.go()
     assert room._taken == 0
 

@@ -43,11 +43,11 @@ def supervisor(home: StackHome, notices: list[Notice]) -> Iterator[Supervisor]:
     supervisor.stop(hurry=lambda: True)
 
 
-def _python(name: str, code: str, *, stage: int = 0, stop_s: float = 5.0) -> PartSpec:
+def _python(name: str, code: str, *, stage: int = 0, stop_s: float = 60.0) -> PartSpec:
     return PartSpec(name=name, command=[sys.executable, "-u", "-c", code], stage=stage, stop_s=stop_s)
 
 
-def _until(supervisor: Supervisor, done: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+def _until(supervisor: Supervisor, done: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     supervisor.tend_until(lambda: done() or time.monotonic() > deadline)
     assert done()
@@ -57,7 +57,7 @@ def _kinds(notices: list[Notice]) -> list[tuple[str, str]]:
     return [(notice.kind, notice.part) for notice in notices]
 
 
-def _wait(done: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+def _wait(done: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not done():
         assert time.monotonic() < deadline
@@ -150,16 +150,16 @@ def test_what_a_part_started_itself_ends_with_it(supervisor: Supervisor, home: S
 
 
 def test_a_part_that_is_run_once_must_end_well(supervisor: Supervisor, home: StackHome) -> None:
-    supervisor.run_once(_python("toy", "print('fine')"), timeout_s=10)
+    supervisor.run_once(_python("toy", "print('fine')"), timeout_s=60)
     with pytest.raises(StackError, match=r"exit code 7.*\n.*the reason"):
-        supervisor.run_once(_python("toy", "print('the reason'); raise SystemExit(7)"), timeout_s=10)
+        supervisor.run_once(_python("toy", "print('the reason'); raise SystemExit(7)"), timeout_s=60)
     with pytest.raises(StackError, match="did not end within"):
         supervisor.run_once(_python("toy", SLEEP), timeout_s=0.2)
 
 
 def test_logs_of_earlier_runs_are_kept_for_a_while(supervisor: Supervisor, home: StackHome) -> None:
     for number in range(6):
-        supervisor.run_once(_python("toy", f"print({number})"), timeout_s=10)
+        supervisor.run_once(_python("toy", f"print({number})"), timeout_s=60)
     kept = {path.name: path.read_text().strip() for path in home.logs.iterdir()}
     assert kept == {"toy.log": "5", "toy.log.1": "4", "toy.log.2": "3", "toy.log.3": "2"}
 

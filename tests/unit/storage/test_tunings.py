@@ -128,7 +128,7 @@ def test_who_waits_gets_its_turn_when_the_other_is_done(tmp_path: Path):
         waiting.start()
         time.sleep(0.1)
         order.append("first")
-    waiting.join(10)
+    waiting.join(60)
     assert order == ["first", "second True"]
 
 

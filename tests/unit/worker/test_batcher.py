@@ -26,11 +26,12 @@ class ScriptedEngine:
         self.sizes: list[int] = []
         self.fits = fits
         self.poison = poison
-        self.gate = threading.Event()
+        self.began, self.gate = threading.Event(), threading.Event()
         self.gate.set()
 
     def run(self, batch: Tensor) -> Tensor:
-        self.gate.wait(10)
+        self.began.set()
+        self.gate.wait(60)
         self.sizes.append(len(batch))
         if len(batch) > self.fits:
             raise OutOfMemory("too much")
@@ -63,7 +64,7 @@ def test_a_tensor_gets_its_own_logits_and_how_long_they_took():
 def test_tensors_of_many_threads_are_joined():
     engine = ScriptedEngine()
     engine.gate.clear()
-    with batching(engine.run, max_batch=4, wait_s=0.05) as batcher:
+    with batching(engine.run, max_batch=4, wait_s=60) as batcher:
         answers = [batcher.submit(tensor(value)) for value in range(8)]
         engine.gate.set()
         values = [float(batcher.result(each).logits[0, 0, 0]) for each in answers]
@@ -76,23 +77,22 @@ def test_a_batch_that_stays_incomplete_runs_after_a_moment():
     with batching(engine.run, max_batch=8, wait_s=0.02) as batcher:
         began = time.monotonic()
         batcher.infer(tensor(1))
-        assert 0.015 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 0.015
     assert engine.sizes == [1]
 
 
 def test_tensors_of_different_shape_are_never_joined():
     engine = ScriptedEngine()
-    with batching(engine.run, max_batch=4, wait_s=0.02) as batcher:
+    with batching(engine.run, max_batch=4, wait_s=60) as batcher:
         answers = [batcher.submit(tensor(value, side=4 + value % 2)) for value in range(4)]
-        shapes = [batcher.result(each).logits.shape for each in answers]
-    assert shapes == [(3, 4, 4), (3, 5, 5)] * 2
+    assert [batcher.result(each).logits.shape for each in answers] == [(3, 4, 4), (3, 5, 5)] * 2
     assert engine.sizes == [2, 2]
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does():
     engine = ScriptedEngine(fits=2)
     engine.gate.clear()
-    with batching(engine.run, max_batch=8, wait_s=0.02) as batcher:
+    with batching(engine.run, max_batch=8, wait_s=60) as batcher:
         answers = [batcher.submit(tensor(value)) for value in range(8)]
         engine.gate.set()
         assert [float(batcher.result(each).logits[0, 0, 0]) for each in answers] == [value + 1 for value in range(8)]
@@ -113,13 +113,14 @@ def test_one_image_that_never_fits_fails_alone():
 
 def test_a_tensor_that_breaks_its_batch_takes_no_neighbour_with_it():
     engine = ScriptedEngine(poison=3)
-    with batching(engine.run, max_batch=4, wait_s=0.05) as batcher:
+    with batching(engine.run, max_batch=4, wait_s=60) as batcher:
         answers = [batcher.submit(tensor(value)) for value in range(4)]
         for value in range(3):
             assert (batcher.result(answers[value]).logits == value + 1).all()
         with pytest.raises(ValueError, match="poison"):
             batcher.result(answers[3])
-        assert (batcher.infer(tensor(9)).logits == 10).all()
+        later = batcher.submit(tensor(9))
+    assert (batcher.result(later).logits == 10).all()
 
 
 def test_an_engine_that_loses_results_is_a_failure_of_the_model():
@@ -155,7 +156,7 @@ def test_a_caller_that_runs_alone_waits_no_longer_for_a_stream():
     engine.gate.clear()
     with batching(engine.run, max_batch=1, limit_s=0.05) as batcher, ThreadPoolExecutor(1) as other:
         first = other.submit(batcher.infer, tensor(1))
-        time.sleep(0.02)
+        assert engine.began.wait(60)
         with pytest.raises(TimedOut):
             batcher.infer(tensor(2))
         engine.gate.set()
@@ -218,7 +219,7 @@ def test_what_waits_is_still_answered_when_it_closes():
 
 
 def test_streams_run_side_by_side():
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=60)
 
     def run(batch: Tensor) -> Tensor:
         both.wait()

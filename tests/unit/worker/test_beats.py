@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +23,8 @@ def test_a_beat_is_a_row_and_a_touched_file(tmp_path: Path):
     database = MemoryDatabase()
     beats = Beats(database.unit, lambda: BEAT, tmp_path / "run" / "w.alive", every_s=0.01)
     beats.start()
-    time.sleep(0.1)
+    wait_for(lambda: _alive(database) == [BEAT], what="a beat")
     assert (tmp_path / "run" / "w.alive").exists()
-    with database.unit() as unit:
-        assert unit.workers.alive(within_s=60) == [BEAT]
     beats.close()
     assert not (tmp_path / "run" / "w.alive").exists()
 
@@ -43,9 +40,8 @@ def test_beats_go_on_while_the_database_is_away(tmp_path: Path, caplog: pytest.L
 
     beats = Beats(away, lambda: BEAT, tmp_path / "w.alive", every_s=0.01)
     beats.start()
-    time.sleep(0.1)
+    wait_for(lambda: len(calls) > 2, what="a third beat")
     beats.close()
-    assert len(calls) > 2
     assert "sign of life not written" in caplog.text
 
 

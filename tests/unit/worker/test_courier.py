@@ -89,7 +89,7 @@ def test_without_a_hint_the_clock_is(delivering: FakeDelivering, couriers: Calla
 
 def test_one_that_takes_long_takes_one_place(delivering: FakeDelivering, couriers: Callable[..., Courier]) -> None:
     over = threading.Event()
-    delivering.before = lambda url: url != "slow" or over.wait(30)
+    delivering.before = lambda url: url != "slow" or over.wait(60)
     delivering.due = ["slow", "a", "b", "c"]
     couriers(threads=2)
     sent(delivering, "a", "b", "c")
@@ -100,7 +100,7 @@ def test_one_that_takes_long_takes_one_place(delivering: FakeDelivering, courier
 
 def test_no_more_are_taken_than_can_be_sent(delivering: FakeDelivering, couriers: Callable[..., Courier]) -> None:
     over = threading.Event()
-    delivering.before = lambda url: over.wait(30)
+    delivering.before = lambda url: over.wait(60)
     delivering.due = ["a", "b", "c"]
     couriers(threads=2)
     wait_for(lambda: delivering.due == ["c"], what="two that are under way")
@@ -134,17 +134,17 @@ def test_the_end_waits_for_what_is_under_way(
 
     def wait(url: str) -> None:
         begun.set()
-        over.wait(30)
+        over.wait(60)
 
     delivering.before = wait
     delivering.due = ["a"]
     courier = couriers()
-    assert begun.wait(10)
+    assert begun.wait(60)
     assert (tmp_path / "run" / "w.alive").exists()
     ending = threading.Thread(target=courier.close)
     ending.start()
     over.set()
-    ending.join(10)
+    ending.join(60)
     assert delivering.sent == ["a"]
     assert not (tmp_path / "run" / "w.alive").exists()
 
@@ -163,7 +163,7 @@ def test_whoever_hears_of_something_owed_is_called_until_the_end() -> None:
 
     hearing = Hearing(listen, called.set)
     hearing.start()
-    assert called.wait(10)
+    assert called.wait(60)
     hearing.close()
     assert ended.is_set()
 
@@ -179,7 +179,7 @@ def test_who_hears_of_a_change_that_nobody_is_to_be_told_of_calls_nobody() -> No
 
     hearing = Hearing(listen, called.set)
     hearing.start()
-    assert heard.wait(10)
+    assert heard.wait(60)
     hearing.close()
     assert not called.is_set()
 

