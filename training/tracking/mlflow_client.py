@@ -1,5 +1,10 @@
 """A client of MLflow that gives up within seconds. training/ takes mlflow's names from here alone."""
 
+import fcntl
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
 from storage.registry.mlflow_registry import SQLITE, set_manners, sqlite_file
 
 set_manners()
@@ -27,8 +32,25 @@ MLFLOW_FAILURES = (MlflowException, OSError)  # what a call may raise when the s
 def connect(uri: str) -> MlflowClient:
     """uri: of a server, or `sqlite:///path`, whose file is made when there is none. Raises MLFLOW_FAILURES."""
     if uri.startswith(SQLITE):
-        sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
+        _make(sqlite_file(uri))
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _make(path: Path) -> None:
+    """Made beside and moved into place: its tables take seconds, and a worker that follows a model opens what it finds,
+    where it would make the missing ones too, at the same time."""
+    if path.is_file():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.is_file():
+            return  # another one was first
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+            part = Path(folder) / path.name
+            beside = f"{SQLITE}{quote(str(part))}"
+            MlflowClient(tracking_uri=beside, registry_uri=beside)
+            part.replace(path)
 
 
 def experiment_id(client: MlflowClient, uri: str, name: str) -> str:

@@ -1,0 +1,39 @@
+"""A file of MLflow is there whole or not at all: a worker that follows a model opens what it finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from storage.registry.mlflow_registry import sqlite_file
+from training.tracking import mlflow_client
+
+
+def test_a_new_file_gets_its_place_when_its_tables_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a home" / "mlflow.db"
+    made: list[tuple[str, bool]] = []
+
+    def client(*, tracking_uri: str, registry_uri: str) -> None:
+        opened = sqlite_file(tracking_uri)
+        made.append((opened.name, path.exists()))
+        opened.write_text("tables")
+
+    monkeypatch.setattr(mlflow_client, "MlflowClient", client)
+    for _ in range(2):
+        mlflow_client.connect(f"sqlite:///{path}")
+    assert made == [("mlflow.db", False), ("mlflow.db", True), ("mlflow.db", True)]
+    assert {each.name for each in path.parent.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
+
+
+def test_whoever_comes_second_takes_what_the_first_one_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mlflow.db"
+    opened: list[str] = []
+    monkeypatch.setattr(
+        mlflow_client, "MlflowClient", lambda *, tracking_uri, registry_uri: opened.append(tracking_uri)
+    )
+    waited = SimpleNamespace(LOCK_EX=2, flock=lambda *_: path.write_text("tables"))  # for the first one
+    monkeypatch.setattr(mlflow_client, "fcntl", waited)
+    mlflow_client.connect(f"sqlite:///{path}")
+    assert opened == [f"sqlite:///{path}"]
