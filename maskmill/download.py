@@ -7,6 +7,7 @@ import shutil
 import stat
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import httpx
@@ -18,8 +19,12 @@ PIECE = 1024 * 1024
 TRIES_WITHOUT_PROGRESS = 6
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
+OnReceived = Callable[[int, "int | None"], None]  # bytes so far, and of the whole where it is known
 
-def fetch_archive(transport: Transport, call: Call, target: Path) -> Path:
+
+def fetch_archive(
+    transport: Transport, call: Call, target: Path, on_received: OnReceived = lambda size, total: None
+) -> Path:
     """Stream the answer to `target`; a part left by an earlier try (`.part`) is continued when it still fits.
 
     Raises DownloadBroken when the server stops giving bytes, APIError when it refuses.
@@ -31,7 +36,7 @@ def fetch_archive(transport: Transport, call: Call, target: Path) -> Path:
         before = part.size
         try:
             with transport.stream(part.continued(call)) as response:
-                part.take(response)
+                part.take(response, on_received)
             return part.finish()
         except (ServerUnreachable, httpx.StreamError) as error:
             tries = 0 if part.size > before else tries + 1
@@ -68,7 +73,7 @@ class _Part:
                 headers["If-Range"] = self._mark
         return Call(method=call.method, path=call.path, params=call.params, headers=headers)
 
-    def take(self, response: httpx.Response) -> None:
+    def take(self, response: httpx.Response, on_received: OnReceived) -> None:
         """Append what the answer brings, or start over when it brings the whole."""
         start, total = _span(response)
         if start and (start != self.size or self._total not in (None, total)):
@@ -79,6 +84,7 @@ class _Part:
         with self._path.open("ab" if start else "wb") as handle:
             for piece in response.iter_raw():  # as they come: with a size, a break would lose what was gathered
                 handle.write(piece)
+                on_received(handle.tell(), total)
         if total is not None and self.size < total:
             raise ServerUnreachable("the answer ended early")
 

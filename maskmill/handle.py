@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
-from maskmill.download import fetch_archive, unpack
+from maskmill.download import OnReceived, fetch_archive, unpack
 from maskmill.errors import NotFound, WaitTimeout
 from maskmill.notebooks.shown import class_ids, image_html, job_html, opened, table_of
 from maskmill.transport import SILENCE_S, Call, Event, Events, Transport
@@ -235,18 +235,20 @@ class JobHandle:
         keep_zip: bool = False,
         unpacked: bool = True,
         export: Mapping[str, Any] | None = None,
+        on_received: OnReceived = lambda size, total: None,
     ) -> Path:
         """Waits for the end, fetches the archive and unpacks it into `folder`; returns the folder.
 
         The archive streams to disk and goes on where a broken connection, or an earlier call, left it.
         keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
         artifacts: comma-separated names, None for all. export: for an annotation tool, what `GET /jobs/{id}/archive`
-        takes for it: {"export": "cvat"}. Raises DownloadBroken, Conflict.
+        takes for it: {"export": "cvat"}. on_received is called with the bytes so far, and those of the whole or None.
+        Raises DownloadBroken, Conflict.
         """
         self.wait()
         folder = Path(folder)
         call = Call(method="GET", path=self._path("archive"), params={"artifacts": artifacts, **(export or {})})
-        archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip")
+        archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip", on_received)
         if not unpacked:
             return archive
         unpack(archive, folder)

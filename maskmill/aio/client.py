@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from maskmill.client import DEFAULT_SERVER, Content, Maskmill
+from maskmill.download import OnReceived
 from maskmill.handle import Image, JobHandle, OnProgress
 from maskmill.inputs import Given, Inputs
 from maskmill.multipart import OnSent
@@ -128,8 +129,11 @@ class AsyncJob:
         keep_zip: bool = False,
         unpacked: bool = True,
         export: Mapping[str, Any] | None = None,
+        on_received: OnReceived = lambda size, total: None,
     ) -> Path:
-        chosen = {"artifacts": artifacts, "keep_zip": keep_zip, "unpacked": unpacked, "export": export}
+        """on_received is called in a thread."""
+        chosen: dict[str, Any] = {"artifacts": artifacts, "keep_zip": keep_zip, "unpacked": unpacked, "export": export}
+        chosen["on_received"] = on_received
         return await self._threads.run(self.seen.download, folder, **chosen)
 
     async def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from maskmill.cli.address import connect
+from maskmill.cli.address import connect, page_of_job
 from maskmill.cli.exits import DONE, INTERRUPTED, exit_code_of
 from maskmill.cli.images import tell_what_was_passed_over, tell_what_went_wrong
 from maskmill.cli.options import JobOption, ServerOptions
 from maskmill.cli.output import (
     age,
+    fetching,
     job_sentence,
     percent,
     plain_table,
@@ -78,6 +79,7 @@ class Submission(ServerOptions):
     download: Annotated[
         Path | None, typer.Option(help="Wait, then fetch and unpack the results here.", metavar="DIR")
     ] = None
+    open_page: Annotated[bool, typer.Option("--open", help="Open the job on the local stack's page.")] = False
 
 
 def submit(choices: Submission) -> None:
@@ -96,6 +98,8 @@ def submit(choices: Submission) -> None:
             console.print("command goes on with it.")
             raise typer.Exit(INTERRUPTED) from None
         _say_what_was_understood(console, job, choices)
+        if choices.open_page:
+            _open(console, page_of_job(job.id, server.server))
         if choices.wait or choices.download or choices.timeout:
             if not choices.as_json:
                 console.print(job_sentence(job))
@@ -209,6 +213,16 @@ def _say_what_was_understood(console: Console, job: JobHandle, choices: Submissi
         console.print(said, soft_wrap=True)
 
 
+def _open(console: Console, page: str | None) -> None:
+    """The job goes on whether or not somebody can look at it."""
+    import webbrowser
+
+    if page is None:
+        console.print(f"no page of this service is known here; one comes with: {program()} up --open", soft_wrap=True)
+    elif not webbrowser.open(page):
+        console.print(f"no browser opens here; the job is on {page}", soft_wrap=True)
+
+
 def _keep_results_apart(choices: Submission) -> None:
     """Else the next job of the same folder would take our own overlays for pictures."""
     if (
@@ -281,7 +295,7 @@ def _tile(text: str) -> dict[str, int]:
 def _wait(job: JobHandle, console: Console, timeout: float | None) -> None:
     """The job does not depend on us: whoever stops waiting is told how to come back."""
     try:
-        with working(console, job) as on_progress:
+        with working(console) as on_progress:
             job.wait(timeout=timeout, on_progress=on_progress)
     except KeyboardInterrupt:
         _say_how_to_come_back(console, job)
@@ -316,12 +330,11 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
 
 
 def _download(job: JobHandle, folder: Path, choices: ServerOptions) -> None:
+    chosen: dict[str, Any] = {}
     if isinstance(choices, Downloading):
-        where = job.download(
-            folder, artifacts=choices.artifacts, unpacked=not choices.keep_zip, export=_export_of(choices)
-        )
-    else:
-        where = job.download(folder)
+        chosen = {"artifacts": choices.artifacts, "unpacked": not choices.keep_zip, "export": _export_of(choices)}
+    with fetching(stderr()) as on_received:
+        where = job.download(folder, on_received=on_received, **chosen)
     if not choices.as_json:
         stdout().print(f"results are in {where}")
     elif isinstance(choices, Downloading):

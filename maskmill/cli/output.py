@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from maskmill.download import OnReceived
 from maskmill.handle import JobHandle
 from maskmill.multipart import OnSent
 
@@ -104,13 +105,22 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-@contextlib.contextmanager
-def sending(console: Console) -> Iterator[OnSent]:
+def sending(console: Console) -> contextlib.AbstractContextManager[OnSent]:
     """A bar over the bytes of an upload; gone when it is done."""
-    columns = (TextColumn("Sending  "), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
+    return _bytes("Sending   ", console)
+
+
+def fetching(console: Console) -> contextlib.AbstractContextManager[OnReceived]:
+    """A bar over the bytes of a download; gone when it is done."""
+    return _bytes("Fetching  ", console)
+
+
+@contextlib.contextmanager
+def _bytes(label: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
+    columns = (TextColumn(label), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task: TaskID = progress.add_task("sending", total=None)
-        yield lambda sent, total: progress.update(task, completed=sent, total=total)
+        task: TaskID = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager
@@ -140,18 +150,16 @@ class _CountLines:
 
 
 @contextlib.contextmanager
-def working(console: Console, job: JobHandle) -> Iterator[Callable[[JobHandle], None]]:
-    """A bar over the images of a job: images, images/s, time left. Lines instead of a bar without a terminal."""
+def working(console: Console) -> Iterator[Callable[[JobHandle], None]]:
+    """A bar while the job waits for a worker, then one over its images: images/s, time left. Lines instead of bars
+    without a terminal."""
     if not console.is_terminal:
         yield _Lines(console).show
         return
     bar = BarColumn(30, complete_style="cyan", finished_style="green")
-    columns = (TextColumn("Working  "), bar, TextColumn("{task.fields[numbers]}"))
+    columns = (TextColumn("{task.description}"), bar, TextColumn("{task.fields[numbers]}"))
     with Progress(*columns, console=console, refresh_per_second=8) as progress:
-        task = progress.add_task("working", total=max(1, job.total), numbers="")
-        yield lambda seen: progress.update(
-            task, completed=seen.finished_images, total=max(1, seen.total), numbers=progress_numbers(seen.state)
-        )
+        yield _Bars(progress).show
 
 
 def progress_numbers(state: Mapping[str, Any]) -> str:
@@ -170,6 +178,26 @@ def progress_numbers(state: Mapping[str, Any]) -> str:
     if counts.get("failed"):
         said.append(f"[red]{counts['failed']} failed[/]")
     return " · ".join(said)
+
+
+class _Bars:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._waiting: TaskID | None = progress.add_task("Waiting   ", total=None, numbers="")
+        self._working: TaskID | None = None
+
+    def show(self, job: JobHandle) -> None:
+        numbers = progress_numbers(job.state)
+        if job.status == "queued" and self._waiting is not None:
+            self._progress.update(self._waiting, numbers=numbers)
+            return
+        if self._waiting is not None:
+            self._progress.remove_task(self._waiting)
+            self._waiting = None
+        if self._working is None:
+            self._working = self._progress.add_task("Segmenting", total=None, numbers="")
+        total = max(1, job.total)
+        self._progress.update(self._working, completed=job.finished_images, total=total, numbers=numbers)
 
 
 class _Lines:

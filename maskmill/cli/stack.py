@@ -161,6 +161,7 @@ class Demo(HomeOption):
     limit: Annotated[int | None, typer.Option(help="The first so many images alone.", min=1)] = None
     out: Annotated[Path, typer.Option(help="Where results go.")] = Path("demo")
     keep: Annotated[bool, typer.Option("--keep", help="Keep the job in the demo's home afterwards.")] = False
+    open_page: Annotated[bool, typer.Option("--open", help="Open what it made in the browser.")] = False
 
 
 def demo(choices: Demo) -> None:
@@ -179,6 +180,10 @@ def demo(choices: Demo) -> None:
     summary = tell(options, stderr() if choices.as_json else stdout())
     if choices.as_json:
         print_json(summary)
+    if choices.open_page:
+        import webbrowser
+
+        webbrowser.open(Path(summary["page"]).absolute().as_uri())
     raise typer.Exit(DONE if summary["status"] == "succeeded" else REFUSED)
 
 

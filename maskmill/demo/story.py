@@ -164,7 +164,7 @@ def terms_of(server: Maskmill, job: JobHandle) -> Terms:
 
 def _work_and_fetch(job: JobHandle, options: DemoOptions, console: Console) -> list[Image]:
     _step(console, 3, "Segmenting")
-    with working(console, job) as on_progress:
+    with working(console) as on_progress:
         job.wait(on_progress=on_progress)
     job.download(options.out, keep_zip=True)
     archive = (options.out / f"{job.id}.zip").replace(options.out / ARCHIVE)
