@@ -1,24 +1,31 @@
-"""What is deployed keeps its secrets: none has a default, and nothing listens beyond the machine."""
+"""What is deployed keeps its secrets: none has a default, nothing listens beyond the machine, and no process may more
+than it needs."""
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+import pytest
 import yaml
 
+from api.settings import ApiSettings
 from tests.architecture.source_files import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 SECRET = re.compile(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)(:?[-?][^}]*)?\}")
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
 OTHER_STORES = [ROOT / "deploy" / name for name in ("seaweedfs.compose.yml", "own-store.compose.yml")]
-DOCKERFILES = [ROOT / "deploy" / place / "Dockerfile" for place in ("", "minio", "prometheus", "grafana")]
+DOCKERFILES = [ROOT / "deploy" / place / "Dockerfile" for place in ("", "minio", "prometheus", "grafana", "proxy")]
 CHECKED_BY_THE_IMAGE = {"dashboard", "api", "worker-cpu", "worker-gpu", "flower"}
+OF_OTHERS = {"postgres", "redis", "minio", "prometheus", "grafana"}  # their programs begin as root, and give it up
 WITHOUT_CHECK = {"setup", "scheduler", "trainer"}  # one ends; two do one thing at a time and answer nobody meanwhile
 
 
@@ -40,7 +47,44 @@ def test_the_example_names_every_secret_and_gives_none() -> None:
 def test_services_are_published_on_loopback_alone() -> None:
     ports = [(name, str(port)) for name, service in SERVICES.items() for port in service.get("ports", [])]
     assert ports
-    assert [(name, port) for name, port in ports if not port.startswith("127.0.0.1:")] == []
+    loopback = ("127.0.0.1:", "${MASKMILL_TLS_ADDRESS:-127.0.0.1}:")  # the proxy may be opened: it is there for others
+    assert [(name, port) for name, port in ports if not port.startswith(loopback)] == []
+    assert [name for name, port in ports if "ADDRESS" in port] == ["proxy"]
+
+
+@pytest.mark.parametrize("path", [ROOT / "docker-compose.yml", *OTHER_STORES], ids=lambda path: path.name)
+def test_compose_files_are_what_the_compose_specification_takes(path: Path) -> None:
+    schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
+    found = jsonschema_rs.validator_for(schema).iter_errors(yaml.safe_load(path.read_text("utf-8")))
+    assert [f"{'/'.join(map(str, each.instance_path))}: {each.message}" for each in found] == []
+
+
+def test_our_images_run_on_a_root_that_cannot_be_written_and_without_capabilities() -> None:
+    ours = {name: each for name, each in SERVICES.items() if name not in OF_OTHERS}
+    assert {"api", "worker-cpu", "worker-gpu", "trainer", "scheduler", "webhooks", "dashboard", "proxy"} <= ours.keys()
+    for name, each in ours.items():
+        assert (each["read_only"], each["cap_drop"]) == (True, ["ALL"]), name
+        assert each["security_opt"] == ["no-new-privileges:true"], name
+        assert each.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else []), name
+        written = [str(place).partition(":")[0] for place in each.get("tmpfs", [])]
+        written += [str(volume).split(":")[1] for volume in each.get("volumes", [])]
+        assert "/tmp" in written, name
+        assert {"/var/lib/maskmill", "/data"} & set(written), name
+
+
+def test_processes_of_our_images_are_not_root() -> None:
+    stages = re.split(r"^FROM \S+ AS ", DOCKERFILES[0].read_text(), flags=re.MULTILINE)[1:]
+    final = [stage for stage in stages if re.search(r"^CMD ", stage, flags=re.MULTILINE)]
+    assert len(final) >= 5
+    inherit = {"trainer"}  # from the worker
+    assert [each.split()[0] for each in final if "\nUSER maskmill\n" not in each] == sorted(inherit)
+
+
+def test_the_proxy_takes_what_the_api_takes_and_holds_nothing_back() -> None:
+    told = (ROOT / "deploy" / "proxy" / "Caddyfile").read_text()
+    assert f"max_size {ApiSettings.model_fields['max_request_bytes'].default // 2**30}GiB" in told
+    assert "flush_interval -1" in told  # streams of events
+    assert "api:8008" in told
 
 
 def test_make_env_fills_every_secret_and_keeps_what_is_there(tmp_path: Path) -> None:
@@ -114,7 +158,7 @@ def test_images_of_others_are_pinned_to_a_release() -> None:
         for line in path.read_text().splitlines()
         if line.startswith("ARG") and "_IMAGE=" in line
     ]
-    assert len(theirs) == 8
+    assert len(theirs) == 9
     assert [image for image in theirs if not re.search(r":(v?\d+\.\d+|bookworm-\d{8})", image)] == []
 
 
