@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # Sphinx runs this file from its own folder
 
+from docs.site.notebooks import write_notebooks  # noqa: E402
 from docs.site.outward import keep_links_that_leave  # noqa: E402
 from docs.site.reference import write_reference  # noqa: E402
 
@@ -41,6 +42,7 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 def _write(app: Sphinx) -> None:
     write_reference(Path(app.srcdir) / "reference")
+    write_notebooks(Path(app.srcdir) / "notebooks")
 
 
 def setup(app: Sphinx) -> None:
