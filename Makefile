@@ -97,7 +97,7 @@ test-fast: $(DEV)
 
 .PHONY: test-slow
 test-slow: $(DEV) ## What takes long: real training, export and browser, and the whole system in processes of its own
-	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "slow and not full"
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "slow and not full" tests/e2e $$(grep -rlw slow --include='test_*.py' tests)
 
 .PHONY: browser
 browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short form is part of `make test`)

@@ -89,5 +89,5 @@ def test_the_alerts_and_what_is_scraped_are_what_prometheus_understands() -> Non
         ("test", "rules", "alerts.test.yml"),
         ("check", "config", "--syntax-only", "prometheus.yml"),
     ):
-        done = subprocess.run([promtool, *command], cwd=PROMETHEUS, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([promtool, *command], cwd=PROMETHEUS, capture_output=True, text=True, timeout=170)
         assert done.returncode == 0, done.stdout + done.stderr

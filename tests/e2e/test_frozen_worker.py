@@ -28,7 +28,7 @@ def test_a_worker_that_wakes_up_after_its_lease_overwrites_nothing_and_leaves_no
     stack.start_worker("successor")
     assert stack.finished(job_id)["status"] == "succeeded"
     stack.processes["successor"].terminate()
-    assert stack.processes["successor"].wait(30) == 0
+    assert stack.processes["successor"].wait(90) == 0
     frozen.send_signal(signal.SIGCONT)
     later = submit_pictures(stack, 20)  # done by who was frozen, when it has ended what it held
     assert stack.finished(later)["status"] == "succeeded"

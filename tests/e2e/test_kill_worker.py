@@ -29,7 +29,7 @@ def test_a_worker_that_is_asked_to_stop_gives_back_what_it_had_not_begun(stack: 
     job_id = submit_pictures(stack, IMAGES)
     stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 20)
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert worker.wait(90) == 0
     _, images = stack.rows(job_id)
     assert not [image for image in images if image.status == "running"]
 

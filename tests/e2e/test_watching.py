@@ -77,7 +77,7 @@ def test_workers_tell_what_they_did(stack: Stack, job_id: str) -> None:
         found = [exposed(f"http://{address}/metrics")["maskmill_images_total"] for address in addresses.values()]
         return sum(value for each in found for value in each.values())
 
-    wait_for(lambda: total() == 41, what="41 images counted", timeout_s=10)
+    wait_for(lambda: total() == 41, what="41 images counted")
     both = [exposed(f"http://{address}/metrics") for address in addresses.values()]
     assert sum(each["maskmill_images_total"].get(("tiny", "", "succeeded"), 0) for each in both) == 40
     assert sum(each["maskmill_images_total"].get(("tiny", "unreadable_image", "failed"), 0) for each in both) == 1

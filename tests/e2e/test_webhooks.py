@@ -51,7 +51,7 @@ def deliveries(stack: Stack, job_id: str) -> list[dict[str, Any]]:
         return list(http.get(f"/jobs/{job_id}/deliveries").raise_for_status().json()["items"])
 
 
-def all_delivered(stack: Stack, job_id: str, *, timeout_s: float = 30) -> list[dict[str, Any]]:
+def all_delivered(stack: Stack, job_id: str, *, timeout_s: float = 90) -> list[dict[str, Any]]:
     stack.finished(job_id)
 
     def done() -> bool:
@@ -104,7 +104,7 @@ def test_a_process_that_is_killed_between_a_try_and_its_record_loses_nothing(sta
 
     receiver.answer = answer
     job_id = submit(stack, receiver)
-    assert begun.wait(30)
+    assert begun.wait(90)
     stack.kill("webhooks")
     receiver.over.set()
     assert all(each["attempts"] == [] for each in deliveries(stack, job_id))
@@ -122,7 +122,7 @@ def test_a_receiver_that_never_answers_delays_neither_images_nor_other_receivers
     try:
         stuck = [submit(stack, silent) for _ in range(12)]
         well = submit(stack, receiver)
-        all_delivered(stack, well, timeout_s=20)
+        all_delivered(stack, well, timeout_s=45)  # one after the other, the twelve would take a minute
         for job_id in stuck:
             assert stack.finished(job_id)["status"] == "succeeded"
             assert deliveries(stack, job_id)[-1]["status"] == "pending"
@@ -134,7 +134,7 @@ def test_what_is_given_up_is_told_and_can_be_asked_for(stack: Stack, receiver: R
     receiver.answer = lambda arrived: 302
     job_id = submit_pictures(stack, 1, webhook={"url": receiver.url})
     stack.finished(job_id)
-    wait_for(lambda: deliveries(stack, job_id)[0]["status"] == "exhausted", what="the end of all tries", timeout_s=30)
+    wait_for(lambda: deliveries(stack, job_id)[0]["status"] == "exhausted", what="the end of all tries")
     (given_up,) = deliveries(stack, job_id)
     assert [done["status_code"] for done in given_up["attempts"]] == [302] * 5
     receiver.answer = lambda arrived: 204
@@ -192,9 +192,9 @@ def test_a_clean_end_writes_down_what_is_under_way(stack: Stack, receiver: Recei
 
     receiver.answer = answer
     job_id = submit_pictures(stack, 1, webhook={"url": receiver.url})
-    assert begun.wait(30)
+    assert begun.wait(90)
     stack.processes["webhooks"].terminate()
-    assert stack.processes["webhooks"].wait(20) == 0
+    assert stack.processes["webhooks"].wait(90) == 0
     assert [each["status"] for each in deliveries(stack, job_id)] == ["delivered"]
     assert not list(Path(stack.environment["MASKMILL_HOME"]).glob("run/webhooks@*.alive"))
     stack.start_webhooks()

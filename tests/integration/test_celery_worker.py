@@ -120,7 +120,7 @@ class Place:
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.wait(30)
+            process.wait(120)
 
     def start(self, name: str, log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "celery", "-A", "worker.tasks", "worker", "-P", "threads", "-c", "2"]
@@ -221,7 +221,7 @@ def test_workers_that_are_killed_or_stopped_leave_their_images_to_the_next(place
         before = place.job(job.id).counts.finished
         wait_for(lambda: _run_upkeep(place) and place.job(job.id).counts.finished > before, what="more", pause_s=0.3)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     held = {image.worker for image in place.images(job.id) if image.status is ImageStatus.RUNNING}
     assert not [name for name in held if name and name.startswith("second@")]  # given back, not left to run out
     assert not list((place.home / "run").glob("second@*"))
@@ -234,7 +234,7 @@ def test_workers_that_are_killed_or_stopped_leave_their_images_to_the_next(place
 def test_a_worker_that_cannot_start_ends_with_an_error(place: Place):
     log = place.home / "broken.log"
     process = place.start("broken", log, {"MASKMILL_WORKER_CONCURRENCY": "none"})
-    assert process.wait(60) != 0
+    assert process.wait(120) != 0
     assert "the worker could not start" in log.read_text()
 
 

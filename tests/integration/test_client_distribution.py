@@ -31,7 +31,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / path, copy / path)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "-w", built, copy / "deploy" / "client"], check=True, capture_output=True, timeout=120)
+    subprocess.run([*command, "-w", built, copy / "deploy" / "client"], check=True, capture_output=True, timeout=170)
     (found,) = built.iterdir()
     return found
 
@@ -51,7 +51,7 @@ def about(installed: Path) -> Message:
 def call(installed: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     program = COMMAND.format(wheel=str(installed), site=sysconfig.get_path("purelib"), arguments=arguments)
     command = [sys.executable, "-I", "-S", "-c", program]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=170, check=False)
 
 
 def test_it_holds_the_package_maskmill_whole_and_nothing_else(wheel: Path) -> None:

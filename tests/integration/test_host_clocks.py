@@ -65,7 +65,7 @@ def database(settings: StorageSettings) -> Iterator[Database]:
 
 def upkeep_elsewhere(settings: StorageSettings, *, seconds: float) -> str:
     command = [sys.executable, "-c", ELSEWHERE, str(seconds), settings.resolved_database_url]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=True)
     return done.stdout.strip()
 
 

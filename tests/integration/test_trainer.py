@@ -52,7 +52,7 @@ def trainer(home: Path, broker: str, name: str) -> Iterator[subprocess.Popen[byt
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(30)
+        process.wait(120)
 
 
 def send(order: Order, broker: str) -> None:
