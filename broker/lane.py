@@ -1,13 +1,15 @@
 """A lane beside Celery's threads, for small jobs alone: these wait for no slice of a large one.
 
 All of a worker's Celery threads may be at work on slices that take seconds each. Whatever is urgent is taken by one
-more thread then, from the same queue, by the same rules: acknowledged when it is done, restored when it is not.
+more thread then, from the same queue. The broker forgets a message that the lane has taken: were it lost with its
+process before its images were claimed, upkeep would miss it sooner than the broker.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +22,8 @@ from broker.carrying import carried_by, slice_in
 from jobs.job import Slice
 
 logger = logging.getLogger(__name__)
+
+PAUSE_S = 1.0  # after what nobody expected
 
 RunSlice = Callable[[Slice, Mapping[str, str]], None]  # with what its message carries
 
@@ -38,7 +42,7 @@ class Lane:
         if INTERACTIVE not in amqp.queues.consume_from:
             return
         self._consumer = _Consumer(self._app.connection_for_read(), self._run)
-        self._thread = threading.Thread(target=self._consumer.run, name="interactive-lane", daemon=True)
+        self._thread = threading.Thread(target=self._consumer.serve, name="interactive-lane", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -47,7 +51,7 @@ class Lane:
             self._consumer.should_stop = True
 
     def close(self, *, timeout: float = 5.0) -> None:
-        """After `stop`; what still runs is restored by the broker when it is not done in time."""
+        """After `stop`. What still runs is waited for a while."""
         self.stop()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -61,7 +65,18 @@ class _Consumer(ConsumerMixin):
         self._run = run
 
     def get_consumers(self, consumer: Any, channel: Any) -> list[Any]:
-        return [consumer([Queue(INTERACTIVE)], callbacks=[self._take], accept=["json"], prefetch_count=1)]
+        return [consumer([Queue(INTERACTIVE)], callbacks=[self._take], accept=["json"], no_ack=True)]
+
+    def serve(self) -> None:
+        """Until `should_stop`."""
+        while not self.should_stop:
+            try:
+                self.run()
+            except (
+                Exception
+            ):  # kombu knows its own errors; after any other, small jobs would wait for large ones for good
+                logger.exception("the lane begins anew", extra={"action": "lane_failed"})
+                time.sleep(PAUSE_S)
 
     def _take(self, body: Any, message: Any) -> None:
         """body: of Celery's message protocol 2: arguments, named ones, and what is not ours."""
@@ -69,4 +84,3 @@ class _Consumer(ConsumerMixin):
             self._run(slice_in(**body[1]), carried_by(message.headers))
         except Exception:  # as Celery does with a task: it is logged, and upkeep sends the images again
             logger.exception("a slice failed", extra={"action": "slice_failed"})
-        message.ack()

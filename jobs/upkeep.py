@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpkeepRules:
-    """silence_s: how long a queued image may stay without a message in sight before it is sent again.
+    """silence_s: how long a queued image may stay without a message in sight before it is sent again; one of a small
+    job, for which somebody may be waiting, no longer than urgent_silence_s.
 
     patience_s: after the database was away, or may have been, until leases that ran out meanwhile are freed: time for
     living workers to renew them. draft_s must outlast the longest upload. batch: most images, or jobs, that one run
@@ -37,6 +38,7 @@ class UpkeepRules:
     """
 
     silence_s: float = 15.0
+    urgent_silence_s: float = 5.0
     patience_s: float = 15.0
     draft_s: float = 24 * 3600.0
     idempotency_s: float = 24 * 3600.0
@@ -138,12 +140,16 @@ class Upkeep:
                 resent += self._send_due([priority], silent_s=silent_s, tenant=tenant)
         return resent
 
+    def _silence_s(self, priority: Priority) -> float:
+        longest_s = self.rules.silence_s
+        return min(longest_s, self.rules.urgent_silence_s) if priority is Priority.INTERACTIVE else longest_s
+
     def _lost_after(self, priority: Priority) -> Iterator[tuple[str | None, float]]:
         """Messages that were sent longer ago, of images that still wait, are lost: the broker has none left, or later
         ones of the same tenant are worked on, whose images keep their order. Nothing while nobody can tell."""
         try:
             if not self.dispatcher.waiting(priority):
-                yield None, self.rules.silence_s
+                yield None, self._silence_s(priority)
                 return
         except QueueUnavailable:
             return
@@ -153,7 +159,7 @@ class Upkeep:
             with self.open_unit(tenant) as unit:
                 newest_s = unit.images.newest_running_s(priority)
             if newest_s is not None:
-                yield tenant, newest_s + self.rules.silence_s
+                yield tenant, newest_s + self._silence_s(priority)
 
     def _send_due(self, priorities: Sequence[Priority], *, silent_s: float | None, tenant: str | None = None) -> int:
         with self.open_unit(tenant) as unit:

@@ -156,6 +156,19 @@ class Processing:
             unit.commit()
 
     def _claim(self, piece: Slice) -> Claim | None:
+        """A database that is away, or that others are all the while writing to, is asked again for as long as it takes:
+        the message is used up, and upkeep would miss it only after a while. Raises DatabaseUnavailable when asked to
+        stop."""
+        while True:
+            try:
+                return self._claimed(piece)
+            except DatabaseUnavailable as error:
+                extra = {"action": "claim_postponed", "job_id": piece.job_id, "reason": str(error)}
+                logger.warning("a slice waits for the database", extra=extra)
+                if self._stopping.wait(min(1.0, self.rules.flush_s)):
+                    raise
+
+    def _claimed(self, piece: Slice) -> Claim | None:
         with self.open_unit() as unit:
             take = partial(unit.images.claim, worker=self.rules.worker, lease_s=self.rules.lease_s)
             claim = self.turns.take(unit, piece, take)

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import redis
+from kombu.mixins import ConsumerMixin
 
+from broker import lane
 from broker.app import BULK, INTERACTIVE, make_app
 from broker.dispatch import CeleryDispatcher
 from broker.lane import Lane
@@ -89,3 +92,29 @@ def test_a_worker_that_takes_no_small_jobs_has_no_lane(valkey_url: str) -> None:
     taking.lane.close()
     assert taking.dispatcher.waiting(Priority.INTERACTIVE) == 1
     taking.dispatcher.close()
+
+
+def test_a_fault_that_nobody_foresaw_does_not_end_the_lane(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    taking.lane.close()
+    monkeypatch.setattr(lane, "PAUSE_S", 0.0)
+    faults = [AttributeError("a fault of the library's"), None]
+    consume = ConsumerMixin.consume
+
+    def faulty(consumer: Any, *arguments: Any, **options: Any) -> Any:
+        if fault := faults.pop(0):
+            raise fault
+        faults.append(None)
+        return consume(consumer, *arguments, **options)
+
+    monkeypatch.setattr(ConsumerMixin, "consume", faulty)
+    taking.runs.gate.set()
+    taking.lane.start()
+    taking.dispatcher.dispatch([SMALL])
+    wait_for(lambda: taking.runs.taken == [SMALL], what="slices")
+
+
+def test_the_broker_keeps_nothing_of_what_the_lane_took(taking: Taking, valkey_url: str) -> None:
+    taking.dispatcher.dispatch([SMALL])
+    wait_for(lambda: taking.runs.taken == [SMALL], what="slices")
+    with redis.Redis.from_url(valkey_url) as client:
+        assert client.exists("unacked", "unacked_index") == 0

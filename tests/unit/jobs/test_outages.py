@@ -172,6 +172,23 @@ def test_a_worker_that_has_to_end_waits_for_the_database_no_longer_than_its_leas
     assert time.monotonic() - began < 30
 
 
+def test_a_slice_outlives_a_database_that_is_away_when_it_is_to_be_claimed(service):
+    job = service.submit()
+    worker = service.worker(flush_s=0.01)
+    replace(worker, open_unit=Flaky(service.database.unit, range(3))).run(
+        whole(job)
+    )  # by the one message that there is
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
+
+
+def test_a_worker_that_has_to_end_waits_for_no_claim(service):
+    worker = service.worker(flush_s=60)
+    worker = replace(worker, open_unit=Flaky(service.database.unit, range(10**6)))
+    threading.Timer(0.1, worker.stop).start()
+    with pytest.raises(DatabaseUnavailable):
+        worker.run(whole(service.submit()))
+
+
 def test_a_missed_heartbeat_is_not_the_end(service):
     rules = ProcessingRules(worker="w", heartbeat_s=0.01)
     claim = Claim(job=make_job(), images=(make_image(attempt=1),))

@@ -40,6 +40,17 @@ def test_what_the_broker_lost_is_sent_again_after_a_silence(service):
     assert service.reading.job(job.id).status is JobStatus.QUEUED
 
 
+def test_a_lost_message_of_a_small_job_is_missed_sooner(service):
+    small, large = service.submit(priority="interactive"), service.submit(priority="bulk")
+    service.dispatcher.take()
+    service.clock.advance(6)
+    assert service.upkeep.run().resent == 1
+    assert [piece.job_id for piece in service.dispatcher.take()] == [small.id]
+    service.clock.advance(10)
+    service.upkeep.run()
+    assert large.id in [piece.job_id for piece in service.dispatcher.take()]
+
+
 def test_nothing_is_sent_again_while_messages_wait(service):
     service.submit()
     service.submit(priority="bulk")
