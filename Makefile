@@ -150,6 +150,15 @@ gpu: $(DEV) ## On a machine with a GPU: are masks those of the processor, how fa
 containers: ## Build the images, bring the compose file up, run a job through it (needs docker; see tests/containers)
 	bash tests/containers/run.sh
 
+.PHONY: sbom
+sbom: ## What each built image holds, as a CycloneDX document in build/ (needs docker)
+	mkdir -p build
+	for image in api worker worker-gpu trainer flower mlflow dashboard; do \
+	  docker image inspect maskmill-$$image >/dev/null 2>&1 || continue; \
+	  docker run --rm -i --network none maskmill-$$image python - < deploy/sbom.py > build/sbom-$$image.json; \
+	  echo build/sbom-$$image.json; \
+	done
+
 .PHONY: clean
 clean: ## Remove what was made here, the environment and local state included
 	rm -rf $(VENV) .maskmill demo build *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

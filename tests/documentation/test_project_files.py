@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.release_notes import CHANGELOG, notes
+from deploy.sbom import debian_packages
 from tests.architecture.source_files import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -38,3 +43,25 @@ def test_forms_for_issues_ask_for_what_the_doctor_says() -> None:
     }
     assert forms["bug.yml"].keys() >= {"name", "description", "body"}
     assert "maskmill doctor" in str(forms["bug.yml"])
+
+
+def test_what_an_image_holds_is_told_by_its_own_python() -> None:
+    """As `make sbom` does it in each image: the script comes by its standard input."""
+    script = (ROOT / "deploy" / "sbom.py").read_bytes()
+    told = json.loads(subprocess.run([sys.executable, "-"], input=script, capture_output=True, check=True).stdout)
+    assert (told["bomFormat"], told["specVersion"]) == ("CycloneDX", "1.6")
+    by_name = {each["name"]: each for each in told["components"] if each["purl"].startswith("pkg:pypi/")}
+    assert by_name["fastapi"]["purl"] == f"pkg:pypi/fastapi@{by_name['fastapi']['version']}"
+    assert by_name["fastapi"]["licenses"] == [{"license": {"name": "MIT"}}]
+    references = [each["bom-ref"] for each in told["components"]]
+    assert len(set(references)) == len(references)
+
+
+def test_packages_of_the_base_image_are_told_where_they_are_installed(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    packages = [("base-files", "install ok installed"), ("gone", "deinstall ok config-files")]
+    status.write_text(
+        "\n\n".join(f"Package: {name}\nStatus: {state}\nArchitecture: amd64\nVersion: 12.4" for name, state in packages)
+    )
+    assert [each["purl"] for each in debian_packages(status)] == ["pkg:deb/debian/base-files@12.4?arch=amd64"]
+    assert list(debian_packages(tmp_path / "none")) == []
