@@ -18,6 +18,7 @@ BENCHMARKS = (
     "receiving.intake",
     "engines.precision",
     "comparison",
+    "comparing.resubmission",
     "silent_receiver",
     "queue",
     "archive",

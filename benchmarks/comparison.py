@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,14 +27,14 @@ from benchmarks.pipeline import NoQueue
 from benchmarks.record import median, record
 from data.sample_library import open_samples
 from jobs.job import Job, JobImage, JobTotals
-from jobs.options import JobOptions
-from jobs.processing.picture_ports import Decoder
+from jobs.options import JobOptions, TileOptions
+from jobs.processing.picture_ports import Decoder, Prediction, Segmenter
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.tenants.turns import Turns
 from segmentation.picture_files.picture_rows import RowSource
-from segmentation.picture_files.pictures import DecodedPicture
+from segmentation.picture_files.pictures import DecodedPicture, Picture
 from storage.catalog import open_catalog
 from storage.migrate import upgrade
 from storage.objects import open_objects
@@ -76,6 +77,24 @@ class CountingDecoder:
         return self._decoder.decode(data, bit_depth=bit_depth)
 
 
+class CountingSegmenter:
+    """A Segmenter that counts the pictures that went through a model."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.forwards = 0
+        self.identity = segmenter.identity
+        self.check_budget = segmenter.check_budget
+        self.segment_rows = segmenter.segment_rows
+        self._segmenter, self._counting = segmenter, threading.Lock()
+
+    def segment(
+        self, picture: Picture, *, model: str, tile: TileOptions | None, check: Callable[[], None]
+    ) -> Prediction:
+        with self._counting:
+            self.forwards += 1
+        return self._segmenter.segment(picture, model=model, tile=tile, check=check)
+
+
 class Bench:
     """A worker in this process, and what it needs."""
 
@@ -85,21 +104,21 @@ class Bench:
         models = open_models(settings, storage, engine_rules(settings), Watchdog(0))
         sources = WorkerSources(self.objects, open_samples(), fetch, open_buckets(storage))
         work = open_work(settings, models, sources, policy, threads=settings.picture_thread_count(streams=1))
-        self.decoder = CountingDecoder(work.decoder)
-        work = replace(work, decoder=self.decoder)
+        self.decoder, self.segmenter = CountingDecoder(work.decoder), CountingSegmenter(work.segmenter)
+        work = replace(work, decoder=self.decoder, segmenter=self.segmenter)
         rules = ProcessingRules(worker="benchmark")
         self._processing = Processing(database.unit, work, threads, policy, rules, Turns(policy))
         limits = SubmitRules(default_model="")
         self._submitting = Submitting(database.unit, self.objects, NoQueue(), open_catalog(storage), limits)
 
-    def run(self, pictures: Pictures, *models: str) -> Job:
+    def run(self, pictures: Pictures, *models: str, reuse: bool = False) -> Job:
         """One job to its end. Slices run side by side, as Celery's threads run them."""
         with self._submitting.open_draft() as draft:
             for index, (data, truth) in enumerate(pictures):
                 draft.add_file(f"{index}.jpg", io.BytesIO(data), media_type=None)
                 if truth is not None:
                     draft.add_mask(f"{index}.png", io.BytesIO(truth))
-            options = JobOptions(models=models if len(models) > 1 else (), model=models[0], reuse=False)
+            options = JobOptions(models=models if len(models) > 1 else (), model=models[0], reuse=reuse)
             job = self._submitting.submit(draft, options)
         with ThreadPoolExecutor(4) as slices:
             list(slices.map(self._processing.run, job.slices()))
