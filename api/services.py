@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from data.sample_library import SampleLibrary, open_samples
 from jobs.callers import Caller
 from jobs.change import Changing
 from jobs.comparing.comparing import Comparing
+from jobs.comparing.drift import DriftOrders
 from jobs.corrections.correcting import Correcting
 from jobs.deliveries.webhooks import Webhooks
 from jobs.exports.exporting import Exporting
@@ -110,6 +111,7 @@ class Services:
     upload_rules: BodyRules
     upload_limits: UploadLimits
     receiving: Receiving
+    orders: DriftOrders = field(default_factory=DriftOrders)
 
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
@@ -119,7 +121,7 @@ class Services:
             submitting=Submitting(
                 to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller, to.buckets
             ),
-            reading=Reading(to.open_unit, to.objects, caller),
+            reading=Reading(to.open_unit, to.objects, caller, self.orders),
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             correcting=correcting,
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),

@@ -5,10 +5,12 @@ A picture of another kind than the rest stands out by it, whatever the model's c
 
 from __future__ import annotations
 
-import base64
-import binascii
+import threading
+from array import array
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from jobs.cursors import cursor_of, read_cursor
 from jobs.job import ImageStatus, Job, JobImage
 from jobs.ports import UnitOfWork
 from jobs.reporting.summary import class_fractions
@@ -29,19 +31,45 @@ def usual_shares(job: Job) -> Sequence[Shares]:
     return [class_fractions(totals) if totals.class_pixels else {} for totals in job.totals]
 
 
-def drifted_page(
-    unit: UnitOfWork, job: Job, *, status: ImageStatus | None, limit: int, after: str | None
-) -> tuple[Sequence[JobImage], str | None]:
-    """One page and the next one's cursor: the farthest from the job first, by the first model; images without a result
-    last. Each page looks at the shares of all images, so the order is one of the job as it is now.
+class DriftOrders:
+    """The images of a job, the farthest from it first, by the first model; those without a result last.
 
-    Raises ValueError for a cursor that it did not make.
+    What is usual is known of a job as a whole, so an order is made by a look at all its images. It is kept until the
+    job is another: only the first page costs that. Safe for many threads.
     """
-    order = _order(unit, job, status)
-    start = 0 if after is None else order.index(_decoded(after)) + 1
-    chosen = order[start : start + limit]
-    more = start + limit < len(order)
-    return unit.images.chosen(job.id, chosen), _encoded(chosen[-1]) if more else None
+
+    KEPT = 16  # orders; each takes 4 bytes an image
+
+    def __init__(self) -> None:
+        self._orders: OrderedDict[tuple[str, int, ImageStatus | None], Sequence[int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def page(
+        self, unit: UnitOfWork, job: Job, *, status: ImageStatus | None, limit: int, after: str | None
+    ) -> tuple[Sequence[JobImage], str | None]:
+        """One page and the next one's cursor. job: as it is now; while it runs, so does its order.
+
+        Raises ValueError for a cursor that it did not make.
+        """
+        order = self._order(unit, job, status)
+        start = 0 if after is None else order.index(_decoded(after)) + 1
+        chosen = order[start : start + limit]
+        more = start + limit < len(order)
+        return unit.images.chosen(job.id, chosen), cursor_of(CLASS_DRIFT, chosen[-1]) if more else None
+
+    def _order(self, unit: UnitOfWork, job: Job, status: ImageStatus | None) -> Sequence[int]:
+        key = (job.id, job.version, status)
+        with self._lock:
+            found = self._orders.get(key)
+            if found is not None:
+                self._orders.move_to_end(key)
+                return found
+        made = _order(unit, job, status)
+        with self._lock:
+            self._orders[key] = made
+            while len(self._orders) > self.KEPT:
+                self._orders.popitem(last=False)
+        return made
 
 
 def _order(unit: UnitOfWork, job: Job, status: ImageStatus | None) -> Sequence[int]:
@@ -50,18 +78,11 @@ def _order(unit: UnitOfWork, job: Job, status: ImageStatus | None) -> Sequence[i
         (1.0 if shares is None else -class_drift(shares, usual), index)
         for index, shares in unit.images.class_shares(job.id, status=status)
     ]
-    return [index for _, index in sorted(placed)]
-
-
-def _encoded(index: int) -> str:
-    return base64.urlsafe_b64encode(f"{CLASS_DRIFT} {index}".encode()).decode().rstrip("=")
+    return array("I", (index for _, index in sorted(placed)))
 
 
 def _decoded(cursor: str) -> int:
-    try:
-        name, _, index = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(" ")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ValueError("this cursor was not made here") from error
-    if name != CLASS_DRIFT or not index.isdecimal() or len(index) > 10:
+    name, index = read_cursor(cursor, count=2)
+    if name != CLASS_DRIFT or type(index) is not int:
         raise ValueError("this cursor belongs to another order")
-    return int(index)
+    return index

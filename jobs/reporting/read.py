@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from jobs.callers import DEFAULT, Caller
-from jobs.comparing.drift import CLASS_DRIFT, drifted_page
+from jobs.comparing.drift import CLASS_DRIFT, DriftOrders
 from jobs.corrections.correction import CorrectionFile
 from jobs.errors import ArtifactNotFound, ModelNotFound, ObjectNotFound
 from jobs.job import Artifact, ImageStatus, Job, JobImage
@@ -29,9 +29,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
+    """orders: of the process, whoever calls: they are asked for with a job that the caller may see."""
+
     open_unit: OpenUnit
     objects: ObjectStore
     caller: Caller = DEFAULT
+    orders: DriftOrders = field(default_factory=DriftOrders)
 
     def job(self, job_id: str) -> Job:
         """Raises JobNotFound."""
@@ -63,7 +66,7 @@ class Reading:
         """One page and the next page's cursor. Raises JobNotFound, ValueError for a foreign cursor."""
         with self._unit() as unit:
             if sort == CLASS_DRIFT:
-                return drifted_page(unit, unit.jobs.get(job_id), status=status, limit=limit, after=after)
+                return self.orders.page(unit, unit.jobs.get(job_id), status=status, limit=limit, after=after)
             return unit.images.page(job_id, status=status, sort=sort, limit=limit, after=after)
 
     def image(self, job_id: str, index: int) -> JobImage:

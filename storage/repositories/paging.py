@@ -1,9 +1,7 @@
-"""Pages of images by key: in which orders they can be read, and the opaque cursor that says where to go on."""
+"""Pages of images by key: in which orders they can be read, and where the cursor of each goes on."""
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, tuple_
 
+from jobs.cursors import cursor_of, read_cursor
 from jobs.job import JobImage
 from storage.rows import clarity, surety
 from storage.tables import IMAGE, IMAGES
@@ -52,15 +51,11 @@ class Order:
             yield by_index.where(self.column.is_(None))
 
     def encode(self, image: JobImage) -> str:
-        values = [self.name, self._value(image), image.index]
-        return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+        return cursor_of(self.name, self._value(image), image.index)
 
     def decode(self, cursor: str) -> Place:
         """Raises ValueError for anything that `encode` of this order did not make."""
-        try:
-            name, value, index = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        except (ValueError, TypeError) as error:
-            raise ValueError("this cursor was not made here") from error
+        name, value, index = read_cursor(cursor, count=3)
         known = name == self.name and type(index) is int and 0 <= index <= LARGEST_INDEX
         if not known or not (value is None or (self.column is not None and type(value) in (int, float))):
             raise ValueError("this cursor belongs to another order")
