@@ -77,13 +77,17 @@ def get_archive(
     export: Annotated[ExportChoice | None, Depends(_export)] = None,
     model: Annotated[
         str | None,
-        Query(max_length=128, description="of an export of a job with several models: whose masks; default: the first"),
+        Query(
+            max_length=128,
+            description="of an export of a job with several models: whose masks; default: those of all, a folder each",
+        ),
     ] = None,
 ) -> Response:
     """A ZIP file of exact length, resumable. Never held in memory or on disk.
 
     With `export`, or where the job was submitted with one and no artifacts are named, it is what an annotation tool
-    imports. That is made while it is sent: its length is not known, and it cannot be resumed.
+    imports; of several models each has a folder, unless one is named. That is made while it is sent: its length is not
+    known, and it cannot be resumed.
 
     In its CSV files a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return has an apostrophe in front,
     so that no spreadsheet takes a file's name for a formula.
@@ -103,7 +107,7 @@ def get_archive(
 
 
 def _exported(request: Request, use_cases: UseCases, job_id: str, choice: ExportChoice, model: str | None) -> Response:
-    place = 0 if model is None else use_cases.reading.place_of(job_id, model)
+    place = None if model is None else use_cases.reading.place_of(job_id, model)
     found = use_cases.exporting.open(job_id, choice, model=place)
     headers = {**_headers(f"{job_id}_{choice.name}.zip"), "Accept-Ranges": "none"}
     if request.method == "HEAD":

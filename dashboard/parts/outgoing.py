@@ -36,7 +36,7 @@ def archives(job: JobHandle) -> None:
             "pictures": st.checkbox("With the pictures", key=f"pictures-{job.id}"),
         }
         tables.links([(text, export_address(job.id, tool, chosen)) for tool, text in TOOLS.items()])
-        st.write("Corrections are part of them, where there are some.")
+        st.write("Corrections are part of them, where there are some. Of several models each has a folder.")
 
 
 def export_address(job_id: str, tool: str, chosen: Mapping[str, bool]) -> str:

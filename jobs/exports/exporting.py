@@ -15,7 +15,7 @@ from jobs.exports.choice import ExportChoice
 from jobs.job import ImageResult, Job, JobImage
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.reporting.label_maps import predicted
-from jobs.reporting.names import Names, stem_of
+from jobs.reporting.names import Names, model_folders, stem_of
 from jobs.reporting.read import images_in_order, newest_corrections
 from segmentation.errors import SegmentationError
 from segmentation.exports import EXPORTS, Export, Exported, File, Labelled
@@ -42,8 +42,9 @@ class Exporting:
     software: str
     caller: Caller = DEFAULT
 
-    def open(self, job_id: str, choice: ExportChoice, *, model: int = 0) -> JobExport:
-        """model: whose masks, by its place in the job.
+    def open(self, job_id: str, choice: ExportChoice, *, model: int | None = None) -> JobExport:
+        """model: whose masks, by its place in the job; None: those of each, of several models in a folder each, which
+        is an export of its own.
 
         Raises JobNotFound, JobNotFinished, InvalidOptions; reading the files, what reading objects raises.
         """
@@ -53,15 +54,15 @@ class Exporting:
         export = EXPORTS[choice.name]
         _check(job, export)
         corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if choice.corrected else {}
-        exported = Exported(
-            about=f"{job.id}: {job.models[model]}, {job.label_space}",
-            software=self.software,
-            space=job.space,
-            instances=choice.instances,
-            pictures=choice.pictures,
-            images=lambda: self._labelled(job, corrected, model),
+        if model is not None:
+            return JobExport(job, self._files(job, choice, corrected, model))
+        folders = enumerate(model_folders(job.models))
+        files = (
+            File(f"{folder}/{file.name}".lstrip("/"), file.content)
+            for place, folder in folders
+            for file in self._files(job, choice, corrected, place)
         )
-        return JobExport(job, self._files(job, export, exported))
+        return JobExport(job, files)
 
     def job(self, job_id: str) -> Job:
         """Raises JobNotFound."""
@@ -73,9 +74,22 @@ class Exporting:
         with self.open_unit(self.caller.tenant) as unit:
             return unit.images.get(job_id, index)
 
-    def _files(self, job: Job, export: Export, exported: Exported) -> Iterator[File]:
-        yield from export.files(exported)
-        if exported.pictures:
+    def _files(
+        self, job: Job, choice: ExportChoice, corrected: Mapping[int, CorrectionFile], model: int
+    ) -> Iterator[File]:
+        """Of one model."""
+        export = EXPORTS[choice.name]
+        yield from export.files(
+            Exported(
+                about=f"{job.id}: {job.models[model]}, {job.label_space}",
+                software=self.software,
+                space=job.space,
+                instances=choice.instances,
+                pictures=choice.pictures,
+                images=lambda: self._labelled(job, corrected, model),
+            )
+        )
+        if choice.pictures:
             for image, name in self.named(job):
                 if image.source.is_stored:
                     suffix = _suffix(image)

@@ -17,6 +17,7 @@ from jobs.errors import ArchiveUnreadable, FieldFault, InvalidOptions, MaskUnkno
 from jobs.exports.exporting import Exporting
 from jobs.job import Job
 from jobs.reporting.label_maps import predicted
+from jobs.reporting.names import model_folders
 from jobs.submitting.packed import DAMAGE, open_zip, reason
 from segmentation.errors import MaskMismatch
 from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
@@ -63,6 +64,7 @@ class Importing:
         ]
         with open_zip(data, entries=MOST_FILES) as bundle:
             files = _files(bundle)
+            _check_of_one_model(files, job)
             chosen = form or next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
             looked = Returned(files, images, job.space)
             drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
@@ -109,6 +111,17 @@ def _files(bundle: zipfile.ZipFile) -> Mapping[str, Callable[[], bytes]]:
     top = next(iter(tops)) if len(tops) == 1 else ""
     cut = len(top) + 1 if top and top not in _TELLING else 0
     return {name[cut:]: partial(_read, bundle, each) for name, each in entries.items()}
+
+
+def _check_of_one_model(files: Mapping[str, object], job: Job) -> None:
+    """Raises InvalidOptions for what every model of a job was exported to: each image may have one correction."""
+    of_models = {folder[1:] for folder in model_folders(job.models)}
+    tops = {name.partition("/")[0] for name in files}
+    if len(tops) > 1 and tops <= of_models:
+        named = ", ".join(sorted(tops))
+        raise InvalidOptions(
+            [FieldFault("body", f"holds the masks of several models ({named}); send one of its folders")]
+        )
 
 
 def _read(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

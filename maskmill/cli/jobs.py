@@ -185,6 +185,9 @@ class Downloading(JobOption):
     ] = None
     instances: Annotated[bool, typer.Option("--instances", help="Of an export: tell regions apart.")] = False
     pictures: Annotated[bool, typer.Option("--pictures", help="Of an export: the pictures too.")] = False
+    model: Annotated[
+        str | None, typer.Option(help="Of an export of several models: whose masks.  [default: a folder for each]")
+    ] = None
 
 
 def download(choices: Downloading) -> None:
@@ -343,7 +346,8 @@ def _download(job: JobHandle, folder: Path, choices: ServerOptions) -> None:
 
 def _export_of(choices: Downloading) -> dict[str, Any]:
     if choices.export is None:
-        if choices.instances or choices.pictures:
-            raise InvalidInput("--instances and --pictures say how an export is made; name one with --export")
+        if choices.instances or choices.pictures or choices.model is not None:
+            raise InvalidInput("--instances, --pictures and --model say how an export is made; name one with --export")
         return {}
-    return {"export": choices.export, "instances": choices.instances or None, "pictures": choices.pictures or None}
+    switches = {"instances": choices.instances or None, "pictures": choices.pictures or None}
+    return {"export": choices.export, **switches, "model": choices.model}

@@ -215,23 +215,41 @@ def test_an_archive_has_a_folder_for_each_model_in_that_of_its_kind(client: Test
     assert list(json.loads(archive.read("metrics.json"))["models"]) == ["tiny", "other"]
 
 
-def test_an_export_is_of_the_first_model_or_of_the_one_asked_for(client: TestClient, house: House) -> None:
-    job_id = compared(client, house, images=1)
+def exported(client: TestClient, job_id: str, **params: str) -> dict[str, bytes]:
+    found = client.get(f"/jobs/{job_id}/archive", params={"export": "voc", **params})
+    assert found.status_code == 200, found.text
+    archive = zipfile.ZipFile(io.BytesIO(found.content))
+    return {name: archive.read(name) for name in archive.namelist()}
 
-    def exported(**params: str) -> np.ndarray:
-        found = client.get(f"/jobs/{job_id}/archive", params={"export": "voc", **params})
-        assert found.status_code == 200, found.text
-        archive = zipfile.ZipFile(io.BytesIO(found.content))
-        (name,) = [each for each in archive.namelist() if each.startswith("SegmentationClass/")]
-        return np.asarray(Image.open(archive.open(name)))
 
-    rows = client.get(f"/jobs/{job_id}/images/0").json()["results"]
-    masks = {name: opened(client, each["artifacts"]["mask"]) for name, each in rows.items()}
-    assert exported().tolist() == exported(model="tiny").tolist() != exported(model="other").tolist()
-    assert (exported(model="other") == exported()).tolist() == (masks["other"] == masks["tiny"]).tolist()
+def test_an_export_has_a_folder_for_each_model_or_is_of_the_one_asked_for(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=2)
+    every = exported(client, job_id, pictures="true")
+    for model in ("tiny", "other"):
+        alone = exported(client, job_id, pictures="true", model=model)
+        assert {f"{model}/{name}": content for name, content in alone.items()}.items() <= every.items()
+        assert len(every) == 2 * len(alone)
+    first, second = (every[f"{model}/SegmentationClass/0.png"] for model in ("tiny", "other"))
+    assert first != second
     path = f"/jobs/{job_id}/archive"
     assert client.get(path, params={"export": "voc", "model": "third"}).json()["code"] == "model_not_found"
     assert client.get(path, params={"model": "other"}).json()["errors"][0]["field"] == "model"
+
+
+def test_of_an_export_of_all_models_one_folder_comes_back(client: TestClient, house: House) -> None:
+    job_id = compared(client, house, images=2)
+    every = client.get(f"/jobs/{job_id}/archive", params={"export": "voc"}).content
+    refused = client.post(f"/jobs/{job_id}/corrections", content=every)
+    (fault,) = refused.json()["errors"]
+    assert (refused.status_code, fault["field"]) == (422, "body")
+    assert "several models (other, tiny)" in fault["message"]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as bundle:
+        for name, content in exported(client, job_id).items():
+            if name.startswith("other/"):
+                bundle.writestr(name, content)
+    taken = client.post(f"/jobs/{job_id}/corrections", content=packed.getvalue()).json()
+    assert (taken["format"], taken["corrected"], taken["unchanged"]) == ("cvat", 2, 0)
 
 
 def test_tables_have_a_row_for_each_image_and_model_and_one_for_their_agreement(
