@@ -58,12 +58,14 @@ class EntryChanged(Exception):
 class ZipStream(Generic[E]):
     """entries in their order; `read(entry, start)` gives the bytes of an entry from `start` on, in pieces.
 
-    modified: of every entry, written in UTC (ZIP itself knows no time zone).
+    modified: of every entry, written in UTC (ZIP itself knows no time zone). sums: bytes of all names in UTF-8, and of
+    all contents, where they are known.
     """
 
     entries: ZipEntries[E]
     read: Callable[[E, int], Iterator[bytes]]
     modified: datetime
+    sums: tuple[int, int] | None = None
 
     @property
     def length(self) -> int:
@@ -97,12 +99,22 @@ class ZipStream(Generic[E]):
     @cached_property
     def _layout(self) -> tuple[int, int, int]:
         """(offset of the directory, its size, size of the file)."""
+        offset, size = self._summed() or self._walked()
+        return offset, size, offset + size + _end_size(len(self.entries), size, offset)
+
+    def _summed(self) -> tuple[int, int] | None:
+        """Where no entry is so large, and none so far behind, that its headers need more room."""
+        names, contents = self.sums or (0, FULL_32)
+        offset = LOCAL.size * len(self.entries) + names + contents
+        return None if offset >= FULL_32 else (offset, CENTRAL.size * len(self.entries) + names)
+
+    def _walked(self) -> tuple[int, int]:
         offset = size = 0
         for entry in self.entries:
             name = len(entry.name.encode())
             size += _central_size(entry, name, offset)
             offset += _local_size(entry, name) + entry.size
-        return offset, size, offset + size + _end_size(len(self.entries), size, offset)
+        return offset, size
 
     @cached_property
     def _dos_time(self) -> tuple[int, int]:

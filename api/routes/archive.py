@@ -99,7 +99,8 @@ def get_archive(
     if model is not None:
         raise InvalidOptions([FieldFault("model", "is for an export; an archive has a folder for each model")])
     archive = use_cases.archives.open(job_id, wanted)
-    zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)
+    ended = archive.job.finished_at or archive.job.created_at
+    zipped = ZipStream(archive.entries, archive.read, ended, archive.entries.sums)
     body = Representation(
         length=zipped.length, etag=archive.fingerprint, media_type="application/zip", read=zipped.iterate
     )

@@ -25,7 +25,7 @@ from jobs.keys import DISAGREEMENT
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.kept_parts import PART
 from jobs.reporting.names import Names, model_folders
-from jobs.reporting.pieces import Piece, survey
+from jobs.reporting.pieces import File, Piece, survey
 from jobs.reporting.read import images_in_order, newest_corrections
 from jobs.reporting.reports import ErrorTable, MetricsTable, manifest, merged_document, metrics_document
 from segmentation.formats import FORMATS, MergeableFormat
@@ -58,18 +58,22 @@ class Entries:
         written: Sequence[Entry],
         pieces: Sequence[bytes],
         wanted: frozenset[str],
-        files: int,
+        stored: _Stored,
         corrected: Mapping[int, CorrectionFile],
     ) -> None:
-        """files: how many of the pieces' files are wanted."""
+        """stored: what the pieces' files come to that are wanted, and the corrections."""
         self.written = written
         self.wanted = wanted
         self._pieces = pieces
-        self._files = files
+        self._count = len(written) + stored.files
+        self.sums = (  # bytes of all names in UTF-8, and of all contents: who needs no more need not walk
+            stored.names + sum(len(each.name.encode()) for each in written),
+            stored.contents + sum(each.size for each in written),
+        )
         self.corrected = corrected
 
     def __len__(self) -> int:
-        return len(self.written) + self._files + len(self.corrected)
+        return self._count
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self.written
@@ -128,7 +132,8 @@ class Archives:
         if not job.is_finished:
             raise JobNotFinished(f"the job is {job.status}; its archive can be had when it has ended")
         wanted = _selection(job, artifacts)
-        pieces, seen = [], _Seen(job, wanted)
+        corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if CORRECTED in wanted else {}
+        pieces, seen = [], _Seen(job, wanted, corrected)
         for content, piece in self._pieces(job):
             seen.see(piece)
             pieces.append(content)
@@ -137,8 +142,7 @@ class Archives:
             seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
             for name, document in documents.items()
         ]
-        corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if CORRECTED in wanted else {}
-        entries = Entries(written, pieces, wanted, seen.files, corrected)
+        entries = Entries(written, pieces, wanted, seen.stored, corrected)
         return Archive(job=job, entries=entries, documents=documents, objects=self.objects)
 
     def _pieces(self, job: Job) -> Iterator[tuple[bytes, Piece]]:
@@ -218,18 +222,34 @@ class _Measure:
         return Entry(name, self.size, self.crc32)
 
 
+@dataclass(slots=True)
+class _Stored:
+    """Of stored files: how many, bytes of their names and of their contents."""
+
+    files: int = 0
+    names: int = 0
+    contents: int = 0
+
+    def add(self, name: int, size: int) -> None:
+        self.files += 1
+        self.names += name
+        self.contents += size
+
+
 class _Seen:
     """What one walk over the pieces tells."""
 
-    def __init__(self, job: Job, wanted: frozenset[str]) -> None:
+    def __init__(self, job: Job, wanted: frozenset[str], corrected: Mapping[int, CorrectionFile]) -> None:
         heads = {METRICS_CSV: MetricsTable(job).head(), ERRORS_CSV: ErrorTable().head()}
         heads[COMPARISON_CSV] = ComparisonTable(job).head()
         self.tables = {name: _Measure(len(head), zlib.crc32(head)) for name, head in heads.items()}
         self.devices: set[str] = set()
         self.versions: set[str] = set()
         self.failed = False
-        self.files = 0
+        self.stored = _Stored()
+        self._names = Names()
         self._wanted = wanted
+        self._corrected = corrected
 
     def see(self, piece: Piece) -> None:
         self.devices.update(piece.devices)
@@ -238,7 +258,16 @@ class _Seen:
         self.tables[METRICS_CSV].add(piece.metrics.encode())
         self.tables[ERRORS_CSV].add(piece.errors.encode())
         self.tables[COMPARISON_CSV].add(piece.compared.encode())
-        self.files += sum(kind_of(file[0]) in self._wanted for _, _, files in piece.images for file in files)
+        for index, stem, files in piece.images:
+            self._count(index, len(self._names.of(index, stem).encode()), files)
+
+    def _count(self, index: int, name: int, files: Sequence[File]) -> None:
+        """As `Entries` names them. name: bytes of the image's own."""
+        for folder, suffix, size, _, _ in files:
+            if kind_of(folder) in self._wanted:
+                self.stored.add(len(folder.encode()) + 1 + name + len(suffix), size)
+        if (own := self._corrected.get(index)) is not None:
+            self.stored.add(len(f"{CORRECTED}/.png") + name, own.size)
 
 
 def _fits(piece: Piece, job: Job, head: str, first: int) -> bool:

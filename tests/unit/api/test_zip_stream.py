@@ -161,6 +161,15 @@ def test_entries_and_offsets_beyond_4_gib_are_laid_out_with_zip64() -> None:
             assert entry.read(4) == bytes(4)
 
 
+@pytest.mark.parametrize("sizes", [[3, 0, 70_000], [2**31, 2**31 - 200], [2**31, 2**31, 5]])
+def test_what_is_known_of_all_entries_saves_a_walk_and_changes_nothing(sizes: list[int]) -> None:
+    items = [Huge(f"{place}/é", size) for place, size in enumerate(sizes)]
+    sums = sum(len(each.name.encode()) for each in items), sum(sizes)
+    summed, walked = ZipStream(items, zeros, NOON, sums), ZipStream(items, zeros, NOON)
+    assert summed.length == walked.length
+    assert list(summed.iterate(summed.length - 300)) == list(walked.iterate(walked.length - 300))
+
+
 def test_the_last_bytes_of_a_huge_archive_cost_nothing() -> None:
     made = ZipStream([Huge("a", 2**40)], zeros, NOON)
     assert len(b"".join(made.iterate(made.length - 22))) == 22

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from jobs.corrections.correcting import Correcting
 from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
 from jobs.job import Job
 from jobs.options import JobOptions
@@ -100,6 +101,17 @@ def test_sizes_and_checksums_are_those_of_the_bytes(mill: Mill, masked: bool) ->
     for entry in archive.entries:
         data = b"".join(archive.read(entry))
         assert (len(data), zlib.crc32(data)) == (entry.size, entry.crc32), entry.name
+
+
+def test_what_all_entries_come_to_is_known_without_a_walk(mill: Mill) -> None:
+    job = mill.submit("straße/a.jpg", "b.jpg", "B.jpg", "broken.jpg", artifacts=("mask", "coco"), broken=["broken.jpg"])
+    mill.work()
+    Correcting(mill.database.unit, mill.objects).put(job.id, 0, mask(np.zeros((24, 32), np.uint8)))
+    for kinds in (None, ["mask"], ["corrected"], ["metrics", "coco"]):
+        entries = mill.archives.open(job.id, kinds).entries
+        walked = list(entries)
+        assert len(entries) == len(walked)
+        assert entries.sums == (sum(len(each.name.encode()) for each in walked), sum(each.size for each in walked))
 
 
 def test_an_entry_can_be_read_from_any_byte_on(mill: Mill) -> None:
