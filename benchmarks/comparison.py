@@ -33,6 +33,7 @@ from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.tenants.turns import Turns
+from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.picture_rows import RowSource
 from segmentation.picture_files.pictures import DecodedPicture, Picture
 from storage.catalog import open_catalog
@@ -65,14 +66,14 @@ class CountingDecoder:
     def max_pixels(self) -> int:
         return self._decoder.max_pixels
 
-    def size(self, data: bytes, *, tiled: bool) -> tuple[int, int]:
+    def size(self, data: FileData, *, tiled: bool) -> tuple[int, int]:
         return self._decoder.size(data, tiled=tiled)
 
-    def open_rows(self, data: bytes, *, bit_depth: int | None) -> RowSource:
+    def open_rows(self, data: FileData, *, bit_depth: int | None) -> RowSource:
         self.decoded += 1
         return self._decoder.open_rows(data, bit_depth=bit_depth)
 
-    def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
+    def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         self.decoded += 1
         return self._decoder.decode(data, bit_depth=bit_depth)
 

@@ -32,6 +32,7 @@ from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
+from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.picture_rows import PictureRows, RowSource, open_rows
 from segmentation.picture_files.pictures import DecodedPicture, Picture, probe, read_picture
 
@@ -203,12 +204,12 @@ class MemoryBuckets:
         places = (location.partition("/") for location in sorted(self.contents))
         return iter([key for name, _, key in places if name == bucket and key.startswith(prefix)])
 
-    def read(self, location: str, *, most: int) -> bytes:
+    def stream(self, location: str, *, most: int) -> Iterator[bytes]:
         if location not in self.contents:
             raise ObjectNotFound("there is no such object")
         if len(self.contents[location]) > most:
             raise TooManyBytes(f"the object is larger than {most} bytes")
-        return self.contents[location]
+        yield self.contents[location]
 
     def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
         self.contents[location] = data if isinstance(data, bytes) else b"".join(iter(lambda: data.read(1 << 16), b""))
@@ -221,11 +222,11 @@ class StoredSources:
     objects: MemoryObjects
     buckets: MemoryBuckets = field(default_factory=MemoryBuckets)
 
-    def read(self, source: Source, *, tenant: str) -> bytes:
+    def read(self, source: Source, *, tenant: str, check: Callable[[], None] = lambda: None) -> bytes:
         if source.kind is SourceKind.BUCKET:
             if not self.buckets.allows(source.location.partition("/")[0], tenant):
                 raise InputNotFound("inputs may not come from there")
-            return self.buckets.read(source.location, most=10**9)
+            return b"".join(self.buckets.stream(source.location, most=10**9))
         return self.objects.get(source.location)
 
 
@@ -233,22 +234,22 @@ class StoredSources:
 class FakeDecoder:
     """Decodes what is really there. `before` runs first and may raise or wait."""
 
-    before: Callable[[bytes], None] = lambda data: None
+    before: Callable[[FileData], None] = lambda data: None
     decoded: int = 0
     max_pixels: int = 10**6
 
-    def size(self, data: bytes, *, tiled: bool) -> tuple[int, int]:
+    def size(self, data: FileData, *, tiled: bool) -> tuple[int, int]:
         header = probe(data)
         if not tiled and header.width * header.height > self.max_pixels:
             raise ImageTooLarge("too many pixels without tiles")
         return header.width, header.height
 
-    def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
+    def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         self.before(data)
         self.decoded += 1
         return read_picture(data, max_pixels=10**6, bit_depth=bit_depth)
 
-    def open_rows(self, data: bytes, *, bit_depth: int | None) -> RowSource:
+    def open_rows(self, data: FileData, *, bit_depth: int | None) -> RowSource:
         self.before(data)
         self.decoded += 1
         return open_rows(data, bit_depth=bit_depth)

@@ -136,7 +136,9 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     policy = RetryPolicy(attempts=settings.attempts)
     buckets = open_buckets(storage)
     outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {version()}")
-    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets)
+    spool = settings.resolved_spool_folder
+    spool.mkdir(parents=True, exist_ok=True)
+    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets, spool)
     work = open_work(settings, models, sources, policy, threads=thread_count, aside=threads.aside)
     processing = Processing(
         database.unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics
@@ -211,6 +213,7 @@ def open_work(
         policy=policy,
         formats=QUICK_FORMATS,
         aside=aside,
+        spool=sources.spool,
     )
 
 

@@ -62,6 +62,9 @@ class WorkerSettings(BaseSettings):
     """Logits of tiles that one picture may hold."""
     pixels_in_flight: int = Field(default=200_000_000, ge=1)
     """Of large pictures that are decoded at the same time; small ones do not count."""
+    spool_folder: Path | None = None
+    """Where large inputs, and artifacts of very large pictures, lie while they are worked on; None: `run/spool` in the
+    home folder."""
     image_limit_s: float = Field(default=600.0, gt=0)
     """An image whose steps together take longer ends with `timed_out`; so long for each `max_pixels` of it."""
     device_call_limit_s: float = Field(default=120.0, ge=0)
@@ -104,6 +107,10 @@ class WorkerSettings(BaseSettings):
         if self.webhook_lease_s <= self.webhook_timeout_s:
             raise ValueError("webhook_lease_s must be longer than webhook_timeout_s, or what is sent is sent again")
         return self
+
+    @property
+    def resolved_spool_folder(self) -> Path:
+        return self.spool_folder or self.home / "run" / "spool"
 
     @property
     def allowed_addresses(self) -> Callable[[Address], bool]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from jobs.job import ImageMetrics, ImageResult, ImageWarning, Job
 from jobs.processing.attempt import Attempt
@@ -33,8 +34,11 @@ class LargeMade:
 
 @dataclass(frozen=True, slots=True)
 class LargeWork:
+    """spool: where artifacts lie while they are written; None: the system's place."""
+
     segmenter: Segmenter
     formats: Mapping[str, Format]
+    spool: Path | None = None
 
     def run(self, attempt: Attempt, source: RowSource, files: ExitStack) -> LargeMade:
         """files: closes those of the artifacts. Raises what `ImageWork.run` raises."""
@@ -67,6 +71,7 @@ class LargeWork:
                     space=job.space,
                     options=options,
                     format=self.formats[name],
+                    folder=self.spool,
                 ),
                 files,
             )

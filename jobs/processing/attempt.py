@@ -12,6 +12,7 @@ from jobs.errors import JobsError, StorageUnavailable, TookTooLong
 from jobs.job import Job, JobImage
 from jobs.reuse.recalling import Recalled
 from jobs.reuse.recipe import Recipes
+from segmentation.picture_files.file_data import FileData, in_memory
 
 
 class Hold(Protocol):
@@ -54,7 +55,7 @@ class Attempt:
         self._over = False
         self._leave: Callable[[], None] = lambda: None
         self.sha256 = image.input_sha256
-        self.data: bytes | None = None
+        self.data: FileData | None = None
         self.recalled: Sequence[Recalled | None] = ()
         self.recipes = recipes or Recipes(job)
         self._lock = threading.Lock()
@@ -63,9 +64,14 @@ class Attempt:
         """So many times as long as another image may this one take."""
         self._limit_s *= times
 
+    @property
+    def held_bytes(self) -> int:
+        """Of memory, by what was read of the input."""
+        return in_memory(self.data)
+
     def hold(self, room: int) -> None:
         """Forget what was read of the input where there is no room for it: less than none, in bytes."""
-        if room < 0:
+        if room < 0 and self.held_bytes:
             self.data = None
 
     def check(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time
@@ -11,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
-from jobs.job import Artifact, Comparison, ImageResult, ImageWarning
+from jobs.job import Artifact, Comparison, ImageResult, ImageWarning, Source
 from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key
 from jobs.large.large_work import LargeMade, LargeWork, check_possible
 from jobs.ports import ObjectStore, Outcome
@@ -34,6 +34,7 @@ from segmentation.formats.png_file import write_png
 from segmentation.formats.row_writers import EncodedFile
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, SideBySide
+from segmentation.picture_files.file_data import FileData, sha256_of
 from segmentation.picture_files.pictures import Picture
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,10 @@ class _All(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageWork:
-    """Safe for many threads; each attempt is done by one of them, and what can be done meanwhile by another."""
+    """Safe for many threads; each attempt is done by one of them, and what can be done meanwhile by another.
+
+    spool: where artifacts of very large pictures lie while they are written; None: the system's place.
+    """
 
     objects: ObjectStore
     sources: Sources
@@ -76,12 +80,16 @@ class ImageWork:
     policy: RetryPolicy
     formats: Mapping[str, Format] = field(default_factory=lambda: FORMATS)
     aside: Aside = later
+    spool: Path | None = None
 
     def fetch(self, attempt: Attempt) -> None:
         """Read the input, so that it can be asked what is known of it. Raises as `run`."""
         with attempt.step("fetch"):
-            attempt.data = data = self.sources.read(attempt.image.source, tenant=attempt.job.tenant)
-            attempt.sha256 = attempt.sha256 or hashlib.sha256(data).hexdigest()
+            attempt.data = data = self._read(attempt, attempt.image.source)
+            attempt.sha256 = attempt.sha256 or sha256_of(data)
+
+    def _read(self, attempt: Attempt, source: Source) -> FileData:
+        return self.sources.read(source, tenant=attempt.job.tenant, check=attempt.check)
 
     def run(self, attempt: Attempt) -> Outcome:
         """Raises AttemptCanceled, AttemptLost, and whatever keeps the image from being done; then nothing is stored."""
@@ -130,7 +138,7 @@ class ImageWork:
             attempt.holds_room(leave)
             return self._through_the_models(attempt, data)
 
-    def _by_rows(self, attempt: Attempt, data: bytes, size: tuple[int, int], files: ExitStack) -> _All:
+    def _by_rows(self, attempt: Attempt, data: FileData, size: tuple[int, int], files: ExitStack) -> _All:
         """size: width and height. What is known of the picture is set aside: it would have to be held to be used."""
         check_possible(attempt.job, *size)
         attempt.recalled = ()
@@ -139,10 +147,10 @@ class ImageWork:
             source = self.decoder.open_rows(data, bit_depth=attempt.job.options.bit_depth)
         truth = self._truth(attempt, (size[1], size[0]))
         shared = attempt.take_timings()
-        made = LargeWork(self.segmenter, self.formats).run(attempt, source, files)
+        made = LargeWork(self.segmenter, self.formats, self.spool).run(attempt, source, files)
         return _All([_with_shared(made, shared)], None, made.warnings + truth.warnings)
 
-    def _through_the_models(self, attempt: Attempt, data: bytes) -> _All:
+    def _through_the_models(self, attempt: Attempt, data: FileData) -> _All:
         """Pixels are held here and nowhere else: when this returns, their memory is free."""
         with attempt.step("decode"):
             decoded = self.decoder.decode(data, bit_depth=attempt.job.options.bit_depth)
@@ -178,7 +186,7 @@ class ImageWork:
             return unusable("of a picture that is read by rows no mask is read")
         with attempt.step("truth"):
             try:
-                data = self.sources.read(image.mask, tenant=job.tenant)
+                data = self._read(attempt, image.mask)
             except (DownloadFailed, InputNotFound, ObjectNotFound) as error:
                 if self.policy.retry_after_s(error, attempt=image.attempts) is not None:
                     raise

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from jobs.job import ModelIdentity, Source
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
+from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.picture_rows import PictureRows, RowSource
 from segmentation.picture_files.pictures import DecodedPicture, Picture
 
@@ -16,8 +17,9 @@ T = TypeVar("T")
 
 
 class Sources(Protocol):
-    def read(self, source: Source, *, tenant: str) -> bytes:
-        """What may be read is asked again: a right of the tenant may have been withdrawn since it submitted.
+    def read(self, source: Source, *, tenant: str, check: Callable[[], None]) -> FileData:
+        """A large file lies on disk. What may be read is asked again: a right of the tenant may have been withdrawn
+        since it submitted. check: called while it is read, may raise to end it.
 
         Raises ObjectNotFound, InputNotFound, DownloadFailed, StorageUnavailable.
         """
@@ -50,14 +52,14 @@ class Decoder(Protocol):
     @property
     def max_pixels(self) -> int: ...
 
-    def size(self, data: bytes, *, tiled: bool) -> tuple[int, int]:
+    def size(self, data: FileData, *, tiled: bool) -> tuple[int, int]:
         """(width, height) in pixels as stored, from the header alone. Raises UnreadableImage, UnsupportedImage, and
         ImageTooLarge for what would cost too much to decode; `tiled`: by rows, if it is too large as a whole."""
 
-    def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
+    def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         """Upright, (H, W, 3) uint8 RGB. Raises UnreadableImage, UnsupportedImage, ImageTooLarge."""
 
-    def open_rows(self, data: bytes, *, bit_depth: int | None) -> RowSource:
+    def open_rows(self, data: FileData, *, bit_depth: int | None) -> RowSource:
         """Raises as `segmentation.picture_files.picture_rows.open_rows`."""
 
 

@@ -239,7 +239,7 @@ class Processing:
                     done.append(outcome)
                 else:
                     read.append(attempt)
-                    attempt.hold(HELD_BYTES - sum(len(each.data or b"") for each in read))
+                    attempt.hold(HELD_BYTES - sum(each.held_bytes for each in read))
             now, looked_before = time.monotonic(), looked
             looked = now
             if now - began >= self.rules.flush_s:  # a lone picture is done before it would be renewed

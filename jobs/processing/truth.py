@@ -9,6 +9,7 @@ from segmentation.errors import MaskMismatch, SegmentationError
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_mask
+from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.pictures import decode_mask, probe
 
 MISMATCH = "mask_mismatch"
@@ -28,7 +29,7 @@ def unusable(why: str) -> Truth:
     return Truth(warnings=(ImageWarning(MISMATCH, why),))
 
 
-def read_truth(data: bytes, *, mask_space: LabelSpace, space: LabelSpace, shape: tuple[int, int]) -> Truth:
+def read_truth(data: FileData, *, mask_space: LabelSpace, space: LabelSpace, shape: tuple[int, int]) -> Truth:
     """data: the mask as a file, its ids in `mask_space`. shape: (height, width) of the picture.
 
     Ids that `mask_space` does not know are never counted as ignored: the mask is set aside, since nobody can tell
@@ -44,7 +45,7 @@ def read_truth(data: bytes, *, mask_space: LabelSpace, space: LabelSpace, shape:
         return unusable(str(error))
 
 
-def _decoded(data: bytes, space: LabelSpace, shape: tuple[int, int]) -> LabelMap:
+def _decoded(data: FileData, space: LabelSpace, shape: tuple[int, int]) -> LabelMap:
     """Raises SegmentationError. A mask that cannot fit is not decoded: whatever it takes, it is for nothing."""
     header = probe(data)
     size = f"{header.width}×{header.height}"

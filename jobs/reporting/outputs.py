@@ -111,7 +111,7 @@ class Outputs:
 
     def _is_there(self, job: Job, archive: Archive, manifest: Entry) -> bool:
         try:
-            there = self.buckets.read(f"{_folder(job)}{manifest.name}", most=_LONGEST_MANIFEST)
+            there = b"".join(self.buckets.stream(f"{_folder(job)}{manifest.name}", most=_LONGEST_MANIFEST))
         except ObjectNotFound:
             return False
         return there == b"".join(archive.read(manifest))

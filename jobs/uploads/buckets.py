@@ -17,8 +17,9 @@ class Buckets(Protocol):
     def names(self, bucket: str, prefix: str) -> Iterator[str]:
         """Keys of the objects whose keys begin so, in order. Raises ObjectNotFound when there is no such bucket."""
 
-    def read(self, location: str, *, most: int) -> bytes:
-        """Raises ObjectNotFound, also for a bucket that is allowed no more, and TooManyBytes."""
+    def stream(self, location: str, *, most: int) -> Iterator[bytes]:
+        """In pieces. Raises ObjectNotFound, also for a bucket that is allowed no more, and TooManyBytes; some of it
+        with a later piece."""
 
     def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
         """Raises ObjectNotFound when there is no such bucket."""

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -39,13 +40,15 @@ class EncodedFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPlan:
-    """What artifact there is to be. format: that makes the same of a picture in memory."""
+    """What artifact there is to be. format: that makes the same of a picture in memory. folder: of the file while it
+    is written; None: the system's."""
 
     height: int
     width: int
     space: LabelSpace
     options: FormatOptions
     format: Format
+    folder: Path | None = None
 
 
 class RowWriter(Protocol):
@@ -64,7 +67,7 @@ class _Pages:
     """A PNG of one byte a pixel. `_palette` and `_values` say of what."""
 
     def __init__(self, plan: RowPlan, files: ExitStack) -> None:
-        self._file = _Summed(files)
+        self._file = _Summed(files, plan.folder)
         self._png = PngRows(cast(BinaryIO, self._file), plan.height, plan.width, self._palette(plan))
 
     def picture(self, rows: NDArray[np.uint8]) -> None:
@@ -132,8 +135,9 @@ class _SmallOverlay:
 class _Summed:
     """A file that nobody else sees, and the check sum of what is written to it."""
 
-    def __init__(self, files: ExitStack) -> None:
-        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - it is closed with the others
+    def __init__(self, files: ExitStack, folder: Path | None) -> None:
+        place = None if folder is None else str(folder)
+        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=place)  # noqa: SIM115 - closed with the others
         self._file = files.enter_context(file)
         self._crc32 = 0
 

@@ -5,44 +5,62 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from segmentation.picture_files.file_data import FileData
+
 MOST_SCANS = 10_000  # that are counted: far more than any sound file has
 TEXT_BYTES = 2**20  # of one text or colour profile of a PNG, unpacked; Pillow reads no more
-_ALL_TEXT_BYTES = 2**26  # of all of them
+_ALL_TEXT_BYTES = 2**26  # of all of them, and of EXIF data
 
 _PNG_START = 8  # bytes of the signature
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_WINDOW = 2**20  # bytes of a file on disk that are looked through at once; its last ones hold its end mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PngSurvey:
     """significant_bits: the most that sBIT names, None without. complete: IEND is there.
 
-    data: the file without the texts and profiles that are too large to be read. exif: empty without.
+    data: the file without the texts and profiles that are too large to be read; of one on disk nothing is left out.
+    exif: empty without.
     """
 
     significant_bits: int | None
     complete: bool
-    data: bytes
+    data: FileData
     exif: bytes = b""
 
 
-def count_scans(data: bytes) -> int:
+def count_scans(data: FileData) -> int:
     """Scans of a JPEG: one, or of a progressive one how often its pixels are gone through, up to MOST_SCANS."""
-    if data.count(b"\xff\xda") <= 1:  # packed data never holds the mark itself: there cannot be more than these
-        return 1
+    if isinstance(data, bytes) and data.count(b"\xff\xda") <= 1:
+        return 1  # packed data never holds the mark itself: there cannot be more than these
     scans, at = 0, 2
     while scans < MOST_SCANS:
-        found = _NEXT_MARKER.search(data, at)
-        if found is None or found[1][0] == _END_OF_IMAGE:
+        marker, at = _next_marker(data, at)
+        if marker in (None, _END_OF_IMAGE):
             break
-        scans += found[1][0] == _START_OF_SCAN
-        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+        scans += marker == _START_OF_SCAN
+        at += int.from_bytes(data[at : at + 2], "big")
     return max(1, scans)
 
 
-def has_end_mark(data: bytes) -> bool:
+def _next_marker(data: FileData, at: int) -> tuple[int | None, int]:
+    """The first one from there on, and where it ends."""
+    if isinstance(data, bytes):
+        found = _NEXT_MARKER.search(data, at)
+        return (None, at) if found is None else (found[1][0], found.end())
+    while len(window := data[at : at + _WINDOW]) > 1:
+        found = _NEXT_MARKER.search(window)
+        if found is not None:
+            return found[1][0], at + found.end()
+        at += len(window) - 1  # a marker may lie across
+    return None, at
+
+
+def has_end_mark(data: FileData) -> bool:
     """Whether a JPEG goes on to its end mark after its last scan."""
+    data = data if isinstance(data, bytes) else data[len(data) - _WINDOW :]
     return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
 
 
@@ -64,7 +82,7 @@ def webp_size(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def survey_png(data: bytes) -> PngSurvey:
+def survey_png(data: FileData) -> PngSurvey:
     """Walk over the chunks of a PNG. Source: W3C, "Portable Network Graphics (PNG) Specification", section 5."""
     significant: int | None = None
     complete = False
@@ -72,7 +90,8 @@ def survey_png(data: bytes) -> PngSurvey:
     text_bytes = 0
     dropped: list[tuple[int, int]] = []
     for kind, start, end in _png_chunks(data):
-        content = data[start + 8 : end - 4] if kind in _UNPACKED or kind == b"sBIT" else b""
+        read = kind in _READ
+        content = data[start + 8 : min(end - 4, start + 8 + _ALL_TEXT_BYTES + 1)] if read else b""
         if kind == b"sBIT":
             significant = max(content, default=None)
         elif kind in _UNPACKED:
@@ -81,7 +100,7 @@ def survey_png(data: bytes) -> PngSurvey:
             if size is None or text_bytes > _ALL_TEXT_BYTES:
                 dropped.append((start, end))
         complete |= kind == b"IEND"
-        exif = data[start + 8 : end - 4] if kind == b"eXIf" else exif
+        exif = content if kind == b"eXIf" else exif
     return PngSurvey(
         significant_bits=significant,
         complete=complete,
@@ -90,15 +109,21 @@ def survey_png(data: bytes) -> PngSurvey:
     )
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _png_chunks(data: FileData) -> Iterator[tuple[bytes, int, int]]:
     """(type, first byte, end) of each chunk that is whole."""
     start = _PNG_START
-    while (end := start + 12 + int.from_bytes(data[start : start + 4], "big")) <= len(data):
-        yield data[start + 4 : start + 8], start, end
+    size = len(data)
+    while True:
+        head = data[start : start + 8]
+        end = start + 12 + int.from_bytes(head[:4], "big")
+        if end > size:
+            return
+        yield head[4:], start, end
         start = end
 
 
 _UNPACKED = (b"iCCP", b"zTXt", b"iTXt", b"tEXt")
+_READ = (*_UNPACKED, b"sBIT", b"eXIf")
 
 
 def _text_bytes(kind: bytes, content: bytes) -> int | None:
@@ -116,8 +141,8 @@ def _text_bytes(kind: bytes, content: bytes) -> int | None:
     return None if size > TEXT_BYTES else size
 
 
-def _without(data: bytes, dropped: list[tuple[int, int]]) -> bytes:
-    if not dropped:
+def _without(data: FileData, dropped: list[tuple[int, int]]) -> FileData:
+    if not dropped or not isinstance(data, bytes):
         return data
     starts = [0, *(end for _, end in dropped)]
     ends = [*(start for start, _ in dropped), len(data)]

@@ -8,7 +8,7 @@ import importlib.util
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from PIL import (
     AvifImagePlugin,
@@ -36,14 +36,15 @@ class PictureKind:
     """suffixes: of file names, the usual one first. shown: whether a browser may show the file by itself.
 
     announces: whether a file's first HEAD_BYTES are of this kind. open: a reader that has seen the header only; it
-    raises what Pillow's readers raise.
+    raises what Pillow's readers raise. held: whether it holds all of the file.
     """
 
     name: str
     suffixes: tuple[str, ...]
     announces: Callable[[bytes], bool]
-    open: Callable[[bytes], ImageFile.ImageFile]
+    open: Callable[[IO[bytes]], ImageFile.ImageFile]
     shown: bool = True
+    held: bool = False
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
@@ -80,61 +81,59 @@ def _is_heif(head: bytes) -> bool:
     return bool(_brands(head) & _HEIF_BRANDS) and not _is_avif(head)
 
 
-def _pillow(reader: Callable[[io.BytesIO], ImageFile.ImageFile]) -> Callable[[bytes], ImageFile.ImageFile]:
-    """The plugins themselves, not Image.open: that applies a process-wide limit, and tries some forty other formats."""
-    return lambda data: reader(io.BytesIO(data))
-
-
-def _open_heif(data: bytes) -> ImageFile.ImageFile:
+def _open_heif(file: IO[bytes]) -> ImageFile.ImageFile:
     if importlib.util.find_spec("pillow_heif") is None:
         raise UnsupportedImage("HEIC is read where the package pillow-heif is installed; here it is not")
     reader: Any = importlib.import_module("pillow_heif").HeifImageFile
-    picture: ImageFile.ImageFile = reader(io.BytesIO(data))
+    picture: ImageFile.ImageFile = reader(file)
     return picture
 
 
+# The plugins themselves, not Image.open: that applies a process-wide limit, and tries some forty other formats.
 PICTURE_KINDS: Mapping[str, PictureKind] = {  # by media type
     "image/jpeg": PictureKind(
         name="JPEG",
         suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # MPO: a JPEG with more behind it
         announces=_begins(b"\xff\xd8\xff"),
-        open=_pillow(JpegImagePlugin.JpegImageFile),
+        open=JpegImagePlugin.JpegImageFile,
     ),
     "image/png": PictureKind(
         name="PNG",
         suffixes=(".png", ".apng"),
         announces=_begins(b"\x89PNG\r\n\x1a\n"),
-        open=_pillow(PngImagePlugin.PngImageFile),
+        open=PngImagePlugin.PngImageFile,
     ),
     "image/webp": PictureKind(
         name="WebP",
         suffixes=(".webp",),
         announces=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
-        open=lambda data: WebPImagePlugin.WebPImageFile(_ShortFirstRead(data)),
+        open=lambda file: WebPImagePlugin.WebPImageFile(_ShortFirstRead(file.read())),
+        held=True,
     ),
     "image/tiff": PictureKind(
         name="TIFF",
         suffixes=(".tif", ".tiff"),
         announces=_begins(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
-        open=_pillow(_Tiff),
+        open=_Tiff,
     ),
     "image/bmp": PictureKind(
         name="BMP",
         suffixes=(".bmp", ".dib"),
         announces=_begins(b"BM"),
-        open=_pillow(BmpImagePlugin.BmpImageFile),
+        open=BmpImagePlugin.BmpImageFile,
     ),
     "image/avif": PictureKind(
         name="AVIF",
         suffixes=(".avif",),
         announces=_is_avif,
-        open=_pillow(AvifImagePlugin.AvifImageFile),
+        open=AvifImagePlugin.AvifImageFile,
+        held=True,
     ),
     "image/gif": PictureKind(
         name="GIF",
         suffixes=(".gif",),
         announces=_begins(b"GIF87a", b"GIF89a"),
-        open=_pillow(GifImagePlugin.GifImageFile),
+        open=GifImagePlugin.GifImageFile,
     ),
     "image/heic": PictureKind(
         name="HEIC",
@@ -142,6 +141,7 @@ PICTURE_KINDS: Mapping[str, PictureKind] = {  # by media type
         announces=_is_heif,
         open=_open_heif,
         shown=False,
+        held=True,
     ),
 }
 

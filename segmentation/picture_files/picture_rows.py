@@ -11,6 +11,7 @@ import numpy as np
 
 from segmentation.errors import ImageTooLarge
 from segmentation.picture_files.deep_pixels import Notice
+from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.pictures import Picture, is_upright, probe
 from segmentation.picture_files.vips_rows import (
     VipsRows,
@@ -43,8 +44,8 @@ class RowReader:
     16 bits the file says are filled."""
 
     loader: str
-    obstacle: Callable[[bytes], str]
-    said: Callable[[bytes], int | None] = lambda data: None
+    obstacle: Callable[[FileData], str]
+    said: Callable[[FileData], int | None] = lambda data: None
 
 
 ROW_READERS: Mapping[str, RowReader] = {  # by media type
@@ -54,7 +55,7 @@ ROW_READERS: Mapping[str, RowReader] = {  # by media type
 }
 
 
-def open_rows(data: bytes, *, bit_depth: int | None) -> RowSource:
+def open_rows(data: FileData, *, bit_depth: int | None) -> RowSource:
     """bit_depth: as in `read_picture`.
 
     Raises ImageTooLarge for what cannot be read by rows: another kind, a picture stored turned, a progressive JPEG, an
@@ -69,7 +70,7 @@ def open_rows(data: bytes, *, bit_depth: int | None) -> RowSource:
     return VipsRows(reader.loader, data, bit_depth=bit_depth, said=reader.said(data))
 
 
-def _obstacle(reader: RowReader, data: bytes) -> str:
+def _obstacle(reader: RowReader, data: FileData) -> str:
     if not has_vips():
         return "pictures are read by rows where the package pyvips is installed; here it is not"
     if not is_upright(data):

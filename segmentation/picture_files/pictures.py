@@ -27,6 +27,7 @@ from segmentation.picture_files.deep_pixels import (
     raw_mode,
     with_swapped_bytes,
 )
+from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.picture_headers import (
     PngSurvey,
     count_scans,
@@ -65,6 +66,8 @@ _BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, RuntimeError),
     *(struct.error, zlib.error, OverflowError),
 )
+HELD_WHOLE = 256 * 2**20  # bytes of a file of a kind whose reader holds all of it
+
 _WHITE = (255, 255, 255, 255)
 _BAND_PIXELS = 2**22  # that are converted at once: of a large picture no second copy is made
 
@@ -105,12 +108,12 @@ class DecodedPicture:
     notices: tuple[Notice, ...] = ()
 
 
-def probe(data: bytes) -> Header:
+def probe(data: FileData) -> Header:
     """What a picture says of itself, before any pixel is decoded. Raises UnreadableImage, UnsupportedImage."""
     return _File(data).header()
 
 
-def read_picture(data: bytes, *, max_pixels: int, bit_depth: int | None = None) -> DecodedPicture:
+def read_picture(data: FileData, *, max_pixels: int, bit_depth: int | None = None) -> DecodedPicture:
     """Turned upright as EXIF says, transparency laid over white, cut to 8 bits.
 
     bit_depth: of samples stored in 16 bits, one of DEPTHS; None believes what PNG's sBIT or a TIFF says, else takes 16.
@@ -134,7 +137,7 @@ def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
     return read_picture(data, max_pixels=max_pixels).pixels
 
 
-def is_upright(data: bytes) -> bool:
+def is_upright(data: FileData) -> bool:
     """Whether EXIF leaves the picture as it is stored. Raises UnreadableImage, UnsupportedImage."""
     return _File(data).is_upright()
 
@@ -146,7 +149,7 @@ def flattened(picture: Image.Image) -> Picture:
     return np.asarray(opaque.convert("RGB"))
 
 
-def decode_mask(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
+def decode_mask(data: FileData, *, max_pixels: int) -> NDArray[np.uint8]:
     """(H, W) uint8 class ids, perhaps read-only: the indices of a palette picture, or the values of a grey one.
 
     Raises MaskMismatch when the pixels cannot be ids (colours, a lossy JPEG, values above 255), and what
@@ -173,7 +176,7 @@ def decode_mask(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
 class _File:
     """The bytes of one picture. Raises UnreadableImage and UnsupportedImage, here and when it is opened."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: FileData) -> None:
         head = data[:HEAD_BYTES]
         media_type = sniff_media_type(head)
         if media_type is None:
@@ -188,7 +191,7 @@ class _File:
     def header(self) -> Header:
         data, media_type = self._data, self.media_type
         size = webp_size(data[:HEAD_BYTES]) if media_type == "image/webp" else None
-        if media_type == "image/jpeg" and (quick := read_header(data)) is not None:
+        if media_type == "image/jpeg" and isinstance(data, bytes) and (quick := read_header(data)) is not None:
             size = quick[1], quick[0]
         width, height = self._open(data).size if size is None else size
         scans = count_scans(data) if media_type == "image/jpeg" else 1
@@ -205,17 +208,18 @@ class _File:
 
     def quickly(self, max_pixels: int) -> Picture | None:
         """The usual picture, a sound JPEG in three colours, in half of Pillow's time; None for all others."""
-        if self.media_type != "image/jpeg" or not has_end_mark(self._data):
+        data = self._data
+        if self.media_type != "image/jpeg" or not isinstance(data, bytes) or not has_end_mark(data):
             return None
-        header = read_header(self._data)
+        header = read_header(data)
         if header is None:
             return None
         height, width, in_three_colours = header
         _check_size((width, height), max_pixels)
-        stored = decode_rgb(self._data, height, width) if in_three_colours else None
+        stored = decode_rgb(data, height, width) if in_three_colours else None
         if stored is None:
             return None
-        return _upright(stored, _orientation(self._open(self._data)) if may_be_turned(self._data) else None)
+        return _upright(stored, _orientation(self._open(data)) if may_be_turned(data) else None)
 
     def loaded(self, max_pixels: int) -> tuple[ImageFile.ImageFile, str, tuple[Notice, ...]]:
         """The picture with its pixels, Pillow's raw mode of them, and notices. Raises ImageTooLarge."""
@@ -228,9 +232,9 @@ class _File:
             with self._told():
                 picture.load()
         except UnreadableImage as error:
-            if self.media_type != "image/jpeg":
+            if self.media_type != "image/jpeg" or not isinstance(self._data, bytes):
                 raise
-            return self._without_its_end(error), raw, (_TRUNCATED,)
+            return self._without_its_end(self._data, error), raw, (_TRUNCATED,)
         return picture, raw, () if self._is_complete() else (_TRUNCATED,)
 
     def deep(self, picture: ImageFile.ImageFile, raw: str, bit_depth: int | None) -> DeepPixels:
@@ -250,18 +254,21 @@ class _File:
             return self._png.complete
         return self.media_type != "image/jpeg" or has_end_mark(self._data)
 
-    def _without_its_end(self, error: UnreadableImage) -> ImageFile.ImageFile:
+    def _without_its_end(self, data: bytes, error: UnreadableImage) -> ImageFile.ImageFile:
         """A JPEG that ends too early, when all its pixels are there all the same: whatever follows changes none."""
-        tried = [self._open(self._data.rstrip(b"\xff") + other_end) for other_end in _OTHER_ENDS]
+        tried = [self._open(data.rstrip(b"\xff") + other_end) for other_end in _OTHER_ENDS]
         with self._told():
             same = tried[0].tobytes() == tried[1].tobytes()
         if not same:
             raise error
         return tried[0]
 
-    def _open(self, data: bytes) -> ImageFile.ImageFile:
+    def _open(self, data: FileData) -> ImageFile.ImageFile:
+        kind = PICTURE_KINDS[self.media_type]
+        if kind.held and len(data) > HELD_WHOLE:
+            raise ImageTooLarge(f"a {kind.name} of {len(data)} bytes: all of it would have to be held to be read")
         with self._told():
-            return PICTURE_KINDS[self.media_type].open(data)
+            return kind.open(opened(data))
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -336,7 +343,8 @@ def _band(picture: Image.Image, deep: DeepPixels | None, box: tuple[int, int, in
     return flattened(band)
 
 
-def _grey_step(data: bytes) -> int:
+def _grey_step(data: FileData) -> int:
     """What Pillow multiplies the values of a grey PNG of 2 or 4 bits with, to spread them over 0..255."""
-    is_grey_png = data.startswith(b"\x89PNG") and data[25] == 0
-    return {2: 85, 4: 17}.get(data[24], 1) if is_grey_png else 1
+    depth, colours = data[24:26]
+    is_grey_png = data[:4] == b"\x89PNG" and colours == 0
+    return {2: 85, 4: 17}.get(depth, 1) if is_grey_png else 1

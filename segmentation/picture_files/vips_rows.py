@@ -13,6 +13,7 @@ from PIL import Image, TiffImagePlugin
 
 from segmentation.errors import UnreadableImage, UnsupportedImage
 from segmentation.picture_files.deep_pixels import Notice, depth_of
+from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.picture_headers import count_scans, survey_png
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from segmentation.picture_files.pictures import Picture, flattened
@@ -40,11 +41,13 @@ def _vips() -> Any:
 class VipsRows:
     """Implements `RowSource`. depth: of samples in 16 bits, None: believe that all are filled, and look."""
 
-    def __init__(self, loader: str, data: bytes, *, bit_depth: int | None, said: int | None) -> None:
+    def __init__(self, loader: str, data: FileData, *, bit_depth: int | None, said: int | None) -> None:
         with _told():
-            load = getattr(_vips().Image, f"{loader}_buffer")
-            picture = load(data, access="sequential", fail_on="error")
+            load = getattr(_vips().Image, f"{loader}_source")
+            source = _source(data)
+            picture = load(source, access="sequential", fail_on="error")
             self._region = _vips().Region.new(picture)
+        self._reads_from = source, data  # libvips itself does not keep them
         self.width, self.height = int(picture.width), int(picture.height)
         self._bands = int(picture.bands)
         self._type = {"uchar": np.uint8, "ushort": np.uint16}.get(picture.format)
@@ -88,17 +91,17 @@ class VipsRows:
         return samples
 
 
-def jpeg_obstacle(data: bytes) -> str:
+def jpeg_obstacle(data: FileData) -> str:
     return "a progressive JPEG cannot be read by rows" if count_scans(data) > 1 else ""
 
 
-def png_obstacle(data: bytes) -> str:
+def png_obstacle(data: FileData) -> str:
     return "an interlaced PNG cannot be read by rows" if data[_INTERLACE : _INTERLACE + 1] == b"\x01" else ""
 
 
-def tiff_obstacle(data: bytes) -> str:
+def tiff_obstacle(data: FileData) -> str:
     """Of what is packed, at least one row of tiles, or one strip, has to be held."""
-    picture = PICTURE_KINDS["image/tiff"].open(data)
+    picture = PICTURE_KINDS["image/tiff"].open(opened(data))
     assert isinstance(picture, TiffImagePlugin.TiffImageFile)
     tags = picture.tag_v2
     rows = min(int(tags.get(TiffImagePlugin.TILELENGTH, tags.get(TiffImagePlugin.ROWSPERSTRIP, 1))), picture.height)
@@ -107,8 +110,14 @@ def tiff_obstacle(data: bytes) -> str:
     return "" if fits else f"the TIFF is packed in pieces of {rows} rows: store it in smaller tiles or strips"
 
 
-def png_depth(data: bytes) -> int | None:
+def png_depth(data: FileData) -> int | None:
     return survey_png(data[:_HEAD]).significant_bits
+
+
+def _source(data: FileData) -> Any:
+    """Nothing is copied."""
+    kind = _vips().Source
+    return kind.new_from_memory(data) if isinstance(data, bytes) else kind.new_from_file(data.path)
 
 
 @contextmanager

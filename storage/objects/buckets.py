@@ -6,13 +6,14 @@ import io
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import Readable
 from jobs.uploads.buckets import Buckets
 from storage.objects.keys import checked_key
-from storage.objects.pieces import write_from, writing
+from storage.objects.pieces import PIECE, write_from, writing
 from storage.objects.places import OpenPlace, Place, bounded
 from storage.settings import BucketRule, StorageSettings
 
@@ -38,9 +39,9 @@ class _Buckets:
     def names(self, bucket: str, prefix: str) -> Iterator[str]:
         return self._place(bucket).names(prefix)
 
-    def read(self, location: str, *, most: int) -> bytes:
+    def stream(self, location: str, *, most: int) -> Iterator[bytes]:
         bucket, _, key = location.partition("/")
-        return self._place(bucket).read(_plain(key), most=most)
+        return self._place(bucket).stream(_plain(key), most=most)
 
     def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
         bucket, _, key = location.partition("/")
@@ -76,13 +77,13 @@ class _Folder:
                 if key.startswith(prefix) and not name.startswith("."):
                     yield key
 
-    def read(self, key: str, *, most: int) -> bytes:
+    def stream(self, key: str, *, most: int) -> Iterator[bytes]:
         path = self._root / key
         try:
             if not self._is_inside(path):
                 raise ObjectNotFound("there is no such object")
             with path.open("rb") as file:
-                return bounded(file.read(most + 1), most)
+                yield from bounded(iter(partial(file.read, PIECE), b""), most)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectNotFound("there is no such object") from None
         except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from jobs.errors import TooManyBytes
@@ -13,15 +13,18 @@ class Place(Protocol):
     """As `jobs.uploads.buckets.Buckets`, of one bucket and with keys."""
 
     def names(self, prefix: str, /) -> Iterator[str]: ...
-    def read(self, key: str, /, *, most: int) -> bytes: ...
+    def stream(self, key: str, /, *, most: int) -> Iterator[bytes]: ...
     def put(self, key: str, data: Readable, media_type: str, /) -> None: ...
 
 
 OpenPlace = Callable[[str], Place]
 
 
-def bounded(data: bytes, most: int) -> bytes:
-    """Raises TooManyBytes."""
-    if len(data) > most:
-        raise TooManyBytes(f"the object is larger than {most} bytes")
-    return data
+def bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Raises TooManyBytes before the piece that is too much."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > most:
+            raise TooManyBytes(f"the object is larger than {most} bytes")
+        yield piece

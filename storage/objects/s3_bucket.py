@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 
 from jobs.ports import Readable
 from storage.objects.minio import open_client, translated
+from storage.objects.pieces import PIECE
 from storage.objects.places import OpenPlace, bounded
 from storage.objects.s3_client import PART, S3Client
 from storage.settings import StorageSettings
@@ -46,11 +47,11 @@ class S3Bucket:
                 return
             token = _text(more[1])
 
-    def read(self, key: str, *, most: int) -> bytes:
+    def stream(self, key: str, *, most: int) -> Iterator[bytes]:
         with translated(key, missing=_NO_BUCKET):
             response = self._client.get_object(self._bucket, key)
             try:
-                return bounded(response.read(most + 1), most)
+                yield from bounded(response.stream(PIECE), most)
             finally:
                 response.close()
                 response.release_conn()

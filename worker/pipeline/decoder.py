@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from segmentation.errors import ImageTooLarge
+from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.picture_rows import RowSource, open_rows
 from segmentation.picture_files.pictures import DecodedPicture, probe, read_picture
 
@@ -16,7 +17,7 @@ USUAL_SCANS = 12  # that the largest picture may have
 class PictureDecoder:
     max_pixels: int
 
-    def size(self, data: bytes, *, tiled: bool = False) -> tuple[int, int]:
+    def size(self, data: FileData, *, tiled: bool = False) -> tuple[int, int]:
         """(width, height) in pixels, as stored.
 
         Raises UnreadableImage, UnsupportedImage; ImageTooLarge for too many pixels, unless the picture is tiled, or
@@ -33,10 +34,10 @@ class PictureDecoder:
             )
         return header.width, header.height
 
-    def decode(self, data: bytes, *, bit_depth: int | None) -> DecodedPicture:
+    def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         """Raises what `segmentation.picture_files.pictures.read_picture` raises."""
         return read_picture(data, max_pixels=self.max_pixels, bit_depth=bit_depth)
 
-    def open_rows(self, data: bytes, *, bit_depth: int | None) -> RowSource:
+    def open_rows(self, data: FileData, *, bit_depth: int | None) -> RowSource:
         """Raises what `segmentation.picture_files.picture_rows.open_rows` raises."""
         return open_rows(data, bit_depth=bit_depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -23,21 +24,22 @@ class FetchRules:
     guard: Guard = field(default_factory=Guard)
 
 
-def fetch(url: str, rules: FetchRules) -> bytes:
-    """The body of `url`. Raises DownloadFailed."""
+def fetch(url: str, rules: FetchRules) -> Iterator[bytes]:
+    """The body of `url`, in pieces. Raises DownloadFailed, also where it turns out to be too large."""
     deadline = time.monotonic() + rules.guard.timeout_s
     try:
         for _ in range(MOST_REDIRECTS + 1):
             with ask(Request(url=url, headers=_HEADERS), rules.guard, deadline=deadline) as answer:
                 if answer.status not in _REDIRECTS:
-                    return _body(answer, rules.max_bytes)
+                    yield from _body(answer, rules.max_bytes)
+                    return
                 url = urljoin(url, answer.header("location"))
     except NotReached as error:
         raise DownloadFailed(str(error), retryable=not error.lasting) from error
     raise DownloadFailed(f"more than {MOST_REDIRECTS} redirects", retryable=False)
 
 
-def _body(answer: Answer, max_bytes: int) -> bytes:
+def _body(answer: Answer, max_bytes: int) -> Iterator[bytes]:
     if answer.status != 200:
         retryable = answer.status >= 500 or answer.status in _RETRYABLE
         raise DownloadFailed(f"the server answered {answer.status}", retryable=retryable)
@@ -47,7 +49,9 @@ def _body(answer: Answer, max_bytes: int) -> bytes:
     too_large = DownloadFailed(f"the file is larger than {max_bytes} bytes", retryable=False)
     if announced.isdecimal() and len(announced) < 20 and int(announced) > max_bytes:
         raise too_large
-    body = answer.read(max_bytes)
-    if len(body) > max_bytes:
-        raise too_large
-    return body
+    size = 0
+    for piece in answer.pieces():
+        size += len(piece)
+        if size > max_bytes:
+            raise too_large
+        yield piece

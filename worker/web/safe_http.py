@@ -68,10 +68,14 @@ class Answer:
         found = (value for key, value in self._response.headers if key.lower() == wanted)
         return next((value.decode("utf-8", "replace") for value in found), default)
 
+    def pieces(self) -> Iterator[bytes]:
+        """Of the body, as they come."""
+        return self._response.iter_stream()
+
     def read(self, most: int) -> bytes:
         """The body; of a longer one its first bytes, a few more than `most`."""
         body = bytearray()
-        for piece in self._response.iter_stream():
+        for piece in self.pieces():
             body += piece
             if len(body) > most:
                 break

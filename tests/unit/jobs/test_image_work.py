@@ -69,10 +69,10 @@ class Masks:
     def __init__(self, sources, error):
         self.sources, self.error = sources, error
 
-    def read(self, source, *, tenant):
+    def read(self, source, *, tenant, check):
         if "truth" in source.location:
             raise self.error
-        return self.sources.read(source, tenant=tenant)
+        return self.sources.read(source, tenant=tenant, check=check)
 
 
 def worker_with(service, **parts):

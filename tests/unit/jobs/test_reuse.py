@@ -219,7 +219,7 @@ def test_a_worker_that_stops_reads_none_of_them(service, pictures):
     worker, reads = service.worker(), []
 
     class Stopping:
-        def read(self, source, *, tenant):
+        def read(self, source, *, tenant, check):
             reads.append(source)
             worker.stop()
             return pictures[0]

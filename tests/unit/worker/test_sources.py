@@ -102,7 +102,7 @@ ANYWHERE = "0.0.0.0"  # noqa: S104  # leads to this machine
 
 
 def download(url: str, guard: Guard) -> bytes:
-    return fetch(url, FetchRules(max_bytes=1000, guard=guard))
+    return b"".join(fetch(url, FetchRules(max_bytes=1000, guard=guard)))
 
 
 def refusal(url: str, guard: Guard) -> DownloadFailed:
