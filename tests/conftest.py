@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,44 @@ from tests.services.s3 import S3Server, rclone
 from tests.services.valkey import ValkeyServer, valkey
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+# Programs that tests start are measured only where a test asks for it: to begin and to write that down takes longer
+# than most of them do. A process of xdist is measured from its beginning, so it needs no word of it any more.
+MEASURING = os.environ.pop("COVERAGE_PROCESS_CONFIG", None) if "PYTEST_XDIST_WORKER" in os.environ else None
+# All tests of these go to one process: the server takes a dozen seconds to start.
+ON_RADOSGW = tuple(
+    f"tests/{name}.py"
+    for name in (
+        *("contracts/test_buckets", "contracts/test_object_pieces", "contracts/test_object_store"),
+        "integration/test_create_bucket",
+    )
+)
+
 gc.disable()  # what collecting the tests makes, stays: to look through it again and again takes half of the time
 
 
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, with the files on radosgw as one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "radosgw" if file in ON_RADOSGW else file
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture
+def measured_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in programs that the test starts counts as covered."""
+    if MEASURING is not None:
+        monkeypatch.setenv("COVERAGE_PROCESS_CONFIG", MEASURING)
 
 
 @pytest.fixture(scope="session")

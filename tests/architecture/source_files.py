@@ -35,6 +35,12 @@ def tree(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"), filename=str(path))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of the file's tree."""
+    return tuple(ast.walk(tree(path)))
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionSize:
     """lines: from `def` to the last, signature and docstring included; parameters: without self or cls."""
@@ -45,7 +51,7 @@ class FunctionSize:
 
 
 def functions(path: Path) -> Iterator[FunctionSize]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, Function):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             yield FunctionSize(f"{path}:{node.lineno} {node.name}", lines, _parameters(node))

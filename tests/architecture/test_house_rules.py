@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.architecture.source_files import PACKAGES, ROOT, project_files, python_files, tree
+from tests.architecture.source_files import PACKAGES, ROOT, nodes, project_files, python_files, tree
 
 # The last line of defence of a process or a thread: what nobody foresaw is logged there and answered somehow.
 MAY_CATCH_EVERYTHING = {
@@ -46,7 +46,7 @@ def test_only_the_last_line_of_defence_catches_everything() -> None:
         f"{path}:{node.lineno}"
         for path in python_files(*PACKAGES)
         if str(path) not in MAY_CATCH_EVERYTHING
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.ExceptHandler) and _catches_everything(node) and not _raises_again(node)
     }
     assert found == set()

@@ -11,7 +11,7 @@ from tests.services.small_disk import SmallDisk, small_disk
 from tests.services.valkey import MortalValkey
 from tests.stack import Stack, everything_once, running_stack, submit_pictures
 
-IMAGES = 100
+IMAGES = 60
 OUTAGE_S = 6.0  # far longer than four tries took before
 
 

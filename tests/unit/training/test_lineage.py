@@ -20,31 +20,28 @@ from training.settings import TrainingSettings
 from training.spaces import find_label_space
 
 UNTRACKED = TrainingSettings(tracking_uri="none")
+FIELD = 'dataset="folder", options={label_space="camvid-11"}'
 
 
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory):
-    return {"scenes": tmp_path_factory.mktemp("scenes"), "folder": tmp_path_factory.mktemp("field")}
-
-
-@pytest.fixture(scope="module")
-def field(roots):
-    """Four pictures with masks of camvid-11."""
+    """`folder` holds a field: four pictures with masks of camvid-11."""
+    field = tmp_path_factory.mktemp("field")
     for kind in ("images", "masks"):
-        (roots["folder"] / kind).mkdir()
+        (field / kind).mkdir()
         for number in range(4):
             picture = (
                 Image.new("L", (64, 64), number) if kind == "masks" else Image.new("RGB", (64, 64), (number, 9, 9))
             )
-            picture.save(roots["folder"] / kind / f"{number}.png")
-    return 'dataset="folder", options={label_space="camvid-11"}'
+            picture.save(field / kind / f"{number}.png")
+    return {"scenes": tmp_path_factory.mktemp("scenes"), "folder": field}
 
 
 @pytest.fixture(scope="module")
-def runs(roots, field, tmp_path_factory):
+def runs(roots, tmp_path_factory):
     """`first` learns from the field, `second` begins with its weights and learns from scenes."""
     place = tmp_path_factory.mktemp("runs")
-    tiny_training(place, roots, ["name=first", "stages[0].epochs=1", f"data=[{{{field}}}]"])
+    tiny_training(place, roots, ["name=first", "stages[0].epochs=1", f"data=[{{{FIELD}}}]"])
     tiny_training(place, roots, ["name=second", "start.from=first", "stages[0].epochs=1"])
     return place
 
