@@ -115,7 +115,7 @@ def test_a_process_ends_although_a_call_hangs():
 import time
 from worker.fair_executor import FairExecutor
 executor = FairExecutor(1, name="test")
-answer = executor.submit(time.sleep, 60)
+answer = executor.submit(time.sleep, 600)
 time.sleep(0.2)
 executor.leave_behind(answer)
 executor.shutdown()
