@@ -94,7 +94,7 @@ def test_a_server_that_says_nothing_more_is_given_up(settings: StorageSettings):
     url = make_url(settings.resolved_database_url)
     with Relay(url.port or 5432).running() as relay:
         behind = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
-        patience = {"database_url": behind, "database_answer_s": 0.5}
+        patience = {"database_url": behind, "database_answer_s": 2.0}
         with opened(settings.model_copy(update=patience)) as database:
             add(database)
             with database.unit() as unit:

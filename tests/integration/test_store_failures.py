@@ -20,7 +20,7 @@ def test_a_frozen_store_is_asked_once_and_given_up(rclone_server: S3Server):
             s3_endpoint=f"http://127.0.0.1:{relay.port}",
             s3_access_key=rclone_server.access_key,
             s3_secret_key=rclone_server.secret_key,
-            s3_read_timeout_s=0.5,
+            s3_read_timeout_s=2.0,
         )
         store = MinioObjects(settings)
         store.put("a", b"1", media_type="text/plain")

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from api.main import create_app
 from tests.unit.api.house import House
 
-SOON_S = 20
+SOON_S = 60
 
 
 @contextmanager

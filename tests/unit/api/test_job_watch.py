@@ -21,7 +21,7 @@ from jobs.watching.hints import Hint
 from tests.factories import NOON, make_job
 
 HALF = Progress(progress=0.5, queue_position=0, eta_seconds=None, images_per_second=None)
-SOON_S = 20
+SOON_S = 60
 
 pytestmark = pytest.mark.anyio
 

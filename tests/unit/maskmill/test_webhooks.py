@@ -133,7 +133,7 @@ def listening(run: Run, server: ToyServer) -> Callable[..., Callable[[], Result]
         thread.start()
 
         def ended() -> Result:
-            thread.join(30)
+            thread.join(60)
             return results[0]
 
         return ended
@@ -146,7 +146,7 @@ def post(port: int, body: str, headers: dict[str, str]) -> int:
 
     def try_once() -> bool:
         try:
-            answer = httpx.post(f"http://127.0.0.1:{port}/", content=body.encode(), headers=headers)
+            answer = httpx.post(f"http://127.0.0.1:{port}/", content=body.encode(), headers=headers, timeout=60)
         except httpx.ConnectError:
             return False
         answers.append(answer.status_code)
