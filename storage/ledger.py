@@ -34,10 +34,10 @@ _LOCK_ONE = Prepared(
     .where(JOB.id == bindparam("id"), JOB.is_deleted.is_(False))
     .with_for_update()  # half the work of a list
 )
-_LOCK_VERSION = Prepared(
-    select(JOB.version).where(JOB.id == bindparam("id"), JOB.is_deleted.is_(False)).with_for_update()
-)
 _WRITE = Prepared(update(JOBS).where(JOB.id == bindparam("job")))  # whatever columns come with it
+_WRITE_UNCHANGED = Prepared(
+    update(JOBS).where(JOB.id == bindparam("job"), JOB.version == bindparam("seen"), JOB.is_deleted.is_(False))
+)
 
 
 def lock_jobs(transaction: Transaction, job_ids: Iterable[str]) -> list[Job]:
@@ -50,24 +50,33 @@ def lock_job(transaction: Transaction, job_id: str) -> Job | None:
     return None if row is None else to_job(row)
 
 
-def lock_unchanged(transaction: Transaction, job: Job) -> bool:
-    """Whether the job is still as it was read, now that nobody else changes it: whatever changes takes it one version
-    further. Its images are then as they were, but for when their leases end."""
-    row = transaction.carry_out(_LOCK_VERSION, id=job.id).first()
-    return row is not None and row.version == job.version
-
-
 def carry_out(transaction: Transaction, before: Job, step: Transition) -> Job:
     """Images of a locked job, then the job. One statement for all that go the same way, and one for all of which each
     goes its own. Returns the job after."""
+    _move_all(transaction, before, step)
+    write_job(transaction, before, step)
+    return step.job
+
+
+def carry_out_unchanged(transaction: Transaction, before: Job, step: Transition) -> bool:
+    """As `carry_out`, of a job that was read earlier and is not locked. False, and nothing is done, when anything has
+    happened to it since: that takes it one version further. Else its images are as they were, but for when their
+    leases end."""
+    found = transaction.carry_out(_WRITE_UNCHANGED, job=before.id, seen=before.version, **_changed(before, step.job))
+    if not found.rowcount:
+        return False
+    _move_all(transaction, before, step)
+    _note(transaction, step)
+    return True
+
+
+def _move_all(transaction: Transaction, before: Job, step: Transition) -> None:
     alone = [(move, index) for move, indices in step.moves if indices and len(indices) == 1 for index in indices]
     if len(alone) == len(step.moves):
         _move_each(transaction, before.id, alone)
     else:
         for move, indices in step.moves:
             move_images(transaction, before.id, move, indices)
-    write_job(transaction, before, step)
-    return step.job
 
 
 def move_images(transaction: Transaction, job_id: str, move: Move, indices: Collection[int] | None) -> None:
@@ -139,14 +148,22 @@ def _own_way(source: ImageStatus, put: tuple[str, ...], add: tuple[str, ...]) ->
 
 
 def write_job(transaction: Transaction, before: Job, step: Transition) -> None:
-    """Write what may change of a locked job, and what is owed for it; the totals, which are long, when they did."""
-    after = step.job
+    """Write what may change of a locked job, and what is owed for it."""
+    transaction.carry_out(_WRITE, job=before.id, **_changed(before, step.job))
+    _note(transaction, step)
+
+
+def _changed(before: Job, after: Job) -> Values:
+    """The totals, which are long, when they did."""
     values: Values = progress_values(after)
     if after.totals is not before.totals:
         values.update(totals_values(after))
-    transaction.carry_out(_WRITE, job=after.id, **values)
+    return values
+
+
+def _note(transaction: Transaction, step: Transition) -> None:
     owes = step.owes is not None and owe(transaction, step.owes)
-    transaction.note_change(after.id, ended=after.is_finished, owes=owes)
+    transaction.note_change(step.job.id, ended=step.job.is_finished, owes=owes)
 
 
 def is_due(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:

@@ -26,6 +26,7 @@ from worker.settings import WorkerSettings
 SWITCH_S = (
     0.0005  # a thread whose query was answered waits so long for one that computes; Python's own is ten times that
 )
+OBJECTS_BETWEEN_COLLECTIONS = 20_000  # a slice makes thousands, hardly any in a cycle: Python would look every 700
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def runtime() -> Runtime:
 def start(name: str) -> None:
     _Process.runtime = build(name, WorkerSettings(), StorageSettings())
     sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     gc.freeze()  # what was imported and built stays; no collection has to look at it again
 
 

@@ -73,7 +73,6 @@ class BodyPipe:
 
     def __iter__(self) -> Iterator[bytes]:
         while pieces := self._take():
-            self._loop.call_soon_threadsafe(self._emptied.set)
             yield from pieces
 
     def _take(self) -> list[bytes]:
@@ -82,8 +81,11 @@ class BodyPipe:
                 self._changed.wait()
             if self._error is not None:
                 raise self._error
-            pieces, self._pieces, self._held = self._pieces, [], 0
-            return pieces
+            pieces, self._pieces = self._pieces, []
+            was_full, self._held = self._held >= self._room, 0
+        if was_full:  # else nobody waits for room, and to wake the loop takes longer than to read a small body
+            self._loop.call_soon_threadsafe(self._emptied.set)
+        return pieces
 
 
 async def read_in_thread(request: Request, work: Callable[[Iterator[bytes]], T], rules: BodyRules) -> T:

@@ -19,13 +19,13 @@ from api.routes import (
 from api.routes.results import comparison, corrections
 
 ROUTERS: tuple[APIRouter, ...] = (
+    predict.router,  # routes are tried in this order, and here a caller waits for every one that is tried in vain
     jobs.router,
     corrections.router,  # before the images: a correction is no artifact
     images.router,
     events.router,
     archive.router,
     comparison.router,
-    predict.router,
     uploads.router,
     webhooks.router,
     models.router,

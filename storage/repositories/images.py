@@ -15,7 +15,7 @@ from jobs.job import ImageResult, ImageStatus, Job, JobImage, Priority, Slice
 from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held, Transition
 from segmentation.measures.agreement import Agreement
-from storage.ledger import carry_out, is_due, is_in, lock_job, lock_jobs, lock_unchanged, move_due, write_job
+from storage.ledger import carry_out, carry_out_unchanged, is_due, is_in, lock_job, lock_jobs, move_due, write_job
 from storage.repositories import paging
 from storage.repositories.reporting.known import remember
 from storage.rows import comparison_values, results_values, to_image
@@ -109,20 +109,30 @@ class SqlImages:
         return frozenset(held), job.cancel_requested_at is not None
 
     def finish(self, job_id: str, outcomes: Sequence[Outcome], *, claim: Claim | None = None) -> Finished:
-        if claim is not None and claim.is_of_all_at_work and lock_unchanged(self._transaction, claim.job):
-            job: Job | None = claim.job
-            images = {each.index: Held(each.status, each.attempt, each.input_sha256) for each in claim.images}
-        else:
-            job = lock_job(self._transaction, job_id)
-            images = {} if job is None else self._held(job_id, [each.index for each in outcomes])
+        if claim is not None and claim.is_of_all_at_work and (answer := self._finish_all_claimed(claim, outcomes)):
+            return answer
+        job = lock_job(self._transaction, job_id)
         if job is None:
             return Finished((), frozenset(each.index for each in outcomes))
+        images = self._held(job_id, [each.index for each in outcomes])
         step, answer = transitions.finish(job, images, outcomes, now=self._transaction.now)
         if step is not None:
             carry_out(self._transaction, job, step)
-            ended = set(answer.ended)
-            remember(self._transaction, job, [each for each in outcomes if each.index in ended and each.results])
+            self._remember(job, outcomes, answer)
         return answer
+
+    def _finish_all_claimed(self, claim: Claim, outcomes: Sequence[Outcome]) -> Finished | None:
+        """None, and nothing is done, when the job has changed since."""
+        images = {each.index: Held(each.status, each.attempt, each.input_sha256) for each in claim.images}
+        step, answer = transitions.finish(claim.job, images, outcomes, now=self._transaction.now)
+        if step is None or not carry_out_unchanged(self._transaction, claim.job, step):
+            return None
+        self._remember(claim.job, outcomes, answer)
+        return answer
+
+    def _remember(self, job: Job, outcomes: Sequence[Outcome], answer: Finished) -> None:
+        ended = set(answer.ended)
+        remember(self._transaction, job, [each for each in outcomes if each.index in ended and each.results])
 
     def rescore(
         self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
