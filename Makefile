@@ -126,6 +126,7 @@ docs: $(DEV) ## Build the documentation as a website in build/site; a warning or
 .PHONY: snippets
 snippets: $(DEV) ## Type every snippet of README and docs against a real service (a short form is part of `make test`)
 	$(BIN)/pytest tests/documentation
+	$(BIN)/python -m tests.documentation.snippets
 
 .PHONY: faults
 faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run, on each stack; nothing may be lost or counted twice

@@ -52,7 +52,7 @@ class Quickstart:
 
 PEERS = {
     "litserve": Quickstart(
-        packages=("litserve", "onnxruntime", "pillow"),
+        packages=("litserve", "python-multipart", "onnxruntime", "pillow"),
         file="litserve_server.py",
         serve=("python", "litserve_server.py", "{port}"),
         path="/predict",
@@ -158,7 +158,7 @@ def _first_mask(url: str, field: str, process: subprocess.Popen[bytes]) -> float
             answer = None
         if answer is not None and answer.content.startswith(PNG):
             return time.monotonic()
-        if answer is not None and answer.status_code < 500:
+        if answer is not None and answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             raise RuntimeError(f"{url} answers {answer.status_code}: {answer.text[:300]}")
         time.sleep(LOOK_S)
     raise TimeoutError(f"no mask from {url}; its process: {process.poll()}")

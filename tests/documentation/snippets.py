@@ -1,9 +1,12 @@
-"""The snippets of README and docs, and what each command in them is: run, checked without running, or only named."""
+"""The snippets of README and docs, and what each command in them is: run, checked without running, or only named.
+
+`python -m tests.documentation.snippets` lists the commands that are not run, and why."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,5 +91,39 @@ def is_run(command: str) -> bool:
     return command.startswith(("size=", "export MASKMILL_API_KEY"))
 
 
+def kind_of(snippet: Snippet, command: str) -> str:
+    """run: typed against a stack of the tests, or by itself; elsewhere: of programs that are not ours, on machines that
+    are not this one; checked: read as the command line reads it, or its module looked for."""
+    if is_run(command) or _trains(snippet):
+        return "run"
+    return "elsewhere" if program_of(command) in ELSEWHERE else "checked"
+
+
+def _trains(snippet: Snippet) -> bool:
+    """The five commands of README, from training to promoting."""
+    return snippet.page == "README.md" and "maskmill promote" in snippet.text
+
+
+def training() -> Snippet:
+    """Raises ValueError unless there is one."""
+    (found,) = filter(_trains, snippets())
+    return found
+
+
 def exists(path: str) -> bool:
     return (ROOT / path).exists()
+
+
+def main() -> None:
+    every = [(each, command) for each in snippets() if each.language == "bash" for command in commands(each)]
+    kinds = Counter(kind_of(*each) for each in every)
+    print(f"{len(every)} commands: {kinds['run']} run, {kinds['checked']} only read, {kinds['elsewhere']} elsewhere")
+    for kind in ("checked", "elsewhere"):
+        print(f"\n{kind}:")
+        for snippet, command in every:
+            if kind_of(snippet, command) == kind:
+                print(f"  {snippet.page}: {command}")
+
+
+if __name__ == "__main__":
+    main()

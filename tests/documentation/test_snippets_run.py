@@ -19,7 +19,7 @@ from _pytest.mark import ParameterSet
 from PIL import Image
 
 from maskmill.cli.exits import DONE, PARTIAL
-from tests.documentation.snippets import Snippet, commands, is_run, snippets
+from tests.documentation.snippets import Snippet, commands, is_run, snippets, training
 from tests.films import film
 from tests.services.valkey import MortalValkey
 from tests.stack import ROOT, Stack, picture, running_stack
@@ -163,6 +163,20 @@ def test_a_snippet_of_the_client_does_what_it_says(snippet: Snippet, stack: Stac
 @pytest.mark.parametrize("snippet", cases(SCENES))
 def test_a_snippet_of_the_renderer_does_what_it_says(snippet: Snippet) -> None:
     subprocess.run([sys.executable, "-c", snippet.text], cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_the_five_commands_of_training_go_from_a_recipe_to_the_registry(desk: Path) -> None:
+    typed = "\n".join(["set -e", *commands(training())])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKMILL_")}
+    environment |= {"PATH": f"{desk / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        ["bash", "-c", typed], cwd=desk, env=environment, capture_output=True, text=True, timeout=3500, check=False
+    )
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    assert "models:/quick@champion is version 1 now" in ended.stdout
+    assert (desk / "comparison.html").is_file()
 
 
 # With the first key everybody needs one: these come last.
