@@ -57,10 +57,13 @@ URL=http://127.0.0.1:$MASKMILL_PORT
 for _ in $(seq 120); do curl -fsS "$URL/ready" >/dev/null 2>&1 && break; sleep 1; done
 curl -fsS "$URL/ready" || fail "not ready: $(curl -sS "$URL/ready")"
 
-say "nobody is root, and the API has no torch"
+say "nobody is root, may write its root or has a capability; and the API has no torch"
 for service in api worker-cpu scheduler flower; do
   user=$(compose exec -T "$service" id -u) || fail "$service does not run"
   [ "$user" != 0 ] || fail "$service runs as root"
+  if compose exec -T "$service" touch /venv/written 2>/dev/null; then fail "$service can write its root"; fi
+  rights=$(compose exec -T "$service" awk '$1 == "CapEff:" { print $2 }' /proc/1/status)
+  [ "$rights" = 0000000000000000 ] || fail "$service has capabilities: $rights"
 done
 compose exec -T api python -c 'import importlib.util as u; assert u.find_spec("torch") is None'
 
