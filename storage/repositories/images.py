@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, or_, select, tuple_, update
 
 from jobs import transitions
 from jobs.errors import ImageNotFound, JobNotFound
@@ -44,14 +44,13 @@ class SqlImages:
         place = order.start if after is None else order.decode(after)
         self._require_job(job_id)
         wanted = [IMAGE.job_id == job_id] + ([] if status is None else [is_in(status)])
-        found: list[JobImage] = []
+        found: list[Row[Any]] = []
         for statement in order.statements(place):
             missing = limit + 1 - len(found)  # one more tells whether there is another page
             if missing:
-                rows = self._transaction.read(statement.where(*wanted).limit(missing))
-                found += [to_image(row) for row in rows]
+                found += self._transaction.read(statement.where(*wanted).limit(missing))
         page = found[:limit]
-        return page, order.encode(page[-1]) if len(found) > limit else None
+        return [to_image(row) for row in page], order.encode(page[-1]) if len(found) > limit else None
 
     def class_shares(
         self, job_id: str, *, status: ImageStatus | None

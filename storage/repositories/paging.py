@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from jobs.cursors import cursor_of, read_cursor
-from jobs.job import JobImage
-from storage.rows import clarity, surety
 from storage.tables import IMAGE, IMAGES
 
 LARGEST_INDEX = 2**31 - 1
+_PLACES = {column.key: place for place, column in enumerate(IMAGES.columns)}  # in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,11 @@ class Order:
             yield after
             yield by_index.where(self.column.is_(None))
 
-    def encode(self, image: JobImage) -> str:
-        return cursor_of(self.name, self._value(image), image.index)
+    def encode(self, row: Sequence[Any]) -> str:
+        """Of the last image of a page, by its row: an image from before a column was there has no value, whatever its
+        results tell. row: every column in the table's order."""
+        value = None if self.column is None else row[_PLACES[self.name]]
+        return cursor_of(self.name, value, row[_PLACES["index"]])
 
     def decode(self, cursor: str) -> Place:
         """Raises ValueError for anything that `encode` of this order did not make."""
@@ -60,16 +62,6 @@ class Order:
         if not known or not (value is None or (self.column is not None and type(value) in (int, float))):
             raise ValueError("this cursor belongs to another order")
         return Place(None if value is None else float(value), index)  # a database takes no whole number of any length
-
-    def _value(self, image: JobImage) -> float | None:
-        if self.column is None or image.result is None:
-            return None
-        if self.name == "accord":
-            return None if image.comparison is None else image.comparison.agreement.accord
-        metrics = image.result.metrics
-        if self.name in ("clarity", "surety"):
-            return clarity(metrics) if self.name == "clarity" else surety(metrics)
-        return metrics.mean_confidence if self.name == "confidence" else metrics.miou
 
 
 ORDERS = {

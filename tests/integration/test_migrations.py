@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -19,17 +20,21 @@ from jobs.callers import Limits
 from jobs.corrections.correction import CorrectionFile
 from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.errors import DatabaseUnavailable
+from jobs.job import Artifact, Comparison, ImageMetrics, JobTotals
 from jobs.options import JobOptions
-from jobs.ports import JobFilter
+from jobs.ports import JobFilter, UnitOfWork
 from jobs.tenants.keyring import Keyring
 from jobs.tenants.quotas import DAY_S
+from segmentation.label_map import LabelMap
+from segmentation.label_spaces import get_label_space
+from segmentation.measures.agreement import agree
 from storage.migrate import current, downgrade, main, newest, upgrade
 from storage.settings import StorageSettings
 from storage.tables import Base
 from tests.databases import opened
-from tests.factories import NOON
+from tests.factories import NOON, make_result
 from tests.fakes import FakeClock
-from tests.job_steps import Units, add, ended_job, failed, image, succeeded
+from tests.job_steps import Units, add, ended_job, every_image, failed, image, succeeded
 from tests.old_database import OLD_JOB, TABLES, check_filled, connected, contents, fill
 from tests.services.processes import free_port
 from tests.upload_steps import add_job_of, add_uploads, make_upload
@@ -277,3 +282,61 @@ def test_what_was_used_of_a_quota_outlasts_the_change_to_windows_and_back(settin
     upgrade(settings)
     with opened(settings) as database, database.unit("acme") as unit:
         assert unit.usage.so_far(credential.id, "images", period_s=DAY_S).used == 2
+
+
+def sorted_by(unit: UnitOfWork, sort: str) -> list[int]:
+    """Indices of job_1, page by page."""
+    found: list[int] = []
+    after: str | None = None
+    while not found or after:
+        rows, after = unit.images.page("job_1", status=None, sort=sort, limit=1, after=after)
+        found += [row.index for row in rows]
+        assert len(found) <= 3, found
+    return found
+
+
+def test_comparisons_known_results_and_doubts_go_with_the_code_that_knows_them(settings: StorageSettings):
+    upgrade(settings)
+    recipes = (b"\0" * 32, b"\xff" * 32)
+    agreement = agree([LabelMap(np.full((1, 4), each, np.uint8), get_label_space("camvid-11")) for each in (0, 1)])
+    artifact = Artifact(name="disagreement", key="k", media_type="image/png", size=1, crc32=2**32 - 1)
+    doubts = [
+        ImageMetrics(class_fractions={"sky": 1.0}, mean_entropy=each, low_confidence=each) for each in (0.75, 0.5, 0.25)
+    ]
+    outcomes = [
+        replace(
+            succeeded(index, metrics=metrics, reused=index == 1),
+            results=(make_result(metrics=metrics, reused=index == 1), make_result(reused=index == 1)),
+            comparison=Comparison(agreement=agreement, artifacts=(artifact,)),
+            input_sha256="1" * 64,
+            recipes=recipes,
+        )
+        for index, metrics in enumerate(doubts)
+    ]
+    with opened(settings) as database:
+        units = Units(database.unit, FakeClock())
+        before = ended_job(units, *outcomes, models=("tiny", "other"), totals=(JobTotals(), JobTotals()))
+        images = [image(database.unit, index) for index in range(3)]
+    assert (before.reused, before.agreement is not None) == (1, True)
+    downgrade(settings, "0014")
+    stored = contents(settings)
+    assert "known_results" not in stored
+    assert not {"agreement", "reused"} & stored["jobs"][0].keys()
+    assert not {"comparison", "accord", "clarity", "surety"} & stored["job_images"][0].keys()
+    assert [len(each["results"]) for each in stored["job_images"]] == [2, 2, 2]
+    upgrade(settings)
+    with opened(settings) as database, database.unit("default") as unit:
+        assert unit.jobs.get("job_1") == replace(before, reused=0, agreement=None)
+        assert every_image(unit) == [replace(each, comparison=None) for each in images]
+        assert not unit.known.is_any("default", recipes)
+        assert [sorted_by(unit, each) for each in ("accord", "clarity", "surety")] == [[0, 1, 2]] * 3
+    with opened(settings) as database:  # and what comes now is kept as ever
+        ended_job(
+            Units(database.unit, FakeClock()),
+            replace(outcomes[1], index=0),
+            job_id="job_2",
+            models=("tiny", "other"),
+            totals=(JobTotals(), JobTotals()),
+        )
+        with database.unit("default") as unit:
+            assert (unit.jobs.get("job_2").reused, unit.known.is_any("default", recipes)) == (1, True)
