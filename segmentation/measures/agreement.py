@@ -20,6 +20,7 @@ from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import count_ids, look_up
+from segmentation.measures.parting import Parted
 
 Counts = tuple[int, ...]
 Ids = NDArray[np.uint8]
@@ -145,7 +146,7 @@ def pair_miou(agreement: Agreement, pair: int) -> float:
 
 class SideBySide:
     """Predictions of one picture, in one label space, of two models or more. Where all say the same, which is most of a
-    picture, they are counted once; only the rest is counted model by model.
+    picture, they are counted once; the rest is counted by the ways in which the models part, which are few.
 
     Raises MaskMismatch.
     """
@@ -153,26 +154,26 @@ class SideBySide:
     def __init__(self, maps: Sequence[LabelMap]) -> None:
         self._space, self._maps = _common_space(maps), maps
         self._table, self._void = _without_void(self._space), self._space.class_count
-        self._said = [look_up(each.ids, self._table).reshape(-1) for each in maps]
+        self._said = [self._classes(each) for each in maps]
         differs = self._said[0] != self._said[1]
         for each in self._said[2:]:
             differs |= each != self._said[0]
         self._places = np.flatnonzero(differs)
-        self._apart = [each[self._places] for each in self._said]
-        self._votes = _votes(self._apart)
+        self._parted = Parted([each[self._places] for each in self._said], self._void)
 
     def agreement(self, truth: LabelMap | None = None) -> Agreement:
         """truth: of the same picture. Raises MaskMismatch."""
         _common_space([*self._maps, *([] if truth is None else [truth])])
-        alike = self._by_class(self._said[0]) - self._by_class(self._apart[0])
-        true = None if truth is None else look_up(truth.ids, self._table).reshape(-1)
-        votes = np.sum([count_ids(each) for each in self._votes], axis=0)[: len(self._maps) + 1]
+        parted = self._parted
+        alike = self._by_class(self._maps[0], self._said[0]) - parted.by_class(parted.ways[:, 0])
+        true = None if truth is None else self._classes(truth)
+        votes = parted.votes_cast()
         votes[-1] += alike.sum() * len(self._maps)
         return Agreement(
             known=int(alike.sum()) + self._places.size,
-            truth=0 if true is None else int(self._by_class(true).sum()),
+            truth=0 if true is None else int(count_ids(true)[: self._void].sum()),
             votes=_counts(votes[1:]),
-            said=tuple(_counts(alike + self._by_class(each)) for each in self._apart),
+            said=tuple(_counts(alike + parted.by_class(each)) for each in parted.ways.T),
             pairs=tuple(self._pairs(alike, true)),
         )
 
@@ -181,50 +182,63 @@ class SideBySide:
         levels = np.zeros(self._said[0].size, np.uint8)
         if len(self._maps) > 2:
             weights, shown = _split_levels(len(self._maps), self._space.class_count)
-            splits = np.zeros(self._places.shape, np.uint8)
-            for each in self._votes:
-                splits += _looked_up(each, weights)
-            levels[self._places] = _looked_up(splits, shown)
+            levels[self._places] = shown[weights[self._parted.votes].sum(axis=1, dtype=np.uint8)][self._parted.way]
         else:
             sure = [each.confidence.reshape(-1) for each in self._maps if each.confidence is not None]
             both = [each[self._places] for each in sure]
             levels[self._places] = np.maximum(np.minimum(*both), 1) if len(both) == 2 else 255
         return levels.reshape(self._maps[0].ids.shape)
 
+    def _is_plain(self, label_map: LabelMap) -> bool:
+        """Whether its ids are the classes: none of them counts nowhere."""
+        present = np.flatnonzero(label_map.pixel_counts)
+        return np.array_equal(self._table[present], present)
+
+    def _classes(self, label_map: LabelMap) -> Ids:
+        """Of each pixel, in a row; whatever counts nowhere is the number of classes."""
+        ids = label_map.ids if self._is_plain(label_map) else look_up(label_map.ids, self._table)
+        return ids.reshape(-1)
+
+    def _by_class(self, label_map: LabelMap, classes: Ids) -> NDArray[np.int64]:
+        """(C,) pixels. classes: of it, as `_classes` gives them."""
+        counts = label_map.pixel_counts if self._is_plain(label_map) else count_ids(classes)
+        return counts[: self._void]
+
     def _pairs(self, alike: NDArray[np.int64], true: Ids | None) -> Iterator[PairCounts]:
-        right = None if true is None else self._all_right(true)
-        apart = None if true is None else true[self._places]
-        for one, other in combinations(self._apart, 2):
-            same = self._by_class(one[one == other])
-            known = np.count_nonzero((one != self._void) | (other != self._void))
-            found = None
-            if right is not None and apart is not None:
-                found = self._right(one == apart, other == apart, apart, right)
-            yield PairCounts(known=int(alike.sum()) + int(known), same=_counts(alike + same), right=found)
+        parted, right = self._parted, None
+        if true is not None:
+            hits = count_ids(true[true == self._said[0]])[: self._void]
+            right = _Right(parted, true[self._places], hits, count_ids(true)[: self._void])
+        for one, other in combinations(range(len(self._maps)), 2):
+            first, second = parted.ways[:, one], parted.ways[:, other]
+            same = parted.by_class(np.where(first == second, first, self._void))
+            known = int(parted.pixels[(first != self._void) | (second != self._void)].sum())
+            found = None if right is None else right.counts(first, second)
+            yield PairCounts(known=int(alike.sum()) + known, same=_counts(alike + same), right=found)
 
-    def _all_right(self, true: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """By true class, where all say the same: pixels for which it is right, and for which it is wrong."""
-        apart = true[self._places]
-        hits = self._by_class(true[true == self._said[0]]) - self._by_class(apart[apart == self._apart[0]])
-        return hits, self._by_class(true) - self._by_class(apart) - hits
 
-    def _right(
-        self,
-        first: NDArray[np.bool_],
-        second: NDArray[np.bool_],
-        true: Ids,
-        alike: tuple[NDArray[np.int64], NDArray[np.int64]],
-    ) -> RightCounts:
-        hits, misses = alike
+class _Right:
+    """Who is right where. true: of the pixels on which models differ; hits: (C,) all pixels for which the first is
+    right; known: (C,) all of known truth."""
+
+    def __init__(self, parted: Parted, true: Ids, hits: NDArray[np.int64], known: NDArray[np.int64]) -> None:
+        self._pixels = parted.by_truth(true)
+        self._true = np.arange(len(known))
+        self._hits = hits - self._where(parted.ways[:, :1] == self._true)  # where all are
+        self._misses = known - self._pixels.sum(axis=0) - self._hits
+
+    def counts(self, first: Ids, second: Ids) -> RightCounts:
+        """first, second: what each says, in each of the ways."""
+        one, other = (each[:, None] == self._true for each in (first, second))
         return RightCounts(
-            both=_counts(hits + self._by_class(true[first & second])),
-            first=_counts(self._by_class(true[first & ~second])),
-            second=_counts(self._by_class(true[second & ~first])),
-            neither=_counts(misses + self._by_class(true[~(first | second)])),
+            both=_counts(self._hits + self._where(one & other)),
+            first=_counts(self._where(one & ~other)),
+            second=_counts(self._where(other & ~one)),
+            neither=_counts(self._misses + self._where(~(one | other))),
         )
 
-    def _by_class(self, ids: Ids) -> NDArray[np.int64]:
-        return count_ids(ids)[: self._void]
+    def _where(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.asarray((self._pixels * chosen).sum(axis=0), np.int64)
 
 
 def agree(maps: Sequence[LabelMap], truth: LabelMap | None = None) -> Agreement:
@@ -265,16 +279,6 @@ def _without_void(space: LabelSpace) -> Ids:
     return table.astype(np.uint8)
 
 
-def _votes(said: Sequence[Ids]) -> list[Ids]:
-    """For each model, by pixel: how many models, itself included, say what it says."""
-    votes = [np.ones(said[0].shape, np.uint8) for _ in said]
-    for one, other in combinations(range(len(said)), 2):
-        same = said[one] == said[other]
-        votes[one] += same
-        votes[other] += same
-    return votes
-
-
 @lru_cache(maxsize=16)
 def _split_levels(models: int, classes: int) -> tuple[Ids, Ids]:
     """Two tables of (256,): what a model with so many votes adds, modulo 256, to the number by which the ways that
@@ -299,11 +303,6 @@ def _splits(models: int, most: int) -> Iterator[tuple[int, ...]]:
     for size in range(min(models, most), 0, -1):
         for rest in _splits(models - size, size):
             yield (size, *rest)
-
-
-def _looked_up(ids: Ids, table: Ids) -> Ids:
-    """ids: (N,)."""
-    return look_up(ids[None], table)[0] if ids.size else ids
 
 
 def _surprise(models: int, classes: int) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from functools import lru_cache
 
 import cv2
@@ -20,6 +22,30 @@ def network_input(preprocessing: Preprocessing, picture: Picture) -> NDArray[np.
     for values, channel, table in zip(tensor, cv2.split(scaled), _tables(preprocessing), strict=True):
         cv2.LUT(channel, table, dst=values)
     return tensor
+
+
+class SharedInputs(threading.local):
+    """Inputs of the picture that a thread has at hand: several models that prepare it alike are given one tensor, which
+    nobody may change. They go with the picture."""
+
+    LARGEST = 2**23  # bytes of a tensor that is kept
+
+    def __init__(self) -> None:
+        self._picture: weakref.ref[Picture] | None = None
+        self._made: dict[Preprocessing, NDArray[np.float32]] = {}
+
+    def of(self, preprocessing: Preprocessing, picture: Picture) -> NDArray[np.float32]:
+        """As `network_input`."""
+        if self._picture is None or self._picture() is not picture:
+            made: dict[Preprocessing, NDArray[np.float32]] = {}
+            self._made = made
+            self._picture = weakref.ref(picture, lambda _: made.clear())
+        found = self._made.get(preprocessing)
+        if found is None:
+            found = network_input(preprocessing, picture)
+            if found.nbytes <= self.LARGEST:
+                self._made[preprocessing] = found
+        return found
 
 
 def _halved(picture: Picture, height: int, width: int) -> Picture:

@@ -24,12 +24,13 @@ from worker.pipeline.batcher import Batcher, Inferred
 from worker.pipeline.budget import Budget
 from worker.pipeline.certainty import measure, stretched
 from worker.pipeline.model_cache import LoadedModel, ModelCache
-from worker.pipeline.network_input import network_input
+from worker.pipeline.network_input import SharedInputs, network_input
 from worker.pipeline.tiles import Span, TileResult, TileRow, blend, blended_bands, spans
 from worker.pipeline.upsample import best_class
 
 _Doubts = tuple[float, float]  # mean entropy, share of pixels of low confidence
 _Rows = Callable[[int, int], Picture]  # those of a picture from the one to before the other
+_SHARED = SharedInputs()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ class _Run:
         self._check = check
 
     def whole(self, picture: Picture) -> tuple[LabelMap, _Doubts]:
-        tensor = network_input(self._preprocessing, picture)
+        tensor = _SHARED.of(self._preprocessing, picture)
         self._watch.lap("preprocess")
         logits = self._checked(self._batcher.infer(tensor))
         height, width = picture.shape[:2]

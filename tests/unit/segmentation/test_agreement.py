@@ -11,6 +11,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_spaces import LabelSpaces
 from segmentation.measures.agreement import (
     Agreement,
+    RightCounts,
     agree,
     disagreement_map,
     error_map,
@@ -146,3 +147,36 @@ def test_what_cannot_be_compared_is_refused(maps):
 
 def test_errors_are_where_the_truth_is_known_and_another():
     assert error_map(label_map([0, 1, VOID, 2]), label_map([0, 0, 1, VOID])).tolist() == [[0, 255, 255, 0]]
+
+
+@pytest.mark.parametrize("models", [2, 3, 5])
+@pytest.mark.parametrize("space", [CAMVID, LabelSpaces().get("cityscapes-34")], ids=lambda each: each.name)
+def test_every_count_is_that_of_looking_at_each_pixel(space, models):
+    """Of 34 classes and five models there are more ways to part than are counted at once."""
+    rng = np.random.default_rng(models)
+    ids = np.array(sorted({*space.by_id, space.void_id}), np.uint8)
+    maps = [LabelMap(rng.choice(ids, (20, 30)), space) for _ in range(models)]
+    truth = LabelMap(rng.choice(ids, (20, 30)), space)
+    counted = [each for each in space.class_ids if each not in space.void_ids]
+
+    def by_class(chosen, of):
+        return tuple(
+            int((chosen & (of.ids == each)).sum()) if each in counted else 0 for each in range(space.class_count)
+        )
+
+    known = np.array([np.isin(each.ids, counted) for each in maps])
+    says = np.array([np.where(np.isin(each.ids, counted), each.ids, 255) for each in maps])
+    found = agree(maps, truth)
+    some = known.any(axis=0)
+    votes = (says[:, None] == says[None]).sum(axis=1)[:, some]
+    assert found.votes == tuple(int((votes == number).sum()) for number in range(1, models + 1))
+    assert (found.known, found.truth) == (int(some.sum()), int(np.isin(truth.ids, counted).sum()))
+    for pair, (one, other) in zip(found.pairs, combinations(range(models), 2), strict=True):
+        same, right = says[one] == says[other], [each.ids == truth.ids for each in (maps[one], maps[other])]
+        assert (pair.known, pair.same) == (int((known[one] | known[other]).sum()), by_class(same, maps[one]))
+        assert pair.right == RightCounts(
+            both=by_class(right[0] & right[1], truth),
+            first=by_class(right[0] & ~right[1], truth),
+            second=by_class(right[1] & ~right[0], truth),
+            neither=by_class(~right[0] & ~right[1], truth),
+        )
