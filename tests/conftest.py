@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.services.ceph import find_radosgw, radosgw
 from tests.services.postgres import PostgresServer, postgres
@@ -26,6 +27,10 @@ ON_RADOSGW = tuple(
         "integration/test_create_bucket",
     )
 )
+
+# How long an example takes says what else the machine does.
+settings.register_profile("patient", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 gc.disable()  # what collecting the tests makes, stays: to look through it again and again takes half of the time
 

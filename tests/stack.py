@@ -37,7 +37,7 @@ READY_S = 90.0
 IMPATIENT = {
     "MASKMILL_WORKER_ENGINE": "openvino",  # nothing is measured while a test waits
     "MASKMILL_WORKER_PRECISION": "fp32",
-    "MASKMILL_WORKER_LEASE_S": "4",
+    "MASKMILL_WORKER_LEASE_S": "6",
     "MASKMILL_WORKER_HEARTBEAT_S": "1",
     "MASKMILL_WORKER_BEAT_S": "1",
     "MASKMILL_WORKER_SILENCE_S": "2",

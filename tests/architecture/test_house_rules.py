@@ -22,6 +22,11 @@ MAY_CATCH_EVERYTHING = {
     "worker/web/courier.py",
 }
 BROAD = {"Exception", "BaseException"}
+# What other threads of the process, pytest's among them, ask as well.
+EVERYBODYS = re.compile(
+    r"\.setattr\(\s*\"?(?:asyncio|datetime|queue|random|secrets|signal|socket|threading|time|uuid)[.,]"
+)
+MAY_REPLACE_THEM = {"tests/integration/test_host_clocks.py"}  # whose subject is who asks that clock
 
 TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".txt", ".cfg", ".ini", ".sh", ".html", ".example", ""}
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|tmp/plan|Users/\w+)/")
@@ -70,5 +75,16 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
         for path in project_files()
         if path.suffix in TEXT and path != this
         for match in MACHINE_PATHS.finditer((ROOT / path).read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_no_test_replaces_what_everybody_asks() -> None:
+    """A clock that is given to one module is nobody else's: `setattr("api.metrics.time", SimpleNamespace(…))`."""
+    found = [
+        f"{path}: {match.group()}"
+        for path in python_files("tests")
+        if str(path) not in MAY_REPLACE_THEM
+        for match in EVERYBODYS.finditer((ROOT / path).read_text(encoding="utf-8"))
     ]
     assert found == []

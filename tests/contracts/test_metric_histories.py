@@ -30,6 +30,12 @@ from tests.unit.api.live import serving
 LOSSES = [0.9, 0.5, math.nan, 0.25]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own parts, which answer here, take seconds to begin on a busy machine."""
+    monkeypatch.setattr("storage.registry.metric_histories._TIMEOUT_S", 60.0)
+
+
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A tracking file with one run that logged a loss over four steps. Returns it and the run's id."""
