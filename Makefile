@@ -105,6 +105,10 @@ test-slow: $(DEV) ## What takes long: real training, export and browser, and the
 browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short form is part of `make test`)
 	$(BIN)/pytest -v tests/browser
 
+.PHONY: screenshots
+screenshots: $(DEV) ## Draw the page's pictures in docs/images, the table of docs/accessibility.md and the gallery's figures anew
+	MASKMILL_ANEW=1 $(BIN)/pytest -v tests/browser/test_screenshots.py tests/browser/test_accessibility.py tests/browser/test_gallery.py
+
 .PHONY: coverage
 coverage: $(DEV)
 	$(BIN)/coverage combine --quiet

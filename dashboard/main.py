@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
+from dashboard.parts.words import refusal
 from dashboard.screens import PAGES
 from dashboard.screens import Page as Listed
 from maskmill import APIError, MaskmillError
@@ -24,7 +25,7 @@ def _told(listed: Listed) -> Callable[[], None]:
         try:
             listed.function()()
         except APIError as error:
-            st.error(f"The service refused: {error.detail} ({error.code})")
+            st.error(refusal(error))
         except MaskmillError as error:
             st.error(f"{error}. Start the service with `maskmill up`, or say with MASKMILL_SERVER where it is.")
 

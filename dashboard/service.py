@@ -13,8 +13,14 @@ def connect(settings: DashboardSettings) -> Maskmill:
     """Once, before the first page is shown."""
     key = None if settings.api_key is None else settings.api_key.get_secret_value() or None
     server = Maskmill(settings.server, api_key=key, patience=PATIENCE_S)
+    disconnect()
     _CONNECTED["server"] = server
     return server
+
+
+def disconnect() -> None:
+    if (server := _CONNECTED.pop("server", None)) is not None:
+        server.close()
 
 
 def service() -> Maskmill:

@@ -9,9 +9,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from dashboard.service import service
+from dashboard.web.rows import page_of_cards
 from maskmill import JobHandle
 
 HERE = Path(__file__).parent
+PAGE = 60  # rows that come with the page
 
 _mount = st.components.v2.component(
     "maskmill_gallery",
@@ -22,11 +25,15 @@ _mount = st.components.v2.component(
 
 
 def show(job: JobHandle, *, status: str | None, sort: str | None, opened: Callable[[], None], key: str) -> Any:
-    """`opened` is called after a click; the index of the image is the result's `opened`."""
-    query = urlencode({name: value for name, value in (("status", status), ("sort", sort)) if value})
+    """`opened` is called after a click; the index of the image is the result's `opened`.
+
+    The first rows go with the page: whoever opens it waits for no further question.
+    """
+    asked = {name: value for name, value in (("status", status), ("sort", sort)) if value}
     total = job.counts.get(status, 0) if status else job.total
     data = {
-        "rows": f"/rows/{job.id}?{query}",
+        "rows": f"/rows/{job.id}?{urlencode(asked)}",
+        "first": page_of_cards(service(), job.id, {**asked, "limit": PAGE}),
         "pictures": f"/pictures/jobs/{job.id}",
         "total": total,
         "version": job.finished_images,

@@ -1,6 +1,6 @@
 // Thousands of images of a job. Only the cards in sight exist, and rows come in pages of the service as they come near.
 
-const PAGE = 60, GAP = 12, HIGH = 200, WANTED = 210;
+const NEAR = 60, FAR = 200, GAP = 12, HIGH = 200, WANTED = 210;
 const galleries = new WeakMap();
 
 export default function (component) {
@@ -28,7 +28,7 @@ class Gallery {
     const other = !this.data || this.data.rows !== data.rows;
     this.data = data;
     this.box.setAttribute("aria-label", data.label);
-    if (again) { this.turn++; this.rows = []; this.cursor = undefined; this.ended = false; this.loading = false; this.clear(); }
+    if (again) { this.turn++; this.rows = []; this.loading = false; this.clear(); this.take(data.first); }
     if (other) this.box.scrollTop = 0;
     this.layout();
   }
@@ -36,9 +36,9 @@ class Gallery {
   clear() { for (const card of this.cards.values()) card.remove(); this.cards.clear(); }
 
   layout() {
-    if (!this.data || !this.box.clientWidth) return;
-    this.columns = Math.max(1, Math.floor((this.box.clientWidth + GAP) / (WANTED + GAP)));
-    this.wide = (this.box.clientWidth - GAP * (this.columns - 1)) / this.columns;
+    if (!this.data || !this.ground.clientWidth) return;
+    this.columns = Math.max(1, Math.floor((this.ground.clientWidth + GAP) / (WANTED + GAP)));
+    this.wide = (this.ground.clientWidth - GAP * (this.columns - 1)) / this.columns;
     const count = this.ended ? this.rows.length : Math.max(this.rows.length, this.data.total);
     this.ground.style.height = `${Math.ceil(count / this.columns) * (HIGH + GAP)}px`;
     for (const [at, card] of this.cards) this.place(card, at);
@@ -53,15 +53,15 @@ class Gallery {
     const last = (Math.ceil((this.box.scrollTop + this.box.clientHeight) / (HIGH + GAP)) + 1) * this.columns;
     for (const [at, card] of this.cards) if (at < first || at >= last) { card.remove(); this.cards.delete(at); }
     for (let at = first; at < Math.min(last, this.rows.length); at++) if (!this.cards.has(at)) this.add(at);
-    if (last > this.rows.length && !this.ended) this.more();
+    if (last > this.rows.length && !this.ended) this.more(Math.min(FAR, Math.max(NEAR, last - this.rows.length)));
   }
 
   add(at) {
     const row = this.rows[at], card = document.createElement("button"), name = document.createElement("span"), fact = document.createElement("span");
     card.type = "button"; card.dataset.index = row.index;
-    if (row.artifacts?.overlay || row.artifacts?.input) {
+    if (row.picture) {
       const picture = document.createElement("img");
-      picture.src = `${this.data.pictures}/${row.index}/${row.artifacts.overlay ? "overlay" : "input"}?as=thumbnail`;
+      picture.src = `${this.data.pictures}/${row.index}/${row.picture}?as=thumbnail`;
       picture.alt = ""; picture.decoding = "async";
       card.append(picture);
     }
@@ -74,26 +74,30 @@ class Gallery {
     this.ground.insertBefore(card, later === undefined ? null : this.cards.get(later)); // Tab goes in the order of the images
   }
 
-  async more() {
+  take(page) {
+    this.rows.push(...page.items); this.cursor = page.next_cursor; this.ended = page.next_cursor === null;
+    this.said.textContent = this.ended && !this.rows.length ? "No images." : "";
+  }
+
+  async more(count) {
     if (this.loading) return;
     this.loading = true;
-    const turn = this.turn, mark = this.cursor === undefined ? "" : `&cursor=${encodeURIComponent(this.cursor)}`;
+    const turn = this.turn;
     try {
-      const answer = await fetch(`${this.data.rows}&limit=${PAGE}${mark}`), page = await answer.json();
+      const answer = await fetch(`${this.data.rows}&limit=${count}&cursor=${encodeURIComponent(this.cursor)}`), page = await answer.json();
       if (turn !== this.turn) return;
       if (!answer.ok) throw new Error(page.detail ?? page.code);
-      this.rows.push(...page.items); this.cursor = page.next_cursor; this.ended = page.next_cursor === null;
-      this.said.textContent = this.ended && !this.rows.length ? "No images." : "";
+      this.take(page);
     } catch (error) { if (turn === this.turn) { this.ended = true; this.said.textContent = `Could not be loaded: ${error.message}`; } }
     if (turn === this.turn) { this.loading = false; this.layout(); }
   }
 }
 
 function facts(row) {
-  if (row.error) return `failed: ${row.error.code}`;
-  const metrics = row.metrics ?? {}, told = [];
-  if (metrics.ground_truth?.miou != null) told.push(`mIoU ${Math.round(metrics.ground_truth.miou * 100)} %`);
-  if (metrics.mean_confidence != null) told.push(`confidence ${Math.round(metrics.mean_confidence * 100)} %`);
-  if (row.warnings?.length) told.push(`${row.warnings.length} warning${row.warnings.length > 1 ? "s" : ""}`);
+  if (row.error) return `failed: ${row.error}`;
+  const told = [];
+  if (row.miou !== undefined) told.push(`mIoU ${Math.round(row.miou * 100)} %`);
+  if (row.confidence !== undefined) told.push(`confidence ${Math.round(row.confidence * 100)} %`);
+  if (row.warnings) told.push(`${row.warnings} warning${row.warnings > 1 ? "s" : ""}`);
   return told.length ? told.join(" · ") : row.status;
 }

@@ -6,25 +6,26 @@ import streamlit as st
 
 from dashboard.parts import tables, words
 from dashboard.service import service
+from maskmill import JobHandle
 
 EVERY_S = 1.0
 
 
-def watch(job_id: str) -> None:
+def watch(job: JobHandle) -> None:
     """Looks again by itself until the job has ended; then the whole page is drawn once more."""
-    ended = service().job(job_id).finished
-    st.fragment(_look, run_every=None if ended else EVERY_S)(job_id, ended)
+    st.fragment(_look, run_every=None if job.finished else EVERY_S)(job, job.finished)
 
 
-def _look(job_id: str, was_ended: bool) -> None:
-    job = service().job(job_id)
+def _look(job: JobHandle, was_ended: bool) -> None:
+    if not was_ended:
+        job = service().job(job.id)
     tables.spoken(words.progress(job.state))
     st.progress(min(1.0, float(job.state["progress"])), text=f"{job.finished_images} of {job.total} images")
     left, right = st.columns(2)
-    if left.button("Cancel", disabled=job.finished, key=f"cancel-{job_id}"):
+    if left.button("Cancel", disabled=job.finished, key=f"cancel-{job.id}"):
         job.cancel()
         st.rerun()
-    if right.button("Retry what failed", disabled=not (job.finished and job.counts["failed"]), key=f"retry-{job_id}"):
+    if right.button("Retry what failed", disabled=not (job.finished and job.counts["failed"]), key=f"retry-{job.id}"):
         job.retry()
         st.rerun()
     if job.finished and not was_ended:

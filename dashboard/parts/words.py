@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from maskmill import APIError
+
 NAMED = 6  # classes that a text alternative names
 
 
@@ -19,6 +21,13 @@ def seconds(value: float | None) -> str:
     if value < 90:
         return f"{value:.0f} s"
     return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def work(timings_ms: Mapping[str, float]) -> str:
+    """What an image itself took: waiting for its turn, or for the model to be loaded, is left out."""
+    if "total" not in timings_ms:
+        return "–"
+    return f"{timings_ms['total'] - timings_ms.get('queue', 0.0) - timings_ms.get('load', 0.0):.0f} ms"
 
 
 def moment(text: str | None) -> str:
@@ -75,3 +84,11 @@ def extremes(label: str, points: Sequence[tuple[str, float]], unit: str = "") ->
     high, low = max(points, key=lambda point: point[1]), min(points, key=lambda point: point[1])
     span = f"the highest is {high[0]} with {high[1]:.3g}{unit}, the lowest {low[0]} with {low[1]:.3g}{unit}"
     return f"{label} of {len(points)}: {span}."
+
+
+def refusal(error: APIError) -> str:
+    """What the service says, and what helps where it is the page's key."""
+    told = f"The service refused: {error.detail} ({error.code})"
+    if error.status in (401, 403):
+        told += ". The page calls with MASKMILL_API_KEY: set it to a key of this service, and start the page again."
+    return told

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.parts.links import link
 from dashboard.parts.running import watch
 from dashboard.service import service
 
@@ -27,15 +28,18 @@ def show() -> None:
             "model": left.selectbox("Model", models),
             "label_space": middle.selectbox("Label space", [OWN, *spaces]),
             "mask_label_space": right.selectbox("What the ids of the ground truth mean", ["the same", *spaces]),
+        }
+        left, right = st.columns([2, 1])  # a row of their own: the focus goes line by line
+        options |= {
             "artifacts": left.multiselect("Artifacts", ARTIFACTS, default=["overlay", "mask"]),
-            "priority": middle.selectbox("Priority", ["by size", "interactive", "bulk"]),
+            "priority": right.selectbox("Priority", ["by size", "interactive", "bulk"]),
         }
         if st.form_submit_button("Submit", type="primary"):
             _submit(files or [], masks or [], options)
     if job_id := st.session_state.get("batch_job"):
         st.header("Progress")
-        watch(job_id)
-        st.markdown(f"[Images, metrics and archive of this job](/jobs?job={job_id})")
+        watch(service().job(job_id))
+        link("jobs", "Images, metrics and archive of this job", job=job_id)
 
 
 def _submit(files: Sequence[Any], masks: Sequence[Any], options: dict[str, Any]) -> None:

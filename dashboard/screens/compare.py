@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import viewer
 from dashboard.parts import tables, words
+from dashboard.parts.links import link, path
 from dashboard.parts.views import pair_view
 from dashboard.service import service
 from maskmill import JobHandle
@@ -26,7 +27,7 @@ def show() -> None:
     if not job.state.get("models"):
         st.write("This job ran one model. *Try* with several models makes a comparison.")
         return
-    st.markdown(f"[Other comparisons](/compare) / [{job.id}](/jobs?job={job.id})")
+    path(("compare", "Other comparisons", {}), ("jobs", job.id, {"job": job.id}))
     told = job.comparison(contested=CONTESTED)
     _scores(told)
     _pairs(told["pairs"])
@@ -73,7 +74,7 @@ def _choose() -> None:
         st.write("No job ran several models yet. Choose two or more on *Try*.")
     for row in several:
         facts = (" and ".join(row["models"]), f"{row['images']['total']} images", words.moment(row["created_at"]))
-        st.markdown(f"[{row['id']}](/compare?job={row['id']}): {', '.join(facts)}")
+        link("compare", f"{row['id']}: {', '.join(facts)}", job=row["id"])
 
 
 def _scores(told: Mapping[str, Any]) -> None:

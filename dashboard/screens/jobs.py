@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import gallery, viewer
 from dashboard.parts import outgoing, tables, words
+from dashboard.parts.links import link, path
 from dashboard.parts.running import watch
 from dashboard.parts.views import colours_of, downloads, image_view
 from dashboard.service import service
@@ -49,7 +50,7 @@ def _list() -> None:
         facts = (
             f"{row['status']} · {row['images']['total']} images · {row['model']} · {words.moment(row['created_at'])}"
         )
-        st.markdown(f"[{row['id']}](/jobs?job={row['id']}) — {facts}")
+        link("jobs", f"{row['id']}: {facts}", job=row["id"])
     earlier, later = st.columns(2)
     if earlier.button("Newer", disabled=len(marks) == 1):
         marks.pop()
@@ -60,9 +61,9 @@ def _list() -> None:
 
 
 def _job(job: JobHandle) -> None:
-    st.markdown("[All jobs](/jobs)")
+    link("jobs", "All jobs")
     st.header(job.id)
-    watch(job.id)
+    watch(job)
     _facts(job)
     chosen, order, _ = st.columns(3)
     status = chosen.selectbox("Images", ["all", "succeeded", "failed", "queued", "running", "canceled"])
@@ -111,7 +112,7 @@ def _more(job: JobHandle) -> None:
 
 def _image(job: JobHandle, index: int) -> None:
     row = service().get(f"/jobs/{job.id}/images/{index}")
-    st.markdown(f"[All jobs](/jobs) / [{job.id}](/jobs?job={job.id})")
+    path(("jobs", "All jobs", {}), ("jobs", job.id, {"job": job.id}))
     st.header(str(row["name"]))
     _neighbours(job, index)
     if row["status"] != "succeeded":

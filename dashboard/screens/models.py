@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import log10
 from typing import Any
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -18,15 +19,42 @@ WIDE, HIGH, EDGE = 640, 320, 48
 def show() -> None:
     models = service().models()
     scored = [each for each in models if each["scores"].get("miou") is not None]
+    measured = {each["name"]: _evaluation(each["name"]) for each in models}
     if scored:
-        told = _reading(scored)
-        st.image(_scatter(scored), alt=f"Accuracy over size. {told}", width=WIDE)
-        st.write(told)
+        _figure(scored, measured)
     heads = ["Model", "Version", "Runs as", "Parameters", "Label space", "mIoU", "Pixel accuracy", "Loaded"]
     tables.table("All models", heads, [_row(each) for each in models])
     for each in models:
         with st.expander(f"{each['name']} {each['version']}" + (" (default)" if each["default"] else "")):
-            _card(each)
+            _card(each, measured[each["name"]])
+
+
+def _evaluation(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = service().get(f"/models/{quote(name, safe='')}")["evaluation"] or {}
+    return found
+
+
+def _figure(scored: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str, Any]]) -> None:
+    """Accuracy over speed; over size as long as no speed was measured."""
+    speeds = {name: rate for name, told in measured.items() if (rate := _fastest(told)) is not None}
+    shown = [each for each in scored if each["name"] in speeds] or scored
+    values = {each["name"]: speeds.get(each["name"]) or each["parameters"] / 1e6 for each in shown}
+    axis = "images per second, forward alone" if speeds else "million parameters"
+    points = [(str(each["name"]), values[each["name"]], each["scores"]["miou"]) for each in shown]
+    told = [words.extremes("mIoU", [(name, miou * 100) for name, _, miou in points], " %")]
+    told.append(words.extremes(axis.capitalize(), [(name, value) for name, value, _ in points]))
+    if missing := [str(each["name"]) for each in scored if each not in shown]:
+        told.append(f"The speed of {', '.join(missing)} was not measured.")
+    if not speeds:
+        told.append("No speed was measured where these models were made.")
+    reading = " ".join(told)
+    st.image(scatter(points, axis), alt=f"mIoU over {axis}. {reading}", width=WIDE)
+    st.write(reading)
+
+
+def _fastest(evaluation: Mapping[str, Any]) -> float | None:
+    rates = [each["images_per_s"] for each in evaluation.get("variants", ()) if each["images_per_s"]]
+    return max(rates, default=None)
 
 
 def _row(model: Mapping[str, Any]) -> list[object]:
@@ -38,7 +66,7 @@ def _row(model: Mapping[str, Any]) -> list[object]:
     return [*what, *numbers, "yes" if model["loaded"] else "no"]
 
 
-def _card(model: Mapping[str, Any]) -> None:
+def _card(model: Mapping[str, Any], evaluation: Mapping[str, Any]) -> None:
     st.write(model["description"])
     st.write(model["dataset"])
     tables.facts(
@@ -51,26 +79,31 @@ def _card(model: Mapping[str, Any]) -> None:
     )
     spaces = [(name, len(given["classes"])) for name, given in model["label_spaces"].items()]
     tables.table(f"Label spaces of {model['name']}", ["Label space", "Classes that it can give"], spaces)
+    if variants := evaluation.get("variants"):
+        heads = ["Precision", "Engine", "Size", "mIoU", "Images per second", "Note"]
+        tables.table(f"Variants of {model['name']}", heads, [_variant(each) for each in variants])
 
 
-def _reading(models: Sequence[Mapping[str, Any]]) -> str:
-    return words.extremes("mIoU", [(str(each["name"]), each["scores"]["miou"] * 100) for each in models], " %")
+def _variant(variant: Mapping[str, Any]) -> list[object]:
+    rate = "–" if variant["images_per_s"] is None else f"{variant['images_per_s']:.1f}"
+    size, miou = f"{variant['bytes'] / 1e6:.1f} MB", words.percent(variant["miou"], 1)
+    return [variant["precision"], variant["engine"], size, miou, rate, variant["note"] or "–"]
 
 
-def _scatter(models: Sequence[Mapping[str, Any]]) -> str:
-    """mIoU over parameters as SVG; on a ground of its own, so that it reads in light and dark."""
-    sizes = [log10(max(1, each["parameters"])) for each in models]
-    low, high = min(sizes) - 0.1, max(sizes) + 0.1
-    points = []
-    for each, size in zip(models, sizes, strict=True):
-        x = EDGE + (size - low) / (high - low) * (WIDE - 4 * EDGE)
-        y = HIGH - EDGE - each["scores"]["miou"] * (HIGH - 2 * EDGE)
-        points.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="7" fill="#1f5fae" stroke="#000"/>')
-        points.append(f'<text x="{x + 11:.0f}" y="{y + 5:.0f}">{escape(each["name"])}</text>')
+def scatter(points: Sequence[tuple[str, float, float]], axis: str) -> str:
+    """(name, value, share) as SVG, the values by their powers of ten; on a ground of its own, for light and dark."""
+    powers = [log10(max(1e-3, value)) for _, value, _ in points]
+    low, high = min(powers) - 0.1, max(powers) + 0.1
+    drawn = []
+    for (name, value, share), power in zip(points, powers, strict=True):
+        x = EDGE + (power - low) / (high - low) * (WIDE - 4 * EDGE)
+        y = HIGH - EDGE - share * (HIGH - 2 * EDGE)
+        drawn.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="7" fill="#1f5fae" stroke="#000"/>')
+        drawn.append(f'<text x="{x + 11:.0f}" y="{y + 5:.0f}">{escape(name)} ({value:.3g})</text>')
     axes = f'<path d="M{EDGE} {EDGE}V{HIGH - EDGE}H{WIDE - EDGE}" fill="none" stroke="#000"/>'
     names = f'<text x="8" y="{EDGE - 14}">mIoU, 0 to 100 %, as measured on its data set</text>'
-    sized = f'<text x="{EDGE}" y="{HIGH - 16}">parameters, {min(sizes):.1f} to {max(sizes):.1f} as powers of ten</text>'
+    below = f'<text x="{EDGE}" y="{HIGH - 16}">{escape(axis)}</text>'
     frame = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}"'
     ground = f'<rect width="{WIDE}" height="{HIGH}" fill="#fff"/>'
-    inner = f"{ground}{axes}{names}{sized}{''.join(points)}"
+    inner = f"{ground}{axes}{names}{below}{''.join(drawn)}"
     return f'<svg {frame} font-family="sans-serif" font-size="14">{inner}</svg>'

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import viewer
 from dashboard.parts import tables, words
+from dashboard.parts.links import link
 from dashboard.parts.views import colours_of, downloads, image_view
 from dashboard.screens import compare
 from dashboard.service import service
@@ -59,23 +60,22 @@ def _result(job: JobHandle) -> None:
     if job.state.get("models") and image.status == "succeeded":
         tables.spoken(f"Done. {words.image_alt(image.row)}")
         compare.pair(job, 0)
-        st.markdown(f"[This comparison with its scores](/compare?job={job.id})")
+        link("compare", "This comparison with its scores", job=job.id)
         return
     st.header(f"{image.name} by {job.state['model']}")
     if image.status != "succeeded":
         reason = image.error or {"message": f"it is {image.status}"}
         st.error(f"{image.name} has no mask: {reason.get('message') or reason.get('code')}")
         return
-    work_ms = (image.row.get("timings_ms") or {}).get("total")
     tables.spoken(f"Done. {words.image_alt(image.row)}")
     viewer.show(image_view(job.state, image.row), key=f"viewer-{job.id}")
     tables.facts(
         [
             ("Mean confidence", words.percent(image.metrics.get("mean_confidence"), 1)),
             ("Size", f"{image.row['width']} × {image.row['height']}"),
-            ("Work", "–" if work_ms is None else f"{work_ms:.0f} ms"),
+            ("Work", words.work(image.row.get("timings_ms") or {})),
         ]
     )
     tables.share_bars("Share of the pixels by class", image.metrics, colours_of(job.state["label_space"]))
     tables.links(downloads(job.id, image.row))
-    st.markdown(f"[This result in its job](/jobs?job={job.id}&image=0)")
+    link("jobs", "This result in its job", job=job.id, image="0")

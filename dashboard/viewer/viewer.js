@@ -32,6 +32,7 @@ class Viewer {
     this.zoom = 1; this.dx = 0; this.dy = 0; this.mark = null; this.maps = {};
     this.mode = data.other ? "swipe" : data.mask ? (data.picture ? "overlay" : "mask") : data.truth ? "truth" : "picture";
     if (data.other) this.part("divider").value = 50;
+    delete this.canvas.dataset.ready; // of the picture before
     this.canvas.setAttribute("aria-label", data.name);
     this.part("alt").textContent = data.alt;
     this.part("readout").textContent = "Loading …";

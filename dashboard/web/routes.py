@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from dashboard.settings import DashboardSettings
 from dashboard.web.pictures import thumbnail, with_ids_for_colours
+from dashboard.web.rows import page_of_cards
 from maskmill import APIError, Maskmill, MaskmillError
 from maskmill.client import Content
 
@@ -23,7 +24,6 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 FRESH_S = 3600
 THUMBNAILS = 2048  # kept in memory, about 10 kB each
 CORRECTION_BYTES = 64 * 2**20
-ROWS = ("status", "sort", "limit", "cursor")
 EXPORTING = ("export", "instances", "pictures", "corrected")
 GUARDED = {
     "X-Content-Type-Options": "nosniff",
@@ -104,8 +104,7 @@ class _Reading:
         return _content(content, as_ids=request.query_params.get("as") == "ids", headers=CACHED)
 
     def rows(self, request: Request) -> Response:
-        params = {name: request.query_params[name] for name in ROWS if name in request.query_params}
-        answer = self._server.get(f"/jobs/{_job(request)}/images", **params)
+        answer = page_of_cards(self._server, _job(request), request.query_params)
         return JSONResponse(answer, headers={**GUARDED, "Cache-Control": "no-store"})
 
     def archive(self, request: Request) -> Response:

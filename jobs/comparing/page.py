@@ -14,7 +14,7 @@ from jobs.comparing import sections
 from jobs.comparing.errors import Judged, Judging, colours_are_safe
 from jobs.comparing.pages import parts, tiles, wording
 from jobs.comparing.pages.parts import LETTERS, Html
-from jobs.comparing.pages.shell import ComparisonPage, Section, title_of
+from jobs.comparing.pages.shell import ResultPage, Section, title_of
 from jobs.comparing.pages.tiles import Tile
 from jobs.errors import ObjectNotFound
 from jobs.job import Artifact, Job, JobImage
@@ -35,7 +35,7 @@ class JobPage:
 
     def render(self, document: Mapping[str, Any], images: Sequence[JobImage]) -> bytes:
         """document: as `comparison_document` tells. images: the most contested first."""
-        page = ComparisonPage(
+        page = ResultPage(
             title=title_of(self.job.models),
             lead=sections.lead(document),
             top=sections.top(document),

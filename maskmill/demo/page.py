@@ -1,43 +1,36 @@
-"""demo/index.html: every picture with its overlay, mask, ground truth and numbers. No script, links are relative."""
+"""demo/index.html, and the report of any job: how it looks is the comparison's page (`jobs/comparing/pages`).
+
+Pictures and files are relative links; what is drawn over a picture lies in the page, so that a browser may read it.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from string import Template
-from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-from PIL import Image as Picture
-
-from jobs.reporting.names import model_folders, safe_folders, safe_stem
+from jobs.comparing.pages import tiles, wording
+from jobs.comparing.pages.parts import Cell, Html, Row, Table, joined, paragraph
+from jobs.comparing.pages.shell import ResultPage, Section
+from jobs.comparing.pages.tiles import Tile
+from jobs.reporting.names import model_folders
 from maskmill.cli.output import percent
-from maskmill.demo.material import MAX_PIXELS, Item, Material
-from maskmill.demo.tables import truth_of, work_ms
+from maskmill.demo.files import Files
+from maskmill.demo.material import Material
+from maskmill.demo.tables import truth_of, work_ms, worst_first
 from maskmill.handle import Image, JobHandle
-from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelClass, LabelSpace
-from segmentation.label_spaces import get_label_space
-from segmentation.palette import palette
-from segmentation.picture_files.pictures import decode_mask, decode_picture
 
-PICTURES = "pictures"
-TRUTH = "truth"
-TEMPLATE = Path(__file__).with_name("page.html")
-SHOWN_BY_BROWSERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """One of the pictures of an image: file name inside the folder, title, and what it shows in words."""
-
-    path: Path
-    title: str
-    text: str
+ABOUT = (
+    "First the picture, then what is really there, where that is known, then what each model makes of it; below, "
+    "striped, where it is wrong. Failed ones stand first, then the worst. Void, what is not labelled, is black in a "
+    "truth and counts nowhere: there nothing is right or wrong."
+)
+BESIDE = ("metrics.csv", "metrics.json", "manifest.json", "results.zip")
+LARGEST = 4  # classes that are named beside a picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,30 +43,26 @@ class Terms:
 
 def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Material, terms: Terms) -> Path:
     """Also writes the pictures and the coloured ground truth that it shows, below `out`."""
-    space = terms.space
-    by_name = {item.name: item for item in material.pictures}
     models = job.state.get("models") or [job.state["model"]]
-    results = [list(_results(out, image, models)) for image in images]
-    cards = [
-        _card(out, image, [_picture(out, image, by_name.get(image.name)), *shown, _truth(out, image, material, space)])
-        for image, shown in zip(images, results, strict=True)
-    ]
-    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        count=len(images),
-        model=escape(", ".join(models)),
-        space=escape(space.name),
-        licence=escape(terms.licence.partition(". ")[0].rstrip(".")),
-        facts=_facts(job),
-        legend=_legend(job.metrics, space),
-        key=_key(space),
-        cards="\n".join(cards),
+    files = Files(out, material, terms.space)
+    shown = [_picture(files, image, models) for image in worst_first(images)]
+    page = ResultPage(
+        kind="results of a job",
+        title=f"{wording.counted(len(images), 'picture')} by {' and '.join(models)}",
+        lead=f"Segmented into the classes of {terms.space.name}.",
+        top=_top(job, terms),
+        sections=[
+            Section("classes", "Classes", _classes(job.metrics, terms.space).html()),
+            Section("pictures", "Pictures", joined(paragraph(ABOUT), tiles.gallery(shown, _legend(terms.space)))),
+        ],
+        made=_made(out),
     )
     target = out / "index.html"
-    target.write_text(page, encoding="utf-8")
+    target.write_text(page.render(), encoding="utf-8")
     return target
 
 
-def _facts(job: JobHandle) -> str:
+def _top(job: JobHandle, terms: Terms) -> Html:
     truth = job.metrics.get("ground_truth") or {}
     facts = [("Pictures", f"{job.counts['succeeded']} of {job.total}")]
     if truth:
@@ -81,56 +70,93 @@ def _facts(job: JobHandle) -> str:
         facts += [("Mean Dice", percent(truth.get("mean_dice")))]
     if job.metrics.get("mean_confidence") is not None:
         facts.append(("Mean confidence", percent(job.metrics["mean_confidence"])))
-    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    if licence := terms.licence.partition(". ")[0].rstrip("."):
+        facts.append(("Licence of the model", licence))
+    inner = "\n".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+    return Html(f'<dl class="facts">\n{inner}\n</dl>')
 
 
-def _legend(metrics: Mapping[str, Any], space: LabelSpace) -> str:
-    """A row per class: colour, name, share of the pixels and, where it was measured, IoU."""
-    shares = metrics.get("class_fractions") or {}
-    scores = (metrics.get("ground_truth") or {}).get("iou") or {}
+def _classes(metrics: Mapping[str, Mapping[str, float]], space: LabelSpace) -> Table:
+    """Share of the pixels and, where it was measured, IoU."""
+    shares, truth = metrics.get("class_fractions") or {}, metrics.get("ground_truth")
+    scores: Mapping[str, float] = (truth or {}).get("iou") or {}  # type: ignore[assignment]  # one of its members
     rows = []
     for each in _shown_classes(space):
-        score = scores.get(each.name)
-        bar = "" if score is None else f'<meter value="{score:.3f}" max="1" aria-hidden="true"></meter>'
-        rows.append(
-            f'<tr><th scope="row">{_swatch(each)}{escape(each.name)}</th>'
-            f"<td>{percent(shares.get(each.name, 0.0))}</td><td>{bar}</td><td>{percent(score)}</td></tr>"
-        )
-    return "\n".join(rows)
-
-
-def _key(space: LabelSpace) -> str:
-    """Colours and names alone; it stays in sight while the pictures go by."""
-    return "\n".join(f"<li>{_swatch(each)}{escape(each.name)}</li>" for each in _shown_classes(space))
+        numbers = [shares.get(each.name, 0.0), *([scores.get(each.name)] if scores else [])]
+        cells = [Cell(said=percent(number), value=number) for number in numbers]
+        rows.append(Row(each.name, cells, colour=tiles.hex_of(each.colour)))
+    head = ["class", "share of pixels", *(["IoU"] if scores else [])]
+    return Table(caption="Over all pictures.", label="Classes", head=head, rows=rows, kind="scores", sortable=True)
 
 
 def _shown_classes(space: LabelSpace) -> list[LabelClass]:
     return [each for each in space.classes if each.id != space.ignore_id]
 
 
-def _swatch(each: LabelClass) -> str:
-    return f'<span class="swatch" style="background:#{bytes(each.colour).hex()}"></span>'
+def _legend(space: LabelSpace) -> list[tuple[str, str]]:
+    return [(each.name, tiles.hex_of(each.colour)) for each in _shown_classes(space)]
 
 
-def _card(out: Path, image: Image, found: Sequence[_View | None]) -> str:
-    views = [view for view in found if view is not None]
-    figures = "\n".join(_figure(out, view, image) for view in views)
-    title = escape(image.name)
+def _picture(files: Files, image: Image, models: Sequence[str]) -> tiles.Picture:
+    picture, truth = files.picture(image), files.truth(image)
+    links = [("picture", picture)]
+    shown: list[Tile | None] = [Tile(label=f"The picture {image.name}", caption="picture", kind="photo")]
+    if truth is not None:
+        links.append(("ground truth", truth.path))
+        shown.append(
+            Tile(label=f"What is really there in {image.name}", caption="truth", layer=files.layer(truth.path))
+        )
+    wrong: list[Tile | None] = []
+    for model, folder in zip(models, model_folders(models), strict=True):
+        by = f" by {model}" if folder else ""
+        mask = files.result(image, f"mask{folder}")
+        links += [(f"overlay{by}", files.result(image, f"overlay{folder}")), (f"mask{by}", mask)]
+        if mask is not None:
+            shown.append(_mask(files, image, mask, by))
+            wrong += [] if truth is None else [_wrong(files.wrong(mask, truth), by)]
+    gap: list[Tile | None] = [None] * (len(shown) - len(wrong))
+    there = [(text, quote(path.relative_to(files.out).as_posix())) for text, path in links if path is not None]
+    photo = "" if picture is None else quote(picture.relative_to(files.out).as_posix())
+    rows = [shown if photo else shown[1:], *([[*gap, *wrong]] if wrong else [])]
+    size = (int(image.row.get("width") or 1), int(image.row.get("height") or 1))
+    return tiles.Picture(
+        key=f"picture-{image.index}",
+        name=image.name,
+        why=_numbers(image),
+        photo=photo,
+        size=size,
+        rows=rows if image.status == "succeeded" else [],
+        links=there,
+    )
+
+
+def _mask(files: Files, image: Image, mask: Path, by: str) -> Tile:
+    classes = ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image))
+    return Tile(label=f"The mask of {image.name}{by}: {classes}", caption=f"mask{by}", layer=files.layer(mask))
+
+
+def _wrong(stripes: bytes, by: str) -> Tile:
+    layer = tiles.address(stripes, "image/png")
+    return Tile(label=f"Where the mask{by} is wrong", caption=f"wrong{by}", layer=layer, kind="stripes")
+
+
+def _numbers(image: Image) -> str:
+    """Of one picture, as a sentence; of a failed one why."""
     if image.status != "succeeded":
         error = image.error or {}
-        reason = escape(f"{image.status}: {error.get('message') or error.get('code') or ''}")
-        return f'<article><h3>{title}</h3><p class="failed">{reason}</p>{figures}</article>'
-    return f'<article><h3>{title}</h3>\n<div class="views">{figures}</div>\n<dl>{_numbers(image)}</dl></article>'
-
-
-def _results(out: Path, image: Image, models: Sequence[str]) -> Iterator[_View | None]:
-    """Overlay and mask of each model. The image's own numbers are the first one's."""
-    first = ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image))
-    for place, (model, folder) in enumerate(zip(models, model_folders(models), strict=True)):
-        by = f" by {model}" if folder else ""
-        classes = f": {first}" if place == 0 else ""
-        yield _result(out, image, f"overlay{folder}", f"Overlay{by}", f"Classes drawn over the picture{by}{classes}")
-        yield _result(out, image, f"mask{folder}", f"Mask{by}", f"A colour per class{by}{classes}")
+        return f"{image.status}: {error.get('message') or error.get('code') or ''}"
+    truth, told = truth_of(image), []
+    if truth:
+        told += [f"mIoU {percent(truth.get('miou'))}", f"pixel accuracy {percent(truth.get('pixel_accuracy'))}"]
+    if image.metrics.get("mean_confidence") is not None:
+        told.append(f"confidence {percent(image.metrics['mean_confidence'])}")
+    time_ms = work_ms(image)
+    if time_ms is not None and math.isfinite(time_ms):
+        told.append(f"{time_ms:.0f} ms")
+    told.append(
+        "largest classes: " + ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image)[:LARGEST])
+    )
+    return "; ".join(told) + "."
 
 
 def _by_share(image: Image) -> list[tuple[str, float]]:
@@ -138,76 +164,7 @@ def _by_share(image: Image) -> list[tuple[str, float]]:
     return sorted(fractions.items(), key=lambda pair: -pair[1])
 
 
-def _result(out: Path, image: Image, kind: str, title: str, text: str) -> _View | None:
-    """Where the archive put it: under its stem, or stem and index when another image has the same stem."""
-    stem = safe_folders(image.name) + safe_stem(image.name)
-    for name in (f"{stem}_{image.index:06d}", stem, f"image_{image.index:06d}"):
-        found = next(iter(sorted((out / kind).glob(f"{_literal(name)}.*"))), None)
-        if found is not None:
-            return _View(found, title, text)
-    return None
-
-
-def _literal(name: str) -> str:
-    return name.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
-
-
-def _picture(out: Path, image: Image, item: Item | None) -> _View | None:
-    if item is None:
-        return None
-    suffix = Path(item.name).suffix.lower()
-    target = out / PICTURES / f"{image.index:04d}_{safe_stem(item.name)}{suffix}"
-    target.parent.mkdir(exist_ok=True)
-    data = item.read()
-    if suffix not in SHOWN_BY_BROWSERS:
-        try:
-            data, target = _as_jpeg(data), target.with_suffix(".jpg")
-        except SegmentationError:
-            return None  # the job says why
-    target.write_bytes(data)
-    return _View(target, "Picture", "The picture as it was submitted")
-
-
-def _as_jpeg(data: bytes) -> bytes:
-    buffer = io.BytesIO()
-    Picture.fromarray(decode_picture(data, max_pixels=MAX_PIXELS)).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def _truth(out: Path, image: Image, material: Material, space: LabelSpace) -> _View | None:
-    item = material.truth_of(image.name)
-    if item is None or material.mask_label_space is None or image.status != "succeeded":
-        return None
-    ids = decode_mask(item.read(), max_pixels=MAX_PIXELS)
-    told = get_label_space(material.mask_label_space).remapping_to(space)[ids]
-    target = out / TRUTH / f"{image.index:04d}_{safe_stem(image.name)}.png"
-    target.parent.mkdir(exist_ok=True)
-    colours = Picture.fromarray(told)
-    colours.putpalette(np.ascontiguousarray(palette(space)).tobytes())
-    colours.save(target, compress_level=1)
-    return _View(target, "Ground truth", "What is really there, in the same colours")
-
-
-def _figure(out: Path, view: _View, image: Image) -> str:
-    link = quote(view.path.relative_to(out).as_posix())
-    width, height = image.row.get("width"), image.row.get("height")
-    size = f' width="{width}" height="{height}"' if width and height else ""
-    alt = escape(f"{image.name}. {view.text}", quote=True)
-    return (
-        f'<figure><a href="{link}"><img src="{link}" alt="{alt}"{size} loading="lazy"></a>'
-        f"<figcaption>{escape(view.title)}</figcaption></figure>"
-    )
-
-
-def _numbers(image: Image) -> str:
-    truth = truth_of(image)
-    numbers = []
-    if truth:
-        numbers += [("mIoU", percent(truth.get("miou"))), ("Pixel accuracy", percent(truth.get("pixel_accuracy")))]
-    if image.metrics.get("mean_confidence") is not None:
-        numbers.append(("Confidence", percent(image.metrics["mean_confidence"])))
-    time_ms = work_ms(image)
-    if time_ms is not None:
-        numbers.append(("Time", f"{time_ms:.0f} ms"))
-    numbers.append(("Largest classes", ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image)[:4])))
-    return "\n".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in numbers)
+def _made(out: Path) -> Html:
+    there = [name for name in BESIDE if (out / name).is_file()]
+    links = ", ".join(f'<a href="{name}">{name}</a>' for name in there)
+    return Html(f"All numbers, where they come from, and everything in one file: {links}." if there else "")

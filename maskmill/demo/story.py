@@ -17,8 +17,9 @@ from rich.text import Text
 
 from maskmill.cli.output import duration, program, working
 from maskmill.client import Maskmill
+from maskmill.demo.files import PICTURES, TRUTH
 from maskmill.demo.material import Material, own, samples
-from maskmill.demo.page import PICTURES, TRUTH, Terms, write_page
+from maskmill.demo.page import Terms, write_page
 from maskmill.demo.tables import show_results
 from maskmill.errors import DownloadBroken, InvalidInput
 from maskmill.handle import Image, JobHandle

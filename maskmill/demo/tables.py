@@ -43,10 +43,12 @@ def work_ms(image: Image) -> float | None:
 
 def _shown(images: Sequence[Image]) -> Sequence[Image]:
     """All of a few; of many those that need a look first: failed ones, then the lowest scores."""
-    if len(images) <= MOST_ROWS:
-        return images
-    worst_first = sorted(images, key=lambda image: (image.status == "succeeded", _score(image)))
-    return worst_first[:MOST_ROWS]
+    return images if len(images) <= MOST_ROWS else worst_first(images)[:MOST_ROWS]
+
+
+def worst_first(images: Sequence[Image]) -> list[Image]:
+    """Failed ones, then by score; where there is none, by confidence."""
+    return sorted(images, key=lambda image: (image.status == "succeeded", _score(image)))
 
 
 def _score(image: Image) -> float:

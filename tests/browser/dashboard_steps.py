@@ -18,16 +18,19 @@ from playwright.sync_api import Page
 from tests.services.processes import free_port, running
 from tests.tiny_models import BLUE, GREEN, RED
 
+PATIENCE_MS = 60_000
+ANEW = os.environ.get("MASKMILL_ANEW") == "1"  # pictures, tables and figures that the documentation shows are made anew
 READOUT = re.compile(r"x (\d+), y (\d+) · (?:truth: )?([a-z]+)")
 
 
 @contextmanager
-def page_of(server: str, folder: Path) -> Iterator[str]:
-    """The address of the page in a process of its own."""
+def page_of(server: str, folder: Path, **settings: str) -> Iterator[str]:
+    """The address of the page in a process of its own; settings: of its environment."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "dashboard", "--port", str(port), "--server", server]
-    with running(command, log=folder / "dashboard.log", ready=lambda: _answers(address), env={**os.environ}):
+    log, environment = folder / "dashboard.log", {**os.environ, **settings}
+    with running(command, log=log, ready=lambda: _answers(address), env=environment):
         yield address
 
 
@@ -38,18 +41,21 @@ def _answers(address: str) -> bool:
         return False
 
 
-def photograph(page: Page, address: str, folder: Path) -> None:
-    """The picture of the README: a generated scene, half of it as it is and half with its classes."""
-    page.set_viewport_size({"width": 1280, "height": 860})
-    page.goto(address)
+def choose(page: Page, label: str, name: str) -> None:
+    """In one of Streamlit's lists."""
+    page.get_by_role("combobox", name=label).first.click()
+    page.get_by_role("option", name=name, exact=True).click()
+    page.keyboard.press("Escape")
+
+
+def segmented(page: Page) -> str:
+    """Press *Segment* and wait for what it shows. Returns the job's id."""
     page.get_by_role("button", name="Segment").click()
     page.locator("canvas[data-ready=yes]").wait_for()
-    page.get_by_label("Divider").fill("40")
-    page.locator("canvas").focus()
-    page.keyboard.press("Shift+ArrowRight")
-    page.get_by_label("Show").evaluate("each => each.scrollIntoView()")
-    page.wait_for_timeout(500)
-    page.screenshot(path=folder / "dashboard.jpg", type="jpeg", quality=80)
+    link = page.get_by_role("link", name=re.compile("This result in its job|This comparison with its scores"))
+    found = re.search(r"job=(job_\w+)", link.get_attribute("href") or "")
+    assert found is not None
+    return found[1]
 
 
 def coloured(width: int = 192, height: int = 96) -> bytes:

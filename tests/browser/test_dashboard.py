@@ -1,127 +1,87 @@
-"""The page does its job in Chromium, against the real stack: one of each for all tests of the file."""
+"""Each page does its job in Chromium, against the real stack."""
 
 from __future__ import annotations
 
 import io
-import json
-import os
-import subprocess
-import sys
+import re
+import signal
+import zipfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page
+from playwright.sync_api import Page, Request, expect
 
-from tests.browser.dashboard_steps import coloured, page_of, photograph, pixel, pointed_at
-from tests.services.chromium import chromium, violations
-from tests.services.valkey import MortalValkey
-from tests.stack import Stack, pictures_zip, running_stack
+from tests.browser.dashboard_steps import PATIENCE_MS, choose, coloured, pixel, pointed_at, segmented
+from tests.stack import Stack, pictures_zip
 
-pytestmark = [pytest.mark.slow, pytest.mark.full]
+pytestmark = [pytest.mark.slow, pytest.mark.full, pytest.mark.timeout(600)]
 
-PATIENCE_MS = 60_000
-BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models"
-# Streamlit 1.67's own, minor: its drop zone for files carries a role and a label at once.
-OF_THE_FRAMEWORK = {"presentation-role-conflict"}
+BATCH = 200
+SCENE = "day-downtown-01"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder, broker = tmp_path_factory.mktemp("stack"), MortalValkey(tmp_path_factory.mktemp("broker"))
-    models = json.dumps([str(BUNDLED), str(folder / "models")])
-    parts = {"MASKMILL_BROKER_URL": broker.server.url, "MASKMILL_STORAGE_MODEL_FOLDERS": models}
-    with running_stack(folder, parts) as stack:
-        yield stack
-    broker.close()
-
-
-@pytest.fixture(scope="module")
-def address(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with page_of(stack.url, tmp_path_factory.mktemp("page")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page(viewport={"width": 1280, "height": 1000})
-    opened.set_default_timeout(PATIENCE_MS)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def job(stack: Stack) -> Any:
-    """Two coloured pictures and a file that is none, with all that the viewer can show."""
-    files = [("files", (f"{name}.png", coloured(), "image/png")) for name in ("one", "two")]
-    files.append(("files", ("broken.png", b"no picture", "image/png")))
-    options = {"model": "tiny", "artifacts": ["mask", "overlay", "confidence"]}
+def _ids(stack: Stack, path: str, **params: str) -> NDArray[np.uint8]:
     with stack.http() as http:
-        answer = http.post("/jobs", files=files, data={"options": json.dumps(options)})
-    return stack.finished(answer.json()["id"])
+        return np.asarray(Image.open(io.BytesIO(http.get(path, params=params).raise_for_status().content)))
 
 
-def _chosen(page: Page, label: str, name: str) -> None:
-    page.get_by_label(label).first.click()
-    page.get_by_role("option", name=name, exact=True).click()
-    page.keyboard.press("Escape")
+def _classes(stack: Stack, space: str) -> dict[int, Any]:
+    with stack.http() as http:
+        return {each["id"]: each for each in http.get(f"/label-spaces/{space}").json()["classes"]}
 
 
-def test_try_shows_the_mask_of_an_upload_and_the_class_under_the_pointer(page: Page, address: str) -> None:
+def _file(name: str, data: bytes, kind: str = "image/png") -> Any:
+    return {"name": name, "mimeType": kind, "buffer": data}
+
+
+def test_try_takes_an_upload_to_its_mask_class_by_class(page: Page, address: str, stack: Stack) -> None:
     page.goto(address)
-    page.locator("input[type=file]").set_input_files({"name": "c.png", "mimeType": "image/png", "buffer": coloured()})
+    page.locator("input[type=file]").set_input_files(_file("c.png", coloured()))
     page.get_by_text("c.png").first.wait_for()
     page.get_by_role("button", name="Remove street-fast").or_(page.get_by_label("Clear all")).first.click()
-    _chosen(page, "Models", "tiny")
-    page.get_by_role("button", name="Segment").click()
-    page.locator("canvas[data-ready=yes]").wait_for()
-    assert [pointed_at(page, share, 0.5)[2] for share in (0.1, 0.5, 0.9)] == ["sky", "building", "pole"]
-
-
-def test_the_pixel_under_the_pointer_is_the_masks(page: Page, address: str, stack: Stack, job: Any) -> None:
-    with stack.http() as http:
-        mask = np.asarray(Image.open(io.BytesIO(http.get(f"/jobs/{job['id']}/images/0/mask").content)))
-        space = http.get(f"/label-spaces/{job['label_space']}").json()
-    names = {each["id"]: each["name"] for each in space["classes"]}
-    page.goto(f"{address}/?job={job['id']}&image=0")
-    for share in (0.05, 0.33, 0.34, 0.66, 0.67, 0.95):
+    choose(page, "Models", "tiny")
+    job_id = segmented(page)
+    mask, classes = _ids(stack, f"/jobs/{job_id}/images/0/mask"), _classes(stack, "camvid-11")
+    for share in (0.05, 0.33, 0.34, 0.5, 0.66, 0.67, 0.95):
         x, y, name = pointed_at(page, share, 0.4)
-        assert name == names[int(mask[y, x])]
-
-
-def test_a_class_is_switched_off_in_the_browser_alone(page: Page, address: str, job: Any) -> None:
-    page.goto(f"{address}/jobs?job={job['id']}&image=0")
-    page.locator("canvas[data-ready=yes]").wait_for()
+        assert name == classes[int(mask[y, x])]["name"]
     page.get_by_label("Show").select_option("mask")
     page.wait_for_timeout(300)
-    before, other, asked = pixel(page, 0.1, 0.5), pixel(page, 0.9, 0.5), []
+    there = [pixel(page, share, 0.5) for share in (0.1, 0.5, 0.9)]
+    assert there == [tuple(classes[int(mask[48, x])]["colour"]) for x in (19, 96, 172)]
+    asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.locator("[data-part=classes] label", has_text="sky").locator("input").uncheck()
     page.wait_for_timeout(300)
-    assert pixel(page, 0.1, 0.5) != before
-    assert pixel(page, 0.9, 0.5) == other
-    assert asked == []
+    assert pixel(page, 0.1, 0.5) != there[0]
+    assert pixel(page, 0.9, 0.5) == there[2]
+    assert asked == []  # nothing that is switched asks anybody
 
 
 def test_no_picture_is_loaded_twice(page: Page, address: str, job: Any) -> None:
+    """Not by what is switched, nor on the way to the next image and back."""
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "/pictures/" in request.url else None)
+
+    def note(request: Request) -> None:
+        if "/pictures/" in request.url:
+            asked.append(request.url)
+
+    page.on("request", note)
     page.goto(f"{address}/jobs?job={job['id']}&image=0")
     page.locator("canvas[data-ready=yes]").wait_for()
     page.get_by_label("Hatching").check()
     page.get_by_role("button", name="Zoom in").click()
     pointed_at(page, 0.5, 0.5)
-    assert sorted(asked) == sorted(set(asked))
-    assert len(asked) == 3  # picture, mask, confidence
+    assert len(asked) == len(set(asked)) == 3  # picture, mask, confidence
+    page.get_by_role("button", name="Next image").click()
+    page.get_by_role("application", name="two.png").wait_for()
+    page.locator("canvas[data-ready=yes]").wait_for()
+    assert len(asked) == len(set(asked)) == 6
 
 
 def test_the_viewer_is_used_by_keys_alone(page: Page, address: str, job: Any) -> None:
@@ -134,7 +94,7 @@ def test_the_viewer_is_used_by_keys_alone(page: Page, address: str, job: Any) ->
     assert "pole" in page.locator("[data-part=readout]").inner_text()
 
 
-def test_a_correction_is_drawn_and_saved(page: Page, address: str, stack: Stack, job: Any) -> None:
+def test_a_correction_is_drawn_saved_and_used(page: Page, address: str, stack: Stack, job: Any) -> None:
     page.goto(f"{address}/jobs?job={job['id']}&image=1")
     canvas = page.locator("canvas[data-ready=yes]")
     canvas.wait_for()
@@ -147,67 +107,96 @@ def test_a_correction_is_drawn_and_saved(page: Page, address: str, stack: Stack,
     page.get_by_role("button", name="Undo").click()  # the second
     page.get_by_role("button", name="Save correction").click()
     page.get_by_text("Saved as version 1").wait_for()
-    with stack.http() as http:
-        drawn = http.get(f"/jobs/{job['id']}/images/1/correction").content
-        truth = http.get(f"/jobs/{job['id']}/images/1").json()["metrics"]["ground_truth"]
-        road = {c["name"]: c["id"] for c in http.get(f"/label-spaces/{job['label_space']}").json()["classes"]}["road"]
-    ids = np.asarray(Image.open(io.BytesIO(drawn)))
+    road = next(id_ for id_, each in _classes(stack, job["label_space"]).items() if each["name"] == "road")
+    ids = _ids(stack, f"/jobs/{job['id']}/images/1/correction")
     assert np.unique(ids[:, :60]).tolist() == [road]
     assert road not in ids[:, 68:]
-    assert truth["source"] == "correction"
+    page.goto(f"{address}/jobs?job={job['id']}&image=1")  # scores are against it, and it is shown
+    page.get_by_text("mIoU against a correction").wait_for()
+    page.locator("canvas[data-ready=yes]").wait_for()
+    page.get_by_label("Show").select_option("truth")
+    page.mouse.move(0, 0)
+    told = page.locator("[data-part=readout]").first
+    page.locator("canvas").hover(position={"x": 20, "y": 20})
+    assert "truth: road" in told.inner_text()
+    page.goto(f"{address}/jobs?job={job['id']}")  # and it goes to other tools
+    page.get_by_text("For annotation tools").click()
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Cityscapes").click()
+    with zipfile.ZipFile(downloading.value.path()) as archive:
+        name = next(each for each in archive.namelist() if each.endswith("two_gtFine_labelIds.png"))
+        exported = np.asarray(Image.open(io.BytesIO(archive.read(name))))
+    assert np.unique(exported[:, :60]).tolist() == [7]  # Cityscapes' road
 
 
-def test_two_models_are_compared_on_one_picture(page: Page, address: str) -> None:
+def test_two_models_are_compared_on_one_picture(page: Page, address: str, stack: Stack) -> None:
     page.goto(address)
     page.get_by_role("button", name="Segment").wait_for()
-    _chosen(page, "Models", "street-accurate")
-    page.get_by_role("button", name="Segment").click()
-    page.locator("canvas[data-ready=yes]").wait_for()
-    page.locator("canvas").focus()
-    page.keyboard.press("ArrowDown")
-    assert "street-fast: " in page.locator("[data-part=readout]").inner_text()
-    page.goto(f"{address}{page.get_by_role('link', name='This comparison with its scores').get_attribute('href')}")
+    choose(page, "Models", "street-accurate")
+    job_id = segmented(page)
+    page.goto(f"{address}/compare")  # it is among the comparisons, and so are its scores
+    page.get_by_role("link", name=re.compile(job_id)).click()
     page.get_by_role("cell", name="street-fast and street-accurate").wait_for()
     page.locator("canvas[data-ready=yes]").wait_for()
-    assert violations(page) == []
+    names = {id_: each["name"] for id_, each in _classes(stack, "camvid-11").items()}
+    masks = [_ids(stack, f"/jobs/{job_id}/images/0/mask", model=model) for model in ("street-fast", "street-accurate")]
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9):
+        page.locator("canvas").hover(position=_place(page, share, 0.45))
+        told = page.locator("[data-part=readout]").inner_text()
+        x, y = (int(each) for each in re.findall(r"\d+", told)[:2])
+        says = [names[int(mask[y, x])] for mask in masks]
+        assert f"street-fast: {says[0]} · street-accurate: {says[1]}" in told
+    page.get_by_label("Show").select_option("difference")
 
 
-def test_try_needs_no_mouse(page: Page, address: str) -> None:
-    page.goto(address)
-    page.get_by_role("button", name="Segment").wait_for()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent").strip() == "Segment":
-            break
-    page.keyboard.press("Enter")
-    page.locator("canvas[data-ready=yes]").wait_for()
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.shadowRoot?.activeElement?.tagName") == "CANVAS":
-            break
-    page.keyboard.press("ArrowRight")
-    assert page.locator("[data-part=readout]").inner_text().startswith("x 513, y 256")
+def _place(page: Page, x: float, y: float) -> Any:
+    box = page.locator("canvas").bounding_box()
+    assert box is not None
+    return {"x": box["width"] * x, "y": box["height"] * y}
 
 
-@pytest.mark.skipif("MASKMILL_SCREENSHOTS" not in os.environ, reason="makes the picture of the README anew")
-def test_the_page_is_photographed(page: Page, address: str) -> None:
-    folder = Path(os.environ["MASKMILL_SCREENSHOTS"])
-    photograph(page, address, folder)
-    assert (folder / "dashboard.jpg").stat().st_size < 300_000
+@contextmanager
+def _frozen(stack: Stack) -> Iterator[None]:
+    """The worker does nothing meanwhile, so that what is between beginning and end can be looked at."""
+    worker = stack.processes["worker"]
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        worker.send_signal(signal.SIGCONT)
 
 
-def test_a_batch_is_watched_to_its_end(page: Page, address: str) -> None:
+def _submitted(page: Page, address: str, images: int) -> None:
+    packed = _file("pictures.zip", pictures_zip(images, width=160, height=96), "application/zip")
     page.goto(f"{address}/batch")
-    packed: FilePayload = {
-        "name": "pictures.zip",
-        "mimeType": "application/zip",
-        "buffer": pictures_zip(40, width=160, height=96),
-    }
     page.locator("input[type=file]").first.set_input_files(packed)
     page.get_by_text("pictures.zip").first.wait_for()
-    _chosen(page, "Model", "tiny")
+    choose(page, "Model", "tiny")
     page.get_by_role("button", name="Submit").click()
-    page.get_by_text("succeeded: 40 of 40 images").first.wait_for()
+
+
+def test_a_batch_of_two_hundred_is_watched_to_its_end(page: Page, address: str, stack: Stack) -> None:
+    with _frozen(stack):
+        _submitted(page, address, BATCH)
+        page.get_by_text(re.compile(rf"(queued|running): 0 of {BATCH} images")).first.wait_for()
+        assert page.get_by_role("progressbar").first.get_attribute("aria-valuenow") == "0"
+    page.get_by_text(f"succeeded: {BATCH} of {BATCH} images").first.wait_for()
+    expect(page.get_by_role("button", name="Cancel")).to_be_disabled(timeout=PATIENCE_MS)
+    page.get_by_role("link", name="Images, metrics and archive of this job").click()
+    page.get_by_role("button", name="picture_0000.jpg").wait_for()
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Archive of everything").click()
+    with zipfile.ZipFile(downloading.value.path()) as archive:
+        assert sum(name.endswith(".png") for name in archive.namelist()) == BATCH
+
+
+def test_a_batch_is_canceled_midway(page: Page, address: str, stack: Stack) -> None:
+    with _frozen(stack):
+        _submitted(page, address, 21)
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_text(re.compile("^canceled: ")).first.wait_for()
+    page.get_by_role("link", name="Images, metrics and archive of this job").click()
+    page.get_by_role("button", name=re.compile("picture_0000.jpg.*canceled")).wait_for()
 
 
 def test_the_gallery_opens_an_image_and_names_what_failed(page: Page, address: str, job: Any) -> None:
@@ -218,74 +207,50 @@ def test_the_gallery_opens_an_image_and_names_what_failed(page: Page, address: s
     assert page.url.endswith("image=1")
 
 
-def test_the_gallery_loads_what_is_seen(page: Page, address: str, stack: Stack) -> None:
+def test_jobs_are_listed_by_status_and_a_link_without_a_page_leads_to_its_job(
+    page: Page, address: str, job: Any
+) -> None:
+    page.goto(f"{address}/jobs")
+    page.get_by_role("link", name=re.compile(job["id"])).wait_for()
+    choose(page, "Status", "failed")
+    page.get_by_text("No jobs here").wait_for()
+    page.goto(f"{address}/?job={job['id']}&image=0")
+    page.locator("canvas[data-ready=yes]").wait_for()
+    assert page.url.startswith(f"{address}/jobs?")
+
+
+def test_a_sample_shows_its_ground_truth(page: Page, address: str, stack: Stack) -> None:
+    page.goto(f"{address}/samples?sample={SCENE}")
+    page.locator("canvas[data-ready=yes]").wait_for()
+    truth, names = _ids(stack, f"/samples/{SCENE}/mask", label_space="cityscapes-19"), _classes(stack, "cityscapes-19")
+    for share in (0.1, 0.5, 0.9):
+        x, y, name = pointed_at(page, share, 0.95)
+        assert name == names[int(truth[y, x])]["name"].partition(" ")[0]
+
+
+def test_models_show_their_scores_and_their_cards(page: Page, address: str, stack: Stack) -> None:
     with stack.http() as http:
-        files = {"files": ("many.zip", pictures_zip(300, width=48, height=32), "application/zip")}
-        answer = http.post("/jobs", files=files, data={"options": json.dumps({"model": "tiny"})})
-    large = stack.finished(answer.json()["id"], timeout_s=120)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{address}/jobs?job={large['id']}")
-    page.get_by_role("button", name="picture_0000.jpg").wait_for()
-    page.wait_for_timeout(1000)
-    assert sum("/rows/" in url for url in asked) == 1
-    assert sum("as=thumbnail" in url for url in asked) <= 40
-    page.locator(".gallery").evaluate("box => box.scrollTo(0, box.scrollHeight)")
-    page.get_by_role("button", name="picture_0299.jpg").wait_for()
-    assert page.locator(".gallery button").count() <= 40
-    assert sum("as=thumbnail" in url for url in asked) <= 160
+        models = http.get("/models").json()["items"]
+    page.goto(f"{address}/models")
+    page.get_by_role("table", name="All models").wait_for()
+    for each in models:
+        assert page.get_by_role("cell", name=each["name"], exact=True).count() == 1
+    page.get_by_text(f"{models[0]['name']} {models[0]['version']}").click()
+    page.get_by_text(models[0]["licence"]).first.wait_for()
 
 
-PATHS = [
-    "",
-    "batch",
-    "jobs",
-    "compare",
-    "samples",
-    "models",
-    "training",
-    "health",
-    "jobs?job={job}",
-    "jobs?job={job}&image=0",
-]
+def test_training_shows_curves_and_their_numbers(page: Page, address: str) -> None:
+    page.goto(f"{address}/training")
+    page.get_by_role("img", name=re.compile("miou over epochs.*rises from 0.25 to 0.5")).wait_for()
+    choose(page, "Metric", "train_loss")
+    page.get_by_role("img", name=re.compile("train_loss over epochs")).wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PATHS)
-def test_axe_finds_nothing(
-    browser: Browser, address: str, job: Any, path: str, scheme: Literal["light", "dark"]
-) -> None:
-    page = browser.new_page(color_scheme=scheme)
-    page.goto(f"{address}/{path.format(job=job['id'])}")
-    page.get_by_role("heading", level=1).wait_for(timeout=PATIENCE_MS)
-    page.wait_for_timeout(2500)
-    found = [(rule, html) for rule, html in violations(page) if rule not in OF_THE_FRAMEWORK]
-    page.close()
-    assert found == []
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_a_phone_needs_no_scrolling_sideways(browser: Browser, address: str, job: Any, path: str) -> None:
-    page = browser.new_page(viewport={"width": 360, "height": 740})
-    page.goto(f"{address}/{path.format(job=job['id'])}")
-    page.get_by_role("heading", level=1).wait_for(timeout=PATIENCE_MS)
-    page.wait_for_timeout(1500)
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    page.close()
-    assert wide <= 360
-
-
-def test_the_report_of_a_job_is_accessible_and_fits_a_phone(
-    browser: Browser, stack: Stack, job: Any, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "maskmill", "report", job["id"], "--server", stack.url, "--out", "report"]
-    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    page = browser.new_page(viewport={"width": 360, "height": 740})
-    page.goto((tmp_path / "report" / "index.html").as_uri())
-    assert page.get_by_role("heading", level=3).all_inner_texts() == ["one.png", "two.png", "broken.png"]
-    assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.close()
+def test_health_names_workers_and_parts(page: Page, address: str) -> None:
+    page.goto(f"{address}/health")
+    page.get_by_text("All parts answer.").wait_for()
+    assert page.get_by_role("cell", name=re.compile("^worker@")).count() == 1
+    assert page.get_by_role("cell", name="Part answers").count() > 0
 
 
 def test_nobody_else_is_asked_for_anything(page: Page, address: str, job: Any) -> None:

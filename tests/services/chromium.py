@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import axe_playwright_python
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -33,8 +33,22 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def violations(page: Page) -> list[tuple[str, Any]]:
-    """What axe finds: (rule, the first element that breaks it)."""
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """impact: `critical`, `serious`, `moderate` or `minor`. element: the first that breaks the rule."""
+
+    rule: str
+    impact: str
+    element: str
+
+
+def examined(page: Page) -> list[Violation]:
+    """What axe finds."""
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("rules => axe.run({ runOnly: rules })", RULES)
-    return [(each["id"], each["nodes"][0]["html"][:200]) for each in found["violations"]]
+    return [Violation(each["id"], each["impact"], each["nodes"][0]["html"][:200]) for each in found["violations"]]
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    """The same: (rule, the first element that breaks it)."""
+    return [(each.rule, each.element) for each in examined(page)]

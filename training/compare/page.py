@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from jobs.comparing.pages import parts, tiles, wording
 from jobs.comparing.pages.parts import Html
-from jobs.comparing.pages.shell import ComparisonPage, Section
+from jobs.comparing.pages.shell import ResultPage, Section
 from segmentation.label_space import LabelSpace
 from training.compare import readings, sections, tables, thumbnails
 from training.compare.figures.series import Series, hatchings
@@ -37,7 +37,7 @@ def render(comparison: Comparison, *, title: str, colour_blind_safe: bool = True
     }
     told = _templates(comparison, drawn)
     when = f'<time datetime="{escape(facts.date)}">{escape(facts.date)}</time>'
-    return ComparisonPage(
+    return ResultPage(
         title=title,
         lead=f"{count} on {wording.counted(facts.picture_count, 'picture')} of {facts.dataset}, split {facts.split}.",
         top=Html(hatchings(len(comparison.entries)) + told.top()),

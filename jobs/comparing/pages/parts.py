@@ -26,11 +26,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """badge: the letter of the model that the row is about."""
+    """badge: the letter of the model that the row is about. colour: of the class, `#rrggbb`."""
 
     name: str
     cells: Sequence[Cell]
     badge: str = ""
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Table:
     def _row(self, row: Row) -> str:
         cells = "".join(_cell(cell, head) for cell, head in zip(row.cells, self.head[1:], strict=True))
         badge = f"{badge_of(row.badge)} " if row.badge else ""
+        badge += f'<span class="colour" style="background:{row.colour}"></span>' if row.colour else ""
         kind = ' class="named"' if row.badge else ""
         return f'<tr><th scope="row"{kind}>{badge}{escape(row.name)}</th>{cells}</tr>'
 

@@ -1,10 +1,10 @@
-"""The page around the sections: one HTML file that asks nobody for anything."""
+"""The page around the sections, of a comparison or of a job: one HTML file that asks nobody for anything."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -23,19 +23,21 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparisonPage:
-    """title and lead: text. top: who is compared, on what. made: by whom. data: JSON values, the page's numbers."""
+class ResultPage:
+    """kind, title and lead: text. top: what of, in facts. made: by whom. data: JSON values, the page's numbers."""
 
     title: str
     lead: str
     top: Html
     sections: Sequence[Section]
     made: Html
-    data: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "comparison of models"
 
     def render(self) -> str:
         shown = [each for each in self.sections if each.content]
         return Template(_file("page.html")).substitute(
+            kind=escape(self.kind),
             title=escape(self.title),
             lead=escape(self.lead),
             style=_file("style.css"),
@@ -43,7 +45,7 @@ class ComparisonPage:
             contents="\n".join(f'    <li><a href="#{each.key}">{escape(each.title)}</a></li>' for each in shown),
             sections="\n".join(map(_section, shown)),
             made=self.made,
-            data=_in_script(self.data),
+            data=_data(self.data) if self.data else "",
             script=_file("script.js"),
         )
 
@@ -57,10 +59,11 @@ def _section(section: Section) -> str:
     return f"{head}{escape(section.title)}</h2>\n{section.content}\n</section>"
 
 
-def _in_script(data: Mapping[str, Any]) -> str:
+def _data(data: Mapping[str, Any]) -> str:
     """No text in it can end the element that holds it."""
     text = json.dumps(data, ensure_ascii=False, default=str)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    inner = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return f'<script type="application/json" id="comparison-data">{inner}</script>'
 
 
 def _file(name: str) -> str:

@@ -43,7 +43,10 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """photo: an address; empty where there is none. size: (width, height) in pixels. rows: of tiles; None: a gap."""
+    """photo: an address; empty where there is none. size: (width, height) in pixels. rows: of tiles; None: a gap.
+
+    links: text and address of files that lie beside the page.
+    """
 
     key: str
     name: str
@@ -51,12 +54,15 @@ class Picture:
     photo: str
     size: tuple[int, int]
     rows: Sequence[Sequence[Tile | None]]
+    links: Sequence[tuple[str, str]] = ()
 
     def html(self) -> Html:
         columns = max((len(row) for row in self.rows), default=1)
         tiles = "\n".join(self._tile(tile) for row in self.rows for tile in _filled(row, columns))
         head = f'<h3 id="{self.key}-name">{escape(self.name)}</h3>\n<p class="why">{escape(self.why)}</p>'
-        content = f'<div class="tiles" style="--columns:{columns}">\n{tiles}\n</div>'
+        content = f'<div class="tiles" style="--columns:{columns}">\n{tiles}\n</div>' if self.rows else ""
+        if self.links:
+            content += f'<p class="files">Files: {", ".join(map(_link, self.links))}</p>'
         return Html(f'<article class="picture" aria-labelledby="{self.key}-name">\n{head}\n{content}\n</article>')
 
     def photo_html(self) -> Html:
@@ -112,6 +118,11 @@ def _legend(classes: Sequence[tuple[str, str]]) -> str:
 
 def _filled(row: Sequence[Tile | None], columns: int) -> list[Tile | None]:
     return [*row, *[None] * (columns - len(row))]
+
+
+def _link(link: tuple[str, str]) -> str:
+    text, target = link
+    return f'<a href="{escape(target, quote=True)}">{escape(text)}</a>'
 
 
 def _name(name: Name) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from dashboard.service import connect
+from dashboard.service import connect, disconnect
 from dashboard.settings import DashboardSettings
 from jobs.deliveries.delivery import Reply
 from tests.factories import picture
@@ -44,3 +44,4 @@ def test_exports_are_links_and_a_delivery_can_be_sent_again(tmp_path: Path) -> N
         shown = "".join(each.proto.body for each in page.get("html"))
         assert "export=cvat&amp;pictures=true" in shown
         assert http.get(f"/jobs/{job_id}/deliveries").json()["items"][0]["status"] == "pending"
+        disconnect()

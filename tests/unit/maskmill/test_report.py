@@ -32,6 +32,6 @@ def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Pat
     shown = [cast(Image, image)]
     terms = Terms(space=get_label_space("cityscapes-19"))
     page = write_page(tmp_path, cast(JobHandle, job), shown, Material(pictures=[]), terms).read_text("utf-8")
-    assert "<code>fast, accurate</code>" in page
-    assert [f'src="overlay/{model}/a.jpg"' in page for model in ("fast", "accurate")] == [True, True]
-    assert "<figcaption>Overlay by accurate</figcaption>" in page
+    assert "1 picture by fast and accurate" in page
+    assert [f'href="overlay/{model}/a.jpg"' in page for model in ("fast", "accurate")] == [True, True]
+    assert ">overlay by accurate</a>" in page

@@ -1,0 +1,203 @@
+"""Each screen before the service in memory: what it says of jobs that are done, failed, canceled, or not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.screens.models import scatter
+from dashboard.service import connect, disconnect
+from dashboard.settings import DashboardSettings
+from segmentation.variant import Variant
+from tests.factories import make_card, picture
+from tests.fakes import FakeCatalog
+from tests.unit.api.house import House
+from tests.unit.api.live import serving
+
+
+@dataclass(frozen=True)
+class Open:
+    house: House
+    http: httpx.Client
+
+    def submit(self, *files: tuple[str, bytes], **options: Any) -> str:
+        sent = [("files", each) for each in files]
+        answer = self.http.post("/jobs", files=sent, data={"options": json.dumps(options)})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+
+FAST = Variant(precision="fp32", engine="openvino", file="model.onnx", bytes=10, images_per_s=20.0, miou=0.5)
+SCORED = make_card("other", scores={"miou": 0.5, "pixel_accuracy": 0.75}, variants=(FAST,))
+MAIN = Path(__file__).resolve().parents[3] / "dashboard" / "main.py"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    house = House(tmp_path_factory.mktemp("house"), catalog=FakeCatalog([make_card(), SCORED]))
+    with serving(house) as http:
+        connect(DashboardSettings(server=str(http.base_url)))
+        yield Open(house, http)
+        disconnect()
+
+
+@pytest.fixture(scope="module")
+def job(service: Open) -> str:
+    """Done, with an image that failed."""
+    files = [("a.jpg", picture()), ("b.jpg", b"no picture")]
+    made = service.submit(*files, artifacts=["mask", "overlay", "confidence"])
+    service.house.work()
+    return made
+
+
+@pytest.fixture(scope="module")
+def pair(service: Open) -> str:
+    """Of two models."""
+    made = service.submit(("a.jpg", picture()), models=["tiny", "other"])
+    service.house.work()
+    return made
+
+
+def _page(screen: str) -> None:
+    from dashboard.screens import PAGES
+
+    PAGES[screen].function()()
+
+
+def shown(screen: str, **query: str) -> AppTest:
+    page = AppTest.from_function(_page, kwargs={"screen": screen}, default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "".join(each.proto.body for each in page.get("html"))
+
+
+def test_the_list_of_jobs_leads_to_each_of_them(service: Open, job: str) -> None:
+    page = shown("jobs")
+    assert any(job in each.proto.label for each in page.get("page_link"))
+    page.selectbox[0].select("failed").run()
+    assert page.markdown[0].value.startswith("No jobs here")
+
+
+def test_a_job_names_what_failed(service: Open, job: str) -> None:
+    told = html(shown("jobs", job=job))
+    assert "unreadable_image" in told
+    assert "partial: 2 of 2 images, 1 failed" in told
+    assert f"/archives/{job}" in told
+
+
+def test_an_image_is_shown_with_its_numbers_and_its_neighbours(service: Open, job: str) -> None:
+    page = shown("jobs", job=job, image="0")
+    assert [each.value for each in page.header] == ["a.jpg"]
+    assert "Share of the pixels by class" in html(page)
+    page.button[1].click().run()
+    assert page.error[0].value.startswith("No mask: ")
+
+
+def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
+    assert any(pair in each.proto.label for each in shown("compare").get("page_link"))
+    page = shown("compare", job=pair, image="0")
+    told = html(page)
+    assert "1 of 1 images are compared" in told
+    assert "tiny and other" in told
+    assert page.header[-1].value == "a.jpg: tiny and other"
+
+
+def test_a_job_of_one_model_is_no_comparison(job: str) -> None:
+    assert "ran one model" in shown("compare", job=job).markdown[0].value
+
+
+def test_try_runs_an_upload_and_shows_its_classes(service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.screens.try_picture.JobHandle.wait", lambda job, timeout: service.house.work())
+    page = shown("try")
+    page.file_uploader[0].set_value(("a.jpg", picture(), "image/jpeg"))
+    page.button[0].click().run()
+    assert not page.exception
+    assert "Done. " in html(page)
+    assert page.header[0].value.endswith(" by tiny")
+
+
+def test_try_with_two_models_is_a_comparison(service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.screens.try_picture.JobHandle.wait", lambda job, timeout: service.house.work())
+    page = shown("try")
+    page.file_uploader[0].set_value(("a.jpg", picture(), "image/jpeg"))
+    page.multiselect[0].select("other")
+    page.button[0].click().run()
+    assert not page.exception
+    assert "What each model says of this picture" in html(page)
+
+
+def test_a_batch_without_files_says_what_is_missing() -> None:
+    page = shown("batch")
+    page.button[0].click().run()
+    assert page.error[0].value == "Choose at least one picture or archive."
+
+
+def test_a_batch_is_sent_watched_and_canceled(service: Open) -> None:
+    page = shown("batch")
+    page.file_uploader[0].set_value([("a.jpg", picture(), "image/jpeg"), ("a.jpg", picture(), "image/jpeg")])
+    page.button[0].click().run()
+    assert not page.exception
+    assert "queued: 0 of 2 images" in html(page)
+    next(each for each in page.button if each.label == "Cancel").click().run()
+    assert "canceled: 2 of 2 images" in html(page)
+
+
+def test_a_sample_is_chosen_by_its_link() -> None:
+    assert shown("samples", sample="market").selectbox[0].value == "market"
+
+
+def test_models_are_told_with_their_cards() -> None:
+    page = shown("models")
+    assert [each.label for each in page.expander] == ["tiny 1 (default)", "other 1"]
+    assert "Variants of other" in html(page)
+    assert "Images per second, forward alone of 1" in page.markdown[0].value
+
+
+def test_a_scatter_spreads_by_powers_of_ten_and_names_its_points() -> None:
+    figure = ET.fromstring(scatter([("<a>", 1.0, 0.5), ("b", 10.0, 0.7), ("c", 100.0, 0.9)], "speed"))  # noqa: S314 ours
+    places = [float(each.get("cx", "")) for each in figure.findall("{*}circle")]
+    assert places[1] - places[0] == places[2] - places[1]
+    assert "<a> (1)" in [each.text for each in figure.findall("{*}text")]
+
+
+def test_health_tells_what_is_missing_and_what_is_allowed(service: Open) -> None:
+    page = shown("health")
+    assert page.error[0].value.startswith("Not ready: ")  # nobody works here
+    assert "Bytes of an image" in html(page)
+    service.house.beat()
+    page.run()
+    assert "<td>w1</td>" in html(page)
+
+
+def _opened(**settings: Any) -> AppTest:
+    """The whole page, as the settings have it."""
+    connect(DashboardSettings(**settings))
+    return AppTest.from_file(str(MAIN), default_timeout=60).run()
+
+
+def test_the_page_opens_with_try(service: Open) -> None:
+    page = _opened(server=str(service.http.base_url))
+    assert [each.value for each in page.title] == ["Try"]
+    assert not page.error
+
+
+def test_without_a_service_it_is_said_how_to_start_one(service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.service.PATIENCE_S", 0.0)
+    told = _opened(server="http://127.0.0.1:9").error[0].value
+    connect(DashboardSettings(server=str(service.http.base_url)))
+    assert "nobody answers at http://127.0.0.1:9" in told
+    assert "maskmill up" in told
