@@ -12,18 +12,18 @@ import argparse
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from benchmarks.record import median, record
 from maskmill.stack.broker import free_port
@@ -166,18 +166,19 @@ def _first_mask(url: str, field: str, process: subprocess.Popen[bytes]) -> float
 
 @contextmanager
 def _serving(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """In a group of its own: both start further processes."""
+    """With whatever it starts: both have processes below them, of which some leave its group."""
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=_bare(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        process = subprocess.Popen(command, cwd=folder, env=_bare(), stdout=log, stderr=subprocess.STDOUT)
         try:
             yield process
         except Exception:
             sys.stderr.write(f"{shlex.join(command)}\n{(folder / 'log').read_text(errors='replace')[-3000:]}\n")
             raise
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # it has ended, and so have they
+                for each in psutil.Process(process.pid).children(recursive=True):
+                    each.kill()
+            process.kill()
             process.wait()
 
 

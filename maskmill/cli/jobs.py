@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from maskmill.cli.address import connect, page_of_job
 from maskmill.cli.exits import DONE, INTERRUPTED, exit_code_of
@@ -32,6 +33,7 @@ from maskmill.cli.output import (
 from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
+from maskmill.installed import dashboard_is_here, how_to_install
 
 NAMED = 5  # files
 
@@ -221,7 +223,8 @@ def _open(console: Console, page: str | None) -> None:
     import webbrowser
 
     if page is None:
-        console.print(f"no page of this service is known here; one comes with: {program()} up --open", soft_wrap=True)
+        comes = f"{program()} up --open" if dashboard_is_here() else how_to_install("dashboard")
+        console.print(Text(f"no page of this service is known here; one comes with: {comes}"), soft_wrap=True)
     elif not webbrowser.open(page):
         console.print(f"no browser opens here; the job is on {page}", soft_wrap=True)
 

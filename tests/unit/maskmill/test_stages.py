@@ -108,12 +108,19 @@ def test_where_no_browser_opens_the_address_is_said(
 
 @pytest.mark.parametrize("noted", [{"dashboard": None}, {"dashboard": "http://127.0.0.1:8009", "url": "http://other"}])
 def test_where_there_is_no_page_it_is_said_how_to_get_one(
-    run: Run, picture: Path, local: Callable[..., None], opened: list[str], noted: dict[str, Any]
+    run: Run,
+    picture: Path,
+    local: Callable[..., None],
+    opened: list[str],
+    noted: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     local(**noted)
     ended = run("submit", picture, "--open")
     assert (ended.exit_code, opened) == (0, [])
     assert "maskmill up --open" in ended.stderr
+    monkeypatch.setattr("maskmill.cli.jobs.dashboard_is_here", lambda: False)
+    assert "[dashboard]" in run("submit", picture, "--open").stderr
 
 
 def test_a_download_tells_its_bytes(server: ToyServer, job_state: JobState, run: Run, tmp_path: Path) -> None:
@@ -134,3 +141,13 @@ def test_a_shell_completes_commands_and_options(words: str, offered: str) -> Non
     """As the script does that `maskmill --install-completion` puts in place."""
     asked = {"_MASKMILL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
     assert offered in CliRunner().invoke(app, [], env=asked, prog_name="maskmill").stdout.split()
+
+
+def test_what_the_demo_made_is_opened_when_asked(
+    run: Run, tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = {"status": "succeeded", "page": "demo/index.html"}
+    monkeypatch.setattr("maskmill.demo.story.tell", lambda options, console: summary)
+    assert (run("demo").exit_code, opened) == (0, [])
+    assert run("demo", "--open").exit_code == 0
+    assert opened == [(tmp_path / "demo" / "index.html").as_uri()]
