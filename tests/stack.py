@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.tiny_models import tiny_bundle
 ROOT = Path(__file__).resolve().parents[1]
 QUEUES = "interactive,bulk,upkeep"
 FINISHED = {"succeeded", "partial", "failed", "canceled"}
-READY_S = 90.0
+READY_S = 150.0
 
 # Short times, so that what was lost comes back while a test waits.
 IMPATIENT = {
@@ -126,7 +127,7 @@ class Stack:
         except TimeoutError as error:
             raise AssertionError(f"{error}\n{self.logs()}") from error
 
-    def wait_for_job(self, job_id: str, done: Callable[[Any], bool], *, timeout_s: float = 90.0) -> Any:
+    def wait_for_job(self, job_id: str, done: Callable[[Any], bool], *, timeout_s: float = 150.0) -> Any:
         """Poll the job until `done`; a test that waits in vain shows what the processes said."""
         deadline = time.monotonic() + timeout_s
         with self.http() as http:
@@ -137,7 +138,7 @@ class Stack:
                 assert time.monotonic() < deadline, f"{json.dumps(job, indent=1)}\n{self.logs()}"
                 time.sleep(0.1)
 
-    def finished(self, job_id: str, *, timeout_s: float = 90.0) -> Any:
+    def finished(self, job_id: str, *, timeout_s: float = 150.0) -> Any:
         return self.wait_for_job(job_id, lambda job: job["status"] in FINISHED, timeout_s=timeout_s)
 
     def rows(self, job_id: str) -> tuple[Job, list[JobImage]]:
@@ -205,6 +206,7 @@ def _settings(environment: Mapping[str, str]) -> StorageSettings:
     return StorageSettings.model_validate({**values, "home": environment["MASKMILL_HOME"], "model_folders": folders})
 
 
+@cache
 def picture(number: int, *, width: int = 640, height: int = 480) -> bytes:
     """A JPEG with a gradient and some noise, different for each number."""
     random = np.random.default_rng(number)

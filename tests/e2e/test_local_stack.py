@@ -27,7 +27,7 @@ from maskmill.stack.home import StackHome
 from tests.services.processes import wait_for
 from tests.tiny_models import onnx_model
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 START_S = 120.0
 SHORT_LEASES = {"MASKMILL_WORKER_LEASE_S": "5", "MASKMILL_WORKER_HEARTBEAT_S": "1", "MASKMILL_WORKER_SILENCE_S": "3"}

@@ -45,12 +45,12 @@ def launched_together(count: int, arguments: list[str], log: Path) -> None:
     command += ["-m", "maskmill", "train", *arguments]
     with log.open("wb") as output:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, stdout=output, stderr=output, timeout=160)
+        done = subprocess.run(command, env=environment, stdout=output, stderr=output, timeout=380)
     assert done.returncode == 0, log.read_text()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(175)
+@pytest.mark.timeout(400)
 def test_two_processes_take_the_step_that_one_takes_with_the_whole_batch(tmp_path):
     roots = {"scenes": tmp_path / "scenes"}
     alone = run_order(tiny_order(tmp_path / "alone", roots, SETTINGS), settings=TrainingSettings(tracking_uri="none"))
