@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from jobs.job import Artifact, Job, JobImage, SourceKind
+from jobs.keys import attempt_keys
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
@@ -40,6 +41,7 @@ def audit(http: httpx.Client, storage: StorageSettings, job_id: str, expected: E
     """Violations, as sentences; empty when everything is as if nothing had happened."""
     job, images = read_job(storage, job_id)
     told = [*_statuses(images, expected), *_counts(job, images, expected), *_sums(job, images)]
+    told += _attempts(job, images)
     told += _objects(storage, images)
     told += _answers(http, job_id, images)
     told += _archive(http, job_id, images, expected)
@@ -119,6 +121,15 @@ def _sums(job: Job, images: Sequence[JobImage]) -> Iterator[str]:
         yield "the confusion matrix is not the sum of those of the rows"
 
 
+def _attempts(job: Job, images: Sequence[JobImage]) -> Iterator[str]:
+    """An image's result is that of the attempt under which it ended."""
+    for image in images:
+        own = set(attempt_keys(job, image.index, attempt=image.attempt))
+        for artifact in _artifacts([image]):
+            if artifact.key not in own:
+                yield f"{image.name} ended in try {image.attempt}, and {artifact.key} is of another one"
+
+
 def _objects(storage: StorageSettings, images: Sequence[JobImage]) -> Iterator[str]:
     store = open_objects(storage)
     for artifact in _artifacts(images):
@@ -161,7 +172,10 @@ def _answers(http: httpx.Client, job_id: str, images: Sequence[JobImage]) -> Ite
 
 
 def _archive(http: httpx.Client, job_id: str, images: Sequence[JobImage], expected: Expected) -> Iterator[str]:
-    answer = http.get(f"/jobs/{job_id}/archive").raise_for_status()
+    answer = http.get(f"/jobs/{job_id}/archive")
+    if answer.status_code != httpx.codes.OK:
+        yield f"the archive is answered with {answer.status_code}: {answer.text[:200]}"
+        return
     if len(answer.content) != int(answer.headers["content-length"]):
         yield "the archive has another length than was announced"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,15 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
 import redis
 
 from tests.faults.target import WORKERS, Target
+from tests.faults.watcher import rows_of
 
 Fault = Callable[[Target, float], None]
 PATIENCE_S = 10.0
+OVERTAKEN_S = 20.0  # until a lease has run out, its images were sent again and taken
 
 
 def kill(part: str, target: Target, _lasts_s: float) -> None:
@@ -54,6 +58,47 @@ def damage_broker(target: Target, _lasts_s: float) -> None:
             log.seek(path.stat().st_size // 2)
             log.write(b"\0damaged\0" * 8)
     _signal("broker", target, signal.SIGKILL)
+
+
+def repeat_messages(target: Target, _lasts_s: float) -> None:
+    """A broker delivers at least once: whatever waits or is at work is delivered once more."""
+    with suppress(redis.RedisError), redis.Redis.from_url(target.broker_url, socket_timeout=5) as broker:
+        waiting = [(key, broker.lrange(key, 0, -1)) for key in broker.scan_iter(_type="LIST")]
+        taken = [json.loads(each) for each in broker.hvals("unacked")]  # message, exchange, key of the queue
+        for key, messages in waiting:
+            if messages:
+                broker.lpush(key, *messages)
+        for message, _, key in taken:
+            broker.lpush(key, json.dumps(message))
+
+
+def overtake(part: str, target: Target, lasts_s: float) -> None:
+    """A worker is stopped until another one works at its images, and goes on at that moment."""
+    process = _signal(part, target, signal.SIGSTOP)
+    if process is None:
+        return
+    try:
+        _wait_until_others_work(target, lasts_s + OVERTAKEN_S)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGCONT)
+
+
+def _wait_until_others_work(target: Target, patience_s: float) -> None:
+    """At images whose attempt ended with a lease that ran out."""
+    deadline = time.monotonic() + patience_s
+    url = target.storage.resolved_database_url
+    known: set[Any] | None = None
+    while time.monotonic() < deadline:
+        with suppress(sqlite3.Error, psycopg.Error):
+            again = {(job, index, lost) for job, index, lost in rows_of(url, _AGAIN)}
+            if known is not None and again - known:
+                return
+            known = known or again
+        time.sleep(0.02)
+
+
+_AGAIN = "SELECT job_id, \"index\", lost FROM job_images WHERE status = 'running' AND lost > 0"
 
 
 def trouble_engines(kind: str, target: Target, lasts_s: float) -> None:
@@ -131,6 +176,8 @@ FAULTS: Mapping[str, Fault] = {
     "flush broker": flush_broker,
     "wipe broker": wipe_broker,
     "damage broker": damage_broker,
+    **{f"overtake {part}": partial(overtake, part) for part in WORKERS},
+    "messages repeated": repeat_messages,
     "store full": fill_store,
     "store read-only": make_store_read_only,
     "store frozen": partial(suspend_server, "rclone"),
@@ -142,6 +189,8 @@ FAULTS: Mapping[str, Fault] = {
     "engine crashes": partial(trouble_engines, "crash"),
     "engine out of memory": partial(trouble_engines, "memory"),
 }
+# What strikes where nothing but the database's own conditions holds, and therefore more often.
+SHARP: Mapping[str, int] = {"overtake worker-1": 2, "overtake worker-2": 2, "messages repeated": 3}
 OF_A_SMALL_DISK = ("store full", "store read-only")
 OF_SERVERS = ("store frozen", "database frozen", "database crashed")
 

@@ -7,7 +7,7 @@ import json
 import random
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +18,9 @@ from PIL import Image
 
 from maskmill import Maskmill
 from tests.faults.auditor import Expected, audit, audit_deleted, audit_webhooks, read_job
-from tests.faults.faults import FAULTS, faults_of
+from tests.faults.faults import FAULTS, SHARP, faults_of
 from tests.faults.target import Target
-from tests.faults.watcher import DispatchWatch
+from tests.faults.watcher import DispatchWatch, RowsWatch
 from tests.stack import FINISHED, picture
 
 ARTIFACTS = ("mask", "overlay", "coco")
@@ -61,7 +61,7 @@ class Outcome:
 def plan(seed: int, target: Target, *, longest_s: float) -> list[Strike]:
     """One to three faults, drawn from the seed alone."""
     draw = random.Random(seed)
-    names = faults_of(target)
+    names = [name for name in faults_of(target) for _ in range(SHARP.get(name, 1))]
     return sorted(
         (_strike(draw, draw.choice(names), longest_s) for _ in range(draw.choice((1, 1, 2, 3)))),
         key=lambda strike: strike.at,
@@ -79,25 +79,29 @@ def play(seed: int, target: Target, strikes: Sequence[Strike], *, images: int) -
     outcome = Outcome(seed=seed, strikes=strikes)
     started = time.monotonic()
     expected = Expected(image_names(images), frozenset({BROKEN}), ARTIFACTS, images // 2)
-    watch = DispatchWatch(target)
-    with Maskmill(target.url, patience=HTTP_PATIENCE_S) as service, target.http() as http, watch:
+    watch, rows = DispatchWatch(target), RowsWatch(target.storage)
+    with Maskmill(target.url, patience=HTTP_PATIENCE_S) as service, target.http() as http, watch, rows:
         job_id = submit_job(http, images, webhook=target.receiver.url)
         progress = _Progress(http, job_id)
         _strike_all(target, progress, strikes, outcome)
-        ended = progress.wait_for_end(ENDED_S)
-        if not ended:
-            outcome.late.append(f"{job_id} had not ended after {ENDED_S:g} s: {progress.state}")
-        else:
+        progress.wait_for_end(ENDED_S, unless=lambda: bool(rows.violations))
+        if progress.ended and not rows.violations:  # what else is wrong follows from these
             outcome.violations += audit(http, target.storage, job_id, expected)
             outcome.violations += audit_webhooks(http, target.receiver, job_id)
-            job, rows = read_job(target.storage, job_id)
-            outcome.tries = max(image.attempt for image in rows)
-            service.job(job_id).delete()
-            outcome.violations += audit_deleted(target.storage, job.prefix)
+            outcome.violations += _delete(service, target, job_id, outcome)
+        elif not rows.violations:
+            outcome.late.append(f"{job_id} had not ended after {ENDED_S:g} s: {progress.state}")
         outcome.recovery_s = progress.recovery_s
-    outcome.violations += watch.violations
+    outcome.violations += watch.violations + rows.violations
     outcome.took_s = time.monotonic() - started
     return outcome
+
+
+def _delete(service: Maskmill, target: Target, job_id: str, outcome: Outcome) -> list[str]:
+    job, images = read_job(target.storage, job_id)
+    outcome.tries = max(image.attempt for image in images)
+    service.job(job_id).delete()
+    return audit_deleted(target.storage, job.prefix)
 
 
 class _Progress:
@@ -140,12 +144,11 @@ class _Progress:
             self.look()
             time.sleep(LOOK_EVERY_S)
 
-    def wait_for_end(self, timeout_s: float) -> bool:
+    def wait_for_end(self, timeout_s: float, *, unless: Callable[[], bool]) -> None:
         deadline = time.monotonic() + timeout_s
-        while not self.ended and time.monotonic() < deadline:
+        while not self.ended and time.monotonic() < deadline and not unless():
             self.look()
             time.sleep(LOOK_EVERY_S)
-        return self.ended
 
 
 def _strike_all(target: Target, progress: _Progress, strikes: Sequence[Strike], outcome: Outcome) -> None:

@@ -115,6 +115,8 @@ def _environment(folder: Path, setting: Setting, parts: ExitStack) -> Mapping[st
     if setting.broken:
         environment["MASKMILL_FAULTS_BREAK"] = setting.broken
         environment["MASKMILL_FAULTS_PACE_S"] = PACE_S  # what is sent twice finds the job still in work
+        environment["MASKMILL_FAULTS_SLICE"] = "4"  # and much of it not yet taken
+        environment["MASKMILL_WORKER_CONCURRENCY"] = "2"
     if setting.tiny:
         tiny_bundle(folder / "models", name="street-fast")
         environment["MASKMILL_STORAGE_MODEL_FOLDERS"] = json.dumps([str(folder / "models")])

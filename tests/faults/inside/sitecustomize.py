@@ -104,6 +104,19 @@ def trouble_engines(file: Path, pace_s: float) -> None:
     _OpenVinoEngine.run = run  # type: ignore[method-assign]
 
 
+def write_late(pace_s: float) -> None:
+    """What is done waits for the database for a while, as on a busy one."""
+    from jobs.processing.processing import Processing
+
+    sound = Processing._write
+
+    def write(self: Any, claim: Any, outcomes: Any) -> Any:
+        time.sleep(pace_s)
+        return sound(self, claim, outcomes)
+
+    Processing._write = write  # type: ignore[method-assign]
+
+
 def _trouble(file: Path) -> tuple[str, float]:
     try:
         kind, _, until = file.read_text().partition(" ")
@@ -126,5 +139,11 @@ def _suffer(kind: str, until: float, file: Path, run: int) -> None:
 
 if variant := os.environ.get("MASKMILL_FAULTS_BREAK"):
     VARIANTS[variant]()
+if (images := os.environ.get("MASKMILL_FAULTS_SLICE")) and "api" in sys.orig_argv:
+    submitting: Any = importlib.import_module("jobs.submitting.submit")
+    submitting.slice_size = lambda *_arguments, **_options: int(images)
 if "worker.tasks" in sys.orig_argv and "MASKMILL_FAULTS_ENGINE" in os.environ:
-    trouble_engines(Path(os.environ["MASKMILL_FAULTS_ENGINE"]), float(os.environ.get("MASKMILL_FAULTS_PACE_S", "0")))
+    pace = float(os.environ.get("MASKMILL_FAULTS_PACE_S", "0"))
+    trouble_engines(Path(os.environ["MASKMILL_FAULTS_ENGINE"]), pace)
+    if pace:
+        write_late(pace)
