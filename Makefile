@@ -145,6 +145,10 @@ faults-broken: $(DEV) ## Break claiming, finishing and dispatching on purpose: `
 fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, FILES=5000 hostile files and requests, to a real stack
 	$(BIN)/python -m tests.fuzz --cases $(CASES) --files $(FILES)
 
+.PHONY: attacks
+attacks: $(DEV) ## Slow sockets, costly pictures, endless heads, silent connections: what a bystander's picture takes meanwhile
+	$(BIN)/python -m tests.attacks
+
 .PHONY: soak
 soak: $(DEV) ## MINUTES=30 of ordinary work: what memory, files, connections and the queue do meanwhile, as build/soak.svg
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)

@@ -28,7 +28,7 @@ from benchmarks.record import median, record
 from data.sample_library import open_samples
 from jobs.job import Job, JobImage, JobTotals
 from jobs.options import JobOptions, TileOptions
-from jobs.processing.picture_ports import Decoder, Prediction, Segmenter
+from jobs.processing.picture_ports import Decoder, Extent, Prediction, Segmenter
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.submitting.submit import SubmitRules, Submitting
@@ -66,7 +66,7 @@ class CountingDecoder:
     def max_pixels(self) -> int:
         return self._decoder.max_pixels
 
-    def size(self, data: FileData, *, tiled: bool) -> tuple[int, int]:
+    def size(self, data: FileData, *, tiled: bool) -> Extent:
         return self._decoder.size(data, tiled=tiled)
 
     def open_rows(self, data: FileData, *, bit_depth: int | None) -> RowSource:

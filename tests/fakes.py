@@ -25,7 +25,7 @@ from jobs.ports import (
     ObjectInfo,
     Readable,
 )
-from jobs.processing.picture_ports import Prediction, Said
+from jobs.processing.picture_ports import Extent, Prediction, Said
 from jobs.uploads.ports import SignedPut
 from jobs.watching.hints import Hint
 from segmentation.errors import ImageTooLarge
@@ -238,11 +238,11 @@ class FakeDecoder:
     decoded: int = 0
     max_pixels: int = 10**6
 
-    def size(self, data: FileData, *, tiled: bool) -> tuple[int, int]:
+    def size(self, data: FileData, *, tiled: bool) -> Extent:
         header = probe(data)
         if not tiled and header.width * header.height > self.max_pixels:
             raise ImageTooLarge("too many pixels without tiles")
-        return header.width, header.height
+        return Extent(header.width, header.height, header.scans)
 
     def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         self.before(data)

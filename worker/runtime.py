@@ -21,7 +21,7 @@ from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
-from jobs.processing.picture_ports import Aside, later
+from jobs.processing.picture_ports import later
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
@@ -139,7 +139,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     spool = settings.resolved_spool_folder
     spool.mkdir(parents=True, exist_ok=True)
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets, spool)
-    work = open_work(settings, models, sources, policy, threads=thread_count, aside=threads.aside)
+    work = open_work(settings, models, sources, policy, threads=thread_count, executor=threads)
     processing = Processing(
         database.unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics
     )
@@ -199,16 +199,17 @@ def open_work(
     policy: RetryPolicy,
     *,
     threads: int,
-    aside: Aside = later,
+    executor: FairExecutor | None = None,
 ) -> ImageWork:
-    """threads: in which pictures are worked on side by side."""
+    """threads: in which pictures are worked on side by side. executor: whose they are; None: the caller's own."""
+    step_out, aside = (executor.step_out, executor.aside) if executor is not None else (lambda: None, later)
     budget = Budget(tiles=settings.max_tiles, tile_bytes=settings.tile_memory_mb * 2**20)
     return ImageWork(
         objects=sources.objects,
         sources=sources,
         decoder=PictureDecoder(max_pixels=settings.max_pixels),
         segmenter=Predictor(models=models, budget=budget),
-        room=PixelRoom(settings.pixels_in_flight, threads=threads, give_back=give_back),
+        room=PixelRoom(settings.pixels_in_flight, threads=threads, give_back=give_back, step_out=step_out),
         leftovers=Leftovers(sources.objects),
         policy=policy,
         formats=QUICK_FORMATS,

@@ -22,7 +22,7 @@ from jobs.processing.attempt import Attempt, AttemptLost
 from jobs.processing.cautions import of_classes, of_tiles
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.measuring import impossible_ids, measure
-from jobs.processing.picture_ports import Aside, Decoder, Segmenter, Sources, later
+from jobs.processing.picture_ports import Aside, Decoder, Extent, Segmenter, Sources, later
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
@@ -40,6 +40,19 @@ from segmentation.picture_files.pictures import Picture
 logger = logging.getLogger(__name__)
 
 AnyMade = TypeVar("AnyMade", Made, LargeMade)
+
+
+PASSES = 4  # over a JPEG's pixels that take as long as one over another picture's, its network included
+RUNS = 48  # of the models, with which a picture's work is long
+
+
+def _is_long(attempt: Attempt, extent: Extent) -> bool:
+    tile = attempt.job.options.tile
+    if tile is None:
+        return False
+    step = tile.size - tile.overlap
+    tiles = math.ceil(extent.width / step) * math.ceil(extent.height / step)
+    return tiles * len(attempt.job.models) > RUNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +143,14 @@ class ImageWork:
             self.fetch(attempt)
         data, attempt.data = attempt.data or b"", None
         with attempt.step("decode"):
-            width, height = self.decoder.size(data, tiled=attempt.job.options.tile is not None)
-            self.segmenter.check_budget(width, height, models=attempt.job.models, tile=attempt.job.options.tile)
-        if width * height > self.decoder.max_pixels:
-            return self._by_rows(attempt, data, (width, height), files)
-        with self.room.take(width * height, check=attempt.check) as leave:
+            extent = self.decoder.size(data, tiled=attempt.job.options.tile is not None)
+            self.segmenter.check_budget(*extent[:2], models=attempt.job.models, tile=attempt.job.options.tile)
+        by_rows = extent.pixels > self.decoder.max_pixels
+        pixels = 0 if by_rows else extent.pixels * max(1, extent.passes // PASSES)
+        with self.room.take(pixels, check=attempt.check, is_long=by_rows or _is_long(attempt, extent)) as leave:
             attempt.holds_room(leave)
+            if by_rows:
+                return self._by_rows(attempt, data, extent[:2], files)
             return self._through_the_models(attempt, data)
 
     def _by_rows(self, attempt: Attempt, data: FileData, size: tuple[int, int], files: ExitStack) -> _All:

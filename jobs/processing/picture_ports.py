@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from jobs.job import ModelIdentity, Source
 from jobs.options import TileOptions
@@ -46,14 +46,26 @@ class Prediction(Said):
     label_map: LabelMap
 
 
+class Extent(NamedTuple):
+    """passes: how often decoding goes over the pixels."""
+
+    width: int
+    height: int
+    passes: int = 1
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+
 class Decoder(Protocol):
     """Bytes → picture. max_pixels: of one that is decoded whole."""
 
     @property
     def max_pixels(self) -> int: ...
 
-    def size(self, data: FileData, *, tiled: bool) -> tuple[int, int]:
-        """(width, height) in pixels as stored, from the header alone. Raises UnreadableImage, UnsupportedImage, and
+    def size(self, data: FileData, *, tiled: bool) -> Extent:
+        """In pixels as stored, from the header alone. Raises UnreadableImage, UnsupportedImage, and
         ImageTooLarge for what would cost too much to decode; `tiled`: by rows, if it is too large as a whole."""
 
     def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:

@@ -24,6 +24,7 @@ from tests.faults.watcher import rows_of
 
 Fault = Callable[[Target, float], None]
 PATIENCE_S = 10.0
+CLOCK_S = 60.0  # longer than any lease here
 OVERTAKEN_S = 20.0  # until a lease has run out, its images were sent again and taken
 
 
@@ -128,6 +129,27 @@ def crash_database(target: Target, _lasts_s: float) -> None:
                 return
 
 
+def half_open(server: str, target: Target, _lasts_s: float) -> None:
+    """A worker's connections are forgotten on the way: both ends keep them, and neither hears of the other again."""
+    target.relays[server].abandon()
+
+
+def cut_off(target: Target, lasts_s: float) -> None:
+    """A worker reaches nobody for a while."""
+    for relay in target.relays.values():
+        relay.freeze()
+    time.sleep(lasts_s)
+    for relay in target.relays.values():
+        relay.thaw()
+
+
+def jump_clock(by_s: float, target: Target, lasts_s: float) -> None:
+    """Of all parts; and back again."""
+    with _removed(target.clock):
+        target.clock.write_text(f"{by_s}")
+        time.sleep(lasts_s)
+
+
 def fill_store(target: Target, lasts_s: float) -> None:
     ballast = target.objects / "ballast"
     with _removed(ballast):
@@ -184,6 +206,10 @@ FAULTS: Mapping[str, Fault] = {
     "database locked": lock_database,
     "database frozen": partial(suspend_server, "postgres"),
     "database crashed": crash_database,
+    **{f"half-open {server}": partial(half_open, server) for server in ("broker", "database", "store")},
+    "worker-1 cut off": cut_off,
+    "clock ahead": partial(jump_clock, CLOCK_S),
+    "clock behind": partial(jump_clock, -CLOCK_S),
     "engine hangs": partial(trouble_engines, "hang"),
     "engine slow": partial(trouble_engines, "slow"),
     "engine crashes": partial(trouble_engines, "crash"),
@@ -192,7 +218,10 @@ FAULTS: Mapping[str, Fault] = {
 # What strikes where nothing but the database's own conditions holds, and therefore more often.
 SHARP: Mapping[str, int] = {"overtake worker-1": 2, "overtake worker-2": 2, "messages repeated": 3}
 OF_A_SMALL_DISK = ("store full", "store read-only")
-OF_SERVERS = ("store frozen", "database frozen", "database crashed")
+OF_SERVERS = (
+    *("store frozen", "database frozen", "database crashed"),
+    *("half-open database", "half-open store", "worker-1 cut off"),
+)
 
 
 def faults_of(target: Target) -> list[str]:

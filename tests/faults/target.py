@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -20,6 +21,7 @@ from maskmill.stack.supervisor import Notice, Report
 from storage.settings import StorageSettings
 from tests.receiver import Receiver
 from tests.services.postgres import postgres
+from tests.services.relay import Relay
 from tests.services.s3 import rclone
 from tests.stack import IMPATIENT, ROOT
 from tests.tiny_models import tiny_bundle
@@ -29,6 +31,7 @@ STORE_MIB = 256
 PACE_S = "0.6"  # that a batch takes at least
 # Parts die more often here than anywhere: each time counts as the first.
 POLICY = RestartPolicy(healthy_s=0.0)
+Port = int | Callable[[], int]
 INSIDE = Path(__file__).parent / "inside"
 WEBHOOKS = {
     "MASKMILL_WORKER_ALLOW_PRIVATE_ADDRESSES": "true",
@@ -51,7 +54,7 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class Target:
     """store_can_fail: its folder is a small file system of its own, which can be full or read-only. full: database and
-    store are servers. receiver: of webhooks."""
+    store are servers. receiver: of webhooks. relays: the wires between worker-1 and `database`, `store`, `broker`."""
 
     url: str
     home: StackHome
@@ -59,6 +62,7 @@ class Target:
     store_can_fail: bool
     full: bool
     receiver: Receiver
+    relays: Mapping[str, Relay]
 
     @property
     def objects(self) -> Path:
@@ -71,6 +75,11 @@ class Target:
     @property
     def broker_url(self) -> str:
         return str(read_json(self.home.broker_file)["url"])
+
+    @property
+    def clock(self) -> Path:
+        """By how many seconds the clocks of all parts are off; servers keep theirs."""
+        return self.home.root / "clock"
 
     @property
     def trouble(self) -> Path:
@@ -94,7 +103,11 @@ def running_target(folder: Path, setting: Setting) -> Iterator[Target]:
     """The process's environment is ours."""
     home = StackHome(folder / "home")
     with ExitStack() as parts:
-        os.environ.update(_environment(folder, setting, parts))
+        environment, ports = _environment(folder, setting, parts)
+        relays = {name: parts.enter_context(Relay(port).running()) for name, port in ports.items()}
+        wires = {str(port): relays[name].port for name, port in ports.items() if isinstance(port, int)}
+        environment["MASKMILL_FAULTS_RELAYS"] = json.dumps({**wires, "broker": relays["broker"].port})
+        os.environ.update(environment)
         can_fail = not setting.full and _small_file_system(home.root / "objects")
         parts.enter_context(home.locked())
         options = StackOptions(home=home.root, port=0, workers=len(WORKERS))
@@ -104,14 +117,16 @@ def running_target(folder: Path, setting: Setting) -> Iterator[Target]:
         parts.callback(receiver.close)
         stack.start(lambda: False)
         parts.enter_context(stack.tended())
-        yield Target(stack.url, home, StorageSettings(), can_fail, setting.full, receiver)
+        yield Target(stack.url, home, StorageSettings(), can_fail, setting.full, receiver, relays)
 
 
-def _environment(folder: Path, setting: Setting, parts: ExitStack) -> Mapping[str, str]:
+def _environment(folder: Path, setting: Setting, parts: ExitStack) -> tuple[dict[str, str], Mapping[str, Port]]:
+    """Of every part; and where the servers listen."""
     home = folder / "home"
     paths = os.pathsep.join(filter(None, (str(INSIDE), str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**IMPATIENT, **WEBHOOKS, "MASKMILL_HOME": str(home), "PYTHONPATH": paths}
     environment["MASKMILL_FAULTS_ENGINE"] = str(home / "trouble")
+    environment["MASKMILL_FAULTS_CLOCK"] = str(home / "clock")
     if setting.broken:
         environment["MASKMILL_FAULTS_BREAK"] = setting.broken
         environment["MASKMILL_FAULTS_PACE_S"] = PACE_S  # what is sent twice finds the job still in work
@@ -120,11 +135,13 @@ def _environment(folder: Path, setting: Setting, parts: ExitStack) -> Mapping[st
     if setting.tiny:
         tiny_bundle(folder / "models", name="street-fast")
         environment["MASKMILL_STORAGE_MODEL_FOLDERS"] = json.dumps([str(folder / "models")])
+    ports: dict[str, Port] = {"broker": lambda: int(urlsplit(read_json(StackHome(home).broker_file)["url"]).port or 0)}
     if setting.full:
-        server = parts.enter_context(postgres(folder / "postgres"))
-        environment["MASKMILL_STORAGE_DATABASE_URL"] = server.create("maskmill")
-        environment |= parts.enter_context(rclone(folder / "s3")).create_bucket().environment()
-    return environment
+        database, store = parts.enter_context(postgres(folder / "postgres")), parts.enter_context(rclone(folder / "s3"))
+        environment["MASKMILL_STORAGE_DATABASE_URL"] = database.create("maskmill")
+        environment |= store.create_bucket().environment()
+        ports |= {"database": database.port, "store": store.port}
+    return environment, ports
 
 
 def _small_file_system(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.processing.picture_ports import Extent
 from segmentation.errors import ImageTooLarge
 from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.picture_rows import RowSource, open_rows
@@ -17,8 +18,8 @@ USUAL_SCANS = 12  # that the largest picture may have
 class PictureDecoder:
     max_pixels: int
 
-    def size(self, data: FileData, *, tiled: bool = False) -> tuple[int, int]:
-        """(width, height) in pixels, as stored.
+    def size(self, data: FileData, *, tiled: bool = False) -> Extent:
+        """Of the picture as stored.
 
         Raises UnreadableImage, UnsupportedImage; ImageTooLarge for too many pixels, unless the picture is tiled, or
         for a JPEG that goes over them so often that it would take minutes.
@@ -32,7 +33,7 @@ class PictureDecoder:
             raise ImageTooLarge(
                 f"the JPEG goes over its {pixels} pixels {header.scans} times, which would take too long"
             )
-        return header.width, header.height
+        return Extent(header.width, header.height, header.scans)
 
     def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         """Raises what `segmentation.picture_files.pictures.read_picture` raises."""

@@ -7,12 +7,16 @@ the clock of the machine. `MASKMILL_FAULTS_BREAK` names what is broken; `make fa
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 SLOW_COMMIT_S = 0.1
@@ -117,6 +121,36 @@ def write_late(pace_s: float) -> None:
     Processing._write = write  # type: ignore[method-assign]
 
 
+def through_relays(relays: Mapping[str, int]) -> None:
+    """This process reaches its servers by wires that can be cut. relays: a server's port, or `broker`, → the wire's."""
+    for name in ("MASKMILL_STORAGE_DATABASE_URL", "MASKMILL_STORAGE_OBJECTS_URL"):
+        for port, wire in relays.items():
+            if name in os.environ and port != "broker":
+                os.environ[name] = re.sub(rf"(?<!\d){port}(?!\d)", str(wire), os.environ[name])
+    told = json.loads((Path(os.environ["MASKMILL_HOME"]) / "run" / "broker.json").read_text())
+    os.environ["MASKMILL_BROKER_URL"] = re.sub(r":\d+/0$", f":{relays['broker']}/0", told["url"])
+
+
+def shift_clock(file: Path) -> None:
+    """What this process takes for the time is off by as many seconds as the file says."""
+    real, offset, looked = time.time, 0.0, float("-inf")
+
+    def off_s() -> float:
+        nonlocal offset, looked
+        if time.monotonic() - looked > 0.1:
+            looked = time.monotonic()
+            try:
+                offset = float(file.read_text())
+            except (OSError, ValueError):
+                offset = 0.0
+        return offset
+
+    time.time = lambda: real() + off_s()
+    shifted = SimpleNamespace(now=lambda zone=None: datetime.now(zone) + timedelta(seconds=off_s()))
+    for name in ("storage.transaction", "storage.objects.s3_client"):
+        importlib.import_module(name).datetime = shifted  # type: ignore[attr-defined]
+
+
 def _trouble(file: Path) -> tuple[str, float]:
     try:
         kind, _, until = file.read_text().partition(" ")
@@ -142,6 +176,10 @@ if variant := os.environ.get("MASKMILL_FAULTS_BREAK"):
 if (images := os.environ.get("MASKMILL_FAULTS_SLICE")) and "api" in sys.orig_argv:
     submitting: Any = importlib.import_module("jobs.submitting.submit")
     submitting.slice_size = lambda *_arguments, **_options: int(images)
+if any(each.startswith("worker-1@") for each in sys.orig_argv) and "MASKMILL_FAULTS_RELAYS" in os.environ:
+    through_relays(json.loads(os.environ["MASKMILL_FAULTS_RELAYS"]))
+if {"api", "celery"} & set(sys.orig_argv) and "MASKMILL_FAULTS_CLOCK" in os.environ:
+    shift_clock(Path(os.environ["MASKMILL_FAULTS_CLOCK"]))
 if "worker.tasks" in sys.orig_argv and "MASKMILL_FAULTS_ENGINE" in os.environ:
     pace = float(os.environ.get("MASKMILL_FAULTS_PACE_S", "0"))
     trouble_engines(Path(os.environ["MASKMILL_FAULTS_ENGINE"]), pace)

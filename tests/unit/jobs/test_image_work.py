@@ -7,11 +7,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jobs.errors import DownloadFailed, ObjectNotFound
 from jobs.job import ImageStatus, JobStatus, JobTotals, Slice
 from jobs.keys import attempt_keys
-from jobs.options import JobOptions
+from jobs.options import JobOptions, TileOptions
 from jobs.processing.room import PixelRoom
 from tests.factories import encoded, make_images, make_job, mask, picture
 from tests.services.processes import wait_for
@@ -305,3 +306,31 @@ def test_a_picture_is_measured_while_its_artifacts_are_encoded(service):
     assert len(begun) == 1
     assert asked == begun
     assert found.result.metrics == usual.result.metrics
+
+
+def scanned(scans):
+    """A progressive JPEG of 64 × 64 pixels that goes over them so often."""
+    buffer = BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last, end = data.rfind(b"\xff\xda"), data.rfind(b"\xff\xd9")
+    return data[:last] + data[last:end] * (scans - data.count(b"\xff\xda") + 1) + data[end:]
+
+
+@pytest.mark.parametrize(
+    ("content", "tile", "steps_out"),
+    [
+        (scanned(10), None, 0),
+        (scanned(40), None, 1),
+        (picture(64, 64), TileOptions(size=16, overlap=0), 0),
+        (picture(64, 64), TileOptions(size=16, overlap=8), 1),
+    ],
+    ids=["usual scans", "many scans", "16 tiles", "64 tiles"],
+)
+def test_a_picture_that_takes_long_leaves_its_thread_to_others(service, content, tile, steps_out):
+    stepped = []
+    service.room = PixelRoom(10_000, threads=1, step_out=lambda: stepped.append(1))
+    job = service.submit(content, tile=tile)
+    service.work()
+    assert service.reading.job(job.id).counts.succeeded == 1
+    assert len(stepped) == steps_out

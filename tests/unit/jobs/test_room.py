@@ -14,13 +14,15 @@ from tests.services.processes import wait_for
 class Visitor:
     """A thread that takes room and keeps it until it is let go."""
 
-    def __init__(self, room: PixelRoom, pixels: int, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, room: PixelRoom, pixels: int, check: Callable[[], None] = lambda: None, *, is_long: bool = False
+    ) -> None:
         self.inside, self.leave = threading.Event(), threading.Event()
         self.error: Exception | None = None
 
         def visit() -> None:
             try:
-                with room.take(pixels, check=check):
+                with room.take(pixels, check=check, is_long=is_long):
                     self.inside.set()
                     self.leave.wait(60)
             except RuntimeError as error:
@@ -110,3 +112,25 @@ def test_room_that_is_given_up_is_free_though_the_picture_is_still_there():
 def test_a_small_picture_has_nothing_to_give_up():
     with PixelRoom(100, threads=4).take(10, check=lambda: None) as leave:
         leave()
+
+
+def test_who_has_to_wait_steps_out_first_and_small_ones_do_not():
+    stepped: list[int] = []
+    room = PixelRoom(100, threads=4, step_out=lambda: stepped.append(1))
+    with room.take(25, check=lambda: None):
+        assert stepped == []
+    with room.take(26, check=lambda: None):
+        assert stepped == [1]
+
+
+def test_what_is_long_goes_with_the_large_ones_as_many_as_there_are_threads():
+    room = PixelRoom(100, threads=4)
+    visitors = [Visitor(room, 1, is_long=True) for _ in range(5)]
+    wait_for(lambda: sum(each.inside.is_set() for each in visitors) == 4, what="four long ones at work")
+    late = next(each for each in visitors if not each.inside.is_set())
+    assert not late.inside.wait(0.2)
+    for each in visitors:
+        each.leave.set()
+    assert late.inside.wait(5)
+    for each in visitors:
+        each.go()

@@ -26,7 +26,7 @@ def progressive(width: int, height: int, scans: int) -> bytes:
 
 def test_a_picture_is_measured_and_decoded():
     data = picture(32, 24, form="PNG")
-    assert DECODER.size(data) == (32, 24)
+    assert DECODER.size(data) == (32, 24, 1)
     assert DECODER.decode(data, bit_depth=None).pixels.shape == (24, 32, 3)
 
 
@@ -44,7 +44,7 @@ def test_a_jpeg_that_goes_over_its_pixels_again_and_again_is_refused(side: int, 
 
 def test_usual_progressive_pictures_are_read():
     data = progressive(990, 990, 10)
-    assert DECODER.size(data) == (990, 990)
+    assert DECODER.size(data) == (990, 990, 10)
     assert DECODER.decode(data, bit_depth=None).pixels.shape == (990, 990, 3)
 
 

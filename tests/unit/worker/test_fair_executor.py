@@ -96,6 +96,22 @@ def test_a_call_that_never_returns_is_replaced_and_keeps_nobody(executor: FairEx
     assert answer.result(60) is True
 
 
+def test_a_call_that_steps_out_holds_up_no_other(executor: FairExecutor):
+    over = threading.Event()
+
+    def work() -> str:
+        executor.step_out()
+        over.wait(10)
+        return threading.current_thread().name
+
+    long = [executor.submit(work) for _ in range(8)]  # more than there are threads
+    assert executor.submit(lambda: 7).result(timeout=10) == 7
+    over.set()
+    assert [each.result(timeout=10) for each in long] == ["test"] * 8
+    executor.step_out()  # of a thread that is none of its own: nothing happens
+    assert executor.submit(lambda: 8).result(timeout=10) == 8
+
+
 def test_a_thread_that_was_left_behind_takes_no_further_call(executor: FairExecutor):
     gates = [threading.Event(), threading.Event()]
     first = executor.submit(gates[0].wait, 60)
