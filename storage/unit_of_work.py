@@ -186,6 +186,8 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 def _postgresql(url: URL, *, wait_s: float, answer_s: float | None, **common: Any) -> Engine:
     options = f"-c lock_timeout={int(wait_s * 1000)} -c timezone=UTC"
+    if answer_s is not None:  # a process that froze or is out of reach keeps its locks for no longer than this
+        options += f" -c idle_in_transaction_session_timeout={int(2 * answer_s * 1000)}"
     arguments = {"connect_timeout": CONNECT_S, "options": options, "application_name": "maskmill", **ALIVE}
     engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, **common)
     if answer_s is not None:

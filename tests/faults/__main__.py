@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.faults import faults_of
+from tests.faults.faults import FAULTS, faults_of
 from tests.faults.results import Results, table, violations
 from tests.faults.rounds import Outcome, Strike, plan, play
 from tests.faults.target import Setting, Target, running_target
@@ -58,8 +58,8 @@ def _say_whether_seen(broken: str, results: Results) -> int:
 def _rounds(target: Target, options: argparse.Namespace, results: Results) -> None:
     """Those that are asked for and not in the results yet; of a variant that is broken on purpose only those up to the
     first that shows it."""
-    if options.each:
-        for number, fault in enumerate(faults_of(target), 1):
+    if options.each or options.fault:
+        for number, fault in enumerate(options.fault or faults_of(target), 1):
             results.add(_round(-number, target, options, fault))
         return
     wanted = range(options.first, options.first + options.seeds)
@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first round's seed (1)")
     parser.add_argument("--seed", type=int, action="append", help="this round alone; may be given several times")
     parser.add_argument("--each", action="store_true", help="a round for each fault instead, alone and long")
+    parser.add_argument("--fault", action="append", choices=[*FAULTS], help="the same for this one; may be repeated")
     parser.add_argument("--images", type=int, default=120, help="sound images of a job (120)")
     parser.add_argument("--full", action="store_true", help="on PostgreSQL and S3 instead of files")
     parser.add_argument("--broken", choices=BROKEN, help="break this on purpose; ends with 0 when a round shows it")

@@ -6,12 +6,15 @@ import pytest
 from sqlalchemy import make_url, text
 
 from jobs.errors import DatabaseUnavailable, JobNotFound
+from jobs.job import Priority, Slice
 from jobs.ports import JobFilter
 from storage.settings import StorageSettings
 from storage.unit_of_work import ALIVE, Database, make_engine, translated
 from tests.databases import opened
 from tests.factories import make_images, make_job
 from tests.services.relay import Relay
+
+ALL = Slice(job_id="job_1", first=0, last=2, priority=Priority.BULK)
 
 
 @pytest.fixture
@@ -107,3 +110,22 @@ def test_a_server_that_says_nothing_more_is_given_up(settings: StorageSettings):
             relay.thaw()
             with database.unit() as unit:
                 assert unit.jobs.get("job_1").counts.queued == 3
+
+
+def test_who_is_out_of_reach_keeps_no_lock(settings: StorageSettings):
+    """A wire that is cut in the middle of a transaction: the server hears of no end."""
+    url = make_url(settings.resolved_database_url)
+    patient = settings.model_copy(update={"database_wait_s": 30.0})
+    with Relay(url.port or 5432).running() as relay, opened(patient) as database:
+        add(database)
+        behind = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+        impatient = settings.model_copy(update={"database_url": behind, "database_answer_s": 0.5})
+        with opened(impatient) as cut_off, pytest.raises(DatabaseUnavailable), translated(), cut_off.unit() as lost:
+            assert lost.images.claim(ALL, worker="lost", lease_s=30) is not None
+            relay.abandon()
+            with database.unit() as unit:  # waits for the lock
+                claim = unit.images.claim(ALL, worker="other", lease_s=30)
+                unit.commit()
+            lost.commit()
+        assert claim is not None
+        assert {image.worker for image in claim.images} == {"other"}
