@@ -21,8 +21,11 @@ from segmentation.errors import SegmentationError
 from segmentation.exports import EXPORTS, Export, Exported, File, Labelled
 from segmentation.formats import READABLE
 from segmentation.formats.format import MAX_PIXELS
+from segmentation.formats.geotiff import GeoTiff
+from segmentation.formats.mask import Mask
 from segmentation.label_map import LabelMap
 from segmentation.picture_files.pictures import decode_mask
+from segmentation.picture_files.places import NOWHERE, Place, place_in_png, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Exporting:
                 width=result.width,
                 height=result.height,
                 read=partial(self._read, job, result, corrected.get(image.index)),
+                place=partial(self.place, result),
             )
 
     def _read(self, job: Job, result: ImageResult, correction: CorrectionFile | None) -> LabelMap:
@@ -113,6 +117,15 @@ class Exporting:
         found = predicted(result, self.objects, job.space)
         assert found is not None  # of a job that was checked
         return found
+
+    def place(self, result: ImageResult) -> Place:
+        """Where the picture was taken, as its mask keeps it."""
+        for each in result.artifacts:
+            if each.name == Mask.name:
+                return place_in_png(self.objects.get(each.key))
+            if each.name == GeoTiff.name:
+                return place_of(self.objects.get(each.key))[0]
+        return NOWHERE
 
     def named(self, job: Job) -> Iterator[tuple[JobImage, str]]:
         """Images that succeeded, with their names in archives."""

@@ -58,7 +58,10 @@ class Importing:
         """
         job = self.exporting.job(job_id)
         images = [
-            Known(image.index, name, image.result.width, image.result.height)
+            Known(
+                *(image.index, name, image.result.width, image.result.height),
+                place=partial(self.exporting.place, image.result),
+            )
             for image, name in self.exporting.named(job)
             if image.result is not None
         ]

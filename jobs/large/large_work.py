@@ -19,6 +19,7 @@ from segmentation.formats.row_writers import ROW_WRITERS, EncodedFile, RowPlan, 
 from segmentation.label_map import LabelMap, RowTotals
 from segmentation.picture_files.picture_rows import PictureRows, RowSource
 from segmentation.picture_files.pictures import Picture
+from segmentation.picture_files.places import Place
 
 OVERLAY_REDUCED = "overlay_reduced"
 
@@ -40,12 +41,12 @@ class LargeWork:
     formats: Mapping[str, Format]
     spool: Path | None = None
 
-    def run(self, attempt: Attempt, source: RowSource, files: ExitStack) -> LargeMade:
-        """files: closes those of the artifacts. Raises what `ImageWork.run` raises."""
+    def run(self, attempt: Attempt, source: RowSource, place: Place, files: ExitStack) -> LargeMade:
+        """place: of the picture. files: closes those of the artifacts. Raises what `ImageWork.run` raises."""
         job, tile = attempt.job, attempt.job.options.tile
         assert tile is not None  # others are refused by their size
         began = time.perf_counter()
-        taking = _Taking(attempt, source, self._writers(attempt, source, files))
+        taking = _Taking(attempt, source, self._writers(attempt, source, place, files))
         with attempt.step("segment"):
             rows = PictureRows(source, taking.picture)
             said = self.segmenter.segment_rows(
@@ -60,9 +61,9 @@ class LargeWork:
         cautions = of_tiles(tile, width=source.width, height=source.height)
         return LargeMade(taking.result(said, timings), made, told + cautions + _reduced(job, source))
 
-    def _writers(self, attempt: Attempt, source: RowSource, files: ExitStack) -> Mapping[str, RowWriter]:
+    def _writers(self, attempt: Attempt, source: RowSource, place: Place, files: ExitStack) -> Mapping[str, RowWriter]:
         job = attempt.job
-        options = format_options(job.options, file_name=attempt.image.name)
+        options = format_options(job.options, file_name=attempt.image.name, place=place)
         return {
             name: ROW_WRITERS[name](
                 RowPlan(

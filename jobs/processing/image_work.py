@@ -26,7 +26,7 @@ from jobs.processing.picture_ports import Aside, Decoder, Extent, Segmenter, Sou
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
-from jobs.reuse.recipe import format_options
+from jobs.reuse.recipe import PLACE, format_options
 from jobs.reuse.remaking import Made, notices_of, remade
 from segmentation.formats import FORMATS
 from segmentation.formats.format import Encoded, Format
@@ -34,8 +34,10 @@ from segmentation.formats.png_file import write_png
 from segmentation.formats.row_writers import EncodedFile
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, SideBySide
+from segmentation.picture_files.deep_pixels import Notice
 from segmentation.picture_files.file_data import FileData, sha256_of
 from segmentation.picture_files.pictures import Picture
+from segmentation.picture_files.places import MISSING, NOWHERE, UNUSABLE, Place, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class _Seen:
 
     truth: LabelMap | None
     picture: Picture | None = None
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +164,10 @@ class ImageWork:
         with attempt.step("decode"):
             source = self.decoder.open_rows(data, bit_depth=attempt.job.options.bit_depth)
         truth = self._truth(attempt, (size[1], size[0]))
+        place, told = self._place(attempt, data)
         shared = attempt.take_timings()
-        made = LargeWork(self.segmenter, self.formats, self.spool).run(attempt, source, files)
-        return _All([_with_shared(made, shared)], None, made.warnings + truth.warnings)
+        made = LargeWork(self.segmenter, self.formats, self.spool).run(attempt, source, place, files)
+        return _All([_with_shared(made, shared)], None, made.warnings + told + truth.warnings)
 
     def _through_the_models(self, attempt: Attempt, data: FileData) -> _All:
         """Pixels are held here and nowhere else: when this returns, their memory is free."""
@@ -171,8 +175,21 @@ class ImageWork:
             decoded = self.decoder.decode(data, bit_depth=attempt.job.options.bit_depth)
         height, width = decoded.pixels.shape[:2]
         truth = self._truth(attempt, (height, width))
-        notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices)
-        return self._all(attempt, _Seen(truth.label_map, decoded.pixels), notices + truth.warnings, (width, height))
+        place, told = self._place(attempt, data)
+        notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices) + told
+        seen = _Seen(truth.label_map, decoded.pixels, place)
+        return self._all(attempt, seen, notices + truth.warnings, (width, height))
+
+    def _place(self, attempt: Attempt, data: FileData) -> tuple[Place, tuple[ImageWarning, ...]]:
+        """What the job's artifacts need of it."""
+        names = attempt.job.options.artifacts
+        if not any(PLACE in self.formats[name].uses for name in names):
+            return NOWHERE, ()
+        place, notices = place_of(data)
+        if "geotiff" in names and place.georeference is None and not notices:
+            notices = (Notice(MISSING, "the picture has no georeference, and so has its geotiff"),)
+        told = [each for each in notices if each.code != UNUSABLE or "polygons" in names]
+        return place, tuple(ImageWarning(each.code, each.detail) for each in told)
 
     def _all(self, attempt: Attempt, seen: _Seen, warnings: tuple[ImageWarning, ...], size: tuple[int, int]) -> _All:
         """size: width and height of the picture."""
@@ -213,15 +230,15 @@ class ImageWork:
         recalled = attempt.recalled[model] if attempt.recalled else None
         if recalled is not None:
             with attempt.step("reuse"):
-                encode = partial(self._encoded, attempt, seen.picture)
+                encode = partial(self._encoded, attempt, seen)
                 made = remade(self.objects, attempt.job, recalled, encode, model=model, truth=seen.truth)
             attempt.take_timings()
             return made
-        assert seen.picture is not None  # it is read wherever a model has to run
-        return self._predicted(attempt, model, seen.picture, seen.truth)
+        return self._predicted(attempt, model, seen)
 
-    def _predicted(self, attempt: Attempt, model: int, picture: Picture, truth: LabelMap | None) -> Made:
-        job = attempt.job
+    def _predicted(self, attempt: Attempt, model: int, seen: _Seen) -> Made:
+        job, picture, truth = attempt.job, seen.picture, seen.truth
+        assert picture is not None  # it is read wherever a model has to run
         began = time.perf_counter()
         with attempt.step("segment"):
             prediction = self.segmenter.segment(
@@ -233,7 +250,7 @@ class ImageWork:
             entropy, impossible = prediction.mean_entropy, impossible_ids(job, model)
             measured = self.aside(partial(measure, label_map, mean_entropy=entropy, truth=truth, impossible=impossible))
         with attempt.step("encode"):
-            encoded = self._encoded(attempt, picture, label_map, job.options.artifacts)
+            encoded = self._encoded(attempt, seen, label_map, job.options.artifacts)
         with attempt.step("metrics"):
             metrics = replace(measured(), low_confidence=prediction.low_confidence)
         result = ImageResult(
@@ -247,12 +264,12 @@ class ImageWork:
         return Made(result, encoded, {}, label_map if len(job.models) > 1 else None)
 
     def _encoded(
-        self, attempt: Attempt, picture: Picture | None, label_map: LabelMap, names: Sequence[str]
+        self, attempt: Attempt, seen: _Seen, label_map: LabelMap, names: Sequence[str]
     ) -> Mapping[str, Encoded]:
-        """picture: read wherever something has to be encoded."""
-        if picture is None:
+        """The picture was read wherever something has to be encoded."""
+        if (picture := seen.picture) is None:
             return {}
-        options = format_options(attempt.job.options, file_name=attempt.image.name)
+        options = format_options(attempt.job.options, file_name=attempt.image.name, place=seen.place)
         return {name: self.formats[name].encode(label_map, picture, options) for name in names}
 
     def _stored(self, attempt: Attempt, found: _All) -> tuple[tuple[ImageResult, ...], Comparison | None]:

@@ -16,9 +16,10 @@ from jobs.options import JobOptions, TileOptions
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_space import LabelSpace
 from segmentation.palette import COLOUR_BLIND
+from segmentation.picture_files.places import NOWHERE, Place
 
-FILE_NAME, CONFIDENCE = "file_name", "confidence"
-_OF_ITS_OWN = (FILE_NAME, CONFIDENCE)  # not the same for all images of a job, or no option at all
+FILE_NAME, CONFIDENCE, PLACE = "file_name", "confidence", "place"
+_OF_ITS_OWN = (FILE_NAME, CONFIDENCE, PLACE)  # not the same for all images of a job, or no option at all
 
 
 def recipe_of(job: Job, identity: ModelIdentity) -> bytes:
@@ -52,14 +53,15 @@ class Recipes:
         return self._made[identity]
 
 
-def format_options(options: JobOptions, *, file_name: str = "") -> FormatOptions:
-    """file_name: of the picture."""
+def format_options(options: JobOptions, *, file_name: str = "", place: Place = NOWHERE) -> FormatOptions:
+    """file_name, place: of the picture."""
     overlay = options.overlay
     return FormatOptions(
         opacity=overlay.opacity,
         overlay_format=overlay.format,
         colour_blind_safe=overlay.palette == COLOUR_BLIND,
         file_name=file_name,
+        place=place,
     )
 
 

@@ -16,6 +16,7 @@ from segmentation.errors import UnreadableExport
 from segmentation.exports.labels import Labels
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
+from segmentation.picture_files.places import NOWHERE, Place
 
 Ids = NDArray[np.uint8]  # (H, W) class ids of the job's label space
 
@@ -26,7 +27,7 @@ LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
 class Labelled:
     """An image on its way out. number: from 1. name: with its folders, without suffix, unique, safe on every system.
 
-    suffix: of the picture's file, with its dot. width, height in pixels.
+    suffix: of the picture's file, with its dot. width, height in pixels. place: where it was taken.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Labelled:
     width: int
     height: int
     read: Callable[[], LabelMap]
+    place: Callable[[], Place] = lambda: NOWHERE
 
     @property
     def file_name(self) -> str:
@@ -73,6 +75,7 @@ class Known:
     name: str
     width: int
     height: int
+    place: Callable[[], Place] = lambda: NOWHERE
 
 
 class Drawn(NamedTuple):

@@ -1,20 +1,23 @@
-"""GeoJSON: a collection of polygons for each picture, in its pixels, y down, as the artifact `polygons` has it.
+"""GeoJSON: a collection of polygons for each picture, as the artifact `polygons` has it: in longitude and latitude
+where its mask keeps a georeference, else in its pixels, y down.
 
 What comes back may be drawn by hand. Source: RFC 7946.
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from segmentation.errors import UnreadableExport
+from segmentation.errors import UnreadableExport, UnsupportedImage
 from segmentation.exports.documents import loaded
 from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Returned
 from segmentation.exports.shapes import mask_of
 from segmentation.formats.format import FormatOptions
-from segmentation.formats.polygons import Polygons
+from segmentation.formats.polygons import PIXELS, Polygons
 from segmentation.label_space import LabelSpace
+from segmentation.picture_files.places import Place, has_rasterio
 
 SUFFIX = ".geojson"
 _BLACK = np.zeros((1, 1, 3), np.uint8)
@@ -31,7 +34,8 @@ class GeoJson:
         for image in exported.images():
             label_map = image.read()
             picture = np.broadcast_to(_BLACK, (*label_map.ids.shape, 3))
-            encoded = Polygons().encode(label_map, picture, FormatOptions(file_name=image.file_name))
+            options = FormatOptions(file_name=image.file_name, place=_told(image.place()))
+            encoded = Polygons().encode(label_map, picture, options)
             yield File(f"polygons/{image.name}{SUFFIX}", encoded.data)
 
     def fits(self, names: Collection[str]) -> bool:
@@ -45,17 +49,30 @@ class GeoJson:
                     yield Drawn(image, _drawn(loaded(read(), path), image, returned))
 
 
+def _told(place: Place) -> Place:
+    """Without the package that converts coordinates, they stay pixels."""
+    if place.georeference is None or has_rasterio():
+        return place
+    return place._replace(georeference=replace(place.georeference, geographic=False))
+
+
 def _drawn(document: Any, image: Known, returned: Returned) -> Ids:
     ids = returned.blank(image)
+    ground = image.place().georeference
     try:
+        if ground is not None and (not ground.geographic or document.get("coordinates") == PIXELS):
+            ground = None
         for feature in document["features"]:
             class_id = _class(feature["properties"], returned)
             shape = feature["geometry"]
             parts = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
-            for rings in parts:
+            for part in parts:
+                rings = part if ground is None else [ground.corners(np.array(ring, np.float64)[:, :2]) for ring in part]
                 ids[mask_of(rings, height=image.height, width=image.width)] = class_id
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UnreadableExport(f"{image.name}: no polygons: {type(error).__name__} {error}") from error
+    except UnsupportedImage as error:
+        raise UnreadableExport(f"{image.name}: {error}") from error
     return ids
 
 

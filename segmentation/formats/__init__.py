@@ -11,6 +11,7 @@ from segmentation.formats.format import (
     ReadableFormat,
     Source,
 )
+from segmentation.formats.geotiff import GeoTiff
 from segmentation.formats.mask import Mask
 from segmentation.formats.overlay import Overlay
 from segmentation.formats.polygons import Polygons
@@ -27,5 +28,6 @@ __all__ = [
     "Source",
 ]
 
-FORMATS: dict[str, Format] = {each.name: each for each in (Overlay(), Mask(), Confidence(), Polygons(), Coco())}
+_ALL: tuple[Format, ...] = (Overlay(), Mask(), Confidence(), Polygons(), Coco(), GeoTiff())
+FORMATS: dict[str, Format] = {each.name: each for each in _ALL}
 READABLE = frozenset(name for name, each in FORMATS.items() if isinstance(each, ReadableFormat))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from segmentation.errors import InvalidFormatOptions, MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
+from segmentation.picture_files.places import NOWHERE, Place
 
 MAX_PIXELS = 1 << 31  # of an artifact that is read back: our own file, so only arithmetic sets a limit
 
@@ -38,7 +39,8 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
-    """opacity: of the colours over the picture, 0..1. file_name: of the picture, where a format names it.
+    """opacity: of the colours over the picture, 0..1. file_name: of the picture, where a format names it. place:
+    where it was taken.
 
     Raises InvalidFormatOptions on construction.
     """
@@ -47,6 +49,7 @@ class FormatOptions:
     overlay_format: str = "jpeg"
     colour_blind_safe: bool = False
     file_name: str = ""
+    place: Place = NOWHERE
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:

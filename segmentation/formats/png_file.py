@@ -4,7 +4,8 @@ import importlib
 import importlib.util
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import starmap
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,24 +19,38 @@ _UP = 2  # the filter: each byte less the one above it
 _BAND_PIXELS = 2**22  # that are filtered at once: of a large picture no second copy is made
 
 
-def write_png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
-    """pixels: (H, W) uint8, grey values, or, with a palette of (256, 3) uint8 RGB, its indices.
+def write_png(
+    pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, more: Iterable[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """more: kinds and contents of chunks before the pixels.
+
+    pixels: (H, W) uint8, grey values, or, with a palette of (256, 3) uint8 RGB, its indices.
 
     Source: W3C, "Portable Network Graphics (PNG) Specification", sections 9 to 11.
     """
     height, width = pixels.shape
     packed = b"".join(_packed(pixels))
-    return b"".join((_head(height, width, palette), _chunk(b"IDAT", packed), _END))
+    return b"".join((_head(height, width, palette), *starmap(_chunk, more), _chunk(b"IDAT", packed), _END))
 
 
 class PngRows:
-    """A file like that of `write_png`, written while its rows come. file: what takes it, from where it stands."""
+    """A file like that of `write_png`, written while its rows come. file: what takes it, from where it stands.
 
-    def __init__(self, file: BinaryIO, height: int, width: int, palette: NDArray[np.uint8] | None = None) -> None:
+    size: height and width.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        size: tuple[int, int],
+        palette: NDArray[np.uint8] | None = None,
+        more: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        height, width = size
         self._file = file
         self._packing = _packer.compressobj(1)
         self._above = np.zeros(width, np.uint8)
-        file.write(_head(height, width, palette))
+        file.write(b"".join((_head(height, width, palette), *starmap(_chunk, more))))
 
     def write(self, rows: NDArray[np.uint8]) -> None:
         """The next rows, (n, W) uint8."""

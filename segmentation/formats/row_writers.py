@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,15 @@ from PIL import Image
 
 from segmentation.errors import MissingConfidence
 from segmentation.formats.format import Encoded, Format, FormatOptions
+from segmentation.formats.geotiff import TIFF, begun, put_rows
 from segmentation.formats.png_file import PngRows
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.palette import palette
+from segmentation.picture_files.places import png_chunks_of
 
 OVERLAY_SIDE = 4096  # pixels
+_PIECE = 2**20
 _IN_MEMORY = 2**24  # bytes of a file before it goes to disk
 
 
@@ -68,7 +71,8 @@ class _Pages:
 
     def __init__(self, plan: RowPlan, files: ExitStack) -> None:
         self._file = _Summed(files, plan.folder)
-        self._png = PngRows(cast(BinaryIO, self._file), plan.height, plan.width, self._palette(plan))
+        size, more = (plan.height, plan.width), self._more(plan)
+        self._png = PngRows(cast(BinaryIO, self._file), size, self._palette(plan), more)
 
     def picture(self, rows: NDArray[np.uint8]) -> None:
         return None
@@ -83,6 +87,9 @@ class _Pages:
     def _palette(self, plan: RowPlan) -> NDArray[np.uint8] | None:
         return None
 
+    def _more(self, plan: RowPlan) -> Sequence[tuple[bytes, bytes]]:
+        return ()
+
     def _values(self, rows: LabelMap) -> NDArray[np.uint8]:
         if rows.confidence is None:
             raise MissingConfidence("this label map has no confidence: no model predicted it")
@@ -93,8 +100,34 @@ class _MaskPages(_Pages):
     def _palette(self, plan: RowPlan) -> NDArray[np.uint8] | None:
         return palette(plan.space, colour_blind_safe=plan.options.colour_blind_safe)
 
+    def _more(self, plan: RowPlan) -> Sequence[tuple[bytes, bytes]]:
+        return png_chunks_of(plan.options.place)
+
     def _values(self, rows: LabelMap) -> NDArray[np.uint8]:
         return rows.ids
+
+
+class _GeoTiffPages:
+    def __init__(self, plan: RowPlan, files: ExitStack) -> None:
+        self._top = 0
+        self._file, self._dataset = begun(plan.folder, (plan.height, plan.width), plan.space, plan.options)
+        files.callback(self._file.close)
+        files.callback(self._dataset.close)
+
+    def picture(self, rows: NDArray[np.uint8]) -> None:
+        return None
+
+    def labels(self, rows: LabelMap) -> None:
+        put_rows(self._dataset, rows.ids, self._top)
+        self._top += rows.height
+
+    def end(self) -> EncodedFile:
+        self._dataset.close()
+        crc32 = 0
+        while piece := self._file.read(_PIECE):
+            crc32 = zlib.crc32(piece, crc32)
+        self._file.seek(0)
+        return EncodedFile(self._file, TIFF, crc32)
 
 
 class _SmallOverlay:
@@ -154,6 +187,7 @@ ROW_WRITERS: Mapping[str, Callable[[RowPlan, ExitStack], RowWriter]] = {  # by t
     "overlay": _SmallOverlay,
     "mask": _MaskPages,
     "confidence": _Pages,
+    "geotiff": _GeoTiffPages,
 }
 
 

@@ -109,6 +109,14 @@ def survey_png(data: FileData) -> PngSurvey:
     )
 
 
+def png_contents(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk before the pixels."""
+    for kind, start, end in _png_chunks(data):
+        if kind == b"IDAT":
+            return
+        yield kind, data[start + 8 : end - 4]
+
+
 def _png_chunks(data: FileData) -> Iterator[tuple[bytes, int, int]]:
     """(type, first byte, end) of each chunk that is whole."""
     start = _PNG_START

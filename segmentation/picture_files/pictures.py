@@ -86,7 +86,9 @@ _SIDEWAYS = (5, 6, 7, 8)
 # What a JPEG that was cut off is completed with, to see whether it lacks any pixel: zeros and ones, and the end mark.
 _OTHER_ENDS = (bytes(4096) + b"\xff\xd9", b"\xff\x00" * 4096 + b"\xff\xd9")
 TRUNCATED_TAIL = "truncated_tail"
-NOTICES = frozenset({TRUNCATED_TAIL, LOW_BIT_DEPTH})  # codes of all that can be noticed of a picture
+GEOREFERENCE_NOTICES = ("georeference_unread", "georeference_unusable", "no_georeference")
+# Codes of all that can be noticed of a picture.
+NOTICES = frozenset({TRUNCATED_TAIL, LOW_BIT_DEPTH, *GEOREFERENCE_NOTICES})
 _TRUNCATED = Notice(TRUNCATED_TAIL, "the end of the file is missing; all its pixels are there")
 
 
@@ -139,7 +141,12 @@ def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
 
 def is_upright(data: FileData) -> bool:
     """Whether EXIF leaves the picture as it is stored. Raises UnreadableImage, UnsupportedImage."""
-    return _File(data).is_upright()
+    return read_exif(data).get(ExifTags.Base.Orientation) not in _AS_STORED
+
+
+def read_exif(data: FileData) -> Image.Exif:
+    """Empty where there is none, or it is damaged. Raises UnreadableImage, UnsupportedImage."""
+    return _File(data).exif()
 
 
 def flattened(picture: Image.Image) -> Picture:
@@ -197,14 +204,18 @@ class _File:
         scans = count_scans(data) if media_type == "image/jpeg" else 1
         return Header(media_type=media_type, width=width, height=height, scans=scans)
 
-    def is_upright(self) -> bool:
+    def exif(self) -> Image.Exif:
+        """Damaged data is as none."""
+        found = Image.Exif()
+        if self.media_type == "image/jpeg" and isinstance(self._data, bytes) and not may_be_turned(self._data):
+            return found
         picture = self._open(self._data)
-        if self._png is None:
-            return _orientation(picture) not in _AS_STORED
-        found = Image.Exif()  # Pillow decodes all of a PNG to see whether EXIF follows its pixels
         with suppress(*_BROKEN):
+            if self._png is None:
+                return picture.getexif()
+            # Pillow decodes all of a PNG to see whether EXIF follows its pixels
             found.load(b"Exif\0\0" + self._png.exif if self._png.exif else picture.info.get("exif", b""))
-        return found.get(ExifTags.Base.Orientation) not in _AS_STORED
+        return found
 
     def quickly(self, max_pixels: int) -> Picture | None:
         """The usual picture, a sound JPEG in three colours, in half of Pillow's time; None for all others."""

@@ -55,7 +55,7 @@ def test_a_format_is_in_options_rows_media_types_archive_and_predictions(client:
     with zipfile.ZipFile(io.BytesIO(client.get(job["links"]["archive"]).content)) as archive:
         assert archive.read("classes/a/street.toy") == b"sky\nbuilding"
     refused = client.post("/jobs", files=files, data={"artifacts": "none"}).json()
-    assert "known are overlay, mask, confidence, polygons, coco, classes" in refused["errors"][0]["message"]
+    assert "known are overlay, mask, confidence, polygons, coco, geotiff, classes" in refused["errors"][0]["message"]
     refused = client.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Accept": "text/none"})
     assert "text/x-toy" in refused.json()["detail"]
     schema = client.get("/openapi.json").json()["components"]["schemas"]["JobForm"]

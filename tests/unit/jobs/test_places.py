@@ -1,0 +1,91 @@
+"""Where a picture was taken, through a whole job."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jobs.exports.exporting import Exporting
+from jobs.job import ImageStatus
+from jobs.options import TileOptions
+from segmentation.picture_files.places import NOWHERE
+from tests.factories import encoded
+from tests.unit.segmentation.test_places import ROTATED, UNREAD, geotiff, photograph
+
+rasterio = pytest.importorskip("rasterio")
+PICTURE = np.random.default_rng(3).integers(0, 256, (70, 41, 3), np.uint8)
+DATA = geotiff(transform=ROTATED, pixels=PICTURE)
+
+
+def submitted(service, data, *artifacts, **options):
+    job = service.submit(data, artifacts=artifacts, **options)
+    service.work()
+    image = service.reading.image(job.id, 0)
+    assert image.status is ImageStatus.SUCCEEDED, image.failure
+    return image, {each.name: service.objects.get(each.key) for each in image.result.artifacts}
+
+
+def codes(image):
+    return [each.code for each in image.warnings]
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_the_results_of_a_geotiff_lie_where_it_does(service, by_rows):
+    if by_rows:
+        service.decoder.max_pixels = 100
+    others = () if by_rows else ("polygons",)
+    image, made = submitted(service, DATA, "mask", "geotiff", *others, tile=TileOptions(size=32, overlap=0))
+    assert not {code for code in codes(image) if "georeference" in code}
+    with rasterio.MemoryFile(made["geotiff"]) as file, file.open() as found:
+        assert found.crs.to_epsg() == 32632
+        assert found.transform.almost_equals(ROTATED, 1e-6)
+        np.testing.assert_array_equal(found.read(1), Image.open(io.BytesIO(made["mask"])))
+    if not by_rows:
+        assert json.loads(made["polygons"])["coordinates"] == "CRS84"
+    exporting = Exporting(service.database.unit, service.objects, "maskmill")
+    kept = exporting.place(image.result).georeference
+    assert kept is not None
+    assert kept.affine == pytest.approx(tuple(ROTATED)[:6])
+
+
+def test_a_geotiff_alone_tells_its_place_too(service):
+    exporting = Exporting(service.database.unit, service.objects, "maskmill")
+    image, _ = submitted(service, DATA, "geotiff")
+    assert exporting.place(image.result).georeference is not None
+    image, _ = submitted(service, DATA, "confidence")
+    assert exporting.place(image.result) == NOWHERE
+
+
+def test_who_asks_for_a_geotiff_of_an_ordinary_picture_is_told(service):
+    image, made = submitted(service, encoded(PICTURE, "PNG"), "geotiff")
+    assert codes(image) == ["no_georeference"]
+    assert made["geotiff"][:2] in (b"II", b"MM")
+
+
+def test_a_georeference_that_cannot_be_read_is_told_once(service):
+    image, _ = submitted(service, UNREAD["no CRS"], "geotiff", "mask")
+    assert codes(image) == ["georeference_unread"]
+
+
+def test_coordinates_that_nobody_asked_for_are_no_warning(service):
+    across = geotiff("EPSG:32660", rasterio.Affine(30_000, 0, 600_000, 0, -30_000, 200_000))
+    image, _ = submitted(service, across, "mask")
+    assert codes(image) == []
+    image, _ = submitted(service, across, "mask", "polygons")
+    assert codes(image) == ["georeference_unusable"]
+
+
+def test_results_that_are_known_keep_their_place(service):
+    _, first = submitted(service, DATA, "mask", reuse=True)
+    again, made = submitted(service, DATA, "mask", "geotiff", "polygons", reuse=True)
+    assert again.result.reused
+    assert made["mask"] == first["mask"]
+    assert json.loads(made["polygons"])["coordinates"] == "CRS84"
+
+
+def test_a_photograph_keeps_its_position(service):
+    _, made = submitted(service, photograph(), "mask", "polygons")
+    assert json.loads(made["polygons"])["position"]["coordinates"][0] == -9.5
+    assert b"eXIf" in made["mask"]
