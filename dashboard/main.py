@@ -8,10 +8,9 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
-from dashboard.parts.words import refusal
+from dashboard.parts.troubles import telling
 from dashboard.screens import PAGES
 from dashboard.screens import Page as Listed
-from maskmill import APIError, MaskmillError
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 
@@ -22,12 +21,7 @@ def _told(listed: Listed) -> Callable[[], None]:
     def show() -> None:
         st.html(STYLE)
         st.title(listed.title)
-        try:
-            listed.function()()
-        except APIError as error:
-            st.error(refusal(error))
-        except MaskmillError as error:
-            st.error(f"{error}. Start the service with `maskmill up`, or say with MASKMILL_SERVER where it is.")
+        telling(listed.function())()
 
     return show
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.parts import tables, words
+from dashboard.parts.troubles import telling
 from dashboard.service import service
 from maskmill import JobHandle
 
@@ -13,7 +14,7 @@ EVERY_S = 1.0
 
 def watch(job: JobHandle) -> None:
     """Looks again by itself until the job has ended; then the whole page is drawn once more."""
-    st.fragment(_look, run_every=None if job.finished else EVERY_S)(job, job.finished)
+    st.fragment(telling(_look), run_every=None if job.finished else EVERY_S)(job, job.finished)
 
 
 def _look(job: JobHandle, was_ended: bool) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from maskmill import APIError
-
 NAMED = 6  # classes that a text alternative names
 
 
@@ -84,11 +82,3 @@ def extremes(label: str, points: Sequence[tuple[str, float]], unit: str = "") ->
     high, low = max(points, key=lambda point: point[1]), min(points, key=lambda point: point[1])
     span = f"the highest is {high[0]} with {high[1]:.3g}{unit}, the lowest {low[0]} with {low[1]:.3g}{unit}"
     return f"{label} of {len(points)}: {span}."
-
-
-def refusal(error: APIError) -> str:
-    """What the service says, and what helps where it is the page's key."""
-    told = f"The service refused: {error.detail} ({error.code})"
-    if error.status in (401, 403):
-        told += ". The page calls with MASKMILL_API_KEY: set it to a key of this service, and start the page again."
-    return told

@@ -7,6 +7,7 @@ import re
 import streamlit as st
 
 from dashboard.parts import tables, words
+from dashboard.parts.troubles import telling
 from dashboard.service import service
 from maskmill import APIError
 
@@ -25,7 +26,7 @@ SHOWN = {
 
 
 def show() -> None:
-    st.fragment(_look, run_every=5.0)()
+    st.fragment(telling(_look), run_every=5.0)()
 
 
 def _look() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dashboard.parts.views import colours_of, downloads, image_view
 from dashboard.screens import compare
 from dashboard.service import service
 from maskmill import JobHandle
+from maskmill.errors import WaitTimeout
 
 ARTIFACTS = ["mask", "overlay", "confidence"]
 PATIENCE_S = 120.0
@@ -50,7 +52,7 @@ def _submit(upload: object, sample: str, models: list[str]) -> str:
             path = Path(folder) / Path(getattr(upload, "name", "picture")).name
             path.write_bytes(upload.getbuffer())  # type: ignore[attr-defined]  # Streamlit's UploadedFile
             job = service().submit(path, **options)
-    with st.spinner("Segmenting"):
+    with st.spinner("Segmenting"), suppress(WaitTimeout):
         job.wait(timeout=PATIENCE_S)
     return job.id
 
@@ -63,6 +65,10 @@ def _result(job: JobHandle) -> None:
         link("compare", "This comparison with its scores", job=job.id)
         return
     st.header(f"{image.name} by {job.state['model']}")
+    if image.status in ("queued", "running"):
+        st.info(f"{image.name} is {image.status}: the service has other work to do first. Its job shows how far it is.")
+        link("jobs", "This result in its job", job=job.id, image="0")
+        return
     if image.status != "succeeded":
         reason = image.error or {"message": f"it is {image.status}"}
         st.error(f"{image.name} has no mask: {reason.get('message') or reason.get('code')}")

@@ -16,6 +16,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.screens.models import scatter
 from dashboard.service import connect, disconnect
 from dashboard.settings import DashboardSettings
+from maskmill import JobHandle
+from maskmill.errors import WaitTimeout
 from segmentation.variant import Variant
 from tests.factories import make_card, picture
 from tests.fakes import FakeCatalog
@@ -128,6 +130,17 @@ def test_try_runs_an_upload_and_shows_its_classes(service: Open, monkeypatch: py
     assert not page.exception
     assert "Done. " in html(page)
     assert page.header[0].value.endswith(" by tiny")
+
+
+def test_a_picture_that_waits_for_its_turn_is_told_so(service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(job: JobHandle, timeout: float) -> None:
+        raise WaitTimeout(f"{job.id} takes longer than {timeout} s")
+
+    monkeypatch.setattr("dashboard.screens.try_picture.JobHandle.wait", wait)
+    page = shown("try")
+    page.file_uploader[0].set_value(("late.jpg", picture(), "image/jpeg"))
+    page.button[0].click().run()
+    assert page.info[0].value.startswith("late.jpg is queued")
 
 
 def test_try_with_two_models_is_a_comparison(service: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dashboard.parts import words
-from maskmill.errors import Problem, api_error
 
 ROW = {
     "name": "a.jpg",
@@ -35,13 +34,6 @@ def test_times_are_told_in_the_unit_that_fits() -> None:
 def test_a_figure_is_told_by_its_highest_and_lowest() -> None:
     told = words.extremes("mIoU", [("a", 70.0), ("b", 50.0)], " %")
     assert told == "mIoU of 2: the highest is a with 70 %, the lowest b with 50 %."
-
-
-def test_a_key_that_is_wrong_is_told_with_what_helps() -> None:
-    told = words.refusal(api_error(Problem(status=401, code="unauthorized", detail="this key is not known")))
-    assert "this key is not known (unauthorized)" in told
-    assert "MASKMILL_API_KEY" in told
-    assert "MASKMILL_API_KEY" not in words.refusal(api_error(Problem(status=404, code="job_not_found", detail="no")))
 
 
 def test_work_is_told_without_waiting_for_a_turn_or_a_model() -> None:

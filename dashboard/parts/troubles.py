@@ -1,0 +1,38 @@
+"""What goes wrong is said on the page, with what helps, instead of where in the code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import streamlit as st
+
+from maskmill import APIError, MaskmillError
+from maskmill.errors import ServerUnreachable
+
+P = ParamSpec("P")
+
+
+def telling(show: Callable[P, None]) -> Callable[P, None]:
+    """Around a page, and around each part of one that is drawn by itself."""
+
+    @wraps(show)
+    def told(*values: P.args, **named: P.kwargs) -> None:
+        try:
+            show(*values, **named)
+        except MaskmillError as error:
+            st.error(sentence(error))
+
+    return told
+
+
+def sentence(error: MaskmillError) -> str:
+    if isinstance(error, APIError):
+        told = f"The service refused: {error.detail} ({error.code})"
+        if error.status in (401, 403):
+            told += ". The page calls with MASKMILL_API_KEY: set it to a key of this service, and start the page again."
+        return told
+    if isinstance(error, ServerUnreachable):
+        return f"{error}. Start the service with `maskmill up`, or say with MASKMILL_SERVER where it is."
+    return f"{error}"
