@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -88,14 +88,22 @@ class BodyPipe:
         return pieces
 
 
-async def read_in_thread(request: Request, work: Callable[[Iterator[bytes]], T], rules: BodyRules) -> T:
+async def read_in_thread(
+    request: Request, work: Callable[[Iterator[bytes]], T], rules: BodyRules, *, held: int = 0
+) -> T:
     """Run `work` in a thread over the pieces of the request's body, as they come.
 
-    A `Content-Length` beyond the limit is refused before a byte is read. `work` sees TooManyBytes, RequestTimeout and
-    ClientDisconnect as errors of its iterator. Raises UploadsBusy.
+    held: a body that is said to have no more bytes is received first, and no thread waits for it; `work` and the event
+    loop, which would take turns, then do not get into one another's way.
+
+    A `Content-Length` beyond the limit is refused before a byte is read. TooManyBytes, RequestTimeout and
+    ClientDisconnect `work` sees as errors of its iterator, when it has begun. Raises these, and UploadsBusy.
     """
-    refuse_declared_length(request, rules.limit)
+    declared = refuse_declared_length(request, rules.limit)
     async with rules.places.one(_whose(request)):
+        if declared is not None and declared <= held:
+            pieces = [piece async for piece in _pieces(request, rules)]
+            return await to_thread.run_sync(work, iter(pieces), limiter=rules.places.threads)
         pipe = BodyPipe()
         pump = asyncio.create_task(_pump(request, pipe, rules))
         try:
@@ -112,20 +120,23 @@ def _whose(request: Request) -> str:
     return shown or (request.client.host if request.client else "")
 
 
-def refuse_declared_length(request: Request, limit: int) -> None:
+def refuse_declared_length(request: Request, limit: int) -> int | None:
+    """Returns it otherwise."""
     declared = request.headers.get("content-length")
     if declared is None:
-        return
+        return None
     if not declared.isdecimal() or len(declared) > LONGEST_NUMBER:
         raise BadRequest("Content-Length is not a number that a body could have")
     if int(declared) > limit:
         raise _too_large(limit)
+    return int(declared)
 
 
 async def _pump(request: Request, pipe: BodyPipe, rules: BodyRules) -> None:
     error: Exception | None = ClientDisconnect()
     try:
-        await _copy(request, pipe, rules)
+        async for piece in _pieces(request, rules):
+            await pipe.put(piece)
         error = None
     except (ClientDisconnect, TooManyBytes, RequestTimeout) as stopped:
         error = stopped
@@ -133,7 +144,7 @@ async def _pump(request: Request, pipe: BodyPipe, rules: BodyRules) -> None:
         pipe.close(error)
 
 
-async def _copy(request: Request, pipe: BodyPipe, rules: BodyRules) -> None:
+async def _pieces(request: Request, rules: BodyRules) -> AsyncIterator[bytes]:
     stream = aiter(request.stream())
     clock = asyncio.get_running_loop().time
     began, received, waited_s = clock(), 0, 0.0
@@ -152,7 +163,7 @@ async def _copy(request: Request, pipe: BodyPipe, rules: BodyRules) -> None:
             raise _too_large(rules.limit)
         if received < rules.least_rate * (waited_s - rules.idle_s):
             raise RequestTimeout(f"the body comes more slowly than {rules.least_rate:g} bytes per second")
-        await pipe.put(piece)
+        yield piece
 
 
 def _too_large(limit: int) -> TooManyBytes:

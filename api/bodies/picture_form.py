@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
-from api.bodies.body_pipe import read_in_thread
+from api.bodies.body_pipe import ROOM, read_in_thread
 from api.bodies.forms import boundary_of
 from api.bodies.submissions import FormSubmission, PictureField
 from api.services import Services
@@ -41,4 +41,5 @@ async def receive_picture_form(
         last_wins=last_wins,
     )
     rules = services.upload_rules.at_most(services.settings.max_image_bytes + 2**20)
-    return await read_in_thread(request, lambda pieces: form.picture_form(pieces, fields), rules)
+    held = ROOM if idempotency_key is None else 0  # a key is taken before the body has come
+    return await read_in_thread(request, lambda pieces: form.picture_form(pieces, fields), rules, held=held)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from jobs.errors import JobsError, StorageUnavailable, TookTooLong
 from jobs.job import Job, JobImage
+from jobs.ports import Finished
 from jobs.reuse.recalling import Recalled
 from jobs.reuse.recipe import Recipes
 from segmentation.picture_files.file_data import FileData, in_memory
@@ -39,7 +40,7 @@ class Attempt:
     not be tried for ever, as if the store were away. What the attempt waits for between steps does not count.
 
     sha256, data: of the input, as soon as it was read. recalled: what is known of it already, for each model; empty, or
-    None for a model that has to run.
+    None for a model that has to run. finished: how its outcome was taken, where its own thread wrote it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Attempt:
         self.sha256 = image.input_sha256
         self.data: FileData | None = None
         self.recalled: Sequence[Recalled | None] = ()
+        self.finished: Finished | None = None
         self.recipes = recipes or Recipes(job)
         self._lock = threading.Lock()
 

@@ -205,7 +205,7 @@ class Processing:
         self._identified.update(job.models if memory is not None else ())
         return memory
 
-    def _begun(self, attempts: Sequence[Attempt], memory: Recollection | None = None) -> Flight:
+    def _begun(self, claim: Claim, attempts: Sequence[Attempt], memory: Recollection | None) -> Flight:
         """One question for all of them, whatever is known of their pictures."""
         asked = {each.image.index: (each.image, each.sha256) for each in attempts if each.sha256 is not None}
         if memory is not None and asked:
@@ -213,9 +213,9 @@ class Processing:
                 found = memory.find(asked)
                 for each in attempts:
                     each.recalled = found.get(each.image.index, ())
-        running = Flight()
+        running, step = Flight(), self._try if len(claim.images) > 1 else partial(self._try_alone, claim)
         for each in attempts:
-            running.add(self._submitted(self._try, each), each)
+            running.add(self._submitted(step, each), each)
         return running
 
     def _finish_all(
@@ -232,10 +232,12 @@ class Processing:
         began = flushed = looked = time.monotonic()
         while running or read:
             if not running:
-                running, read = self._begun(read, memory), []
+                running, read = self._begun(claim, read, memory), []
             for future, attempt in running.ended(self._worth_waking(done, flushed), timeout=self.rules.flush_s):
                 outcome = self._outcome(future, attempt)
-                if outcome is not None:
+                if outcome is not None and attempt.finished is not None:
+                    self._settle(claim, [outcome], attempt.finished, lease)
+                elif outcome is not None:
                     done.append(outcome)
                 else:
                     read.append(attempt)
@@ -274,6 +276,12 @@ class Processing:
                 return self.work.run(attempt)
         except MemoryError as error:
             raise OutOfMemory("the worker ran out of memory with this image") from error
+
+    def _try_alone(self, claim: Claim, attempt: Attempt) -> Outcome | None:
+        """Also writes the outcome: who waits for the slice need not be woken first. Not where the database is away."""
+        outcome = self._try(attempt)
+        attempt.finished = None if outcome is None else self._write(claim, [outcome])
+        return outcome
 
     def _given_up(self, running: Flight, seconds: float) -> Iterator[Outcome]:
         """Those that took too long. A process that slept through these seconds did not work through them."""
@@ -342,6 +350,10 @@ class Processing:
                 raise DatabaseUnavailable("the results of a slice could not be written")
             time.sleep(min(1.0, self.rules.flush_s))
             finished = self._write(claim, outcomes)
+        self._settle(claim, outcomes, finished, lease)
+
+    def _settle(self, claim: Claim, outcomes: Sequence[Outcome], finished: Finished, lease: Lease) -> None:
+        """After they were written."""
         lease.release(outcome.index for outcome in outcomes)
         self.observer.ended(claim.job, outcomes, finished)
         self.work.leftovers.remove(_unwanted(claim.job, outcomes, finished))

@@ -82,6 +82,36 @@ def test_a_client_that_goes_away_is_told_to_the_thread() -> None:
         asyncio.run(read_in_thread(request_of(cut()), total, rules()))
 
 
+def test_a_small_body_is_there_before_a_thread_begins() -> None:
+    seen = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            seen.append("piece")
+            yield b"xyz"
+
+    def work(pieces: Iterator[bytes]) -> int:
+        seen.append("thread")
+        return total(pieces)
+
+    assert asyncio.run(read_in_thread(request_of(body(), length=9), work, rules(), held=9)) == 9
+    assert seen == ["piece", "piece", "piece", "thread"]
+
+
+def test_no_thread_begins_for_a_small_body_that_does_not_come() -> None:
+    async def cut() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ConnectionError
+
+    def work(pieces: Iterator[bytes]) -> None:
+        raise AssertionError("a thread has begun")
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(read_in_thread(request_of(cut(), length=9), work, rules(), held=9))
+    with pytest.raises(RequestTimeout):
+        asyncio.run(read_in_thread(request_of(endless(pause_s=5), length=9), work, rules(idle_s=0.05), held=9))
+
+
 def test_a_client_that_sends_nothing_is_given_up() -> None:
     with pytest.raises(RequestTimeout):
         asyncio.run(read_in_thread(request_of(endless(pause_s=5)), total, rules(idle_s=0.05)))

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 
@@ -154,6 +155,21 @@ def test_a_bad_picture_is_logged_without_a_stack(service, caplog):
     assert "image failed: PDF is not supported" in caplog.text
     assert "image failed: the PNG is damaged" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_the_outcome_of_a_lone_picture_is_written_by_the_thread_that_has_it(service):
+    opened = []
+
+    def open_unit(tenant=None):
+        opened.append(threading.current_thread())
+        return service.database.unit(tenant)
+
+    job = service.submit(reuse=False)
+    replace(service.worker(flush_s=60), open_unit=open_unit).run(whole(job))
+    assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
+    assert opened[0] is threading.current_thread()
+    assert len(opened) == 2
+    assert opened[1] is not threading.current_thread()
 
 
 def test_a_second_delivery_does_nothing(service):
