@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,34 @@ from pycocotools.coco import COCO
 from shapely import contains_xy
 from shapely.geometry import shape
 
-from segmentation.exports import EXPORTS
+from segmentation.exports import EXPORTS, Exported
 from segmentation.label_spaces import get_label_space
 from tests.exporting import Ids, exported, files_of, masks, written
 
 CITY = get_label_space("cityscapes-34")
+
+
+def with_pictures(name: str, content: Exported, root: Path) -> Path:
+    written(files_of(EXPORTS[name], content), root)
+    for image in content.images():
+        path = root / EXPORTS[name].folder.format(image.file_name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((image.height, image.width, 3), np.uint8)).save(path)
+    return root
+
+
+def seen_by_supervision(content: Exported) -> Any:
+    """Its detections in the one picture of an export for YOLO."""
+    supervision = pytest.importorskip("supervision")
+    with TemporaryDirectory() as folder:
+        root = with_pictures("yolo", content, Path(folder))
+        (labels,), (picture,) = (root / "labels").rglob("*.txt"), (root / "images").rglob("*.jpg")
+        back = supervision.DetectionDataset.from_yolo(
+            str(picture.parent), str(labels.parent), str(root / "data.yaml"), force_masks=True
+        )
+    assert back.classes == [each.name for each in content.labels.all]
+    (found,) = back.annotations.values()
+    return found
 
 
 def with_class(found: Ids, inside: Any, class_id: int) -> None:
@@ -83,6 +107,49 @@ def test_voc_masks_are_palette_pictures_with_255_for_what_counts_nowhere(truth: 
         assert len(np.unique(truth[objects == number])) == 1
 
 
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_torchvisions_reader_of_voc_gives_the_same_masks(data: st.DataObject) -> None:
+    import training.torchvision_guard  # noqa: F401, I001 - before torchvision
+    from torchvision.datasets import VOCSegmentation
+
+    maps = data.draw(st.lists(masks(CITY), min_size=1, max_size=2))
+    content = exported(maps, CITY)
+    numbers = content.labels.numbers.copy()
+    numbers[CITY.void_id] = 255
+    with TemporaryDirectory() as folder:
+        with_pictures("voc", content, Path(folder) / "VOCdevkit" / "VOC2012")
+        back = VOCSegmentation(folder, image_set="train")
+        assert len(back) == len(maps)
+        for (_, mask), truth in zip(back, maps, strict=True):
+            np.testing.assert_array_equal(np.asarray(mask), numbers[truth])
+
+
+@settings(max_examples=8, deadline=None)
+@given(truth=masks(CITY))
+def test_supervision_reads_yolos_regions_and_their_lines(truth: Ids) -> None:
+    """It paints each polygon with its line, half of which lies outside: nothing is missing."""
+    content = exported([truth], CITY)
+    found = seen_by_supervision(content)
+    ids = np.array([each.id for each in content.labels.all])
+    for class_id in set(np.unique(truth).tolist()) - {CITY.void_id}:
+        painted = found.mask[ids[found.class_id] == class_id].any(axis=0)
+        assert painted[truth == class_id].all()
+
+
+def test_supervision_paints_no_more_than_the_line() -> None:
+    truth = np.full((30, 40), CITY.void_id, np.uint8)
+    truth[4:24, 5:35], truth[10:16, 12:24], truth[27, 37] = 7, 26, 8  # a region with a hole, what fills it, one pixel
+    content = exported([truth], CITY)
+    found = seen_by_supervision(content)
+    ids = np.array([each.id for each in content.labels.all])[found.class_id]
+    assert sorted(ids.tolist()) == [7, 8, 26]
+    for class_id, painted in zip(ids, found.mask, strict=True):
+        own = np.pad(truth == class_id, ((1, 0), (1, 0)))
+        line = own[1:, 1:] | own[:-1, 1:] | own[1:, :-1] | own[:-1, :-1]  # a pixel more at right and lower edges
+        assert (painted & ~line).sum() <= (6 if class_id == 7 else 0)  # the way to the hole and back
+
+
 def test_cityscapes_own_scripts_read_polygons_and_label_ids(tmp_path: Path) -> None:
     from cityscapesscripts.helpers.annotation import Annotation
     from cityscapesscripts.helpers.labels import id2label, name2label
@@ -111,10 +178,7 @@ def test_hugging_face_datasets_load_the_folder(tmp_path: Path, pictures: bool) -
     content = exported([truth, truth[::-1]], CITY, pictures=pictures)
     root = written(files_of(EXPORTS["huggingface"], content), tmp_path / "job")
     if pictures:
-        for image in content.images():
-            path = root / EXPORTS["huggingface"].folder.format(image.file_name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.zeros((3, 34, 3), np.uint8)).save(path)
+        with_pictures("huggingface", content, root)
     loaded = datasets.load_dataset("imagefolder", data_dir=str(root), cache_dir=str(tmp_path / "cache"), split="train")
     assert len(loaded) == 2
     assert sorted(loaded["name"]) == [image.name for image in content.images()]
