@@ -83,7 +83,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 seconds[name].append(measure(Path(folder)))
         figures = {name: told(found) | typed(name) for name, found in seconds.items()}
-        record("first-mask", QUESTION, {"rounds": done, **figures})  # a round takes minutes: none is lost
+        record("startup/first-mask", QUESTION, {"rounds": done, **figures})  # a round takes minutes: none is lost
 
 
 def told(found: Sequence[Mapping[str, float]]) -> dict[str, object]:
