@@ -19,6 +19,9 @@ from tests.services.s3 import S3Server, rclone
 from tests.services.valkey import ValkeyServer, valkey
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+# Programs that tests start are measured only where a test asks for it: to begin and to write that down takes longer
+# than most of them do. A process of xdist is measured from its beginning, so it needs no word of it any more.
+MEASURING = os.environ.pop("COVERAGE_PROCESS_CONFIG", None) if "PYTEST_XDIST_WORKER" in os.environ else None
 # All tests of these go to one process: the server takes a dozen seconds to start.
 ON_RADOSGW = tuple(
     f"tests/{name}.py"
@@ -51,6 +54,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "radosgw" if file in ON_RADOSGW else file
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture
+def measured_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in programs that the test starts counts as covered."""
+    if MEASURING is not None:
+        monkeypatch.setenv("COVERAGE_PROCESS_CONFIG", MEASURING)
 
 
 @pytest.fixture(scope="session")
