@@ -29,6 +29,8 @@ from tests.fakes import FakeDispatcher, MemoryObjects
 ROOT = Path(__file__).parents[2]
 PIECE = Slice(job_id="job_1", first=0, last=0, priority=Priority.INTERACTIVE)
 
+LEASE_S = 280.0  # shorter than the clocks are apart, and longer than a busy machine takes to start a program
+
 ELSEWHERE = """
 import datetime, sys, time
 seconds, url = float(sys.argv[1]), sys.argv[2]
@@ -76,7 +78,7 @@ def test_a_host_whose_clock_is_wrong_frees_no_lease_early(migrated_postgres_url:
         with database.unit() as unit:
             unit.jobs.add(make_job(1, created_at=unit.now), make_images(1))
             unit.drafts.open("job_2", prefix="default/jobs/job_2/")
-            assert unit.images.claim(PIECE, worker="w", lease_s=30) is not None
+            assert unit.images.claim(PIECE, worker="w", lease_s=LEASE_S) is not None
             unit.commit()
         assert upkeep_elsewhere(settings, seconds=seconds) == "0 0 0"
         with database.unit() as unit:
@@ -101,7 +103,7 @@ def test_no_use_case_has_a_wall_clock_of_its_own(
     true_time = time.time
     monkeypatch.setattr(time, "time", lambda: true_time() + 300)
     with database.unit() as unit:
-        claim = unit.images.claim(PIECE, worker="w", lease_s=30)
+        claim = unit.images.claim(PIECE, worker="w", lease_s=LEASE_S)
         unit.commit()
     assert claim is not None
     objects = MemoryObjects()
