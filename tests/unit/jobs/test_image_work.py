@@ -160,12 +160,12 @@ def test_an_image_that_takes_too_long_fails_alone_and_the_others_go_on(service):
 
     def hang(data):
         if len(data) == len(slow):
-            stuck.wait(20)
+            stuck.wait(60)
 
     slow = picture(64, 64, form="PNG")
     service.decoder.before = hang
     job = service.submit(picture(), slow, picture(), picture(), picture(), picture())
-    service.worker(image_limit_s=0.3).run(whole(job))
+    service.worker(image_limit_s=3.0).run(whole(job))
     found = service.reading.job(job.id)
     assert (found.counts.succeeded, found.counts.failed) == (5, 1)
     failure = service.reading.image(job.id, 1).failure
@@ -183,12 +183,12 @@ def test_a_large_picture_whose_codec_hangs_keeps_the_next_one_out_no_longer_than
     def hang_at_first(data):
         sizes.append(len(data))
         if len(sizes) == 1:
-            stuck.wait(20)
+            stuck.wait(60)
 
     service.decoder.before = hang_at_first
     service.room = PixelRoom(100, threads=2)  # each of the pictures takes all of it
     job = service.submit(picture(32, 24), picture(32, 24))
-    service.worker(image_limit_s=0.3).run(whole(job))
+    service.worker(image_limit_s=3.0).run(whole(job))
     found = service.reading.job(job.id)
     assert (found.counts.succeeded, found.counts.failed) == (1, 1)
     stuck.set()
@@ -199,12 +199,12 @@ def test_a_store_that_never_answers_is_an_outage(service):
     put = service.objects.put
 
     def hang(key, data, *, media_type):
-        answers.wait(20)
+        answers.wait(60)
         return put(key, data, media_type=media_type)
 
     job = service.submit()
     service.objects.put = hang
-    service.worker(image_limit_s=0.2).run(whole(job))
+    service.worker(image_limit_s=2.0).run(whole(job))
     assert service.reading.image(job.id, 0).waiting_for == "storage"
     inputs = set(service.objects.keys(""))
     answers.set()
