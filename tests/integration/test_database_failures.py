@@ -119,7 +119,7 @@ def test_who_is_out_of_reach_keeps_no_lock(settings: StorageSettings):
     with Relay(url.port or 5432).running() as relay, opened(patient) as database:
         add(database)
         behind = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
-        impatient = settings.model_copy(update={"database_url": behind, "database_answer_s": 0.5})
+        impatient = settings.model_copy(update={"database_url": behind, "database_answer_s": 2.0})
         with opened(impatient) as cut_off, pytest.raises(DatabaseUnavailable), translated(), cut_off.unit() as lost:
             assert lost.images.claim(ALL, worker="lost", lease_s=30) is not None
             relay.abandon()
