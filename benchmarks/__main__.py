@@ -14,6 +14,7 @@ BENCHMARKS = (
     "simulate",
     "waiting",
     "large_job",
+    "large",
     "receiving.upload_memory",
     "receiving.intake",
     "engines.precision",

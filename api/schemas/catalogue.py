@@ -167,6 +167,9 @@ class Limits(BaseModel):
     image_bytes: int
     image_pixels: int
     images_per_job: int
+    film_seconds: float = Field(description="of a film as a whole")
+    film_frames: int = Field(description="that become images; other images of the job count too")
+    film_bytes: int
     json_bytes: int
     wait_seconds: int
     predict_wait_seconds: int

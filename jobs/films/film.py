@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from posixpath import splitext
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from jobs.errors import FilmUnreadable, FilmUnsupported, JobsError, TooManyBytes, TooManyImages
 from jobs.submitting.names import base_name
@@ -123,8 +122,15 @@ def _check_end(process: subprocess.Popen[bytes], name: str) -> None:
     raise _ERRORS.get(code, FilmUnreadable)(detail if code == "film_unsupported" else f"{film} {detail}")
 
 
-def spooled(data: BinaryIO, folder: Path | None) -> IO[bytes]:
-    """A copy that outlives the request's own file: how often frames are taken may be said behind the film."""
+def spooled(pieces: Iterable[bytes], folder: Path | None) -> IO[bytes]:
+    """A copy that outlives the request's own file: how often frames are taken may be said behind the film.
+
+    It stands at its end. Raises what the pieces raise.
+    """
     copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with the draft
-    shutil.copyfileobj(data, copy, 1 << 20)
+    try:
+        copy.writelines(pieces)
+    except BaseException:
+        copy.close()
+        raise
     return copy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, NoReturn
 
@@ -12,7 +13,7 @@ from jobs.errors import FieldFault, InvalidOptions, NoImages, TooManyBytes, TooM
 from jobs.films.film import EVERY_S, frames_of_film, spooled
 from jobs.job import NewImage, Skipped, Source, SourceKind
 from jobs.keys import input_key, truth_key
-from jobs.ports import ObjectStore
+from jobs.ports import ObjectStore, Readable
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.submitting.matching import masks_among, match_masks
 from jobs.submitting.names import UniqueNames, base_name, relative_path, shortened
@@ -26,6 +27,7 @@ _ENTRIES_PER_IMAGE = 2  # of a bundle: pictures and what lies beside them
 _SPARE_ENTRIES = 1000
 _LOSSLESS, _LOSSLESS_SUFFIX = "image/png", ".png"
 _FILES = frozenset({SourceKind.OBJECT, SourceKind.UPLOAD, SourceKind.BUCKET})
+_PIECE = 2**20  # bytes of a film that is put aside
 _UNKNOWN = "application/octet-stream"
 
 
@@ -99,6 +101,7 @@ class Draft:
     _masks: list[_Mask] = field(default_factory=list)
     _inputs: list[NewImage] = field(default_factory=list)
     _films: list[_Film] = field(default_factory=list)
+    _film_bytes: int = 0
     _bytes: int = 0
     _skipped: int = 0
     _examples: list[str] = field(default_factory=list)
@@ -112,12 +115,12 @@ class Draft:
         said = (media_type or "").startswith("image/")
         if self._took_film(name, data):
             return
-        for entry in self._entries(name, data, said=said, unknown=_refuse):
+        for entry in self._pictures(self._entries(name, data, said=said, unknown=_refuse), None):
             self._files.append(self._keep(entry, input_key(self.prefix, len(self._files)), count=len(self._files)))
 
     def add_mask(self, name: str, data: BinaryIO) -> None:
         """Store a ground-truth mask, or each mask of a bundle; they find their images when all is there."""
-        for entry in self._entries(name, data, said=False, unknown=self._skip):
+        for entry in self._entries(name, data, said=False, unknown=self._skip, films=False):
             stored = self._keep(entry, truth_key(self.prefix, len(self._masks)), count=len(self._masks))
             self._masks.append(_Mask(stored.path, stored.source, stored.sha256))
 
@@ -130,7 +133,7 @@ class Draft:
         """As `add_file`, beside inputs that the workers fetch, and with the caller's own id."""
         if self._took_film(name, data, ref=ref):
             return
-        for entry in self._entries(name, data, said=False, unknown=_refuse):
+        for entry in self._pictures(self._entries(name, data, said=False, unknown=_refuse), ref):
             stored = self._keep(entry, input_key(self.prefix, len(self._inputs)), count=len(self._inputs))
             self._inputs.append(stored.image()._replace(ref=ref))
 
@@ -171,8 +174,21 @@ class Draft:
         path = relative_path(name)
         if not _comes_as_film(path, _head(data)):
             return False
-        self._films.append(_Film(path, spooled(data, self.spool), ref))
+        self._put_aside(path, data, ref)
         return True
+
+    def _pictures(self, entries: Iterator[Entry], ref: str | None) -> Iterator[Entry]:
+        """Films among them are put aside."""
+        for entry in entries:
+            if _comes_as_film(entry.path, entry.head):
+                self._put_aside(entry.path, entry.data, ref)
+            else:
+                yield entry
+
+    def _put_aside(self, path: str, data: Readable, ref: str | None) -> None:
+        film = spooled(iter(partial(data.read, _PIECE), b""), self.spool)
+        self._film_bytes += film.tell()
+        self._films.append(_Film(path, film, ref))
 
     def _take_frames(self, film: _Film, every_s: float) -> None:
         room = self.limits.max_images - len(self._files) - len(self._inputs)
@@ -201,13 +217,15 @@ class Draft:
         """The most bytes that a file of a request may have, by its name and its first HEAD_BYTES."""
         return self.limits.max_bytes if _is_bundle(name, head) else self.limits.max_image_bytes
 
-    def _entries(self, name: str, data: BinaryIO, *, said: bool, unknown: Pass) -> Iterator[Entry]:
-        """One picture, or those of a bundle. said: the client calls it a picture. unknown: else what becomes of it."""
+    def _entries(self, name: str, data: BinaryIO, *, said: bool, unknown: Pass, films: bool = True) -> Iterator[Entry]:
+        """One picture, or those of a bundle, and its films. said: the client calls it a picture. unknown: else
+        what becomes of it."""
         path, head = relative_path(name), _head(data)
         if _comes_packed(path, head):
             limits = PackedLimits(
                 entries=_ENTRIES_PER_IMAGE * self.limits.max_images + _SPARE_ENTRIES,
                 entry_bytes=self.limits.max_image_bytes,
+                film_bytes=(lambda: self.limits.max_bytes - self._film_bytes) if films else None,
             )
             yield from read_packed(data, name=path, limits=limits, pass_over=self._skip)
         elif is_picture(head) or is_picture_name(path) or said:

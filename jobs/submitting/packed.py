@@ -20,6 +20,7 @@ from jobs.errors import ArchiveUnreadable, TooManyImages
 from jobs.submitting.names import base_name, relative_path
 from jobs.submitting.packed_names import tar_name, zip_name
 from jobs.submitting.reading import HEAD_BYTES, BoundedReader, is_picture, is_picture_name
+from segmentation.picture_files.film import is_film, is_film_name
 
 PACKED_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 HEADER_BYTES = 32 * 2**20  # a ZIP's whole directory; of a TAR what lies between the contents of two files
@@ -35,14 +36,16 @@ DAMAGE = (  # what the standard library raises for damaged, encrypted and unknow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedLimits:
-    """entries: of one bundle, whatever they are. entry_bytes: of one picture, unpacked."""
+    """entries: of one bundle, whatever they are. entry_bytes: of one picture, unpacked. film_bytes: of the next film;
+    None: films are no entries."""
 
     entries: int
     entry_bytes: int
+    film_bytes: Callable[[], int] | None = None
 
 
 class Entry(NamedTuple):
-    """A picture in a bundle: its path, its first bytes, and all of them, to be read before the next entry."""
+    """A picture or a film in a bundle: its path, its first bytes, and all of them, to be read before the next entry."""
 
     path: str
     head: bytes
@@ -63,7 +66,7 @@ def is_packed(name: str, head: bytes) -> bool:
 
 
 def read_packed(data: BinaryIO, *, name: str, limits: PackedLimits, pass_over: Pass) -> Iterator[Entry]:
-    """The pictures of a bundle in its own order, also of kinds that nobody here can read.
+    """The pictures and films of a bundle in its own order, also of kinds that nobody here can read.
 
     data: seekable. Reading past `entry_bytes` raises TooManyBytes, whatever the bundle's directory says. Hidden files,
     resource forks and folders are passed over in silence, other files are told to `pass_over`.
@@ -77,6 +80,9 @@ def read_packed(data: BinaryIO, *, name: str, limits: PackedLimits, pass_over: P
                 if is_picture(head) or is_picture_name(path):
                     rest = _Unpacking(handle, path)
                     yield Entry(path, head, BoundedReader(rest, name=path, limit=limits.entry_bytes, head=head))
+                elif limits.film_bytes is not None and (is_film(head) or is_film_name(path)):
+                    rest, most = _Unpacking(handle, path), limits.film_bytes()
+                    yield Entry(path, head, BoundedReader(rest, name=path, limit=most, head=head, kind="a film"))
                 else:
                     pass_over(path)
     except DAMAGE as error:

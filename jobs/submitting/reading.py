@@ -25,13 +25,15 @@ def is_picture_name(name: str) -> bool:
 
 
 class BoundedReader:
-    """Refuses to give more than `limit` bytes. head: first bytes that were read from `handle` already."""
+    """Refuses to give more than `limit` bytes. head: first bytes that were read from `handle` already. kind: of what it
+    is, for people."""
 
-    def __init__(self, handle: Readable, *, name: str, limit: int, head: bytes = b"") -> None:
+    def __init__(self, handle: Readable, *, name: str, limit: int, head: bytes = b"", kind: str = "an image") -> None:
         self._handle = handle
         self._name = base_name(name)
         self._left = limit
         self._head = head
+        self._kind = kind
         self._digest = hashlib.sha256()
 
     @property
@@ -44,7 +46,7 @@ class BoundedReader:
         piece = self._piece(wanted)
         self._left -= len(piece)
         if self._left < 0:
-            raise TooManyBytes(f"{self._name!r} is larger than an image may be")
+            raise TooManyBytes(f"{self._name!r} is larger than {self._kind} may be")
         self._digest.update(piece)
         return piece
 

@@ -28,6 +28,7 @@ from segmentation.picture_files.deep_pixels import (
     with_swapped_bytes,
 )
 from segmentation.picture_files.file_data import FileData, opened
+from segmentation.picture_files.film import is_film
 from segmentation.picture_files.picture_headers import (
     PngSurvey,
     count_scans,
@@ -300,6 +301,9 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 def _not_readable(head: bytes) -> UnreadableImage | UnsupportedImage:
     foreign = foreign_kind(head)
+    if foreign is not None and is_film(head):
+        said = "is not supported here: a film is sent as a file, an upload or in an archive, not named by its address"
+        return UnsupportedImage(f"{foreign} {said}; pictures are {kinds_read()}")
     if foreign is not None:
         return UnsupportedImage(f"{foreign} is not supported; send {kinds_read()}")
     return UnreadableImage("the file is empty" if not head else f"the file is no {kinds_read()}")

@@ -129,6 +129,8 @@ def test_limits_are_told(client: TestClient) -> None:
     limits = client.get("/limits").json()
     assert limits["images_per_job"] == 100_000
     assert limits["wait_seconds"] == 60
+    films = {name: value for name, value in limits.items() if name.startswith("film_")}
+    assert films == {"film_seconds": 4 * 3600, "film_frames": 100_000, "film_bytes": 8 * 2**30}
 
 
 def test_health_needs_nobody(client: TestClient, house: House) -> None:

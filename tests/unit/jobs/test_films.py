@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 import tempfile
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -146,3 +147,45 @@ def test_the_time_of_a_frame_is_in_its_name() -> None:
     assert shown_at_s("drive/my.film/01-02-03.004.jpg") == 3723.004
     assert shown_at_s("f/00-00-01.000_000007.jpg") == 1.0
     assert shown_at_s("a.jpg") is None
+
+
+def zipped(**files: bytes) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, content in files.items():
+            bundle.writestr(name.replace("__", "/").replace("_dot_", "."), content)
+    return data.getvalue()
+
+
+def test_films_in_archives_become_images_too(service, short) -> None:
+    packed = zipped(drive__film_dot_mp4=short, a_dot_jpg=picture(), notes_dot_txt=b"x")
+    job = submit(service, ("all.zip", packed))
+    assert [row.name for row in rows_of(service, job)] == [
+        "a.jpg",
+        "drive/film/00-00-00.000.jpg",
+        "drive/film/00-00-01.000.jpg",
+    ]
+    assert job.skipped.count == 1
+    with service.submitting.open_draft() as draft:
+        draft.add_packed("all.zip", io.BytesIO(packed), ref="drive-7")
+        job = service.submitting.submit(draft, parse_options({}))
+    assert {row.ref for row in rows_of(service, job)} == {"drive-7"}
+
+
+def test_films_in_archives_take_no_more_room_than_a_request_may(service, short) -> None:
+    service.rules = replace(service.rules, max_request_bytes=2 * len(short) - 1)
+    with pytest.raises(TooManyBytes, match="larger than a film may be"):
+        submit(service, ("all.zip", zipped(one_dot_mp4=short, two_dot_mp4=short)))
+
+
+def test_a_damaged_film_in_an_archive_is_named(service, short) -> None:
+    with pytest.raises(FilmUnreadable, match="half"):
+        submit(service, ("all.zip", zipped(half_dot_mp4=short[: len(short) // 2])))
+
+
+def test_films_among_masks_are_passed_over(service, short) -> None:
+    with service.submitting.open_draft() as draft:
+        draft.add_file("a.jpg", io.BytesIO(picture()), media_type=None)
+        draft.add_mask("masks.zip", io.BytesIO(zipped(film_dot_mp4=short)))
+        job = service.submitting.submit(draft, parse_options({}))
+    assert (job.counts.total, job.skipped.count) == (1, 1)
