@@ -199,6 +199,12 @@ def test_pictures_whose_hash_nobody_knows_are_read_for_it_when_there_is_a_point(
     assert service.segmenter.runs == 5
 
 
+def test_who_wants_no_known_result_has_no_picture_read_for_its_hash(service, pictures):
+    done(service, *pictures[:2])
+    unhashed(service, pictures[:2], options=replace(make_job().options, reuse=False))
+    assert service.segmenter.runs == 4
+
+
 def test_of_large_ones_no_more_is_held_than_a_slice_may_hold(service, pictures, monkeypatch):
     monkeypatch.setattr("jobs.processing.processing.HELD_BYTES", 0)
     done(service, pictures[0])
