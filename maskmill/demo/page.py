@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from jobs.comparing.pages import tiles, wording
@@ -76,17 +77,18 @@ def _top(job: JobHandle, terms: Terms) -> Html:
     return Html(f'<dl class="facts">\n{inner}\n</dl>')
 
 
-def _classes(metrics: Mapping[str, Mapping[str, float]], space: LabelSpace) -> Table:
+def _classes(metrics: Mapping[str, Any], space: LabelSpace) -> Table:
     """Share of the pixels and, where it was measured, IoU."""
-    shares, truth = metrics.get("class_fractions") or {}, metrics.get("ground_truth")
-    scores: Mapping[str, float] = (truth or {}).get("iou") or {}  # type: ignore[assignment]  # one of its members
+    shares: Mapping[str, float] = metrics.get("class_fractions") or {}
+    scores: Mapping[str, float] = (metrics.get("ground_truth") or {}).get("iou") or {}
     rows = []
     for each in _shown_classes(space):
         numbers = [shares.get(each.name, 0.0), *([scores.get(each.name)] if scores else [])]
         cells = [Cell(said=percent(number), value=number) for number in numbers]
         rows.append(Row(each.name, cells, colour=tiles.hex_of(each.colour)))
     head = ["class", "share of pixels", *(["IoU"] if scores else [])]
-    return Table(caption="Over all pictures.", label="Classes", head=head, rows=rows, kind="scores", sortable=True)
+    label = "Share and score of each class"
+    return Table(caption="Over all pictures.", label=label, head=head, rows=rows, kind="scores", sortable=True)
 
 
 def _shown_classes(space: LabelSpace) -> list[LabelClass]:
