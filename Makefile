@@ -141,6 +141,10 @@ faults: $(DEV) ## SEEDS=10 rounds of random faults while jobs run, on each stack
 faults-broken: $(DEV) ## Break claiming, finishing and dispatching on purpose: `make faults` has to see each within 20 seeds
 	for each in claim finish dispatch; do $(BIN)/python -m tests.faults --short --seeds 20 --broken $$each; done
 
+.PHONY: upgrade
+upgrade: $(DEV) ## FROM=commit: a job is worked while the database is migrated from that commit's code to ours
+	$(BIN)/python -m tests.upgrade --from $(FROM)
+
 .PHONY: fuzz
 fuzz: $(DEV) ## CASES=10000 requests made from the OpenAPI document, FILES=5000 hostile files and requests, to a real stack
 	$(BIN)/python -m tests.fuzz --cases $(CASES) --files $(FILES)
@@ -152,6 +156,10 @@ attacks: $(DEV) ## Slow sockets, costly pictures, endless heads, silent connecti
 .PHONY: soak
 soak: $(DEV) ## MINUTES=30 of ordinary work: what memory, files, connections and the queue do meanwhile, as build/soak.svg
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+.PHONY: audit
+audit: $(DEV) ## Known vulnerabilities of the installed packages (asks osv.dev; says so where it cannot)
+	bash .ci/audit
 
 .PHONY: gpu
 gpu: $(DEV) ## On a machine with a GPU: are masks those of the processor, how fast, in how much memory

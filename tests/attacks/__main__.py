@@ -85,7 +85,7 @@ def _during(stack: Stack, key: str, seconds: float, attacked: Attacked = nullcon
     over = threading.Event()
     thread = threading.Thread(target=_watch, args=(stack, peaks, over))
     thread.start()
-    with bystander(stack.url, key) as seen, attacked():
+    with attacked(), bystander(stack.url, key) as seen:
         time.sleep(seconds)
     over.set()
     thread.join()

@@ -18,16 +18,18 @@ from tests.stack import pictures_zip
 
 SLOW, SILENT, STALLED, HEADS = 64, 1_100, 500, 4
 DRIP_S = 1.0
+BEGUN_S = 120.0
 PIECE = b"a" * 2**20
 LINES = b"A: b\r\n" * 2**17
 
 
 @dataclass(frozen=True, slots=True)
 class Attacker:
-    """over: set when it has to end."""
+    """begun: set once it has what it needs. over: set when it has to end."""
 
     url: str
     key: str
+    begun: threading.Event
     over: threading.Event
 
     def http(self) -> httpx.Client:
@@ -90,6 +92,7 @@ def stalled_downloads(attacker: Attacker) -> None:
         job_id = _submit(http, "pictures.zip", pictures_zip(40), {"reuse": False, "artifacts": ["mask", "overlay"]})
         while http.get(f"/jobs/{job_id}").json()["status"] not in ("succeeded", "partial", "failed"):
             time.sleep(0.2)
+        attacker.begun.set()
         asked = attacker.head(f"GET /jobs/{job_id}/archive HTTP/1.1") + b"\r\n"
         links = [_opened(attacker, kept, asked) for _ in range(STALLED)]
         while not attacker.over.wait(DRIP_S):
@@ -158,9 +161,11 @@ def attacks() -> Iterator[tuple[str, Attack]]:
 @contextmanager
 def under(attack: Attack, url: str, key: str) -> Iterator[None]:
     """Attacked while the block runs."""
-    over = threading.Event()
-    thread = threading.Thread(target=attack, args=(Attacker(url, key, over),))
+    begun, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=attack, args=(Attacker(url, key, begun, over),))
     thread.start()
+    if attack is stalled_downloads:
+        begun.wait(BEGUN_S)
     try:
         yield
     finally:

@@ -104,6 +104,15 @@ compose --profile gpu config | grep -q 'maskmill-minio' || fail "--profile gpu l
 say "flower asks for its password"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$FLOWER_PORT/")" = 401 ] || fail "flower lets anybody in"
 
+say "known vulnerabilities of the images"
+if command -v trivy >/dev/null; then
+  for image in $(compose images --quiet api worker-cpu | sort -u); do
+    trivy image --severity HIGH,CRITICAL --ignore-unfixed --exit-code 1 "$image" || fail "see above"
+  done
+else
+  echo "SKIPPED: trivy is not installed: the images were not scanned"
+fi
+
 say "clean stop"
 compose stop --timeout 30
 say "1 passed, 0 failed"
