@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from segmentation.errors import ImageTooLarge, UnreadableImage
+from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from segmentation.picture_files import pictures
 from segmentation.picture_files.file_data import FileBytes, FileData, collected, in_memory, opened, sha256_of
 from segmentation.picture_files.picture_headers import count_scans, survey_png
@@ -145,3 +145,8 @@ def test_a_kind_whose_reader_holds_all_of_the_file_has_a_limit(monkeypatch):
         with pytest.raises(ImageTooLarge, match="would have to be held"):
             read_picture(data, max_pixels=10**6)
     assert read_picture(on_disk(PICTURES["png"]), max_pixels=10**6).pixels.shape == (40, 30, 3)
+
+
+def test_a_film_in_place_of_a_picture_is_told_how_it_is_sent():
+    with pytest.raises(UnsupportedImage, match="sent as a file, an upload or in an archive"):
+        probe(b"\x00\x00\x00\x18ftypmp42" + bytes(64))

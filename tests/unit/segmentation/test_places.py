@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from segmentation.errors import UnsupportedImage
 from segmentation.formats import FORMATS, FormatOptions
@@ -214,6 +215,13 @@ def test_without_the_package_that_is_said(monkeypatch: pytest.MonkeyPatch):
         FORMATS["geotiff"].encode(LabelMap(IDS, SPACE), RGB, FormatOptions(place=place))
 
 
+def test_a_geotiff_that_cannot_be_begun_leaves_nothing_behind(tmp_path: Path):
+    options = FormatOptions(place=Place(Georeference("no CRS", (1, 0, 0, 0, -1, 0))))
+    with pytest.raises(rasterio.errors.CRSError):
+        rows("geotiff", options, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_on_disk_is_read_there():
     data = geotiff(transform=ROTATED)
     assert place_of(collected([data], None, held=3)) == place_of(data)
@@ -261,6 +269,9 @@ def test_below_the_sea_and_without_a_height():
     assert place_in_png(FORMATS["mask"].encode(LabelMap(IDS, SPACE), RGB, FormatOptions(place=flat)).data) == flat
 
 
-@pytest.mark.parametrize("gps", [{"t1": "?"}, {"t2": (95.0, 0.0, 0.0)}, {"t2": (47.0, 51.0)}, {"t3": ""}])
+@pytest.mark.parametrize(
+    "gps",
+    [{"t1": "?"}, {"t2": (95.0, 0.0, 0.0)}, {"t2": (47.0, 51.0)}, {"t2": (IFDRational(0, 0), 0.0, 0.0)}, {"t3": ""}],
+)
 def test_a_position_that_is_none_is_left_out(gps: dict[str, Any]):
     assert place_of(photograph(**gps)) == (NOWHERE, ())
