@@ -53,7 +53,7 @@ def main() -> None:
         for _ in range(given.rounds):
             seconds["stack"].append(_stack(home))
     figures = {name: {"median_s": median(each), "least_s": round(min(each), 3)} for name, each in seconds.items()}
-    record("startup", QUESTION, {"rounds": given.rounds, **figures})
+    record("startup/startup", QUESTION, {"rounds": given.rounds, **figures})
 
 
 def _import(module: str, environment: Mapping[str, str]) -> float:
