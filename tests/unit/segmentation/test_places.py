@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from segmentation.errors import UnsupportedImage
+from segmentation.errors import UnreadableArtifact, UnsupportedImage
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.formats.contours import trace_regions
 from segmentation.formats.polygons import in_short_steps
@@ -213,6 +213,11 @@ def test_without_the_package_that_is_said(monkeypatch: pytest.MonkeyPatch):
     assert "maskmill-server[geo]" in notice.detail
     with pytest.raises(UnsupportedImage, match="geotiff is made where the package rasterio"):
         FORMATS["geotiff"].encode(LabelMap(IDS, SPACE), RGB, FormatOptions(place=place))
+
+
+def test_a_damaged_geotiff_is_no_mask():
+    with pytest.raises(UnreadableArtifact, match="no mask"):
+        FORMATS["geotiff"].decode(b"", SPACE)  # type: ignore[attr-defined]
 
 
 def test_a_geotiff_that_cannot_be_begun_leaves_nothing_behind(tmp_path: Path):
