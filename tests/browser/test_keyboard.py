@@ -26,7 +26,7 @@ FOCUSED = """() => {
   (window.stops ??= []).push(at);
   const place = at.getBoundingClientRect();
   const name = at.getAttribute('aria-label') || at.labels?.[0]?.textContent || at.textContent || at.name || at.type || '';
-  return { tag: at.tagName, name: name.trim().slice(0, 60), left: place.left + scrollX, top: place.top + scrollY, main: at.getRootNode() !== document || !!at.closest('[data-testid=stMain]') };
+  return { tag: at.tagName, name: name.trim().slice(0, 60), left: place.left + scrollX, top: place.top + (document.querySelector('[data-testid=stMain]')?.scrollTop ?? 0), main: at.getRootNode() !== document || !!at.closest('[data-testid=stMain]') };
 }"""  # noqa: E501 lines of the page
 # How each stop looks, with what is around it.
 LOOKS = """(which) => which.map((number) => {
