@@ -22,9 +22,11 @@ FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 OnReceived = Callable[[int, "int | None"], None]  # bytes so far, and of the whole where it is known
 
 
-def fetch_archive(
-    transport: Transport, call: Call, target: Path, on_received: OnReceived = lambda size, total: None
-) -> Path:
+def unheard(size: int, total: int | None) -> None:
+    """For those who want to hear nothing."""
+
+
+def fetch_archive(transport: Transport, call: Call, target: Path, on_received: OnReceived = unheard) -> Path:
     """Stream the answer to `target`; a part left by an earlier try (`.part`) is continued when it still fits.
 
     Raises DownloadBroken when the server stops giving bytes, APIError when it refuses.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
-from maskmill.download import OnReceived, fetch_archive, unpack
+from maskmill.download import OnReceived, fetch_archive, unheard, unpack
 from maskmill.errors import NotFound, WaitTimeout
 from maskmill.notebooks.shown import class_ids, image_html, job_html, opened, table_of
 from maskmill.transport import SILENCE_S, Call, Event, Events, Transport
@@ -235,7 +235,7 @@ class JobHandle:
         keep_zip: bool = False,
         unpacked: bool = True,
         export: Mapping[str, Any] | None = None,
-        on_received: OnReceived = lambda size, total: None,
+        on_received: OnReceived = unheard,
     ) -> Path:
         """Waits for the end, fetches the archive and unpacks it into `folder`; returns the folder.
 

@@ -58,7 +58,7 @@ def main() -> None:
                 httpx.Client(base_url=stack.url, timeout=600) as http,
             ):
                 figures[kind] = _figures(http, path, tiff, given.model, given.tiles)
-    record("large-picture", QUESTION, figures)
+    record("scaling/large-picture", QUESTION, figures)
 
 
 def _figures(http: httpx.Client, path: Path, tiff: Path, model: str, tiles: int) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterable
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from posixpath import splitext
 from typing import IO, NamedTuple
@@ -43,6 +45,12 @@ class FilmFrame(NamedTuple):
 
     path: str
     jpeg: bytes
+
+
+@cache
+def are_films_read() -> bool:
+    """Whether the extra `video` is installed: without it, films beside pictures in an archive are passed over."""
+    return find_spec("av") is not None
 
 
 def read_every(text: str) -> float | None:

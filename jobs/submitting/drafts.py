@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, NoReturn
 
 from jobs.errors import FieldFault, InvalidOptions, NoImages, TooManyBytes, TooManyImages, UnsupportedMedia
-from jobs.films.film import EVERY_S, frames_of_film, spooled
+from jobs.films.film import EVERY_S, are_films_read, frames_of_film, spooled
 from jobs.job import NewImage, Skipped, Source, SourceKind
 from jobs.keys import input_key, truth_key
 from jobs.ports import ObjectStore, Readable
@@ -225,7 +225,7 @@ class Draft:
             limits = PackedLimits(
                 entries=_ENTRIES_PER_IMAGE * self.limits.max_images + _SPARE_ENTRIES,
                 entry_bytes=self.limits.max_image_bytes,
-                film_bytes=(lambda: self.limits.max_bytes - self._film_bytes) if films else None,
+                film_bytes=(lambda: self.limits.max_bytes - self._film_bytes) if films and are_films_read() else None,
             )
             yield from read_packed(data, name=path, limits=limits, pass_over=self._skip)
         elif is_picture(head) or is_picture_name(path) or said:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from maskmill.client import DEFAULT_SERVER, Content, Maskmill
-from maskmill.download import OnReceived
+from maskmill.download import OnReceived, unheard
 from maskmill.handle import Image, JobHandle, OnProgress
 from maskmill.inputs import Given, Inputs
 from maskmill.multipart import OnSent
@@ -129,7 +129,7 @@ class AsyncJob:
         keep_zip: bool = False,
         unpacked: bool = True,
         export: Mapping[str, Any] | None = None,
-        on_received: OnReceived = lambda size, total: None,
+        on_received: OnReceived = unheard,
     ) -> Path:
         """on_received is called in a thread."""
         chosen: dict[str, Any] = {"artifacts": artifacts, "keep_zip": keep_zip, "unpacked": unpacked, "export": export}

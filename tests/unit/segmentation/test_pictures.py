@@ -191,10 +191,14 @@ def test_what_is_no_picture_is_unreadable() -> None:
         decoded(b"To whom it may concern")
 
 
+def test_a_film_among_pictures_is_told_how_films_are_sent() -> None:
+    with pytest.raises(UnsupportedImage, match="not supported here: a film is sent as a file, an upload or in an arch"):
+        decoded(b"\x00\x00\x00\x20ftypisom" + bytes(50))
+
+
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (b"\x00\x00\x00\x20ftypisom", "this kind of video or picture"),
         (b"%PDF-1.7", "PDF"),
         (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
     ],

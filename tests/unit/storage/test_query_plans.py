@@ -169,4 +169,4 @@ def test_what_a_claim_says_of_the_job_and_its_images_is_not_read_again(open_unit
     claimed(open_unit, job_id="job_other")
     plans.forget()
     finish(open_unit, succeeded(0), job_id="job_other")
-    assert by_claim == len(plans.steps) - 1
+    assert by_claim == len(plans.steps) - 2
