@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter
+
 from api.bodies.body_pipe import BodyRules
 from api.bodies.upload_places import UploadPlaces
 from api.edge.gate import Gate
@@ -75,6 +77,7 @@ class Adapters:
     tuned: Callable[[str], str | None] = lambda name: None
 
 
+ARCHIVES_OPENED = 2  # at once: the directory of each is arithmetic, which would keep the processor from everybody else
 BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue has it
 
 
@@ -112,6 +115,7 @@ class Services:
     upload_limits: UploadLimits
     receiving: Receiving
     orders: DriftOrders = field(default_factory=DriftOrders)
+    archives_opened: CapacityLimiter = field(default_factory=partial(CapacityLimiter, ARCHIVES_OPENED))
 
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -12,7 +14,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, put_together, serve
 from api.answers.zip_stream import ZipStream
 from api.answers.zip_writer import ZipWriter
-from api.dependencies import JobId, UseCasesDep
+from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.routes.images import content_disposition
 from api.services import UseCases
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound, ModelNotFound
@@ -66,9 +68,10 @@ async def _export(
         **problems(JobNotFound, JobNotFinished, ModelNotFound, 416, 422),
     },
 )
-def get_archive(
+async def get_archive(
     request: Request,
     job_id: JobId,
+    services: ServicesDep,
     use_cases: UseCasesDep,
     artifacts: Annotated[
         str | None,
@@ -92,6 +95,18 @@ def get_archive(
     In its CSV files a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return has an apostrophe in front,
     so that no spreadsheet takes a file's name for a formula.
     """
+    opening = partial(_opened, request, use_cases, job_id, artifacts, export, model)
+    return await to_thread.run_sync(opening, limiter=services.archives_opened)
+
+
+def _opened(
+    request: Request,
+    use_cases: UseCases,
+    job_id: str,
+    artifacts: str | None,
+    export: ExportChoice | None,
+    model: str | None,
+) -> Response:
     wanted = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
     choice = export or (use_cases.reading.job(job_id).options.export if artifacts is None else None)
     if choice is not None:
