@@ -83,13 +83,14 @@ BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """What one caller may do, with what is the caller's own."""
+    """What one caller may do, with what is the caller's own. archives_opened: at once, of all callers."""
 
     submitting: Submitting
     reading: Reading
     changing: Changing
     correcting: Correcting
     archives: Archives
+    archives_opened: CapacityLimiter
     comparing: Comparing
     exporting: Exporting
     importing: Importing
@@ -129,6 +130,7 @@ class Services:
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             correcting=correcting,
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
+            archives_opened=self.archives_opened,
             comparing=Comparing(to.open_unit, caller),
             exporting=exporting,
             importing=Importing(correcting, exporting),

@@ -14,7 +14,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, put_together, serve
 from api.answers.zip_stream import ZipStream
 from api.answers.zip_writer import ZipWriter
-from api.dependencies import JobId, ServicesDep, UseCasesDep
+from api.dependencies import JobId, UseCasesDep
 from api.routes.images import content_disposition
 from api.services import UseCases
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound, ModelNotFound
@@ -71,7 +71,6 @@ async def _export(
 async def get_archive(
     request: Request,
     job_id: JobId,
-    services: ServicesDep,
     use_cases: UseCasesDep,
     artifacts: Annotated[
         str | None,
@@ -96,7 +95,7 @@ async def get_archive(
     so that no spreadsheet takes a file's name for a formula.
     """
     opening = partial(_opened, request, use_cases, job_id, artifacts, export, model)
-    return await to_thread.run_sync(opening, limiter=services.archives_opened)
+    return await to_thread.run_sync(opening, limiter=use_cases.archives_opened)
 
 
 def _opened(
