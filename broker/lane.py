@@ -72,9 +72,7 @@ class _Consumer(ConsumerMixin):
         while not self.should_stop:
             try:
                 self.run()
-            except (
-                Exception
-            ):  # kombu knows its own errors; after any other, small jobs would wait for large ones for good
+            except Exception:  # kombu knows its own; after any other, small jobs would wait for large ones for good
                 logger.exception("the lane begins anew", extra={"action": "lane_failed"})
                 time.sleep(PAUSE_S)
 

@@ -132,9 +132,8 @@ class AsyncJob:
         on_received: OnReceived = unheard,
     ) -> Path:
         """on_received is called in a thread."""
-        chosen: dict[str, Any] = {"artifacts": artifacts, "keep_zip": keep_zip, "unpacked": unpacked, "export": export}
-        chosen["on_received"] = on_received
-        return await self._threads.run(self.seen.download, folder, **chosen)
+        chosen = {"artifacts": artifacts, "keep_zip": keep_zip, "unpacked": unpacked, "export": export}
+        return await self._threads.run(self.seen.download, folder, on_received=on_received, **chosen)
 
     async def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:
         return await self._threads.run(self.seen.correct, packed, form=form)

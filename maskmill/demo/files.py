@@ -64,7 +64,7 @@ class Files:
 
     def picture(self, image: Image) -> Path | None:
         """As it was submitted, in a form that browsers show; None for what is no picture, or not at hand."""
-        item = next((each for each in self.material.pictures if each.name == image.name), None)
+        item = self.material.picture_of(image.name)
         return None if item is None else self._written(image, item)
 
     def truth(self, image: Image) -> Truth | None:

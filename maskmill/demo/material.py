@@ -51,6 +51,13 @@ class Material:
         """The mask of a picture, matched as the server does; None when there is none."""
         return self._truths.get(picture)
 
+    def picture_of(self, name: str) -> Item | None:
+        return self._pictures.get(name)
+
+    @cached_property
+    def _pictures(self) -> Mapping[str, Item]:
+        return {each.name: each for each in self.pictures}
+
     @cached_property
     def _truths(self) -> Mapping[str, Item]:
         pairs = _matched(self.pictures, self.masks, self.mask_label_space).pairs
