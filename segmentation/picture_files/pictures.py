@@ -131,6 +131,8 @@ def read_picture(data: FileData, *, max_pixels: int, bit_depth: int | None = Non
     picture, raw, notices = file.loaded(max_pixels)
     if picture.mode in ("F", "LAB", "HSV"):
         raise UnsupportedImage(f"pixels of the kind {picture.mode} are not supported")
+    if picture.mode == "P" and picture.palette is None:  # Pillow asserts that there is one
+        raise UnreadableImage(f"the {PICTURE_KINDS[file.media_type].name} is damaged: its palette is missing")
     deep = file.deep(picture, raw, bit_depth) if is_deep(picture.mode, raw) else None
     return DecodedPicture(_to_rgb(picture, deep), notices if deep is None else (*notices, *deep.notices))
 

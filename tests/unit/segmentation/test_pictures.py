@@ -191,6 +191,16 @@ def test_what_is_no_picture_is_unreadable() -> None:
         decoded(b"To whom it may concern")
 
 
+def test_a_picture_whose_palette_is_missing_is_damaged() -> None:
+    buffer = io.BytesIO()
+    Image.new("P", (8, 8)).save(buffer, "PNG")
+    data = buffer.getvalue()
+    start = data.index(b"PLTE") - 4
+    without = data[:start] + data[start + 12 + int.from_bytes(data[start : start + 4], "big") :]
+    with pytest.raises(UnreadableImage, match="the PNG is damaged: its palette is missing"):
+        decoded(without)
+
+
 def test_a_film_among_pictures_is_told_how_films_are_sent() -> None:
     with pytest.raises(UnsupportedImage, match="not supported here: a film is sent as a file, an upload or in an arch"):
         decoded(b"\x00\x00\x00\x20ftypisom" + bytes(50))
