@@ -9,6 +9,7 @@ ApiError
 ├── NotAcceptable        no answer in a form that the client takes
 ├── RequestTimeout       the body stopped coming, or came too slowly
 ├── UploadsBusy          as many bodies are being read as there may be
+├── DownloadsBusy        as many archives are being sent as there may be
 ├── RangeNotSatisfiable  a range that begins behind the end
 ├── UnreadablePicture    as clients of before are told of a file that is no picture
 ├── TrackingFault        as MLflow's own clients are told
@@ -75,6 +76,10 @@ class RequestTimeout(ApiError):
 
 class UploadsBusy(ApiError):
     code = "uploads_busy"
+
+
+class DownloadsBusy(ApiError):
+    code = "downloads_busy"
 
 
 class RangeNotSatisfiable(ApiError):
@@ -160,6 +165,7 @@ STATUS: Mapping[type[Exception], int] = {
     NotAcceptable: 406,
     RequestTimeout: 408,
     UploadsBusy: 503,
+    DownloadsBusy: 503,
     RangeNotSatisfiable: 416,
     UnreadablePicture: 400,
     InvalidTrackingRequest: 400,

@@ -12,9 +12,10 @@ from typing import Any
 from anyio import CapacityLimiter
 
 from api.bodies.body_pipe import BodyRules
-from api.bodies.upload_places import UploadPlaces
 from api.edge.gate import Gate
 from api.edge.known_keys import KnownKeys
+from api.edge.places import Places
+from api.errors import DownloadsBusy, UploadsBusy
 from api.live.job_watch import JobWatch
 from api.live.job_watch import Reading as LooksOfAll
 from api.live.streams import Pages
@@ -58,11 +59,16 @@ from telemetry.version import version
 Listen = Callable[[Tell], Coroutine[Any, Any, None]]
 
 
+ARCHIVE_THREADS = 2
+ARCHIVE_THREADS_FAR = 8  # a store that is reached by network leaves the processor to others while it is waited for
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
     """listen: calls what it is given with the ids of jobs that changed, until it is cancelled.
 
     tuned: name of a model → the engine and precision that were measured to be fastest; None: it was not measured.
+    archive_threads: that open and read archives at once. To put one together is work that keeps others waiting.
     """
 
     open_unit: OpenUnit
@@ -75,22 +81,22 @@ class Adapters:
     histories: MetricHistories
     listen: Listen
     tuned: Callable[[str], str | None] = lambda name: None
+    archive_threads: int = ARCHIVE_THREADS
 
 
-ARCHIVES_OPENED = 2  # at once: the directory of each is arithmetic, which would keep the processor from everybody else
 BUNDLED_MODEL = "street-fast"  # of a job that names none, where the catalogue has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """What one caller may do, with what is the caller's own. archives_opened: at once, of all callers."""
+    """What one caller may do, with what is the caller's own. archive_threads: of all callers."""
 
     submitting: Submitting
     reading: Reading
     changing: Changing
     correcting: Correcting
     archives: Archives
-    archives_opened: CapacityLimiter
+    archive_threads: CapacityLimiter
     comparing: Comparing
     exporting: Exporting
     importing: Importing
@@ -101,7 +107,7 @@ class UseCases:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """spool: where the files of a request lie until they are in the store."""
+    """spool: where the files of a request lie until they are in the store. downloads: archives being sent."""
 
     settings: ApiSettings
     adapters: Adapters
@@ -114,9 +120,10 @@ class Services:
     spool: Path
     upload_rules: BodyRules
     upload_limits: UploadLimits
+    downloads: Places
+    archive_threads: CapacityLimiter
     receiving: Receiving
     orders: DriftOrders = field(default_factory=DriftOrders)
-    archives_opened: CapacityLimiter = field(default_factory=partial(CapacityLimiter, ARCHIVES_OPENED))
 
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
@@ -130,7 +137,7 @@ class Services:
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             correcting=correcting,
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
-            archives_opened=self.archives_opened,
+            archive_threads=self.archive_threads,
             comparing=Comparing(to.open_unit, caller),
             exporting=exporting,
             importing=Importing(correcting, exporting),
@@ -177,6 +184,8 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             expires_s=settings.upload_expires_s,
             waiting_bytes=settings.upload_waiting_bytes,
         ),
+        downloads=_download_places(settings),
+        archive_threads=CapacityLimiter(adapters.archive_threads),
         receiving=Receiving(adapters.open_unit, adapters.objects),
     )
 
@@ -206,6 +215,7 @@ def open_services() -> Iterator[Services]:
             histories=open_histories(settings.tracking_uri or local_tracking(storage.home)),
             listen=partial(listen, broker.broker_url()),
             tuned=lambda name: tunings.variant(catalog.find(name)),
+            archive_threads=ARCHIVE_THREADS_FAR if storage.s3_bucket else ARCHIVE_THREADS,
         )
         yield assemble(settings, adapters, spool=spool)
     finally:
@@ -221,9 +231,21 @@ def _upload_rules(settings: ApiSettings) -> BodyRules:
         idle_s=settings.upload_idle_s,
         longest_s=settings.upload_longest_s,
         least_rate=settings.upload_least_rate,
-        places=UploadPlaces(
-            settings.uploads_at_once, per_caller=settings.uploads_per_caller, wait_s=settings.upload_wait_s
+        places=Places(
+            settings.uploads_at_once,
+            per_caller=settings.uploads_per_caller,
+            wait_s=settings.upload_wait_s,
+            busy=lambda: UploadsBusy("too many uploads are being read; send this one again later"),
         ),
+    )
+
+
+def _download_places(settings: ApiSettings) -> Places:
+    return Places(
+        settings.downloads_at_once,
+        per_caller=settings.downloads_per_caller,
+        wait_s=settings.download_wait_s,
+        busy=lambda: DownloadsBusy("too many archives are being sent; ask for this one again later"),
     )
 
 

@@ -65,6 +65,9 @@ class ApiSettings(BaseSettings):
     upload_least_rate: float = Field(
         1024.0, ge=0, description="bytes per second; a body that comes more slowly after upload_idle_s is given up"
     )
+    downloads_at_once: int = Field(32, ge=1, description="archives that are being sent")
+    downloads_per_caller: int = Field(8, ge=1, description="of them, with one key, or from one address")
+    download_wait_s: float = Field(15.0, ge=0, description="how long an archive waits for its turn")
     upload_expires_s: int = Field(24 * 3600, ge=60, le=7 * 24 * 3600, description="until a direct upload is used")
     upload_waiting_bytes: int = Field(
         256 * 2**30, ge=1, description="of direct uploads of one tenant that no job uses yet, all together"

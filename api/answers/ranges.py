@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -17,12 +18,16 @@ _PIECE = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Representation:
-    """Bytes of known length. read(start, end) gives those from `start` to `end - 1` in pieces; etag without quotes."""
+    """Bytes of known length. read(start, end) gives those from `start` to `end - 1` in pieces; etag without quotes.
+
+    threads: those that may read at once; None: as many as there are for everything.
+    """
 
     length: int
     etag: str
     media_type: str
     read: Callable[[int, int], Iterator[bytes]]
+    threads: CapacityLimiter | None = None
 
 
 def serve(request: Request, body: Representation, headers: Mapping[str, str]) -> Response:
@@ -41,7 +46,7 @@ def serve(request: Request, body: Representation, headers: Mapping[str, str]) ->
     status = 200 if part is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=common, media_type=body.media_type)
-    pieces = put_together(body.read(start, end))
+    pieces = in_threads(put_together(body.read(start, end)), body.threads)
     return StreamingResponse(pieces, status_code=status, headers=common, media_type=body.media_type)
 
 
@@ -80,3 +85,9 @@ def put_together(pieces: Iterator[bytes]) -> Iterator[bytes]:
             held, size = [], 0
     if held:
         yield b"".join(held)
+
+
+async def in_threads(pieces: Iterator[bytes], threads: CapacityLimiter | None) -> AsyncIterator[bytes]:
+    """Each piece is read in one of these; what is being sent holds none. Pieces are never empty."""
+    while piece := await to_thread.run_sync(next, pieces, b"", limiter=threads):
+        yield piece

@@ -11,9 +11,8 @@ from typing import TypeVar
 from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 
-from api.bodies.upload_places import UploadPlaces
+from api.edge.places import Places, whose
 from api.errors import BadRequest, RequestTimeout
-from jobs.callers import Caller
 from jobs.errors import TooManyBytes
 
 ROOM = 1 << 20
@@ -34,7 +33,7 @@ class BodyRules:
     idle_s: float
     longest_s: float
     least_rate: float
-    places: UploadPlaces
+    places: Places
 
     def at_most(self, limit: int) -> BodyRules:
         return replace(self, limit=min(self.limit, limit))
@@ -100,7 +99,7 @@ async def read_in_thread(
     ClientDisconnect `work` sees as errors of its iterator, when it has begun. Raises these, and UploadsBusy.
     """
     declared = refuse_declared_length(request, rules.limit)
-    async with rules.places.one(_whose(request)):
+    async with rules.places.one(whose(request)):
         if declared is not None and declared <= held:
             pieces = [piece async for piece in _pieces(request, rules)]
             return await to_thread.run_sync(work, iter(pieces), limiter=rules.places.threads)
@@ -111,13 +110,6 @@ async def read_in_thread(
         finally:
             pump.cancel()
             await asyncio.wait([pump])
-
-
-def _whose(request: Request) -> str:
-    """The key that was shown, else the address that it came from: behind a proxy all have one address."""
-    caller: Caller | None = getattr(request.state, "caller", None)
-    shown = None if caller is None else caller.credential
-    return shown or (request.client.host if request.client else "")
 
 
 def refuse_declared_length(request: Request, limit: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -11,10 +12,12 @@ from fastapi.responses import StreamingResponse
 
 from api.access import READ
 from api.answers.openapi import binary, problems
-from api.answers.ranges import Representation, put_together, serve
+from api.answers.ranges import Representation, in_threads, put_together, serve
 from api.answers.zip_stream import ZipStream
 from api.answers.zip_writer import ZipWriter
-from api.dependencies import JobId, UseCasesDep
+from api.dependencies import JobId, ServicesDep, UseCasesDep
+from api.edge.places import whose
+from api.errors import DownloadsBusy
 from api.routes.images import content_disposition
 from api.services import UseCases
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound, ModelNotFound
@@ -57,15 +60,25 @@ async def _export(
     return ExportChoice(name=export, instances=instances, pictures=pictures, corrected=corrected)
 
 
+async def _place(request: Request, services: ServicesDep) -> AsyncIterator[None]:
+    """Held until the last byte is sent, or the client is gone: FastAPI leaves dependencies after the answer."""
+    if request.method == "HEAD":
+        yield
+        return
+    async with services.downloads.one(whose(request)):
+        yield
+
+
 @router.head("", include_in_schema=False)
 @router.get(
     "",
+    dependencies=[Depends(_place)],
     response_class=Response,
     responses={
         200: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the whole archive"},
         206: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the range that was asked for"},
         304: {"description": "not changed"},
-        **problems(JobNotFound, JobNotFinished, ModelNotFound, 416, 422),
+        **problems(JobNotFound, JobNotFinished, ModelNotFound, DownloadsBusy, 416, 422),
     },
 )
 async def get_archive(
@@ -95,7 +108,7 @@ async def get_archive(
     so that no spreadsheet takes a file's name for a formula.
     """
     opening = partial(_opened, request, use_cases, job_id, artifacts, export, model)
-    return await to_thread.run_sync(opening, limiter=use_cases.archives_opened)
+    return await to_thread.run_sync(opening, limiter=use_cases.archive_threads)
 
 
 def _opened(
@@ -116,7 +129,11 @@ def _opened(
     ended = archive.job.finished_at or archive.job.created_at
     zipped = ZipStream(archive.entries, archive.read, ended, archive.entries.sums)
     body = Representation(
-        length=zipped.length, etag=archive.fingerprint, media_type="application/zip", read=zipped.iterate
+        length=zipped.length,
+        etag=archive.fingerprint,
+        media_type="application/zip",
+        read=zipped.iterate,
+        threads=use_cases.archive_threads,
     )
     return serve(request, body, _headers(f"{job_id}.zip"))
 
@@ -128,7 +145,8 @@ def _exported(request: Request, use_cases: UseCases, job_id: str, choice: Export
     if request.method == "HEAD":
         return Response(headers=headers, media_type="application/zip")
     zipped = ZipWriter(found.job.finished_at or found.job.created_at).iterate(found.files)
-    return StreamingResponse(put_together(zipped), headers=headers, media_type="application/zip")
+    pieces = in_threads(put_together(zipped), use_cases.archive_threads)
+    return StreamingResponse(pieces, headers=headers, media_type="application/zip")
 
 
 def _headers(name: str) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +15,7 @@ from api.answers.ranges import matches, parse_range
 from api.errors import RangeNotSatisfiable
 from api.routes.images import content_disposition
 from tests.factories import picture
+from tests.fakes import MemoryObjects
 from tests.unit.api.house import House
 
 
@@ -197,6 +199,43 @@ def test_an_archive_may_be_of_some_kinds_only(client: TestClient, house: House) 
     answer = client.get(f"/jobs/{finished(client, house)}/archive", params={"artifacts": "mask,metrics"})
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert set(archive.namelist()) == {"manifest.json", "metrics.csv", "metrics.json", "mask/a.png", "mask/b.png"}
+
+
+def test_who_takes_many_archives_at_once_is_told_when_to_come_again(
+    house: House, open_client: Callable[[House], TestClient]
+) -> None:
+    limits = {"downloads_per_caller": 1, "download_wait_s": 0.05}
+    house.settings = house.settings.model_copy(update=limits)
+    house.objects = store = StuckReads()
+    client = open_client(house)
+    path = f"/jobs/{finished(client, house)}/archive"
+    store.is_stuck = True
+    answers: list[int] = []
+    first = threading.Thread(target=lambda: answers.append(client.get(path).status_code))
+    first.start()
+    store.asked.wait(60)
+    busy, export, head = client.get(path), client.get(path, params={"export": "voc"}), client.head(path)
+    store.go.set()
+    first.join(60)
+    assert (busy.status_code, busy.json()["code"], export.status_code, answers) == (503, "downloads_busy", 503, [200])
+    assert int(busy.headers["retry-after"]) > 0
+    assert head.status_code == 200
+    assert client.get(path).status_code == 200
+
+
+class StuckReads(MemoryObjects):
+    """A store that gives nothing, once it is stuck, until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stuck = False
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        if self.is_stuck:
+            self.asked.set()
+            self.go.wait(60)
+        return super().stream(key, start=start, length=length)
 
 
 def test_an_archive_of_an_unknown_kind_names_the_kinds(client: TestClient, house: House) -> None:

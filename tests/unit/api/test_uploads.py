@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from api.bodies.body_pipe import ROOM, BodyPipe, BodyRules, read_in_thread
-from api.bodies.upload_places import UploadPlaces
+from api.edge.places import Places
 from api.errors import BadRequest, RequestTimeout, UploadsBusy
 from jobs.errors import TooManyBytes
 from jobs.ports import Readable
@@ -36,8 +36,12 @@ def request_of(pieces: AsyncIterator[bytes], *, length: int | None = None) -> Re
     return Request({"type": "http", "headers": headers}, receive)
 
 
+def busy() -> UploadsBusy:
+    return UploadsBusy("too many")
+
+
 def rules(limit: int = 1 << 30, idle_s: float = 5.0, longest_s: float = 60.0, least_rate: float = 0.0) -> BodyRules:
-    places = UploadPlaces(1, per_caller=1, wait_s=0.05)
+    places = Places(1, per_caller=1, wait_s=0.05, busy=busy)
     return BodyRules(limit=limit, idle_s=idle_s, longest_s=longest_s, least_rate=least_rate, places=places)
 
 
@@ -169,7 +173,7 @@ def test_slow_clients_take_no_places_from_others_and_one_client_not_all() -> Non
     """Places for three, for one client two: a third body of that client waits in vain, another client's is read."""
 
     async def scene() -> list[object]:
-        places = UploadPlaces(3, per_caller=2, wait_s=0.05)
+        places = Places(3, per_caller=2, wait_s=0.05, busy=busy)
         held = asyncio.Event()
 
         async def hold(caller: str) -> str:
@@ -194,6 +198,30 @@ def test_slow_clients_take_no_places_from_others_and_one_client_not_all() -> Non
     refused, reads, done = asyncio.run(scene())
     assert isinstance(refused, UploadsBusy)
     assert (reads, done) == (True, ["a", "a", "b", "c"])
+
+
+def test_a_place_that_nobody_takes_up_goes_to_the_next() -> None:
+    """The first who waits is gone in the moment in which it is its turn."""
+
+    async def scene() -> bool:
+        places = Places(1, per_caller=1, wait_s=60, busy=busy)
+        done = asyncio.Event()
+
+        async def hold(caller: str) -> str:
+            async with places.one(caller):
+                await done.wait()
+            if caller == "a":
+                second.cancel()
+            return caller
+
+        first, second, third = (asyncio.create_task(hold(each)) for each in "abc")
+        await asyncio.sleep(0.01)
+        done.set()
+        await first
+        assert await third == "c"
+        return second.cancelled()
+
+    assert asyncio.run(scene())
 
 
 def test_who_waits_for_a_place_is_told_when_to_come_again(
