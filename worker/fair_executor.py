@@ -121,19 +121,33 @@ class FairExecutor(Executor):
         thread.start()
 
     def _serve(self) -> None:
-        while (call := self._take()) is not None:
-            if call.answer.set_running_or_notify_cancel():
-                self._make(call)
-            with self._changed:
-                self._end_first(call.answer)
-                if self._at_work.pop(call.answer, None) is None:
-                    return  # it was left behind, and is replaced
+        while self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        """Whether to go on.
+
+        A thread that waits for a call holds nothing of the last. An error holds the frames that it came through, and
+        their callers: these must not hold it in turn, or the picture that failed is there until somebody looks for such
+        rings, which takes minutes.
+        """
+        call = self._take()
+        if call is None:
+            return False
+        if call.answer.set_running_or_notify_cancel():
+            self._make(call)
+        with self._changed:
+            self._end_first(call.answer)
+            goes_on = self._at_work.pop(call.answer, None) is not None  # else it was left behind, and is replaced
+        del call
+        return goes_on
 
     def _make(self, call: _Call) -> None:
         try:
             result = call.run()
         except BaseException as error:  # noqa: BLE001  # for whoever asks for the answer
             call.answer.set_exception(error)
+            del call
         else:
             call.answer.set_result(result)
 

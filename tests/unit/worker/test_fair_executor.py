@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from jobs.processing.picture_ports import Aside
+from tests.services.processes import wait_for
 from worker.fair_executor import FairExecutor
 
 
@@ -41,6 +44,40 @@ def test_a_small_job_does_not_wait_for_all_of_a_big_one(executor: FairExecutor):
     executor.shutdown()
     leave.set()
     assert done == ["a1", "b1", "a2", "b2", "a3", "a4"]
+
+
+class Large:
+    """What a call holds."""
+
+
+def test_what_a_call_held_when_it_failed_is_gone_with_its_error(executor: FairExecutor):
+    held: list[weakref.ref[Large]] = []
+
+    def fail() -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        try:
+            raise OSError("in the middle")
+        except OSError as error:
+            raise ValueError("said otherwise") from error
+
+    gc.disable()  # which would find it sooner or later
+    try:
+        assert isinstance(executor.submit(fail).exception(60), ValueError)
+        wait_for(lambda: held[0]() is None, what="its end")
+    finally:
+        gc.enable()
+
+
+def test_a_thread_that_waits_holds_no_result(executor: FairExecutor):
+    gc.disable()
+    try:
+        answer = executor.submit(Large)
+        held = weakref.ref(answer.result(60))
+        del answer
+        wait_for(lambda: held() is None, what="its end")
+    finally:
+        gc.enable()
 
 
 def test_results_and_errors_reach_who_submitted(executor: FairExecutor):
