@@ -44,8 +44,8 @@ from storage.unit_of_work import Database, open_database
 from worker.fair_executor import FairExecutor
 from worker.lifecycle import SWITCH_S
 from worker.pipeline.model_cache import ModelCache
-from worker.runtime import engine_rules, open_models, open_work
-from worker.settings import WorkerSettings
+from worker.runtime import engine_rules, open_models, open_work, pace_of
+from worker.settings import WorkerSettings, cpu_count
 from worker.sources import WorkerSources
 from worker.watchdog import Watchdog
 from worker.web.downloads import FetchRules
@@ -191,7 +191,8 @@ def _worker(
     work = open_work(
         settings, models, WorkerSources(objects, open_samples(), fetch, open_buckets(storage)), policy, threads=count
     )
-    threads = FairExecutor(count, name="picture")
+    pace = pace_of(engine_rules(settings), storage)
+    threads = FairExecutor(count, name="picture", processors=cpu_count(), pace=pace)
     processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"), Turns(policy))
     limits = SubmitRules(default_model=bundle.card.name)
     submitting = Submitting(database.unit, objects, NoQueue(), open_catalog(storage), limits)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -18,6 +19,9 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 PATIENT = 10  # nicer than everybody else by so much
+SHORT_S = 0.002  # of processor time: most of what a shorter call does is Python, which runs in one thread at a time
+PATIENCE_S = 0.005  # a short call that is at work for longer waits for something
+_SEEN = 8  # calls back, about so many, that say how long the next ones take
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,16 +36,47 @@ class _Call:
 _Queues = OrderedDict[int, deque[_Call]]  # by the thread that submitted
 
 
+class Pace:
+    """Short calls follow one another: side by side they would take Python's lock from each other dozens of times each,
+    and to be woken for it takes as long as the calls themselves. One that waits for something keeps no other waiting.
+    """
+
+    def __init__(self) -> None:
+        self._usual_s = 0.0
+        self._begun: dict[Future[Any], float] = {}  # calls at work → since when
+
+    def begin(self, call: Future[Any]) -> None:
+        self._begun[call] = time.monotonic()
+
+    def end(self, call: Future[Any]) -> None:
+        """Also of one that never began."""
+        self._begun.pop(call, None)
+
+    def spent(self, seconds: float) -> None:
+        """Of processor time, by a call that has ended."""
+        self._usual_s += (min(seconds, _SEEN * SHORT_S) - self._usual_s) / _SEEN
+
+    @property
+    def pause_s(self) -> float:
+        """How long the next call has to wait, unless one that is at work ends before."""
+        if self._usual_s >= SHORT_S or not self._begun:
+            return 0.0
+        return max(0.0, max(self._begun.values()) + PATIENCE_S - time.monotonic())
+
+
 class FairExecutor(Executor):
     """Each submitting thread has its own queue; the queues take turns. Every slice is run by a thread of its own.
 
     While urgent calls are at work, others begin only where they leave a processor free, and one at a time at least.
     """
 
-    def __init__(self, threads: int, *, name: str, processors: int = 1) -> None:
-        """processors: how many calls can really run at the same time."""
+    def __init__(self, threads: int, *, name: str, processors: int = 1, pace: Pace | None = None) -> None:
+        """processors: how many calls can really run at the same time. pace: of those that are not urgent; None: they
+        all go side by side, as it is best for calls that wait for others, or for something far away."""
         self._name = name
         self._processors = processors
+        self._pace = pace
+        self._stands_by = False  # whether a thread waits only until the next call may begin
         self._changed = threading.Condition()
         self._urgent: _Queues = OrderedDict()
         self._queues: _Queues = OrderedDict()
@@ -67,13 +102,15 @@ class FairExecutor(Executor):
             if self._closed:
                 raise RuntimeError("no call is taken after the shutdown")
             queues.setdefault(threading.get_ident(), deque()).append(call)
-            self._changed.notify()
+            if queues is self._urgent or not self._stands_by:
+                self._changed.notify()
         return call.answer
 
     def aside(self, work: Callable[[], T]) -> Callable[[], T]:
         """`jobs.processing.picture_ports.Aside`, for a call that runs here and could be in two places at once."""
         with self._changed:
             is_idle = len(self._at_work) < min(self._processors, len(self._threads)) and not self._closed
+            is_idle = is_idle and not self._queues  # those that wait their turn have work for everybody
         if not is_idle:
             return work
         answer = self.submit_first(work)
@@ -82,7 +119,7 @@ class FairExecutor(Executor):
     def leave_behind(self, answer: Future[Any]) -> None:
         """The call that gives this answer is waited for no more; another thread takes the place of the one it holds."""
         with self._changed:
-            self._end_first(answer)
+            self._end(answer)
             thread = self._at_work.pop(answer, None)
             if thread is not None:
                 self._threads.discard(thread)
@@ -134,15 +171,18 @@ class FairExecutor(Executor):
         call = self._take()
         if call is None:
             return False
-        if call.answer.set_running_or_notify_cancel():
-            self._make(call)
+        spent_s = self._make(call) if call.answer.set_running_or_notify_cancel() else None
         with self._changed:
-            self._end_first(call.answer)
+            if self._pace is not None and spent_s is not None and call.answer not in self._first:
+                self._pace.spent(spent_s)
+            self._end(call.answer)
             goes_on = self._at_work.pop(call.answer, None) is not None  # else it was left behind, and is replaced
         del call
         return goes_on
 
-    def _make(self, call: _Call) -> None:
+    def _make(self, call: _Call) -> float:
+        """Seconds of processor time that it took."""
+        began = time.thread_time()
         try:
             result = call.run()
         except BaseException as error:  # noqa: BLE001  # for whoever asks for the answer
@@ -150,6 +190,7 @@ class FairExecutor(Executor):
             del call
         else:
             call.answer.set_result(result)
+        return time.thread_time() - began
 
     def _take(self) -> _Call | None:
         """The oldest call of the queue whose turn it is; that queue goes to the end. None at the end of all."""
@@ -157,7 +198,7 @@ class FairExecutor(Executor):
             while not (queues := self._urgent or (self._queues if self._has_room else None)):
                 if self._closed and not self._queues:
                     return None
-                self._changed.wait()
+                self._wait()
             submitter, queue = queues.popitem(last=False)
             call = queue.popleft()
             if queue:
@@ -165,16 +206,35 @@ class FairExecutor(Executor):
             self._at_work[call.answer] = threading.current_thread()
             if queues is self._urgent:
                 self._first.add(call.answer)
+            elif self._pace is not None:
+                self._pace.begin(call.answer)
+            if self._pace is not None and self._queues and not self._stands_by:
+                self._changed.notify()
             return call
+
+    def _wait(self) -> None:
+        """One thread at most stands by; the others need not be woken when nothing has happened."""
+        if self._pace is None or self._stands_by or not self._queues:
+            self._changed.wait()
+            return
+        self._stands_by = True
+        self._changed.wait(self._pause_s or PATIENCE_S)
+        self._stands_by = False
+
+    @property
+    def _pause_s(self) -> float:
+        return 0.0 if self._pace is None else self._pace.pause_s
 
     @property
     def _has_room(self) -> bool:
         """For a call that is not urgent."""
         first = len(self._first)
-        return not first or len(self._at_work) - first < max(1, self._processors - first)
+        return (not first or len(self._at_work) - first < max(1, self._processors - first)) and not self._pause_s
 
-    def _end_first(self, answer: Future[Any]) -> None:
-        """Of an urgent call: others wait for it no longer."""
+    def _end(self, answer: Future[Any]) -> None:
+        """Others wait for it no longer."""
+        if self._pace is not None:
+            self._pace.end(answer)
         if answer in self._first:
             self._first.discard(answer)
             self._changed.notify_all()

@@ -44,7 +44,7 @@ from telemetry.traces import begin_tracing, end_tracing
 from telemetry.version import version
 from worker.beats import Beats, sign_of_life
 from worker.engines import EngineRules, find_device
-from worker.fair_executor import FairExecutor
+from worker.fair_executor import FairExecutor, Pace
 from worker.follower import Follower, followed, place_among
 from worker.memory import give_back
 from worker.metrics import Measured, WorkerMetrics, unmeasured
@@ -130,7 +130,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     wake_ups = WakeUps(BrokerSettings().broker_url())
     database = open_database(storage, on_commit=wake_ups.publish)
     thread_count = settings.picture_thread_count(streams=rules.streams)
-    threads = FairExecutor(thread_count, name="picture", processors=cpu_count())
+    threads = FairExecutor(thread_count, name="picture", processors=cpu_count(), pace=pace_of(rules, storage))
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage)
     policy = RetryPolicy(attempts=settings.attempts)
@@ -165,6 +165,11 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         metrics=metrics,
         port=port,
     )
+
+
+def pace_of(rules: EngineRules, storage: StorageSettings) -> Pace | None:
+    """None where pictures wait for each other, to share a device call, and where the store is another machine."""
+    return Pace() if rules.max_batch == 1 and storage.s3_bucket is None else None
 
 
 def _upkeep_rules(settings: WorkerSettings) -> UpkeepRules:

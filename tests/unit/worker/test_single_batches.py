@@ -11,7 +11,7 @@ import pytest
 from storage.settings import StorageSettings
 from tests.tiny_models import single_bundle, tiny_bundle
 from worker.engines import EngineRules
-from worker.runtime import open_models
+from worker.runtime import open_models, pace_of
 from worker.settings import WorkerSettings
 from worker.watchdog import Watchdog
 
@@ -29,3 +29,12 @@ def test_pictures_that_come_together_are_run_one_by_one(engine: str, tmp_path: P
         found = list(threads.map(lambda tensor: single.batcher.infer(tensor).logits, tensors))
         np.testing.assert_allclose(found, free.engine.run(tensors), atol=1e-5)
     models.close()
+
+
+@pytest.mark.parametrize(("batch", "bucket", "expected"), [(1, None, True), (8, None, False), (1, "pictures", False)])
+def test_short_pictures_follow_one_another_where_none_waits_for_others_or_for_a_store_far_away(
+    batch: int, bucket: str | None, expected: bool, tmp_path: Path
+):
+    storage = StorageSettings(home=tmp_path, s3_bucket=bucket, s3_endpoint="http://127.0.0.1:9000")
+    rules = EngineRules(max_batch=batch, streams=1, cpus=2)
+    assert (pace_of(rules, storage) is not None) is expected
