@@ -9,21 +9,36 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.pipeline.upsample import BLOCK_ROWS, Stretch, block_columns, blocks, choose, interpolate, stretch
+from worker.pipeline.certainty import stretched
+from worker.pipeline.upsample import (
+    BLOCK_ROWS,
+    Between,
+    best_class,
+    between,
+    block_columns,
+    blocks,
+    choose,
+    interpolate,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One tile along one axis, in pixels: [start, end), and its weight at each. The weights of all spans sum to 1."""
+    """One tile along one axis, in pixels: [start, end), and its weight at each. The weights of all spans sum to 1.
+
+    alone: the pixels that no other span covers.
+    """
 
     start: int
     end: int
     weight: NDArray[np.float32]
+    alone: range
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +68,10 @@ def spans(length: int, *, size: int, overlap: int) -> list[Span]:
     total = np.zeros(length, np.float32)
     for start, weight in zip(starts, weights, strict=True):
         total[start : start + size] += weight
+    befores, afters = [0, *(start + size for start in starts)], [*starts[1:], length]
     return [
-        Span(start, start + size, weight / total[start : start + size])
-        for start, weight in zip(starts, weights, strict=True)
+        Span(start, start + size, weight / total[start : start + size], range(before, max(before, after)))
+        for start, weight, before, after in zip(starts, weights, befores, afters, strict=False)
     ]
 
 
@@ -80,7 +96,8 @@ def blend(tile_rows: Iterable[TileRow], height: int, width: int) -> Band:
 def blended_bands(tile_rows: Iterable[TileRow], height: int, width: int) -> Iterator[Band]:
     """Bands from top to bottom, which together are the picture. `tile_rows` come likewise and are let go when done.
 
-    Logits are blended, not ids: where one tile lies alone, its own logits decide.
+    Logits are blended, not ids. Where a tile lies alone, ids and confidence are to the bit those of the tile as a
+    picture of its own; elsewhere they depend on nothing but the tiles that cover the pixel, and where those beside lie.
     """
     held: list[TileRow] = []
     done = 0
@@ -93,14 +110,22 @@ def blended_bands(tile_rows: Iterable[TileRow], height: int, width: int) -> Iter
 
 def _bands(held: Sequence[TileRow], first: int, last: int, width: int) -> Iterator[Band]:
     """The rows [first, last), from the tiles that cover them, all of which are held by now."""
-    for top, bottom in blocks(last - first, BLOCK_ROWS):
+    lone = _LoneTiles(held)
+    columns = [tile.columns for tile in held[0].tiles] if held else []
+    for top, bottom in _parts(first, last, BLOCK_ROWS, [row.rows for row in held]):
         band = Band(np.empty((bottom - top, width), np.uint8), np.empty((bottom - top, width), np.uint8))
-        for left, right in blocks(width, _block_columns(held[0].tiles[0])):
-            planes = _blended(held, _Area(first + top, first + bottom, left, right))
-            logits, columns = planes[:-1], slice(left, right)
-            choose(logits, np.arange(len(logits)), band.ids[:, columns])
-            band.confidence[:, columns] = np.rint(planes[-1] * 255)
+        for left, right in _parts(0, width, _block_columns(held[0].tiles[0]), columns):
+            area, part = _Area(top, bottom, left, right), slice(left, right)
+            band.ids[:, part], band.confidence[:, part] = lone.at(area) or _of_blended(held, area)
         yield band
+
+
+def _parts(first: int, last: int, size: int, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    """Ranges of up to `size` that cover [first, last); a span lies alone in all of a range, or nowhere in it."""
+    bounds = {each for span in spans for each in (span.alone.start, span.alone.stop) if first < each < last}
+    for begin, end in pairwise(sorted({first, last} | bounds)):
+        for start, stop in blocks(end - begin, size):
+            yield begin + start, begin + stop
 
 
 def _block_columns(tile: TileResult) -> int:
@@ -115,6 +140,45 @@ class _Area:
     right: int
 
 
+class _LoneTiles:
+    """What tiles say where no other covers them."""
+
+    def __init__(self, held: Sequence[TileRow]) -> None:
+        self._held = held
+        self._made: dict[int, Band] = {}  # by where their columns begin, of the one row of tiles that lies alone
+
+    def at(self, area: _Area) -> Band | None:
+        """None where several tiles cover the area."""
+        for row in self._held:
+            for tile in row.tiles:
+                rows, columns = row.rows.alone, tile.columns.alone
+                if area.top in rows and area.left in columns:
+                    if columns.start not in self._made:
+                        self._made[columns.start] = _alone(row.rows, tile)
+                    part = (
+                        _moved(range(area.top, area.bottom), -rows.start),
+                        _moved(range(area.left, area.right), -columns.start),
+                    )
+                    return Band(*(each[part] for each in self._made[columns.start]))
+        return None
+
+
+def _alone(rows: Span, tile: TileResult) -> Band:
+    """All of a tile that no other covers, as of a picture as large as the tile."""
+    columns = tile.columns
+    height, width = rows.end - rows.start, columns.end - columns.start
+    ids, confidence = best_class(tile.planes[:-1], height, width), stretched(tile.planes[-1], height, width)
+    part = _moved(rows.alone, -rows.start), _moved(columns.alone, -columns.start)
+    return Band(ids[part].copy(), confidence[part].copy())
+
+
+def _of_blended(held: Sequence[TileRow], area: _Area) -> Band:
+    planes = _blended(held, area)
+    ids = np.empty(planes.shape[1:], np.uint8)
+    choose(planes[:-1], np.arange(len(planes) - 1), ids)
+    return Band(ids, np.rint(planes[-1] * 255).astype(np.uint8))
+
+
 def _blended(held: Sequence[TileRow], area: _Area) -> NDArray[np.float32]:
     """(C + 1, rows, columns): the weighted sum of the planes of all tiles that cover a part of the area."""
     planes = len(held[0].tiles[0].planes)
@@ -124,8 +188,8 @@ def _blended(held: Sequence[TileRow], area: _Area) -> NDArray[np.float32]:
         for tile in row.tiles:
             columns = _overlap(tile.columns, area.left, area.right)
             if rows and columns:
-                part = interpolate(tile.planes, _stretch_of(tile.planes.shape[1], row.rows, rows),
-                                   _stretch_of(tile.planes.shape[2], tile.columns, columns))  # fmt: skip
+                part = interpolate(tile.planes, _between(tile.planes.shape[1], row.rows, rows),
+                                   _between(tile.planes.shape[2], tile.columns, columns))  # fmt: skip
                 part *= row.rows.weight[rows.start - row.rows.start : rows.stop - row.rows.start, None]
                 part *= tile.columns.weight[columns.start - tile.columns.start : columns.stop - tile.columns.start]
                 down, across = _moved(rows, -area.top), _moved(columns, -area.left)
@@ -137,8 +201,8 @@ def _overlap(span: Span, first: int, last: int) -> range:
     return range(max(first, span.start), min(last, span.end))
 
 
-def _stretch_of(source: int, span: Span, pixels: range) -> Stretch:
-    return stretch(source, span.end - span.start, pixels.start - span.start, pixels.stop - span.start)
+def _between(source: int, span: Span, pixels: range) -> Between:
+    return between(source, span.end - span.start, pixels.start - span.start, pixels.stop - span.start)
 
 
 def _moved(pixels: range, by: int) -> slice:

@@ -23,6 +23,15 @@ _PRODUCTS = 2**18  # larger matrix products are spread over threads, which only 
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """Where target pixels lie on an axis: their neighbours among its values, and the second one's share, in [0, 1)."""
+
+    before: NDArray[np.intp]
+    after: NDArray[np.intp]
+    share: Logits
+
+
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """Bilinear interpolation along one axis, for some target pixels.
 
@@ -34,20 +43,25 @@ class Stretch:
     weights: Logits
 
 
-def stretch(source: int, target: int, first: int, last: int) -> Stretch:
+def between(source: int, target: int, first: int, last: int) -> Between:
     """The pixels [first, last) of `source` values stretched to `target` pixels.
 
     Half-pixel centres, as in `torch.nn.functional.interpolate(align_corners=False)`.
     """
     at = np.clip((np.arange(first, last) + 0.5) * (source / target) - 0.5, 0, source - 1)
     before = np.floor(at).astype(np.intp)
-    after = np.minimum(before + 1, source - 1)
-    share = (at - before).astype(np.float32)
-    weights = np.zeros((last - first, after[-1] + 1 - before[0]), np.float32)
+    return Between(before, np.minimum(before + 1, source - 1), (at - before).astype(np.float32))
+
+
+def stretch(source: int, target: int, first: int, last: int) -> Stretch:
+    """As `between`, for a product of matrices."""
+    lies = between(source, target, first, last)
+    values = slice(int(lies.before[0]), int(lies.after[-1]) + 1)
+    weights = np.zeros((last - first, values.stop - values.start), np.float32)
     pixels = np.arange(last - first)
-    weights[pixels, before - before[0]] = 1 - share
-    weights[pixels, after - before[0]] += share
-    return Stretch(slice(first, last), slice(int(before[0]), int(after[-1]) + 1), weights)
+    weights[pixels, lies.before - values.start] = 1 - lies.share
+    weights[pixels, lies.after - values.start] += lies.share
+    return Stretch(slice(first, last), values, weights)
 
 
 def stretches(source: int, target: int, size: int) -> list[Stretch]:
@@ -67,9 +81,23 @@ def blocks(length: int, size: int) -> Iterator[tuple[int, int]]:
         yield first, min(length, first + size)
 
 
-def interpolate(planes: Logits, rows: Stretch, columns: Stretch) -> Logits:
-    """(C, h, w) → (C, rows, columns), one block of the stretched planes."""
-    return np.asarray(rows.weights @ planes[:, rows.source, columns.source] @ columns.weights.T, np.float32)
+def interpolate(planes: Logits, rows: Between, columns: Between) -> Logits:
+    """(C, h, w) → (C, rows, columns), one block of the stretched planes.
+
+    To the bit the same in whatever block a pixel lies, which products of matrices do not promise: networks in 8 bits
+    give equal values to two classes so often that the last bit decides.
+    """
+    first, last = columns.before[0], columns.after[-1] + 1
+    edges = _mixed(planes[:, rows.before, first:last], planes[:, rows.after, first:last], rows.share[:, None])
+    return _mixed(edges.take(columns.before - first, axis=2), edges.take(columns.after - first, axis=2), columns.share)
+
+
+def _mixed(before: Logits, after: Logits, share: Logits) -> Logits:
+    """after: is overwritten."""
+    after -= before
+    after *= share
+    after += before
+    return after
 
 
 def best_class(logits: Logits, height: int, width: int) -> NDArray[np.uint8]:

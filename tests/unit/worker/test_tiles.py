@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from worker.pipeline.certainty import measure, stretched
 from worker.pipeline.tiles import Span, TileResult, TileRow, blend, spans
 from worker.pipeline.upsample import best_class
 
@@ -51,8 +52,7 @@ def rows_of(network: Network, height: int, width: int, *, size: int, overlap: in
         tiles = []
         for each in columns:
             logits = network(rows.start, rows.end, each.start, each.end)
-            confidence = np.full((1, *logits.shape[1:]), 0.5, np.float32)
-            tiles.append(TileResult(each, np.concatenate([logits, confidence])))
+            tiles.append(TileResult(each, np.concatenate([logits, measure(logits).confidence[None]])))
         yield TileRow(rows, tiles)
 
 
@@ -62,6 +62,16 @@ def noise(top: int, bottom: int, left: int, right: int) -> NDArray[np.float32]:
     return np.random.default_rng(top * 7919 + left).normal(size=shape).astype(np.float32)
 
 
+def coarse(top: int, bottom: int, left: int, right: int) -> NDArray[np.float32]:
+    """As networks in 8 bits answer: the logits are multiples of a step, and two of them are equal in many places."""
+    return np.rint(noise(top, bottom, left, right) * 3) * np.float32(0.1)
+
+
+def moved(network: Network, *, down: int, across: int) -> Network:
+    """The network on a part of the picture that begins there."""
+    return lambda top, bottom, left, right: network(top + down, bottom + down, left + across, right + across)
+
+
 def alone(all_spans: list[Span], index: int) -> slice:
     """The pixels of a span that no other span covers."""
     before = max((each.end for each in all_spans[:index]), default=0)
@@ -69,22 +79,41 @@ def alone(all_spans: list[Span], index: int) -> slice:
     return slice(max(before, all_spans[index].start), max(before, min(after, all_spans[index].end)))
 
 
+@pytest.mark.parametrize("network", [noise, coarse])
 @pytest.mark.parametrize(("height", "width"), [(200, 330), (64, 1000), (500, 64), (129, 129)])
-def test_where_a_tile_lies_alone_its_own_logits_decide(height: int, width: int):
-    ids, _ = blend(rows_of(noise, height, width, size=128, overlap=24), height, width)
+def test_where_a_tile_lies_alone_it_says_what_it_says_as_a_picture_of_its_own(
+    height: int, width: int, network: Network
+):
+    found = blend(rows_of(network, height, width, size=128, overlap=24), height, width)
     rows, columns = spans(height, size=128, overlap=24), spans(width, size=128, overlap=24)
     compared = 0
     for row_index, row in enumerate(rows):
         for column_index, column in enumerate(columns):
-            own = best_class(noise(row.start, row.end, column.start, column.end), row.end - row.start,
-                             column.end - column.start)  # fmt: skip
+            logits = network(row.start, row.end, column.start, column.end)
+            size = row.end - row.start, column.end - column.start
+            own = best_class(logits, *size), stretched(measure(logits).confidence, *size)
             down, across = alone(rows, row_index), alone(columns, column_index)
-            part = own[
-                down.start - row.start : down.stop - row.start, across.start - column.start : across.stop - column.start
-            ]
-            np.testing.assert_array_equal(ids[down, across], part)
-            compared += part.size
+            part = (
+                slice(down.start - row.start, down.stop - row.start),
+                slice(across.start - column.start, across.stop - column.start),
+            )
+            for whole, of_tile in zip(found, own, strict=True):
+                np.testing.assert_array_equal(whole[down, across], of_tile[part])
+            compared += own[0][part].size
     assert compared > 0
+
+
+def test_a_part_with_the_same_tiles_has_the_ids_of_the_whole():
+    """Two by two of four by four tiles: up to the tiles that only the whole has, nothing differs."""
+    size, overlap, step = 131, 30, 101
+    side = size + 3 * step
+    whole = blend(rows_of(coarse, side, side, size=size, overlap=overlap), side, side)
+    part_side = size + step
+    cut = moved(coarse, down=step, across=2 * step)
+    part = blend(rows_of(cut, part_side, part_side, size=size, overlap=overlap), part_side, part_side)
+    down, across = slice(step + overlap, 2 * step + step), slice(2 * step + overlap, 2 * step + part_side)
+    for of_whole, of_part in zip(whole, part, strict=True):
+        np.testing.assert_array_equal(of_whole[down, across], of_part[overlap : 2 * step, overlap:])
 
 
 def test_tiles_that_agree_give_the_ids_of_the_whole():
@@ -113,9 +142,16 @@ def test_in_an_overlap_the_answer_moves_from_one_tile_to_the_other():
 
 
 def test_the_confidence_is_blended_too():
-    _, confidence = blend(rows_of(noise, 200, 330, size=128, overlap=24), 200, 330)
-    assert confidence.shape == (200, 330)
-    assert np.abs(confidence.astype(int) - 128).max() <= 1
+    def two_kinds(top: int, bottom: int, left: int, right: int) -> NDArray[np.float32]:
+        """Half sure on the left, as good as certain on the right."""
+        logits = np.zeros((2, (bottom - top) // 4, (right - left) // 4), np.float32)
+        logits[0] = 0 if left == 0 else 20
+        return logits
+
+    _, confidence = blend(rows_of(two_kinds, 64, 112, size=64, overlap=16), 64, 112)
+    assert confidence.shape == (64, 112)
+    assert (np.diff(confidence[10].astype(int)) >= 0).all()
+    assert {128, 255} < set(confidence[10].tolist())
 
 
 def test_only_the_tiles_of_the_current_rows_are_held():

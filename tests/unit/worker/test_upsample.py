@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from worker.pipeline.certainty import measure, stretched
-from worker.pipeline.upsample import best_class, blocks, choose, interpolate, stretches
+from worker.pipeline.upsample import best_class, between, blocks, choose, interpolate
 
 
 def smooth(classes: int, height: int, width: int, *, seed: int = 0, blur: float = 1.5) -> NDArray[np.float32]:
@@ -84,10 +84,14 @@ def test_blocks_cover_every_pixel_once(length: int):
 def test_a_block_is_the_same_as_that_part_of_the_whole(source: int, target: int):
     plane = smooth(1, source, source)
     whole = cv2.resize(plane[0], (target, target), interpolation=cv2.INTER_LINEAR)
-    for rows in stretches(source, target, 17):
-        for columns in stretches(source, target, 23):
+    everywhere = between(source, target, 0, target)
+    at_once = interpolate(plane, everywhere, everywhere)[0]
+    for top, bottom in blocks(target, 17):
+        for left, right in blocks(target, 23):
+            rows, columns = between(source, target, top, bottom), between(source, target, left, right)
             part = interpolate(plane, rows, columns)[0]
-            np.testing.assert_allclose(part, whole[rows.pixels, columns.pixels], atol=1e-5)
+            np.testing.assert_allclose(part, whole[top:bottom, left:right], atol=1e-5)
+            np.testing.assert_array_equal(part, at_once[top:bottom, left:right])
 
 
 def test_the_first_of_equals_is_chosen():
