@@ -127,8 +127,8 @@ class Services:
 
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
-        correcting = Correcting(to.open_unit, to.objects, caller)
-        exporting = Exporting(to.open_unit, to.objects, self.software, caller)
+        correcting = Correcting(to.open_unit, to.objects, caller, self.settings.max_pixels)
+        exporting = Exporting(to.open_unit, to.objects, self.software, caller, self.settings.max_pixels)
         return UseCases(
             submitting=Submitting(
                 to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller, to.buckets

@@ -30,7 +30,7 @@ class ApiSettings(BaseSettings):
         200_000_000,
         ge=1,
         validation_alias=AliasChoices("max_pixels", "MASKMILL_API_MAX_PIXELS", "MASKMILL_WORKER_MAX_PIXELS"),
-        description="told by /limits; the workers hold to theirs",
+        description="told by /limits; the workers hold to theirs; larger masks are not held here",
     )
     film_longest_s: float = Field(4 * 3600.0, gt=0, description="a film that lasts longer is refused")
     film_cpu_s: int = Field(900, ge=1, description="of processor time that the decoding of one film may take")

@@ -2,7 +2,8 @@
 
 A real local stack. The picture is made of the samples, mirrored and dimmed, as a TIFF in tiles and as a PNG. It goes
 through once to its end; of places in it, as large as a tile, each by itself and uncut, ids are held against its mask
-where the tile lies alone. Then it is submitted again and canceled in the middle.
+where the tile lies alone. The mask is exported for an annotation tool. Then it is submitted again and canceled in the
+middle.
 """
 
 from __future__ import annotations
@@ -87,8 +88,24 @@ def _figures(http: httpx.Client, path: Path, tiff: Path, model: str, tiles: int)
     same, compared = _compared(http, tiff, job, model, tiles)
     figures |= {"pixels_compared": compared, "pixels_that_differ": compared - same}
     print(path.suffix, json.dumps(figures), file=sys.stderr)
+    figures |= _export(http, job)
     figures["cancel_s"] = _cancel_s(http, path, model, after_s=seconds - received_s)
     return figures
+
+
+def _export(http: httpx.Client, job: str) -> dict[str, Any]:
+    """What the API takes to give the mask out for an annotation tool, by rows."""
+    api = _processes()["api"]
+    Path(f"/proc/{api}/clear_refs").write_text("5")
+    began, size = time.perf_counter(), 0
+    with http.stream("GET", f"/jobs/{job}/archive", params={"export": "cvat"}) as answer:
+        for piece in answer.raise_for_status().iter_bytes(PIECE):
+            size += len(piece)
+    return {
+        "export_s": round(time.perf_counter() - began, 1),
+        "export_mb": round(size / 1e6, 1),
+        "api_rss_peak_of_export_mib": round(memory_of(api)["VmHWM"] / MIB),
+    }
 
 
 def _cancel_s(http: httpx.Client, path: Path, model: str, *, after_s: float) -> float:

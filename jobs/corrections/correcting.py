@@ -21,7 +21,8 @@ from jobs.keys import new_correction_key
 from jobs.ports import ObjectStore, OpenUnit, UnitOfWork
 from jobs.processing.measuring import impossible_ids, scores
 from jobs.reporting.kept_parts import PART
-from jobs.reporting.label_maps import predicted
+from jobs.reporting.label_maps import HELD_PIXELS, predicted
+from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, agree
 
@@ -45,16 +46,21 @@ class Correcting:
     open_unit: OpenUnit
     objects: ObjectStore
     caller: Caller = DEFAULT
+    max_pixels: int = HELD_PIXELS
 
     def put(self, job_id: str, index: int, data: bytes) -> Corrected:
         """The image's next version; the newest one again when it has these very bytes.
 
-        Raises JobNotFound, ImageNotFound, ImageNotFinished, and what `read_correction` raises; then nothing is stored.
+        Raises JobNotFound, ImageNotFound, ImageNotFinished, ImageTooLarge, and what `read_correction` raises; then
+        nothing is stored.
         """
         with self._unit() as unit:
             job, image = unit.jobs.get(job_id), unit.images.get(job_id, index)
             earlier = unit.corrections.versions(job_id, index)
         result = _result_of(image)
+        if result.width * result.height > self.max_pixels:
+            size = f"{result.width}×{result.height}"
+            raise ImageTooLarge(f"the picture is {size}; of more than {self.max_pixels} pixels none can be corrected")
         label_map = read_correction(data, space=job.space, shape=(result.height, result.width))
         sha256 = hashlib.sha256(data).hexdigest()
         if earlier and earlier[0].file.sha256 == sha256:

@@ -3,7 +3,7 @@ read. Nothing of it is kept, and nobody knows its length beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -14,15 +14,18 @@ from jobs.errors import FieldFault, InvalidOptions, JobNotFinished
 from jobs.exports.choice import ExportChoice
 from jobs.job import ImageResult, Job, JobImage
 from jobs.ports import ObjectStore, OpenUnit
-from jobs.reporting.label_maps import predicted
+from jobs.reporting.label_maps import HELD_PIXELS, predicted
 from jobs.reporting.names import Names, model_folders, stem_of
 from jobs.reporting.read import images_in_order, newest_corrections
+from jobs.uploads.piece_reader import PieceReader
 from segmentation.errors import SegmentationError
 from segmentation.exports import EXPORTS, Export, Exported, File, Labelled
+from segmentation.exports.export import Ids
 from segmentation.formats import READABLE
 from segmentation.formats.format import MAX_PIXELS
 from segmentation.formats.geotiff import GeoTiff
 from segmentation.formats.mask import Mask
+from segmentation.formats.png_file import png_rows
 from segmentation.label_map import LabelMap
 from segmentation.picture_files.pictures import decode_mask
 from segmentation.picture_files.places import NOWHERE, Place, place_in_png, place_of
@@ -38,12 +41,13 @@ class JobExport:
 
 @dataclass(frozen=True, slots=True)
 class Exporting:
-    """software: name and version."""
+    """software: name and version. max_pixels: of a map that is held; larger ones go by rows, where the form allows."""
 
     open_unit: OpenUnit
     objects: ObjectStore
     software: str
     caller: Caller = DEFAULT
+    max_pixels: int = HELD_PIXELS
 
     def open(self, job_id: str, choice: ExportChoice, *, model: int | None = None) -> JobExport:
         """model: whose masks, by its place in the job; None: those of each, of several models in a folder each, which
@@ -57,6 +61,7 @@ class Exporting:
         export = EXPORTS[choice.name]
         _check(job, export)
         corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if choice.corrected else {}
+        self._check_sizes(job, choice, corrected)
         if model is not None:
             return JobExport(job, self._files(job, choice, corrected, model))
         folders = enumerate(model_folders(job.models))
@@ -109,6 +114,7 @@ class Exporting:
                 height=result.height,
                 read=partial(self._read, job, result, corrected.get(image.index)),
                 place=partial(self.place, result),
+                rows=partial(self._rows, result) if self._is_large(result) else None,
             )
 
     def _read(self, job: Job, result: ImageResult, correction: CorrectionFile | None) -> LabelMap:
@@ -117,6 +123,25 @@ class Exporting:
         found = predicted(result, self.objects, job.space)
         assert found is not None  # of a job that was checked
         return found
+
+    def _rows(self, result: ImageResult) -> Iterator[Ids]:
+        mask = next(each for each in result.artifacts if each.name == Mask.name)
+        return png_rows(PieceReader(self.objects.stream(mask.key)))
+
+    def _is_large(self, result: ImageResult) -> bool:
+        return result.width * result.height > self.max_pixels
+
+    def _check_sizes(self, job: Job, choice: ExportChoice, corrected: Collection[int]) -> None:
+        """Raises InvalidOptions for a picture whose map is too large for this. Only cut into tiles there are such."""
+        if job.options.tile is None:
+            return
+        for image, name in self.named(job):
+            for result in filter(self._is_large, image.results):
+                kept = {each.name for each in result.artifacts}
+                obstacle = _obstacle(EXPORTS[choice.name], choice, kept, is_corrected=image.index in corrected)
+                if obstacle:
+                    size = f"{name} is {result.width}×{result.height}, too large to be held"
+                    raise InvalidOptions([FieldFault("export", f"{size}: {obstacle}")])
 
     def place(self, result: ImageResult) -> Place:
         """Where the picture was taken, as its mask keeps it."""
@@ -144,6 +169,16 @@ def _check(job: Job, export: Export) -> None:
         export.check(job.space)
     except SegmentationError as error:
         raise InvalidOptions([FieldFault("export", str(error))]) from error
+
+
+def _obstacle(export: Export, choice: ExportChoice, kept: Collection[str], *, is_corrected: bool) -> str:
+    """What keeps a map from being exported by rows. kept: its artifacts."""
+    if not export.by_rows or choice.instances:
+        possible = ", ".join(name for name, each in EXPORTS.items() if each.by_rows)
+        return f"it is exported as {possible} alone, without instances"
+    if is_corrected:
+        return "what is exported of it is the prediction: say `corrected=false`"
+    return "" if Mask.name in kept else f"only the artifact {Mask.name} is read by rows, and there is none"
 
 
 def _suffix(image: JobImage) -> str:

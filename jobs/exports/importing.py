@@ -69,11 +69,12 @@ class Importing:
             files = _files(bundle)
             _check_of_one_model(files, job)
             chosen = form or next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
-            looked = Returned(files, images, job.space)
+            most = self.exporting.max_pixels
+            looked = Returned(files, images, job.space, most)
             drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
             if not drawn:
                 raise InvalidOptions([FieldFault("body", f"nothing in it, read as {chosen}, is an image of the job")])
-            kept = [self._keep(job, each) for each in FORMS[chosen].read(Returned(files, images, job.space))]
+            kept = [self._keep(job, each) for each in FORMS[chosen].read(Returned(files, images, job.space, most))]
         names = looked.unknown
         return Taken(
             form=chosen,

@@ -8,6 +8,8 @@ from segmentation.formats import FORMATS, ReadableFormat
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
+HELD_PIXELS = 200_000_000  # of a map that is decoded whole, unless whoever runs the service says otherwise
+
 
 def predicted(result: ImageResult, objects: ObjectStore, space: LabelSpace) -> LabelMap | None:
     """From the first artifact that keeps every class id; None where there is none.

@@ -31,6 +31,7 @@ class Cityscapes:
     name = "cityscapes"
     title = "Cityscapes"
     folder = "leftImg8bit/train/{}"
+    by_rows = False
 
     def check(self, space: LabelSpace) -> None:
         space.remapping_to(CITYSCAPES_34)

@@ -24,6 +24,7 @@ Found = dict[str, Any]
 
 class Coco:
     folder = "images/default/{}"
+    by_rows = False
 
     def __init__(self, name: str, title: str, *, polygons: bool) -> None:
         self.name, self.title = name, title

@@ -20,6 +20,7 @@ from segmentation.picture_files.places import NOWHERE, Place
 
 Ids = NDArray[np.uint8]  # (H, W) class ids of the job's label space
 
+MAX_PIXELS = 1 << 28  # of a mask that comes back
 LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
 
 
@@ -28,6 +29,7 @@ class Labelled:
     """An image on its way out. number: from 1. name: with its folders, without suffix, unique, safe on every system.
 
     suffix: of the picture's file, with its dot. width, height in pixels. place: where it was taken.
+    rows: of a map that is not held, which then is not `read`: bands from top to bottom.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Labelled:
     height: int
     read: Callable[[], LabelMap]
     place: Callable[[], Place] = lambda: NOWHERE
+    rows: Callable[[], Iterator[Ids]] | None = None
 
     @property
     def file_name(self) -> str:
@@ -86,9 +89,17 @@ class Drawn(NamedTuple):
 class Returned:
     """What comes back: files by name, and the job's images. Bytes are read when they are asked for."""
 
-    def __init__(self, files: Mapping[str, Callable[[], bytes]], images: Iterable[Known], space: LabelSpace) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Callable[[], bytes]],
+        images: Iterable[Known],
+        space: LabelSpace,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        """max_pixels: of a picture whose mask comes back."""
         self.files = files
         self.space = space
+        self._max_pixels = max_pixels
         self.unknown: list[str] = []  # names that are no image's, or not clearly
         self._images: dict[str, Known] = {}
         self._stems: dict[str, Known | None] = {}
@@ -104,12 +115,17 @@ class Returned:
     def image(self, name: str) -> Known | None:
         """By its name without suffix: as it was exported, else by the last part of it where only one image has it.
 
-        A name that is nobody's is kept in `unknown`.
+        A name that is nobody's is kept in `unknown`. Raises UnreadableExport for a picture that is too large.
         """
         folded = name.casefold()
         found = self._images.get(folded) or self._stems.get(PurePosixPath(folded).name)
         if found is None:
             self.unknown.append(name)
+        elif found.width * found.height > self._max_pixels:
+            size = f"{found.width}×{found.height}"
+            raise UnreadableExport(
+                f"{found.name} is {size}: of more than {self._max_pixels} pixels no mask is taken back; leave it out"
+            )
         return found
 
     def named(self, suffix: str, *, folder: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -138,6 +154,7 @@ class Export(Protocol):
     """One form of one tool. It is listed in EXPORTS and nowhere else.
 
     title: for people. folder: where the pictures go when they are asked for; `{}` in it is the image's file name.
+    by_rows: whether, without instances, it is made of maps that are not held.
     """
 
     @property
@@ -146,6 +163,8 @@ class Export(Protocol):
     def title(self) -> str: ...
     @property
     def folder(self) -> str: ...
+    @property
+    def by_rows(self) -> bool: ...
 
     def check(self, space: LabelSpace) -> None:
         """Raises NoRemapping, UnavailableExport when labels of this space cannot be exported here."""

@@ -27,6 +27,7 @@ class GeoJson:
     name = "geojson"
     title = "GeoJSON"
     folder = "images/{}"
+    by_rows = False
 
     def check(self, space: LabelSpace) -> None: ...
 

@@ -8,9 +8,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from segmentation.errors import UnavailableExport
 from segmentation.exports.export import Drawn, Exported, File, Labelled, Returned
-from segmentation.exports.shapes import palette_png, read_ids
+from segmentation.exports.shapes import mask_png, read_ids
 from segmentation.label_space import LabelSpace
 from segmentation.palette import palette
 
@@ -22,6 +24,7 @@ class HuggingFace:
     name = "huggingface"
     title = "Hugging Face datasets"
     folder = "train/images/{}"
+    by_rows = True
 
     def check(self, space: LabelSpace) -> None:
         _parquet()
@@ -29,9 +32,9 @@ class HuggingFace:
     def files(self, exported: Exported) -> Iterator[File]:
         yield File("README.md", _card(exported))
         yield File(f"train/{TABLE}", _table(exported))
-        colours = palette(exported.space)
+        colours, plain = palette(exported.space), np.arange(256, dtype=np.uint8)
         for image in exported.images():
-            yield File(f"train/{MASKS}/{image.name}.png", palette_png(image.read().ids, colours))
+            yield File(f"train/{MASKS}/{image.name}.png", mask_png(image, colours, plain))
 
     def fits(self, names: Collection[str]) -> bool:
         return any(name.endswith(TABLE) for name in names)

@@ -14,6 +14,7 @@ from segmentation.exports.labels import BACKGROUND, BLACK, Labels, voc_colours
 from segmentation.exports.shapes import (
     ids_of_numbers,
     instance_numbers,
+    mask_png,
     palette_png,
     read_colours,
     read_ids,
@@ -27,6 +28,8 @@ CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
 
 class LabelMapExport:
     """The index of a pixel is its class's number. unlabelled: what pixels of the void id get, 0 or 255."""
+
+    by_rows = True
 
     def __init__(self, name: str, title: str, *, unlabelled: int, list_name: str, folder: str) -> None:
         self.name, self.title, self.folder = name, title, folder
@@ -44,9 +47,9 @@ class LabelMapExport:
         numbers[labels.void_id] = self._unlabelled
         palette[IGNORED] = IGNORED_COLOUR
         for image in exported.images():
-            label_map = image.read()
-            yield File(f"{CLASSES}/{image.name}.png", palette_png(numbers[label_map.ids], palette))
+            yield File(f"{CLASSES}/{image.name}.png", mask_png(image, palette, numbers))
             if exported.instances:
+                label_map = image.read()
                 objects = instance_numbers(regions_of(label_map), label_map.ids.shape)
                 yield File(f"{OBJECTS}/{image.name}.png", palette_png(objects, _voc_palette()))
 

@@ -30,6 +30,7 @@ Result = dict[str, Any]
 
 class LabelStudio:
     folder = "images/{}"
+    by_rows = False
 
     def __init__(self, name: str, title: str, *, polygons: bool) -> None:
         self.name, self.title = name, title

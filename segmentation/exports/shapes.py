@@ -1,7 +1,7 @@
 """Regions as polygons of one ring, as most tools want them, and polygons, also such as people drew, back to pixels."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segmentation.errors import SegmentationError, UnreadableExport
+from segmentation.exports.export import MAX_PIXELS, Labelled
 from segmentation.exports.labels import Labels
 from segmentation.formats.contours import Region, Ring, trace_regions
+from segmentation.formats.png_file import png_pieces
 from segmentation.label_map import LabelMap
 from segmentation.label_space import RGB
 from segmentation.picture_files.pictures import decode_mask, decode_picture
 
 Mask = NDArray[np.bool_]  # (H, W)
 Corners = Sequence[Sequence[float]] | NDArray[np.number[Any]]  # (x, y) each
-MAX_PIXELS = 1 << 28  # of a mask that comes back; its size is compared with the picture's
 
 
 def regions_of(label_map: LabelMap) -> list[Region]:
@@ -78,6 +79,13 @@ def instance_numbers(regions: Sequence[Region], shape: tuple[int, ...], *, most:
         rows, columns, own = placed(region)
         numbers[rows, columns][own] = number
     return numbers
+
+
+def mask_png(image: Labelled, palette: NDArray[np.uint8], table: NDArray[np.uint8]) -> bytes | Iterator[bytes]:
+    """palette: (256, 3). table: (256,) from class ids to what is written; where the map is not held, in pieces."""
+    if image.rows is None:
+        return palette_png(table[image.read().ids], palette)
+    return png_pieces((table[band] for band in image.rows()), (image.height, image.width), palette)
 
 
 def palette_png(ids: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:

@@ -23,6 +23,7 @@ class Yolo:
     name = "yolo"
     title = "YOLO segmentation"
     folder = "images/train/{}"
+    by_rows = False
 
     def check(self, space: LabelSpace) -> None: ...
 
