@@ -52,7 +52,7 @@ class Attempt:
         self._limit_s = limit_s
         self._spent_s = self._store_s = 0.0
         self._step = ""
-        self._timings_ms: dict[str, float] = {}
+        self._timings_s: dict[str, float] = {}
         self._over = False
         self._leave: Callable[[], None] = lambda: None
         self.sha256 = image.input_sha256
@@ -94,12 +94,12 @@ class Attempt:
 
     def leave(self, step: str, seconds: float) -> None:
         self._step = ""
-        self._timings_ms[step] = round(self._timings_ms.get(step, 0.0) + seconds * 1e3, 2)
+        self._timings_s[step] = self._timings_s.get(step, 0.0) + seconds
 
     def take_timings(self) -> Mapping[str, float]:
         """Milliseconds by step since the last call."""
-        taken, self._timings_ms = self._timings_ms, {}
-        return taken
+        taken, self._timings_s = self._timings_s, {}
+        return {step: round(seconds * 1e3, 2) for step, seconds in taken.items()}
 
     def end(self) -> bool:
         """True for the first who says so: the thread with what it found, or the slice that waits no longer."""

@@ -247,12 +247,13 @@ class ImageWork:
         attempt.take_timings()  # the segmenter's own say more
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
-            entropy, impossible = prediction.mean_entropy, impossible_ids(job, model)
-            measured = self.aside(partial(measure, label_map, mean_entropy=entropy, truth=truth, impossible=impossible))
+            entropy, low = prediction.mean_entropy, prediction.low_confidence
+            told = partial(measure, label_map, mean_entropy=entropy, low_confidence=low, truth=truth)
+            measured = self.aside(partial(told, impossible=impossible_ids(job, model)))
         with attempt.step("encode"):
             encoded = self._encoded(attempt, seen, label_map, job.options.artifacts)
         with attempt.step("metrics"):
-            metrics = replace(measured(), low_confidence=prediction.low_confidence)
+            metrics = measured()
         result = ImageResult(
             width=label_map.width,
             height=label_map.height,

@@ -20,13 +20,19 @@ from segmentation.measures.metrics import (
 
 
 def measure(
-    label_map: LabelMap, *, mean_entropy: float | None, truth: LabelMap | None, impossible: Collection[int] = ()
+    label_map: LabelMap,
+    *,
+    mean_entropy: float | None,
+    low_confidence: float | None = None,
+    truth: LabelMap | None,
+    impossible: Collection[int] = (),
 ) -> ImageMetrics:
     """truth: of the same size and in the same label space. impossible: ids that the model has no way to give."""
     return ImageMetrics(
         class_fractions=label_map.class_fractions(),
         mean_confidence=label_map.mean_confidence,
         mean_entropy=mean_entropy,
+        low_confidence=low_confidence,
         **({} if truth is None else scores(label_map, truth, impossible)),
     )
 

@@ -4,10 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+_FEW = 2**15  # ids that are counted sooner than Pillow has made a picture of them
+
 
 def count_ids(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
     """ids: uint8 of any shape. Returns (256,) pixel counts."""
     flat = np.ascontiguousarray(ids).reshape(-1)
+    if flat.size <= _FEW:
+        return np.bincount(flat, minlength=256).astype(np.int64, copy=False)
     whole = flat.size - flat.size % 4
     counts = np.bincount(flat[whole:], minlength=256).astype(np.int64)
     if whole:

@@ -65,7 +65,8 @@ def has_end_mark(data: FileData) -> bool:
 
 
 def may_be_turned(data: bytes) -> bool:
-    """Whether a JPEG may say which side is up: in its EXIF data, or in XMP, where Pillow looks too."""
+    """Whether a JPEG may say which side is up, or where it was taken: in its EXIF data, or in XMP, where Pillow looks
+    too."""
     return b"Exif\0" in data or b"http://ns.adobe.com/x" in data
 
 

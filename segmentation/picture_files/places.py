@@ -22,7 +22,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from segmentation.errors import UnsupportedImage
 from segmentation.picture_files.deep_pixels import Notice
 from segmentation.picture_files.file_data import FileData, opened
-from segmentation.picture_files.picture_headers import png_contents
+from segmentation.picture_files.picture_headers import may_be_turned, png_contents
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, PICTURE_KINDS, sniff_media_type
 from segmentation.picture_files.pictures import GEOREFERENCE_NOTICES, read_exif
 
@@ -84,6 +84,8 @@ NOWHERE = Place()
 def place_of(data: FileData) -> tuple[Place, tuple[Notice, ...]]:
     """Of a picture that can be read. Whatever is damaged of its place is no reason to refuse sound pixels."""
     media_type = sniff_media_type(data[:HEAD_BYTES])
+    if media_type == "image/jpeg" and isinstance(data, bytes) and not may_be_turned(data):
+        return NOWHERE, ()  # the usual picture, without a word about itself
     position = _position(read_exif(data))
     if media_type != "image/tiff":
         return Place(None, position), ()

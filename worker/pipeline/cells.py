@@ -61,7 +61,7 @@ def ids_by_cells(logits: Logits, height: int, width: int) -> NDArray[np.uint8] |
     padded = _padded(logits)
     possible = possible_classes(padded)
     count = possible.sum(axis=0, dtype=np.uint8)
-    if (count > 1).mean() > MOST_DISPUTED:
+    if np.count_nonzero(count > 1) > MOST_DISPUTED * count.size:
         return None
     rows, columns = _axis(logits.shape[1], height), _axis(logits.shape[2], width)
     ids: NDArray[np.uint8] = possible.argmax(axis=0).astype(np.uint8).take(columns.cell, axis=1).take(rows.cell, axis=0)

@@ -7,8 +7,9 @@ Pictures that are not much larger than their logits go cell by cell (`cells.py`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +65,10 @@ def stretch(source: int, target: int, first: int, last: int) -> Stretch:
     return Stretch(slice(first, last), values, weights)
 
 
-def stretches(source: int, target: int, size: int) -> list[Stretch]:
+@lru_cache(maxsize=16)
+def stretches(source: int, target: int, size: int) -> tuple[Stretch, ...]:
     """All pixels of an axis, in blocks of `size`."""
-    return [stretch(source, target, first, last) for first, last in blocks(target, size)]
+    return tuple(stretch(source, target, first, last) for first, last in blocks(target, size))
 
 
 def block_columns(source: int, target: int) -> int:
@@ -138,7 +140,7 @@ def choose(values: Logits, channels: NDArray[np.intp], ids: NDArray[np.uint8]) -
             np.maximum(largest, values[index], out=largest)
 
 
-def _in_blocks(possible: NDArray[np.bool_], axis_blocks: list[Stretch], *, axis: int) -> NDArray[np.bool_]:
+def _in_blocks(possible: NDArray[np.bool_], axis_blocks: Sequence[Stretch], *, axis: int) -> NDArray[np.bool_]:
     """Whether it is possible anywhere in each block. A lone row (or column) belongs to the cell before it."""
     cells = possible.shape[axis]
     bounds = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
 from jobs.deliveries.delivery import Reply
 from jobs.errors import ModelFailed
@@ -18,6 +18,7 @@ from jobs.job import Priority, Slice
 from jobs.ports import Claim, Finished, Outcome
 from jobs.upkeep import UpkeepReport
 from telemetry import trail
+from telemetry.exposition import SECONDS
 from tests.factories import make_image, make_job, make_result
 from tests.job_steps import FAILURE
 from worker.metrics import WorkerMetrics
@@ -50,7 +51,27 @@ def test_images_are_counted_by_model_status_and_reason_and_their_steps_timed(met
     assert value(metrics, "images_total", model=model, status="failed", reason=FAILURE.code) == 1
     assert value(metrics, "images_total", model=model, status="canceled", reason="") == 1
     assert value(metrics, "late_results_total") == 1
-    assert value(metrics, "stage_seconds_sum", stage="infer", model=model) == pytest.approx(0.02)
+    infer = {"stage": "infer", "model": model}
+    assert value(metrics, "stage_seconds_sum", **infer) == pytest.approx(0.02)
+    assert value(metrics, "stage_seconds_count", **infer) == 1
+
+
+def test_steps_are_counted_by_how_long_they_took_as_a_usual_histogram_does(metrics: WorkerMetrics) -> None:
+    took_ms = [0.4, 1.0, 2.6, 70_000.0]
+    usual = Histogram("usual", "", registry=metrics.registry, buckets=SECONDS)
+    for each in took_ms:
+        metrics.stage_s.add("street", {"infer": each})
+        usual.observe(each / 1e3)
+    assert _samples(metrics, "maskmill_stage_seconds") == _samples(metrics, "usual")
+
+
+def _samples(metrics: WorkerMetrics, of: str) -> dict[tuple[str, str | None], float]:
+    return {
+        (sample.name.removeprefix(of), sample.labels.get("le")): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name.startswith(of) and not sample.name.endswith("_created")
+    }
 
 
 def test_new_attempts_are_counted_by_what_they_wait_for(metrics: WorkerMetrics) -> None:
