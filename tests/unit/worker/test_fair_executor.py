@@ -6,19 +6,16 @@ import gc
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jobs.processing.picture_ports import Aside
 from tests.services.processes import wait_for
-from worker import fair_executor
-from worker.fair_executor import PATIENCE_S, SHORT_S, FairExecutor, Pace
+from worker.fair_executor import FairExecutor
 
 
 @pytest.fixture
@@ -168,7 +165,6 @@ def test_a_thread_that_was_left_behind_takes_no_further_call(executor: FairExecu
 
 def test_a_process_ends_although_a_call_hangs():
     program = """
-import time
 from worker.fair_executor import FairExecutor
 executor = FairExecutor(1, name="test")
 answer = executor.submit(time.sleep, 600)
@@ -281,132 +277,3 @@ def test_others_leave_the_processors_to_what_is_urgent_but_for_one():
         gate.set()
     executor.shutdown()
     assert all(call.done() for call in calls)
-
-
-class Clock:
-    """Stands still unless a test says otherwise. spent_s: of processor time, by each call."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = self.spent_s = self._worked = 0.0
-        monkeypatch.setattr(fair_executor, "time", SimpleNamespace(monotonic=lambda: self.now, thread_time=self._work))
-
-    def _work(self) -> float:
-        self._worked += self.spent_s
-        return self._worked
-
-
-class Gated:
-    """Calls of which each goes on until it is let go."""
-
-    def __init__(self, count: int) -> None:
-        self.begun = [threading.Event() for _ in range(count)]
-        self._gates = [threading.Event() for _ in range(count)]
-
-    def call(self, number: int) -> None:
-        self.begun[number].set()
-        assert self._gates[number].wait(60)
-
-    def let_go(self, *numbers: int) -> None:
-        for each in numbers or range(len(self._gates)):
-            self._gates[each].set()
-
-
-@pytest.fixture
-def paced() -> Iterator[FairExecutor]:
-    executor = FairExecutor(4, name="test", processors=2, pace=Pace())
-    yield executor
-    executor.shutdown()
-
-
-def test_short_calls_follow_one_another(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
-    Clock(monkeypatch)
-    gated = Gated(3)
-    calls = [paced.submit(gated.call, number) for number in range(3)]
-    for number, call in enumerate(calls):
-        assert gated.begun[number].wait(60)
-        assert not any(later.wait(0.02) for later in gated.begun[number + 1 :])
-        gated.let_go(number)
-        call.result(60)
-
-
-def test_a_short_call_that_waits_for_something_keeps_no_other_waiting(
-    paced: FairExecutor, monkeypatch: pytest.MonkeyPatch
-):
-    clock, gated = Clock(monkeypatch), Gated(4)
-    for number in range(4):
-        paced.submit(gated.call, number)
-    for number in range(4):
-        assert gated.begun[number].wait(60)
-        clock.now += PATIENCE_S
-    gated.let_go()
-
-
-def test_long_calls_go_side_by_side(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
-    clock, gated = Clock(monkeypatch), Gated(4)
-    clock.spent_s = 1.0
-    paced.submit(int, "1").result(60)
-    paced.submit(int, "1").result(60)  # now the first one has been counted
-    for number in range(4):
-        paced.submit(gated.call, number)
-    assert all(begun.wait(60) for begun in gated.begun)
-    gated.let_go()
-
-
-def test_calls_that_have_become_short_follow_one_another_again():
-    pace, call = Pace(), Future[None]()
-    pace.begin(call)
-    pace.spent(3600)
-    assert not pace.pause_s
-    for _ in range(32):
-        pace.spent(SHORT_S / 8)
-    pace.begin(call)
-    assert pace.pause_s
-    pace.end(call)
-    assert not pace.pause_s
-
-
-def test_what_is_urgent_waits_for_no_short_call(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
-    Clock(monkeypatch)
-    gated = Gated(2)
-    for number in range(2):
-        paced.submit(gated.call, number)
-    assert gated.begun[0].wait(60)
-    assert paced.submit_first(int, "7").result(60) == 7
-    assert not gated.begun[1].is_set()
-    gated.let_go()
-
-
-def test_a_call_that_was_left_behind_keeps_no_short_one_waiting(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
-    Clock(monkeypatch)
-    gated = Gated(2)
-    stuck, _ = [paced.submit(gated.call, number) for number in range(2)]
-    assert gated.begun[0].wait(60)
-    paced.leave_behind(stuck)
-    assert gated.begun[1].wait(60)
-    gated.let_go()
-
-
-def test_hundreds_of_short_calls_of_several_submitters_all_end(paced: FairExecutor):
-    def run_slice() -> None:
-        for answer in [paced.submit(time.sleep, 0.0001) for _ in range(100)]:
-            answer.result(60)
-
-    threads = [threading.Thread(target=run_slice) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
-
-
-def test_who_has_others_waiting_does_all_of_its_work_itself(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
-    Clock(monkeypatch)
-    gate = threading.Event()
-
-    def work() -> bool:
-        assert gate.wait(60)
-        return paced.aside(threading.current_thread)() is threading.current_thread()
-
-    first, _ = paced.submit(work), paced.submit(int, "2")
-    gate.set()
-    assert first.result(60)
