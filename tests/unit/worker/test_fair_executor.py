@@ -165,6 +165,7 @@ def test_a_thread_that_was_left_behind_takes_no_further_call(executor: FairExecu
 
 def test_a_process_ends_although_a_call_hangs():
     program = """
+import time
 from worker.fair_executor import FairExecutor
 executor = FairExecutor(1, name="test")
 answer = executor.submit(time.sleep, 600)
