@@ -242,7 +242,7 @@ class FakeDecoder:
         header = probe(data)
         if not tiled and header.width * header.height > self.max_pixels:
             raise ImageTooLarge("too many pixels without tiles")
-        return Extent(header.width, header.height, header.scans)
+        return Extent(header.width, header.height, header.scans, header.weight)
 
     def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         self.before(data)

@@ -20,7 +20,7 @@ from maskmill.errors import WaitTimeout
 
 ARTIFACTS = ["mask", "overlay", "confidence"]
 PATIENCE_S = 120.0
-KINDS = ["jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "heic"]
+KINDS = ["jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "heic", "jp2", "j2k"]
 
 
 def show() -> None:

@@ -149,7 +149,7 @@ class ImageWork:
             extent = self.decoder.size(data, tiled=attempt.job.options.tile is not None)
             self.segmenter.check_budget(*extent[:2], models=attempt.job.models, tile=attempt.job.options.tile)
         by_rows = extent.pixels > self.decoder.max_pixels
-        pixels = 0 if by_rows else extent.pixels * max(1, extent.passes // PASSES)
+        pixels = 0 if by_rows else extent.pixels * max(extent.weight, extent.passes // PASSES)
         with self.room.take(pixels, check=attempt.check, is_long=by_rows or _is_long(attempt, extent)) as leave:
             attempt.holds_room(leave)
             if by_rows:

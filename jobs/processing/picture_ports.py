@@ -47,11 +47,12 @@ class Prediction(Said):
 
 
 class Extent(NamedTuple):
-    """passes: how often decoding goes over the pixels."""
+    """passes: how often decoding goes over the pixels. weight: how many times the memory of others they take."""
 
     width: int
     height: int
     passes: int = 1
+    weight: int = 1
 
     @property
     def pixels(self) -> int:

@@ -16,10 +16,12 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from segmentation.errors import UnsupportedImage
@@ -36,7 +38,8 @@ class PictureKind:
     """suffixes: of file names, the usual one first. shown: whether a browser may show the file by itself.
 
     announces: whether a file's first HEAD_BYTES are of this kind. open: a reader that has seen the header only; it
-    raises what Pillow's readers raise. held: whether it holds all of the file.
+    raises what Pillow's readers raise. held: whether it holds all of the file. weight: how many times the memory of
+    another picture decoding takes.
     """
 
     name: str
@@ -45,6 +48,7 @@ class PictureKind:
     open: Callable[[IO[bytes]], ImageFile.ImageFile]
     shown: bool = True
     held: bool = False
+    weight: int = 1
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
@@ -87,6 +91,12 @@ def _open_heif(file: IO[bytes]) -> ImageFile.ImageFile:
     reader: Any = importlib.import_module("pillow_heif").HeifImageFile
     picture: ImageFile.ImageFile = reader(file)
     return picture
+
+
+def _open_jpeg_2000(file: IO[bytes]) -> ImageFile.ImageFile:
+    if not features.check_codec("jpg_2000"):
+        raise UnsupportedImage("JPEG 2000 is read where Pillow comes with OpenJPEG; here it does not")
+    return Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(file.read()))
 
 
 # The plugins themselves, not Image.open: that applies a process-wide limit, and tries some forty other formats.
@@ -143,6 +153,15 @@ PICTURE_KINDS: Mapping[str, PictureKind] = {  # by media type
         shown=False,
         held=True,
     ),
+    "image/jp2": PictureKind(
+        name="JPEG 2000",
+        suffixes=(".jp2", ".j2k", ".jpx", ".j2c"),
+        announces=_begins(b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+        open=_open_jpeg_2000,
+        shown=False,
+        held=True,
+        weight=4,  # OpenJPEG keeps each sample in four bytes
+    ),
 }
 
 # Recognised so that the answer is "not supported" and not "damaged".
@@ -151,8 +170,6 @@ _FOREIGN = {
     b"%PDF": "PDF",
     b"<svg": "SVG",
     b"\x00\x00\x01\x00": "ICO",
-    b"\x00\x00\x00\x0cjP": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\xff\x0a": "JPEG XL",
     b"\x00\x00\x00\x0cJXL": "JPEG XL",
     b"qoif": "QOI",

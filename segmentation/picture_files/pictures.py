@@ -95,12 +95,16 @@ _TRUNCATED = Notice(TRUNCATED_TAIL, "the end of the file is missing; all its pix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """width, height: in pixels, as stored (EXIF may turn them). scans: how often a JPEG goes through its pixels."""
+    """width, height: in pixels, as stored (EXIF may turn them). scans: how often a JPEG goes through its pixels.
+
+    weight: how many times the memory of another picture decoding takes.
+    """
 
     media_type: str
     width: int
     height: int
     scans: int = 1
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ def decode_mask(data: FileData, *, max_pixels: int) -> NDArray[np.uint8]:
     `decode_picture` raises.
     """
     file = _File(data)
-    if file.media_type == "image/jpeg":
+    if file.media_type in ("image/jpeg", "image/jp2"):
         raise MaskMismatch("a JPEG does not keep class ids; masks must be lossless, for example PNG")
     mask, _, _ = file.loaded(max_pixels)
     # Damaged EXIF data is no reason to refuse sound pixels.
@@ -205,7 +209,8 @@ class _File:
             size = quick[1], quick[0]
         width, height = self._open(data).size if size is None else size
         scans = count_scans(data) if media_type == "image/jpeg" else 1
-        return Header(media_type=media_type, width=width, height=height, scans=scans)
+        weight = PICTURE_KINDS[media_type].weight
+        return Header(media_type=media_type, width=width, height=height, scans=scans, weight=weight)
 
     def exif(self) -> Image.Exif:
         """Damaged data is as none."""
@@ -240,7 +245,7 @@ class _File:
         if self.media_type == "image/webp":  # its reader takes the memory as soon as it is opened
             _check_size(webp_size(self._data[:HEAD_BYTES]) or (0, 0), max_pixels)
         picture = self._open(self._data)
-        _check_size(picture.size, max_pixels)
+        _check_size(picture.size, max_pixels // PICTURE_KINDS[self.media_type].weight)
         raw = raw_mode(picture)
         try:
             with self._told():

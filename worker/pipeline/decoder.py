@@ -21,19 +21,23 @@ class PictureDecoder:
     def size(self, data: FileData, *, tiled: bool = False) -> Extent:
         """Of the picture as stored.
 
-        Raises UnreadableImage, UnsupportedImage; ImageTooLarge for too many pixels, unless the picture is tiled, or
-        for a JPEG that goes over them so often that it would take minutes.
+        Raises UnreadableImage, UnsupportedImage; ImageTooLarge for too many pixels, unless the picture is tiled, for
+        a kind of file whose pixels take more memory, or for a JPEG that goes over them so often that it would take
+        minutes.
         """
         header = probe(data)
         pixels = header.width * header.height
         if pixels > self.max_pixels and not tiled:
             size = f"{header.width}×{header.height}"
             raise ImageTooLarge(f"{size} is {pixels} pixels, allowed are {self.max_pixels} without `tile`")
+        if header.weight > 1 and pixels * header.weight > self.max_pixels:
+            said = f"{pixels} pixels of this kind of file, allowed are {self.max_pixels // header.weight}"
+            raise ImageTooLarge(f"{said}: to decode it takes {header.weight} times the memory of others")
         if header.scans > MOST_SCANS or header.scans * pixels > USUAL_SCANS * self.max_pixels:
             raise ImageTooLarge(
                 f"the JPEG goes over its {pixels} pixels {header.scans} times, which would take too long"
             )
-        return Extent(header.width, header.height, header.scans)
+        return Extent(header.width, header.height, header.scans, header.weight)
 
     def decode(self, data: FileData, *, bit_depth: int | None) -> DecodedPicture:
         """Raises what `segmentation.picture_files.pictures.read_picture` raises."""

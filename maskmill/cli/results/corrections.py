@@ -16,7 +16,7 @@ from maskmill.cli.output import percent, print_json, stderr, stdout
 from maskmill.errors import InvalidInput
 from maskmill.handle import PIECE, JobHandle
 
-PICTURES = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".heic"})
+PICTURES = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".jp2"})
 PICTURE_FOLDERS = frozenset({"images", "pictures", "inputs", "JPEGImages", "leftImg8bit"})
 
 

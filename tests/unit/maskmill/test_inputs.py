@@ -30,7 +30,7 @@ def _names(files: tuple[LocalFile, ...]) -> list[str]:
 def test_client_and_server_know_the_same_kinds_of_files(tmp_path: Path) -> None:
     assert ARCHIVE_SUFFIXES == PACKED_SUFFIXES
     assert {suffix for kind in PICTURE_KINDS.values() for suffix in kind.suffixes} == IMAGE_SUFFIXES
-    heads = [picture(form=kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF")]
+    heads = [picture(form=kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF", "JPEG2000")]
     heads += [b"\0\0\0\x18ftypheic" + bytes(16), b"8BPS" + bytes(16)]
     for head in heads:
         (tmp_path / "file").write_bytes(head)

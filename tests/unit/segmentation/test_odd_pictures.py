@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
-from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage, UnsupportedImage
 from segmentation.picture_files import pictures
 from segmentation.picture_files.pictures import decode_mask, decode_picture, read_picture, sniff_media_type
 
@@ -102,6 +102,28 @@ class TestKinds:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         with pytest.raises(UnsupportedImage, match="where the package pillow-heif is installed"):
             pixels(b"\x00\x00\x00\x18ftypheic" + bytes(64))
+
+    @pytest.mark.parametrize("bare", [False, True])
+    def test_jpeg_2000_is_read_in_its_box_and_without(self, bare: bool) -> None:
+        data = saved(Image.fromarray(RGB), "JPEG2000", no_jp2=bare)
+        assert sniff_media_type(data[:64]) == "image/jp2"
+        np.testing.assert_array_equal(pixels(data), RGB)
+        with pytest.raises(UnreadableImage, match="the JPEG 2000 is damaged"):
+            pixels(data[: len(data) // 2])
+
+    def test_of_deep_jpeg_2000_the_upper_bits_are_read(self) -> None:
+        deep = np.linspace(0, 65535, 24 * 40).astype(np.uint16).reshape(24, 40)
+        np.testing.assert_array_equal(pixels(saved(Image.fromarray(deep), "JPEG2000"))[..., 0], deep >> 8)
+
+    def test_jpeg_2000_without_its_decoder_is_unsupported(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("PIL.features.check_codec", lambda name: False)
+        with pytest.raises(UnsupportedImage, match="where Pillow comes with OpenJPEG"):
+            pixels(saved(Image.fromarray(RGB), "JPEG2000"))
+
+    @pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
+    def test_what_may_be_lossy_is_no_mask(self, kind: str) -> None:
+        with pytest.raises(MaskMismatch, match="does not keep class ids"):
+            decode_mask(saved(Image.fromarray(RGB[..., 0]), kind), max_pixels=10_000)
 
     def test_a_brand_beside_the_first_tells_avif_from_heic(self) -> None:
         assert sniff_media_type(b"\x00\x00\x00\x1cftypmif1\0\0\0\0miafavif" + bytes(9)) == "image/avif"

@@ -26,7 +26,7 @@ def progressive(width: int, height: int, scans: int) -> bytes:
 
 def test_a_picture_is_measured_and_decoded():
     data = picture(32, 24, form="PNG")
-    assert DECODER.size(data) == (32, 24, 1)
+    assert DECODER.size(data) == (32, 24, 1, 1)
     assert DECODER.decode(data, bit_depth=None).pixels.shape == (24, 32, 3)
 
 
@@ -42,9 +42,18 @@ def test_a_jpeg_that_goes_over_its_pixels_again_and_again_is_refused(side: int, 
         DECODER.size(progressive(side, side, scans))
 
 
+def test_a_kind_of_file_that_takes_more_memory_may_have_fewer_pixels():
+    pixels = np.zeros((500, 501, 3), np.uint8)
+    assert DECODER.size(encoded(pixels[:, 1:], "JPEG2000")) == (500, 500, 1, 4)
+    with pytest.raises(ImageTooLarge, match="allowed are 250000: to decode it takes 4 times the memory"):
+        DECODER.size(encoded(pixels, "JPEG2000"), tiled=True)
+    with pytest.raises(ImageTooLarge, match="allowed are 250000"):
+        DECODER.decode(encoded(pixels, "JPEG2000"), bit_depth=None)
+
+
 def test_usual_progressive_pictures_are_read():
     data = progressive(990, 990, 10)
-    assert DECODER.size(data) == (990, 990, 10)
+    assert DECODER.size(data) == (990, 990, 10, 1)
     assert DECODER.decode(data, bit_depth=None).pixels.shape == (990, 990, 3)
 
 
