@@ -14,10 +14,9 @@ def count_ids(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
         return np.bincount(flat, minlength=256).astype(np.int64, copy=False)
     whole = flat.size - flat.size % 4
     counts = np.bincount(flat[whole:], minlength=256).astype(np.int64)
-    if whole:
-        # Four neighbours as one RGBA pixel: four counters, so that runs of one class do not wait for each other.
-        pixels = Image.frombuffer("RGBA", (1, whole // 4), flat[:whole], "raw", "RGBA", 0, 1)
-        counts += np.array(pixels.histogram(), dtype=np.int64).reshape(4, 256).sum(axis=0)
+    # Four neighbours as one RGBA pixel: four counters, so that runs of one class do not wait for each other.
+    pixels = Image.frombuffer("RGBA", (1, whole // 4), flat[:whole], "raw", "RGBA", 0, 1)
+    counts += np.array(pixels.histogram(), dtype=np.int64).reshape(4, 256).sum(axis=0)
     return counts
 
 

@@ -67,14 +67,16 @@ def test_the_confidence_must_fit_the_ids(confidence: Any) -> None:
         LabelMap(np.zeros((2, 2), np.uint8), CAMVID, confidence)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 2), (7, 9), (64, 33)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 2), (7, 9), (64, 33), (128, 256), (257, 129)])
 def test_counting_agrees_with_numpy_at_every_size(shape: tuple[int, int]) -> None:
     ids = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
     assert count_ids(ids).tolist() == np.bincount(ids.ravel(), minlength=256).tolist()
 
 
 def test_counting_and_looking_up_take_views() -> None:
-    ids = np.random.default_rng(6).integers(0, 256, (40, 60)).astype(np.uint8)[::3, ::-2]
+    ids = np.random.default_rng(6).integers(0, 256, (120, 60)).astype(np.uint8)[::3, ::-2]
     table = np.arange(256, dtype=np.uint8)[::-1]
-    assert count_ids(ids).tolist() == np.bincount(ids.ravel(), minlength=256).tolist()
+    many = np.repeat(ids, 50, axis=0)[::2]
+    for each in (ids, many):
+        assert count_ids(each).tolist() == np.bincount(each.ravel(), minlength=256).tolist()
     assert look_up(ids, table).tolist() == table[ids].tolist()

@@ -266,6 +266,12 @@ def test_a_photograph_says_where_its_camera_was_and_so_do_its_results(form: str)
     assert "coordinates" not in document
 
 
+def test_a_jpeg_without_a_word_about_itself_lies_nowhere():
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "JPEG")
+    assert place_of(file.getvalue()) == (NOWHERE, ())
+
+
 def test_below_the_sea_and_without_a_height():
     assert place_of(photograph(t5=b"\x01"))[0].position == pytest.approx(Position(-9.5, 47.8534722222, -412.5))
     under = Place(None, Position(1.5, -2.25, -3.0))
