@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
+from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound, StorageUnavailable
 from jobs.job import Artifact, Comparison, ImageResult, ImageWarning, Source
 from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key
 from jobs.large.large_work import LargeMade, LargeWork, check_possible
@@ -281,6 +281,9 @@ class ImageWork:
             comparison = None if found.compared is None else self._store_comparison(attempt, found.compared, keys)
             if not attempt.end():
                 raise AttemptLost
+        except StorageUnavailable:
+            self.leftovers.remove_late(keys)
+            raise
         except BaseException:
             self.leftovers.remove(keys)
             raise

@@ -20,7 +20,7 @@ from maskmill.stack.part import RestartPolicy
 from maskmill.stack.supervisor import Notice, Report
 from storage.settings import StorageSettings
 from tests.receiver import Receiver
-from tests.services.postgres import postgres
+from tests.services.postgres import OUTLIVES_PROCESSES, postgres
 from tests.services.relay import Relay
 from tests.services.s3 import rclone
 from tests.stack import IMPATIENT, ROOT
@@ -137,7 +137,8 @@ def _environment(folder: Path, setting: Setting, parts: ExitStack) -> tuple[dict
         environment["MASKMILL_STORAGE_MODEL_FOLDERS"] = json.dumps([str(folder / "models")])
     ports: dict[str, Port] = {"broker": lambda: int(urlsplit(read_json(StackHome(home).broker_file)["url"]).port or 0)}
     if setting.full:
-        database, store = parts.enter_context(postgres(folder / "postgres")), parts.enter_context(rclone(folder / "s3"))
+        database = parts.enter_context(postgres(folder / "postgres", OUTLIVES_PROCESSES))
+        store = parts.enter_context(rclone(folder / "s3"))
         environment["MASKMILL_STORAGE_DATABASE_URL"] = database.create("maskmill")
         environment |= store.create_bucket().environment()
         ports |= {"database": database.port, "store": store.port}

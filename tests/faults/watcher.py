@@ -22,6 +22,7 @@ from tests.faults.target import Target
 _SENT = re.compile(rb"(job_[0-9A-Za-z_-]+) images \d+ to \d+")
 LOOK_S = 0.5
 LOOK_AT_ROWS_S = 0.2
+COMES_S = 3.0
 MOST_SAID = 5
 STATES = ("queued", "running", "succeeded", "failed", "canceled")
 ENDED = frozenset(STATES[2:])
@@ -91,13 +92,29 @@ class DispatchWatch(_Watch):
             if job_id in self._known:
                 continue
             try:
-                with self._database.unit() as unit:
-                    unit.jobs.get(job_id)
-            except JobNotFound:
-                self.violations.append(f"workers hear of {job_id} before the database knows it")
+                is_early = not self._is_stored(job_id) and self._comes(job_id)
             except DatabaseUnavailable:
                 continue
+            if is_early:
+                self.violations.append(f"workers hear of {job_id} before the database knows it")
             self._known.add(job_id)
+
+    def _comes(self, job_id: str) -> bool:
+        """A job that was deleted, of which some message is still under way, does not."""
+        deadline = time.monotonic() + COMES_S
+        while time.monotonic() < deadline:
+            if self._is_stored(job_id):
+                return True
+            time.sleep(LOOK_AT_ROWS_S)
+        return False
+
+    def _is_stored(self, job_id: str) -> bool:
+        try:
+            with self._database.unit() as unit:
+                unit.jobs.get(job_id)
+        except JobNotFound:
+            return False
+        return True
 
 
 class RowsWatch(_Watch):

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.services.processes import dies_with_us, find_program, free_port, miss
 
 USER = "maskmill"
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+OUTLIVES_PROCESSES = ("fsync=off", "full_page_writes=off")  # what was committed is the kernel's, when the server dies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def find_postgres() -> Path | None:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[PostgresServer]:
+def postgres(folder: Path, settings: Sequence[str] = NOT_DURABLE) -> Iterator[PostgresServer]:
     """A new cluster in `folder`, on loopback, with a password."""
     binaries = find_postgres()
     if binaries is None:
@@ -61,7 +62,7 @@ def postgres(folder: Path) -> Iterator[PostgresServer]:
     _create_cluster(binaries, folder, server.password)
     command = [*_not_root(), *dies_with_us(), binaries / "postgres", "-D", folder / "data", "-p", str(server.port)]
     command += ["-h", "127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200"]
-    for setting in NOT_DURABLE:
+    for setting in settings:
         command += ["-c", setting]
     with running(command, log=folder / "postgres.log", ready=lambda: _answers(server)):
         yield server

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
 from jobs.errors import StorageUnavailable
+from jobs.processing import leftovers as module
 from jobs.processing.leftovers import Leftovers
 from tests.fakes import MemoryObjects
 
@@ -41,3 +46,18 @@ def test_what_a_store_that_is_away_keeps_is_removed_another_time():
     store.away = False
     leftovers.remove([])
     assert list(store.keys("")) == ["c"]
+
+
+def test_what_a_silent_store_writes_late_is_removed_too(monkeypatch: pytest.MonkeyPatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    store = filled()
+    leftovers = Leftovers(store)
+    leftovers.remove_late(["a"])
+    assert list(store.keys("")) == ["b", "c"]
+    store.put("a", b"late", media_type="text/plain")
+    leftovers.remove([])
+    assert list(store.keys("")) == ["a", "b", "c"]
+    clock.now += module.LATE_S
+    leftovers.remove([])
+    assert list(store.keys("")) == ["b", "c"]
