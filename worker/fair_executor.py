@@ -20,8 +20,10 @@ from typing import Any, ParamSpec, TypeVar
 
 PATIENT = 10  # nicer than everybody else by so much
 SHORT_S = 0.002  # of processor time: most of what a shorter call does is Python, which runs in one thread at a time
-PATIENCE_S = 0.005  # a short call that is at work for longer waits for something
+PATIENCE_S = 0.02  # a short call that is at work for longer waits for something
+WAITING = 4  # times its processor time that a call takes which waits for a disk, more than for its turn
 _SEEN = 8  # calls back, about so many, that say how long the next ones take
+TRIED_AFTER = 64  # calls: whether they are short can be told of calls that are not in one another's way
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,7 +44,8 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._usual_s = 0.0
+        self._usual_s = self._took_s = 0.0
+        self._ended = 0
         self._begun: dict[Future[Any], float] = {}  # calls at work → since when
 
     def begin(self, call: Future[Any]) -> None:
@@ -52,14 +55,19 @@ class Pace:
         """Also of one that never began."""
         self._begun.pop(call, None)
 
-    def spent(self, seconds: float) -> None:
-        """Of processor time, by a call that has ended."""
+    def spent(self, seconds: float, *, took: float) -> None:
+        """By a call that has ended: of processor time, and from its beginning to its end."""
+        self._ended += 1
+        if self._ended % TRIED_AFTER == 0:
+            self._usual_s = self._took_s = 0.0
         self._usual_s += (min(seconds, _SEEN * SHORT_S) - self._usual_s) / _SEEN
+        self._took_s += (min(took, WAITING * _SEEN * SHORT_S) - self._took_s) / _SEEN
 
     @property
     def pause_s(self) -> float:
         """How long the next call has to wait, unless one that is at work ends before."""
-        if self._usual_s >= SHORT_S or not self._begun:
+        follow = self._usual_s < SHORT_S and self._took_s <= WAITING * self._usual_s
+        if not follow or not self._begun:
             return 0.0
         return max(0.0, max(self._begun.values()) + PATIENCE_S - time.monotonic())
 
@@ -171,18 +179,18 @@ class FairExecutor(Executor):
         call = self._take()
         if call is None:
             return False
-        spent_s = self._make(call) if call.answer.set_running_or_notify_cancel() else None
+        spent = self._make(call) if call.answer.set_running_or_notify_cancel() else None
         with self._changed:
-            if self._pace is not None and spent_s is not None and call.answer not in self._first:
-                self._pace.spent(spent_s)
+            if self._pace is not None and spent is not None and call.answer not in self._first:
+                self._pace.spent(spent[0], took=spent[1])
             self._end(call.answer)
             goes_on = self._at_work.pop(call.answer, None) is not None  # else it was left behind, and is replaced
         del call
         return goes_on
 
-    def _make(self, call: _Call) -> float:
-        """Seconds of processor time that it took."""
-        began = time.thread_time()
+    def _make(self, call: _Call) -> tuple[float, float]:
+        """Seconds of processor time that it took, and from its beginning to its end."""
+        worked, began = time.thread_time(), time.monotonic()
         try:
             result = call.run()
         except BaseException as error:  # noqa: BLE001  # for whoever asks for the answer
@@ -190,7 +198,7 @@ class FairExecutor(Executor):
             del call
         else:
             call.answer.set_result(result)
-        return time.thread_time() - began
+        return time.thread_time() - worked, time.monotonic() - began
 
     def _take(self) -> _Call | None:
         """The oldest call of the queue whose turn it is; that queue goes to the end. None at the end of all."""

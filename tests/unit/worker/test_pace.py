@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from worker import fair_executor
-from worker.fair_executor import PATIENCE_S, SHORT_S, FairExecutor, Pace
+from worker.fair_executor import PATIENCE_S, SHORT_S, TRIED_AFTER, FairExecutor, Pace
 
 
 class Clock:
@@ -86,13 +86,33 @@ def test_long_calls_go_side_by_side(paced: FairExecutor, monkeypatch: pytest.Mon
 def test_calls_that_have_become_short_follow_one_another_again():
     pace, call = Pace(), Future[None]()
     pace.begin(call)
-    pace.spent(3600)
+    pace.spent(3600, took=3600)
     assert not pace.pause_s
     for _ in range(32):
-        pace.spent(SHORT_S / 8)
+        pace.spent(SHORT_S / 8, took=SHORT_S / 4)
     pace.begin(call)
     assert pace.pause_s
     pace.end(call)
+    assert not pace.pause_s
+
+
+def test_calls_that_only_seem_long_beside_each_other_are_tried_one_after_another():
+    pace, call = Pace(), Future[None]()
+    for _ in range(TRIED_AFTER - 1):
+        pace.spent(2 * SHORT_S, took=4 * SHORT_S)
+    pace.begin(call)
+    assert not pace.pause_s
+    pace.spent(2 * SHORT_S, took=4 * SHORT_S)
+    assert pace.pause_s
+
+
+def test_calls_that_wait_for_a_slow_disk_go_side_by_side():
+    pace, call = Pace(), Future[None]()
+    pace.begin(call)
+    for _ in range(8):
+        pace.spent(SHORT_S / 2, took=2 * SHORT_S)
+        assert pace.pause_s
+    pace.spent(SHORT_S / 2, took=20 * SHORT_S)
     assert not pace.pause_s
 
 
