@@ -98,10 +98,10 @@ class Exporting:
             )
         )
         if choice.pictures:
+            names = {name for _, name in self.named(job)}
             for image, name in self.named(job):
                 if image.source.is_stored:
-                    suffix = _suffix(image)
-                    yield File(export.folder.format(name + suffix), self.objects.stream(image.source.location))
+                    yield File(export.picture(name, _suffix(image), names), self.objects.stream(image.source.location))
 
     def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile], model: int) -> Iterator[Labelled]:
         for image, name in self.named(job):

@@ -22,6 +22,7 @@ from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
 from segmentation.palette import palette
 
 FOLDER, ENDING = "gtFine", "_gtFine_labelIds"
+SHOWN = "_leftImg8bit"  # how names of its pictures end
 CITY = "maskmill"  # of images without a folder
 COUNTED_GROUPS = ("human", "vehicle")  # whose instances Cityscapes tells apart
 MOST_OF_A_CLASS = 1000
@@ -30,7 +31,6 @@ MOST_OF_A_CLASS = 1000
 class Cityscapes:
     name = "cityscapes"
     title = "Cityscapes"
-    folder = "leftImg8bit/train/{}"
     by_rows = False
 
     def check(self, space: LabelSpace) -> None:
@@ -38,10 +38,10 @@ class Cityscapes:
 
     def files(self, exported: Exported) -> Iterator[File]:
         table = exported.space.remapping_to(CITYSCAPES_34)
+        names = {image.name for image in exported.images()}
         for image in exported.images():
             label_ids = LabelMap(table[image.read().ids], CITYSCAPES_34)
-            folder, _, stem = image.name.rpartition("/")
-            path = f"{FOLDER}/train/{folder or CITY}/{stem}_gtFine"
+            path = f"{FOLDER}/train/{_within(image.name, names)}_gtFine"
             grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
             yield File(f"{path}_labelIds.png", palette_png(label_ids.ids, grey))
             yield File(f"{path}_color.png", colour_png(label_ids.ids, palette(CITYSCAPES_34)))
@@ -49,6 +49,9 @@ class Cityscapes:
             yield File(f"{path}_polygons.json", _polygons(label_ids, regions))
             if exported.instances:
                 yield File(f"{path}_instanceIds.png", _instances(label_ids, regions))
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        return f"leftImg8bit/train/{_within(name, names)}{SHOWN}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(name.endswith(f"{ENDING}.png") for name in names)
@@ -58,9 +61,18 @@ class Cityscapes:
         for path, read in returned.files.items():
             if path.endswith(f"{ENDING}.png"):
                 name = path.removesuffix(f"{ENDING}.png").rpartition(f"{FOLDER}/")[2].partition("/")[2]
-                image = returned.image(name.removeprefix(f"{CITY}/") or path)
+                name = name.removeprefix(f"{CITY}/") or path
+                image = returned.image(name, f"{name}{SHOWN}")
                 if image is not None:
                     yield Drawn(image, table[read_ids(read())])
+
+
+def _within(name: str, names: Collection[str]) -> str:
+    """City and name of an image. Readers take `x_leftImg8bit` and `x_gtFine` for a pair."""
+    folder, _, stem = name.rpartition("/")
+    plain = stem.removesuffix(SHOWN)
+    taken = not plain or (plain != stem and f"{folder}/{plain}".lstrip("/") in names)
+    return f"{folder or CITY}/{stem if taken else plain}"
 
 
 def _polygons(label_map: LabelMap, regions: list[Region]) -> bytes:

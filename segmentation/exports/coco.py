@@ -23,7 +23,6 @@ Found = dict[str, Any]
 
 
 class Coco:
-    folder = "images/default/{}"
     by_rows = False
 
     def __init__(self, name: str, title: str, *, polygons: bool) -> None:
@@ -76,6 +75,9 @@ class Coco:
                 "bbox": _box(members),
                 "iscrowd": 0,
             }
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        return f"images/default/{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(_is_document(name) for name in names)

@@ -112,13 +112,16 @@ class Returned:
     def labels(self) -> Labels:
         return Labels.of(self.space)
 
-    def image(self, name: str) -> Known | None:
+    def image(self, name: str, *others: str) -> Known | None:
         """By its name without suffix: as it was exported, else by the last part of it where only one image has it.
+        others: what it may be called too.
 
         A name that is nobody's is kept in `unknown`. Raises UnreadableExport for a picture that is too large.
         """
-        folded = name.casefold()
-        found = self._images.get(folded) or self._stems.get(PurePosixPath(folded).name)
+        folded = [each.casefold() for each in (name, *others)]
+        stems = [PurePosixPath(each).name for each in folded]
+        candidates = (*map(self._images.get, folded), *map(self._stems.get, stems))
+        found = next((each for each in candidates if each is not None), None)
         if found is None:
             self.unknown.append(name)
         elif found.width * found.height > self._max_pixels:
@@ -153,16 +156,13 @@ class Returned:
 class Export(Protocol):
     """One form of one tool. It is listed in EXPORTS and nowhere else.
 
-    title: for people. folder: where the pictures go when they are asked for; `{}` in it is the image's file name.
-    by_rows: whether, without instances, it is made of maps that are not held.
+    title: for people. by_rows: whether, without instances, it is made of maps that are not held.
     """
 
     @property
     def name(self) -> str: ...
     @property
     def title(self) -> str: ...
-    @property
-    def folder(self) -> str: ...
     @property
     def by_rows(self) -> bool: ...
 
@@ -171,6 +171,10 @@ class Export(Protocol):
 
     def files(self, exported: Exported) -> Iterator[File]:
         """In a fixed order, the same bytes each time."""
+        ...
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        """Where an image's picture lies, when pictures are asked for. name, suffix: as of `Labelled`. names: of all."""
         ...
 
     def fits(self, names: Collection[str]) -> bool:

@@ -26,7 +26,6 @@ _BLACK = np.zeros((1, 1, 3), np.uint8)
 class GeoJson:
     name = "geojson"
     title = "GeoJSON"
-    folder = "images/{}"
     by_rows = False
 
     def check(self, space: LabelSpace) -> None: ...
@@ -38,6 +37,9 @@ class GeoJson:
             options = FormatOptions(file_name=image.file_name, place=_told(image.place()))
             encoded = Polygons().encode(label_map, picture, options)
             yield File(f"polygons/{image.name}{SUFFIX}", encoded.data)
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        return f"images/{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(name.lower().endswith(SUFFIX) for name in names)

@@ -23,7 +23,6 @@ ROWS = 500  # of a group in the table
 class HuggingFace:
     name = "huggingface"
     title = "Hugging Face datasets"
-    folder = "train/images/{}"
     by_rows = True
 
     def check(self, space: LabelSpace) -> None:
@@ -35,6 +34,9 @@ class HuggingFace:
         colours, plain = palette(exported.space), np.arange(256, dtype=np.uint8)
         for image in exported.images():
             yield File(f"train/{MASKS}/{image.name}.png", mask_png(image, colours, plain))
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        return f"train/images/{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(name.endswith(TABLE) for name in names)

@@ -31,8 +31,8 @@ class LabelMapExport:
 
     by_rows = True
 
-    def __init__(self, name: str, title: str, *, unlabelled: int, list_name: str, folder: str) -> None:
-        self.name, self.title, self.folder = name, title, folder
+    def __init__(self, name: str, title: str, *, unlabelled: int, list_name: str) -> None:
+        self.name, self.title = name, title
         self._unlabelled = unlabelled
         self._list = list_name
 
@@ -52,6 +52,9 @@ class LabelMapExport:
                 label_map = image.read()
                 objects = instance_numbers(regions_of(label_map), label_map.ids.shape)
                 yield File(f"{OBJECTS}/{image.name}.png", palette_png(objects, _voc_palette()))
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        return f"JPEGImages/{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(f"/{CLASSES}/" in f"/{name}" for name in names)

@@ -29,7 +29,6 @@ Result = dict[str, Any]
 
 
 class LabelStudio:
-    folder = "images/{}"
     by_rows = False
 
     def __init__(self, name: str, title: str, *, polygons: bool) -> None:
@@ -73,6 +72,9 @@ class LabelStudio:
             return
         for class_id, inside in _masks(label_map, instances=instances):
             yield class_id, {"format": "rle", "rle": encode_brush(inside)}
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        return f"images/{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(_is_document(name) for name in names)

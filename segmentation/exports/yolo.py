@@ -22,7 +22,6 @@ LABELS, LIST = "labels", "data.yaml"
 class Yolo:
     name = "yolo"
     title = "YOLO segmentation"
-    folder = "images/train/{}"
     by_rows = False
 
     def check(self, space: LabelSpace) -> None: ...
@@ -32,6 +31,9 @@ class Yolo:
         yield File(LIST, _description(labels))
         for image in exported.images():
             yield File(f"{LABELS}/train/{image.name}.txt", "".join(_lines(image.read(), labels)).encode())
+
+    def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
+        return f"images/train/{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(f"/{LABELS}/" in f"/{name}" and name.endswith(".txt") for name in names)

@@ -31,7 +31,7 @@ CITY = get_label_space("cityscapes-34")
 def with_pictures(name: str, content: Exported, root: Path) -> Path:
     written(files_of(EXPORTS[name], content), root)
     for image in content.images():
-        path = root / EXPORTS[name].folder.format(image.file_name)
+        path = root / EXPORTS[name].picture(image.name, image.suffix, ())
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((image.height, image.width, 3), np.uint8)).save(path)
     return root
@@ -123,6 +123,23 @@ def test_torchvisions_reader_of_voc_gives_the_same_masks(data: st.DataObject) ->
         assert len(back) == len(maps)
         for (_, mask), truth in zip(back, maps, strict=True):
             np.testing.assert_array_equal(np.asarray(mask), numbers[truth])
+
+
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_torchvisions_reader_of_cityscapes_gives_the_same_masks(data: st.DataObject) -> None:
+    import training.torchvision_guard  # noqa: F401, I001 - before torchvision
+    from torchvision.datasets import Cityscapes
+
+    maps = data.draw(st.lists(masks(CITY), min_size=1, max_size=2))
+    content = exported(maps, CITY, instances=True)
+    with TemporaryDirectory() as folder:
+        with_pictures("cityscapes", content, Path(folder))
+        back = Cityscapes(folder, split="train", mode="fine", target_type="semantic")
+        found = {Path(path).parent.name: mask for path, (_, mask) in zip(back.images, back, strict=True)}
+        assert sorted(found) == [f"cam_{number}" for number in range(1, len(maps) + 1)]
+        for number, truth in enumerate(maps, start=1):
+            np.testing.assert_array_equal(np.asarray(found[f"cam_{number}"]), truth)
 
 
 @settings(max_examples=8, deadline=None)

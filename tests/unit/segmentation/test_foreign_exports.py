@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,8 @@ from segmentation.exports.label_studio import decode_brush, encode_brush
 from segmentation.exports.shapes import instance_numbers, regions_of
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelClass, LabelSpace
-from tests.exporting import Ids, exported, files_of
+from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
+from tests.exporting import Ids, exported, files_of, returned
 
 SPACE = LabelSpace(
     "two", (LabelClass(0, "road", (10, 20, 30), "ground"), LabelClass(5, "car", (40, 50, 60), "vehicle")), ignore_id=255
@@ -196,3 +198,20 @@ def test_more_regions_than_a_png_has_numbers_share_the_last_ones() -> None:
     numbers = instance_numbers(regions, ids.shape, most=5)
     assert numbers.max() == 5
     assert {tuple(np.unique(ids[numbers == number])) for number in range(1, 6)} <= {(0,), (5,)}
+
+
+def test_pictures_and_masks_are_named_as_cityscapes_names_its_pairs() -> None:
+    names = {"a": 7, "a_leftImg8bit": 8, "north/b_leftImg8bit": 11, "north/_leftImg8bit": 23}
+    content = exported([np.full((2, 3), each, np.uint8) for each in names.values()], CITYSCAPES_34)
+    images = [replace(image, name=name) for image, name in zip(content.images(), names, strict=True)]
+    content = replace(content, images=lambda: iter(images))
+    form = EXPORTS["cityscapes"]
+    files = files_of(form, content)
+    told = ["maskmill/a", "maskmill/a_leftImg8bit", "north/b", "north/_leftImg8bit"]
+    masks = [name for name in files if "labelIds" in name]
+    assert masks == [f"gtFine/train/{each}_gtFine_labelIds.png" for each in told]
+    pictures = [form.picture(name, ".png", names) for name in names]
+    assert pictures == [f"leftImg8bit/train/{each}_leftImg8bit.png" for each in told]
+    looked = returned(files, content)
+    assert {each.image.name: int(each.ids[0, 0]) for each in form.read(looked)} == names
+    assert not looked.unknown
