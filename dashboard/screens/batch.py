@@ -13,7 +13,7 @@ from dashboard.parts.links import link
 from dashboard.parts.running import watch
 from dashboard.service import service
 
-ARTIFACTS = ["overlay", "mask", "confidence", "polygons", "coco"]
+ARTIFACTS = ["overlay", "mask", "confidence", "polygons", "coco", "geotiff"]  # all that a worker writes
 OWN = "the model's own"
 
 
