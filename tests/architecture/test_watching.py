@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -71,6 +72,21 @@ def test_grafana_can_load_the_dashboard() -> None:
     used = {name for text in queries() for name in re.findall(r"\$(\w+)", text)} - {"__rate_interval"}
     assert used <= variables
     assert "datasource" in variables
+
+
+def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    """As recording rules, which `promtool` parses."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        missing("promtool", "whether Prometheus understands the dashboard")
+    asked = [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", ())]
+    recorded = [
+        {"record": f"query_{at}", "expr": text.replace("$__rate_interval", "5m")} for at, text in enumerate(asked)
+    ]
+    (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}))
+    command = [promtool, "check", "rules", "queries.yml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_is_explained_and_says_how_urgent_it_is() -> None:
