@@ -28,15 +28,17 @@ PROGRESS = 500  # hostile cases between two lines
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
-    said: dict[str, Any] = {**stamp(), "cases": 0, "failures": "", "seed": given.seed}
+    said: dict[str, Any] = {**stamp(), "cases": 0, "failures": "", "own_errors": 0, "seed": given.seed}
     with tempfile.TemporaryDirectory(prefix="maskmill-fuzz-") as folder, fuzzed_stack(Path(folder)) as (stack, key):
         for seed in itertools.count(given.seed):
             if said["cases"] >= given.cases or said["failures"]:
                 break
             report = fuzz(stack, key, examples=EXAMPLES, seed=seed, limit_s=ROUND_S)
             said |= {"cases": said["cases"] + report.cases, "failures": report.failures}
+            said["own_errors"] += bool(report.own_error)
             write_document(given.results, said)
-            _say(f"seed {seed}: {report.cases} requests, {said['cases']} so far{report.failures and ': FAILED'}")
+            ended = ": FAILED" if report.failures else f"; Schemathesis: {report.own_error}" if report.own_error else ""
+            _say(f"seed {seed}: {report.cases} requests, {said['cases']} so far{ended}")
         said["hostile"] = _attack(stack, key, given.seed, given.files)
     write_document(given.results, said)
     _say(said["failures"] or f"{said['cases']} requests, 0 failures")

@@ -21,6 +21,9 @@ from tests.stack import READY_S, Stack, running_stack
 RULES = Path(__file__).with_name("schemathesis.toml")
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 _COUNTED = re.compile(r"^\s*(\d+) generated", re.MULTILINE)
+# Schemathesis 4.32 stops at a form that it made itself and cannot check, in one round of three: its requests were made.
+_OWN_ERROR = "Unsupported type: 'Binary'"
+_ONE_ERROR = re.compile(r"^=+ 1 error(, \d+ warnings?)? in ", re.MULTILINE)
 _SUMMARY = re.compile(r"={3,} FAILURES ={3,}.*", re.DOTALL)
 
 # Nobody waits long for what no worker will ever do, and old names mean the one model that is there.
@@ -34,10 +37,11 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """failures: what was found, as text; empty when nothing was."""
+    """failures: what was found, as text; empty when nothing was. own_error: of the program itself."""
 
     cases: int
     failures: str
+    own_error: str = ""
 
 
 @contextmanager
@@ -82,8 +86,16 @@ def fuzz(stack: Stack, key: str, *, examples: int, seed: int, limit_s: float, ph
     done = subprocess.run(
         command, cwd=stack.folder, capture_output=True, text=True, timeout=limit_s, env={**os.environ, "NO_COLOR": "1"}
     )
-    counted = _COUNTED.search(done.stdout)
-    if done.returncode == 0 and counted is not None:
-        return Report(int(counted[1]), "")
-    found = _SUMMARY.search(done.stdout)
-    return Report(int(counted[1]) if counted else 0, (found[0] if found else done.stdout) + done.stderr)
+    return read_report(done.stdout, done.stderr, is_sound=done.returncode == 0)
+
+
+def read_report(told: str, errors: str, *, is_sound: bool) -> Report:
+    """is_sound: it ended with 0."""
+    counted = _COUNTED.search(told)
+    cases = int(counted[1]) if counted else 0
+    if is_sound and cases:
+        return Report(cases, "")
+    if _OWN_ERROR in told and _ONE_ERROR.search(told):
+        return Report(cases, "", _OWN_ERROR)
+    found = _SUMMARY.search(told)
+    return Report(cases, (found[0] if found else told) + errors)
