@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _FEW = 2**15  # ids that are counted sooner than Pillow has made a picture of them
+_WIDTH = 2**10  # of that picture: it keeps the address of each row, twice as many bytes as ids where a row is one pixel
 
 
 def count_ids(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -12,10 +13,11 @@ def count_ids(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
     flat = np.ascontiguousarray(ids).reshape(-1)
     if flat.size <= _FEW:
         return np.bincount(flat, minlength=256).astype(np.int64, copy=False)
-    whole = flat.size - flat.size % 4
+    whole = flat.size - flat.size % (4 * _WIDTH)
     counts = np.bincount(flat[whole:], minlength=256).astype(np.int64)
     # Four neighbours as one RGBA pixel: four counters, so that runs of one class do not wait for each other.
-    pixels = Image.frombuffer("RGBA", (1, whole // 4), flat[:whole], "raw", "RGBA", 0, 1)
+    size = (_WIDTH, whole // (4 * _WIDTH))
+    pixels = Image.frombuffer("RGBA", size, flat[:whole], "raw", "RGBA", 0, 1)
     counts += np.array(pixels.histogram(), dtype=np.int64).reshape(4, 256).sum(axis=0)
     return counts
 
