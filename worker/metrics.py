@@ -5,19 +5,15 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from jobs.job import Job, JobImage, Slice
 from jobs.ports import Claim, Finished, Outcome
@@ -58,8 +54,7 @@ class WorkerMetrics:
         self.images = counter("images", "Attempts that ended an image.", "model", "status", "reason")
         self.reused = counter("images_reused", "Images that an earlier result answered, without this model.", "model")
         self.retries = counter("image_retries", "Attempts after which the image waits for another one.", "reason")
-        self.stage_s = StageTimes("maskmill_stage_seconds", "One step of one picture that succeeded.")
-        registry.register(self.stage_s)
+        self.stage_s = histogram("stage_seconds", "One step of one picture that succeeded.", "stage", "model")
         self.attempt_s = histogram("attempt_seconds", "One try at an image, however it ended.")
         self.batches = histogram("batch_size", "Pictures in one device call.", "model", buckets=SIZES)
         self.batch_s = histogram("batch_seconds", "One device call.", "model")
@@ -70,6 +65,7 @@ class WorkerMetrics:
 
         self._counted = cache(self.images.labels)  # to look one up takes longer than to count
         self._known = cache(self.reused.labels)
+        self._timed = cache(self.stage_s.labels)
 
     @contextmanager
     def attempt(self, job: Job, image: JobImage) -> Iterator[None]:
@@ -128,7 +124,8 @@ class WorkerMetrics:
             self._counted(model, status, "" if outcome.failure is None else outcome.failure.code).inc()
         for model, result in zip(job.models, outcome.results, strict=False):
             self._known(model).inc(result.reused)
-            self.stage_s.add(model, result.timings_ms)
+            for stage, milliseconds in result.timings_ms.items():
+                self._timed(stage, model).observe(milliseconds / 1e3)
 
 
 def _log(claim: Claim, queue: str, seconds: float) -> None:
@@ -146,38 +143,6 @@ def _reason(outcome: Outcome) -> str:
     if outcome.waiting_for is not None:
         return f"{outcome.waiting_for}_away"
     return HANDED_BACK if outcome.failure is None else outcome.failure.code
-
-
-class StageTimes(Collector):
-    """A histogram by stage and model. Of its own: each picture has a dozen steps, and to count one of them the usual
-    way takes four locks."""
-
-    def __init__(self, name: str, what: str) -> None:
-        self._about = (name, what)
-        self._lock = threading.Lock()
-        self._seconds: dict[tuple[str, str], float] = {}
-        self._images: dict[tuple[str, str], list[int]] = {}  # in each of SECONDS, and beyond
-
-    def add(self, model: str, timings_ms: Mapping[str, float]) -> None:
-        """timings_ms: of one picture."""
-        with self._lock:
-            for stage, milliseconds in timings_ms.items():
-                of, seconds = (stage, model), milliseconds / 1e3
-                if of not in self._images:
-                    self._seconds[of], self._images[of] = 0.0, [0] * (len(SECONDS) + 1)
-                self._seconds[of] += seconds
-                self._images[of][bisect_left(SECONDS, seconds)] += 1
-
-    def describe(self) -> Sequence[Any]:
-        return (HistogramMetricFamily(*self._about),)
-
-    def collect(self) -> Iterator[HistogramMetricFamily]:
-        found = HistogramMetricFamily(*self._about, labels=["stage", "model"])
-        with self._lock:
-            for of, images in self._images.items():
-                upper = [*map(floatToGoString, SECONDS), "+Inf"]
-                found.add_metric(of, list(zip(upper, accumulate(images), strict=True)), self._seconds[of])
-        yield found
 
 
 class _Memory(Collector):

@@ -60,7 +60,7 @@ def test_steps_are_counted_by_how_long_they_took_as_a_usual_histogram_does(metri
     took_ms = [0.4, 1.0, 2.6, 70_000.0]
     usual = Histogram("usual", "", registry=metrics.registry, buckets=SECONDS)
     for each in took_ms:
-        metrics.stage_s.add("street", {"infer": each})
+        metrics.stage_s.labels("infer", "street").observe(each / 1e3)
         usual.observe(each / 1e3)
     assert _samples(metrics, "maskmill_stage_seconds") == _samples(metrics, "usual")
 
