@@ -121,7 +121,6 @@ class Services:
     upload_rules: BodyRules
     upload_limits: UploadLimits
     downloads: Places
-    archive_threads: CapacityLimiter
     receiving: Receiving
     orders: DriftOrders = field(default_factory=DriftOrders)
 
@@ -137,7 +136,7 @@ class Services:
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             correcting=correcting,
             archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
-            archive_threads=self.archive_threads,
+            archive_threads=self.downloads.threads,
             comparing=Comparing(to.open_unit, caller),
             exporting=exporting,
             importing=Importing(correcting, exporting),
@@ -184,8 +183,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
             expires_s=settings.upload_expires_s,
             waiting_bytes=settings.upload_waiting_bytes,
         ),
-        downloads=_download_places(settings),
-        archive_threads=CapacityLimiter(adapters.archive_threads),
+        downloads=_download_places(settings, adapters.archive_threads),
         receiving=Receiving(adapters.open_unit, adapters.objects),
     )
 
@@ -236,16 +234,18 @@ def _upload_rules(settings: ApiSettings) -> BodyRules:
             per_caller=settings.uploads_per_caller,
             wait_s=settings.upload_wait_s,
             busy=lambda: UploadsBusy("too many uploads are being read; send this one again later"),
+            threads=settings.uploads_at_once,
         ),
     )
 
 
-def _download_places(settings: ApiSettings) -> Places:
+def _download_places(settings: ApiSettings, threads: int) -> Places:
     return Places(
         settings.downloads_at_once,
         per_caller=settings.downloads_per_caller,
         wait_s=settings.download_wait_s,
         busy=lambda: DownloadsBusy("too many archives are being sent; ask for this one again later"),
+        threads=threads,
     )
 
 

@@ -18,11 +18,13 @@ class Places:
     """On the event loop alone.
 
     wait_s: how long a client waits for its turn before it is told to come again. busy: the error that tells it.
-    threads: one for each place.
+    threads: those that work for all who have a place.
     """
 
-    def __init__(self, places: int, *, per_caller: int, wait_s: float, busy: Callable[[], ApiError]) -> None:
-        self.threads = CapacityLimiter(places)
+    def __init__(
+        self, places: int, *, per_caller: int, wait_s: float, busy: Callable[[], ApiError], threads: int
+    ) -> None:
+        self.threads = CapacityLimiter(threads)
         self._places, self._per_caller, self._wait_s, self._busy = places, per_caller, wait_s, busy
         self._taken: Counter[str] = Counter()
         self._waiting: dict[asyncio.Future[None], str] = {}  # whose turn it is, in the order in which they came

@@ -41,7 +41,7 @@ def busy() -> UploadsBusy:
 
 
 def rules(limit: int = 1 << 30, idle_s: float = 5.0, longest_s: float = 60.0, least_rate: float = 0.0) -> BodyRules:
-    places = Places(1, per_caller=1, wait_s=0.05, busy=busy)
+    places = Places(1, per_caller=1, wait_s=0.05, busy=busy, threads=1)
     return BodyRules(limit=limit, idle_s=idle_s, longest_s=longest_s, least_rate=least_rate, places=places)
 
 
@@ -173,7 +173,7 @@ def test_slow_clients_take_no_places_from_others_and_one_client_not_all() -> Non
     """Places for three, for one client two: a third body of that client waits in vain, another client's is read."""
 
     async def scene() -> list[object]:
-        places = Places(3, per_caller=2, wait_s=0.05, busy=busy)
+        places = Places(3, per_caller=2, wait_s=0.05, busy=busy, threads=1)
         held = asyncio.Event()
 
         async def hold(caller: str) -> str:
@@ -204,7 +204,7 @@ def test_a_place_that_nobody_takes_up_goes_to_the_next() -> None:
     """The first who waits is gone in the moment in which it is its turn."""
 
     async def scene() -> bool:
-        places = Places(1, per_caller=1, wait_s=60, busy=busy)
+        places = Places(1, per_caller=1, wait_s=60, busy=busy, threads=1)
         done = asyncio.Event()
 
         async def hold(caller: str) -> str:
