@@ -64,6 +64,12 @@ class Image:
     def artifacts(self) -> Mapping[str, str]:
         return self.row.get("artifacts") or {}
 
+    @property
+    def work_ms(self) -> float | None:
+        """What was spent on the image itself: without waiting for its turn, or for the model to be loaded."""
+        spent: Mapping[str, float] = self.row.get("timings_ms") or {}
+        return spent["total"] - spent.get("queue", 0.0) - spent.get("load", 0.0) if "total" in spent else None
+
     def read(self, artifact: str, *, model: str | None = None) -> bytes:
         """The bytes of `overlay`, `mask`, …; `input` is the image itself. model: whose, of a job with several; else the
         first one's. Raises NotFound."""
@@ -75,14 +81,12 @@ class Image:
     def mask(self) -> NDArray[np.uint8]:
         """(height, width), the class id of each pixel; fetched anew each time. Raises NotFound, and InvalidInput
         without NumPy and Pillow."""
-        ids: NDArray[np.uint8] = class_ids(self.read("mask"))
-        return ids
+        return class_ids(self.read("mask"))
 
     @property
     def overlay(self) -> PIL.Image.Image:
         """Fetched anew each time. Raises NotFound, and InvalidInput without Pillow."""
-        picture: PIL.Image.Image = opened(self.read("overlay"))
-        return picture
+        return opened(self.read("overlay"))
 
     def _repr_html_(self) -> str:
         return image_html(self)

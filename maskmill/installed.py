@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 SERVICE, CLIENT = "maskmill-server", "maskmill"
 
@@ -27,8 +30,19 @@ def dashboard_is_here() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("dashboard", "streamlit"))
 
 
+def called(name: str) -> str:
+    """How a person calls `maskmill` or `pip` of this environment here: after `make demo` neither is on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if not beside.is_file():
+        return f"{sys.executable} -m {name}"
+    if found is not None and Path(found).samefile(beside):
+        return name
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+
+
 def how_to_install(extra: str) -> str:
     """extra: of the service's pyproject.toml. With the client alone there is nothing that pip could add to it."""
     if service_is_here():
-        return f"pip install '{SERVICE}[{extra}]'"
+        return f"{called('pip')} install '{SERVICE}[{extra}]'"
     return f"it is part of the service: pip install -e '.[{extra}]' in a checkout of Maskmill"

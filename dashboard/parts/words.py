@@ -21,11 +21,8 @@ def seconds(value: float | None) -> str:
     return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
 
 
-def work(timings_ms: Mapping[str, float]) -> str:
-    """What an image itself took: waiting for its turn, or for the model to be loaded, is left out."""
-    if "total" not in timings_ms:
-        return "–"
-    return f"{timings_ms['total'] - timings_ms.get('queue', 0.0) - timings_ms.get('load', 0.0):.0f} ms"
+def milliseconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} ms"
 
 
 def moment(text: str | None) -> str:

@@ -29,6 +29,7 @@ def show() -> None:
             _card(each, measured[each["name"]])
 
 
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def _evaluation(name: str) -> dict[str, Any]:
     found: dict[str, Any] = service().get(f"/models/{quote(name, safe='')}")["evaluation"] or {}
     return found

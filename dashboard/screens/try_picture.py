@@ -17,10 +17,11 @@ from dashboard.screens import compare
 from dashboard.service import service
 from maskmill import JobHandle
 from maskmill.errors import WaitTimeout
+from maskmill.inputs import IMAGE_SUFFIXES
 
 ARTIFACTS = ["mask", "overlay", "confidence"]
 PATIENCE_S = 120.0
-KINDS = ["jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "heic", "jp2", "j2k"]
+KINDS = sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
 
 
 def show() -> None:
@@ -79,7 +80,7 @@ def _result(job: JobHandle) -> None:
         [
             ("Mean confidence", words.percent(image.metrics.get("mean_confidence"), 1)),
             ("Size", f"{image.row['width']} × {image.row['height']}"),
-            ("Work", words.work(image.row.get("timings_ms") or {})),
+            ("Work", words.milliseconds(image.work_ms)),
         ]
     )
     tables.share_bars("Share of the pixels by class", image.metrics, colours_of(job.state["label_space"]))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +26,7 @@ from rich.text import Text
 
 from maskmill.download import OnReceived
 from maskmill.handle import JobHandle
+from maskmill.installed import called
 from maskmill.multipart import OnSent
 
 STATUS_STYLE = {
@@ -84,13 +83,8 @@ def age(moment: str | None) -> str:
 
 
 def program() -> str:
-    """How a person calls this program from here: after `make demo` it need not be on the PATH."""
-    if shutil.which("maskmill"):
-        return "maskmill"
-    beside = Path(sys.executable).with_name("maskmill")
-    if not beside.is_file():
-        return f"{sys.executable} -m maskmill"
-    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+    """How a person calls this program from here."""
+    return called("maskmill")
 
 
 def job_sentence(job: JobHandle) -> Text:

@@ -21,7 +21,7 @@ from jobs.reporting.names import model_folders
 from maskmill.cli.output import percent
 from maskmill.demo.files import Files
 from maskmill.demo.material import Material
-from maskmill.demo.tables import truth_of, work_ms, worst_first
+from maskmill.demo.tables import truth_of, worst_first
 from maskmill.handle import Image, JobHandle
 from segmentation.label_space import LabelClass, LabelSpace
 
@@ -152,7 +152,7 @@ def _numbers(image: Image) -> str:
         told += [f"mIoU {percent(truth.get('miou'))}", f"pixel accuracy {percent(truth.get('pixel_accuracy'))}"]
     if image.metrics.get("mean_confidence") is not None:
         told.append(f"confidence {percent(image.metrics['mean_confidence'])}")
-    time_ms = work_ms(image)
+    time_ms = image.work_ms
     if time_ms is not None and math.isfinite(time_ms):
         told.append(f"{time_ms:.0f} ms")
     told.append(

@@ -34,13 +34,6 @@ def truth_of(image: Image) -> Mapping[str, Any]:
     return image.metrics.get("ground_truth") or {}
 
 
-def work_ms(image: Image) -> float | None:
-    """What was spent on this image itself: waiting for its turn, or for the model to be loaded, is left out."""
-    timings: Mapping[str, float] = image.row.get("timings_ms") or {}
-    total = timings.get("total")
-    return None if total is None else total - timings.get("queue", 0.0) - timings.get("load", 0.0)
-
-
 def _shown(images: Sequence[Image]) -> Sequence[Image]:
     """All of a few; of many those that need a look first: failed ones, then the lowest scores."""
     return images if len(images) <= MOST_ROWS else worst_first(images)[:MOST_ROWS]
@@ -72,7 +65,7 @@ def _image_table(images: Sequence[Image], *, wide: bool) -> Table:
 
 def _cells(image: Image) -> list[Text | str]:
     truth = truth_of(image)
-    time_ms = work_ms(image)
+    time_ms = image.work_ms
     return [
         f"{image.row['width']}×{image.row['height']}",
         percent(truth.get("miou")),

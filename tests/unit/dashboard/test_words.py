@@ -29,13 +29,9 @@ def test_a_jobs_progress_is_told_with_rate_and_rest() -> None:
 
 def test_times_are_told_in_the_unit_that_fits() -> None:
     assert [words.seconds(each) for each in (None, 5, 600, 7200)] == ["unknown", "5 s", "10 min", "2.0 h"]
+    assert [words.milliseconds(each) for each in (None, 41.7)] == ["–", "42 ms"]
 
 
 def test_a_figure_is_told_by_its_highest_and_lowest() -> None:
     told = words.extremes("mIoU", [("a", 70.0), ("b", 50.0)], " %")
     assert told == "mIoU of 2: the highest is a with 70 %, the lowest b with 50 %."
-
-
-def test_work_is_told_without_waiting_for_a_turn_or_a_model() -> None:
-    assert words.work({"total": 141.7, "queue": 60.0, "load": 40.0}) == "42 ms"
-    assert words.work({}) == "–"

@@ -17,6 +17,7 @@ from rich.console import Console
 from maskmill.doctor import Findings, examine
 from maskmill.doctor.findings import Finding
 from maskmill.doctor.running import examine_running
+from maskmill.installed import called, how_to_install
 from maskmill.stack.home import StackHome, write_private
 from segmentation.engines import EngineKind
 from tests.tiny_models import tiny_bundle
@@ -58,9 +59,24 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
     findings = examine(tmp_path / "home")
     found = _by_name(findings)
     assert not findings.well
-    assert (found["broker"].state, found["broker"].mend) == ("bad", "pip install 'maskmill-server[broker]'")
+    assert (found["broker"].state, found["broker"].mend) == ("bad", how_to_install("broker"))
     assert found["registry"].state == "absent"
     assert found["openvino"].state == "absent"  # another engine is there
+
+
+def test_programs_are_called_as_they_are_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `make demo` neither `maskmill` nor its `pip` is on the PATH; another `pip` may be."""
+    ours, theirs = tmp_path / ".venv" / "bin", tmp_path / "usr"
+    for folder in (ours, theirs):
+        folder.mkdir(parents=True)
+        (folder / "pip").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(ours / "python"))
+    monkeypatch.setenv("PATH", str(theirs))
+    assert called("pip") == str(Path(".venv", "bin", "pip"))
+    assert how_to_install("large") == ".venv/bin/pip install 'maskmill-server[large]'"
+    monkeypatch.setenv("PATH", f"{ours}:{theirs}")
+    assert called("pip") == "pip"
+    assert called("maskmill") == f"{ours / 'python'} -m maskmill"
 
 
 def test_without_any_engine_nothing_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Pat
     counts = {"succeeded": 1}
     state = {"models": ["fast", "accurate"], "model": "fast"}
     job = SimpleNamespace(state=state, metrics={}, counts=counts, total=1)
-    image = SimpleNamespace(name="a.jpg", index=0, status="succeeded", metrics={}, row={}, error=None)
+    image = SimpleNamespace(name="a.jpg", index=0, status="succeeded", metrics={}, row={}, error=None, work_ms=None)
     shown = [cast(Image, image)]
     terms = Terms(space=get_label_space("cityscapes-19"))
     page = write_page(tmp_path, cast(JobHandle, job), shown, Material(pictures=[]), terms).read_text("utf-8")
