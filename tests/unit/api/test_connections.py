@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from api.edge.connections import ConnectionRules, guarded
 from api.edge.server import FILES_BESIDE, KEEP_ALIVE_S, main, rules_of
 from api.settings import ApiSettings
+from tests.services.processes import wait_for
 
 RULES = ConnectionRules(head_bytes=4096, headers=20, head_s=60, stall_s=60, connections=5)
 HURRIED = replace(RULES, head_s=1.0, stall_s=0.5)
@@ -177,12 +179,12 @@ def test_a_client_that_takes_its_time_gets_everything(port: int) -> None:
 
 
 def test_silent_connections_make_room(port: int) -> None:
-    with serving(ConnectionRules(connections=5)) as own, ExitStack() as stack:
-        for _ in range(20):
-            stack.enter_context(connected(own))
+    with serving(ConnectionRules(connections=5, head_s=600)) as own, ExitStack() as stack:
+        silent = [stack.enter_context(connected(own)) for _ in range(20)]
         with connected(own) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert answer(connection).startswith(b"HTTP/1.1 200")
+        wait_for(lambda: len(select.select(silent, [], [], 0)[0]) >= 15, what="the end of silent connections")
 
 
 def test_when_all_are_busy_a_new_one_is_told_to_come_back() -> None:
