@@ -17,7 +17,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.peers.__main__ import fastapi_pool, our_stack
+from benchmarks.peers.__main__ import our_stack
+from benchmarks.peers.servers import running
 from benchmarks.record import record
 from data.sample_library import open_samples
 from maskmill.stack.broker import LOOPBACK
@@ -39,8 +40,8 @@ def main() -> None:
     samples = open_samples()
     picture = samples.picture(min(samples.ids()))
     load = [round(each, 1) for each in os.getloadavg()]
-    with our_stack(given.precision) as stack, fastapi_pool(given.model, given.precision) as (url, _):
-        ours, theirs = Caller(stack.port, picture), Peer(int(url.split(":")[2].split("/")[0]), picture)
+    with our_stack(given.precision) as stack, running("fastapi", given.model, given.precision) as fastapi:
+        ours, theirs = Caller(stack.port, picture), Peer(fastapi.port, picture)
         for _ in range(WARM_UP):
             ours.predict()
             theirs.predict_ms()

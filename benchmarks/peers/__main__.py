@@ -1,7 +1,7 @@
-"""Over HTTP: a job of many pictures, and the hand-tuned pool behind FastAPI with 1, 8 and 64 clients; by turns.
+"""Over HTTP: a job of many pictures, and the same work behind FastAPI, LitServe and BentoML; by turns.
 
-Same model and precision, JPEG in, palette mask and JPEG overlay out. Ours includes the archive's worth of rows, files
-and metrics, and is fetched by nobody; a peer's answer is read by its client.
+They have 1, 8 and 64 clients. Same model and precision, JPEG in, palette mask and JPEG overlay out. Ours includes the
+archive's worth of rows, files and metrics, and is fetched by nobody; a peer's answer is read by its client.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,14 +20,15 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.peers.servers import SERVERS, all_running
 from benchmarks.pipeline import make_pictures
 from benchmarks.receiving.upload_memory import MIB, memory_of
 from benchmarks.record import median, record
 from benchmarks.scale.noop import finished
 from maskmill.local import LocalStack, StackOptions, running_stack
 
-QUESTION = "images/s, latency and memory over HTTP, ours and the hand-tuned pool behind FastAPI"
-START_S = 60
+QUESTION = "images/s, latency and memory over HTTP, ours and hand-tuned work behind FastAPI, LitServe and BentoML"
+_Round = tuple[float, list[float]]
 
 
 def main() -> None:
@@ -40,31 +38,47 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clients", default="1,8,64")
+    parser.add_argument("--beside", default=",".join(SERVERS), help="which servers; LitServe and BentoML are installed")
     given = parser.parse_args()
-    clients = [int(each) for each in given.clients.split(",")]
+    clients, names = [int(each) for each in given.clients.split(",")], given.beside.split(",")
     pictures = make_pictures(given.images, 1024, 512)
-    with our_stack(given.precision) as stack, fastapi_pool(given.model, given.precision) as (url, pid):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        our_stack(given.precision) as stack,
+        all_running(Path(folder), names, model=given.model, precision=given.precision) as servers,
+    ):
         ours: list[float] = []
-        theirs: dict[int, list[tuple[float, list[float]]]] = {each: [] for each in clients}
+        theirs: dict[str, dict[int, list[_Round]]] = {name: {each: [] for each in clients} for name in names}
         _job(stack, given.model, pictures[:8])
-        _called(url, pictures[:8], 4)
+        for server in servers.values():
+            _called(server.url, pictures[:8], 4)
         for _ in range(given.rounds):
             ours.append(_job(stack, given.model, pictures))
-            for each in clients:
-                theirs[each].append(_called(url, pictures, each))
+            for name, server in servers.items():
+                for each in clients:
+                    theirs[name][each].append(_called(server.url, pictures, each))
         memory = {name: _mb(process.pid) for name, process in stack.home.parts().items()}
         figures: dict[str, object] = {
             "ours": {"images_per_s": median(ours), "lowest_and_highest": [min(ours), max(ours)], "mb": memory},
-            "fastapi": {"mb": _mb(pid), **{f"{each}_clients": _told(found) for each, found in theirs.items()}},
+            **{name: _told(found, ours) | {"mb": round(servers[name].peak_mb())} for name, found in theirs.items()},
         }
     about = {"model": given.model, "precision": given.precision, "images": given.images, "rounds": given.rounds}
     record("peers", QUESTION, {**about, "load": [round(each, 1) for each in os.getloadavg()], **figures})
 
 
-def _told(rounds: Sequence[tuple[float, list[float]]]) -> dict[str, float]:
-    spent = sorted(each for _, one in rounds for each in one)
-    p50, p99 = (spent[int(share * (len(spent) - 1))] for share in (0.5, 0.99))
-    return {"images_per_s": median(rate for rate, _ in rounds), "p50_ms": median([p50]), "p99_ms": median([p99])}
+def _told(rounds: Mapping[int, Sequence[_Round]], ours: Sequence[float]) -> dict[str, object]:
+    """By the number of clients. ours_times: our images per second in terms of theirs, the median of the rounds."""
+    told: dict[str, object] = {}
+    for clients, found in rounds.items():
+        spent = sorted(each for _, one in found for each in one)
+        p50, p99 = (spent[int(share * (len(spent) - 1))] for share in (0.5, 0.99))
+        told[f"{clients}_clients"] = {
+            "images_per_s": median(rate for rate, _ in found),
+            "p50_ms": median([p50]),
+            "p99_ms": median([p99]),
+            "ours_times": median(mine / rate for mine, (rate, _) in zip(ours, found, strict=True)),
+        }
+    return told
 
 
 @contextmanager
@@ -76,32 +90,6 @@ def our_stack(precision: str) -> Iterator[LocalStack]:
         running_stack(StackOptions(home=Path(home), port=0), lambda notice: None) as stack,
     ):
         yield stack
-
-
-@contextmanager
-def fastapi_pool(model: str, precision: str) -> Iterator[tuple[str, int]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "benchmarks.peers.fastapi_pool", model, precision, str(port)]
-    with subprocess.Popen(command) as server:
-        try:
-            _wait_for(port)
-            yield f"http://127.0.0.1:{port}/predict", server.pid
-        finally:
-            server.terminate()
-
-
-def _wait_for(port: int) -> None:
-    give_up = time.monotonic() + START_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.1)
 
 
 def _job(stack: LocalStack, model: str, pictures: Sequence[bytes]) -> float:
@@ -120,7 +108,7 @@ def _job(stack: LocalStack, model: str, pictures: Sequence[bytes]) -> float:
         return round(len(pictures) / (time.perf_counter() - began), 1)
 
 
-def _called(url: str, pictures: Sequence[bytes], clients: int) -> tuple[float, list[float]]:
+def _called(url: str, pictures: Sequence[bytes], clients: int) -> _Round:
     """Images per second, and each call's milliseconds."""
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
     with httpx.Client(timeout=600, limits=limits) as http, ThreadPoolExecutor(clients) as threads:

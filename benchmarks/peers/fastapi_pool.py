@@ -4,16 +4,12 @@ MODEL PRECISION PORT`."""
 import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Annotated
 
 import uvicorn
 from fastapi import FastAPI, File, Response, UploadFile
 
-from benchmarks.peers.hand_tuned import THREADS, HandTunedPool
-from storage.catalog import open_catalog
-from storage.settings import StorageSettings
+from benchmarks.peers.hand_tuned import THREADS, HandTunedPool, opened
 
 
 def make_app(pool: HandTunedPool) -> FastAPI:
@@ -30,8 +26,7 @@ def make_app(pool: HandTunedPool) -> FastAPI:
 
 def main() -> None:
     model, precision, port = sys.argv[1:]
-    bundle = open_catalog(StorageSettings(home=Path(gettempdir()) / "maskmill-peers")).get(model)
-    uvicorn.run(make_app(HandTunedPool(bundle, precision)), port=int(port), log_level="warning")
+    uvicorn.run(make_app(opened(model, precision)), port=int(port), log_level="warning")
 
 
 if __name__ == "__main__":

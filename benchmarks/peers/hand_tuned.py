@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import cv2
@@ -19,7 +21,8 @@ from numpy.typing import NDArray
 from segmentation.formats.png_file import write_png
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
-from storage.catalog import Bundle
+from storage.catalog import Bundle, open_catalog
+from storage.settings import StorageSettings
 
 THREADS, STREAMS = 4, 2
 QUALITY, OPACITY = 90, 0.5
@@ -27,15 +30,15 @@ _HINTS = {"int8": "f32", "fp32": "f32", "bf16": "bf16"}
 
 
 class HandTunedPool:
-    """precision: as in the cards' files."""
+    """precision: as in the cards' files. streams: of the engine, each of one thread."""
 
-    def __init__(self, bundle: Bundle, precision: str) -> None:
+    def __init__(self, bundle: Bundle, precision: str, streams: int = STREAMS) -> None:
         self._preprocessing = bundle.card.preprocessing
         self._colours = palette(get_label_space(bundle.card.label_space))
         self._graph = openvino.Core().read_model(bundle.file("onnx_int8" if precision == "int8" else "onnx"))
         self._options = {
-            "NUM_STREAMS": STREAMS,
-            "INFERENCE_NUM_THREADS": STREAMS,
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams,
             "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
@@ -78,6 +81,12 @@ class HandTunedPool:
                     self._compiled[shape].create_infer_request().infer({0: np.zeros(shape, np.float32)})
             mine[shape] = self._compiled[shape].create_infer_request()
         return mine[shape]
+
+
+def opened(model: str, precision: str, *, streams: int = STREAMS) -> HandTunedPool:
+    """Of a bundled model. Raises ModelNotFound."""
+    catalog = open_catalog(StorageSettings(home=Path(gettempdir()) / "maskmill-peers"))
+    return HandTunedPool(catalog.get(model), precision, streams)
 
 
 def _largest(logits: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
