@@ -20,6 +20,7 @@ from redis.retry import Retry
 from jobs.watching.hints import Hint
 
 CHANNEL = "maskmill.changed-jobs"  # of the whole server: a channel knows no numbered databases
+OWED = "maskmill.owed"  # the same, of hints alone that something is owed to a receiver
 PAUSE_S = 1.0  # before a broker that did not answer is tried again
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ class WakeUps:
             return False
         try:
             if not self._connection.can_read(0):  # it was asked to say nothing; what can be read is the end
-                self._connection.send_command("PUBLISH", CHANNEL, " ".join(sorted(words)), check_health=False)
+                for channel in (CHANNEL, OWED) if _OWES in words else (CHANNEL,):
+                    self._connection.send_command("PUBLISH", channel, " ".join(sorted(words)), check_health=False)
                 return True
         except (redis.RedisError, OSError) as error:
             _log_loss(error)
@@ -118,14 +120,15 @@ def _log_loss(error: Exception) -> None:
     logger.debug("nobody was woken", extra={"action": "wake_up_lost", "reason": str(error)})
 
 
-async def listen(url: str, tell: Tell, *, silence_s: float = 5.0) -> NoReturn:
+async def listen(url: str, tell: Tell, *, channel: str = CHANNEL, silence_s: float = 5.0) -> NoReturn:
     """Call `tell` with each hint, on the running loop, until cancelled. Connects again by itself.
 
-    silence_s: a connection that said nothing for so long is asked whether it lives, and given up after as long again.
+    channel: OWED for who is to be woken by nothing else. silence_s: a connection that said nothing for so long is asked
+    whether it lives, and given up after as long again.
     """
     while True:
         try:
-            await _listen_once(url, tell, silence_s)
+            await _listen_once(url, tell, channel, silence_s)
         except (redis.RedisError, OSError) as error:
             logger.debug("nothing is heard", extra={"action": "wake_ups_away", "reason": str(error)})
         except Exception:  # without hints everybody would wait for the next poll, for good
@@ -133,14 +136,14 @@ async def listen(url: str, tell: Tell, *, silence_s: float = 5.0) -> NoReturn:
         await asyncio.sleep(PAUSE_S)
 
 
-async def _listen_once(url: str, tell: Tell, silence_s: float) -> None:
+async def _listen_once(url: str, tell: Tell, channel: str, silence_s: float) -> None:
     """On the connection itself: the client's layers above it cost more than all that is done with what is heard."""
     limits: dict[str, Any] = {"socket_timeout": silence_s, "socket_connect_timeout": silence_s, "protocol": 2}
     pool: Any = redis.asyncio.ConnectionPool.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **limits)
     connection = pool.make_connection()
     try:
         await connection.connect()
-        await connection.send_command("SUBSCRIBE", CHANNEL)
+        await connection.send_command("SUBSCRIBE", channel)
         asked = False
         while True:
             answer = await connection.read_response(timeout=silence_s)

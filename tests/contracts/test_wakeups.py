@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from broker.wakeups import CHANNEL, Tell, WakeUps, listen
+from broker.wakeups import CHANNEL, OWED, Tell, WakeUps, listen
 from jobs.watching.hints import Hint
 from tests.fakes import MemoryChannel
 from tests.services.processes import free_port
@@ -93,6 +93,24 @@ def test_what_ended_and_whether_something_is_owed_is_heard_too(channel: tuple[Pu
             assert found == hint
 
     asyncio.run(scene())
+
+
+def test_who_listens_for_what_is_owed_is_woken_by_nothing_else(valkey_url: str):
+    wake_ups = WakeUps(valkey_url)
+
+    def say() -> None:
+        wake_ups.publish(Hint(frozenset({"job_1"})))
+        wake_ups.publish(Hint(frozenset({"job_2"}), owes=True))
+
+    async def scene() -> None:
+        async with listening(partial(listen, valkey_url, channel=OWED)) as told:
+            await heard(told, {"job_2"}, say)
+            say()
+            async with asyncio.timeout(60):
+                assert await told.get() == Hint(frozenset({"job_2"}), owes=True)
+
+    asyncio.run(scene())
+    wake_ups.close()
 
 
 def test_a_listener_comes_back_after_the_broker_does(tmp_path: Path):

@@ -11,7 +11,7 @@ from celery.signals import worker_ready, worker_shutdown
 
 from broker.app import DELIVER_WEBHOOKS, WEBHOOKS, app
 from broker.settings import BrokerSettings
-from broker.wakeups import listen
+from broker.wakeups import OWED, listen
 from jobs.deliveries.delivering import Delivering, DeliveryRules
 from jobs.deliveries.ports import AtOnce
 from storage.settings import StorageSettings
@@ -72,7 +72,7 @@ def open_office(name: str, settings: WorkerSettings, storage: StorageSettings) -
     port = open_metrics_port(metrics.registry, settings, storage, name)
     delivering = Delivering(database.unit, sender, rules, observe=metrics.observe, around=traced)
     courier = Courier(delivering, sign, threads=settings.webhook_threads)
-    hearing = Hearing(partial(listen, BrokerSettings().broker_url()), courier.wake)
+    hearing = Hearing(partial(listen, BrokerSettings().broker_url(), channel=OWED), courier.wake)
     return Office(database=database, courier=courier, hearing=hearing, port=port)
 
 
