@@ -1,7 +1,8 @@
 """A lane beside Celery's threads, for small jobs alone: these wait for no slice of a large one.
 
-All of a worker's Celery threads may be at work on slices that take seconds each. Whatever is urgent is taken by one
-more thread then, from the same queue. The broker forgets a message that the lane has taken: were it lost with its
+All of a worker's Celery threads may be at work on slices that take seconds each. Whatever is urgent is taken by other
+threads then, from the same queue, and sooner than Celery hands it to one of its own: the broker gives messages to those
+who wait by turns, so most go here. The broker forgets a message that the lane has taken: were it lost with its
 process before its images were claimed, upkeep would miss it sooner than the broker.
 """
 
@@ -23,6 +24,7 @@ from jobs.job import Slice
 
 logger = logging.getLogger(__name__)
 
+THREADS = 2
 PAUSE_S = 1.0  # after what nobody expected
 
 RunSlice = Callable[[Slice, Mapping[str, str]], None]  # with what its message carries
@@ -34,27 +36,30 @@ class Lane:
     def __init__(self, app: Celery, run: RunSlice) -> None:
         self._app = app
         self._run = run
-        self._consumer: _Consumer | None = None
-        self._thread: threading.Thread | None = None
+        self._consumers: list[_Consumer] = []
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         amqp: Any = self._app.amqp
         if INTERACTIVE not in amqp.queues.consume_from:
             return
-        self._consumer = _Consumer(self._app.connection_for_read(), self._run)
-        self._thread = threading.Thread(target=self._consumer.serve, name="interactive-lane", daemon=True)
-        self._thread.start()
+        self._consumers = [_Consumer(self._app.connection_for_read(), self._run) for _ in range(THREADS)]
+        self._threads = [
+            threading.Thread(target=each.serve, name="interactive-lane", daemon=True) for each in self._consumers
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """No further slice is taken."""
-        if self._consumer is not None:
-            self._consumer.should_stop = True
+        for each in self._consumers:
+            each.should_stop = True
 
     def close(self, *, timeout: float = 5.0) -> None:
         """After `stop`. What still runs is waited for a while."""
         self.stop()
-        if self._thread is not None:
-            self._thread.join(timeout)
+        for thread in self._threads:
+            thread.join(timeout)
 
 
 class _Consumer(ConsumerMixin):

@@ -1,4 +1,4 @@
-"""The thread that takes small jobs while all others are at work."""
+"""The threads that take small jobs while all others are at work."""
 
 from __future__ import annotations
 
@@ -69,13 +69,16 @@ def test_small_jobs_are_taken_and_large_ones_left_to_others(taking: Taking) -> N
     assert taking.dispatcher.waiting(Priority.BULK) == 1
 
 
-def test_one_is_taken_at_a_time_and_a_fault_ends_nothing(taking: Taking) -> None:
+def test_each_thread_takes_one_at_a_time_and_a_fault_ends_nothing(taking: Taking) -> None:
     bad = Slice(job_id="bad", first=0, last=0, priority=Priority.INTERACTIVE)
-    taking.dispatcher.dispatch([bad, SMALL, SMALL])
-    wait_for(lambda: len(taking.runs.taken) == 2, what="slices")
+    taking.dispatcher.dispatch([bad] + [SMALL] * (lane.THREADS + 1))
+    wait_for(lambda: len(taking.runs.taken) == lane.THREADS + 1, what="slices")
     assert taking.dispatcher.waiting(Priority.INTERACTIVE) == 1
     taking.runs.gate.set()
-    wait_for(lambda: taking.runs.taken == [bad, SMALL, SMALL], what="slices")
+    wait_for(
+        lambda: sorted(each.job_id for each in taking.runs.taken) == ["bad"] + ["job_1"] * (lane.THREADS + 1),
+        what="slices",
+    )
 
 
 def test_a_lane_that_was_closed_takes_nothing(taking: Taking) -> None:
