@@ -63,7 +63,7 @@ def main() -> None:
             **{name: _told(found, ours) | {"mb": round(servers[name].peak_mb())} for name, found in theirs.items()},
         }
     about = {"model": given.model, "precision": given.precision, "images": given.images, "rounds": given.rounds}
-    record("peers", QUESTION, {**about, "load": [round(each, 1) for each in os.getloadavg()], **figures})
+    record("serving/peers", QUESTION, {**about, "load": [round(each, 1) for each in os.getloadavg()], **figures})
 
 
 def _told(rounds: Mapping[int, Sequence[_Round]], ours: Sequence[float]) -> dict[str, object]:
