@@ -25,6 +25,7 @@ def options(settings: DashboardSettings) -> dict[str, Any]:
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
+        "client.showErrorLinks": "false",  # they lead to others' search pages, with the error
         **themes,
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
+from dashboard.parts.links import tell_address
 from dashboard.parts.troubles import telling
 from dashboard.screens import PAGES
 from dashboard.screens import Page as Listed
@@ -21,6 +22,7 @@ def _told(listed: Listed) -> Callable[[], None]:
     def show() -> None:
         st.html(STYLE)
         st.title(listed.title)
+        tell_address()
         telling(listed.function())()
 
     return show

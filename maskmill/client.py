@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SERVER = "http://127.0.0.1:8008"
 READING_S = 600.0  # how long a server may think about an upload that it has received whole
+_ID = re.compile(r"[A-Za-z0-9_-]+")  # anything else would be another path
 MEDIA_TYPES = {"mask": "image/png", "overlay": "image/jpeg", "polygons": "application/geo+json"}
 
 
@@ -92,7 +94,9 @@ class Maskmill:
         return self._post_files(parts, chosen, key, on_sent)
 
     def job(self, job_id: str) -> JobHandle:
-        """Raises NotFound."""
+        """Raises NotFound, and InvalidInput for what can be no id."""
+        if not _ID.fullmatch(job_id):
+            raise InvalidInput(f"{job_id!r} is not the id of a job; ids look like job_01JD3T1M4Z8Q5R6S7T8V9WAXBY")
         return JobHandle(self._transport, self._transport.send(Call(method="GET", path=f"/jobs/{job_id}")))
 
     def jobs(self, *, status: str | None = None, model: str | None = None, limit: int | None = None) -> list[JobHandle]:

@@ -17,5 +17,10 @@ def path(*steps: tuple[str, str, dict[str, str]]) -> None:
             link(page, label, **query)
 
 
+def tell_address() -> None:
+    """To the browser: a link from a page to itself, with another query, leaves its address as it was."""
+    st.query_params.update({})
+
+
 def _nothing() -> None:
     """Streamlit knows a page by its address; what it shows was said to `st.navigation`."""

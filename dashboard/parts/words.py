@@ -64,12 +64,21 @@ def progress(state: Mapping[str, Any]) -> str:
     if state.get("images_per_second"):
         told.append(f"{state['images_per_second']:.1f} images per second")
     if state["status"] == "queued" and state.get("queue_position"):
-        told.append(f"{state['queue_position']} images wait before it")
+        told.append(f"{state['queue_position']} jobs before it")
     if state["status"] in ("queued", "running") and state.get("eta_seconds") is not None:
         told.append(f"about {seconds(state['eta_seconds'])} left")
     if state.get("waiting_for"):
         told.append(f"it waits for the {state['waiting_for']}")
     return ", ".join(told)
+
+
+def passed_over(state: Mapping[str, Any]) -> str | None:
+    """What came along with a job's pictures and became none of its images."""
+    skipped = state.get("skipped") or {}
+    if not skipped.get("count"):
+        return None
+    said = "1 file was" if skipped["count"] == 1 else f"{skipped['count']} files were"
+    return f"{said} passed over (no pictures, or masks that are not needed): {', '.join(skipped['examples'])}"
 
 
 def extremes(label: str, points: Sequence[tuple[str, float]], unit: str = "") -> str:

@@ -18,14 +18,14 @@ OWN = "the model's own"
 
 
 def show() -> None:
-    models = [each["name"] for each in service().models()]
+    models = sorted(service().models(), key=lambda each: not each["default"])  # the first is what a job takes
     spaces = [each["name"] for each in service().get("/label-spaces")["items"]]
     with st.form("batch"):
         files = st.file_uploader("Pictures or archives (ZIP, TAR)", accept_multiple_files=True)
         masks = st.file_uploader("Ground truth, if there is any: PNGs of the same names", accept_multiple_files=True)
         left, middle, right = st.columns(3)
         options: dict[str, Any] = {
-            "model": left.selectbox("Model", models),
+            "model": left.selectbox("Model", [each["name"] for each in models]),
             "label_space": middle.selectbox("Label space", [OWN, *spaces]),
             "mask_label_space": right.selectbox("What the ids of the ground truth mean", ["the same", *spaces]),
         }

@@ -222,6 +222,26 @@ def test_jobs_are_listed_by_status_and_a_link_without_a_page_leads_to_its_job(
     assert page.url.startswith(f"{address}/jobs?")
 
 
+def test_the_address_says_what_is_shown_on_the_way_from_the_list_and_back(page: Page, address: str, job: Any) -> None:
+    """Streamlit leaves it as it was where a page links to itself; what is clicked next would go to the wrong place."""
+    listed, its_job = f"{address}/jobs", f"{address}/jobs?job={job['id']}"
+    page.goto(listed)
+    page.get_by_role("link", name=re.compile(job["id"])).click()
+    page.wait_for_url(its_job)
+    page.get_by_role("button", name="two.png").click()
+    page.wait_for_url(f"{its_job}&image=1")
+    page.locator("canvas[data-ready=yes]").wait_for()
+    page.go_back()
+    page.get_by_role("button", name="two.png").wait_for()
+    page.go_back()
+    page.get_by_label("Status").wait_for()
+    assert page.url == listed
+    page.go_forward()
+    page.get_by_role("button", name="two.png").wait_for()
+    page.get_by_role("link", name="All jobs").click()
+    page.wait_for_url(listed)
+
+
 def test_a_sample_shows_its_ground_truth(page: Page, address: str, stack: Stack) -> None:
     page.goto(f"{address}/samples?sample={SCENE}")
     page.locator("canvas[data-ready=yes]").wait_for()

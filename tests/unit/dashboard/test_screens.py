@@ -69,9 +69,10 @@ def pair(service: Open) -> str:
 
 
 def _page(screen: str) -> None:
+    from dashboard.parts.troubles import telling
     from dashboard.screens import PAGES
 
-    PAGES[screen].function()()
+    telling(PAGES[screen].function())()
 
 
 def shown(screen: str, **query: str) -> AppTest:
@@ -99,6 +100,20 @@ def test_a_job_names_what_failed(service: Open, job: str) -> None:
     assert "unreadable_image" in told
     assert "partial: 2 of 2 images, 1 failed" in told
     assert f"/archives/{job}" in told
+
+
+@pytest.mark.parametrize("screen", ["jobs", "compare"])
+def test_a_link_to_what_is_no_job_says_so(service: Open, screen: str) -> None:
+    """Also one that would be another address of the service."""
+    told = {each: shown(screen, job=each).error[0].value for each in ("job_1", "../models", "")}
+    assert "there is no job 'job_1'" in told["job_1"]
+    assert told["../models"].startswith("'../models' is not the id of a job")
+    assert told[""].startswith("'' is not the id of a job")
+
+
+def test_a_batch_begins_with_the_model_that_jobs_take(service: Open) -> None:
+    models = {each["name"]: each["default"] for each in service.http.get("/models").json()["items"]}
+    assert models[shown("batch").selectbox[0].value]
 
 
 def test_an_image_is_shown_with_its_numbers_and_its_neighbours(service: Open, job: str) -> None:

@@ -25,6 +25,14 @@ def test_a_jobs_progress_is_told_with_rate_and_rest() -> None:
     state = {"status": "running", "images": COUNTS, "images_per_second": 2.0, "eta_seconds": 3.0, "queue_position": 0}
     told = words.progress({**state, "waiting_for": None})
     assert told == "running: 4 of 10 images, 1 failed, 2.0 images per second, about 3 s left"
+    waiting = {"status": "queued", "images": {**COUNTS, "failed": 0}, "queue_position": 2}
+    assert words.progress(waiting) == "queued: 3 of 10 images, 2 jobs before it"
+
+
+def test_what_is_no_picture_is_told() -> None:
+    assert words.passed_over({}) is None
+    told = words.passed_over({"skipped": {"count": 2, "examples": ["inner.zip", "notes.txt"]}})
+    assert told == "2 files were passed over (no pictures, or masks that are not needed): inner.zip, notes.txt"
 
 
 def test_times_are_told_in_the_unit_that_fits() -> None:
