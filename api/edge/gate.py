@@ -5,7 +5,6 @@ A key is never logged and never quoted in an answer.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from anyio import to_thread
 from fastapi import Request
 from starlette.types import Scope
 
+from api.edge.addresses import is_loopback
 from api.edge.known_keys import KnownKeys
 from api.errors import Unauthorized
 from jobs.callers import DEFAULT, Caller
@@ -99,14 +99,6 @@ def came_from_here(scope: Scope) -> bool:
     """Whether the connection was made to an address that only this machine has."""
     host = (scope.get("server") or ("", None))[0]
     return is_loopback(host) or host.startswith("/")  # a socket in the file system
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host == "localhost"
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def rate_headers(standing: Standing) -> dict[str, str]:

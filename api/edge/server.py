@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import uvicorn
 
 from api.edge import request_watch
+from api.edge.addresses import is_loopback
 from api.edge.connections import ConnectionRules, guarded
-from api.edge.gate import is_loopback
 from api.settings import ApiSettings
 from jobs.errors import DatabaseUnavailable
 from storage.settings import StorageSettings

@@ -41,13 +41,14 @@ def open_keyring(home: Path | None) -> Iterator[Keyring]:
 
 def need_a_key(host: str) -> None:
     """Before the local stack listens on an address that others reach. Raises StackError, DatabaseUnavailable."""
-    from api.edge.gate import is_loopback
+    from api.edge.addresses import is_loopback
     from api.settings import ApiSettings
-    from storage.settings import StorageSettings
-    from storage.unit_of_work import open_database
 
     if is_loopback(host) or ApiSettings().trust_network:
         return
+    from storage.settings import StorageSettings
+    from storage.unit_of_work import open_database
+
     database = open_database(StorageSettings())
     try:
         if not database.has_keys():

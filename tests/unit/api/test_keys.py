@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from api.edge.gate import came_from_here, is_loopback, shown_key
+from api.edge.addresses import is_loopback
+from api.edge.gate import came_from_here, shown_key
 from jobs.callers import Limits
 from jobs.tenants.keyring import Keyring
 from tests.factories import picture

@@ -33,3 +33,8 @@ def test_without_its_libraries_the_command_line_says_what_to_install() -> None:
 def test_the_command_line_loads_no_model_and_no_array() -> None:
     heavy = {"numpy", "PIL", "celery", "sqlalchemy", "fastapi", "torch", "onnxruntime", "openvino", "cv2", "psutil"}
     assert _loaded("import maskmill.cli.app") & heavy == set()
+
+
+def test_a_local_stack_that_listens_here_alone_asks_no_database_for_keys() -> None:
+    statement = "from maskmill.stack.keys import need_a_key; need_a_key('127.0.0.1')"
+    assert _loaded(statement) & {"fastapi", "sqlalchemy", "numpy"} == set()
