@@ -121,7 +121,7 @@ class LocalStack:
             self._supervisor.start(spec)
         self._wait_ready(interrupted)
         if not interrupted():
-            for spec in self._pages():  # nobody waits for them
+            for spec in self._beside():
                 self._supervisor.start(spec)
             write_private(self.home.up_file, self._note())
 
@@ -205,16 +205,16 @@ class LocalStack:
         for name in self._worker_names():
             environment = {**self._environment(), **LARGE_PAGES, **ALLOCATOR, **self._share()}
             yield PartSpec(name=name, command=self._worker(name), environment=environment, stage=1, stop_s=40.0)
+
+    def _beside(self) -> Iterator[PartSpec]:
+        """What nobody waits for, and what would take processors from those that somebody waits for."""
         yield PartSpec(name="scheduler", command=self._scheduler(), environment=self._environment(), stage=1)
         yield PartSpec(name="webhooks", command=self._webhooks(), environment=self._environment(), stage=1, stop_s=20.0)
-
-    def _pages(self) -> Iterator[PartSpec]:
         if self.flower_port is not None:
             yield PartSpec(name="flower", command=self._flower(), environment=self._environment(), stage=1)
         if self.mlflow_port is not None:
             environment = {**self._environment(), **MLFLOW_MANNERS}
             yield PartSpec(name="mlflow", command=self._mlflow(), environment=environment, stage=1)
-
         if self.dashboard_port is not None:
             environment = {**self._environment(), "MASKMILL_SERVER": self.url}
             command = [sys.executable, "-m", "dashboard", "--port", str(self.dashboard_port)]

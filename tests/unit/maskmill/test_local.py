@@ -29,7 +29,7 @@ def _stack(**options: object) -> LocalStack:
 
 
 def _specs(stack: LocalStack) -> dict[str, PartSpec]:
-    return {spec.name: spec for spec in (*stack._services(), *stack._pages())}
+    return {spec.name: spec for spec in (*stack._services(), *stack._beside())}
 
 
 def test_every_part_shares_one_home_and_listens_on_loopback() -> None:
