@@ -61,6 +61,10 @@ class Heats:
         if len(racing) > 1:
             self.took.update(Race(max(0.0, ends - self._clock()), self._clock).run(racing, self._picture))
 
+    def take(self, way: Way) -> Engine | None:
+        """An engine that stays open: it is the caller's from now on. None when this way is not open."""
+        return self._engines.pop(way, None)
+
     def timed(self) -> tuple[Timed, ...]:
         """Of those that were measured, the fastest first."""
         found = [Timed(way=way, median_ms=median_ms(took), rounds=len(took)) for way, took in self.took.items() if took]

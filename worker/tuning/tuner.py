@@ -65,7 +65,9 @@ class Tuner:
         ways = self.ways(bundle)
         tuning = self.tunings.find(bundle, self.circumstances(bundle))
         if tuning is None and not self.wishes.settled and len(ways) * len(self._streams()) > 1:
-            tuning = self._found_out(bundle, ways)
+            tuning, winner = self._found_out(bundle, ways)
+            if tuning is not None and winner is not None:
+                return Opened(winner, tuning.way.streams)
         if tuning is None or tuning.way == ways[0]:
             return self._opened(bundle, ways[0])
         try:
@@ -77,8 +79,9 @@ class Tuner:
 
     def tune(self, bundle: Bundle) -> Tuning:
         """Measure anew, whatever was kept. Raises ModelFailed."""
-        with self.tunings.turn(limit_s=TURN_LIMIT_S):
-            return self._measured(bundle, self.ways(bundle))
+        ways = self.ways(bundle)
+        with self.tunings.turn(limit_s=TURN_LIMIT_S), self._heats(bundle) as heats:
+            return self._measured(bundle, ways, heats)
 
     def ways(self, bundle: Bundle) -> list[Way]:
         """With the usual number of streams, the preferred way first. Raises ModelFailed when there is none."""
@@ -97,24 +100,28 @@ class Tuner:
             "batch": str(self.rules.max_batch),
         }
 
-    def _found_out(self, bundle: Bundle, ways: Sequence[Way]) -> Tuning | None:
-        """By us, or by another process while we waited for our turn. None: somebody takes too long at it."""
+    def _found_out(self, bundle: Bundle, ways: Sequence[Way]) -> tuple[Tuning | None, Engine | None]:
+        """By us, with the engine that won, or by another process while we waited for our turn. None: somebody takes
+        too long at it."""
         with self.tunings.turn(limit_s=TURN_LIMIT_S) as ours:
             tuning = self.tunings.find(bundle, self.circumstances(bundle))
-            return self._measured(bundle, ways) if tuning is None and ours else tuning
+            if tuning is not None or not ours:
+                return tuning, None
+            with self._heats(bundle) as heats:
+                tuning = self._measured(bundle, ways, heats)
+                return tuning, heats.take(tuning.way)
 
-    def _measured(self, bundle: Bundle, ways: Sequence[Way]) -> Tuning:
+    def _measured(self, bundle: Bundle, ways: Sequence[Way], heats: Heats) -> Tuning:
         """First the variants with the usual streams, then the best of them with others."""
         began = self.clock()
-        with self._heats(bundle) as heats:
-            heats.run(ways, ends=began + self.seconds / 2)
-            best = fastest(ways, heats.took)
-            others = [self._way(best.engine, best.precision, streams) for streams in self._streams()]
-            if self.clock() < began + self.seconds:
-                heats.run(others, ends=began + self.seconds)
-                best = fastest(others, heats.took)
-            else:
-                heats.left_out += others[1:]
+        heats.run(ways, ends=began + self.seconds / 2)
+        best = fastest(ways, heats.took)
+        others = [self._way(best.engine, best.precision, streams) for streams in self._streams()]
+        if self.clock() < began + self.seconds:
+            heats.run(others, ends=began + self.seconds)
+            best = fastest(others, heats.took)
+        else:
+            heats.left_out += others[1:]
         tuning = Tuning(
             way=best,
             of=self.circumstances(bundle),

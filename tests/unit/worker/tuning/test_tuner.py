@@ -36,20 +36,22 @@ class Shop:
         self.open = 0
 
     def load(self, name: str, bundle: Bundle, rules: EngineRules) -> TimedEngine:
-        self.loaded.append(f"{rules.precision} × {rules.streams}")
+        named = f"{rules.precision} × {rules.streams}"
+        self.loaded.append(named)
         self.clock.advance(self.load_s)
         if rules.precision in self.broken:
             raise ModelFailed("broken")
         self.open += 1
-        return _Counted(self, self.speeds[rules.precision] * self.factors.get(rules.streams, 1.0))
+        return _Counted(self, named, self.speeds[rules.precision] * self.factors.get(rules.streams, 1.0))
 
     def variants(self, bundle: Bundle, device: str, *, engine: str, precision: str) -> Sequence[tuple[str, str]]:
         return [("openvino", each) for each in self.speeds if precision in (AUTO, each)]
 
 
 class _Counted(TimedEngine):
-    def __init__(self, shop: Shop, ms: float) -> None:
+    def __init__(self, shop: Shop, device: str, ms: float) -> None:
         super().__init__(shop.clock, ms)
+        self.device = device
         self._shop = shop
 
     def close(self) -> None:
@@ -75,8 +77,8 @@ def tuner(shop: Shop, home: Path, **changes: Any) -> Tuner:
 
 def test_the_first_load_races_and_takes_the_fastest(shop: Shop, bundle: Bundle, tmp_path: Path):
     opened = tuner(shop, tmp_path).open(bundle)
-    assert (shop.loaded[-1], opened.streams) == ("int8 × 2", 2)
-    assert shop.open == 1  # the one that serves
+    assert (opened.engine.device, opened.streams) == ("int8 × 2", 2)
+    assert (shop.open, shop.loaded.count("int8 × 2")) == (1, 1)  # the one that won goes on and serves
 
 
 def test_the_next_load_takes_what_was_kept(shop: Shop, bundle: Bundle, tmp_path: Path):
@@ -88,8 +90,9 @@ def test_the_next_load_takes_what_was_kept(shop: Shop, bundle: Bundle, tmp_path:
 
 def test_streams_are_raced_for_the_best_variant(bundle: Bundle, tmp_path: Path):
     shop = Shop(x1=0.5)
-    assert tuner(shop, tmp_path).open(bundle).streams == 1
-    assert shop.loaded == ["bf16 × 2", "int8 × 2", "fp32 × 2", "int8 × 1", "int8 × 1"]
+    opened = tuner(shop, tmp_path).open(bundle)
+    assert (opened.engine.device, opened.streams) == ("int8 × 1", 1)
+    assert (shop.open, shop.loaded) == (1, ["bf16 × 2", "int8 × 2", "fp32 × 2", "int8 × 1"])
 
 
 def test_streams_that_somebody_names_are_not_raced(bundle: Bundle, tmp_path: Path):
