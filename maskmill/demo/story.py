@@ -7,6 +7,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,16 +54,18 @@ def tell(options: DemoOptions, console: Console) -> dict[str, Any]:
     material = _material(options).limited(options.limit)
     _prepare(options.out)
     _step(console, 1, "Starting API, worker, scheduler and broker on this machine")
-    with _started(options, console) as stack, stack.tended():
+    with ThreadPoolExecutor(1) as beside, _started(options, console) as stack, stack.tended():
         console.print(f"      ready after {duration(time.monotonic() - began)} at {stack.url}")
         with Maskmill(stack.url, patience=30.0) as server:
             material, label_space = comparable(server, material, console)
             job = _submit(server, material, label_space, options, console)
             images = _work_and_fetch(job, options, console)
             show_results(console, job, images)
-            write_page(options.out, job, images, material, terms_of(server, job))
+            terms = terms_of(server, job)
+            page = beside.submit(write_page, options.out, job, images, material, terms)  # while the stack stops
             if not options.keep:
                 job.delete()
+    page.result()
     _farewell(console, options, time.monotonic() - began)
     return {
         "status": job.status,
