@@ -271,10 +271,7 @@ def _settled(
 
     job: as the step has changed it beside that.
     """
-    counts = job.counts
-    for move, indices in moves:
-        images = getattr(job.counts, move.source.value) if indices is None else len(indices)
-        counts = _moved(counts, move, images)
+    counts = _counts_after(job.counts, moves)
     done = not (counts.queued or counts.running)
     after = replace(
         job,
@@ -287,7 +284,10 @@ def _settled(
     return Transition(after if owes is None else replace(after, told_at=now), moves, owes)
 
 
-def _moved(counts: Counts, move: Move, images: int) -> Counts:
-    changes = {move.source.value: getattr(counts, move.source.value) - images}
-    changes[move.target.value] = getattr(counts, move.target.value) + images
-    return replace(counts, **changes)
+def _counts_after(counts: Counts, moves: Sequence[tuple[Move, Collection[int] | None]]) -> Counts:
+    changes: Counter[str] = Counter()
+    for move, indices in moves:
+        images = getattr(counts, move.source.value) if indices is None else len(indices)
+        changes[move.source.value] -= images
+        changes[move.target.value] += images
+    return replace(counts, **{status: getattr(counts, status) + more for status, more in changes.items()})

@@ -47,6 +47,8 @@ CONNECT_S = 4
 PING_S = 2.0
 _PAGES_UNTIL_CHECKPOINT = 16_384  # of SQLite's log, 64 MiB, where no worker takes it over (`Database.checkpoint`)
 
+_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
 R = TypeVar("R")
 
 
@@ -158,7 +160,7 @@ def make_engine(settings: StorageSettings, *, answer_s: float | None = None) -> 
     """
     url = make_url(settings.resolved_database_url)
     common: dict[str, Any] = {
-        "json_serializer": partial(json.dumps, separators=(",", ":"), allow_nan=False),
+        "json_serializer": _encode_json,
         "pool_size": settings.database_pool_size,
         "max_overflow": settings.database_pool_overflow,
         "pool_timeout": settings.database_wait_s,

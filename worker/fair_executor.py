@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,12 +46,12 @@ class Pace:
     def __init__(self) -> None:
         self._usual_s = self._took_s = 0.0
         self._ended = 0
-        self._begun: dict[Future[Any], float] = {}  # calls at work → since when
+        self._begun: dict[object, float] = {}  # calls at work → since when
 
-    def begin(self, call: Future[Any]) -> None:
+    def begin(self, call: object) -> None:
         self._begun[call] = time.monotonic()
 
-    def end(self, call: Future[Any]) -> None:
+    def end(self, call: object) -> None:
         """Also of one that never began."""
         self._begun.pop(call, None)
 
@@ -113,6 +113,23 @@ class FairExecutor(Executor):
             if queues is self._urgent or not self._stands_by:
                 self._changed.notify()
         return call.answer
+
+    @contextmanager
+    def as_short(self) -> Iterator[None]:
+        """The block runs in its caller's thread, at once; short calls wait for it as for one another."""
+        if self._pace is None:
+            yield
+            return
+        block = object()
+        with self._changed:
+            self._pace.begin(block)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._pace.end(block)
+                if self._queues:
+                    self._changed.notify()
 
     def aside(self, work: Callable[[], T]) -> Callable[[], T]:
         """`jobs.processing.picture_ports.Aside`, for a call that runs here and could be in two places at once."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
+from jobs.ports import OpenUnit, UnitOfWork
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.picture_ports import later
@@ -140,9 +142,8 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     spool.mkdir(parents=True, exist_ok=True)
     sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets, spool)
     work = open_work(settings, models, sources, policy, threads=thread_count, executor=threads)
-    processing = Processing(
-        database.unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics
-    )
+    unit = _as_short(database.unit, threads) if _is_at_home(storage) else database.unit
+    processing = Processing(unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics)
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
     upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, _upkeep_rules(settings), contact)
     state = partial(_beat, name, rules, models, follower)
@@ -165,6 +166,22 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
         metrics=metrics,
         port=port,
     )
+
+
+def _is_at_home(storage: StorageSettings) -> bool:
+    """Whether the database is a part of this process; with another, most of the time goes into waiting for it."""
+    return storage.resolved_database_url.startswith("sqlite")
+
+
+def _as_short(open_unit: OpenUnit, threads: FairExecutor) -> OpenUnit:
+    """Claims and results, which are Python for the most part, as short pictures are."""
+
+    @contextmanager
+    def opened(tenant: str | None = None) -> Iterator[UnitOfWork]:
+        with threads.as_short(), open_unit(tenant) as unit:
+            yield unit
+
+    return opened
 
 
 def pace_of(rules: EngineRules, storage: StorageSettings) -> Pace | None:

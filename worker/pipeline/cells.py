@@ -56,14 +56,13 @@ def fits(logits: Logits, height: int, width: int) -> bool:
     return bool(larger and -(-height // rows) * -(-width // columns) <= LARGEST_CELL)
 
 
-def ids_by_cells(logits: Logits, height: int, width: int) -> NDArray[np.uint8] | None:
-    """As `upsample.best_class`, for what `fits`; None where too many cells are disputed."""
-    padded = _padded(logits)
-    possible = possible_classes(padded)
-    count = possible.sum(axis=0, dtype=np.uint8)
+def ids_by_cells(padded: Logits, possible: NDArray[np.bool_], height: int, width: int) -> NDArray[np.uint8] | None:
+    """As `upsample.best_class`, for what `fits`; None where too many cells are disputed. possible: classes of `padded`
+    logits."""
+    count = np.add.reduce(possible.view(np.uint8), axis=0, dtype=np.uint8)
     if np.count_nonzero(count > 1) > MOST_DISPUTED * count.size:
         return None
-    rows, columns = _axis(logits.shape[1], height), _axis(logits.shape[2], width)
+    rows, columns = _axis(padded.shape[1] - 2, height), _axis(padded.shape[2] - 2, width)
     ids: NDArray[np.uint8] = possible.argmax(axis=0).astype(np.uint8).take(columns.cell, axis=1).take(rows.cell, axis=0)
     for cells in _disputed(possible, count, rows.pixels.shape[1] * columns.pixels.shape[1]):
         right, lower = columns.shares[cells.across], rows.shares[cells.down][:, :, None]
@@ -114,7 +113,8 @@ def _disputed(possible: NDArray[np.bool_], count: NDArray[np.uint8], pixels: int
         yield _Cells(down[some], across[some], counts[some], starts[some], channels)
 
 
-def _padded(logits: Logits) -> Logits:
+def padded_logits(logits: Logits) -> Logits:
+    """Each side once more, so that no pixel of the picture lies outside."""
     classes, rows, columns = logits.shape
     padded = np.empty((classes, rows + 2, columns + 2), np.float32)
     padded[:, 1:-1, 1:-1] = logits
@@ -135,12 +135,10 @@ def possible_classes(logits: Logits) -> NDArray[np.bool_]:
 
 def _corners(logits: Logits, reduce: np.ufunc) -> Logits:
     """`reduce` over the corners of each cell."""
-    for axis in (1, 2):
-        if logits.shape[axis] > 1:
-            before = [slice(None)] * 3
-            after = [slice(None)] * 3
-            before[axis], after[axis] = slice(None, -1), slice(1, None)
-            logits = reduce(logits[tuple(before)], logits[tuple(after)])
+    if logits.shape[1] > 1:
+        logits = reduce(logits[:, :-1], logits[:, 1:])
+    if logits.shape[2] > 1:
+        logits = reduce(logits[:, :, :-1], logits[:, :, 1:])
     return logits
 
 

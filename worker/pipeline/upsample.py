@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.pipeline.cells import fits, ids_by_cells, possible_classes
+from worker.pipeline.cells import fits, ids_by_cells, padded_logits, possible_classes
 
 Logits = NDArray[np.float32]
 
@@ -104,15 +104,23 @@ def _mixed(before: Logits, after: Logits, share: Logits) -> Logits:
 
 def best_class(logits: Logits, height: int, width: int) -> NDArray[np.uint8]:
     """(C, h, w) → (height, width) uint8: the channel of the largest interpolated logit, the first of equals."""
-    by_cells = ids_by_cells(logits, height, width) if fits(logits, height, width) else None
-    return _by_blocks(logits, height, width) if by_cells is None else by_cells
+    if not fits(logits, height, width):
+        return _by_blocks(logits, possible_classes(logits), height, width)
+    padded = padded_logits(logits)
+    possible = possible_classes(padded)
+    ids = ids_by_cells(padded, possible, height, width)
+    if ids is not None:
+        return ids
+    inner = possible[:, 1:-1, 1:-1] if min(logits.shape[1:]) > 1 else possible_classes(logits)
+    return _by_blocks(logits, inner, height, width)
 
 
-def _by_blocks(logits: Logits, height: int, width: int) -> NDArray[np.uint8]:
+def _by_blocks(logits: Logits, possible: NDArray[np.bool_], height: int, width: int) -> NDArray[np.uint8]:
+    """possible: of `possible_classes`."""
     ids = np.empty((height, width), np.uint8)
     all_rows = stretches(logits.shape[1], height, BLOCK_ROWS)
     all_columns = stretches(logits.shape[2], width, block_columns(logits.shape[2], width))
-    possible = _in_blocks(_in_blocks(possible_classes(logits), all_rows, axis=1), all_columns, axis=2)
+    possible = _in_blocks(_in_blocks(possible, all_rows, axis=1), all_columns, axis=2)
     for row, rows in enumerate(all_rows):
         for column, columns in enumerate(all_columns):
             channels = np.flatnonzero(possible[:, row, column])
@@ -142,6 +150,8 @@ def choose(values: Logits, channels: NDArray[np.intp], ids: NDArray[np.uint8]) -
 
 def _in_blocks(possible: NDArray[np.bool_], axis_blocks: Sequence[Stretch], *, axis: int) -> NDArray[np.bool_]:
     """Whether it is possible anywhere in each block. A lone row (or column) belongs to the cell before it."""
+    if len(axis_blocks) == 1:
+        return np.logical_or.reduce(possible, axis, keepdims=True)
     cells = possible.shape[axis]
     bounds = []
     for block in axis_blocks:

@@ -54,7 +54,8 @@ class SqlKnown:
 
 def remember(transaction: Transaction, job: Job, outcomes: Collection[Outcome]) -> None:
     """The results of these outcomes, which count. Of a picture that a job has twice, one is enough."""
-    rows = [row for outcome in outcomes for row in _rows(job, outcome)]
+    kinds = ",".join(sorted(kinds_of(job.options).values()))
+    rows = [row for outcome in outcomes for row in _rows(job, outcome, kinds)]
     if rows:
         transaction.write(_remembering(transaction.dialect), rows)
 
@@ -68,10 +69,9 @@ def forget_known(transaction: Transaction, job_id: str) -> None:
     transaction.write(delete(KNOWN_RESULTS).where(KNOWN.job_id == job_id))
 
 
-def _rows(job: Job, outcome: Outcome) -> Iterator[dict[str, Any]]:
+def _rows(job: Job, outcome: Outcome, kinds: str) -> Iterator[dict[str, Any]]:
     if outcome.input_sha256 is None:
         return
-    kinds = ",".join(sorted(kinds_of(job.options).values()))
     for model, recipe in enumerate(outcome.recipes):
         yield {
             "tenant": job.tenant,

@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worker.pipeline.cells import fits, ids_by_cells
+from worker.pipeline.cells import fits, ids_by_cells, padded_logits, possible_classes
 from worker.pipeline.upsample import best_class
+
+
+def by_cells(logits: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8] | None:
+    padded = padded_logits(logits)
+    return ids_by_cells(padded, possible_classes(padded), height, width)
 
 
 def smooth(classes: int, height: int, width: int, *, seed: int = 0) -> NDArray[np.float32]:
@@ -32,7 +37,7 @@ def in_double_precision(logits: NDArray[np.float32], height: int, width: int) ->
 @pytest.mark.parametrize("classes", [1, 2, 11])
 def test_ids_are_those_of_double_precision(classes: int, target: tuple[int, int]):
     logits = smooth(classes, 64, 120)
-    ids = ids_by_cells(logits, *target)
+    ids = by_cells(logits, *target)
     assert ids is not None
     assert (ids == in_double_precision(logits, *target)).mean() > 0.9999
 
@@ -47,7 +52,7 @@ def test_where_classes_are_equal_the_first_one_wins():
 
 def test_what_is_disputed_nearly_everywhere_is_left_to_the_blocks():
     noise = np.random.default_rng(0).normal(size=(19, 20, 30)).astype(np.float32)
-    assert ids_by_cells(noise, 160, 240) is None
+    assert by_cells(noise, 160, 240) is None
     assert (best_class(noise, 160, 240) == in_double_precision(noise, 160, 240)).mean() > 0.9995
 
 

@@ -161,3 +161,39 @@ def test_who_has_others_waiting_does_all_of_its_work_itself(paced: FairExecutor,
     first, _ = paced.submit(work), paced.submit(int, "2")
     gate.set()
     assert first.result(60)
+
+
+def test_short_calls_wait_for_a_block_that_is_as_short(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
+    Clock(monkeypatch)
+    gated = Gated(1)
+    with paced.as_short():
+        answer = paced.submit(gated.call, 0)
+        assert not gated.begun[0].wait(0.02)
+    assert gated.begun[0].wait(60)
+    gated.let_go()
+    answer.result(60)
+
+
+def test_a_block_that_waits_for_something_keeps_no_short_call_waiting(
+    paced: FairExecutor, monkeypatch: pytest.MonkeyPatch
+):
+    clock = Clock(monkeypatch)
+    with paced.as_short():
+        answer = paced.submit(int, "1")
+        clock.now += PATIENCE_S
+        assert answer.result(60) == 1
+
+
+def test_a_block_that_fails_keeps_nobody_waiting(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
+    Clock(monkeypatch)
+    with pytest.raises(OSError, match="full"), paced.as_short():
+        answer = paced.submit(int, "1")
+        raise OSError("full")
+    assert answer.result(60) == 1
+
+
+def test_without_a_pace_a_block_keeps_nobody_waiting():
+    executor = FairExecutor(1, name="test")
+    with executor.as_short():
+        assert executor.submit(int, "1").result(60) == 1
+    executor.shutdown()
