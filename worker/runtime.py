@@ -20,13 +20,15 @@ from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
-from jobs.ports import OpenUnit, UnitOfWork
+from jobs.job import Slice
+from jobs.ports import Claim, OpenUnit, UnitOfWork
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.picture_ports import later
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
+from jobs.reporting.keeping import keep_ripe
 from jobs.reporting.outputs import Outputs
 from jobs.tenants.turns import Turns
 from jobs.upkeep import Contact, Upkeep, UpkeepRules
@@ -89,6 +91,13 @@ class Runtime:
     watchdog: Watchdog
     metrics: WorkerMetrics
     port: Port | None
+
+    def take_turn(self, piece: Slice) -> Claim | None:
+        """As `Processing.run`; then the job's archive is prepared, so far as the job has come."""
+        claim = self.processing.run(piece)
+        if claim is not None:
+            keep_ripe(self.processing.open_unit, claim)
+        return claim
 
     def show_life(self) -> None:
         """From now on slices are taken."""

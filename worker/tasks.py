@@ -14,7 +14,7 @@ from worker.lifecycle import runtime
 @app.task(name=SEGMENT_SLICE, bind=True)
 def segment_slice(self: Task[Any, Any], job_id: str, first: int, last: int, priority: str) -> None:
     at_work, piece = runtime(), slice_in(job_id, first, last, priority)
-    at_work.metrics.watch(piece, at_work.processing.run, carried_by(self.request))
+    at_work.metrics.watch(piece, at_work.take_turn, carried_by(self.request))
 
 
 @app.task(name=RUN_UPKEEP)

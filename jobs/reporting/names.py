@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from jobs.job import JobImage
@@ -45,7 +46,7 @@ class Names:
 
 def safe_stem(name: str) -> str:
     """A file name without its suffix that means the same on every system: no path, no control or reserved letter."""
-    plain = _PLAIN_NAME.fullmatch(name)
+    plain = _PLAIN_NAME.fullmatch(name, name.rfind("/") + 1)
     if plain is not None:
         return plain[1]  # nearly every name, at a tenth of the cost
     return _safe(PurePosixPath(name.replace("\\", "/")).stem)
@@ -61,5 +62,11 @@ def safe_folders(path: str) -> str:
 
     One that looks like a file of the archive gets another name: `a.png` may be an artifact beside it.
     """
-    parts, of_files = [_safe(part) or "_" for part in path.split("/")[:-1]], artifact_suffixes()
+    return _safe_folders(path[: path.rfind("/") + 1])
+
+
+@lru_cache(maxsize=1024)
+def _safe_folders(folders: str) -> str:
+    """folders: each with a `/` behind it. Neighbouring images lie in the same ones."""
+    parts, of_files = [_safe(part) or "_" for part in folders.split("/")[:-1]], artifact_suffixes()
     return "".join(f"{part}_/" if PurePosixPath(part).suffix.lower() in of_files else f"{part}/" for part in parts)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NoReturn
+
 import pytest
 
+from jobs.errors import DatabaseUnavailable
 from jobs.job import Job
+from jobs.ports import Claim
 from jobs.reporting.archive import Archive
-from jobs.reporting.keeping import UNFINISHED, keep_parts
+from jobs.reporting.keeping import UNFINISHED, keep_parts, keep_ripe
 from jobs.reporting.pieces import Piece
 from tests.unit.jobs.test_archive import Mill
+from worker.fair_executor import FairExecutor
 
 NAMES = [f"cam_{number % 2}/{number}.jpg" for number in range(5)]
 
@@ -142,10 +148,61 @@ def test_beyond_some_parts_that_have_not_ended_nothing_is_looked_at(mill: Mill, 
     looked: list[int] = []
     mill.submit(*[f"{number}.jpg" for number in range(2 * UNFINISHED + 4)])
 
-    def look(_unit: object, _job: Job, first: int) -> bool:
+    def look(_unit: object, _job_id: str, first: int) -> bool:
         looked.append(first)
         return False
 
     monkeypatch.setattr("jobs.reporting.keeping._keep_one", look)
     assert keep(mill) == 0
     assert looked == [2 * number for number in range(UNFINISHED)]
+
+
+def turns(mill: Mill) -> list[Claim]:
+    """Of all that was sent, an image each; keeps nothing."""
+    with FairExecutor(1, name="picture") as threads:
+        work = mill.processing(threads)
+        return [claim for piece in mill.dispatcher.take() if (claim := work.run(piece)) is not None]
+
+
+@pytest.mark.parametrize("broken", [(), (NAMES[3],)])
+def test_a_part_is_kept_as_soon_as_its_last_image_ends(mill: Mill, broken: tuple[str, ...]):
+    job = mill.submit(*NAMES, artifacts=("mask", "coco"), broken=broken)
+    first, *others = mill.dispatcher.take()
+    mill.dispatcher.dispatch([first])
+    for claim in turns(mill):
+        keep_ripe(mill.database.unit, claim)
+    assert kept(mill, job) == {}
+    mill.dispatcher.dispatch(others)
+    claims = turns(mill)
+    before = told(mill.archives.open(job.id))
+    for claim in claims:
+        keep_ripe(mill.database.unit, claim)
+    assert kept(mill, job) == {0: True, 2: not broken, 4: True}
+    assert told(mill.archives.open(job.id)) == before
+
+
+def test_of_a_small_job_nothing_is_kept_when_its_images_end(mill: Mill):
+    job = mill.submit(*NAMES[:2])
+    for claim in turns(mill):
+        keep_ripe(mill.database.unit, claim)
+    assert kept(mill, job) == {}
+
+
+def test_of_a_deleted_job_nothing_is_kept(mill: Mill):
+    job = mill.submit(*NAMES)
+    claim = turns(mill)[-1]
+    gone = replace(claim, job=replace(claim.job, id="job_gone"))
+    keep_ripe(mill.database.unit, gone)
+    assert kept(mill, job) == {}
+
+
+def test_what_cannot_be_kept_when_images_end_is_kept_by_upkeep(mill: Mill):
+    job = mill.submit(*NAMES)
+    claim = turns(mill)[-1]
+
+    def away(tenant: str | None = None) -> NoReturn:
+        raise DatabaseUnavailable("the database does not answer")
+
+    keep_ripe(away, claim)
+    assert kept(mill, job) == {}
+    assert keep(mill, {job.id}) == 3
