@@ -20,7 +20,7 @@ def figure(miou: Mapping[str, Mapping[str, float]]) -> str:
         parts.append(_text(LEFT - 8, top + len(miou) * BAR / 2 + 4, change, anchor="end"))
         for number, (name, scores) in enumerate(miou.items()):
             parts += _bar(top + number * BAR, scores[change], f"{name}, {change}", COLOURS[number])
-    told = f"mIoU of {' and '.join(miou)} when pictures are changed; the numbers stand in the table"
+    told = f"mIoU of {', '.join(miou)} when pictures are changed; the numbers stand in the table"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(told)}"'
         ' font-family="system-ui, sans-serif" font-size="12">\n'
