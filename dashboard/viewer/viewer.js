@@ -64,7 +64,7 @@ class Viewer {
     const first = this.maps[wanted[0]];
     this.width = first ? first.width : this.picture.width;
     this.height = first ? first.height : this.picture.height;
-    this.editor?.ready(this.maps.mask ?? this.maps.truth);
+    this.editor?.ready(this.maps.mask, this.maps.truth);
     this.say("Point at the picture, or move through it with the arrow keys.");
     this.resize();
     this.canvas.dataset.ready = "yes";
@@ -310,9 +310,14 @@ class Editor {
     viewer.listen(this.keep, "click", () => this.save());
   }
 
-  ready(map) { this.original = map.values; this.ids = { ...map, values: map.values.slice() }; this.scratch = new Uint8Array(map.values.length); }
+  // mask: what the model said, which is shown until somebody draws. correction: what was saved of it, if anything.
+  ready(mask, correction) {
+    this.original = mask.values; this.ids = { ...mask, values: mask.values.slice() }; this.scratch = new Uint8Array(mask.values.length);
+    this.correction = correction;
+  }
 
   choose(name) {
+    if (name && this.correction) { this.ids.values.set(this.correction.values); this.correction = null; this.said.textContent = "Goes on from the saved correction"; }
     this.tool = name; this.corners = [];
     for (const [each, button] of Object.entries(this.buttons)) button.setAttribute("aria-pressed", String(each === name));
     this.viewer.canvas.classList.toggle("editing", name !== null);
@@ -366,7 +371,11 @@ class Editor {
     this.changed();
   }
 
-  changed() { this.back.disabled = this.keep.disabled = this.done.length === 0; this.viewer.draw(); }
+  changed() {
+    this.back.disabled = this.done.length === 0; this.keep.disabled = this.done.at(-1) === this.saved;
+    this.said.textContent = "";
+    this.viewer.draw();
+  }
 
   dab({ x, y }) {
     const radius = Number(this.size.value), { width, height, values } = this.ids, id = Number(this.painted.value);
@@ -432,12 +441,14 @@ class Editor {
   }
 
   async save() {
+    const last = this.done.at(-1);
     this.keep.disabled = true; this.said.textContent = "Saving …";
     try {
       const body = await greyPng(this.ids), headers = { "Content-Type": "image/png", "X-Maskmill": "correction" };
       const answer = await fetch(this.viewer.data.save, { method: "PUT", body, headers });
       const told = await answer.json();
       if (!answer.ok) throw new Error(told.detail ?? told.code);
+      this.saved = last; this.keep.disabled = this.done.at(-1) === last; // somebody may have drawn on meanwhile
       this.said.textContent = `Saved as version ${told.version ?? told.correction?.version ?? ""}`;
       this.viewer.told("saved", Date.now());
     } catch (error) { this.said.textContent = `Not saved: ${error.message}`; this.keep.disabled = false; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import signal
 import zipfile
@@ -96,14 +97,7 @@ def test_the_viewer_is_used_by_keys_alone(page: Page, address: str, job: Any) ->
 
 def test_a_correction_is_drawn_saved_and_used(page: Page, address: str, stack: Stack, job: Any) -> None:
     page.goto(f"{address}/jobs?job={job['id']}&image=1")
-    canvas = page.locator("canvas[data-ready=yes]")
-    canvas.wait_for()
-    page.get_by_role("button", name="Fill").click()
-    page.locator("[data-part=editor] select").select_option(label="road")
-    box = canvas.bounding_box()
-    assert box is not None
-    for share in (0.1, 0.5):
-        page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
+    _filled(page, "road", 0.1, 0.5)
     page.get_by_role("button", name="Undo").click()  # the second
     page.get_by_role("button", name="Save correction").click()
     page.get_by_text("Saved as version 1").wait_for()
@@ -127,6 +121,44 @@ def test_a_correction_is_drawn_saved_and_used(page: Page, address: str, stack: S
         name = next(each for each in archive.namelist() if each.endswith("two_gtFine_labelIds.png"))
         exported = np.asarray(Image.open(io.BytesIO(archive.read(name))))
     assert np.unique(exported[:, :60]).tolist() == [7]  # Cityscapes' road
+
+
+def test_a_saved_correction_is_undone_gone_on_with_and_saved_again(page: Page, address: str, stack: Stack) -> None:
+    """The button says whether what is shown is saved, and no version forgets an earlier one."""
+    with stack.http() as http:
+        sent = [("files", ("again.png", coloured(), "image/png"))]
+        options = json.dumps({"model": "tiny", "artifacts": ["mask"]})
+        job_id = stack.finished(http.post("/jobs", files=sent, data={"options": options}).json()["id"])["id"]
+    image = f"{address}/jobs?job={job_id}&image=0"
+    save, undo = (page.get_by_role("button", name=name) for name in ("Save correction", "Undo"))
+    page.goto(image)
+    _filled(page, "road", 0.1, 0.5)
+    save.click()
+    page.get_by_text("Saved as version 1").wait_for()
+    expect(save).to_be_disabled()
+    undo.click()  # the second third is what the model said again
+    expect(page.get_by_text("Saved as version 1")).to_have_count(0)
+    save.click()
+    page.get_by_text("Saved as version 2").wait_for()
+    page.goto(image)
+    _filled(page, "car", 0.9)
+    save.click()
+    page.get_by_text("Saved as version 3").wait_for()
+    names = {id_: each["name"] for id_, each in _classes(stack, "camvid-11").items()}
+    ids = _ids(stack, f"/jobs/{job_id}/images/0/correction")
+    assert [names[int(ids[48, x])] for x in (10, 96, 180)] == ["road", "building", "car"]
+
+
+def _filled(page: Page, name: str, *shares: float) -> None:
+    """The regions at these places of the picture, with that class."""
+    canvas = page.locator("canvas[data-ready=yes]")
+    canvas.wait_for()
+    page.get_by_role("button", name="Fill").click()
+    page.locator("[data-part=editor] select").select_option(label=name)
+    box = canvas.bounding_box()
+    assert box is not None
+    for share in shares:
+        page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
 
 
 def test_two_models_are_compared_on_one_picture(page: Page, address: str, stack: Stack) -> None:
