@@ -40,27 +40,30 @@ class LocalObjects:
         self._pieces_of = Pieces(root / "partial")
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
-        trailer = _trailer(media_type)
+        trailer, path = _trailer(media_type), f"{self._files}/{checked_key(key)}"
         if isinstance(data, bytes):
-            self._put_at_once(f"{self._files}/{checked_key(key)}", (data, trailer))
-            return len(data)
-        path = self._path(key)
+            return self._put_at_once(path, data, trailer)
+        first, more = data.read(PIECE), data.read(PIECE)
+        if not more:
+            return self._put_at_once(path, first, trailer)
         with self._new_file() as (temporary, file):
-            size = write_from(file, data)
+            with writing():
+                write_all(file, first + more)
+            size = len(first + more) + write_from(file, data)
             with writing():
                 write_all(file, trailer)
                 file.close()
                 _publish(temporary, path)  # a reader sees the old object or the new one, never half
         return size
 
-    def _put_at_once(self, path: str, parts: Sequence[bytes]) -> None:
-        """As `put`, with no more calls of the system than it takes: a worker does this for every artifact."""
+    def _put_at_once(self, path: str, content: bytes, trailer: bytes) -> int:
+        """As `put`, with no more calls of the system than it takes: so it is for every artifact, and a small input."""
         temporary = f"{self._incoming}/{secrets.token_hex(16)}"
         with writing():
             file = self._opened(temporary)
             try:
                 try:
-                    _write_parts(file, parts)
+                    _write_parts(file, (content, trailer))
                 finally:
                     os.close(file)
                 _publish(temporary, path)
@@ -68,6 +71,7 @@ class LocalObjects:
                 with suppress(OSError):  # a store that takes nothing cannot forget either
                     os.unlink(temporary)  # noqa: PTH108
                 raise
+        return len(content)
 
     def _opened(self, path: Path | str) -> int:
         """A new file. What does not fit is told by the write, not by a close."""

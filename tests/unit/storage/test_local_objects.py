@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from storage.objects.local import ABANDONED_S, LocalObjects
+from storage.objects.pieces import PIECE
 from tests.services.small_disk import SmallDisk, small_disk
 
 
@@ -40,6 +42,21 @@ def test_the_last_object_takes_its_folders_along(store: LocalObjects, tmp_path: 
     store.delete_prefix("jobs/b/")
     assert not (tmp_path / "files/jobs").exists()
     assert (tmp_path / "files").is_dir()
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 7])
+@pytest.mark.parametrize("at_most", [1 << 40, 1000], ids=["as asked", "less than asked"])
+def test_what_comes_in_pieces_is_there_as_a_whole(store: LocalObjects, tmp_path: Path, size: int, at_most: int):
+    content = os.urandom(size)
+    whole = io.BytesIO(content)
+
+    class Slow:
+        def read(self, size: int = -1, /) -> bytes:
+            return whole.read(min(size, at_most))
+
+    assert store.put("a", Slow(), media_type="image/png") == size
+    assert store.get("a") == content
+    assert files(tmp_path) == ["files/a"]
 
 
 def test_a_file_put_there_by_hand_is_an_object_of_unknown_type(store: LocalObjects, tmp_path: Path):
