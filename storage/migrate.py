@@ -129,7 +129,7 @@ def _alone(settings: StorageSettings) -> Iterator[None]:
 def _begin(connection: Connection) -> None:
     """The one transaction in which everything happens."""
     if connection.dialect.name == "sqlite":
-        connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+        connection.info[BEGIN] = "BEGIN IMMEDIATE"
         return
     connection.execute(select(func.set_config("lock_timeout", "0", True)))
     connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))

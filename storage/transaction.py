@@ -13,7 +13,7 @@ from jobs.callers import DEFAULT_TENANT
 from jobs.watching.hints import Hint
 from storage.scope import Prepared, scoped
 
-BEGIN = "sqlite_begin"  # execution option: how the next transaction of a SQLite connection starts
+BEGIN = "sqlite_begin"  # of a connection's `info`: how its next transaction starts, where it is to write
 
 Clock = Callable[[], datetime]
 Answer = CursorResult[*tuple[Any, ...]]
@@ -74,7 +74,7 @@ class Transaction:
             self._writes = True
             if self.dialect == "sqlite":
                 self._connection.rollback()  # nothing was written yet
-                self._connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+                self._connection.info[BEGIN] = "BEGIN IMMEDIATE"
         return self._connection
 
     def owns(self, tenant: str) -> bool:
@@ -92,8 +92,6 @@ class Transaction:
         self._connection.commit()
         self._writes = False
         self._now = None
-        if self.dialect == "sqlite":
-            self._connection.execution_options(**{BEGIN: "BEGIN"})
         if not self._changed:
             return None
         done = Hint(frozenset(self._changed), frozenset(self._ended), self._owes)
@@ -116,4 +114,4 @@ def begin_as_asked(connection: Connection) -> None:
     """
     driver = connection.connection.driver_connection
     assert driver is not None  # it is connected
-    driver.execute(connection.get_execution_options().get(BEGIN, "BEGIN"))  # for SQLAlchemy it would be a statement
+    driver.execute(connection.info.pop(BEGIN, "BEGIN"))  # for SQLAlchemy it would be a statement

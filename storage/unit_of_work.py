@@ -162,6 +162,7 @@ def make_engine(settings: StorageSettings, *, answer_s: float | None = None) -> 
     common: dict[str, Any] = {
         "json_serializer": _encode_json,
         "pool_size": settings.database_pool_size,
+        "pool_use_lifo": True,  # the connection that was used last still has its statements at hand
         "max_overflow": settings.database_pool_overflow,
         "pool_timeout": settings.database_wait_s,
     }
