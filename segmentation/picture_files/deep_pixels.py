@@ -13,6 +13,7 @@ DEPTHS = (10, 12, 14, 16)
 LOW_BIT_DEPTH = "low_bit_depth"
 PACKED_DEPTHS = {"I;12": 12}  # by Pillow's raw mode: of samples that a TIFF stores in just so many bits
 _LOW_TOP = 1 << 12
+_WHITE = np.uint8(255)
 
 # Pillow keeps the upper byte of colours in 16 bits. Read in the other order of bytes, it keeps the lower one.
 _NATIVE_SWAPPED = "16B" if sys.byteorder == "little" else "16L"
@@ -31,19 +32,24 @@ class Notice:
 class DeepPixels:
     """How a picture's samples become 8 bits: `value >> shift`. low: the lower bytes of colours where they are needed.
 
-    deep_alpha: whether the transparency has as few bits as the colours.
+    deep_alpha: whether the transparency has as few bits as the colours. clear: the one grey or colour, in 16 bits, that
+    stands for nothing. negative: whether 0 is white.
     """
 
     shift: int
     notices: tuple[Notice, ...] = ()
     low: Image.Image | None = None
     deep_alpha: bool = False
+    clear: int | tuple[int, ...] | None = None
+    negative: bool = False
 
     def band(self, picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
         """A part of the picture, in 8 bits a sample."""
         values = np.asarray(picture.crop(box))
         if is_deep_grey(picture.mode):
-            return Image.fromarray((values >> self.shift).astype(np.uint8))
+            grey = (values >> self.shift).astype(np.uint8)
+            grey = 255 - grey if self.negative else grey
+            return Image.fromarray(grey if self.clear is None else np.where(values == self.clear, _WHITE, grey))
         if self.low is None:
             return picture.crop(box)
         return Image.fromarray(self._joined(values, np.asarray(self.low.crop(box))))
@@ -53,6 +59,8 @@ class DeepPixels:
         values <<= 8
         values |= low
         joined = (values >> self.shift).astype(np.uint8)
+        if self.clear is not None:
+            joined[(values == self.clear).all(axis=2)] = _WHITE
         if joined.shape[2] == 4 and not self.deep_alpha:
             joined[:, :, 3] = high[:, :, 3]
         return joined

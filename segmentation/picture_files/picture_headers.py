@@ -13,7 +13,7 @@ _ALL_TEXT_BYTES = 2**26  # of all of them, and of EXIF data
 
 _PNG_START = 8  # bytes of the signature
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_START_OF_SCAN, _END_OF_IMAGE, _PROGRESSIVE = 0xDA, 0xD9, 0xC2
 _WINDOW = 2**20  # bytes of a file on disk that are looked through at once; its last ones hold its end mark
 
 
@@ -56,6 +56,27 @@ def _next_marker(data: FileData, at: int) -> tuple[int | None, int]:
             return found[1][0], at + found.end()
         at += len(window) - 1  # a marker may lie across
     return None, at
+
+
+def lacks_scans(data: bytes) -> bool:
+    """Whether the scans that a progressive JPEG has leave some coefficient without its last bit.
+
+    Source: ITU-T T.81, annex G.1.1.1 (spectral selection, successive approximation).
+    """
+    left: set[tuple[int, int]] = set()  # component and coefficient
+    at = 2
+    while True:
+        marker, at = _next_marker(data, at)
+        if marker in (None, _END_OF_IMAGE):
+            return bool(left)
+        size = int.from_bytes(data[at : at + 2], "big")
+        body = data[at + 2 : at + size]
+        if marker == _PROGRESSIVE:
+            left |= {(component, place) for component in body[6::3] for place in range(64)}
+        elif marker == _START_OF_SCAN and body and len(body) == 4 + 2 * body[0] and not body[-1] & 15:
+            first, last = body[-3:-1]
+            left -= {(component, place) for component in body[1:-3:2] for place in range(first, last + 1)}
+        at += size
 
 
 def has_end_mark(data: FileData) -> bool:

@@ -20,6 +20,7 @@ from segmentation.picture_files.vips_rows import (
     png_depth,
     png_obstacle,
     tiff_obstacle,
+    tiff_unnamed,
 )
 
 
@@ -41,17 +42,18 @@ class RowSource(Protocol):
 @dataclass(frozen=True, slots=True)
 class RowReader:
     """loader: of libvips. obstacle: what keeps a file from being read so, empty where nothing does. said: how many of
-    16 bits the file says are filled."""
+    16 bits the file says are filled. unnamed: as `VipsRows`."""
 
     loader: str
     obstacle: Callable[[FileData], str]
     said: Callable[[FileData], int | None] = lambda data: None
+    unnamed: Callable[[FileData], int] = lambda data: 0
 
 
 ROW_READERS: Mapping[str, RowReader] = {  # by media type
     "image/jpeg": RowReader("jpegload", jpeg_obstacle),
     "image/png": RowReader("pngload", png_obstacle, png_depth),
-    "image/tiff": RowReader("tiffload", tiff_obstacle),
+    "image/tiff": RowReader("tiffload", tiff_obstacle, unnamed=tiff_unnamed),
 }
 
 
@@ -67,7 +69,8 @@ def open_rows(data: FileData, *, bit_depth: int | None) -> RowSource:
     obstacle = "only JPEG, PNG and TIFF are read by rows" if reader is None else _obstacle(reader, data)
     if reader is None or obstacle:
         raise ImageTooLarge(f"{header.width}×{header.height} is too large to be read as a whole, and {obstacle}")
-    return VipsRows(reader.loader, data, bit_depth=bit_depth, said=reader.said(data))
+    said, unnamed = reader.said(data), reader.unnamed(data)
+    return VipsRows(reader.loader, data, bit_depth=bit_depth, said=said, unnamed=unnamed)
 
 
 def _obstacle(reader: RowReader, data: FileData) -> str:

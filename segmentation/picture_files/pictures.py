@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 
-from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage, UnsupportedImage
+from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from segmentation.picture_files.deep_pixels import (
     DEPTHS,
     LOW_BIT_DEPTH,
@@ -29,10 +29,12 @@ from segmentation.picture_files.deep_pixels import (
 )
 from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.film import is_film
+from segmentation.picture_files.id_pixels import check_keeps_ids, ids_of, spread_by
 from segmentation.picture_files.picture_headers import (
     PngSurvey,
     count_scans,
     has_end_mark,
+    lacks_scans,
     may_be_turned,
     survey_png,
     webp_size,
@@ -44,7 +46,7 @@ from segmentation.picture_files.picture_kinds import (
     kinds_read,
     sniff_media_type,
 )
-from segmentation.picture_files.turbo_jpeg import decode_rgb, read_header
+from segmentation.picture_files.turbo_jpeg import ENDS_EARLY, complaint, decode_rgb, read_header
 
 __all__ = [
     "DEPTHS",
@@ -86,10 +88,10 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 # What a JPEG that was cut off is completed with, to see whether it lacks any pixel: zeros and ones, and the end mark.
 _OTHER_ENDS = (bytes(4096) + b"\xff\xd9", b"\xff\x00" * 4096 + b"\xff\xd9")
-TRUNCATED_TAIL = "truncated_tail"
+TRUNCATED_TAIL, DAMAGED_DATA = "truncated_tail", "damaged_data"
 GEOREFERENCE_NOTICES = ("georeference_unread", "georeference_unusable", "no_georeference")
 # Codes of all that can be noticed of a picture.
-NOTICES = frozenset({TRUNCATED_TAIL, LOW_BIT_DEPTH, *GEOREFERENCE_NOTICES})
+NOTICES = frozenset({TRUNCATED_TAIL, DAMAGED_DATA, LOW_BIT_DEPTH, *GEOREFERENCE_NOTICES})
 _TRUNCATED = Notice(TRUNCATED_TAIL, "the end of the file is missing; all its pixels are there")
 
 
@@ -125,8 +127,8 @@ def read_picture(data: FileData, *, max_pixels: int, bit_depth: int | None = Non
 
     bit_depth: of samples stored in 16 bits, one of DEPTHS; None believes what PNG's sBIT or a TIFF says, else takes 16.
     Notices: `low_bit_depth` where 16 is taken though all values lie below 4096, `truncated_tail` where all pixels are
-    there but the end of the file is not. Raises UnreadableImage (damaged), UnsupportedImage (another kind of file or of
-    pixel, values that `bit_depth` cannot hold) and ImageTooLarge.
+    there but the end of the file is not, `damaged_data` for a JPEG that is wrong in its middle. Raises UnreadableImage
+    (damaged), UnsupportedImage (another kind of file or of pixel, values that `bit_depth` cannot hold), ImageTooLarge.
     """
     file = _File(data)
     quick = file.quickly(max_pixels)
@@ -166,25 +168,16 @@ def flattened(picture: Image.Image) -> Picture:
 def decode_mask(data: FileData, *, max_pixels: int) -> NDArray[np.uint8]:
     """(H, W) uint8 class ids, perhaps read-only: the indices of a palette picture, or the values of a grey one.
 
-    Raises MaskMismatch when the pixels cannot be ids (colours, a lossy JPEG, values above 255), and what
+    Raises MaskMismatch when the pixels cannot be ids (colours, what is packed with losses, values above 255), and what
     `decode_picture` raises.
     """
     file = _File(data)
-    if file.media_type in ("image/jpeg", "image/jp2"):
-        raise MaskMismatch("a JPEG does not keep class ids; masks must be lossless, for example PNG")
-    mask, _, _ = file.loaded(max_pixels)
+    check_keeps_ids(file.media_type)
+    mask, raw, _ = file.loaded(max_pixels)
     # Damaged EXIF data is no reason to refuse sound pixels.
     with suppress(*_BROKEN):
         ImageOps.exif_transpose(mask, in_place=True)
-    values = np.asarray(mask)
-    if mask.mode in ("P", "L", "1"):
-        ids = values.astype(np.uint8, copy=False)
-        return ids // np.uint8(_grey_step(data)) if mask.mode == "L" else ids
-    if is_deep_grey(mask.mode):
-        if values.min() < 0 or values.max() > 255:
-            raise MaskMismatch(f"class ids must be 0..255, the mask has {values.min()}..{values.max()}")
-        return values.astype(np.uint8)
-    raise MaskMismatch(f"a mask must hold one class id per pixel (grey or palette), this one is {mask.mode}")
+    return ids_of(mask, raw)
 
 
 class _File:
@@ -254,27 +247,38 @@ class _File:
             if self.media_type != "image/jpeg" or not isinstance(self._data, bytes):
                 raise
             return self._without_its_end(self._data, error), raw, (_TRUNCATED,)
-        return picture, raw, () if self._is_complete() else (_TRUNCATED,)
+        if picture.mode == "L" and "transparency" in picture.info:
+            picture.info["transparency"] *= spread_by(raw)  # Pillow spreads the samples, and forgets this one
+        return picture, raw, self._noticed()
 
     def deep(self, picture: ImageFile.ImageFile, raw: str, bit_depth: int | None) -> DeepPixels:
         """How the samples in 16 bits of a picture become 8. Raises UnsupportedImage."""
         top, alpha = largest_values(picture, _band_rows(picture.width))
         said = PACKED_DEPTHS.get(raw) if self._png is None else self._png.significant_bits
         depth, notices = depth_of(top, bit_depth=bit_depth, said=said)
-        low = None
-        if depth < 16 and not is_deep_grey(picture.mode):
+        low, clear = None, picture.info.get("transparency")
+        if (depth < 16 or clear is not None) and not is_deep_grey(picture.mode):
             low = with_swapped_bytes(self._open(self._data))
             with self._told():
                 low.load()
-        return DeepPixels(depth - 8, notices, low, deep_alpha=alpha < 1 << depth)
+        negative = is_deep_grey(picture.mode) and _is_white_zero(picture)
+        return DeepPixels(depth - 8, notices, low, deep_alpha=alpha < 1 << depth, clear=clear, negative=negative)
 
-    def _is_complete(self) -> bool:
-        if self._png is not None:
-            return self._png.complete
-        return self.media_type != "image/jpeg" or has_end_mark(self._data)
+    def _noticed(self) -> tuple[Notice, ...]:
+        """Of a picture that was loaded. Raises UnreadableImage for a JPEG that lacks pixels."""
+        if self.media_type != "image/jpeg":
+            return () if self._png is None or self._png.complete else (_TRUNCATED,)
+        said = complaint(self._data) if isinstance(self._data, bytes) else ""
+        if said == ENDS_EARLY:
+            raise UnreadableImage(f"the JPEG is damaged: {said}")
+        notices = () if has_end_mark(self._data) else (_TRUNCATED,)
+        return (*notices, Notice(DAMAGED_DATA, f"a part of the picture may be wrong: {said}")) if said else notices
 
     def _without_its_end(self, data: bytes, error: UnreadableImage) -> ImageFile.ImageFile:
-        """A JPEG that ends too early, when all its pixels are there all the same: whatever follows changes none."""
+        """A JPEG that ends too early, when all its pixels are there all the same: whatever follows changes none, and no
+        scan of a progressive one is missing."""
+        if lacks_scans(data):
+            raise error
         tried = [self._open(data.rstrip(b"\xff") + other_end) for other_end in _OTHER_ENDS]
         with self._told():
             same = tried[0].tobytes() == tried[1].tobytes()
@@ -345,6 +349,12 @@ def _upright(stored: Picture, orientation: object) -> Picture:
     return pixels
 
 
+def _is_white_zero(picture: Image.Image) -> bool:
+    """Of a TIFF, whose samples Pillow turns round in up to 8 bits alone."""
+    tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
+    return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+
+
 def _band_rows(width: int) -> int:
     return max(1, _BAND_PIXELS // width)
 
@@ -358,15 +368,10 @@ def _orientation(picture: Image.Image) -> object:
 def _band(picture: Image.Image, deep: DeepPixels | None, box: tuple[int, int, int, int]) -> Picture:
     whole = box[2:] == picture.size and box[:2] == (0, 0)
     band = deep.band(picture, box) if deep is not None else picture if whole else picture.crop(box)
+    if band.mode == "La":  # Pillow goes from there to this one alone
+        band = band.convert("LA")
     if band.mode == "RGB" and "transparency" not in band.info:
         return np.asarray(band)
     if not band.has_transparency_data:
         return np.asarray(band.convert("RGB"))
     return flattened(band)
-
-
-def _grey_step(data: FileData) -> int:
-    """What Pillow multiplies the values of a grey PNG of 2 or 4 bits with, to spread them over 0..255."""
-    depth, colours = data[24:26]
-    is_grey_png = data[:4] == b"\x89PNG" and colours == 0
-    return {2: 85, 4: 17}.get(depth, 1) if is_grey_png else 1

@@ -10,6 +10,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+_CORRUPT = "Corrupt JPEG data: "
+ENDS_EARLY = "premature end of data segment"  # pixels are missing, whatever follows
+
 _turbo: Any = importlib.import_module("simplejpeg") if importlib.util.find_spec("simplejpeg") else None
 
 
@@ -34,6 +37,19 @@ def decode_rgb(data: bytes, height: int, width: int) -> NDArray[np.uint8] | None
     except ValueError:
         return None
     return room if pixels.shape == room.shape else None
+
+
+def complaint(data: bytes) -> str:
+    """What libjpeg-turbo says of damaged data, which Pillow passes over in silence; empty for sound data, and where the
+    library is not there."""
+    if _turbo is None:
+        return ""
+    try:
+        _turbo.decode_jpeg(data, "GRAY", min_factor=8, strict=True)
+    except ValueError as error:
+        said = str(error)
+        return said.removeprefix(_CORRUPT) if said.startswith(_CORRUPT) else ""
+    return ""
 
 
 def encode_rgb(pixels: NDArray[np.uint8], quality: int) -> bytes | None:

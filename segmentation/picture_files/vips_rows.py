@@ -23,6 +23,7 @@ _INTERLACE = 28  # byte of a PNG
 _READ_ROWS = 256  # that libvips is asked for at once
 _PIECE_PIXELS = 2**26  # of one that a TIFF is packed in
 _COLOURS = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16"})
+_FAIL_ON = {"jpegload": "warning"}  # all that libjpeg says of damaged data; of a TIFF warnings are about its tags
 _KINDS = {2: "LA", 4: "RGBA"}
 
 
@@ -39,20 +40,24 @@ def _vips() -> Any:
 
 
 class VipsRows:
-    """Implements `RowSource`. depth: of samples in 16 bits, None: believe that all are filled, and look."""
+    """Implements `RowSource`. depth: of samples in 16 bits, None: believe that all are filled, and look. unnamed: how
+    many samples of a pixel, the last ones, are none of its colours and no transparency."""
 
-    def __init__(self, loader: str, data: FileData, *, bit_depth: int | None, said: int | None) -> None:
+    def __init__(
+        self, loader: str, data: FileData, *, bit_depth: int | None, said: int | None, unnamed: int = 0
+    ) -> None:
         with _told():
             load = getattr(_vips().Image, f"{loader}_source")
             source = _source(data)
-            picture = load(source, access="sequential", fail_on="error")
+            picture = load(source, access="sequential", fail_on=_FAIL_ON.get(loader, "error"))
             self._region = _vips().Region.new(picture)
         self._reads_from = source, data  # libvips itself does not keep them
         self.width, self.height = int(picture.width), int(picture.height)
-        self._bands = int(picture.bands)
+        self._stored = int(picture.bands)
+        self._bands = self._stored - unnamed
         self._type = {"uchar": np.uint8, "ushort": np.uint16}.get(picture.format)
-        if self._type is None or picture.interpretation not in _COLOURS or self._bands > 4:
-            kind = f"{self._bands} bands of {picture.format}, {picture.interpretation}"
+        if self._type is None or picture.interpretation not in _COLOURS or not 0 < self._bands <= 4:
+            kind = f"{self._stored} bands of {picture.format}, {picture.interpretation}"
             raise UnsupportedImage(f"pixels of the kind {kind} are not read by rows")
         self._bit_depth, self._said = bit_depth, said
         self._depth = bit_depth or (said if said is not None and 8 <= said < 16 else 16)
@@ -79,7 +84,8 @@ class VipsRows:
         with _told():
             data = self._region.fetch(0, self._next, self.width, count)
         self._next += count
-        return np.frombuffer(data, self._type).reshape(count, self.width, self._bands)
+        samples = np.frombuffer(data, self._type).reshape(count, self.width, self._stored)
+        return samples if self._bands == self._stored else np.ascontiguousarray(samples[:, :, : self._bands])
 
     def _rgb(self, samples: NDArray[Any]) -> Picture:
         if samples.dtype == np.uint16:
@@ -108,6 +114,13 @@ def tiff_obstacle(data: FileData) -> str:
     packed = tags.get(TiffImagePlugin.COMPRESSION, 1) != 1 or TiffImagePlugin.TILELENGTH in tags
     fits = rows * picture.width <= _PIECE_PIXELS or not packed
     return "" if fits else f"the TIFF is packed in pieces of {rows} rows: store it in smaller tiles or strips"
+
+
+def tiff_unnamed(data: FileData) -> int:
+    """Samples of which the file says not what they are, such as near infrared. Source: TIFF 6.0, ExtraSamples."""
+    picture = PICTURE_KINDS["image/tiff"].open(opened(data))
+    assert isinstance(picture, TiffImagePlugin.TiffImageFile)
+    return list(picture.tag_v2.get(TiffImagePlugin.EXTRASAMPLES, ())).count(0)
 
 
 def png_depth(data: FileData) -> int | None:

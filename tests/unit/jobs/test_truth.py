@@ -36,7 +36,7 @@ def test_a_mask_becomes_a_label_map_in_the_space_of_the_job():
         (mask(np.zeros((3, 3), np.uint8)), "the mask is 3×3, its picture 4×2"),
         (mask(np.zeros((4, 2), np.uint8)), "the mask is 2×4, its picture 4×2"),
         (encoded(np.zeros((2, 4, 3), np.uint8), "PNG"), "one class id per pixel"),
-        (encoded(np.zeros((2, 4), np.uint8), "JPEG"), "a JPEG does not keep class ids"),
+        (encoded(np.zeros((2, 4), np.uint8), "JPEG"), "JPEG does not keep class ids"),
         (b"no picture", "the file is no"),
     ],
     ids=["size", "turned", "colours", "jpeg", "damaged"],

@@ -84,7 +84,7 @@ def test_colours_are_no_ids(mode: str) -> None:
 
 
 def test_a_jpeg_keeps_no_ids() -> None:
-    with pytest.raises(MaskMismatch, match="a JPEG does not keep class ids"):
+    with pytest.raises(MaskMismatch, match="JPEG does not keep class ids"):
         decoded(saved(Image.fromarray(IDS), "JPEG"))
 
 

@@ -1,6 +1,7 @@
 """Pictures as cameras, converters and cut-off downloads leave them: all that can be read is read, and what is told."""
 
 import io
+import re
 import struct
 import tracemalloc
 import zlib
@@ -77,6 +78,28 @@ class TestTruncatedTail:
     def test_a_jpeg_that_lacks_the_last_bytes_of_its_pixels_is_damaged(self) -> None:
         with pytest.raises(UnreadableImage):
             pixels(saved(Image.fromarray(RGB), "JPEG", quality=95)[:-9])
+
+    def test_a_progressive_jpeg_that_lacks_scans_is_damaged(self) -> None:
+        whole = saved(Image.fromarray(SMOOTH), "JPEG", quality=95, progressive=True)
+        begins = [found.start() for found in re.finditer(rb"\xff[\xc4\xda]", whole)]
+        scans = [found.start() for found in re.finditer(rb"\xff\xda", whole)]
+        ends = [min(each for each in begins if each > scan) for scan in scans[:-1]]
+        assert len(ends) > 4
+        for end in ends:
+            with pytest.raises(UnreadableImage, match="the JPEG is damaged"):
+                pixels(whole[:end])
+
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    @pytest.mark.parametrize("share", [0.5, 0.9])
+    def test_a_jpeg_that_lacks_pixels_before_its_end_mark_is_damaged(self, mode: str, share: float) -> None:
+        whole = saved(Image.fromarray(RGB).convert(mode), "JPEG", quality=95)
+        with pytest.raises(UnreadableImage, match="premature end of data"):
+            pixels(whole[: int(len(whole) * share)] + b"\xff\xd9")
+
+    def test_a_jpeg_that_is_damaged_in_its_middle_is_told(self) -> None:
+        whole = saved(Image.fromarray(RGB), "JPEG", quality=95)
+        again = whole[:-9] + b"\x15\x9a\x33\x01" * 12 + whole[-9:]
+        assert codes(again) == ["damaged_data"]
 
     def test_a_png_without_its_end_is_read_and_told(self) -> None:
         png = saved(Image.fromarray(RGB), "PNG")

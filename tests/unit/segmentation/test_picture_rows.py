@@ -127,6 +127,10 @@ def test_damaged_pictures_and_odd_pixels_are_told():
     source = open_rows(KINDS["rgb png"][:-4000], bit_depth=None)
     with pytest.raises(UnreadableImage):
         source.read(300)
+    jpeg = saved(Image.fromarray(RGB), "JPEG")
+    source = open_rows(jpeg[: len(jpeg) // 2] + b"\xff\xd9", bit_depth=None)
+    with pytest.raises(UnreadableImage):
+        source.read(300)
     with pytest.raises(UnsupportedImage, match="float"):
         open_rows(saved(Image.fromarray(RGB[..., 0].astype(np.float32)), "TIFF"), bit_depth=None)
 

@@ -1,0 +1,177 @@
+"""Samples as files store them, against what is read of them: every kind of TIFF, grey and colours that stand for
+nothing, masks whose ids a way of storing would change."""
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from segmentation.errors import MaskMismatch
+from segmentation.picture_files.picture_rows import open_rows
+from segmentation.picture_files.pictures import decode_mask, read_picture
+
+RNG = np.random.default_rng(11)
+HEIGHT, WIDTH = 8, 16
+WHITE_ZERO, GREY, COLOURS, PALETTE = range(4)  # TIFF's PhotometricInterpretation
+UNNAMED, PREMULTIPLIED, ALPHA = range(3)  # TIFF's ExtraSamples
+
+
+def tiff(samples: NDArray[Any], bits: int, photometric: int, extra: Sequence[int] = (), packing: str = "<") -> bytes:
+    """samples: (H, W, N) whole numbers of so many bits, not compressed."""
+    tags: dict[int, tuple[str, Sequence[int]]] = {
+        256: ("H", [samples.shape[1]]),
+        257: ("H", [samples.shape[0]]),
+        258: ("H", [bits] * samples.shape[2]),
+        259: ("H", [1]),
+        262: ("H", [photometric]),
+        273: ("I", [0]),
+        277: ("H", [samples.shape[2]]),
+        278: ("H", [samples.shape[0]]),
+        279: ("I", [0]),
+    }
+    if extra:
+        tags[338] = ("H", extra)
+    content = packed(samples, bits, packing)
+    tags[279] = ("I", [len(content)])
+    after = 8 + 2 + 12 * len(tags) + 4
+    long = {tag: len(values) * struct.calcsize(kind) for tag, (kind, values) in tags.items()}
+    tags[273] = ("I", [after + sum(size for size in long.values() if size > 4)])
+    fields, values_behind = b"", b""
+    for tag, (kind, values) in sorted(tags.items()):
+        told = struct.pack(f"{packing}{len(values)}{kind}", *values)
+        if len(told) > 4:
+            told, values_behind = struct.pack(f"{packing}I", after + len(values_behind)), values_behind + told
+        fields += struct.pack(f"{packing}HHI", tag, {"H": 3, "I": 4}[kind], len(values)) + told.ljust(4, b"\0")
+    head = (b"II*\0" if packing == "<" else b"MM\0*") + struct.pack(f"{packing}I", 8)
+    return head + struct.pack(f"{packing}H", len(tags)) + fields + bytes(4) + values_behind + content
+
+
+def packed(samples: NDArray[Any], bits: int, order: str = ">") -> bytes:
+    """Row by row, each of whole bytes."""
+    rows = samples.reshape(len(samples), -1)
+    if bits >= 8:
+        return rows.astype(f"{order}u{bits // 8}").tobytes()
+    places = np.arange(bits - 1, -1, -1)
+    return np.packbits((rows[..., None] >> places & 1).reshape(len(rows), -1).astype(np.uint8), axis=1).tobytes()
+
+
+def png(samples: NDArray[Any], bits: int, clear: Sequence[int] = ()) -> bytes:
+    """clear: of grey or colours, those that stand for nothing."""
+    height, width, channels = samples.shape
+    rows = packed(samples, bits)
+    size = len(rows) // height
+    lines = b"".join(b"\0" + rows[first : first + size] for first in range(0, len(rows), size))
+    head = struct.pack(">IIBBBBB", width, height, bits, {1: 0, 3: 2}[channels], 0, 0, 0)
+    found = [(b"IHDR", head), (b"tRNS", struct.pack(f">{len(clear)}H", *clear)), (b"IDAT", zlib.compress(lines))]
+    chunks = [(kind, content) for kind, content in [*found, (b"IEND", b"")] if content or kind == b"IEND"]
+    told = [
+        struct.pack(">I", len(each)) + kind + each + struct.pack(">I", zlib.crc32(kind + each)) for kind, each in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(told)
+
+
+def random(bits: int, channels: int) -> NDArray[Any]:
+    samples = RNG.integers(0, 1 << bits, (HEIGHT, WIDTH, channels))
+    samples[0, 0] = (1 << bits) - 1
+    return samples
+
+
+def in_eight(samples: NDArray[Any], bits: int) -> NDArray[Any]:
+    return samples >> bits - 8 if bits >= 8 else samples * 255 // ((1 << bits) - 1)
+
+
+def expected(samples: NDArray[Any], bits: int, photometric: int, extra: Sequence[int]) -> NDArray[Any]:
+    shown = samples.shape[2] - len(extra)
+    colours = samples[..., :shown]
+    colours = (1 << bits) - 1 - colours if photometric == WHITE_ZERO else colours
+    rgb = np.broadcast_to(in_eight(colours, bits), (*samples.shape[:2], 3)).astype(float)
+    if extra and extra[0] != UNNAMED:
+        share = in_eight(samples[..., shown : shown + 1], bits) / 255
+        rgb = rgb * (share if extra[0] == ALPHA else 1) + 255 * (1 - share)
+    return rgb.clip(0, 255)
+
+
+KINDS = [
+    *((bits, GREY, ()) for bits in (1, 2, 4, 8, 16)),
+    *((bits, WHITE_ZERO, ()) for bits in (1, 2, 4, 8, 16)),
+    *((8, GREY, (each,)) for each in (UNNAMED, PREMULTIPLIED, ALPHA)),
+    *((bits, COLOURS, extra) for bits in (8, 16) for extra in ((), (UNNAMED,), (PREMULTIPLIED,), (ALPHA,))),
+]
+
+
+def by_rows(data: bytes) -> NDArray[np.uint8]:
+    source = open_rows(data, bit_depth=None)
+    rows = source.read(source.height)
+    source.notices()
+    return rows
+
+
+@pytest.mark.parametrize(("bits", "photometric", "extra"), KINDS)
+@pytest.mark.parametrize("packing", ["<", ">"])
+def test_every_kind_of_tiff_shows_what_it_stores_whole_and_by_rows(
+    bits: int, photometric: int, extra: tuple[int, ...], packing: str
+) -> None:
+    if packing == ">" and photometric == WHITE_ZERO and bits == 16:
+        pytest.skip("Pillow does not open it")
+    pytest.importorskip("pyvips", reason="not tested: pictures by rows")
+    samples = random(bits, (3 if photometric == COLOURS else 1) + len(extra))
+    data = tiff(samples, bits, photometric, extra, packing)
+    wanted = expected(samples, bits, photometric, extra)
+    for pixels in (read_picture(data, max_pixels=10_000).pixels, by_rows(data)):
+        assert np.abs(pixels - wanted).max() <= 2  # what is premultiplied has lost the rest
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_the_grey_that_stands_for_nothing_is_white(bits: int) -> None:
+    samples = random(bits, 1)
+    clear = int(samples[3, 3, 0])
+    wanted = np.where(samples == clear, 255, in_eight(samples, bits)).repeat(3, axis=2)
+    np.testing.assert_array_equal(read_picture(png(samples, bits, [clear]), max_pixels=10_000).pixels, wanted)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("filled", [None, 12])
+def test_the_colour_that_stands_for_nothing_is_white(bits: int, filled: int | None) -> None:
+    if filled is not None and bits == 8:
+        pytest.skip("of samples in 16 bits alone")
+    samples = random(filled or bits, 3)
+    samples[4, 4] = samples[3, 3] ^ [1, 0, 0]  # another colour, by its lowest bit
+    clear = samples[3, 3].tolist()
+    read = read_picture(png(samples, bits, clear), max_pixels=10_000, bit_depth=filled)
+    wanted = np.where((samples == clear).all(axis=2)[..., None], 255, in_eight(samples, filled or bits))
+    np.testing.assert_array_equal(read.pixels, wanted)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_ids_are_the_samples_of_a_grey_file_however_many_bits_they_have(bits: int) -> None:
+    ids = random(min(bits, 8), 1)
+    for data in (tiff(ids, bits, GREY), png(ids, bits)):
+        np.testing.assert_array_equal(decode_mask(data, max_pixels=10_000), ids[..., 0])
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_mask_stored_as_its_negative_has_no_certain_ids(bits: int) -> None:
+    with pytest.raises(MaskMismatch, match="white is 0"):
+        decode_mask(tiff(random(bits, 1), bits, WHITE_ZERO), max_pixels=10_000)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("AVIF", {}), ("TIFF", {"compression": "jpeg"})])
+def test_a_mask_that_was_packed_with_losses_is_refused(kind: str, options: dict[str, Any]) -> None:
+    file = io.BytesIO()
+    Image.fromarray(random(5, 1)[..., 0].astype(np.uint8)).save(file, kind, **options)
+    with pytest.raises(MaskMismatch, match="does not keep class ids"):
+        decode_mask(file.getvalue(), max_pixels=10_000)
+
+
+def test_a_mask_as_heic_is_refused() -> None:
+    heif = pytest.importorskip("pillow_heif", reason="not tested: HEIC")
+    file = io.BytesIO()
+    heif.from_pillow(Image.fromarray(random(5, 1)[..., 0].astype(np.uint8))).save(file, quality=-1)
+    with pytest.raises(MaskMismatch, match="HEIC does not keep class ids"):
+        decode_mask(file.getvalue(), max_pixels=10_000)
