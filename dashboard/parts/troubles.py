@@ -23,6 +23,8 @@ def telling(show: Callable[P, None]) -> Callable[P, None]:
             show(*values, **named)
         except MaskmillError as error:
             st.error(sentence(error))
+            if isinstance(error, ServerUnreachable):
+                st.button("Try again", key=f"again-{show.__module__}-{show.__qualname__}")  # draws this part anew
 
     return told
 

@@ -21,7 +21,8 @@ from maskmill.inputs import IMAGE_SUFFIXES
 
 ARTIFACTS = ["mask", "overlay", "confidence"]
 PATIENCE_S = 120.0
-KINDS = sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
+FIRST = ("jpg", "png")  # of the list beside the button, which is cut short
+KINDS = [*FIRST, *sorted({suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES}.difference(FIRST))]
 
 
 def show() -> None:

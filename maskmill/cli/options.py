@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from maskmill.cli.exits import INTERRUPTED, REFUSED, exit_code_for
-from maskmill.errors import APIError, MaskmillError, ServerUnreachable
+from maskmill.errors import APIError, MaskmillError, ServerUnreachable, Unauthorized
 from maskmill.installed import how_to_install
 
 OUR_PACKAGES = ("data", "jobs", "segmentation", "storage", "training")
@@ -148,6 +148,9 @@ def _tell(error: Exception, as_json: bool, *, said: str = "") -> None:
         console.print(Text(f"  {fault.get('field', '?')}: {fault.get('message', '')}"), soft_wrap=True)
     if isinstance(error, ServerUnreachable):
         console.print("Start one with [bold]maskmill up[/], or name one with --server.")
+    if isinstance(error, Unauthorized):
+        said = "Set MASKMILL_API_KEY to a key of it; where it runs, [bold]maskmill keys create[/] makes one."
+        console.print(said, soft_wrap=True)
 
 
 def _snake(name: str) -> str:

@@ -157,7 +157,8 @@ class StackHome:
         noted = self.running()
         if noted is None:
             return f"a local stack is being started or stopped in {self.root}"
-        return f"a local stack is running in {self.root}: {noted['url']} (process {noted['pid']})"
+        running = f"a local stack is running in {self.root}: {noted['url']} (process {noted['pid']})"
+        return f"{running}; stop it with `maskmill down`, or give another one a home and a port: --home DIR --port 0"
 
 
 def _same_process(noted: Mapping[str, Any]) -> psutil.Process | None:

@@ -37,3 +37,4 @@ def test_a_part_that_fails_leaves_the_others_alone() -> None:
     page = AppTest.from_function(_part, default_timeout=60).run()
     assert [each.value for each in page.markdown] == ["first", "second"]
     assert page.error[0].value.startswith("nobody answers. Start the service with")
+    assert [each.value for each in page.button[0].click().run().markdown] == ["first", "second"]

@@ -259,6 +259,13 @@ def test_an_option_that_would_be_json_and_is_none_is_told_before_anything_is_sen
     assert not server.requests
 
 
+def test_who_needs_a_key_is_told_where_it_goes(run: Run, server: ToyServer) -> None:
+    server.on("GET", "/jobs", problem(401, "unauthorized", "this service needs a key"))
+    done = run("jobs")
+    assert done.exit_code == REFUSED
+    assert "Set MASKMILL_API_KEY to a key of it; where it runs, maskmill keys create makes one." in done.stderr
+
+
 @pytest.mark.parametrize("command", ["watch", "retry"])
 def test_a_wait_of_less_than_nothing_is_refused(run: Run, command: str) -> None:
     assert run(command, "job_1", "--timeout", "-1").exit_code == USAGE
