@@ -334,6 +334,9 @@ class ObjectStore(Protocol):
         A file object is read in pieces to its end and never held whole. Returns the size in bytes.
         """
 
+    def expect(self, keys: Iterable[str]) -> None:
+        """Objects will be put there soon: what can be made ready for them, is. Raises nothing; a put does without."""
+
     def copy(self, key: str, target: str) -> None:
         """The same object once more; neither changes with the other. Raises ObjectNotFound."""
 

@@ -81,6 +81,8 @@ class MemoryObjects:
         self.contents[key] = (whole, media_type)
         return len(whole)
 
+    def expect(self, keys: Iterable[str]) -> None: ...
+
     def copy(self, key: str, target: str) -> None:
         self.contents[target] = self._found(key)
 

@@ -24,7 +24,7 @@ from jobs.errors import (
     Transient,
 )
 from jobs.job import Counts, Job, JobTotals, NewImage, Priority, SourceKind
-from jobs.keys import job_prefix, new_job_id
+from jobs.keys import attempt_keys, job_prefix, new_job_id
 from jobs.options import JobOptions
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit, UnitOfWork
 from jobs.spaces import JobSpaces
@@ -122,6 +122,7 @@ class Submitting:
                 )
             unit.commit()
         send(job, self.dispatcher, self.open_unit)
+        self.objects.expect(attempt_keys(job, 0, attempt=1))  # while the first picture is on its way
         return job
 
     def _default_webhook(self, unit: UnitOfWork) -> Endpoint | None:

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -81,6 +81,12 @@ class LocalObjects:
         except FileNotFoundError:
             self._incoming.mkdir(parents=True, exist_ok=True)
             return os.open(path, flags, 0o666)
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """To make a folder takes as long as to write a small file."""
+        with suppress(OSError):
+            for folder in dict.fromkeys(self._path(key).parent for key in keys):
+                folder.mkdir(parents=True, exist_ok=True)
 
     def copy(self, key: str, target: str) -> None:
         """A second name of the same file: nothing is ever written into a file that has a name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, BinaryIO, Self, cast
@@ -60,6 +60,9 @@ class MinioObjects:
                 num_parallel_uploads=1,  # more would leave threads behind when the source raises
             )
         return source.size
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """A bucket has no folders."""
 
     def copy(self, key: str, target: str) -> None:
         checked_key(target)

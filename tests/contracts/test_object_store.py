@@ -47,6 +47,15 @@ def test_an_object_comes_back_as_it_was_put(store: ObjectStore):
     assert store.get("jobs/a/inputs/000000") == b"bytes"
 
 
+def test_what_is_only_expected_is_not_there(store: ObjectStore):
+    store.expect(["jobs/a/mask/0", "jobs/a/overlay/0"])
+    assert list(store.keys("jobs/a/")) == []
+    with pytest.raises(ObjectNotFound):
+        store.get("jobs/a/mask/0")
+    put(store, "jobs/a/mask/0")
+    assert list(store.keys("jobs/a/")) == ["jobs/a/mask/0"]
+
+
 def test_an_empty_object_is_an_object(store: ObjectStore):
     assert store.put("empty", b"", media_type="text/plain") == 0
     assert store.get("empty") == b""

@@ -43,6 +43,15 @@ def test_a_job_is_stored_with_its_inputs_and_then_sent(service):
     assert [(piece.first, piece.last) for piece in service.dispatcher.sent] == [(0, 0), (1, 1)]
 
 
+def test_the_store_hears_what_the_first_picture_will_bring_once_the_job_is_sent(service, monkeypatch):
+    heard = []
+    monkeypatch.setattr(
+        service.objects, "expect", lambda keys: heard.append((list(keys), len(service.dispatcher.sent)))
+    )
+    job = service.submit(b"one", b"two")
+    assert heard == [([f"{job.prefix}{name}/000000.1" for name in job.options.artifacts], 2)]
+
+
 def test_archives_and_images_mix_in_one_job(service):
     with service.submitting.open_draft() as draft:
         add(draft, "a.jpg", b"a")

@@ -32,6 +32,19 @@ def test_one_object_is_one_file_that_begins_with_its_bytes(store: LocalObjects, 
     assert (tmp_path / "files/jobs/a/0").read_bytes().startswith(b"bytes")
 
 
+def test_folders_of_what_is_expected_are_there_and_go_with_the_job(store: LocalObjects, tmp_path: Path):
+    store.put("jobs/a/inputs/0", b"x", media_type="image/png")
+    store.expect(["jobs/a/mask/0", "jobs/a/overlay/0"])
+    assert sorted(path.name for path in (tmp_path / "files/jobs/a").iterdir()) == ["inputs", "mask", "overlay"]
+    store.delete_prefix("jobs/a/")
+    assert not (tmp_path / "files/jobs").exists()
+
+
+def test_a_store_that_cannot_be_written_expects_in_silence(store: LocalObjects, tmp_path: Path):
+    (tmp_path / "files").write_bytes(b"no folder")
+    store.expect(["jobs/a/mask/0"])
+
+
 def test_the_last_object_takes_its_folders_along(store: LocalObjects, tmp_path: Path):
     for key in ("jobs/a/mask/0", "jobs/a/mask/1", "jobs/b/0"):
         store.put(key, b"x", media_type="image/png")
