@@ -32,6 +32,6 @@ def _sums(jobs: Sequence[Job], now: datetime) -> Waiting:
 
 
 def _rate(job: Job, now: datetime) -> float:
-    ended = job.counts.finished - job.finished_before
+    ended = job.counts.succeeded + job.counts.failed - job.finished_before
     seconds = 0.0 if job.started_at is None else (now - job.started_at).total_seconds()
     return ended / seconds if seconds > 0 else 0.0

@@ -17,6 +17,10 @@ SCORES = (
     "chance is said with the pairs. Small print: 95 % interval."
 )
 PAIRS = "Every two models: how far they say the same and, with a truth, who is right where the other is wrong."
+OTHER_CLASSES = (
+    "The models' means are over different classes, as not every model can give each of them: they are compared in "
+    "pairs, over the classes that both can give."
+)
 HEADS = ("same pixels %", "mIoU between %", "only the first right %", "only the second right %", "difference of mIoU")
 METHOD = (
     "Shares and scores are of all pixels of all images together, never means of images. Pixels for which no model says "
@@ -52,9 +56,10 @@ def scores(document: Document) -> Table:
     truths = [each["metrics"].get("ground_truth") or {} for each in document["models"]]
     intervals = [_interval(each["miou_interval"]) for each in document["models"]]
     notes = [wording.within(each) if each else "" for each in intervals]
+    alike = _means_are_alike(document)
     columns = [
-        _cells([each.get("miou") for each in truths], notes),
-        _cells([each.get("mean_dice") for each in truths]),
+        _cells([each.get("miou") for each in truths], notes, marked=alike),
+        _cells([each.get("mean_dice") for each in truths], marked=alike),
         _cells([each.get("pixel_accuracy") for each in truths]),
         _cells([each["metrics"].get("mean_confidence") for each in document["models"]], marked=False),
     ]
@@ -97,7 +102,15 @@ def method() -> Html:
     return parts.joined(parts.paragraph(METHOD), f"  <p>{FILES}</p>")
 
 
+def _means_are_alike(document: Document) -> bool:
+    """Whether the means are over the same classes: each model's leave out those that it has no way to give."""
+    impossible = [each["metrics"].get("impossible_classes") for each in document["models"]]
+    return all(each == impossible[0] for each in impossible)
+
+
 def _who_leads(document: Document) -> list[str]:
+    if not _means_are_alike(document) and document["images"]["with_truth"]:
+        return [OTHER_CLASSES, *_beyond_chance(document)]
     values = [_number((each["metrics"].get("ground_truth") or {}).get("miou")) for each in document["models"]]
     leading = parts.leaders(values, lowest=False)
     if not leading:

@@ -21,7 +21,7 @@ def job_document(job: Job, progress: Progress) -> dict[str, Any]:
         "label_space": job.label_space,
         "priority": job.priority,
         "images": {name: getattr(job.counts, name) for name in COUNTS},
-        "progress": round(progress.progress, 4),
+        "progress": progress.progress,
         "queue_position": progress.queue_position,
         "eta_seconds": _rounded(progress.eta_seconds),
         "images_per_second": _rounded(progress.images_per_second),

@@ -15,11 +15,13 @@ from jobs.job import Artifact, ImageStatus, Job, JobImage
 from jobs.ports import JobFilter, ObjectStore, OpenUnit, Standing, UnitOfWork
 from jobs.reporting.kept_parts import PART
 
+_STEPS = 10_000  # of progress
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What a waiting client wants to know. progress in [0, 1]; queue_position: unfinished jobs that go first, None when
-    nobody can tell just now."""
+    """What a waiting client wants to know. progress in [0, 1], rounded down: 1 is the end; queue_position: unfinished
+    jobs that go first, None when nobody can tell just now."""
 
     progress: float
     queue_position: int | None
@@ -185,7 +187,7 @@ def _progress(job: Job, now: datetime | None, *, queue_position: int | None) -> 
     rate = _rate(job, now)
     left = job.counts.queued + job.counts.running
     return Progress(
-        progress=job.counts.finished / job.counts.total,
+        progress=job.counts.finished * _STEPS // job.counts.total / _STEPS,
         queue_position=queue_position,
         eta_seconds=None if job.is_finished or not rate else left / rate,
         images_per_second=rate,
@@ -194,8 +196,9 @@ def _progress(job: Job, now: datetime | None, *, queue_position: int | None) -> 
 
 def _rate(job: Job, now: datetime | None) -> float | None:
     """Images per second since the job started, or was started again."""
-    finished, until = job.counts.finished - job.finished_before, job.finished_at or now
-    if job.started_at is None or until is None or not finished:
+    ended = job.counts.succeeded + job.counts.failed - job.finished_before  # a canceled image took nobody's time
+    until = job.finished_at or now
+    if job.started_at is None or until is None or not ended:
         return None
     seconds = (until - job.started_at).total_seconds()
-    return finished / seconds if seconds > 0 else None
+    return ended / seconds if seconds > 0 else None

@@ -10,7 +10,7 @@ from jobs.job import Priority
 
 class Waiting(NamedTuple):
     """Of the unfinished jobs of one queue and tenant: their images; when the oldest came that has some queued and was
-    never tried again; how many images they end in a second, each job since it started."""
+    never tried again; how many images workers end in a second, each job since it started."""
 
     priority: Priority
     tenant: str

@@ -47,13 +47,14 @@ def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Mat
     models = job.state.get("models") or [job.state["model"]]
     files = Files(out, material, terms.space)
     shown = [_picture(files, image, models) for image in worst_first(images)]
+    whose = f" By {models[0]}." if len(models) > 1 else ""
     page = ResultPage(
         kind="results of a job",
         title=f"{wording.counted(len(images), 'picture')} by {' and '.join(models)}",
         lead=f"Segmented into the classes of {terms.space.name}.",
         top=_top(job, terms),
         sections=[
-            Section("classes", "Classes", _classes(job.metrics, terms.space).html()),
+            Section("classes", "Classes", _classes(job.metrics, terms.space, whose).html()),
             Section("pictures", "Pictures", joined(paragraph(ABOUT), tiles.gallery(shown, _legend(terms.space)))),
         ],
         made=_made(out),
@@ -64,21 +65,26 @@ def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Mat
 
 
 def _top(job: JobHandle, terms: Terms) -> Html:
-    truth = job.metrics.get("ground_truth") or {}
     facts = [("Pictures", f"{job.counts['succeeded']} of {job.total}")]
-    if truth:
-        facts += [("mIoU", percent(truth.get("miou"))), ("Pixel accuracy", percent(truth.get("pixel_accuracy")))]
-        facts += [("Mean Dice", percent(truth.get("mean_dice")))]
-    if job.metrics.get("mean_confidence") is not None:
-        facts.append(("Mean confidence", percent(job.metrics["mean_confidence"])))
+    measured = job.metrics_by_model
+    for model, metrics in measured.items():
+        by = f", {model}" if len(measured) > 1 else ""
+        facts += [(f"{title}{by}", value) for title, value in _scores(metrics)]
     if licence := terms.licence.partition(". ")[0].rstrip("."):
         facts.append(("Licence of the model", licence))
-    inner = "\n".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+    inner = "\n".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     return Html(f'<dl class="facts">\n{inner}\n</dl>')
 
 
-def _classes(metrics: Mapping[str, Any], space: LabelSpace) -> Table:
-    """Share of the pixels and, where it was measured, IoU."""
+def _scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    truth, confidence = metrics.get("ground_truth") or {}, metrics.get("mean_confidence")
+    titles = (("mIoU", "miou"), ("Pixel accuracy", "pixel_accuracy"), ("Mean Dice", "mean_dice"))
+    told = [(title, percent(truth.get(name))) for title, name in titles if truth]
+    return told if confidence is None else [*told, ("Mean confidence", percent(confidence))]
+
+
+def _classes(metrics: Mapping[str, Any], space: LabelSpace, whose: str) -> Table:
+    """Share of the pixels and, where it was measured, IoU. whose: of several models, in a sentence."""
     shares: Mapping[str, float] = metrics.get("class_fractions") or {}
     scores: Mapping[str, float] = (metrics.get("ground_truth") or {}).get("iou") or {}
     rows = []
@@ -88,7 +94,7 @@ def _classes(metrics: Mapping[str, Any], space: LabelSpace) -> Table:
         rows.append(Row(each.name, cells, colour=tiles.hex_of(each.colour)))
     head = ["class", "share of pixels", *(["IoU"] if scores else [])]
     label = "Share and score of each class"
-    return Table(caption="Over all pictures.", label=label, head=head, rows=rows, kind="scores", sortable=True)
+    return Table(caption=f"Over all pictures.{whose}", label=label, head=head, rows=rows, kind="scores", sortable=True)
 
 
 def _shown_classes(space: LabelSpace) -> list[LabelClass]:
@@ -114,7 +120,7 @@ def _picture(files: Files, image: Image, models: Sequence[str]) -> tiles.Picture
         mask = files.result(image, f"mask{folder}")
         links += [(f"overlay{by}", files.result(image, f"overlay{folder}")), (f"mask{by}", mask)]
         if mask is not None:
-            shown.append(_mask(files, image, mask, by))
+            shown.append(_mask(files, image, mask, model if by else ""))
             wrong += [] if truth is None else [_wrong(files.wrong(mask, truth), by)]
     gap: list[Tile | None] = [None] * (len(shown) - len(wrong))
     there = [(text, quote(path.relative_to(files.out).as_posix())) for text, path in links if path is not None]
@@ -124,7 +130,7 @@ def _picture(files: Files, image: Image, models: Sequence[str]) -> tiles.Picture
     return tiles.Picture(
         key=f"picture-{image.index}",
         name=image.name,
-        why=_numbers(image),
+        why=_numbers(image, models[0] if len(models) > 1 else ""),
         photo=photo,
         size=size,
         rows=rows if image.status == "succeeded" else [],
@@ -132,8 +138,11 @@ def _picture(files: Files, image: Image, models: Sequence[str]) -> tiles.Picture
     )
 
 
-def _mask(files: Files, image: Image, mask: Path, by: str) -> Tile:
-    classes = ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image))
+def _mask(files: Files, image: Image, mask: Path, model: str) -> Tile:
+    """model: whose, of several."""
+    of_models: Mapping[str, Any] = image.row.get("results") or {}
+    by, metrics = (f" by {model}", of_models.get(model, {}).get("metrics") or {}) if model else ("", image.metrics)
+    classes = ", ".join(f"{name} {percent(share)}" for name, share in _by_share(metrics))
     return Tile(label=f"The mask of {image.name}{by}: {classes}", caption=f"mask{by}", layer=files.layer(mask))
 
 
@@ -142,8 +151,8 @@ def _wrong(stripes: bytes, by: str) -> Tile:
     return Tile(label=f"Where the mask{by} is wrong", caption=f"wrong{by}", layer=layer, kind="stripes")
 
 
-def _numbers(image: Image) -> str:
-    """Of one picture, as a sentence; of a failed one why."""
+def _numbers(image: Image, model: str) -> str:
+    """Of one picture, as a sentence; of a failed one why. model: of several, whose numbers they are."""
     if image.status != "succeeded":
         error = image.error or {}
         return f"{image.status}: {error.get('message') or error.get('code') or ''}"
@@ -156,13 +165,14 @@ def _numbers(image: Image) -> str:
     if time_ms is not None and math.isfinite(time_ms):
         told.append(f"{time_ms:.0f} ms")
     told.append(
-        "largest classes: " + ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image)[:LARGEST])
+        "largest classes: "
+        + ", ".join(f"{name} {percent(share)}" for name, share in _by_share(image.metrics)[:LARGEST])
     )
-    return "; ".join(told) + "."
+    return (f"{model}: " if model else "") + "; ".join(told) + "."
 
 
-def _by_share(image: Image) -> list[tuple[str, float]]:
-    fractions: Mapping[str, float] = image.metrics.get("class_fractions") or {}
+def _by_share(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
+    fractions: Mapping[str, float] = metrics.get("class_fractions") or {}
     return sorted(fractions.items(), key=lambda pair: -pair[1])
 
 

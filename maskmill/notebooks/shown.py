@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FIXED = ("index", "name", "ref", "status", "width", "height")
 _MEASURED = ("mean_confidence", "mean_entropy")
 _TRUTH = ("pixel_accuracy", "miou", "mean_dice")
+_SHARE = "fraction:"
 _OVERLAY_TYPES = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 
 
@@ -41,8 +42,11 @@ def class_ids(content: bytes) -> NDArray[np.uint8]:
 def table_of(images: Iterable[Image]) -> Any:
     """A `pandas.DataFrame` with a row for each image and columns as in `metrics.csv`. Raises InvalidInput without
     pandas."""
-    pandas = _library("pandas", "pandas")
-    return pandas.DataFrame([_row(image) for image in images])
+    table = _library("pandas", "pandas").DataFrame([_row(image) for image in images])
+    shares = [name for name in table.columns if name.startswith(_SHARE)]
+    measured = table[shares].notna().any(axis=1)
+    table.loc[measured, shares] = table.loc[measured, shares].fillna(0.0)  # a class that is nowhere on a picture
+    return table
 
 
 def _row(image: Image) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def _row(image: Image) -> dict[str, Any]:
         **{name: metrics.get(name) for name in _MEASURED},
         **{name: truth[name] for name in _TRUTH if name in truth},
         "error": None if image.error is None else image.error.get("code"),
-        **{f"fraction:{name}": share for name, share in (metrics.get("class_fractions") or {}).items()},
+        **{f"{_SHARE}{name}": share for name, share in (metrics.get("class_fractions") or {}).items()},
         **{f"iou:{name}": score for name, score in (truth.get("iou") or {}).items()},
     }
 
@@ -81,7 +85,7 @@ def job_html(job: JobHandle) -> str:
     for model, metrics in job.metrics_by_model.items():
         rows.append((model or "classes", _shares(metrics)))
         if truth := metrics.get("ground_truth"):
-            rows.append(("mIoU", f"{truth.get('miou', float('nan')):.3f}"))
+            rows.append(("mIoU", "unknown" if truth.get("miou") is None else f"{truth['miou']:.3f}"))
     cells = "".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>" for name, said in rows
     )

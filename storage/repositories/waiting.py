@@ -21,7 +21,7 @@ _SUMS = (
     .group_by(JOB.priority, JOB.tenant)
     .order_by(JOB.priority, JOB.tenant)
 )
-_ENDED = (JOB.succeeded + JOB.failed + JOB.canceled - _BEFORE).label("ended")
+_ENDED = (JOB.succeeded + JOB.failed - _BEFORE).label("ended")  # a canceled image took nobody's time
 _RATES = select(JOB.priority, JOB.tenant, JOB.started_at, _ENDED).where(
     _UNFINISHED, JOB.started_at.is_not(None), _ENDED > 0
 )

@@ -57,3 +57,12 @@ def test_a_job_whose_images_all_run_has_nothing_that_waits(open_unit: Units) -> 
     (running,) = read(open_unit, seconds=10)
     assert (running.queued, running.running, running.oldest_s, running.backlog_s) == (0, 2, 0, 0)
     cancel(open_unit)
+
+
+def test_canceled_images_say_nothing_of_the_rate(open_unit: Units) -> None:
+    add(open_unit, 12, job_id="job_1", tenant="a")
+    add(open_unit, 30, job_id="job_2", tenant="b")
+    claimed(open_unit, 0, 2, job_id="job_1")
+    finish(open_unit, succeeded(0), succeeded(1), job_id="job_1")
+    cancel(open_unit, job_id="job_1")  # one of its images still runs
+    assert [each.backlog_s for each in read(open_unit, seconds=4)] == [0, 60]

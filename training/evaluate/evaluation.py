@@ -4,7 +4,7 @@ The formulas are those of `segmentation/`; how pictures go through a model is in
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -112,8 +112,18 @@ class Evaluation:
             return {}
         return {
             "ece": self.calibration.expected_error,
-            "mean_auc": _mean([self.score_histograms.roc(each).area for each in self.class_ids]),
-            "mean_ap": _mean([self.score_histograms.pr(each).area for each in self.class_ids]),
+            **self.mean_areas(),
+        }
+
+    def mean_areas(self, *, without: Collection[int] = ()) -> dict[str, float]:
+        """`mean_auc` and `mean_ap` over the classes that have them. without: ids of classes that are left out.
+
+        Raises NoScoresKept.
+        """
+        kept, chosen = self._kept(), [each for each in self.class_ids if each not in without]
+        return {
+            "mean_auc": _mean([kept.roc(each).area for each in chosen]),
+            "mean_ap": _mean([kept.pr(each).area for each in chosen]),
         }
 
     def _kept(self) -> ScoreHistograms:

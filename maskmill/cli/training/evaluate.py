@@ -221,6 +221,7 @@ def _means_without(total: Evaluation, impossible: Sequence[int]) -> dict[str, fl
     return {
         "miou": mean_iou(total.confusion, without=impossible),
         "mean_dice": mean_dice(total.confusion, without=impossible),
+        **total.mean_areas(without=impossible),
     }
 
 

@@ -1,8 +1,11 @@
 """What a client may read, on a service in memory."""
 
+from dataclasses import replace
+
 import pytest
 
 from jobs.errors import ArtifactNotFound
+from jobs.job import Counts
 from jobs.ports import JobFilter
 from tests.factories import picture
 
@@ -37,6 +40,24 @@ def test_a_rate_after_a_retry_counts_what_ended_since(service):
     service.clock.advance(4)
     progress = service.reading.progress(service.reading.job(job.id))
     assert (progress.progress, progress.images_per_second, progress.eta_seconds) == (0.75, 0.25, 4.0)
+
+
+def test_a_canceled_image_is_no_work_done(service):
+    job = service.submit(*(picture() for _ in range(100)))
+    service.worker().run(service.dispatcher.take()[0])
+    ended = service.reading.job(job.id).counts.succeeded
+    service.clock.advance(4)
+    service.changing.cancel(job.id)
+    canceled = service.reading.job(job.id)
+    assert (canceled.counts.canceled, ended) == (100 - ended, canceled.counts.succeeded)
+    assert service.reading.progress(canceled).images_per_second == ended / 4
+
+
+def test_progress_is_1_at_the_end_alone(service):
+    job = service.submit()
+    told = replace(job, counts=Counts(running=1, succeeded=99_999))
+    assert service.reading.progress(told).progress == 0.9999
+    assert service.reading.progress(replace(job, counts=Counts(succeeded=100_000))).progress == 1
 
 
 def test_a_rate_needs_time_to_pass(service):

@@ -82,6 +82,10 @@ def test_classes_that_the_model_cannot_give_are_named_and_left_out_of_the_means(
     report = json.loads(run("--json", "--no-speed", *spaces).stdout)
     iou = {each["name"]: each["iou"] for each in report["classes"]}
     given = [value for name, value in iou.items() if value is not None and name not in report["impossible_classes"]]
+    for mean, each in (("mean_auc", "auc"), ("mean_ap", "ap")):
+        known = {one["name"]: one[each] for one in report["classes"] if one[each] is not None}
+        possible = [value for name, value in known.items() if name not in report["impossible_classes"]]
+        assert report["scores"][mean] == pytest.approx(sum(possible) / len(possible))
     assert "motorcycle" in report["impossible_classes"]
     assert iou["motorcycle"] == 0
     assert report["scores"]["miou"] == pytest.approx(np.mean(given))

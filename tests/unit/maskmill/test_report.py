@@ -6,10 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
+
 from maskmill.demo.material import Material
 from maskmill.demo.page import Terms, write_page
 from maskmill.handle import Image, JobHandle
 from segmentation.label_spaces import get_label_space
+from tests.factories import mask
 
 
 def test_a_report_touches_nobody_elses_files(run: Any, tmp_path: Path) -> None:
@@ -27,7 +30,7 @@ def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Pat
         (tmp_path / "overlay" / model / "a.jpg").write_bytes(b"")
     counts = {"succeeded": 1}
     state = {"models": ["fast", "accurate"], "model": "fast"}
-    job = SimpleNamespace(state=state, metrics={}, counts=counts, total=1)
+    job = SimpleNamespace(state=state, metrics={}, metrics_by_model={}, counts=counts, total=1)
     image = SimpleNamespace(name="a.jpg", index=0, status="succeeded", metrics={}, row={}, error=None, work_ms=None)
     shown = [cast(Image, image)]
     terms = Terms(space=get_label_space("cityscapes-19"))
@@ -35,3 +38,30 @@ def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Pat
     assert "1 picture by fast and accurate" in page
     assert [f'href="overlay/{model}/a.jpg"' in page for model in ("fast", "accurate")] == [True, True]
     assert ">overlay by accurate</a>" in page
+
+
+def test_the_numbers_of_a_report_are_those_of_the_model_that_they_name(tmp_path: Path) -> None:
+    measured: dict[str, Any] = {
+        "fast": {"class_fractions": {"road": 1.0}, "ground_truth": {"miou": 0.25}},
+        "accurate": {"class_fractions": {"sky": 1.0}, "ground_truth": {"miou": 0.75}},
+    }
+    for model in measured:
+        (tmp_path / "mask" / model).mkdir(parents=True)
+        (tmp_path / "mask" / model / "a.png").write_bytes(mask(np.zeros((2, 4), np.uint8)))
+    state = {"models": list(measured), "model": "fast"}
+    told = SimpleNamespace(metrics=measured["fast"], metrics_by_model=measured, counts={"succeeded": 1}, total=1)
+    job = SimpleNamespace(state=state, **vars(told))
+    row = {"results": {name: {"metrics": metrics} for name, metrics in measured.items()}}
+    image = SimpleNamespace(
+        name="a.jpg", index=0, status="succeeded", metrics=measured["fast"], row=row, error=None, work_ms=None
+    )
+    terms = Terms(space=get_label_space("cityscapes-19"))
+    page = write_page(tmp_path, cast(JobHandle, job), [cast(Image, image)], Material(pictures=[]), terms).read_text(
+        "utf-8"
+    )
+    assert "<dt>mIoU, fast</dt><dd>25.0 %</dd>" in page
+    assert "<dt>mIoU, accurate</dt><dd>75.0 %</dd>" in page
+    assert "The mask of a.jpg by fast: road 100.0 %" in page
+    assert "The mask of a.jpg by accurate: sky 100.0 %" in page
+    assert "Over all pictures. By fast." in page
+    assert "fast: mIoU 25.0 %" in page

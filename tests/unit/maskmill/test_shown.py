@@ -62,6 +62,30 @@ def test_a_job_is_a_table_with_the_columns_of_the_archive(done: ToyServer) -> No
     assert (table["fraction:sky"][0], table["iou:sky"][0], table["miou"][0]) == (0.75, 1, 0.5)
 
 
+def test_a_class_that_is_nowhere_on_a_picture_has_a_share_of_nothing(server: ToyServer, job_state) -> None:
+    shares: list[dict[str, float]] = [{"sky": 0.75, "road": 0.25}, {"road": 1.0}]
+    rows: list[dict[str, object]] = [
+        {"index": at, "name": f"{at}.jpg", "status": "succeeded", "metrics": {"class_fractions": each}}
+        for at, each in enumerate(shares)
+    ]
+    rows.append({"index": 2, "name": "2.jpg", "status": "failed", "error": {"code": "unreadable_image"}})
+    server.on("GET", "/jobs/job_1", as_json(job_state("partial", total=3, done=2, failed=1)))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
+    with Maskmill(server.url) as client:
+        table = client.job("job_1").to_pandas()
+    assert table["fraction:sky"].tolist()[:2] == [0.75, 0.0]
+    assert table["fraction:sky"].isna().tolist() == [False, False, True]
+    assert table["fraction:sky"].mean() == 0.375
+
+
+def test_a_score_of_nothing_is_unknown(server: ToyServer, job_state) -> None:
+    state = job_state("succeeded", total=1, done=1)
+    state["metrics"] = {"class_fractions": {"sky": 1.0}, "ground_truth": {"miou": None}}
+    server.on("GET", "/jobs/job_1", as_json(state))
+    with Maskmill(server.url) as client:
+        assert "<td>unknown</td>" in client.job("job_1")._repr_html_()
+
+
 def test_a_notebook_shows_jobs_and_images_with_words_for_who_does_not_see_them(done: ToyServer) -> None:
     with Maskmill(done.url) as client:
         job = client.job("job_1")

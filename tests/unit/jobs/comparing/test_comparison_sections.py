@@ -50,6 +50,15 @@ def test_a_lead_is_said_to_be_chance_or_not(truth: dict[str, Any], said: str) ->
     assert sections.summary(document(miou=0.7, **truth))[1] == said
 
 
+def test_means_over_different_classes_have_no_leader() -> None:
+    told = document(miou=0.9, miou_difference=-0.1, interval=[-0.15, -0.05], beyond_chance=True)
+    told["models"][0]["metrics"]["impossible_classes"] = ["rider"]
+    first, second, _ = sections.summary(told)
+    assert first == sections.OTHER_CLASSES
+    assert second.startswith("b is better than <a> by 10.0 points")
+    assert not any(cell.best for row in sections.scores(told).rows for cell in row.cells[:2])
+
+
 def test_a_difference_of_too_few_images_has_no_interval() -> None:
     told = document(miou=0.7, miou_difference=0.2, interval=None, beyond_chance=None)
     (row,) = sections.pairs(told).rows
