@@ -83,7 +83,8 @@ types: $(DEV) ## mypy --strict over packages and tests
 .PHONY: test
 test: ## Everything that must be green: lint, types, tests, coverage
 	$(MAKE) --no-print-directory --jobs 2 types lint compiled
-	$(MAKE) --no-print-directory test-fast coverage test-slow
+	$(MAKE) --no-print-directory test-fast
+	$(MAKE) --no-print-directory --jobs 2 coverage test-slow
 
 # On a fresh machine each of the test processes would compile the same nine thousand modules at once. mypy needs one core.
 .PHONY: compiled
