@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ class Image:
     row: Mapping[str, Any]
     _base: str = field(repr=False)
     _transport: Transport = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Image {self.index} {self.name} {self.status}>"
 
     @property
     def index(self) -> int:
@@ -79,8 +83,7 @@ class Image:
 
     @property
     def mask(self) -> NDArray[np.uint8]:
-        """(height, width), the class id of each pixel; fetched anew each time. Raises NotFound, and InvalidInput
-        without NumPy and Pillow."""
+        """(height, width), class ids; fetched anew each time. Raises NotFound, InvalidInput without NumPy or Pillow."""
         return class_ids(self.read("mask"))
 
     @property
@@ -262,9 +265,7 @@ class JobHandle:
 
     def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:
         """Corrections as a ZIP file, of masks or of what an annotation tool exported. Returns what was made of them.
-
-        form: how to read it; else by what is in it.
-        """
+        form: how to read it; else by what is in it."""
         call = Call(
             method="POST",
             path=self._path("corrections"),
@@ -290,10 +291,8 @@ class JobHandle:
 
     def delete(self) -> None:
         """Rows and objects are gone afterwards. Raises Conflict while the job runs."""
-        try:
+        with contextlib.suppress(NotFound):  # it is gone, which is what was asked for
             self._transport.send(Call(method="DELETE", path=self._path()))
-        except NotFound:
-            return  # it is gone, which is what was asked for
 
     def _events(self, patience: _Patience, *, only_job: bool) -> Iterator[Event]:
         """To the last of the job, over as many connections as it takes; fewer where no stream comes through."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskmill.doctor.findings import Findings
-from maskmill.doctor.installed import examine_models, examine_parts
+from maskmill.doctor.installed import examine_models, examine_parts, is_client_alone
 from maskmill.doctor.machine import examine_machine
-from maskmill.doctor.running import examine_running
+from maskmill.doctor.running import examine_running, examine_server
 from maskmill.doctor.surroundings import examine_surroundings
 
 
 def examine(home: Path) -> Findings:
     """Looks only; starts and changes nothing."""
     around = examine_surroundings(Path.cwd())
-    return Findings([*examine_machine(home), *around, *examine_parts(), *examine_models(), *examine_running(home)])
+    running = examine_server() if is_client_alone() else examine_running(home)
+    needs = "this client" if is_client_alone() else "`maskmill up`"
+    return Findings([*examine_machine(home), *around, *examine_parts(), *examine_models(), *running], needs)
 
 
 __all__ = ["Findings", "examine"]

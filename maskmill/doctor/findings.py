@@ -27,7 +27,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
+    """of: what needs all of it."""
+
     found: Sequence[Finding]
+    of: str
 
     @property
     def well(self) -> bool:
@@ -49,6 +52,6 @@ class Findings:
         bad = sum(finding.state == "bad" for finding in self.found)
         console.print()
         if bad:
-            console.print(Text(f"{bad} of these must be mended before `maskmill up` can work", style="bold red"))
+            console.print(Text(f"{bad} of these must be mended before {self.of} can work", style="bold red"))
         else:
-            console.print(Text("Everything that `maskmill up` needs is here", style="bold green"))
+            console.print(Text(f"Everything that {self.of} needs is here", style="bold green"))

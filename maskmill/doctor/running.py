@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from maskmill.client import DEFAULT_SERVER, Maskmill
 from maskmill.doctor.findings import Finding
-from maskmill.errors import StackError
+from maskmill.errors import MaskmillError, StackError
 from maskmill.local import DEFAULT_PORT
 from maskmill.stack.broker import LOOPBACK, free_port
 from maskmill.stack.home import StackHome
@@ -36,6 +38,20 @@ def examine_running(home: Path) -> Iterator[Finding]:
             said = f"does not run; see {stack.log(part)}"
             yield Finding(group=GROUP, name=part, state="bad", said=said, mend="it is started again by itself")
     yield _readiness(url)
+
+
+def examine_server() -> Iterator[Finding]:
+    """For a client: whether the service answers that it would ask, and takes its key."""
+    try:
+        with Maskmill(os.environ.get("MASKMILL_SERVER") or DEFAULT_SERVER, patience=0.0) as server:
+            version = server.get("/health")["version"]
+            caller = server.limits()["caller"]
+    except MaskmillError as error:
+        mend = "say where the service is with MASKMILL_SERVER, and who asks with MASKMILL_API_KEY"
+        yield Finding(group=GROUP, name="server", state="absent", said=str(error), mend=mend)
+        return
+    said = f"{server.server}, version {version}; you are tenant {caller['tenant']}, scope {caller['scope']}"
+    yield Finding(group=GROUP, name="server", said=said)
 
 
 def _usual_port() -> Finding:

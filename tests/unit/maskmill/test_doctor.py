@@ -174,7 +174,7 @@ def test_findings_read_well_in_a_terminal() -> None:
         Finding(group="Two", name="b", state="bad", said="gone", mend="bring it back"),
     ]
     console = Console(file=io.StringIO(), width=100)
-    Findings(found).show(console)
+    Findings(found, "`maskmill up`").show(console)
     assert isinstance(console.file, io.StringIO)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
     assert lines[:5] == ["One", "  a  ✓ fine", "Two", "  b  ✗ gone", "       → bring it back"]
@@ -186,3 +186,19 @@ def test_a_clients_installation_is_looked_at_too(monkeypatch: pytest.MonkeyPatch
     found = _by_name(examine(tmp_path / "home"))
     assert "psutil is not installed" in found["Memory"].said
     assert found["local stack"].state == "absent"
+
+
+def test_a_client_is_told_whether_its_service_answers(
+    server: ToyServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for module in ("maskmill.doctor", "maskmill.doctor.installed"):
+        monkeypatch.setattr(f"{module}.is_client_alone", lambda: True)
+    monkeypatch.setenv("MASKMILL_SERVER", server.url)
+    server.on("GET", "/health", as_json({"status": "ok", "version": "1.2"}))
+    server.on("GET", "/limits", as_json({"caller": {"tenant": "acme", "scope": "submit"}}))
+    found = examine(tmp_path / "home")
+    assert _by_name(found)["server"].said == f"{server.url}, version 1.2; you are tenant acme, scope submit"
+    assert found.of == "this client"
+    monkeypatch.setenv("MASKMILL_SERVER", "http://127.0.0.1:1")
+    told = _by_name(examine(tmp_path / "home"))["server"]
+    assert (told.state, "MASKMILL_SERVER" in told.mend) == ("absent", True)
