@@ -16,13 +16,13 @@ def class_fractions(space: LabelSpace, counts: NDArray[np.int64]) -> dict[str, f
 
     counts: (256,) pixels of each id.
     """
-    total = int(counts.sum())
-    return {space.name_of(int(each)): int(counts[each]) / total for each in np.flatnonzero(counts)}
+    total = int(np.add.reduce(counts))
+    return {space.name_of(each): int(counts[each]) / total for each in counts.nonzero()[0].tolist()}
 
 
 def confidence_sum(confidence: NDArray[np.uint8]) -> int:
     """confidence: (H, W)."""
-    return int(np.add.reduce(confidence, axis=1, dtype=np.uint32).sum(dtype=np.int64))
+    return int(np.add.reduce(np.add.reduce(confidence, axis=1, dtype=np.uint32), dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from telemetry.settings import TraceSettings
 
 logger = logging.getLogger(__name__)
+
+_NONE = nullcontext()
 
 TRACEPARENT = "traceparent"  # of W3C Trace Context: in HTTP headers, in messages
 
@@ -51,30 +53,28 @@ def end_tracing() -> None:
         provider.shutdown()
 
 
-@contextmanager
 def span(
     name: str,
     about: Mapping[str, str | int] | None = None,
     *,
     parent: Mapping[str, str] | None = None,
     kind: str = "internal",
-) -> Iterator[Any]:
+) -> AbstractContextManager[Any]:
     """Around a piece of work; an error that leaves the block is noted. Gives the span, or None.
 
     parent: headers that may hold a `traceparent`; None: the span that runs.
     """
     if _Tracing.tracer is None:
-        yield None
-        return
+        return _NONE
     trace = importlib.import_module("opentelemetry.trace")
     context = None if parent is None else _propagator().extract(parent)
-    with _Tracing.tracer.start_as_current_span(
+    begun: AbstractContextManager[Any] = _Tracing.tracer.start_as_current_span(
         name,
         context=context,
         kind=trace.SpanKind[kind.upper()],
         attributes={f"maskmill.{key}": value for key, value in (about or {}).items()},
-    ) as begun:
-        yield begun
+    )
+    return begun
 
 
 def carried() -> dict[str, str]:

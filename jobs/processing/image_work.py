@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound, StorageUnavailable
 from jobs.job import Artifact, Comparison, ImageResult, ImageWarning, Source
@@ -40,9 +40,6 @@ from segmentation.picture_files.pictures import Picture
 from segmentation.picture_files.places import MISSING, NOWHERE, UNUSABLE, Place, place_of
 
 logger = logging.getLogger(__name__)
-
-AnyMade = TypeVar("AnyMade", Made, LargeMade)
-
 
 PASSES = 4  # over a JPEG's pixels that take as long as one over another picture's, its network included
 RUNS = 48  # of the models, with which a picture's work is long
@@ -73,9 +70,10 @@ class _Compared:
 
 
 class _All(NamedTuple):
-    """What came of one picture, before anything is stored."""
+    """What came of one picture, before anything is stored. shared: milliseconds by step, spent for all models."""
 
     made: Sequence[Made | LargeMade]
+    shared: Mapping[str, float]
     compared: _Compared | None
     warnings: tuple[ImageWarning, ...]
 
@@ -167,7 +165,7 @@ class ImageWork:
         place, told = self._place(attempt, data)
         shared = attempt.take_timings()
         made = LargeWork(self.segmenter, self.formats, self.spool).run(attempt, source, place, files)
-        return _All([_with_shared(made, shared)], None, made.warnings + told + truth.warnings)
+        return _All([made], shared, None, made.warnings + told + truth.warnings)
 
     def _through_the_models(self, attempt: Attempt, data: FileData) -> _All:
         """Pixels are held here and nowhere else: when this returns, their memory is free."""
@@ -199,7 +197,7 @@ class ImageWork:
         compared = self._compared(attempt, [each.label_map for each in made if each.label_map], seen.truth)
         shared = {**shared, **attempt.take_timings()}
         cautions = of_tiles(job.options.tile, width=width, height=height) + of_classes(job, seen.truth)
-        return _All([_with_shared(each, shared) for each in made], compared, warnings + cautions)
+        return _All(made, shared, compared, warnings + cautions)
 
     def _compared(self, attempt: Attempt, maps: Sequence[LabelMap], truth: LabelMap | None) -> _Compared | None:
         if not maps:
@@ -277,7 +275,7 @@ class ImageWork:
         """Everything, or nothing: what was stored of an attempt that comes to nothing is removed again."""
         keys: list[str] = []
         try:
-            results = tuple(self._store(attempt, model, each, keys) for model, each in enumerate(found.made))
+            results = tuple(self._store(attempt, found, model, keys) for model in range(len(found.made)))
             comparison = None if found.compared is None else self._store_comparison(attempt, found.compared, keys)
             if not attempt.end():
                 raise AttemptLost
@@ -289,9 +287,9 @@ class ImageWork:
             raise
         return results, comparison
 
-    def _store(self, attempt: Attempt, model: int, made: Made | LargeMade, keys: list[str]) -> ImageResult:
+    def _store(self, attempt: Attempt, found: _All, model: int, keys: list[str]) -> ImageResult:
         """keys: takes up those that may exist from now on, also when this raises."""
-        job, image, artifacts = attempt.job, attempt.image, []
+        job, image, made, artifacts = attempt.job, attempt.image, found.made[model], []
         with attempt.step("store"):
             for name in job.options.artifacts:
                 key = artifact_key(job, name, image.index, attempt=image.attempt, model=model)
@@ -304,8 +302,9 @@ class ImageWork:
                 else:
                     artifacts.append(self._put(name, key, made.encoded[name]))
         store_ms = attempt.take_timings()["store"]
-        timings = made.result.timings_ms
-        after = {**timings, "store": store_ms, "total": round(timings["total"] + store_ms, 2)}
+        own = made.result.timings_ms
+        before = round(own["total"] + sum(found.shared.values()), 2)
+        after = {**found.shared, **own, "store": store_ms, "total": round(before + store_ms, 2)}
         return replace(made.result, artifacts=tuple(artifacts), timings_ms=after)
 
     def _store_comparison(self, attempt: Attempt, compared: _Compared, keys: list[str]) -> Comparison:
@@ -323,12 +322,6 @@ class ImageWork:
     def _put_file(self, name: str, key: str, encoded: EncodedFile) -> Artifact:
         size = self.objects.put(key, encoded.file, media_type=encoded.media_type)
         return Artifact(name=name, key=key, media_type=encoded.media_type, size=size, crc32=encoded.crc32)
-
-
-def _with_shared(made: AnyMade, shared: Mapping[str, float]) -> AnyMade:
-    timings = made.result.timings_ms
-    total = round(timings["total"] + sum(shared.values()), 2)
-    return replace(made, result=replace(made.result, timings_ms={**shared, **timings, "total": total}))
 
 
 def _ms_since(began: float) -> float:

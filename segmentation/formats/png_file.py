@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import starmap
 from typing import Any, BinaryIO, Protocol
 
@@ -169,9 +170,15 @@ def _exactly(file: Bytes, size: int) -> bytes:
 
 
 def _head(height: int, width: int, palette: NDArray[np.uint8] | None) -> bytes:
+    return _same_head(height, width, None if palette is None else palette.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _same_head(height: int, width: int, palette: bytes | None) -> bytes:
+    """Pictures of a job are of few sizes."""
     kind = _GREY if palette is None else _PALETTE
     header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    colours = b"" if palette is None else _chunk(b"PLTE", palette.tobytes())
+    colours = b"" if palette is None else _chunk(b"PLTE", palette)
     return b"".join((_SIGNATURE, _chunk(b"IHDR", header), colours))
 
 

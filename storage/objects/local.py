@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +39,7 @@ class LocalObjects:
         self._files = root / "files"
         self._incoming = root / "incoming"
         self._pieces_of = Pieces(root / "partial")
+        self._own, self._numbers = secrets.token_hex(16), count()  # asking the system for each name takes longer
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
         trailer, path = _trailer(media_type), f"{self._files}/{checked_key(key)}"
@@ -58,7 +60,7 @@ class LocalObjects:
 
     def _put_at_once(self, path: str, content: bytes, trailer: bytes) -> int:
         """As `put`, with no more calls of the system than it takes: so it is for every artifact, and a small input."""
-        temporary = f"{self._incoming}/{secrets.token_hex(16)}"
+        temporary = f"{self._incoming}/{self._own}-{os.getpid()}-{next(self._numbers)}"
         with writing():
             file = self._opened(temporary)
             try:

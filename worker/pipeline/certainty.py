@@ -22,14 +22,15 @@ class Certainty:
 
 def measure(logits: NDArray[np.float32]) -> Certainty:
     """logits: (C, h, w). Entropy of softmax p with shifted logits z: log Σ exp z - Σ p z."""
-    shifted = logits - logits.max(axis=0)
+    shifted = logits - np.maximum.reduce(logits, axis=0)  # the methods of arrays do the same by way of Python
     weights = np.exp(shifted)
-    total = weights.sum(axis=0)
+    total = np.add.reduce(weights, axis=0)
     if len(logits) == 1:
         return Certainty(np.ones_like(total), 0.0, 0.0)
     shifted *= weights
-    entropy = np.log(total) - shifted.sum(axis=0) / total
-    relative = float(entropy.mean()) / math.log(len(logits))
+    entropy = np.log(total) - np.add.reduce(shifted, axis=0) / total
+    mean = np.float32(float(np.add.reduce(entropy, axis=None)) / entropy.size)
+    relative = float(mean) / math.log(len(logits))
     low = np.count_nonzero(total > 2) / total.size
     return Certainty(1 / total, min(1.0, max(0.0, relative)), low)
 

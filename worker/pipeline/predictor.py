@@ -193,9 +193,9 @@ class _Run:
         return as_logits(inferred.logits, self._activation)
 
     def _label_map(self, channels: NDArray[np.uint8], confidence: NDArray[np.uint8]) -> LabelMap:
-        ids = np.asarray(self._space.class_ids, np.uint8)
-        if not np.array_equal(ids, np.arange(len(ids))):
-            channels = ids[channels]
+        ids = self._space.class_ids
+        if ids != tuple(range(len(ids))):
+            channels = np.asarray(ids, np.uint8)[channels]
         return LabelMap(channels, self._space, confidence)
 
 
