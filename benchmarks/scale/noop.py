@@ -8,9 +8,10 @@ import os
 import random
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -28,8 +29,12 @@ PICTURES = 50  # different ones
 
 
 @contextmanager
-def noop_stack(folder: Path) -> Iterator[LocalStack]:
+def noop_stack(
+    folder: Path, *, workers: int = 1, home: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[LocalStack]:
+    """home: settings that say where rows and objects lie; without them SQLite and a directory."""
     settings = {
+        **home,
         "MASKMILL_STORAGE_MODEL_FOLDERS": f'["{folder / "models"}"]',
         "MASKMILL_WORKER_ENGINE": "onnxruntime",
         "MASKMILL_WORKER_PRECISION": "fp32",
@@ -39,7 +44,7 @@ def noop_stack(folder: Path) -> Iterator[LocalStack]:
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
-        with running_stack(StackOptions(home=folder / "home", port=0), lambda notice: None) as stack:
+        with running_stack(StackOptions(home=folder / "home", port=0, workers=workers), lambda notice: None) as stack:
             yield stack
     finally:
         for name, value in before.items():
