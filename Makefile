@@ -92,18 +92,17 @@ compiled: $(DEV)
 	$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null
 
 # A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
-# and wait for one another's threads take twice as long.
+# and wait for one another's threads take twice as long. More processes than processors: half of what slow tests take is
+# waiting for something that was killed, frozen or full.
+test-fast test-slow: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
-test-fast: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
 test-fast: $(DEV)
 	$(BIN)/coverage erase
 	OMP_NUM_THREADS=1 $(BIN)/coverage run $(PYTEST) -m "not slow and not full"
 
-# Half of what these take is waiting for something that was killed, frozen or full.
 .PHONY: test-slow
-test-slow: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
 test-slow: $(DEV) ## What takes long: real training, export and browser, and the whole system in processes of its own
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "slow and not full" tests/e2e $$(grep -rlw slow --include='test_*.py' tests)
 
