@@ -52,6 +52,7 @@ env: .env ## Write .env for docker compose, with fresh random secrets (an existi
 setup: $(DEV) ## Make .venv with everything that development needs
 
 $(VENV)/bin/pip:
+	@command -v "$(PYTHON)" >/dev/null || { echo 'There is no Python here: install 3.11 or newer (Debian: apt install python3 python3-venv), or set PYTHON=…' >&2; exit 1; }
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Maskmill needs Python 3.11 or newer; set PYTHON=…")'
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: install its venv (Debian: apt install python3-venv), or set PYTHON=…' >&2; exit 1; }
 	$(PYTHON) -m venv --without-pip $(VENV)

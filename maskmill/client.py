@@ -19,7 +19,7 @@ from maskmill.errors import InvalidInput, Unavailable, Unprocessable
 from maskmill.handle import JobHandle
 from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks
 from maskmill.multipart import FilePart, MultipartBody, OnSent
-from maskmill.transport import Call, Transport
+from maskmill.transport import Call, Transport, takes_proxy
 from maskmill.uploads.direct import DirectUploads, NotOffered, goes_direct
 from maskmill.uploads.ledger import open_ledger
 from maskmill.webhooks import Webhooks
@@ -54,7 +54,13 @@ class Maskmill:
         if api_key := api_key if api_key is not None else os.environ.get("MASKMILL_API_KEY"):
             headers["Authorization"] = f"Bearer {api_key}"
         self.server = _checked_address(server)
-        http = httpx.Client(base_url=self.server, headers=headers, timeout=timeout, follow_redirects=True)
+        proxied = takes_proxy(self.server)
+        try:
+            http = httpx.Client(
+                base_url=self.server, headers=headers, timeout=timeout, follow_redirects=True, trust_env=proxied
+            )
+        except ImportError as error:  # of what a SOCKS proxy needs
+            raise InvalidInput(f"the proxy that the environment names cannot be used: {error}") from None
         self._transport = Transport(http=http, patience_s=patience)
         self.webhooks = Webhooks(self._transport)
 

@@ -19,7 +19,7 @@ import httpx
 from maskmill.errors import StackError
 from maskmill.installed import dashboard_is_here, how_to_install
 from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
-from maskmill.stack.checks import check_engine, check_folder, check_mlflow
+from maskmill.stack.checks import check_engine, check_folder, check_mlflow, check_space
 from maskmill.stack.explained import settings_explained
 from maskmill.stack.home import StackHome, write_private
 from maskmill.stack.keys import need_a_key
@@ -172,7 +172,7 @@ class LocalStack:
     def _wait_ready(self, interrupted: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_S
         said = "the API does not answer"
-        with httpx.Client(base_url=self.url, timeout=5.0) as http:
+        with httpx.Client(base_url=self.url, timeout=5.0, trust_env=False) as http:  # no proxy leads here
             while not interrupted():
                 self._supervisor.tend()
                 self._check_deaths()
@@ -323,6 +323,7 @@ def running_stack(
         check_mlflow()
     home = StackHome(options.home.expanduser().absolute())
     with home.locked(), _home_in_environment(home):
+        check_space(home.root)
         with settings_explained():
             need_a_key(options.host)
         stack = LocalStack(options, report)

@@ -22,6 +22,12 @@ LONGEST_RETRY_AFTER_S = 30.0
 SILENCE_S = 40.0  # the server shows every 15 s that it is alive
 
 
+def takes_proxy(address: str) -> bool:
+    """Whether the environment's proxies are asked: not for this machine, where another would answer in its place."""
+    url = httpx.URL(address)
+    return url.scheme == "https" or url.host not in ("127.0.0.1", "localhost", "::1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request. repeatable: sending it twice does no more than sending it once.

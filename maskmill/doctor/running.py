@@ -72,7 +72,7 @@ def _usual_port() -> Finding:
 
 def _who_answers() -> str:
     try:
-        health: Any = httpx.get(f"http://{LOOPBACK}:{DEFAULT_PORT}/health", timeout=2.0).json()
+        health: Any = httpx.get(f"http://{LOOPBACK}:{DEFAULT_PORT}/health", timeout=2.0, trust_env=False).json()
     except (httpx.TransportError, ValueError):
         return "another program"
     ours = isinstance(health, dict) and health.get("status") == "ok"
@@ -81,7 +81,7 @@ def _who_answers() -> str:
 
 def _readiness(url: str) -> Finding:
     try:
-        response = httpx.get(f"{url}/ready", timeout=10.0)
+        response = httpx.get(f"{url}/ready", timeout=10.0, trust_env=False)
     except httpx.TransportError as error:
         return Finding(group=GROUP, name="ready", state="bad", said=f"the API does not answer ({error})")
     if response.status_code == 200:

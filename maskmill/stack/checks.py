@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import shutil
 from pathlib import Path
 
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install
 
+LEAST_FREE = 32e6  # bytes: the database, the broker's file and the logs of a start
 PACKAGES = ("dashboard", "api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
 
 
@@ -29,6 +31,13 @@ def check_folder(folder: Path) -> None:
         here = folder / name
         if ours is not None and here.is_dir() and not any(Path(path).resolve() == here.resolve() for path in ours):
             raise StackError(f"the folder {here} would hide Maskmill's own package {name!r}: start it elsewhere")
+
+
+def check_space(folder: Path) -> None:
+    """On a full disk no part becomes ready, and none says why."""
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE:
+        raise StackError(f"only {free / 1e6:.0f} MB are free in {folder}: free some space on this disk")
 
 
 def check_mlflow() -> None:

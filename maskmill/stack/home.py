@@ -54,9 +54,13 @@ class StackHome:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one supervisor of this home. Raises AlreadyRunning. The lock goes with the process."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures and results are nobody else's business
-        for folder in (self.run, self.logs):
-            folder.mkdir(exist_ok=True)
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures and results are nobody else's business
+            for folder in (self.run, self.logs):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            mend = "choose another folder with --home or MASKMILL_HOME"
+            raise StackError(f"{self.root} cannot be written ({error.strerror}): {mend}") from None
         with (self.run / "lock").open("a+") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,7 +16,7 @@ import httpx
 from maskmill.errors import APIError, Conflict, InvalidInput, NotFound, RateLimited, ServerUnreachable, Unavailable
 from maskmill.inputs import IMAGE_SUFFIXES
 from maskmill.multipart import PIECE, FilePart, OnSent
-from maskmill.transport import Call, Transport
+from maskmill.transport import Call, Transport, takes_proxy
 from maskmill.uploads.ledger import Ledger
 
 DIRECT_BYTES = 64 * 2**20  # what is more goes this way
@@ -82,9 +82,9 @@ class DirectUploads:
         for place in self.ledger.stored:
             self._note(place, self.parts[place].size)
         missing = [place for place in range(len(self.parts)) if place not in self.ledger.stored]
-        timeout = httpx.Timeout(30.0, read=600.0)
+        timeout, proxied = httpx.Timeout(30.0, read=600.0), takes_proxy(str(self.api.http.base_url))
         with (
-            httpx.Client(headers={"User-Agent": "maskmill-python"}, timeout=timeout) as http,
+            httpx.Client(headers={"User-Agent": "maskmill-python"}, timeout=timeout, trust_env=proxied) as http,
             ThreadPoolExecutor(AT_ONCE, thread_name_prefix="upload") as threads,
         ):
             store = Transport(http=http, patience_s=max(self.api.patience_s, 30.0))

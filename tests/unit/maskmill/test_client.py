@@ -289,3 +289,20 @@ def test_a_job_with_one_model_has_its_metrics_under_its_name(server: ToyServer, 
     server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded"), "model": "toy", "metrics": {"a": 1}}))
     with _client(server) as client:
         assert client.job("job_1").metrics_by_model == {"toy": {"a": 1}}
+
+
+def test_no_proxy_is_asked_for_this_machine(server: ToyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    server.on("GET", "/ready", as_json({"status": "ready"}))
+    with _client(server, patience=0.0) as client:
+        assert client.ready()
+
+
+def test_a_proxy_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setitem(__import__("sys").modules, "socksio", None)
+    with pytest.raises(InvalidInput, match=r"the proxy .* cannot be used: .*socksio"):
+        Maskmill("http://maskmill.example")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ import pytest
 from maskmill.doctor import machine, surroundings
 from maskmill.doctor.findings import Finding
 from maskmill.doctor.running import examine_running
+from maskmill.errors import StackError
+from maskmill.stack.checks import check_space
 from maskmill.stack.home import StackHome
 
 ROUTES = "Iface\tDestination\tGateway\neth0\t{}\t0100A8C0\n"
@@ -46,6 +49,19 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("os.access", lambda *_: False)
     found = named("Home folder", tmp_path)
     assert (found.state, "--home" in found.mend) == ("bad", True)
+
+
+def test_a_stack_says_so_too_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StackError, match=r"cannot be written .*: choose another folder with --home"), _locked(tmp_path):
+        pass
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    with pytest.raises(StackError, match=r"only 1 MB are free in .*: free some space on this disk"):
+        check_space(tmp_path)
+
+
+def _locked(folder: Path) -> AbstractContextManager[None]:
+    return StackHome(folder / "file" / "home").locked()
 
 
 def test_a_folder_that_hides_a_package_of_ours(tmp_path: Path) -> None:
