@@ -22,13 +22,17 @@ MEANINGS: Mapping[str, str] = {
     "pixel_acc": "The share of the validation pixels whose class is right. Large classes such as road dominate it.",
     "dice": "Twice the overlap of mask and truth over the sum of both, as a mean of the classes. 1 is perfect.",
     "lr": "The learning rate: how far each step moves the weights. The recipe's schedule sets it.",
+    "train_time_sec": "Seconds that the epoch took in training.",
     "imgs_per_sec": "Pictures per second in training, with their preparation. Not the speed of inference.",
 }
 UNKNOWN = "A number that the training logged once an epoch."
 
 
+NEITHER = frozenset({"lr"})  # of which no value is better than another
+
+
 def lower_is_better(metric: str) -> bool:
-    return metric.endswith("loss")
+    return metric.endswith("loss") or metric == "train_time_sec"
 
 
 def meaning(metric: str) -> str:
@@ -43,9 +47,9 @@ def reading(metric: str, curves: Mapping[str, Points]) -> str:
     if not told:
         return f"None of these runs logged {metric}."
     ends = {name: _best(metric, points)[1] for name, points in curves.items() if points}
-    if len(ends) > 1:
-        first = min(ends, key=lambda name: ends[name] * (1 if lower_is_better(metric) else -1))
-        told.append(f"The best value is {first}'s.")
+    if len(ends) > 1 and metric not in NEITHER:
+        best = (min if lower_is_better(metric) else max)(ends.values())
+        told.append(f"The best value is {' and '.join(name for name in ends if ends[name] == best)}'s.")
     return " ".join(told)
 
 
@@ -57,7 +61,7 @@ def _told(metric: str, name: str, points: Points) -> str:
     word = "rises" if ends > begins else "falls" if ends < begins else "stays"
     return (
         f"{name} {word} from {begins:.4g} to {ends:.4g} in epochs {points[0][0]} to {points[-1][0]}, "
-        f"with its best, {best:.4g}, at epoch {epoch}."
+        f"with its {'highest' if metric in NEITHER else 'best'}, {best:.4g}, at epoch {epoch}."
     )
 
 

@@ -28,6 +28,14 @@ def test_more_is_better_unless_it_is_a_loss() -> None:
     assert curves.reading("miou", {"a": RISING, "b": [(1, 0.75)]}).endswith("The best value is b's.")
 
 
+def test_less_time_is_better_no_rate_is_and_equal_values_share_the_first_place() -> None:
+    assert curves.reading("train_time_sec", {"a": FALLING, "b": RISING}).endswith("The best value is b's.")
+    told = curves.reading("lr", {"a": FALLING, "b": RISING})
+    assert "best" not in told
+    assert "with its highest, 2, at epoch 1" in told
+    assert curves.reading("miou", {"a": RISING, "b": RISING}).endswith("The best value is a and b's.")
+
+
 def test_a_metric_that_no_run_logged_is_told_so() -> None:
     assert curves.reading("lr", {"a": []}) == "None of these runs logged lr."
 
