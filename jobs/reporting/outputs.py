@@ -1,8 +1,8 @@
 """Results that a job wants in a bucket: the files of its archive, put there when it has ended. Called by upkeep.
 
-Nothing is written down of it: `manifest.json` comes last and tells of the job as it is, so where the same one lies all
-is there. Putting a file twice does no harm. Each job has a folder of its own: two that name the same place
-overwrite nothing of each other, whosever they are.
+Nothing is written down of it: `manifest.json` comes last and tells of the job as it is, and of which version, so where
+the same one lies all is there. Putting a file twice does no harm. Each job has a folder of its own: two that name the
+same place overwrite nothing of each other, whosever they are.
 """
 
 from __future__ import annotations

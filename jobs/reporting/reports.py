@@ -116,6 +116,7 @@ def manifest(
     return _json(
         {
             "job": job.id,
+            "version": job.version,
             "status": job.status.value,
             "created_at": _time(job.created_at),
             "started_at": _time(job.started_at),

@@ -9,13 +9,14 @@ import zipfile
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from jobs.errors import JobNotFound, StorageUnavailable
 from jobs.reporting.archive import Archives
 from jobs.reporting.outputs import Outputs
-from tests.factories import picture
+from tests.factories import mask, picture
 from tests.unit.api.house import House
 from tests.unit.api.test_direct_uploads import faults
 
@@ -74,6 +75,21 @@ def test_what_is_there_is_not_put_again_by_another_process(client: TestClient, h
     submit(client)
     house.work()
     assert (outputs.run(), new_outputs(house).run()) == (5, 0)
+
+
+def test_numbers_that_a_correction_changes_are_put_anew(client: TestClient, house: House, outputs: Outputs) -> None:
+    job_id = submit(client)
+    house.work()
+    outputs.run()
+    for sky in (0, 4):  # of each the correction is another one
+        drawn = mask(np.full((24, 32), sky, np.uint8))
+        assert client.put(f"/jobs/{job_id}/images/0/correction", content=drawn).is_success
+        assert outputs.run() == 6
+        archive = zipfile.ZipFile(io.BytesIO(client.get(f"/jobs/{job_id}/archive").content))
+        there = put_there(house, job_id)
+        for name in set(archive.namelist()) - {"manifest.json"}:
+            assert there[name] == archive.read(name)
+    assert (outputs.run(), new_outputs(house).run()) == (0, 0)
 
 
 def test_a_job_that_is_tried_again_is_put_anew(client: TestClient, house: House, outputs: Outputs) -> None:
