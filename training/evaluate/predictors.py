@@ -45,15 +45,21 @@ def torchscript_predictor(path: Path) -> Predict:
 
 def onnx_predictor(path: Path, *, threads: int = 0) -> Predict:
     """ONNX Runtime on the CPU: what is scored is the file that will be served. threads: 0 lets the engine choose."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, onnx_options(threads), providers=["CPUExecutionProvider"])
 
     def predict(image: NDArray[np.float32]) -> Tensor:
         (logits,) = session.run(["logits"], {"image": image[None]})
         return torch.from_numpy(logits[0])
 
     return predict
+
+
+def onnx_options(threads: int) -> onnxruntime.SessionOptions:
+    """As a worker's: its threads do not turn when they have nothing to do: who is timed next needs them."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def openvino_precisions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from segmentation.label_spaces import get_label_space
 from storage.model_reference import ModelReference
 from tests.tiny_models import GREEN, tiny_bundle
 from training.evaluate.latency import Patience, Turns, measure_in_turns, measure_latency, run_times
+from training.evaluate.predictors import onnx_options
 from training.evaluate.scoring import class_ids
 from training.evaluate.subjects import Engine, EngineNotFound, SubjectNotFound, open_subject
 from training.models import MODELS
@@ -223,3 +224,8 @@ def test_probabilities_of_a_bundle_are_scored_as_such(models, tmp_path, activati
         found, logits = found - found.max(0), logits - logits.max(0)
     assert found == pytest.approx(logits, abs=1e-2)
     assert (predicted(subject) == BUILDING).all()
+
+
+def test_who_is_timed_next_is_given_the_processors():
+    """Threads of ONNX Runtime that wait by turning made engines that are timed after it twice as slow."""
+    assert onnx_options(2).get_session_config_entry("session.intra_op.allow_spinning") == "0"
