@@ -20,7 +20,12 @@ class WorkerSettings(BaseSettings):
     """Read once, at the edge. None means: chosen for the machine."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MASKMILL_WORKER_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_parse_none_str="null",
+        env_prefix="MASKMILL_WORKER_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")

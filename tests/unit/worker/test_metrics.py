@@ -22,6 +22,7 @@ from telemetry.exposition import SECONDS
 from tests.factories import make_image, make_job, make_result
 from tests.job_steps import FAILURE
 from worker.metrics import WorkerMetrics
+from worker.settings import WorkerSettings
 from worker.web.webhook_metrics import WebhookMetrics
 
 
@@ -152,3 +153,8 @@ def test_tries_of_webhooks_are_counted_by_what_came_back() -> None:
     for result in ("2xx", "5xx", "no_answer"):
         assert value(metrics, "webhook_attempts_total", event="job.completed", result=result) == 1
     assert value(metrics, "webhook_seconds_sum") == pytest.approx(1.5)
+
+
+def test_null_in_the_environment_means_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKMILL_WORKER_METRICS_PORT", "null")
+    assert WorkerSettings().metrics_port is None
