@@ -116,7 +116,7 @@ def manifest(
     return _json(
         {
             "job": job.id,
-            "version": job.version,
+            **({} if job.options.output is None else {"version": job.version}),  # of what lies in the bucket
             "status": job.status.value,
             "created_at": _time(job.created_at),
             "started_at": _time(job.started_at),

@@ -35,6 +35,7 @@ from tests.fakes import FakeDispatcher
 OLD = Path(__file__).parents[1] / "fixtures" / "before_0004"
 TOLD: dict[str, Any] = json.loads((OLD / "told.json").read_text(encoding="utf-8"))
 SOFTWARE = "maskmill 0.1.0"
+CORRECTED = {"canceled": ("images_per_second",)}  # it counted images that nobody worked on
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -92,7 +93,8 @@ def test_a_job_and_its_images_read_as_before(database: Database, settings: Stora
     rows, _ = reading.images(job.id, limit=99, after=None)
     views = [image_view(row, has_input=row.source.kind is SourceKind.OBJECT).model_dump(mode="json") for row in rows]
     now = job_view(job, reading.progress(job)).model_dump(mode="json")
-    assert holds(now, then["job"])  # links and options that came since are there too
+    before = {key: value for key, value in then["job"].items() if key not in CORRECTED.get(name, ())}
+    assert holds(now, before)  # links and options that came since are there too
     assert holds(views, then["images"])
 
 
