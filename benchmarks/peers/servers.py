@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -95,22 +96,36 @@ def _started(server: Server, programs: Path, log: Path, model: str, precision: s
     port = free_port()
     program, *arguments = (each.format(model=model, precision=precision, port=port) for each in server.command)
     own = {"MODEL": model, "PRECISION": precision, "PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "True"}
-    with log.open("wb") as said:
-        command = [str(programs / program), *arguments]
-        process = subprocess.Popen(command, env=os.environ | own, stdout=said, stderr=subprocess.STDOUT)
-    try:
+    with served([str(programs / program), *arguments], log, environment=os.environ | own) as process:
         running = Running(port, process.pid)
-        _wait_for(running.url, process, log)
+        _wait_for(running.url, process)
         yield running
-    finally:
-        with suppress(psutil.NoSuchProcess):
-            for each in psutil.Process(process.pid).children(recursive=True):
-                each.kill()
-        process.kill()
-        process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+@contextmanager
+def served(
+    command: Sequence[str], log: Path, *, environment: Mapping[str, str], folder: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server with whatever it starts: it may have processes below it of which some leave its group.
+
+    log: where it writes, shown when the block fails. folder: in which it runs.
+    """
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        except Exception:
+            sys.stderr.write(f"{shlex.join(command)}\n{log.read_text(errors='replace')[-3000:]}\n")
+            raise
+        finally:
+            with suppress(psutil.NoSuchProcess):  # it has ended, and so have they
+                for each in psutil.Process(process.pid).children(recursive=True):
+                    each.kill()
+            process.kill()
+            process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     """Until it answers anything but "not yet"."""
     give_up = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < give_up:
@@ -118,4 +133,4 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             if httpx.post(url, timeout=START_S).status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 return
         time.sleep(0.2)
-    raise TimeoutError(f"{url} never answered: {log.read_text(errors='replace')[-2000:]}")
+    raise TimeoutError(f"{url} never answered; its process: {process.poll()}")

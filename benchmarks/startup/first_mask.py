@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 
+from benchmarks.peers.servers import served
 from benchmarks.record import median, record
 from maskmill.stack.broker import free_port
 
@@ -143,7 +141,8 @@ def theirs(peer: Quickstart, folder: Path) -> Mapping[str, float]:
     installed = time.monotonic() - begun
     port = free_port()
     program, *arguments = (each.format(port=port) for each in peer.serve)
-    with _serving([str(python.with_name(program)), *arguments], folder) as process:
+    command = [str(python.with_name(program)), *arguments]
+    with served(command, folder / "log", environment=_bare(), folder=folder) as process:
         first = _first_mask(f"http://127.0.0.1:{port}{peer.path}", peer.field, process)
     return {"installed_s": installed, "first_mask_s": first - begun}
 
@@ -162,24 +161,6 @@ def _first_mask(url: str, field: str, process: subprocess.Popen[bytes]) -> float
             raise RuntimeError(f"{url} answers {answer.status_code}: {answer.text[:300]}")
         time.sleep(LOOK_S)
     raise TimeoutError(f"no mask from {url}; its process: {process.poll()}")
-
-
-@contextmanager
-def _serving(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """With whatever it starts: both have processes below them, of which some leave its group."""
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=_bare(), stdout=log, stderr=subprocess.STDOUT)
-        try:
-            yield process
-        except Exception:
-            sys.stderr.write(f"{shlex.join(command)}\n{(folder / 'log').read_text(errors='replace')[-3000:]}\n")
-            raise
-        finally:
-            with suppress(psutil.NoSuchProcess):  # it has ended, and so have they
-                for each in psutil.Process(process.pid).children(recursive=True):
-                    each.kill()
-            process.kill()
-            process.wait()
 
 
 def _python() -> str:
