@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,42 @@ def architecture_table() -> str:
     return _table(rows) if rows else "Not measured yet."
 
 
+def long_table() -> str:
+    """The highest mIoU first. Runs that differ in their seed alone are one row: mean ± standard deviation."""
+    runs = _long_runs()
+    if not runs:
+        return "Not measured yet."
+    head = ["model", "encoder begins with", "seeds", "mIoU", "Dice", "pixel accuracy", "parameters (million)"]
+    lines = [head, ["---", "---", "---", *["---:"] * 4]]
+    for alike in sorted(runs.values(), key=lambda each: -_mean("miou", each)):
+        first = alike[0]
+        seeds = ", ".join(str(row["seed"]) for row in alike)
+        scores = [_spread([row[name] for row in alike]) for name in ("miou", "mean_dice", "pixel_accuracy")]
+        lines.append([first["title"], _start(first), seeds, *scores, f"{first['parameters'] / 1e6:.1f}"])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def long_budget_list() -> str:
+    """What everybody got, and what the ImageNet weights are worth where there is a run without them."""
+    runs, budget = _long_runs(), _figures("training/architectures").get("figures", {}).get("budget")
+    if not runs:
+        return "Not measured yet."
+    rows = [row for alike in runs.values() for row in alike]
+    worth = [
+        f"{title} {_mean('miou', alike) - _mean('miou', runs[title, False]):+.3f}"
+        for (title, pretrained), alike in sorted(runs.items())
+        if pretrained and (title, False) in runs
+    ]
+    said = [
+        f"Training: {_steps(budget)}; an encoder that knows ImageNet learns at a quarter of the rate.",
+        _scoring(budget),
+        f"Trained on {_among(rows, 'date')} with commit {_among(rows, 'commit')}.",
+        *([f"Worth of the ImageNet weights in mIoU: {', '.join(worth)}."] if worth else []),
+    ]
+    notes = {f"{row['title']}: {row['note']}." for row in rows if row["note"]}
+    return "\n".join(f"* {each}" for each in [*said, *sorted(notes)])
+
+
 def bundled_table() -> str:
     document = _figures("architectures")
     rows = dict(document["figures"]["bundled"]) if document else {}
@@ -57,7 +94,9 @@ def budget_list() -> str:
     if not document or not document["figures"]["rows"]:
         return "Not measured yet."
     rows = document["figures"]["rows"]
-    said = [_training(document["figures"]["budget"]), _scoring(document["figures"]["budget"]), _measuring(rows)]
+    budget = document["figures"]["budget"]
+    training = f"Training, from scratch: {_steps(budget)}; seed {budget['seed']}."
+    said = [training, _scoring(budget), _measuring(rows.values())]
     notes = [f"{row['title']}: {row['note']}." for row in rows.values() if row["note"]]
     return "\n".join(f"* {each}" for each in [*said, *notes])
 
@@ -96,6 +135,8 @@ def robustness_figure() -> str:
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "architectures": architecture_table,
     "architectures-budget": budget_list,
+    "architectures-long": long_table,
+    "architectures-long-budget": long_budget_list,
     "bundled": bundled_table,
     "robustness": robustness_table,
     "variants": variant_table,
@@ -107,6 +148,32 @@ def _figures(name: str) -> dict[str, Any]:
     path = RESULTS / f"{name}.json"
     document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return document
+
+
+def _long_runs() -> dict[tuple[str, bool], list[dict[str, Any]]]:
+    """By title and whether the encoder knew ImageNet: a run of each seed, in their order."""
+    runs: dict[tuple[str, bool], list[dict[str, Any]]] = {}
+    document = _figures("training/architectures")
+    for row in sorted(document["figures"]["rows"].values(), key=lambda row: row["seed"]) if document else []:
+        runs.setdefault((row["title"], row["pretrained"]), []).append(row)
+    return runs
+
+
+def _start(row: Mapping[str, Any]) -> str:
+    return "ImageNet weights" if row["pretrained"] else "nothing"
+
+
+def _mean(name: str, rows: Iterable[Mapping[str, Any]]) -> float:
+    return statistics.fmean(row[name] for row in rows)
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{statistics.fmean(values):.3f}"
+    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
+
+
+def _among(rows: Iterable[Mapping[str, Any]], name: str) -> str:
+    return ", ".join(sorted({row[name] for row in rows}))
 
 
 def _table(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -136,12 +203,12 @@ def _number(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:.3g}"
 
 
-def _training(budget: Mapping[str, Any]) -> str:
+def _steps(budget: Mapping[str, Any]) -> str:
     (height, width), (low, high) = budget["crop"], budget["scale"]
     return (
-        f"Training, from scratch: {budget['steps']} steps of {budget['batch_size']} crops of {width}×{height}, "
+        f"{budget['steps']:,} steps of {budget['batch_size']} crops of {width}×{height}, "
         f"cut from {budget['pictures']} pictures of {_DATASETS[budget['dataset']]} `train`, which were enlarged "
-        f"{low}–{high} times; AdamW with a learning rate of {budget['learning_rate']:g}; seed {budget['seed']}."
+        f"{low}–{high} times; AdamW with a learning rate of {budget['learning_rate']:g}"
     )
 
 
@@ -152,15 +219,14 @@ def _scoring(budget: Mapping[str, Any]) -> str:
     )
 
 
-def _measuring(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    commits = ", ".join(sorted({row["commit"] for row in rows.values()}))
-    dates = ", ".join(sorted({row["date"] for row in rows.values()}))
+def _measuring(rows: Iterable[Mapping[str, Any]]) -> str:
     machines = {
         f"{row['speed_machine']['cores']} cores of {row['speed_machine']['processor']}"
-        for row in rows.values()
+        for row in rows
         if "speed_machine" in row
     }
-    return f"Trained on {dates} with commit {commits}; speeds measured on {', '.join(machines) or 'no machine yet'}."
+    trained = f"Trained on {_among(rows, 'date')} with commit {_among(rows, 'commit')}"
+    return f"{trained}; speeds measured on {', '.join(machines) or 'no machine yet'}."
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.architectures train|speed|cost [NAME…]`: the comparison in docs/models.md, row by row.
+"""`python -m benchmarks.architectures train|speed|cost [NAME…]`: the comparisons in docs/models.md, row by row.
 
 train: everybody with one budget, then scores; a row that is there is not trained again, a killed run goes on.
 speed: what inference costs, of what was trained and of the bundled models; for a machine that does nothing else.
 cost: processor seconds of one training step of each, to choose a budget that can be afforded.
+--comparison long: fewer architectures, a longer training, ImageNet weights, several seeds; without speeds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from typing import Any
 import torch
 
 from benchmarks.architectures.budget import Budget
-from benchmarks.architectures.contenders import CONTENDERS, Contender, chosen_contenders
-from benchmarks.architectures.ledger import PATH, Ledger
+from benchmarks.architectures.comparisons import COMPARISONS
+from benchmarks.architectures.contenders import Contender, chosen_contenders
+from benchmarks.architectures.ledger import Ledger
 from benchmarks.architectures.speed import speed_on_gpu, speeds_of_file
 from benchmarks.architectures.trial import ONNX, seconds_per_step, trained
 from benchmarks.record import stamp
@@ -29,29 +32,27 @@ from storage.settings import StorageSettings
 from training.recipe.building import build_model, parse_roots
 from training.recipe.recipe import ModelChoice
 
-DEFAULT = Budget()
-
 
 def main() -> None:
-    given = _parser().parse_args()
+    parser = _parser()
+    given = parser.parse_args()
+    if given.what == "speed" and given.comparison == "long":
+        parser.error("speeds do not depend on the training: they are measured of the short comparison")
     if given.threads:
         torch.set_num_threads(given.threads)
     roots = parse_roots(given.root)
-    budget = Budget(
-        dataset="camvid" if "camvid" in roots else "scenes",
-        pictures=given.pictures,
-        checked_pictures=given.checked,
-        epochs=given.epochs,
-        crop=tuple(given.crop),
-    )
-    contenders = chosen_contenders(given.names)
+    comparison = COMPARISONS[given.comparison]
+    budget = _budget(given, comparison.budget, "camvid" if "camvid" in roots else "scenes")
+    contenders = chosen_contenders(given.names, comparison.contenders)
+    ledger = Ledger(given.results or comparison.results)
     if given.what == "cost":
         for each in contenders:
             print(f"{each.name:28} {seconds_per_step(each, budget, roots):8.2f} s a step", flush=True)
     elif given.what == "train":
-        train_all(contenders, budget, roots, ledger=_ledger(given.results, budget, given.afresh), runs=given.runs)
+        ledger.begin(budget.to_dict(), afresh=given.afresh)
+        train_all(contenders, budget, roots, ledger=ledger, runs=given.runs)
     else:
-        measure_speeds(contenders, Ledger(given.results), given.runs, again=given.afresh)
+        measure_speeds(contenders, ledger, given.runs, again=given.afresh)
 
 
 def train_all(
@@ -99,24 +100,28 @@ def _card_figures(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _ledger(path: Path, budget: Budget, afresh: bool) -> Ledger:
-    ledger = Ledger(path)
-    ledger.begin(budget.to_dict(), afresh=afresh)
-    return ledger
+def _budget(given: argparse.Namespace, usual: Budget, dataset: str) -> Budget:
+    names = ("pictures", "checked_pictures", "epochs", "crop")
+    changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    if given.crop:
+        changes["crop"] = tuple(given.crop)
+    return replace(usual, dataset=dataset, **changes)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["train", "speed", "cost"])
-    names = ", ".join(each.name for each in CONTENDERS)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows; default: all of {names}")
+    names = "; ".join(f"{key}: {', '.join(one.name for one in each.contenders)}" for key, each in COMPARISONS.items())
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows; default: all of the comparison's. {names}")
+    parser.add_argument("--comparison", choices=COMPARISONS, default="short", help="default: short")
     parser.add_argument("--root", action="append", default=[], metavar="DATASET=FOLDER", help="camvid: real pictures")
     parser.add_argument("--runs", type=Path, default=Path("runs", "architectures"), help="where checkpoints are kept")
-    parser.add_argument("--results", type=Path, default=PATH, help="the file that the table is made of")
-    parser.add_argument("--epochs", type=int, default=DEFAULT.epochs)
-    parser.add_argument("--pictures", type=int, default=DEFAULT.pictures, help="of an epoch")
-    parser.add_argument("--checked", type=int, default=DEFAULT.checked_pictures, help="pictures that are scored")
-    parser.add_argument("--crop", type=int, nargs=2, default=DEFAULT.crop, metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--results", type=Path, help="the file that the table is made of; default: the comparison's")
+    budget = parser.add_argument_group("budget", "where it is not the comparison's own")
+    budget.add_argument("--epochs", type=int)
+    budget.add_argument("--pictures", type=int, help="of an epoch")
+    budget.add_argument("--checked", type=int, dest="checked_pictures", help="pictures that are scored")
+    budget.add_argument("--crop", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--threads", type=int, default=0, help="of the processor, for training; default: PyTorch's")
     parser.add_argument("--afresh", action="store_true", help="forget the rows, or the speeds, that are there")
     return parser

@@ -1,4 +1,4 @@
-"""What everybody gets: the same pictures, crops, optimiser, learning rate, number of steps and seed."""
+"""What everybody gets: the same pictures, crops, optimiser, learning rate and number of steps; SHORT and LONG."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from benchmarks.architectures.contenders import Contender
 from training.recipe.recipe import DataChoice, LossChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
+
+PRETRAINED_FACTOR = 0.25  # times the learning rate, for an encoder that knows ImageNet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,13 @@ class Budget:
             validation=self._pictures("val", self.checked_pictures),
             stages=(Stage(epochs=self.epochs, batch_size=self.batch_size, crop=self.crop, scale=self.scale),),
             loss=LossChoice(name="own") if contender.own_loss else LossChoice(),
-            optimiser=OptimiserChoice(name="adamw", learning_rate=contender.learning_rate or self.learning_rate),
+            optimiser=OptimiserChoice(
+                name="adamw",
+                learning_rate=contender.learning_rate or self.learning_rate,
+                encoder_factor=PRETRAINED_FACTOR if contender.pretrained else 1.0,
+            ),
             schedule=ScheduleChoice(name="trapezoid", warm_up=0.1, cool_down=0.4),
-            seed=self.seed,
+            seed=self.seed if contender.seed is None else contender.seed,
             ema_decay=0.9,
             evaluate_every=self.epochs,
             long_side=self.long_side,
@@ -63,3 +69,7 @@ class Budget:
         width, height = self.scene_size
         options = {"width": width, "height": height, "scene_count": count} if self.dataset == "scenes" else {}
         return DataChoice(dataset=self.dataset, split=split, count=count, options=options)
+
+
+SHORT = Budget()
+LONG = Budget(pictures=367, epochs=45, scale=(0.35, 0.7), long_side=256, learning_rate=1e-3)  # 367: all of CamVid's

@@ -1,4 +1,4 @@
-"""The figures so far, in `results/architectures.json`: written as each row ends, so that a killed run goes on."""
+"""The figures so far of one comparison: written as each row ends, so that a killed run goes on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS, stamp, write_document
+from benchmarks.record import stamp, write_document
 
-PATH = RESULTS / "architectures.json"
-QUESTION = "scores of every architecture after the same short training, and what its inference costs"
+QUESTION = "scores of architectures after the same training, and what their inference costs"
 
 
 class AnotherBudget(Exception):
@@ -20,7 +19,7 @@ class AnotherBudget(Exception):
 class Ledger:
     """rows: by a contender's name, what was measured of it; bundled: the same of the models that are shipped."""
 
-    def __init__(self, path: Path = PATH) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._figures: dict[str, Any] = {"budget": {}, "rows": {}, "bundled": {}}
         self._read()

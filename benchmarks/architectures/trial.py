@@ -41,6 +41,8 @@ def trained(contender: Contender, budget: Budget, roots: Mapping[str, Path], run
     return {
         "title": contender.title,
         "note": contender.note,
+        "pretrained": contender.pretrained,
+        "seed": recipe.seed,
         **{short: round(last[name], 4) for name, short in SCORES.items()},
         "train_loss": round(last["train_loss"], 4),
         "parameters": parameter_count(model),

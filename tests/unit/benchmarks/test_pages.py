@@ -46,6 +46,32 @@ def test_the_best_row_comes_first_and_what_was_not_measured_is_a_dash(tmp_path, 
     assert pages.bundled_table() == "Not measured yet."
 
 
+def test_runs_of_several_seeds_are_one_row_with_mean_and_deviation(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    assert pages.long_table() == pages.long_budget_list() == "Not measured yet."
+    row = {"title": "A", "note": "narrow", "mean_dice": 0.3, "pixel_accuracy": 0.7, "parameters": 1_250_000}
+    row |= {"commit": "c1", "date": "d1"}
+    rows = {
+        "a": {**row, "pretrained": False, "seed": 1, "miou": 0.2},
+        "a-imagenet-seed2": {**row, "pretrained": True, "seed": 2, "miou": 0.5},
+        "a-imagenet": {**row, "pretrained": True, "seed": 1, "miou": 0.4},
+        "b-imagenet": {**row, "title": "B", "note": "", "pretrained": True, "seed": 1, "miou": 0.46},
+    }
+    budget = {"crop": [96, 128], "scale": [0.3, 0.7], "steps": 2025, "batch_size": 8, "pictures": 9}
+    budget |= {"learning_rate": 0.001, "checked_pictures": 4, "long_side": 240, "dataset": "camvid"}
+    (tmp_path / "training").mkdir()
+    document = {"figures": {"budget": budget, "rows": rows, "bundled": {}}}
+    (tmp_path / "training" / "architectures.json").write_text(json.dumps(document))
+    assert pages.long_table().splitlines()[2:] == [
+        "| B | ImageNet weights | 1 | 0.460 | 0.300 | 0.700 | 1.2 |",
+        "| A | ImageNet weights | 1, 2 | 0.450 ± 0.071 | 0.300 ± 0.000 | 0.700 ± 0.000 | 1.2 |",
+        "| A | nothing | 1 | 0.200 | 0.300 | 0.700 | 1.2 |",
+    ]
+    said = pages.long_budget_list().splitlines()
+    assert said[0].startswith("* Training: 2,025 steps of 8 crops of 128×96")
+    assert said[3:] == ["* Worth of the ImageNet weights in mIoU: A +0.250.", "* A: narrow."]
+
+
 def test_changes_stand_below_each_other_and_models_beside(tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "RESULTS", tmp_path)
     assert pages.robustness_table() == "Not measured yet."
