@@ -24,6 +24,7 @@ SEEDS ?= 10
 CASES ?= 10000
 MINUTES ?= 30
 FILES ?= 5000
+ONE ?=
 IMAGES ?=
 MASKS ?=
 
@@ -122,8 +123,8 @@ coverage: $(DEV)
 	$(BIN)/coverage report --omit='jobs/*,segmentation/*' --fail-under=90 --skip-covered
 
 .PHONY: bench
-bench: $(DEV) ## Measure images per second on this machine
-	$(BIN)/python -m benchmarks
+bench: $(DEV) ## Every benchmark in a short form, in 20 minutes, to build/benchmarks; ONE=latency: one with its usual settings
+	$(BIN)/python -m benchmarks $(ONE)
 
 .PHONY: pages
 pages: $(DEV) ## Write the tables of README.md and docs/models.md anew from benchmarks/results and the model cards

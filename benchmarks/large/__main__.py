@@ -111,7 +111,7 @@ def _export(http: httpx.Client, job: str) -> dict[str, Any]:
 def _cancel_s(http: httpx.Client, path: Path, model: str, *, after_s: float) -> float:
     """Seconds until the job has ended and the worker is idle, in the middle of the work."""
     job = _submit(http, path.name, path, _options(model, tiled=True))
-    time.sleep(min(60.0, after_s / 2))
+    time.sleep(min(60.0, after_s / 4))
     worker = psutil.Process(_processes()["worker"])
     began = time.perf_counter()
     http.post(f"/jobs/{job}/cancel").raise_for_status()
