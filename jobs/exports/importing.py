@@ -6,11 +6,11 @@ the prediction or the newest correction, is no new version: people look at many 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
+from zipfile import ZipInfo
 
 from jobs.corrections.correcting import Correcting
 from jobs.errors import ArchiveUnreadable, FieldFault, InvalidOptions, MaskUnknownIds, TooManyBytes
@@ -19,6 +19,7 @@ from jobs.job import Job
 from jobs.reporting.label_maps import predicted
 from jobs.reporting.names import model_folders
 from jobs.submitting.packed import DAMAGE, open_zip, reason
+from jobs.submitting.zip_directory import ZipDirectory
 from segmentation.errors import MaskMismatch
 from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
 from segmentation.exports.export import LARGEST_DOCUMENT
@@ -65,16 +66,15 @@ class Importing:
             for image, name in self.exporting.named(job)
             if image.result is not None
         ]
-        with open_zip(data, entries=MOST_FILES) as bundle:
-            files = _files(bundle)
-            _check_of_one_model(files, job)
-            chosen = form or next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
-            most = self.exporting.max_pixels
-            looked = Returned(files, images, job.space, most)
-            drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
-            if not drawn:
-                raise InvalidOptions([FieldFault("body", f"nothing in it, read as {chosen}, is an image of the job")])
-            kept = [self._keep(job, each) for each in FORMS[chosen].read(Returned(files, images, job.space, most))]
+        files = _files(open_zip(data, entries=MOST_FILES))
+        _check_of_one_model(files, job)
+        chosen = form or next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
+        most = self.exporting.max_pixels
+        looked = Returned(files, images, job.space, most)
+        drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
+        if not drawn:
+            raise InvalidOptions([FieldFault("body", f"nothing in it, read as {chosen}, is an image of the job")])
+        kept = [self._keep(job, each) for each in FORMS[chosen].read(Returned(files, images, job.space, most))]
         names = looked.unknown
         return Taken(
             form=chosen,
@@ -104,9 +104,9 @@ class Importing:
         return bool((found.ids == drawn.ids).all())
 
 
-def _files(bundle: zipfile.ZipFile) -> Mapping[str, Callable[[], bytes]]:
+def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
     """By path, without a folder that holds everything. Raises TooManyBytes for one that is too long to be held."""
-    listed = (each for each in bundle.infolist() if not each.is_dir() and "__MACOSX/" not in each.filename)
+    listed = (each for each in bundle if not each.is_dir() and "__MACOSX/" not in each.filename)
     entries = {each.filename: each for each in listed}
     for each in entries.values():
         if each.file_size > LARGEST_DOCUMENT:
@@ -128,9 +128,10 @@ def _check_of_one_model(files: Mapping[str, object], job: Job) -> None:
         )
 
 
-def _read(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _read(bundle: ZipDirectory, entry: ZipInfo) -> bytes:
     try:
-        return bundle.read(entry)
+        with bundle.open(entry) as file:
+            return file.read()
     except DAMAGE as error:
         raise ArchiveUnreadable(f"{entry.filename[:200]!r} is damaged inside its archive: {reason(error)}") from error
 

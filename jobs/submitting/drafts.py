@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from array import array
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from jobs.submitting.reading import HEAD_BYTES, BoundedReader, is_picture, is_pi
 from segmentation.picture_files.film import FilmLimits, is_film, is_film_name
 from segmentation.picture_files.picture_kinds import sniff_media_type
 
+_DIGEST_BYTES = 32  # of SHA-256
 _EXAMPLES = 5
 _ENTRIES_PER_IMAGE = 2  # of a bundle: pictures and what lies beside them
 _SPARE_ENTRIES = 1000
@@ -65,6 +68,64 @@ class _Stored(NamedTuple):
         return NewImage(self.source, self.path, input_sha256=self.sha256)
 
 
+class _Files:
+    """Stored files in columns: as objects, a hundred thousand of them take 40 MB."""
+
+    def __init__(self, prefix: str) -> None:
+        self.paths: list[str] = []
+        self._prefix = prefix
+        self._numbers = array("L")  # in their keys
+        self._digests = bytearray()
+        self._media_types: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> _Stored:
+        digest = self._digests[index * _DIGEST_BYTES : (index + 1) * _DIGEST_BYTES].hex()
+        key = input_key(self._prefix, self._numbers[index])
+        return _Stored(self.paths[index], key, digest, self._media_types[index])
+
+    def __iter__(self) -> Iterator[_Stored]:
+        return map(self.__getitem__, range(len(self)))
+
+    def add(self, stored: _Stored, number: int) -> None:
+        self.paths.append(stored.path)
+        self._numbers.append(number)
+        self._digests += bytes.fromhex(stored.sha256)
+        self._media_types.append(stored.media_type)
+
+    def without(self, indices: AbstractSet[int]) -> _Files:
+        kept = _Files(self._prefix)
+        for index, number in enumerate(self._numbers):
+            if index not in indices:
+                kept.add(self[index], number)
+        return kept
+
+
+class Images:
+    """Of a request: files and then what the workers fetch, each made anew when it is asked for."""
+
+    def __init__(self, files: _Files, inputs: Sequence[NewImage]) -> None:
+        self._files, self._inputs = files, inputs
+        self.masks: dict[int, _Mask] = {}
+        self.names: Sequence[str] = ()  # empty: paths, as the client gave them
+
+    def __len__(self) -> int:
+        return len(self._files) + len(self._inputs)
+
+    def __getitem__(self, at: int) -> NewImage:
+        files = len(self._files)
+        image = self._files[at].image() if at < files else self._inputs[at - files]
+        mask = self.masks.get(at)
+        if mask is not None:
+            image = image._replace(mask=mask.source, mask_sha256=mask.sha256)
+        return image._replace(name=self.names[at]) if self.names else image
+
+    def __iter__(self) -> Iterator[NewImage]:
+        return map(self.__getitem__, range(len(self)))
+
+
 class _Mask(NamedTuple):
     """sha256: None where nobody has read it yet."""
 
@@ -79,7 +140,7 @@ class Received(NamedTuple):
     every_s: how often frames were taken of its films; None where it has none.
     """
 
-    images: Sequence[NewImage]
+    images: Images
     mask_label_space: str | None
     skipped: Skipped
     every_s: float | None = None
@@ -97,7 +158,7 @@ class Draft:
     holder: str = ""  # this request's token for the idempotency key
     spool: Path | None = None  # where films lie until their frames are stored
     earlier: IdempotencyRecord | None = None  # set when the idempotency key was used before: nothing new will be made
-    _files: list[_Stored] = field(default_factory=list)
+    _files: _Files = field(init=False)
     _masks: list[_Mask] = field(default_factory=list)
     _inputs: list[NewImage] = field(default_factory=list)
     _films: list[_Film] = field(default_factory=list)
@@ -105,6 +166,9 @@ class Draft:
     _bytes: int = 0
     _skipped: int = 0
     _examples: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._files = _Files(self.prefix)
 
     def add_file(self, name: str, data: BinaryIO, *, media_type: str | None) -> None:
         """Store an image, each image of a bundle, or put a film aside. data: seekable, read from its beginning.
@@ -116,7 +180,8 @@ class Draft:
         if self._took_film(name, data):
             return
         for entry in self._pictures(self._entries(name, data, said=said, unknown=_refuse), None):
-            self._files.append(self._keep(entry, input_key(self.prefix, len(self._files)), count=len(self._files)))
+            number = len(self._files)
+            self._files.add(self._keep(entry, input_key(self.prefix, number), count=number), number)
 
     def add_mask(self, name: str, data: BinaryIO) -> None:
         """Store a ground-truth mask, or each mask of a bundle; they find their images when all is there."""
@@ -150,7 +215,7 @@ class Draft:
         every_s: how often frames are taken. Raises what reading a film raises, NoImages, and InvalidOptions for masks
         that match no image, or not clearly.
         """
-        self._pass_over_files(masks_among([each.path for each in self._files]))
+        self._pass_over_files(masks_among(self._files.paths))
         self._pass_over_inputs()
         for film in self._films:
             self._take_frames(film, every_s or EVERY_S)
@@ -158,12 +223,12 @@ class Draft:
             others = f"; no picture: {', '.join(self._examples)}" if self._examples else ""
             raise NoImages(f"the request holds no image{others}")
         self._drop_pictures_among_masks()
-        images = [*(each.image() for each in self._files), *self._inputs]
+        images = Images(self._files, self._inputs)
         space = self._add_truths(images, mask_label_space, mask_suffix)
         names = UniqueNames()
-        named = [each._replace(name=names.of(relative_path(each.name), at)) for at, each in enumerate(images)]
+        images.names = [names.of(relative_path(each.name), at) for at, each in enumerate(images)]
         taken_s = (every_s or EVERY_S) if self._films else None
-        return Received(named, space or mask_label_space, Skipped(self._skipped, tuple(self._examples)), taken_s)
+        return Received(images, space or mask_label_space, Skipped(self._skipped, tuple(self._examples)), taken_s)
 
     def close(self) -> None:
         """Films take no room on the disk any longer."""
@@ -199,7 +264,7 @@ class Draft:
             stored = self._keep(Entry(path, jpeg[:HEAD_BYTES], data), input_key(self.prefix, count), count=count)
             self._inputs.append(stored.image()._replace(ref=film.ref))
 
-    def _add_truths(self, images: list[NewImage], space: str | None, suffix: str | None) -> str | None:
+    def _add_truths(self, images: Images, space: str | None, suffix: str | None) -> str | None:
         """Masks to those images that have none, by their names. Returns what the masks' names say their ids mean."""
         if not self._masks:
             return None
@@ -207,8 +272,7 @@ class Draft:
         paths = [relative_path(images[at].name) for at in open_places]
         found = match_masks(paths, [each.path for each in self._masks], space=space, suffix=suffix)
         for place, chosen in found.pairs.items():
-            at, mask = open_places[place], self._masks[chosen]
-            images[at] = images[at]._replace(mask=mask.source, mask_sha256=mask.sha256)
+            images.masks[open_places[place]] = self._masks[chosen]
         for each in found.passed_over:
             self._drop(self._masks[each].source, self._masks[each].path)
         return found.space
@@ -252,7 +316,7 @@ class Draft:
         for index in sorted(masks):
             self._drop(self._files[index].source, self._files[index].path)
         if masks:
-            self._files = [each for index, each in enumerate(self._files) if index not in masks]
+            self._files = self._files.without(masks)
 
     def _pass_over_inputs(self) -> None:
         """The same among what is named file by file; addresses and samples are what their caller says."""

@@ -1,6 +1,7 @@
 """Bundles of inputs: reading ZIP and TAR files of pictures, entry by entry, without trusting a name or a size in them.
 
-What an entry is called when its name was written in another encoding is `packed_names.py`'s.
+What an entry is called when its name was written in another encoding is `packed_names.py`'s, a ZIP's directory
+`zip_directory.py`'s.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from jobs.errors import ArchiveUnreadable, TooManyImages
 from jobs.submitting.names import base_name, relative_path
-from jobs.submitting.packed_names import tar_name, zip_name
+from jobs.submitting.packed_names import tar_name
 from jobs.submitting.reading import HEAD_BYTES, BoundedReader, is_picture, is_picture_name
+from jobs.submitting.zip_directory import ZipDirectory
 from segmentation.picture_files.film import is_film, is_film_name
 
 PACKED_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-HEADER_BYTES = 32 * 2**20  # a ZIP's whole directory; of a TAR what lies between the contents of two files
+HEADER_BYTES = 32 * 2**20  # of a TAR: what lies between the contents of two files
 _PASSED_BYTES = 64 * 2**20  # a compressed TAR may hold so many that are no pictures, and _PASSED_TIMES its own size
 _PASSED_TIMES = 10
-_DIRECTORY_RECORD = b"PK\x01\x02"
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x07\x08")
 DAMAGE = (  # what the standard library raises for damaged, encrypted and unknown kinds of archives
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
@@ -127,22 +128,19 @@ class _Unpacking:
 
 
 def _zip_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO[bytes]]]:
-    with open_zip(data, entries=limits.entries) as archive:
-        for entry in archive.infolist():
-            path = _path(zip_name(entry))
-            if path and not entry.is_dir():
-                yield path, archive.open(entry)
+    directory = open_zip(data, entries=limits.entries)
+    for entry in directory:
+        path = _path(entry.filename)
+        if path and not entry.is_dir():
+            yield path, directory.open(entry)
 
 
-def open_zip(data: BinaryIO, *, entries: int) -> zipfile.ZipFile:
-    """Its directory is read within bounds. Raises TooManyImages, ArchiveUnreadable."""
-    file = _Frugal(data, records=entries)
+def open_zip(data: BinaryIO, *, entries: int) -> ZipDirectory:
+    """Raises TooManyImages, ArchiveUnreadable."""
     try:
-        archive = zipfile.ZipFile(cast(BinaryIO, file))
+        return ZipDirectory(data, entries=entries)
     except DAMAGE as error:
         raise ArchiveUnreadable(f"no readable ZIP archive: {reason(error)}") from error
-    file.allow(None)
-    return archive
 
 
 def _tar_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO[bytes]]]:
@@ -154,7 +152,8 @@ def _tar_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO
     passed = _Budget(_PASSED_BYTES + _PASSED_TIMES * size)
     with tarfile.open(fileobj=cast(BinaryIO, file), mode="r:") as archive:
         for count, entry in enumerate(archive):
-            _refuse_more(count + 1, limits.entries)
+            if count == limits.entries:
+                raise TooManyImages(f"an archive may hold at most {limits.entries} files")
             archive.members.clear()  # type: ignore[attr-defined]  # else every header is kept to the end
             archive.pax_headers = {}
             path = _path(tar_name(entry.name))
@@ -177,11 +176,6 @@ def _path(name: str) -> str:
     return "" if hidden else path
 
 
-def _refuse_more(entries: int, limit: int) -> None:
-    if entries > limit:
-        raise TooManyImages(f"an archive may hold at most {limit} files")
-
-
 class _Budget:
     """Bytes that may be unpacked to get past what is no picture."""
 
@@ -195,15 +189,11 @@ class _Budget:
 
 
 class _Frugal:
-    """A file that gives so many bytes and no more: the standard library reads headers whole, whatever they announce.
+    """A file that gives so many bytes and no more: the standard library reads headers whole, whatever they announce."""
 
-    records: how many entries a ZIP's directory may have; they are counted before they become objects.
-    """
-
-    def __init__(self, file: Any, *, records: int | None = None) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
         self._left: int | None = HEADER_BYTES
-        self._records = records
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def allow(self, size: int | None) -> None:
@@ -217,6 +207,4 @@ class _Frugal:
         self._left -= len(piece)
         if self._left < 0:
             raise ArchiveUnreadable(f"an archive's directory may have at most {HEADER_BYTES} bytes")
-        if self._records is not None:
-            _refuse_more(piece.count(_DIRECTORY_RECORD), self._records)
         return piece

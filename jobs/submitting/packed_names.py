@@ -9,6 +9,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 _UTF8_FLAG = 0x0800
 _UNICODE_PATH = 0x7075
@@ -34,12 +35,21 @@ def tar_name(name: str) -> str:
 
 def _unicode_path(extra: bytes, raw: bytes) -> str | None:
     """None where the field is not there, or was left behind by a program that renamed the entry."""
-    while len(extra) >= 4:
-        kind, size = struct.unpack_from("<HH", extra)
-        field, extra = extra[4 : 4 + size], extra[4 + size :]
+    for kind, field in extra_fields(extra):
         if kind == _UNICODE_PATH and field[:1] == b"\x01" and field[1:5] == struct.pack("<I", zlib.crc32(raw)):
             return field[5:].decode("utf-8", "replace")
     return None
+
+
+def extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each that stands beside an entry's name. Raises BadZipFile for one that is cut off."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, at)
+        at += 4 + size
+        if at > len(extra):
+            raise zipfile.BadZipFile("a field beside a name is cut off")
+        yield kind, extra[at - size : at]
 
 
 def _decoded(raw: bytes) -> str:

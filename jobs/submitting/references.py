@@ -16,8 +16,8 @@ from jobs.job import NewImage, Source, SourceKind
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.submitting.drafts import Draft
 from jobs.submitting.reading import is_picture_name
-from jobs.submitting.stored_file import open_stored
 from jobs.uploads.buckets import Buckets
+from jobs.uploads.stored_file import open_stored
 from jobs.uploads.upload import Known, UploadKind, size_in
 
 LONGEST_LINE = 16 * 1024  # bytes, of a manifest

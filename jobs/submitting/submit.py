@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -266,9 +266,9 @@ class Submitting:
         return JobSpaces(models=() if {*own} == {label_space} else tuple(own), own=unpublished)
 
 
-def _use_uploads(unit: UnitOfWork, images: Sequence[NewImage]) -> None:
+def _use_uploads(unit: UnitOfWork, images: Iterable[NewImage]) -> None:
     """They stay as long as the job does. Raises InvalidOptions when one expired since it was looked up."""
-    sources = [place for image in images for place in (image.source, image.mask) if place is not None]
+    sources = (place for image in images for place in (image.source, image.mask) if place is not None)
     used = {id_in(place.location) for place in sources if place.kind is SourceKind.UPLOAD}
     if used and unit.uploads.use(used) != len(used):
         raise InvalidOptions([FieldFault("inputs", "an upload has expired meanwhile")])

@@ -13,6 +13,7 @@ import pytest
 
 from jobs.errors import ArchiveUnreadable, JobsError, TooManyBytes, TooManyImages
 from jobs.submitting.packed import HEADER_BYTES, PackedLimits, is_packed, read_packed
+from jobs.submitting.zip_directory import DIRECTORY_BYTES
 from tests.factories import tar_of, zip_of
 
 FILES = {
@@ -104,7 +105,7 @@ def test_a_zip_with_a_directory_beyond_reason_is_refused():
     data = zip_of({"a.jpg": b"A"})
     start = data.index(b"PK\x01\x02")
     entry, end = data[start : data.index(b"PK\x05\x06")], bytearray(data[data.index(b"PK\x05\x06") :])
-    count = HEADER_BYTES // len(entry) + 1
+    count = DIRECTORY_BYTES // len(entry) + 1
     end[12:16] = (count * len(entry)).to_bytes(4, "little")
     with pytest.raises(ArchiveUnreadable, match="directory"):
         read_all(data[:start] + entry * count + bytes(end), entries=count)

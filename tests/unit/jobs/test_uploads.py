@@ -14,10 +14,10 @@ from jobs.errors import InvalidOptions, QuotaExceeded, StorageUnavailable, TooMa
 from jobs.job import NewImage, Source, SourceKind
 from jobs.submitting.drafts import Draft
 from jobs.submitting.references import Prefix, References
-from jobs.submitting.stored_file import open_stored
 from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.uploads.announcing import Announced, UploadLimits, announced
 from jobs.uploads.ports import SignedPut
+from jobs.uploads.stored_file import open_stored
 from jobs.uploads.sweeping import GRACE_S, STORE_IS_AWAY, sweep_uploads
 from jobs.uploads.upload import UploadKind, UploadState
 from jobs.uploads.uploading import Receiving, Uploading
