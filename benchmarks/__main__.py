@@ -22,7 +22,7 @@ BENCHMARKS = {  # with what makes each short
     "simulate": "",
     "waiting": "--polls 200 --streams 500",
     "large_job": "--inputs 10000 --rounds 1",
-    "large": "--tiles 6 --kinds tiff",
+    "large": "--tiles 12 --kinds tiff",
     "receiving.upload_memory": "--images 1000",
     "receiving.intake": "--large-bytes 500000000",
     "engines.precision": "--rounds 10",
