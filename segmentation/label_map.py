@@ -10,6 +10,8 @@ from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import count_ids, look_up
 from segmentation.measures.once import once
 
+Plane = NDArray[np.uint8]  # (H, W)
+
 
 def class_fractions(space: LabelSpace, counts: NDArray[np.int64]) -> dict[str, float]:
     """Name of each class that occurs → its share of all pixels, by ascending id; the shares sum to 1.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -25,7 +25,7 @@ from jobs.ports import (
     ObjectInfo,
     Readable,
 )
-from jobs.processing.picture_ports import Extent, Prediction, Said
+from jobs.processing.picture_ports import Doubts, Extent, Prediction, Said
 from jobs.uploads.ports import SignedPut
 from jobs.watching.hints import Hint
 from segmentation.errors import ImageTooLarge
@@ -257,6 +257,9 @@ class FakeDecoder:
         return open_rows(data, bit_depth=bit_depth)
 
 
+DOUBTS = Doubts(mean_entropy=0.25)
+
+
 @dataclass
 class FakeSegmenter:
     """Says class 0 left of the middle and class 1 right of it; the model `other` the other way round.
@@ -292,8 +295,8 @@ class FakeSegmenter:
             ids = 1 - ids
         confidence = np.full(ids.shape, 204, np.uint8)
         return Prediction(
-            label_map=LabelMap(ids, self.spaces.get(self.label_space), confidence),
-            mean_entropy=0.25,
+            label_map=LabelMap(ids, self.spaces.get(self.label_space)),
+            certainty=lambda: (confidence, DOUBTS),
             timings_ms={"infer": 1.0},
             identity=self.identity(model),
         )
@@ -311,5 +314,5 @@ class FakeSegmenter:
         for top in range(0, picture.height, tile.size):
             rows = picture.rows(top, min(picture.height, top + tile.size))
             said = self.segment(rows, model=model, tile=tile, check=check)
-            take(said.label_map)
-        return Said(mean_entropy=0.25, timings_ms={"infer": 1.0}, identity=self.identity(model))
+            take(replace(said.label_map, confidence=said.certainty()[0]))
+        return Said(doubts=DOUBTS, timings_ms={"infer": 1.0}, identity=self.identity(model))

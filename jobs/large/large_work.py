@@ -115,8 +115,8 @@ class _Taking:
         metrics = ImageMetrics(
             class_fractions=self._totals.class_fractions(),
             mean_confidence=self._totals.mean_confidence,
-            mean_entropy=said.mean_entropy,
-            low_confidence=said.low_confidence,
+            mean_entropy=said.doubts.mean_entropy,
+            low_confidence=said.doubts.low_confidence,
         )
         return ImageResult(
             width=width, height=height, artifacts=(), metrics=metrics, timings_ms=timings_ms, identity=said.identity

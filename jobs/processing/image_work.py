@@ -6,7 +6,7 @@ import logging
 import math
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,7 +26,7 @@ from jobs.processing.picture_ports import Aside, Decoder, Extent, Segmenter, Sou
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
-from jobs.reuse.recipe import PLACE, format_options
+from jobs.reuse.recipe import CONFIDENCE, PLACE, format_options
 from jobs.reuse.remaking import Made, notices_of, remade
 from segmentation.formats import FORMATS
 from segmentation.formats.format import Encoded, Format
@@ -245,13 +245,14 @@ class ImageWork:
         attempt.take_timings()  # the segmenter's own say more
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
-            entropy, low = prediction.mean_entropy, prediction.low_confidence
-            told = partial(measure, label_map, mean_entropy=entropy, low_confidence=low, truth=truth)
+            told = partial(measure, label_map, prediction.certainty, truth=truth)
             measured = self.aside(partial(told, impossible=impossible_ids(job, model)))
+            known = measured() if self._show_confidence(job.options.artifacts) else None
         with attempt.step("encode"):
-            encoded = self._encoded(attempt, seen, label_map, job.options.artifacts)
+            shown = label_map if known is None else known[0]
+            encoded = self._encoded(attempt, seen, shown, job.options.artifacts)
         with attempt.step("metrics"):
-            metrics = measured()
+            certain, metrics = known or measured()
         result = ImageResult(
             width=label_map.width,
             height=label_map.height,
@@ -260,7 +261,10 @@ class ImageWork:
             timings_ms={**prediction.timings_ms, **attempt.take_timings(), "total": _ms_since(began)},
             identity=prediction.identity,
         )
-        return Made(result, encoded, {}, label_map if len(job.models) > 1 else None)
+        return Made(result, encoded, {}, certain if len(job.models) > 1 else None)
+
+    def _show_confidence(self, names: Iterable[str]) -> bool:
+        return any(CONFIDENCE in self.formats[name].uses for name in names)
 
     def _encoded(
         self, attempt: Attempt, seen: _Seen, label_map: LabelMap, names: Sequence[str]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from jobs.job import ImageMetrics, Job
+from jobs.processing.picture_ports import Certainty
 from segmentation.label_map import LabelMap
 from segmentation.measures.metrics import (
     as_counts,
@@ -21,18 +23,22 @@ from segmentation.measures.metrics import (
 
 def measure(
     label_map: LabelMap,
+    certainty: Certainty,
     *,
-    mean_entropy: float | None,
-    low_confidence: float | None = None,
     truth: LabelMap | None,
     impossible: Collection[int] = (),
-) -> ImageMetrics:
-    """truth: of the same size and in the same label space. impossible: ids that the model has no way to give."""
-    return ImageMetrics(
-        class_fractions=label_map.class_fractions(),
-        mean_confidence=label_map.mean_confidence,
-        mean_entropy=mean_entropy,
-        low_confidence=low_confidence,
+) -> tuple[LabelMap, ImageMetrics]:
+    """truth: of the same size and in the same label space. impossible: ids that the model has no way to give.
+
+    Gives the label map with the confidence, too.
+    """
+    confidence, doubts = certainty()
+    certain = replace(label_map, confidence=confidence)
+    return certain, ImageMetrics(
+        class_fractions=certain.class_fractions(),
+        mean_confidence=certain.mean_confidence,
+        mean_entropy=doubts.mean_entropy,
+        low_confidence=doubts.low_confidence,
         **({} if truth is None else scores(label_map, truth, impossible)),
     )
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from jobs.job import ModelIdentity, Source
 from jobs.options import TileOptions
-from segmentation.label_map import LabelMap
+from segmentation.label_map import LabelMap, Plane
 from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.picture_rows import PictureRows, RowSource
 from segmentation.picture_files.pictures import DecodedPicture, Picture
@@ -25,25 +25,38 @@ class Sources(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What a segmenter says of one picture, beside its label map.
-
-    mean_entropy in [0, 1], relative to log C; low_confidence: share of the pixels below 0.5, at the size of the
-    model's answer.
-    """
+class Doubts(NamedTuple):
+    """mean_entropy in [0, 1], relative to log C; low_confidence: share of the pixels below 0.5, at the size of the
+    model's answer."""
 
     mean_entropy: float | None
-    timings_ms: Mapping[str, float]
-    identity: ModelIdentity
     low_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction(Said):
-    """label_map: at the picture's own size, in the model's own label space, with confidence."""
+class Said:
+    """What a segmenter says of one picture, beside its label map."""
+
+    doubts: Doubts
+    timings_ms: Mapping[str, float]
+    identity: ModelIdentity
+
+
+Certainty = Callable[[], tuple[Plane | None, Doubts]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """label_map: at the picture's own size, in the model's own label space.
+
+    certainty: works out how sure the model is, which nothing has to wait for but what shows it: (H, W) uint8 of the
+    picture's size, 255 = certain, and the doubts.
+    """
 
     label_map: LabelMap
+    certainty: Certainty
+    timings_ms: Mapping[str, float]
+    identity: ModelIdentity
 
 
 class Extent(NamedTuple):

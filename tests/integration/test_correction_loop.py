@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 from api.main import create_app
 from jobs.job import ModelIdentity
 from jobs.options import TileOptions
-from jobs.processing.picture_ports import Prediction, Said
+from jobs.processing.picture_ports import Doubts, Prediction, Said
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
 from segmentation.picture_files.pictures import Picture, decode_mask
@@ -70,8 +70,8 @@ class RunSegmenter:
         ids = class_ids(logits, (height, width), self.run.space)
         confidence = torch.nn.functional.interpolate(certain[None, None], (height, width))[0, 0]
         return Prediction(
-            label_map=LabelMap(ids, self.run.space, (confidence * 255).byte().numpy()),
-            mean_entropy=None,
+            label_map=LabelMap(ids, self.run.space),
+            certainty=lambda: ((confidence * 255).byte().numpy(), Doubts(None)),
             timings_ms={},
             identity=self.identity(model),
         )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from jobs.errors import ModelFailed
 from jobs.job import ModelIdentity
 from jobs.options import TileOptions
-from jobs.processing.picture_ports import Prediction, Said
+from jobs.processing.picture_ports import Certainty, Doubts, Prediction, Said
 from segmentation.activations import as_logits
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
@@ -28,7 +29,6 @@ from worker.pipeline.network_input import SharedInputs, network_input
 from worker.pipeline.tiles import Span, TileResult, TileRow, blend, blended_bands, spans
 from worker.pipeline.upsample import best_class
 
-_Doubts = tuple[float, float]  # mean entropy, share of pixels of low confidence
 _Rows = Callable[[int, int], Picture]  # those of a picture from the one to before the other
 _SHARED = SharedInputs()
 
@@ -64,11 +64,10 @@ class Predictor:
             watch.lap("load")
             loaded.saw(*picture.shape[:2])
             run = _Run(loaded, watch, check)
-            label_map, (entropy, low) = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
+            label_map, certainty = run.whole(picture) if tile is None else run.by_tiles(picture, tile)
             return Prediction(
                 label_map=label_map,
-                mean_entropy=entropy,
-                low_confidence=low,
+                certainty=certainty,
                 timings_ms=watch.milliseconds(),
                 identity=_identity(loaded),
             )
@@ -87,13 +86,8 @@ class Predictor:
         with self.models.use(model) as loaded:
             watch.lap("load")
             run = _Run(loaded, watch, check)
-            entropy, low = run.by_rows(picture.rows, (picture.height, picture.width), tile, take)
-            return Said(
-                mean_entropy=entropy,
-                low_confidence=low,
-                timings_ms=watch.milliseconds(),
-                identity=_identity(loaded),
-            )
+            doubts = run.by_rows(picture.rows, (picture.height, picture.width), tile, take)
+            return Said(doubts=doubts, timings_ms=watch.milliseconds(), identity=_identity(loaded))
 
 
 def _identity(loaded: LoadedModel) -> ModelIdentity:
@@ -121,31 +115,28 @@ class _Run:
         self._watch = watch
         self._check = check
 
-    def whole(self, picture: Picture) -> tuple[LabelMap, _Doubts]:
+    def whole(self, picture: Picture) -> tuple[LabelMap, Certainty]:
         tensor = _SHARED.of(self._preprocessing, picture)
         self._watch.lap("preprocess")
         logits = self._checked(self._batcher.infer(tensor))
         height, width = picture.shape[:2]
-        certainty = measure(logits)
-        confidence = stretched(certainty.confidence, height, width)
-        self._watch.lap("confidence")
         ids = best_class(logits, height, width)
         self._watch.lap("upsample")
-        return self._label_map(ids, confidence), (certainty.mean_entropy, certainty.low_confidence)
+        return self._label_map(ids), partial(_certainty, logits, height, width)
 
-    def by_tiles(self, picture: Picture, tile: TileOptions) -> tuple[LabelMap, _Doubts]:
+    def by_tiles(self, picture: Picture, tile: TileOptions) -> tuple[LabelMap, Certainty]:
         height, width = picture.shape[:2]
-        doubts: list[_Doubts] = []
+        doubts: list[Doubts] = []
         tile_rows = self._tile_rows(lambda top, bottom: picture[top:bottom], (height, width), tile, doubts)
         ids, confidence = blend(tile_rows, height, width)
         self._watch.lap("upsample")
-        return self._label_map(ids, confidence), _mean(doubts)
+        return self._label_map(ids), lambda: (confidence, _mean(doubts))
 
     def by_rows(
         self, rows: _Rows, shape: tuple[int, int], tile: TileOptions, take: Callable[[LabelMap], None]
-    ) -> _Doubts:
+    ) -> Doubts:
         """shape: (height, width). take: is given the label map from top to bottom."""
-        doubts: list[_Doubts] = []
+        doubts: list[Doubts] = []
         for band in blended_bands(self._tile_rows(rows, shape, tile, doubts), *shape):
             self._check()
             self._watch.lap("upsample")
@@ -154,7 +145,7 @@ class _Run:
         return _mean(doubts)
 
     def _tile_rows(
-        self, rows: _Rows, shape: tuple[int, int], tile: TileOptions, doubts: list[_Doubts]
+        self, rows: _Rows, shape: tuple[int, int], tile: TileOptions, doubts: list[Doubts]
     ) -> Iterator[TileRow]:
         columns = spans(shape[1], size=tile.size, overlap=tile.overlap)
         for span in spans(shape[0], size=tile.size, overlap=tile.overlap):
@@ -173,11 +164,11 @@ class _Run:
         self._check()
         return self._batcher.submit(network_input(self._preprocessing, part))
 
-    def _tile(self, columns: Span, inferred: Inferred, doubts: list[_Doubts]) -> TileResult:
+    def _tile(self, columns: Span, inferred: Inferred, doubts: list[Doubts]) -> TileResult:
         self._check()
         logits = self._checked(inferred)
         certainty = measure(logits)
-        doubts.append((certainty.mean_entropy, certainty.low_confidence))
+        doubts.append(Doubts(certainty.mean_entropy, certainty.low_confidence))
         self._watch.lap("confidence")
         return TileResult(columns, np.concatenate([logits, certainty.confidence[None]]))
 
@@ -192,16 +183,23 @@ class _Run:
             raise ModelFailed(f"{self._name} gave {len(inferred.logits)} classes, {self._space.name} has {classes}")
         return as_logits(inferred.logits, self._activation)
 
-    def _label_map(self, channels: NDArray[np.uint8], confidence: NDArray[np.uint8]) -> LabelMap:
+    def _label_map(self, channels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None) -> LabelMap:
         ids = self._space.class_ids
         if ids != tuple(range(len(ids))):
             channels = np.asarray(ids, np.uint8)[channels]
         return LabelMap(channels, self._space, confidence)
 
 
-def _mean(doubts: Sequence[_Doubts]) -> _Doubts:
-    entropy, low = np.mean(doubts, axis=0)
-    return float(entropy), float(low)
+def _certainty(logits: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[np.uint8], Doubts]:
+    """logits: (C, h, w). height, width: of the picture."""
+    certainty = measure(logits)
+    doubts = Doubts(certainty.mean_entropy, certainty.low_confidence)
+    return stretched(certainty.confidence, height, width), doubts
+
+
+def _mean(doubts: Sequence[Doubts]) -> Doubts:
+    entropy, low = np.mean(np.asarray(doubts, np.float64), axis=0)
+    return Doubts(float(entropy), float(low))
 
 
 class _Laps:

@@ -11,6 +11,7 @@ from jobs.job import ImageStatus
 from jobs.options import TileOptions
 from segmentation.formats import row_writers
 from tests.factories import encoded, mask
+from tests.fakes import DOUBTS
 from tests.unit.jobs.test_image_work import submit_with_truth, warnings_of
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (70, 41, 3), np.uint8)
@@ -115,8 +116,7 @@ def test_a_segmenter_that_is_never_sure_leaves_no_confidence(small, monkeypatch)
     told = small.segmenter.segment
 
     def unsure(rows, **options):
-        said = told(rows, **options)
-        return replace(said, label_map=replace(said.label_map, confidence=None))
+        return replace(told(rows, **options), certainty=lambda: (None, DOUBTS))
 
     monkeypatch.setattr(small.segmenter, "segment", unsure)
     _, image = submitted(small, artifacts=("mask",))

@@ -91,16 +91,20 @@ def test_a_picture_is_segmented_at_its_own_size(predictor: Predictor):
 
 def test_it_says_how_sure_it_is(predictor: Predictor):
     prediction = segment(predictor, file(halves(RED, BLUE)))
-    assert prediction.label_map.confidence is not None
-    assert prediction.label_map.confidence.shape == (64, 96)
-    assert 0 < (prediction.label_map.mean_confidence or 0) < 1
-    assert 0 < (prediction.mean_entropy or 0) < 1
+    confidence, doubts = prediction.certainty()
+    assert confidence is not None
+    assert confidence.shape == (64, 96)
+    assert confidence.dtype == np.uint8
+    assert 0 < confidence.mean() < 255
+    assert 0 < (doubts.mean_entropy or 0) < 1
 
 
 def test_it_says_where_the_time_went(predictor: Predictor):
-    timings = segment(predictor, file(halves(RED, BLUE))).timings_ms
-    assert {"load", "preprocess", "queue", "infer", "confidence", "upsample"} <= timings.keys()
-    assert all(value >= 0 for value in timings.values())
+    steps = {"load", "preprocess", "queue", "infer", "upsample"}
+    for tile, own in ((None, set[str]()), (TileOptions(size=64, overlap=16), {"confidence"})):
+        timings = segment(predictor, file(halves(RED, BLUE)), tile).timings_ms
+        assert steps | own <= timings.keys()
+        assert all(value >= 0 for value in timings.values())
 
 
 def test_a_picture_on_its_side_is_turned_upright(predictor: Predictor):
@@ -253,10 +257,11 @@ def test_outputs_that_are_probabilities_give_their_own_confidence(
 ):
     found = segment(predictor, file(halves(RED, BLUE)), tile, model)
     assert ends(found.label_map.ids) == (0, 2)
-    assert found.label_map.confidence is not None
-    assert np.median(found.label_map.confidence) == 255
-    assert found.mean_entropy is not None
-    assert found.mean_entropy < 0.05
+    confidence, doubts = found.certainty()
+    assert confidence is not None
+    assert np.median(confidence) == 255
+    assert doubts.mean_entropy is not None
+    assert doubts.mean_entropy < 0.05
 
 
 class Rows:
@@ -283,7 +288,8 @@ def test_a_picture_by_rows_has_the_ids_of_the_same_tiles_in_memory(predictor: Pr
     said = predictor.segment_rows(rows, model="tiny", tile=tile, check=lambda: None, take=bands.append)
     assert np.array_equal(np.concatenate([each.ids for each in bands]), whole.label_map.ids)
     sure = [each.confidence for each in bands if each.confidence is not None]
-    assert whole.label_map.confidence is not None
-    assert np.array_equal(np.concatenate(sure), whole.label_map.confidence)
-    assert (said.mean_entropy, said.low_confidence) == (whole.mean_entropy, whole.low_confidence)
+    confidence, doubts = whole.certainty()
+    assert confidence is not None
+    assert np.array_equal(np.concatenate(sure), confidence)
+    assert said.doubts == doubts
     assert said.identity == whole.identity
