@@ -209,8 +209,8 @@ class JobHandle:
         return self.images(timeout=timeout)
 
     def to_pandas(self, *, timeout: float | None = None) -> pd.DataFrame:
-        """All images once the job has ended, a row each, with columns as in `metrics.csv`. Raises InvalidInput without
-        pandas."""
+        """All images once the job has ended, a row each, of several models a row for each (`asked_model`), with columns
+        as in `metrics.csv`. Raises InvalidInput without pandas."""
         table: pd.DataFrame = table_of(self.results(timeout=timeout))
         return table
 

@@ -7,6 +7,7 @@ import html
 import importlib
 import io
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from maskmill.errors import InvalidInput
@@ -40,17 +41,27 @@ def class_ids(content: bytes) -> NDArray[np.uint8]:
 
 
 def table_of(images: Iterable[Image]) -> Any:
-    """A `pandas.DataFrame` with a row for each image and columns as in `metrics.csv`. Raises InvalidInput without
-    pandas."""
-    table = _library("pandas", "pandas").DataFrame([_row(image) for image in images])
+    """A `pandas.DataFrame` with a row for each image, of several models for each image and model, and columns as in
+    `metrics.csv`. Raises InvalidInput without pandas."""
+    found = list(images)
+    models = next((list(image.row["results"]) for image in found if image.row.get("results")), [])
+    rows = [_row(image, image.metrics) for image in found] if not models else _rows_by_model(found, models)
+    table = _library("pandas", "pandas").DataFrame(rows)
     shares = [name for name in table.columns if name.startswith(_SHARE)]
     measured = table[shares].notna().any(axis=1)
     table.loc[measured, shares] = table.loc[measured, shares].fillna(0.0)  # a class that is nowhere on a picture
     return table
 
 
-def _row(image: Image) -> dict[str, Any]:
-    metrics = image.metrics
+def _rows_by_model(images: Iterable[Image], models: Iterable[str]) -> list[dict[str, Any]]:
+    rows = []
+    for image, model in product(images, models):
+        result = (image.row.get("results") or {}).get(model, {})
+        rows.append({**_row(image, result.get("metrics") or {}), "asked_model": model})
+    return rows
+
+
+def _row(image: Image, metrics: Mapping[str, Any]) -> dict[str, Any]:
     truth: Mapping[str, Any] = metrics.get("ground_truth") or {}
     return {
         **{name: image.row.get(name) for name in _FIXED},

@@ -78,6 +78,23 @@ def test_a_class_that_is_nowhere_on_a_picture_has_a_share_of_nothing(server: Toy
     assert table["fraction:sky"].mean() == 0.375
 
 
+def test_of_several_models_each_has_its_row(server: ToyServer, job_state) -> None:
+    results = {"a": {"metrics": {"mean_confidence": 0.9}}, "b": {"metrics": {"mean_confidence": 0.2}}}
+    rows: list[dict[str, object]] = [
+        {"index": 0, "name": "0.jpg", "status": "succeeded", **results["a"], "results": results},
+        {"index": 1, "name": "1.jpg", "status": "failed", "error": {"code": "unreadable_image"}, "results": None},
+    ]
+    server.on("GET", "/jobs/job_1", as_json(job_state("partial", total=2, done=1, failed=1)))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
+    with Maskmill(server.url) as client:
+        table = client.job("job_1").to_pandas()
+    assert table["asked_model"].tolist() == ["a", "b", "a", "b"]
+    assert table["index"].tolist() == [0, 0, 1, 1]
+    assert table["mean_confidence"].tolist()[:2] == [0.9, 0.2]
+    assert table["mean_confidence"].isna().tolist() == [False, False, True, True]
+    assert table["error"].tolist()[2:] == ["unreadable_image"] * 2
+
+
 def test_a_score_of_nothing_is_unknown(server: ToyServer, job_state) -> None:
     state = job_state("succeeded", total=1, done=1)
     state["metrics"] = {"class_fractions": {"sky": 1.0}, "ground_truth": {"miou": None}}
