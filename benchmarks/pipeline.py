@@ -191,7 +191,7 @@ def _worker(
     work = open_work(
         settings, models, WorkerSources(objects, open_samples(), fetch, open_buckets(storage)), policy, threads=count
     )
-    pace = pace_of(engine_rules(settings), storage)
+    pace = pace_of(engine_rules(settings))
     threads = FairExecutor(count, name="picture", processors=cpu_count(), pace=pace)
     processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"), Turns(policy))
     limits = SubmitRules(default_model=bundle.card.name)

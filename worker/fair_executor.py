@@ -61,13 +61,17 @@ class Pace:
         if self._ended % TRIED_AFTER == 0:
             self._usual_s = self._took_s = 0.0
         self._usual_s += (min(seconds, _SEEN * SHORT_S) - self._usual_s) / _SEEN
-        self._took_s += (min(took, WAITING * _SEEN * SHORT_S) - self._took_s) / _SEEN
+        self._took_s += (min(took, _SEEN * SHORT_S) - self._took_s) / _SEEN
+
+    @property
+    def follows(self) -> bool:
+        """Whether calls are short."""
+        return self._usual_s < SHORT_S and self._took_s <= WAITING * self._usual_s
 
     @property
     def pause_s(self) -> float:
         """How long the next call has to wait, unless one that is at work ends before."""
-        follow = self._usual_s < SHORT_S and self._took_s <= WAITING * self._usual_s
-        if not follow or not self._begun:
+        if not self.follows or not self._begun:
             return 0.0
         return max(0.0, max(self._begun.values()) + PATIENCE_S - time.monotonic())
 
@@ -85,7 +89,11 @@ class FairExecutor(Executor):
         self._processors = processors
         self._pace = pace
         self._stands_by = False  # whether a thread waits only until the next call may begin
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._back = threading.Condition(lock)  # of those who waited for something far away
+        self._coming_back = 0
+        self._away_s: dict[Future[Any], float] = {}  # so long a call at work has waited
         self._urgent: _Queues = OrderedDict()
         self._queues: _Queues = OrderedDict()
         self._at_work: dict[Future[Any], threading.Thread] = {}
@@ -128,8 +136,29 @@ class FairExecutor(Executor):
         finally:
             with self._changed:
                 self._pace.end(block)
-                if self._queues:
-                    self._changed.notify()
+                self._let_on()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The block, of a call, waits for something far away. Short calls go on meanwhile, then it waits its turn."""
+        answer, pace = self._own_call(), self._pace
+        if answer is None or pace is None or answer in self._first:
+            yield
+            return
+        left = time.monotonic()
+        with self._changed:
+            pace.end(answer)
+            self._let_on()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._coming_back += 1
+                while pause_s := pace.pause_s:
+                    self._back.wait(pause_s)
+                self._coming_back -= 1
+                pace.begin(answer)
+                self._away_s[answer] = self._away_s.get(answer, 0.0) + time.monotonic() - left
 
     def aside(self, work: Callable[[], T]) -> Callable[[], T]:
         """`jobs.processing.picture_ports.Aside`, for a call that runs here and could be in two places at once."""
@@ -153,9 +182,7 @@ class FairExecutor(Executor):
     def step_out(self) -> None:
         """Called by a call that will take long: another thread takes the place of this one, which ends with the call
         and gives way to all others meanwhile. Elsewhere it does nothing."""
-        thread = threading.current_thread()
-        with self._changed:
-            answer = next((each for each, at in self._at_work.items() if at is thread), None)
+        answer = self._own_call()
         if answer is None:
             return
         self.leave_behind(answer)
@@ -198,9 +225,12 @@ class FairExecutor(Executor):
             return False
         spent = self._make(call) if call.answer.set_running_or_notify_cancel() else None
         with self._changed:
+            away_s = self._away_s.pop(call.answer, 0.0)
             if self._pace is not None and spent is not None and call.answer not in self._first:
-                self._pace.spent(spent[0], took=spent[1])
+                self._pace.spent(spent[0], took=spent[1] - away_s)
             self._end(call.answer)
+            if self._coming_back:
+                self._back.notify()
             goes_on = self._at_work.pop(call.answer, None) is not None  # else it was left behind, and is replaced
         del call
         return goes_on
@@ -237,6 +267,19 @@ class FairExecutor(Executor):
                 self._changed.notify()
             return call
 
+    def _own_call(self) -> Future[Any] | None:
+        """Of this thread; None also where it was left behind."""
+        thread = threading.current_thread()
+        with self._changed:
+            return next((each for each, at in self._at_work.items() if at is thread), None)
+
+    def _let_on(self) -> None:
+        """One of those whose turn it is, after one that is at work no more."""
+        if self._coming_back:
+            self._back.notify()
+        elif self._queues:
+            self._changed.notify()
+
     def _wait(self) -> None:
         """One thread at most stands by; the others need not be woken when nothing has happened."""
         if self._pace is None or self._stands_by or not self._queues:
@@ -253,6 +296,8 @@ class FairExecutor(Executor):
     @property
     def _has_room(self) -> bool:
         """For a call that is not urgent."""
+        if self._coming_back and self._pace is not None and self._pace.follows:
+            return False
         first = len(self._first)
         return (not first or len(self._at_work) - first < max(1, self._processors - first)) and not self._pause_s
 

@@ -141,9 +141,9 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     wake_ups = WakeUps(BrokerSettings().broker_url())
     database = open_database(storage, on_commit=wake_ups.publish)
     thread_count = settings.picture_thread_count(streams=rules.streams)
-    threads = FairExecutor(thread_count, name="picture", processors=cpu_count(), pace=pace_of(rules, storage))
+    threads = FairExecutor(thread_count, name="picture", processors=cpu_count(), pace=pace_of(rules))
     dispatcher = CeleryDispatcher(app)
-    objects = open_objects(storage)
+    objects = open_objects(storage, threads.waiting)
     policy = RetryPolicy(attempts=settings.attempts)
     buckets = open_buckets(storage)
     outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {version()}")
@@ -193,9 +193,9 @@ def _as_short(open_unit: OpenUnit, threads: FairExecutor) -> OpenUnit:
     return opened
 
 
-def pace_of(rules: EngineRules, storage: StorageSettings) -> Pace | None:
-    """None where pictures wait for each other, to share a device call, and where the store is another machine."""
-    return Pace() if rules.max_batch == 1 and storage.s3_bucket is None else None
+def pace_of(rules: EngineRules) -> Pace | None:
+    """None where pictures wait for each other, to share a device call."""
+    return Pace() if rules.max_batch == 1 else None
 
 
 def _upkeep_rules(settings: WorkerSettings) -> UpkeepRules:

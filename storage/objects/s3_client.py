@@ -1,7 +1,7 @@
-"""What the `minio` client can do and does not offer: addresses that sign headers, and objects in parts over time.
+"""What the `minio` client can do and does not offer: signatures of headers, and objects in parts over time.
 
-Plain S3 calls alone. Source of the signature: AWS, "Authenticating Requests: Using Query Parameters (Signature
-Version 4)".
+Plain S3 calls alone. Source of the signatures: AWS, "Authenticating Requests" (Signature Version 4), by header and by
+query parameters.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import cast
-from urllib.parse import quote, urlencode
+from functools import lru_cache
+from typing import NamedTuple, cast
+from urllib.parse import SplitResult, quote, urlencode
 
 from minio import Minio
+from minio.credentials.credentials import Credentials
 from minio.datatypes import Part
 from minio.error import S3Error
 
@@ -31,14 +33,11 @@ class S3Client(Minio):
 
     def put_url(self, bucket: str, key: str, *, headers: Mapping[str, str], expires_s: int) -> SignedPut:
         """Takes this object alone, with exactly these headers. Nothing is sent to the server."""
-        credentials = self._provider.retrieve() if self._provider else None
-        if credentials is None:
-            raise ValueError("an address can only be signed with an access key")
+        credentials = self._credentials()
         region = self._get_region(bucket)
         target = self._base_url.build(method="PUT", region=region, bucket_name=bucket, object_name=key)
         signed = dict(sorted({"host": target.netloc, **{k.lower(): v for k, v in headers.items()}}.items()))
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+        stamp, scope = _now(region)
         query = urlencode(
             {
                 "X-Amz-Algorithm": _ALGORITHM,
@@ -51,12 +50,36 @@ class S3Client(Minio):
             quote_via=quote,
             safe="",
         )
-        listed = "".join(f"{name}:{value.strip()}\n" for name, value in signed.items())
-        request = f"PUT\n{target.path}\n{query}\n{listed}\n{';'.join(signed)}\nUNSIGNED-PAYLOAD"
-        to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        signature = _signature(credentials.secret_key, scope, to_sign)
-        url = f"{target.scheme}://{target.netloc}{target.path}?{query}&X-Amz-Signature={signature}"
-        return SignedPut(url, dict(headers))
+        request = _Request("PUT", target.path, query, signed, "UNSIGNED-PAYLOAD")
+        url = f"{target.scheme}://{target.netloc}{target.path}?{query}"
+        return SignedPut(f"{url}&X-Amz-Signature={request.signature(credentials, stamp, scope)}", dict(headers))
+
+    def place_of(self, bucket: str) -> SplitResult:
+        """Where its keys begin."""
+        region = self._get_region(bucket)
+        target = self._base_url.build(method="GET", region=region, bucket_name=bucket, object_name="x")
+        return target._replace(path=target.path[:-1])
+
+    def signed_headers(
+        self, bucket: str, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Mapping[str, str]:
+        """headers: by names in lower case, the host among them. Gives them with those that prove who asks."""
+        credentials = self._credentials()
+        stamp, scope = _now(self._get_region(bucket))
+        digest = hashlib.sha256(body).hexdigest()
+        own = {"x-amz-content-sha256": digest, "x-amz-date": stamp}
+        if credentials.session_token:
+            own["x-amz-security-token"] = credentials.session_token
+        signed = dict(sorted({**own, **headers}.items()))
+        signature = _Request(method, path, "", signed, digest).signature(credentials, stamp, scope)
+        proof = f"Credential={credentials.access_key}/{scope}, SignedHeaders={';'.join(signed)}, Signature={signature}"
+        return {**signed, "authorization": f"{_ALGORITHM} {proof}"}
+
+    def _credentials(self) -> Credentials:
+        credentials = self._provider.retrieve() if self._provider else None
+        if credentials is None:
+            raise ValueError("nothing can be signed without an access key")
+        return credentials
 
     def listed(self, bucket: str, prefix: str, token: str | None) -> bytes:
         """One page of keys as the server writes it (ListObjectsV2)."""
@@ -133,8 +156,32 @@ def _filled(data: Readable, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _signature(secret_key: str, scope: str, to_sign: str) -> str:
+def _now(region: str) -> tuple[str, str]:
+    """The time as it is signed, and the scope that keys of this day have."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return stamp, f"{stamp[:8]}/{region}/s3/aws4_request"
+
+
+class _Request(NamedTuple):
+    """What is signed of one."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]  # by names in lower case, in their order
+    payload: str
+
+    def signature(self, credentials: Credentials, stamp: str, scope: str) -> str:
+        method, path, query, headers, payload = self
+        listed = "".join([f"{name}:{value.strip()}\n" for name, value in headers.items()])
+        canonical = f"{method}\n{path}\n{query}\n{listed}\n{';'.join(headers)}\n{payload}"
+        to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+        return hmac.digest(_signing_key(credentials.secret_key, scope), to_sign.encode(), "sha256").hex()
+
+
+@lru_cache(maxsize=8)  # one is good for a day
+def _signing_key(secret_key: str, scope: str) -> bytes:
     key = f"AWS4{secret_key}".encode()
     for step in scope.split("/"):
         key = hmac.digest(key, step.encode(), "sha256")
-    return hmac.digest(key, to_sign.encode(), "sha256").hex()
+    return key

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.services.processes import wait_for
 from worker import fair_executor
 from worker.fair_executor import PATIENCE_S, SHORT_S, TRIED_AFTER, FairExecutor, Pace
 
@@ -197,3 +198,70 @@ def test_without_a_pace_a_block_keeps_nobody_waiting():
     with executor.as_short():
         assert executor.submit(int, "1").result(60) == 1
     executor.shutdown()
+
+
+def test_short_calls_go_on_while_one_waits_for_something_far_away(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
+    Clock(monkeypatch)
+    gated, there = Gated(1), threading.Event()
+
+    def far_away() -> str:
+        with paced.waiting():
+            assert there.wait(60)
+        return "back"
+
+    waits = paced.submit(far_away)
+    between = paced.submit(gated.call, 0)
+    after = paced.submit(waits.done)
+    assert gated.begun[0].wait(60)
+    there.set()
+    wait_for(lambda: paced._coming_back > 0, what="its return")
+    assert not any(each.done() for each in (waits, after))
+    gated.let_go()
+    between.result(60)
+    assert waits.result(60) == "back"
+    assert after.result(60), "who comes back goes before those that have not begun"
+
+
+def test_to_wait_for_something_far_away_is_not_to_be_slow(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
+    clock, gated = Clock(monkeypatch), Gated(2)
+    clock.spent_s = 0.001
+
+    def far_away() -> None:
+        with paced.waiting():
+            clock.now += 60
+
+    for _ in range(10):
+        paced.submit(far_away).result(60)
+    calls = [paced.submit(gated.call, number) for number in range(2)]
+    assert gated.begun[0].wait(60)
+    assert not gated.begun[1].wait(0.02)
+    gated.let_go()
+    for each in calls:
+        each.result(60)
+
+
+def test_what_waits_outside_of_short_calls_keeps_nobody_waiting(paced: FairExecutor, monkeypatch: pytest.MonkeyPatch):
+    Clock(monkeypatch)
+    gated = Gated(2)
+
+    def urgent() -> None:
+        with paced.waiting():
+            gated.call(1)
+
+    at_work = paced.submit(gated.call, 0)
+    with paced.waiting():
+        assert gated.begun[0].wait(60)
+    answer = paced.submit_first(urgent)
+    gated.let_go(1)
+    answer.result(60)
+    gated.let_go()
+    at_work.result(60)
+
+
+def test_one_moment_in_which_others_had_the_processor_is_no_slow_disk():
+    pace = Pace()
+    for _ in range(10):
+        pace.spent(0.001, took=0.001)
+    pace.spent(0.001, took=60)
+    pace.begin("call")
+    assert pace.pause_s
