@@ -124,13 +124,14 @@ class FairExecutor(Executor):
 
     @contextmanager
     def as_short(self) -> Iterator[None]:
-        """The block runs in its caller's thread, at once; short calls wait for it as for one another."""
-        if self._pace is None:
+        """The block runs in its caller's thread, after the short call that is at work and before those that are not. In
+        a call of these threads, which has its turn, it is a part of it."""
+        if self._pace is None or self._own_call() is not None:
             yield
             return
         block = object()
         with self._changed:
-            self._pace.begin(block)
+            self._take_turn(self._pace, block)
         try:
             yield
         finally:
@@ -153,11 +154,7 @@ class FairExecutor(Executor):
             yield
         finally:
             with self._changed:
-                self._coming_back += 1
-                while pause_s := pace.pause_s:
-                    self._back.wait(pause_s)
-                self._coming_back -= 1
-                pace.begin(answer)
+                self._take_turn(pace, answer)
                 self._away_s[answer] = self._away_s.get(answer, 0.0) + time.monotonic() - left
 
     def aside(self, work: Callable[[], T]) -> Callable[[], T]:
@@ -272,6 +269,14 @@ class FairExecutor(Executor):
         thread = threading.current_thread()
         with self._changed:
             return next((each for each, at in self._at_work.items() if at is thread), None)
+
+    def _take_turn(self, pace: Pace, call: object) -> None:
+        """Before calls that have not begun."""
+        self._coming_back += 1
+        while pause_s := pace.pause_s:
+            self._back.wait(pause_s)
+        self._coming_back -= 1
+        pace.begin(call)
 
     def _let_on(self) -> None:
         """One of those whose turn it is, after one that is at work no more."""

@@ -175,6 +175,42 @@ def test_short_calls_wait_for_a_block_that_is_as_short(paced: FairExecutor, monk
     answer.result(60)
 
 
+def test_a_block_waits_for_the_short_call_that_is_at_work_and_for_no_other(
+    paced: FairExecutor, monkeypatch: pytest.MonkeyPatch
+):
+    Clock(monkeypatch)
+    gated, ended = Gated(2), []
+
+    def write() -> None:
+        with paced.as_short():
+            ended.append((calls[0].done(), calls[1].done()))
+
+    calls = [paced.submit(gated.call, number) for number in range(2)]
+    assert gated.begun[0].wait(60)
+    writer = threading.Thread(target=write)
+    writer.start()
+    wait_for(lambda: paced._coming_back > 0, what="the block")
+    assert not ended
+    gated.let_go()
+    writer.join(60)
+    assert ended == [(True, False)]
+
+
+@pytest.mark.parametrize("is_urgent", [True, False])
+def test_a_block_in_a_call_waits_for_nobody(paced: FairExecutor, is_urgent: bool, monkeypatch: pytest.MonkeyPatch):
+    Clock(monkeypatch)
+    gated = Gated(1)
+
+    def write() -> str:
+        with paced.as_short():
+            return "written"
+
+    at_work = paced.submit(gated.call, 0) if is_urgent else None
+    assert at_work is None or gated.begun[0].wait(60)
+    assert (paced.submit_first if is_urgent else paced.submit)(write).result(60) == "written"
+    gated.let_go()
+
+
 def test_a_block_that_waits_for_something_keeps_no_short_call_waiting(
     paced: FairExecutor, monkeypatch: pytest.MonkeyPatch
 ):
