@@ -29,11 +29,15 @@ from jobs.errors import UploadNotFound
 from jobs.job import SourceKind
 from jobs.uploads.upload import ID_LENGTH, Known, Upload, UploadKind, has_arrived, upload_key
 from storage.rows import storable
+from storage.scope import Prepared
 from storage.tables import IMAGE, UploadRow
 from storage.transaction import Transaction
 
 _KINDS = {each.value: each for each in UploadKind}
 UPLOADS, UPLOAD = cast(Table, UploadRow.__table__), UploadRow.__table__.c
+
+_ONE = Prepared(select(UPLOADS).where(UPLOAD.id == bindparam("upload_id")))
+_STORED = Prepared(update(UPLOADS).where(UPLOAD.id == bindparam("upload_id")).values(stored=True))
 
 
 class SqlUploads:
@@ -57,7 +61,7 @@ class SqlUploads:
             self._transaction.write(insert(UPLOADS), [_values(each) for each in uploads])
 
     def get(self, upload_id: str) -> Upload:
-        row = self._transaction.read(select(UPLOADS).where(UPLOAD.id == upload_id)).first()
+        row = self._transaction.look_up(_ONE, upload_id=upload_id).first()
         if row is None:
             raise UploadNotFound("there is no such upload")
         return _to_upload(row)
@@ -76,7 +80,7 @@ class SqlUploads:
         }
 
     def mark_stored(self, upload_id: str) -> bool:
-        return self._transaction.write(update(UPLOADS).where(UPLOAD.id == upload_id).values(stored=True)).rowcount > 0
+        return self._transaction.carry_out(_STORED, upload_id=upload_id).rowcount > 0
 
     def use(self, upload_ids: Collection[str]) -> int:
         these = update(UPLOADS).where(self._among(upload_ids), self._is_alive())
