@@ -77,7 +77,7 @@ class ZipDirectory:
             raise NotImplementedError("a newer version of ZIP")
         at += _RECORD.size
         name, extra, comment = lengths
-        if at + name + extra + comment > len(self._records):
+        if at + name + extra > len(self._records):  # a comment that is too long harms nobody
             raise zipfile.BadZipFile("a record of the directory is cut off")
         letters = self._records[at : at + name].decode("utf-8" if flags & 0x0800 else "cp437")
         entry = zipfile.ZipInfo(letters)

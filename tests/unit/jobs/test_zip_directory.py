@@ -136,6 +136,13 @@ def test_a_damaged_directory_is_told(change: str) -> None:
         open_zip(io.BytesIO(broken(change)), entries=10)
 
 
+def test_a_comment_that_is_cut_off_is_passed_over() -> None:
+    data = bytearray(zip_of({"a.jpg": b"A"}))
+    data[record_of(data) + 32] = 200
+    directory = ZipDirectory(io.BytesIO(data), entries=1)
+    assert [directory.open(each).read() for each in directory] == [b"A"]
+
+
 def test_a_long_number_needs_its_field() -> None:
     """Without the field it is a number like any other, as for the standard library."""
     entry = next(iter(ZipDirectory(io.BytesIO(broken("long number without a field")), entries=10)))
