@@ -187,3 +187,9 @@ def test_memory_is_little_more_than_the_bytes_of_the_directory() -> None:
     """In a process of its own: other tests leave threads behind whose memory would be counted too."""
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 4 * 2**20  # the directory has 1.3; objects for all records would take 12
+
+
+def test_an_entry_is_called_what_its_name_looks_like() -> None:
+    """Here and in a ZIP of corrections, where names are what images are found by."""
+    data = zip_of({"wxyz.png": b"A"}).replace(b"wxyz", "東京".encode("cp932"))
+    assert [each.filename for each in ZipDirectory(io.BytesIO(data), entries=1)] == ["東京.png"]
