@@ -2,7 +2,8 @@
 
 A real local stack (the bundled broker, API, scheduler); a model of one convolution, tiny pictures. On SQLite and a
 directory, or with `--on servers` on a PostgreSQL and an S3 server that are started for it, as the tests start them;
-their processes share the machine. A rate is from the job's first claim to its last image; that of the whole counts
+their processes share the machine. With `servers_in_memory` the S3 server keeps no files, which are most of what it does
+for a small object. A rate is from the job's first claim to its last image; that of the whole counts
 receiving the ZIP too.
 """
 
@@ -24,7 +25,7 @@ from benchmarks.record import median, record
 from benchmarks.scale.noop import finished, noop_stack, submit
 
 QUESTION = "images/s of worker processes with a model that costs nothing"
-EMBEDDED, SERVERS = "embedded", "servers"
+EMBEDDED, SERVERS, IN_MEMORY = "embedded", "servers", "servers_in_memory"
 DURABLE: Sequence[str] = ()  # settings of PostgreSQL: as it comes, a commit waits for the disk
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--on", nargs="+", choices=(EMBEDDED, SERVERS), default=[EMBEDDED])
+    parser.add_argument("--on", nargs="+", choices=(EMBEDDED, SERVERS, IN_MEMORY), default=[EMBEDDED])
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
     given = parser.parse_args()
     figures: dict[str, Any] = {}
@@ -54,7 +55,8 @@ def settings_of(home: str, folder: Path) -> Iterator[Mapping[str, str]]:
     from tests.services.postgres import postgres
     from tests.services.s3 import rclone
 
-    with postgres(folder / "postgres", DURABLE) as database, rclone(folder / "s3") as store:
+    in_memory = home == IN_MEMORY
+    with postgres(folder / "postgres", DURABLE) as database, rclone(folder / "s3", in_memory=in_memory) as store:
         yield {
             "MASKMILL_STORAGE_DATABASE_URL": database.create("maskmill"),
             **store.create_bucket().environment(),

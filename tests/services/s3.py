@@ -97,7 +97,7 @@ class S3Bucket:
 
 
 @contextmanager
-def rclone(folder: Path) -> Iterator[S3Server]:
+def rclone(folder: Path, *, in_memory: bool = False) -> Iterator[S3Server]:
     binary = find_program("rclone")
     if binary is None:
         missing("rclone", "the object store on S3")
@@ -106,7 +106,8 @@ def rclone(folder: Path) -> Iterator[S3Server]:
     server = S3Server(
         name="rclone", port=free_port(), access_key=secrets.token_hex(8), secret_key=secrets.token_hex(16)
     )
-    command: list[str | Path] = [*dies_with_us(), binary, "serve", "s3", "--addr", f"127.0.0.1:{server.port}", root]
+    place = ":memory:" if in_memory else root
+    command: list[str | Path] = [*dies_with_us(), binary, "serve", "s3", "--addr", f"127.0.0.1:{server.port}", place]
     command += ["--auth-key", f"{server.access_key},{server.secret_key}", "--vfs-cache-mode", "off"]
     command += ["--config", folder / "rclone.conf"]
     with running(command, log=folder / "rclone.log", ready=lambda: accepts_connections(server.port)):
