@@ -163,6 +163,7 @@ class Draft:
     _inputs: list[NewImage] = field(default_factory=list)
     _films: list[_Film] = field(default_factory=list)
     _film_bytes: int = 0
+    _frame_number: int = 0  # in the key of the next frame
     _bytes: int = 0
     _skipped: int = 0
     _examples: list[str] = field(default_factory=list)
@@ -215,6 +216,7 @@ class Draft:
         every_s: how often frames are taken. Raises what reading a film raises, NoImages, and InvalidOptions for masks
         that match no image, or not clearly.
         """
+        self._frame_number = len(self._files) + len(self._inputs)  # before any is passed over: no key is given twice
         self._pass_over_files(masks_among(self._files.paths))
         self._pass_over_inputs()
         for film in self._films:
@@ -261,7 +263,9 @@ class Draft:
         for path, jpeg in frames_of_film(film.file, film.path, every_s=every_s, limits=limits):
             data = BoundedReader(io.BytesIO(jpeg), name=path, limit=self.limits.max_image_bytes)
             count = len(self._files) + len(self._inputs)
-            stored = self._keep(Entry(path, jpeg[:HEAD_BYTES], data), input_key(self.prefix, count), count=count)
+            key = input_key(self.prefix, self._frame_number)
+            self._frame_number += 1
+            stored = self._keep(Entry(path, jpeg[:HEAD_BYTES], data), key, count=count)
             self._inputs.append(stored.image()._replace(ref=film.ref))
 
     def _add_truths(self, images: Images, space: str | None, suffix: str | None) -> str | None:

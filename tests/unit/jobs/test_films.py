@@ -8,7 +8,9 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import replace
+from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from jobs.errors import FilmUnreadable, FilmUnsupported, InvalidOptions, TooManyBytes, TooManyImages
@@ -16,7 +18,7 @@ from jobs.films.film import frame_path, frames_of_film, read_every, shown_at_s
 from jobs.options import JobOptions, parse_option_fields, parse_options
 from jobs.reporting.archive import Archives
 from segmentation.picture_files.film import FilmLimits
-from tests.factories import picture
+from tests.factories import mask, picture
 from tests.films import film
 
 pytestmark = pytest.mark.usefixtures("measured_programs")
@@ -46,6 +48,16 @@ def test_frames_become_images_behind_the_others_and_are_named_by_their_time(serv
     ]
     assert job.options.every == 0.5
     assert len(service.objects.contents) == 5  # the film itself is not kept
+
+
+def test_a_frame_never_takes_the_place_of_a_picture_behind_a_mask_that_is_passed_over(service, short) -> None:
+    files = [("a.jpg", picture(seed=1)), ("a_mask.png", mask(np.zeros((24, 32), np.uint8))), ("b.jpg", picture(seed=2))]
+    job = submit(service, *files, ("film.mp4", short))
+    rows = rows_of(service, job)
+    assert [row.name for row in rows][:2] == ["a.jpg", "b.jpg"]
+    assert len({row.source.location for row in rows}) == len(rows) == 4
+    for row in rows:
+        assert sha256(service.objects.get(row.source.location)).hexdigest() == row.input_sha256
 
 
 def test_a_film_that_was_sent_ahead_becomes_images_with_the_callers_id(service, short) -> None:
