@@ -106,7 +106,7 @@ class Importing:
 
 def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
     """By path, without a folder that holds everything. Raises TooManyBytes for one that is too long to be held."""
-    listed = (each for each in bundle if not each.is_dir() and "__MACOSX/" not in each.filename)
+    listed = (each for each in bundle if each.filename and not each.is_dir() and "__MACOSX/" not in each.filename)
     entries = {each.filename: each for each in listed}
     for each in entries.values():
         if each.file_size > LARGEST_DOCUMENT:

@@ -13,6 +13,7 @@ import zipfile
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import IO, BinaryIO
 
 from jobs.errors import ArchiveUnreadable, TooManyImages
@@ -49,6 +50,8 @@ class ZipDirectory:
         if self._records.count(_RECORD_START) > entries:  # before any of them becomes an object
             raise TooManyImages(f"an archive may hold at most {entries} files")
         self._starts = array("Q", sorted(entry.header_offset for entry in self))
+        if any(start == following for start, following in pairwise(self._starts)):
+            raise zipfile.BadZipFile("entries overlap")
         self._archive = zipfile.ZipFile(io.BytesIO(_NO_ENTRIES))
         self._archive.fp = data
 

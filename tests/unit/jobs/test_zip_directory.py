@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import zipfile
@@ -95,6 +96,18 @@ def test_an_entry_that_reaches_into_the_next_one_is_refused() -> None:
     with pytest.raises(zipfile.BadZipFile, match="overlap"):
         directory.open(first)
     assert [directory.open(each).read() for each in others] == [*FILES.values()][1:]
+
+
+def test_entries_that_are_all_one_are_refused() -> None:
+    data = zip_of({"a.jpg": b"A"})
+    end = data.index(b"PK\x05\x06")
+    record = data[record_of(bytearray(data)) : end]
+    start = end - len(record)
+    closing = bytearray(data[end:])
+    closing[8:12] = struct.pack("<HH", 3, 3)
+    closing[12:16] = struct.pack("<I", 3 * len(record))
+    with pytest.raises(zipfile.BadZipFile, match="overlap"):
+        ZipDirectory(io.BytesIO(data[:start] + 3 * record + closing), entries=3)
 
 
 def test_the_last_entry_ends_before_the_directory() -> None:
