@@ -273,9 +273,11 @@ class FairExecutor(Executor):
     def _take_turn(self, pace: Pace, call: object) -> None:
         """Before calls that have not begun."""
         self._coming_back += 1
-        while pause_s := pace.pause_s:
-            self._back.wait(pause_s)
-        self._coming_back -= 1
+        try:
+            while pause_s := pace.pause_s:
+                self._back.wait(pause_s)
+        finally:
+            self._coming_back -= 1
         pace.begin(call)
 
     def _let_on(self) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ssl
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import quote
@@ -46,7 +47,7 @@ class PlainRequests:
 
     def get(self, key: str) -> Iterator[bytes] | None:
         """None when the client has to ask. Raises StorageSilent, also later on."""
-        return self._ask("GET", key, {"accept-encoding": "identity"}, b"")
+        return self._ask("GET", key, {}, b"")
 
     def _ask(self, method: str, key: str, headers: Mapping[str, str], body: bytes) -> Iterator[bytes] | None:
         """The body of the answer, if that is a success. Whoever drops it ends the connection."""
@@ -65,12 +66,13 @@ class PlainRequests:
         except (OSError, HTTPException):
             connection.close()
             return None
-        if answer.status != HTTPStatus.OK:
-            connection.close()
-            return None
         pieces = self._body(connection, answer)
         next(pieces)
-        return pieces
+        if answer.status == HTTPStatus.OK:
+            return pieces
+        with suppress(StorageSilent):
+            deque(pieces, maxlen=0)  # what it says, the client is told too
+        return None
 
     def _connection(self) -> HTTPConnection | None:
         """None when the server cannot be reached just now."""

@@ -85,9 +85,10 @@ def test_a_connection_that_the_server_ended_is_left_to_the_client_and_the_next_o
 
 
 def test_an_error_is_left_to_the_client_and_the_next_object_is_asked_for():
-    with asking(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", OK % 1 + b"1") as (requests, _):
+    with asking(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", OK % 1 + b"1") as (requests, server):
         assert requests.get("a") is None
         assert b"".join(requests.get("a") or ()) == b"1"
+        assert server.connections == 1
 
 
 @pytest.mark.parametrize(
