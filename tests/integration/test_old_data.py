@@ -24,6 +24,7 @@ from jobs.job import SourceKind
 from jobs.ports import JobFilter
 from jobs.reporting.archive import Archives
 from jobs.reporting.read import Reading
+from maskmill.stack.backup import SAFE
 from storage.catalog import Catalog
 from storage.migrate import upgrade
 from storage.objects import open_objects
@@ -41,7 +42,7 @@ CORRECTED = {"canceled": ("images_per_second",)}  # it counted images that nobod
 @pytest.fixture(params=["sqlite", "postgres"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> StorageSettings:
     with tarfile.open(OLD / "home.tar.xz") as home:
-        home.extractall(tmp_path, filter="data")
+        home.extractall(tmp_path, **SAFE)  # noqa: S202 - it is our own
     if request.param == "sqlite":
         settings = StorageSettings(home=tmp_path)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from maskmill.stack.backup import SAFE
 from tests.architecture.source_files import ROOT, project_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -29,7 +30,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / path, copy / path)
     subprocess.run([sys.executable, "-c", SDIST, built], cwd=copy, check=True, capture_output=True, timeout=300)
     (packed,) = built.iterdir()
-    shutil.unpack_archive(packed, unpacked, filter="data")
+    shutil.unpack_archive(packed, unpacked, **SAFE)
     (folder,) = unpacked.iterdir()
     return folder
 

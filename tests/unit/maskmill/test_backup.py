@@ -62,6 +62,35 @@ def test_what_is_restored_is_what_was_there(filled: StorageSettings, tmp_path: P
     assert not (other / "objects/incoming").exists()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer versions want a filter to be named
+def test_a_python_without_filters_restores_the_same(
+    filled: StorageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskmill.stack.backup.SAFE", {})
+    test_what_is_restored_is_what_was_there(filled, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("has_filters", [True, False])
+@pytest.mark.parametrize(
+    ("name", "target"), [("../evil", ""), ("/evil", ""), ("link", "../evil"), ("a/link", "../../evil")]
+)
+def test_nothing_is_unpacked_beside_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_filters: bool, name: str, target: str
+) -> None:
+    if not has_filters or not hasattr(tarfile, "data_filter"):
+        monkeypatch.setattr("maskmill.stack.backup.SAFE", {})
+    backup, home = tmp_path / "backup.tar", tmp_path / "homes" / "own"
+    with tarfile.open(backup, "w") as archive:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = (tarfile.SYMTYPE, target) if target else (tarfile.REGTYPE, "")
+        archive.addfile(member)
+    code, said = run("restore", backup, "--home", home)
+    assert code != 0, said
+    assert [each for each in tmp_path.rglob("*evil*") if home not in each.parents] == []
+    assert not Path("/evil").exists()
+
+
 def test_a_backup_overwrites_nothing(filled: StorageSettings, tmp_path: Path) -> None:
     backup = tmp_path / "backup.tar"
     assert run("backup", backup, "--home", filled.home)[0] == 0
