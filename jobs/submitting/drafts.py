@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, NoReturn
 
@@ -163,7 +164,7 @@ class Draft:
     _inputs: list[NewImage] = field(default_factory=list)
     _films: list[_Film] = field(default_factory=list)
     _film_bytes: int = 0
-    _frame_number: int = 0  # in the key of the next frame
+    _numbers: Iterator[int] = field(default_factory=count)  # in the keys of inputs: none is given twice
     _bytes: int = 0
     _skipped: int = 0
     _examples: list[str] = field(default_factory=list)
@@ -181,8 +182,8 @@ class Draft:
         if self._took_film(name, data):
             return
         for entry in self._pictures(self._entries(name, data, said=said, unknown=_refuse), None):
-            number = len(self._files)
-            self._files.add(self._keep(entry, input_key(self.prefix, number), count=number), number)
+            number = next(self._numbers)
+            self._files.add(self._keep(entry, input_key(self.prefix, number), count=len(self._files)), number)
 
     def add_mask(self, name: str, data: BinaryIO) -> None:
         """Store a ground-truth mask, or each mask of a bundle; they find their images when all is there."""
@@ -200,7 +201,7 @@ class Draft:
         if self._took_film(name, data, ref=ref):
             return
         for entry in self._pictures(self._entries(name, data, said=False, unknown=_refuse), ref):
-            stored = self._keep(entry, input_key(self.prefix, len(self._inputs)), count=len(self._inputs))
+            stored = self._keep(entry, input_key(self.prefix, next(self._numbers)), count=len(self._inputs))
             self._inputs.append(stored.image()._replace(ref=ref))
 
     def add_inputs(self, inputs: Sequence[NewImage]) -> None:
@@ -216,7 +217,6 @@ class Draft:
         every_s: how often frames are taken. Raises what reading a film raises, NoImages, and InvalidOptions for masks
         that match no image, or not clearly.
         """
-        self._frame_number = len(self._files) + len(self._inputs)  # before any is passed over: no key is given twice
         self._pass_over_files(masks_among(self._files.paths))
         self._pass_over_inputs()
         for film in self._films:
@@ -263,8 +263,7 @@ class Draft:
         for path, jpeg in frames_of_film(film.file, film.path, every_s=every_s, limits=limits):
             data = BoundedReader(io.BytesIO(jpeg), name=path, limit=self.limits.max_image_bytes)
             count = len(self._files) + len(self._inputs)
-            key = input_key(self.prefix, self._frame_number)
-            self._frame_number += 1
+            key = input_key(self.prefix, next(self._numbers))
             stored = self._keep(Entry(path, jpeg[:HEAD_BYTES], data), key, count=count)
             self._inputs.append(stored.image()._replace(ref=film.ref))
 
