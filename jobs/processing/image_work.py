@@ -6,15 +6,15 @@ import logging
 import math
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound, StorageUnavailable
-from jobs.job import Artifact, Comparison, ImageResult, ImageWarning, Source
+from jobs.job import Artifact, Comparison, ImageResult, ImageWarning, Job, Source
 from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key
 from jobs.large.large_work import LargeMade, LargeWork, check_possible
 from jobs.ports import ObjectStore, Outcome
@@ -246,13 +246,13 @@ class ImageWork:
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
             told = partial(measure, label_map, prediction.certainty, truth=truth)
-            measured = self.aside(partial(told, impossible=impossible_ids(job, model)))
-            known = measured() if self._show_confidence(job.options.artifacts) else None
+            work, is_shown = partial(told, impossible=impossible_ids(job, model)), self._shows_confidence(job)
+            measured = cache(work if is_shown else self.aside(work))
+            shown = measured()[0] if is_shown else label_map
         with attempt.step("encode"):
-            shown = label_map if known is None else known[0]
             encoded = self._encoded(attempt, seen, shown, job.options.artifacts)
         with attempt.step("metrics"):
-            certain, metrics = known or measured()
+            certain, metrics = measured()
         result = ImageResult(
             width=label_map.width,
             height=label_map.height,
@@ -263,8 +263,8 @@ class ImageWork:
         )
         return Made(result, encoded, {}, certain if len(job.models) > 1 else None)
 
-    def _show_confidence(self, names: Iterable[str]) -> bool:
-        return any(CONFIDENCE in self.formats[name].uses for name in names)
+    def _shows_confidence(self, job: Job) -> bool:
+        return any(CONFIDENCE in self.formats[name].uses for name in job.options.artifacts)
 
     def _encoded(
         self, attempt: Attempt, seen: _Seen, label_map: LabelMap, names: Sequence[str]
