@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training.fit.launch import Order
-from training.fit.train import train
+from training.fit.train import Places, train
 from training.recipe.edit import with_settings
 from training.recipe.recipe import Recipe
 from training.tracking import JsonlTracker, Tracker, Trackers
@@ -45,5 +45,5 @@ def tiny_training(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.toml").write_text(order.text)
     tracker = Trackers([JsonlTracker(folder / "log.jsonl"), *trackers])
-    train(recipe, folder=folder, roots=roots, tracker=tracker)
+    train(recipe, folder=folder, places=Places(roots=roots), tracker=tracker)
     return folder

@@ -19,7 +19,7 @@ NOT_TOLD = "not told by the run that learnt from it"
 class Learnt:
     """One data set. marks: of each picture, by which it is known again; empty where none were written down.
 
-    run: whose weights brought it along; empty where the run itself learnt from it.
+    run: whose weights brought it along, or whose soft labels (taught); empty where the run itself learnt from it.
     """
 
     dataset: str
@@ -30,6 +30,7 @@ class Learnt:
     count: int = 0
     marks: tuple[str, ...] = ()
     run: str = ""
+    taught: bool = False
 
     @classmethod
     def of(cls, pictures: PairDataset, *, dataset: str, split: str) -> "Learnt":

@@ -33,17 +33,21 @@ class RunNotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What a run cannot be repeated without, beside its recipe and data. commit: empty outside a repository."""
+    """What a run cannot be repeated without, beside its recipe and data. commit: empty outside a repository.
+
+    taught_by: the run or bundle whose soft labels were learnt from, with its epoch or version; empty: nobody.
+    """
 
     commit: str
     torch: str
     started_from: str = ""  # the run or bundle whose weights were taken, with its epoch or version; empty: from scratch
+    taught_by: str = ""
 
     @classmethod
-    def current(cls, *, started_from: str = "") -> "RunFacts":
+    def current(cls, *, started_from: str = "", taught_by: str = "") -> "RunFacts":
         here = Path(__file__).parent
         asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-        return cls(commit=asked.stdout.strip(), torch=torch.__version__, started_from=started_from)
+        return cls(commit=asked.stdout.strip(), torch=torch.__version__, started_from=started_from, taught_by=taught_by)
 
     @classmethod
     def read(cls, folder: Path) -> "RunFacts":
@@ -116,7 +120,7 @@ class Run:
 
 
 def noted_earlier(folder: Path, started_from: str) -> tuple[Learnt, ...]:
-    """What the weights that a run began with had learnt from. started_from: as its facts say."""
+    """What the weights that a run began with, and its teacher, had learnt from. started_from: as its facts say."""
     learnt = DataRecord.read(folder).learnt if (folder / DATA).is_file() else ()
     earlier = tuple(each for each in learnt if each.run)
     if started_from and not earlier:  # begun before this was written down

@@ -79,7 +79,8 @@ def with_values(text: str, values: Mapping[str, float | str]) -> str:
 def _run(order: Order, recipe: Recipe, number: int, *, settings: TrainingSettings, watcher: Watcher | None) -> Trial:
     name, values = f"{recipe.name}-trial-{number:02}", drawn(recipe, number)
     text = with_values(order.text, {**values, "name": name})
-    trial_order = replace(order, text=text, runs=search_folder(order), title=f"{order.title} (trial {number})")
+    title = f"{order.title} (trial {number})"
+    trial_order = replace(order, text=text, runs=search_folder(order), named_in=order.runs, title=title)
     try:
         run = run_order(trial_order, settings=settings, watcher=watcher)
     except TrainingDiverged:

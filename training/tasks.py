@@ -14,6 +14,7 @@ from pathlib import Path
 from broker.app import RUN_TRAINING, app
 from broker.settings import BrokerSettings
 from broker.trainings import send_training
+from storage.settings import StorageSettings
 from training.fit.launch import Order, RunBusy, run_order
 from training.settings import TrainingSettings
 
@@ -24,7 +25,14 @@ logger = logging.getLogger(__name__)
 def run_training(text: str, title: str, roots: dict[str, str]) -> None:
     settings = TrainingSettings()
     folders = {name: Path(folder) for name, folder in roots.items()}
-    order = Order(text=text, title=title, roots=folders, runs=settings.runs, workers=settings.workers)
+    order = Order(
+        text=text,
+        title=title,
+        roots=folders,
+        runs=settings.runs,
+        models=StorageSettings().model_folders,
+        workers=settings.workers,
+    )
     try:
         run = run_order(order, settings=settings)
     except RunBusy:

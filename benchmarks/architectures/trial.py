@@ -17,7 +17,7 @@ from benchmarks.architectures.contenders import Contender
 from benchmarks.record import median, stamp
 from segmentation.label_spaces import get_label_space
 from training.export.files import export_onnx
-from training.fit.train import train
+from training.fit.train import Places, train
 from training.recipe.building import build_empty_model
 from training.runs import read_history
 from training.tracking import ConsoleTracker, JsonlTracker, NullTracker, Trackers
@@ -32,7 +32,7 @@ def trained(contender: Contender, budget: Budget, roots: Mapping[str, Path], run
     recipe, folder = budget.recipe(contender), runs / contender.name
     print(f"== {contender.title}: {budget.steps} steps", file=sys.stderr, flush=True)
     tracker = Trackers([ConsoleTracker(sys.stdout, epochs=recipe.epochs), JsonlTracker(folder / LOG)])
-    state = train(recipe, folder=folder, roots=roots, tracker=tracker)
+    state = train(recipe, folder=folder, places=Places(roots=roots), tracker=tracker)
     last = read_history(folder / LOG)[-1]
     model = build_empty_model(recipe.model, get_label_space(recipe.label_space))
     model.load_state_dict(state.average.values)
@@ -61,7 +61,7 @@ def _processor_seconds(contender: Contender, budget: Budget, roots: Mapping[str,
     tiny = replace(budget, pictures=budget.batch_size, checked_pictures=1, long_side=64)
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        train(tiny.recipe(contender), folder=Path(folder), roots=roots, tracker=NullTracker())
+        train(tiny.recipe(contender), folder=Path(folder), places=Places(roots=roots), tracker=NullTracker())
     return time.process_time() - began
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.tiny_runs import tiny_order
+from tests.tiny_runs import tiny_order, tiny_training
 from training.fit.launch import run_order
 from training.fit.loop import read_checkpoint
 from training.recipe.building import build_model
@@ -49,13 +50,20 @@ def launched_together(count: int, arguments: list[str], log: Path) -> None:
     assert done.returncode == 0, log.read_text()
 
 
+def teacher_settings(folder: Path, roots: Mapping[str, Path]) -> list[str]:
+    teacher = tiny_training(folder, roots, ["name=master", "label_space=cityscapes-34", "stages[0].epochs=1"])
+    return [f"distillation.teacher={teacher}"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_two_processes_take_the_step_that_one_takes_with_the_whole_batch(tmp_path):
+@pytest.mark.parametrize("taught", [False, True])
+def test_two_processes_take_the_step_that_one_takes_with_the_whole_batch(taught, tmp_path):
     roots = {"scenes": tmp_path / "scenes"}
-    alone = run_order(tiny_order(tmp_path / "alone", roots, SETTINGS), settings=TrainingSettings(tracking_uri="none"))
+    settings = [*SETTINGS, *(teacher_settings(tmp_path, roots) if taught else [])]
+    alone = run_order(tiny_order(tmp_path / "alone", roots, settings), settings=TrainingSettings(tracking_uri="none"))
     recipe = tmp_path / "tiny.toml"
-    recipe.write_text(tiny_order(tmp_path, roots, SETTINGS).text)
+    recipe.write_text(tiny_order(tmp_path, roots, settings).text)
     arguments = [str(recipe), "--root", f"scenes={roots['scenes']}", "--runs", str(tmp_path / "both"), "--no-mlflow"]
     launched_together(2, arguments, tmp_path / "both.log")
     together = Run.open(tmp_path / "both" / "tiny")

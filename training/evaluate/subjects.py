@@ -84,15 +84,19 @@ def open_subject(reference: str, *, models: Sequence[Path], runs: Path) -> Subje
     Raises SubjectNotFound, InvalidModelCard, UnknownLabelSpace, ModelFailed (a damaged bundle),
     RunNotFound and RecipeError (a damaged run).
     """
+    folder = find_folder(reference, models=models, runs=runs)
+    return _of_bundle(folder) if (folder / CARD).is_file() else _of_run(folder)
+
+
+def find_folder(reference: str, *, models: Sequence[Path], runs: Path) -> Path:
+    """Of the bundle or run that `open_subject` opens; one of the registry is fetched. Raises SubjectNotFound."""
     if reference.startswith(REGISTRY):
         from training.promote.registry import fetch_bundle
 
-        return _of_bundle(fetch_bundle(reference, runs / "registry"))
+        return fetch_bundle(reference, runs / "registry")
     for folder in (Path(reference), *(each / reference for each in reversed(models)), runs / reference):
-        if (folder / CARD).is_file():
-            return _of_bundle(folder)
-        if (folder / CHECKPOINT).is_file():
-            return _of_run(folder)
+        if (folder / CARD).is_file() or (folder / CHECKPOINT).is_file():
+            return folder
     raise SubjectNotFound(_where_was_looked(reference, models, runs))
 
 

@@ -1,7 +1,7 @@
 """The card of a bundle that is made from a run: what was trained on what, and what came out."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -59,7 +59,7 @@ class FinishedRun:
 
     @property
     def earlier(self) -> list[Learnt]:
-        """What the weights that it began with had learnt from."""
+        """What the weights that it began with and its teacher had learnt from."""
         return list(noted_earlier(self.run.folder, self.run.facts.started_from))
 
     @classmethod
@@ -103,7 +103,7 @@ def card_of(
         commit=finished.run.facts.commit,
         scores=scores,
         source="; ".join(dict.fromkeys(each for each in sources if each)),
-        licence=" ".join(dict.fromkeys(licences)),
+        licence=" ".join(_once(licences)),
         variants=tuple(variants),
         label_space_file=files["label_space"].name if "label_space" in files else "",
         temperature=finished.temperature,
@@ -121,7 +121,8 @@ def _description(finished: FinishedRun, note: str) -> str:
     encoder = run.recipe.model.options.get("encoder_weights")
     scratch = f"with an encoder that began with the weights {_called(encoder)}" if encoder else "from scratch"
     began = f"from {run.facts.started_from}" if run.facts.started_from else scratch
-    how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}"
+    taught = f", taught by {run.facts.taught_by}" if run.facts.taught_by else ""
+    how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}{taught}"
     weights_are = "averaged weights after the last one; float16 weights, computes in float32."
     return f"{how}; {weights_are}{_balance(finished)} {note}".strip()
 
@@ -153,11 +154,18 @@ def _dataset(finished: FinishedRun) -> str:
 def _earlier(learnt: Learnt) -> str:
     count = f"{learnt.count} pictures of " if learnt.count else ""
     split = f" ({learnt.split})" if learnt.split else ""
-    return f"It began with weights of {learnt.run}, which learnt from {count}{learnt.title}{split}."
+    came = "Soft labels came from" if learnt.taught else "It began with weights of"
+    return f"{came} {learnt.run}, which learnt from {count}{learnt.title}{split}."
 
 
 def _licence(learnt: Learnt) -> str:
     return f"{learnt.title}: licence {NOT_TOLD}." if learnt.licence == NOT_TOLD else learnt.licence
+
+
+def _once(licences: Iterable[str]) -> list[str]:
+    """Without those of which another one, of a teacher, says every word."""
+    said = list(dict.fromkeys(licences))
+    return [each for each in said if not any(f" {each} " in f" {other} " for other in said if other != each)]
 
 
 def _recipe_file(run: Run) -> str:

@@ -11,7 +11,7 @@ from segmentation.label_space import load_label_space
 from training.fit.loop import read_checkpoint
 from training.fit.processes import Processes
 from training.fit.progress import Watcher
-from training.fit.train import train
+from training.fit.train import Places, train
 from training.lineage import RECIPE
 from training.recipe.building import check_choices, root_of
 from training.recipe.changes import changes
@@ -33,12 +33,17 @@ class RunBusy(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A recipe's text, and where its data lie and its run goes. title: of its file, as errors and cards call it."""
+    """A recipe's text, and where its data lie and its run goes. title: of its file, as errors and cards call it.
+
+    models: folders of bundles, among which a recipe may name one. named_in: the same of runs; None: `runs`.
+    """
 
     text: str
     title: str
     roots: Mapping[str, Path] = field(default_factory=dict)
     runs: Path = Path("runs")
+    models: Sequence[Path] = ()
+    named_in: Path | None = None
     workers: int = 0
 
     def recipe(self) -> Recipe:
@@ -79,7 +84,8 @@ def run_order(
             mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
         if not done:
-            train(recipe, folder=folder, roots=order.roots, tracker=tracker, workers=order.workers, watcher=watcher)
+            places = Places(roots=order.roots, models=order.models, runs=order.named_in or order.runs)
+            train(recipe, folder=folder, places=places, tracker=tracker, workers=order.workers, watcher=watcher)
     return Run.open(folder)
 
 

@@ -1,6 +1,6 @@
 """Losses over logits (B,C,H,W) and truth (B,H,W) of class ids, in which the pixels of `ignore_id` do not exist."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def at_size(images: Tensor, size: Sequence[int]) -> Tensor:
+    """(B,C,h,w) of any type → (B,C,*size) float32, bilinear; as they are where they have that size."""
+    images = images.float()  # under autocast a sum over many pixels would lose what bf16 cannot hold
+    if tuple(images.shape[-2:]) == tuple(size):
+        return images
+    return functional.interpolate(images, tuple(size), mode="bilinear", align_corners=False)
 
 
 def cross_entropy(logits: Tensor, truth: Tensor, *, ignore_id: int, class_weights: Tensor | None = None) -> Tensor:
@@ -55,6 +63,18 @@ def focal_loss(
     return -(weights * hardness * log_probability).sum() / weights.sum()
 
 
+def soft_label_loss(logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
+    """T² · KL(teacher ‖ student) of softmax(logits / T), mean over all places: none is ignored.
+
+    Both (B,C,H,W), T the temperature. T² keeps the gradient as large as that of the truth, whatever T is.
+    Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network", section 2; with the
+    divergence instead of the cross-entropy, which differs by what the teacher alone decides.
+    """
+    student, teacher = (each.div(temperature).log_softmax(1) for each in (logits, teacher_logits))
+    divergence = functional.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
+    return temperature**2 * divergence.mean()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentationLoss:
     """name + dice_share · Dice. The logits may be coarser than the truth: they are upsampled bilinearly."""
@@ -66,9 +86,7 @@ class SegmentationLoss:
     focal_gamma: float = 2.0
 
     def __call__(self, logits: Tensor, truth: Tensor) -> Tensor:
-        logits = logits.float()  # under autocast a sum over many pixels would lose what bf16 cannot hold
-        if logits.shape[-2:] != truth.shape[-2:]:
-            logits = functional.interpolate(logits, truth.shape[-2:], mode="bilinear", align_corners=False)
+        logits = at_size(logits, truth.shape[-2:])
         loss = self._of_pixels(logits, truth)
         if self.dice_share:
             loss = loss + self.dice_share * dice_loss(logits, truth, ignore_id=self.ignore_id)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -81,6 +82,13 @@ def _encoder(model: nn.Module) -> nn.Module:
     return encoder
 
 
+def checkpoint_name(path: Path, content: Mapping[str, Any]) -> str:
+    """Its run, its epoch, a checksum. content: what was read from it."""
+    epoch = f"epoch {content['epoch']}, " if "epoch" in content else ""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return f"{_run_name(path)} ({epoch}sha256 {digest})"
+
+
 def _read(reference: str, beside: Path) -> Source:
     """A folder with a checkpoint, the name of a run in `beside`, or a checkpoint file."""
     places = [Path(reference), beside / reference]
@@ -92,17 +100,18 @@ def _read(reference: str, beside: Path) -> Source:
             why = f"there is no run or checkpoint {reference}, nor a run of that name in {beside.name}"
         raise RecipeError(f"start.from: {why}", where="start.from")
     path = files[0]
-    content = read_checkpoint(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    name = path.parent.name if path.name == CHECKPOINT else path.name
-    epoch = f"epoch {content['epoch']}, " if "epoch" in content else ""
+    content, name = read_checkpoint(path), _run_name(path)
     recipe = path.parent / RECIPE
     return Source(
-        name=f"{name} ({epoch}sha256 {digest})",
+        name=checkpoint_name(path, content),
         weights=content.get("average", content),
         label_space=load_recipe(recipe).label_space if recipe.is_file() else "",
         learnt=learnt_by(path.parent, name),
     )
+
+
+def _run_name(path: Path) -> str:
+    return path.parent.name if path.name == CHECKPOINT else path.name
 
 
 def _same_classes(one: str, other: str) -> bool:

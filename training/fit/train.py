@@ -18,6 +18,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
 from training.datasets.checking import check_pictures, count_pictures
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
+from training.fit.distillation import Distillation, open_distillation, require_same_teacher, told
 from training.fit.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
 from training.fit.losses import LossFunction, SegmentationLoss, median_frequency_weights
 from training.fit.objective import Objective
@@ -39,11 +40,23 @@ logger = logging.getLogger(__name__)
 LEAST_BATCH = 2  # pictures: of one alone batch norm knows no deviation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a recipe finds what it names. roots: of data sets; models: folders of bundles, the last one counts.
+
+    runs: the folder of all runs; None: the one that the run lies in.
+    """
+
+    roots: Mapping[str, Path]
+    models: Sequence[Path] = ()
+    runs: Path | None = None
+
+
 def train(
     recipe: Recipe,
     *,
     folder: Path,
-    roots: Mapping[str, Path],
+    places: Places,
     tracker: Tracker,
     workers: int = 0,
     watcher: Watcher | None = None,
@@ -56,22 +69,27 @@ def train(
     with Processes.joined() as processes:
         processes.check(recipe)
         space = find_label_space(recipe.label_space)
+        runs = places.runs or folder.parent
         with processes.first_goes_first():
-            data = prepare_data(recipe, roots, space)
-        state, beginning = begin(recipe, space, folder, processes)
+            distillation = open_distillation(recipe, models=places.models, runs=runs, device=processes.device)
+            teacher = told(distillation)
+            require_same_teacher(teacher.note, folder)
+            data = prepare_data(recipe, places.roots, space)
+        state, beginning = begin(recipe, space, folder, processes, beside=runs)
         watcher = watcher if watcher is not None and processes.is_first else NullWatcher()
         check_batches(recipe, data, processes)
         if processes.is_first:
             check_data(recipe, data, watcher)
-            record = data.record(beginning.learnt)
+            record = data.record((*beginning.learnt, *teacher.learnt))
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
-            RunFacts.current(started_from=beginning.note).write(folder)
+            RunFacts.current(started_from=beginning.note, taught_by=teacher.note).write(folder)
         training = Training(
             recipe=recipe,
             space=space,
             data=data,
             loss_of=build_loss(recipe.loss, state, data, space),
+            distillation=distillation,
             processes=processes,
             workers=workers,
             watcher=watcher,
@@ -87,6 +105,7 @@ class Training:
     space: LabelSpace
     data: "Data"
     loss_of: LossFunction | None
+    distillation: Distillation | None
     processes: Processes
     workers: int
     watcher: Watcher
@@ -122,7 +141,8 @@ class Training:
         loader = batches(pictures, recipe, epoch, workers=self.workers, part=part)
         torch.manual_seed(recipe.seed * 1_000_003 + epoch + 7_919 * processes.rank)  # dropout
         set_training(state.model, freeze_encoder=stage.freeze_encoder)
-        objective = processes.sharing(Objective(state.model, self.loss_of, bf16=recipe.precision == "bf16"))
+        bf16, teaching = recipe.precision == "bf16", self.distillation
+        objective = processes.sharing(Objective(state.model, self.loss_of, teaching=teaching, bf16=bf16))
         steps = math.ceil(len(loader) / recipe.accumulate)
         self.watcher.epoch_begins(epoch + 1, of=recipe.epochs, steps=steps)
         total = self.steps_before(recipe.epochs)
@@ -164,7 +184,7 @@ class Data:
     validation: InSpace
 
     def record(self, earlier: Sequence[Learnt]) -> DataRecord:
-        """What the run learns from. earlier: what the weights that it begins with have learnt from."""
+        """What the run learns from. earlier: what the weights that it begins with and its teacher have learnt from."""
         own = [
             Learnt.of(pictures, dataset=choice.dataset, split=choice.split)
             for choice, pictures in zip(self.choices, self.sets, strict=True)
@@ -172,7 +192,7 @@ class Data:
         return DataRecord(
             train=[name for pictures in self.sets for name in pictures.names()],
             validation=self.validation_set.names(),
-            learnt=(*own, *earlier),
+            learnt=(*own, *dict.fromkeys(earlier)),
         )
 
 
@@ -215,12 +235,14 @@ def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
             raise RecipeError(f"{where}: stages[{number}] learns from {count}; {why}", where=where)
 
 
-def begin(recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes) -> tuple[TrainingState, Beginning]:
-    """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
+def begin(
+    recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes, *, beside: Path
+) -> tuple[TrainingState, Beginning]:
+    """Where the run stands: before its first epoch, or after the last one of its checkpoint. beside: all runs."""
     resumes = (folder / CHECKPOINT).is_file()
     torch.manual_seed(recipe.seed)
     model = (build_empty_model if resumes else build_model)(recipe.model, space)
-    beginning = _noted_beginning(folder) if resumes else begin_with(model, recipe, beside=folder.parent)
+    beginning = _noted_beginning(folder) if resumes else begin_with(model, recipe, beside=beside)
     model = processes.normalising_together(model)
     model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     stopping = recipe.early_stopping

@@ -79,6 +79,24 @@ class LossChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DistillationChoice:
+    """Whose soft labels are learnt from beside the truth: (1 - weight) · loss + weight · soft-label loss.
+
+    teacher: the name or folder of a bundle or run, or `models:/NAME@ALIAS`; "" = nobody.
+    """
+
+    teacher: str
+    weight: float = 0.5
+    temperature: float = 2.0  # of both models' probabilities
+    scale: float = 1.0  # enlargement of the crop before the teacher sees it
+
+    def __post_init__(self) -> None:
+        _require(0 < self.weight <= 1, "distillation.weight", "above 0, at most 1", self.weight)
+        _require(self.temperature > 0, "distillation.temperature", "above 0", self.temperature)
+        _require(self.scale > 0, "distillation.scale", "above 0", self.scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserChoice:
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 1e-3  # the highest of the schedule
@@ -169,6 +187,7 @@ class Recipe:
     label_space: str = "camvid-11"
     start: StartChoice = StartChoice()
     loss: LossChoice = LossChoice()
+    distillation: DistillationChoice = DistillationChoice(teacher="")
     optimiser: OptimiserChoice = OptimiserChoice()
     schedule: ScheduleChoice = ScheduleChoice()
     early_stopping: EarlyStopping = EarlyStopping()
@@ -184,6 +203,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raises RecipeError for what each value alone does not show."""
+        teacher = self.distillation.teacher
         is_name = _NAME.fullmatch(self.name) is not None
         _require(is_name, "name", "letters, digits, . _ - (it names a folder)", self.name)
         _require(bool(self.data), "data", "at least one [[data]] table", self.data)
@@ -193,6 +213,8 @@ class Recipe:
         _require(self.evaluate_every >= 1, "evaluate_every", "1 or more", self.evaluate_every)
         _require(0 <= self.ema_decay < 1, "ema_decay", "0 or more, below 1", self.ema_decay)
         _require(self.long_side >= 32, "long_side", "32 or more", self.long_side)
+        own = self.loss.name == "own"
+        _require(not own or not teacher, "distillation.teacher", "none with loss.name = 'own'", teacher)
         for number, stage in enumerate(self.stages):
             _check_stage(stage, f"stages[{number}]", {each.dataset for each in self.data})
 

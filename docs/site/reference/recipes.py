@@ -36,6 +36,7 @@ def _tables(module: Any) -> Iterator[str]:
         ("[start]", module.StartChoice),
         ("[[data]] and [validation]", module.DataChoice),
         ("[loss]", module.LossChoice),
+        ("[distillation]", module.DistillationChoice),
         ("[optimiser]", module.OptimiserChoice),
         ("[schedule]", module.ScheduleChoice),
         ("[early_stopping]", module.EarlyStopping),

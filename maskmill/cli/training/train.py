@@ -178,6 +178,7 @@ def find_recipe(reference: str) -> Path:
 
 def _order(choices: Training, settings: list[str] | None = None) -> Order:
     """Raises RecipeError for a recipe that is wrong: before anything is made."""
+    from storage.settings import StorageSettings
     from training.fit.launch import Order
     from training.recipe.building import parse_roots
     from training.recipe.edit import with_settings
@@ -186,7 +187,14 @@ def _order(choices: Training, settings: list[str] | None = None) -> Order:
     path = find_recipe(choices.recipe)
     text = with_settings(recipe_text(path), [*(choices.set or []), *(settings or [])])
     roots = parse_roots(choices.root or [])
-    order = Order(text=text, title=path.name, roots=roots, runs=choices.runs, workers=choices.workers)
+    order = Order(
+        text=text,
+        title=path.name,
+        roots=roots,
+        runs=choices.runs,
+        models=StorageSettings().model_folders,
+        workers=choices.workers,
+    )
     order.recipe()
     return order
 

@@ -1,12 +1,14 @@
 """What a model learnt from, also by the weights that it began with: written down by runs, told by cards."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import training.recipes
+from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import RECIPE, tiny_order, tiny_training
 from training.datasets.folder import folder
 from training.evaluate.held_out import Overlap, overlap
@@ -14,7 +16,7 @@ from training.evaluate.subjects import open_subject
 from training.export.card import FinishedRun, Release, card_of
 from training.fit.launch import run_order
 from training.fit.train import prepare_data
-from training.lineage import DataRecord, learnt_by
+from training.lineage import DataRecord, Learnt, learnt_by
 from training.runs import Run
 from training.settings import TrainingSettings
 from training.spaces import find_label_space
@@ -164,3 +166,50 @@ def test_the_card_names_the_file_of_an_encoders_weights_and_not_where_it_lay(roo
     said = card(run.folder, roots, tmp_path).to_json()
     assert "began with the weights encoder.safetensors" in said
     assert str(tmp_path) not in said
+
+
+def test_a_student_has_learnt_what_its_teacher_learnt_from(runs, roots, tmp_path):
+    """Begun with again and again, and gone on with: it stays told, once, and as the teacher's."""
+    taught = ["name=student", "distillation.teacher=second"]
+    tiny_training(runs, roots, [*taught, "stages[0].epochs=1"])
+    tiny_training(runs, roots, [*taught, "stages[0].epochs=2"])
+    tiny_training(runs, roots, ["name=heir", "start.from=student", "stages[0].epochs=1"])
+    told = [(each.dataset, each.run, each.taught) for each in DataRecord.read(runs / "student").learnt]
+    assert told == [("scenes", "", False), ("scenes", "second", True), ("folder", "second", True)]
+    (runs / "second").rename(runs / "gone")  # nothing is asked of the teacher again
+    made = card(runs / "student", roots, tmp_path)
+    (runs / "gone").rename(runs / "second")
+    assert "from scratch, taught by second (epoch " in made.description
+    assert "Soft labels came from second, which learnt from 4 pictures of folder " in made.dataset
+    assert "began with weights" not in made.dataset
+    assert "unknown: the owner of the folder knows" in made.licence
+    for name in ("student", "heir"):
+        subject = open_subject(name, models=[], runs=runs)
+        assert overlap(subject, folder_of(roots), split="val").learnt == 4
+
+
+def test_terms_and_pictures_of_a_bundle_are_those_of_its_student(roots, tmp_path):
+    licence = "For research only. Fields may not be shown."
+    bundle = tiny_bundle(tmp_path / "models", licence=licence, source="https://fields.example")
+    field = Learnt.of(folder_of(roots), dataset="folder", split="train")
+    scenes = replace(field, dataset="scenes", title="scenes", licence="For research only.", marks=(), run="older")
+    DataRecord(train=(), validation=(), learnt=(field, scenes, replace(field, run="older"))).write_learnt(
+        bundle.folder / "learnt.json"
+    )
+    student = tiny_training(tmp_path, roots, [f"distillation.teacher={bundle.folder}", "stages[0].epochs=1"])
+    made = card(student, roots, tmp_path)
+    owner = "unknown: the owner of the folder knows"
+    assert made.licence == f"Generated scenes: no restriction. {owner} {licence}"
+    assert made.source == "https://fields.example"
+    assert "taught by tiny (version 1, sha256 " in made.description
+    assert made.dataset.count("Soft labels came from tiny, which learnt from") == 2
+    assert DataRecord.read(student).learnt_among(folder_of(roots)) == 4
+
+
+def test_of_a_bundle_that_tells_of_no_pictures_a_student_says_what_its_card_says(roots, tmp_path):
+    bundle = tiny_bundle(tmp_path / "models", licence="Not for sale.", dataset="Trained by its authors on towns.")
+    student = tiny_training(tmp_path, roots, [f"distillation.teacher={bundle.folder}", "stages[0].epochs=1"])
+    made = card(student, roots, tmp_path)
+    assert "from tiny, which learnt from what its card says: Trained by its authors on towns." in made.dataset
+    assert made.licence.endswith("Not for sale.")
+    assert not DataRecord.read(student).is_whole

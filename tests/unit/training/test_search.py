@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.tiny_runs import tiny_order
+from tests.tiny_runs import tiny_order, tiny_training
 from training.recipe.file import load_recipe
+from training.runs import RunFacts
 from training.search import Trial, drawn, search, search_folder
 from training.settings import TrainingSettings
 
@@ -57,3 +58,12 @@ def test_a_search_that_diverges_altogether_says_so(tmp_path, tmp_path_factory):
     order = tiny_order(tmp_path, roots, [*SHORT, "search.trials=1", "search.learning_rate=[1e30, 1e30]"])
     with pytest.raises(RecipeError, match="all 1 trials diverged"):
         search(order, settings=UNTRACKED)
+
+
+def test_trials_find_the_runs_that_their_recipe_names(tmp_path, tmp_path_factory):
+    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    tiny_training(tmp_path, roots, ["name=old", "stages[0].epochs=1"])
+    settings = [*SHORT, "search.trials=1", "start.from=old", "distillation.teacher=old"]
+    (trial,) = search(tiny_order(tmp_path, roots, settings), settings=UNTRACKED)
+    facts = RunFacts.read(search_folder(tiny_order(tmp_path, roots)) / trial.name)
+    assert [each.partition(" (")[0] for each in (facts.started_from, facts.taught_by)] == ["old", "old"]

@@ -10,7 +10,7 @@ from tests.tiny_runs import tiny_order, tiny_training
 from training.datasets.pairs import DatasetError
 from training.fit.processes import Processes
 from training.fit.progress import NullWatcher
-from training.fit.train import check_batches, prepare_data, train
+from training.fit.train import Places, check_batches, prepare_data, train
 from training.recipe.recipe import RecipeError
 from training.runs import Run
 from training.spaces import find_label_space
@@ -71,7 +71,7 @@ def test_whoever_watches_sees_the_files_being_checked(field, roots, tmp_path):
             self.pictures += 1
 
     recipe, watcher = tiny_order(tmp_path, roots, field(2, 1)).recipe(), Watching()
-    train(recipe, folder=tmp_path / "tiny", roots=roots, tracker=NullTracker(), watcher=watcher)
+    train(recipe, folder=tmp_path / "tiny", places=Places(roots=roots), tracker=NullTracker(), watcher=watcher)
     assert watcher.begun == [4]  # learnt from and validated on
     assert watcher.pictures == 4 + 2
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from training.fit.losses import SegmentationLoss, cross_entropy, dice_loss, focal_loss, median_frequency_weights
+from training.fit.losses import (
+    SegmentationLoss,
+    cross_entropy,
+    dice_loss,
+    focal_loss,
+    median_frequency_weights,
+    soft_label_loss,
+)
 
 IGNORED = 255
 
@@ -97,3 +104,20 @@ def test_median_frequency_weights_raise_rare_classes_and_stop_at_the_highest():
     assert plain == pytest.approx([160 / 800, 1, 3.0, 1])
     soft = median_frequency_weights(counts, power=0.5, highest=10.0)
     assert soft == pytest.approx([math.sqrt(0.2), 1, 2, 1])
+
+
+def test_soft_labels_are_compared_at_a_temperature_on_every_pixel():
+    # at a temperature of 2 the teacher's 0.8 and 0.2 are 2/3 and 1/3; of the second pixel both say the same
+    student, teacher = logits_of((0.5, 0.5), (0.1, 0.9)), logits_of((0.8, 0.2), (0.1, 0.9))
+    divergence = 2 / 3 * math.log(2 / 3 / 0.5) + 1 / 3 * math.log(1 / 3 / 0.5)
+    loss = soft_label_loss(student, teacher, temperature=2.0)
+    assert loss.item() == pytest.approx(4 * divergence / 2)
+
+
+def test_soft_labels_pull_as_hard_as_the_truth_where_the_temperature_is_high():
+    student, teacher = logits_of((0.5, 0.5)).requires_grad_(), logits_of((0.6, 0.4))
+    gradients = []
+    for temperature in (50.0, 100.0):
+        (gradient,) = torch.autograd.grad(soft_label_loss(student, teacher, temperature=temperature), student)
+        gradients.append(gradient)
+    torch.testing.assert_close(*gradients, rtol=1e-2, atol=0)

@@ -3,15 +3,17 @@
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import tiny_order
 from training.fit.launch import RunBusy, run_lock, run_order
 from training.fit.loop import read_checkpoint
 from training.fit.progress import NullWatcher
-from training.fit.train import train
+from training.fit.train import Places, train
 from training.recipe.recipe import RecipeError
 from training.runs import CHECKPOINT, Run
 from training.settings import TrainingSettings
@@ -26,6 +28,7 @@ MANNERS = {
     "plateau": ["stages[0].epochs=3", "evaluate_every=1", *LOWERED, *STOPPED],
     "accumulated": ["stages[0].epochs=3", "accumulate=2", "ema_decay=0.9", "optimiser.amsgrad=true"],
     "frozen": ["stages[0].epochs=3", *HELD_STILL],
+    "taught": ["stages[0].epochs=3", "distillation.teacher=tiny", "distillation.scale=2"],
 }
 
 
@@ -55,8 +58,12 @@ def roots(tmp_path_factory):
 
 @pytest.mark.parametrize("manner", MANNERS)
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(manner, roots, tmp_path):
-    straight = run_order(tiny_order(tmp_path / "straight", roots, MANNERS[manner]), settings=UNTRACKED)
-    order = tiny_order(tmp_path / "killed", roots, MANNERS[manner])
+    tiny_bundle(tmp_path / "models")
+    undisturbed, order = (
+        replace(tiny_order(tmp_path / name, roots, MANNERS[manner]), models=[tmp_path / "models"])
+        for name in ("straight", "killed")
+    )
+    straight = run_order(undisturbed, settings=UNTRACKED)
     child = multiprocessing.get_context("fork").Process(target=run_until_killed, args=(order,))
     child.start()
     child.join()
@@ -84,7 +91,7 @@ def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
     run = run_order(order, settings=UNTRACKED)
     before = (run.folder / CHECKPOINT).stat().st_mtime_ns
     assert run_order(order, settings=UNTRACKED).epochs_done == 1
-    state = train(run.recipe, folder=run.folder, roots=roots, tracker=NullTracker())
+    state = train(run.recipe, folder=run.folder, places=Places(roots=roots), tracker=NullTracker())
     assert state.epoch == 1
     assert (run.folder / CHECKPOINT).stat().st_mtime_ns == before
 
@@ -95,6 +102,7 @@ def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
         ("model.options.decoder_channels=64", r"line 7: .*model.options.decoder_channels was 32 and is 64"),
         ("optimiser.learning_rate=0.5", r"optimiser.learning_rate was 0.001 and is 0.5; .*--set name=tiny-2"),
         ("stages[0].scale=[0.5, 2.0]", r"stages\[0\].scale\[1\] was 1.0 and is 2.0"),
+        ("distillation.teacher=nobody", r"distillation.teacher was '' and is 'nobody'"),
     ],
 )
 def test_another_recipe_under_the_name_of_a_finished_run_is_refused(roots, tmp_path, setting, message):
