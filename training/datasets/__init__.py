@@ -9,6 +9,9 @@ from training.datasets.job_results import job_results
 from training.datasets.oxford_pets import oxford_pets
 from training.datasets.pairs import PairDataset
 from training.datasets.scenes import scenes
+from training.datasets.unlabelled import unlabelled
+
+UNLABELLED = "unlabelled"
 
 DATASETS: dict[str, Callable[..., PairDataset]] = {
     "camvid": camvid,
@@ -18,4 +21,5 @@ DATASETS: dict[str, Callable[..., PairDataset]] = {
     "job_results": job_results,  # as older recipes call it
     "oxford_pets": oxford_pets,
     "scenes": scenes,
+    UNLABELLED: unlabelled,
 }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.errors import SegmentationError
-from segmentation.label_space import LabelSpace
+from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.measures.counting import look_up
 from segmentation.picture_files.pictures import decode_mask, decode_picture
 from training.datasets.marks import mark_of
@@ -18,6 +18,7 @@ from training.datasets.marks import mark_of
 MAX_PIXELS = 64_000_000
 KEPT_BYTES = 1 << 30  # of decoded pictures of one data set; CamVid needs a quarter of it, Cityscapes 25 times as much
 NO_CHANNEL = 255  # in channel masks: a pixel that counts nowhere
+NO_LABELS = LabelSpace("unlabelled", (LabelClass(0, "anything", (0, 0, 0), "anything"),), ignore_id=255)
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -93,6 +94,11 @@ class PairDataset:
         """Whether its files are made when they are asked for."""
         return self._prepare is not None
 
+    @property
+    def is_unlabelled(self) -> bool:
+        """Whether nothing is known of any pixel."""
+        return self.space == NO_LABELS
+
     def read_mask(self, path: Path) -> Mask:
         """A mask file of this data set in ids of its space. Raises SegmentationError, OSError."""
         return self._read_mask(path)
@@ -158,8 +164,7 @@ class InChannels:
 
     def __init__(self, parts: Sequence[PairDataset], space: LabelSpace) -> None:
         self._parts = tuple(parts)
-        channels = channel_table(space)
-        self._tables = [channels[part.space.remapping_to(space)] for part in parts]
+        self._tables = [_table(part, space) for part in parts]
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts)
@@ -179,6 +184,12 @@ class InChannels:
         for index in range(len(self)):
             counts += np.bincount(self[index][1].ravel(), minlength=256)
         return counts
+
+
+def _table(pictures: PairDataset, space: LabelSpace) -> NDArray[np.uint8]:
+    if pictures.is_unlabelled:
+        return np.full(256, NO_CHANNEL, dtype=np.uint8)
+    return channel_table(space)[pictures.space.remapping_to(space)]
 
 
 def channel_table(space: LabelSpace) -> NDArray[np.uint8]:

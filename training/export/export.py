@@ -93,7 +93,7 @@ def export_run(
 
 def _balanced(finished: FinishedRun, judge: Judge) -> FinishedRun:
     """With offsets fitted to the pictures that the run learnt from."""
-    sets = [InSpace(pictures, judge.space) for pictures in finished.train_sets]
+    sets = [InSpace(each, judge.space) for each in finished.train_sets if not each.is_unlabelled]
     predict = torch_predictor(finished.model)
     found = fitted_offsets(predict, sets, preprocessing=judge.preprocessing, space=judge.space)
     return replace(finished, model=Balanced(finished.model, found).eval(), offsets=found)

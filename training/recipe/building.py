@@ -8,7 +8,7 @@ from torch import nn
 
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
-from training.datasets import DATASETS
+from training.datasets import DATASETS, UNLABELLED
 from training.datasets.pairs import PairDataset
 from training.models import MODELS
 from training.models.parts.errors import EncoderNotFound, InvalidModelOption
@@ -56,15 +56,27 @@ def root_of(dataset: str, roots: Mapping[str, Path]) -> Path:
 
 
 def check_choices(recipe: Recipe) -> None:
-    """Raises RecipeError for an architecture, a data set, an option or a label space that does not exist."""
+    """Raises RecipeError for an architecture, a data set, an option or a label space that does not exist.
+
+    Also for pictures without masks where nobody tells of them.
+    """
     chosen(MODELS, recipe.model.architecture, recipe.model.options, "model.architecture")
     for number, choice in enumerate(recipe.data):
         chosen(DATASETS, choice.dataset, choice.options, f"data[{number}].dataset")
+        if choice.dataset == UNLABELLED and not recipe.distillation.teacher:
+            allowed = "data sets with masks, unless distillation.teacher tells of others"
+            raise _without_masks(f"data[{number}].dataset", allowed)
     chosen(DATASETS, recipe.validation.dataset, recipe.validation.options, "validation.dataset")
+    if recipe.validation.dataset == UNLABELLED:
+        raise _without_masks("validation.dataset", "data sets with masks")
     try:
         find_label_space(recipe.label_space)
     except SegmentationError as error:
         raise RecipeError(f"label_space: {error}", where="label_space") from error
+
+
+def _without_masks(where: str, allowed: str) -> RecipeError:
+    return RecipeError(f"{where}: got {UNLABELLED!r}; allowed: {allowed}", where=where)
 
 
 def _built(choice: ModelChoice, class_count: int) -> nn.Module:
