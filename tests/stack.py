@@ -6,12 +6,13 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -113,6 +114,18 @@ class Stack:
         process = self.processes[name]
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    def freeze(self, name: str) -> None:
+        """Stop a process (SIGSTOP) between two of its writes: one that is frozen in SQLite's lock keeps all others out."""
+        path = self.storage.home / "maskmill.db"
+        while True:
+            self.processes[name].send_signal(signal.SIGSTOP)
+            try:
+                with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as database:
+                    database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                self.processes[name].send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         for process in self.processes.values():

@@ -17,10 +17,10 @@ MANY_TILES = {"size": 64, "overlap": 32}  # so that an image takes a while
 
 
 def test_a_worker_that_wakes_up_after_its_lease_overwrites_nothing_and_leaves_nothing(stack: Stack) -> None:
-    frozen = stack.processes[stack.living_worker()]
+    worker = stack.living_worker()
     job_id = submit_pictures(stack, IMAGES, tile=MANY_TILES)
     stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 5)
-    frozen.send_signal(signal.SIGSTOP)
+    stack.freeze(worker)
     _, before = stack.rows(job_id)
     held = {image.index for image in before if image.status == "running"}
     assert held, "the worker was to be frozen while it held images"
@@ -29,7 +29,7 @@ def test_a_worker_that_wakes_up_after_its_lease_overwrites_nothing_and_leaves_no
     assert stack.finished(job_id)["status"] == "succeeded"
     stack.processes["successor"].terminate()
     assert stack.processes["successor"].wait(90) == 0
-    frozen.send_signal(signal.SIGCONT)
+    stack.processes[worker].send_signal(signal.SIGCONT)
     later = submit_pictures(stack, 20)  # done by who was frozen, when it has ended what it held
     assert stack.finished(later)["status"] == "succeeded"
 
