@@ -116,7 +116,7 @@ class Stack:
         process.wait()
 
     def freeze(self, name: str) -> None:
-        """Stop a process (SIGSTOP) between two of its writes: one that is frozen in SQLite's lock keeps all others out."""
+        """Stop a process (SIGSTOP) between two writes: one that is frozen in SQLite's lock keeps all others out."""
         path = self.storage.home / "maskmill.db"
         while True:
             self.processes[name].send_signal(signal.SIGSTOP)

@@ -21,11 +21,10 @@ from jobs.errors import ArchiveUnreadable, TooManyImages
 from jobs.submitting.names import base_name, relative_path
 from jobs.submitting.packed_names import tar_name
 from jobs.submitting.reading import HEAD_BYTES, BoundedReader, is_picture, is_picture_name
-from jobs.submitting.zip_directory import ZipDirectory
+from jobs.submitting.zip_directory import DIRECTORY_BYTES, ZipDirectory, directory_too_large
 from segmentation.picture_files.film import is_film, is_film_name
 
 PACKED_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-HEADER_BYTES = 32 * 2**20  # of a TAR: what lies between the contents of two files
 _PASSED_BYTES = 64 * 2**20  # a compressed TAR may hold so many that are no pictures, and _PASSED_TIMES its own size
 _PASSED_TIMES = 10
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x07\x08")
@@ -161,7 +160,7 @@ def _tar_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO
             if handle is not None:
                 file.allow(None)
                 yield path, handle
-            file.allow(HEADER_BYTES)
+            file.allow(DIRECTORY_BYTES)
             if packed is not None and (handle is None or handle.tell() < entry.size):
                 passed.spend(archive.offset - entry.offset_data)
     if packed is not None:
@@ -193,7 +192,7 @@ class _Frugal:
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self._left: int | None = HEADER_BYTES
+        self._left: int | None = DIRECTORY_BYTES
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def allow(self, size: int | None) -> None:
@@ -206,5 +205,5 @@ class _Frugal:
         piece = bytes(self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1)))
         self._left -= len(piece)
         if self._left < 0:
-            raise ArchiveUnreadable(f"an archive's directory may have at most {HEADER_BYTES} bytes")
+            raise directory_too_large()
         return piece

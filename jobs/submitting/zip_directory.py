@@ -19,7 +19,7 @@ from typing import IO, BinaryIO
 from jobs.errors import ArchiveUnreadable, TooManyImages
 from jobs.submitting.packed_names import extra_fields, zip_name
 
-DIRECTORY_BYTES = 32 * 2**20
+DIRECTORY_BYTES = 32 * 2**20  # of a TAR: what lies between the contents of two files
 NEWEST_VERSION = 63  # that an entry may need of its reader
 _RECORD_START = b"PK\1\2"
 _RECORD = struct.Struct("<4s2xBx2H4x3L3H8xL")
@@ -33,6 +33,10 @@ _IS_LONG = 0xFFFFFFFF
 _ZIP64 = 1
 
 
+def directory_too_large() -> ArchiveUnreadable:
+    return ArchiveUnreadable(f"an archive's directory may have at most {DIRECTORY_BYTES} bytes")
+
+
 class ZipDirectory:
     """Iterating it anew reads it anew. Not for several threads at once.
 
@@ -44,7 +48,7 @@ class ZipDirectory:
     def __init__(self, data: BinaryIO, *, entries: int) -> None:
         self._first, size, self._shift = _place(data)
         if size > DIRECTORY_BYTES:
-            raise ArchiveUnreadable(f"an archive's directory may have at most {DIRECTORY_BYTES} bytes")
+            raise directory_too_large()
         data.seek(self._first)
         self._records = data.read(size)
         if self._records.count(_RECORD_START) > entries:  # before any of them becomes an object

@@ -53,18 +53,10 @@ class PlainRequests:
         """The body of the answer, if that is a success. Whoever drops it ends the connection."""
         path = self._place.path + quote(key, safe="/~")
         headers = self._client.signed_headers(self._bucket, method, path, {**headers, "host": self._place.netloc}, body)
-        connection = self._connection()
-        if connection is None:
-            return None
-        try:
-            with self._waiting():
-                connection.request(method, path, body or None, dict(headers))
-                answer = connection.getresponse()
-        except TimeoutError as error:
-            connection.close()
-            raise StorageSilent("the object store does not answer") from error
-        except (OSError, HTTPException):
-            connection.close()
+        with self._waiting():
+            connection = self._connection()
+            answer = None if connection is None else _answer(connection, method, path, body, headers)
+        if connection is None or answer is None:
             return None
         pieces = self._body(connection, answer)
         next(pieces)
@@ -111,6 +103,21 @@ class PlainRequests:
             else:
                 answer.close()
                 connection.close()
+
+
+def _answer(
+    connection: HTTPConnection, method: str, path: str, body: bytes, headers: Mapping[str, str]
+) -> HTTPResponse | None:
+    """None when the connection broke: the server may have closed it meanwhile. Raises StorageSilent."""
+    try:
+        connection.request(method, path, body or None, dict(headers))
+        return connection.getresponse()
+    except TimeoutError as error:
+        connection.close()
+        raise StorageSilent("the object store does not answer") from error
+    except (OSError, HTTPException):
+        connection.close()
+        return None
 
 
 def _close(connections: list[HTTPConnection]) -> None:

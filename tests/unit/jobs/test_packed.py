@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 from jobs.errors import ArchiveUnreadable, JobsError, TooManyBytes, TooManyImages
-from jobs.submitting.packed import HEADER_BYTES, PackedLimits, is_packed, read_packed
+from jobs.submitting.packed import PackedLimits, is_packed, read_packed
 from jobs.submitting.zip_directory import DIRECTORY_BYTES
 from tests.factories import tar_of, zip_of
 
@@ -96,7 +96,7 @@ def test_an_encrypted_archive_is_told():
 def test_a_header_that_announces_gigabytes_is_not_read_whole():
     header = tarfile.TarInfo("pax")
     header.type, header.size = tarfile.XHDTYPE, 2**30
-    data = gzip.compress(header.tobuf() + bytes(2 * HEADER_BYTES), 1)
+    data = gzip.compress(header.tobuf() + bytes(2 * DIRECTORY_BYTES), 1)
     with pytest.raises(ArchiveUnreadable, match="directory"):
         read_all(data, name="x.tar.gz")
 
