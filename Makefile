@@ -101,8 +101,8 @@ PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
 test-fast: $(DEV)
-	$(BIN)/coverage erase
-	OMP_NUM_THREADS=1 $(BIN)/coverage run $(PYTEST) -m "not slow and not full"
+	rm -rf build/coverage
+	OMP_NUM_THREADS=1 MASKMILL_COVERAGE=build/coverage $(BIN)/python $(PYTEST) -m "not slow and not full"
 
 .PHONY: test-slow
 test-slow: $(DEV) ## What takes long: real training, export and browser, and the whole system in processes of its own
@@ -116,11 +116,12 @@ browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short fo
 screenshots: $(DEV) ## Draw the page's pictures in docs/images, the table of docs/accessibility.md and the gallery's figures anew
 	MASKMILL_ANEW=1 $(BIN)/pytest -v tests/browser/test_screenshots.py tests/browser/test_accessibility.py tests/browser/test_gallery.py
 
+COVERED = $(BIN)/python -m slipcover --skip-covered
+
 .PHONY: coverage
 coverage: $(DEV)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --include='jobs/*,segmentation/*' --fail-under=99 --skip-covered
-	$(BIN)/coverage report --omit='jobs/*,segmentation/*' --fail-under=90 --skip-covered
+	$(COVERED) --merge build/coverage/centre-*.json --out build/coverage/centre.json --fail-under 99
+	$(COVERED) --merge build/coverage/others-*.json --out build/coverage/others.json --fail-under 90
 
 .PHONY: bench
 bench: $(DEV) ## Every benchmark in a short form, in 20 minutes, to build/benchmarks; ONE=latency: one with its usual settings
@@ -187,4 +188,4 @@ sbom: ## What each built image holds, as a CycloneDX document in build/ (needs d
 
 .PHONY: clean
 clean: ## Remove what was made here, the environment and local state included
-	rm -rf $(VENV) .maskmill demo build *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .maskmill demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

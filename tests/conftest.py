@@ -13,15 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.measuring import COVERAGE  # before what is measured
 from tests.services.ceph import find_radosgw, radosgw
 from tests.services.postgres import PostgresServer, postgres
 from tests.services.s3 import S3Server, rclone
 from tests.services.valkey import ValkeyServer, valkey
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
-# Programs that tests start are measured only where a test asks for it: to begin and to write that down takes longer
-# than most of them do. A process of xdist is measured from its beginning, so it needs no word of it any more.
-MEASURING = os.environ.pop("COVERAGE_PROCESS_CONFIG", None) if "PYTEST_XDIST_WORKER" in os.environ else None
 # All tests of these go to one process: the server takes a dozen seconds to start.
 ON_RADOSGW = tuple(
     f"tests/{name}.py"
@@ -52,6 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -given[item.path])
 
 
+def pytest_sessionfinish() -> None:
+    if COVERAGE is not None:
+        COVERAGE.write(os.environ["PYTEST_XDIST_WORKER"])
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """`--dist loadfile`, with the files on radosgw as one."""
@@ -63,13 +66,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "radosgw" if file in ON_RADOSGW else file
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
-
-
-@pytest.fixture
-def measured_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs in programs that the test starts counts as covered."""
-    if MEASURING is not None:
-        monkeypatch.setenv("COVERAGE_PROCESS_CONFIG", MEASURING)
 
 
 @pytest.fixture(scope="session")

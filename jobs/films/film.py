@@ -102,7 +102,7 @@ def frames_of_film(
 
 def _environment() -> dict[str, str]:
     """What a decoder needs, and none of our secrets."""
-    kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith("COVERAGE_")}
+    kept = {key: value for key, value in os.environ.items() if key in _KEPT}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONDONTWRITEBYTECODE": "1"}
 
 

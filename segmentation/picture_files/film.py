@@ -139,7 +139,7 @@ def main(argv: list[str], film: BinaryIO, out: BinaryIO) -> int:
     return 0
 
 
-def _bound(limits: FilmLimits) -> None:
+def _bound(limits: FilmLimits) -> None:  # pragma: no cover  # in a process of its own, as tests of films have it
     """Of this process, for good. Where the system knows no such bounds, who started it ends it."""
     import resource
 
@@ -148,6 +148,6 @@ def _bound(limits: FilmLimits) -> None:
             resource.setrlimit(kind, (most, most))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover
     _bound(FilmLimits(**json.loads(sys.argv[2])))
     sys.exit(main(sys.argv[1:], sys.stdin.buffer, sys.stdout.buffer))

@@ -21,8 +21,6 @@ from segmentation.picture_files.film import FilmLimits
 from tests.factories import mask, picture
 from tests.films import film
 
-pytestmark = pytest.mark.usefixtures("measured_programs")
-
 
 @pytest.fixture(scope="module")
 def short() -> bytes:
