@@ -2,15 +2,17 @@
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from segmentation.errors import UnsupportedImage
 
 DEPTHS = (10, 12, 14, 16)
 LOW_BIT_DEPTH = "low_bit_depth"
+PLANES = 2  # PlanarConfiguration of TIFF 6.0: each sample has a plane of its own
 PACKED_DEPTHS = {"I;12": 12}  # by Pillow's raw mode: of samples that a TIFF stores in just so many bits
 _LOW_TOP = 1 << 12
 _WHITE = np.uint8(255)
@@ -83,16 +85,26 @@ def is_deep(mode: str, raw: str) -> bool:
 
 def with_swapped_bytes(picture: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """A picture that is not loaded yet, so that it keeps the lower bytes. Raises UnsupportedImage."""
-    raw = raw_mode(picture)
-    channels, _, order = raw.partition(";")
-    if not channels.startswith("RGB"):
+    channels = raw_mode(picture).partition(";")[0]
+    if not channels.startswith("R"):  # RGB, or R of planes
         raise UnsupportedImage(f"of {channels} in 16 bits only the upper 8 are read; `bit_depth` must be 16")
-    swapped = f"{channels};{_SWAPPED[order]}"
-    picture.tile = [
-        each._replace(args=swapped if isinstance(each.args, str) else (swapped, *(each.args or ())[1:]))
-        for each in picture.tile
-    ]
+    if _is_in_packed_planes(picture):  # of which Pillow keeps the upper bytes, whatever it is told
+        raise UnsupportedImage("of packed planes of 16 bits only the upper 8 are read; `bit_depth` must be 16")
+    picture.tile = [each._replace(args=_swapped(each.args)) for each in picture.tile]
     return picture
+
+
+def _is_in_packed_planes(picture: ImageFile.ImageFile) -> bool:
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return False
+    return picture.use_load_libtiff and picture.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == PLANES
+
+
+def _swapped(arguments: Any) -> Any:
+    if not isinstance(arguments, str):
+        return (_swapped(arguments[0]), *arguments[1:])
+    channels, _, order = arguments.partition(";")
+    return f"{channels};{_SWAPPED[order]}"
 
 
 def largest_values(picture: Image.Image, rows: int) -> tuple[int, int]:

@@ -25,8 +25,10 @@ from PIL import (
 )
 
 from segmentation.errors import UnsupportedImage
+from segmentation.picture_files.deep_pixels import PLANES
 
 HEAD_BYTES = 64  # of a file, enough to tell its kind
+RGB, _PREMULTIPLIED = 2, 1  # PhotometricInterpretation and ExtraSamples of TIFF 6.0
 
 # Brands of the ISO base media format. `mif1` and `msf1` say only that a picture follows: another brand says which.
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -51,7 +53,49 @@ class PictureKind:
     weight: int = 1
 
 
-class _Tiff(TiffImagePlugin.TiffImageFile):
+class Tiff(TiffImagePlugin.TiffImageFile):
+    """in_planes: whether each sample has a plane of its own."""
+
+    in_planes = False
+
+    def _setup(self) -> None:
+        """Samples in planes that are not packed: Pillow takes each plane for one of 8 bits, however it is stored."""
+        samples = self.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
+        self.in_planes = self.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == PLANES
+        if samples == 1:
+            self.tag_v2[TiffImagePlugin.PLANAR_CONFIGURATION] = 1  # a single plane is the picture
+        elif self.in_planes:
+            self._leave_out_unnamed(samples)
+        try:
+            super()._setup()
+        except SyntaxError as error:
+            raise UnsupportedImage(
+                f"{self._samples()} is not read ({error}); RGB or grey of 8 or 16 bits is"
+            ) from error
+        if self.in_planes and samples > 1 and not self.use_load_libtiff:
+            self.tile = [each._replace(args=self._of_plane(each.args)) for each in self.tile]
+
+    def _leave_out_unnamed(self, samples: int) -> None:
+        """Planes of which the file says not what they are; Pillow passes them over only where planes are packed."""
+        extra = self.tag_v2.get(TiffImagePlugin.EXTRASAMPLES, ())
+        photometric = self.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
+        if any(extra) and (_PREMULTIPLIED in extra or photometric != RGB):
+            raise UnsupportedImage("of TIFFs in planes transparency is read beside RGB alone, and not premultiplied")
+        for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.TILEOFFSETS):
+            if extra and not any(extra) and len(extra) < samples and tag in self.tag_v2:
+                offsets = self.tag_v2[tag]
+                self.tag_v2[tag] = offsets[: len(offsets) * (samples - len(extra)) // samples]
+
+    def _samples(self) -> str:
+        bits = self.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+        photometric = self.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, "unsaid")
+        return f"a TIFF with samples of {', '.join(map(str, bits))} bits and PhotometricInterpretation {photometric}"
+
+    def _of_plane(self, arguments: Any) -> Any:
+        depth = self.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
+        order = "L" if self.tag_v2.prefix == b"II" else "B"
+        return arguments if depth == 8 else (f"{arguments[0]};{depth}{order}", *arguments[1:])
+
     def load_prepare(self) -> None:
         # Pillow would apply its process-wide limit of pixels here; ours was applied before.
         if self._im is None:
@@ -124,7 +168,7 @@ PICTURE_KINDS: Mapping[str, PictureKind] = {  # by media type
         name="TIFF",
         suffixes=(".tif", ".tiff"),
         announces=_begins(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
-        open=_Tiff,
+        open=Tiff,
     ),
     "image/bmp": PictureKind(
         name="BMP",

@@ -15,7 +15,7 @@ from segmentation.errors import UnreadableImage, UnsupportedImage
 from segmentation.picture_files.deep_pixels import Notice, depth_of
 from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.picture_headers import count_scans, survey_png
-from segmentation.picture_files.picture_kinds import PICTURE_KINDS
+from segmentation.picture_files.picture_kinds import PICTURE_KINDS, RGB, Tiff
 from segmentation.picture_files.pictures import Picture, flattened
 
 _HEAD = 2**16  # bytes in which a PNG says how many bits are filled
@@ -108,18 +108,29 @@ def png_obstacle(data: FileData) -> str:
 def tiff_obstacle(data: FileData) -> str:
     """Of what is packed, at least one row of tiles, or one strip, has to be held."""
     picture = PICTURE_KINDS["image/tiff"].open(opened(data))
-    assert isinstance(picture, TiffImagePlugin.TiffImageFile)
+    assert isinstance(picture, Tiff)
     tags = picture.tag_v2
+    if _is_in_odd_planes(picture):
+        return "a TIFF in planes is read by rows where they lie in strips, of 8 or 16 bits, and are RGB"
     rows = min(int(tags.get(TiffImagePlugin.TILELENGTH, tags.get(TiffImagePlugin.ROWSPERSTRIP, 1))), picture.height)
     packed = tags.get(TiffImagePlugin.COMPRESSION, 1) != 1 or TiffImagePlugin.TILELENGTH in tags
     fits = rows * picture.width <= _PIECE_PIXELS or not packed
     return "" if fits else f"the TIFF is packed in pieces of {rows} rows: store it in smaller tiles or strips"
 
 
+def _is_in_odd_planes(picture: Tiff) -> bool:
+    """Of which libvips reads none, or others than are there."""
+    tags = picture.tag_v2
+    several = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) > 1
+    grey = several and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) != RGB
+    shallow = min(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) < 8
+    return picture.in_planes and (TiffImagePlugin.TILELENGTH in tags or grey or shallow)
+
+
 def tiff_unnamed(data: FileData) -> int:
     """Samples of which the file says not what they are, such as near infrared. Source: TIFF 6.0, ExtraSamples."""
     picture = PICTURE_KINDS["image/tiff"].open(opened(data))
-    assert isinstance(picture, TiffImagePlugin.TiffImageFile)
+    assert isinstance(picture, Tiff)
     return list(picture.tag_v2.get(TiffImagePlugin.EXTRASAMPLES, ())).count(0)
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from segmentation.errors import MaskMismatch
+from segmentation.errors import ImageTooLarge, MaskMismatch, UnsupportedImage
 from segmentation.picture_files.picture_rows import open_rows
 from segmentation.picture_files.pictures import decode_mask, read_picture
 
@@ -22,26 +22,39 @@ WHITE_ZERO, GREY, COLOURS, PALETTE = range(4)  # TIFF's PhotometricInterpretatio
 UNNAMED, PREMULTIPLIED, ALPHA = range(3)  # TIFF's ExtraSamples
 
 
-def tiff(samples: NDArray[Any], bits: int, photometric: int, extra: Sequence[int] = (), packing: str = "<") -> bytes:
-    """samples: (H, W, N) whole numbers of so many bits, not compressed."""
+def tiff(
+    samples: NDArray[Any],
+    bits: int,
+    photometric: int,
+    extra: Sequence[int] = (),
+    packing: str = "<",
+    *,
+    planes: bool = False,
+    deflated: bool = False,
+) -> bytes:
+    """samples: (H, W, N) whole numbers of so many bits; side by side, or each in a plane of its own."""
+    pieces = samples.transpose(2, 0, 1)[..., None] if planes else samples[None]
+    contents = [packed(each, bits, packing) for each in pieces]
+    contents = [zlib.compress(each) for each in contents] if deflated else contents
+    sizes = [len(each) for each in contents]
     tags: dict[int, tuple[str, Sequence[int]]] = {
         256: ("H", [samples.shape[1]]),
         257: ("H", [samples.shape[0]]),
         258: ("H", [bits] * samples.shape[2]),
-        259: ("H", [1]),
+        259: ("H", [8 if deflated else 1]),
         262: ("H", [photometric]),
-        273: ("I", [0]),
+        273: ("I", [0] * len(contents)),
         277: ("H", [samples.shape[2]]),
         278: ("H", [samples.shape[0]]),
-        279: ("I", [0]),
+        279: ("I", sizes),
+        284: ("H", [2 if planes else 1]),
     }
     if extra:
         tags[338] = ("H", extra)
-    content = packed(samples, bits, packing)
-    tags[279] = ("I", [len(content)])
     after = 8 + 2 + 12 * len(tags) + 4
     long = {tag: len(values) * struct.calcsize(kind) for tag, (kind, values) in tags.items()}
-    tags[273] = ("I", [after + sum(size for size in long.values() if size > 4)])
+    first = after + sum(size for size in long.values() if size > 4)
+    tags[273] = ("I", [first + sum(sizes[:place]) for place in range(len(sizes))])
     fields, values_behind = b"", b""
     for tag, (kind, values) in sorted(tags.items()):
         told = struct.pack(f"{packing}{len(values)}{kind}", *values)
@@ -49,7 +62,7 @@ def tiff(samples: NDArray[Any], bits: int, photometric: int, extra: Sequence[int
             told, values_behind = struct.pack(f"{packing}I", after + len(values_behind)), values_behind + told
         fields += struct.pack(f"{packing}HHI", tag, {"H": 3, "I": 4}[kind], len(values)) + told.ljust(4, b"\0")
     head = (b"II*\0" if packing == "<" else b"MM\0*") + struct.pack(f"{packing}I", 8)
-    return head + struct.pack(f"{packing}H", len(tags)) + fields + bytes(4) + values_behind + content
+    return head + struct.pack(f"{packing}H", len(tags)) + fields + bytes(4) + values_behind + b"".join(contents)
 
 
 def packed(samples: NDArray[Any], bits: int, order: str = ">") -> bytes:
@@ -114,17 +127,51 @@ def by_rows(data: bytes) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize(("bits", "photometric", "extra"), KINDS)
 @pytest.mark.parametrize("packing", ["<", ">"])
+@pytest.mark.parametrize("planes", [False, True])
 def test_every_kind_of_tiff_shows_what_it_stores_whole_and_by_rows(
-    bits: int, photometric: int, extra: tuple[int, ...], packing: str
+    bits: int, photometric: int, extra: tuple[int, ...], packing: str, *, planes: bool
 ) -> None:
     if packing == ">" and photometric == WHITE_ZERO and bits == 16:
         pytest.skip("Pillow does not open it")
     pytest.importorskip("pyvips", reason="not tested: pictures by rows")
     samples = random(bits, (3 if photometric == COLOURS else 1) + len(extra))
-    data = tiff(samples, bits, photometric, extra, packing)
+    data = tiff(samples, bits, photometric, extra, packing, planes=planes)
     wanted = expected(samples, bits, photometric, extra)
-    for pixels in (read_picture(data, max_pixels=10_000).pixels, by_rows(data)):
-        assert np.abs(pixels - wanted).max() <= 2  # what is premultiplied has lost the rest
+    reads = {"whole": lambda: read_picture(data, max_pixels=10_000).pixels, "by rows": lambda: by_rows(data)}
+    for way in told_as_unread(bits, photometric, extra) if planes else ():
+        with pytest.raises((UnsupportedImage, ImageTooLarge), match="in planes"):
+            reads.pop(way)()
+    for read in reads.values():
+        assert np.abs(read() - wanted).max() <= 2  # what is premultiplied has lost the rest
+
+
+def told_as_unread(bits: int, photometric: int, extra: tuple[int, ...]) -> Sequence[str]:
+    """The ways in which such samples in planes are not read."""
+    is_clear = any(extra) and (photometric == GREY or PREMULTIPLIED in extra)
+    by_rows_not = bits < 8 or is_clear or (photometric == GREY and extra)
+    return [*(["whole"] if is_clear else []), *(["by rows"] if by_rows_not else [])]
+
+
+@pytest.mark.parametrize("packing", ["<", ">"])
+@pytest.mark.parametrize("planes", [False, True])
+def test_the_lower_bits_of_colours_are_read_where_the_upper_are_not_filled(packing: str, *, planes: bool) -> None:
+    samples = random(12, 3)
+    data = tiff(samples, 16, COLOURS, packing=packing, planes=planes)
+    read = read_picture(data, max_pixels=10_000, bit_depth=12)
+    np.testing.assert_array_equal(read.pixels, in_eight(samples, 12))
+
+
+def test_samples_that_are_not_read_are_told_and_not_called_damaged() -> None:
+    for samples, bits, kind in ((random(16, 3), 16, GREY), (random(8, 5), 8, GREY)):
+        with pytest.raises(UnsupportedImage, match=f"samples of {bits}, .* PhotometricInterpretation 1 is not read"):
+            read_picture(tiff(samples, bits, kind), max_pixels=10_000)
+
+
+def test_packed_planes_of_which_lower_bits_are_asked_for_are_refused() -> None:
+    data = tiff(random(12, 3), 16, COLOURS, planes=True, deflated=True)
+    assert read_picture(data, max_pixels=10_000).pixels.max() == 15
+    with pytest.raises(UnsupportedImage, match="packed planes"):
+        read_picture(data, max_pixels=10_000, bit_depth=12)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
@@ -151,7 +198,7 @@ def test_the_colour_that_stands_for_nothing_is_white(bits: int, filled: int | No
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_ids_are_the_samples_of_a_grey_file_however_many_bits_they_have(bits: int) -> None:
     ids = random(min(bits, 8), 1)
-    for data in (tiff(ids, bits, GREY), png(ids, bits)):
+    for data in (tiff(ids, bits, GREY), tiff(ids, bits, GREY, planes=True), png(ids, bits)):
         np.testing.assert_array_equal(decode_mask(data, max_pixels=10_000), ids[..., 0])
 
 
