@@ -17,6 +17,7 @@ from maskmill.transport import Call, Transport
 
 PIECE = 1024 * 1024
 TRIES_WITHOUT_PROGRESS = 6
+_METRICS, _ERRORS = "metrics.csv", "errors.csv"
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 OnReceived = Callable[[int, "int | None"], None]  # bytes so far, and of the whole where it is known
@@ -120,7 +121,8 @@ def _span(response: httpx.Response) -> tuple[int, int | None]:
 
 
 def unpack(archive: Path, folder: Path) -> list[Path]:
-    """The files of a ZIP below `folder`, nowhere else. Raises DownloadBroken for damage or names that leave it."""
+    """The files of a ZIP below `folder`, nowhere else; the table of errors of an earlier download goes where a job has
+    none any more. Raises DownloadBroken for damage or names that leave it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as bundle:
@@ -132,6 +134,8 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
                     shutil.copyfileobj(source, out, PIECE)
     except (zipfile.BadZipFile, EOFError) as error:
         raise DownloadBroken(f"{archive} is damaged: {error}") from error
+    if folder / _METRICS in targets and folder / _ERRORS not in targets:  # tried again, none failed
+        (folder / _ERRORS).unlink(missing_ok=True)
     return targets
 
 

@@ -19,7 +19,8 @@ from jobs.callers import Caller
 from jobs.errors import JobNotFinished, JobNotFound, ObjectNotFound, StorageUnavailable
 from jobs.job import Job
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
-from jobs.reporting.archive import Archive, Archives, Entry
+from jobs.reporting.archive import ERRORS_CSV, Archive, Archives, Entry
+from jobs.reporting.reports import ErrorTable
 from jobs.uploads.buckets import Buckets
 from jobs.uploads.piece_reader import PieceReader
 
@@ -30,6 +31,7 @@ LOOKED_BACK = timedelta(days=1)  # jobs that ended longer ago are done, or their
 LOT = 500  # jobs that are read at once: databases take no statement of any length
 ROUND_S = 20.0  # a long job goes on in the next round
 _LONGEST_MANIFEST = 2**20
+_LONGEST_TABLE = 2**40  # of which only the beginning is looked at
 
 
 @dataclass(slots=True)
@@ -99,6 +101,8 @@ class Outputs:
         if not first and self._is_there(job, archive, entries[-1]):
             self._seen[job.id] = job.version
             return 0
+        if all(entry.name != ERRORS_CSV for entry in entries):
+            self._empty_old_errors(f"{_folder(job)}{ERRORS_CSV}")
         for count, entry in enumerate(entries[first:], start=first + 1):
             if time.monotonic() >= until:
                 return count - 1 - first
@@ -108,6 +112,14 @@ class Outputs:
         del self._put[job.id, job.version]
         self._seen[job.id] = job.version
         return len(entries) - first
+
+    def _empty_old_errors(self, location: str) -> None:
+        """Of a job that was tried again, and of which none failed then: a bucket may let nobody delete."""
+        try:
+            next(self.buckets.stream(location, most=_LONGEST_TABLE), None)
+        except ObjectNotFound:
+            return
+        self.buckets.put(location, ErrorTable().head(), media_type="text/csv")
 
     def _is_there(self, job: Job, archive: Archive, manifest: Entry) -> bool:
         try:

@@ -102,6 +102,15 @@ def test_a_job_that_is_tried_again_is_put_anew(client: TestClient, house: House,
     assert outputs.run() == 4
 
 
+def test_what_failed_in_an_earlier_try_is_told_no_more(client: TestClient, house: House, outputs: Outputs) -> None:
+    job_id = submit(client)
+    house.work()
+    old = b"index,name,ref,status,attempts,code,message\r\n0,a.jpg,,failed,1,download_failed,404\r\n"
+    house.buckets.put(f"{PLACE}{job_id}/errors.csv", old, media_type="text/csv")
+    assert outputs.run() == 5
+    assert put_there(house, job_id)["errors.csv"] == old[: old.index(b"0,")]
+
+
 def test_jobs_without_an_output_are_left_alone(client: TestClient, house: House, outputs: Outputs) -> None:
     client.post("/jobs", files={"files": ("a.jpg", picture())}).raise_for_status()
     house.work()

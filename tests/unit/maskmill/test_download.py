@@ -61,6 +61,16 @@ def test_an_archive_is_unpacked_below_the_folder(server: ToyServer, job: JobHand
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == ["mask", "mask/a", "metrics"]
 
 
+def test_errors_of_an_earlier_download_go_when_a_job_has_none_any_more(tmp_path: Path) -> None:
+    folder, packed = tmp_path / "out", tmp_path / "job.zip"
+    for names, left in ((["metrics.csv", "errors.csv"], True), (["mask/a.png"], True), (["metrics.csv"], False)):
+        with zipfile.ZipFile(packed, "w") as bundle:
+            for name in names:
+                bundle.writestr(name, b"")
+        unpack(packed, folder)
+        assert (folder / "errors.csv").exists() is left
+
+
 def test_the_archive_alone_can_be_had(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
     server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
     assert job.download(tmp_path, unpacked=False, artifacts="mask").read_bytes() == ARCHIVE
