@@ -151,6 +151,8 @@ def test_what_is_no_picture_is_mentioned(run: Run, server: ToyServer, job_state:
     )
     assert "3 files were passed over" in result.stdout
     assert any("their ids are cityscapes-34; --mask-label-space" in line for line in said)
+    told = run("submit", picture.parent, "--masks", picture, "--option", "mask_label_space=cityscapes-34").stderr
+    assert "their ids are" not in told
 
 
 def test_a_refusal_is_a_sentence_with_the_faults_and_no_traceback(run: Run, server: ToyServer, picture: Path) -> None:
