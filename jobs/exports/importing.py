@@ -6,7 +6,7 @@ the prediction or the newest correction, is no new version: people look at many 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -20,7 +20,7 @@ from jobs.reporting.label_maps import predicted
 from jobs.reporting.names import model_folders
 from jobs.submitting.packed import DAMAGE, open_zip, reason
 from jobs.submitting.zip_directory import ZipDirectory
-from segmentation.errors import MaskMismatch
+from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
 from segmentation.exports.export import LARGEST_DOCUMENT
 from segmentation.exports.folder import MaskFolder
@@ -62,13 +62,14 @@ class Importing:
             Known(
                 *(image.index, name, image.result.width, image.result.height),
                 place=partial(self.exporting.place, image.result),
+                picture=image.name,
             )
             for image, name in self.exporting.named(job)
             if image.result is not None
         ]
         files = _files(open_zip(data, entries=MOST_FILES))
         _check_of_one_model(files, job)
-        chosen = form or next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
+        chosen = form or _form_of(files)
         most = self.exporting.max_pixels
         looked = Returned(files, images, job.space, most)
         drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
@@ -117,6 +118,12 @@ def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
     return {name[cut:]: partial(_read, bundle, each) for name, each in entries.items()}
 
 
+def _form_of(files: Collection[str]) -> str:
+    if FOLDER.is_archive(files):
+        return FOLDER.name
+    return next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
+
+
 def _check_of_one_model(files: Mapping[str, object], job: Job) -> None:
     """Raises InvalidOptions for what every model of a job was exported to: each image may have one correction."""
     of_models = {folder[1:] for folder in model_folders(job.models)}
@@ -137,8 +144,12 @@ def _read(bundle: ZipDirectory, entry: ZipInfo) -> bytes:
 
 
 def _checked(drawn: Iterator[Drawn], job: Job) -> Iterator[Drawn]:
+    seen: set[int] = set()
     for each in drawn:
         image = each.image
+        if image.index in seen:
+            raise UnreadableExport(f"{image.name}: two of its masks came; send the one that is right")
+        seen.add(image.index)
         if each.ids.shape != (image.height, image.width):
             size = f"{each.ids.shape[1]}×{each.ids.shape[0]}"
             raise MaskMismatch(f"{image.name}: the mask is {size}, its picture {image.width}×{image.height}")

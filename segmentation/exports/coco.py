@@ -102,7 +102,7 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
         for each in document["annotations"]:
             by_image.setdefault(each["image_id"], []).append(each)
         for image in document["images"]:
-            known = returned.image(str(image["file_name"]).rpartition(".")[0] or str(image["file_name"]))
+            known = returned.file(str(image["file_name"]))
             if known is None:
                 continue
             ids = returned.blank(known)

@@ -22,6 +22,7 @@ Ids = NDArray[np.uint8]  # (H, W) class ids of the job's label space
 
 MAX_PIXELS = 1 << 28  # of a mask that comes back
 LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
+ARCHIVED = ("manifest.json", "metrics.json", "coco.json")  # documents of a job's archive, whose masks may come back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +73,15 @@ class File(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An image of the job that something comes back for. name: as it was exported."""
+    """An image of the job that something comes back for. name: as it was exported. picture: as its client calls it,
+    with its suffix; of no other image."""
 
     index: int
     name: str
     width: int
     height: int
     place: Callable[[], Place] = lambda: NOWHERE
+    picture: str = ""
 
 
 class Drawn(NamedTuple):
@@ -101,27 +104,48 @@ class Returned:
         self.space = space
         self._max_pixels = max_pixels
         self.unknown: list[str] = []  # names that are no image's, or not clearly
-        self._images: dict[str, Known] = {}
-        self._stems: dict[str, Known | None] = {}
-        for each in images:
-            self._images[each.name.casefold()] = each
-            stem = PurePosixPath(each.name).name.casefold()
-            self._stems[stem] = None if stem in self._stems else each
+        known = list(images)
+        self._exported = {each.name: each for each in known}
+        self._whole, self._bare, self._folded, self._stems = _Names(), _Names(), _Names(), _Names()
+        for each in known:
+            self._whole.enter(each, each.picture)
+            bare = without_suffix(each.picture or each.name)
+            self._bare.enter(each, bare)
+            self._folded.enter(each, each.name.casefold(), bare.casefold())
+            self._stems.enter(each, _last(each.name), _last(bare))
 
     @property
     def labels(self) -> Labels:
         return Labels.of(self.space)
 
     def image(self, name: str, *others: str) -> Known | None:
-        """By its name without suffix: as it was exported, else by the last part of it where only one image has it.
-        others: what it may be called too.
+        """By its name without suffix: as it was exported, else as its picture is called, else by the last part of it;
+        the latter two where only one image has it. others: what it may be called too.
 
         A name that is nobody's is kept in `unknown`. Raises UnreadableExport for a picture that is too large.
         """
-        folded = [each.casefold() for each in (name, *others)]
-        stems = [PurePosixPath(each).name for each in folded]
-        candidates = (*map(self._images.get, folded), *map(self._stems.get, stems))
-        found = next((each for each in candidates if each is not None), None)
+        names = (name, *others)
+        folded, stems = [each.casefold() for each in names], [_last(each) for each in names]
+        tables = (self._exported, names), (self._bare, names), (self._folded, folded), (self._stems, stems)
+        found = (table.get(each) for table, keys in tables for each in keys)
+        return self._told(name, next((each for each in found if each is not None), None))
+
+    def picture(self, name: str) -> Known | None:
+        """As `image`, by what somebody calls a mask: as its picture, with the picture's suffix or without. What
+        several pictures are called without it is nobody's, whatever was exported so."""
+        if name in self._whole or name in self._bare:
+            return self._told(name, self._whole.get(name) or self._bare.get(name))
+        return self.image(name)
+
+    def file(self, name: str) -> Known | None:
+        """As `image`, by the name of the picture's file: the exported one, or its own; nobody's where these are two."""
+        bare = without_suffix(name)
+        own, exported = self._whole.get(name), self._exported.get(bare)
+        if own is None or exported in (None, own):
+            return self.image(bare) if own is None else self._told(name, own)
+        return self._told(name, None)
+
+    def _told(self, name: str, found: Known | None) -> Known | None:
         if found is None:
             self.unknown.append(name)
         elif found.width * found.height > self._max_pixels:
@@ -151,6 +175,21 @@ class Returned:
     def blank(self, image: Known) -> Ids:
         """Nothing labelled yet."""
         return np.full((image.height, image.width), self.space.void_id, np.uint8)
+
+
+class _Names(dict[str, Known | None]):
+    """Images by what they are called; None where several are called so."""
+
+    def enter(self, image: Known, *names: str) -> None:
+        self.update({name: image if self.setdefault(name, image) is image else None for name in names})
+
+
+def without_suffix(name: str) -> str:
+    return name.removesuffix(PurePosixPath(name).suffix)
+
+
+def _last(name: str) -> str:
+    return PurePosixPath(name).name.casefold()
 
 
 class Export(Protocol):

@@ -6,7 +6,6 @@ polygons are per cent of the picture's size. Sources: Label Studio's documentati
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from segmentation.errors import UnreadableExport
 from segmentation.exports.documents import compact, joined, loaded
-from segmentation.exports.export import Drawn, Exported, File, Known, Labelled, Returned
+from segmentation.exports.export import ARCHIVED, Drawn, Exported, File, Known, Labelled, Returned
 from segmentation.exports.labels import Labels
 from segmentation.exports.shapes import Mask, mask_of, placed, regions_of, single_ring
 from segmentation.label_map import LabelMap
@@ -87,7 +86,7 @@ class LabelStudio:
 
 
 def _is_document(path: str) -> bool:
-    return "/" not in path and path.endswith(".json")
+    return "/" not in path and path.endswith(".json") and path not in ARCHIVED
 
 
 def _masks(label_map: LabelMap, *, instances: bool) -> Iterator[tuple[int, Mask]]:
@@ -192,7 +191,7 @@ def _image(data: Mapping[str, Any], returned: Returned) -> Known | None:
         return returned.image(str(data["maskmill"]))
     address = urlsplit(str(data.get("image", "")))
     path = parse_qs(address.query).get("d", [unquote(address.path)])[0]
-    return returned.image(str(PurePosixPath(path.removeprefix("/")).with_suffix("")))
+    return returned.file(path.removeprefix("/"))
 
 
 def _drawn(task: Mapping[str, Any], image: Known, returned: Returned) -> Drawn:

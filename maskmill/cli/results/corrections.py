@@ -49,7 +49,8 @@ def _tell(job: JobHandle, taken: dict[str, object]) -> None:
     stdout().print(told, soft_wrap=True)
     unknown = taken["unknown"]
     if isinstance(unknown, dict) and unknown["count"]:
-        said = f"{unknown['count']} names are no image's of the job: {', '.join(unknown['examples'])}"
+        named = ", ".join(unknown["examples"])
+        said = f"{unknown['count']} names are no image's of the job, or not clearly: {named}"
         stderr().print(said, soft_wrap=True)
     truth = job.metrics.get("ground_truth")
     if truth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -57,13 +58,22 @@ def worst(choices: Worst) -> None:
 
 
 def _fetched(images: Sequence[Image], folder: Path) -> Iterator[Path]:
-    """`images/<name>` and `masks/<name>.png`; a picture that the service did not store stays away."""
+    """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so; a picture
+    that the service did not store stays away."""
+    called = Counter(_mask_path(_inside(image)).as_posix().casefold() for image in images)
     for image in images:
         name = _inside(image)
+        mask = _mask_path(name)
+        if called[mask.as_posix().casefold()] > 1:
+            mask = name.with_name(f"{name.name}.png")
         if "input" in image.artifacts:
             yield image.save("input", folder / IMAGES / name)
         if MASK in image.artifacts:
-            yield image.save(MASK, folder / MASKS / name.with_suffix(".png"))
+            yield image.save(MASK, folder / MASKS / mask)
+
+
+def _mask_path(name: PurePosixPath) -> PurePosixPath:
+    return name.with_suffix(".png")
 
 
 def _inside(image: Image) -> PurePosixPath:

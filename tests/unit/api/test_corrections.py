@@ -217,6 +217,24 @@ def test_a_folder_of_masks_comes_back_as_a_batch(client: TestClient, house: Hous
     assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["corrections"] == 1
 
 
+TWINS = ("a/x.jpg", "a/x.png", "cam/1.jpg", "CAM/1.jpg")  # without suffix, or without their case, the same
+
+
+def test_the_masks_of_an_archive_come_back_as_they_went_out(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, *TWINS)
+    archive = client.get(f"/jobs/{job_id}/archive").content
+    taken = client.post(f"/jobs/{job_id}/corrections", content=archive).json()
+    assert taken == {"format": "folder", "corrected": 0, "unchanged": 4, "unknown": {"count": 0, "examples": []}}
+
+
+def test_a_mask_that_is_called_as_its_picture_is_never_given_to_another(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, *TWINS)
+    drawn = {"masks/a/x.png.png": label_png(0, 2), "masks/CAM/1.png": label_png(0, 2), "masks/a/x.png": label_png(2, 2)}
+    taken = send(client, job_id, drawn).json()
+    assert (taken["corrected"], taken["unknown"]) == (2, {"count": 1, "examples": ["a/x"]})
+    assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [1, 3]
+
+
 @pytest.mark.parametrize("name", EXPORTS)
 def test_what_a_tool_gives_back_is_known_by_its_files(client: TestClient, house: House, name: str) -> None:
     job_id = finished(client, house, "north/a.jpg", "b.jpg")
@@ -232,6 +250,7 @@ WRONG_BATCHES = [
     ({"masks/a.png": label_png(0, 77)}, "mask_unknown_ids"),
     ({"masks/a.png": label_png(width=5)}, "mask_mismatch"),
     ({"masks/a.png": b"no picture"}, "export_unreadable"),
+    ({"masks/a.png": label_png(0, 2), "corrected/a.png": label_png()}, "export_unreadable"),  # which one?
     ({"masks/nobody.png": label_png()}, "invalid_options"),
     ({"nothing.txt": b""}, "invalid_options"),
     ({"tasks.json": b"{"}, "export_unreadable"),

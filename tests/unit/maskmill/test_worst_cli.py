@@ -44,6 +44,20 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
     assert "jobs corrections job_1" in done.stdout
 
 
+def test_pictures_that_differ_in_their_suffix_have_a_mask_each(
+    run: Run, server: ToyServer, job_state: JobState, tmp_path: Path
+) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", total=3, done=3)))
+    rows = [{**ROWS[0], "index": index, "name": name} for index, name in enumerate(["a/x.jpg", "a/X.png", "a/y.jpg"])]
+    rows = [{**row, "artifacts": {"mask": f"/{row['index']}"}} for row in rows]
+    server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
+    for index in range(3):
+        server.on("GET", f"/{index}", Answer(200, str(index).encode(), {}))
+    assert run("jobs", "worst", "job_1", "--download", str(tmp_path)).exit_code == 0
+    files = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.png")}
+    assert files == {"masks/a/x.jpg.png": "0", "masks/a/X.png.png": "1", "masks/a/y.png": "2"}
+
+
 @pytest.mark.usefixtures("job")
 def test_rows_are_told_as_they_are(run: Run) -> None:
     told = json.loads(run("jobs", "worst", "job_1", "--by", "miou", "--json").stdout)

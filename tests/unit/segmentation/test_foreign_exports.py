@@ -60,6 +60,16 @@ def drawn_in_coco(segmentation: object) -> dict[str, object]:
     return {"image_id": 1, "category_id": 9, "segmentation": segmentation}
 
 
+def test_a_file_name_that_is_another_pictures_own_is_nobodys() -> None:
+    pictures = {"a/x": "a/x.jpg", "a/x_000001": "a/x.png"}  # as they were exported, and as their client calls them
+    images = [Known(index, *pair[:1], 4, 4, picture=pair[1]) for index, pair in enumerate(pictures.items())]
+    content = Returned({}, images, SPACE)
+    asked = ["a/x.jpg", "a/x_000001.png", "data/x_000001.png", "a/x.png", "x.jpg"]
+    found = [content.file(name) for name in asked]
+    assert [each and each.index for each in found] == [0, 1, 1, None, None]
+    assert content.unknown == ["a/x.png", "x"]
+
+
 def brushed(kind: str, value: object) -> dict[str, object]:
     return {"type": kind, "value": value}
 
