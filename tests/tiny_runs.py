@@ -36,7 +36,12 @@ def tiny_order(runs: Path, roots: Mapping[str, Path], settings: Sequence[str] = 
 
 
 def tiny_training(
-    runs: Path, roots: Mapping[str, Path], settings: Sequence[str] = (), *, trackers: Sequence[Tracker] = ()
+    runs: Path,
+    roots: Mapping[str, Path],
+    settings: Sequence[str] = (),
+    *,
+    trackers: Sequence[Tracker] = (),
+    models: Sequence[Path] = (),
 ) -> Path:
     """Train without a lock, and without a tracker but the file; returns the run's folder."""
     order = tiny_order(runs, roots, settings)
@@ -45,5 +50,5 @@ def tiny_training(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.toml").write_text(order.text)
     tracker = Trackers([JsonlTracker(folder / "log.jsonl"), *trackers])
-    train(recipe, folder=folder, places=Places(roots=roots), tracker=tracker)
+    train(recipe, folder=folder, places=Places(roots=roots, models=models), tracker=tracker)
     return folder

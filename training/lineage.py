@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from segmentation.model_card import ModelCard
 from training.datasets.pairs import PairDataset
 from training.recipe.file import load_recipe
 
@@ -109,3 +110,21 @@ def learnt_by(folder: Path, name: str) -> tuple[Learnt, ...]:
             for each in load_recipe(folder / RECIPE).data
         )
     return (Learnt.unknown(name),)
+
+
+def learnt_by_bundle(card: ModelCard, record: DataRecord | None) -> tuple[Learnt, ...]:
+    """What the weights of a bundle have learnt from, on the terms of its card: they are of the whole model, and count
+    beside what they do not say of a data set. record: as the bundle notes it; None where it does not."""
+    learnt = record.learnt if record is not None and record.learnt else (_as_told(card),)
+    return tuple(_on_terms_of(card, each) for each in learnt)
+
+
+def _as_told(card: ModelCard) -> Learnt:
+    unknown = Learnt.unknown(card.name)
+    return replace(unknown, title=f"what its card says: {card.dataset}") if card.dataset else unknown
+
+
+def _on_terms_of(card: ModelCard, learnt: Learnt) -> Learnt:
+    told = card.licence and (learnt.licence == NOT_TOLD or learnt.licence in card.licence)
+    licence = card.licence if told else " ".join(each for each in (learnt.licence, card.licence) if each)
+    return replace(learnt, licence=licence, source=learnt.source or card.source)

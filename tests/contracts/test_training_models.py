@@ -18,10 +18,12 @@ from training.fit.strategies import encoder_names, set_training
 from training.models import MODELS, output_stride
 from training.models.parts.protocols import HasOwnLoss
 from training.recipe.recipe import OptimiserChoice
+from training.start.read_back import AnotherNetwork, read_back
 
 pytestmark = pytest.mark.slow
 
 CLASSES = 5
+COMPUTED = {"mask2former"}  # whose export computes tensors from several weights
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -117,6 +119,17 @@ def test_saved_weights_give_identical_logits_in_a_new_model(model, name, tmp_pat
         assert torch.equal(other.eval()(noise(2, 64, 96)), model.eval()(noise(2, 64, 96)))
 
 
+@pytest.fixture(scope="module")
+def exported(untouched, tmp_path_factory):
+    """A model whose batch norms are no longer fresh, and its ONNX file."""
+    model = copy.deepcopy(untouched).train()
+    with torch.no_grad():
+        model(noise(2, 64, 96, seed=6))
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_onnx(model, path, half_weights=False)
+    return model.eval(), path
+
+
 def test_memory_laid_out_by_channels_last_changes_nothing(model):
     model.eval()
     image = noise(1, 64, 96)
@@ -126,9 +139,8 @@ def test_memory_laid_out_by_channels_last_changes_nothing(model):
     assert torch.allclose(got, expected, atol=1e-4 * float(expected.abs().max()))
 
 
-def test_the_onnx_file_computes_what_the_model_does(model, tmp_path):
-    path = tmp_path / "model.onnx"
-    export_onnx(model, path, half_weights=False)
+def test_the_onnx_file_computes_what_the_model_does(exported):
+    model, path = exported
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # ready sooner
@@ -138,9 +150,23 @@ def test_the_onnx_file_computes_what_the_model_does(model, tmp_path):
     assert (logits.name, logits.type) == ("logits", "tensor(float)")
     for size in [(3, 64, 128), (1, 32, 32)]:
         with torch.inference_mode():
-            expected = model.eval()(noise(*size)).numpy()
+            expected = model(noise(*size)).numpy()
         (got,) = session.run(["logits"], {"image": noise(*size).numpy()})
         assert got == pytest.approx(expected, abs=1e-4 * float(abs(expected).max()))
+
+
+def test_the_weights_of_its_file_can_be_read_back(exported, name):
+    """Or it is said that they cannot; what they compute is what the file computes."""
+    model, path = exported
+    other = tiny_architecture(name, CLASSES, seed=1).eval()
+    if name in COMPUTED:
+        with pytest.raises(AnotherNetwork, match="was computed from several"):
+            read_back(path, other)
+        return
+    other.load_state_dict({**other.state_dict(), **read_back(path, other).state})
+    with torch.inference_mode():
+        expected, got = model(noise(2, 64, 96)), other(noise(2, 64, 96))
+    assert torch.allclose(got, expected, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_a_card_of_the_model_reads_back_as_it_was(model, name):

@@ -43,7 +43,7 @@ def export_onnx(model: nn.Module, path: Path, *, half_weights: bool = True) -> N
     model = model.eval().cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
-        _trace(model, draft)
+        trace(model, draft)
         _compare(model, draft, tolerance=LARGEST_DIFFERENCE)
         if half_weights:
             onnx.save(with_half_weights(onnx.load(draft)), draft)
@@ -76,7 +76,7 @@ def export_ids(model: nn.Module, space: LabelSpace, path: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
-        _trace(_WithIds(model.eval().cpu(), space), draft, outputs=("ids", "confidence"))
+        trace(_WithIds(model.eval().cpu(), space), draft, outputs=("ids", "confidence"))
         onnx.save(with_half_weights(onnx.load(draft)), draft)
         path.write_bytes(draft.read_bytes())
 
@@ -94,7 +94,7 @@ class _WithIds(nn.Module):
         return cast(Tensor, self.ids)[channels], confidence
 
 
-def _trace(model: nn.Module, path: Path, *, outputs: Sequence[str] = ("logits",)) -> None:
+def trace(model: nn.Module, path: Path, *, outputs: Sequence[str] = ("logits",)) -> None:
     axes = {0: "batch", 2: "height", 3: "width"}
     axes_of = {"logits": axes, "ids": {0: "batch", 1: "height", 2: "width"}}
     with warnings.catch_warnings():

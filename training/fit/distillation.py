@@ -13,17 +13,16 @@ from torch import Tensor
 from jobs.errors import ModelFailed
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
-from segmentation.model_card import ModelCard
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from storage.catalog import CARD
 from training.evaluate.subjects import SubjectNotFound, find_folder, open_subject
 from training.fit.loop import read_checkpoint
 from training.fit.losses import at_size, soft_label_loss
-from training.fit.strategies import Beginning, checkpoint_name
-from training.lineage import NOT_TOLD, Learnt, learnt_by
+from training.lineage import Learnt, learnt_by, learnt_by_bundle
 from training.recipe.recipe import DistillationChoice, Recipe, RecipeError
 from training.runs import CHECKPOINT, FACTS, Run, RunFacts, RunNotFound
 from training.spaces import find_label_space
+from training.start.beginning import Beginning, bundle_name, checkpoint_name
 
 WHERE = "distillation.teacher"
 
@@ -142,31 +141,18 @@ def _of_bundle(folder: Path) -> Teacher:
         return torch.stack([predict_one(each) for each in pictures]).to(images.device)
 
     file = next(card.files[key] for key in ("onnx", "torchscript", "onnx_int8") if key in card.files)
-    learnt = () if subject.learnt is None else subject.learnt.learnt
     return Teacher(
         predict=predict,
         preprocessing=card.preprocessing,
         space=subject.space,
-        note=f"{card.name} (version {card.version}, sha256 {card.sha256[file][:16]})",
-        learnt=_taught([_on_terms_of(card, each) for each in learnt or (_as_told(card),)], card.name),
+        note=bundle_name(card, file),
+        learnt=_taught(learnt_by_bundle(card, subject.learnt), card.name),
     )
 
 
 def _taught(learnt: Sequence[Learnt], name: str) -> tuple[Learnt, ...]:
     """Whatever the teacher knows from elsewhere, it is the teacher who passes it on."""
     return tuple(dict.fromkeys(replace(each, run=name, taught=True) for each in learnt))
-
-
-def _as_told(card: ModelCard) -> Learnt:
-    unknown = Learnt.unknown(card.name)
-    return replace(unknown, title=f"what its card says: {card.dataset}") if card.dataset else unknown
-
-
-def _on_terms_of(card: ModelCard, learnt: Learnt) -> Learnt:
-    """The card's terms are of the whole model: they count, and what they do not say of this data set."""
-    told = card.licence and (learnt.licence == NOT_TOLD or learnt.licence in card.licence)
-    licence = card.licence if told else " ".join(each for each in (learnt.licence, card.licence) if each)
-    return replace(learnt, licence=licence, source=learnt.source or card.source)
 
 
 def _renormalised(images: Tensor, preprocessing: Preprocessing) -> Tensor:

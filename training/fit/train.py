@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from training.fit.objective import Objective
 from training.fit.optimisation import Patience, Plateau, build_optimiser
 from training.fit.processes import Processes
 from training.fit.progress import NullWatcher, Watcher
-from training.fit.strategies import Beginning, begin_with, set_training
+from training.fit.strategies import set_training
 from training.fit.validation import Validation, validate
 from training.lineage import DATA, DataRecord, Learnt
 from training.models.parts.protocols import HasOwnLoss
@@ -33,10 +34,13 @@ from training.recipe.building import build_empty_model, build_model, check_choic
 from training.recipe.recipe import DataChoice, LossChoice, Recipe, RecipeError
 from training.runs import CHECKPOINT, FACTS, RunFacts, noted_earlier, write_json
 from training.spaces import find_label_space
+from training.start.beginning import Beginning, begin_with
+from training.start.unfolding import unfold
 from training.tracking import NullTracker, Tracker
 
 logger = logging.getLogger(__name__)
 
+UNFOLDED_ON = 16  # batches, on which the batch norms of a bundle learn anew how large their input is
 LEAST_BATCH = 2  # pictures: of one alone batch norm knows no deviation
 
 
@@ -50,6 +54,9 @@ class Places:
     roots: Mapping[str, Path]
     models: Sequence[Path] = ()
     runs: Path | None = None
+
+    def runs_beside(self, folder: Path) -> Path:
+        return self.runs or folder.parent
 
 
 def train(
@@ -69,13 +76,13 @@ def train(
     with Processes.joined() as processes:
         processes.check(recipe)
         space = find_label_space(recipe.label_space)
-        runs = places.runs or folder.parent
+        runs = places.runs_beside(folder)
         with processes.first_goes_first():
             distillation = open_distillation(recipe, models=places.models, runs=runs, device=processes.device)
             teacher = told(distillation)
             require_same_teacher(teacher.note, folder)
             data = prepare_data(recipe, places.roots, space)
-        state, beginning = begin(recipe, space, folder, processes, beside=runs)
+        state, beginning = begin(recipe, data, folder, places, processes)
         watcher = watcher if watcher is not None and processes.is_first else NullWatcher()
         check_batches(recipe, data, processes)
         if processes.is_first:
@@ -236,13 +243,18 @@ def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
 
 
 def begin(
-    recipe: Recipe, space: LabelSpace, folder: Path, processes: Processes, *, beside: Path
+    recipe: Recipe, data: Data, folder: Path, places: Places, processes: Processes
 ) -> tuple[TrainingState, Beginning]:
-    """Where the run stands: before its first epoch, or after the last one of its checkpoint. beside: all runs."""
+    """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
     resumes = (folder / CHECKPOINT).is_file()
     torch.manual_seed(recipe.seed)
-    model = (build_empty_model if resumes else build_model)(recipe.model, space)
-    beginning = _noted_beginning(folder) if resumes else begin_with(model, recipe, beside=beside)
+    model = (build_empty_model if resumes else build_model)(recipe.model, find_label_space(recipe.label_space))
+    if resumes:
+        beginning = _noted_beginning(folder)
+    else:
+        beginning = begin_with(model, recipe, runs=places.runs_beside(folder), models=places.models)
+        first = islice(batches(data.stages[0], recipe, epoch=0), UNFOLDED_ON)
+        unfold(model, beginning.folded, (images for images, _ in first))
     model = processes.normalising_together(model)
     model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     stopping = recipe.early_stopping

@@ -1,0 +1,1 @@
+"""How a training begins: weights of another run or of a bundle."""
