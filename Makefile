@@ -95,8 +95,10 @@ compiled: $(DEV)
 
 # A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
 # and wait for one another's threads take twice as long. More processes than processors: half of what slow tests take is
-# waiting for something that was killed, frozen or full.
-test-fast test-slow: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
+# waiting for something that was killed, frozen or full; of what fast ones take it is little, and each process costs
+# twenty seconds of a processor before its first test.
+test-fast: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
+test-slow: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
