@@ -3,7 +3,7 @@ read. Nothing of it is kept, and nobody knows its length beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -26,9 +26,16 @@ from segmentation.formats.format import MAX_PIXELS
 from segmentation.formats.geotiff import GeoTiff
 from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import png_rows
+from segmentation.formats.polygons import Polygons, place_in_polygons
 from segmentation.label_map import LabelMap
 from segmentation.picture_files.pictures import decode_mask
 from segmentation.picture_files.places import NOWHERE, Place, place_in_png, place_of
+
+_PLACES: Mapping[str, Callable[[bytes], Place]] = {
+    Mask.name: place_in_png,
+    Polygons.name: place_in_polygons,
+    GeoTiff.name: lambda data: place_of(data)[0],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +151,11 @@ class Exporting:
                     raise InvalidOptions([FieldFault("export", f"{size}: {obstacle}")])
 
     def place(self, result: ImageResult) -> Place:
-        """Where the picture was taken, as its mask keeps it."""
-        for each in result.artifacts:
-            if each.name == Mask.name:
-                return place_in_png(self.objects.get(each.key))
-            if each.name == GeoTiff.name:
-                return place_of(self.objects.get(each.key))[0]
+        """Where the picture was taken, as the first artifact says that keeps it."""
+        keys = {each.name: each.key for each in result.artifacts}
+        for name, read in _PLACES.items():
+            if name in keys:
+                return read(self.objects.get(keys[name]))
         return NOWHERE
 
     def named(self, job: Job) -> Iterator[tuple[JobImage, str]]:

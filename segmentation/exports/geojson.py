@@ -1,5 +1,5 @@
 """GeoJSON: a collection of polygons for each picture, as the artifact `polygons` has it: in longitude and latitude
-where its mask keeps a georeference, else in its pixels, y down.
+where an artifact of the job keeps a georeference, else in its pixels, y down.
 
 What comes back may be drawn by hand. Source: RFC 7946.
 """
@@ -15,7 +15,7 @@ from segmentation.exports.documents import loaded
 from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Returned
 from segmentation.exports.shapes import mask_of
 from segmentation.formats.format import FormatOptions
-from segmentation.formats.polygons import PIXELS, Polygons
+from segmentation.formats.polygons import CRS84, PIXELS, Polygons
 from segmentation.label_space import LabelSpace
 from segmentation.picture_files.places import Place, has_rasterio
 
@@ -63,6 +63,10 @@ def _drawn(document: Any, image: Known, returned: Returned) -> Ids:
     ids = returned.blank(image)
     ground = image.place().georeference
     try:
+        if ground is None and document.get("coordinates") == CRS84:
+            raise UnreadableExport(
+                f"{image.name}: in longitude and latitude, and no artifact keeps where the picture is"
+            )
         if ground is not None and (not ground.geographic or document.get("coordinates") == PIXELS):
             ground = None
         for feature in document["features"]:

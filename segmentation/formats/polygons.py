@@ -19,7 +19,7 @@ from segmentation.formats.contours import Region, Ring, fill_regions, trace_regi
 from segmentation.formats.format import Encoded, FormatOptions, check_sizes
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
-from segmentation.picture_files.places import Georeference, Place, border_of
+from segmentation.picture_files.places import Georeference, Place, Position, border_of
 
 PIXELS, CRS84 = "pixels", "CRS84"  # what the coordinates of a document are, where its picture has a georeference
 _DECIMALS = 9  # of degrees: a tenth of a millimetre
@@ -95,6 +95,17 @@ def _told(place: Place) -> dict[str, Any]:
         at = [each for each in place.position if each is not None]
         told["position"] = {"type": "Point", "coordinates": at}
     return told
+
+
+def place_in_polygons(data: bytes) -> Place:
+    """What `encode` was told of the picture's place."""
+    document = json.loads(data)
+    told, position = document.get("georeference"), document.get("position")
+    place = Place(position=None if position is None else Position(*position["coordinates"]))
+    if told is None:
+        return place
+    geographic = document["coordinates"] == CRS84
+    return place._replace(georeference=Georeference(told["crs"], tuple(told["transform"]), geographic))
 
 
 def _to_the_ground(features: Sequence[dict[str, Any]], regions: Sequence[Region], georeference: Georeference) -> None:

@@ -50,10 +50,18 @@ def test_the_results_of_a_geotiff_lie_where_it_does(service, by_rows):
     assert kept.affine == pytest.approx(tuple(ROTATED)[:6])
 
 
-def test_a_geotiff_alone_tells_its_place_too(service):
+def test_every_artifact_that_keeps_a_place_tells_it_alone(service):
     exporting = Exporting(service.database.unit, service.objects, "maskmill")
-    image, _ = submitted(service, DATA, "geotiff")
-    assert exporting.place(image.result).georeference is not None
+    for name in ("mask", "polygons", "geotiff"):
+        image, _ = submitted(service, DATA, name, reuse=False)
+        found = exporting.place(image.result).georeference
+        assert found is not None
+        assert found.geographic
+        assert found.affine == pytest.approx(tuple(ROTATED)[:6])
+    image, _ = submitted(service, photograph(), "polygons")
+    assert exporting.place(image.result).position is not None
+    image, _ = submitted(service, encoded(PICTURE, "PNG"), "polygons")
+    assert exporting.place(image.result) == NOWHERE
     image, _ = submitted(service, DATA, "confidence")
     assert exporting.place(image.result) == NOWHERE
 

@@ -57,6 +57,12 @@ def test_what_comes_back_is_what_went_out(place: Place, saved):
     np.testing.assert_array_equal(back({name: saved(data) for name, data in files.items()}, place), IDS)
 
 
+def test_longitude_and_latitude_are_never_taken_for_pixels():
+    files = files_of(EXPORTS["geojson"], placed(GROUND))
+    with pytest.raises(UnreadableExport, match="no artifact keeps where"):
+        back(files, NOWHERE)
+
+
 def test_it_goes_out_in_longitude_and_latitude():
     (data,) = files_of(EXPORTS["geojson"], placed(GROUND)).values()
     longitude, latitude = json.loads(data)["features"][0]["geometry"]["coordinates"][0][0]
