@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from posixpath import splitext
 
 from jobs.errors import FieldFault, InvalidOptions
 from segmentation.errors import UnclearMaskSpace
@@ -54,8 +56,8 @@ def match_masks(
         raise InvalidOptions([FieldFault("masks", f"none of the {len(masks)} {wanted}: {_listed(masks)}")])
     _refuse_other_ids(masks, chosen, space)
     found = space or _space(chosen.values())
-    truths = [_Place(index, telling_folders(masks[index]), each.stem) for index, each in chosen.items()]
-    pictures = [_Place(index, telling_folders(name), picture_stem(name)) for index, name in enumerate(images)]
+    truths = [_Place.of(index, masks[index], each.stem) for index, each in chosen.items()]
+    pictures = [_Place.of(index, name, picture_stem(name)) for index, name in enumerate(images)]
     pairing = _Pairing(masks)
     pairing.pair(pictures, truths)
     pairing.refuse()
@@ -81,9 +83,16 @@ def _mask_stem(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """written: the path to the letter, without its suffix. folders, stem: whatever their case."""
+
     index: int
+    written: str
     folders: tuple[str, ...]
     stem: str
+
+    @classmethod
+    def of(cls, index: int, path: str, stem: str) -> _Place:
+        return cls(index, splitext(path)[0], telling_folders(path), stem)
 
 
 def _read(name: str, suffix: str | None, stems: set[str]) -> MaskName | None:
@@ -171,18 +180,23 @@ class _Pairing:
             self._pair_paths({each.index: each for each in images}, {each.index: each for each in masks})
 
     def _pair_paths(self, images: dict[int, _Place], masks: dict[int, _Place]) -> None:
-        """By all folders, then by as many of the last ones as agree: trees may differ in their top folders."""
-        self._pair_equal(images, masks, depth=None)
+        """As they are written, then by all folders, then by as many of the last ones as agree: trees may differ in
+        their top folders."""
+        if len(images) > 1:
+            self._pair_equal(images, masks, lambda place: place.written)
+        self._pair_equal(images, masks, lambda place: place.folders)
         deepest = max((len(each.folders) for each in masks.values()), default=0)
         for depth in range(deepest, 0, -1):
-            self._pair_equal(images, masks, depth=depth)
+            self._pair_equal(images, masks, partial(_last_folders, depth))
         (self._unclear if images else self._unmatched).extend(masks)
 
-    def _pair_equal(self, images: dict[int, _Place], masks: dict[int, _Place], *, depth: int | None) -> None:
-        """Takes what is decided out of both."""
-        candidates = _by_folders(images.values(), depth)
-        for folders, found in _by_folders(masks.values(), depth).items():
-            same = candidates.get(folders, [])
+    def _pair_equal(
+        self, images: dict[int, _Place], masks: dict[int, _Place], key: Callable[[_Place], Hashable]
+    ) -> None:
+        """Takes what is decided out of both. key: None of one that has none."""
+        candidates = _by(key, images.values())
+        for shared, found in _by(key, masks.values()).items():
+            same = candidates.get(shared, [])
             if not same:
                 continue
             if len(same) == len(found) == 1:
@@ -194,15 +208,18 @@ class _Pairing:
                 del masks[index]
 
 
-def _by_folders(places: Iterable[_Place], depth: int | None) -> Mapping[tuple[str, ...], list[int]]:
-    """Indices by all their folders, or by the last `depth` where there are so many."""
-    found: dict[tuple[str, ...], list[int]] = defaultdict(list)
+def _by(key: Callable[[_Place], Hashable], places: Iterable[_Place]) -> Mapping[Hashable, list[int]]:
+    """Indices by their key."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
     for place in places:
-        if depth is None:
-            found[place.folders].append(place.index)
-        elif len(place.folders) >= depth:
-            found[place.folders[-depth:]].append(place.index)
+        if (own := key(place)) is not None:
+            found[own].append(place.index)
     return found
+
+
+def _last_folders(depth: int, place: _Place) -> tuple[str, ...] | None:
+    """None where there are not so many."""
+    return place.folders[-depth:] if len(place.folders) >= depth else None
 
 
 def _count(names: Sequence[str], one: str, many: str) -> str:

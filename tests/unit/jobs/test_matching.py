@@ -36,6 +36,13 @@ def test_images_of_one_base_name_are_told_apart_by_their_folders_and_never_by_or
     assert matched(images, masks) == {"cam_a/0001.jpg": "cam_a/0001.png", "cam_b/0001.jpg": "cam_b/0001.png"}
 
 
+def test_paths_that_differ_in_case_alone_match_to_the_letter() -> None:
+    images, masks = ["A/1.jpg", "a/1.jpg", "a/X.jpg", "a/x.jpg"], ["a/x.png", "a/1.png", "A/1.png", "a/X.png"]
+    assert matched(images, masks) == {image: f"{image[:-4]}.png" for image in images}
+    with pytest.raises(InvalidOptions, match=r"truth/a/1\.png matches several images"):
+        match_masks(images, ["truth/a/1.png"])
+
+
 @pytest.mark.parametrize(
     ("pictures", "truth"),
     [
