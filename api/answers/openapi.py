@@ -17,7 +17,7 @@ from api.answers.as_sent import describe_forms, describe_parameters
 from api.answers.examples import add_examples
 from api.answers.links import add_links
 from api.answers.problems import MEDIA_TYPE, example_problem
-from api.errors import status_of_kind
+from api.errors import UploadsBusy, status_of_kind
 from api.schemas.problem import Problem
 
 _REF = "#/components/schemas/"
@@ -75,7 +75,7 @@ _USUAL: Mapping[int, Sequence[str]] = {
 def problems(*answers: int | type[Exception]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route that may answer with these errors, by status or, where a code says more, by class.
 
-    Any may also fail with 500 and 503.
+    Any may also fail with 500 and 503. One that reads a body (408) needs a place for it.
     """
     codes: dict[int, list[str]] = {}
     for answer in (*answers, 500, 503):
@@ -83,6 +83,8 @@ def problems(*answers: int | type[Exception]) -> dict[int | str, dict[str, Any]]
             codes.setdefault(answer, [])
         else:
             codes.setdefault(status_of_kind(answer), []).append(vars(answer)["code"])
+    if 408 in codes:
+        codes[503].append(UploadsBusy.code)
     for status, found in codes.items():
         if not found or status >= 500:
             found[:0] = _USUAL[status]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,10 @@ from api.answers.examples import add_examples
 from api.errors import ROUTER_CODES, STATUS, families, status_of_kind
 from api.main import create_app
 from jobs.deliveries.endpoint import EVENTS
+from tests.stack import ROOT
 
 FORM = "multipart/form-data"
+_CODE = re.compile(r"`([a-z_]+)`")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +111,32 @@ def test_every_error_is_told_with_codes_that_there_are(document: dict[str, Any])
             for problem in problems:
                 assert problem["status"] == int(status), (name, problem)
                 assert (int(status), problem["code"]) in known, (name, problem)
+
+
+def test_every_code_stands_in_the_table_of_the_documentation(document: dict[str, Any]) -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d, ]+) \| (.+) \|$", page, re.MULTILINE)
+    told = {
+        (int(status), code)
+        for statuses, codes in rows
+        for status in statuses.split(", ")
+        for code in _CODE.findall(codes)
+    }
+    answered = {
+        (int(status), problem["code"])
+        for _, operation in operations(document)
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for problem in examples(answer["content"]["application/problem+json"])
+    }
+    assert answered - told == set()
+
+
+def test_who_reads_a_body_may_have_no_place_for_it(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        if "408" in operation["responses"]:
+            away = examples(operation["responses"]["503"]["content"]["application/problem+json"])
+            assert "uploads_busy" in [problem["code"] for problem in away], name
 
 
 def test_what_is_missing_or_not_allowed_is_named(document: dict[str, Any]) -> None:
