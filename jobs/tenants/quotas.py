@@ -75,4 +75,5 @@ def _of_images(unit: CredentialUnit, caller: Caller, *, used: int, left_s: float
 
 def _sentence(standing: Standing, images: int) -> str:
     what = "within 24 hours" if standing.period_s else "waiting at the same time"
-    return f"this key may have {standing.limit} images {what}; there are {standing.used}, and {images} more come"
+    said = f"this key may have {standing.limit} images {what}; there are {standing.used}, and {images} more come"
+    return said if images <= standing.limit else f"{said}: so many at once it may never have, send them in parts"

@@ -77,6 +77,9 @@ def test_images_of_a_day_are_counted_and_what_is_refused_is_not(database: Memory
     with pytest.raises(QuotaExceeded, match=r"5 images within 24 hours; there are 3, and 3 more") as caught:
         submit(database, who, 3, "job_2")
     assert (caught.value.standing.remaining, caught.value.standing.retry_after_s) == (2, 25 * 3600)
+    assert "in parts" not in str(caught.value)
+    with pytest.raises(QuotaExceeded, match="6 more come: so many at once it may never have, send them in parts"):
+        submit(database, who, 6, "job_2")
     submit(database, who, 2, "job_3")
     clock.now += timedelta(hours=25)
     submit(database, who, 5, "job_4")
