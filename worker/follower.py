@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,9 @@ _FAILURES = (RegistryUnavailable, NotInRegistry, JobsError, SegmentationError, O
 class Registry(Protocol):
     def version_of(self, reference: ModelReference) -> str:
         """Raises NotInRegistry, RegistryUnavailable."""
+
+    def card_digest(self, name: str, version: str) -> str | None:
+        """SHA-256 of the card that was registered. Raises NotInRegistry, RegistryUnavailable."""
 
     def fetch(self, name: str, version: str, folder: Path) -> None:
         """Raises NotInRegistry, RegistryUnavailable, ModelFailed."""
@@ -132,7 +136,8 @@ class Follower:
     def _switch(self, reference: ModelReference, version: str) -> None:
         """The link is moved last: whoever starts anew begins with a version that has run."""
         name, state = reference.name, self._state(reference)
-        bundle = self.versions.add(name, version, lambda folder: self.registry.fetch(name, version, folder))
+        digest = self.registry.card_digest(name, version)
+        bundle = self.versions.add(name, version, partial(self.registry.fetch, name, version), digest=digest)
         self._serve(reference, bundle)
         if reference.alias is not None:
             self.versions.point(reference, version)

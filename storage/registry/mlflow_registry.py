@@ -74,6 +74,13 @@ class MlflowRegistry:
         with self._speaking(reference) as client:
             return str(client.get_model_version_by_alias(reference.name, reference.alias).version)
 
+    def card_digest(self, name: str, version: str) -> str | None:
+        """SHA-256 of the card that was registered; None where nobody wrote it down. Raises NotInRegistry,
+        RegistryUnavailable."""
+        with self._speaking(ModelReference(name, version=version)) as client:
+            digest: str | None = client.get_model_version(name, version).tags.get(CARD_SHA256)
+            return digest
+
     def fetch(self, name: str, version: str, folder: Path) -> None:
         """Write the files of a version into `folder`. Raises NotInRegistry, RegistryUnavailable, and ModelFailed when
         the card is not the one that was registered."""

@@ -65,11 +65,12 @@ def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | Non
 
 
 def _exported(folder: Path, wish: Wish) -> Path:
-    """The run's bundle; exported unless that was done since its last epoch."""
+    """The run's bundle; exported unless that was done since its last epoch, with all that is wished for."""
     name = wish.name or Run.open(folder).name
     bundle = folder / BUNDLES / name
     card = bundle / CARD
-    if not card.is_file() or card.stat().st_mtime < (folder / CHECKPOINT).stat().st_mtime:
+    is_new = card.is_file() and card.stat().st_mtime >= (folder / CHECKPOINT).stat().st_mtime
+    if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
         release = Release(name=name, int8=wish.int8)
         export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch)
     return bundle

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from segmentation.model_card import ModelCard
@@ -24,7 +25,7 @@ from training.tracking.mlflow_client import (
 )
 from training.tracking.note import told, without_credentials
 
-BUNDLE = "bundle"  # the folder of a bundle among the artifacts of its run
+BUNDLE = "bundle"  # how the folder of a bundle among the artifacts of its run begins
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -64,9 +65,10 @@ class Registry:
             if known:
                 return str(known[0].version)
             run_id = run_id or self._run_for(client, name)
-            client.log_artifacts(run_id, str(bundle), BUNDLE)
+            place = f"{BUNDLE}-{digest[:16]}"  # a run that goes on makes more than one
+            client.log_artifacts(run_id, str(bundle), place)
             client.log_batch(run_id, metrics=_speeds(card))
-            source = f"{client.get_run(run_id).info.artifact_uri}/{BUNDLE}"
+            source = f"{client.get_run(run_id).info.artifact_uri}/{place}"
             return str(client.create_model_version(name, source, run_id, tags={CARD_SHA256: digest}).version)
 
     def promote(self, reference: ModelReference, alias: str) -> str | None:
@@ -98,12 +100,13 @@ class Registry:
 
     def download(self, name: str, version: str, folder: Path) -> None:
         """Write a version's files into `folder`, as workers do. Raises NotRegistered, RegistryError, ModelFailed."""
-        try:
+        with _read_by_workers():
             MlflowRegistry(self.uri).fetch(name, version, folder)
-        except NotInRegistry as error:
-            raise NotRegistered(str(error)) from error
-        except RegistryUnavailable as error:
-            raise RegistryError(str(error)) from error
+
+    def card_digest(self, name: str, version: str) -> str | None:
+        """SHA-256 of the card that was registered. Raises NotRegistered, RegistryError."""
+        with _read_by_workers():
+            return MlflowRegistry(self.uri).card_digest(name, version)
 
     def _aliased(self, reference: ModelReference) -> str | None:
         alias = reference.alias or "champion"
@@ -131,15 +134,28 @@ def open_registry(settings: TrainingSettings) -> Registry:
 def fetch_bundle(reference: str, folder: Path, *, registry: Registry | None = None) -> Path:
     """`models:/NAME@ALIAS` or `models:/NAME/VERSION` → the folder of that version's bundle under `folder`, verified.
 
-    registry: None opens that of the settings. A version that is there already is not fetched again.
+    registry: None opens that of the settings. A version that is there already and is that registry's is not fetched
+    again.
     Raises InvalidReference, NotRegistered, BrokenBundle, RegistryError, and ModelFailed for weights that the card does
     not describe.
     """
     wanted = ModelReference.parse(reference)
     registry = registry or open_registry(TrainingSettings())
     version = registry.version_of(wanted)
-    bundle = Versions(folder).add(wanted.name, version, lambda place: registry.download(wanted.name, version, place))
-    return bundle.folder
+    digest = registry.card_digest(wanted.name, version)
+    fetch = partial(registry.download, wanted.name, version)
+    return Versions(folder).add(wanted.name, version, fetch, digest=digest).folder
+
+
+@contextmanager
+def _read_by_workers() -> Iterator[None]:
+    """Says in our words what the registry that workers read raises."""
+    try:
+        yield
+    except NotInRegistry as error:
+        raise NotRegistered(str(error)) from error
+    except RegistryUnavailable as error:
+        raise RegistryError(str(error)) from error
 
 
 @contextmanager

@@ -104,6 +104,28 @@ def test_a_version_that_is_there_is_not_fetched_again_unless_it_is_damaged(versi
     assert versions.add("street", "3", bundle(b"three")).file("onnx").read_bytes() == b"three"
 
 
+def test_a_version_whose_registered_card_is_another_is_fetched_again(versions: Versions):
+    """Two registries count their versions alike, and so does one that was emptied."""
+
+    def card_of(name: str) -> str:
+        drawn = versions.folder.parent / name
+        drawn.mkdir()
+        bundle(name.encode())(drawn)
+        return hashlib.sha256((drawn / "card.json").read_bytes()).hexdigest()
+
+    for name in ("one", "other"):
+        digest = card_of(name)
+        added = versions.add("street", "3", bundle(name.encode()), digest=digest)
+        assert added.file("onnx").read_bytes() == name.encode()
+        assert versions.add("street", "3", must_not_fetch, digest=digest) == added
+
+
+def test_a_version_that_was_fetched_before_digests_were_noted_stays(versions: Versions):
+    kept = versions.add("street", "3", bundle(b"three"))
+    (kept.folder / ".registered").unlink()
+    assert versions.add("street", "3", must_not_fetch, digest="0" * 64) == kept
+
+
 def test_several_processes_may_add_the_same_version_at_once(versions: Versions, catalog: Catalog):
     with ThreadPoolExecutor(4) as threads:
         added = list(threads.map(lambda _: versions.add("street", "3", bundle(b"three")), range(8)))

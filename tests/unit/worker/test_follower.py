@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,11 @@ class Shelves:
         if self.champion is None:
             raise NotInRegistry(f"the registry has no {reference}")
         return self.champion
+
+    def card_digest(self, name: str, version: str) -> str | None:
+        self._answer()
+        card = self.folder / f"v{version}" / "card.json"
+        return hashlib.sha256(card.read_bytes()).hexdigest() if card.is_file() else None
 
     def fetch(self, name: str, version: str, folder: Path) -> None:
         self._answer()

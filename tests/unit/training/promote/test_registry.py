@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,33 @@ def test_what_is_fetched_is_the_bundle_under_the_registrys_name(registry: Regist
         folder = fetch_bundle(reference, tmp_path / "here", registry=registry)
         card = ModelCard.from_json((folder / "card.json").read_bytes())
         assert (card.name, card.version, card.sha256) == ("street", "1", bundle.card.sha256)
-        assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.onnx"]
+        assert sorted(path.name for path in folder.iterdir()) == [".registered", "card.json", "model.onnx"]
+
+
+def test_two_bundles_of_one_run_are_two_versions_and_both_can_be_fetched(
+    registry: Registry, bundle: Bundle, tmp_path: Path
+):
+    """As of a run that was promoted, went on, and was promoted again: going back must find what was there."""
+    newer = turned_bundle(tmp_path / "newer", name="unet")
+    client = MlflowClient(registry.uri, registry.uri)
+    run_id = client.create_run(client.create_experiment("one run")).info.run_id
+    for each in (bundle, newer):
+        registry.register(each.folder, "street", run_id)
+    for version, made in (("1", bundle), ("2", newer)):
+        folder = fetch_bundle(f"models:/street/{version}", tmp_path / "here", registry=registry)
+        assert ModelCard.from_json((folder / "card.json").read_bytes()).sha256 == made.card.sha256
+
+
+def test_a_version_of_another_registry_is_not_taken_for_one_of_the_same_number(
+    registry: Registry, bundle: Bundle, tmp_path: Path
+):
+    other, newer = Registry(f"sqlite:///{tmp_path}/other.db"), turned_bundle(tmp_path / "newer", name="unet")
+    found = []
+    for where, made in ((registry, bundle), (other, newer), (other, newer)):
+        where.register(made.folder, "street")
+        folder = fetch_bundle("models:/street/1", tmp_path / "here", registry=where)
+        found.append(ModelCard.from_json((folder / "card.json").read_bytes()).sha256)
+    assert found == [bundle.card.sha256, newer.card.sha256, newer.card.sha256]
 
 
 @pytest.mark.parametrize("file", ["card.json", "model.onnx"])
@@ -110,6 +137,7 @@ def test_a_worker_fetches_what_training_registered(registry: Registry, bundle: B
     promote(str(bundle.folder), Wish(name="street"), registry)
     seen = MlflowRegistry(registry.uri)
     assert seen.version_of(CHAMPION) == "1"
+    assert seen.card_digest("street", "1") == hashlib.sha256((bundle.folder / "card.json").read_bytes()).hexdigest()
     seen.fetch("street", "1", tmp_path / "got")
     assert sorted(path.name for path in (tmp_path / "got").iterdir()) == ["card.json", "model.onnx"]
     with pytest.raises(NotInRegistry):
