@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from jobs.errors import ModelFailed
 from segmentation.errors import SegmentationError
-from segmentation.label_space import LabelSpace
+from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Bundle
 from training.evaluate.subjects import SubjectNotFound, find_folder
@@ -21,7 +21,7 @@ from training.recipe.building import class_dependent
 from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe, RecipeError
 from training.runs import CHECKPOINT
-from training.spaces import find_label_space
+from training.spaces import LABEL_SPACE, find_label_space
 
 WHERE = "start.from"
 
@@ -110,15 +110,13 @@ def _read(reference: str, model: nn.Module, *, runs: Path, models: Sequence[Path
 
 
 def _of_checkpoint(path: Path) -> Source:
-    content, name = read_checkpoint(path), _run_name(path)
-    recipe = path.parent / RECIPE
-    noted = load_recipe(recipe).label_space if recipe.is_file() else ""
+    content, name, run = read_checkpoint(path), _run_name(path), path.parent
     return Source(
         name=checkpoint_name(path, content),
         weights=content.get("average", content),
-        space=_known_space(noted),
-        is_space_noted=bool(noted),
-        learnt=learnt_by(path.parent, name),
+        space=_noted_space(run),
+        is_space_noted=any((run / file).is_file() for file in (RECIPE, LABEL_SPACE)),
+        learnt=learnt_by(run, name),
     )
 
 
@@ -158,9 +156,13 @@ def _run_name(path: Path) -> str:
     return path.parent.name if path.name == CHECKPOINT else path.name
 
 
-def _known_space(name: str) -> LabelSpace | None:
+def _noted_space(run: Path) -> LabelSpace | None:
+    """As it was when the run began: the run's copy counts more than a file of the user's, which may have changed."""
+    own, recipe = run / LABEL_SPACE, run / RECIPE
     try:
-        return find_label_space(name) if name else None
+        if own.is_file():
+            return load_label_space(own)
+        return find_label_space(load_recipe(recipe).label_space) if recipe.is_file() else None
     except SegmentationError:
         return None
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from hashlib import sha256
 
 import onnxruntime
@@ -89,6 +90,24 @@ def test_as_many_classes_of_another_kind_begin_with_another_head(runs, old, tmp_
     model = fresh(recipe, seed=2)
     begin_with(model, recipe, runs=runs)
     assert set(old) - taken(model, old) == {"segmentation_head.0.weight"}  # a bias begins with zeros anyway
+
+
+def test_a_file_of_classes_that_was_changed_since_begins_with_another_head(runs, old, tmp_path):
+    """The run that is begun with keeps the classes that it learnt; the recipes name the same file."""
+    file = tmp_path / "mine.json"
+    space = find_label_space("camvid-11").to_dict() | {"name": "mine", "mappings": {}}
+    run = runs / "with_own_classes"
+    shutil.copytree(runs / "old", run)
+    (run / "recipe.toml").write_text(with_settings(RECIPE, [f"label_space={file}"]))
+    (run / "label_space.json").write_text(json.dumps(space))
+    recipe = recipe_with("start.from=with_own_classes", f"label_space={file}")
+    for changed, head in ((False, set()), (True, {"segmentation_head.0.weight"})):
+        if changed:
+            space["classes"][0]["name"], space["classes"][1]["name"] = "building", "sky"
+        file.write_text(json.dumps(space))
+        model = fresh(recipe, seed=2)
+        begin_with(model, recipe, runs=runs)
+        assert set(old) - taken(model, old) == head
 
 
 @pytest.mark.parametrize(
