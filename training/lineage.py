@@ -87,6 +87,17 @@ class DataRecord:
         """Whether every picture that was learnt from would be known again; of weights of an old run none is."""
         return all(each.marks for each in self.learnt)
 
+    def going_on(self, before: "DataRecord") -> "DataRecord":
+        """Of a run that goes on with this data: what it had learnt from before stays learnt from.
+
+        before: what it had written down. The same where its folders hold what they held.
+        """
+        here = all_marks(self.learnt)
+        left = [replace(each, marks=tuple(mark for mark in each.marks if mark not in here)) for each in before.learnt]
+        gone = [replace(each, count=len(each.marks)) for each in left if each.marks and not each.run]
+        names = [*self.train, *(each for each in before.train if each not in set(self.train))]
+        return replace(self, train=names, learnt=(*self.learnt, *gone)) if gone else self
+
     def learnt_among(self, pictures: PairDataset) -> int:
         """How many of the pictures were learnt from, here or by the weights that this began with."""
         if not self.learnt:

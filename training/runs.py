@@ -119,6 +119,12 @@ class Run:
         return content
 
 
+def noted_own(folder: Path) -> tuple[Learnt, ...]:
+    """What the run itself learnt from; nothing where it was begun before that was written down."""
+    learnt = DataRecord.read(folder).learnt if (folder / DATA).is_file() else ()
+    return tuple(each for each in learnt if not each.run)
+
+
 def noted_earlier(folder: Path, started_from: str) -> tuple[Learnt, ...]:
     """What the weights that a run began with, and its teacher, had learnt from. started_from: as its facts say."""
     learnt = DataRecord.read(folder).learnt if (folder / DATA).is_file() else ()

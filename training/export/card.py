@@ -17,7 +17,7 @@ from training.models import output_stride
 from training.models.parts.imagenet import names_file
 from training.recipe.building import open_dataset
 from training.recipe.file import load_recipe
-from training.runs import Run, noted_earlier
+from training.runs import Run, noted_earlier, noted_own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +51,20 @@ class FinishedRun:
     @property
     def data(self) -> DataRecord:
         """What the model learnt from, here and before."""
-        own = [
+        return DataRecord(train=(), validation=(), learnt=(*self.own, *self.earlier))
+
+    @property
+    def own(self) -> Sequence[Learnt]:
+        """What the run itself learnt from, as it wrote that down: other pictures may lie in the folders by now."""
+        return noted_own(self.run.folder) or [
             Learnt.of(pictures, dataset=choice.dataset, split=choice.split)
             for choice, pictures in zip(self.run.recipe.data, self.train_sets, strict=True)
         ]
-        return DataRecord(train=(), validation=(), learnt=(*own, *self.earlier))
+
+    @property
+    def validation_learnt(self) -> int:
+        """How many of the pictures that it is scored on it learnt from."""
+        return self.data.learnt_among(self.validation)
 
     @property
     def earlier(self) -> list[Learnt]:
@@ -83,10 +92,7 @@ def card_of(
     variants: Sequence[Variant],
 ) -> ModelCard:
     """files: key in the card, `learnt` or `label_space` → where the file lies now, under its name in the bundle."""
-    own = [pictures.about for pictures in finished.train_sets]
-    earlier = finished.earlier
-    sources = [*(about.source for about in own), *(each.source for each in earlier)]
-    licences = [*(about.licence for about in own), *(_licence(each) for each in earlier)]
+    learnt = finished.data.learnt
     return ModelCard(
         name=release.name,
         version=release.version,
@@ -102,8 +108,8 @@ def card_of(
         recipe=_recipe_file(finished.run),
         commit=finished.run.facts.commit,
         scores=scores,
-        source="; ".join(dict.fromkeys(each for each in sources if each)),
-        licence=" ".join(_once(licences)),
+        source="; ".join(dict.fromkeys(each.source for each in learnt if each.source)),
+        licence=" ".join(_once(map(_licence, learnt))),
         variants=tuple(variants),
         label_space_file=files["label_space"].name if "label_space" in files else "",
         temperature=finished.temperature,
@@ -142,11 +148,10 @@ def _called(weights: str) -> str:
 
 def _dataset(finished: FinishedRun) -> str:
     recipe = finished.run.recipe
-    trained = "; ".join(
-        f"{len(pictures)} pictures of {pictures.about.title} ({choice.split})"
-        for pictures, choice in zip(finished.train_sets, recipe.data, strict=True)
-    )
+    trained = "; ".join(f"{each.count} pictures of {each.title} ({each.split})" for each in finished.own)
     checked = f"{len(finished.validation)} pictures of {finished.validation.about.title} ({recipe.validation.split})"
+    if finished.validation_learnt:
+        checked += f", {finished.validation_learnt} of them learnt from"
     before = "".join(f" {said}" for said in dict.fromkeys(map(_earlier, finished.earlier)))
     return f"Trained on {trained}.{before} Scores are of {checked}, at their own size."
 

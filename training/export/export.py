@@ -1,5 +1,6 @@
 """From a run to a bundle that can be served: the averaged weights as files, each compared with PyTorch, with a card."""
 
+import logging
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,8 @@ SERVED, QUANTISED = "fp32 in onnxruntime", "int8 in onnxruntime"  # labels of ca
 CALIBRATION_PICTURES = 32
 COMPARED_PICTURES = 8
 LEAST_SAME_IDS = 0.99  # weights are rounded to half precision: pixels between two classes may change
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,9 @@ def _balanced(finished: FinishedRun, judge: Judge) -> FinishedRun:
 
 def _tempered(finished: FinishedRun, judge: Judge) -> FinishedRun:
     """Its confidence fitted to the validation pictures, unless it learnt from them."""
-    if finished.data.learnt_among(finished.validation):
+    learnt, count = finished.validation_learnt, len(finished.validation)
+    if learnt:
+        logger.warning("%d of the %d validation pictures were learnt from: scores say nothing about others", learnt, count)
         return finished
     predict, preprocessing = torch_predictor(finished.model), judge.preprocessing
     found = fitted_temperature(predict, judge.pictures, preprocessing=preprocessing, space=judge.space)

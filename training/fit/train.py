@@ -87,7 +87,7 @@ def train(
         check_batches(recipe, data, processes)
         if processes.is_first:
             check_data(recipe, data, watcher)
-            record = data.record((*beginning.learnt, *teacher.learnt))
+            record = _with_what_was_learnt(data.record((*beginning.learnt, *teacher.learnt)), folder)
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
             RunFacts.current(started_from=beginning.note, taught_by=teacher.note).write(folder)
@@ -201,6 +201,17 @@ class Data:
             validation=self.validation_set.names(),
             learnt=(*own, *dict.fromkeys(earlier)),
         )
+
+
+def _with_what_was_learnt(record: DataRecord, folder: Path) -> DataRecord:
+    """A run that goes on keeps the marks of pictures that its data sets held before and hold no longer."""
+    if not (folder / CHECKPOINT).is_file() or not (folder / DATA).is_file():
+        return record
+    whole = record.going_on(DataRecord.read(folder))
+    if whole != record:
+        text = "the data sets of %s have changed: pictures that it learnt from before lie there no longer"
+        logger.warning(text, folder)
+    return whole
 
 
 def warn_of_learnt_validation(record: DataRecord, validation: PairDataset) -> None:

@@ -69,6 +69,61 @@ def test_what_was_learnt_before_is_kept_when_a_run_goes_on_and_is_begun_with(run
     assert told == [("scenes", ""), ("scenes", "second"), ("folder", "first")]
 
 
+@pytest.fixture
+def divided(tmp_path):
+    """Three pictures to learn from and two for validation."""
+    root = tmp_path / "divided"
+    for split, numbers in (("train", range(3)), ("val", range(3, 5))):
+        for kind in ("images", "masks"):
+            (root / split / kind).mkdir(parents=True)
+            for number in numbers:
+                colour = (number, 40, 9)
+                picture = Image.new("L", (64, 64), 1) if kind == "masks" else Image.new("RGB", (64, 64), colour)
+                picture.save(root / split / kind / f"{number}.png")
+    return root
+
+
+def trained_on(divided: Path, runs: Path, epochs: int) -> Path:
+    validation = f'validation={{split="val", {FIELD}}}'
+    settings = [f"data=[{{{FIELD}}}]", validation, f"stages[0].epochs={epochs}"]
+    return tiny_training(runs, {"folder": divided}, settings)
+
+
+def hold_back(divided: Path) -> None:
+    """A picture that was learnt from becomes one to validate on."""
+    for kind in ("images", "masks"):
+        (divided / "train" / kind / "0.png").rename(divided / "val" / kind / "0.png")
+
+
+def test_a_card_tells_what_was_learnt_from_and_not_what_lies_in_the_folder_now(divided, tmp_path):
+    run = trained_on(divided, tmp_path / "runs", epochs=1)
+    hold_back(divided)
+    finished = FinishedRun.read(run, {"folder": divided})
+    assert finished.validation_learnt == 1
+    assert finished.data.learnt == DataRecord.read(run).learnt
+    told = card(run, {"folder": divided}, tmp_path).dataset
+    assert "Trained on 3 pictures of folder train (train)." in told
+    assert "Scores are of 3 pictures of folder val (val), 1 of them learnt from, at their own size." in told
+
+
+def test_a_run_that_goes_on_with_other_pictures_has_learnt_from_those_of_before_too(divided, tmp_path, caplog):
+    before = DataRecord.read(trained_on(divided, tmp_path / "runs", epochs=1))
+    hold_back(divided)
+    for epochs in (2, 3):
+        record = DataRecord.read(trained_on(divided, tmp_path / "runs", epochs=epochs))
+        assert [(each.count, len(each.marks), each.run) for each in record.learnt] == [(2, 2, ""), (1, 1, "")]
+        assert {mark for each in record.learnt for mark in each.marks} == set(before.learnt[0].marks)
+        assert set(record.train) == set(before.train)
+        assert record.learnt_among(folder(divided, "val", label_space="camvid-11")) == 1
+    assert "have changed" in caplog.text
+
+
+def test_a_run_that_goes_on_with_the_same_pictures_tells_the_same(divided, tmp_path, caplog):
+    first = DataRecord.read(trained_on(divided, tmp_path / "runs", epochs=1))
+    assert DataRecord.read(trained_on(divided, tmp_path / "runs", epochs=2)) == first
+    assert "have changed" not in caplog.text
+
+
 def test_weights_of_an_old_run_are_told_with_what_its_recipe_says(tmp_path, roots):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "recipe.toml").write_text(RECIPE)
