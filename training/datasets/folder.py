@@ -95,6 +95,7 @@ def pairs_by_stem(pictures: Path, masks: Path, order: Sequence[MaskKind] = ORDER
     """
     found = pictures_in(pictures)
     truths = _masks_in(masks, order, whole=frozenset(picture_stem(each.name) for each in found))
+    _require_one_each(found)
     missing = [each.stem for each in found if picture_stem(each.name) not in truths]
     if missing:
         raise DatasetError(f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}.png")
@@ -107,7 +108,19 @@ def pairs_side_by_side(place: Path, order: Sequence[MaskKind] = ORDER) -> list[t
     pairs = [(each, truths[stem]) for each in found if (stem := picture_stem(each.name)) in truths]
     if not pairs:
         raise DatasetError(f"no picture in {place} has a mask beside it (x.jpg with x_mask.png)")
+    _require_one_each([picture for picture, _ in pairs])
     return pairs
+
+
+def _require_one_each(pictures: Sequence[Path]) -> None:
+    """Raises DatasetError for `a.jpg` and `a.png`: a mask is the truth of one picture."""
+    found: dict[str, Path] = {}
+    for each in pictures:
+        other = found.setdefault(picture_stem(each.name), each)
+        if other != each:
+            raise DatasetError(
+                f"{other.name} and {each.name} in {each.parent} would have one mask: rename one, or take it away"
+            )
 
 
 def _masks_in(
@@ -118,7 +131,7 @@ def _masks_in(
     whole: stems of which nothing is taken for an ending.
     Raises DatasetError when two are the truth of one picture.
     """
-    files = sorted(place.glob("*.png")) if place.is_dir() else []
+    files = sorted(each for each in place.iterdir() if each.suffix.lower() == ".png") if place.is_dir() else []
     read = [(path, _mask_name(path, whole)) for path in files if not is_hidden(path)]
     found: dict[str, Path] = {}
     for kind in order:

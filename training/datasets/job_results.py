@@ -13,6 +13,7 @@ from segmentation.formats import ReadableFormat
 from segmentation.formats.coco import Coco
 from segmentation.formats.polygons import Polygons
 from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import LABEL_SPACES
 from training.datasets.folder import pictures_in
 from training.datasets.pairs import About, DatasetError, Mask, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import Pair, part_of
@@ -47,6 +48,11 @@ def job_results(
 def _space(root: Path, given: str, name: str) -> LabelSpace:
     """Raises DatasetError when what is given is not the job's."""
     own = root / LABEL_SPACE
+    if not given and not own.is_file() and name not in LABEL_SPACES:
+        raise DatasetError(
+            f"{root}: the job's labels are of {name}, classes of the user's own: put their {LABEL_SPACE} beside the "
+            f"{MANIFEST}, or name the file with the option label_space"
+        )
     space = find_label_space(given or (str(own) if own.is_file() else name))
     if space.name != name:
         raise DatasetError(f"{root}: the job's labels are of {name}, not of {space.name}")
@@ -86,7 +92,8 @@ def _picture_folder(root: Path, given: str) -> Path:
 def _pairs(labels: Path, pictures: Path) -> list[Pair]:
     """Every file of labels with the picture whose name it got in the archive. Pictures without labels are left out."""
     by_name = _by_archived_name(pictures)
-    found = sorted(each for each in labels.rglob("*") if each.suffix in (".png", *READERS) and not is_hidden(each))
+    suffixes = (".png", *READERS)
+    found = sorted(each for each in labels.rglob("*") if each.suffix.lower() in suffixes and not is_hidden(each))
     names = [each.relative_to(labels).with_suffix("").as_posix() for each in found]
     lonely = [f"{name}{each.suffix}" for name, each in zip(names, found, strict=True) if name not in by_name]
     if lonely:
@@ -108,6 +115,7 @@ def _by_archived_name(pictures: Path) -> dict[str, Path]:
 
 
 def _read_labels(path: Path, *, space: LabelSpace) -> Mask:
-    if path.suffix == ".png":
+    suffix = path.suffix.lower()
+    if suffix == ".png":
         return read_mask(path)
-    return READERS[path.suffix].decode(path.read_bytes(), space).ids
+    return READERS[suffix].decode(path.read_bytes(), space).ids

@@ -330,6 +330,15 @@ def test_only_what_was_corrected_is_learnt_from(job):
     assert same(pictures[0][1], 0, 4)
 
 
+def test_corrections_with_a_suffix_in_capitals_are_learnt_from(job):
+    for name in ("c", "a b"):
+        write(job / "corrected" / f"{name}.png", stripes(0, 4))
+    (job / "corrected" / "c.png").rename(job / "corrected" / "c.PNG")
+    pictures = DATASETS["job_results"](job, "all")
+    assert pictures.names() == ["a b.jpg", "c.jpg"]
+    assert same(pictures[1][1], 0, 4)
+
+
 @pytest.mark.parametrize(("name", "suffix"), [("polygons", ".geojson"), ("coco", ".json")])
 def test_corrections_may_be_polygons_or_runs(job, name, suffix):
     space = get_label_space("camvid-11")
@@ -364,6 +373,9 @@ def test_a_job_of_own_classes_is_read_with_their_file(job):
     (job / "label_space.json").write_text(json.dumps(own))
     assert DATASETS["job_results"](job, "all").space.name == "towns"
     assert DATASETS["job_results"](job, "all", label_space=str(job / "label_space.json")).space.name == "towns"
+    (job / "label_space.json").rename(job / "elsewhere.json")
+    with pytest.raises(DatasetError, match=r"put their label_space\.json beside the manifest\.json, or name"):
+        DATASETS["job_results"](job, "all")
     with pytest.raises(DatasetError, match=r"the job's labels are of towns, not of camvid-11"):
         DATASETS["job_results"](job, "all", label_space="camvid-11")
 

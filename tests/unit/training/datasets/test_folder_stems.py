@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from training.datasets.folder import folder
+from training.datasets.pairs import DatasetError
 
 
 @pytest.mark.parametrize("endings", [("_L", "_R"), ("", "_l"), ("_seg", "_gt")])
@@ -20,3 +21,23 @@ def test_a_mask_of_a_pictures_whole_name_is_its_own(tmp_path, endings):
     assert {stem: np.unique(mask).tolist() for stem, mask in read.items()} == {
         f"0001{ending}": [value] for value, ending in enumerate(endings)
     }
+
+
+@pytest.mark.parametrize("layout", [("images/{}", "masks/a.png"), ("{}", "a_mask.png")])
+def test_two_pictures_of_one_name_have_no_mask_that_is_certain(tmp_path, layout):
+    """`a.jpg` and `a.png` are two pictures, and the mask is the truth of one of them."""
+    pictures, mask = layout
+    for name in (pictures.format("a.jpg"), pictures.format("a.png"), mask):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L" if name == mask else "RGB", (8, 6)).save(tmp_path / name)
+    with pytest.raises(DatasetError, match=r"a\.jpg and a\.png in .* would have one mask"):
+        folder(tmp_path, "val", label_space="camvid-11")
+
+
+@pytest.mark.parametrize("layout", [("images/A.JPG", "masks/A.PNG"), ("A.JPG", "A_mask.PNG")])
+def test_suffixes_may_be_written_in_capitals(tmp_path, layout):
+    for name, mode in zip(layout, ("RGB", "L"), strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new(mode, (8, 6), 3 if mode == "L" else (9, 9, 9)).save(tmp_path / name)
+    pictures = folder(tmp_path, "val", label_space="camvid-11")
+    assert (len(pictures), np.unique(pictures[0][1]).tolist()) == (1, [3])

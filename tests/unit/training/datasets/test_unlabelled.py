@@ -11,7 +11,7 @@ from storage.catalog import Catalog
 from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import tiny_order
 from training.datasets import DATASETS
-from training.datasets.pairs import NO_CHANNEL, InChannels
+from training.datasets.pairs import NO_CHANNEL, DatasetError, InChannels
 from training.export.export import Release, export_run
 from training.fit.launch import run_order
 from training.lineage import DataRecord
@@ -38,6 +38,23 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def roots(place, tmp_path_factory):
     return {"unlabelled": place, "scenes": tmp_path_factory.mktemp("scenes")}
+
+
+def test_masks_in_a_folder_of_their_own_are_no_pictures(tmp_path):
+    for name in ("images/a.png", "images/deeper/b.png", "masks/a.png", "masks/deeper/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        Image.new("L" if "masks" in name else "RGB", (8, 6)).save(tmp_path / name)
+    pictures = DATASETS["unlabelled"](tmp_path, "train")
+    assert [picture.parent.name for picture, _ in pictures.pairs] == ["images", "deeper"]
+    assert len(pictures) == 2
+    with pytest.raises(DatasetError, match="all 1 lie in folders of masks"):
+        DATASETS["unlabelled"](_only_masks(tmp_path), "train")
+
+
+def _only_masks(place):
+    (place / "alone" / "labels").mkdir(parents=True)
+    Image.new("L", (8, 6)).save(place / "alone" / "labels" / "a.png")
+    return place / "alone"
 
 
 @pytest.fixture
