@@ -8,7 +8,8 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -121,20 +122,20 @@ class Training:
         recipe = self.recipe
         state.step = self.steps_before(state.epoch)  # not the checkpoint's: a recipe may have been prolonged
         tracker.start(asdict(recipe))
-        while state.epoch < recipe.epochs and not self.has_stopped(state):
-            numbers = self.learn(state)
-            is_last = state.epoch == recipe.epochs
-            if is_last or state.epoch % recipe.evaluate_every == 0:
-                numbers |= self.measure(state, tracker)
-            state.plateau.after_epoch(numbers)
-            state.stopping.ran_out(numbers)
-            if self.has_stopped(state) and "miou" not in numbers:
-                numbers |= self.measure(state, tracker)
-            tracker.log(state.epoch, numbers)
-            if self.processes.is_first:
-                state.save(checkpoint)
-            self.watcher.epoch_ends(state.epoch, numbers)
-        tracker.finish()
+        with _told_how_it_ends(tracker):
+            while state.epoch < recipe.epochs and not self.has_stopped(state):
+                numbers = self.learn(state)
+                is_last = state.epoch == recipe.epochs
+                if is_last or state.epoch % recipe.evaluate_every == 0:
+                    numbers |= self.measure(state, tracker)
+                state.plateau.after_epoch(numbers)
+                state.stopping.ran_out(numbers)
+                if self.has_stopped(state) and "miou" not in numbers:
+                    numbers |= self.measure(state, tracker)
+                tracker.log(state.epoch, numbers)
+                if self.processes.is_first:
+                    state.save(checkpoint)
+                self.watcher.epoch_ends(state.epoch, numbers)
         self.processes.agreed(True)  # nobody leaves before the last checkpoint is written
         return state
 
@@ -156,7 +157,8 @@ class Training:
         numbers = train_epoch(state, objective, loader, recipe, total_steps=total, on_step=self.watcher.step)
         numbers["train_loss"] = processes.averaged(numbers["train_loss"])
         seconds = time.monotonic() - began
-        return numbers | {"train_time_sec": seconds, "imgs_per_sec": len(pictures) / seconds}
+        seen = min(len(pictures), len(loader) * stage.batch_size)  # without an incomplete last batch
+        return numbers | {"train_time_sec": seconds, "imgs_per_sec": seen / seconds}
 
     def measure(self, state: TrainingState, tracker: Tracker) -> dict[str, float]:
         """Scores of the averaged weights. The first process measures, all learn the result."""
@@ -180,6 +182,17 @@ class Training:
 
     def steps_before(self, epoch: int) -> int:
         return steps_before(epoch, self.recipe, [len(pictures) for pictures in self.data.stages])
+
+
+@contextmanager
+def _told_how_it_ends(tracker: Tracker) -> Iterator[None]:
+    """A training that diverged or was interrupted runs no longer, and whoever looks at it must not think so."""
+    try:
+        yield
+    except BaseException as error:
+        tracker.finish("failed" if isinstance(error, Exception) else "stopped")
+        raise
+    tracker.finish()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,11 @@ from training.tracking.mlflow_client import (
     experiment_id,
 )
 from training.tracking.note import run_of, told, without_credentials, write_note
+from training.tracking.trackers import Outcome
 
 LOG = "log.jsonl"
 FILES = ("recipe.toml", "data.json", "facts.json")
+STATUS: Mapping[Outcome, str] = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 PAUSE_S = 60.0  # between two tries to reach a server that is away
 _LONGEST_VALUE = 500
 _BATCH = 100  # parameters that MLflow takes at once
@@ -82,8 +84,8 @@ class MlflowTracker:
         self._put(place, lambda client, run: client.log_image(run, Image.open(data), place))
         self._send()
 
-    def finish(self) -> None:
-        self._put("its end", lambda client, run: client.set_terminated(run))
+    def finish(self, outcome: Outcome = "finished") -> None:
+        self._put("its end", lambda client, run: client.set_terminated(run, STATUS[outcome]))
         self._silent_until = 0.0
         self._send()
         if self._waiting:

@@ -4,10 +4,12 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Literal, Protocol, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+Outcome = Literal["finished", "failed", "stopped"]
 
 
 class Tracker(Protocol):
@@ -25,7 +27,9 @@ class Tracker(Protocol):
         """A thumbnail of a prediction. image: (H, W, 3) RGB."""
         ...
 
-    def finish(self) -> None: ...
+    def finish(self, outcome: Outcome = "finished") -> None:
+        """stopped: by a person, or because the machine wants its process back."""
+        ...
 
 
 class NullTracker:
@@ -37,7 +41,7 @@ class NullTracker:
 
     def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self, outcome: Outcome = "finished") -> None: ...
 
 
 class JsonlTracker:
@@ -54,7 +58,7 @@ class JsonlTracker:
 
     def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self, outcome: Outcome = "finished") -> None: ...
 
     def _append(self, record: Mapping[str, object]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +81,7 @@ class ConsoleTracker:
 
     def picture(self, epoch: int, name: str, image: NDArray[np.uint8]) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self, outcome: Outcome = "finished") -> None: ...
 
 
 class Trackers:
@@ -98,6 +102,6 @@ class Trackers:
         for each in self._trackers:
             each.picture(epoch, name, image)
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome = "finished") -> None:
         for each in self._trackers:
-            each.finish()
+            each.finish(outcome)

@@ -49,6 +49,12 @@ def test_the_log_holds_the_recipe_and_the_numbers_of_each_epoch(finished):
     assert {"val_loss", "miou", "pixel_acc", "dice", "iou/road"} <= set(epochs[1])
 
 
+def test_the_speed_is_of_pictures_that_were_learnt_from(finished):
+    """Of five pictures in batches of two the last one is left out."""
+    for line in Run.open(finished).history():
+        assert line["imgs_per_sec"] * line["train_time_sec"] == pytest.approx(4)
+
+
 def test_predictions_are_shown_where_they_are_measured(finished, album):
     names = json.loads((finished / "data.json").read_text())["validation"]
     assert album.pictures == [(2, Path(name).stem, (64, 192, 3)) for name in names]

@@ -11,6 +11,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from segmentation.label_spaces import get_label_space
+from tests.tiny_runs import tiny_order
+from training.fit.launch import run_order
+from training.fit.loop import TrainingDiverged
+from training.fit.progress import NullWatcher
 from training.settings import TrainingSettings
 from training.tracking import JsonlTracker, NullTracker, open_mlflow
 from training.tracking.mlflow_tracker import MlflowTracker, flattened
@@ -82,6 +86,27 @@ def test_a_resumed_training_continues_its_run_and_sends_what_was_missed(folder: 
     assert steps(mlflow_uri, run, "train_loss") == {1: 2.0, 2: 1.0}
     assert (kept.data.params["name"], kept.data.tags["changed.name"]) == ("toy", "longer")
     assert len(MlflowClient(mlflow_uri, mlflow_uri).search_runs([kept.info.experiment_id])) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "outcome", "status"),
+    [
+        ("optimiser.learning_rate=1e20", TrainingDiverged, "FAILED"),
+        ("optimiser.learning_rate=0.001", KeyboardInterrupt, "KILLED"),
+    ],
+)
+def test_a_training_that_ended_early_is_not_said_to_run(
+    tmp_path: Path, mlflow_uri: str, setting: str, outcome: type[BaseException], status: str
+):
+    class Interrupting(NullWatcher):
+        def epoch_ends(self, epoch: int, numbers: dict[str, float]) -> None:
+            raise KeyboardInterrupt
+
+    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, [setting, "stages[0].epochs=3"])
+    with pytest.raises(outcome):
+        run_order(order, settings=TrainingSettings(tracking_uri=mlflow_uri), watcher=Interrupting())
+    run = the_run(order.folder, mlflow_uri)
+    assert MlflowClient(mlflow_uri, mlflow_uri).get_run(run).info.status == status
 
 
 def test_a_deleted_run_is_begun_anew(folder: Path, mlflow_uri: str):
