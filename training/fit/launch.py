@@ -80,7 +80,8 @@ def run_order(
         if Processes.announced().is_first:
             _note_recipe(recipe, order.text, folder)
             _note_label_space(recipe, folder)
-            _note_order(order, recipe, folder)
+            if not done:
+                _note_order(order, recipe, folder)
             mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
         if not done:

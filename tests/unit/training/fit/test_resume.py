@@ -86,6 +86,14 @@ def test_two_processes_never_train_in_one_folder(roots, tmp_path):
         run_order(order, settings=UNTRACKED)
 
 
+def test_a_finished_run_remembers_where_its_data_lay(roots, tmp_path):
+    """Whoever starts it again without saying where exports it from where it was trained."""
+    order = tiny_order(tmp_path, roots, ["stages[0].epochs=1"])
+    run_order(order, settings=UNTRACKED)
+    again = run_order(replace(order, roots={}), settings=UNTRACKED)
+    assert again.roots == {name: folder.absolute() for name, folder in roots.items()}
+
+
 def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
     order = tiny_order(tmp_path, roots, ["stages[0].epochs=1"])
     run = run_order(order, settings=UNTRACKED)
