@@ -22,9 +22,7 @@ class Versions:
 
     folder: Path
 
-    def add(
-        self, name: str, version: str, fetch: Callable[[Path], None], *, digest: str | None = None
-    ) -> Bundle:
+    def add(self, name: str, version: str, fetch: Callable[[Path], None], *, digest: str | None = None) -> Bundle:
         """Put a version there, all or nothing; one that is there already, whole and the registry's is taken as it is.
 
         fetch: writes the bundle's files into the folder that it is given. The card takes the registry's name and

@@ -106,7 +106,8 @@ def _tempered(finished: FinishedRun, judge: Judge) -> FinishedRun:
     """Its confidence fitted to the validation pictures, unless it learnt from them."""
     learnt, count = finished.validation_learnt, len(finished.validation)
     if learnt:
-        logger.warning("%d of the %d validation pictures were learnt from: scores say nothing about others", learnt, count)
+        text = "%d of the %d validation pictures were learnt from: the scores say nothing about others"
+        logger.warning(text, learnt, count)
         return finished
     predict, preprocessing = torch_predictor(finished.model), judge.preprocessing
     found = fitted_temperature(predict, judge.pictures, preprocessing=preprocessing, space=judge.space)
