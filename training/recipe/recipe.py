@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from training.datasets.augmentation import Augmentation
 
+CHANCES = ("flip", "blur", "rare_crop", "noise", "haze", "night", "jpeg", "paste")  # of an augmentation
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Metric = Literal["val_loss", "train_loss", "miou", "dice", "pixel_acc"]
@@ -72,6 +73,8 @@ class LossChoice:
     def __post_init__(self) -> None:
         _require(self.dice_share >= 0, "loss.dice_share", "0 or more", self.dice_share)
         _require(self.focal_gamma >= 0, "loss.focal_gamma", "0 or more", self.focal_gamma)
+        _require(self.class_weight_power >= 0, "loss.class_weight_power", "0 or more", self.class_weight_power)
+        _require(self.class_weight_highest > 0, "loss.class_weight_highest", "above 0", self.class_weight_highest)
         if self.name == "cross_entropy_dice":
             _require(self.dice_share > 0, "loss.dice_share", f"above 0 with name = {self.name!r}", self.dice_share)
         if self.name in ("dice", "own"):
@@ -129,6 +132,7 @@ class ScheduleChoice:
     def __post_init__(self) -> None:
         _require(0 <= self.warm_up < 1, "schedule.warm_up", "0 or more, below 1", self.warm_up)
         _require(0 <= self.cool_down <= 1, "schedule.cool_down", "0 to 1", self.cool_down)
+        _require(self.power >= 0, "schedule.power", "0 or more", self.power)
         _require(0 < self.gamma <= 1, "schedule.gamma", "above 0, at most 1", self.gamma)
         _require(0 < self.factor < 1, "schedule.factor", "above 0, below 1", self.factor)
         _require(self.patience >= 0, "schedule.patience", "0 or more", self.patience)
@@ -212,9 +216,11 @@ class Recipe:
         _require(self.accumulate >= 1, "accumulate", "1 or more", self.accumulate)
         _require(self.evaluate_every >= 1, "evaluate_every", "1 or more", self.evaluate_every)
         _require(0 <= self.ema_decay < 1, "ema_decay", "0 or more, below 1", self.ema_decay)
-        _require(self.long_side >= 32, "long_side", "32 or more", self.long_side)
+        served = self.long_side >= 32 and self.long_side % 32 == 0
+        _require(served, "long_side", "multiples of 32", self.long_side)
         own = self.loss.name == "own"
         _require(not own or not teacher, "distillation.teacher", "none with loss.name = 'own'", teacher)
+        _check_augmentation(self.augmentation)
         for number, stage in enumerate(self.stages):
             _check_stage(stage, f"stages[{number}]", {each.dataset for each in self.data})
 
@@ -232,6 +238,16 @@ class Recipe:
                 return number
             epoch -= stage.epochs
         raise IndexError(f"the recipe has {self.epochs} epochs")
+
+
+def _check_augmentation(varied: Augmentation) -> None:
+    for name in CHANCES:
+        chance = getattr(varied, name)
+        _require(0 <= chance <= 1, f"augmentation.{name}", "0 to 1", chance)
+    _require(0 <= varied.aspect < 1, "augmentation.aspect", "0 or more, below 1", varied.aspect)
+    for name in ("brightness", "contrast", "saturation", "tint", "gamma"):
+        strength = getattr(varied, name)
+        _require(strength >= 0, f"augmentation.{name}", "0 or more", strength)
 
 
 def _check_stage(stage: Stage, where: str, datasets: set[str]) -> None:

@@ -75,6 +75,16 @@ def test_a_recipe_is_read_with_its_defaults():
             "line 4: loss.dice_share: got 0.0; allowed: above 0",
         ),
         ("[model]", "start = { from = 3 }\n[model]", "line 3: start.from: expected text, got 3"),
+        ("[model]", "long_side = 500\n[model]", "line 3: long_side: got 500; allowed: multiples of 32"),
+        ("[model]", "augmentation = { flip = 5 }\n[model]", "line 3: augmentation.flip: got 5.0; allowed: 0 to 1"),
+        ("[model]", "augmentation = { aspect = 1 }\n[model]", "line 3: augmentation.aspect: got 1.0; allowed: 0 or"),
+        ("[model]", "augmentation = { tint = -0.1 }\n[model]", "line 3: augmentation.tint: got -0.1; allowed: 0 or"),
+        (
+            "[model]",
+            "loss = { class_weight_highest = -5 }\n[model]",
+            "line 3: loss.class_weight_highest: got -5.0; allowed: above 0",
+        ),
+        ("[model]", "schedule = { power = -1 }\n[model]", "line 3: schedule.power: got -1.0; allowed: 0 or more"),
     ],
 )
 def test_a_wrong_recipe_says_on_which_line_and_what_is_allowed(old, new, message):
