@@ -44,12 +44,16 @@ def torchscript_predictor(path: Path) -> Predict:
 
 
 def onnx_predictor(path: Path, *, threads: int = 0) -> Predict:
-    """ONNX Runtime on the CPU: what is scored is the file that will be served. threads: 0 lets the engine choose."""
+    """ONNX Runtime on the CPU: what is scored is the file that will be served. threads: 0 lets the engine choose.
+
+    One input, one output, whatever they are called, as workers take them.
+    """
     session = onnxruntime.InferenceSession(path, onnx_options(threads), providers=["CPUExecutionProvider"])
+    picture = session.get_inputs()[0].name
 
     def predict(image: NDArray[np.float32]) -> Tensor:
-        (logits,) = session.run(["logits"], {"image": image[None]})
-        return torch.from_numpy(logits[0])
+        (logits,) = session.run(None, {picture: image[None]})
+        return torch.from_numpy(logits[0]).float()
 
     return predict
 
@@ -92,6 +96,6 @@ def openvino_predictor(path: Path, *, threads: int = 0, precision: str = "f32") 
             compiled[batch.shape] = core.compile_model(fixed, "CPU", options).create_infer_request()
         request = compiled[batch.shape]
         request.infer({0: batch})
-        return torch.from_numpy(np.array(request.get_tensor("logits").data[0], dtype=np.float32))
+        return torch.from_numpy(np.array(request.get_output_tensor(0).data[0], dtype=np.float32))
 
     return predict

@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from jobs.errors import ModelFailed
 from segmentation.label_spaces import get_label_space
 from storage.model_reference import ModelReference
-from tests.tiny_models import GREEN, tiny_bundle
+from tests.tiny_models import GREEN, seal, tiny_bundle
 from training.evaluate.latency import Patience, Turns, measure_in_turns, measure_latency, run_times
 from training.evaluate.predictors import onnx_options
 from training.evaluate.scoring import class_ids
@@ -52,6 +53,21 @@ def test_a_bundle_is_found_by_name_and_by_folder(models, by_name):
 def test_every_engine_gives_the_same_classes(models):
     subject = open_subject("tiny", models=[models], runs=Path("nowhere"))
     assert {"onnxruntime", "openvino"} <= set(subject.engines)
+    for engine in subject.engines:
+        assert (predicted(subject, engine) == BUILDING).all()
+
+
+def test_a_graph_that_kept_its_own_names_and_gives_half_floats_is_run_as_workers_do(tmp_path):
+    """`maskmill models add` renames input and output, unless something inside is called so already."""
+    bundle = tiny_bundle(tmp_path)
+    model = onnx.load(bundle.folder / "model.onnx")
+    model.graph.node[0].input[0] = model.graph.input[0].name = "pixels"
+    model.graph.node.append(helper.make_node("Cast", ["logits"], ["answer"], to=TensorProto.FLOAT16))
+    answer = helper.make_tensor_value_info("answer", TensorProto.FLOAT16, ["batch", 11, "rows", "columns"])
+    model.graph.output[0].CopyFrom(answer)
+    onnx.save(model, bundle.folder / "model.onnx")
+    seal(bundle.folder)
+    subject = open_subject("tiny", models=[tmp_path], runs=tmp_path)
     for engine in subject.engines:
         assert (predicted(subject, engine) == BUILDING).all()
 
