@@ -25,9 +25,11 @@ def sampled_logits(
 ) -> tuple[Tensor, Tensor]:
     """(P, C) logits and (P,) channels of the labelled pixels on a grid. The masks are in ids of `space`.
 
+    Void classes have a channel and no score, so their pixels are none of these.
     count: pictures at most, spread over the set. every: rows and columns; neighbours say the same.
     """
     table, found = channel_table(space), []
+    table[list(space.void_ids)] = NO_CHANNEL
     for index in _spread(len(pictures), count):
         picture, mask = pictures[index]
         logits = predict(preprocessing.apply(picture))[None]

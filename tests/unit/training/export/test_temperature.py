@@ -1,5 +1,7 @@
 """A temperature makes confidence mean what it says, and changes no class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,20 @@ def test_confidence_becomes_the_share_of_right_pixels(margin):
 def test_of_pictures_without_labels_no_temperature_is_claimed():
     assert fitted(4.0, Pictures([np.full((64, 64), SPACE.void_id, dtype=np.uint8)])) is None
     assert fitted(4.0, Pictures([])) is None
+
+
+def test_pixels_of_a_void_class_fit_nothing():
+    """They count in no score, although the network has a channel for them."""
+    space = replace(SPACE, classes=tuple(replace(each, group="void") for each in SPACE.classes[:1]) + SPACE.classes[1:])
+    known, void = np.uint8(SPACE.class_ids[1]), np.uint8(SPACE.class_ids[0])
+
+    def fitted_in(space, mask):
+        predict = sure_of_the_first(-4.0)
+        return fitted_temperature(predict, Pictures([mask]), preprocessing=PREPROCESSING, space=space)
+
+    assert fitted_in(space, np.full((64, 64), void)) is None
+    half = np.where(np.arange(64) < 32, known, void)[None].repeat(64, axis=0)
+    assert fitted_in(space, half) == fitted_in(SPACE, np.full((64, 64), known))
 
 
 def test_a_tempered_model_gives_the_same_classes():
