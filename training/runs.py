@@ -1,7 +1,6 @@
 """A run's folder: checkpoint.pt recipe.toml facts.json data.json order.json log.jsonl, perhaps label_space.json."""
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from training.recipe.building import build_empty_model
 from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe
 from training.spaces import LABEL_SPACE, find_label_space
+from training.tracking.environment import commit_of
 
 CHECKPOINT = "checkpoint.pt"
 FACTS = "facts.json"
@@ -45,9 +45,8 @@ class RunFacts:
 
     @classmethod
     def current(cls, *, started_from: str = "", taught_by: str = "") -> "RunFacts":
-        here = Path(__file__).parent
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-        return cls(commit=asked.stdout.strip(), torch=torch.__version__, started_from=started_from, taught_by=taught_by)
+        commit = commit_of(Path(__file__))
+        return cls(commit=commit, torch=torch.__version__, started_from=started_from, taught_by=taught_by)
 
     @classmethod
     def read(cls, folder: Path) -> "RunFacts":

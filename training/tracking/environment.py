@@ -27,12 +27,18 @@ def machine() -> dict[str, str]:
     }
 
 
+def commit_of(file: Path) -> str:
+    """The repository's, of which the file is a part; empty where it is none, as in an environment that lies in one."""
+    tracked = _git(file.parent, "ls-files", "--error-unmatch", file.name)
+    return _git(file.parent, "rev-parse", "HEAD") if tracked else ""
+
+
 def _commit() -> str:
-    head = _git("rev-parse", "HEAD")
-    return f"{head}+changes" if head and _git("status", "--porcelain", "--untracked-files=no") else head
+    here = Path(__file__)
+    head = commit_of(here)
+    return f"{head}+changes" if head and _git(here.parent, "status", "--porcelain", "--untracked-files=no") else head
 
 
-def _git(*arguments: str) -> str:
-    here = Path(__file__).parent
-    asked = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False)
+def _git(folder: Path, *arguments: str) -> str:
+    asked = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     return asked.stdout.strip() if asked.returncode == 0 else ""
