@@ -250,6 +250,9 @@ def _print_models(found: Iterable[Mapping[str, Any]]) -> None:
             percent(miou),
         )
     stdout().print(table)
+    stdout().print(
+        "mIoU: each model's own, on the pictures that its card names; maskmill compare scores them on the same."
+    )
 
 
 def _show_check(card: ModelCard, reports: Iterable[CheckReport], choices: HomeOption) -> None:

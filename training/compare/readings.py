@@ -177,7 +177,7 @@ def unnamed(comparison: Comparison) -> Sentences:
     """What a model has no word for is lost from the start; a reader must know."""
     return [
         f"{letter(number)} was trained on other classes and cannot say {listed(entry.unnamed)}: these pixels count as "
-        "its errors."
+        "its errors and these classes as 0 in its means, which `maskmill evaluate` and jobs take without them."
         for number, entry in enumerate(comparison.entries)
         if entry.unnamed
     ]

@@ -14,6 +14,7 @@ from segmentation.measures.bootstrap import PictureCounts, Resampled
 from tests.tiny_comparison import SPACE, blind, flags, right, subject, swapped
 from training.compare import Choices, Grid, NothingToCompare, examine
 from training.compare.measuring import numbered
+from training.compare.readings import unnamed
 from training.evaluate.scoring import evaluate
 
 
@@ -108,6 +109,7 @@ def test_a_class_that_a_model_cannot_say_is_named(tmp_path: Path) -> None:
     found = examine([subject("a", right), subject("b", blind)], flags(tmp_path, 2), choices=choices)
     assert "truck" in found.entries[0].unnamed
     assert "sky" not in found.entries[0].unnamed
+    assert "`maskmill evaluate` and jobs take without them" in unnamed(found)[0]
 
 
 def test_classes_without_a_way_to_each_other_are_refused(tmp_path: Path) -> None:
