@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
@@ -39,3 +40,6 @@ def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, 
     written = exported.stat().st_mtime_ns
     assert promote(str(folder), wish, registry).version == "1"
     assert exported.stat().st_mtime_ns == written
+
+    promote(str(folder), replace(wish, int8=True), registry)  # there was none: the run is exported once more
+    assert exported.stat().st_mtime_ns != written
