@@ -14,6 +14,7 @@ DATA = "data.json"
 LEARNT = "learnt.json"  # in a bundle: the part of it that tells what was learnt from
 RECIPE = "recipe.toml"
 NOT_TOLD = "not told by the run that learnt from it"
+ELSEWHERE = "imagenet"  # as a data set: photographs of which none is in a set with masks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +86,18 @@ class DataRecord:
     @property
     def is_whole(self) -> bool:
         """Whether every picture that was learnt from would be known again; of weights of an old run none is."""
-        return all(each.marks for each in self.learnt)
+        return all(each.marks or each.dataset == ELSEWHERE for each in self.learnt)
 
     def going_on(self, before: "DataRecord") -> "DataRecord":
         """Of a run that goes on with this data: what it had learnt from before stays learnt from.
 
         before: what it had written down. The same where its folders hold what they held.
         """
-        here = all_marks(self.learnt)
+        here, names = all_marks(self.learnt), set(self.train)
         left = [replace(each, marks=tuple(mark for mark in each.marks if mark not in here)) for each in before.learnt]
         gone = [replace(each, count=len(each.marks)) for each in left if each.marks and not each.run]
-        names = [*self.train, *(each for each in before.train if each not in set(self.train))]
-        return replace(self, train=names, learnt=(*self.learnt, *gone)) if gone else self
+        train = [*self.train, *(each for each in before.train if each not in names)]
+        return replace(self, train=train, learnt=(*self.learnt, *gone)) if gone else self
 
     def learnt_among(self, pictures: PairDataset) -> int:
         """How many of the pictures were learnt from, here or by the weights that this began with."""

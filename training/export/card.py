@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 from torch import nn
 
@@ -124,9 +125,7 @@ def _architecture(run: Run) -> str:
 
 def _description(finished: FinishedRun, note: str) -> str:
     run = finished.run
-    encoder = run.recipe.model.options.get("encoder_weights")
-    scratch = f"with an encoder that began with the weights {_called(encoder)}" if encoder else "from scratch"
-    began = f"from {run.facts.started_from}" if run.facts.started_from else scratch
+    began = f"from {run.facts.started_from}" if run.facts.started_from else _began(run.recipe.model.options)
     taught = f", taught by {run.facts.taught_by}" if run.facts.taught_by else ""
     how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}{taught}"
     weights_are = "averaged weights after the last one; float16 weights, computes in float32."
@@ -141,6 +140,14 @@ def _balance(finished: FinishedRun) -> str:
     return f" Fitted to the training pictures, added to the logits: {', '.join(f'{n} {o:+g}' for n, o in named if o)}."
 
 
+def _began(options: Mapping[str, Any]) -> str:
+    """options: of the recipe's model."""
+    if options.get("pretrained", True) and (network := options.get("hub") or options.get("folder")):
+        return f"from the weights {network if options.get('hub') else PurePath(str(network)).name}"
+    encoder = options.get("encoder_weights")
+    return f"with an encoder that began with the weights {_called(encoder)}" if encoder else "from scratch"
+
+
 def _called(weights: str) -> str:
     """Of a local file its name: where it lies is of this machine alone."""
     return PurePath(weights).name if names_file(weights) else weights
@@ -150,8 +157,8 @@ def _dataset(finished: FinishedRun) -> str:
     recipe = finished.run.recipe
     trained = "; ".join(f"{each.count} pictures of {each.title} ({each.split})" for each in finished.own)
     checked = f"{len(finished.validation)} pictures of {finished.validation.about.title} ({recipe.validation.split})"
-    if finished.validation_learnt:
-        checked += f", {finished.validation_learnt} of them learnt from"
+    if learnt := finished.validation_learnt:
+        checked += f", {learnt} of them learnt from"
     before = "".join(f" {said}" for said in dict.fromkeys(map(_earlier, finished.earlier)))
     return f"Trained on {trained}.{before} Scores are of {checked}, at their own size."
 

@@ -22,6 +22,7 @@ from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe, RecipeError
 from training.runs import CHECKPOINT
 from training.spaces import LABEL_SPACE, find_label_space
+from training.start.first_weights import learnt_before
 
 WHERE = "start.from"
 
@@ -60,9 +61,9 @@ def begin_with(model: nn.Module, recipe: Recipe, *, runs: Path, models: Sequence
     folder of all runs, models: folders of bundles; `from` may name one of each. Raises RecipeError when there is none,
     and when less than half of the encoder fits.
     """
-    start = recipe.start
+    start, built = recipe.start, learnt_before(recipe.model.options)
     if not start.source:
-        return Beginning()
+        return Beginning(learnt=built)
     source = _read(start.source, model, runs=runs, models=models)
     own = model.state_dict()
     wanted = encoder_names(model) if start.encoder_only else set(own)
@@ -79,7 +80,7 @@ def begin_with(model: nn.Module, recipe: Recipe, *, runs: Path, models: Sequence
     model.load_state_dict({**own, **fitting})
     return Beginning(
         f"{source.name}; {len(fitting)} of {len(own)} tensors taken",
-        source.learnt,
+        (*source.learnt, *built),
         frozenset(name for name in source.folded if f"{name}.running_mean" in fitting),
     )
 

@@ -148,5 +148,5 @@ def _built(architecture: Callable[..., Any], encoder: str, **settings: object) -
         return architecture(encoder, **settings)
     except (ValueError, NotImplementedError, AttributeError) as error:
         raise InvalidModelOption(
-            "encoder", got=encoder, allowed=f"one that fits; of this one smp says: {error}"
+            "encoder", got=encoder, allowed=f"one that fits with the other options; smp says: {error}"
         ) from error
