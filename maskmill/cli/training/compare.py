@@ -31,7 +31,10 @@ class Comparing(DataOptions):
         ),
     ]
     data: Annotated[
-        str, typer.Option(help="camvid, cityscapes, folder, job, oxford_pets or scenes.", metavar="DATASET")
+        str,
+        typer.Option(
+            help="camvid, cityscapes, folder, job (or job_results), oxford_pets or scenes.", metavar="DATASET"
+        ),
     ] = "scenes"
     out: Annotated[Path, typer.Option(help="The page; comparison.json is written beside it.", metavar="FILE")] = Path(
         "comparison.html"

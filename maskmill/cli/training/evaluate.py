@@ -71,7 +71,7 @@ class Evaluating(DataOptions):
     dataset: Annotated[
         str,
         typer.Argument(
-            help="camvid, cityscapes, folder, job, oxford_pets or scenes.",
+            help="camvid, cityscapes, folder, job (or job_results), oxford_pets or scenes.",
             metavar="DATASET",
             show_default=False,
         ),

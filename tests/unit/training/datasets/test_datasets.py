@@ -330,15 +330,6 @@ def test_only_what_was_corrected_is_learnt_from(job):
     assert same(pictures[0][1], 0, 4)
 
 
-def test_corrections_with_a_suffix_in_capitals_are_learnt_from(job):
-    for name in ("c", "a b"):
-        write(job / "corrected" / f"{name}.png", stripes(0, 4))
-    (job / "corrected" / "c.png").rename(job / "corrected" / "c.PNG")
-    pictures = DATASETS["job_results"](job, "all")
-    assert pictures.names() == ["a b.jpg", "c.jpg"]
-    assert same(pictures[1][1], 0, 4)
-
-
 @pytest.mark.parametrize(("name", "suffix"), [("polygons", ".geojson"), ("coco", ".json")])
 def test_corrections_may_be_polygons_or_runs(job, name, suffix):
     space = get_label_space("camvid-11")

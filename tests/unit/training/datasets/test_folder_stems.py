@@ -1,10 +1,13 @@
 """Pictures whose names end as masks' names do: the whole stem decides."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from training.datasets.folder import folder
+from training.datasets.job_results import job_results
 from training.datasets.pairs import DatasetError
 
 
@@ -41,3 +44,13 @@ def test_suffixes_may_be_written_in_capitals(tmp_path, layout):
         Image.new(mode, (8, 6), 3 if mode == "L" else (9, 9, 9)).save(tmp_path / name)
     pictures = folder(tmp_path, "val", label_space="camvid-11")
     assert (len(pictures), np.unique(pictures[0][1]).tolist()) == (1, [3])
+
+
+def test_corrections_with_a_suffix_in_capitals_are_learnt_from(tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"job": "job_1", "label_space": "camvid-11"}))
+    for name, value in (("a.png", 3), ("b.PNG", 4)):
+        for kind, mode in (("pictures", "RGB"), ("corrected", "L")):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            Image.new(mode, (8, 6), value if mode == "L" else (9, 9, 9)).save(tmp_path / kind / name)
+    pictures = job_results(tmp_path, "all")
+    assert [np.unique(pictures[index][1]).tolist() for index in range(len(pictures))] == [[3], [4]]

@@ -34,7 +34,7 @@ def test_a_network_of_the_hub_has_the_licence_of_its_authors():
     assert (told.run, told.marks) == (f"{known.hub} (commit 0123456789ab)", ())
     (stranger,) = learnt_before({"hub": f"somebody/else@{COMMIT}"})
     assert (stranger.licence, stranger.source) == (NOT_TOLD, "https://huggingface.co/somebody/else")
-    (folder,) = learnt_before({"folder": "/home/somebody/weights"})
+    (folder,) = learnt_before({"folder": "somewhere/weights"})
     assert (folder.run, folder.licence) == ("weights", NOT_TOLD)
 
 
