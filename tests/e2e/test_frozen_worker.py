@@ -12,7 +12,7 @@ from PIL import Image
 from storage.objects import open_objects
 from tests.stack import Stack, everything_once, submit_pictures
 
-IMAGES = 60
+IMAGES, LATER = 36, 12
 MANY_TILES = {"size": 64, "overlap": 32}  # so that an image takes a while
 
 
@@ -30,11 +30,11 @@ def test_a_worker_that_wakes_up_after_its_lease_overwrites_nothing_and_leaves_no
     stack.processes["successor"].terminate()
     assert stack.processes["successor"].wait(90) == 0
     stack.processes[worker].send_signal(signal.SIGCONT)
-    later = submit_pictures(stack, 20)  # done by who was frozen, when it has ended what it held
+    later = submit_pictures(stack, LATER)  # done by who was frozen, when it has ended what it held
     assert stack.finished(later)["status"] == "succeeded"
 
     everything_once(stack, job_id, IMAGES)
-    everything_once(stack, later, 20)
+    everything_once(stack, later, LATER)
     _, after = stack.rows(job_id)
     assert {image.index for image in after if image.attempt > 1} == held
     objects = open_objects(stack.storage)
