@@ -27,6 +27,7 @@ from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
 from tests.job_steps import every_image
+from tests.plain_http import NO_TLS
 from tests.services.processes import dies_with_us, free_port, stop, wait_for
 from tests.tiny_models import tiny_bundle
 
@@ -70,7 +71,7 @@ class Stack:
 
     def http(self) -> httpx.Client:
         """It leaves idle connections before the API does, which is after 5 s: whoever sends just then is cut off."""
-        return httpx.Client(base_url=self.url, timeout=90, limits=httpx.Limits(keepalive_expiry=2.0))
+        return httpx.Client(base_url=self.url, timeout=90, limits=httpx.Limits(keepalive_expiry=2.0), verify=NO_TLS)
 
     def start(self, name: str, *arguments: str) -> None:
         """Run `python -m …` in the stack's folder. It ends with us, whatever becomes of us."""
@@ -179,7 +180,7 @@ class Stack:
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended with {process.returncode}\n{self.logs()}"
         try:
-            return httpx.get(f"{self.url}/ready", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/ready", timeout=5, verify=NO_TLS).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
+from tests.plain_http import NO_TLS
 from tests.services.processes import free_port, running
 from tests.tiny_models import BLUE, GREEN, RED
 
@@ -36,7 +37,7 @@ def page_of(server: str, folder: Path, **settings: str) -> Iterator[str]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/_stcore/health", timeout=2).status_code == 200
+        return httpx.get(f"{address}/_stcore/health", timeout=2, verify=NO_TLS).status_code == 200
     except httpx.TransportError:
         return False
 

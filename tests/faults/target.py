@@ -19,6 +19,7 @@ from maskmill.stack.home import StackHome, read_json
 from maskmill.stack.part import RestartPolicy
 from maskmill.stack.supervisor import Notice, Report
 from storage.settings import StorageSettings
+from tests.plain_http import NO_TLS
 from tests.receiver import Receiver
 from tests.services.postgres import OUTLIVES_PROCESSES, postgres
 from tests.services.relay import Relay
@@ -95,7 +96,7 @@ class Target:
         return [each for each in psutil.Process().children(recursive=True) if each.name() == name]
 
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=60)
+        return httpx.Client(base_url=self.url, timeout=60, verify=NO_TLS)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from storage.settings import StorageSettings
 from storage.unit_of_work import Database
 from tests.databases import opened
 from tests.factories import picture
+from tests.plain_http import NO_TLS
 from tests.services.processes import dies_with_us, free_port, running, wait_for
 from tests.tiny_models import tiny_bundle
 
@@ -42,7 +44,8 @@ class Service:
     def all_at_once(self, method: str, path: str, headers: dict[str, str], **content: object) -> list[httpx.Response]:
         def call(number: int) -> httpx.Response:
             address = self.addresses[number % len(self.addresses)]
-            return httpx.request(method, address + path, headers=headers, timeout=60, **content)  # type: ignore[arg-type]
+            options: dict[str, Any] = {"timeout": 60, "verify": NO_TLS, **content}
+            return httpx.request(method, address + path, headers=headers, **options)
 
         with ThreadPoolExecutor(CLIENTS) as clients:
             return list(clients.map(call, range(2 * CLIENTS)))
@@ -59,7 +62,7 @@ def api(home: Path, database_url: str | None) -> Iterator[str]:
 
     def answers() -> bool:
         try:
-            return httpx.get(f"{address}/health").status_code == 200
+            return httpx.get(f"{address}/health", verify=NO_TLS).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -115,6 +118,7 @@ def test_a_revoked_key_is_refused_by_every_process_within_seconds(service: Servi
     keyring.revoke(keyring.all()[-1].id)
 
     def is_refused() -> bool:
-        return all(httpx.get(f"{address}/jobs", headers=key).status_code == 401 for address in service.addresses)
+        answers = [httpx.get(f"{address}/jobs", headers=key, verify=NO_TLS) for address in service.addresses]
+        return all(each.status_code == 401 for each in answers)
 
     wait_for(is_refused, what="the key to be refused everywhere", timeout_s=AT_LEAST_S)

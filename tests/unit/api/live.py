@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.main import create_app
+from tests.plain_http import NO_TLS
 from tests.unit.api.house import House
 
 SOON_S = 60
@@ -29,7 +30,8 @@ def serving(house: House, app: FastAPI | None = None) -> Iterator[httpx.Client]:
         while not server.started:
             time.sleep(0.01)
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=SOON_S) as http:
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            with httpx.Client(base_url=address, timeout=SOON_S, verify=NO_TLS) as http:
                 yield http
         finally:
             server.should_exit = True
