@@ -84,7 +84,7 @@ def _places(ours: onnx.ModelProto, theirs: onnx.ModelProto) -> list[tuple[Values
     for node, twin in zip_longest(one.nodes, other.nodes):
         if node is None:
             break
-        if twin is None or (node.op_type, len(node.input)) != (twin.op_type, len(twin.input)):
+        if twin is None or _computation(node) != _computation(twin):
             raise AnotherNetwork("the file was exported from another architecture, or from other options of it")
         for name, place in zip(node.input, twin.input, strict=True):
             values, wanted = one.values(name), other.values(place)
@@ -93,6 +93,12 @@ def _places(ours: onnx.ModelProto, theirs: onnx.ModelProto) -> list[tuple[Values
             if values is not None and wanted is not None:
                 found[name] = (values, wanted)
     return list(found.values())
+
+
+def _computation(node: onnx.NodeProto) -> tuple[str, int, list[bytes]]:
+    """What a node does with its inputs, its dilations and strides too; values of constants depend on the classes."""
+    attributes = [] if node.op_type == "Constant" else [each.SerializeToString() for each in node.attribute]
+    return node.op_type, len(node.input), sorted(attributes)
 
 
 class _Graph:
@@ -206,6 +212,6 @@ def _shaped(theirs: Values, ours: Values, own: Tensor) -> Tensor:
     values = own.numpy()
     turned = _key(values) != _key(ours)
     shape = values.T.shape if turned else values.shape
-    if theirs.size == values.size:
+    if theirs.shape == ours.shape:
         theirs = theirs.reshape(shape)
     return torch.from_numpy(np.ascontiguousarray(theirs.T if turned else theirs))

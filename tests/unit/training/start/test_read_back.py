@@ -1,0 +1,32 @@
+"""Files of nearly the same network: what is another one is not taken for it."""
+
+import pytest
+import torch
+
+from tests.tiny_architectures import TINY_OPTIONS, build
+from training.export.files import trace
+from training.start.read_back import AnotherNetwork, read_back
+
+CLASSES = 5
+
+
+def network(name, *, seed, **options):
+    torch.manual_seed(seed)
+    return build(name, CLASSES, **{**TINY_OPTIONS[name], **options}).eval()
+
+
+def test_a_kernel_of_another_shape_is_never_taken_for_one_of_the_same_size(tmp_path):
+    trace(network("fpn", seed=1, pyramid_channels=64, decoder_channels=32), tmp_path / "model.onnx")
+    other = network("fpn", seed=2, pyramid_channels=32, decoder_channels=64)
+    state, own = read_back(tmp_path / "model.onnx", other).state, other.state_dict()
+    name = "decoder.seg_blocks.0.block.0.block.0.weight"
+    assert (tuple(state[name].shape), tuple(own[name].shape)) == ((32, 64, 3, 3), (64, 32, 3, 3))
+
+
+def test_a_file_with_other_dilations_is_of_another_network(tmp_path):
+    """All of its weights would fit, and compute something else."""
+    trace(network("deeplabv3plus", seed=1, atrous_rates=(1, 2, 3)), tmp_path / "model.onnx")
+    same = network("deeplabv3plus", seed=2, atrous_rates=(1, 2, 3))
+    assert read_back(tmp_path / "model.onnx", same).state
+    with pytest.raises(AnotherNetwork, match="or from other options of it"):
+        read_back(tmp_path / "model.onnx", network("deeplabv3plus", seed=2))
