@@ -60,7 +60,10 @@ def read_back(path: Path, model: nn.Module) -> ReadBack:
             state[name] = _shaped(theirs, ours, twin.state_dict()[name])
             continue
         pair, part = known.folded(ours)
-        state |= pair.with_part(part, torch.from_numpy(theirs))
+        parts = pair.with_part(part, torch.from_numpy(theirs))
+        if any(key in state and not torch.equal(state[key], each) for key, each in parts.items()):
+            raise AnotherNetwork(f"{pair.convolution} has several batch norms behind it")
+        state |= parts
         folded.add(pair.norm)
     return ReadBack(state, frozenset(folded))
 
@@ -175,7 +178,7 @@ def _pairs(model: nn.Module) -> Iterator[_Pair]:
 
     def normalised(module: nn.Module, inputs: tuple[Tensor, ...], _output: object) -> None:
         assert isinstance(module, nn.BatchNorm2d)
-        if id(inputs[0]) in made:
+        if module.affine and id(inputs[0]) in made:
             found.append((made[id(inputs[0])][0], module))
 
     hooks = [each.register_forward_hook(convolved) for each in _all(model, nn.Conv2d)]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from tests.tiny_architectures import TINY_OPTIONS, build
 from training.export.files import trace
@@ -30,3 +31,31 @@ def test_a_file_with_other_dilations_is_of_another_network(tmp_path):
     assert read_back(tmp_path / "model.onnx", same).state
     with pytest.raises(AnotherNetwork, match="or from other options of it"):
         read_back(tmp_path / "model.onnx", network("deeplabv3plus", seed=2))
+
+
+class OneKernel(nn.Module):
+    """One convolution that runs once for each batch norm."""
+
+    def __init__(self, *norms: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.kernel, self.norms = nn.Conv2d(3, 4, 1), nn.ModuleList(norms)
+        for each in norms:
+            assert each.running_var is not None
+            nn.init.uniform_(each.running_var, 0.5, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([norm(self.kernel(images + number)) for number, norm in enumerate(self.norms)])
+
+
+def test_a_convolution_of_which_the_export_made_two_is_not_read_back(tmp_path):
+    model = OneKernel(nn.BatchNorm2d(4), nn.BatchNorm2d(4)).eval()
+    trace(model, tmp_path / "model.onnx")
+    with pytest.raises(AnotherNetwork, match="kernel has several batch norms behind it"):
+        read_back(tmp_path / "model.onnx", model)
+
+
+def test_a_folded_batch_norm_without_a_scale_of_its_own_is_not_read_back(tmp_path):
+    model = OneKernel(nn.BatchNorm2d(4, affine=False)).eval()
+    trace(model, tmp_path / "model.onnx")
+    with pytest.raises(AnotherNetwork, match="was computed from several"):
+        read_back(tmp_path / "model.onnx", model)
