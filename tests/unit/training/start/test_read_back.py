@@ -5,7 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.tiny_architectures import TINY_OPTIONS, build
+from training.export.balance import Balanced
 from training.export.files import trace
+from training.export.temperature import Tempered
 from training.start.read_back import AnotherNetwork, read_back
 
 CLASSES = 5
@@ -31,6 +33,15 @@ def test_a_file_with_other_dilations_is_of_another_network(tmp_path):
     assert read_back(tmp_path / "model.onnx", same).state
     with pytest.raises(AnotherNetwork, match="or from other options of it"):
         read_back(tmp_path / "model.onnx", network("deeplabv3plus", seed=2))
+
+
+def test_what_an_export_fitted_behind_the_network_stays_behind(tmp_path):
+    model, other = network("fpn", seed=1), network("fpn", seed=2)
+    trace(Tempered(Balanced(model, [0.5] * CLASSES), 2.0).eval(), tmp_path / "model.onnx")
+    other.load_state_dict({**other.state_dict(), **read_back(tmp_path / "model.onnx", other).state})
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.allclose(other(images), model(images), atol=1e-4)
 
 
 class OneKernel(nn.Module):
