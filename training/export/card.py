@@ -19,6 +19,7 @@ from training.models.parts.imagenet import names_file
 from training.recipe.building import open_dataset
 from training.recipe.file import load_recipe
 from training.runs import Run, noted_earlier, noted_own
+from training.start.first_weights import network_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +143,8 @@ def _balance(finished: FinishedRun) -> str:
 
 def _began(options: Mapping[str, Any]) -> str:
     """options: of the recipe's model."""
-    if options.get("pretrained", True) and (network := options.get("hub") or options.get("folder")):
-        return f"from the weights {network if options.get('hub') else PurePath(str(network)).name}"
+    if network := network_weights(options):
+        return f"from the weights {network}"
     encoder = options.get("encoder_weights")
     return f"with an encoder that began with the weights {_called(encoder)}" if encoder else "from scratch"
 

@@ -24,6 +24,7 @@ from segmentation.label_space import LabelSpace
 Logits = NDArray[np.float32]
 
 OPSET = 17
+HALF = ".half"  # how a stored half-precision weight is called, behind its name
 CHECKED_SIZES = ((1, 64, 96), (2, 128, 64))  # batch, height, width: none is the size that was traced
 LARGEST_DIFFERENCE = 1e-3  # of logits, relative to their largest: the export itself
 LARGEST_HALF_DIFFERENCE = 2e-2  # the same, with weights rounded to half precision
@@ -58,7 +59,7 @@ def with_half_weights(graph_file: onnx.ModelProto) -> onnx.ModelProto:
     for index, tensor in enumerate(graph.initializer):
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) == 0:
             continue
-        half_name = f"{tensor.name}.half"
+        half_name = f"{tensor.name}{HALF}"
         values = numpy_helper.to_array(tensor)
         casts.append(helper.make_node("Cast", [half_name], [tensor.name], to=TensorProto.FLOAT))
         graph.initializer[index].CopyFrom(numpy_helper.from_array(values.astype(np.float16), half_name))

@@ -15,12 +15,18 @@ TIMM = "tu-"
 
 def learnt_before(options: Mapping[str, Any]) -> tuple[Learnt, ...]:
     """options: of a recipe's model. Nothing where all weights begin at random."""
-    if options.get("pretrained", True) and options.get("hub"):
-        return (_of_hub(str(options["hub"])),)
-    if options.get("pretrained", True) and options.get("folder"):
-        return (Learnt.unknown(PurePath(str(options["folder"])).name),)  # where it lies is of this machine alone
+    if network := network_weights(options):
+        return (_of_hub(network) if options.get("hub") else Learnt.unknown(network),)
     weights = options.get("encoder_weights")
     return (_of_encoder(str(options.get("encoder", "")), str(weights)),) if weights else ()
+
+
+def network_weights(options: Mapping[str, Any]) -> str:
+    """Whose weights a whole network takes: owner/name@commit of the hub, or a folder's name, since where it lies is of
+    this machine alone. Empty where it takes none. options: of a recipe's model."""
+    if not options.get("pretrained", True):
+        return ""
+    return str(options.get("hub") or PurePath(str(options.get("folder") or "")).name)
 
 
 def _of_hub(hub: str) -> Learnt:

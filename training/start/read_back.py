@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from training.export.files import trace
+from training.export.files import HALF, trace
 
 Values = NDArray[np.float32]
 
-HALF = ".half"  # how `with_half_weights` calls what it stores
 _FOLDED_TOLERANCE = 1e-4  # relative: the exporter folds in another order of operations
 
 
@@ -51,13 +50,13 @@ def read_back(path: Path, model: nn.Module) -> ReadBack:
     with tempfile.TemporaryDirectory() as folder:
         trace(twin, Path(folder) / "twin.onnx")
         places = _places(onnx.load(Path(folder) / "twin.onnx"), onnx.load(path))
-    known = _Known(twin)
+    known, own = _Known(twin), twin.state_dict()
     state: dict[str, Tensor] = {}
     folded = set()
     for ours, theirs in places:
         name = known.direct.get(_key(ours))
         if name is not None:
-            state[name] = _shaped(theirs, ours, twin.state_dict()[name])
+            state[name] = _shaped(theirs, ours, own[name])
             continue
         pair, part = known.folded(ours)
         parts = pair.with_part(part, torch.from_numpy(theirs))
