@@ -22,6 +22,7 @@ from segmentation.errors import SegmentationError
 from segmentation.exports import EXPORTS, Export, Exported, File, Labelled
 from segmentation.exports.export import Ids
 from segmentation.formats import READABLE
+from segmentation.formats.coco import Coco, place_in_coco
 from segmentation.formats.format import MAX_PIXELS
 from segmentation.formats.geotiff import GeoTiff
 from segmentation.formats.mask import Mask
@@ -35,6 +36,7 @@ _PLACES: Mapping[str, Callable[[bytes], Place]] = {
     Mask.name: place_in_png,
     Polygons.name: place_in_polygons,
     GeoTiff.name: lambda data: place_of(data)[0],
+    Coco.name: place_in_coco,
 }
 
 

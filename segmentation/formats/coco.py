@@ -14,25 +14,31 @@ from segmentation.errors import UnreadableArtifact
 from segmentation.formats.format import Encoded, FormatOptions, Source, check_sizes
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
+from segmentation.picture_files.places import Georeference, Place, Position
 
 Counts = NDArray[np.int64]  # lengths of alternating runs of 0 and 1, down the columns, beginning with 0
 
 
 class Coco:
-    """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation."""
+    """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation.
+
+    The image has `georeference` (its transform leads from corners of pixels to the CRS) and the camera's `position`,
+    where it was taken somewhere; annotations are in pixels all the same.
+    """
 
     name = "coco"
     files: ClassVar = {"application/json": ".json"}
     shown = True
     accept = ""
-    uses: ClassVar = ("file_name",)
+    uses: ClassVar = ("file_name", "place")
     merged = "coco.json"
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
         annotations = annotations_of(label_map)
+        size = {"width": label_map.width, "height": label_map.height}
         document = {
-            "images": [{"id": 1, "file_name": options.file_name, "width": label_map.width, "height": label_map.height}],
+            "images": [{"id": 1, "file_name": options.file_name, **size, **_told(options.place)}],
             "annotations": annotations,
             "categories": _categories(label_map.space, {each["category_id"] for each in annotations}),
         }
@@ -62,6 +68,25 @@ class Coco:
         categories: dict[int, Any] = {}
         yield from _separated(_merged_annotations(sources(), categories))
         yield b'],"categories":' + _compact([categories[each] for each in sorted(categories)]) + b"}\n"
+
+
+def place_in_coco(data: bytes) -> Place:
+    """What `encode` was told of the picture's place; nowhere in what was made when it kept none."""
+    image = json.loads(data).get("images", [{}])[0]
+    georeference, position = image.get("georeference"), image.get("position")
+    return Place(
+        None if georeference is None else Georeference.from_dict(georeference),
+        None if position is None else Position(*position),
+    )
+
+
+def _told(place: Place) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if place.georeference is not None:
+        told["georeference"] = place.georeference.to_dict()
+    if place.position is not None:
+        told["position"] = [each for each in place.position if each is not None]
+    return told
 
 
 def _image(source: Source) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -72,6 +73,13 @@ class Georeference:
         scale = a * e - b * d
         return np.stack([(e * (x - c) - b * (y - f)) / scale, (a * (y - f) - d * (x - c)) / scale], axis=1)
 
+    def to_dict(self) -> dict[str, Any]:
+        return {"crs": self.crs, "transform": list(self.affine), "geographic": self.geographic}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Georeference:
+        return cls(value["crs"], tuple(value["transform"]), value["geographic"])
+
 
 class Place(NamedTuple):
     georeference: Georeference | None = None
@@ -119,9 +127,7 @@ def png_chunks_of(place: Place) -> list[tuple[bytes, bytes]]:
     if place.position is not None:
         chunks.append((b"eXIf", _exif_of(place.position)))
     if place.georeference is not None:
-        found = place.georeference
-        told = json.dumps({"crs": found.crs, "transform": found.affine, "geographic": found.geographic})
-        chunks.append((b"tEXt", _KEYWORD + b"\0" + told.encode()))
+        chunks.append((b"tEXt", _KEYWORD + b"\0" + json.dumps(place.georeference.to_dict()).encode()))
     return chunks
 
 
@@ -130,8 +136,7 @@ def place_in_png(data: bytes) -> Place:
     found = NOWHERE
     for kind, content in png_contents(data):
         if kind == b"tEXt" and content.startswith(_KEYWORD + b"\0"):
-            told = json.loads(content[len(_KEYWORD) + 1 :])
-            georeference = Georeference(told["crs"], tuple(told["transform"]), told["geographic"])
+            georeference = Georeference.from_dict(json.loads(content[len(_KEYWORD) + 1 :]))
             found = found._replace(georeference=georeference)
         elif kind == b"eXIf":
             found = found._replace(position=_position(read_exif(data)))

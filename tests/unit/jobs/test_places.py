@@ -10,6 +10,7 @@ from PIL import Image
 from jobs.exports.exporting import Exporting
 from jobs.job import ImageStatus
 from jobs.options import TileOptions
+from segmentation.formats import READABLE
 from segmentation.picture_files.places import NOWHERE
 from tests.factories import encoded
 from tests.unit.segmentation.test_places import ROTATED, UNREAD, geotiff, photograph
@@ -52,16 +53,17 @@ def test_the_results_of_a_geotiff_lie_where_it_does(service, by_rows):
 
 def test_every_artifact_that_keeps_a_place_tells_it_alone(service):
     exporting = Exporting(service.database.unit, service.objects, "maskmill")
-    for name in ("mask", "polygons", "geotiff"):
+    for name in READABLE:
         image, _ = submitted(service, DATA, name, reuse=False)
         found = exporting.place(image.result).georeference
         assert found is not None
         assert found.geographic
         assert found.affine == pytest.approx(tuple(ROTATED)[:6])
-    image, _ = submitted(service, photograph(), "polygons")
-    assert exporting.place(image.result).position is not None
-    image, _ = submitted(service, encoded(PICTURE, "PNG"), "polygons")
-    assert exporting.place(image.result) == NOWHERE
+    for name in ("polygons", "coco"):
+        image, _ = submitted(service, photograph(), name)
+        assert exporting.place(image.result).position == pytest.approx((-9.5, 47.8534722222, 412.5))
+        image, _ = submitted(service, encoded(PICTURE, "PNG"), name)
+        assert exporting.place(image.result) == NOWHERE
     image, _ = submitted(service, DATA, "confidence")
     assert exporting.place(image.result) == NOWHERE
 
