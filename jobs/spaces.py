@@ -14,11 +14,13 @@ from segmentation.label_spaces import LabelSpaces
 class JobSpaces:
     """models: the name of each model's own label space, in their order; empty where an older row does not tell.
 
-    own: the label spaces that the job names and that are not published.
+    own: the label spaces that the job names and that are not published. archived: whether its archive has that of its
+    results, which those of older jobs have not: an archive stays the same bytes.
     """
 
     models: tuple[str, ...] = ()
     own: tuple[LabelSpace, ...] = ()
+    archived: bool = False
 
     def get(self, name: str) -> LabelSpace:
         """Raises UnknownLabelSpace."""
@@ -34,10 +36,12 @@ class JobSpaces:
         """None where there is nothing to tell."""
         if not self.models and not self.own:
             return None
-        return {"models": list(self.models), "own": [space.to_dict() for space in self.own]}
+        told = {"models": list(self.models), "own": [space.to_dict() for space in self.own]}
+        return {**told, "archived": True} if self.archived else told
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any] | None) -> JobSpaces:
         if value is None:
             return cls()
-        return cls(tuple(value["models"]), tuple(LabelSpace.from_dict(each) for each in value["own"]))
+        own = tuple(LabelSpace.from_dict(each) for each in value["own"])
+        return cls(tuple(value["models"]), own, archived=value.get("archived", False))

@@ -27,13 +27,21 @@ from jobs.reporting.kept_parts import PART
 from jobs.reporting.names import Names, model_folders
 from jobs.reporting.pieces import File, Piece, survey
 from jobs.reporting.read import images_in_order, newest_corrections
-from jobs.reporting.reports import ErrorTable, MetricsTable, manifest, merged_document, metrics_document
+from jobs.reporting.reports import (
+    ErrorTable,
+    MetricsTable,
+    label_space_document,
+    manifest,
+    merged_document,
+    metrics_document,
+)
 from segmentation.formats import FORMATS, MergeableFormat
 from segmentation.model_card import ModelCard
 
 METRICS = "metrics"
 COMPARISON = "comparison"
 CORRECTED = "corrected"  # the newest correction of each image that has one
+LABEL_SPACE = "label_space.json"  # of classes that are the user's own; what is published, everybody has
 METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
 
@@ -162,6 +170,8 @@ class Archives:
         cards = [self._card(each) for each in job.models]
         provenance = manifest(job, cards, devices=seen.devices, versions=seen.versions, software=self.software)
         documents: dict[str, Document] = {"manifest.json": lambda: iter([provenance])}
+        if job.spaces.archived:
+            documents[LABEL_SPACE] = lambda: iter([label_space_document(job)])
         if METRICS in wanted:
             documents[METRICS_CSV] = partial(_table, MetricsTable(job).head(), pieces, lambda piece: piece.metrics)
             documents["metrics.json"] = lambda: iter([metrics_document(job)])

@@ -131,6 +131,11 @@ def manifest(
     )
 
 
+def label_space_document(job: Job) -> bytes:
+    """What the ids of its results mean, in the form that bundles, data sets and `load_label_space` have."""
+    return _json(job.space.to_dict())
+
+
 def metrics_document(job: Job) -> bytes:
     """The job's metrics, and the same per class with ids and colours; of several models by model."""
     about: dict[str, Any] = {"job": job.id, "images": _counts(job)}

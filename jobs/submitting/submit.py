@@ -263,7 +263,8 @@ class Submitting:
                 raise InvalidOptions([FieldFault(name, str(error))]) from error
         named = [space for _, space in origins] + found
         unpublished = tuple(dict.fromkeys(space for space in named if not is_published(space)))
-        return JobSpaces(models=() if {*own} == {label_space} else tuple(own), own=unpublished)
+        models = () if {*own} == {label_space} else tuple(own)
+        return JobSpaces(models=models, own=unpublished, archived=target in unpublished)
 
 
 def _use_uploads(unit: UnitOfWork, images: Iterable[NewImage]) -> None:

@@ -22,7 +22,8 @@ Ids = NDArray[np.uint8]  # (H, W) class ids of the job's label space
 
 MAX_PIXELS = 1 << 28  # of a mask that comes back
 LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
-ARCHIVED = ("manifest.json", "metrics.json", "coco.json")  # documents of a job's archive, whose masks may come back
+# Documents of a job's archive, whose masks may come back.
+ARCHIVED = ("manifest.json", "label_space.json", "metrics.json", "coco.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from jobs.reporting.archive import Archives
 from jobs.reporting.reports import metrics_document
 from jobs.reporting.summary import job_metrics
 from jobs.spaces import JobSpaces
-from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_space import LabelClass, LabelSpace, load_label_space
 from segmentation.label_spaces import LabelSpaces, get_label_space
 from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog
@@ -60,6 +60,35 @@ def test_its_archive_is_readable_when_the_model_is_gone(blobs):
     archive = Archives(blobs.database.unit, blobs.objects, blobs.catalog, "maskmill").open(job.id)
     assert "metrics.csv" in [entry.name for entry in archive.entries]
     assert b'"blob"' in metrics_document(blobs.reading.job(job.id))
+
+
+def names_of(service, job, *kinds):
+    archive = Archives(service.database.unit, service.objects, service.catalog, "maskmill").open(job.id, kinds or None)
+    return archive, [entry.name for entry in archive.entries]
+
+
+def test_whoever_has_its_masks_can_tell_what_their_ids_mean(blobs, tmp_path):
+    job = blobs.submit()
+    blobs.work()
+    archive, names = names_of(blobs, job, "mask")
+    assert names == ["manifest.json", "label_space.json", "mask/0.png"]
+    (tmp_path / "told.json").write_bytes(b"".join(archive.read(archive.entries.written[1])))
+    assert load_label_space(tmp_path / "told.json") == BLOB
+
+
+def test_an_archive_in_published_classes_needs_no_file_that_tells_them(blobs):
+    job = blobs.submit(label_space="cityscapes-8")
+    blobs.work()
+    assert "label_space.json" not in names_of(blobs, job)[1]
+
+
+def test_the_archive_of_an_earlier_job_holds_what_it_held(blobs):
+    job = blobs.submit()
+    blobs.work()
+    stored = {"models": [], "own": [BLOB.to_dict()]}  # as it was written before archives told
+    jobs = blobs.database._state.jobs
+    jobs[job.id] = replace(jobs[job.id], spaces=JobSpaces.from_dict(stored))
+    assert names_of(blobs, job, "mask")[1] == ["manifest.json", "mask/0.png"]
 
 
 def test_a_model_that_came_to_other_classes_fails_the_image_and_does_not_mix_them(blobs):
@@ -128,7 +157,8 @@ def test_where_every_class_can_be_given_nothing_changes(service):
 
 def test_what_ids_mean_survives_being_stored():
     spaces = JobSpaces(models=("blob",), own=(BLOB,))
-    assert JobSpaces.from_dict(spaces.to_dict()) == spaces
+    for each in (spaces, replace(spaces, archived=True)):
+        assert JobSpaces.from_dict(each.to_dict()) == each
     assert JobSpaces().to_dict() is None
     assert JobSpaces.from_dict(None) == JobSpaces()
     assert spaces.get("blob") == BLOB
