@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,18 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.errors import RangeNotSatisfiable
+from api.answers.zip_stream import EntryChanged
+from api.errors import RangeNotSatisfiable, families
+
+logger = logging.getLogger(__name__)
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*")
 _PIECE = 256 * 1024
+_BREAKING: tuple[type[Exception], ...] = (*families(), EntryChanged)
+
+
+class AnswerBrokenOff(Exception):
+    """What is being sent cannot be sent to its end: the server cuts the connection. Why, the log has said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +55,9 @@ def serve(request: Request, body: Representation, headers: Mapping[str, str]) ->
     status = 200 if part is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=common, media_type=body.media_type)
-    pieces = in_threads(put_together(body.read(start, end)), body.threads)
-    return StreamingResponse(pieces, status_code=status, headers=common, media_type=body.media_type)
+    pieces = put_together(_exactly(end - start, body.read(start, end)))
+    content = in_threads(pieces, body.threads, job_id=request.path_params.get("job_id"))
+    return StreamingResponse(content, status_code=status, headers=common, media_type=body.media_type)
 
 
 def parse_range(header: str | None, length: int) -> tuple[int, int] | None:
@@ -87,7 +97,27 @@ def put_together(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-async def in_threads(pieces: Iterator[bytes], threads: CapacityLimiter | None) -> AsyncIterator[bytes]:
-    """Each piece is read in one of these; what is being sent holds none. Pieces are never empty."""
-    while piece := await to_thread.run_sync(next, pieces, b"", limiter=threads):
+async def in_threads(
+    pieces: Iterator[bytes], threads: CapacityLimiter | None, *, job_id: str | None
+) -> AsyncIterator[bytes]:
+    """Each piece is read in one of these; what is being sent holds none. Pieces are never empty.
+
+    job_id: whose they are, for the log. Raises AnswerBrokenOff when the job goes meanwhile, or a part of the service.
+    """
+    try:
+        while piece := await to_thread.run_sync(next, pieces, b"", limiter=threads):
+            yield piece
+    except _BREAKING as error:
+        said = {"action": "answer_broken_off", "job_id": job_id, "reason": getattr(error, "code", "content_changed")}
+        logger.warning("an answer breaks off: %s", error, extra=said)
+        raise AnswerBrokenOff from error
+
+
+def _exactly(length: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Raises EntryChanged when there are fewer bytes; no more are ever read."""
+    left = length
+    for piece in pieces:
+        left -= len(piece)
         yield piece
+    if left > 0:
+        raise EntryChanged(f"there are {left} bytes fewer than the {length} that were announced")

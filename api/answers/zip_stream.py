@@ -51,7 +51,7 @@ class ZipEntries(Protocol[E_co]):
 
 
 class EntryChanged(Exception):
-    """An entry gave another number of bytes than it was laid out with; the ZIP file cannot be finished."""
+    """There are more bytes, or fewer, than was said before: what is being sent cannot be finished."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api.answers.ranges import AnswerBrokenOff
 
 REFUSALS = {
     431: ("headers_too_large", "Request Header Fields Too Large", "the head of the request is larger than allowed"),
@@ -145,8 +148,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def guarded(rules: ConnectionRules) -> type[GuardedProtocol]:
-    """The protocol with these rules."""
+    """The protocol with these rules. uvicorn says no more of answers that broke off: our own line tells why."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     return type("Guarded", (GuardedProtocol,), {"rules": rules})
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], AnswerBrokenOff)
 
 
 class _Alarm:

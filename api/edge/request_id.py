@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.answers.problems import problem_response, unexpected
+from api.answers.ranges import AnswerBrokenOff
 from telemetry import trail
 
 HEADER = "X-Request-Id"
@@ -46,6 +47,8 @@ class RequestIds:
 
         try:
             await self._app(scope, receive, send_named)
+        except AnswerBrokenOff:
+            raise
         except Exception:
             logger.exception("request failed", extra={"action": "request_failed", "request_id": request_id})
             if started:

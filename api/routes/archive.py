@@ -145,7 +145,7 @@ def _exported(request: Request, use_cases: UseCases, job_id: str, choice: Export
     if request.method == "HEAD":
         return Response(headers=headers, media_type="application/zip")
     zipped = ZipWriter(found.job.finished_at or found.job.created_at).iterate(found.files)
-    pieces = in_threads(put_together(zipped), use_cases.archive_threads)
+    pieces = in_threads(put_together(zipped), use_cases.archive_threads, job_id=job_id)
     return StreamingResponse(pieces, headers=headers, media_type="application/zip")
 
 

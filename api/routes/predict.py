@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from api.access import SUBMIT
 from api.answers.accept import preferred
 from api.answers.openapi import binary, body, problems
+from api.answers.ranges import in_threads
 from api.bodies.picture_form import FILE, receive_picture_form
 from api.bodies.submissions import PictureField, options_in
 from api.dependencies import ServicesDep, UseCasesDep
@@ -121,7 +122,8 @@ def _result(objects: ObjectStore, reading: Reading, job_id: str, media_type: str
     if artifact.size <= _HELD_BYTES:
         return Response(objects.get(artifact.key), headers=headers, media_type=artifact.media_type)
     headers["Content-Length"] = str(artifact.size)
-    return StreamingResponse(objects.stream(artifact.key), headers=headers, media_type=artifact.media_type)
+    pieces = in_threads(objects.stream(artifact.key), None, job_id=job_id)
+    return StreamingResponse(pieces, headers=headers, media_type=artifact.media_type)
 
 
 def choose(accept: str | None) -> str:

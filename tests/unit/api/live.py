@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import httpx
 import uvicorn
@@ -20,10 +21,13 @@ SOON_S = 60
 
 
 @contextmanager
-def serving(house: House, app: FastAPI | None = None) -> Iterator[httpx.Client]:
-    """The service behind a real port, since a test client hands over an answer only when it is whole."""
+def serving(house: House, app: FastAPI | None = None, **config: Any) -> Iterator[httpx.Client]:
+    """The service behind a real port, since a test client hands over an answer only when it is whole.
+
+    config: uvicorn's.
+    """
     app = app or create_app(lambda: nullcontext(house.services()))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, **{"log_level": "critical", "ws": "none", **config}))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

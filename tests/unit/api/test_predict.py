@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from api.errors import NotAcceptable
+from api.routes import predict
 from api.routes.predict import choose
 from jobs.errors import DatabaseUnavailable, ModelFailed
 from jobs.job import JobImage, Slice
@@ -46,6 +47,13 @@ def test_json_gives_metrics_and_links(busy: TestClient, accept: str) -> None:
     row = answer.json()
     assert row["metrics"]["class_fractions"] == {"sky": 0.5, "building": 0.5}
     assert busy.get(row["artifacts"]["mask"]).status_code == 200
+
+
+def test_a_large_artifact_is_sent_in_pieces(busy: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "_HELD_BYTES", 0)
+    answer = busy.post("/predict", files={"file": ("a.jpg", picture())}, headers={"Accept": "image/png"})
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert Image.open(io.BytesIO(answer.content)).format == "PNG"
 
 
 def test_an_artifact_that_the_options_leave_out_is_made_all_the_same(busy: TestClient) -> None:

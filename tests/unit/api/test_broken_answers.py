@@ -1,0 +1,125 @@
+"""Answers that break off while they are sent: a job that is deleted, a store that fails, an object that is another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from api.edge.connections import ConnectionRules, guarded
+from jobs.change import Changing
+from jobs.errors import StorageUnavailable
+from tests.factories import picture
+from tests.fakes import MemoryObjects
+from tests.unit.api.house import House
+from tests.unit.api.live import serving
+
+ARCHIVE, EXPORT, PICTURES = "archive", "archive?export=cvat", "archive?export=cvat&pictures=true"
+
+
+class Watched(MemoryObjects):
+    """meanwhile: happens once, when a stored file is read that is not the first one. Large files are in two pieces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[str], None] | None = None
+        self._read = 0
+
+    def get(self, key: str) -> bytes:
+        self._happens(key)
+        return super().get(key)
+
+    def stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        self._happens(key)
+        return super().stream(key, start=start, length=length)
+
+    def _happens(self, key: str) -> None:
+        self._read += self.meanwhile is not None
+        if self.meanwhile is not None and self._read > 1:
+            happens, self.meanwhile = self.meanwhile, None
+            happens(key)
+
+
+@pytest.fixture
+def store() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def house(house: House, store: Watched) -> House:
+    house.objects = store
+    return house
+
+
+@pytest.fixture
+def http(house: House) -> Iterator[httpx.Client]:
+    """Behind the server that we serve with, which logs as it does there."""
+    with serving(house, http=guarded(ConnectionRules()), log_config=None, log_level="info") as http:
+        yield http
+
+
+def submitted(http: httpx.Client, house: House) -> str:
+    files = [("files", (f"{seed}.png", picture(seed=seed))) for seed in range(3)]
+    job_id = str(http.post("/jobs", files=files).json()["id"])
+    house.work()
+    return job_id
+
+
+def broken_off(http: httpx.Client, path: str) -> tuple[httpx.Response, int]:
+    """The answer, and how many bytes of it came before the connection ended."""
+    received = 0
+    with http.stream("GET", path) as answer, pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+        for piece in answer.iter_raw():
+            received += len(piece)
+    return answer, received
+
+
+def told_of(caplog: pytest.LogCaptureFixture) -> tuple[str, str, str]:
+    """Job, reason and sentence of the one line that tells of something amiss."""
+    (found,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert found.exc_info is None
+    return vars(found)["job_id"], vars(found)["reason"], found.getMessage()
+
+
+@pytest.mark.parametrize("what", [ARCHIVE, EXPORT, PICTURES])
+def test_a_job_that_is_deleted_while_it_is_sent(
+    http: httpx.Client, house: House, store: Watched, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    job_id = submitted(http, house)
+    store.meanwhile = lambda _: Changing(house.unit, house.objects, house.dispatcher).delete(job_id)
+    answer, received = broken_off(http, f"/jobs/{job_id}/{what}")
+    assert answer.status_code == 200
+    assert received < int(answer.headers.get("content-length", received + 1))
+    assert told_of(caplog)[:2] == (job_id, "object_not_found")
+    assert http.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("what", [ARCHIVE, EXPORT, PICTURES])
+def test_a_store_that_fails_while_a_job_is_sent(
+    http: httpx.Client, house: House, store: Watched, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    job_id = submitted(http, house)
+
+    def fail(key: str) -> None:
+        raise StorageUnavailable("the store does not answer")
+
+    store.meanwhile = fail
+    broken_off(http, f"/jobs/{job_id}/{what}")
+    *told, said = told_of(caplog)
+    assert told == [job_id, "storage_unavailable"]
+    assert "the store does not answer" in said
+
+
+def test_an_object_that_is_shorter_than_it_was_is_never_a_whole_answer(
+    http: httpx.Client, house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = submitted(http, house)
+    key = next(key for key in house.objects.contents if "/mask/" in key)
+    data, media_type = house.objects.contents[key]
+    house.objects.contents[key] = (data[:-1], media_type)
+    for path in ("images/0/mask", "archive"):
+        caplog.clear()
+        broken_off(http, f"/jobs/{job_id}/{path}")
+        assert told_of(caplog)[:2] == (job_id, "content_changed")
