@@ -29,7 +29,7 @@ class Changing:
     def retry(self, job_id: str) -> Job:
         """Failed images alone go back to the queue, and count as if they were submitted now.
 
-        Raises JobNotFound, JobNotFinished, NotAllowed, QuotaExceeded.
+        Raises JobNotFound, JobNotFinished, NotAllowed, QuotaExceeded, TooManyImages.
         """
         with self._unit() as unit:
             job = unit.jobs.requeue_failed(job_id)

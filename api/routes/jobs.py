@@ -238,7 +238,7 @@ def cancel_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     "/{job_id}/retry",
     dependencies=[SUBMIT],
     status_code=202,
-    responses=problems(JobNotFound, JobNotFinished, NotAllowed),
+    responses=problems(JobNotFound, JobNotFinished, NotAllowed, TooManyImages),
 )
 def retry_job(job_id: JobId, use_cases: UseCasesDep) -> JobView:
     """The failed images of a `partial` or `failed` job go back to the queue."""

@@ -98,7 +98,7 @@ class Submitting:
         """Make the draft a job: commit, then dispatch. A queue that is away loses nothing; upkeep sends again.
 
         fingerprint: of the request's content; needed with an idempotency key.
-        Raises InvalidOptions, NoImages, IdempotencyKeyReused, IdempotencyKeyLost, QuotaExceeded.
+        Raises InvalidOptions, NoImages, IdempotencyKeyReused, IdempotencyKeyLost, QuotaExceeded, TooManyImages.
         """
         if draft.earlier is not None:
             return self._first_job(draft, fingerprint)

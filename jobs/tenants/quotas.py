@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jobs.callers import Caller
-from jobs.errors import QuotaExceeded, RateLimited
+from jobs.errors import QuotaExceeded, RateLimited, TooManyImages
 from jobs.tenants.ports import CredentialUnit, OpenCredentials
 from jobs.tenants.standing import Standing
 
 REQUESTS, IMAGES, QUEUED = "requests", "images", "queued-images"
 MINUTE_S, DAY_S = 60, 24 * 3600
+_IN_A_DAY, _IN_THE_QUEUE = "within 24 hours", "waiting at the same time"
 
 
 def count_request(open_unit: OpenCredentials, caller: Caller) -> Standing | None:
@@ -30,9 +31,10 @@ def count_request(open_unit: OpenCredentials, caller: Caller) -> Standing | None
 
 def admit(unit: CredentialUnit, caller: Caller, images: int, *, others: bool = False) -> None:
     """Count images that were queued in this transaction. others: they are of a job of another key, in whose queue they
-    stand. Raises QuotaExceeded: then it must not commit."""
+    stand. Raises QuotaExceeded, or TooManyImages for more than the key may ever have: then it must not commit."""
     if caller.credential is None or not caller.limits.of_images:
         return
+    _refuse_if_hopeless(caller, images)
     # Also where only the queue is limited: whoever else submits with this key waits here until this has committed.
     used, left_s = unit.usage.add(caller.credential, IMAGES, images, period_s=DAY_S)
     for standing in _of_images(unit, caller, used=used, left_s=left_s):
@@ -41,6 +43,13 @@ def admit(unit: CredentialUnit, caller: Caller, images: int, *, others: bool = F
         if standing.is_exceeded:
             before = replace(standing, used=standing.used - images)
             raise QuotaExceeded(_sentence(before, images), before)
+
+
+def _refuse_if_hopeless(caller: Caller, images: int) -> None:
+    """What does not fit however long its client waits. Raises TooManyImages."""
+    for limit, when in ((caller.limits.images_per_day, _IN_A_DAY), (caller.limits.queued_images, _IN_THE_QUEUE)):
+        if limit is not None and images > limit:
+            raise TooManyImages(f"this key may have {limit} images {when}, and {images} come at once: send fewer")
 
 
 def refuse_if_used_up(unit: CredentialUnit, caller: Caller) -> None:
@@ -74,6 +83,5 @@ def _of_images(unit: CredentialUnit, caller: Caller, *, used: int, left_s: float
 
 
 def _sentence(standing: Standing, images: int) -> str:
-    what = "within 24 hours" if standing.period_s else "waiting at the same time"
-    said = f"this key may have {standing.limit} images {what}; there are {standing.used}, and {images} more come"
-    return said if images <= standing.limit else f"{said}: so many at once it may never have, send them in parts"
+    when = _IN_A_DAY if standing.period_s else _IN_THE_QUEUE
+    return f"this key may have {standing.limit} images {when}; there are {standing.used}, and {images} more come"

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs.callers import DEFAULT, Caller
-from jobs.errors import FieldFault, InvalidOptions, QuotaExceeded, UploadConflict, UploadNotFound
+from jobs.errors import (
+    FieldFault,
+    InvalidOptions,
+    QuotaExceeded,
+    TooManyBytes,
+    UploadConflict,
+    UploadNotFound,
+)
 from jobs.keys import new_upload_id
 from jobs.ports import ObjectStore, OpenUnit, Readable, UnitOfWork
 from jobs.tenants.standing import Standing
@@ -42,8 +49,8 @@ class Uploading:
     caller: Caller = DEFAULT
 
     def begin(self, files: Sequence[Announced]) -> Sequence[Ticket]:
-        """In the order of the files. Raises InvalidOptions, which names the first that may not come, and QuotaExceeded
-        when too much waits already."""
+        """In the order of the files. Raises InvalidOptions, which names the first that may not come, QuotaExceeded
+        when too much waits already, and TooManyBytes for more than may ever wait."""
         self._check(files)
         with self.open_unit(self.caller.tenant) as unit:
             self._admit(unit, sum(each.size for each in files))
@@ -93,6 +100,8 @@ class Uploading:
 
     def _admit(self, unit: UnitOfWork, size: int) -> None:
         used, limit = unit.uploads.waiting_bytes(self.caller.tenant), self.limits.waiting_bytes
+        if size > limit:
+            raise TooManyBytes(f"uploads that no job uses yet may have {limit} bytes, and {size} come: announce fewer")
         if used + size > limit:
             said = f"uploads that no job uses yet may have {limit} bytes; there are {used}, and {size} more come"
             raise QuotaExceeded(said, Standing(name=WAITING_BYTES, limit=limit, used=used))

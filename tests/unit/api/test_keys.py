@@ -114,8 +114,9 @@ def test_images_beyond_the_quota_are_refused_and_leave_nothing(
     _, key = keyring.create("acme", "submit", Limits(images_per_day=2))
     files = [("files", (f"{n}.jpg", picture())) for n in range(3)]
     answer = client.post("/jobs", files=files, headers=bearer(key))
-    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
-    assert answer.headers["ratelimit"].startswith('"images";r=2;t=')
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_images")
+    assert "retry-after" not in answer.headers  # it would be waited in vain
+    assert "2 images within 24 hours, and 3 come" in answer.json()["detail"]
     assert not house.objects.contents
     assert client.get("/jobs", headers=bearer(key)).json()["items"] == []
     again = {**bearer(key), "Idempotency-Key": "k"}
@@ -123,6 +124,9 @@ def test_images_beyond_the_quota_are_refused_and_leave_nothing(
     assert first.status_code == 202
     assert client.post("/jobs", files=files[:2], headers=again).json()["id"] == first.json()["id"]
     refused = client.post("/jobs", files=files[:1], headers=bearer(key))
+    assert refused.json()["code"] == "quota_exceeded"
+    assert int(refused.headers["retry-after"]) > 0
+    assert refused.headers["ratelimit"].startswith('"images";r=0;t=')
     assert (refused.status_code, refused.headers["ratelimit-policy"]) == (429, '"images";q=2;w=86400')
 
 

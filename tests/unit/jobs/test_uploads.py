@@ -10,7 +10,14 @@ from itertools import count
 import pytest
 
 from jobs.callers import Caller
-from jobs.errors import InvalidOptions, QuotaExceeded, StorageUnavailable, TooManyImages, UploadNotFound
+from jobs.errors import (
+    InvalidOptions,
+    QuotaExceeded,
+    StorageUnavailable,
+    TooManyBytes,
+    TooManyImages,
+    UploadNotFound,
+)
 from jobs.job import NewImage, Source, SourceKind
 from jobs.submitting.drafts import Draft
 from jobs.submitting.references import Prefix, References
@@ -212,5 +219,7 @@ def test_a_tenants_uploads_that_no_job_needs_have_only_so_many_bytes(service: Me
     with pytest.raises(QuotaExceeded, match=f"there are {JPEG.size}, and {2 * JPEG.size} more come") as caught:
         own.begin([JPEG, JPEG])
     assert (caught.value.standing.remaining, caught.value.standing.retry_after_s) == (JPEG.size, 10)
+    with pytest.raises(TooManyBytes, match=f"{3 * JPEG.size} come: announce fewer"):  # never, however long one waits
+        own.begin([JPEG] * 3)
     own.begin([JPEG])
     Uploading(service.database.unit, service.objects, limits, Caller("acme", "submit")).begin([JPEG, JPEG])

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from jobs.callers import DEFAULT, Caller, Limits
-from jobs.errors import OverLimit, QuotaExceeded, RateLimited
+from jobs.errors import OverLimit, QuotaExceeded, RateLimited, TooManyImages
 from jobs.tenants.quotas import admit, count_request, refuse_if_used_up, standings
 from tests.factories import make_images, make_job
 from tests.fakes import FakeClock
@@ -77,12 +77,26 @@ def test_images_of_a_day_are_counted_and_what_is_refused_is_not(database: Memory
     with pytest.raises(QuotaExceeded, match=r"5 images within 24 hours; there are 3, and 3 more") as caught:
         submit(database, who, 3, "job_2")
     assert (caught.value.standing.remaining, caught.value.standing.retry_after_s) == (2, 25 * 3600)
-    assert "in parts" not in str(caught.value)
-    with pytest.raises(QuotaExceeded, match="6 more come: so many at once it may never have, send them in parts"):
-        submit(database, who, 6, "job_2")
     submit(database, who, 2, "job_3")
     clock.now += timedelta(hours=25)
     submit(database, who, 5, "job_4")
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"images_per_day": 5}, "5 images within 24 hours, and 6 come at once"),
+        ({"images_per_day": 9, "queued_images": 5}, "5 images waiting at the same time, and 6 come at once"),
+    ],
+)
+def test_what_never_fits_is_no_matter_of_waiting(database: MemoryDatabase, limits: dict[str, int], said: str) -> None:
+    who = caller(**limits)
+    for count in (0, 4):  # nor is it while others of the key's images count
+        if count:
+            submit(database, who, count)
+        with pytest.raises(TooManyImages, match=said):
+            submit(database, who, 6, "job_2")
+    submit(database, who, 1, "job_3")
 
 
 def test_images_that_wait_are_counted_as_they_are(database: MemoryDatabase) -> None:
