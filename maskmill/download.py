@@ -1,23 +1,26 @@
-"""Fetching an archive to disk, resumably, and unpacking it without trusting a name in it."""
+"""Fetching an archive to disk, resumably, and unpacking it without trusting a name in it, nor between another job's."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import httpx
 
-from maskmill.errors import APIError, DownloadBroken, ServerUnreachable
+from maskmill.errors import APIError, DownloadBroken, InvalidInput, ServerUnreachable
 from maskmill.transport import Call, Transport
 
 PIECE = 1024 * 1024
 TRIES_WITHOUT_PROGRESS = 6
-_METRICS, _ERRORS = "metrics.csv", "errors.csv"
+_MANIFEST, _METRICS, _ERRORS = "manifest.json", "metrics.csv", "errors.csv"
+_MARK = ".maskmill-job"  # whose the files are, where no manifest tells
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 OnReceived = Callable[[int, "int | None"], None]  # bytes so far, and of the whole where it is known
@@ -120,14 +123,45 @@ def _span(response: httpx.Response) -> tuple[int, int | None]:
     return 0, None if length is None else int(length)
 
 
-def unpack(archive: Path, folder: Path) -> list[Path]:
-    """The files of a ZIP below `folder`, nowhere else; the table of errors of an earlier download goes where a job has
-    none any more. Raises DownloadBroken for damage or names that leave it."""
+def keep_apart(folder: Path, job_id: str | None) -> None:
+    """Raises InvalidInput for a folder with the results of another job: nobody could tell whose a mask is. job_id: of
+    whose that are about to come; None of a job that is not there yet."""
+    found = _job_in(folder)
+    if found not in (None, job_id):
+        raise InvalidInput(
+            f"{folder} holds the results of {found}; choose another folder (on the command line, --force mixes them)"
+        )
+
+
+def mark(folder: Path, job_id: str) -> None:
+    """Say whose results lie here from now on, whatever else does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).write_text(job_id, "utf-8")
+
+
+def _job_in(folder: Path) -> str | None:
+    """None where nobody's results are, or nothing tells whose."""
+    for name in (_MARK, _MANIFEST):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            if all(each.name == _MARK for each in folder.iterdir()):
+                return None  # the rest was removed
+            told = (folder / name).read_text("utf-8").strip()
+            found = str(told if name == _MARK else json.loads(told)["job"])
+            if found.startswith("job_"):  # others have manifests, too
+                return found
+    return None
+
+
+def unpack(archive: Path, folder: Path, job_id: str) -> list[Path]:
+    """The files of a job's ZIP below `folder`, nowhere else; the table of errors of an earlier download goes where a
+    job has none any more. Raises DownloadBroken for damage or names that leave it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as bundle:
             entries = [entry for entry in bundle.infolist() if not entry.is_dir()]
             targets = [_target(folder, entry) for entry in entries]
+            if folder / _MANIFEST not in targets:
+                mark(folder, job_id)
             for entry, target in zip(entries, targets, strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with bundle.open(entry) as source, target.open("wb") as out:

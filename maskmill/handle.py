@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
-from maskmill.download import OnReceived, fetch_archive, unheard, unpack
+from maskmill.download import OnReceived, fetch_archive, keep_apart, unheard, unpack
 from maskmill.errors import NotFound, WaitTimeout
 from maskmill.notebooks.shown import class_ids, image_html, job_html, opened, table_of
-from maskmill.transport import SILENCE_S, Call, Event, Events, Transport
+from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Transport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,6 @@ LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
 SHORTEST_POLL_S = 0.2
 OUTAGE_S = 60.0  # a server that restarts while we wait is waited for
 PAGE = 200
-PIECE = 1 << 20
 CORRECTIONS_S = 3600.0  # a large batch is read while we wait
 
 OnProgress = Callable[["JobHandle"], None]
@@ -250,15 +249,17 @@ class JobHandle:
         keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
         artifacts: comma-separated names, None for all. export: for an annotation tool, what `GET /jobs/{id}/archive`
         takes for it: {"export": "cvat"}. on_received is called with the bytes so far, and those of the whole or None.
-        Raises DownloadBroken, Conflict.
+        Raises DownloadBroken, Conflict, and InvalidInput for a folder that holds another job's results.
         """
-        self.wait()
         folder = Path(folder)
+        if unpacked:
+            keep_apart(folder, self.id)
+        self.wait()
         call = Call(method="GET", path=self._path("archive"), params={"artifacts": artifacts, **(export or {})})
         archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip", on_received)
         if not unpacked:
             return archive
-        unpack(archive, folder)
+        unpack(archive, folder, self.id)
         if not keep_zip:
             archive.unlink()
         return folder
@@ -271,7 +272,7 @@ class JobHandle:
             path=self._path("corrections"),
             params={"format": form},
             headers={"Content-Type": "application/zip", "Content-Length": str(packed.seek(0, 2))},
-            content=_Again(packed),
+            content=FileContent(packed),
             read_timeout_s=CORRECTIONS_S,
         )
         taken: dict[str, Any] = self._transport.send(call).json()
@@ -331,18 +332,6 @@ class JobHandle:
         else:
             self.state = seen
         return self
-
-
-class _Again:
-    """The bytes of a file, from its beginning each time."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        while piece := self._file.read(PIECE):
-            yield piece
 
 
 class _Patience:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -19,6 +19,7 @@ BUSY = frozenset({429, 502, 503, 504})
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
 LONGEST_RETRY_AFTER_S = 30.0
+PIECE = 1 << 20
 SILENCE_S = 40.0  # the server shows every 15 s that it is alive
 
 
@@ -106,6 +107,18 @@ class Transport:
             content=call.content,
             timeout=timeout,
         )
+
+
+class FileContent:
+    """The bytes of a file, from its beginning each time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while piece := self._file.read(PIECE):
+            yield piece
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePosixPath
 from typing import BinaryIO
 from zipfile import ZipInfo
 
@@ -106,9 +107,10 @@ class Importing:
 
 
 def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
-    """By path, without a folder that holds everything. Raises TooManyBytes for one that is too long to be held."""
+    """By path, without hidden ones and a folder that holds everything. Raises TooManyBytes for one that is too long to
+    be held."""
     listed = (each for each in bundle if each.filename and not each.is_dir() and "__MACOSX/" not in each.filename)
-    entries = {each.filename: each for each in listed}
+    entries = {each.filename: each for each in listed if not PurePosixPath(each.filename).name.startswith(".")}
     for each in entries.values():
         if each.file_size > LARGEST_DOCUMENT:
             raise TooManyBytes(f"{each.filename[:200]} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")

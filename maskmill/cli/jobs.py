@@ -30,12 +30,14 @@ from maskmill.cli.output import (
     stdout,
     working,
 )
+from maskmill.download import keep_apart, mark
 from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
 from maskmill.installed import dashboard_is_here, how_to_install
 
 NAMED = 5  # files
+FORCE = "Also into a folder that holds another job's results."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ class Submission(ServerOptions):
     download: Annotated[
         Path | None, typer.Option(help="Wait, then fetch and unpack the results here.", metavar="DIR")
     ] = None
+    force: Annotated[bool, typer.Option("--force", help=FORCE)] = False
     open_page: Annotated[bool, typer.Option("--open", help="Open the job on the local stack's page.")] = False
 
 
@@ -190,6 +193,7 @@ class Downloading(JobOption):
     model: Annotated[
         str | None, typer.Option(help="Of an export of several models: whose masks.  [default: a folder for each]")
     ] = None
+    force: Annotated[bool, typer.Option("--force", help=FORCE)] = False
 
 
 def download(choices: Downloading) -> None:
@@ -230,15 +234,13 @@ def _open(console: Console, page: str | None) -> None:
 
 
 def _keep_results_apart(choices: Submission) -> None:
-    """Else the next job of the same folder would take our own overlays for pictures."""
-    if (
-        choices.download
-        and choices.download.exists()
-        and any(_is_same(path, choices.download) for path in choices.paths)
-    ):
-        raise InvalidInput(
-            f"--download {choices.download} is the folder that is submitted; results need one of their own"
-        )
+    """Else the next job of the same folder would take our own overlays for pictures; and before a job is made whose
+    results may not lie there."""
+    folder = choices.download
+    if folder and folder.exists() and any(_is_same(path, folder) for path in choices.paths):
+        raise InvalidInput(f"--download {folder} is the folder that is submitted; results need one of their own")
+    if folder and not choices.force:
+        keep_apart(folder, None)
 
 
 def _is_same(path: str, folder: Path) -> bool:
@@ -335,8 +337,10 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
         out.print(f"Follow it with:  {program()} watch {job.id}", soft_wrap=True)
 
 
-def _download(job: JobHandle, folder: Path, choices: ServerOptions) -> None:
+def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -> None:
     chosen: dict[str, Any] = {}
+    if choices.force:
+        mark(folder, job.id)
     if isinstance(choices, Downloading):
         chosen = {"artifacts": choices.artifacts, "unpacked": not choices.keep_zip, "export": _export_of(choices)}
     with fetching(stderr()) as on_received:

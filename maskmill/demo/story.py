@@ -33,7 +33,7 @@ FALLBACK_SPACE = "cityscapes-8"
 ARCHIVE = "results.zip"
 RESULTS = (
     *("overlay", "mask", PICTURES, TRUTH, "index.html", ARCHIVE),
-    *("manifest.json", "metrics.csv", "metrics.json", "errors.csv"),
+    *("manifest.json", "label_space.json", "metrics.csv", "metrics.json", "errors.csv"),
 )
 
 

@@ -14,8 +14,9 @@ from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
 from maskmill.cli.output import percent, print_json, stderr, stdout
 from maskmill.errors import InvalidInput
-from maskmill.handle import PIECE, JobHandle
+from maskmill.handle import JobHandle
 from maskmill.inputs import IMAGE_SUFFIXES
+from maskmill.transport import PIECE
 
 PICTURES = IMAGE_SUFFIXES - {".png"}  # masks are PNGs
 PICTURE_FOLDERS = frozenset({"images", "pictures", "inputs", "JPEGImages", "leftImg8bit"})

@@ -14,8 +14,9 @@ from rich.text import Text
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
 from maskmill.cli.output import percent, plain_table, print_json, program, stdout
+from maskmill.download import keep_apart, mark
 from maskmill.errors import InvalidInput
-from maskmill.handle import Image
+from maskmill.handle import Image, JobHandle
 
 ORDERS = ("confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement")
 IMAGES, MASKS, MASK = "images", "masks", "mask"
@@ -40,7 +41,7 @@ def worst(choices: Worst) -> None:
     with connect(choices) as server:
         job = server.job(choices.job_id)
         found = list(job.rows(status="succeeded", sort=choices.by, limit=choices.top))
-        written = [] if choices.download is None else list(_fetched(found, choices.download))
+        written = [] if choices.download is None else list(_fetched(job, found, choices.download))
     if choices.as_json:
         print_json({"items": [image.row for image in found], "files": [path.as_posix() for path in written]})
         return
@@ -57,10 +58,12 @@ def worst(choices: Worst) -> None:
         stdout().print(f"  {program()} jobs corrections {choices.job_id} {choices.download}", soft_wrap=True)
 
 
-def _fetched(images: Sequence[Image], folder: Path) -> Iterator[Path]:
+def _fetched(job: JobHandle, images: Sequence[Image], folder: Path) -> Iterator[Path]:
     """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so; a picture
-    that the service did not store stays away."""
+    that the service did not store stays away. What another job left here would go back as this one's corrections."""
     called = Counter(_mask_path(_inside(image)).as_posix().casefold() for image in images)
+    keep_apart(folder, job.id)
+    mark(folder, job.id)
     for image in images:
         name = _inside(image)
         mask = _mask_path(name)

@@ -238,8 +238,10 @@ def test_an_export_has_a_folder_for_each_model_or_is_of_the_one_asked_for(client
 
 def test_of_an_export_of_all_models_one_folder_comes_back(client: TestClient, house: House) -> None:
     job_id = compared(client, house, images=2)
-    every = client.get(f"/jobs/{job_id}/archive", params={"export": "voc"}).content
-    refused = client.post(f"/jobs/{job_id}/corrections", content=every)
+    every = io.BytesIO(client.get(f"/jobs/{job_id}/archive", params={"export": "voc"}).content)
+    with zipfile.ZipFile(every, "a") as bundle:
+        bundle.writestr(".DS_Store", b"what a desktop leaves")
+    refused = client.post(f"/jobs/{job_id}/corrections", content=every.getvalue())
     (fault,) = refused.json()["errors"]
     assert (refused.status_code, fault["field"]) == (422, "body")
     assert "several models (other, tiny)" in fault["message"]

@@ -74,6 +74,26 @@ def test_waiting_and_downloading_in_one_go(
     assert "4/4 images" in result.stderr
 
 
+def test_results_of_another_job_are_kept_apart_unless_they_are_to_be_mixed(
+    run: Run, server: ToyServer, job_state: JobState, picture: Path, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        state = {**job_state("succeeded", done=4), "id": f"job_{number}"}
+        server.on("GET", f"/jobs/job_{number}", as_json(state))
+        server.on("GET", f"/jobs/job_{number}/archive", _archive())
+    server.on("POST", "/jobs", as_json({**job_state(), "id": "job_2"}, 202))
+    for _ in range(2):
+        assert run("download", "job_1", "out").exit_code == 0
+    for words in (("download", "job_2", "out"), ("submit", picture, "--download", "out")):
+        refused = run(*words)
+        assert refused.exit_code == REFUSED
+        assert "out holds the results of job_1; choose another folder" in refused.stderr
+    assert not server.seen("POST", "/jobs")  # nothing was submitted whose results have no place
+    assert run("submit", picture, "--download", "out", "--force").exit_code == 0
+    assert run("download", "job_1", "out").exit_code == REFUSED
+    assert run("download", "job_1", "out", "--force").exit_code == 0
+
+
 @pytest.mark.parametrize(("status", "code"), [("partial", PARTIAL), ("failed", FAILED), ("canceled", FAILED)])
 def test_how_a_job_ended_is_the_exit_code(
     run: Run, server: ToyServer, job_state: JobState, status: str, code: int

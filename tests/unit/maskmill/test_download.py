@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from maskmill import Maskmill
-from maskmill.download import unpack
-from maskmill.errors import Conflict, DownloadBroken
+from maskmill.download import keep_apart, mark, unpack
+from maskmill.errors import Conflict, DownloadBroken, InvalidInput
 from maskmill.handle import JobHandle
 from tests.unit.maskmill.toy_server import Answer, Received, ToyServer, as_json, problem
 
@@ -58,7 +58,43 @@ def _ranges(server: ToyServer) -> list[str | None]:
 def test_an_archive_is_unpacked_below_the_folder(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
     server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
     folder = job.download(tmp_path / "out")
-    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == ["mask", "mask/a", "metrics"]
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    assert names == [".maskmill-job", "mask", "mask/a", "metrics"]
+
+
+MANIFEST = {"manifest.json": '{"job": "job_2"}', "mask/a.png": ""}
+
+
+@pytest.mark.parametrize("files", [MANIFEST, {"data.yaml": "", "labels/train/a.txt": ""}], ids=["archive", "export"])
+def test_results_are_never_laid_between_those_of_another_job(
+    server: ToyServer, job: JobHandle, tmp_path: Path, files: dict[str, str]
+) -> None:
+    folder, packed = tmp_path / "out", tmp_path / "other.zip"
+    with zipfile.ZipFile(packed, "w") as bundle:
+        for name, text in files.items():
+            bundle.writestr(name, text)
+    unpack(packed, folder, "job_2")
+    server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
+    with pytest.raises(InvalidInput, match=r"out holds the results of job_2; choose another folder"):
+        job.download(folder)
+    assert not (folder / "mask" / "a").exists()
+    assert job.download(folder, unpacked=False).name == "job_1.zip"  # which lies beside them, by its own name
+    keep_apart(folder, "job_2")
+
+
+@pytest.mark.parametrize("other", ["{", "[]", '{"job": "build"}', '{"name": "a page"}'])
+def test_a_manifest_of_something_else_is_nobodys_results(tmp_path: Path, other: str) -> None:
+    (tmp_path / "manifest.json").write_text(other)
+    keep_apart(tmp_path, "job_1")
+
+
+def test_a_folder_that_was_emptied_is_free_again(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    mark(tmp_path, "job_2")
+    with pytest.raises(InvalidInput):
+        keep_apart(tmp_path, "job_1")
+    (tmp_path / "a.png").unlink()
+    keep_apart(tmp_path, "job_1")
 
 
 def test_errors_of_an_earlier_download_go_when_a_job_has_none_any_more(tmp_path: Path) -> None:
@@ -67,7 +103,7 @@ def test_errors_of_an_earlier_download_go_when_a_job_has_none_any_more(tmp_path:
         with zipfile.ZipFile(packed, "w") as bundle:
             for name in names:
                 bundle.writestr(name, b"")
-        unpack(packed, folder)
+        unpack(packed, folder, "job_1")
         assert (folder / "errors.csv").exists() is left
 
 
@@ -134,7 +170,7 @@ def test_a_name_that_leaves_the_folder_is_refused_before_anything_is_written(tmp
         bundle.writestr("good", "x")
         bundle.writestr(name, "x")
     with pytest.raises(DownloadBroken, match="evil"):
-        unpack(archive, tmp_path / "out")
+        unpack(archive, tmp_path / "out", "job_1")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -145,10 +181,10 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         entry.external_attr = 0o120777 << 16
         bundle.writestr(entry, "/etc/passwd")
     with pytest.raises(DownloadBroken, match="link"):
-        unpack(archive, tmp_path / "out")
+        unpack(archive, tmp_path / "out", "job_1")
 
 
 def test_a_damaged_archive_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(ARCHIVE[:-30])
     with pytest.raises(DownloadBroken, match="damaged"):
-        unpack(tmp_path / "bad.zip", tmp_path / "out")
+        unpack(tmp_path / "bad.zip", tmp_path / "out", "job_1")

@@ -37,11 +37,21 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
     assert asked.query == {"status": "succeeded", "sort": "confidence", "limit": "2"}
     files = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {
+        ".maskmill-job": "job_1",
         "images/cam/a.jpg": "/jobs/job_1/images/4/input",
         "masks/cam/a.png": "/jobs/job_1/images/4/mask",
         "masks/b.png": "/jobs/job_1/images/2/mask",  # its picture was never stored
     }
     assert "jobs corrections job_1" in done.stdout
+
+
+@pytest.mark.usefixtures("job")
+def test_masks_of_another_job_are_no_corrections_of_this_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"job": "job_2"}')
+    refused = run("jobs", "worst", "job_1", "--download", str(tmp_path))
+    assert refused.exit_code == 1
+    assert "holds the results of job_2" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
 def test_pictures_that_differ_in_their_suffix_have_a_mask_each(
