@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,13 @@ def blind(image: NDArray[np.float32]) -> Tensor:
 def swapped(image: NDArray[np.float32]) -> Tensor:
     """Takes every building for a pole, and the other way round."""
     return _logits(image, (0, 2, 1))
+
+
+def part_of(model: Predict, *class_ids: int, name: str) -> dict[str, Any]:
+    """What `subject` takes: the same model, of a space with these classes alone. It has no word for the others."""
+    classes = tuple(each for each in SPACE.classes if each.id in class_ids)
+    space = replace(SPACE, name=name, classes=classes, mappings={SPACE.name: {each: each for each in class_ids}})
+    return {"predict": lambda image: model(image)[list(class_ids)], "space": space}
 
 
 def _logits(image: NDArray[np.float32], said: Sequence[int]) -> Tensor:

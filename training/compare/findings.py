@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from segmentation.label_space import LabelSpace
 from segmentation.measures.bootstrap import Interval
-from segmentation.measures.metrics import as_counts
+from segmentation.measures.metrics import as_counts, mean_iou
 from training.evaluate.evaluation import Evaluation, Latency
 
-SCHEMA = 1  # of `to_dict`
+SCHEMA = 2  # of `to_dict`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Entry:
     """One model and what was measured of it.
 
     input_size: (height, width) of the network's input for the first picture. interval: of the mIoU; None when there
-    are too few pictures. unnamed: classes of the data that this model has no word for: it can only miss them.
+    are too few pictures. without: ids of the classes that this model has no way to give: its means leave them out.
     history: of each epoch; empty when the training is not at hand. learnt: how many of the pictures this model learnt
     from, and learnt_said: a sentence about it; None and empty where nothing tells.
     """
@@ -52,14 +52,19 @@ class Entry:
     evaluation: Evaluation
     interval: Interval | None = None
     latency: Latency | None = None
-    unnamed: tuple[str, ...] = ()
+    without: frozenset[int] = frozenset()
     history: Sequence[Mapping[str, float]] = ()
     learnt: int | None = None
     learnt_said: str = ""
 
     @cached_property
     def scores(self) -> dict[str, float]:
-        return self.evaluation.scores()
+        return self.evaluation.scores(without=self.without)
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """Names of the classes that the means leave out."""
+        return tuple(self.evaluation.space.name_of(each) for each in sorted(self.without))
 
     @property
     def miou(self) -> float:
@@ -70,7 +75,8 @@ class Entry:
 class Pair:
     """Two entries by number. difference: mIoU of the first less that of the second, in [-1, 1]; so for each class.
 
-    interval: None when there are too few pictures.
+    All are over the classes that both can give; without: names of the others. difference: NaN where none of those
+    occurs. interval: None when there are too few pictures.
     """
 
     first: int
@@ -78,11 +84,12 @@ class Pair:
     difference: float
     interval: Interval | None
     classes: Mapping[str, tuple[float, Interval | None]]
+    without: tuple[str, ...] = ()
 
     @property
     def shown(self) -> bool:
         """Whether this many pictures show that the two differ."""
-        return self.interval is not None and not self.interval.holds(0)
+        return self.interval is not None and math.isfinite(self.difference) and not self.interval.holds(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,9 +140,20 @@ class Comparison:
         found = next(each for each in self.pairs if {each.first, each.second} == {one, other})
         return found if found.first == one else _turned(found)
 
+    @property
+    def means_are_alike(self) -> bool:
+        """Whether the means of all entries are over the same classes."""
+        return len({entry.without for entry in self.entries}) == 1
+
+    @cached_property
+    def shared_mious(self) -> tuple[float, ...]:
+        """mIoU of every entry over the classes that all can give; NaN where none of them occurs."""
+        without = frozenset[int]().union(*(entry.without for entry in self.entries))
+        return tuple(mean_iou(entry.evaluation.confusion, without=without) for entry in self.entries)
+
     def ranked(self) -> list[int]:
-        """Numbers of the entries, the highest mIoU first; NaN last."""
-        known = [-value if math.isfinite(value) else math.inf for value in self.values("miou")]
+        """Numbers of the entries, the highest of `shared_mious` first; NaN last."""
+        known = [-value if math.isfinite(value) else math.inf for value in self.shared_mious]
         return sorted(range(len(known)), key=known.__getitem__)
 
     def to_dict(self) -> dict[str, Any]:
@@ -164,6 +182,7 @@ def _turned(pair: Pair) -> Pair:
         difference=-pair.difference,
         interval=_negative(pair.interval),
         classes=classes,
+        without=pair.without,
     )
 
 
@@ -207,6 +226,7 @@ def _pair(pair: Pair, entries: Sequence[Entry]) -> dict[str, Any]:
             name: {"difference": _number(difference), "interval": _interval(interval)}
             for name, (difference, interval) in pair.classes.items()
         },
+        "without_classes": list(pair.without),
     }
 
 

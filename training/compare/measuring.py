@@ -78,16 +78,15 @@ def concluded(subjects: Sequence[Subject], found: Measured, *, space: LabelSpace
     """Scores, intervals and differences of what was counted."""
     counts = [PictureCounts.of(confusions) for confusions in found.confusions]
     resampled = Resampled.of(counts, seed=facts.seed)
+    names = numbered([each.name for each in subjects])
     entries = [
         replace(
-            _entry(subject, evaluation, space),
-            name=name,
-            interval=resampled.miou(number) if resampled else None,
-            input_size=subject.preprocessing.input_size(*found.first_size),
+            entry,
+            name=names[number],
+            interval=resampled.miou(number, without=entry.without) if resampled else None,
+            input_size=subjects[number].preprocessing.input_size(*found.first_size),
         )
-        for number, (name, subject, evaluation) in enumerate(
-            zip(numbered([each.name for each in subjects]), subjects, found.evaluations, strict=True)
-        )
+        for number, entry in enumerate(map(_entry, subjects, found.evaluations))
     ]
     known = [value for value in found.disagreements if np.isfinite(value)]
     return Comparison(
@@ -166,8 +165,7 @@ def _keep(found: Measured, judged: _Judged, grid: Grid, *, drawn: bool) -> None:
             del found.disputed[grid.disputed :]
 
 
-def _entry(subject: Subject, evaluation: Evaluation, space: LabelSpace) -> Entry:
-    can_say = set(subject.space.remapping_to(space)[list(subject.space.class_ids)].tolist())
+def _entry(subject: Subject, evaluation: Evaluation) -> Entry:
     return Entry(
         name=subject.name,
         architecture=subject.architecture,
@@ -177,13 +175,15 @@ def _entry(subject: Subject, evaluation: Evaluation, space: LabelSpace) -> Entry
         size_bytes=subject.size_bytes,
         input_size=(0, 0),
         evaluation=evaluation,
-        unnamed=tuple(space.name_of(each) for each in evaluation.class_ids if each not in can_say),
+        without=frozenset(each.id for each in evaluation.space.missing_from(subject.space)),
         history=tuple(subject.history),
     )
 
 
 def _pair(entries: Sequence[Entry], one: int, other: int, resampled: Resampled | None) -> Pair:
+    """Over the classes that both can give."""
     first, second = entries[one].evaluation, entries[other].evaluation
+    without = entries[one].without | entries[other].without
     gaps = iou_per_class(first.confusion) - iou_per_class(second.confusion)
     classes = {
         first.space.name_of(each): (
@@ -191,14 +191,15 @@ def _pair(entries: Sequence[Entry], one: int, other: int, resampled: Resampled |
             resampled.class_difference(one, other, each) if resampled else None,
         )
         for each in first.class_ids
-        if np.isfinite(gaps[each])
+        if each not in without and np.isfinite(gaps[each])
     }
     return Pair(
         first=one,
         second=other,
-        difference=mean_iou(first.confusion) - mean_iou(second.confusion),
-        interval=resampled.difference(one, other) if resampled else None,
+        difference=mean_iou(first.confusion, without=without) - mean_iou(second.confusion, without=without),
+        interval=resampled.difference(one, other, without=without) if resampled else None,
         classes=classes,
+        without=tuple(first.space.name_of(each) for each in sorted(without)),
     )
 
 

@@ -19,21 +19,23 @@ from jobs.comparing.pages.wording import (
     times,
     within,
 )
+from jobs.comparing.sections import OTHER_CLASSES
 from segmentation.measures.bootstrap import FEWEST_PICTURES, Interval
 from training.compare.figures.series import Series
-from training.compare.findings import Comparison, Pair
+from training.compare.findings import Comparison, Entry, Pair
 
 Sentences = list[str]
 
 ALIKE = 1.1  # latencies closer than this are called alike: two measurements of one model differ by as much
 SCATTERED = 1.25  # rounds that differ by more than this do not make one number
 OUTLIERS = 8  # of so many rounds the lowest and the highest are left out
+CLASS_MEANS = ("miou", "mean_dice")  # over the classes that a model can give
 NO_CLASS = "no class of the data"
 SURE = 0.02  # confidence and accuracy closer than this are called equal
 
 
 def summary(comparison: Comparison) -> Sentences:
-    if not math.isfinite(comparison.entries[comparison.ranked()[0]].miou):
+    if not comparison.class_names:
         return ["No pixel of these pictures has a known class: nothing can be compared."]
     return [
         *_who_leads(comparison),
@@ -46,8 +48,10 @@ def summary(comparison: Comparison) -> Sentences:
 
 
 def scores(comparison: Comparison) -> Sentences:
-    told = []
+    told = over_other_classes(comparison)
     for score, name, lowest in RANKED_SCORES:
+        if score in CLASS_MEANS and told:
+            continue
         leading = leaders(comparison.values(score), lowest=lowest)
         if leading:
             value = percent(comparison.values(score)[leading[0]])
@@ -133,10 +137,12 @@ def ranking(comparison: Comparison) -> Sentences:
     leading = leaders(comparison.values("mean_ap"), lowest=False)
     if not leading:
         return []
-    highest = percent(comparison.values("mean_ap")[leading[0]])
-    told = [f"{letters(leading)} {_has(leading)} the highest mean average precision, {highest}."]
+    told = over_other_classes(comparison)
+    if not told:
+        highest = percent(comparison.values("mean_ap")[leading[0]])
+        told = [f"{letters(leading)} {_has(leading)} the highest mean average precision, {highest}."]
     for number, entry in enumerate(comparison.entries):
-        areas = {name: entry.evaluation.pr(name).area for name in entry.evaluation.class_names}
+        areas = {name: entry.evaluation.pr(name).area for name in _given(entry)}
         known = {name: area for name, area in areas.items() if math.isfinite(area)}
         if known:
             worst = min(known, key=known.__getitem__)
@@ -145,7 +151,7 @@ def ranking(comparison: Comparison) -> Sentences:
 
 
 def cost(comparison: Comparison) -> Sentences:
-    told = [*_fastest(comparison), *_bargains(comparison)]
+    told = [*over_other_classes(comparison), *_fastest(comparison), *_bargains(comparison)]
     sizes = [entry.parameters for entry in comparison.entries]
     small, large = sizes.index(min(sizes)), sizes.index(max(sizes))
     if sizes[small] != sizes[large]:
@@ -177,10 +183,15 @@ def unnamed(comparison: Comparison) -> Sentences:
     """What a model has no word for is lost from the start; a reader must know."""
     return [
         f"{letter(number)} was trained on other classes and cannot say {listed(entry.unnamed)}: these pixels count as "
-        "its errors and these classes as 0 in its means, which `maskmill evaluate` and jobs take without them."
+        "its errors, and its means leave these classes out."
         for number, entry in enumerate(comparison.entries)
         if entry.unnamed
     ]
+
+
+def over_other_classes(comparison: Comparison) -> Sentences:
+    """Whose mean has fewer classes is no better for it."""
+    return [] if comparison.means_are_alike else [OTHER_CLASSES]
 
 
 def learnt(comparison: Comparison) -> Sentences:
@@ -195,6 +206,8 @@ def learnt(comparison: Comparison) -> Sentences:
 def pair_sentence(comparison: Comparison, pair: Pair) -> str:
     """A true sentence about two models: a difference, or that so many pictures cannot show one."""
     count = counted(comparison.facts.picture_count, "picture")
+    if not math.isfinite(pair.difference):
+        return f"{letters((pair.first, pair.second))} can give no class of these pictures alike: no mIoU to compare."
     ahead, behind = (pair.first, pair.second) if pair.difference >= 0 else (pair.second, pair.first)
     if pair.interval is None:
         few = f"{count} cannot show a difference: at least {FEWEST_PICTURES} are needed"
@@ -222,6 +235,11 @@ def letters(numbers: Sequence[int]) -> str:
 def _who_leads(comparison: Comparison) -> Sentences:
     first, second, *_ = comparison.ranked()
     leader = comparison.entries[first]
+    if not comparison.means_are_alike:
+        highest = percent(comparison.shared_mious[first])
+        most = f"Over the classes that all can give {letter(first)}, {leader.name}, has the highest mIoU: {highest}."
+        known = math.isfinite(comparison.shared_mious[first])
+        return [OTHER_CLASSES, *([most] if known else []), pair_sentence(comparison, comparison.pair(first, second))]
     spread = f" (95 % interval {within(leader.interval)})" if leader.interval is not None else ""
     told = [f"{letter(first)}, {leader.name}, has the highest mIoU: {percent(leader.miou)}{spread}."]
     return [*told, pair_sentence(comparison, comparison.pair(first, second))]
@@ -265,7 +283,7 @@ def slowdown(comparison: Comparison, one: int, other: int) -> tuple[float, float
 def _weakest(comparison: Comparison) -> Sentences:
     worst: dict[str, list[int]] = {}
     for number, entry in enumerate(comparison.entries):
-        known = {name: entry.scores[f"iou/{name}"] for name in entry.evaluation.class_names}
+        known = {name: entry.scores[f"iou/{name}"] for name in _given(entry)}
         known = {name: value for name, value in known.items() if math.isfinite(value)}
         if known:
             worst.setdefault(min(known, key=known.__getitem__), []).append(number)
@@ -309,10 +327,11 @@ def _errors(comparison: Comparison, number: int) -> list[tuple[float, str, str]]
 def _bargains(comparison: Comparison) -> Sentences:
     """Which models are neither better nor faster than another one."""
     told = []
-    for number in range(len(comparison.entries)):
-        above = [each for each in range(len(comparison.entries)) if _beats(comparison, each, number)]
+    numbers = range(len(comparison.entries))
+    for number in numbers:
+        above = [each for each in numbers if each != number and _beats(comparison, each, number)]
         if above:
-            other = max(above, key=lambda each: comparison.entries[each].miou)
+            other = max(above, key=lambda each: comparison.pair(each, number).difference)
             chance = "" if comparison.pair(other, number).shown else ", though their difference in mIoU may be chance"
             told.append(f"{letter(number)} scores lower than {letter(other)} and is not faster{chance}.")
     timed = sum(entry.latency is not None for entry in comparison.entries)
@@ -325,7 +344,12 @@ def _beats(comparison: Comparison, one: int, other: int) -> bool:
     first, second = comparison.entries[one], comparison.entries[other]
     if first.latency is None or second.latency is None:
         return False
-    return first.latency.median_ms <= second.latency.median_ms and first.miou > second.miou
+    return first.latency.median_ms <= second.latency.median_ms and comparison.pair(one, other).difference > 0
+
+
+def _given(entry: Entry) -> Sequence[str]:
+    """Names of the classes that the model can give."""
+    return [name for name in entry.evaluation.class_names if name not in entry.unnamed]
 
 
 def _apart(interval: Interval | None) -> bool:

@@ -9,6 +9,7 @@ from jobs.comparing.pages.parts import Cell, Row, Table, best
 from training.compare import sections
 from training.compare.figures.series import Series
 from training.compare.findings import Comparison
+from training.compare.readings import CLASS_MEANS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,18 @@ def _by_model(comparison: Comparison, titles: Sequence[str]) -> list[str]:
 
 def _score_cells(comparison: Comparison, column: Column) -> list[Cell]:
     notes = [wording.within(each.interval) if each.interval else "" for each in comparison.entries]
-    return _marked(comparison.values(column.score), lowest=column.lowest, notes=notes if column.score == "miou" else ())
+    return _marked(
+        comparison.values(column.score),
+        lowest=column.lowest,
+        notes=notes if column.score == "miou" else (),
+        comparable=comparison.means_are_alike or column.score not in CLASS_MEANS,
+    )
 
 
-def _marked(values: Sequence[float], *, lowest: bool = False, notes: Sequence[str] = ()) -> list[Cell]:
-    leaders = best(values, lowest=lowest)
+def _marked(
+    values: Sequence[float], *, lowest: bool = False, notes: Sequence[str] = (), comparable: bool = True
+) -> list[Cell]:
+    leaders = best(values, lowest=lowest) if comparable else []
     return [
         Cell(
             said=wording.bare(value),

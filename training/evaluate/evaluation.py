@@ -12,7 +12,16 @@ import numpy as np
 
 from segmentation.label_space import LabelSpace
 from segmentation.measures.calibration import Calibration
-from segmentation.measures.metrics import METRICS, Confusion, as_confusion, as_counts, dice_per_class, iou_per_class
+from segmentation.measures.metrics import (
+    METRICS,
+    Confusion,
+    as_confusion,
+    as_counts,
+    dice_per_class,
+    iou_per_class,
+    mean_dice,
+    mean_iou,
+)
 from segmentation.measures.score_curves import Curve, ScoreHistograms
 
 
@@ -64,12 +73,16 @@ class Evaluation:
         """Of `class_ids`, in the same order."""
         return tuple(self.space.name_of(each) for each in self.class_ids)
 
-    def scores(self) -> dict[str, float]:
+    def scores(self, *, without: Collection[int] = ()) -> dict[str, float]:
         """Every number of METRICS; `ece`, `mean_auc`, `mean_ap` where scores were kept; `iou/<class>`, `dice/<class>`.
 
-        NaN for a class that does not occur.
+        NaN for a class that does not occur. without: ids of classes that are left out of the means over classes: those
+        that the model has no way to give.
         """
-        found = {name: metric(self.confusion) for name, metric in METRICS.items()} | self._of_scores()
+        found = {name: metric(self.confusion) for name, metric in METRICS.items()}
+        for name, mean in (("miou", mean_iou), ("mean_dice", mean_dice)):
+            found[name] = mean(self.confusion, without=without)
+        found |= self._of_scores(without)
         for kind, formula in (("iou", iou_per_class), ("dice", dice_per_class)):
             values = formula(self.confusion)
             found |= {f"{kind}/{self.space.name_of(each)}": float(values[each]) for each in self.class_ids}
@@ -107,21 +120,12 @@ class Evaluation:
             value["picture_count"],
         )
 
-    def _of_scores(self) -> dict[str, float]:
+    def _of_scores(self, without: Collection[int]) -> dict[str, float]:
         if self.calibration is None or self.score_histograms is None:
             return {}
+        kept, chosen = self.score_histograms, [each for each in self.class_ids if each not in without]
         return {
             "ece": self.calibration.expected_error,
-            **self.mean_areas(),
-        }
-
-    def mean_areas(self, *, without: Collection[int] = ()) -> dict[str, float]:
-        """`mean_auc` and `mean_ap` over the classes that have them. without: ids of classes that are left out.
-
-        Raises NoScoresKept.
-        """
-        kept, chosen = self._kept(), [each for each in self.class_ids if each not in without]
-        return {
             "mean_auc": _mean([kept.roc(each).area for each in chosen]),
             "mean_ap": _mean([kept.pr(each).area for each in chosen]),
         }

@@ -180,7 +180,7 @@ def _timed(console: Console, subject: Subject, pictures: PairDataset, threads: i
 def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies: Sequence[Latency]) -> dict[str, Any]:
     """Plain values, null where a number is not defined."""
     missing = total.space.missing_from(subject.space)
-    scores = total.scores() | _means_without(total, [each.id for each in missing])
+    scores = total.scores(without=[each.id for each in missing])
     true_pixels = total.confusion.sum(axis=1)
     classes = [
         {
@@ -212,17 +212,6 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
     }
     plain: dict[str, Any] = _without_nan(content)
     return plain
-
-
-def _means_without(total: Evaluation, impossible: Sequence[int]) -> dict[str, float]:
-    """The means as jobs take them: without classes that the model has no way to give."""
-    from segmentation.measures.metrics import mean_dice, mean_iou
-
-    return {
-        "miou": mean_iou(total.confusion, without=impossible),
-        "mean_dice": mean_dice(total.confusion, without=impossible),
-        **total.mean_areas(without=impossible),
-    }
 
 
 def _without_nan(value: Any) -> Any:

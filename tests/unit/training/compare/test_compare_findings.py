@@ -11,10 +11,10 @@ import pytest
 from segmentation.errors import NoRemapping
 from segmentation.label_spaces import get_label_space
 from segmentation.measures.bootstrap import PictureCounts, Resampled
-from tests.tiny_comparison import SPACE, blind, flags, right, subject, swapped
+from tests.tiny_comparison import SPACE, blind, flags, part_of, right, subject, swapped
 from training.compare import Choices, Grid, NothingToCompare, examine
 from training.compare.measuring import numbered
-from training.compare.readings import unnamed
+from training.compare.readings import pair_sentence, unnamed
 from training.evaluate.scoring import evaluate
 
 
@@ -109,7 +109,39 @@ def test_a_class_that_a_model_cannot_say_is_named(tmp_path: Path) -> None:
     found = examine([subject("a", right), subject("b", blind)], flags(tmp_path, 2), choices=choices)
     assert "truck" in found.entries[0].unnamed
     assert "sky" not in found.entries[0].unnamed
-    assert "`maskmill evaluate` and jobs take without them" in unnamed(found)[0]
+    assert "its means leave these classes out" in unnamed(found)[0]
+
+
+def test_a_class_that_a_model_cannot_say_is_left_out_of_its_means_and_intervals(tmp_path: Path) -> None:
+    """`coarse` says what `blind` says, but has no word for a pole."""
+    coarse = subject("coarse", **part_of(blind, 0, 1, name="houses"))
+    choices = Choices(space=SPACE)
+    found = examine([subject("blind", blind), coarse], flags(tmp_path, 8), choices=choices)
+    scores = found.entries[1].scores
+    assert scores["miou"] == pytest.approx((scores["iou/sky"] + scores["iou/building"]) / 2)
+    assert scores["mean_dice"] == pytest.approx((scores["dice/sky"] + scores["dice/building"]) / 2)
+    assert found.entries[0].miou == pytest.approx(scores["miou"] * 2 / 3)
+    assert found.entries[1].interval is not None
+    assert found.entries[1].interval.holds(scores["miou"])
+
+
+def test_two_models_are_compared_over_the_classes_that_both_can_give(tmp_path: Path) -> None:
+    coarse = subject("coarse", **part_of(blind, 0, 1, name="houses"))
+    found = examine([subject("blind", blind), coarse], flags(tmp_path, 8), choices=Choices(space=SPACE))
+    (pair,) = found.pairs
+    assert pair.interval is not None
+    assert (pair.difference, pair.interval.low, pair.interval.high, pair.shown) == (0, 0, 0, False)
+    assert set(pair.classes) == {"sky", "building"}
+    assert "pole" in found.to_dict()["pairs"][0]["without_classes"]
+    assert found.pair(1, 0).without == pair.without
+
+
+def test_models_without_a_class_in_common_differ_by_nothing_known(tmp_path: Path) -> None:
+    parts = [subject(name, **part_of(right, *ids, name=name)) for name, ids in (("a", (0, 1)), ("b", (2, 3)))]
+    found = examine(parts, flags(tmp_path, 8), choices=Choices(space=SPACE))
+    assert found.to_dict()["pairs"][0]["miou_difference"] is None
+    assert not found.pairs[0].shown
+    assert pair_sentence(found, found.pairs[0]).startswith("A and B can give no class of these pictures alike")
 
 
 def test_classes_without_a_way_to_each_other_are_refused(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from jobs.comparing.pages.parts import leaders
 from jobs.comparing.pages.wording import listed, percent, signed
-from tests.tiny_comparison import blind, flags, right, subject, swapped
-from training.compare import Choices, Comparison, examine, readings
+from jobs.comparing.sections import OTHER_CLASSES
+from tests.tiny_comparison import SPACE, blind, flags, part_of, right, subject, swapped
+from training.compare import Choices, Comparison, examine, readings, tables
 from training.compare.measuring import with_latencies, with_learnt
 from training.evaluate.evaluation import Latency
 from training.evaluate.held_out import Overlap
@@ -54,6 +55,21 @@ def test_the_summary_names_leader_speed_weakness_and_disagreement(tmp_path: Path
     assert "A is the fastest, with 10 ms for a picture; B takes 2.5 times as long, 25 ms." in told
     assert "A is weakest on pole: IoU 0.0 %." in told
     assert f"do not agree on {percent(found.disagreement)}" in told
+
+
+def test_means_over_other_classes_are_not_ranked(tmp_path: Path) -> None:
+    """`coarse` errs wherever `blind` does, and its mean is higher: it has no class for the poles that both miss."""
+    coarse = subject("coarse", **part_of(blind, 0, 1, name="houses"))
+    subjects = [coarse, subject("right", right)]
+    found = examine(subjects, flags(tmp_path, 8), choices=Choices(space=SPACE))
+    told = readings.summary(found)
+    assert told[0] == OTHER_CLASSES
+    assert told[1] == "Over the classes that all can give B, right, has the highest mIoU: 100.0 %."
+    assert not any("highest mIoU" in sentence for sentence in readings.scores(found))
+    assert not any("weakest on pole" in sentence for sentence in told)
+    assert not any(cell.best for row in tables.scores(found).rows for cell in row.cells[:2])
+    assert any(cell.best for row in tables.scores(found).rows for cell in row.cells[2:])
+    assert OTHER_CLASSES not in readings.summary(_compared(tmp_path, blind, right))
 
 
 def test_latencies_that_are_close_are_called_alike(tmp_path: Path) -> None:
