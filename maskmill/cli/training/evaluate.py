@@ -128,8 +128,10 @@ def open_model(reference: str, choices: DataOptions) -> Subject:
 
 
 def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
-    """Every file looked at. Raises RecipeError for an unknown data set or option, DatasetError for its files."""
+    """Every file looked at. Raises RecipeError for an unknown data set or option, DatasetError for its files, and
+    for one without masks."""
     from training.datasets.checking import check_pictures, count_pictures
+    from training.datasets.pairs import DatasetError
     from training.recipe.building import open_dataset, parse_roots
     from training.recipe.recipe import DataChoice
 
@@ -143,6 +145,8 @@ def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
     if choices.unknown_ids not in ("error", "ignore"):
         raise typer.BadParameter("error or ignore", param_hint="--unknown-ids")
     pictures, console = open_dataset(choice, parse_roots(choices.root or []), seed=choices.seed), stderr()
+    if pictures.is_unlabelled:
+        raise DatasetError(f"{pictures.about.title}: a model can be scored on pictures with masks alone")
     rule: UnknownIds = "ignore" if choices.unknown_ids == "ignore" else "error"
     with counting(console, "Checking ", count_pictures([pictures])) as advance:
         told = check_pictures([pictures], unknown_ids=rule, on_picture=advance)

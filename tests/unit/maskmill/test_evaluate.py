@@ -39,6 +39,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *more: CliRunner().invoke(app, [*words, *map(str, more)], catch_exceptions=False)
 
 
+def test_pictures_without_masks_are_refused_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    words = ("--root", f"unlabelled={tmp_path / 'flags' / 'images'}", "--json")
+    for command in (("evaluate", "tiny", "unlabelled"), ("compare", "tiny", "tiny", "--data", "unlabelled")):
+        result = CliRunner().invoke(app, [*command, *words], catch_exceptions=False)
+        error = json.loads(result.stdout)["error"]
+        assert (result.exit_code, error["code"]) == (REFUSED, "dataset_error")
+        assert error["message"] == "folder images, without masks: a model can be scored on pictures with masks alone"
+
+
 def test_scores_classes_and_speed_are_shown(run: Run) -> None:
     result = run("--threads", "1")
     assert result.exit_code == 0
