@@ -29,9 +29,17 @@ CARD = "card.json"
 HIDDEN = "."  # how the names of unfinished folders begin
 ALIAS = "@"  # how the names of links to a version begin
 
+_OF_THE_ANSWER = ("label_space", "preprocessing", "activation", "max_batch")  # of a card, beside its files
+
 logger = logging.getLogger(__name__)
 
 Stamp = tuple[tuple[str, int, int], ...]
+
+
+class NameTaken(Exception):
+    """Something else of that name is there, and would be lost; the message says what it is."""
+
+    code = "model_name_taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +127,17 @@ class Catalog:
     def label_spaces(self) -> LabelSpaces:
         return self._current().spaces
 
-    def publish(self, card: ModelCard, files: Mapping[str, Path]) -> Bundle:
+    def publish(self, card: ModelCard, files: Mapping[str, Path], *, replace: bool = False) -> Bundle:
         """Copy weights (file name in the card → where they are) with their card into the last folder, all or nothing.
 
-        Replaces a bundle of the same name there. Raises ValueError when `files` are not those of the card, ModelFailed
-        when their contents are not, FileExistsError when versions of the registry have that name there, and
-        InvalidLabelSpace when another model's label space has the name of this one's and is not the same.
+        replace: whether another model of the same name there may be lost. Raises ValueError when `files` are not those
+        of the card, ModelFailed when their contents are not, InvalidLabelSpace when another model's label space has the
+        name of this one's and is not the same, and what `check_name` raises.
         """
         if set(files) != set(card.sha256) or any(Path(name).name != name for name in files):
             raise ValueError(f"the card names {sorted(card.sha256)}, the files given are {sorted(files)}")
         home = self._folders[-1]
-        if any(_versions(home / card.name)):
-            raise FileExistsError(f"{home / card.name} holds versions from the registry: promote a new one instead")
+        self.check_name(card, replace=replace)
         home.mkdir(parents=True, exist_ok=True)
         with unfinished(home) as folder:
             for name, source in files.items():
@@ -141,6 +148,20 @@ class Catalog:
             self._check_space(bundle)
             swap(folder, home / card.name)
         return self.get(card.name)
+
+    def check_name(self, card: ModelCard, *, replace: bool = False, whole: bool = True) -> None:
+        """Raises NameTaken when the last folder has versions of the registry of that name; and, unless `replace`,
+        another bundle of that name. The same model with the same files, or more, is none. whole: the card names all its
+        files; else some may still be to come."""
+        place = self._folders[-1] / card.name
+        if any(_versions(place)):
+            raise NameTaken(f"{place} holds versions from the registry: promote a new one instead")
+        there = next((each.card for each in self._current().bundles.values() if each.folder == place), None)
+        if not replace and there is not None and not _takes_over(card, there, whole=whole):
+            raise NameTaken(
+                f"{place} holds another model, version {there.version} of {there.name}, which would be lost: "
+                "--replace puts this one in its place, another --name keeps both"
+            )
 
     def remove(self, name: str) -> None:
         """Take a model with all its versions out of the last folder, at once for every reader. Raises ModelNotFound."""
@@ -240,6 +261,14 @@ def _names(place: Path, folder: Path, card: ModelCard) -> Sequence[str]:
         return [f"{card.name}/{card.version}"]
     alias = place.name.removeprefix(ALIAS)
     return [f"{card.name}{ALIAS}{alias}", *([card.name] if alias == CHAMPION else [])]
+
+
+def _takes_over(new: ModelCard, old: ModelCard, *, whole: bool) -> bool:
+    """Whether nothing of the old bundle is lost with the new one in its place: what it computes, and its files."""
+    if any(getattr(new, name) != getattr(old, name) for name in _OF_THE_ANSWER):
+        return False
+    kept = old.sha256 if whole else old.sha256.keys() & new.sha256.keys()
+    return all(new.sha256.get(name) == old.sha256[name] for name in kept)
 
 
 def _ignore(place: Path, reason: str) -> None:

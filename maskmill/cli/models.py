@@ -12,7 +12,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from maskmill.cli.address import connect
-from maskmill.cli.options import ServerOptions, command
+from maskmill.cli.options import ReplaceOption, ServerOptions, command
 from maskmill.cli.output import percent, plain_table, print_json, program, stderr, stdout
 from maskmill.cli.stack import HomeOption
 from maskmill.errors import InvalidInput
@@ -72,6 +72,7 @@ class Pulling(HomeOption):
     folder: Annotated[
         Path | None, typer.Option(help="Its files, fetched by other means (config.json, *.safetensors).", metavar="DIR")
     ] = None
+    replace: ReplaceOption = False
 
 
 def pull(choices: Pulling) -> None:
@@ -93,6 +94,7 @@ def pull(choices: Pulling) -> None:
         consent=Consent(revision=choices.revision, accepted=choices.accept_revision, unpinned=choices.unpinned),
         long_side=choices.long_side,
         folder=choices.folder,
+        replace=choices.replace,
     )
     bundle = fetch(order, lambda line: console.print(Text(line), soft_wrap=True))
     if choices.as_json:
@@ -126,6 +128,7 @@ class Adding(HomeOption):
     description: Annotated[str | None, typer.Option(help="For people.")] = None
     source: Annotated[str | None, typer.Option(help="Where it comes from.")] = None
     licence: Annotated[str | None, typer.Option(help="Under which terms.")] = None
+    replace: ReplaceOption = False
 
 
 def add(choices: Adding) -> None:
@@ -142,7 +145,14 @@ def add(choices: Adding) -> None:
     about = own_card(_with_options(given, choices))
     models = storage_settings(choices.home).model_folders[-1]
     with stderr().status(f"checking {choices.file.name} on {SAMPLES_SAID}"):
-        added = publish(choices.file, about, models=models, samples=open_samples(), open_all=open_all)
+        added = publish(
+            choices.file,
+            about,
+            models=models,
+            samples=open_samples(),
+            open_all=open_all,
+            replace_other=choices.replace,
+        )
     _show_check(added.bundle.card, added.reports, choices)
     if not choices.as_json:
         stdout().print(

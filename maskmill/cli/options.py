@@ -33,6 +33,11 @@ class JsonOption:
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")] = False
 
 
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Put it in the place of another model of that name, which is lost.")
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions(JsonOption):
     server: Annotated[

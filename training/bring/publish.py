@@ -67,8 +67,13 @@ class Added:
     reports: tuple[CheckReport, ...]
 
 
-def add(file: Path, about: OwnCard, *, models: Path, samples: SampleLibrary, open_all: OpenAll) -> Added:
-    """Raises OwnFileRefused, ModelUnfit, InvalidModelCard, ModelFailed; then nothing was published."""
+def add(
+    file: Path, about: OwnCard, *, models: Path, samples: SampleLibrary, open_all: OpenAll, replace_other: bool = False
+) -> Added:
+    """replace_other: whether another model of that name may be lost.
+
+    Raises OwnFileRefused, ModelUnfit, InvalidModelCard, ModelFailed, NameTaken; then nothing was published.
+    """
     with tempfile.TemporaryDirectory() as drafts:
         if file.suffix.lower() in TORCHSCRIPT_ENDINGS:
             draft = Path(drafts) / TORCHSCRIPT_FILE
@@ -80,7 +85,7 @@ def add(file: Path, about: OwnCard, *, models: Path, samples: SampleLibrary, ope
         else:
             drafted = _Draft(about, "onnx", Path(drafts) / ONNX_FILE)
             card, reports = _check_onnx(file, drafted, read_samples(samples, about.space), open_all)
-        return Added(Catalog([models]).publish(card, drafted.files), reports)
+        return Added(Catalog([models]).publish(card, drafted.files, replace=replace_other), reports)
 
 
 def check_bundle(bundle: Bundle, *, samples: SampleLibrary, open_all: OpenAll) -> tuple[CheckReport, ...]:

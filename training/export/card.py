@@ -27,6 +27,7 @@ class Release:
     """What a person decides about a bundle.
 
     tolerance: how much mIoU a variant may lose, 0.005 is half a point. balance: whether offsets of classes are fitted.
+    replace: whether another model of that name may be lost.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Release:
     ids: bool = False
     tolerance: float = 0.005
     balance: bool = False
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ def export_run(
 ) -> Export:
     """Publish into `models`. A variant that is not worth it is left out, with the reason.
 
-    Raises ExportError, RunNotFound, RecipeError, DatasetError; then nothing was published.
+    Raises ExportError, RunNotFound, RecipeError, DatasetError, NameTaken; then nothing was published.
     """
     finished = FinishedRun.read(folder, roots)
     pictures = InSpace(finished.validation, finished.run.space)
@@ -78,10 +78,12 @@ def export_run(
     if release.balance:
         finished = _balanced(finished, judge)
     finished = _tempered(finished, judge)
+    catalog = Catalog([models])
     with tempfile.TemporaryDirectory() as drafts:
         work = _Work(finished, release, judge, Path(drafts))
         work.write_floats()
         work.write_companions()
+        catalog.check_name(card_of(finished, release, work.files, {}, ()), replace=release.replace, whole=False)
         scores = judge.evaluate(onnx_predictor(work.files["onnx"]), SERVED, with_scores=True).scores()
         work.known[SERVED] = scores["miou"]
         work.torch_miou = judge.miou(torch_predictor(finished.model), "PyTorch")
@@ -90,7 +92,7 @@ def export_run(
         work.measure()
         shown = {name: round(value, 4) for name, value in scores.items() if math.isfinite(value)}
         card = card_of(finished, release, work.files, shown, work.variants)
-        Catalog([models]).publish(card, {path.name: path for path in work.files.values()})
+        catalog.publish(card, {path.name: path for path in work.files.values()}, replace=release.replace)
     return Export(card, work.torch_miou, work.agreements, work.refused)
 
 

@@ -37,7 +37,10 @@ class UnknownPreprocessing(HubError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to pull and where to. long_side: pixels, instead of the catalogue's. folder: fetched by other means."""
+    """What to pull and where to. long_side: pixels, instead of the catalogue's. folder: fetched by other means.
+
+    replace: whether another model of that name may be lost.
+    """
 
     model: HubModel
     name: str
@@ -45,10 +48,11 @@ class Order:
     consent: Consent
     long_side: int | None = None
     folder: Path | None = None
+    replace: bool = False
 
 
 def pull(order: Order, say: Callable[[str], None]) -> Bundle:
-    """Fetch, convert, compare, publish. Raises HubError, ModelError, ExportError: nothing is published."""
+    """Fetch, convert, compare, publish. Raises HubError, ModelError, ExportError, NameTaken: nothing is published."""
     folder, commit = _source(order, say)
 
     from training.export.files import export_onnx  # these take seconds; the hub has answered by now
@@ -64,7 +68,7 @@ def pull(order: Order, say: Callable[[str], None]) -> Bundle:
         say("exporting to ONNX and comparing with PyTorch")
         export_onnx(network, draft)
         card = _card(order, network, draft, preprocessing, commit)
-        return Catalog([order.models]).publish(card, {ONNX_FILE: draft})
+        return Catalog([order.models]).publish(card, {ONNX_FILE: draft}, replace=order.replace)
 
 
 def check_labels(config: Path, space: LabelSpace) -> None:

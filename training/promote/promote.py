@@ -71,6 +71,6 @@ def _exported(folder: Path, wish: Wish) -> Path:
     card = bundle / CARD
     is_new = card.is_file() and card.stat().st_mtime >= (folder / CHECKPOINT).stat().st_mtime
     if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
-        release = Release(name=name, int8=wish.int8)
+        release = Release(name=name, int8=wish.int8, replace=True)
         export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch)
     return bundle

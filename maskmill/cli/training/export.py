@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maskmill.cli.options import JsonOption
+from maskmill.cli.options import JsonOption, ReplaceOption
 from maskmill.cli.output import counting, plain_table, print_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Exporting(JsonOption):
     tolerance: Annotated[
         float, typer.Option(help="Points of mIoU that a variant may lose; one that loses more is refused.", min=0)
     ] = 0.5
+    replace: ReplaceOption = False
     root: Annotated[
         list[str] | None,
         typer.Option(help="Where a data set lies; else runs/datasets/DATASET.", metavar="DATASET=FOLDER"),
@@ -62,6 +63,7 @@ def export(given: Exporting) -> None:
         ids=given.graph == "ids",
         tolerance=given.tolerance / 100,
         balance=given.balance,
+        replace=given.replace,
     )
     folder = Path(given.run) if Path(given.run).is_dir() else given.runs / given.run
     models = given.models or StorageSettings().model_folders[-1]

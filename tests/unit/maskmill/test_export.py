@@ -48,6 +48,21 @@ def test_json_goes_alone_to_stdout(runs: Path, roots: dict[str, Path], tmp_path:
     assert {each["precision"] for each in told["variants"]} >= {"fp32"}
 
 
+def test_another_model_of_that_name_is_not_lost_unless_that_is_said(
+    runs: Path, roots: dict[str, Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    """The same run again is the same model, whatever was measured of it."""
+    more = ("--root", f"scenes={roots['scenes']}", "--models", tmp_path, "--json")
+    assert [export(runs / "tiny", "--name", "small", *more).exit_code for _ in range(2)] == [0, 0]
+    kept = (tmp_path / "small" / "model.onnx").read_bytes()
+    other = tiny_training(tmp_path_factory.mktemp("runs"), roots, ["stages[0].epochs=1", "seed=7"])
+    refused = export(other, "--name", "small", *more)
+    assert (refused.exit_code, json.loads(refused.stdout)["error"]["code"]) == (REFUSED, "model_name_taken")
+    assert (tmp_path / "small" / "model.onnx").read_bytes() == kept
+    assert export(other, "--name", "small", "--replace", *more).exit_code == 0
+    assert (tmp_path / "small" / "model.onnx").read_bytes() != kept
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

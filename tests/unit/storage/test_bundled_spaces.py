@@ -41,7 +41,7 @@ def card(name: str, found: dict[str, Path], **changes: Any) -> ModelCard:
 
 def publish(catalog: Catalog, tmp_path: Path, name: str = "mine", space: LabelSpace = BLOB) -> Bundle:
     found = files(tmp_path, space)
-    return catalog.publish(card(name, found), found)
+    return catalog.publish(card(name, found), found, replace=True)
 
 
 def test_the_label_space_of_a_bundle_is_found_beside_the_published_ones(catalog: Catalog, tmp_path: Path):

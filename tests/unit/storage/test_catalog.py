@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from jobs.errors import ModelFailed, ModelNotFound
 from jobs.ports import ModelCatalog
 from segmentation.model_card import ModelCard
-from storage.catalog import Catalog, open_catalog
+from storage.catalog import Catalog, NameTaken, open_catalog
 from storage.settings import StorageSettings
 from tests.factories import make_card
 
@@ -32,7 +33,8 @@ def card(name: str = "tiny", data: bytes = b"weights", **changes: object) -> Mod
 
 
 def publish(catalog: Catalog, tmp_path: Path, name: str = "tiny", data: bytes = b"weights", **changes: object) -> None:
-    catalog.publish(card(name, data, **changes), {"model.onnx": weights(tmp_path, data)})
+    """In the place of whatever has that name."""
+    catalog.publish(card(name, data, **changes), {"model.onnx": weights(tmp_path, data)}, replace=True)
 
 
 def test_folders_that_do_not_exist_hold_no_models(catalog: Catalog):
@@ -90,6 +92,50 @@ def test_another_process_sees_a_model_that_is_published_replaced_or_gone(catalog
     other.get("tiny").verify()
     (tmp_path / "mine/tiny/card.json").unlink()
     assert list(other.list()) == []
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_another_model_is_replaced_only_where_that_is_wanted(catalog: Catalog, tmp_path: Path, version: str):
+    publish(catalog, tmp_path, version="1")
+    better = card(data=b"better", version=version)
+    with pytest.raises(NameTaken, match=r"version 1 of tiny, which would be lost: --replace"):
+        catalog.publish(better, {"model.onnx": weights(tmp_path, b"better")})
+    assert catalog.get("tiny").file("onnx").read_bytes() == b"weights"
+    catalog.publish(better, {"model.onnx": weights(tmp_path, b"better")}, replace=True)
+    assert catalog.get("tiny").file("onnx").read_bytes() == b"better"
+
+
+def test_the_same_model_again_takes_its_own_place(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    again = card(scores={"miou": 0.5}, version="2")
+    catalog.publish(again, {"model.onnx": weights(tmp_path)})
+    assert catalog.card("tiny") == again
+
+
+def test_the_same_weights_for_other_pictures_are_another_model(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    other = card(preprocessing=replace(card().preprocessing, mean=(0.1, 0.2, 0.3)))
+    with pytest.raises(NameTaken):
+        catalog.publish(other, {"model.onnx": weights(tmp_path)})
+    assert catalog.card("tiny") == card()
+
+
+def test_a_bundle_takes_the_place_of_one_with_fewer_files_alone(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path)
+    files = {"model.onnx": weights(tmp_path), "more.onnx": tmp_path / "more.onnx"}
+    files["more.onnx"].write_bytes(b"more")
+    sha256 = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    catalog.publish(make_card("tiny", sha256=sha256), files)
+    with pytest.raises(NameTaken):
+        catalog.publish(card(), {"model.onnx": weights(tmp_path)})
+    catalog.check_name(card(), whole=False)
+    assert catalog.card("tiny").sha256 == sha256
+
+
+def test_a_bundled_model_of_the_same_name_is_not_lost(catalog: Catalog, tmp_path: Path):
+    publish(Catalog([tmp_path / "bundled"]), tmp_path)
+    catalog.publish(card(data=b"mine"), {"model.onnx": weights(tmp_path, b"mine")})
+    assert (tmp_path / "bundled/tiny/model.onnx").read_bytes() == b"weights"
 
 
 def test_publishing_leaves_nothing_but_the_bundle(catalog: Catalog, tmp_path: Path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import ModelFailed, ModelNotFound
-from storage.catalog import Catalog
+from storage.catalog import Catalog, NameTaken
 from storage.model_reference import InvalidReference, ModelReference, canonical
 from storage.registry.versions import Versions
 from tests.factories import make_card
@@ -148,8 +148,8 @@ def test_a_whole_version_is_never_moved(versions: Versions):
 
 def test_a_bundle_is_not_published_over_versions(versions: Versions, catalog: Catalog, folder: Path, tmp_path: Path):
     kept = versions.add("street", "3", bundle(b"three"))
-    with pytest.raises(FileExistsError, match="promote"):
-        catalog.publish(replace(kept.card, version="9"), {"model.onnx": kept.file("onnx")})
+    with pytest.raises(NameTaken, match="promote"):
+        catalog.publish(replace(kept.card, version="9"), {"model.onnx": kept.file("onnx")}, replace=True)
     assert catalog.card("street/3") == kept.card
 
 

@@ -20,7 +20,7 @@ from jobs.errors import ModelFailed
 from maskmill.cli.training.runtimes import open_all
 from segmentation.errors import InvalidLabelSpace, InvalidModelCard, UnknownLabelSpace
 from segmentation.label_spaces import get_label_space
-from storage.catalog import Bundle, Catalog
+from storage.catalog import Bundle, Catalog, NameTaken
 from tests.factories import mask, picture
 from tests.tiny_models import CLASSES, STRIDE, onnx_model, tiny_bundle, weights
 from training.bring.card import own_card, read_own_card
@@ -73,6 +73,20 @@ def shape_input(*dims: int | str, kind: int = TensorProto.FLOAT) -> Edit:
         model.graph.input[0].CopyFrom(helper.make_tensor_value_info("image", kind, dims))
 
     return edit
+
+
+def test_another_model_of_that_name_stays_unless_it_may_go(tmp_path: Path):
+    """The same file again is no error; with other means it is another model."""
+    first = added(tmp_path, given(tmp_path)).bundle
+    assert added(tmp_path, given(tmp_path)).bundle.card == first.card
+    other = {"preprocessing": {"long_side": 128, "mean": [0.1, 0.2, 0.3]}}
+    with pytest.raises(NameTaken, match="--replace"):
+        added(tmp_path, given(tmp_path), **other)
+    assert Catalog([tmp_path / "models"]).card("own") == first.card
+    about = own_card({**ABOUT, **other})
+    places: dict[str, Any] = {"models": tmp_path / "models", "samples": small_samples(), "open_all": open_all}
+    add(given(tmp_path), about, **places, replace_other=True)
+    assert Catalog([tmp_path / "models"]).card("own").preprocessing.mean == (0.1, 0.2, 0.3)
 
 
 def end_with(operator: str, kind: int = TensorProto.FLOAT, *, rank: int = 4, **attributes: Any) -> Edit:
