@@ -1,17 +1,18 @@
 """Promote: a run or a bundle becomes a version in the registry, and an alias names it. Rolling back is the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD
 from storage.model_reference import CHAMPION, PREFIX, ModelReference
-from training.export.export import Release, export_run
-from training.export.variants import Watch, unwatched
 from training.promote.registry import Registry
-from training.runs import CHECKPOINT, Run, RunNotFound
 from training.tracking.note import run_of
+
+if TYPE_CHECKING:
+    from training.export.variants import Watch
 
 BUNDLES = "bundles"  # in a run's folder: what was exported to be promoted
 
@@ -25,7 +26,7 @@ class Wish:
     runs: Path = Path("runs")
     int8: bool = False
     roots: Mapping[str, Path] = field(default_factory=dict)
-    watch: Watch = unwatched
+    watch: "Watch | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +52,12 @@ def promote(what: str, wish: Wish, registry: Registry) -> Promotion:
 
 
 def _registered(what: str, wish: Wish, registry: Registry) -> ModelReference:
-    for folder in (Path(what), wish.runs / what):
+    folders = (Path(what), wish.runs / what)
+    for folder in folders:
         if (folder / CARD).is_file():
             return _register(folder, wish, registry, run_id=None)
-        if (folder / CHECKPOINT).is_file():
-            return _register(_exported(folder, wish), wish, registry, run_id=run_of(folder, registry.uri))
-    raise RunNotFound(f"{what} is neither a run in {wish.runs}, nor the folder of a run or bundle")
+    folder, bundle = _exported(what, folders, wish)
+    return _register(bundle, wish, registry, run_id=run_of(folder, registry.uri))
 
 
 def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | None) -> ModelReference:
@@ -64,13 +65,23 @@ def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | Non
     return ModelReference(name, version=registry.register(bundle, name, run_id))
 
 
-def _exported(folder: Path, wish: Wish) -> Path:
-    """The run's bundle; exported unless that was done since its last epoch, with all that is wished for."""
+def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Path]:
+    """The folder of the run, the first of these that is one, and that of its bundle.
+
+    It is exported unless that was done since its last epoch, with all that is wished for. Raises RunNotFound.
+    """
+    from training.export.export import Release, export_run  # PyTorch takes seconds, and a bundle needs none
+    from training.export.variants import unwatched
+    from training.runs import CHECKPOINT, Run, RunNotFound
+
+    folder = next((each for each in folders if (each / CHECKPOINT).is_file()), None)
+    if folder is None:
+        raise RunNotFound(f"{what} is neither a run in {wish.runs}, nor the folder of a run or bundle")
     name = wish.name or Run.open(folder).name
     bundle = folder / BUNDLES / name
     card = bundle / CARD
     is_new = card.is_file() and card.stat().st_mtime >= (folder / CHECKPOINT).stat().st_mtime
     if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
         release = Release(name=name, int8=wish.int8, replace=True)
-        export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch)
-    return bundle
+        export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch or unwatched)
+    return folder, bundle

@@ -42,7 +42,6 @@ def promote(given: Promoting) -> None:
     from training.promote.promote import Wish
     from training.promote.promote import promote as promoted
     from training.promote.registry import open_registry
-    from training.recipe.building import parse_roots
     from training.settings import TrainingSettings
 
     settings = TrainingSettings() if given.registry is None else TrainingSettings(tracking_uri=given.registry)
@@ -51,7 +50,7 @@ def promote(given: Promoting) -> None:
         name=given.name,
         runs=given.runs,
         int8=given.int8,
-        roots=parse_roots(given.root or []),
+        roots=_roots(given.root) if given.root else {},
         watch=partial(counting, stderr()),
     )
     done = promoted(given.what, wish, open_registry(settings))
@@ -66,3 +65,9 @@ def promote(given: Promoting) -> None:
     else:
         stdout().print(f"{now}; before it was version {done.before}")
         stdout().print(f"Go back: maskmill promote models:/{done.name}/{done.before} --alias {done.alias}")
+
+
+def _roots(texts: list[str]) -> dict[str, Path]:
+    from training.recipe.building import parse_roots  # PyTorch comes with it
+
+    return parse_roots(texts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,17 @@ def test_it_says_what_serves_now_what_did_before_and_how_to_go_back(run: Run):
     assert "Go back: maskmill promote models:/street/1 --alias champion" in second
     back = run("models:/street/1", "--json")
     assert json.loads(back.stdout) == {"name": "street", "alias": "champion", "version": "1", "before": "2"}
+
+
+def test_a_bundle_is_promoted_without_pytorch(run: Run, tmp_path: Path, mlflow_uri: str):
+    """It takes seconds to load, and what is copied into the registry needs none of it."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from maskmill.cli.app import app; "
+        f"ended = CliRunner().invoke(app, ['promote', 'first', '--registry', {mlflow_uri!r}]); "
+        "print(ended.exit_code, ended.stdout.strip(), 'torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "0 models:/first@champion is version 1 now; it named none before False"
 
 
 def test_what_cannot_be_promoted_is_refused_with_a_code(run: Run):
