@@ -7,7 +7,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from training.settings import TrainingSettings
 
 SHOWN = ("train_loss", "val_loss", "miou", "dice", "pixel_acc")
+# Options that are no part of a message to a trainer, and the settings by which it has its own.
+TRAINERS_OWN = {
+    "runs": "MASKMILL_TRAINING_RUNS=DIR",
+    "workers": "MASKMILL_TRAINING_WORKERS=N",
+    "no_mlflow": "MASKMILL_TRAINING_TRACKING_URI=none",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +72,8 @@ def train(choices: QueuedTraining) -> None:
     """Train a model from a recipe. The same command again goes on where a run was stopped."""
     from training.fit.launch import run_order
 
+    if choices.queue:
+        _refuse_what_the_trainer_decides(choices)
     order, console = _order(choices), _console()
     if choices.queue:
         _send(order, choices, console)
@@ -211,6 +219,16 @@ def _send(order: Order, choices: Training, console: Console) -> None:
 
     folders = {name: str(folder.absolute()) for name, folder in order.roots.items()}
     name = order.recipe().name
+def _refuse_what_the_trainer_decides(choices: Training) -> None:
+    """A message is a recipe: it says nothing of where a trainer keeps its runs, nor of what it does beside training."""
+    usual = {each.name: each.default for each in fields(choices)}
+    given = [name for name in TRAINERS_OWN if getattr(choices, name) != usual[name]]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        settings = ", ".join(TRAINERS_OWN[name] for name in given)
+        raise typer.BadParameter(f"--queue does not send {options}: set {settings} where the trainer runs")
+
+
     task = send_training(BrokerSettings(), text=order.text, title=order.title, roots=folders)
     if choices.as_json:
         print_json({"name": name, "task": task})

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from maskmill.cli.app import app
-from maskmill.cli.exits import INTERRUPTED, REFUSED
+from maskmill.cli.exits import INTERRUPTED, REFUSED, USAGE
 from maskmill.cli.training.train import find_recipe, watching
 from tests.tiny_runs import RECIPE
 
@@ -51,6 +51,21 @@ def test_a_recipe_edited_under_the_same_name_says_what_differs_and_what_to_type(
     message = json.loads(result.stdout)["error"]["message"]
     assert "optimiser.learning_rate was 0.001 and is 0.002" in message
     assert "--set name=tiny-2" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "setting"),
+    [
+        (["--no-mlflow"], "set MASKMILL_TRAINING_TRACKING_URI=none where the trainer runs"),
+        (["--runs", "elsewhere"], "set MASKMILL_TRAINING_RUNS=DIR where the trainer runs"),
+        (["--workers", "2"], "set MASKMILL_TRAINING_WORKERS=N where the trainer runs"),
+    ],
+)
+def test_what_a_trainer_decides_is_not_sent_to_the_queue(words: list[str], setting: str):
+    """No broker is asked: the refusal comes first."""
+    result = CliRunner().invoke(app, ["train", "scenes-quick", "--queue", *words], env={"COLUMNS": "300"})
+    assert result.exit_code == USAGE
+    assert f"--queue does not send {words[0]}: {setting}" in result.stderr
 
 
 def test_a_wrong_value_names_the_line_and_makes_nothing(run: Run, tmp_path: Path):
