@@ -13,6 +13,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import Preprocessing
 from storage.catalog import CARD, Bundle
+from storage.model_reference import InvalidReference
 from training.evaluate.predictors import (
     Predict,
     onnx_predictor,
@@ -22,6 +23,7 @@ from training.evaluate.predictors import (
     torchscript_predictor,
 )
 from training.lineage import DATA, LEARNT, DataRecord
+from training.promote.errors import RegistryError
 from training.runs import CHECKPOINT, Run
 
 REGISTRY = "models:/"
@@ -45,6 +47,9 @@ class EngineNotFound(Exception):
     """The subject cannot be run in this engine here; the message names those it can be run in."""
 
     code = "engine_not_found"
+
+
+NOT_FOUND = (SubjectNotFound, InvalidReference, RegistryError, ModelFailed)  # what `find_folder` raises
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,7 @@ def open_subject(reference: str, *, models: Sequence[Path], runs: Path) -> Subje
     """reference: the folder of a bundle or run; the name of a bundle in `models` (the last folder counts), else of a
     run in `runs`; or `models:/NAME@ALIAS`, `models:/NAME/VERSION` of the registry.
 
-    Raises SubjectNotFound, InvalidModelCard, UnknownLabelSpace, ModelFailed (a damaged bundle),
+    Raises what `find_folder` does, InvalidModelCard, UnknownLabelSpace, ModelFailed (a damaged bundle),
     RunNotFound and RecipeError (a damaged run).
     """
     folder = find_folder(reference, models=models, runs=runs)
@@ -89,7 +94,10 @@ def open_subject(reference: str, *, models: Sequence[Path], runs: Path) -> Subje
 
 
 def find_folder(reference: str, *, models: Sequence[Path], runs: Path) -> Path:
-    """Of the bundle or run that `open_subject` opens; one of the registry is fetched. Raises SubjectNotFound."""
+    """Of the bundle or run that `open_subject` opens; one of the registry is fetched.
+
+    Raises what NOT_FOUND names: SubjectNotFound; of the registry InvalidReference, RegistryError, ModelFailed.
+    """
     if reference.startswith(REGISTRY):
         from training.promote.registry import fetch_bundle
 

@@ -13,6 +13,7 @@ from storage.catalog import CARD, Bundle
 from storage.model_reference import CARD_SHA256, ModelReference
 from storage.registry.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
 from storage.registry.versions import Versions
+from training.promote.errors import BrokenBundle, NotRegistered, RegistryError
 from training.settings import TrainingSettings
 from training.tracking.mlflow_client import (
     MLFLOW_FAILURES,
@@ -27,20 +28,6 @@ from training.tracking.note import told, without_credentials
 
 BUNDLE = "bundle"  # how the folder of a bundle among the artifacts of its run begins
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-
-
-class RegistryError(Exception):
-    """`code` is stable. The message says what is true and, where there is one, what to do."""
-
-    code = "registry_unavailable"
-
-
-class NotRegistered(RegistryError):
-    code = "not_registered"
-
-
-class BrokenBundle(RegistryError):
-    code = "broken_bundle"
 
 
 @dataclass(frozen=True, slots=True)

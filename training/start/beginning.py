@@ -13,7 +13,7 @@ from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Bundle
-from training.evaluate.subjects import SubjectNotFound, find_folder
+from training.evaluate.subjects import NOT_FOUND, find_folder
 from training.fit.loop import read_checkpoint
 from training.fit.strategies import encoder_names
 from training.lineage import LEARNT, RECIPE, DataRecord, Learnt, learnt_by, learnt_by_bundle
@@ -105,7 +105,7 @@ def _read(reference: str, model: nn.Module, *, runs: Path, models: Sequence[Path
         return _of_checkpoint(files[0])
     try:
         folder = find_folder(reference, models=models, runs=runs)
-    except SubjectNotFound as error:
+    except NOT_FOUND as error:
         raise _refused(str(error)) from error
     return _of_bundle(folder, model)
 

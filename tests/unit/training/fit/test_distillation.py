@@ -142,6 +142,10 @@ def test_a_run_on_a_bundle_comes_closer_to_it(roots, runs, models):
             ["distillation.teacher=nobody"],
             r"line \d+: distillation.teacher: 'nobody' is no folder .*bundles: cities",
         ),
+        (
+            ["distillation.teacher=models:/nobody@champion"],
+            r"line \d+: distillation.teacher: the registry has no nobody@champion",
+        ),
         (["distillation.teacher=cities"], r"distillation.teacher: cities .* classes of cityscapes-19; allowed: a teac"),
         (["distillation.teacher=fixed"], r"distillation.teacher: fixed .* takes pictures of 96×64 alone"),
         (["distillation.weight=0.5"], "distillation.teacher: missing; expected text"),
@@ -151,7 +155,8 @@ def test_a_run_on_a_bundle_comes_closer_to_it(roots, runs, models):
         (["distillation.teacher=tiny", "loss.name=own"], r"teacher: got 'tiny'; allowed: none with loss.name = 'own'"),
     ],
 )
-def test_what_cannot_teach_or_be_taught_is_refused(roots, runs, models, settings, message):
+def test_what_cannot_teach_or_be_taught_is_refused(roots, runs, models, settings, message, mlflow_uri, monkeypatch):
+    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", mlflow_uri)
     with pytest.raises(RecipeError, match=message):
         order = replace(tiny_order(runs, roots, ["name=refused", *settings]), models=[models])
         run_order(order, settings=UNTRACKED)

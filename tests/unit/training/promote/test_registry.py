@@ -14,8 +14,9 @@ from storage.catalog import Bundle
 from storage.model_reference import InvalidReference, ModelReference
 from storage.registry.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
 from tests.tiny_models import tiny_bundle, turned_bundle
+from training.promote.errors import BrokenBundle, NotRegistered, RegistryError
 from training.promote.promote import Wish, promote
-from training.promote.registry import BrokenBundle, NotRegistered, Registry, RegistryError, fetch_bundle
+from training.promote.registry import Registry, fetch_bundle
 from training.runs import RunNotFound
 
 CHAMPION = ModelReference("street", alias="champion")

@@ -122,14 +122,17 @@ def test_a_file_of_classes_that_was_changed_since_begins_with_another_head(runs,
         (["start.from=scripted"], "start.from: scripted has no ONNX file with its weights"),
         (["start.from=old", "model.options.encoder=tu-test_efficientnet"], "start.from: old .* is another network"),
     ],
+        (["start.from=models:/nobody@champion"], "start.from: the registry has no nobody@champion"),
+        (["start.from=models:/No Body"], "start.from: 'models:/No Body' names no model"),
 )
-def test_what_cannot_be_begun_with_is_refused(runs, tmp_path, settings, message):
+def test_what_cannot_be_begun_with_is_refused(runs, tmp_path, settings, message, mlflow_uri, monkeypatch):
+    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", mlflow_uri)
     tiny_bundle(tmp_path)
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut" / "card.json").touch()
     published(tmp_path, "scripted", b"", key="torchscript")
     recipe = recipe_with(*settings)
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(RecipeError, match=message) as raised:
         begin_with(fresh(recipe, seed=2), recipe, runs=runs, models=[tmp_path])
 
 
