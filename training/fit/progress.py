@@ -10,6 +10,10 @@ class Watcher(Protocol):
         """Before the first epoch."""
         ...
 
+    def unfolding_begins(self, batches: int) -> None:
+        """Of a run that begins with a bundle, when its pictures were checked. batches: that the model sees first."""
+        ...
+
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
         """epoch: 1, 2, …"""
         ...
@@ -19,7 +23,7 @@ class Watcher(Protocol):
     def validation_begins(self, pictures: int) -> None: ...
 
     def picture(self) -> None:
-        """One more picture is checked or validated."""
+        """One more picture is checked or validated, or one more batch seen in unfolding."""
         ...
 
     def epoch_ends(self, epoch: int, numbers: dict[str, float]) -> None:
@@ -29,6 +33,8 @@ class Watcher(Protocol):
 
 class NullWatcher:
     def checking_begins(self, pictures: int) -> None: ...
+
+    def unfolding_begins(self, batches: int) -> None: ...
 
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None: ...
 

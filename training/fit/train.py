@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
@@ -83,7 +84,7 @@ def train(
             teacher = told(distillation)
             require_same_teacher(teacher.note, folder)
             data = prepare_data(recipe, places.roots, space)
-        state, beginning = begin(recipe, data, folder, places, processes)
+        model, beginning = begin(recipe, folder, places)
         watcher = watcher if watcher is not None and processes.is_first else NullWatcher()
         check_batches(recipe, data, processes)
         if processes.is_first:
@@ -92,6 +93,8 @@ def train(
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
             RunFacts.current(started_from=beginning.note, taught_by=teacher.note).write(folder)
+        unfold_on_pictures(model, beginning, recipe, data, watcher)
+        state = state_of(model, recipe, folder, processes)
         training = Training(
             recipe=recipe,
             space=space,
@@ -266,19 +269,36 @@ def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
             raise RecipeError(f"{where}: stages[{number}] learns from {count}; {why}", where=where)
 
 
-def begin(
-    recipe: Recipe, data: Data, folder: Path, places: Places, processes: Processes
-) -> tuple[TrainingState, Beginning]:
-    """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
-    resumes = (folder / CHECKPOINT).is_file()
+def begin(recipe: Recipe, folder: Path, places: Places) -> tuple[nn.Module, Beginning]:
+    """The model with the weights that the run begins with; of one that goes on, without its checkpoint's.
+
+    Raises RecipeError.
+    """
     torch.manual_seed(recipe.seed)
-    model = (build_empty_model if resumes else build_model)(recipe.model, find_label_space(recipe.label_space))
-    if resumes:
-        beginning = _noted_beginning(folder)
-    else:
-        beginning = begin_with(model, recipe, runs=places.runs_beside(folder), models=places.models)
-        first = islice(batches(data.stages[0], recipe, epoch=0), UNFOLDED_ON)
-        unfold(model, beginning.folded, (images for images, _ in first))
+    space = find_label_space(recipe.label_space)
+    if (folder / CHECKPOINT).is_file():
+        return build_empty_model(recipe.model, space), _noted_beginning(folder)
+    model = build_model(recipe.model, space)
+    return model, begin_with(model, recipe, runs=places.runs_beside(folder), models=places.models)
+
+
+def unfold_on_pictures(model: nn.Module, beginning: Beginning, recipe: Recipe, data: Data, watcher: Watcher) -> None:
+    """Batch norms that an export folded learn anew how large their input is: on pictures that were looked at before."""
+    if not beginning.folded:
+        return
+    first = batches(data.stages[0], recipe, epoch=0)
+    watcher.unfolding_begins(min(UNFOLDED_ON, len(first)))
+
+    def images() -> Iterator[torch.Tensor]:
+        for each, _ in islice(first, UNFOLDED_ON):
+            yield each
+            watcher.picture()
+
+    unfold(model, beginning.folded, images())
+
+
+def state_of(model: nn.Module, recipe: Recipe, folder: Path, processes: Processes) -> TrainingState:
+    """Where the run stands: before its first epoch, or after the last one of its checkpoint."""
     model = processes.normalising_together(model)
     model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     stopping = recipe.early_stopping
@@ -289,9 +309,9 @@ def begin(
         Plateau(recipe.schedule),
         Patience(metric=stopping.metric, patience=stopping.patience, least=stopping.least),
     )
-    if resumes:
+    if (folder / CHECKPOINT).is_file():
         state.load(folder / CHECKPOINT)
-    return state, beginning
+    return state
 
 
 def _noted_beginning(folder: Path) -> Beginning:
@@ -319,7 +339,7 @@ def build_loss(choice: LossChoice, state: TrainingState, data: Data, space: Labe
     )
 
 
-def _averaged(state: TrainingState) -> torch.nn.Module:
+def _averaged(state: TrainingState) -> nn.Module:
     """A second model beside the one that learns."""
     model = copy.deepcopy(state.model)
     model.load_state_dict(state.average.values)

@@ -136,6 +136,9 @@ class Bars:
     def checking_begins(self, pictures: int) -> None:
         self._progress.reset(self._epoch, total=pictures, description="Checking", said="")
 
+    def unfolding_begins(self, batches: int) -> None:
+        self._progress.reset(self._epoch, total=batches, description="Unfolding", said="")
+
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
         self._progress.update(self._run, completed=epoch - 1, total=of)
         self._progress.reset(self._epoch, total=steps, description=f"Epoch {epoch}", said="")
@@ -162,6 +165,9 @@ class Lines:
 
     def checking_begins(self, pictures: int) -> None:
         self._console.print(f"Checking {pictures} pictures and their masks", soft_wrap=True)
+
+    def unfolding_begins(self, batches: int) -> None:
+        self._console.print(f"Unfolding the bundle's batch norms on {batches} batches", soft_wrap=True)
 
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
         self._of = of
@@ -213,12 +219,6 @@ def _settings(choices: Training) -> TrainingSettings:
     return TrainingSettings(tracking_uri="none") if choices.no_mlflow else TrainingSettings()
 
 
-def _send(order: Order, choices: Training, console: Console) -> None:
-    from broker.settings import BrokerSettings
-    from broker.trainings import send_training
-
-    folders = {name: str(folder.absolute()) for name, folder in order.roots.items()}
-    name = order.recipe().name
 def _refuse_what_the_trainer_decides(choices: Training) -> None:
     """A message is a recipe: it says nothing of where a trainer keeps its runs, nor of what it does beside training."""
     usual = {each.name: each.default for each in fields(choices)}
@@ -229,6 +229,12 @@ def _refuse_what_the_trainer_decides(choices: Training) -> None:
         raise typer.BadParameter(f"--queue does not send {options}: set {settings} where the trainer runs")
 
 
+def _send(order: Order, choices: Training, console: Console) -> None:
+    from broker.settings import BrokerSettings
+    from broker.trainings import send_training
+
+    folders = {name: str(folder.absolute()) for name, folder in order.roots.items()}
+    name = order.recipe().name
     task = send_training(BrokerSettings(), text=order.text, title=order.title, roots=folders)
     if choices.as_json:
         print_json({"name": name, "task": task})

@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from dataclasses import replace
 from hashlib import sha256
 
 import onnxruntime
@@ -13,8 +14,11 @@ from segmentation.preprocessing import Preprocessing
 from storage.catalog import Catalog
 from tests.factories import make_card
 from tests.tiny_models import tiny_bundle
-from tests.tiny_runs import RECIPE, tiny_training
+from tests.tiny_runs import RECIPE, tiny_order, tiny_training
+from training.datasets.pairs import DatasetError
 from training.export.files import export_onnx
+from training.fit.launch import run_order
+from training.fit.progress import NullWatcher
 from training.fit.strategies import encoder_names
 from training.fit.train import Places
 from training.lineage import DataRecord
@@ -22,6 +26,7 @@ from training.recipe.building import build_model
 from training.recipe.edit import with_settings
 from training.recipe.file import read_recipe
 from training.recipe.recipe import RecipeError
+from training.settings import TrainingSettings
 from training.spaces import find_label_space
 from training.start.beginning import begin_with
 
@@ -117,13 +122,13 @@ def test_a_file_of_classes_that_was_changed_since_begins_with_another_head(runs,
             ["start.from=nobody"],
             "start.from: 'nobody' is no folder with .* and no name; bundles: cut, scripted, tiny; runs",
         ),
+        (["start.from=models:/nobody@champion"], "start.from: the registry has no nobody@champion"),
+        (["start.from=models:/No Body"], "start.from: 'models:/No Body' names no model"),
         (["start.from=cut"], "start.from: model card: the file must be JSON"),
         (["start.from=tiny"], r"start.from: tiny \(tiny\) is another network than the recipe's: the file was"),
         (["start.from=scripted"], "start.from: scripted has no ONNX file with its weights"),
         (["start.from=old", "model.options.encoder=tu-test_efficientnet"], "start.from: old .* is another network"),
     ],
-        (["start.from=models:/nobody@champion"], "start.from: the registry has no nobody@champion"),
-        (["start.from=models:/No Body"], "start.from: 'models:/No Body' names no model"),
 )
 def test_what_cannot_be_begun_with_is_refused(runs, tmp_path, settings, message, mlflow_uri, monkeypatch):
     monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", mlflow_uri)
@@ -134,6 +139,7 @@ def test_what_cannot_be_begun_with_is_refused(runs, tmp_path, settings, message,
     recipe = recipe_with(*settings)
     with pytest.raises(RecipeError, match=message) as raised:
         begin_with(fresh(recipe, seed=2), recipe, runs=runs, models=[tmp_path])
+    assert raised.value.where == "start.from"
 
 
 def published(models, name, content, *, key="onnx", **changes):
@@ -227,6 +233,38 @@ def test_a_training_goes_on_from_a_bundle(runs, exported, tmp_path, tmp_path_fac
     served = torch.from_numpy(session.run(["logits"], {"image": pictures.numpy()})[0])
     now = logits_of(model.eval(), pictures)
     assert float((now - served).abs().mean()) < 0.5 * float(served.std())
+
+
+def test_pictures_are_looked_at_before_a_bundle_is_unfolded_on_them(runs, exported, tmp_path, tmp_path_factory):
+    class Watching(NullWatcher):
+        def __init__(self):
+            self.told = []
+
+        def checking_begins(self, pictures):
+            self.told.append("checking")
+
+        def unfolding_begins(self, batches):
+            self.told.append(f"unfolding on {batches}")
+
+        def picture(self):
+            self.told.append("one")
+
+        def epoch_begins(self, epoch, *, of, steps):
+            self.told.append("epoch")
+
+    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    settings = ["name=told", "start.from=served", "stages[0].epochs=1"]
+    order = replace(tiny_order(tmp_path, roots, settings), models=[exported[0]])
+    watcher = Watching()
+    run_order(order, settings=TrainingSettings(tracking_uri="none"), watcher=watcher)
+    assert watcher.told[:5] == ["checking", "unfolding on 2", "one", "one", "epoch"]
+
+    (next(roots["scenes"].rglob("images/100000.png"))).write_bytes(b"")
+    again, watcher = replace(order, runs=tmp_path / "again"), Watching()
+    with pytest.raises(DatasetError, match=r"100000\.png cannot be used"):
+        run_order(again, settings=TrainingSettings(tracking_uri="none"), watcher=watcher)
+    assert watcher.told[0] == "checking"
+    assert "unfolding on 2" not in watcher.told
 
 
 def test_places_know_where_runs_are(tmp_path):
