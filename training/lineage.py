@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.model_card import ModelCard
+from training.datasets.marks import without_size
 from training.datasets.pairs import PairDataset
 from training.recipe.file import load_recipe
 
@@ -53,7 +54,7 @@ class Learnt:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Learnt":
         known = {each.name: value[each.name] for each in fields(cls) if each.name in value}
-        return cls(**{**known, "marks": tuple(value.get("marks", ()))})
+        return cls(**{**known, "marks": tuple(map(without_size, value.get("marks", ())))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

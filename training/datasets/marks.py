@@ -1,9 +1,11 @@
 """Marks by which a picture is known again, whatever its file is called and wherever it lies."""
 
 import hashlib
+import re
 from pathlib import Path
 
 PART_BYTES = 16 << 10
+_SIZE = re.compile(r"-\d+x\d+(?=/)")
 
 
 def mark_of(path: Path) -> str:
@@ -15,3 +17,13 @@ def mark_of(path: Path) -> str:
             file.seek(start)
             digest.update(file.read(PART_BYTES))
     return digest.hexdigest()[:20]
+
+
+def mark_of_generated(folder: str, name: str) -> str:
+    """`train-640x480`, `100000.png` → train/100000.png: in whatever size it is rendered it shows the same scene."""
+    return without_size(f"{folder}/{name}")
+
+
+def without_size(mark: str) -> str:
+    """Marks of generated pictures held the size once; those of files hold none."""
+    return _SIZE.sub("", mark)

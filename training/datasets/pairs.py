@@ -13,7 +13,7 @@ from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.measures.counting import look_up
 from segmentation.picture_files.pictures import decode_mask, decode_picture
-from training.datasets.marks import mark_of
+from training.datasets.marks import mark_of, mark_of_generated
 
 MAX_PIXELS = 64_000_000
 KEPT_BYTES = 1 << 30  # of decoded pictures of one data set; CamVid needs a quarter of it, Cityscapes 25 times as much
@@ -108,9 +108,9 @@ class PairDataset:
         return [picture.name for picture, _ in self.pairs]
 
     def marks(self) -> list[str]:
-        """By which each picture is known again. What is generated is known by its folder and name."""
+        """By which each picture is known again. What is generated is known by its folder and name, in any size."""
         if self.is_generated:
-            return [f"{picture.parent.parent.name}/{picture.name}" for picture, _ in self.pairs]
+            return [mark_of_generated(picture.parent.parent.name, picture.name) for picture, _ in self.pairs]
         return [mark_of(picture) for picture, _ in self.pairs]
 
     def reduced(self, count: int = 0, *, share: float = 1.0, seed: int) -> "PairDataset":

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 import training.recipes
 from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import RECIPE, tiny_order, tiny_training
+from training.datasets import DATASETS
 from training.datasets.folder import folder
 from training.evaluate.held_out import Overlap, overlap
 from training.evaluate.subjects import open_subject
@@ -150,6 +152,17 @@ def test_pictures_are_known_again_under_another_name(runs, roots, tmp_path):
     pictures = folder(tmp_path, "val", label_space="camvid-11")
     for run in ("first", "second"):
         assert DataRecord.read(runs / run).learnt_among(pictures) == 1
+
+
+@pytest.mark.parametrize("mark", ["train/100000.png", "train-640x480/100000.png"])
+def test_a_scene_is_known_again_at_another_size(tmp_path, mark):
+    """The same seed shows the same scene; runs of before wrote the size into its mark."""
+    scenes = partial(DATASETS["scenes"], tmp_path, scene_count=2, width=64, height=32)
+    told = {"dataset": "scenes", "split": "train", "title": "scenes", "licence": "", "marks": [mark]}
+    record = DataRecord(train=(), validation=(), learnt=(Learnt.from_dict(told),))
+    assert record.learnt_among(scenes("train")) == 1
+    assert record.learnt_among(scenes("val")) == 0
+    assert Learnt.of(scenes("train"), dataset="scenes", split="train").marks == ("train/100000.png", "train/100001.png")
 
 
 def test_of_an_old_run_pictures_are_known_by_name(roots):
