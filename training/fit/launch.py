@@ -4,7 +4,7 @@ import fcntl
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from segmentation.label_space import load_label_space
@@ -20,7 +20,7 @@ from training.recipe.recipe import Recipe, RecipeError
 from training.runs import CHECKPOINT, LOG, ORDER, Run, write_json
 from training.settings import TrainingSettings
 from training.spaces import LABEL_SPACE, find_label_space
-from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_mlflow
+from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_left_running, open_mlflow
 
 LOCK = ".lock"
 
@@ -74,7 +74,7 @@ def run_order(
     """
     recipe = order.recipe()
     folder = order.runs / recipe.name
-    with faults_located(order.text, name=order.title), run_lock(folder):
+    with faults_located(order.text, name=order.title), run_lock(folder), _ended_where_it_was_left(folder, settings):
         tracker: Tracker = NullTracker()
         done = is_finished(folder, recipe)
         if Processes.announced().is_first:
@@ -87,6 +87,10 @@ def run_order(
         if not done:
             places = Places(roots=order.roots, models=order.models, runs=order.named_in or order.runs)
             train(recipe, folder=folder, places=places, tracker=tracker, workers=order.workers, watcher=watcher)
+        elif Processes.announced().is_first:
+            left = open_left_running(folder=folder, name=recipe.name, settings=settings)
+            left.start(asdict(recipe))  # sends what was missed
+            left.finish()
     return Run.open(folder)
 
 
@@ -110,6 +114,17 @@ def run_lock(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise RunBusy(f"another process trains in {folder}") from None
         yield
+
+
+@contextmanager
+def _ended_where_it_was_left(folder: Path, settings: TrainingSettings) -> Iterator[None]:
+    """A run that was killed and does not go on, for its recipe or its data are no longer right, runs no longer."""
+    try:
+        yield
+    except BaseException:
+        if Processes.announced().is_first:
+            open_left_running(folder=folder, name=folder.name, settings=settings).finish("stopped")
+        raise
 
 
 def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:

@@ -32,6 +32,7 @@ from training.tracking.trackers import Outcome
 LOG = "log.jsonl"
 FILES = ("recipe.toml", "data.json", "facts.json")
 STATUS: Mapping[Outcome, str] = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+RUNNING = "RUNNING"
 PAUSE_S = 60.0  # between two tries to reach a server that is away
 _LONGEST_VALUE = 500
 _BATCH = 100  # parameters that MLflow takes at once
@@ -71,6 +72,19 @@ class MlflowTracker:
         if logged:
             self._put("earlier epochs", lambda client, run: _send_missed(client, run, logged))
         self._send()
+
+    def is_said_to_run(self) -> bool:
+        """Whether MLflow has this run and takes it for running. False, with a warning, where MLflow does not answer."""
+        noted = run_of(self._folder, self._uri)
+        if noted is None:
+            return False
+        try:
+            self._client = self._client or connect(self._uri)
+            return bool(self._client.get_run(noted).info.status == RUNNING)
+        except MLFLOW_FAILURES as error:
+            where, said = without_credentials(self._uri), told(error, self._uri)
+            logger.warning("MLflow at %s may take the run in %s for running still (%s)", where, self._folder, said)
+            return False
 
     def log(self, epoch: int, numbers: Mapping[str, float]) -> None:
         metrics = _metrics(epoch, numbers)
@@ -143,7 +157,7 @@ class MlflowTracker:
             return None
         if found.info.lifecycle_stage != "active":
             return None
-        client.update_run(noted, status="RUNNING")
+        client.update_run(noted, status=RUNNING)
         return noted
 
     def _created(self, client: MlflowClient) -> str:

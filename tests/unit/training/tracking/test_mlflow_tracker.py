@@ -15,10 +15,11 @@ from tests.tiny_runs import tiny_order
 from training.fit.launch import run_order
 from training.fit.loop import TrainingDiverged
 from training.fit.progress import NullWatcher
+from training.recipe.recipe import RecipeError
 from training.settings import TrainingSettings
 from training.tracking import JsonlTracker, NullTracker, open_mlflow
 from training.tracking.mlflow_tracker import MlflowTracker, flattened
-from training.tracking.note import run_of
+from training.tracking.note import run_of, write_note
 from training.tracking.pictures import side_by_side
 
 PARAMETERS = {"name": "toy", "model": {"architecture": "fpn", "options": {"size": 4}}, "data": ({"dataset": "scenes"},)}
@@ -107,6 +108,54 @@ def test_a_training_that_ended_early_is_not_said_to_run(
         run_order(order, settings=TrainingSettings(tracking_uri=mlflow_uri), watcher=Interrupting())
     run = the_run(order.folder, mlflow_uri)
     assert MlflowClient(mlflow_uri, mlflow_uri).get_run(run).info.status == status
+
+
+def status_of(folder: Path, uri: str) -> str:
+    return str(MlflowClient(uri, uri).get_run(the_run(folder, uri)).info.status)
+
+
+def left_running(folder: Path, uri: str) -> None:
+    """As a process leaves it that is killed."""
+    MlflowClient(uri, uri).update_run(the_run(folder, uri), status="RUNNING")
+    assert status_of(folder, uri) == "RUNNING"
+
+
+def test_a_killed_run_that_cannot_go_on_is_not_said_to_run(tmp_path: Path, mlflow_uri: str):
+    settings = TrainingSettings(tracking_uri=mlflow_uri)
+    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
+    run_order(order, settings=settings)
+    left_running(order.folder, mlflow_uri)
+    other = tiny_order(tmp_path / "runs", {}, ["stages[0].epochs=1", "optimiser.learning_rate=0.002"])
+    with pytest.raises(RecipeError, match="begun with another recipe"):
+        run_order(other, settings=settings)
+    assert status_of(order.folder, mlflow_uri) == "KILLED"
+
+
+def test_of_a_run_that_was_killed_at_its_end_mlflow_learns_what_it_missed(tmp_path: Path, mlflow_uri: str):
+    settings = TrainingSettings(tracking_uri=mlflow_uri)
+    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
+    run_order(order, settings=settings)
+    left_running(order.folder, mlflow_uri)
+    run_order(order, settings=settings)
+    assert status_of(order.folder, mlflow_uri) == "FINISHED"
+
+
+def test_what_ended_stays_as_it_ended_when_it_is_asked_for_wrongly(tmp_path: Path, mlflow_uri: str):
+    settings = TrainingSettings(tracking_uri=mlflow_uri)
+    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
+    run_order(order, settings=settings)
+    with pytest.raises(RecipeError):
+        run_order(tiny_order(tmp_path / "runs", {}, ["optimiser.learning_rate=0.002"]), settings=settings)
+    assert status_of(order.folder, mlflow_uri) == "FINISHED"
+
+
+def test_a_server_that_is_away_is_no_reason_to_end_otherwise(folder: Path, caplog):
+    uri = "http://127.0.0.1:9"
+    write_note(folder, uri, "0" * 32)
+    with caplog.at_level(logging.WARNING):
+        assert not tracker_of(folder, uri).is_said_to_run()
+    assert "may take the run in" in caplog.text
+    assert not tracker_of(folder, "http://127.0.0.1:10").is_said_to_run()
 
 
 def test_a_deleted_run_is_begun_anew(folder: Path, mlflow_uri: str):
