@@ -127,7 +127,7 @@ class Services:
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
         correcting = Correcting(to.open_unit, to.objects, caller, self.settings.max_pixels)
-        exporting = Exporting(to.open_unit, to.objects, self.software, caller, self.settings.max_pixels)
+        exporting = Exporting(to.open_unit, to.objects, self.software, caller, self.settings.max_pixels, self.spool)
         return UseCases(
             submitting=Submitting(
                 to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller, to.buckets

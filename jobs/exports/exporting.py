@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from jobs.callers import DEFAULT, Caller
 from jobs.corrections.correction import CorrectionFile
@@ -29,8 +29,10 @@ from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import png_rows
 from segmentation.formats.polygons import Polygons, place_in_polygons
 from segmentation.label_map import LabelMap
+from segmentation.picture_files.file_data import collected
 from segmentation.picture_files.pictures import decode_mask
 from segmentation.picture_files.places import NOWHERE, Place, place_in_png, place_of
+from segmentation.picture_files.upright import upright_copy
 
 _PLACES: Mapping[str, Callable[[bytes], Place]] = {
     Mask.name: place_in_png,
@@ -50,13 +52,15 @@ class JobExport:
 
 @dataclass(frozen=True, slots=True)
 class Exporting:
-    """software: name and version. max_pixels: of a map that is held; larger ones go by rows, where the form allows."""
+    """software: name and version. max_pixels: of a map that is held; larger ones go by rows, where the form allows.
+    spool: where pictures of many bytes lie while they are looked at; None: the system's place."""
 
     open_unit: OpenUnit
     objects: ObjectStore
     software: str
     caller: Caller = DEFAULT
     max_pixels: int = HELD_PIXELS
+    spool: Path | None = None
 
     def open(self, job_id: str, choice: ExportChoice, *, model: int | None = None) -> JobExport:
         """model: whose masks, by its place in the job; None: those of each, of several models in a folder each, which
@@ -110,7 +114,19 @@ class Exporting:
             names = {name for _, name in self.named(job)}
             for image, name in self.named(job):
                 if image.source.is_stored:
-                    yield File(export.picture(name, _suffix(image), names), self.objects.stream(image.source.location))
+                    yield File(export.picture(name, _suffix(image), names), self._picture(image))
+
+    def _picture(self, image: JobImage) -> bytes | Iterator[bytes]:
+        """As it was sent, or written anew where EXIF turns it: many tools lay masks over pixels as they are stored."""
+        pieces = self.objects.stream(image.source.location)
+        assert image.result is not None  # of those that are exported
+        if self._is_large(image.result):  # EXIF turns none of those
+            return pieces
+        data = collected(pieces, self.spool)
+        turned = upright_copy(data, max_pixels=self.max_pixels)
+        if turned is not None:
+            return turned
+        return data if isinstance(data, bytes) else data.pieces()
 
     def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile], model: int) -> Iterator[Labelled]:
         for image, name in self.named(job):

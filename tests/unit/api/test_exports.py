@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
+from PIL import ExifTags, Image
 
 from segmentation.exports import EXPORTS
+from segmentation.picture_files.file_data import HELD_BYTES, collected
 from tests.factories import picture
 from tests.unit.api.house import House
 from tests.unit.api.test_corrections import label_png, put
@@ -46,6 +48,33 @@ def test_pictures_come_along_when_they_are_asked_for(client: TestClient, house: 
     assert exported(client, job_id, export="yolo").namelist() == ["data.yaml", "labels/train/north/a.txt"]
     with_pictures = exported(client, job_id, export="yolo", pictures="true")
     assert with_pictures.read("images/train/north/a.jpg") == picture()
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_pictures_lie_as_their_masks_do_for_tools_that_know_no_exif(
+    client: TestClient, house: House, name: str
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    sent = io.BytesIO()
+    Image.open(io.BytesIO(picture(32, 24))).save(sent, "jpeg", exif=exif)
+    job_id = client.post("/jobs", files={"files": ("a.jpg", sent.getvalue())}).json()["id"]
+    house.work()
+    row = client.get(f"/jobs/{job_id}/images/0").json()
+    assert (row["width"], row["height"]) == (24, 32)
+    with exported(client, job_id, export=name, pictures="true") as archive:
+        (there,) = [each for each in archive.namelist() if each.endswith(".jpg")]
+        found = Image.open(io.BytesIO(archive.read(there)))
+    assert (found.format, found.size, dict(found.getexif())) == ("JPEG", (24, 32), {})
+
+
+@pytest.mark.parametrize("held", [0, HELD_BYTES])
+def test_pictures_come_as_they_were_sent_in_memory_or_not(
+    client: TestClient, house: House, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.exports.exporting.collected", partial(collected, held=held))
+    job_id = finished(client, house, "a.jpg")
+    assert exported(client, job_id, export="voc", pictures="true").read("JPEGImages/a.jpg") == picture()
 
 
 def test_corrections_take_the_place_of_predictions_unless_they_are_not_wanted(client: TestClient, house: House) -> None:

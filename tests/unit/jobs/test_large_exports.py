@@ -70,6 +70,11 @@ def test_a_mask_that_is_not_held_is_exported_with_the_same_pixels(
             assert data == by_rows[path]
 
 
+def test_the_picture_of_a_mask_that_is_not_held_comes_as_it_was_sent(service: Service) -> None:
+    found = files(service, finished(service), ExportChoice(name="voc", pictures=True))
+    assert found["JPEGImages/0.jpg"] == picture(70, 41)
+
+
 @pytest.mark.parametrize("choice", [ExportChoice(name="coco"), ExportChoice(name="cvat", instances=True)])
 def test_what_needs_the_whole_mask_is_refused_and_told(service: Service, choice: ExportChoice) -> None:
     job_id = finished(service)
