@@ -205,6 +205,8 @@ class CorrectionRow(Base):
     made_at: Mapped[datetime]
     made_by: Mapped[str | None] = mapped_column(String(32))  # the key with which it came
 
+    __table_args__ = (Index("ix_corrections_made_at", "made_at", "job_id"),)
+
 
 CORRECTIONS, CORRECTION = cast(Table, CorrectionRow.__table__), CorrectionRow.__table__.c
 

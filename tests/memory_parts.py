@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from jobs.corrections.correction import Correction, CorrectionFile
 from jobs.errors import JobNotFound
@@ -56,3 +57,7 @@ class MemoryCorrections:
     def newest(self, job_id: str, *, after: int = -1, limit: int | None = None) -> Sequence[Correction]:
         found = sorted((index, each[-1]) for (of, index), each in self._state.corrections.items() if of == job_id)
         return [correction for index, correction in found if index > after][:limit]
+
+    def jobs_since(self, moment: datetime) -> frozenset[str]:
+        corrected = {of for (of, _), each in self._state.corrections.items() if each[-1].made_at >= moment}
+        return frozenset(corrected & self._state.jobs.keys() - self._state.hidden)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from jobs.corrections.correction import Correction, CorrectionFile
@@ -17,3 +18,6 @@ class CorrectionRepository(Protocol):
 
     def newest(self, job_id: str, *, after: int = -1, limit: int | None = None) -> Sequence[Correction]:
         """The newest version of each image that has one, in input order, from behind the index `after` on."""
+
+    def jobs_since(self, moment: datetime) -> frozenset[str]:
+        """Those of which an image was corrected then or later."""

@@ -11,7 +11,7 @@ import logging
 import mimetypes
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ from jobs.uploads.piece_reader import PieceReader
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-LOOKED_BACK = timedelta(days=1)  # jobs that ended longer ago are done, or their bucket was away for as long
+LOOKED_BACK = timedelta(days=1)  # what ended or was corrected longer ago is there, or its bucket was away for as long
 LOT = 500  # jobs that are read at once: databases take no statement of any length
 ROUND_S = 20.0  # a long job goes on in the next round
 _LONGEST_MANIFEST = 2**20
@@ -59,10 +59,13 @@ class Outputs:
 
     def _round(self, until: float) -> int:
         with self.open_unit() as unit:
-            standing = unit.jobs.standing(ended_since=unit.now - LOOKED_BACK)
-        changed = [each.job_id for each in standing if self._seen.get(each.job_id) != each.version]
-        self._seen = {each.job_id: self._seen[each.job_id] for each in standing if each.job_id in self._seen}
-        return sum(self._write_all(changed[at : at + LOT], until) for at in range(0, len(changed), LOT))
+            since = unit.now - LOOKED_BACK
+            versions = {each.job_id: each.version for each in unit.jobs.standing(ended_since=since)}
+            for lot in _lots(sorted(unit.corrections.jobs_since(since) - versions.keys())):
+                versions.update(unit.jobs.versions(lot))
+        changed = [job_id for job_id, version in versions.items() if self._seen.get(job_id) != version]
+        self._seen = {job_id: self._seen[job_id] for job_id in versions if job_id in self._seen}
+        return sum(self._write_all(lot, until) for lot in _lots(changed))
 
     def _write_all(self, job_ids: Sequence[str], until: float) -> int:
         with self.open_unit() as unit:
@@ -127,6 +130,10 @@ class Outputs:
         except ObjectNotFound:
             return False
         return there == b"".join(archive.read(manifest))
+
+
+def _lots(job_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (job_ids[at : at + LOT] for at in range(0, len(job_ids), LOT))
 
 
 def _folder(job: Job) -> str:

@@ -50,6 +50,21 @@ def test_the_newest_of_each_image_come_in_input_order(open_unit: Units):
         assert [each.index for each in unit.corrections.newest("job_1", after=0)] == [2]
 
 
+def test_jobs_that_were_corrected_lately_are_found(open_unit: Units):
+    for job_id in ("job_1", "job_2"):
+        add(open_unit, job_id=job_id)
+        correct(open_unit, job_id=job_id)
+    open_unit.clock.now = LATER
+    for index in (0, 1):
+        correct(open_unit, index, job_id="job_2")
+    with open_unit() as unit:
+        assert unit.corrections.jobs_since(NOON) == {"job_1", "job_2"}
+        assert unit.corrections.jobs_since(LATER) == {"job_2"}
+        assert unit.corrections.jobs_since(LATER + timedelta(seconds=1)) == frozenset()
+    with open_unit("else") as unit:
+        assert unit.corrections.jobs_since(NOON) == frozenset()
+
+
 def test_corrections_are_their_jobs_tenants(open_unit: Units):
     add(open_unit)
     correct(open_unit)

@@ -19,7 +19,7 @@ from sqlalchemy import event, insert, select, text
 from jobs.job import ImageStatus, Priority
 from jobs.ports import JobFilter, UnitOfWork
 from storage.settings import StorageSettings
-from storage.tables import JOB, JOBS, KNOWN_RESULTS
+from storage.tables import CORRECTIONS, JOB, JOBS, KNOWN_RESULTS
 from storage.unit_of_work import Database, make_engine
 from tests.databases import sqlite_settings, sqlite_template
 from tests.factories import NOON
@@ -32,6 +32,7 @@ ENDED = 19_700
 RUNNING = 100
 JOBS_BEFORE = 3_000
 KNOWN_BEFORE = 20_000
+CORRECTED_BEFORE = 20_000
 RECIPE = b"\xff" * 32
 BIG = "job_9000"
 
@@ -65,7 +66,7 @@ class Plans:
     def scans(self) -> Steps:
         """Of whole tables that grow; PostgreSQL's index scans are none."""
         pattern = r"\bSCAN ({})(?! USING)" if self.dialect == "sqlite" else r"Seq Scan on ({})\b"
-        pattern = pattern.format("jobs|job_images|known_results")
+        pattern = pattern.format("jobs|job_images|known_results|corrections")
         return [step for step in self.steps if re.search(pattern, step)]
 
     @property
@@ -142,6 +143,7 @@ def _fill(units: Units, engine: Any) -> None:
         connection.execute(text(END_IMAGES), {"job": BIG, "ended": ENDED})
         connection.execute(text(END_JOB), {"job": BIG, "ended": ENDED, "left": IMAGES - ENDED})
         connection.execute(insert(KNOWN_RESULTS), [_known(number) for number in range(KNOWN_BEFORE)])
+        connection.execute(insert(CORRECTIONS), [_corrected(number) for number in range(CORRECTED_BEFORE)])
     claimed(units, ENDED, ENDED + RUNNING - 1, job_id=BIG)
     with engine.begin() as connection:
         connection.execute(text("ANALYZE"))
@@ -153,6 +155,13 @@ def _known(number: int) -> dict[str, Any]:
     recipe = RECIPE if number % 10 == 0 else bytes([number % 10]) * 32
     picture = {"recipe": recipe, "input_sha256": f"{number % 1000:064d}", "kinds": "mask"}
     return {"tenant": f"t{7 + number % 20 // 10}", **picture, **place}
+
+
+def _corrected(number: int) -> dict[str, Any]:
+    """One a minute."""
+    file = {"key": "k", "size": 1, "crc32": 1, "sha256": "ab" * 32}
+    place = {"job_id": f"job_{number % 1000:04d}", "index": number // 1000, "version": 1}
+    return {**place, **file, "made_at": NOON - timedelta(minutes=number)}
 
 
 def in_unit(call: Callable[[UnitOfWork], object], tenant: str | None = None) -> Callable[[Units], object]:
@@ -209,6 +218,10 @@ WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
     "what ended lately": (
         in_unit(lambda unit: unit.jobs.standing(ended_since=NOON - timedelta(minutes=5)), "t7"),
         "ix_jobs_tenant_finished_at",
+    ),
+    "what was corrected lately": (
+        in_unit(lambda unit: unit.corrections.jobs_since(NOON - timedelta(minutes=5))),
+        "ix_corrections_made_at",
     ),
     "how many jobs are ahead": (in_unit(lambda unit: unit.jobs.ahead_of([BIG])), "ix_jobs_"),  # either of two will do
     "whether anything is known": (in_unit(lambda unit: unit.known.is_any("t7", [RECIPE])), "known"),

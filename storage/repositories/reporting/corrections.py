@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select
@@ -10,7 +11,7 @@ from sqlalchemy import Row, func, insert, select
 from jobs.corrections.correction import Correction, CorrectionFile
 from jobs.errors import JobNotFound
 from storage.ledger import lock_job
-from storage.tables import CORRECTION, CORRECTIONS
+from storage.tables import CORRECTION, CORRECTIONS, JOB
 from storage.transaction import Transaction
 
 
@@ -48,6 +49,11 @@ class SqlCorrections:
         return _all(
             self._transaction.read(select(CORRECTIONS).where(*wanted).order_by(CORRECTION["index"]).limit(limit))
         )
+
+    def jobs_since(self, moment: datetime) -> frozenset[str]:
+        lately = select(CORRECTION.job_id).where(CORRECTION.made_at >= moment)
+        wanted = select(JOB.id).where(JOB.id.in_(lately), JOB.is_deleted.is_(False))
+        return frozenset(self._transaction.read(wanted).scalars())
 
 
 def _values(correction: Correction) -> dict[str, Any]:

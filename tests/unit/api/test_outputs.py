@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from jobs.errors import JobNotFound, StorageUnavailable
 from jobs.reporting.archive import Archives
 from jobs.reporting.outputs import Outputs
+from jobs.tenants.quotas import DAY_S
 from tests.factories import mask, picture
 from tests.unit.api.house import House
 from tests.unit.api.test_direct_uploads import faults
@@ -90,6 +91,33 @@ def test_numbers_that_a_correction_changes_are_put_anew(client: TestClient, hous
         for name in set(archive.namelist()) - {"manifest.json"}:
             assert there[name] == archive.read(name)
     assert (outputs.run(), new_outputs(house).run()) == (0, 0)
+
+
+def test_corrections_come_to_the_bucket_however_long_the_job_has_ended(
+    client: TestClient, house: House, outputs: Outputs
+) -> None:
+    job_id = submit(client)
+    house.work()
+    assert outputs.run() == 5
+    house.clock.advance(3 * DAY_S)
+    assert (outputs.run(), new_outputs(house).run()) == (0, 0)
+    drawn = mask(np.full((24, 32), 4, np.uint8))
+    client.put(f"/jobs/{job_id}/images/0/correction", content=drawn).raise_for_status()
+    assert outputs.run() == 6
+    assert put_there(house, job_id)["corrected/a.png"] == drawn
+    for each in (outputs, new_outputs(house)):
+        assert each.run() == 0
+    house.clock.advance(2 * DAY_S)
+    assert (outputs.run(), new_outputs(house).run()) == (0, 0)
+
+
+def test_a_corrected_job_that_is_deleted_is_forgotten(client: TestClient, house: House, outputs: Outputs) -> None:
+    job_id = submit(client)
+    house.work()
+    drawn = mask(np.full((24, 32), 4, np.uint8))
+    client.put(f"/jobs/{job_id}/images/0/correction", content=drawn).raise_for_status()
+    client.delete(f"/jobs/{job_id}").raise_for_status()
+    assert outputs.run() == 0
 
 
 def test_a_job_that_is_tried_again_is_put_anew(client: TestClient, house: House, outputs: Outputs) -> None:
