@@ -19,6 +19,7 @@ from jobs.options import JobOptions
 from jobs.processing.retry import RetryPolicy
 from jobs.reporting.archive import Archive, Archives
 from jobs.reporting.names import safe_folders, safe_stem
+from jobs.reporting.reports import MetricsTable
 from jobs.submitting.submit import SubmitRules, Submitting
 from segmentation.formats import FORMATS
 from segmentation.media_types import suffix_of
@@ -231,6 +232,35 @@ def test_metrics_have_one_row_per_image_and_a_column_per_class(mill: Mill) -> No
     assert table[0]["fraction:road"] == "0"
     assert table[0]["iou:sky"] == "0.5"
     assert float(table[0]["mean_confidence"]) == pytest.approx(0.8)
+
+
+SIX_DIGITS = 5e-6  # of a number, at most
+
+
+def test_of_a_single_image_both_documents_say_the_same_to_six_digits(mill: Mill) -> None:
+    archive = mill.archive("a.jpg", masked=True)
+    (row,), told = rows(archive, "metrics.csv"), json.loads(content(archive, "metrics.json"))
+    truth = told["metrics"]["ground_truth"]
+    assert float(row["mean_confidence"]) == pytest.approx(told["metrics"]["mean_confidence"], rel=SIX_DIGITS)
+    for name in ("pixel_accuracy", "miou", "mean_dice"):
+        assert float(row[name]) == pytest.approx(truth[name], rel=SIX_DIGITS)
+    for each in told["classes"]:
+        assert float(row[f"fraction:{each['name']}"]) == pytest.approx(each["fraction"], rel=SIX_DIGITS)
+        iou = row[f"iou:{each['name']}"]
+        assert float(iou or -1) == pytest.approx(-1 if each["iou"] is None else each["iou"], rel=SIX_DIGITS)
+
+
+@pytest.mark.parametrize("value", [1e-7, 1.23456789e-12, 2 / 3, 0.1 + 0.2, 0.9999949, 5e-324, 0.0, 1.0])
+def test_however_small_a_number_is_six_of_its_digits_are_told(mill: Mill, value: float) -> None:
+    job = mill.submit("a.jpg")
+    mill.work()
+    with mill.database.unit() as unit:
+        image = unit.images.get(job.id, 0)
+    metrics = replace(image.results[0].metrics, mean_confidence=value, class_fractions={"sky": value})
+    line = MetricsTable(job).line(replace(image, results=(replace(image.results[0], metrics=metrics),)))
+    (row,) = csv.DictReader(io.StringIO((MetricsTable(job).head() + line).decode(), newline=""))
+    for name in ("mean_confidence", "fraction:sky"):
+        assert float(row[name]) == pytest.approx(value, rel=SIX_DIGITS, abs=0)
 
 
 def test_without_ground_truth_there_are_no_scores(mill: Mill) -> None:
