@@ -54,6 +54,15 @@ def image_alt(row: Mapping[str, Any]) -> str:
     return "; ".join(told) + "."
 
 
+def left_out(models: Sequence[Mapping[str, Any]]) -> str | None:
+    """Which classes the means of a comparison's models are without; None where no model lacks any."""
+    lacking = {each["model"]: each["metrics"].get("impossible_classes") for each in models}
+    told = [f"{model} has no way to give {', '.join(names)}" for model, names in lacking.items() if names]
+    if not told:
+        return None
+    return f"{'; '.join(told)}: a model's means are without them, two models are compared over what both can give."
+
+
 def progress(state: Mapping[str, Any]) -> str:
     """How far a job is: images, rate and rest."""
     images = state["images"]

@@ -93,6 +93,9 @@ def _scores(told: Mapping[str, Any]) -> None:
         rows.append([each["model"], numbers[0], interval, *numbers[1:], confidence])
     heads = ["Model", "mIoU", "95 % interval", "Pixel accuracy", "Dice", "Confidence"]
     tables.table("Scores", heads, rows)
+    left_out = words.left_out(told["models"])
+    if left_out is not None:
+        tables.spoken(left_out)
 
 
 def _pairs(pairs: Sequence[Mapping[str, Any]]) -> None:

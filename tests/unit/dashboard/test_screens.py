@@ -133,6 +133,12 @@ def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
     assert page.header[-1].value == "a.jpg: tiny and other"
 
 
+def test_a_comparison_tells_which_classes_a_model_cannot_give(service: Open) -> None:
+    made = service.submit(("a.jpg", picture()), models=["tiny", "other"], label_space="cityscapes-19")
+    service.house.work()
+    assert "tiny has no way to give wall, " in html(shown("compare", job=made))
+
+
 def test_a_job_of_one_model_is_no_comparison(job: str) -> None:
     assert "ran one model" in shown("compare", job=job).markdown[0].value
 

@@ -17,6 +17,14 @@ def test_an_image_is_told_by_its_classes_and_confidence() -> None:
     assert words.image_alt(ROW) == "a.jpg; 20 × 10 pixels; it shows road 75 %, sky 25 %; mean confidence 90 %."
 
 
+def test_classes_that_a_compared_model_cannot_give_are_told() -> None:
+    models = [{"model": "a", "metrics": {"impossible_classes": ["wall", "bus"]}}, {"model": "b", "metrics": {}}]
+    told = words.left_out(models)
+    assert told is not None
+    assert told.startswith("a has no way to give wall, bus: a model's means are without them")
+    assert words.left_out(models[1:]) is None
+
+
 def test_an_image_without_a_result_is_told_by_its_name() -> None:
     assert words.image_alt({"name": "a.jpg", "width": None, "metrics": None}) == "a.jpg."
 
