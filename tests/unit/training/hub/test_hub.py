@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import constants
 
 from segmentation.label_spaces import get_label_space
-from storage.catalog import Catalog
+from storage.catalog import Catalog, NameTaken
 from storage.hub_catalog import HubModel
 from tests.hub_server import Hub, hub_server
 from training.hub.bundle import LabelsDiffer, Order, UnknownPreprocessing, check_labels, pull, read_preprocessing
@@ -132,6 +132,16 @@ def test_a_folder_fetched_elsewhere_is_converted_without_a_network(checkpoint: P
     (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"a pickle")
     with pytest.raises(UnsafeWeights):
         pull(order(tmp_path, folder=tmp_path / "pickled"), lambda line: None)
+
+
+def test_a_model_pulled_again_is_the_same_and_another_one_must_be_wanted(checkpoint: Path, tmp_path: Path):
+    pulled = [pull(order(tmp_path, folder=checkpoint), lambda line: None).card for _ in range(2)]
+    assert pulled[0] == pulled[1]
+    other = order(tmp_path, folder=checkpoint, long_side=96)
+    with pytest.raises(NameTaken, match="--replace"):
+        pull(other, lambda line: None)
+    assert Catalog([tmp_path / "models"]).card(other.name) == pulled[0]
+    assert pull(replace(other, replace=True), lambda line: None).card.preprocessing.long_side == 96
 
 
 def test_a_damaged_download_is_not_used(hub: Hub, tmp_path: Path):
