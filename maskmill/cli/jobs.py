@@ -15,7 +15,7 @@ from rich.text import Text
 from maskmill.cli.address import connect, page_of_job
 from maskmill.cli.exits import DONE, INTERRUPTED, exit_code_of
 from maskmill.cli.images import tell_what_was_passed_over, tell_what_went_wrong
-from maskmill.cli.options import JobOption, ServerOptions
+from maskmill.cli.options import ForceOption, JobOption, ServerOptions
 from maskmill.cli.output import (
     age,
     fetching,
@@ -37,7 +37,6 @@ from maskmill.inputs import Inputs, sort_out
 from maskmill.installed import dashboard_is_here, how_to_install
 
 NAMED = 5  # files
-FORCE = "Also into a folder that holds another job's results."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +82,7 @@ class Submission(ServerOptions):
     download: Annotated[
         Path | None, typer.Option(help="Wait, then fetch and unpack the results here.", metavar="DIR")
     ] = None
-    force: Annotated[bool, typer.Option("--force", help=FORCE)] = False
+    force: ForceOption = False
     open_page: Annotated[bool, typer.Option("--open", help="Open the job on the local stack's page.")] = False
 
 
@@ -193,7 +192,7 @@ class Downloading(JobOption):
     model: Annotated[
         str | None, typer.Option(help="Of an export of several models: whose masks.  [default: a folder for each]")
     ] = None
-    force: Annotated[bool, typer.Option("--force", help=FORCE)] = False
+    force: ForceOption = False
 
 
 def download(choices: Downloading) -> None:

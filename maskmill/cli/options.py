@@ -33,6 +33,7 @@ class JsonOption:
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")] = False
 
 
+ForceOption = Annotated[bool, typer.Option("--force", help="Also into a folder that holds another job's results.")]
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Put it in the place of another model of that name, which is lost.")
 ]

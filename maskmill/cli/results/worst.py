@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from maskmill.cli.address import connect
-from maskmill.cli.options import JobOption
+from maskmill.cli.options import ForceOption, JobOption
 from maskmill.cli.output import percent, plain_table, print_json, program, stdout
 from maskmill.download import keep_apart, mark
 from maskmill.errors import InvalidInput
@@ -32,12 +32,15 @@ class Worst(JobOption):
     download: Annotated[
         Path | None, typer.Option(help="Fetch pictures and masks here, ready to be corrected.", metavar="DIR")
     ] = None
+    force: ForceOption = False
 
 
 def worst(choices: Worst) -> None:
     """List the images that need a look first, and fetch them with their masks."""
     if choices.by not in ORDERS:
         raise InvalidInput(f"--by takes one of {', '.join(ORDERS)}, not {choices.by!r}")
+    if choices.download is not None and not choices.force:  # they would go back as this job's corrections
+        keep_apart(choices.download, choices.job_id)
     with connect(choices) as server:
         job = server.job(choices.job_id)
         found = list(job.rows(status="succeeded", sort=choices.by, limit=choices.top))
@@ -60,9 +63,8 @@ def worst(choices: Worst) -> None:
 
 def _fetched(job: JobHandle, images: Sequence[Image], folder: Path) -> Iterator[Path]:
     """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so; a picture
-    that the service did not store stays away. What another job left here would go back as this one's corrections."""
+    that the service did not store stays away."""
     called = Counter(_mask_path(_inside(image)).as_posix().casefold() for image in images)
-    keep_apart(folder, job.id)
     mark(folder, job.id)
     for image in images:
         name = _inside(image)

@@ -52,6 +52,8 @@ def test_masks_of_another_job_are_no_corrections_of_this_one(run: Run, tmp_path:
     assert refused.exit_code == 1
     assert "holds the results of job_2" in refused.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert run("jobs", "worst", "job_1", "--download", str(tmp_path), "--force").exit_code == 0
+    assert (tmp_path / ".maskmill-job").read_text() == "job_1"
 
 
 def test_pictures_that_differ_in_their_suffix_have_a_mask_each(
