@@ -25,6 +25,7 @@ from maskmill import Maskmill
 from maskmill.errors import APIError
 from maskmill.stack.home import StackHome
 from tests.services.processes import wait_for
+from tests.stack import NO_RACE
 from tests.tiny_models import onnx_model
 
 pytestmark = pytest.mark.timeout(600)
@@ -72,7 +73,7 @@ def _maskmill(*words: str, folder: Path, timeout_s: float = 60.0) -> subprocess.
 
 def _environment() -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("MASKMILL_")}
-    return {**ours, **SHORT_LEASES, "COLUMNS": "160"}
+    return {**ours, **NO_RACE, **SHORT_LEASES, "COLUMNS": "160"}
 
 
 @contextmanager

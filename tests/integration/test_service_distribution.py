@@ -13,6 +13,7 @@ import pytest
 
 from maskmill.stack.backup import SAFE
 from tests.architecture.source_files import ROOT, project_files
+from tests.stack import NO_RACE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,7 +57,7 @@ def test_the_wheel_of_the_sdist_holds_every_file_of_the_packages_and_no_test(ins
 
 def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MASKMILL_")}
-    environment |= {"PYTHONPATH": str(installed)}  # before any other installation of it
+    environment |= {**NO_RACE, "PYTHONPATH": str(installed)}  # before any other installation of it
     said = subprocess.run(
         [sys.executable, "-c", "import maskmill, api, worker; print(maskmill.__file__, api.__file__, worker.__file__)"],
         cwd=tmp_path,
