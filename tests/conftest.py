@@ -106,12 +106,23 @@ def migrated_template(postgres_server: PostgresServer) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def used_databases() -> list[str]:
+    """Databases with our tables that no test uses any more."""
+    return []
+
+
 @pytest.fixture
-def migrated_postgres_url(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+def migrated_postgres_url(
+    postgres_server: PostgresServer, migrated_template: str, used_databases: list[str]
+) -> Iterator[str]:
     """A database with our tables and nothing in them, for this test alone."""
     name = f"test_{secrets.token_hex(6)}"
-    yield postgres_server.create(name, template=migrated_template)
-    postgres_server.drop(name)
+    if used_databases:
+        yield postgres_server.renew(used_databases.pop(), name)
+    else:
+        yield postgres_server.create(name, template=migrated_template)
+    used_databases.append(name)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from tests.services.processes import dies_with_us, find_program, free_port, missing, running
 
@@ -30,16 +32,33 @@ class PostgresServer:
         return f"postgresql+psycopg://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def create(self, database: str, *, template: str = "template1") -> str:
-        """A fresh database, 16 ms from a template. Returns its URL."""
-        self._run(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        """A fresh database: hundreds of files, which take 15 ms to copy, and ten times that where as many have just
+        been deleted. Returns its URL."""
+        self._run(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(database)
+
+    def renew(self, database: str, name: str) -> str:
+        """Take all rows out of a database, and whoever still uses it by its old name. Returns its URL."""
+        with self._connection("postgres") as connection:
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(others, [database])
+            connection.execute(f'ALTER DATABASE "{database}" RENAME TO "{name}"'.encode())
+        with self._connection(name) as connection:
+            connection.execute("SET session_replication_role = replica")  # in whatever order
+            for (table,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+                if table != "alembic_version":
+                    connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        return self.url(name)
 
     def drop(self, database: str) -> None:
         self._run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def _run(self, statement: str) -> None:
-        with psycopg.connect(_dsn(self.port, self.password), autocommit=True) as connection:
+        with self._connection("postgres") as connection:
             connection.execute(statement.encode())
+
+    def _connection(self, database: str) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(_dsn(self.port, self.password, database), autocommit=True)
 
 
 def find_postgres() -> Path | None:
@@ -74,6 +93,7 @@ def _create_cluster(binaries: Path, folder: Path, password: str) -> None:
     secret.write_text(password)
     command = [*_not_root(), binaries / "initdb", "-D", folder / "data", "--username", USER, "--pwfile", secret]
     command += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
+    command += ["--set", "scram_iterations=1"]  # 4096 take 6 ms of each connection
     subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL, capture_output=True)
 
 
@@ -84,8 +104,8 @@ def _not_root() -> list[str | Path]:
     return ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
 
-def _dsn(port: int, password: str) -> str:
-    return f"host=127.0.0.1 port={port} user={USER} password={password} dbname=postgres connect_timeout=2"
+def _dsn(port: int, password: str, database: str = "postgres") -> str:
+    return f"host=127.0.0.1 port={port} user={USER} password={password} dbname={database} connect_timeout=2"
 
 
 def _answers(server: PostgresServer) -> bool:
