@@ -84,23 +84,24 @@ types: $(DEV) ## mypy --strict over packages and tests
 
 .PHONY: test
 test: ## Everything that must be green: lint, types, tests, coverage
-	$(MAKE) --no-print-directory --jobs 2 types lint compiled
-	$(MAKE) --no-print-directory --jobs 2 fast-beside slow-beside
-	$(MAKE) --no-print-directory coverage
+	$(MAKE) --no-print-directory --jobs 2 types quickly
+	$(MAKE) --no-print-directory --jobs 2 coverage test-slow
 
-# Half of what slow tests take is waiting for something that was killed, frozen or full: the others have the processors then.
-.PHONY: fast-beside slow-beside
-fast-beside slow-beside: %-beside:
-	$(MAKE) --no-print-directory test-$* 2>&1 | sed -u 's/^/$*: /'
+# mypy needs one core for a minute: what comes next has the other one.
+.PHONY: quickly
+quickly: lint compiled
+	$(MAKE) --no-print-directory test-fast
 
-# On a fresh machine each of the test processes would compile the same nine thousand modules at once. mypy needs one core.
+# On a fresh machine each of the test processes would compile the same nine thousand modules at once.
 .PHONY: compiled
 compiled: $(DEV)
 	$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null
 
 # A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
-# and wait for one another's threads take twice as long. Each process costs ten to twenty seconds of a processor before
-# its first test.
+# and wait for one another's threads take twice as long. More processes than processors: half of what slow tests take is
+# waiting for something that was killed, frozen or full; of what fast ones take it is little, and each process costs
+# fifteen seconds of a processor before its first test. Fast and slow ones beside each other take no less time.
+test-fast: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
 test-slow: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
