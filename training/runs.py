@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.preprocessing import Preprocessing
-from training.fit.loop import read_checkpoint
+from training.fit.loop import read_checkpoint, read_with_checksum
 from training.lineage import DATA, RECIPE, DataRecord, Learnt
 from training.recipe.building import build_empty_model
 from training.recipe.file import load_recipe
@@ -58,6 +58,18 @@ class RunFacts:
         write_json(folder / FACTS, asdict(self))
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a run had reached when it was read: a training that goes on puts another checkpoint in its place.
+
+    model: the averaged weights, on the CPU, in evaluation mode. sha256: of the checkpoint.
+    """
+
+    model: nn.Module
+    epochs_done: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What a training has left so far; it may still be going on."""
@@ -94,9 +106,12 @@ class Run:
 
     def model(self) -> nn.Module:
         """The averaged weights, on the CPU, in evaluation mode."""
-        model = build_empty_model(self.recipe.model, self.space)
-        model.load_state_dict(read_checkpoint(self.folder / CHECKPOINT)["average"])
-        return model.eval()
+        return self._with(read_checkpoint(self.folder / CHECKPOINT)["average"])
+
+    def snapshot(self) -> Snapshot:
+        """Model, epoch and checksum of one and the same checkpoint, while the run may write the next one."""
+        content, digest = read_with_checksum(self.folder / CHECKPOINT)
+        return Snapshot(self._with(content["average"]), int(content["epoch"]), digest)
 
     def history(self) -> list[dict[str, float]]:
         """The numbers of each epoch, with `epoch`, ascending. Of an epoch that was done twice the last counts."""
@@ -111,6 +126,11 @@ class Run:
     def roots(self) -> dict[str, Path]:
         """Where its data sets lay when it was trained."""
         return {name: Path(folder) for name, folder in self._order().get("roots", {}).items()}
+
+    def _with(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        model = build_empty_model(self.recipe.model, self.space)
+        model.load_state_dict(weights)
+        return model.eval()
 
     def _order(self) -> Mapping[str, Any]:
         path = self.folder / ORDER

@@ -43,12 +43,17 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
-    """A run with its data sets opened, and the averaged weights after the epochs that were done."""
+    """A run with its data sets opened, and the averaged weights after the epochs that were done.
+
+    checkpoint: SHA-256 of the one that they were read from; a training that goes on puts another in its place.
+    """
 
     run: Run
     train_sets: Sequence[PairDataset]
     validation: PairDataset
     model: nn.Module
+    epochs_done: int
+    checkpoint: str
     temperature: float | None = None  # by which the model divides its logits
     offsets: tuple[float, ...] = ()  # that it adds to the logits of the channels before
 
@@ -79,12 +84,15 @@ class FinishedRun:
     def read(cls, folder: Path, roots: Mapping[str, Path]) -> "FinishedRun":
         """roots: where a data set lies elsewhere than in training. Raises RunNotFound, RecipeError, DatasetError."""
         run = Run.open(folder)
+        taken = run.snapshot()
         recipe, roots = run.recipe, {**run.roots, **roots}
         return cls(
             run=run,
             train_sets=[open_dataset(choice, roots, seed=recipe.seed) for choice in recipe.data],
             validation=open_dataset(recipe.validation, roots, seed=recipe.seed, where="validation.dataset"),
-            model=run.model(),
+            model=taken.model,
+            epochs_done=taken.epochs_done,
+            checkpoint=taken.sha256,
         )
 
 
@@ -130,7 +138,7 @@ def _description(finished: FinishedRun, note: str) -> str:
     run = finished.run
     began = f"from {run.facts.started_from}" if run.facts.started_from else _began(run.recipe.model.options)
     taught = f", taught by {run.facts.taught_by}" if run.facts.taught_by else ""
-    how = f"{_architecture(run)}, trained for {run.epochs_done} of {run.recipe.epochs} epochs, {began}{taught}"
+    how = f"{_architecture(run)}, trained for {finished.epochs_done} of {run.recipe.epochs} epochs, {began}{taught}"
     weights_are = "averaged weights after the last one; float16 weights, computes in float32."
     return f"{how}; {weights_are}{_balance(finished)} {note}".strip()
 

@@ -57,12 +57,16 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """refused: a file that was asked for → why it was not published. torch_miou: of the model that was exported."""
+    """refused: a file that was asked for → why it was not published. torch_miou: of the model that was exported.
+
+    checkpoint: SHA-256 of the one that was exported.
+    """
 
     card: ModelCard
     torch_miou: float
     agreements: Mapping[str, Agreement]
     refused: Mapping[str, str]
+    checkpoint: str
 
 
 def export_run(
@@ -93,7 +97,7 @@ def export_run(
         shown = {name: round(value, 4) for name, value in scores.items() if math.isfinite(value)}
         card = card_of(finished, release, work.files, shown, work.variants)
         catalog.publish(card, {path.name: path for path in work.files.values()}, replace=release.replace)
-    return Export(card, work.torch_miou, work.agreements, work.refused)
+    return Export(card, work.torch_miou, work.agreements, work.refused, finished.checkpoint)
 
 
 def _balanced(finished: FinishedRun, judge: Judge) -> FinishedRun:

@@ -15,7 +15,6 @@ from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from storage.catalog import CARD
 from training.evaluate.subjects import NOT_FOUND, find_folder, open_subject
-from training.fit.loop import read_checkpoint
 from training.fit.losses import at_size, soft_label_loss
 from training.lineage import Learnt, learnt_by, learnt_by_bundle
 from training.recipe.recipe import DistillationChoice, Recipe, RecipeError
@@ -116,14 +115,15 @@ def _check(teacher: Teacher, space: LabelSpace) -> None:
 
 def _of_run(folder: Path, device: torch.device) -> Teacher:
     """Its averaged weights, in PyTorch."""
-    run, path = Run.open(folder), folder / CHECKPOINT
-    model = run.model().requires_grad_(False)
+    run = Run.open(folder)
+    taken = run.snapshot()
+    model = taken.model.requires_grad_(False)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Teacher(
         predict=model,
         preprocessing=run.preprocessing,
         space=run.space,
-        note=checkpoint_name(path, read_checkpoint(path)),
+        note=checkpoint_name(run.name, taken.epochs_done, taken.sha256),
         learnt=_taught(learnt_by(folder, run.name), run.name),
     )
 

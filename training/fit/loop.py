@@ -4,13 +4,14 @@ Everything random is drawn from (seed, epoch, index), and a checkpoint is writte
 killed goes on and ends with the same weights as one that was not (on a CPU).
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -203,10 +204,18 @@ def _placed(batch: Batch, device: torch.device) -> Batch:
     return images.to(device, memory_format=torch.channels_last), truth.to(device)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(file: Path | BinaryIO) -> dict[str, Any]:
     """Tensors and plain values only: a checkpoint can run no code."""
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return content
+
+
+def read_with_checksum(path: Path) -> tuple[dict[str, Any], str]:
+    """A checkpoint and the SHA-256 of the same file: a training that goes on puts another one in its place."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        return read_checkpoint(file), digest
 
 
 def _batch_count(picture_count: int, batch_size: int) -> int:

@@ -1,5 +1,7 @@
 """Promote: a run or a bundle becomes a version in the registry, and an alias names it. Rolling back is the same."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from training.export.variants import Watch
 
 BUNDLES = "bundles"  # in a run's folder: what was exported to be promoted
+EXPORTED = "bundles.json"  # beside it: of which checkpoint each of them was made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +71,11 @@ def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | Non
 def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Path]:
     """The folder of the run, the first of these that is one, and that of its bundle.
 
-    It is exported unless that was done since its last epoch, with all that is wished for. Raises RunNotFound.
+    It is exported unless that was done with its checkpoint, with all that is wished for. Raises RunNotFound.
     """
     from training.export.export import Release, export_run  # PyTorch takes seconds, and a bundle needs none
     from training.export.variants import unwatched
-    from training.runs import CHECKPOINT, Run, RunNotFound
+    from training.runs import CHECKPOINT, Run, RunNotFound, write_json
 
     folder = next((each for each in folders if (each / CHECKPOINT).is_file()), None)
     if folder is None:
@@ -80,8 +83,25 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     name = wish.name or Run.open(folder).name
     bundle = folder / BUNDLES / name
     card = bundle / CARD
-    is_new = card.is_file() and card.stat().st_mtime >= (folder / CHECKPOINT).stat().st_mtime
+    exported = _exported_from(folder)
+    is_new = card.is_file() and exported.get(name) == _sha256(folder / CHECKPOINT)
     if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
         release = Release(name=name, int8=wish.int8, replace=True)
-        export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch or unwatched)
+        made = export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch or unwatched)
+        write_json(folder / EXPORTED, {**exported, name: made.checkpoint})
     return folder, bundle
+
+
+def _exported_from(folder: Path) -> Mapping[str, str]:
+    """By a bundle's name the SHA-256 of the checkpoint that it was made of.
+
+    Times of files say less: clocks are set back, and a training may write the next checkpoint while one is exported.
+    """
+    note = folder / EXPORTED
+    content: Mapping[str, str] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

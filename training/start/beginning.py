@@ -1,10 +1,8 @@
 """Weights that a training begins with: of another run, of a checkpoint, of a bundle."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,7 +12,7 @@ from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Bundle
 from training.evaluate.subjects import NOT_FOUND, find_folder
-from training.fit.loop import read_checkpoint
+from training.fit.loop import read_with_checksum
 from training.fit.strategies import encoder_names
 from training.lineage import LEARNT, RECIPE, DataRecord, Learnt, learnt_by, learnt_by_bundle
 from training.recipe.building import class_dependent
@@ -85,11 +83,10 @@ def begin_with(model: nn.Module, recipe: Recipe, *, runs: Path, models: Sequence
     )
 
 
-def checkpoint_name(path: Path, content: Mapping[str, Any]) -> str:
-    """Its run, its epoch, a checksum. content: what was read from it."""
-    epoch = f"epoch {content['epoch']}, " if "epoch" in content else ""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return f"{_run_name(path)} ({epoch}sha256 {digest})"
+def checkpoint_name(name: str, epoch: int | None, sha256: str) -> str:
+    """name: of its run, or of the file. epoch: None where the checkpoint does not tell."""
+    told = "" if epoch is None else f"epoch {epoch}, "
+    return f"{name} ({told}sha256 {sha256[:16]})"
 
 
 def bundle_name(card: ModelCard, file: str) -> str:
@@ -111,9 +108,9 @@ def _read(reference: str, model: nn.Module, *, runs: Path, models: Sequence[Path
 
 
 def _of_checkpoint(path: Path) -> Source:
-    content, name, run = read_checkpoint(path), _run_name(path), path.parent
+    (content, digest), name, run = read_with_checksum(path), _run_name(path), path.parent
     return Source(
-        name=checkpoint_name(path, content),
+        name=checkpoint_name(name, content.get("epoch"), digest),
         weights=content.get("average", content),
         space=_noted_space(run),
         is_space_noted=any((run / file).is_file() for file in (RECIPE, LABEL_SPACE)),

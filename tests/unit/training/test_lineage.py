@@ -193,7 +193,12 @@ def test_the_card_of_our_own_recipe_names_its_file_where_nothing_was_changed(roo
     assert card(run.folder, roots, tmp_path).recipe == ""
     (run.folder / "recipe.toml").write_text(ours.read_text())
     finished = FinishedRun(
-        run=Run.open(run.folder), train_sets=[folder_of(roots)], validation=folder_of(roots), model=run.model()
+        run=Run.open(run.folder),
+        train_sets=[folder_of(roots)],
+        validation=folder_of(roots),
+        model=run.model(),
+        epochs_done=1,
+        checkpoint="",
     )
     file = tmp_path / "model.onnx"
     assert (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,3 +46,37 @@ def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, 
 
     promote(str(folder), replace(wish, int8=True), registry)  # there was none: the run is exported once more
     assert exported.stat().st_mtime_ns != written
+
+
+def test_a_run_that_went_on_is_exported_again_whatever_the_clock_says(mlflow_uri: str, tmp_path: Path):
+    runs, roots = tmp_path / "runs", {"scenes": tmp_path / "scenes"}
+    registry, wish = Registry(mlflow_uri), Wish(name="longer", runs=runs, roots=roots)
+    folder = tiny_training(runs, roots, ["stages[0].epochs=1"])
+    assert promote("tiny", wish, registry).version == "1"
+
+    tiny_training(runs, roots, ["stages[0].epochs=2"])
+    long_ago = 1_000_000_000
+    os.utime(folder / "checkpoint.pt", (long_ago, long_ago))
+
+    assert promote("tiny", wish, registry).version == "2"
+    fetched = fetch_bundle("models:/longer@champion", tmp_path / "here", registry=registry)
+    assert "trained for 2 of 2 epochs" in ModelCard.from_json((fetched / "card.json").read_bytes()).description
+
+
+def test_what_was_trained_during_an_export_is_exported_by_the_next_one(mlflow_uri: str, tmp_path: Path):
+    runs, roots = tmp_path / "runs", {"scenes": tmp_path / "scenes"}
+    registry = Registry(mlflow_uri)
+    folder = tiny_training(runs, roots, ["stages[0].epochs=1"])
+
+    @contextmanager
+    def training_goes_on(_label: str, _total: int) -> Iterator[Callable[[], None]]:
+        tiny_training(runs, roots, ["stages[0].epochs=2"])
+        yield lambda: None
+
+    promote("tiny", Wish(name="meanwhile", runs=runs, roots=roots, watch=training_goes_on), registry)
+    card = ModelCard.from_json((folder / "bundles" / "meanwhile" / "card.json").read_bytes())
+    assert "trained for 1 of 1 epochs" in card.description
+
+    assert promote("tiny", Wish(name="meanwhile", runs=runs, roots=roots), registry).version == "2"
+    card = ModelCard.from_json((folder / "bundles" / "meanwhile" / "card.json").read_bytes())
+    assert "trained for 2 of 2 epochs" in card.description
