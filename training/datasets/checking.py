@@ -15,8 +15,8 @@ from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_counts
 from segmentation.measures.counting import count_ids
-from segmentation.picture_files.pictures import probe
-from training.datasets.pairs import DatasetError, PairDataset
+from segmentation.picture_files.pictures import decode_picture, is_upright, probe
+from training.datasets.pairs import MAX_PIXELS, DatasetError, PairDataset
 
 UnknownIds = Literal["error", "ignore"]
 ERROR: UnknownIds = "error"
@@ -74,14 +74,19 @@ def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
     picture_path, mask_path = pair
     with_name = picture_path
     try:
-        header = probe(picture_path.read_bytes())
+        data = picture_path.read_bytes()
+        header, as_stored = probe(data), is_upright(data)
         with_name = mask_path
         mask = pictures.read_mask(mask_path)
+        size = header.height, header.width
+        if mask.shape != size or not as_stored:  # turned by EXIF, or wrong
+            with_name = picture_path
+            size = decode_picture(data, max_pixels=MAX_PIXELS).shape[:2]
     except (SegmentationError, OSError) as error:
         raise DatasetError(f"{with_name} cannot be used: {error}") from error
-    if sorted(mask.shape) != sorted((header.height, header.width)):  # sorted: EXIF may turn the picture
-        height, width = mask.shape
-        raise DatasetError(f"{picture_path} is {header.width}×{header.height} pixels, its mask {width}×{height}")
+    if mask.shape != size:
+        (height, width), (mask_height, mask_width) = size, mask.shape
+        raise DatasetError(f"{picture_path} is {width}×{height} pixels, its mask {mask_width}×{mask_height}")
     return _Seen(mask_path, count_ids(mask))
 
 

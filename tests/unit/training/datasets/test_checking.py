@@ -91,6 +91,20 @@ def test_a_picture_that_its_header_turns_has_a_mask_of_the_turned_size(tmp_path)
     assert check_pictures([folder(tmp_path)]) == []
 
 
+@pytest.mark.parametrize("how", [None, 6])
+def test_a_mask_that_lies_on_its_side_is_named(tmp_path, how):
+    write(tmp_path, "a", halves(0, 1))
+    exif = Image.Exif()
+    if how is None:  # neither is turned, and the mask is
+        Image.fromarray(halves(0, 1).T).save(tmp_path / "masks" / "a.png")
+    else:  # the mask was drawn on the picture as it is stored
+        exif[0x0112] = how
+        Image.fromarray(np.dstack([halves(0, 1)] * 3)).save(tmp_path / "images" / "a.png", exif=exif)
+    sizes = {None: "8×6 pixels, its mask 6×8", 6: "6×8 pixels, its mask 8×6"}
+    with pytest.raises(DatasetError, match=rf"a\.png is {sizes[how]}"):
+        check_pictures([folder(tmp_path)])
+
+
 def test_what_is_generated_is_not_rendered_to_be_looked_at(tmp_path):
     scenes = DATASETS["scenes"](tmp_path, "train", scene_count=2, width=64, height=64)
     assert (count_pictures([scenes]), check_pictures([scenes])) == (0, [])
