@@ -89,8 +89,9 @@ class LabelSpace:
     def remapping_to(self, target: "LabelSpace") -> NDArray[np.uint8]:
         """(256,) table from own ids to the target's; what has no counterpart becomes `target.void_id`.
 
-        Identity when the target is this space. Raises NoRemapping when no mapping leads there, also when the target
-        is another space of the same name: its ids mean something else.
+        Identity when the target is this space. Raises NoRemapping when no mapping leads there, when one leads to ids
+        that the target does not have (255 is void anywhere), and when the target is another space of the same name: its
+        ids mean something else.
         """
         if target == self:
             return np.arange(MAX_ID + 1, dtype=np.uint8)
@@ -100,6 +101,11 @@ class LabelSpace:
         if mapping is None:
             raise NoRemapping(
                 f"no remapping from {self.name} to {target.name}; there are {sorted(self.mappings) or 'none'}"
+            )
+        if nowhere := sorted({*mapping.values()} - {*target.by_id, target.ignore_id, MAX_ID}):
+            raise NoRemapping(
+                f"the mapping from {self.name} to {target.name} leads to ids that are none there: "
+                f"{', '.join(map(str, nowhere))}"
             )
         table = np.full(MAX_ID + 1, target.void_id, dtype=np.uint8)
         table[list(mapping.keys())] = list(mapping.values())

@@ -70,6 +70,22 @@ def test_remapping_follows_the_mapping_and_makes_the_rest_void() -> None:
     assert set(table[1:].tolist()) == {77}
 
 
+def test_a_mapping_to_ids_that_the_target_does_not_have_is_refused() -> None:
+    target = LabelSpace("t", (ROAD, CAR), ignore_id=77)
+    wrong = LabelSpace("s", (ROAD, CAR), mappings={"t": {0: 4, 3: 3}})
+    with pytest.raises(NoRemapping, match="the mapping from s to t leads to ids that are none there: 4"):
+        wrong.remapping_to(target)
+    with pytest.raises(NoRemapping, match="none there: 4"):
+        target.missing_from(wrong)
+
+
+@pytest.mark.parametrize("void", [77, 255])
+def test_a_mapping_may_lead_to_nothing_known(void: int) -> None:
+    target = LabelSpace("t", (ROAD, CAR), ignore_id=77)
+    table = LabelSpace("s", (ROAD, CAR), mappings={"t": {0: void, 3: 3}}).remapping_to(target)
+    assert table[0] in target.void_ids
+
+
 def test_a_remapping_that_does_not_exist_names_those_that_do() -> None:
     with pytest.raises(NoRemapping, match=r"from camvid-11 to oxford-pets-3; there are \['cityscapes-19'"):
         get_label_space("camvid-11").remapping_to(get_label_space("oxford-pets-3"))
