@@ -10,12 +10,12 @@ import numpy as np
 
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace, load_label_space
-from segmentation.label_spaces import get_label_space
+from segmentation.label_spaces import get_label_space, is_published
 from segmentation.masks.mask_names import LABEL_IDS, TRAIN_IDS, MaskKind, MaskName, picture_stem, read_mask_name
 from segmentation.masks.mask_space import space_of_ids, space_of_names
 from segmentation.measures.counting import count_ids
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
-from training.datasets.colour_masks import read_colour_mask
+from training.datasets.colour_masks import first_of_colour, read_colour_mask
 from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import part_of
 from training.spaces import LABEL_SPACE, find_label_space
@@ -50,6 +50,8 @@ def folder(
     if space is None:
         masks = [mask for _, mask in pairs]
         space = get_label_space(DEFAULT_COLOURS) if colours else _guessed_space(place, masks)
+    if colours:
+        _check_colours(place, space)
     about = About(title=f"folder {place.name}", licence="unknown: the owner of the folder knows")
     reader = partial(read_colour_mask, space=space) if colours else None
     return PairDataset(pairs, space=space, about=about, read_mask_with=reader)
@@ -60,6 +62,21 @@ def _given_space(root: Path, reference: str) -> LabelSpace | None:
     if not reference and own.is_file():
         return load_label_space(own)
     return find_label_space(reference) if reference else None
+
+
+def _check_colours(place: Path, space: LabelSpace) -> None:
+    """Of classes with one colour the lowest id is read. Raises DatasetError where pixels that count would be taken for
+    others; of a published space, whose colours nobody can change, it is told."""
+    alike = [
+        f"{each.name} has the colour of {first.name}"
+        for each in space.classes
+        if (first := first_of_colour(space, each.colour)) != each and not {first.id, each.id} <= space.void_ids
+    ]
+    said = f"in {space.name} {', '.join(alike)}"
+    if alike and not is_published(space):
+        raise DatasetError(f"the masks in {place} show colours, and {said}: give each class a colour of its own")
+    if alike:
+        logger.warning("the masks in %s show colours, and %s: it is read so", place, said)
 
 
 def _guessed_space(place: Path, masks: Sequence[Path]) -> LabelSpace:

@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 
 from segmentation.errors import InvalidLabelSpace, UnknownLabelSpace
-from segmentation.formats import FORMATS, FormatOptions
-from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from training.datasets import DATASETS, pairs
@@ -159,11 +157,23 @@ def test_a_colour_of_no_class_is_refused(own_folder):
         DATASETS["folder"](own_folder, "train", colours=True)[0]
 
 
-def test_of_classes_that_share_a_colour_the_lowest_id_is_meant(tmp_path):
+def test_of_classes_that_share_a_colour_the_lowest_id_is_meant(tmp_path, caplog):
     write(tmp_path / "a.png", GREY)
     colours = palette(get_label_space("cityscapes-34"))
     write(tmp_path / "a_mask.png", colours[stripes(18, 3)])
-    assert same(DATASETS["folder"](tmp_path, "train", colours=True)[0][1], 17, 0)
+    with caplog.at_level("WARNING"):
+        assert same(DATASETS["folder"](tmp_path, "train", colours=True)[0][1], 17, 0)
+    assert "in cityscapes-34 polegroup has the colour of pole: it is read so" in caplog.text
+
+
+@pytest.mark.parametrize("group", ["ground", "void"])
+def test_colours_that_two_classes_have_are_refused_where_one_of_them_counts(own_folder, group):
+    space = json.loads((own_folder / "label_space.json").read_text())
+    space["classes"].append({"id": 2, "name": "peat", "colour": space["classes"][0]["colour"], "group": group})
+    (own_folder / "label_space.json").write_text(json.dumps(space))
+    with pytest.raises(DatasetError, match="in weeds peat has the colour of soil: give each class a colour of its own"):
+        DATASETS["folder"](own_folder, "train", colours=True)
+    assert len(DATASETS["folder"](own_folder, "train"))
 
 
 # --- splits -----------------------------------------------------------------------------------------------------------
@@ -292,99 +302,6 @@ def test_a_city_without_masks_is_told(city):
     (city / "gtFine" / "val" / "ulm" / "ulm_000000_000019_gtFine_labelIds.png").unlink()
     with pytest.raises(DatasetError, match="1 masks are missing"):
         DATASETS["cityscapes"](city, "val")
-
-
-# --- results of a job -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def job(tmp_path):
-    root = tmp_path / "job_1"
-    for name in ("a b", "c"):
-        write(root / "pictures" / f"{name}.jpg", GREY)
-        write(root / "mask" / f"{name}.png", stripes(0, 3))
-    write(root / "pictures" / "unlabelled.jpg", GREY)
-    (root / "manifest.json").write_text(json.dumps({"job": "job_1", "label_space": "camvid-11"}))
-    return root
-
-
-def test_results_of_a_job_are_pictures_with_masks_in_its_label_space(job):
-    pictures = DATASETS["job_results"](job, "all")
-    assert (pictures.names(), pictures.space.name) == (["a b.jpg", "c.jpg"], "camvid-11")
-    assert same(pictures[0][1], 0, 3)
-
-
-def test_results_of_pictures_in_folders_are_found_by_their_paths(job):
-    for folder, values in (("cam_a", (0, 3)), ("cam_b", (0, 4))):
-        write(job / "pictures" / folder / "1.jpg", GREY)
-        write(job / "corrected" / folder / "1.png", stripes(*values))
-    pictures = DATASETS["job_results"](job, "all")
-    assert [picture.parent.name for picture, _ in pictures.pairs] == ["cam_a", "cam_b"]
-    assert same(pictures[1][1], 0, 4)
-
-
-def test_only_what_was_corrected_is_learnt_from(job):
-    write(job / "corrected" / "c.png", stripes(0, 4))
-    pictures = DATASETS["job_results"](job, "all")
-    assert pictures.names() == ["c.jpg"]
-    assert same(pictures[0][1], 0, 4)
-
-
-@pytest.mark.parametrize(("name", "suffix"), [("polygons", ".geojson"), ("coco", ".json")])
-def test_corrections_may_be_polygons_or_runs(job, name, suffix):
-    space = get_label_space("camvid-11")
-    encoded = FORMATS[name].encode(LabelMap(stripes(0, 9), space), GREY, FormatOptions())
-    (job / "corrected").mkdir()
-    (job / "corrected" / f"c{suffix}").write_bytes(encoded.data)
-    assert same(DATASETS["job_results"](job, "all")[0][1], 0, 9)
-
-
-def test_pictures_of_a_job_may_lie_elsewhere(job, tmp_path):
-    (job / "pictures").rename(tmp_path / "elsewhere")
-    with pytest.raises(DatasetError, match="an archive has none"):
-        DATASETS["job_results"](job, "all")
-    assert len(DATASETS["job_results"](job, "all", pictures=str(tmp_path / "elsewhere"))) == 2
-
-
-def test_a_mask_without_its_picture_is_named(job):
-    (job / "pictures" / "c.jpg").unlink()
-    with pytest.raises(DatasetError, match=r"the first is c\.png"):
-        DATASETS["job_results"](job, "all")
-
-
-def test_pictures_of_one_stem_cannot_be_told_apart(job):
-    write(job / "pictures" / "c.png", GREY)
-    with pytest.raises(DatasetError, match=r"c\.jpg and c\.png"):
-        DATASETS["job_results"](job, "all")
-
-
-def test_a_job_of_own_classes_is_read_with_their_file(job):
-    own = get_label_space("camvid-11").to_dict() | {"name": "towns", "mappings": {}}
-    (job / "manifest.json").write_text(json.dumps({"job": "job_1", "label_space": "towns"}))
-    (job / "label_space.json").write_text(json.dumps(own))
-    assert DATASETS["job_results"](job, "all").space.name == "towns"
-    assert DATASETS["job_results"](job, "all", label_space=str(job / "label_space.json")).space.name == "towns"
-    (job / "label_space.json").rename(job / "elsewhere.json")
-    with pytest.raises(DatasetError, match=r"put their label_space\.json beside the manifest\.json, or name"):
-        DATASETS["job_results"](job, "all")
-    with pytest.raises(DatasetError, match=r"the job's labels are of towns, not of camvid-11"):
-        DATASETS["job_results"](job, "all", label_space="camvid-11")
-
-
-@pytest.mark.parametrize("content", ["{", "{}", "[]"])
-def test_a_manifest_that_is_none_is_refused(job, content):
-    (job / "manifest.json").write_text(content)
-    with pytest.raises(DatasetError, match="no manifest of a job"):
-        DATASETS["job_results"](job, "all")
-
-
-def test_a_job_without_labels_is_refused(job):
-    (job / "mask").rename(job / "overlay")
-    with pytest.raises(DatasetError, match="holds no labels"):
-        DATASETS["job_results"](job, "all")
-    (job / "mask").mkdir()
-    with pytest.raises(DatasetError, match="no labels in"):
-        DATASETS["job_results"](job, "all")
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
