@@ -5,8 +5,10 @@ is, and nothing else then; otherwise from `mask/`, `polygons/` or `coco/`.
 """
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jobs.reporting.names import safe_folders, safe_stem
 from segmentation.formats import ReadableFormat
@@ -37,12 +39,21 @@ def job_results(
     """
     job = _manifest(root)
     space = _space(root, label_space, job["label_space"])
-    pairs = _pairs(_label_folder(root), _picture_folder(root, pictures))
-    about = About(
-        title=f"results of {job['job']}, corrected by hand", licence="unknown: the owner of the pictures knows"
-    )
+    labels = _label_folder(root)
+    pairs = _pairs(labels, _picture_folder(root, pictures))
+    about = _about(job, is_corrected=labels.name == CORRECTED)
     part = part_of(pairs, split, validation_share=validation_share)
     return PairDataset(part, space=space, about=about, read_mask_with=partial(_read_labels, space=space))
+
+
+def _about(job: Mapping[str, str], *, is_corrected: bool) -> About:
+    """What a model says is learnt from whatever was not corrected, as from a teacher: its terms count too."""
+    model = job["model"] or "a model that nothing tells of"
+    corrected = "corrected by hand" if is_corrected else "not corrected"
+    return About(
+        title=f"results of {job['job']} by {model}, {corrected}",
+        licence=f"unknown: the owner of the pictures knows; the masks are {model}'s, whose terms count too",
+    )
 
 
 def _space(root: Path, given: str, name: str) -> LabelSpace:
@@ -64,10 +75,17 @@ def _manifest(root: Path) -> dict[str, str]:
     if not path.is_file():
         raise DatasetError(f"there is no {path}: a folder that `maskmill download` unpacked has one")
     try:
-        content: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: content[name] for name in ("job", "label_space")}
-    except (ValueError, KeyError, TypeError) as error:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {"job": content["job"], "label_space": content["label_space"], "model": _model_of(content)}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path} is no manifest of a job: {error}") from error
+
+
+def _model_of(manifest: Mapping[str, Any]) -> str:
+    """Whose masks they were, with versions; empty where the manifest does not tell."""
+    model = manifest.get("model", {})
+    versions = ", ".join(dict.fromkeys(str(each) for each in model.get("versions", ())))
+    return f"{model['name']} (version {versions})" if versions else str(model.get("name", ""))
 
 
 def _label_folder(root: Path) -> Path:
@@ -100,7 +118,12 @@ def _pairs(labels: Path, pictures: Path) -> list[Pair]:
         raise DatasetError(f"{len(lonely)} masks in {labels} have no picture in {pictures}, the first is {lonely[0]}")
     if not found:
         raise DatasetError(f"no labels in {labels}")
-    return [(by_name[name], each) for name, each in zip(names, found, strict=True)]
+    label_of: dict[str, Path] = {}
+    for name, each in zip(names, found, strict=True):
+        other = label_of.setdefault(name, each)
+        if other != each:
+            raise DatasetError(f"{other} and {each.name} are labels of one picture: take one away")
+    return [(by_name[name], each) for name, each in label_of.items()]
 
 
 def _by_archived_name(pictures: Path) -> dict[str, Path]:
