@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import training.torchvision_guard  # noqa: F401  isort: skip  before transformers imports torchvision
 import numpy as np
 import torch
+import transformers
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -15,7 +17,7 @@ from segmentation.formats.coco import counts_to_text
 from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
 from training.models.mask2former import Mask2Former, Queries, mask2former
-from training.models.parts.weights import CONFIG
+from training.models.parts.weights import CONFIG, fetch_model
 from training.runs import Run
 from training.spaces import find_label_space
 
@@ -26,6 +28,12 @@ class HasNoQueries(Exception):
     """The model gives a class per pixel and no queries, so that there is nothing to explain it by."""
 
     code = "no_queries"
+
+
+class OtherClasses(Exception):
+    """A model of other classes than those in which it would be explained: the words would be another's."""
+
+    code = "other_classes"
 
 
 class HasQueries(Protocol):
@@ -81,15 +89,32 @@ def open_explainable(
     """reference: a run by name or folder; a folder of transformers; or, with its revision, a repository of the hub.
 
     label_space: of the latter two, whose channels are the space's classes in ascending order.
-    Raises HasNoQueries, RunNotFound, RecipeError, UnknownLabelSpace, and the ModelError of what cannot be loaded.
+    Raises HasNoQueries, OtherClasses, RunNotFound, RecipeError, UnknownLabelSpace, and the ModelError of what cannot be
+    loaded.
     """
     if revision is not None or (Path(reference) / CONFIG).is_file():
         space = find_label_space(label_space or "cityscapes-19")
         source = {"folder": reference} if revision is None else {"hub": f"{reference}@{revision}"}
         model = mask2former(len(space.class_ids), **source)  # type: ignore[arg-type]
+        place = Path(reference) if revision is None else fetch_model(reference, revision=revision, weights=False)
+        _require_classes(place, space, named=label_space is not None)
         return _explainable(reference, model, space, Preprocessing(long_side=LONG_SIDE))
     run = Run.open(Path(reference) if Path(reference).is_dir() else runs / reference)
     return _explainable(run.name, run.model(), run.space, run.preprocessing)
+
+
+def _require_classes(folder: Path, space: LabelSpace, *, named: bool) -> None:
+    """By what its configuration calls them. named: somebody said that they are the space's, and their number alone is
+    asked for: with another one the classifier began at random. Raises OtherClasses."""
+    labels = transformers.Mask2FormerConfig.from_pretrained(folder, local_files_only=True).id2label
+    there = [str(labels[number]).strip().lower().replace("_", " ") for number in sorted(labels)]
+    ours = [space.name_of(each) for each in space.class_ids]
+    if len(there) != len(ours) or (not named and there != ours):
+        first = ", ".join(there[:3])
+        raise OtherClasses(
+            f"{folder} has {len(there)} classes ({first}, …), {space.name} has {len(ours)} ({', '.join(ours[:3])}, …): "
+            "name its own with --label-space"
+        )
 
 
 def explain(subject: Explainable, rgb: NDArray[np.uint8], *, top: int = 5) -> list[Explanation]:

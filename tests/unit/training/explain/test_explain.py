@@ -1,6 +1,7 @@
 """A Mask2Former's prediction is explained by its strongest queries: class, score, region and box."""
 
 import json
+import shutil
 
 import training.torchvision_guard  # noqa: F401  isort: skip  before transformers imports torchvision
 import numpy as np
@@ -16,7 +17,7 @@ from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
 from tests.tiny_architectures import TINY_OPTIONS, build
 from training.explain.picture import draw
-from training.explain.queries import Explainable, HasNoQueries, explain, open_explainable, to_document
+from training.explain.queries import Explainable, HasNoQueries, OtherClasses, explain, open_explainable, to_document
 from training.lineage import RECIPE as RECIPE_FILE
 from training.models.mask2former import Queries, configuration
 from training.models.parts.errors import UnsafeWeights
@@ -125,6 +126,28 @@ def test_a_folder_of_transformers_keeps_its_weights(folder):
 
 def test_the_classifier_begins_anew_for_other_classes(folder):
     assert build("mask2former", 4, folder=str(folder)).network.class_predictor.out_features == 5
+
+
+def test_a_model_is_not_explained_in_words_that_are_not_its_own(folder, tmp_path):
+    for label_space in (None, "cityscapes-19"):
+        with pytest.raises(OtherClasses, match=r"has 11 classes .*, cityscapes-19 has 19"):
+            open_explainable(str(folder), runs=tmp_path, label_space=label_space)
+    config = json.loads((folder / "config.json").read_text())
+    named = tmp_path / "named"
+    shutil.copytree(folder, named)
+    (named / "config.json").write_text(json.dumps(config | {"id2label": {f"{i}": f"thing {i}" for i in range(11)}}))
+    assert open_explainable(str(named), runs=tmp_path, label_space="camvid-11").space == SPACE
+
+
+def test_what_a_checkpoint_calls_its_classes_counts_where_nobody_says_what_they_are(tmp_path):
+    names = [get_label_space("cityscapes-19").name_of(each) for each in range(19)]
+    config = configuration("tiny", 19, points=64)
+    for folder, labels in ((tmp_path / "right", names), (tmp_path / "shifted", [*names[1:], names[0]])):
+        config.id2label = dict(enumerate(labels))
+        transformers.Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
+    assert open_explainable(str(tmp_path / "right"), runs=tmp_path).space.name == "cityscapes-19"
+    with pytest.raises(OtherClasses, match=r"has 19 classes \(sidewalk, "):
+        open_explainable(str(tmp_path / "shifted"), runs=tmp_path)
 
 
 RECIPE = """
