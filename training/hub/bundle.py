@@ -14,6 +14,7 @@ from segmentation.model_card import ModelCard
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Triple
 from storage.catalog import Bundle, Catalog
 from storage.hub_catalog import HubModel
+from training.datasets.cityscapes import ABOUT as CITYSCAPES
 from training.hub.files import PICTURES, Consent, HubError, choose_commit, fetch
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _card(order: Order, network: "nn.Module", draft: Path, preprocessing: Prepro
         output_stride=output_stride(network),
         parameters=sum(each.numel() for each in network.parameters()),
         description=_description(model),
-        dataset="Trained by its authors on Cityscapes.",
+        dataset=f"Trained by its authors on {CITYSCAPES.title} (train).",
         commit=commit,
         source=f"{place}/tree/{commit}" if commit else f"a folder given as {model.hub}",
         licence=f"{model.licence} {model.licence_url}",

@@ -15,6 +15,9 @@ from segmentation.label_spaces import get_label_space
 from storage.catalog import Catalog, NameTaken
 from storage.hub_catalog import HubModel
 from tests.hub_server import Hub, hub_server
+from training.datasets.cityscapes import cityscapes
+from training.evaluate.held_out import Overlap, overlap
+from training.evaluate.subjects import open_subject
 from training.hub.bundle import LabelsDiffer, Order, UnknownPreprocessing, check_labels, pull, read_preprocessing
 from training.hub.files import (
     CommitNotAccepted,
@@ -142,6 +145,19 @@ def test_a_model_pulled_again_is_the_same_and_another_one_must_be_wanted(checkpo
         pull(other, lambda line: None)
     assert Catalog([tmp_path / "models"]).card(other.name) == pulled[0]
     assert pull(replace(other, replace=True), lambda line: None).card.preprocessing.long_side == 96
+
+
+def test_whoever_scores_a_pulled_model_on_what_its_authors_trained_on_is_told(checkpoint: Path, tmp_path: Path):
+    pull(order(tmp_path, folder=checkpoint), lambda line: None)
+    subject = open_subject(MODEL.name, models=[tmp_path / "models"], runs=tmp_path)
+    for kind, end in (("leftImg8bit", "_leftImg8bit.png"), ("gtFine", "_gtFine_labelIds.png")):
+        for split in ("train", "val"):
+            place = tmp_path / kind / split / "aachen"
+            place.mkdir(parents=True)
+            (place / f"x{end}").write_bytes(b"")
+    found = {split: overlap(subject, cityscapes(tmp_path, split), split=split) for split in ("train", "val")}
+    assert (found["train"].learnt, found["val"]) == (1, Overlap(None))
+    assert "as its card says" in found["train"].warning
 
 
 def test_a_damaged_download_is_not_used(hub: Hub, tmp_path: Path):
