@@ -227,10 +227,10 @@ class ImageRepository(Protocol):
         """
 
     def rescore(
-        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]] | None, agreement: Agreement | None = None
     ) -> ImageResult:
         """The results, one for each model, get these fields of ImageMetrics, their comparison this agreement; the job's
-        totals and version follow.
+        totals and version follow. scores: None where nothing can be scored; the version grows all the same.
         Returns the first result. Raises JobNotFound, ImageNotFound, ImageNotFinished."""
 
     def free_expired(self, *, losses: int, limit: int) -> Sequence[LostImages]:

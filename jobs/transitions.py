@@ -179,15 +179,18 @@ def finish(
 
 
 def rescore(
-    job: Job, image: JobImage, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+    job: Job, image: JobImage, scores: Sequence[Mapping[str, Any]] | None, agreement: Agreement | None = None
 ) -> tuple[Job, JobImage]:
     """An image that succeeded is measured against a correction: its results and the job's totals, one version further.
 
-    scores: fields of ImageMetrics, for each model. agreement: of several models, with the correction.
+    scores: fields of ImageMetrics, for each model; None: no prediction can be read back to be scored.
+    agreement: of several models, with the correction.
     Raises ImageNotFinished.
     """
     if not image.results:
         raise ImageNotFinished(f"image {image.index} is {image.status}")
+    if scores is None:
+        return replace(job, version=job.version + 1), image
     before = [each.metrics for each in image.results]
     after = [replace(each, **scored, corrected=True) for each, scored in zip(before, scores, strict=True)]
     totals = tuple(sums.rescored(*pair) for sums, *pair in zip(job.totals, before, after, strict=True))

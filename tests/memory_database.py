@@ -282,7 +282,7 @@ class _Images:
         return answer
 
     def rescore(
-        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]] | None, agreement: Agreement | None = None
     ) -> ImageResult:
         job, image = transitions.rescore(self._jobs.get(job_id), self.get(job_id, index), scores, agreement)
         self._state.jobs[job_id], self._state.images[job_id][index] = job, image

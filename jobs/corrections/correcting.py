@@ -98,12 +98,11 @@ class Correcting:
     def _keep(self, job_id: str, index: int, file: CorrectionFile, scored: _Scored | None) -> Corrected:
         with self._unit() as unit:
             correction = unit.corrections.add(job_id, index, file, made_by=self.caller.credential)
-            metrics = None
-            if scored is not None:
-                metrics = unit.images.rescore(job_id, index, scored.scores, scored.agreement).metrics
+            scores, agreement = (None, None) if scored is None else scored
+            metrics = unit.images.rescore(job_id, index, scores, agreement).metrics
             unit.parts.forget(job_id, index // PART * PART)
             unit.commit()
-        return Corrected(correction, metrics)
+        return Corrected(correction, None if scored is None else metrics)
 
     def _scored(self, job: Job, image: JobImage, truth: LabelMap) -> _Scored | None:
         """Of the stored predictions; None where one has no artifact that keeps all class ids."""

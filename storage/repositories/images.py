@@ -134,7 +134,7 @@ class SqlImages:
         remember(self._transaction, job, [each for each in outcomes if each.index in ended and each.results])
 
     def rescore(
-        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]], agreement: Agreement | None = None
+        self, job_id: str, index: int, scores: Sequence[Mapping[str, Any]] | None, agreement: Agreement | None = None
     ) -> ImageResult:
         before = lock_job(self._transaction, job_id)
         if before is None:

@@ -112,6 +112,20 @@ def test_scoring_anew_changes_the_image_and_the_sums_of_its_job(open_unit: Units
     assert [each.index for each in worst] == [1, 0]
 
 
+def test_what_cannot_be_scored_takes_its_job_one_version_further(open_unit: Units, told: list[Hint]):
+    add(open_unit, 1)
+    claimed(open_unit)
+    finish(open_unit, succeeded(0))
+    before, unscored = get(open_unit), image(open_unit, 0)
+    told.clear()
+    with open_unit("default") as unit:
+        unit.images.rescore("job_1", 0, None)
+        unit.commit()
+    assert get(open_unit) == replace(before, version=before.version + 1)
+    assert image(open_unit, 0) == unscored
+    assert [hint.jobs for hint in told] == [frozenset({"job_1"})]
+
+
 def test_only_what_succeeded_is_scored_anew(open_unit: Units):
     add(open_unit, 1)
     with open_unit() as unit:

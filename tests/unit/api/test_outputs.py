@@ -111,6 +111,19 @@ def test_corrections_come_to_the_bucket_however_long_the_job_has_ended(
     assert (outputs.run(), new_outputs(house).run()) == (0, 0)
 
 
+def test_corrections_that_score_nothing_come_to_the_bucket(client: TestClient, house: House, outputs: Outputs) -> None:
+    job_id = submit(client, artifacts=["overlay"])
+    house.work()
+    assert outputs.run() == 4
+    for sky in (0, 4):
+        drawn = mask(np.full((24, 32), sky, np.uint8))
+        client.put(f"/jobs/{job_id}/images/0/correction", content=drawn).raise_for_status()
+        assert outputs.run() == 5
+        assert put_there(house, job_id)["corrected/a.png"] == drawn
+        house.clock.advance(3 * DAY_S)
+    assert (outputs.run(), new_outputs(house).run()) == (0, 0)
+
+
 def test_a_corrected_job_that_is_deleted_is_forgotten(client: TestClient, house: House, outputs: Outputs) -> None:
     job_id = submit(client)
     house.work()
