@@ -13,6 +13,7 @@ from typing import IO, Any
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -29,6 +30,7 @@ from segmentation.picture_files.deep_pixels import PLANES
 
 HEAD_BYTES = 64  # of a file, enough to tell its kind
 RGB, _PREMULTIPLIED = 2, 1  # PhotometricInterpretation and ExtraSamples of TIFF 6.0
+_REDUCED = 1  # bit of NewSubfileType of TIFF 6.0: of another picture in the file
 
 # Brands of the ISO base media format. `mif1` and `msf1` say only that a picture follows: another brand says which.
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -60,6 +62,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
 
     def _setup(self) -> None:
         """Samples in planes that are not packed: Pillow takes each plane for one of 8 bits, however it is stored."""
+        self._refuse_a_preview()
         samples = self.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
         self.in_planes = self.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == PLANES
         if samples == 1:
@@ -74,6 +77,13 @@ class Tiff(TiffImagePlugin.TiffImageFile):
             ) from error
         if self.in_planes and samples > 1 and not self.use_load_libtiff:
             self.tile = [each._replace(args=self._of_plane(each.args)) for each in self.tile]
+
+    def _refuse_a_preview(self) -> None:
+        """Cameras put a small picture before what they saw (DNG, NEF): its mask would not be that of the photograph."""
+        kind = self.tag_v2.get(ExifTags.Base.NewSubfileType)
+        is_reduced = isinstance(kind, int) and kind & _REDUCED
+        if is_reduced and (self.tag_v2.next or ExifTags.Base.SubIFDs in self.tag_v2):
+            raise UnsupportedImage("the TIFF begins with a preview of another picture in it, as raw photographs do")
 
     def _leave_out_unnamed(self, samples: int) -> None:
         """Planes of which the file says not what they are; Pillow passes them over only where planes are packed."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage, UnsupportedImage
 from segmentation.picture_files import pictures
@@ -151,6 +152,17 @@ class TestKinds:
     def test_a_brand_beside_the_first_tells_avif_from_heic(self) -> None:
         assert sniff_media_type(b"\x00\x00\x00\x1cftypmif1\0\0\0\0miafavif" + bytes(9)) == "image/avif"
         assert sniff_media_type(b"\x00\x00\x00\x18ftypmif1\0\0\0\0miafavif"[:20]) == "image/heic"
+
+    def test_a_preview_is_not_taken_for_the_photograph(self) -> None:
+        """A DNG's first picture is a small one; what the camera saw lies behind it, or in a directory of its own."""
+        reduced, full = ImageFileDirectory_v2(), Image.fromarray(RGB)
+        reduced[254] = 1
+        assert np.array_equal(pixels(saved(full, "TIFF", tiffinfo=reduced)), RGB)  # nothing else is in it
+        followed = saved(full, "TIFF", tiffinfo=reduced, save_all=True, append_images=[full])
+        reduced.tagtype[330], reduced[330] = 4, (8,)
+        for data in (followed, saved(full, "TIFF", tiffinfo=reduced)):
+            with pytest.raises(UnsupportedImage, match="begins with a preview of another picture"):
+                pixels(data)
 
     def test_of_a_gif_the_first_frame_is_read(self) -> None:
         frames = [Image.new("RGB", (4, 3), colour) for colour in ((10, 20, 30), (200, 100, 0))]
