@@ -14,6 +14,7 @@ from jobs.reuse.known import Known
 from jobs.reuse.recipe import CONFIDENCE, FILE_NAME, kinds_of, recipe_of
 from segmentation.errors import SegmentationError
 from segmentation.formats import FORMATS
+from segmentation.picture_files.places import UNREAD
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,8 @@ def _recalled(job: Job, image: JobImage, identity: ModelIdentity, known: Known) 
     if any(name not in there for name in compared_by(job)):
         return None
     if any(CONFIDENCE in FORMATS[name].uses for name in missing):
+        return None
+    if any(each.code == UNREAD for each in known.image.warnings):  # by now its package may be there
         return None
     return Recalled(known=known, identity=identity, copies=copies, missing=missing)
 

@@ -95,6 +95,18 @@ def test_results_that_are_known_keep_their_place(service):
     assert json.loads(made["polygons"])["coordinates"] == "CRS84"
 
 
+def test_a_place_that_could_not_be_read_is_looked_for_again(service, monkeypatch):
+    with monkeypatch.context() as without_package:
+        without_package.setattr("segmentation.picture_files.places.has_rasterio", lambda: False)
+        image, _ = submitted(service, DATA, "mask", reuse=True)
+    assert codes(image) == ["georeference_unread"]
+    image, _ = submitted(service, DATA, "mask", reuse=True)
+    assert (codes(image), image.result.reused) == ([], False)
+    again, made = submitted(service, DATA, "mask", reuse=True)
+    assert again.result.reused
+    assert b"georeference" in made["mask"]
+
+
 def test_a_photograph_keeps_its_position(service):
     _, made = submitted(service, photograph(), "mask", "polygons")
     assert json.loads(made["polygons"])["position"]["coordinates"][0] == -9.5
