@@ -114,16 +114,16 @@ class Exporting:
             names = {name for _, name in self.named(job)}
             for image, name in self.named(job):
                 if image.source.is_stored:
-                    yield File(export.picture(name, _suffix(image), names), self._picture(image))
+                    yield File(export.picture(name, _suffix(image), names), self._picture(job, image))
 
-    def _picture(self, image: JobImage) -> bytes | Iterator[bytes]:
+    def _picture(self, job: Job, image: JobImage) -> bytes | Iterator[bytes]:
         """As it was sent, or written anew where EXIF turns it: many tools lay masks over pixels as they are stored."""
         pieces = self.objects.stream(image.source.location)
         assert image.result is not None  # of those that are exported
         if self._is_large(image.result):  # EXIF turns none of those
             return pieces
         data = collected(pieces, self.spool)
-        turned = upright_copy(data, max_pixels=self.max_pixels)
+        turned = upright_copy(data, max_pixels=self.max_pixels, bit_depth=job.options.bit_depth)
         if turned is not None:
             return turned
         return data if isinstance(data, bytes) else data.pieces()

@@ -207,16 +207,16 @@ class _File:
 
     def exif(self) -> Image.Exif:
         """Damaged data is as none."""
-        found = Image.Exif()
         if self.media_type == "image/jpeg" and isinstance(self._data, bytes) and not may_be_turned(self._data):
-            return found
+            return Image.Exif()
         picture = self._open(self._data)
         with suppress(*_BROKEN):
             if self._png is None:
                 return picture.getexif()
-            # Pillow decodes all of a PNG to see whether EXIF follows its pixels
-            found.load(b"Exif\0\0" + self._png.exif if self._png.exif else picture.info.get("exif", b""))
-        return found
+            if self._png.exif:
+                picture.info["exif"] = b"Exif\0\0" + self._png.exif
+            return Image.Image.getexif(picture)  # a PNG's own decodes all of it, to see whether EXIF follows its pixels
+        return Image.Exif()
 
     def quickly(self, max_pixels: int) -> Picture | None:
         """The usual picture, a sound JPEG in three colours, in half of Pillow's time; None for all others."""

@@ -21,12 +21,14 @@ _SAVED: Mapping[str, Mapping[str, Any]] = {
     "image/avif": {"format": "avif", "quality": 95},
 }
 _PNG: Mapping[str, Any] = {"format": "png", "compress_level": 1}
+_COLOURS = slice(16, 20)  # of a profile: in what its picture is stored (ICC.1, 7.2.6)
 
 
-def upright_copy(data: FileData, *, max_pixels: int) -> bytes | None:
-    """The pixels that a model sees, with the colour profile and without a word on how to turn them.
+def upright_copy(data: FileData, *, max_pixels: int, bit_depth: int | None = None) -> bytes | None:
+    """The pixels that a model sees, with their colour profile and without a word on how to turn them.
 
-    None of a picture that lies as it is looked at, or that is not read here. Raises what `read_picture` raises.
+    bit_depth: as in `read_picture`. None of a picture that lies as it is looked at, or that is not read here.
+    Raises what `read_picture` raises.
     """
     try:
         if is_upright(data):
@@ -34,8 +36,9 @@ def upright_copy(data: FileData, *, max_pixels: int) -> bytes | None:
     except (UnreadableImage, UnsupportedImage):
         return None
     media_type = sniff_media_type(data[:HEAD_BYTES]) or ""
-    profile = PICTURE_KINDS[media_type].open(opened(data)).info.get("icc_profile")
-    pixels = read_picture(data, max_pixels=max_pixels).pixels
+    profile = PICTURE_KINDS[media_type].open(opened(data)).info.get("icc_profile") or b""
+    pixels = read_picture(data, max_pixels=max_pixels, bit_depth=bit_depth).pixels
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, icc_profile=profile, **_SAVED.get(media_type, _PNG))
+    kept = profile if profile[_COLOURS] == b"RGB " else None  # that of grey or CMYK says nothing of what it became
+    Image.fromarray(pixels).save(file, icc_profile=kept, **_SAVED.get(media_type, _PNG))
     return file.getvalue()

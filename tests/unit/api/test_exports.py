@@ -68,6 +68,17 @@ def test_pictures_lie_as_their_masks_do_for_tools_that_know_no_exif(
     assert (found.format, found.size, dict(found.getexif())) == ("JPEG", (24, 32), {})
 
 
+def test_a_turned_picture_is_as_bright_as_its_model_saw_it(client: TestClient, house: House) -> None:
+    exif, sent = Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.full((24, 32), 4000, np.uint16)).save(sent, "tiff", exif=exif)
+    job_id = client.post("/jobs", files={"files": ("a.tif", sent.getvalue())}, data={"bit_depth": "12"}).json()["id"]
+    house.work()
+    there = exported(client, job_id, export="voc", pictures="true").read("JPEGImages/a.tif")
+    found = Image.open(io.BytesIO(there))
+    assert (found.size, found.getpixel((0, 0))) == ((24, 32), (250, 250, 250))
+
+
 @pytest.mark.parametrize("held", [0, HELD_BYTES])
 def test_pictures_come_as_they_were_sent_in_memory_or_not(
     client: TestClient, house: House, held: int, monkeypatch: pytest.MonkeyPatch

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, features
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, features
 
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, sniff_media_type
 from segmentation.picture_files.pictures import decode_picture, is_upright
@@ -21,11 +22,15 @@ KINDS = ["jpeg", "png", "webp", "tiff", *(["avif"] if features.check("avif") els
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def turned(kind: str, orientation: int) -> bytes:
+def exif_of(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
+    return exif
+
+
+def turned(kind: str, orientation: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(PIXELS).save(file, kind, exif=exif, icc_profile=PROFILE, quality=95)
+    Image.fromarray(PIXELS).save(file, kind, exif=exif_of(orientation), icc_profile=PROFILE, quality=95)
     return file.getvalue()
 
 
@@ -60,3 +65,49 @@ def test_what_lies_as_it_is_looked_at_stays_as_it_is(kind: str) -> None:
 @pytest.mark.parametrize("data", [b"no picture", b"\xff\xd8\xff\xe1 Exif\0\0 and no more"])
 def test_what_is_not_read_stays_as_it_is(data: bytes) -> None:
     assert upright_copy(data, max_pixels=10**6) is None
+
+
+def in_a_raw_profile(orientation: int) -> PngImagePlugin.PngInfo:
+    """As ImageMagick writes EXIF."""
+    told, info = exif_of(orientation).tobytes(), PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(told):8}\n{told.hex()}\n", zip=True)
+    return info
+
+
+def in_xmp(orientation: int) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", f'<x:xmpmeta><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>')
+    return info
+
+
+@pytest.mark.parametrize("written", [in_a_raw_profile, in_xmp])
+def test_wherever_a_png_says_it_the_copy_lies_as_the_model_sees_it(
+    written: Callable[[int], PngImagePlugin.PngInfo],
+) -> None:
+    file, upright = io.BytesIO(), io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "png", pnginfo=written(6))
+    Image.fromarray(PIXELS).save(upright, "png", pnginfo=written(1))
+    seen = decode_picture(file.getvalue(), max_pixels=10**6)
+    assert seen.shape == (WIDTH, HEIGHT, 3)
+    copy = upright_copy(file.getvalue(), max_pixels=10**6)
+    assert copy is not None
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(copy))), seen)
+    assert upright_copy(upright.getvalue(), max_pixels=10**6) is None
+
+
+def test_the_copy_of_a_deep_picture_is_as_bright_as_the_model_sees_it() -> None:
+    file = io.BytesIO()
+    Image.fromarray(PIXELS[..., 0].astype(np.uint16) << 4).save(file, "tiff", exif=exif_of(6))
+    copy = upright_copy(file.getvalue(), max_pixels=10**6, bit_depth=12)
+    assert copy is not None
+    np.testing.assert_array_equal(decode_picture(copy, max_pixels=10**6)[..., 0], np.rot90(PIXELS[..., 0], -1))
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("CMYK", b"CMYK"), ("L", b"GRAY")])
+def test_a_profile_of_other_colours_does_not_come_along(mode: str, kind: bytes) -> None:
+    file, profile = io.BytesIO(), PROFILE[:16] + kind + PROFILE[20:]
+    Image.fromarray(PIXELS).convert(mode).save(file, "jpeg", exif=exif_of(6), icc_profile=profile)
+    copy = upright_copy(file.getvalue(), max_pixels=10**6)
+    assert copy is not None
+    found = Image.open(io.BytesIO(copy))
+    assert (found.mode, found.size, found.info.get("icc_profile")) == ("RGB", (HEIGHT, WIDTH), None)
