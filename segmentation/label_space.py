@@ -73,10 +73,11 @@ class LabelSpace:
 
     @cached_property
     def void_id(self) -> int:
-        """The id for "nothing known": ignore_id, else the first void class, else 255."""
+        """The id for "nothing known": ignore_id, else the first void class, else the highest one that is no class's."""
         if self.ignore_id is not None:
             return self.ignore_id
-        return next((each.id for each in self.classes if each.group == VOID_GROUP), MAX_ID)
+        unused = next((each for each in range(MAX_ID, -1, -1) if each not in self.by_id), MAX_ID)
+        return next((each.id for each in self.classes if each.group == VOID_GROUP), unused)
 
     def names(self) -> tuple[str, ...]:
         """The name of each id from 0 to class_count - 1, in that order (`id 7` where an id is unused)."""

@@ -20,7 +20,7 @@ from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import count_ids, look_up
-from segmentation.measures.parting import Parted
+from segmentation.measures.parting import Classes, Parted
 
 Counts = tuple[int, ...]
 Ids = NDArray[np.uint8]
@@ -171,7 +171,7 @@ class SideBySide:
         votes[-1] += alike.sum() * len(self._maps)
         return Agreement(
             known=int(alike.sum()) + self._places.size,
-            truth=0 if true is None else int(count_ids(true)[: self._void].sum()),
+            truth=0 if true is None else int(self._counted(true).sum()),
             votes=_counts(votes[1:]),
             said=tuple(_counts(alike + parted.by_class(each)) for each in parted.ways.T),
             pairs=tuple(self._pairs(alike, true)),
@@ -194,21 +194,27 @@ class SideBySide:
         present = np.flatnonzero(label_map.pixel_counts)
         return np.array_equal(self._table[present], present)
 
-    def _classes(self, label_map: LabelMap) -> Ids:
+    def _classes(self, label_map: LabelMap) -> Classes:
         """Of each pixel, in a row; whatever counts nowhere is the number of classes."""
-        ids = label_map.ids if self._is_plain(label_map) else look_up(label_map.ids, self._table)
-        return ids.reshape(-1)
+        if self._is_plain(label_map):
+            return label_map.ids.reshape(-1)
+        is_byte = self._table.dtype == np.uint8
+        return (look_up(label_map.ids, self._table) if is_byte else self._table[label_map.ids]).reshape(-1)
 
-    def _by_class(self, label_map: LabelMap, classes: Ids) -> NDArray[np.int64]:
+    def _counted(self, classes: Classes) -> NDArray[np.int64]:
+        """(C,) pixels. classes: as `_classes` gives them."""
+        is_byte = classes.dtype == np.uint8
+        return (count_ids(classes) if is_byte else np.bincount(classes, minlength=self._void))[: self._void]
+
+    def _by_class(self, label_map: LabelMap, classes: Classes) -> NDArray[np.int64]:
         """(C,) pixels. classes: of it, as `_classes` gives them."""
-        counts = label_map.pixel_counts if self._is_plain(label_map) else count_ids(classes)
-        return counts[: self._void]
+        return label_map.pixel_counts[: self._void] if self._is_plain(label_map) else self._counted(classes)
 
-    def _pairs(self, alike: NDArray[np.int64], true: Ids | None) -> Iterator[PairCounts]:
+    def _pairs(self, alike: NDArray[np.int64], true: Classes | None) -> Iterator[PairCounts]:
         parted, right = self._parted, None
         if true is not None:
-            hits = count_ids(true[true == self._said[0]])[: self._void]
-            right = _Right(parted, true[self._places], hits, count_ids(true)[: self._void])
+            hits = self._counted(true[true == self._said[0]])
+            right = _Right(parted, true[self._places], hits, self._counted(true))
         for one, other in combinations(range(len(self._maps)), 2):
             first, second = parted.ways[:, one], parted.ways[:, other]
             same = parted.by_class(np.where(first == second, first, self._void))
@@ -221,13 +227,13 @@ class _Right:
     """Who is right where. true: of the pixels on which models differ; hits: (C,) all pixels for which the first is
     right; known: (C,) all of known truth."""
 
-    def __init__(self, parted: Parted, true: Ids, hits: NDArray[np.int64], known: NDArray[np.int64]) -> None:
+    def __init__(self, parted: Parted, true: Classes, hits: NDArray[np.int64], known: NDArray[np.int64]) -> None:
         self._pixels = parted.by_truth(true)
         self._true = np.arange(len(known))
         self._hits = hits - self._where(parted.ways[:, :1] == self._true)  # where all are
         self._misses = known - self._pixels.sum(axis=0) - self._hits
 
-    def counts(self, first: Ids, second: Ids) -> RightCounts:
+    def counts(self, first: Classes, second: Classes) -> RightCounts:
         """first, second: what each says, in each of the ways."""
         one, other = (each[:, None] == self._true for each in (first, second))
         return RightCounts(
@@ -272,11 +278,11 @@ def _common_space(maps: Sequence[LabelMap]) -> LabelSpace:
     return first.space
 
 
-def _without_void(space: LabelSpace) -> Ids:
-    """(256,) table: every id that counts nowhere → class_count."""
+def _without_void(space: LabelSpace) -> Classes:
+    """(256,) table: every id that counts nowhere → class_count, which of 256 classes is more than a byte holds."""
     table = np.minimum(np.arange(256), space.class_count)
     table[list(space.void_ids)] = space.class_count
-    return table.astype(np.uint8)
+    return table.astype(np.min_scalar_type(space.class_count))
 
 
 @lru_cache(maxsize=16)

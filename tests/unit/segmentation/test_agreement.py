@@ -8,6 +8,7 @@ import pytest
 
 from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
+from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import LabelSpaces
 from segmentation.measures.agreement import (
     Agreement,
@@ -22,6 +23,9 @@ from segmentation.measures.agreement import (
 
 CAMVID, EIGHT = (LabelSpaces().get(name) for name in ("camvid-11", "cityscapes-8"))
 VOID = 11
+BLACK_AND_WHITE = LabelSpace(
+    "two values", (LabelClass(0, "black", (0, 0, 0), "all"), LabelClass(255, "white", (255, 255, 255), "all"))
+)
 
 
 def label_map(*rows, space=CAMVID, confidence=None):
@@ -150,7 +154,9 @@ def test_errors_are_where_the_truth_is_known_and_another():
 
 
 @pytest.mark.parametrize("models", [2, 3, 5])
-@pytest.mark.parametrize("space", [CAMVID, LabelSpaces().get("cityscapes-34")], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "space", [CAMVID, LabelSpaces().get("cityscapes-34"), BLACK_AND_WHITE], ids=lambda each: each.name
+)
 def test_every_count_is_that_of_looking_at_each_pixel(space, models):
     """Of 34 classes and five models there are more ways to part than are counted at once."""
     rng = np.random.default_rng(models)
@@ -165,7 +171,7 @@ def test_every_count_is_that_of_looking_at_each_pixel(space, models):
         )
 
     known = np.array([np.isin(each.ids, counted) for each in maps])
-    says = np.array([np.where(np.isin(each.ids, counted), each.ids, 255) for each in maps])
+    says = np.array([np.where(np.isin(each.ids, counted), each.ids.astype(int), -1) for each in maps])
     found = agree(maps, truth)
     some = known.any(axis=0)
     votes = (says[:, None] == says[None]).sum(axis=1)[:, some]

@@ -15,6 +15,7 @@ ROAD = LabelClass(0, "road", (10, 20, 30), "flat")
 CAR = LabelClass(3, "car", (40, 50, 60), "vehicle")
 DIRT = LabelClass(4, "dirt", (0, 0, 0), "void")
 NOTHING = LabelClass(9, "nothing", (0, 0, 0), "void")
+WHITE = LabelClass(255, "white", (255, 255, 255), "flat")  # as in masks of two values
 
 
 def valid_file() -> dict[str, Any]:
@@ -49,9 +50,9 @@ def test_void_is_the_ignored_id_the_void_group_and_every_id_without_a_class() ->
 
 @pytest.mark.parametrize(
     ("classes", "ignore_id", "void_id"),
-    [((ROAD, CAR), 200, 200), ((ROAD, DIRT), None, 4), ((ROAD, CAR), None, 255)],
+    [((ROAD, CAR), 200, 200), ((ROAD, DIRT), None, 4), ((ROAD, CAR), None, 255), ((ROAD, WHITE), None, 254)],
 )
-def test_unknown_pixels_become_the_ignored_id_or_the_void_class_or_255(
+def test_unknown_pixels_become_the_ignored_id_or_the_void_class_or_an_id_of_no_class(
     classes: tuple[LabelClass, ...], ignore_id: int | None, void_id: int
 ) -> None:
     assert LabelSpace("s", classes, ignore_id=ignore_id).void_id == void_id
