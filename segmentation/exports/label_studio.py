@@ -5,7 +5,7 @@ polygons are per cent of the picture's size. Sources: Label Studio's documentati
 "BrushLabels", "PolygonLabels"); label-studio-converter, `brush.py`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segmentation.errors import UnreadableExport
 from segmentation.exports.documents import compact, joined, loaded
-from segmentation.exports.export import ARCHIVED, Drawn, Exported, File, Known, Labelled, Returned
+from segmentation.exports.export import ARCHIVED, Drawn, Exported, File, Ids, Known, Labelled, Returned
 from segmentation.exports.labels import Labels
 from segmentation.exports.shapes import Mask, mask_of, placed, regions_of, single_ring
 from segmentation.label_map import LabelMap
@@ -179,8 +179,8 @@ def _read(tasks: Iterable[Any], returned: Returned) -> Iterator[Drawn]:
     try:
         for task in tasks:
             image = _image(task.get("data", task), returned)
-            if image is not None:
-                yield _drawn(task, image, returned)
+            if image is not None and (results := _results(task)) is not None:
+                yield Drawn(image, _drawn(results, image, returned))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnreadableExport(f"no tasks of Label Studio: {type(error).__name__} {error}") from error
 
@@ -194,13 +194,21 @@ def _image(data: Mapping[str, Any], returned: Returned) -> Known | None:
     return returned.file(path.removeprefix("/"))
 
 
-def _drawn(task: Mapping[str, Any], image: Known, returned: Returned) -> Drawn:
-    """The newest annotation; where nobody annotated, the prediction."""
-    all_of_them = task.get("annotations") or task.get("completions") or ()
-    versions = [each for each in all_of_them if not each.get("was_cancelled")]
-    chosen = max(versions, key=lambda each: str(each.get("updated_at", "")), default=None)
+def _results(task: Mapping[str, Any]) -> Sequence[Result] | None:
+    """Of the newest annotation; where nobody annotated, of the prediction; None of a task that has neither, as one that
+    was skipped."""
+    all_of_them = task.get("annotations", task.get("completions"))
+    versions = [each for each in all_of_them or () if not each.get("was_cancelled")]
+    if all_of_them is not None and not versions and not task.get("predictions"):
+        return None
+    newest = max(versions, key=lambda each: str(each.get("updated_at", "")), default=None)
+    chosen: Sequence[Result] = (newest or task["predictions"][0])["result"]
+    return chosen
+
+
+def _drawn(results: Sequence[Result], image: Known, returned: Returned) -> Ids:
     ids = returned.blank(image)
-    for each in (chosen or task["predictions"][0])["result"]:
+    for each in results:
         value = each["value"]
         if each["type"] == "brushlabels":
             inside = decode_brush(value["rle"], height=image.height, width=image.width)
@@ -210,4 +218,4 @@ def _drawn(task: Mapping[str, Any], image: Known, returned: Returned) -> Drawn:
         else:
             continue
         ids[inside] = returned.labels.id_of(value[each["type"]][0])
-    return Drawn(image, ids)
+    return ids

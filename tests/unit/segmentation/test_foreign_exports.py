@@ -154,6 +154,17 @@ def test_what_belongs_to_no_picture_of_the_job_is_passed_over(name: str, files: 
     assert back(name, files) == []
 
 
+SKIPPED = {**CITY, "annotations": [{"was_cancelled": True, "result": []}], "predictions": []}
+
+
+@pytest.mark.parametrize("task", [SKIPPED, {**SKIPPED, "annotations": []}, {**CITY, "completions": []}])
+def test_tasks_that_nobody_annotated_are_passed_over(task: Mapping[str, object]) -> None:
+    drawn = {"data": {"maskmill": "b/two"}, "annotations": [{"result": [brushed("brushlabels", STROKE)]}]}
+    [(image, ids)] = back("label-studio", {"project.json": [task, drawn]})
+    assert image == "b/two"
+    np.testing.assert_array_equal(ids, DRAWN)
+
+
 def test_a_document_too_long_to_be_held_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segmentation.exports.documents.LARGEST_DOCUMENT", 10)
     monkeypatch.setattr(export, "LARGEST_DOCUMENT", 10)
