@@ -105,6 +105,7 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
             known = returned.file(str(image["file_name"]))
             if known is None:
                 continue
+            known.check_size(image.get("width"), image.get("height"))
             ids = returned.blank(known)
             for each in by_image.get(image["id"], ()):
                 _paint(ids, each["segmentation"], returned.labels.id_of(names[each["category_id"]]))

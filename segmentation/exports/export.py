@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.errors import UnreadableExport
+from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports.labels import Labels
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
@@ -83,6 +83,16 @@ class Known:
     height: int
     place: Callable[[], Place] = lambda: NOWHERE
     picture: str = ""
+
+    def check_size(self, width: object, height: object, *, scaled: bool = False) -> None:
+        """Of the picture on which something was drawn, if that is told; scaled: it may be another as long as it has the
+        same proportions. Raises MaskMismatch: what a tool turned or resized would be laid across."""
+        if not isinstance(width, (int, float)) or not isinstance(height, (int, float)):
+            return
+        skewed = abs(width * self.height - height * self.width) > max(width, height, self.width, self.height)
+        if skewed or not (scaled or (width, height) == (self.width, self.height)):
+            size = f"{self.width}×{self.height}"
+            raise MaskMismatch(f"{self.name}: drawn on a picture of {width:g}×{height:g}, and it is {size}")
 
 
 class Drawn(NamedTuple):

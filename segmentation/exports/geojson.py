@@ -63,6 +63,8 @@ def _drawn(document: Any, image: Known, returned: Returned) -> Ids:
     ids = returned.blank(image)
     ground = image.place().georeference
     try:
+        size = document.get("image", {})  # of the artifact `polygons`
+        image.check_size(size.get("width"), size.get("height"))
         if ground is None and document.get("coordinates") == CRS84:
             raise UnreadableExport(
                 f"{image.name}: in longitude and latitude, and no artifact keeps where the picture is"

@@ -210,6 +210,7 @@ def _drawn(results: Sequence[Result], image: Known, returned: Returned) -> Ids:
     ids = returned.blank(image)
     for each in results:
         value = each["value"]
+        image.check_size(each.get("original_width"), each.get("original_height"), scaled="rle" not in value)
         if each["type"] == "brushlabels":
             inside = decode_brush(value["rle"], height=image.height, width=image.width)
         elif each["type"] == "polygonlabels":

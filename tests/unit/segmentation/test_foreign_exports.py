@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.errors import UnavailableExport, UnreadableExport
+from segmentation.errors import MaskMismatch, UnavailableExport, UnreadableExport
 from segmentation.exports import EXPORTS, Known, Returned, export, hugging_face
 from segmentation.exports.documents import loaded
 from segmentation.exports.label_studio import decode_brush, encode_brush
@@ -152,6 +152,56 @@ def test_what_cannot_be_read_is_told(name: str, files: Mapping[str, object], tol
 )
 def test_what_belongs_to_no_picture_of_the_job_is_passed_over(name: str, files: Mapping[str, object]) -> None:
     assert back(name, files) == []
+
+
+def sized(width: int, height: int) -> dict[str, object]:
+    return {"original_width": width, "original_height": height}
+
+
+def tasks(kind: str, value: object, **size: object) -> dict[str, object]:
+    return {"tasks.json": [{**CITY, "annotations": [{"result": [{**brushed(kind, value), **size}]}]}]}
+
+
+def coco_of(width: object, height: object) -> dict[str, object]:
+    [document] = coco(drawn_in_coco([np.ravel(SQUARE).tolist()])).values()
+    assert isinstance(document, dict)
+    return {"instances.json": {**document, "images": [{**document["images"][0], "width": width, "height": height}]}}
+
+
+def geojson_of(width: int, height: int) -> dict[str, object]:
+    [(path, document)] = geojson({"class": "car"}, "Polygon", [SQUARE]).items()
+    assert isinstance(document, dict)
+    return {path: {**document, "image": {"width": width, "height": height}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("coco-polygons", coco_of(8, 8)),  # as it was resized for a training
+        ("coco-polygons", coco_of(4, 6)),
+        ("geojson", geojson_of(8, 8)),
+        ("label-studio-polygons", tasks("polygonlabels", CAR, **sized(4, 9))),
+        ("label-studio", tasks("brushlabels", STROKE, **sized(2, 8))),  # as many pixels
+    ],
+)
+def test_what_was_drawn_on_a_picture_of_another_size_is_refused(name: str, files: Mapping[str, object]) -> None:
+    with pytest.raises(MaskMismatch, match=r"a/one: drawn on a picture of \d×\d, and it is 4×4"):
+        back(name, files)
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("coco-polygons", coco_of(4, 4.0)),
+        ("coco-polygons", coco_of(None, None)),
+        ("geojson", geojson_of(4, 4)),
+        ("label-studio-polygons", tasks("polygonlabels", CAR, **sized(640, 641))),  # per cent; sides are rounded
+        ("label-studio", tasks("brushlabels", STROKE, **sized(4, 4))),
+    ],
+)
+def test_what_was_drawn_on_a_picture_of_its_size_is_read(name: str, files: Mapping[str, object]) -> None:
+    [(_, ids)] = back(name, files)
+    np.testing.assert_array_equal(ids, DRAWN)
 
 
 SKIPPED = {**CITY, "annotations": [{"was_cancelled": True, "result": []}], "predictions": []}
