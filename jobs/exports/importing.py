@@ -1,7 +1,8 @@
 """A whole batch of corrections at once: a folder of masks, or what an annotation tool gave back, packed as a ZIP file.
 
 All of it is read before any of it is kept: a mask that cannot be one leaves nothing behind. What is as it was, that is
-the prediction or the newest correction, is no new version: people look at many images and change few.
+a prediction of one of the models or a correction, is no new version: people look at many images and change few, and two
+of them may look at the same ones. To take an earlier one back is for `Correcting.put`, image by image.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from jobs.submitting.packed import DAMAGE, open_zip, reason
 from jobs.submitting.zip_directory import ZipDirectory
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
-from segmentation.exports.export import LARGEST_DOCUMENT
+from segmentation.exports.export import LARGEST_DOCUMENT, Ids
 from segmentation.exports.folder import MaskFolder
 from segmentation.exports.shapes import palette_png
 from segmentation.masks.mask_check import inspect_mask
@@ -94,16 +95,20 @@ class Importing:
         return True
 
     def _is_known(self, job: Job, drawn: Drawn) -> bool:
+        """Whether a model said so, or somebody drew so before: whoever left an image as it went out knows nothing of
+        what others drew of it meanwhile."""
+        known = self._known(job, drawn.image.index, drawn.ids.size)
+        return any(ids.shape == drawn.ids.shape and bool((ids == drawn.ids).all()) for ids in known)
+
+    def _known(self, job: Job, index: int, pixels: int) -> Iterator[Ids]:
+        """pixels: of the picture."""
         objects = self.exporting.objects
-        versions = self.correcting.versions(job.id, drawn.image.index)
-        if versions:
-            known = decode_mask(objects.get(versions[0].file.key), max_pixels=drawn.ids.size)
-            return known.shape == drawn.ids.shape and bool((known == drawn.ids).all())
-        result = self.exporting.image(job.id, drawn.image.index).result
-        found = None if result is None else predicted(result, objects, job.space)
-        if found is None or found.ids.shape != drawn.ids.shape:
-            return False
-        return bool((found.ids == drawn.ids).all())
+        for each in self.correcting.versions(job.id, index):
+            yield decode_mask(objects.get(each.file.key), max_pixels=pixels)
+        for result in self.exporting.image(job.id, index).results:
+            found = predicted(result, objects, job.space)
+            if found is not None:
+                yield found.ids
 
 
 def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:

@@ -243,8 +243,21 @@ def test_what_a_tool_gives_back_is_known_by_its_files(client: TestClient, house:
     taken = client.post(f"/jobs/{job_id}/corrections", content=exported).json()
     assert FORMS[taken["format"]].__class__ is EXPORTS[name].__class__
     assert (taken["corrected"], taken["unchanged"], taken["unknown"]["count"]) == (0, 2, 0)
-    put(client, job_id, label_png(0, 2), index=1)
-    assert client.post(f"/jobs/{job_id}/corrections", content=exported).json()["corrected"] == 1
+
+
+def test_images_that_went_out_before_others_corrected_them_take_nothing_back(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "a.jpg", "b.jpg", "c.jpg")
+    before = client.get(f"/jobs/{job_id}/archive", params={"export": "cvat"}).content
+    put(client, job_id, label_png(0, 2))
+    between = client.get(f"/jobs/{job_id}/archive", params={"export": "cvat"}).content
+    put(client, job_id, label_png(0, 3))
+    for sent in (before, between):
+        taken = client.post(f"/jobs/{job_id}/corrections", content=sent).json()
+        assert (taken["corrected"], taken["unchanged"]) == (0, 3)
+    assert send(client, job_id, {"masks/a.png": label_png(), "masks/b.png": label_png(4, 4)}).json()["corrected"] == 1
+    versions = client.get(f"/jobs/{job_id}/corrections").json()["items"]
+    assert [(each["index"], each["version"]) for each in versions] == [(0, 2), (1, 1)]
+    assert put(client, job_id, label_png()).json()["version"] == 3  # who means one image may
 
 
 WRONG_BATCHES = [
