@@ -89,7 +89,7 @@ class JobRow(Base):
     totals: Mapped[list[Any]]  # an object for each model
     agreement: Mapped[dict[str, Any] | None]  # of several models
     skipped: Mapped[dict[str, Any] | None]  # count, examples
-    spaces: Mapped[dict[str, Any] | None]  # models: their own label spaces' names; own: those that are not published
+    spaces: Mapped[dict[str, Any] | None]  # as `JobSpaces` has them
     warnings: Mapped[dict[str, Any] | None]  # code → images
     waiting_for: Mapped[str | None] = mapped_column(String(32))
     told_at: Mapped[datetime | None]  # since 0005
@@ -115,6 +115,7 @@ class JobRow(Base):
         _partial("ix_jobs_turns", "tenant", "priority", "id", where="finished_at IS NULL"),
         _partial("ix_jobs_credential", "credential", where="finished_at IS NULL AND credential IS NOT NULL"),
         Index("ix_jobs_tenant_finished_at", "tenant", "finished_at"),
+        _partial("ix_jobs_finished_at", "finished_at", where="finished_at IS NOT NULL"),
         Index("ix_jobs_expires_at", "expires_at"),
         Index("ix_jobs_deleted", "id", sqlite_where=sql("is_deleted = 1"), postgresql_where=sql("is_deleted")),
     )

@@ -1,5 +1,6 @@
-"""An index along which corrections of the last day are found, whenever their job has ended."""
+"""Indexes along which upkeep finds the jobs of everybody that ended or were corrected lately, for their buckets."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
@@ -7,12 +8,15 @@ down_revision = "0017"
 branch_labels = None
 depends_on = None
 
-NAME = "ix_corrections_made_at"
+ENDED, CORRECTED = "ix_jobs_finished_at", "ix_corrections_made_at"
 
 
 def upgrade() -> None:
-    op.create_index(NAME, "corrections", ["made_at", "job_id"])
+    given = sa.text("finished_at IS NOT NULL")
+    op.create_index(ENDED, "jobs", ["finished_at"], sqlite_where=given, postgresql_where=given)
+    op.create_index(CORRECTED, "corrections", ["made_at", "job_id"])
 
 
 def downgrade() -> None:
-    op.drop_index(NAME, "corrections")
+    op.drop_index(CORRECTED, "corrections")
+    op.drop_index(ENDED, "jobs")

@@ -219,6 +219,10 @@ WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
         in_unit(lambda unit: unit.jobs.standing(ended_since=NOON - timedelta(minutes=5)), "t7"),
         "ix_jobs_tenant_finished_at",
     ),
+    "what ended lately, whosever it is": (
+        in_unit(lambda unit: unit.jobs.standing(ended_since=NOON - timedelta(minutes=5))),
+        "ix_jobs_finished_at",
+    ),
     "what was corrected lately": (
         in_unit(lambda unit: unit.corrections.jobs_since(NOON - timedelta(minutes=5))),
         "ix_corrections_made_at",
@@ -233,6 +237,7 @@ SORTED = {
     "resend what is silent",
     "expired jobs",
     "what ended lately",
+    "what ended lately, whosever it is",
     "all that runs",
 }  # few rows
 
