@@ -9,7 +9,7 @@ from storage.registry.mlflow_registry import SQLITE, set_manners, sqlite_file
 
 set_manners()
 
-from mlflow.entities import Metric, Param, RunTag  # noqa: E402 after its settings
+from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402 after its settings
 from mlflow.entities.model_registry import ModelVersion  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
@@ -21,6 +21,7 @@ __all__ = [
     "MlflowException",
     "ModelVersion",
     "Param",
+    "Run",
     "RunTag",
     "connect",
     "experiment_id",

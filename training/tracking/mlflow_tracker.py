@@ -22,6 +22,7 @@ from training.tracking.mlflow_client import (
     MlflowClient,
     MlflowException,
     Param,
+    Run,
     RunTag,
     connect,
     experiment_id,
@@ -75,12 +76,10 @@ class MlflowTracker:
 
     def is_said_to_run(self) -> bool:
         """Whether MLflow has this run and takes it for running. False, with a warning, where MLflow does not answer."""
-        noted = run_of(self._folder, self._uri)
-        if noted is None:
-            return False
         try:
             self._client = self._client or connect(self._uri)
-            return bool(self._client.get_run(noted).info.status == RUNNING)
+            found = self._earlier(self._client)
+            return found is not None and found.info.status == RUNNING
         except MLFLOW_FAILURES as error:
             where, said = without_credentials(self._uri), told(error, self._uri)
             logger.warning("MLflow at %s may take the run in %s for running still (%s)", where, self._folder, said)
@@ -145,7 +144,14 @@ class MlflowTracker:
         return self._client, self._run_id
 
     def _continued(self, client: MlflowClient) -> str | None:
-        """The run that an earlier start of this training made there; None when there is none, or it was deleted."""
+        found = self._earlier(client)
+        if found is None:
+            return None
+        client.update_run(found.info.run_id, status=RUNNING)
+        return str(found.info.run_id)
+
+    def _earlier(self, client: MlflowClient) -> Run | None:
+        """What an earlier start of this training made there; None when there is nothing, or it was deleted."""
         noted = run_of(self._folder, self._uri)
         if noted is None:
             return None
@@ -155,10 +161,7 @@ class MlflowTracker:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return None
-        if found.info.lifecycle_stage != "active":
-            return None
-        client.update_run(noted, status=RUNNING)
-        return noted
+        return found if found.info.lifecycle_stage == "active" else None
 
     def _created(self, client: MlflowClient) -> str:
         run = client.create_run(experiment_id(client, self._uri, self._experiment), run_name=self._name)

@@ -166,6 +166,19 @@ def test_a_deleted_run_is_begun_anew(folder: Path, mlflow_uri: str):
     assert the_run(folder, mlflow_uri) != gone
 
 
+def test_a_deleted_run_is_none_that_has_to_be_ended(tmp_path: Path, mlflow_uri: str):
+    settings = TrainingSettings(tracking_uri=mlflow_uri)
+    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
+    run_order(order, settings=settings)
+    left_running(order.folder, mlflow_uri)
+    gone = the_run(order.folder, mlflow_uri)
+    MlflowClient(mlflow_uri, mlflow_uri).delete_run(gone)
+    run_order(order, settings=settings)
+    with pytest.raises(RecipeError):
+        run_order(tiny_order(tmp_path / "runs", {}, ["optimiser.learning_rate=0.002"]), settings=settings)
+    assert the_run(order.folder, mlflow_uri) == gone  # and no other one was made
+
+
 def test_a_store_that_is_away_gets_everything_when_it_is_back(folder: Path, mlflow_uri: str, tmp_path: Path, caplog):
     place = tmp_path / "away"
     place.write_text("a file where the folder of the store should be")
