@@ -159,8 +159,8 @@ class Catalog:
         there = next((each.card for each in self._current().bundles.values() if each.folder == place), None)
         if not replace and there is not None and not _takes_over(card, there, whole=whole):
             raise NameTaken(
-                f"{place} holds another model, version {there.version} of {there.name}, which would be lost: "
-                "--replace puts this one in its place, another --name keeps both"
+                f"{place} holds version {there.version} of {there.name}, another model or one with more files, which "
+                "would be lost: --replace puts this one in its place, another --name keeps both"
             )
 
     def remove(self, name: str) -> None:

@@ -87,7 +87,8 @@ def export_run(
         work = _Work(finished, release, judge, Path(drafts))
         work.write_floats()
         work.write_companions()
-        catalog.check_name(card_of(finished, release, work.files, {}, ()), replace=release.replace, whole=False)
+        so_far = card_of(finished, release, work.files, {}, ())
+        catalog.check_name(so_far, replace=release.replace, whole=not release.int8)
         scores = judge.evaluate(onnx_predictor(work.files["onnx"]), SERVED, with_scores=True).scores()
         work.known[SERVED] = scores["miou"]
         work.torch_miou = judge.miou(torch_predictor(finished.model), "PyTorch")

@@ -10,7 +10,7 @@ import torch
 
 from segmentation.model_card import ModelCard
 from segmentation.variant import Variant
-from storage.catalog import Catalog
+from storage.catalog import Catalog, NameTaken
 from tests.tiny_runs import tiny_training
 from training.datasets.pairs import InSpace
 from training.evaluate.predictors import torch_predictor, torchscript_predictor
@@ -19,7 +19,7 @@ from training.export.card import FinishedRun
 from training.export.export import Release, export_run
 from training.export.files import ExportError, export_onnx, export_torchscript
 from training.export.quantize import PLANS, QuantizationFailed, quantise
-from training.export.variants import refusal
+from training.export.variants import refusal, unwatched
 from training.runs import Run, RunFacts
 
 pytestmark = pytest.mark.slow
@@ -137,6 +137,19 @@ def test_a_graph_that_cannot_be_quantised_is_an_error_of_ours(tmp_path, tensor):
     (tmp_path / "broken.onnx").write_bytes(onnx.ModelProto().SerializeToString())
     with pytest.raises(QuantizationFailed):
         quantise(tmp_path / "broken.onnx", [tensor], tmp_path / "int8.onnx", PLANS[0])
+
+
+def test_a_bundle_with_fewer_files_is_refused_before_anything_is_measured(finished, roots, tmp_path):
+    export_run(finished, Release(name="tiny", torchscript=True), roots=roots, models=tmp_path)
+    measured = []
+
+    def watch(label, total):
+        measured.append(label)
+        return unwatched(label, total)
+
+    with pytest.raises(NameTaken):
+        export_run(finished, Release(name="tiny"), roots=roots, models=tmp_path, watch=watch)
+    assert measured == []
 
 
 def test_a_variant_that_loses_more_than_the_tolerance_is_refused_and_the_rest_published(finished, roots, tmp_path):
