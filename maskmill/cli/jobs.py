@@ -338,10 +338,10 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
 
 def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -> None:
     chosen: dict[str, Any] = {}
-    if choices.force:
-        mark(folder, job.id)
     if isinstance(choices, Downloading):
         chosen = {"artifacts": choices.artifacts, "unpacked": not choices.keep_zip, "export": _export_of(choices)}
+    if choices.force and chosen.get("unpacked", True):
+        mark(folder, job.id)
     with fetching(stderr()) as on_received:
         where = job.download(folder, on_received=on_received, **chosen)
     if not choices.as_json:

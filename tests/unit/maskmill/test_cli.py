@@ -92,6 +92,8 @@ def test_results_of_another_job_are_kept_apart_unless_they_are_to_be_mixed(
     assert run("submit", picture, "--download", "out", "--force").exit_code == 0
     assert run("download", "job_1", "out").exit_code == REFUSED
     assert run("download", "job_1", "out", "--force").exit_code == 0
+    assert run("download", "job_2", "out", "--zip", "--force").exit_code == 0  # a ZIP file beside them mixes nothing
+    assert run("download", "job_1", "out").exit_code == 0
 
 
 @pytest.mark.parametrize(("status", "code"), [("partial", PARTIAL), ("failed", FAILED), ("canceled", FAILED)])
