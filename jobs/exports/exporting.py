@@ -30,6 +30,7 @@ from segmentation.formats.png_file import png_rows
 from segmentation.formats.polygons import Polygons, place_in_polygons
 from segmentation.label_map import LabelMap
 from segmentation.picture_files.file_data import collected
+from segmentation.picture_files.picture_kinds import HEAD_BYTES, is_compressed
 from segmentation.picture_files.pictures import decode_mask
 from segmentation.picture_files.places import NOWHERE, Place, place_in_png, place_of
 from segmentation.picture_files.upright import upright_copy
@@ -117,7 +118,8 @@ class Exporting:
                     yield File(export.picture(name, _suffix(image), names), self._picture(job, image))
 
     def _picture(self, job: Job, image: JobImage) -> bytes | Iterator[bytes]:
-        """As it was sent, or written anew where EXIF turns it: many tools lay masks over pixels as they are stored."""
+        """As it was sent, or written anew where EXIF turns it: many tools lay masks over pixels as they are stored.
+        What may be packed smaller comes in pieces."""
         pieces = self.objects.stream(image.source.location)
         assert image.result is not None  # of those that are exported
         if self._is_large(image.result):  # EXIF turns none of those
@@ -126,7 +128,9 @@ class Exporting:
         turned = upright_copy(data, max_pixels=self.max_pixels, bit_depth=job.options.bit_depth)
         if turned is not None:
             return turned
-        return data if isinstance(data, bytes) else data.pieces()
+        if not isinstance(data, bytes):
+            return data.pieces()
+        return data if is_compressed(data[:HEAD_BYTES]) else iter([data])
 
     def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile], model: int) -> Iterator[Labelled]:
         for image, name in self.named(job):

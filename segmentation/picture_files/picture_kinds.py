@@ -43,7 +43,7 @@ class PictureKind:
 
     announces: whether a file's first HEAD_BYTES are of this kind. open: a reader that has seen the header only; it
     raises what Pillow's readers raise. held: whether it holds all of the file. weight: how many times the memory of
-    another picture decoding takes.
+    another picture decoding takes. compressed: whether its pixels always are.
     """
 
     name: str
@@ -53,6 +53,7 @@ class PictureKind:
     shown: bool = True
     held: bool = False
     weight: int = 1
+    compressed: bool = True
 
 
 class Tiff(TiffImagePlugin.TiffImageFile):
@@ -179,12 +180,14 @@ PICTURE_KINDS: Mapping[str, PictureKind] = {  # by media type
         suffixes=(".tif", ".tiff"),
         announces=_begins(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
         open=Tiff,
+        compressed=False,
     ),
     "image/bmp": PictureKind(
         name="BMP",
         suffixes=(".bmp", ".dib"),
         announces=_begins(b"BM"),
         open=BmpImagePlugin.BmpImageFile,
+        compressed=False,
     ),
     "image/avif": PictureKind(
         name="AVIF",
@@ -239,6 +242,12 @@ def kinds_read() -> str:
 def sniff_media_type(head: bytes) -> str | None:
     """The media type that the first HEAD_BYTES of a file announce, None when it is none of `PICTURE_KINDS`."""
     return next((media_type for media_type, kind in PICTURE_KINDS.items() if kind.announces(head)), None)
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether the pixels of a file with these first HEAD_BYTES are compressed. False where nobody knows."""
+    media_type = sniff_media_type(head)
+    return media_type is not None and PICTURE_KINDS[media_type].compressed
 
 
 def foreign_kind(head: bytes) -> str | None:

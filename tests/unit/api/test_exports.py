@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 from segmentation.exports import EXPORTS
 from segmentation.picture_files.file_data import HELD_BYTES, collected
-from tests.factories import picture
+from tests.factories import encoded, picture
 from tests.unit.api.house import House
 from tests.unit.api.test_corrections import label_png, put
 from tests.unit.api.test_results import finished
@@ -86,6 +86,21 @@ def test_pictures_come_as_they_were_sent_in_memory_or_not(
     monkeypatch.setattr("jobs.exports.exporting.collected", partial(collected, held=held))
     job_id = finished(client, house, "a.jpg")
     assert exported(client, job_id, export="voc", pictures="true").read("JPEGImages/a.jpg") == picture()
+
+
+@pytest.mark.parametrize(
+    ("form", "packing"), [("JPEG", zipfile.ZIP_STORED), ("BMP", zipfile.ZIP_DEFLATED), ("TIFF", zipfile.ZIP_DEFLATED)]
+)
+def test_pictures_are_packed_where_that_may_make_them_smaller(
+    client: TestClient, house: House, form: str, packing: int
+) -> None:
+    sent = encoded(np.zeros((24, 32, 3), np.uint8), form)
+    job_id = client.post("/jobs", files={"files": (f"a.{form.lower()}", sent)}).json()["id"]
+    house.work()
+    with exported(client, job_id, export="voc", pictures="true") as archive:
+        entry = archive.getinfo(f"JPEGImages/a.{form.lower()}")
+        assert archive.read(entry) == sent
+    assert entry.compress_type == packing
 
 
 def test_corrections_take_the_place_of_predictions_unless_they_are_not_wanted(client: TestClient, house: House) -> None:
