@@ -73,11 +73,12 @@ class Image:
         spent: Mapping[str, float] = self.row.get("timings_ms") or {}
         return spent["total"] - spent.get("queue", 0.0) - spent.get("load", 0.0) if "total" in spent else None
 
-    def read(self, artifact: str, *, model: str | None = None) -> bytes:
+    def read(self, artifact: str, *, model: str | None = None, upright: bool = False) -> bytes:
         """The bytes of `overlay`, `mask`, …; `input` is the image itself. model: whose, of a job with several; else the
-        first one's. Raises NotFound."""
+        first one's. upright: of `input`, with its pixels as masks have them, where EXIF turns it. Raises NotFound."""
         path = None if model else self.artifacts.get(artifact)
-        call = Call(method="GET", path=path or f"{self._base}/{self.index}/{artifact}", params={"model": model})
+        params = {"model": model, "upright": upright or None}
+        call = Call(method="GET", path=path or f"{self._base}/{self.index}/{artifact}", params=params)
         return self._transport.send(call).content
 
     @property
@@ -93,9 +94,9 @@ class Image:
     def _repr_html_(self) -> str:
         return image_html(self)
 
-    def save(self, artifact: str, path: Path) -> Path:
+    def save(self, artifact: str, path: Path, *, upright: bool = False) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.read(artifact))
+        path.write_bytes(self.read(artifact, upright=upright))
         return path
 
 

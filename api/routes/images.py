@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -14,6 +16,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.schemas.job import ImagePage, ImageView, image_view
+from api.services import Services, UseCases
 from jobs.comparing.drift import CLASS_DRIFT, usual_shares
 from jobs.errors import ArtifactNotFound, FieldFault, ImageNotFound, InvalidOptions, JobNotFound, ModelNotFound
 from jobs.job import Artifact, ImageStatus, JobImage
@@ -60,10 +63,18 @@ async def _order(
 class AskedArtifact(NamedTuple):
     name: str
     model: str | None
+    upright: bool
 
 
-async def _asked_artifact(artifact: ArtifactName, model: AskedModel = None) -> AskedArtifact:
-    return AskedArtifact(artifact, model)
+async def _asked_artifact(
+    artifact: ArtifactName,
+    model: AskedModel = None,
+    upright: Annotated[
+        bool,
+        Query(description="of the `input`: written anew where EXIF turns it, so that its pixels lie as those of masks"),
+    ] = False,
+) -> AskedArtifact:
+    return AskedArtifact(artifact, model, upright and artifact == "input")
 
 
 OrderDep = Annotated[Order, Depends(_order)]
@@ -111,7 +122,7 @@ def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep, model: A
         **problems(JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, 416, 422),
     },
 )
-def get_artifact(
+async def get_artifact(
     request: Request,
     job_id: JobId,
     index: ImageIndex,
@@ -121,13 +132,24 @@ def get_artifact(
 ) -> Response:
     """A stored result, or the `input` as it was uploaded. `disagreement`: where several models differ, the lighter the
     more."""
-    found = use_cases.reading.artifact(job_id, index, asked.name, model=asked.model)
-    if request.method == "GET":  # a signature is good for one method
+    serving = partial(_served, request, services, use_cases, (job_id, index), asked)
+    return await to_thread.run_sync(serving, limiter=use_cases.archive_threads if asked.upright else None)
+
+
+def _served(
+    request: Request, services: Services, use_cases: UseCases, place: tuple[str, int], asked: AskedArtifact
+) -> Response:
+    """place: the job, and the index of the image in it."""
+    found = use_cases.reading.artifact(*place, asked.name, model=asked.model)
+    upright = use_cases.exporting.upright(*place) if asked.upright else None
+    if upright is None and request.method == "GET":  # a signature is good for one method
         address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
         if address is not None:
             return RedirectResponse(address, 307)
-    name = use_cases.reading.image(job_id, index).name
-    return serve(request, _representation(services.adapters.objects, found), _headers(found, name))
+    headers = _headers(found, use_cases.reading.image(*place).name)
+    if upright is not None:
+        return Response(upright, headers=headers, media_type=_media_type(found))
+    return serve(request, _representation(services.adapters.objects, found), headers)
 
 
 def _views(reading: Reading, job_id: str, images: Sequence[JobImage], place: int) -> list[ImageView]:
@@ -143,13 +165,16 @@ def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:
     def read(start: int, end: int) -> Iterator[bytes]:
         return objects.stream(artifact.key, start=start, length=end - start)
 
-    shown = is_shown(artifact.media_type)
     return Representation(
         length=artifact.size,
         etag=f"{artifact.crc32:08x}-{artifact.size:x}",
-        media_type=artifact.media_type if shown else "application/octet-stream",
+        media_type=_media_type(artifact),
         read=read,
     )
+
+
+def _media_type(artifact: Artifact) -> str:
+    return artifact.media_type if is_shown(artifact.media_type) else "application/octet-stream"
 
 
 def _headers(artifact: Artifact, image_name: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import png_rows
 from segmentation.formats.polygons import Polygons, place_in_polygons
 from segmentation.label_map import LabelMap
-from segmentation.picture_files.file_data import collected
+from segmentation.picture_files.file_data import FileData, collected
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, is_compressed
 from segmentation.picture_files.pictures import decode_mask
 from segmentation.picture_files.places import NOWHERE, Place, place_in_png, place_of
@@ -96,6 +96,14 @@ class Exporting:
         with self.open_unit(self.caller.tenant) as unit:
             return unit.images.get(job_id, index)
 
+    def upright(self, job_id: str, index: int) -> bytes | None:
+        """The picture of an image, written anew where EXIF turns it; None where it is kept as its masks lie, or not at
+        all. Raises JobNotFound, ImageNotFound."""
+        image = self.image(job_id, index)
+        if image.result is None or not image.source.is_stored or self._is_large(image.result):
+            return None
+        return self._turned(self.job(job_id), self._collected(image))
+
     def _files(
         self, job: Job, choice: ExportChoice, corrected: Mapping[int, CorrectionFile], model: int
     ) -> Iterator[File]:
@@ -120,17 +128,22 @@ class Exporting:
     def _picture(self, job: Job, image: JobImage) -> bytes | Iterator[bytes]:
         """As it was sent, or written anew where EXIF turns it: many tools lay masks over pixels as they are stored.
         What may be packed smaller comes in pieces."""
-        pieces = self.objects.stream(image.source.location)
         assert image.result is not None  # of those that are exported
         if self._is_large(image.result):  # EXIF turns none of those
-            return pieces
-        data = collected(pieces, self.spool)
-        turned = upright_copy(data, max_pixels=self.max_pixels, bit_depth=job.options.bit_depth)
+            return self.objects.stream(image.source.location)
+        data = self._collected(image)
+        turned = self._turned(job, data)
         if turned is not None:
             return turned
         if not isinstance(data, bytes):
             return data.pieces()
         return data if is_compressed(data[:HEAD_BYTES]) else iter([data])
+
+    def _collected(self, image: JobImage) -> FileData:
+        return collected(self.objects.stream(image.source.location), self.spool)
+
+    def _turned(self, job: Job, data: FileData) -> bytes | None:
+        return upright_copy(data, max_pixels=self.max_pixels, bit_depth=job.options.bit_depth)
 
     def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile], model: int) -> Iterator[Labelled]:
         for image, name in self.named(job):

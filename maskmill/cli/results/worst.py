@@ -72,7 +72,7 @@ def _fetched(job: JobHandle, images: Sequence[Image], folder: Path) -> Iterator[
         if called[mask.as_posix().casefold()] > 1:
             mask = name.with_name(f"{name.name}.png")
         if "input" in image.artifacts:
-            yield image.save("input", folder / IMAGES / name)
+            yield image.save("input", folder / IMAGES / name, upright=True)
         if MASK in image.artifacts:
             yield image.save(MASK, folder / MASKS / mask)
 

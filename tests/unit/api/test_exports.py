@@ -50,15 +50,20 @@ def test_pictures_come_along_when_they_are_asked_for(client: TestClient, house: 
     assert with_pictures.read("images/train/north/a.jpg") == picture()
 
 
-@pytest.mark.parametrize("name", EXPORTS)
-def test_pictures_lie_as_their_masks_do_for_tools_that_know_no_exif(
-    client: TestClient, house: House, name: str
-) -> None:
+def turned_picture() -> bytes:
+    """32×24 pixels that EXIF turns to 24×32."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     sent = io.BytesIO()
     Image.open(io.BytesIO(picture(32, 24))).save(sent, "jpeg", exif=exif)
-    job_id = client.post("/jobs", files={"files": ("a.jpg", sent.getvalue())}).json()["id"]
+    return sent.getvalue()
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_pictures_lie_as_their_masks_do_for_tools_that_know_no_exif(
+    client: TestClient, house: House, name: str
+) -> None:
+    job_id = client.post("/jobs", files={"files": ("a.jpg", turned_picture())}).json()["id"]
     house.work()
     row = client.get(f"/jobs/{job_id}/images/0").json()
     assert (row["width"], row["height"]) == (24, 32)
@@ -77,6 +82,25 @@ def test_a_turned_picture_is_as_bright_as_its_model_saw_it(client: TestClient, h
     there = exported(client, job_id, export="voc", pictures="true").read("JPEGImages/a.tif")
     found = Image.open(io.BytesIO(there))
     assert (found.size, found.getpixel((0, 0))) == ((24, 32), (250, 250, 250))
+
+
+def test_a_single_picture_lies_as_its_masks_do_where_that_is_asked_for(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = [turned_picture(), picture(), b"\xff\xd8\xff no picture"]
+    files = [("files", (f"{number}.jpg", data)) for number, data in enumerate(sent)]
+    job_id = client.post("/jobs", files=files).json()["id"]
+    inputs = [f"/jobs/{job_id}/images/{index}/input" for index in range(3)]
+    assert client.get(inputs[0], params={"upright": "true"}).content == sent[0]  # nobody has looked at it yet
+    house.work()
+    answer = client.get(inputs[0], params={"upright": "true"})
+    found = Image.open(io.BytesIO(answer.content))
+    assert (found.format, found.size, dict(found.getexif())) == ("JPEG", (24, 32), {})
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert [client.get(path, params={"upright": "true"}).content for path in inputs[1:]] == sent[1:]
+    assert client.get(inputs[0]).content == sent[0]
+    monkeypatch.setattr(house.objects, "presigned_get", lambda key, *, expires_s: f"https://store/{key}")
+    assert client.get(inputs[0], params={"upright": "true"}, follow_redirects=False).content == answer.content
 
 
 @pytest.mark.parametrize("held", [0, HELD_BYTES])

@@ -42,6 +42,8 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
         "masks/cam/a.png": "/jobs/job_1/images/4/mask",
         "masks/b.png": "/jobs/job_1/images/2/mask",  # its picture was never stored
     }
+    queries = [each.query for each in server.requests if each.path.endswith(("/input", "/mask"))]
+    assert queries == [{"upright": "true"}, {}, {}]  # pictures lie as their masks do
     assert "jobs corrections job_1" in done.stdout
 
 
