@@ -14,7 +14,7 @@ from jobs.reuse.known import Known
 from jobs.reuse.recipe import CONFIDENCE, FILE_NAME, kinds_of, recipe_of
 from segmentation.errors import SegmentationError
 from segmentation.formats import FORMATS
-from segmentation.picture_files.places import UNREAD
+from segmentation.picture_files.places import UNREAD, has_rasterio
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _recalled(job: Job, image: JobImage, identity: ModelIdentity, known: Known) 
         return None
     if any(CONFIDENCE in FORMATS[name].uses for name in missing):
         return None
-    if any(each.code == UNREAD for each in known.image.warnings):  # by now its package may be there
+    if any(each.code == UNREAD for each in known.image.warnings) and has_rasterio():  # its package is there by now
         return None
     return Recalled(known=known, identity=identity, copies=copies, missing=missing)
 

@@ -98,7 +98,10 @@ def test_results_that_are_known_keep_their_place(service):
 def test_a_place_that_could_not_be_read_is_looked_for_again(service, monkeypatch):
     with monkeypatch.context() as without_package:
         without_package.setattr("segmentation.picture_files.places.has_rasterio", lambda: False)
+        without_package.setattr("jobs.reuse.recalling.has_rasterio", lambda: False)
         image, _ = submitted(service, DATA, "mask", reuse=True)
+        again, _ = submitted(service, DATA, "mask", reuse=True)
+        assert (codes(again), again.result.reused) == (codes(image), True)  # nothing more can be read of it
     assert codes(image) == ["georeference_unread"]
     image, _ = submitted(service, DATA, "mask", reuse=True)
     assert (codes(image), image.result.reused) == ([], False)
