@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from maskmill.errors import APIError, Conflict, InvalidInput, NotFound, RateLimited, ServerUnreachable, Unavailable
-from maskmill.inputs import IMAGE_SUFFIXES
+from maskmill.inputs import IMAGE_SUFFIXES, is_film_name
 from maskmill.multipart import PIECE, FilePart, OnSent
 from maskmill.transport import Call, Transport, takes_proxy
 from maskmill.uploads.ledger import Ledger
@@ -245,4 +245,5 @@ def _media_type(part: FilePart) -> str:
     guessed = mimetypes.guess_type(name)[0]
     if guessed in ("application/zip", "application/x-tar") or (guessed or "").startswith("image/"):
         return str(guessed)
-    return "application/octet-stream" if part.path.suffix.lower() in IMAGE_SUFFIXES else "image/x-unknown"
+    told_by_name = part.path.suffix.lower() in IMAGE_SUFFIXES or is_film_name(name)
+    return "application/octet-stream" if told_by_name else "image/x-unknown"

@@ -10,9 +10,11 @@ import pytest
 
 from maskmill import Maskmill
 from maskmill.errors import InvalidInput, ServerError, ServerUnreachable
+from maskmill.inputs import FILM_SUFFIXES
 from maskmill.multipart import FilePart
 from maskmill.uploads import direct, ledger
 from tests.factories import picture
+from tests.films import film
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json, problem
@@ -65,6 +67,14 @@ def test_masks_go_along(service: Maskmill, house: House, pictures: Path, tmp_pat
     with house.database.unit() as unit:
         masks = [unit.images.get(job.id, index).mask for index in range(3)]
     assert [each is not None for each in masks] == [True, False, False] or sum(map(bool, masks)) == 1
+
+
+@pytest.mark.parametrize("suffix", FILM_SUFFIXES)
+def test_films_go_along(service: Maskmill, pictures: Path, suffix: str) -> None:
+    container = "matroska" if suffix in (".mkv", ".webm") else "mp4"
+    (pictures / f"drive{suffix}").write_bytes(film(seconds=1.0, container=container))
+    job = service.submit(pictures, every=0.5)
+    assert [image.name for image in job.rows()][3:] == ["drive/00-00-00.000.jpg", "drive/00-00-00.500.jpg"]
 
 
 def test_what_had_arrived_is_not_sent_again(
