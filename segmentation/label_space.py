@@ -94,28 +94,20 @@ class LabelSpace:
         that the target does not have (255 is void anywhere), and when the target is another space of the same name: its
         ids mean something else.
         """
-        if target == self:
-            return np.arange(MAX_ID + 1, dtype=np.uint8)
-        if target.name == self.name:
-            raise NoRemapping(f"there are two label spaces called {self.name}, and their classes differ")
-        mapping = self.mappings.get(target.name)
-        if mapping is None:
-            raise NoRemapping(
-                f"no remapping from {self.name} to {target.name}; there are {sorted(self.mappings) or 'none'}"
-            )
-        if nowhere := sorted({*mapping.values()} - {*target.by_id, target.ignore_id, MAX_ID}):
+        table = _table(self, target)
+        told = {} if target == self else self.mappings[target.name]
+        if nowhere := sorted({*told.values()} - {*target.by_id, target.ignore_id, MAX_ID}):
             raise NoRemapping(
                 f"the mapping from {self.name} to {target.name} leads to ids that are none there: "
                 f"{', '.join(map(str, nowhere))}"
             )
-        table = np.full(MAX_ID + 1, target.void_id, dtype=np.uint8)
-        table[list(mapping.keys())] = list(mapping.values())
         return table
 
     def missing_from(self, source: "LabelSpace") -> tuple[LabelClass, ...]:
         """The classes that count here and that no map of `source` has after remapping: a model of `source` cannot give
-        them. Raises NoRemapping."""
-        given = set(source.remapping_to(self)[list(source.class_ids)].tolist())
+        them. Of a mapping that leads to ids that are none here too: jobs from when those were taken are still read.
+        Raises NoRemapping when no mapping leads here."""
+        given = set(_table(source, self)[list(source.class_ids)].tolist())
         return tuple(each for each in self.classes if each.id not in given and each.id not in self.void_ids)
 
     def to_dict(self) -> dict[str, Any]:
@@ -203,6 +195,22 @@ def _check_classes(space: LabelSpace) -> None:
         _require(fits, f"{space.name}: colours must be three numbers 0..255, got {each.colour} for {each.name!r}")
     fits = space.ignore_id is None or _is_id(space.ignore_id)
     _require(fits, f"{space.name}: ignore_id must be 0..{MAX_ID} or null, got {space.ignore_id}")
+
+
+def _table(source: LabelSpace, target: LabelSpace) -> NDArray[np.uint8]:
+    """As `remapping_to`, wherever the mapping leads."""
+    if target == source:
+        return np.arange(MAX_ID + 1, dtype=np.uint8)
+    if target.name == source.name:
+        raise NoRemapping(f"there are two label spaces called {source.name}, and their classes differ")
+    mapping = source.mappings.get(target.name)
+    if mapping is None:
+        raise NoRemapping(
+            f"no remapping from {source.name} to {target.name}; there are {sorted(source.mappings) or 'none'}"
+        )
+    table = np.full(MAX_ID + 1, target.void_id, dtype=np.uint8)
+    table[list(mapping.keys())] = list(mapping.values())
+    return table
 
 
 def _check_mappings(space: LabelSpace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from jobs.tenants.quotas import IMAGES, QUEUED, REQUESTS
 from jobs.tenants.standing import Standing
 from jobs.watching.workers import FollowedModel
 from segmentation.engines import engines_that_read
+from segmentation.errors import NoRemapping
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
@@ -237,7 +239,8 @@ def model_view(card: ModelCard, spaces: LabelSpaces, serving: Serving) -> ModelV
 def _given_classes(own: LabelSpace, spaces: LabelSpaces) -> dict[str, GivenClasses]:
     found = {}
     for target in spaces.all():
-        if target == own or target.name in own.mappings:
+        with suppress(NoRemapping):
+            own.remapping_to(target)
             missing = [each.name for each in target.missing_from(own)]
             counted = [each.name for each in target.classes if each.id not in target.void_ids]
             given = [name for name in counted if name not in missing]

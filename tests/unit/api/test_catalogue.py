@@ -12,7 +12,8 @@ from PIL import Image
 from jobs.errors import StorageUnavailable
 from jobs.job import Failure
 from jobs.watching.workers import FollowedModel
-from segmentation.label_spaces import LABEL_SPACES
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import LABEL_SPACES, LabelSpaces
 from segmentation.variant import Variant
 from tests.factories import make_card
 from tests.fakes import FakeCatalog
@@ -171,3 +172,17 @@ def test_a_model_tells_which_classes_it_can_give_in_each_label_space(client: Tes
     assert len(spaces["cityscapes-19"]["impossible"]) == 8
     assert {"wall", "bus"} <= set(spaces["cityscapes-19"]["impossible"])
     assert not set(spaces["cityscapes-19"]["classes"]) & set(spaces["cityscapes-19"]["impossible"])
+
+
+@pytest.fixture
+def astray(house: House) -> None:
+    """A model whose classes lead to an id that there is not."""
+    space = LabelSpace("astray", (LabelClass(0, "blob", (200, 0, 0), "thing"),), mappings={"cityscapes-8": {0: 99}})
+    house.catalog = FakeCatalog([make_card("tiny"), make_card("lost", label_space="astray")], LabelSpaces((space,)))
+
+
+@pytest.mark.usefixtures("astray")
+def test_a_mapping_to_ids_that_do_not_exist_hides_no_model(client: TestClient) -> None:
+    spaces = {each["name"]: set(each["label_spaces"]) for each in client.get("/models").json()["items"]}
+    assert spaces["lost"] == {"astray"}
+    assert "cityscapes-8" in spaces["tiny"]

@@ -108,6 +108,16 @@ def test_own_classes_are_remapped_where_their_space_says_how(blobs):
     assert job_metrics(blobs.reading.job(job.id))["impossible_classes"][0] == "construction"
 
 
+def test_a_job_is_read_though_its_classes_lead_to_ids_that_do_not_exist(blobs):
+    """It was submitted when such a mapping was taken."""
+    job = blobs.submit(label_space="cityscapes-8")
+    blobs.work()
+    astray = replace(BLOB, mappings={"cityscapes-8": {0: 99}})
+    jobs = blobs.database._state.jobs
+    jobs[job.id] = replace(jobs[job.id], spaces=JobSpaces(models=("blob",), own=(astray,)))
+    assert {"flat", "construction"} <= set(job_metrics(blobs.reading.job(job.id))["impossible_classes"])
+
+
 @pytest.mark.parametrize("options", [{"label_space": "camvid-11"}, {"label_space": "none"}])
 def test_a_space_that_own_classes_do_not_lead_to_is_a_field_fault(blobs, options):
     with pytest.raises(InvalidOptions) as caught:

@@ -76,8 +76,7 @@ def test_a_mapping_to_ids_that_the_target_does_not_have_is_refused() -> None:
     wrong = LabelSpace("s", (ROAD, CAR), mappings={"t": {0: 4, 3: 3}})
     with pytest.raises(NoRemapping, match="the mapping from s to t leads to ids that are none there: 4"):
         wrong.remapping_to(target)
-    with pytest.raises(NoRemapping, match="none there: 4"):
-        target.missing_from(wrong)
+    assert target.missing_from(wrong) == (ROAD,)
 
 
 @pytest.mark.parametrize("void", [77, 255])
