@@ -19,6 +19,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
 DOCUMENT = "annotations/instances_default.json"
+_BOX = 4  # numbers, or fewer: no outline
 Found = dict[str, Any]
 
 
@@ -117,6 +118,8 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
 def _paint(ids: Ids, shape: Any, class_id: int) -> None:
     height, width = ids.shape
     if isinstance(shape, list):
+        if not any(len(part) > _BOX for part in shape):
+            raise UnreadableExport("an annotation has no outline: boxes say nothing of what is in them")
         for part in shape:
             ids[mask_of([np.reshape(part, (-1, 2))], height=height, width=width)] = class_id
         return

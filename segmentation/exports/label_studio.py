@@ -23,6 +23,7 @@ from segmentation.label_space import RGB, LabelSpace
 
 TASKS = "tasks.json"
 SIZES = (3, 4, 8, 16)  # bits of a run's length
+_UNREAD = frozenset({"rectanglelabels", "ellipselabels"})  # areas, too: what they hold would be lost
 _HEAD_BITS = 32 + 5 + 4 * len(SIZES)
 Result = dict[str, Any]
 
@@ -216,6 +217,8 @@ def _drawn(results: Sequence[Result], image: Known, returned: Returned) -> Ids:
         elif each["type"] == "polygonlabels":
             points = np.array(value["points"], float) * (image.width / 100, image.height / 100)
             inside = mask_of([points], height=image.height, width=image.width)
+        elif each["type"] in _UNREAD:
+            raise UnreadableExport(f"{image.name}: brushes and polygons are read, not {each['type']}")
         else:
             continue
         ids[inside] = returned.labels.id_of(value[each["type"]][0])

@@ -17,6 +17,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
 LABELS, LIST = "labels", "data.yaml"
+_BOX = 2  # pairs of numbers: centre and size, as of detections
 
 
 class Yolo:
@@ -90,6 +91,8 @@ def _drawn(data: bytes, image: Known, class_ids: list[int], returned: Returned) 
             number, *shares = line.split()
             class_id = class_ids[int(number)]
             corners = np.array(shares, float).reshape(-1, 2) * (image.width, image.height)
+            if len(corners) <= _BOX:
+                raise ValueError(line)
         except (IndexError, ValueError) as error:
             raise UnreadableExport(f"{image.name}.txt, line {count}: no class and polygon") from error
         ids[mask_of([corners], height=image.height, width=image.width)] = class_id

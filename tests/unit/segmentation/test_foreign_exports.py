@@ -85,6 +85,7 @@ CAR = {"points": [[25, 25], [75, 25], [75, 75], [25, 75]], "polygonlabels": ["ca
 
 
 CITY = {"data": {"image": "/data/local-files/?d=upload/a/one.jpg"}}
+BOX = {"type": "rectanglelabels", "value": {"x": 25, "y": 25, "width": 50, "height": 50, "rectanglelabels": ["car"]}}
 OTHER = {"type": "keypointlabels", "value": {"x": 1}}
 
 
@@ -117,11 +118,14 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("coco", coco({"image_id": 1}), "no COCO annotations: KeyError"),
         ("coco", coco(drawn_in_coco({"size": [4, 4], "counts": [5, 2]})), "another size"),
         ("coco", coco(drawn_in_coco({"size": [4, 4], "counts": [-1, 17]})), "another size"),
-        ("coco", coco(drawn_in_coco([[1, 2, float("inf"), 4]])), "finite"),
+        ("coco", coco(drawn_in_coco([[1, 2, float("inf"), 4, 5, 6]])), "finite"),
+        ("coco", coco(drawn_in_coco([])), "no outline"),
+        ("coco", coco(drawn_in_coco([[1, 1, 3, 3]])), "no outline"),
         ("geojson", geojson({"class": "cart"}, "Polygon", [SQUARE]), "no class 'cart'"),
         ("geojson", {"a/one.geojson": {"features": [{}]}}, "no polygons: KeyError"),
         ("geojson", geojson({"class": "car"}, "Polygon", [[1, 2]]), r"list of finite \[x, y\]"),
         ("label-studio", {"tasks.json": [3]}, "no tasks of Label Studio"),
+        ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [BOX]}]}}, "a/one: .* not rectanglelabels"),
         ("label-studio", {"tasks.json": {**CITY}}, "no tasks of Label Studio: KeyError"),
         ("cvat", {"SegmentationClass/a/one.png": b"GIF"}, "PNG|picture|image"),
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4), 3, np.uint8))}, "number 3 is no class's"),
@@ -129,6 +133,7 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4, 3), 9, np.uint8)), "labelmap.txt": b""}, "#090909"),
         ("cvat", {"SegmentationClass/a/one.png": b"", "labelmap.txt": b"car:red::"}, "no colour in 'car:red::'"),
         ("yolo", {"labels/train/a/one.txt": b"1 0.5 x"}, "one.txt, line 1"),
+        ("yolo", {"labels/train/a/one.txt": b"1 0.5 0.5 0.25 0.25"}, "line 1: no class and polygon"),
         ("yolo", {"labels/train/a/one.txt": b"\n7 0 0 1 0 1 1"}, "one.txt, line 2"),
         ("yolo", {"labels/train/a/one.txt": b"", "data.yaml": b"names:\n  1: car\n"}, "numbered from 0"),
     ],
