@@ -85,9 +85,9 @@ class Known:
     picture: str = ""
 
     def check_size(self, width: object, height: object, *, scaled: bool = False) -> None:
-        """Of the picture on which something was drawn, if that is told; scaled: it may be another as long as it has the
-        same proportions. Raises MaskMismatch: what a tool turned or resized would be laid across."""
-        if not isinstance(width, (int, float)) or not isinstance(height, (int, float)):
+        """Of the picture on which something was drawn, if that is told, which 0 does not; scaled: it may be another as
+        long as it has the same proportions. Raises MaskMismatch: what a tool turned or resized would be laid across."""
+        if not isinstance(width, (int, float)) or not isinstance(height, (int, float)) or not (width and height):
             return
         skewed = abs(width * self.height - height * self.width) > max(width, height, self.width, self.height)
         if skewed or not (scaled or (width, height) == (self.width, self.height)):

@@ -199,6 +199,7 @@ def test_what_was_drawn_on_a_picture_of_another_size_is_refused(name: str, files
     [
         ("coco-polygons", coco_of(4, 4.0)),
         ("coco-polygons", coco_of(None, None)),
+        ("coco-polygons", coco_of(0, 0)),  # of tools that do not look at pictures
         ("geojson", geojson_of(4, 4)),
         ("label-studio-polygons", tasks("polygonlabels", CAR, **sized(640, 641))),  # per cent; sides are rounded
         ("label-studio", tasks("brushlabels", STROKE, **sized(4, 4))),
