@@ -13,7 +13,7 @@ from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessin
 from training.spaces import find_label_space
 
 # Fields of a whole card that are measured or counted here, whatever it says.
-_FOUND_OUT = (
+FOUND_OUT = (
     *("files", "sha256", "parameters", "variants", "output_stride"),
     *("label_space_file", "max_batch", "activation"),
 )
@@ -48,6 +48,7 @@ class OwnCard:
     scores: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     licence: str = ""
+    temperature: float | None = None
     output: str | None = None
 
 
@@ -61,7 +62,7 @@ def read_own_card(path: Path) -> dict[str, Any]:
         raise InvalidModelCard(path.name, expected=expected, got=str(error)) from error
     if not isinstance(given, dict):
         raise InvalidModelCard(path.name, expected="a table", got=given)
-    return {name: value for name, value in given.items() if name not in _FOUND_OUT}
+    return {name: value for name, value in given.items() if name not in FOUND_OUT}
 
 
 def own_card(given: Mapping[str, Any]) -> OwnCard:

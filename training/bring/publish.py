@@ -140,6 +140,7 @@ class _Draft:
             scores=dict(about.scores),
             source=about.source,
             licence=about.licence,
+            temperature=about.temperature,
             label_space_file=LABEL_SPACE if LABEL_SPACE in files else "",
             activation=report.activation if report is not None else "",
         )

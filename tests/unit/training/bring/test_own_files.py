@@ -6,7 +6,7 @@ import functools
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from jobs.errors import ModelFailed
 from maskmill.cli.training.runtimes import open_all
 from segmentation.errors import InvalidLabelSpace, InvalidModelCard, UnknownLabelSpace
 from segmentation.label_spaces import get_label_space
+from segmentation.model_card import ModelCard
 from storage.catalog import Bundle, Catalog, NameTaken
 from tests.factories import mask, picture
 from tests.tiny_models import CLASSES, STRIDE, onnx_model, tiny_bundle, weights
-from training.bring.card import own_card, read_own_card
+from training.bring.card import FOUND_OUT, OwnCard, own_card, read_own_card
 from training.bring.check import MixesPictures, ModelUnfit, NotDeterministic, Pixels, check, read_samples
 from training.bring.graph import ExternalData, UnreadableModel, WrongGraph
 from training.bring.publish import Added, CannotRun, NoRuntime, add, check_bundle
@@ -284,8 +285,13 @@ def test_a_card_is_a_toml_or_json_file(tmp_path: Path):
     about = own_card(read_own_card(toml))
     assert (about.preprocessing.long_side, about.preprocessing.std) == (96, (1.0, 1.0, 1.0))
     whole = tmp_path / "card.json"
-    whole.write_text(tiny_bundle(tmp_path, scores={"miou": 0.5}).card.to_json())
+    whole.write_text(tiny_bundle(tmp_path, scores={"miou": 0.5}, temperature=1.25).card.to_json())
     assert own_card(read_own_card(whole)).scores == {"miou": 0.5}
+    assert added(tmp_path, given(tmp_path), **read_own_card(whole)).bundle.card.temperature == 1.25
+
+
+def test_every_field_of_a_whole_card_is_taken_or_found_out_here():
+    assert {each.name for each in fields(ModelCard)} <= {each.name for each in fields(OwnCard)} | {*FOUND_OUT}
 
 
 @pytest.mark.parametrize(
