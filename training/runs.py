@@ -1,6 +1,7 @@
 """A run's folder: checkpoint.pt recipe.toml facts.json data.json order.json log.jsonl, perhaps label_space.json."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -167,8 +168,16 @@ def read_history(log: Path) -> list[dict[str, float]]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Written beside and moved into place: a reader sees the old file or the new one, never half."""
+    write_text(path, json.dumps(content, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Written beside and moved into place once it is on the disk: a reader sees the old file or the new one, never
+    half, and so does whoever comes after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=1))
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)

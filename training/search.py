@@ -16,7 +16,7 @@ from training.fit.loop import TrainingDiverged
 from training.fit.progress import Watcher
 from training.recipe.edit import with_value
 from training.recipe.recipe import Recipe, RecipeError
-from training.runs import Run, write_json
+from training.runs import Run, write_json, write_text
 from training.settings import TrainingSettings
 
 RESULTS = "results.json"
@@ -54,7 +54,7 @@ def search(
         on_trial(trial)
     if trials[0].score is None:
         raise RecipeError(f"search.learning_rate: all {len(trials)} trials diverged; draw from lower ones")
-    _write(folder / BEST, with_values(order.text, {**trials[0].values, "name": f"{recipe.name}-best"}))
+    write_text(folder / BEST, with_values(order.text, {**trials[0].values, "name": f"{recipe.name}-best"}))
     return trials
 
 
@@ -102,9 +102,3 @@ def _rank(trial: Trial, recipe: Recipe) -> float:
 def _between(limits: tuple[float, float], rng: np.random.Generator) -> float:
     """Evenly over the logarithm, with three significant digits: what is written down is what was used."""
     return float(f"{math.exp(rng.uniform(*np.log(limits))):.3g}")
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -15,6 +15,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from storage.catalog import CARD
 from training.evaluate.subjects import NOT_FOUND, find_folder, open_subject
+from training.fit.loop import DamagedCheckpoint
 from training.fit.losses import at_size, soft_label_loss
 from training.lineage import Learnt, learnt_by, learnt_by_bundle
 from training.recipe.recipe import DistillationChoice, Recipe, RecipeError
@@ -82,7 +83,7 @@ def open_distillation(
     try:
         folder = find_folder(choice.teacher, models=models, runs=runs)
         teacher = _of_bundle(folder) if (folder / CARD).is_file() else _of_run(folder, device)
-    except (*NOT_FOUND, RunNotFound, SegmentationError, RecipeError) as error:
+    except (*NOT_FOUND, RunNotFound, DamagedCheckpoint, SegmentationError, RecipeError) as error:
         raise RecipeError(f"{WHERE}: {error}", where=WHERE) from error
     _check(teacher, find_label_space(recipe.label_space))
     return Distillation(teacher, choice)

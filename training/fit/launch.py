@@ -17,7 +17,7 @@ from training.recipe.building import check_choices, root_of
 from training.recipe.changes import changes
 from training.recipe.file import faults_located, load_recipe, read_recipe
 from training.recipe.recipe import Recipe, RecipeError
-from training.runs import CHECKPOINT, LOG, ORDER, Run, write_json
+from training.runs import CHECKPOINT, LOG, ORDER, Run, write_json, write_text
 from training.settings import TrainingSettings
 from training.spaces import LABEL_SPACE, find_label_space
 from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_left_running, open_mlflow
@@ -70,7 +70,8 @@ def run_order(
 ) -> Run:
     """Train what is not trained yet; a finished run is left as it is.
 
-    Raises RecipeError, DatasetError, TrainingDiverged, and RunBusy while another process trains there.
+    Raises RecipeError, DatasetError, TrainingDiverged, DamagedCheckpoint, and RunBusy while another process trains
+    there.
     """
     recipe = order.recipe()
     folder = order.runs / recipe.name
@@ -132,9 +133,7 @@ def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:
     path = folder / RECIPE
     if (folder / CHECKPOINT).is_file() and path.is_file():
         _require_same(load_recipe(path), recipe, folder)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_text(path, text)
 
 
 def _require_same(old: Recipe, recipe: Recipe, folder: Path) -> None:

@@ -6,6 +6,8 @@ killed goes on and ends with the same weights as one that was not (on a CPU).
 
 import hashlib
 import math
+import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -33,6 +35,12 @@ class TrainingDiverged(Exception):
     """The loss is no number any more; the last checkpoint is from before."""
 
     code = "training_diverged"
+
+
+class DamagedCheckpoint(Exception):
+    """A file is no checkpoint, or not all of one; the message names it."""
+
+    code = "damaged_checkpoint"
 
 
 class _VariedPictures(Dataset[Batch]):
@@ -139,7 +147,8 @@ class TrainingState:
     step: int = 0
 
     def save(self, path: Path) -> None:
-        """Written beside and moved into place: a kill leaves the old checkpoint or the new one."""
+        """Written beside and moved into place once it is on the disk: a kill or a power cut leaves the old checkpoint
+        or the new one. Raises OSError; then the old one stays."""
         content = {
             "epoch": self.epoch,
             "step": self.step,
@@ -151,7 +160,14 @@ class TrainingState:
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        torch.save(content, part)
+        try:
+            with part.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)  # what is left of it takes the room that is lacking
+            raise _of_the_disk(error, part) from error
         part.replace(path)
 
     def load(self, path: Path) -> None:
@@ -205,8 +221,15 @@ def _placed(batch: Batch, device: torch.device) -> Batch:
 
 
 def read_checkpoint(file: Path | BinaryIO) -> dict[str, Any]:
-    """Tensors and plain values only: a checkpoint can run no code."""
-    content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    """Tensors and plain values only: a checkpoint can run no code. Raises DamagedCheckpoint, FileNotFoundError."""
+    name = file if isinstance(file, Path) else file.name
+    hint = "bring back a copy, or delete it to begin anew"
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
+        raise DamagedCheckpoint(f"{name} is damaged, or no checkpoint: {hint}") from error
+    if not isinstance(content, dict):
+        raise DamagedCheckpoint(f"{name} is no checkpoint: {hint}")
     return content
 
 
@@ -216,6 +239,12 @@ def read_with_checksum(path: Path) -> tuple[dict[str, Any], str]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         return read_checkpoint(file), digest
+
+
+def _of_the_disk(error: Exception, path: Path) -> Exception:
+    """Torch's writer ends with an error of its own where the disk took no more."""
+    cause = error if isinstance(error, OSError) else error.__context__
+    return OSError(cause.errno, cause.strerror, str(path)) if isinstance(cause, OSError) else error
 
 
 def _batch_count(picture_count: int, batch_size: int) -> int:

@@ -12,7 +12,7 @@ from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Bundle
 from training.evaluate.subjects import NOT_FOUND, find_folder
-from training.fit.loop import read_with_checksum
+from training.fit.loop import DamagedCheckpoint, read_with_checksum
 from training.fit.strategies import encoder_names
 from training.lineage import LEARNT, RECIPE, DataRecord, Learnt, learnt_by, learnt_by_bundle
 from training.recipe.building import class_dependent
@@ -108,7 +108,11 @@ def _read(reference: str, model: nn.Module, *, runs: Path, models: Sequence[Path
 
 
 def _of_checkpoint(path: Path) -> Source:
-    (content, digest), name, run = read_with_checksum(path), _run_name(path), path.parent
+    name, run = _run_name(path), path.parent
+    try:
+        content, digest = read_with_checksum(path)
+    except DamagedCheckpoint as error:
+        raise _refused(str(error)) from error
     return Source(
         name=checkpoint_name(name, content.get("epoch"), digest),
         weights=content.get("average", content),
