@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -109,13 +110,14 @@ def _require_checksum(path: Path, expected: str, *, hint: str) -> str:
 
 
 def _tensors(path: Path) -> Mapping[str, Tensor]:
-    """Tensors alone: a file of torch that wants to run code is refused."""
-    if path.suffix == ".safetensors":
-        return load_file(path)
+    """Tensors alone: a file of torch that wants to run code is refused. Raises WeightsDamaged."""
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         content: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise WeightsDamaged(f"{path} is no file of tensors: {str(error).splitlines()[0]}") from error
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        first, *_ = str(error).splitlines() or ["it is empty"]
+        raise WeightsDamaged(f"{path} is no file of tensors: {first}") from error
     return content
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import training.torchvision_guard  # noqa: F401  isort: skip  before transformers imports torchvision
 import transformers
+from safetensors import SafetensorError
 
-from training.models.parts.errors import InvalidModelOption, WeightsDoNotFit
+from training.models.parts.errors import InvalidModelOption, WeightsDamaged, WeightsDoNotFit
 from training.models.parts.weights import check_folder, fetch_model
 
 
@@ -45,7 +46,7 @@ def network_from(
 
     heads: beginnings of the weights that depend on the number of classes. Where the source has another number, those
     begin at random. unread: parts of names that may be missing or too many, since nothing is computed from them.
-    Everything else must fit. Raises WeightsDoNotFit, and what `Source.fetch` raises.
+    Everything else must fit. Raises WeightsDoNotFit, WeightsDamaged, and what `Source.fetch` raises.
     """
     folder = source.fetch()
     config = _config(folder, network_class.config_class)
@@ -54,7 +55,10 @@ def network_from(
     if not source.weights:
         return network_class(config)
     given = {"config": config, "local_files_only": True, "use_safetensors": True, "ignore_mismatched_sizes": True}
-    network, report = network_class.from_pretrained(folder, **given, output_loading_info=True)
+    try:
+        network, report = network_class.from_pretrained(folder, **given, output_loading_info=True)
+    except SafetensorError as error:
+        raise WeightsDamaged(f"weights in {folder} cannot be read: {error}") from error
     mismatched = {str(each[0]) for each in report["mismatched_keys"]}
     differing = mismatched | set(report["missing_keys"]) | set(report["unexpected_keys"])
     excused = {name for name in differing if any(part in name for part in unread)}

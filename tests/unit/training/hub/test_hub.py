@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,10 @@ def test_a_folder_fetched_elsewhere_is_converted_without_a_network(checkpoint: P
     (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"a pickle")
     with pytest.raises(UnsafeWeights):
         pull(order(tmp_path, folder=tmp_path / "pickled"), lambda line: None)
+    damaged = shutil.copytree(checkpoint, tmp_path / "damaged") / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    with pytest.raises(WeightsDamaged, match="damaged cannot be read"):
+        pull(order(tmp_path, folder=damaged.parent), lambda line: None)
 
 
 def test_a_model_pulled_again_is_the_same_and_another_one_must_be_wanted(checkpoint: Path, tmp_path: Path):

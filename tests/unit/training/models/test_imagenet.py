@@ -136,3 +136,11 @@ def test_without_its_last_stage_an_encoder_is_smaller_and_gives_the_same_strides
 def test_what_only_an_efficientnet_can_leave_out_is_refused_of_others(option):
     with pytest.raises(InvalidModelOption, match=next(iter(option))):
         fpn(2, encoder="resnet18", **option)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors at all"])
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_a_damaged_file_is_refused(tmp_path, ending, content):
+    (tmp_path / f"own{ending}").write_bytes(content)
+    with pytest.raises(WeightsDamaged, match=rf"own\{ending} is no file of tensors: ."):
+        small(encoder_weights=str(tmp_path / f"own{ending}"))
