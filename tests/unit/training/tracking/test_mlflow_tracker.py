@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from segmentation.label_spaces import get_label_space
 from tests.tiny_runs import tiny_order
-from training.fit.launch import run_order
+from training.fit.launch import Order, run_order
 from training.fit.loop import TrainingDiverged
 from training.fit.progress import NullWatcher
 from training.recipe.recipe import RecipeError
@@ -42,6 +42,10 @@ def the_run(folder: Path, uri: str) -> str:
     run = run_of(folder, uri)
     assert run is not None
     return run
+
+
+def status_of(folder: Path, uri: str) -> str:
+    return str(MlflowClient(uri, uri).get_run(the_run(folder, uri)).info.status)
 
 
 def steps(uri: str, run: str, name: str) -> dict[int, float]:
@@ -106,12 +110,14 @@ def test_a_training_that_ended_early_is_not_said_to_run(
     order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, [setting, "stages[0].epochs=3"])
     with pytest.raises(outcome):
         run_order(order, settings=TrainingSettings(tracking_uri=mlflow_uri), watcher=Interrupting())
-    run = the_run(order.folder, mlflow_uri)
-    assert MlflowClient(mlflow_uri, mlflow_uri).get_run(run).info.status == status
+    assert status_of(order.folder, mlflow_uri) == status
 
 
-def status_of(folder: Path, uri: str) -> str:
-    return str(MlflowClient(uri, uri).get_run(the_run(folder, uri)).info.status)
+def finished_run(tmp_path: Path, uri: str) -> tuple[Order, TrainingSettings]:
+    settings = TrainingSettings(tracking_uri=uri)
+    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
+    run_order(order, settings=settings)
+    return order, settings
 
 
 def left_running(folder: Path, uri: str) -> None:
@@ -121,9 +127,7 @@ def left_running(folder: Path, uri: str) -> None:
 
 
 def test_a_killed_run_that_cannot_go_on_is_not_said_to_run(tmp_path: Path, mlflow_uri: str):
-    settings = TrainingSettings(tracking_uri=mlflow_uri)
-    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
-    run_order(order, settings=settings)
+    order, settings = finished_run(tmp_path, mlflow_uri)
     left_running(order.folder, mlflow_uri)
     other = tiny_order(tmp_path / "runs", {}, ["stages[0].epochs=1", "optimiser.learning_rate=0.002"])
     with pytest.raises(RecipeError, match="begun with another recipe"):
@@ -132,18 +136,14 @@ def test_a_killed_run_that_cannot_go_on_is_not_said_to_run(tmp_path: Path, mlflo
 
 
 def test_of_a_run_that_was_killed_at_its_end_mlflow_learns_what_it_missed(tmp_path: Path, mlflow_uri: str):
-    settings = TrainingSettings(tracking_uri=mlflow_uri)
-    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
-    run_order(order, settings=settings)
+    order, settings = finished_run(tmp_path, mlflow_uri)
     left_running(order.folder, mlflow_uri)
     run_order(order, settings=settings)
     assert status_of(order.folder, mlflow_uri) == "FINISHED"
 
 
 def test_what_ended_stays_as_it_ended_when_it_is_asked_for_wrongly(tmp_path: Path, mlflow_uri: str):
-    settings = TrainingSettings(tracking_uri=mlflow_uri)
-    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
-    run_order(order, settings=settings)
+    order, settings = finished_run(tmp_path, mlflow_uri)
     with pytest.raises(RecipeError):
         run_order(tiny_order(tmp_path / "runs", {}, ["optimiser.learning_rate=0.002"]), settings=settings)
     assert status_of(order.folder, mlflow_uri) == "FINISHED"
@@ -167,9 +167,7 @@ def test_a_deleted_run_is_begun_anew(folder: Path, mlflow_uri: str):
 
 
 def test_a_deleted_run_is_none_that_has_to_be_ended(tmp_path: Path, mlflow_uri: str):
-    settings = TrainingSettings(tracking_uri=mlflow_uri)
-    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
-    run_order(order, settings=settings)
+    order, settings = finished_run(tmp_path, mlflow_uri)
     left_running(order.folder, mlflow_uri)
     gone = the_run(order.folder, mlflow_uri)
     MlflowClient(mlflow_uri, mlflow_uri).delete_run(gone)
