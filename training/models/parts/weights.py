@@ -17,6 +17,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
     RemoteEntryNotFoundError,
 )
 
+from storage.catalog import file_sha256
 from training.models.parts.errors import RevisionNotPinned, UnsafeWeights, WeightsDamaged, WeightsUnavailable
 
 CONFIG = "config.json"
@@ -100,8 +101,7 @@ def _verify(path: Path) -> None:
     """In the hub's cache a file is named by its checksum: SHA-256 of a large file, git's own of a small one."""
     expected = path.resolve().name
     if _SHA256.fullmatch(expected):
-        with path.open("rb") as file:
-            got = hashlib.file_digest(file, "sha256").hexdigest()
+        got = file_sha256(path)
     elif _COMMIT.fullmatch(expected):
         content = path.read_bytes()
         got = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
