@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from maskmill.errors import InvalidInput, Unavailable, Unprocessable
+from maskmill.errors import InvalidInput, Unavailable, Unprocessable, image_error
 from maskmill.handle import JobHandle
 from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks
 from maskmill.multipart import FilePart, MultipartBody, OnSent
@@ -156,7 +156,10 @@ class Maskmill:
         return True
 
     def predict(self, path: str | os.PathLike[str], *, artifact: str = "mask", **options: Any) -> bytes:
-        """One picture, at once: its mask (PNG), overlay (JPEG) or polygons (GeoJSON). Raises as submit does."""
+        """One picture, at once: its mask (PNG), overlay (JPEG) or polygons (GeoJSON).
+
+        Raises as submit does, and APIError with the code of the image where it failed, however long it took.
+        """
         if artifact not in MEDIA_TYPES:
             raise InvalidInput(f"predict gives one of {', '.join(MEDIA_TYPES)}, not {artifact!r}")
         fields = [("options", json.dumps({name: _plain(value) for name, value in options.items()}))] if options else []
@@ -166,10 +169,14 @@ class Maskmill:
             method="POST", path="/predict", headers=headers, content=body, repeatable=False, read_timeout_s=READING_S
         )
         response = self._transport.send(call)
-        if response.status_code != 202:
+        if response.status_code != 202 and response.headers.get("content-type") != "application/json":
             return response.content
-        job = JobHandle(self._transport, response).wait()
-        return next(iter(job.images())).read(artifact)
+        if response.status_code != 202:  # the row of an image that was canceled
+            raise image_error(response.json())
+        image = next(iter(JobHandle(self._transport, response).wait().images()))
+        if image.status != "succeeded":
+            raise image_error(image.row)
+        return image.read(artifact)
 
     def close(self) -> None:
         self._transport.http.close()

@@ -145,3 +145,24 @@ def api_error(problem: Problem) -> APIError:
     """The class that fits the status."""
     fallback = ServerError if problem.status >= 500 else APIError
     return _BY_STATUS.get(problem.status, fallback)(problem)
+
+
+# What /predict answers where an image fails while it is waited for; 500 for any other code.
+_OF_FAILURES: Mapping[str, int] = {
+    "input_not_found": 422,
+    "unreadable_image": 422,
+    "unsupported_image": 422,
+    "image_too_large": 422,
+    "mask_mismatch": 422,
+    "download_failed": 502,
+    "timed_out": 504,
+}
+
+
+def image_error(row: Mapping[str, Any]) -> APIError:
+    """Of an image that ended without a result, as /predict would have told it. row: as the service gives it."""
+    error = row.get("error")
+    if error is None:
+        return Conflict(Problem(status=409, code="image_canceled", detail=f"{row['name']} was canceled"))
+    status = _OF_FAILURES.get(error["code"], 500)
+    return api_error(Problem(status=status, code=error["code"], detail=error["detail"]))

@@ -12,6 +12,7 @@ from api.errors import FAILURE_STATUS, families, status_of
 from jobs import errors as job_errors
 from jobs.errors import DatabaseUnavailable, DownloadFailed, FieldFault, InvalidOptions, JobsError
 from jobs.processing.retry import WORKER_LOST
+from maskmill.errors import image_error
 from segmentation import errors as segmentation_errors
 from segmentation.errors import SegmentationError
 from tests.factories import picture
@@ -53,6 +54,11 @@ def test_every_reason_why_an_image_fails_has_a_status(code: str) -> None:
 def test_the_reasons_are_those_of_the_classes() -> None:
     kinds = [*every(job_errors.ImageFailure), *every(SegmentationError)]
     assert set(IMAGE_CODES) <= {str(vars(kind).get("code")) for kind in kinds} | {WORKER_LOST.code}
+
+
+@pytest.mark.parametrize("code", [*IMAGE_CODES, "input_not_found"])
+def test_the_client_gives_a_late_failure_the_status_of_an_early_one(code: str) -> None:
+    assert image_error({"error": {"code": code, "detail": "so"}}).status == FAILURE_STATUS[code]
 
 
 def raising(house: House, error: Exception) -> None:

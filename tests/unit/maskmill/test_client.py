@@ -242,6 +242,24 @@ def test_predict_waits_for_the_job_of_a_slow_answer(server: ToyServer, job_state
         assert client.predict(pictures[0], artifact="overlay") == b"JPEG"
 
 
+def test_predict_raises_the_error_of_an_image_that_failed_late(server: ToyServer, job_state, pictures) -> None:
+    row = _rows("failed")[0] | {"error": {"code": "unreadable_image", "detail": "a.jpg is not a picture"}}
+    server.on("POST", "/predict", as_json(job_state("failed", total=1, failed=1), 202))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [row], "next_cursor": None}))
+    with _client(server) as client, pytest.raises(Unprocessable, match="is not a picture") as caught:
+        client.predict(pictures[0])
+    assert caught.value.code == "unreadable_image"
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_predict_tells_that_its_image_was_canceled(server: ToyServer, job_state, pictures, is_late: bool) -> None:
+    row = _rows("canceled")[0]
+    server.on("POST", "/predict", as_json(job_state("canceled", total=1), 202) if is_late else as_json(row))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [row], "next_cursor": None}))
+    with _client(server) as client, pytest.raises(Conflict, match=r"0\.jpg was canceled"):
+        client.predict(pictures[0])
+
+
 def test_ready_tells_whether_all_parts_are_there(server: ToyServer) -> None:
     server.on("GET", "/ready", problem(503, "not_ready", "no worker"), as_json({"status": "ready"}))
     with _client(server) as client:
