@@ -37,7 +37,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 class NameTaken(Exception):
-    """Something else of that name is there, and would be lost; the message says what it is."""
+    """Something else of that name is there, and would be lost or hidden; the message says what it is."""
 
     code = "model_name_taken"
 
@@ -130,9 +130,9 @@ class Catalog:
     def publish(self, card: ModelCard, files: Mapping[str, Path], *, replace: bool = False) -> Bundle:
         """Copy weights (file name in the card → where they are) with their card into the last folder, all or nothing.
 
-        replace: whether another model of the same name there may be lost. Raises ValueError when `files` are not those
-        of the card, ModelFailed when their contents are not, InvalidLabelSpace when another model's label space has the
-        name of this one's and is not the same, and what `check_name` raises.
+        replace: whether another model of the same name may be lost, or hidden if it lies in an earlier folder. Raises
+        ValueError when `files` are not those of the card, ModelFailed when their contents are not, InvalidLabelSpace
+        when another model's label space has the name of this one's and is not the same, and what `check_name` raises.
         """
         if set(files) != set(card.sha256) or any(Path(name).name != name for name in files):
             raise ValueError(f"the card names {sorted(card.sha256)}, the files given are {sorted(files)}")
@@ -151,17 +151,20 @@ class Catalog:
 
     def check_name(self, card: ModelCard, *, replace: bool = False, whole: bool = True) -> None:
         """Raises NameTaken when the last folder has versions of the registry of that name; and, unless `replace`,
-        another bundle of that name. The same model with the same files, or more, is none. whole: the card names all its
-        files; else some may still be to come."""
+        when it or an earlier one has another bundle of that name. The same model with the same files, or more, is none.
+        whole: the card names all its files; else some may still be to come."""
         place = self._folders[-1] / card.name
         if any(_versions(place)):
             raise NameTaken(f"{place} holds versions from the registry: promote a new one instead")
-        there = next((each.card for each in self._current().bundles.values() if each.folder == place), None)
-        if not replace and there is not None and not _takes_over(card, there, whole=whole):
-            raise NameTaken(
-                f"{place} holds version {there.version} of {there.name}, another model or one with more files, which "
-                "would be lost: --replace puts this one in its place, another --name keeps both"
-            )
+        there = self.find(card.name)
+        if replace or there is None or _takes_over(card, there.card, whole=whole):
+            return
+        what = f"{there.folder} holds version {there.card.version} of {card.name}, another model or one with more files"
+        if there.folder == place:
+            how = "would be lost: --replace puts this one in its place, another --name keeps both"
+        else:
+            how = f"whoever asks for {card.name} would get no longer: --replace serves this one, another --name both"
+        raise NameTaken(f"{what}, which {how}")
 
     def remove(self, name: str) -> None:
         """Take a model with all its versions out of the last folder, at once for every reader. Raises ModelNotFound."""

@@ -82,7 +82,6 @@ def pull(choices: Pulling) -> None:
     console, model = stderr(), get_hub_model(choices.model)
     console.print(Text(f"{model.name}: {model.licence}\n  {model.licence_url}", style="yellow"), soft_wrap=True)
 
-    from maskmill.stack.explained import storage_settings
     from training.hub.bundle import Order
     from training.hub.bundle import pull as fetch
     from training.hub.files import Consent  # these take seconds
@@ -90,7 +89,7 @@ def pull(choices: Pulling) -> None:
     order = Order(
         model=model,
         name=choices.name or model.name,
-        models=storage_settings(choices.home).model_folders[-1],
+        models=_catalog(choices.home),
         consent=Consent(revision=choices.revision, accepted=choices.accept_revision, unpinned=choices.unpinned),
         long_side=choices.long_side,
         folder=choices.folder,
@@ -135,7 +134,6 @@ def add(choices: Adding) -> None:
     """Check a model file of your own in every runtime that would serve it, then serve it."""
     from data.sample_library import open_samples
     from maskmill.cli.training.runtimes import open_all
-    from maskmill.stack.explained import storage_settings
     from training.bring.card import own_card, read_own_card
     from training.bring.publish import add as publish
 
@@ -143,12 +141,11 @@ def add(choices: Adding) -> None:
         raise InvalidInput(f"{choices.file}: no such file")
     given = read_own_card(choices.card) if choices.card else {}
     about = own_card(_with_options(given, choices))
-    models = storage_settings(choices.home).model_folders[-1]
     with stderr().status(f"checking {choices.file.name} on {SAMPLES_SAID}"):
         added = publish(
             choices.file,
             about,
-            models=models,
+            models=_catalog(choices.home),
             samples=open_samples(),
             open_all=open_all,
             replace_other=choices.replace,

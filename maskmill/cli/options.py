@@ -35,7 +35,8 @@ class JsonOption:
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Also into a folder that holds another job's results.")]
 ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="Put it in the place of another model of that name, which is lost.")
+    bool,
+    typer.Option("--replace", help="In the place of another model of that name: lost then, or hidden if bundled."),
 ]
 
 

@@ -68,9 +68,15 @@ class Added:
 
 
 def add(
-    file: Path, about: OwnCard, *, models: Path, samples: SampleLibrary, open_all: OpenAll, replace_other: bool = False
+    file: Path,
+    about: OwnCard,
+    *,
+    models: Catalog,
+    samples: SampleLibrary,
+    open_all: OpenAll,
+    replace_other: bool = False,
 ) -> Added:
-    """replace_other: whether another model of that name may be lost.
+    """models: into the last folder of which it is published. replace_other: whether another of that name may be lost.
 
     Raises OwnFileRefused, ModelUnfit, InvalidModelCard, ModelFailed, NameTaken; then nothing was published.
     """
@@ -85,7 +91,7 @@ def add(
         else:
             drafted = _Draft(about, "onnx", Path(drafts) / ONNX_FILE)
             card, reports = _check_onnx(file, drafted, read_samples(samples, about.space), open_all)
-        return Added(Catalog([models]).publish(card, drafted.files, replace=replace_other), reports)
+        return Added(models.publish(card, drafted.files, replace=replace_other), reports)
 
 
 def check_bundle(bundle: Bundle, *, samples: SampleLibrary, open_all: OpenAll) -> tuple[CheckReport, ...]:

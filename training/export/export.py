@@ -70,9 +70,9 @@ class Export:
 
 
 def export_run(
-    folder: Path, release: Release, *, roots: Mapping[str, Path], models: Path, watch: Watch = unwatched
+    folder: Path, release: Release, *, roots: Mapping[str, Path], models: Catalog, watch: Watch = unwatched
 ) -> Export:
-    """Publish into `models`. A variant that is not worth it is left out, with the reason.
+    """Publish into the last folder of `models`. A variant that is not worth it is left out, with the reason.
 
     Raises ExportError, RunNotFound, RecipeError, DatasetError, NameTaken; then nothing was published.
     """
@@ -82,13 +82,12 @@ def export_run(
     if release.balance:
         finished = _balanced(finished, judge)
     finished = _tempered(finished, judge)
-    catalog = Catalog([models])
     with tempfile.TemporaryDirectory() as drafts:
         work = _Work(finished, release, judge, Path(drafts))
         work.write_floats()
         work.write_companions()
         so_far = card_of(finished, release, work.files, {}, ())
-        catalog.check_name(so_far, replace=release.replace, whole=not release.int8)
+        models.check_name(so_far, replace=release.replace, whole=not release.int8)
         scores = judge.evaluate(onnx_predictor(work.files["onnx"]), SERVED, with_scores=True).scores()
         work.known[SERVED] = scores["miou"]
         work.torch_miou = judge.miou(torch_predictor(finished.model), "PyTorch")
@@ -97,7 +96,7 @@ def export_run(
         work.measure()
         shown = {name: round(value, 4) for name, value in scores.items() if math.isfinite(value)}
         card = card_of(finished, release, work.files, shown, work.variants)
-        catalog.publish(card, {path.name: path for path in work.files.values()}, replace=release.replace)
+        models.publish(card, {path.name: path for path in work.files.values()}, replace=release.replace)
     return Export(card, work.torch_miou, work.agreements, work.refused, finished.checkpoint)
 
 

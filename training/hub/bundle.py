@@ -38,14 +38,15 @@ class UnknownPreprocessing(HubError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to pull and where to. long_side: pixels, instead of the catalogue's. folder: fetched by other means.
+    """What to pull, into the last folder of `models`. long_side: pixels, instead of the catalogue's. folder: fetched by
+    other means.
 
     replace: whether another model of that name may be lost.
     """
 
     model: HubModel
     name: str
-    models: Path
+    models: Catalog
     consent: Consent
     long_side: int | None = None
     folder: Path | None = None
@@ -69,7 +70,7 @@ def pull(order: Order, say: Callable[[str], None]) -> Bundle:
         say("exporting to ONNX and comparing with PyTorch")
         export_onnx(network, draft)
         card = _card(order, network, draft, preprocessing, commit)
-        return Catalog([order.models]).publish(card, {ONNX_FILE: draft}, replace=order.replace)
+        return order.models.publish(card, {ONNX_FILE: draft}, replace=order.replace)
 
 
 def check_labels(config: Path, space: LabelSpace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segmentation.model_card import ModelCard
-from storage.catalog import CARD, file_sha256
+from storage.catalog import CARD, Catalog, file_sha256
 from storage.model_reference import CHAMPION, PREFIX, ModelReference
 from training.promote.registry import Registry
 from training.tracking.note import run_of
@@ -86,7 +86,9 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     is_new = card.is_file() and exported.get(name) == file_sha256(folder / CHECKPOINT)
     if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
         release = Release(name=name, int8=wish.int8, replace=True)
-        made = export_run(folder, release, roots=wish.roots, models=folder / BUNDLES, watch=wish.watch or unwatched)
+        made = export_run(
+            folder, release, roots=wish.roots, models=Catalog([folder / BUNDLES]), watch=wish.watch or unwatched
+        )
         write_json(folder / EXPORTED, {**exported, name: made.checkpoint})
     return folder, bundle
 

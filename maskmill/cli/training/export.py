@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,7 @@ class Exporting(JsonOption):
 
 def export(given: Exporting) -> None:
     """Publish a run's model: files compared with PyTorch, and a card with what each variant costs and scores."""
+    from storage.catalog import Catalog
     from storage.settings import StorageSettings
     from training.export.export import Release, export_run
     from training.recipe.building import parse_roots
@@ -66,13 +67,22 @@ def export(given: Exporting) -> None:
         replace=given.replace,
     )
     folder = Path(given.run) if Path(given.run).is_dir() else given.runs / given.run
-    models = given.models or StorageSettings().model_folders[-1]
+    folders = _folders(StorageSettings().model_folders, given.models)
     watch = partial(counting, stderr())
-    done = export_run(folder, release, roots=parse_roots(given.root or []), models=models, watch=watch)
+    done = export_run(folder, release, roots=parse_roots(given.root or []), models=Catalog(folders), watch=watch)
     if given.as_json:
-        print_json(_as_json(done, models))
+        print_json(_as_json(done, folders[-1]))
     else:
-        _show(done, models)
+        _show(done, folders[-1])
+
+
+def _folders(served: Sequence[Path], chosen: Path | None) -> Sequence[Path]:
+    """The last one is published into; models of the earlier ones would be hidden by one of the same name."""
+    if chosen is None:
+        return served
+    places = [each.resolve() for each in served]
+    earlier = served[: places.index(chosen.resolve())] if chosen.resolve() in places else ()
+    return (*earlier, chosen)
 
 
 def _as_json(done: Export, models: Path) -> Mapping[str, Any]:

@@ -79,3 +79,14 @@ def test_what_cannot_be_exported_says_why(
     assert result.exit_code == code
     assert said in " ".join(result.stderr.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_the_name_of_a_bundled_model_is_refused(
+    runs: Path, roots: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path))
+    more = ("--root", f"scenes={roots['scenes']}", "--json")
+    for chosen in ((), ("--models", tmp_path / "models")):
+        refused = export(runs / "tiny", "--name", "street-fast", *more, *chosen)
+        assert (refused.exit_code, json.loads(refused.stdout)["error"]["code"]) == (REFUSED, "model_name_taken")
+    assert export(runs / "tiny", "--name", "street-fast", *more, "--models", tmp_path / "own").exit_code == 0

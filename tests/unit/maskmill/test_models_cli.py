@@ -126,3 +126,12 @@ def test_models_that_came_with_the_package_stay(run: Run) -> None:
 
 def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
     assert run("fetch").exit_code == USAGE
+
+
+def test_a_bundled_model_is_not_hidden_by_one_of_its_name(run: Run, mine: Path) -> None:
+    words = ("--name", "street-fast", "--label-space", "camvid-11", "--long-side", 64, "--json")
+    assert error_of(run("add", mine, *words))["code"] == "model_name_taken"
+    assert run("add", mine, *words, "--replace").exit_code == 0
+    assert run("remove", "street-fast").exit_code == 0
+    listed = json.loads(run("list", "--local", "--json").stdout)["items"]
+    assert "street-fast" in [each["name"] for each in listed]

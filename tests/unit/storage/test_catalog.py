@@ -132,9 +132,14 @@ def test_a_bundle_takes_the_place_of_one_with_fewer_files_alone(catalog: Catalog
     assert catalog.card("tiny").sha256 == sha256
 
 
-def test_a_bundled_model_of_the_same_name_is_not_lost(catalog: Catalog, tmp_path: Path):
+def test_a_bundled_model_is_hidden_only_where_that_is_wanted_and_never_lost(catalog: Catalog, tmp_path: Path):
     publish(Catalog([tmp_path / "bundled"]), tmp_path)
-    catalog.publish(card(data=b"mine"), {"model.onnx": weights(tmp_path, b"mine")})
+    mine = card(data=b"mine")
+    with pytest.raises(NameTaken, match=r"bundled/tiny holds .*whoever asks for tiny would get no longer: --replace"):
+        catalog.publish(mine, {"model.onnx": weights(tmp_path, b"mine")})
+    assert not (tmp_path / "mine").exists()
+    catalog.publish(mine, {"model.onnx": weights(tmp_path, b"mine")}, replace=True)
+    assert catalog.card("tiny") == mine
     assert (tmp_path / "bundled/tiny/model.onnx").read_bytes() == b"weights"
 
 

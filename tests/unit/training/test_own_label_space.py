@@ -81,7 +81,7 @@ def test_a_label_space_may_not_take_the_name_of_a_published_one(order):
 def test_a_model_of_own_classes_is_exported_compared_promoted_and_fetched(order, tmp_path):
     run = run_order(order, settings=UNTRACKED)
     file = order.roots["folder"] / "label_space.json"
-    done = export_run(run.folder, Release(name="weeder"), roots={}, models=tmp_path / "models")
+    done = export_run(run.folder, Release(name="weeder"), roots={}, models=Catalog([tmp_path / "models"]))
     bundle = Catalog([tmp_path / "models"]).get("weeder")
     assert (done.card.label_space, done.card.label_space_file) == ("weeds", "label_space.json")
     assert bundle.space() == run.space

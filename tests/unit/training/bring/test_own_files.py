@@ -45,7 +45,7 @@ def given(tmp_path: Path, *edits: Edit) -> Path:
 
 def added(tmp_path: Path, file: Path, **changes: Any) -> Added:
     about = own_card({**ABOUT, **changes})
-    return add(file, about, models=tmp_path / "models", samples=small_samples(), open_all=open_all)
+    return add(file, about, models=Catalog([tmp_path / "models"]), samples=small_samples(), open_all=open_all)
 
 
 def refused(tmp_path: Path, file: Path, kind: type[Exception], said: str, **changes: Any) -> None:
@@ -85,7 +85,11 @@ def test_another_model_of_that_name_stays_unless_it_may_go(tmp_path: Path):
         added(tmp_path, given(tmp_path), **other)
     assert Catalog([tmp_path / "models"]).card("own") == first.card
     about = own_card({**ABOUT, **other})
-    places: dict[str, Any] = {"models": tmp_path / "models", "samples": small_samples(), "open_all": open_all}
+    places: dict[str, Any] = {
+        "models": Catalog([tmp_path / "models"]),
+        "samples": small_samples(),
+        "open_all": open_all,
+    }
     add(given(tmp_path), about, **places, replace_other=True)
     assert Catalog([tmp_path / "models"]).card("own").preprocessing.mean == (0.1, 0.2, 0.3)
 

@@ -97,7 +97,7 @@ def test_they_are_learnt_from_what_their_teacher_says(taught, place):
 @pytest.mark.slow
 def test_offsets_of_classes_are_fitted_to_the_pictures_that_have_masks(taught, tmp_path):
     run = taught(UNLABELLED, SCENES)
-    export_run(run.folder, Release(name="student", balance=True), roots={}, models=tmp_path / "out")
+    export_run(run.folder, Release(name="student", balance=True), roots={}, models=Catalog([tmp_path / "out"]))
     card = Catalog([tmp_path / "out"]).get("student").card
     assert "4 pictures of folder train, without masks (train); 5 pictures of generated street scenes" in card.dataset
 

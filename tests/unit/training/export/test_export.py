@@ -51,7 +51,7 @@ def exported(finished, roots, tmp_path_factory):
     """With everything that can be asked for; a quantised file may lose as much as it likes."""
     release = Release(name="tiny-model", int8=True, torchscript=True, ids=True, tolerance=1.0)
     folder = tmp_path_factory.mktemp("models")
-    return export_run(finished, release, roots=roots, models=folder), Catalog([folder]).get("tiny-model")
+    return export_run(finished, release, roots=roots, models=Catalog([folder])), Catalog([folder]).get("tiny-model")
 
 
 def test_the_card_tells_how_the_model_was_made(finished, exported):
@@ -71,7 +71,7 @@ def test_confidence_is_fitted_to_validation_pictures_that_were_not_learnt_from(e
 
 def test_offsets_of_classes_are_fitted_when_asked_for_and_told(finished, roots, tmp_path):
     release = Release(name="balanced", balance=True)
-    card = export_run(finished, release, roots=roots, models=tmp_path).card
+    card = export_run(finished, release, roots=roots, models=Catalog([tmp_path])).card
     assert "Fitted to the training pictures, added to the logits: " in card.description
 
 
@@ -140,7 +140,7 @@ def test_a_graph_that_cannot_be_quantised_is_an_error_of_ours(tmp_path, tensor):
 
 
 def test_a_bundle_with_fewer_files_is_refused_before_anything_is_measured(finished, roots, tmp_path):
-    export_run(finished, Release(name="tiny", torchscript=True), roots=roots, models=tmp_path)
+    export_run(finished, Release(name="tiny", torchscript=True), roots=roots, models=Catalog([tmp_path]))
     measured = []
 
     def watch(label, total):
@@ -148,13 +148,13 @@ def test_a_bundle_with_fewer_files_is_refused_before_anything_is_measured(finish
         return unwatched(label, total)
 
     with pytest.raises(NameTaken):
-        export_run(finished, Release(name="tiny"), roots=roots, models=tmp_path, watch=watch)
+        export_run(finished, Release(name="tiny"), roots=roots, models=Catalog([tmp_path]), watch=watch)
     assert measured == []
 
 
 def test_a_variant_that_loses_more_than_the_tolerance_is_refused_and_the_rest_published(finished, roots, tmp_path):
     strict = Release(name="strict", version="2", int8=True, tolerance=-1.0)
-    done = export_run(finished, strict, roots=roots, models=tmp_path)
+    done = export_run(finished, strict, roots=roots, models=Catalog([tmp_path]))
     assert set(done.refused) == {"bf16", "onnx_int8"}
     assert "points of mIoU" in done.refused["onnx_int8"]
     assert set(Catalog([tmp_path]).get("strict").card.files) == {"onnx"}

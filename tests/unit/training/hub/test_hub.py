@@ -98,7 +98,12 @@ def hub(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def order(tmp_path: Path, model: HubModel = MODEL, **changes: Any) -> Order:
-    given = {"model": model, "name": model.name, "models": tmp_path / "models", "consent": Consent(unpinned=True)}
+    given = {
+        "model": model,
+        "name": model.name,
+        "models": Catalog([tmp_path / "models"]),
+        "consent": Consent(unpinned=True),
+    }
     return Order(**{**given, **changes})
 
 
