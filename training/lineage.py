@@ -1,7 +1,8 @@
 """What weights have learnt from: a run's data sets, and those of the runs whose weights it began with (data.json)."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,28 @@ from segmentation.model_card import ModelCard
 from training.datasets.marks import without_size
 from training.datasets.pairs import PairDataset
 from training.recipe.file import load_recipe
+from training.recipe.recipe import Recipe, RecipeError
 
 DATA = "data.json"
 LEARNT = "learnt.json"  # in a bundle: the part of it that tells what was learnt from
 RECIPE = "recipe.toml"
 NOT_TOLD = "not told by the run that learnt from it"
 ELSEWHERE = "imagenet"  # as a data set: photographs of which none is in a set with masks
+
+
+class DamagedRun(Exception):
+    """A file in a run's folder is not as a run writes it; the message names it."""
+
+    code = "damaged_run"
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Around what reads a file of a run: raises DamagedRun for whatever it is not."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecipeError) as error:
+        raise DamagedRun(f"{path} is damaged, or no {path.name} of a run: bring back a copy ({error})") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +84,18 @@ class DataRecord:
 
     @classmethod
     def read(cls, folder: Path) -> "DataRecord":
-        """Of a run's folder. Raises FileNotFoundError."""
-        content = json.loads((folder / DATA).read_text(encoding="utf-8"))
-        learnt = tuple(Learnt.from_dict(each) for each in content.get("learnt", ()))
-        return cls(train=content["train"], validation=content["validation"], learnt=learnt)
+        """Of a run's folder. Raises FileNotFoundError, DamagedRun."""
+        with damage_named(folder / DATA):
+            content = json.loads((folder / DATA).read_text(encoding="utf-8"))
+            learnt = tuple(Learnt.from_dict(each) for each in content.get("learnt", ()))
+            return cls(train=content["train"], validation=content["validation"], learnt=learnt)
 
     @classmethod
     def read_learnt(cls, bundle: Path) -> "DataRecord":
-        """Of a bundle's folder. Raises FileNotFoundError."""
-        content = json.loads((bundle / LEARNT).read_text(encoding="utf-8"))
-        return cls(train=(), validation=(), learnt=tuple(Learnt.from_dict(each) for each in content["learnt"]))
+        """Of a bundle's folder. Raises FileNotFoundError, DamagedRun."""
+        with damage_named(bundle / LEARNT):
+            content = json.loads((bundle / LEARNT).read_text(encoding="utf-8"))
+            return cls(train=(), validation=(), learnt=tuple(Learnt.from_dict(each) for each in content["learnt"]))
 
     def write_learnt(self, path: Path) -> None:
         path.write_text(json.dumps({"learnt": self.to_dict()["learnt"]}, indent=1), encoding="utf-8")
@@ -113,14 +132,23 @@ def all_marks(learnt: Iterable[Learnt]) -> set[str]:
     return {mark for each in learnt for mark in each.marks}
 
 
+def noted_recipe(folder: Path) -> Recipe:
+    """With which a run was begun. Raises DamagedRun, also for one that can no longer be read."""
+    with damage_named(folder / RECIPE):
+        return load_recipe(folder / RECIPE)
+
+
 def learnt_by(folder: Path, name: str) -> tuple[Learnt, ...]:
-    """What the weights in a folder have learnt from, as who begins with them writes it down. name: of their run."""
+    """What the weights in a folder have learnt from, as who begins with them writes it down. name: of their run.
+
+    Raises DamagedRun.
+    """
     if (folder / DATA).is_file() and (record := DataRecord.read(folder)).learnt:
         return tuple(replace(each, run=each.run or name) for each in record.learnt)
     if (folder / RECIPE).is_file():
         return tuple(
             Learnt(dataset=each.dataset, split=each.split, title=each.dataset, licence=NOT_TOLD, run=name)
-            for each in load_recipe(folder / RECIPE).data
+            for each in noted_recipe(folder).data
         )
     return (Learnt.unknown(name),)
 

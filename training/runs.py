@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.preprocessing import Preprocessing
 from training.fit.loop import read_checkpoint, read_with_checksum
-from training.lineage import DATA, RECIPE, DataRecord, Learnt
+from training.lineage import DATA, RECIPE, DataRecord, Learnt, damage_named, noted_recipe
 from training.recipe.building import build_empty_model
-from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe
 from training.spaces import LABEL_SPACE, find_label_space
 from training.tracking.environment import commit_of
@@ -51,9 +50,11 @@ class RunFacts:
 
     @classmethod
     def read(cls, folder: Path) -> "RunFacts":
+        """Raises FileNotFoundError, DamagedRun."""
         known = {each.name for each in fields(cls)}
-        content = json.loads((folder / FACTS).read_text())
-        return cls(**{name: value for name, value in content.items() if name in known})
+        with damage_named(folder / FACTS):
+            content = json.loads((folder / FACTS).read_text())
+            return cls(**{name: value for name, value in content.items() if name in known})
 
     def write(self, folder: Path) -> None:
         write_json(folder / FACTS, asdict(self))
@@ -81,11 +82,11 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
-        """Raises RunNotFound, and RecipeError for a recipe that can no longer be read."""
+        """Raises RunNotFound, and DamagedRun for a file that cannot be read, or no longer."""
         missing = [name for name in (RECIPE, FACTS, CHECKPOINT) if not (folder / name).is_file()]
         if missing:
             raise RunNotFound(f"{folder} is no run: there is no {' and no '.join(missing)}")
-        return cls(folder=folder, recipe=load_recipe(folder / RECIPE), facts=RunFacts.read(folder))
+        return cls(folder=folder, recipe=noted_recipe(folder), facts=RunFacts.read(folder))
 
     @property
     def name(self) -> str:
@@ -120,12 +121,12 @@ class Run:
 
     @property
     def recipe_file(self) -> str:
-        """What the recipe's file was called; empty where nobody wrote it down."""
+        """What the recipe's file was called; empty where nobody wrote it down. Raises DamagedRun."""
         return str(self._order().get("recipe_file", ""))
 
     @property
     def roots(self) -> dict[str, Path]:
-        """Where its data sets lay when it was trained."""
+        """Where its data sets lay when it was trained. Raises DamagedRun."""
         return {name: Path(folder) for name, folder in self._order().get("roots", {}).items()}
 
     def _with(self, weights: Mapping[str, Tensor]) -> nn.Module:
@@ -135,8 +136,8 @@ class Run:
 
     def _order(self) -> Mapping[str, Any]:
         path = self.folder / ORDER
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return content
+        with damage_named(path):
+            return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def noted_own(folder: Path) -> tuple[Learnt, ...]:

@@ -87,7 +87,7 @@ def open_subject(reference: str, *, models: Sequence[Path], runs: Path) -> Subje
     run in `runs`; or `models:/NAME@ALIAS`, `models:/NAME/VERSION` of the registry.
 
     Raises what `find_folder` does, InvalidModelCard, UnknownLabelSpace, ModelFailed (a damaged bundle),
-    RunNotFound, RecipeError and DamagedCheckpoint (a damaged run).
+    RunNotFound, DamagedRun and DamagedCheckpoint (a damaged run).
     """
     folder = find_folder(reference, models=models, runs=runs)
     return _of_bundle(folder) if (folder / CARD).is_file() else _of_run(folder)

@@ -82,7 +82,8 @@ class FinishedRun:
 
     @classmethod
     def read(cls, folder: Path, roots: Mapping[str, Path]) -> "FinishedRun":
-        """roots: where a data set lies elsewhere than in training. Raises RunNotFound, RecipeError, DatasetError."""
+        """roots: where a data set lies elsewhere than in training. Raises RunNotFound, DamagedRun, RecipeError,
+        DatasetError."""
         run = Run.open(folder)
         taken = run.snapshot()
         recipe, roots = run.recipe, {**run.roots, **roots}

@@ -74,7 +74,7 @@ def export_run(
 ) -> Export:
     """Publish into the last folder of `models`. A variant that is not worth it is left out, with the reason.
 
-    Raises ExportError, RunNotFound, RecipeError, DatasetError, NameTaken; then nothing was published.
+    Raises ExportError, RunNotFound, DamagedRun, RecipeError, DatasetError, NameTaken; then nothing was published.
     """
     finished = FinishedRun.read(folder, roots)
     pictures = InSpace(finished.validation, finished.run.space)

@@ -17,7 +17,7 @@ from storage.catalog import CARD
 from training.evaluate.subjects import NOT_FOUND, find_folder, open_subject
 from training.fit.loop import DamagedCheckpoint
 from training.fit.losses import at_size, soft_label_loss
-from training.lineage import Learnt, learnt_by, learnt_by_bundle
+from training.lineage import DamagedRun, Learnt, learnt_by, learnt_by_bundle
 from training.recipe.recipe import DistillationChoice, Recipe, RecipeError
 from training.runs import CHECKPOINT, FACTS, Run, RunFacts, RunNotFound
 from training.spaces import find_label_space
@@ -83,7 +83,7 @@ def open_distillation(
     try:
         folder = find_folder(choice.teacher, models=models, runs=runs)
         teacher = _of_bundle(folder) if (folder / CARD).is_file() else _of_run(folder, device)
-    except (*NOT_FOUND, RunNotFound, DamagedCheckpoint, SegmentationError, RecipeError) as error:
+    except (*NOT_FOUND, RunNotFound, DamagedCheckpoint, DamagedRun, SegmentationError, RecipeError) as error:
         raise RecipeError(f"{WHERE}: {error}", where=WHERE) from error
     _check(teacher, find_label_space(recipe.label_space))
     return Distillation(teacher, choice)
@@ -95,7 +95,8 @@ def told(distillation: Distillation | None) -> Beginning:
 
 
 def require_same_teacher(now: str, folder: Path) -> None:
-    """now: the teacher's note. Raises RecipeError when the run in the folder has learnt from another one so far."""
+    """now: the teacher's note. Raises DamagedRun, and RecipeError when the run in the folder has learnt from
+    another one so far."""
     if not (folder / CHECKPOINT).is_file() or not (folder / FACTS).is_file():
         return
     was = RunFacts.read(folder).taught_by

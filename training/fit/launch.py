@@ -12,10 +12,10 @@ from training.fit.loop import read_checkpoint
 from training.fit.processes import Processes
 from training.fit.progress import Watcher
 from training.fit.train import Places, train
-from training.lineage import RECIPE
+from training.lineage import RECIPE, noted_recipe
 from training.recipe.building import check_choices, root_of
 from training.recipe.changes import changes
-from training.recipe.file import faults_located, load_recipe, read_recipe
+from training.recipe.file import faults_located, read_recipe
 from training.recipe.recipe import Recipe, RecipeError
 from training.runs import CHECKPOINT, LOG, ORDER, Run, write_json, write_text
 from training.settings import TrainingSettings
@@ -70,8 +70,8 @@ def run_order(
 ) -> Run:
     """Train what is not trained yet; a finished run is left as it is.
 
-    Raises RecipeError, DatasetError, TrainingDiverged, DamagedCheckpoint, and RunBusy while another process trains
-    there.
+    Raises RecipeError, DatasetError, TrainingDiverged, DamagedCheckpoint, DamagedRun, and RunBusy while another process
+    trains there.
     """
     recipe = order.recipe()
     folder = order.runs / recipe.name
@@ -129,10 +129,11 @@ def _ended_where_it_was_left(folder: Path, settings: TrainingSettings) -> Iterat
 
 
 def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:
-    """Keep the recipe in the run's folder. Raises RecipeError when the run there was begun with another one."""
+    """Keep the recipe in the run's folder. Raises DamagedRun, and RecipeError when the run there was begun with another
+    one."""
     path = folder / RECIPE
     if (folder / CHECKPOINT).is_file() and path.is_file():
-        _require_same(load_recipe(path), recipe, folder)
+        _require_same(noted_recipe(folder), recipe, folder)
     write_text(path, text)
 
 

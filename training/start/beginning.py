@@ -14,9 +14,8 @@ from storage.catalog import CARD, Bundle
 from training.evaluate.subjects import NOT_FOUND, find_folder
 from training.fit.loop import DamagedCheckpoint, read_with_checksum
 from training.fit.strategies import encoder_names
-from training.lineage import LEARNT, RECIPE, DataRecord, Learnt, learnt_by, learnt_by_bundle
+from training.lineage import LEARNT, RECIPE, DamagedRun, DataRecord, Learnt, learnt_by, learnt_by_bundle, noted_recipe
 from training.recipe.building import class_dependent
-from training.recipe.file import load_recipe
 from training.recipe.recipe import Recipe, RecipeError
 from training.runs import CHECKPOINT
 from training.spaces import LABEL_SPACE, find_label_space
@@ -111,14 +110,15 @@ def _of_checkpoint(path: Path) -> Source:
     name, run = _run_name(path), path.parent
     try:
         content, digest = read_with_checksum(path)
-    except DamagedCheckpoint as error:
+        space, learnt = _noted_space(run), learnt_by(run, name)
+    except (DamagedCheckpoint, DamagedRun) as error:
         raise _refused(str(error)) from error
     return Source(
         name=checkpoint_name(name, content.get("epoch"), digest),
         weights=content.get("average", content),
-        space=_noted_space(run),
+        space=space,
         is_space_noted=any((run / file).is_file() for file in (RECIPE, LABEL_SPACE)),
-        learnt=learnt_by(run, name),
+        learnt=learnt,
     )
 
 
@@ -160,11 +160,11 @@ def _run_name(path: Path) -> str:
 
 def _noted_space(run: Path) -> LabelSpace | None:
     """As it was when the run began: the run's copy counts more than a file of the user's, which may have changed."""
-    own, recipe = run / LABEL_SPACE, run / RECIPE
+    own = run / LABEL_SPACE
     try:
         if own.is_file():
             return load_label_space(own)
-        return find_label_space(load_recipe(recipe).label_space) if recipe.is_file() else None
+        return find_label_space(noted_recipe(run).label_space) if (run / RECIPE).is_file() else None
     except SegmentationError:
         return None
 
