@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from maskmill.errors import InvalidInput
@@ -101,6 +101,11 @@ def is_film_name(name: str) -> bool:
     return name.lower().endswith(FILM_SUFFIXES)
 
 
+def is_hidden(path: PurePath) -> bool:
+    """What desktops leave beside files, as the server passes it over in archives. path: below the folder given."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
 def is_picture(path: Path) -> bool:
     """By its name, or by its first bytes. Raises InvalidInput when it cannot be read."""
     if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -182,13 +187,9 @@ def _pictures_of(item: Given, passed_over: list[Path]) -> Iterator[_Found]:
 
 
 def _pictures_in(folder: Path, passed_over: list[Path]) -> Iterator[_Found]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not is_hidden(path.relative_to(folder)))
     wanted = [path for path in files if is_archive_name(path.name) or is_film_name(path.name) or is_picture(path)]
     if not wanted:
         raise InvalidInput(f"{folder}: no image or archive in this folder")
     passed_over += sorted({*files}.difference(wanted))
     yield from (_Found(path, folder) for path in wanted)
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)

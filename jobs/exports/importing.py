@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 from typing import BinaryIO
 from zipfile import ZipInfo
 
@@ -20,6 +19,7 @@ from jobs.exports.exporting import Exporting
 from jobs.job import Job
 from jobs.reporting.label_maps import predicted
 from jobs.reporting.names import model_folders
+from jobs.submitting.names import is_hidden, relative_path
 from jobs.submitting.packed import DAMAGE, open_zip, reason
 from jobs.submitting.zip_directory import ZipDirectory
 from segmentation.errors import MaskMismatch, UnreadableExport
@@ -114,8 +114,8 @@ class Importing:
 def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
     """By path, without hidden ones and a folder that holds everything. Raises TooManyBytes for one that is too long to
     be held."""
-    listed = (each for each in bundle if each.filename and not each.is_dir() and "__MACOSX/" not in each.filename)
-    entries = {each.filename: each for each in listed if not PurePosixPath(each.filename).name.startswith(".")}
+    listed = (each for each in bundle if each.filename and not each.is_dir())
+    entries = {each.filename: each for each in listed if not is_hidden(relative_path(each.filename))}
     for each in entries.values():
         if each.file_size > LARGEST_DOCUMENT:
             raise TooManyBytes(f"{each.filename[:200]} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")

@@ -24,6 +24,14 @@ def relative_path(name: str) -> str:
     return "/".join(part for part in text.split("/") if part not in ("", ".", ".."))
 
 
+def is_hidden(path: str) -> bool:
+    """Of what desktops leave beside files, and no client means; the client's `maskmill.inputs.is_hidden` is the same.
+
+    path: as `relative_path` gives it.
+    """
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+
+
 def shortened(path: str) -> str:
     """At most NAME_LENGTH characters: the first folders go first, then the end of the stem, never the suffix."""
     while len(path) > NAME_LENGTH and "/" in path:

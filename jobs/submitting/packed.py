@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from jobs.errors import ArchiveUnreadable, TooManyImages
-from jobs.submitting.names import base_name, relative_path
+from jobs.submitting.names import base_name, is_hidden, relative_path
 from jobs.submitting.packed_names import tar_name
 from jobs.submitting.reading import HEAD_BYTES, BoundedReader, is_picture, is_picture_name
 from jobs.submitting.zip_directory import DIRECTORY_BYTES, ZipDirectory, directory_too_large
@@ -169,10 +169,9 @@ def _tar_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO
 
 
 def _path(name: str) -> str:
-    """Empty for what is hidden or a resource fork: names that no client means."""
+    """Empty for what is hidden."""
     path = relative_path(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
-    return "" if hidden else path
+    return "" if is_hidden(path) else path
 
 
 class _Budget:

@@ -15,6 +15,7 @@ from jobs.errors import FieldFault, InvalidOptions, ObjectNotFound
 from jobs.job import NewImage, Source, SourceKind
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.submitting.drafts import Draft
+from jobs.submitting.names import is_hidden, relative_path
 from jobs.submitting.reading import is_picture_name
 from jobs.uploads.buckets import Buckets
 from jobs.uploads.stored_file import open_stored
@@ -116,13 +117,17 @@ class References:
         try:
             found = [
                 (Source(SourceKind.BUCKET, f"{bucket}/{key}"), key[skip:])
-                for key in islice(filter(is_picture_name, self.buckets.names(bucket, prefix)), most)
+                for key in islice(self._pictures(bucket, prefix, skip), most)
             ]
         except ObjectNotFound:
             raise _fault(at, f"there is no bucket {bucket!r}") from None
         if not found:
             raise _fault(at, "no picture lies there")
         return found
+
+    def _pictures(self, bucket: str, prefix: str, skip: int) -> Iterator[str]:
+        keys = self.buckets.names(bucket, prefix)
+        return (key for key in keys if is_picture_name(key) and not is_hidden(relative_path(key[skip:])))
 
     def _add_mask(self, draft: Draft, given: Given, found: Mapping[str, Known], *, at: str) -> None:
         if isinstance(given, Prefix):

@@ -15,7 +15,7 @@ from maskmill.cli.options import JobOption
 from maskmill.cli.output import percent, print_json, stderr, stdout
 from maskmill.errors import InvalidInput
 from maskmill.handle import JobHandle
-from maskmill.inputs import IMAGE_SUFFIXES
+from maskmill.inputs import IMAGE_SUFFIXES, is_hidden
 from maskmill.transport import PIECE
 
 PICTURES = IMAGE_SUFFIXES - {".png"}  # masks are PNGs
@@ -80,5 +80,4 @@ def _pack(source: Path, packed: IO[bytes]) -> None:
 
 def _is_wanted(path: Path, root: Path) -> bool:
     inside = path.relative_to(root)
-    is_hidden = any(part.startswith(".") for part in inside.parts)
-    return not is_hidden and path.suffix.lower() not in PICTURES and inside.parts[0] not in PICTURE_FOLDERS
+    return not is_hidden(inside) and path.suffix.lower() not in PICTURES and inside.parts[0] not in PICTURE_FOLDERS

@@ -208,6 +208,9 @@ def test_a_folder_of_masks_comes_back_as_a_batch(client: TestClient, house: Hous
         "work/masks/b.png": label_png(),  # as it was predicted
         "work/masks/nobody.png": label_png(0, 2),
         "work/label_space.json": b"{}",  # which an archive has, too
+        ".cache/masks/c.png": label_png(0, 2),
+        "work/masks/.old/c.png": label_png(0, 2),
+        "work/__MACOSX/c.png": label_png(0, 2),
     }
     taken = send(client, job_id, files)
     assert taken.status_code == 200, taken.text

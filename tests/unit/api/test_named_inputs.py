@@ -113,8 +113,11 @@ def test_a_packed_upload_that_is_none_is_unreadable(client: TestClient, house: H
     assert [key for key in house.objects.contents if "/jobs/" in key] == []
 
 
+HIDDEN = (".thumbs/1.jpg", "cam/._1.jpg", "__MACOSX/cam/1.jpg")
+
+
 def test_all_pictures_below_a_prefix_are_inputs(client: TestClient, house: House) -> None:
-    for key in ("day/cam/2.jpg", "day/cam/1.jpg", "day/notes.txt", "night/3.jpg"):
+    for key in ("day/cam/2.jpg", "day/cam/1.jpg", "day/notes.txt", "night/3.jpg", *(f"day/{each}" for each in HIDDEN)):
         house.buckets.contents[f"photos/{key}"] = picture()
     job_id = submit(client, {"prefix": "photos/day/", "ref": "d"}, {"object": "photos/night/3.jpg"})
     house.work()

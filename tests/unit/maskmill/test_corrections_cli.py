@@ -30,7 +30,15 @@ def sent(server: ToyServer) -> zipfile.ZipFile:
 
 @pytest.mark.usefixtures("job")
 def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_path: Path) -> None:
-    for name in ("images/a.jpg", "images/a.png", "masks/cam/a.png", "masks/b.jpg", "masks/c.j2k", ".hidden/x.png"):
+    for name in (
+        "images/a.jpg",
+        "images/a.png",
+        "masks/cam/a.png",
+        "masks/b.jpg",
+        "masks/c.j2k",
+        ".hidden/x.png",
+        "__MACOSX/x.png",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     done = run("jobs", "corrections", "job_1", str(tmp_path))

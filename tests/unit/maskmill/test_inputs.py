@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from jobs.submitting.packed import PACKED_SUFFIXES
+from jobs.submitting.packed import PACKED_SUFFIXES, PackedLimits, read_packed
 from maskmill.errors import InvalidInput
 from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, LocalFile, is_picture, sort_out, sort_out_masks
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
-from tests.factories import picture
+from tests.factories import picture, zip_of
 
 
 @pytest.fixture
@@ -35,6 +36,33 @@ def test_client_and_server_know_the_same_kinds_of_files(tmp_path: Path) -> None:
     for head in heads:
         (tmp_path / "file").write_bytes(head)
         assert is_picture(tmp_path / "file"), head[:16]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_taken"),
+    [
+        ("cam/a.jpg", True),
+        ("cam.1/a.b.jpg", True),
+        ("MACOSX/a.jpg", True),
+        (".DS_Store", False),
+        ("cam/._a.jpg", False),
+        (".hidden/a.jpg", False),
+        ("cam/.hidden/deep/a.jpg", False),
+        ("__MACOSX/a.jpg", False),
+        ("cam/__MACOSX/a.jpg", False),
+    ],
+)
+def test_client_and_server_pass_over_the_same_hidden_files(tmp_path: Path, name: str, is_taken: bool) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture())
+    (tmp_path / "other.jpg").write_bytes(picture())
+    assert (name in _names(sort_out(tmp_path).files)) == is_taken
+    limits = PackedLimits(entries=9, entry_bytes=9999)
+    packed = io.BytesIO(zip_of({name: picture()}))
+    assert [each.path for each in read_packed(packed, name="x.zip", limits=limits, pass_over=pytest.fail)] == (
+        [name] if is_taken else []
+    )
 
 
 def test_a_folder_gives_its_images_and_archives_by_their_relative_paths(folder: Path) -> None:
