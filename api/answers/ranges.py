@@ -108,7 +108,7 @@ async def in_threads(
         while piece := await to_thread.run_sync(next, pieces, b"", limiter=threads):
             yield piece
     except _BREAKING as error:
-        said = {"action": "answer_broken_off", "job_id": job_id, "reason": getattr(error, "code", "content_changed")}
+        said = {"action": "answer_broken_off", "job_id": job_id, "reason": getattr(error, "code", "internal_error")}
         logger.warning("an answer breaks off: %s", error, extra=said)
         raise AnswerBrokenOff from error
 

@@ -53,6 +53,8 @@ class ZipEntries(Protocol[E_co]):
 class EntryChanged(Exception):
     """There are more bytes, or fewer, than was said before: what is being sent cannot be finished."""
 
+    code = "content_changed"
+
 
 @dataclass(frozen=True)
 class ZipStream(Generic[E]):
