@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobs.job import ImageMetrics, ImageResult, ImageWarning, Job
 from jobs.processing.attempt import Attempt
-from jobs.processing.cautions import of_tiles
+from jobs.processing.cautions import OVERLAY_REDUCED, of_tiles
 from jobs.processing.picture_ports import Said, Segmenter
 from jobs.reuse.recipe import format_options
 from segmentation.errors import ImageTooLarge
@@ -20,8 +20,6 @@ from segmentation.label_map import LabelMap, RowTotals
 from segmentation.picture_files.picture_rows import PictureRows, RowSource
 from segmentation.picture_files.pictures import Picture
 from segmentation.picture_files.places import Place
-
-OVERLAY_REDUCED = "overlay_reduced"
 
 
 @dataclass(frozen=True, slots=True)

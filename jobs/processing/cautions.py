@@ -7,6 +7,7 @@ from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
 
 TILE_MAGNIFIED = "tile_magnified"
+OVERLAY_REDUCED = "overlay_reduced"
 CLASSES_IMPOSSIBLE = "classes_impossible"
 MOST_MAGNIFIED = 1.5  # where masks begin to suffer: docs/pictures-and-results.md has the figures
 

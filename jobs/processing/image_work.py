@@ -133,10 +133,10 @@ class ImageWork:
 
     def _from_memory(self, attempt: Attempt) -> _All:
         """Every model's result is known: the picture is not even read."""
-        known = [each.known for each in attempt.recalled if each is not None]
-        width, height = known[0].result.width, known[0].result.height
+        recalled = [each for each in attempt.recalled if each is not None]
+        width, height = recalled[0].known.result.width, recalled[0].known.result.height
         truth = self._truth(attempt, (height, width))
-        return self._all(attempt, _Seen(truth.label_map), notices_of(known[0]) + truth.warnings, (width, height))
+        return self._all(attempt, _Seen(truth.label_map), notices_of(recalled[0]) + truth.warnings, (width, height))
 
     def _from_picture(self, attempt: Attempt, files: ExitStack) -> _All:
         """files: closes those that the artifacts lie in."""

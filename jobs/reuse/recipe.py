@@ -19,7 +19,7 @@ from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.places import NOWHERE, Place
 
 FILE_NAME, CONFIDENCE, PLACE = "file_name", "confidence", "place"
-_OF_ITS_OWN = (FILE_NAME, CONFIDENCE, PLACE)  # not the same for all images of a job, or no option at all
+_OF_ITS_OWN = (FILE_NAME, CONFIDENCE)  # not the same for all images of a job, or no option at all
 
 
 def recipe_of(job: Job, identity: ModelIdentity) -> bytes:
@@ -66,9 +66,14 @@ def format_options(options: JobOptions, *, file_name: str = "", place: Place = N
 
 
 def kinds_of(options: JobOptions) -> Mapping[str, str]:
-    """Name of each artifact → its kind, such as `overlay/0.5/jpeg/False`."""
+    """Name of each artifact → its kind, such as `overlay/0.5/jpeg/False`, `mask/False/place`."""
     chosen = format_options(options)
     return {
-        name: "/".join([name, *(str(getattr(chosen, each)) for each in FORMATS[name].uses if each not in _OF_ITS_OWN)])
+        name: "/".join([name, *(_told(chosen, each) for each in FORMATS[name].uses if each not in _OF_ITS_OWN)])
         for name in options.artifacts
     }
+
+
+def _told(options: FormatOptions, used: str) -> str:
+    """Of a picture's place only that it is kept: artifacts of before they kept one are of another kind."""
+    return PLACE if used == PLACE else str(getattr(options, used))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from jobs.errors import ObjectNotFound
 from jobs.job import Artifact, ImageMetrics, ImageResult, ImageWarning, Job
 from jobs.ports import ObjectStore
+from jobs.processing.cautions import OVERLAY_REDUCED
 from jobs.processing.measuring import impossible_ids, scores
 from jobs.reuse.known import Known
 from jobs.reuse.recalling import MASK, Recalled, compared_by
@@ -19,6 +20,7 @@ from segmentation.formats.mask import Mask
 from segmentation.label_map import LabelMap
 from segmentation.picture_files.pictures import NOTICES, decode_mask
 
+OVERLAY = "overlay"
 Encode = Callable[[LabelMap, Sequence[str]], Mapping[str, Encoded]]  # artifacts by their names
 
 
@@ -62,9 +64,10 @@ def remade(
     return Made(result, encoded, recalled.copies, label_map if compares else None)
 
 
-def notices_of(known: Known) -> tuple[ImageWarning, ...]:
-    """What was seen when the picture was decoded, which is the same picture."""
-    return tuple(each for each in known.image.warnings if each.code in NOTICES)
+def notices_of(recalled: Recalled) -> tuple[ImageWarning, ...]:
+    """What was seen when the picture was decoded, which is the same picture, and what is said of an overlay of it."""
+    said = NOTICES | {OVERLAY_REDUCED} if OVERLAY in recalled.copies else NOTICES
+    return tuple(each for each in recalled.known.image.warnings if each.code in said)
 
 
 def _alone(metrics: ImageMetrics) -> ImageMetrics:

@@ -39,7 +39,7 @@ def test_a_result_is_found_by_its_picture_and_its_recipe(open_unit: Units):
     (found,) = find(open_unit, TWO).values()
     assert (found.recipe, found.input_sha256, found.image.job_id, found.image.index) == (A, TWO, "job_1", 1)
     assert found.result == make_result()
-    assert found.kinds == {"mask/False", "overlay/0.5/jpeg/False"}
+    assert found.kinds == {"mask/False/place", "overlay/0.5/jpeg/False"}
     assert find(open_unit, ONE, recipes=[B]) == {}
     assert (is_any(open_unit, A, B), is_any(open_unit, B)) == (True, False)
 
@@ -72,8 +72,8 @@ def test_results_with_other_artifacts_are_known_beside_one_another(open_unit: Un
     options = JobOptions(model="tiny", label_space="camvid-11", artifacts=("mask",))
     ended_job(open_unit, by(0), job_id="job_2", options=options)
     assert {kinds: each.image.job_id for (_, kinds), each in find(open_unit).items()} == {
-        "mask/False,overlay/0.5/jpeg/False": "job_1",
-        "mask/False": "job_2",
+        "mask/False/place,overlay/0.5/jpeg/False": "job_1",
+        "mask/False/place": "job_2",
     }
 
 

@@ -74,6 +74,12 @@ def test_a_long_overlay_is_made_smaller_and_says_so(small, monkeypatch):
     assert pixels(small, image, "overlay").size == (11, 18)  # a quarter of 41×70
     assert pixels(small, image, "mask").size == (41, 70)
     assert "overlay_reduced" in [each.code for each in image.warnings]
+    _, image = submitted(small, reuse=True)
+    assert image.result.reused
+    assert "overlay_reduced" in [each.code for each in image.warnings]
+    _, image = submitted(small, artifacts=("mask",), reuse=True)
+    assert image.result.reused
+    assert "overlay_reduced" not in [each.code for each in image.warnings]
     _, image = submitted(small, artifacts=("mask",))
     assert "overlay_reduced" not in [each.code for each in image.warnings]
 

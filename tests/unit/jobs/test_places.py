@@ -95,6 +95,19 @@ def test_results_that_are_known_keep_their_place(service):
     assert json.loads(made["polygons"])["coordinates"] == "CRS84"
 
 
+def test_results_of_before_they_kept_a_place_are_completed(service, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr("tests.memory_known.kinds_of", lambda options: {"mask": "mask/False", "coco": "coco"})
+        image, first = submitted(service, DATA, "mask", "coco", reuse=True)
+    (key,) = [each.key for each in image.result.artifacts if each.name == "coco"]
+    told = json.loads(first["coco"])
+    del told["images"][0]["georeference"]
+    service.objects.put(key, json.dumps(told).encode(), media_type="application/json")
+    again, made = submitted(service, DATA, "mask", "coco", reuse=True)
+    assert again.result.reused
+    assert made == first
+
+
 def test_a_place_that_could_not_be_read_is_looked_for_again(service, monkeypatch):
     with monkeypatch.context() as without_package:
         without_package.setattr("segmentation.picture_files.places.has_rasterio", lambda: False)
