@@ -7,7 +7,7 @@ import glob
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -36,7 +36,7 @@ Given = str | os.PathLike[str] | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """name: what the server is told: a relative path with `/`, letters composed (NFC)."""
+    """name: what the server is told: a relative path with `/`, in plain letters."""
 
     path: Path
     name: str
@@ -113,6 +113,8 @@ def is_picture(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(16)
+    except FileNotFoundError:  # gone since, or behind a link that leads nowhere
+        return False
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror or error}") from error
     is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
@@ -141,13 +143,13 @@ def _named(found: Sequence[_Found]) -> tuple[LocalFile, ...]:
         else:
             name = each.path.relative_to(each.root).as_posix()
             name = f"{roots[each.root]}/{name}" if len(roots) > 1 else name
-        named.append(LocalFile(each.path, unicodedata.normalize("NFC", name)))
+        named.append(LocalFile(each.path, plain(name)))
     return tuple(named)
 
 
 def _shortest(paths: set[Path]) -> dict[Path, str]:
     """The last part of each path; where two have the same one, as many parts of all as tell them apart."""
-    whole = {path: path.resolve().parts for path in paths}
+    whole = {path: Path(os.path.abspath(path)).parts for path in paths}  # noqa: PTH100 - a link has its own name
     for length in range(1, max(map(len, whole.values()), default=1) + 1):
         names = {path: "/".join(parts[-length:]).lstrip("/") for path, parts in whole.items()}
         if not names or max(Counter(names.values()).values()) == 1:
@@ -160,6 +162,11 @@ def _each(given: Given | Iterable[Given]) -> Iterator[Given]:
         yield given
     else:
         yield from given
+
+
+def plain(name: str) -> str:
+    """A file's name as others can be told it: composed (NFC), with `?` for bytes that are no UTF-8."""
+    return unicodedata.normalize("NFC", name.encode(errors="replace").decode())
 
 
 def _is_address(item: Given) -> bool:
@@ -187,9 +194,33 @@ def _pictures_of(item: Given, passed_over: list[Path]) -> Iterator[_Found]:
 
 
 def _pictures_in(folder: Path, passed_over: list[Path]) -> Iterator[_Found]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not is_hidden(path.relative_to(folder)))
+    files = sorted(files_below(folder))
     wanted = [path for path in files if is_archive_name(path.name) or is_film_name(path.name) or is_picture(path)]
     if not wanted:
         raise InvalidInput(f"{folder}: no image or archive in this folder")
     passed_over += sorted({*files}.difference(wanted))
     yield from (_Found(path, folder) for path in wanted)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """In all its folders, also behind links, but for what is hidden. A link that leads nowhere counts as a file.
+
+    A folder to which several ways lead is read once, by one without links if there is one. Raises InvalidInput for one
+    that cannot be read.
+    """
+    folders, linked, seen = deque([folder]), deque[Path](), set[Path]()
+    try:
+        while folders or linked:
+            here = (folders or linked).popleft()
+            if (real := here.resolve()) in seen:
+                continue
+            seen.add(real)
+            for path in sorted(here.iterdir()):
+                if is_hidden(Path(path.name)):
+                    continue
+                if path.is_dir():
+                    (linked if path.is_symlink() else folders).append(path)
+                elif path.is_file() or path.is_symlink():
+                    yield path
+    except OSError as error:
+        raise InvalidInput(f"{error.filename or folder}: {error.strerror or error}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from maskmill.errors import InvalidInput
+from maskmill.inputs import plain
 
 PIECE = 256 * 1024
 OnSent = Callable[[int, int], None]  # bytes sent so far, bytes in all
@@ -28,9 +29,10 @@ class FilePart:
     def of(field: str, path: Path, name: str | None = None) -> FilePart:
         """name: None for the file's own. Raises InvalidInput when there is no such readable file."""
         try:
-            return FilePart(field, path, path.stat().st_size, path.name if name is None else name)
+            return FilePart(field, path, path.stat().st_size, plain(path.name) if name is None else name)
         except OSError as error:
-            raise InvalidInput(f"{path}: {error.strerror or error}") from error
+            leads = f" (it is a link to {path.readlink()})" if path.is_symlink() else ""
+            raise InvalidInput(f"{path}: {error.strerror or error}{leads}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -13,4 +14,6 @@ def main() -> None:
             raise
         print(f"The command line needs {error.name}: pip install {error.name}", file=sys.stderr)
         raise SystemExit(2) from None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names may hold what cannot be written there
     app()

@@ -15,7 +15,7 @@ from maskmill.cli.options import JobOption
 from maskmill.cli.output import percent, print_json, stderr, stdout
 from maskmill.errors import InvalidInput
 from maskmill.handle import JobHandle
-from maskmill.inputs import IMAGE_SUFFIXES, is_hidden
+from maskmill.inputs import IMAGE_SUFFIXES, files_below, plain
 from maskmill.transport import PIECE
 
 PICTURES = IMAGE_SUFFIXES - {".png"}  # masks are PNGs
@@ -61,12 +61,12 @@ def _tell(job: JobHandle, taken: dict[str, object]) -> None:
 def _pack(source: Path, packed: IO[bytes]) -> None:
     """Without pictures, which the service has."""
     if source.is_dir():
-        files = [path for path in sorted(source.rglob("*")) if path.is_file() and _is_wanted(path, source)]
+        files = [path for path in sorted(files_below(source)) if _is_wanted(path, source)]
         if not files:
             raise InvalidInput(f"{source} holds nothing that could be a correction")
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
             for path in files:
-                bundle.write(path, path.relative_to(source).as_posix())
+                bundle.write(path, plain(path.relative_to(source).as_posix()))
     elif source.suffix.lower() == ".zip":
         with source.open("rb") as file:
             while piece := file.read(PIECE):
@@ -80,4 +80,4 @@ def _pack(source: Path, packed: IO[bytes]) -> None:
 
 def _is_wanted(path: Path, root: Path) -> bool:
     inside = path.relative_to(root)
-    return not is_hidden(inside) and path.suffix.lower() not in PICTURES and inside.parts[0] not in PICTURE_FOLDERS
+    return path.suffix.lower() not in PICTURES and inside.parts[0] not in PICTURE_FOLDERS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_
     assert "2 images corrected, 1 as they were" in done.stdout
     assert "mIoU 50.0 % over 2 images" in done.stdout
     assert "nobody" in done.stderr
+
+
+@pytest.mark.usefixtures("job")
+def test_masks_behind_links_and_of_odd_names_are_sent(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    for folder in ("disk", "back/masks"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "back/masks/cam").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk/a.png").write_bytes(b"a")
+    Path(os.fsdecode(bytes(tmp_path) + b"/back/masks/\xe9.png")).write_bytes(b"b")
+    assert run("jobs", "corrections", "job_1", str(tmp_path / "back")).exit_code == 0
+    assert sorted(sent(server).namelist()) == ["masks/?.png", "masks/cam/a.png"]
 
 
 @pytest.mark.usefixtures("job")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -28,6 +29,14 @@ def test_without_its_libraries_the_command_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['typer'] = None; from maskmill.cli import main; main()"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr.strip()) == (2, "The command line needs typer: pip install typer")
+
+
+def test_names_that_cannot_be_written_as_they_are_are_escaped() -> None:
+    code = "from maskmill.cli import main; main()"
+    command = [sys.executable, "-c", code, "submit", os.fsdecode(b"\xe9.jpg"), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert json.loads(ended.stdout)["error"]["message"] == "\udce9.jpg: no such file or folder"
 
 
 def test_the_command_line_loads_no_model_and_no_array() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from jobs.submitting.packed import PACKED_SUFFIXES, PackedLimits, read_packed
 from maskmill.errors import InvalidInput
 from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, LocalFile, is_picture, sort_out, sort_out_masks
+from maskmill.multipart import FilePart
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from tests.factories import picture, zip_of
 
@@ -109,8 +113,61 @@ def test_names_are_composed(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"gone"):
-        is_picture(tmp_path / "gone")
+    with pytest.raises(InvalidInput, match="too long"):
+        is_picture(tmp_path / ("x" * 300))
+
+
+def test_links_are_followed_and_each_folder_is_read_once(tmp_path: Path) -> None:
+    for name in ("disk/day/1.jpg", "disk/2.jpg", "photos/cam/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    photos = tmp_path / "photos"
+    for link, target in (("a", photos), ("b", photos / "cam"), ("c", tmp_path / "disk"), ("cam/d", tmp_path / "disk")):
+        (photos / link).symlink_to(target)
+    (photos / "4.jpg").symlink_to(tmp_path / "disk" / "2.jpg")
+    assert _names(sort_out(photos).files) == ["4.jpg", "c/2.jpg", "c/day/1.jpg", "cam/3.jpg"]
+    assert _names(sort_out([photos / "4.jpg", photos / "c"]).files) == ["4.jpg", "2.jpg", "day/1.jpg"]
+    assert _names(sort_out([photos / "c", tmp_path / "disk"]).files)[:2] == ["c/2.jpg", "c/day/1.jpg"]
+
+
+def test_a_link_that_leads_nowhere_leaves_out_no_picture_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").symlink_to("gone/1.jpg")
+    (tmp_path / "notes").symlink_to("gone/notes")
+    inputs = sort_out(tmp_path)
+    assert (_names(inputs.files), inputs.passed_over) == (["1.jpg"], (tmp_path / "notes",))
+    with pytest.raises(InvalidInput, match=r"1.jpg: No such file or directory \(it is a link to gone/1.jpg\)"):
+        FilePart.of("files", inputs.files[0].path)
+
+
+def test_a_folder_that_may_not_be_read_leaves_out_nothing_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    (tmp_path / "1.jpg").touch()
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    with _as_nobody(), pytest.raises(InvalidInput, match="closed: Permission denied"):
+        sort_out(".")
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Who is root may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_name_that_is_no_unicode_is_told_as_far_as_it_is(tmp_path: Path) -> None:
+    for name in (b"\xe9t\xe9.jpg", b"x.jpg"):
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).touch()
+    assert sorted(_names(sort_out(tmp_path).files)) == ["?t?.jpg", "x.jpg"]
+    (odd,) = tmp_path.glob("*t*.jpg")
+    assert FilePart.of("file", odd).name == "?t?.jpg"
 
 
 def test_a_file_that_is_named_is_taken_whatever_its_name(folder: Path) -> None:
