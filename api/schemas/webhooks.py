@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.deliveries.delivery import Delivery, DeliveryStatus
-from jobs.deliveries.endpoint import COMPLETED, EVENTS, URL_LENGTH, Endpoint, host_of
+from jobs.deliveries.endpoint import COMPLETED, EVENTS, URL_LENGTH, Endpoint, masked
 from jobs.deliveries.ports import TenantWebhooks
 from jobs.deliveries.signing import Secrets
 
@@ -149,11 +148,6 @@ class WebhookMessage(BaseModel):
     )
 
 
-def masked(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{host_of(url)}/***"
-
-
 def endpoint_view(webhooks: TenantWebhooks, endpoint: Endpoint) -> EndpointView:
     return EndpointView(url=endpoint.url, events=list(endpoint.events), gone_at=webhooks.gone_at)
 
@@ -163,7 +157,7 @@ def secret_view(secrets: Secrets) -> SecretView:
 
 
 def delivery_view(delivery: Delivery, *, in_full: bool) -> DeliveryView:
-    """in_full: with the path of its address, which is a secret of many receivers."""
+    """in_full: with all of its address."""
     return DeliveryView(
         id=delivery.id,
         event=delivery.event,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +27,10 @@ class Endpoint:
     def to_dict(self) -> dict[str, Any]:
         return {"url": self.url, "events": list(self.events)}
 
+    def masked(self) -> Endpoint:
+        """For whoever may see jobs, but not where their webhooks go."""
+        return replace(self, url=masked(self.url))
+
     @property
     def is_private(self) -> bool:
         """Whether the address itself says that it is none of the public network. Most private ones are only known
@@ -37,6 +41,11 @@ class Endpoint:
 def host_of(url: str) -> str:
     """The name and port by which receivers are told apart."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()[:255]
+
+
+def masked(url: str) -> str:
+    """Without what follows the host, which is a secret of many receivers."""
+    return f"{urlsplit(url).scheme}://{host_of(url)}/***"
 
 
 def read_endpoint(value: object, faults: list[FieldFault], *, prefix: str = "") -> Endpoint | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from jobs.job import Job, JobStatus
@@ -35,9 +36,16 @@ def job_document(job: Job, progress: Progress) -> dict[str, Any]:
         "error": _error(job),
         **_extras(job),
         "metadata": dict(job.metadata),
-        "options": {name: value for name, value in job.options.to_dict().items() if name != "metadata"},
+        "options": _options(job),
         "links": _links(job, f"/jobs/{job.id}"),
     }
+
+
+def _options(job: Job) -> dict[str, Any]:
+    """Everybody who may read the job is told them, so not where its webhooks go; its metadata stands beside them."""
+    webhook = job.options.webhook
+    shown = replace(job.options, webhook=None if webhook is None else webhook.masked())
+    return {name: value for name, value in shown.to_dict().items() if name != "metadata"}
 
 
 def versions(job: Job, model: int) -> list[dict[str, Any]]:

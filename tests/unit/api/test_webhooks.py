@@ -163,7 +163,8 @@ def test_jobs_that_name_no_receiver_have_the_tenants(house: House, client: TestC
     assert [each["url"] for each in deliveries(client, job_id)] == [URL]
     assert [each["url"] for each in deliveries(client, own)] == ["https://example.org/own"]
     assert deliveries(client, before) == deliveries(client, after) == []
-    assert client.get(f"/jobs/{job_id}").json()["options"]["webhook"] == {"url": URL, "events": ["job.completed"]}
+    told = {"url": "https://example.org/***", "events": ["job.completed"]}
+    assert client.get(f"/jobs/{job_id}").json()["options"]["webhook"] == told
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,17 @@ def test_a_ping_that_nobody_sends_is_told_so(house: House, open_client: Callable
     assert (answer.status_code, answer.json()["code"]) == (503, "webhooks_unavailable")
     with house.database.unit() as unit:
         assert unit.deliveries.backlog().pending == 0
+
+
+def test_who_may_read_jobs_is_not_told_where_their_webhooks_go(house: House, client: TestClient) -> None:
+    client.put("/webhook", json={"url": "https://hooks.example.org/T0/secret?token=1"})
+    submitted = client.post("/jobs", files=[("files", ("a.png", picture(), "image/png"))])
+    job_id = submitted.json()["id"]
+    house.work()
+    answers = [submitted, client.get("/jobs"), client.get(f"/jobs/{job_id}"), client.get(f"/jobs/{job_id}/events")]
+    for answer in answers:
+        assert "hooks.example.org/***" in answer.text
+        assert "secret" not in answer.text
 
 
 def test_a_receiver_is_not_told_in_the_archive(house: House, client: TestClient) -> None:
