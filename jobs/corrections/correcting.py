@@ -69,11 +69,7 @@ class Correcting:
         key = new_correction_key(job.prefix, index)
         file = CorrectionFile(key=key, size=len(data), crc32=zlib.crc32(data), sha256=sha256)
         self.objects.put(key, data, media_type=MEDIA_TYPE)
-        try:
-            return self._keep(job_id, index, file, scored)
-        except BaseException:
-            self.objects.delete(key)
-            raise
+        return self._keep(job_id, index, file, scored)
 
     def versions(self, job_id: str, index: int) -> Sequence[Correction]:
         """The newest first. Raises JobNotFound, ImageNotFound."""
@@ -96,12 +92,19 @@ class Correcting:
             return unit.corrections.newest(job_id, after=after, limit=limit)
 
     def _keep(self, job_id: str, index: int, file: CorrectionFile, scored: _Scored | None) -> Corrected:
-        with self._unit() as unit:
-            correction = unit.corrections.add(job_id, index, file, made_by=self.caller.credential)
-            scores, agreement = (None, None) if scored is None else scored
-            metrics = unit.images.rescore(job_id, index, scores, agreement).metrics
-            unit.parts.forget(job_id, index // PART * PART)
-            unit.commit()
+        """Without a row its object goes too. A commit may take effect although its answer is lost: then it stays."""
+        may_be_kept = False
+        try:
+            with self._unit() as unit:
+                correction = unit.corrections.add(job_id, index, file, made_by=self.caller.credential)
+                scores, agreement = (None, None) if scored is None else scored
+                metrics = unit.images.rescore(job_id, index, scores, agreement).metrics
+                unit.parts.forget(job_id, index // PART * PART)
+                may_be_kept = True
+                unit.commit()
+        finally:
+            if not may_be_kept:
+                self.objects.delete(file.key)
         return Corrected(correction, None if scored is None else metrics)
 
     def _scored(self, job: Job, image: JobImage, truth: LabelMap) -> _Scored | None:

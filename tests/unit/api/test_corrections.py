@@ -12,11 +12,14 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from jobs.errors import DatabaseUnavailable
 from jobs.exports.importing import FORMS
 from jobs.ports import Readable
+from jobs.watching.hints import Hint
 from segmentation.exports import EXPORTS
 from tests.factories import encoded, mask, picture, zip_of
 from tests.fakes import MemoryObjects
+from tests.memory_database import MemoryDatabase
 from tests.unit.api.house import House
 from tests.unit.api.test_results import finished
 
@@ -181,6 +184,23 @@ def test_a_correction_that_is_not_kept_leaves_no_object(
     monkeypatch.setattr(house.objects, "put", stored_last)
     assert put(client, job_id, label_png()).status_code == 503
     assert dict(house.objects.contents) == before
+
+
+def test_a_correction_is_whole_when_the_answer_to_its_commit_is_lost(client: TestClient, house: House) -> None:
+    lost: list[Hint] = []
+
+    def lose(hint: Hint) -> None:
+        """After the commit."""
+        if is_losing:
+            lost.append(hint)
+            raise DatabaseUnavailable("the answer was lost")
+
+    house.database, is_losing = MemoryDatabase(on_commit=lose), False
+    job_id, is_losing = finished(client, house), True
+    assert put(client, job_id, label_png(0, 2)).status_code == 503
+    assert len(lost) == 1
+    assert client.get(f"/jobs/{job_id}/images/0/correction").content == label_png(0, 2)
+    assert any(name.startswith("corrected/") for name in archive(client, job_id).namelist())
 
 
 def test_a_large_body_is_refused(client: TestClient, house: House) -> None:
