@@ -9,7 +9,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -88,6 +88,8 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
+    """to_come: of these jobs, those whose results are still to be put into a bucket. They expire after that."""
+
     open_unit: OpenUnit
     objects: ObjectStore
     leftovers: Leftovers
@@ -95,6 +97,8 @@ class Upkeep:
     policy: RetryPolicy
     rules: UpkeepRules
     contact: Contact = field(default_factory=Contact)
+    to_come: Callable[[Sequence[str]], Collection[str]] = lambda job_ids: ()
+    _awaited: set[str] = field(default_factory=set)  # expired jobs that were to come in the last round
     _watched: set[str] = field(default_factory=set)  # large jobs, parts of whose archives are kept
     _deleting: threading.Lock = field(default_factory=threading.Lock)
     _behind: dict[str, str] = field(  # the last ids that were tried
@@ -195,9 +199,7 @@ class Upkeep:
 
     def _delete_some(self) -> int:
         """Expired jobs, jobs whose deletion was interrupted, and uploads that never became a job."""
-        with self.open_unit() as unit:
-            expired = unit.jobs.expired(limit=self.rules.deletions)
-        for job_id in expired:
+        for job_id in self._expired():
             self._hide(job_id)
         with self.open_unit() as unit:
             hidden = unit.jobs.deleted(limit=self.rules.deletions, after=self._behind["jobs"])
@@ -205,6 +207,14 @@ class Upkeep:
                 older_than_s=self.rules.draft_s, limit=self.rules.deletions, after=self._behind["drafts"]
             )
         return self._remove_all("jobs", hidden) + self._remove_all("drafts", drafts) + self._sweep_uploads()
+
+    def _expired(self) -> Sequence[str]:
+        """Those that may go. The others stand in nobody's way."""
+        with self.open_unit() as unit:
+            expired = unit.jobs.expired(limit=self.rules.deletions + len(self._awaited))
+        self._awaited.clear()
+        self._awaited.update(self.to_come(expired))
+        return [job_id for job_id in expired if job_id not in self._awaited]
 
     def _sweep_uploads(self) -> int:
         removed, self._behind["uploads"] = sweep_uploads(self.open_unit, self.objects, after=self._behind["uploads"])

@@ -21,7 +21,7 @@ from broker.wakeups import WakeUps
 from data.sample_library import SampleLibrary
 from jobs.errors import JobsError
 from jobs.job import Slice
-from jobs.ports import Claim, OpenUnit, UnitOfWork
+from jobs.ports import Claim, Dispatcher, OpenUnit, UnitOfWork
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.picture_ports import later
@@ -154,7 +154,7 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     unit = _as_short(database.unit, threads) if _is_at_home(storage) else database.unit
     processing = Processing(unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics)
     contact = Contact(gap_s=BEATS_MISSED * settings.beat_s, since=time.monotonic())
-    upkeep = Upkeep(database.unit, objects, work.leftovers, dispatcher, policy, _upkeep_rules(settings), contact)
+    upkeep = _open_upkeep(database, work, dispatcher, outputs, settings, contact)
     state = partial(_beat, name, rules, models, follower)
     sign, tidy = sign_of_life(storage.home, name), database.checkpoint
     beats = Beats(database.unit, state, sign, every_s=settings.beat_s, contact=contact, tidy=tidy)
@@ -198,8 +198,17 @@ def pace_of(rules: EngineRules) -> Pace | None:
     return Pace() if rules.max_batch == 1 else None
 
 
-def _upkeep_rules(settings: WorkerSettings) -> UpkeepRules:
-    return UpkeepRules(silence_s=settings.silence_s, patience_s=2 * settings.heartbeat_s)
+def _open_upkeep(
+    database: Database,
+    work: ImageWork,
+    dispatcher: Dispatcher,
+    outputs: Outputs,
+    settings: WorkerSettings,
+    contact: Contact,
+) -> Upkeep:
+    rules = UpkeepRules(silence_s=settings.silence_s, patience_s=2 * settings.heartbeat_s)
+    own = (database.unit, work.objects, work.leftovers, dispatcher, work.policy, rules, contact)
+    return Upkeep(*own, to_come=outputs.to_come)
 
 
 def _begin_telling(name: str) -> WorkerMetrics:

@@ -57,6 +57,16 @@ class Outputs:
         finally:
             self._running.release()
 
+    def to_come(self, job_ids: Sequence[str]) -> frozenset[str]:
+        """Those of these jobs whose files are still to be put, as far as this process knows: they are not to be deleted
+        as long as that is tried. Raises DatabaseUnavailable."""
+        with self.open_unit() as unit:
+            since = unit.now - LOOKED_BACK
+            found = [job for lot in _lots(job_ids) for job in unit.jobs.several(lot) if job.options.output is not None]
+            tried = unit.corrections.jobs_since(since) if found else frozenset()
+        tried |= {job.id for job in found if job.finished_at is None or job.finished_at >= since}
+        return frozenset(job.id for job in found if job.id in tried and self._seen.get(job.id) != job.version)
+
     def _round(self, until: float) -> int:
         with self.open_unit() as unit:
             since = unit.now - LOOKED_BACK

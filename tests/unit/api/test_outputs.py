@@ -17,6 +17,7 @@ from jobs.errors import JobNotFound, StorageUnavailable
 from jobs.reporting.archive import Archives
 from jobs.reporting.outputs import Outputs
 from jobs.tenants.quotas import DAY_S
+from jobs.upkeep import Upkeep, UpkeepRules
 from tests.factories import mask, picture
 from tests.unit.api.house import House
 from tests.unit.api.test_direct_uploads import faults
@@ -32,6 +33,11 @@ def outputs(house: House) -> Outputs:
 def new_outputs(house: House, **rules: Any) -> Outputs:
     """As of a process that has just started."""
     return Outputs(house.unit, house.objects, house.buckets, house.catalog, "maskmill 1", **rules)
+
+
+def new_upkeep(house: House, outputs: Outputs) -> Upkeep:
+    own = (house.unit, house.objects, house.leftovers, house.dispatcher, house.policy, UpkeepRules())
+    return Upkeep(*own, to_come=outputs.to_come)
 
 
 def submit(client: TestClient, data: bytes = picture(), **options: Any) -> str:
@@ -61,6 +67,40 @@ def test_the_files_of_the_archive_are_put_into_the_bucket(client: TestClient, ho
     for name in set(archive.namelist()) - {"manifest.json"}:
         assert there[name] == archive.read(name)
     assert list(there)[-1] == "manifest.json"
+
+
+def test_a_job_that_expires_stays_until_its_files_are_there(client: TestClient, house: House, outputs: Outputs) -> None:
+    awaited, other = submit(client, expires_in=60), submit(client, expires_in=60, output=None)
+    house.work()
+    house.clock.advance(61)
+    upkeep = new_upkeep(house, outputs)
+    assert upkeep.run().deleted == 1
+    assert client.get(f"/jobs/{other}").status_code == 404
+    assert client.get(f"/jobs/{awaited}").status_code == 200
+    assert outputs.run() == 5
+    assert upkeep.run().deleted == 1
+    assert client.get(f"/jobs/{awaited}").status_code == 404
+    assert list(put_there(house, awaited))[-1] == "manifest.json"
+
+
+def test_jobs_whose_files_cannot_be_put_stand_in_the_way_of_no_others_expiry(
+    client: TestClient, house: House, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StorageUnavailable("away")
+
+    monkeypatch.setattr(house.buckets, "put", away)
+    upkeep = new_upkeep(house, outputs)
+    awaited = [submit(client, expires_in=60) for _ in range(upkeep.rules.deletions)]
+    house.work()
+    house.clock.advance(61)
+    assert (outputs.run(), upkeep.run().deleted) == (0, 0)
+    submit(client, expires_in=60, output=None)
+    house.work()
+    house.clock.advance(61)
+    assert upkeep.run().deleted == 1
+    house.clock.advance(DAY_S)
+    assert [upkeep.run().deleted, upkeep.run().deleted] == [len(awaited), 0]
 
 
 def test_two_jobs_that_name_the_same_place_overwrite_nothing(
