@@ -25,11 +25,11 @@ from api.routes.jobs import REFUSED, IdempotencyKey, answer_submission
 from api.schemas.job import ImageView, JobView, image_view
 from api.schemas.requests import PredictForm
 from api.services import Services
-from jobs.errors import ModelFailed, OutOfMemory, Transient
-from jobs.job import ImageStatus, Job, Priority
+from jobs.errors import JobNotFound, ModelFailed, OutOfMemory, Transient
+from jobs.job import Artifact, ImageStatus, Job, JobImage, Priority
 from jobs.options import JobOptions
 from jobs.ports import ObjectStore
-from jobs.reporting.read import Reading, artifact_of
+from jobs.reporting.read import Reading
 from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from segmentation.media_types import accepted_as
 
@@ -50,7 +50,7 @@ _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
             "description": "the artifact that `Accept` names, or metrics and links",
         },
         202: {"model": JobView, "description": "still running when the wait was over"},
-        **problems(*REFUSED, 406, *_UNPREDICTED),
+        **problems(*REFUSED, JobNotFound, 406, *_UNPREDICTED),
     },
     openapi_extra=body(multipart=PredictForm),
 )
@@ -118,12 +118,22 @@ def _result(objects: ObjectStore, reading: Reading, job_id: str, media_type: str
     if media_type == JSON or image.status is not ImageStatus.SUCCEEDED:
         view = image_view(image, has_input=True, models=reading.models_of(job_id, [image]))
         return JSONResponse(view.model_dump(mode="json"), headers=headers)
-    artifact = artifact_of(image, accepted_as()[media_type])
+    artifact = _asked(image, media_type)
     if artifact.size <= _HELD_BYTES:
         return Response(objects.get(artifact.key), headers=headers, media_type=artifact.media_type)
     headers["Content-Length"] = str(artifact.size)
     pieces = in_threads(objects.stream(artifact.key), None, job_id=job_id)
     return StreamingResponse(pieces, headers=headers, media_type=artifact.media_type)
+
+
+def _asked(image: JobImage, media_type: str) -> Artifact:
+    """An idempotency key leads to the job of its first request, which may have wanted something else. Raises
+    NotAcceptable."""
+    name = accepted_as()[media_type]
+    for each in image.results[0].artifacts:
+        if (each.name, each.media_type) == (name, media_type):
+            return each
+    raise NotAcceptable(f"the first request with this Idempotency-Key did not ask for {media_type}; take another key")
 
 
 def choose(accept: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from fastapi.testclient import TestClient
@@ -64,6 +64,21 @@ def test_an_artifact_that_the_options_leave_out_is_made_all_the_same(busy: TestC
         headers={"Accept": "image/jpeg"},
     )
     assert answer.headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("accept", ["application/geo+json", "image/jpeg"])
+def test_what_the_first_request_of_a_key_did_not_ask_for_is_a_406(busy: TestClient, accept: str) -> None:
+    def send(accept: str) -> Any:
+        headers = {"Accept": accept, "Idempotency-Key": "key"}
+        data = {"overlay": '{"format": "png"}'}
+        return busy.post("/predict", files={"file": ("a.jpg", picture())}, data=data, headers=headers)
+
+    first = send("image/png")
+    assert (first.status_code, send("image/png").content) == (200, first.content)
+    assert send("application/json").status_code == 200
+    refused = send(accept)
+    assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
+    assert "Idempotency-Key" in refused.json()["detail"]
 
 
 def test_a_picture_that_cannot_be_read_is_the_callers_fault(busy: TestClient) -> None:
