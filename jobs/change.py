@@ -11,6 +11,8 @@ from jobs.ports import Dispatcher, ObjectStore, OpenUnit, UnitOfWork
 from jobs.submitting.sending import send
 from jobs.tenants.quotas import admit
 
+_WITH_LESS = "try them again with a key that may have as many, or submit the failed ones anew in smaller jobs"
+
 
 @dataclass(frozen=True, slots=True)
 class Changing:
@@ -33,7 +35,8 @@ class Changing:
         """
         with self._unit() as unit:
             job = unit.jobs.requeue_failed(job_id)
-            admit(unit, self.caller, job.counts.queued, others=job.credential != self.caller.credential)
+            others = job.credential != self.caller.credential
+            admit(unit, self.caller, job.counts.queued, others=others, way_out=_WITH_LESS)
             waiting = unit.images.waiting(job_id)
             unit.commit()
         send(job, self.dispatcher, self.open_unit, images=waiting)

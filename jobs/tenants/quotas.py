@@ -29,12 +29,17 @@ def count_request(open_unit: OpenCredentials, caller: Caller) -> Standing | None
     return standing
 
 
-def admit(unit: CredentialUnit, caller: Caller, images: int, *, others: bool = False) -> None:
+def admit(
+    unit: CredentialUnit, caller: Caller, images: int, *, others: bool = False, way_out: str = "send fewer"
+) -> None:
     """Count images that were queued in this transaction. others: they are of a job of another key, in whose queue they
-    stand. Raises QuotaExceeded, or TooManyImages for more than the key may ever have: then it must not commit."""
+    stand. Raises QuotaExceeded, or TooManyImages for more than the key may ever have: then it must not commit.
+
+    way_out: what this error says that can be done.
+    """
     if caller.credential is None or not caller.limits.of_images:
         return
-    _refuse_if_hopeless(caller, images)
+    _refuse_if_hopeless(caller, images, way_out)
     # Also where only the queue is limited: whoever else submits with this key waits here until this has committed.
     used, left_s = unit.usage.add(caller.credential, IMAGES, images, period_s=DAY_S)
     for standing in _of_images(unit, caller, used=used, left_s=left_s):
@@ -45,11 +50,11 @@ def admit(unit: CredentialUnit, caller: Caller, images: int, *, others: bool = F
             raise QuotaExceeded(_sentence(before, images), before)
 
 
-def _refuse_if_hopeless(caller: Caller, images: int) -> None:
+def _refuse_if_hopeless(caller: Caller, images: int, way_out: str) -> None:
     """What does not fit however long its client waits. Raises TooManyImages."""
     for limit, when in ((caller.limits.images_per_day, _IN_A_DAY), (caller.limits.queued_images, _IN_THE_QUEUE)):
         if limit is not None and images > limit:
-            raise TooManyImages(f"this key may have {limit} images {when}, and {images} come at once: send fewer")
+            raise TooManyImages(f"this key may have {limit} images {when}, and {images} come at once: {way_out}")
 
 
 def refuse_if_used_up(unit: CredentialUnit, caller: Caller) -> None:

@@ -142,6 +142,20 @@ def test_images_that_are_tried_again_count_as_if_they_were_submitted(
     assert client.get(f"/jobs/{job_id}", headers=bearer(key)).json()["status"] == "failed"
 
 
+def test_more_failed_images_than_a_key_may_ever_have_are_refused_with_what_can_be_done(
+    client: TestClient, house: House, keyring: Keyring
+) -> None:
+    _, larger = keyring.create("acme", "submit", Limits(images_per_day=9))
+    _, smaller = keyring.create("acme", "submit", Limits(images_per_day=2))
+    files = [("files", (f"{n}.jpg", b"no picture")) for n in range(3)]
+    job_id = client.post("/jobs", files=files, headers=bearer(larger)).json()["id"]
+    house.work()
+    answer = client.post(f"/jobs/{job_id}/retry", headers=bearer(smaller))
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_images")
+    assert "with a key that may have as many, or submit the failed ones anew in smaller jobs" in answer.json()["detail"]
+    assert client.post(f"/jobs/{job_id}/retry", headers=bearer(larger)).status_code == 202
+
+
 def test_a_caller_is_told_its_own_quotas(client: TestClient, keyring: Keyring) -> None:
     assert client.get("/limits").json()["caller"] == {
         "tenant": "default",
