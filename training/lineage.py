@@ -1,7 +1,7 @@
 """What weights have learnt from: a run's data sets, and those of the runs whose weights it began with (data.json)."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -37,7 +37,8 @@ def damage_named(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
-    """One data set. marks: of each picture, by which it is known again; empty where none were written down.
+    """One data set. marks: of each picture, by which it is known again; empty where none were written down. others:
+    further marks of some.
 
     run: whose weights brought it along, or whose soft labels (taught); empty where the run itself learnt from it.
     """
@@ -49,6 +50,7 @@ class Learnt:
     source: str = ""
     count: int = 0
     marks: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     run: str = ""
     taught: bool = False
 
@@ -62,16 +64,22 @@ class Learnt:
             source=pictures.about.source,
             count=len(pictures),
             marks=tuple(pictures.marks()),
+            others=tuple(filter(None, pictures.other_marks())),
         )
 
     @classmethod
     def unknown(cls, run: str) -> "Learnt":
         return cls(dataset="", split="", title="data that nothing tells of", licence=NOT_TOLD, run=run)
 
+    def without(self, marks: Collection[str]) -> "Learnt":
+        left = [tuple(each for each in these if each not in marks) for these in (self.marks, self.others)]
+        return replace(self, marks=left[0], others=left[1])
+
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Learnt":
         known = {each.name: value[each.name] for each in fields(cls) if each.name in value}
-        return cls(**{**known, "marks": tuple(map(without_size, value.get("marks", ())))})
+        marks = {"marks": tuple(map(without_size, value.get("marks", ()))), "others": tuple(value.get("others", ()))}
+        return cls(**{**known, **marks})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +122,7 @@ class DataRecord:
         before: what it had written down. The same where its folders hold what they held.
         """
         here, names = all_marks(self.learnt), set(self.train)
-        left = [replace(each, marks=tuple(mark for mark in each.marks if mark not in here)) for each in before.learnt]
+        left = [each.without(here) for each in before.learnt]
         gone = [replace(each, count=len(each.marks)) for each in left if each.marks and not each.run]
         train = [*self.train, *(each for each in before.train if each not in names)]
         return replace(self, train=train, learnt=(*self.learnt, *gone)) if gone else self
@@ -124,12 +132,12 @@ class DataRecord:
         if not self.learnt:
             names = set(self.train)
             return sum(name in names for name in pictures.names())
-        marks = all_marks(self.learnt)
-        return sum(mark in marks for mark in pictures.marks())
+        known = all_marks(self.learnt)
+        return sum(not known.isdisjoint(marks) for marks in zip(pictures.marks(), pictures.other_marks(), strict=True))
 
 
 def all_marks(learnt: Iterable[Learnt]) -> set[str]:
-    return {mark for each in learnt for mark in each.marks}
+    return {mark for each in learnt for mark in (*each.marks, *each.others)}
 
 
 def noted_recipe(folder: Path) -> Recipe:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 PART_BYTES = 16 << 10
+_GENERATED = re.compile(r"(?:train|val|test)-\d+x\d+/images/\d+\.png")
 _SIZE = re.compile(r"-\d+x\d+(?=/)")
 
 
@@ -22,6 +23,12 @@ def mark_of(path: Path) -> str:
 def mark_of_generated(folder: str, name: str) -> str:
     """`train-640x480`, `100000.png` → train/100000.png: in whatever size it is rendered it shows the same scene."""
     return without_size(f"{folder}/{name}")
+
+
+def mark_as_generated(path: Path) -> str:
+    """Of a file that lies as generated ones do, whoever reads it; empty for any other."""
+    place = path.resolve().parts[-3:]
+    return mark_of_generated(place[0], path.name) if _GENERATED.fullmatch("/".join(place)) else ""
 
 
 def without_size(mark: str) -> str:

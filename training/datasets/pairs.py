@@ -13,7 +13,7 @@ from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.measures.counting import look_up
 from segmentation.picture_files.pictures import decode_mask, decode_picture
-from training.datasets.marks import mark_of, mark_of_generated
+from training.datasets.marks import mark_as_generated, mark_of, mark_of_generated
 
 MAX_PIXELS = 64_000_000
 KEPT_BYTES = 1 << 30  # of decoded pictures of one data set; CamVid needs a quarter of it, Cityscapes 25 times as much
@@ -112,6 +112,13 @@ class PairDataset:
         if self.is_generated:
             return [mark_of_generated(picture.parent.parent.name, picture.name) for picture, _ in self.pairs]
         return [mark_of(picture) for picture, _ in self.pairs]
+
+    def other_marks(self) -> list[str]:
+        """By which each picture is known as well, perhaps empty: generated files that another data set reads, where
+        they lie or copied."""
+        if self.is_generated:
+            return [mark_of(picture) if picture.is_file() else "" for picture, _ in self.pairs]
+        return [mark_as_generated(picture) for picture, _ in self.pairs]
 
     def reduced(self, count: int = 0, *, share: float = 1.0, seed: int) -> "PairDataset":
         """A subset drawn with `seed`, in its old order: `count` pairs (0 = all), or that share of them, at least one.

@@ -1,7 +1,8 @@
 """What a model learnt from, also by the weights that it began with: written down by runs, told by cards."""
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -163,6 +164,25 @@ def test_a_scene_is_known_again_at_another_size(tmp_path, mark):
     assert record.learnt_among(scenes("train")) == 1
     assert record.learnt_among(scenes("val")) == 0
     assert Learnt.of(scenes("train"), dataset="scenes", split="train").marks == ("train/100000.png", "train/100001.png")
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["where they lie", "copied"])
+def test_scenes_are_known_again_as_pictures_of_a_folder(tmp_path, copied):
+    scenes = DATASETS["scenes"](tmp_path, "train", scene_count=2, width=64, height=32)
+    for index in range(len(scenes)):
+        assert scenes[index]  # now it is rendered
+    place = tmp_path / "train-64x32"
+    if copied:
+        place = shutil.copytree(place, tmp_path / "copy")
+        (place / "images" / "100001.png").rename(place / "images" / "other.png")
+        (place / "masks" / "100001.png").rename(place / "masks" / "other.png")
+    pictures = folder(place, "val", label_space="cityscapes-34")
+    by_scenes, by_folder = (Learnt.of(each, dataset="", split="") for each in (scenes, pictures))
+    for learnt, scored in ((by_scenes, pictures), (by_folder, scenes), (by_folder, pictures), (by_scenes, scenes)):
+        record = DataRecord(train=(), validation=(), learnt=(Learnt.from_dict(asdict(learnt)),))
+        assert record.learnt_among(scored) == 2
+    other = DATASETS["scenes"](tmp_path, "val", scene_count=2, width=64, height=32)
+    assert DataRecord(train=(), validation=(), learnt=(by_folder, by_scenes)).learnt_among(other) == 0
 
 
 def test_of_an_old_run_pictures_are_known_by_name(roots):
