@@ -335,7 +335,7 @@ class ObjectStore(Protocol):
         """
 
     def expect(self, keys: Iterable[str]) -> None:
-        """Objects will be put there soon: what can be made ready for them, is. Raises nothing; a put does without."""
+        """Objects will be put soon, at these keys or others: what can be made ready, is. Raises nothing."""
 
     def copy(self, key: str, target: str) -> None:
         """The same object once more; neither changes with the other. Raises ObjectNotFound."""

@@ -281,6 +281,7 @@ class Processing:
         """Also writes the outcome: who waits for the slice need not be woken first. Not where the database is away."""
         outcome = self._try(attempt)
         attempt.finished = None if outcome is None else self._write(claim, [outcome])
+        self.work.objects.expect(())  # while the client is answered
         return outcome
 
     def _given_up(self, running: Flight, seconds: float) -> Iterator[Outcome]:

@@ -22,6 +22,7 @@ from typing import BinaryIO
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import ObjectInfo, Readable
 from jobs.uploads.ports import SignedPut
+from storage.objects.ahead import Ahead
 from storage.objects.keys import checked_key, checked_prefix
 from storage.objects.pieces import PIECE, Pieces, write_all, write_from, writing
 
@@ -39,6 +40,7 @@ class LocalObjects:
         self._files = root / "files"
         self._incoming = root / "incoming"
         self._pieces_of = Pieces(root / "partial")
+        self._ahead = Ahead(self._incoming)
         self._own, self._numbers = secrets.token_hex(16), count()  # asking the system for each name takes longer
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
@@ -55,20 +57,22 @@ class LocalObjects:
             with writing():
                 write_all(file, trailer)
                 file.close()
-                _publish(temporary, path)  # a reader sees the old object or the new one, never half
+                self._publish(temporary, path)  # a reader sees the old object or the new one, never half
         return size
 
     def _put_at_once(self, path: str, content: bytes, trailer: bytes) -> int:
         """As `put`, with no more calls of the system than it takes: so it is for every artifact, and a small input."""
         temporary = f"{self._incoming}/{self._own}-{os.getpid()}-{next(self._numbers)}"
         with writing():
-            file = self._opened(temporary)
+            file = self._ahead.take_file(temporary)
+            if file is None:
+                file = self._opened(temporary)
             try:
                 try:
                     _write_parts(file, (content, trailer))
                 finally:
                     os.close(file)
-                _publish(temporary, path)
+                self._publish(temporary, path)
             except BaseException:
                 with suppress(OSError):  # a store that takes nothing cannot forget either
                     os.unlink(temporary)  # noqa: PTH108
@@ -85,10 +89,12 @@ class LocalObjects:
             return os.open(path, flags, 0o666)
 
     def expect(self, keys: Iterable[str]) -> None:
-        """To make a folder takes as long as to write a small file."""
+        """A disk may take longer to make a file, or a folder, than to write a small one."""
         with suppress(OSError):
             for folder in dict.fromkeys(self._path(key).parent for key in keys):
                 folder.mkdir(parents=True, exist_ok=True)
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            self._ahead.fill_up()
 
     def copy(self, key: str, target: str) -> None:
         """A second name of the same file: nothing is ever written into a file that has a name."""
@@ -98,7 +104,7 @@ class LocalObjects:
                 self._incoming.mkdir(parents=True, exist_ok=True)
                 _link(source, link)
             with writing():
-                _publish(link, path)
+                self._publish(link, path)
         finally:
             with suppress(OSError):  # two names of one file: a rename of one to the other leaves it
                 link.unlink(missing_ok=True)
@@ -169,7 +175,7 @@ class LocalObjects:
 
         def publish(temporary: Path, file: BinaryIO) -> None:
             write_all(file, trailer)
-            _publish(temporary, target)
+            self._publish(temporary, target)
 
         return self._pieces_of.append(key, data, offset=offset, size=size, publish=publish)
 
@@ -180,6 +186,16 @@ class LocalObjects:
     def check(self) -> None:
         with self._new_file() as (_, file), writing():
             file.write(b"maskmill")
+
+    def _publish(self, temporary: Path | str, path: Path | str) -> None:
+        for _ in range(100):
+            try:
+                os.replace(temporary, path)  # noqa: PTH105 - a path as text is not taken apart again
+                return
+            except FileNotFoundError:  # no folder yet, or one on the way was emptied and removed in between
+                with suppress(FileNotFoundError, FileExistsError):
+                    self._ahead.make_folder(os.path.dirname(path))  # noqa: PTH120
+        raise StorageUnavailable("the folder of an object cannot be made")
 
     def _path(self, key: str) -> Path:
         return self._files / checked_key(key)
@@ -260,17 +276,6 @@ def _write_parts(file: int, parts: Sequence[bytes]) -> None:
             written -= len(left.pop(0))
         if left:
             left[0] = left[0][written:]
-
-
-def _publish(temporary: Path | str, path: Path | str) -> None:
-    for _ in range(100):
-        try:
-            os.replace(temporary, path)  # noqa: PTH105 - a path as text is not taken apart again
-            return
-        except FileNotFoundError:  # no folder yet, or one on the way was emptied and removed in between
-            with suppress(FileNotFoundError, FileExistsError):
-                os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
-    raise StorageUnavailable("the folder of an object cannot be made")
 
 
 def _trailer(media_type: str) -> bytes:

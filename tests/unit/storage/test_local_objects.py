@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import ObjectNotFound, StorageUnavailable
+from storage.objects.ahead import SPARE_FILES
 from storage.objects.local import ABANDONED_S, LocalObjects
 from storage.objects.pieces import PIECE
 from tests.services.small_disk import SmallDisk, small_disk
@@ -43,6 +45,47 @@ def test_folders_of_what_is_expected_are_there_and_go_with_the_job(store: LocalO
 def test_a_store_that_cannot_be_written_expects_in_silence(store: LocalObjects, tmp_path: Path):
     (tmp_path / "files").write_bytes(b"no folder")
     store.expect(["jobs/a/mask/0"])
+
+
+def inodes(folder: Path) -> set[int]:
+    return {path.stat().st_ino for path in folder.iterdir()}
+
+
+def put(store: LocalObjects, *keys: str) -> None:
+    for key in keys:
+        store.put(key, key.encode(), media_type="text/plain")
+
+
+def test_what_was_made_ahead_is_used_and_made_again(store: LocalObjects, tmp_path: Path):
+    put(store, "jobs/a/inputs/0")
+    store.expect(())
+    ahead = inodes(tmp_path / "incoming")
+    assert len(ahead) == SPARE_FILES + 1  # the folder is called as the one that was missing
+    put(store, "jobs/b/inputs/0", "jobs/b/inputs/1")
+    assert inodes(tmp_path / "files/jobs/b/inputs") | {(tmp_path / "files/jobs/b").stat().st_ino} <= ahead
+    assert [store.get(key) for key in store.keys("jobs/b/")] == [b"jobs/b/inputs/0", b"jobs/b/inputs/1"]
+    assert len(inodes(tmp_path / "incoming")) == SPARE_FILES - 2
+    store.expect(())
+    assert len(inodes(tmp_path / "incoming")) == SPARE_FILES + 1
+
+
+@pytest.mark.parametrize(
+    "key", ["jobs/a/truth/0", "jobs/a/inputs/1", "jobs/b/mask/0", "uploads/inputs/0", "else/b/inputs/0"]
+)
+def test_a_folder_that_was_made_ahead_and_does_not_fit_is_kept(store: LocalObjects, tmp_path: Path, key: str):
+    put(store, "jobs/a/inputs/0")
+    store.expect(())
+    put(store, key)
+    assert store.get("jobs/a/inputs/0") == b"jobs/a/inputs/0"
+    assert store.get(key) == key.encode()
+
+
+def test_what_was_made_ahead_may_be_gone(store: LocalObjects, tmp_path: Path):
+    put(store, "jobs/a/inputs/0")
+    store.expect(())
+    shutil.rmtree(tmp_path / "incoming")
+    put(store, "jobs/b/inputs/0", "jobs/b/mask/0")
+    assert list(store.keys("jobs/b/")) == ["jobs/b/inputs/0", "jobs/b/mask/0"]
 
 
 def test_the_last_object_takes_its_folders_along(store: LocalObjects, tmp_path: Path):
