@@ -32,7 +32,7 @@ class AnnouncedFile(BaseModel):
     name: Annotated[Plain, StringConstraints(min_length=1, max_length=1024)] = Field(
         description="the relative path by which the image is called, unless the input gives it another `name`"
     )
-    size: int = Field(description="in bytes; so many have to come", ge=1, le=2**53)
+    size: int = Field(description="in bytes; so many have to come", ge=0, le=2**53)
     content_type: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         None,
         description="`image/…`, an archive's (`application/zip`, `application/x-tar`, `application/gzip`), or "

@@ -83,8 +83,10 @@ def fault_of(file: Announced, limits: UploadLimits, *, at: str) -> FieldFault | 
     if kind is None:
         said = "must be that of an image, of an archive (application/zip, application/x-tar, application/gzip)"
         return FieldFault(f"{at}.content_type", f"{said} or of a manifest (application/x-ndjson)")
-    if not 0 < file.size <= limits.of(kind):
-        return FieldFault(f"{at}.size", f"must be from 1 to {limits.of(kind)} bytes ({kind.value}), got {file.size}")
+    least, most = int(kind is not UploadKind.IMAGE), limits.of(kind)  # an empty picture fails alone, as others do
+    if not least <= file.size <= most:
+        said = f"{file.name!r} must have from {least} to {most} bytes ({kind.value}), got {file.size}"
+        return FieldFault(f"{at}.size", said)
     return None
 
 

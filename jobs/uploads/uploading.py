@@ -49,8 +49,9 @@ class Uploading:
     caller: Caller = DEFAULT
 
     def begin(self, files: Sequence[Announced]) -> Sequence[Ticket]:
-        """In the order of the files. Raises InvalidOptions, which names the first that may not come, QuotaExceeded
-        when too much waits already, and TooManyBytes for more than may ever wait."""
+        """In the order of the files; an empty one is stored at once. Raises InvalidOptions, which names the first that
+        may not come, QuotaExceeded when too much waits already, TooManyBytes for more than may ever wait, and
+        StorageUnavailable."""
         self._check(files)
         with self.open_unit(self.caller.tenant) as unit:
             self._admit(unit, sum(each.size for each in files))
@@ -66,6 +67,7 @@ class Uploading:
                     created_at=unit.now,
                     expires_at=expires_at,
                     secret=secrets.token_hex(32),
+                    stored=not each.size,
                 )
                 for each in files
                 if (kind := each.kind) is not None
@@ -73,6 +75,9 @@ class Uploading:
             tickets = [self._ticket(each, float(self.limits.expires_s)) for each in made]
             unit.uploads.add([each.upload for each in tickets])
             unit.commit()
+        for each in made:
+            if each.stored:
+                self.objects.put(each.key, b"", media_type=each.media_type)
         return tickets
 
     def look(self, upload_id: str) -> Ticket:
@@ -108,6 +113,8 @@ class Uploading:
 
     def _ticket(self, upload: Upload, expires_s: float) -> Ticket:
         """The secret is kept where it is needed: what goes straight to the store has no address here."""
+        if upload.stored:
+            return Ticket(upload=upload, state=UploadState.STORED)
         direct = self._signed(upload, expires_s)
         if direct is None:
             return Ticket(upload=upload, state=UploadState.OPEN)
@@ -156,6 +163,8 @@ class Receiving:
         Raises UploadConflict, TooManyBytes, StorageUnavailable, and what `data` raises; what came before is kept.
         """
         if upload.stored:
+            if not upload.size:
+                return 0  # as it was announced
             raise UploadConflict("this file has arrived already")
         there = self.objects.append(upload.key, data, offset=offset, size=upload.size, media_type=upload.media_type)
         if there == upload.size:

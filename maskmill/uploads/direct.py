@@ -75,9 +75,6 @@ class DirectUploads:
 
         Raises NotOffered, APIError, ServerUnreachable, InvalidInput. What had arrived by then is noted.
         """
-        empty = next((part for part in self.parts if not part.size), None)
-        if empty is not None:
-            raise InvalidInput(f"{empty.path} is empty")
         self._total = sum(part.size for part in self.parts)
         for place in self.ledger.stored:
             self._note(place, self.parts[place].size)

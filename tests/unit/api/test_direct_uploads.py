@@ -67,7 +67,8 @@ def test_several_files_come_back_in_their_order(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"size": 0}, "files.0.size"),
+        ({"size": -1}, "files.0.size"),
+        ({"size": 0, "content_type": "application/zip"}, "files.0.size"),
         ({"size": 65 * 2**20}, "files.0.size"),
         ({"size": "5"}, "files.0.size"),
         ({"content_type": "text/html"}, "files.0.content_type"),
@@ -80,6 +81,15 @@ def test_several_files_come_back_in_their_order(client: TestClient) -> None:
 def test_what_may_not_come_is_refused_with_its_field(client: TestClient, changes: dict[str, Any], field: str) -> None:
     file = {"name": "a.jpg", "size": 5, "content_type": "image/jpeg", **changes}
     assert list(faults(client.post("/uploads", json={"files": [file]}))) == [field]
+
+
+def test_an_empty_picture_has_arrived_as_soon_as_it_is_announced(client: TestClient, house: House) -> None:
+    (ticket,) = announce(client, {"name": "a.jpg", "size": 0, "content_type": "image/jpeg"})
+    told = client.get(f"/uploads/{ticket['upload']}").json()
+    assert (told["state"], told["received"]) == ("stored", 0)
+    assert house.objects.get(f"default/uploads/0/{ticket['upload']}") == b""
+    sent = put(client, ticket, b"")
+    assert (sent.status_code, sent.json()["state"]) == (200, "stored")
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"files": []}', "{", '{"files": [{"name": "a.txt", "size": 5}]}'])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -92,6 +93,12 @@ def test_a_store_with_addresses_takes_files_itself(service: MemoryService) -> No
         ticket.upload.signature(1)
     service.objects.put(ticket.upload.key, b"bytes", media_type="image/jpeg")
     assert uploading(service).look(ticket.upload.id).state is UploadState.STORED
+
+
+def test_an_empty_picture_needs_no_address_of_the_store(service: MemoryService) -> None:
+    empty, other = uploading(service).begin([replace(JPEG, size=0), JPEG])
+    assert (empty.direct, empty.state, other.state) == (None, UploadState.STORED, UploadState.OPEN)
+    assert service.objects.get(empty.upload.key) == b""
 
 
 def test_an_upload_that_a_job_needs_is_used(service: MemoryService) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maskmill import Maskmill
-from maskmill.errors import InvalidInput, ServerError, ServerUnreachable
+from maskmill.errors import ServerError, ServerUnreachable, Unprocessable
 from maskmill.inputs import FILM_SUFFIXES
 from maskmill.multipart import FilePart
 from maskmill.uploads import direct, ledger
@@ -219,10 +219,19 @@ def test_a_server_that_is_away_for_good_ends_the_submission(
         client.submit(pictures / "c.jpg")
 
 
-def test_an_empty_file_is_told_before_anything_is_sent(server: ToyServer, pictures: Path) -> None:
+def test_an_empty_picture_fails_alone(service: Maskmill, house: House, pictures: Path) -> None:
     (pictures / "c.jpg").write_bytes(b"")
-    with Maskmill(server.url) as client, pytest.raises(InvalidInput, match="empty"):
-        client.submit(pictures)
+    job = service.submit(pictures)
+    house.work()
+    ended = {image.name: (image.status, image.error and image.error["message"]) for image in job.rows()}
+    assert ended.pop("c.jpg") == ("failed", "the file is empty")
+    assert set(ended.values()) == {("succeeded", None)}
+
+
+def test_a_file_that_may_not_come_is_named(service: Maskmill, pictures: Path) -> None:
+    (pictures / "more.zip").write_bytes(b"")
+    with pytest.raises(Unprocessable, match=r"'more.zip' must have from 1 to \d+ bytes \(archive\), got 0"):
+        service.submit(pictures)
 
 
 def test_few_small_files_go_with_their_job(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
