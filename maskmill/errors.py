@@ -165,4 +165,4 @@ def image_error(row: Mapping[str, Any]) -> APIError:
     if error is None:
         return Conflict(Problem(status=409, code="image_canceled", detail=f"{row['name']} was canceled"))
     status = _OF_FAILURES.get(error["code"], 500)
-    return api_error(Problem(status=status, code=error["code"], detail=error["detail"]))
+    return api_error(Problem(status=status, code=error["code"], detail=error["message"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from api.schemas.job import ErrorView
 from maskmill import APIError, Maskmill
 from maskmill.errors import (
     Conflict,
@@ -243,7 +244,8 @@ def test_predict_waits_for_the_job_of_a_slow_answer(server: ToyServer, job_state
 
 
 def test_predict_raises_the_error_of_an_image_that_failed_late(server: ToyServer, job_state, pictures) -> None:
-    row = _rows("failed")[0] | {"error": {"code": "unreadable_image", "detail": "a.jpg is not a picture"}}
+    error = ErrorView(code="unreadable_image", message="a.jpg is not a picture")
+    row = _rows("failed")[0] | {"error": error.model_dump()}
     server.on("POST", "/predict", as_json(job_state("failed", total=1, failed=1), 202))
     server.on("GET", "/jobs/job_1/images", as_json({"items": [row], "next_cursor": None}))
     with _client(server) as client, pytest.raises(Unprocessable, match="is not a picture") as caught:
