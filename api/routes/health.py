@@ -12,6 +12,7 @@ from api.bodies.submissions import JSON_BYTES
 from api.dependencies import CallerDep, ServicesDep
 from api.errors import NotReady
 from api.schemas.catalogue import Health, Limits, Readiness, caller_view, followed_view
+from api.schemas.choices import choices
 from api.services import Services
 from jobs.callers import Caller
 from jobs.job import Priority
@@ -50,7 +51,7 @@ async def get_ready(services: ServicesDep) -> Readiness:
 
 @router.get("/limits", dependencies=[READ], responses=problems())
 def get_limits(services: ServicesDep, caller: CallerDep) -> Limits:
-    """What one request may ask for, who asks, and how much of what the key may have is used."""
+    """What one request may ask for, what may be chosen, who asks, and how much of what the key may have is used."""
     settings, rules = services.settings, services.submit_rules
     return Limits(
         request_bytes=rules.max_request_bytes,
@@ -65,6 +66,7 @@ def get_limits(services: ServicesDep, caller: CallerDep) -> Limits:
         predict_wait_seconds=settings.predict_wait_s,
         retention_seconds=rules.retention_s,
         idempotency_hours=IDEMPOTENCY_HOURS,
+        choices=choices(),
         caller=caller_view(caller, _standings(services, caller)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 from urllib.parse import quote
 
 from anyio import to_thread
@@ -15,6 +15,7 @@ from api.access import READ
 from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
+from api.schemas.choices import SORTS, Sort
 from api.schemas.job import ImagePage, ImageView, image_view
 from api.services import Services, UseCases
 from jobs.comparing.drift import CLASS_DRIFT, usual_shares
@@ -27,7 +28,6 @@ from segmentation.media_types import is_shown, shown_media_types, suffix_of
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
 
-Sort = Literal["index", "confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement"]
 # What lists are sorted by, where it has another name.
 _STORED = {"disagreement": "accord", "entropy": "clarity", "low_confidence": "surety"}
 # Are kept, to be sorted by, of the first model alone.
@@ -49,11 +49,7 @@ class Order(NamedTuple):
 async def _order(
     sort: Annotated[
         Sort,
-        Query(
-            description="`confidence`: least certain first; `entropy`: largest mean first; `low_confidence`: most "
-            "pixels below 0.5 first; `class_drift`: whose classes have the most unusual shares first; `miou`: worst "
-            "first; `disagreement`: where several models differ most first"
-        ),
+        Query(description="; ".join(f"`{name}`: {first}" for name, first in SORTS.items())),
     ] = "index",
     model: AskedModel = None,
 ) -> Order:

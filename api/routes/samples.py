@@ -34,7 +34,11 @@ def list_samples(services: ServicesDep) -> SampleList:
     """Every sample; its id can be an input of `POST /jobs`."""
     return SampleList(
         items=[
-            SampleView(id=each, links=SampleLinks(image=f"/samples/{each}/image", mask=f"/samples/{each}/mask"))
+            SampleView(
+                id=each,
+                label_spaces=_SPACES,
+                links=SampleLinks(image=f"/samples/{each}/image", mask=f"/samples/{each}/mask"),
+            )
             for each in services.adapters.samples.ids()
         ]
     )

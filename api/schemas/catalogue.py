@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas.choices import Choices
 from api.schemas.evaluation import Evaluation
 from jobs.callers import Caller
 from jobs.tenants.quotas import IMAGES, QUEUED, REQUESTS
@@ -129,6 +130,9 @@ class SampleLinks(BaseModel):
 
 class SampleView(BaseModel):
     id: str = Field(examples=["day-avenue-01"])
+    label_spaces: list[str] = Field(
+        description="in which its mask may be asked for, its own first", examples=[["cityscapes-34", "camvid-11"]]
+    )
     links: SampleLinks
 
 
@@ -163,7 +167,7 @@ class CallerView(BaseModel):
 
 
 class Limits(BaseModel):
-    """Bytes, pixels, seconds; and what the caller has."""
+    """Bytes, pixels, seconds; what may be chosen; and what the caller has."""
 
     request_bytes: int
     image_bytes: int
@@ -177,6 +181,7 @@ class Limits(BaseModel):
     predict_wait_seconds: int
     retention_seconds: int | None
     idempotency_hours: int
+    choices: Choices
     caller: CallerView
 
 

@@ -9,22 +9,9 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from dashboard.parts import tables, words
+from dashboard.parts.choices import choices
 from dashboard.service import service
 from maskmill import JobHandle
-
-# What `GET /jobs/{id}/archive?export=` takes.
-TOOLS: Mapping[str, str] = {
-    "coco": "COCO, run lengths",
-    "coco-polygons": "COCO, polygons",
-    "cvat": "CVAT",
-    "voc": "Pascal VOC",
-    "label-studio": "Label Studio, brush",
-    "label-studio-polygons": "Label Studio, polygons",
-    "yolo": "YOLO",
-    "cityscapes": "Cityscapes",
-    "geojson": "GeoJSON",
-    "huggingface": "Hugging Face",
-}
 
 
 def archives(job: JobHandle) -> None:
@@ -35,7 +22,7 @@ def archives(job: JobHandle) -> None:
             "instances": st.checkbox("Tell regions that hang together apart", key=f"instances-{job.id}"),
             "pictures": st.checkbox("With the pictures", key=f"pictures-{job.id}"),
         }
-        tables.links([(text, export_address(job.id, tool, chosen)) for tool, text in TOOLS.items()])
+        tables.links([(text, export_address(job.id, tool, chosen)) for tool, text in choices()["exports"].items()])
         st.write("Corrections are part of them, where there are some. Of several models each has a folder.")
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.parts.choices import choices
 from dashboard.parts.links import link
 from dashboard.parts.running import watch
 from dashboard.service import service
 
-ARTIFACTS = ["overlay", "mask", "confidence", "polygons", "coco", "geotiff"]  # all that a worker writes
 OWN = "the model's own"
 
 
@@ -31,8 +31,8 @@ def show() -> None:
         }
         left, right = st.columns([2, 1])  # a row of their own: the focus goes line by line
         options |= {
-            "artifacts": left.multiselect("Artifacts", ARTIFACTS, default=["overlay", "mask"]),
-            "priority": right.selectbox("Priority", ["by size", "interactive", "bulk"]),
+            "artifacts": left.multiselect("Artifacts", choices()["artifacts"], default=["overlay", "mask"]),
+            "priority": right.selectbox("Priority", ["by size", *choices()["priorities"]]),
         }
         if st.form_submit_button("Submit", type="primary"):
             _submit(files or [], masks or [], options)

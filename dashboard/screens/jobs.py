@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import gallery, viewer
 from dashboard.parts import outgoing, tables, words
+from dashboard.parts.choices import choices
 from dashboard.parts.links import link, path
 from dashboard.parts.running import watch
 from dashboard.parts.views import colours_of, downloads, image_view
@@ -16,7 +17,6 @@ from dashboard.service import service
 from maskmill import JobHandle
 
 STATUSES = ["any", "queued", "running", "succeeded", "partial", "failed", "canceled"]
-ORDERS = {"input order": None, "least certain first": "confidence", "worst mIoU first": "miou"}
 PAGE = 25
 
 
@@ -67,7 +67,9 @@ def _job(job: JobHandle) -> None:
     _facts(job)
     chosen, order, _ = st.columns(3)
     status = chosen.selectbox("Images", ["all", "succeeded", "failed", "queued", "running", "canceled"])
-    sort = ORDERS[order.selectbox("Order", list(ORDERS))]
+    sorts = choices()["sorts"]
+    offered = [each for each in sorts if each != "disagreement" or job.state.get("models")]
+    sort = order.selectbox("Order", offered, format_func=sorts.__getitem__)
     if job.total:
         opened = gallery.show(
             job, status=None if status == "all" else status, sort=sort, opened=lambda: None, key=f"gallery-{job.id}"

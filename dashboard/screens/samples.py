@@ -10,13 +10,12 @@ from dashboard.service import service
 
 
 def show() -> None:
-    samples = [each["id"] for each in service().get("/samples")["items"]]
-    spaces = ["cityscapes-34", "cityscapes-19", "cityscapes-8", "camvid-11"]
-    known = {each["name"] for each in service().get("/label-spaces")["items"]}
+    spaces = {each["id"]: each["label_spaces"] for each in service().get("/samples")["items"]}
+    samples = list(spaces)
     left, right = st.columns(2)
     asked = st.query_params.get("sample")
     sample = left.selectbox("Scene", samples, index=samples.index(asked) if asked in samples else 0)
-    space = right.selectbox("Label space", [each for each in spaces if each in known], index=1)
+    space = right.selectbox("Label space", spaces[sample], index=1)
     st.query_params["sample"] = sample
     viewer.show(sample_view(sample, space), key="sample")
     st.write("These scenes are generated: free of any licence question. *Try* runs a model over them.")

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
+from itertools import product
+from typing import get_args
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from api.schemas.choices import Sort
 from jobs.errors import StorageUnavailable
 from jobs.job import Failure
 from jobs.watching.workers import FollowedModel
+from segmentation.formats import FORMATS
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import LABEL_SPACES, LabelSpaces
 from segmentation.variant import Variant
 from tests.factories import make_card
 from tests.fakes import FakeCatalog
 from tests.unit.api.house import House
+
+ONE_OF = ("palettes", "overlay_formats", "bit_depths", "priorities")
 
 
 def test_models_tell_which_is_the_default_and_which_are_loaded(client: TestClient, house: House) -> None:
@@ -132,6 +138,17 @@ def test_limits_are_told(client: TestClient) -> None:
     assert limits["wait_seconds"] == 60
     films = {name: value for name, value in limits.items() if name.startswith("film_")}
     assert films == {"film_seconds": 4 * 3600, "film_frames": 100_000, "film_bytes": 8 * 2**30}
+
+
+def test_what_may_be_chosen_is_told_with_its_titles(client: TestClient) -> None:
+    told = client.get("/limits").json()["choices"]
+    assert told["artifacts"] == list(FORMATS)
+    assert told["exports"]["coco-polygons"] == "COCO, polygons"
+    assert list(told["sorts"]) == list(get_args(Sort))
+    job = {"inputs": [{"sample": "crossing"}], "artifacts": told["artifacts"]}
+    for palette, form, depth, priority in product(*(told[name] for name in ONE_OF)):
+        options = {"overlay": {"palette": palette, "format": form}, "bit_depth": depth, "priority": priority}
+        assert client.post("/jobs", json={**job, **options}).status_code == 202
 
 
 def test_health_needs_nobody(client: TestClient, house: House) -> None:

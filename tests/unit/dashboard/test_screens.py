@@ -13,14 +13,21 @@ import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from api.schemas.choices import SORTS
+from dashboard.parts.choices import choices
 from dashboard.screens.models import scatter
 from dashboard.service import connect, disconnect
 from dashboard.settings import DashboardSettings
 from maskmill import JobHandle
 from maskmill.errors import WaitTimeout
+from segmentation.exports import EXPORTS
+from segmentation.exports.coco import Coco
+from segmentation.formats import FORMATS
+from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
 from segmentation.variant import Variant
 from tests.factories import make_card, picture
 from tests.fakes import FakeCatalog
+from tests.toys import ToyFormat
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
 
@@ -42,7 +49,7 @@ SCORED = make_card("other", scores={"miou": 0.5, "pixel_accuracy": 0.75}, varian
 MAIN = Path(__file__).resolve().parents[3] / "dashboard" / "main.py"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     house = House(tmp_path_factory.mktemp("house"), catalog=FakeCatalog([make_card(), SCORED]))
     with serving(house) as http:
@@ -114,6 +121,31 @@ def test_a_link_to_what_is_no_job_says_so(service: Open, screen: str) -> None:
 def test_a_batch_begins_with_the_model_that_jobs_take(service: Open) -> None:
     models = {each["name"]: each["default"] for each in service.http.get("/models").json()["items"]}
     assert models[shown("batch").selectbox[0].value]
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An artifact format and an export, listed where the service lists its own."""
+    monkeypatch.setitem(FORMATS, ToyFormat.name, ToyFormat())
+    monkeypatch.setitem(EXPORTS, "toy", Coco("toy", "Toys & games", polygons=False))
+    choices.clear()
+    yield
+    choices.clear()
+
+
+@pytest.mark.usefixtures("toys")
+def test_what_is_added_to_the_service_is_offered_without_a_change_here(job: str) -> None:
+    assert shown("batch").multiselect[0].options == [*FORMATS]
+    told = html(shown("jobs", job=job))
+    assert f'href="/archives/{job}?export=toy" download>Toys &amp; games<' in told
+    assert all(f"export={name}" in told for name in EXPORTS)
+
+
+def test_images_are_in_each_order_that_the_service_knows(job: str, pair: str) -> None:
+    boxes = (shown("jobs", job=each).selectbox for each in (job, pair))
+    one, several = (next(box for box in each if box.label == "Order") for each in boxes)
+    assert several.options == list(SORTS.values())
+    assert one.options == [title for name, title in SORTS.items() if name != "disagreement"]
 
 
 def test_an_image_is_shown_with_its_numbers_and_its_neighbours(service: Open, job: str) -> None:
@@ -191,7 +223,9 @@ def test_a_batch_is_sent_watched_and_canceled(service: Open) -> None:
 
 
 def test_a_sample_is_chosen_by_its_link() -> None:
-    assert shown("samples", sample="market").selectbox[0].value == "market"
+    page = shown("samples", sample="market")
+    assert page.selectbox[0].value == "market"
+    assert page.selectbox[1].options == ["cityscapes-34", *CITYSCAPES_34.mappings]
 
 
 def test_models_are_told_with_their_cards() -> None:

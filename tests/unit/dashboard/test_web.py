@@ -14,14 +14,11 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from dashboard.parts.outgoing import TOOLS, delivery_row, export_address
-from dashboard.screens.batch import ARTIFACTS
+from dashboard.parts.outgoing import delivery_row, export_address
 from dashboard.settings import DashboardSettings
 from dashboard.web.pictures import thumbnail, with_ids_for_colours
 from dashboard.web.routes import routes
 from maskmill import Maskmill
-from segmentation.exports import EXPORTS
-from segmentation.formats import FORMATS
 from tests.factories import picture
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
@@ -122,14 +119,6 @@ def test_an_export_is_named_after_its_tool(house: House, service: httpx.Client, 
 
 def test_the_name_of_an_export_is_never_a_path(browser: TestClient) -> None:
     assert browser.get(f"/archives/{JOB}?export=../keys").status_code == 404
-
-
-def test_every_export_of_the_service_is_offered() -> None:
-    assert list(TOOLS) == list(EXPORTS)
-
-
-def test_every_artifact_that_a_job_may_ask_for_is_offered() -> None:
-    assert list(FORMATS) == ARTIFACTS
 
 
 def test_a_delivery_is_told_with_its_last_answer() -> None:
