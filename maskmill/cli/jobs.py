@@ -50,7 +50,8 @@ class Submission(ServerOptions):
         str | None, typer.Option(help="Run several and compare them: comma-separated names.", metavar="NAMES")
     ] = None
     artifacts: Annotated[
-        str | None, typer.Option(help="Comma-separated: overlay, mask, confidence, polygons, coco.", metavar="NAMES")
+        str | None,
+        typer.Option(help="Comma-separated: overlay, mask, confidence, polygons, coco, geotiff.", metavar="NAMES"),
     ] = None
     masks: Annotated[
         list[str] | None,

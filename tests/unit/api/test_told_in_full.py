@@ -14,6 +14,11 @@ from api.answers.examples import add_examples
 from api.errors import ROUTER_CODES, STATUS, families, status_of_kind
 from api.main import create_app
 from jobs.deliveries.endpoint import EVENTS
+from jobs.errors import ImageFailure
+from jobs.processing.cautions import CLASSES_IMPOSSIBLE, OVERLAY_REDUCED, TILE_MAGNIFIED
+from jobs.processing.retry import WORKER_LOST
+from jobs.processing.truth import MISMATCH, MOSTLY_IGNORED, UNKNOWN_IDS
+from segmentation.picture_files.pictures import NOTICES
 from tests.stack import ROOT
 
 FORM = "multipart/form-data"
@@ -130,6 +135,23 @@ def test_every_code_stands_in_the_table_of_the_documentation(document: dict[str,
         for problem in examples(answer["content"]["application/problem+json"])
     }
     assert answered - told == set()
+
+
+def test_every_warning_and_every_failure_of_an_image_stands_in_the_documentation() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    failures, warnings = (
+        set(_CODE.findall(re.search(f"^- {start}(.+)$", page, re.MULTILINE)[1]))  # type: ignore[index]
+        for start in ("An image fails with", "It warns with")
+    )
+    cautions = {TILE_MAGNIFIED, OVERLAY_REDUCED, CLASSES_IMPOSSIBLE, MISMATCH, UNKNOWN_IDS, MOSTLY_IGNORED}
+    assert warnings >= cautions | NOTICES
+    assert failures >= {kind.code for kind in _below(ImageFailure)} | {WORKER_LOST.code}
+
+
+def _below(kind: type[ImageFailure]) -> Iterator[type[ImageFailure]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _below(below)
 
 
 def test_who_reads_a_body_may_have_no_place_for_it(document: dict[str, Any]) -> None:
