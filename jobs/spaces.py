@@ -15,12 +15,14 @@ class JobSpaces:
     """models: the name of each model's own label space, in their order; empty where an older row does not tell.
 
     own: the label spaces that the job names and that are not published. archived: whether its archive has that of its
-    results, which those of older jobs have not: an archive stays the same bytes.
+    results, which those of older jobs have not: an archive stays the same bytes. leaves_out: likewise, whether means
+    between two models are taken without the classes that one of them has no way to give.
     """
 
     models: tuple[str, ...] = ()
     own: tuple[LabelSpace, ...] = ()
     archived: bool = False
+    leaves_out: bool = False
 
     def get(self, name: str) -> LabelSpace:
         """Raises UnknownLabelSpace."""
@@ -37,11 +39,12 @@ class JobSpaces:
         if not self.models and not self.own:
             return None
         told = {"models": list(self.models), "own": [space.to_dict() for space in self.own]}
-        return {**told, "archived": True} if self.archived else told
+        return told | {name: True for name in ("archived", "leaves_out") if getattr(self, name)}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any] | None) -> JobSpaces:
         if value is None:
             return cls()
         own = tuple(LabelSpace.from_dict(each) for each in value["own"])
-        return cls(tuple(value["models"]), own, archived=value.get("archived", False))
+        flags = {name: value.get(name, False) for name in ("archived", "leaves_out")}
+        return cls(tuple(value["models"]), own, **flags)

@@ -132,6 +132,11 @@ class ComparedPair(BaseModel):
     models: tuple[str, str]
     agreement: float | None = Field(description="share of the pixels for which both say the same")
     miou: float | None = Field(description="mean IoU between both predictions, whatever the truth")
+    without_classes: list[str] | None = Field(
+        None,
+        exclude_if=lambda names: names is None,
+        description="classes that one of both has no way to give: `miou` is taken without them",
+    )
     iou: dict[str, float] = Field(description="the same by class")
     ground_truth: JudgedPair | None = Field(description="null without ground truth")
 

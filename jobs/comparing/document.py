@@ -7,7 +7,7 @@ both can give.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -77,10 +77,11 @@ def pair_documents(job: Job, image: JobImage) -> list[Document]:
     assert image.comparison is not None  # it has succeeded
     agreement = image.comparison.agreement
     found = []
-    for number, (one, other) in enumerate(combinations(job.models, 2)):
+    for number, (one, other) in enumerate(combinations(range(len(job.models)), 2)):
         pair = agreement.pairs[number]
-        shares = {"agreement": known(pixel_share(pair)), "miou": known(pair_miou(agreement, number))}
-        told = {"models": [one, other], **shares}
+        miou = pair_miou(agreement, number, without=uncounted(job, one, other))
+        shares = {"agreement": known(pixel_share(pair)), "miou": known(miou)}
+        told = {"models": [job.models[one], job.models[other]], **shares}
         found.append(told if pair.right is None else {**told, "ground_truth": _right(pair.right)})
     return found
 
@@ -88,6 +89,11 @@ def pair_documents(job: Job, image: JobImage) -> list[Document]:
 def left_out(job: Job, one: int, other: int) -> frozenset[int]:
     """Ids of the classes that one of two models has no way to give: their means are compared without them."""
     return impossible_ids(job, one) | impossible_ids(job, other)
+
+
+def uncounted(job: Job, one: int, other: int) -> frozenset[int]:
+    """The same, of the mean between both predictions; of older jobs none: what they told stays."""
+    return left_out(job, one, other) if job.spaces.leaves_out else frozenset()
 
 
 def _model(job: Job, model: int, drawn: Drawn | None) -> Document:
@@ -103,17 +109,22 @@ def _model(job: Job, model: int, drawn: Drawn | None) -> Document:
 def _pairs(job: Job, agreement: Agreement, drawn: Drawn | None) -> list[Document]:
     found = []
     for number, (one, other) in enumerate(combinations(range(len(job.models)), 2)):
-        pair = agreement.pairs[number]
+        pair, without = agreement.pairs[number], uncounted(job, one, other)
         found.append(
             {
                 "models": [job.models[one], job.models[other]],
                 "agreement": known(pixel_share(pair)),
-                "miou": known(pair_miou(agreement, number)),
+                "miou": known(pair_miou(agreement, number, without=without)),
                 "iou": known_by_name(job.space.names(), pair_ious(agreement, number)),
                 "ground_truth": _judged(job, pair, one, other, drawn),
+                **({"without_classes": _names(job, without)} if without else {}),
             }
         )
     return found
+
+
+def _names(job: Job, ids: Collection[int]) -> list[str]:
+    return [each.name for each in job.space.classes if each.id in ids]
 
 
 def _judged(job: Job, pair: PairCounts, one: int, other: int, drawn: Drawn | None) -> Document | None:
@@ -129,7 +140,7 @@ def _judged(job: Job, pair: PairCounts, one: int, other: int, drawn: Drawn | Non
         "miou_difference": known(first - second),
         "interval": _ends(interval),
         "beyond_chance": None if _ends(interval) is None or interval is None else not interval.holds(0),
-        "without_classes": [each.name for each in job.space.classes if each.id in without],
+        "without_classes": _names(job, without),
     }
 
 

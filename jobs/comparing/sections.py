@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jobs.comparing.pages import parts, wording
@@ -79,9 +80,12 @@ def pairs(document: Document) -> Table:
         chance = {True: "beyond chance", False: "may be chance", None: ""}[truth.get("beyond_chance")]
         difference = _number(truth.get("miou_difference"))
         told = f"{wording.between(interval)}, {chance}" if interval else ""
-        shares = [pair["agreement"], pair["miou"], truth.get("first_right"), truth.get("second_right")]
+        lacking = pair.get("without_classes")
+        between = replace(_plain(pair["miou"]), note=f"without {', '.join(lacking)}" if lacking else "")
+        rights = [_plain(truth.get(each)) for each in ("first_right", "second_right")]
         said = f"{wording.signed(difference)} points" if math.isfinite(difference) else wording.NONE
-        rows.append(Row(" | ".join(pair["models"]), [*map(_plain, shares), Cell(said=said, note=told)]))
+        cells = [_plain(pair["agreement"]), between, *rights, Cell(said=said, note=told)]
+        rows.append(Row(" | ".join(pair["models"]), cells))
     return Table(caption=PAIRS, label="Table of pairs", head=("pair", *HEADS), rows=rows)
 
 

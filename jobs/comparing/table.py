@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+from jobs.comparing.document import uncounted
 from jobs.job import Job, JobImage
 from jobs.reporting.reports import csv_line
 from segmentation.measures.agreement import PairCounts, pair_miou, pixel_share
@@ -20,6 +21,7 @@ class ComparisonTable:
 
     def __init__(self, job: Job) -> None:
         self._pairs = list(combinations(job.models, 2))
+        self._without = [uncounted(job, *pair) for pair in combinations(range(len(job.models)), 2)]
         self._with_truth = job.totals[0].confusion is not None
 
     def head(self) -> bytes:
@@ -36,7 +38,8 @@ class ComparisonTable:
         agreement = image.comparison.agreement
         row: list[object] = [image.index, image.name, image.ref, agreement.disagreement]
         for number, pair in enumerate(agreement.pairs):
-            row += [known(pixel_share(pair)), known(pair_miou(agreement, number))]
+            miou = pair_miou(agreement, number, without=self._without[number])
+            row += [known(pixel_share(pair)), known(miou)]
             row += self._right(pair)
         return csv_line(row)
 

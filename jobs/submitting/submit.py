@@ -264,7 +264,7 @@ class Submitting:
         named = [space for _, space in origins] + found
         unpublished = tuple(dict.fromkeys(space for space in named if not is_published(space)))
         models = () if {*own} == {label_space} else tuple(own)
-        return JobSpaces(models=models, own=unpublished, archived=target in unpublished)
+        return JobSpaces(models, unpublished, archived=target in unpublished, leaves_out=len(models) > 1)
 
 
 def _use_uploads(unit: UnitOfWork, images: Iterable[NewImage]) -> None:

@@ -7,7 +7,7 @@ counts are counted nowhere; a pixel for which some say one and others void is on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -137,9 +137,11 @@ def pair_ious(agreement: Agreement, pair: int) -> NDArray[np.float64]:
     return ious
 
 
-def pair_miou(agreement: Agreement, pair: int) -> float:
-    """Mean of `pair_ious` over the classes that one of both says; NaN where they say none."""
+def pair_miou(agreement: Agreement, pair: int, *, without: Collection[int] = ()) -> float:
+    """Mean of `pair_ious` over the classes that one of both says; NaN where they say none. without: ids of classes that
+    do not count, for one of both has no way to say them."""
     ious = pair_ious(agreement, pair)
+    ious[list(without)] = np.nan
     known = ious[np.isfinite(ious)]
     return float(known.mean()) if known.size else math.nan
 

@@ -167,7 +167,7 @@ def test_where_every_class_can_be_given_nothing_changes(service):
 
 def test_what_ids_mean_survives_being_stored():
     spaces = JobSpaces(models=("blob",), own=(BLOB,))
-    for each in (spaces, replace(spaces, archived=True)):
+    for each in (spaces, replace(spaces, archived=True), replace(spaces, leaves_out=True)):
         assert JobSpaces.from_dict(each.to_dict()) == each
     assert JobSpaces().to_dict() is None
     assert JobSpaces.from_dict(None) == JobSpaces()
