@@ -201,7 +201,7 @@ class JobOptionsShape(BaseModel):
     )
     bit_depth: int | str | None = Field(
         None,
-        description="of pictures that store more than 8 bits in 16; default: what a PNG says of itself, else 16",
+        description="of pictures that store so many bits in 16 or 32; default: what a PNG says of itself, else 16",
         json_schema_extra={"enum": ["auto", *DEPTHS, None]},
     )
     every: float | str | None = Field(

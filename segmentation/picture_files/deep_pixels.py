@@ -1,4 +1,5 @@
-"""Samples stored in 16 bits, of which cameras fill 10, 12 or 14: how many bits there are, and the upper 8 of them."""
+"""Samples stored in 16 bits or more, of which cameras fill 10, 12 or 14, and some programs 8: how many bits there are,
+and the upper 8 of them."""
 
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from segmentation.errors import UnsupportedImage
 
-DEPTHS = (10, 12, 14, 16)
+DEPTHS = (8, 10, 12, 14, 16)
 LOW_BIT_DEPTH = "low_bit_depth"
 PLANES = 2  # PlanarConfiguration of TIFF 6.0: each sample has a plane of its own
 PACKED_DEPTHS = {"I;12": 12}  # by Pillow's raw mode: of samples that a TIFF stores in just so many bits
@@ -140,5 +141,6 @@ def depth_of(top: int, *, bit_depth: int | None, said: int | None) -> tuple[int,
         return said, ()
     if top >= _LOW_TOP:
         return 16, ()
-    detail = f"16 bits were read, but all values lie below {_LOW_TOP}; tell the true depth with `bit_depth`"
+    least = next(1 << depth for depth in DEPTHS if top < 1 << depth)
+    detail = f"16 bits were read, but all values lie below {least}; tell the true depth with `bit_depth`"
     return 16, (Notice(LOW_BIT_DEPTH, detail),)

@@ -36,7 +36,7 @@ def test_options_that_came_later_are_written_only_where_they_were_chosen():
     assert told["overlay"] == {"opacity": 0.5, "format": "jpeg"}
 
 
-@pytest.mark.parametrize(("text", "depth"), [("auto", None), ("12", 12)])
+@pytest.mark.parametrize(("text", "depth"), [("auto", None), ("12", 12), ("8", 8)])
 def test_a_bit_depth_comes_as_text_in_a_form(text, depth):
     assert parse_option_fields({"bit_depth": text}, options=None).bit_depth == depth
 
@@ -63,7 +63,7 @@ def test_a_bit_depth_comes_as_text_in_a_form(text, depth):
         ({"priority": []}, "priority", "must be a string"),
         ({"overlay": {"colour": 1}}, "overlay.colour", "unknown option"),
         ({"overlay": {"palette": "grey"}}, "overlay.palette", "must be one of published, colour_blind, got 'grey'"),
-        ({"bit_depth": 8}, "bit_depth", "must be auto or one of 10, 12, 14, 16, got 8"),
+        ({"bit_depth": 9}, "bit_depth", "must be auto or one of 8, 10, 12, 14, 16, got 9"),
         ({"bit_depth": True}, "bit_depth", "must be auto or one of"),
         ({"bit_depth": "12"}, "bit_depth", "must be auto or one of"),
         ({"tile": {"size": 8}}, "tile.size", "from 64 to 4096"),

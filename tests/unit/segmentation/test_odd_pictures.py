@@ -253,6 +253,22 @@ class TestBitDepth:
             assert codes(data, bit_depth=bits) == []
             assert np.array_equal(pixels(data, bit_depth=bits), np.dstack([wanted] * 3))
 
+    @pytest.mark.parametrize("kind", [np.uint16, np.int32])
+    def test_samples_that_fill_8_of_many_bits_are_told_of_and_read_where_that_is_said(self, kind: type) -> None:
+        values: NDArray[Any] = (GREY12 >> 4).astype(kind)
+        data = saved(Image.fromarray(values), "TIFF")
+        assert pixels(data).max() == 0
+        (notice,) = read_picture(data, max_pixels=10**6).notices
+        assert (notice.code, "all values lie below 256;" in notice.detail) == ("low_bit_depth", True)
+        assert codes(data, bit_depth=8) == []
+        assert np.array_equal(pixels(data, bit_depth=8), np.dstack([values] * 3))
+        with pytest.raises(UnsupportedImage, match="bit_depth is 8, but there are values above 255"):
+            pixels(saved(Image.fromarray(values + kind(1)), "TIFF"), bit_depth=8)
+
+    def test_colours_that_fill_8_of_16_bits_are_read_where_that_is_said(self) -> None:
+        values = np.dstack([GREY12 >> 4] * 3)
+        assert np.array_equal(pixels(deep_png(values), bit_depth=8), values)
+
     def test_16_takes_the_values_as_they_are_without_a_word(self) -> None:
         assert codes(deep_png(GREY12), bit_depth=16) == []
         assert pixels(deep_png(GREY12), bit_depth=16).max() == 15
