@@ -58,7 +58,7 @@ def test_the_reasons_are_those_of_the_classes() -> None:
 
 @pytest.mark.parametrize("code", [*IMAGE_CODES, "input_not_found"])
 def test_the_client_gives_a_late_failure_the_status_of_an_early_one(code: str) -> None:
-    assert image_error({"error": {"code": code, "detail": "so"}}).status == FAILURE_STATUS[code]
+    assert image_error({"error": {"code": code, "message": "so"}}).status == FAILURE_STATUS[code]
 
 
 def raising(house: House, error: Exception) -> None:

@@ -16,6 +16,7 @@ from api.routes.predict import choose
 from jobs.errors import DatabaseUnavailable, ModelFailed
 from jobs.job import JobImage, Slice
 from jobs.reporting.read import Reading
+from maskmill.errors import image_error
 from tests.factories import picture, zip_of
 from tests.unit.api.house import House
 
@@ -192,3 +193,10 @@ def test_a_picture_of_a_job_that_was_deleted_meanwhile_is_not_found(client: Test
     house.dispatcher.dispatch = send_and_delete  # type: ignore[method-assign]
     answer = client.post("/predict", files={"file": ("a.jpg", picture())})
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+def test_the_row_of_an_image_that_failed_says_to_the_client_what_predict_would_have(busy: TestClient) -> None:
+    early = busy.post("/predict", files={"file": ("a.jpg", b"no picture")})
+    late = image_error(busy.get(f"/jobs/{early.headers['x-job-id']}/images/0").json())
+    told = early.json()
+    assert (late.status, late.code, late.detail) == (early.status_code, told["code"], told["detail"])
