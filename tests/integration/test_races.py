@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from io import BytesIO
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -20,8 +21,12 @@ from sqlalchemy import text
 from jobs.errors import DatabaseUnavailable, NotAllowed
 from jobs.job import Failure, ImageMetrics, ImageStatus, JobStatus, JobTotals, Priority, Slice
 from jobs.ports import JobFilter, Outcome
+from jobs.processing.retry import RetryPolicy
 from jobs.submitting.submit import SubmitRules, Submitting
+from jobs.tenants.turns import Turns
+from storage.scope import Prepared
 from storage.settings import StorageSettings
+from storage.transaction import Answer, Transaction
 from storage.unit_of_work import Database, make_engine
 from tests.databases import opened
 from tests.factories import make_card, make_images, make_job, make_result, picture
@@ -32,6 +37,7 @@ IMAGES = 60
 WORKERS = 8
 HELD_S = 3600.0
 LOST_S = -1.0
+BULK = Priority.BULK
 FAILURE = Failure("model_failed", "the image could not be processed")
 
 
@@ -247,3 +253,38 @@ def test_a_draft_whose_commit_is_still_on_its_way_keeps_its_objects(database: Da
     with database.unit() as unit:
         assert len(unit.jobs.page(JobFilter(), limit=2, before=None)) == 1
         assert not unit.drafts.stale(older_than_s=-60, limit=2)
+
+
+@pytest.fixture
+def on_postgres(migrated_postgres_url: str) -> Iterator[Database]:
+    with opened(StorageSettings(database_url=migrated_postgres_url)) as database:
+        yield database
+
+
+def test_a_turn_whose_images_others_take_between_two_looks_is_for_the_next(
+    on_postgres: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """On SQLite who takes a turn keeps others out meanwhile."""
+    for job_id in ("job_1", "job_2"):
+        with on_postgres.unit() as unit:
+            unit.jobs.add(make_job(job_id=job_id, images=2, priority=BULK), make_images(2))
+            unit.commit()
+    look_up = Transaction.look_up
+    overtaken: list[str] = []
+
+    def overtaking(transaction: Transaction, statement: Prepared, **values: Any) -> Answer:
+        if "most" in values and not overtaken:
+            overtaken.append(values["job"])
+            with on_postgres.unit() as others:
+                others.images.claim(Slice(job_id="job_1", first=0, last=1, priority=BULK), worker="w1", lease_s=HELD_S)
+                others.commit()
+        return look_up(transaction, statement, **values)
+
+    monkeypatch.setattr(Transaction, "look_up", overtaking)
+    ended = Slice(job_id="job_0", first=0, last=0, priority=BULK)
+    with on_postgres.unit() as unit:
+        claim = Turns(RetryPolicy()).take(unit, ended, partial(unit.images.claim, worker="w2", lease_s=HELD_S))
+        unit.commit()
+    assert overtaken == ["job_1"]
+    assert claim is not None
+    assert claim.job.id == "job_2"

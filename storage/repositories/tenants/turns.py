@@ -55,8 +55,9 @@ class SqlTurns:
     ) -> NextImages | None:
         read, now = self._transaction.look_up, self._transaction.now
         for oldest_job, first_images in (_TRIED, _FRESH) if tried_first else (_FRESH, _TRIED):
-            job = read(oldest_job, whose=tenant, priority=priority.value, now=now).first()
-            if job is not None:
-                found = read(first_images, job=job.id, now=now, most=limit)
-                return NextImages(job.id, job.slice_size, {row.at: row.lost for row in found})
+            while (job := read(oldest_job, whose=tenant, priority=priority.value, now=now).first()) is not None:
+                losses = {row.at: row.lost for row in read(first_images, job=job.id, now=now, most=limit)}
+                if losses:
+                    return NextImages(job.id, job.slice_size, losses)
+                # Others have taken them in between, so the next look finds another job.
         return None
