@@ -139,6 +139,14 @@ def mark(folder: Path, job_id: str) -> None:
     (folder / _MARK).write_text(job_id, "utf-8")
 
 
+def write_whole(path: Path, data: bytes) -> Path:
+    """All of it or nothing, also where the program ends meanwhile; its folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    return part.replace(path)
+
+
 def _job_in(folder: Path) -> str | None:
     """None where nobody's results are, or nothing tells whose."""
     for name in (_MARK, _MANIFEST):

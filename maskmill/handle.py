@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
-from maskmill.download import OnReceived, fetch_archive, keep_apart, unheard, unpack
+from maskmill.download import OnReceived, fetch_archive, keep_apart, unheard, unpack, write_whole
 from maskmill.errors import NotFound, WaitTimeout
 from maskmill.notebooks.shown import class_ids, image_html, job_html, opened, table_of
 from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Transport
@@ -95,9 +95,7 @@ class Image:
         return image_html(self)
 
     def save(self, artifact: str, path: Path, *, upright: bool = False) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.read(artifact, upright=upright))
-        return path
+        return write_whole(path, self.read(artifact, upright=upright))
 
 
 class JobHandle:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from maskmill.cli.options import ForceOption, JobOption, ServerOptions
 from maskmill.cli.output import (
     age,
     fetching,
+    few,
     job_sentence,
     percent,
     plain_table,
@@ -35,8 +35,6 @@ from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
 from maskmill.installed import dashboard_is_here, how_to_install
-
-NAMED = 5  # files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,7 @@ def submit(choices: Submission) -> None:
     _keep_results_apart(choices)
     inputs = _inputs(choices.paths)
     if inputs.passed_over:
-        console.print(f"not sent, as no pictures: {_few([path.name for path in inputs.passed_over])}", soft_wrap=True)
+        console.print(f"not sent, as no pictures: {few([path.name for path in inputs.passed_over])}", soft_wrap=True)
     with connect(choices) as server:
         try:
             with sending(console) as on_sent:
@@ -245,11 +243,6 @@ def _keep_results_apart(choices: Submission) -> None:
 
 def _is_same(path: str, folder: Path) -> bool:
     return Path(path).exists() and folder.samefile(path)
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _inputs(paths: list[str]) -> Inputs:

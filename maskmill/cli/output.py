@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -38,6 +38,7 @@ STATUS_STYLE = {
     "queued": "default",
 }
 PIPE_WIDTH = 160
+NAMED = 5  # files in a sentence
 _UTC = timezone.utc  # noqa: UP017 - Python 3.10 has no datetime.UTC
 QUIET_EVERY_S = 5.0  # without a terminal progress is a line now and then
 
@@ -72,6 +73,11 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def few(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def age(moment: str | None) -> str:

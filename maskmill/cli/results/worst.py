@@ -13,9 +13,9 @@ from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import ForceOption, JobOption
-from maskmill.cli.output import percent, plain_table, print_json, program, stdout
-from maskmill.download import keep_apart, mark
-from maskmill.errors import InvalidInput
+from maskmill.cli.output import few, percent, plain_table, print_json, program, stdout
+from maskmill.download import keep_apart, mark, write_whole
+from maskmill.errors import InvalidInput, NotFound
 from maskmill.handle import Image, JobHandle
 
 ORDERS = ("confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement")
@@ -44,9 +44,11 @@ def worst(choices: Worst) -> None:
     with connect(choices) as server:
         job = server.job(choices.job_id)
         found = list(job.rows(status="succeeded", sort=choices.by, limit=choices.top))
-        written = [] if choices.download is None else list(_fetched(job, found, choices.download))
+        kept: list[Path] = []
+        written = list(_fetched(job, found, choices, kept))
     if choices.as_json:
-        print_json({"items": [image.row for image in found], "files": [path.as_posix() for path in written]})
+        files = {"files": [path.as_posix() for path in written], "kept": [path.as_posix() for path in kept]}
+        print_json({"items": [image.row for image in found], **files})
         return
     table = plain_table("index", "name", "confidence", "mIoU", right=("index", "confidence", "mIoU"))
     for image in found:
@@ -54,6 +56,9 @@ def worst(choices: Worst) -> None:
         numbers = percent(image.metrics.get("mean_confidence")), percent(truth.get("miou"))
         table.add_row(str(image.index), Text(image.name), *numbers)
     stdout().print(table)
+    if kept:
+        names = few([path.name for path in kept])
+        stdout().print(Text(f"changed here, so not fetched again (but with --force): {names}"), soft_wrap=True)
     if choices.download is not None:
         stdout().print(
             f"{len(written)} files are in {choices.download}: correct those in {MASKS}/, then", soft_wrap=True
@@ -61,9 +66,12 @@ def worst(choices: Worst) -> None:
         stdout().print(f"  {program()} jobs corrections {choices.job_id} {choices.download}", soft_wrap=True)
 
 
-def _fetched(job: JobHandle, images: Sequence[Image], folder: Path) -> Iterator[Path]:
+def _fetched(job: JobHandle, images: Sequence[Image], choices: Worst, kept: list[Path]) -> Iterator[Path]:
     """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so; a picture
-    that the service did not store stays away."""
+    that the service did not store stays away. Adds to `kept` the masks that were changed since they came."""
+    folder = choices.download
+    if folder is None:
+        return
     called = Counter(_mask_path(_inside(image)).as_posix().casefold() for image in images)
     mark(folder, job.id)
     for image in images:
@@ -74,7 +82,19 @@ def _fetched(job: JobHandle, images: Sequence[Image], folder: Path) -> Iterator[
         if "input" in image.artifacts:
             yield image.save("input", folder / IMAGES / name, upright=True)
         if MASK in image.artifacts:
-            yield image.save(MASK, folder / MASKS / mask)
+            place, data = folder / MASKS / mask, _newest(image)
+            if place.exists() and not choices.force and place.read_bytes() != data:
+                kept.append(place)
+            else:
+                yield write_whole(place, data)
+
+
+def _newest(image: Image) -> bytes:
+    """As somebody corrected it, else as the model said."""
+    try:
+        return image.read("correction")
+    except NotFound:
+        return image.read(MASK)
 
 
 def _mask_path(name: PurePosixPath) -> PurePosixPath:

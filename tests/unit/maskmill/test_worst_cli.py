@@ -48,6 +48,28 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
 
 
 @pytest.mark.usefixtures("job")
+def test_a_mask_that_somebody_changed_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    worst = ("jobs", "worst", "job_1", "--download", str(tmp_path / "work"))
+    masks = tmp_path / "work" / "masks"
+    run(*worst)
+    (masks / "b.png").write_text("drawn")
+    again = run(*worst)
+    assert ((masks / "b.png").read_text(), again.exit_code) == ("drawn", 0)
+    assert "not fetched again (but with --force): b.png" in again.stdout
+    told = json.loads(run(*worst, "--json").stdout)
+    assert (told["kept"], len(told["files"])) == ([(masks / "b.png").as_posix()], 2)
+    assert "not fetched again" not in run(*worst, "--force").stdout
+    assert (masks / "b.png").read_text() == "/jobs/job_1/images/2/mask"
+
+
+@pytest.mark.usefixtures("job")
+def test_what_was_corrected_before_is_where_one_goes_on(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1/images/2/correction", Answer(200, b"corrected", {}))
+    run("jobs", "worst", "job_1", "--download", str(tmp_path))
+    assert (tmp_path / "masks" / "b.png").read_text() == "corrected"
+
+
+@pytest.mark.usefixtures("job")
 def test_masks_of_another_job_are_no_corrections_of_this_one(run: Run, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"job": "job_2"}')
     refused = run("jobs", "worst", "job_1", "--download", str(tmp_path))
