@@ -8,7 +8,8 @@ import shutil
 import stat
 import time
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,7 @@ from maskmill.transport import Call, Transport
 PIECE = 1024 * 1024
 TRIES_WITHOUT_PROGRESS = 6
 _MANIFEST, _METRICS, _ERRORS = "manifest.json", "metrics.csv", "errors.csv"
+_MASKS = "mask"  # the folder of what people draw on
 _MARK = ".maskmill-job"  # whose the files are, where no manifest tells
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -160,25 +162,48 @@ def _job_in(folder: Path) -> str | None:
     return None
 
 
-def unpack(archive: Path, folder: Path, job_id: str) -> list[Path]:
+def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = False) -> list[Path]:
     """The files of a job's ZIP below `folder`, nowhere else; the table of errors of an earlier download goes where a
-    job has none any more. Raises DownloadBroken for damage or names that leave it."""
+    job has none any more. Raises DownloadBroken for damage or names that leave it, and, but with over_changes,
+    InvalidInput for masks that lie there already and were changed: somebody drew them."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as bundle:
             entries = [entry for entry in bundle.infolist() if not entry.is_dir()]
             targets = [_target(folder, entry) for entry in entries]
+            if not over_changes:
+                _check_masks(folder, zip(entries, targets, strict=True))
             if folder / _MANIFEST not in targets:
                 mark(folder, job_id)
             for entry, target in zip(entries, targets, strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with bundle.open(entry) as source, target.open("wb") as out:
+                part = target.with_name(target.name + ".part")  # half of a mask would look like a changed one
+                with bundle.open(entry) as source, part.open("wb") as out:
                     shutil.copyfileobj(source, out, PIECE)
+                part.replace(target)
     except (zipfile.BadZipFile, EOFError) as error:
         raise DownloadBroken(f"{archive} is damaged: {error}") from error
     if folder / _METRICS in targets and folder / _ERRORS not in targets:  # tried again, none failed
         (folder / _ERRORS).unlink(missing_ok=True)
     return targets
+
+
+def _check_masks(folder: Path, files: Iterable[tuple[zipfile.ZipInfo, Path]]) -> None:
+    changed = [
+        target.relative_to(folder).as_posix()
+        for entry, target in files
+        if _MASKS in target.relative_to(folder).parts[:-1] and target.is_file() and not _is_as_in(entry, target)
+    ]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise InvalidInput(
+            f"{changed[0]}{more} in {folder} was changed since it was fetched; choose another folder (on the command "
+            "line, --force overwrites it)"
+        )
+
+
+def _is_as_in(entry: zipfile.ZipInfo, path: Path) -> bool:
+    return path.stat().st_size == entry.file_size and zlib.crc32(path.read_bytes()) == entry.CRC
 
 
 def _target(folder: Path, entry: zipfile.ZipInfo) -> Path:

@@ -248,7 +248,8 @@ class JobHandle:
         keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
         artifacts: comma-separated names, None for all. export: for an annotation tool, what `GET /jobs/{id}/archive`
         takes for it: {"export": "cvat"}. on_received is called with the bytes so far, and those of the whole or None.
-        Raises DownloadBroken, Conflict, and InvalidInput for a folder that holds another job's results.
+        Raises DownloadBroken, Conflict, and InvalidInput for a folder that holds another job's results, or masks that
+        were changed since they came.
         """
         folder = Path(folder)
         if unpacked:
@@ -258,9 +259,11 @@ class JobHandle:
         archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip", on_received)
         if not unpacked:
             return archive
-        unpack(archive, folder, self.id)
-        if not keep_zip:
-            archive.unlink()
+        try:
+            unpack(archive, folder, self.id)
+        finally:
+            if not keep_zip:
+                archive.unlink()
         return folder
 
     def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:

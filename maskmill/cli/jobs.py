@@ -30,7 +30,7 @@ from maskmill.cli.output import (
     stdout,
     working,
 )
-from maskmill.download import keep_apart, mark
+from maskmill.download import keep_apart, mark, unpack
 from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
@@ -334,10 +334,16 @@ def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -
     chosen: dict[str, Any] = {}
     if isinstance(choices, Downloading):
         chosen = {"artifacts": choices.artifacts, "unpacked": not choices.keep_zip, "export": _export_of(choices)}
-    if choices.force and chosen.get("unpacked", True):
+    is_forced = choices.force and chosen.get("unpacked", True)
+    if is_forced:
         mark(folder, job.id)
+        chosen["unpacked"] = False
     with fetching(stderr()) as on_received:
         where = job.download(folder, on_received=on_received, **chosen)
+    if is_forced:
+        unpack(where, folder, job.id, over_changes=True)
+        where.unlink()
+        where = folder
     if not choices.as_json:
         stdout().print(f"results are in {where}")
     elif isinstance(choices, Downloading):

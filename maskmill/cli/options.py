@@ -33,7 +33,10 @@ class JsonOption:
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")] = False
 
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Also into a folder that holds another job's results.")]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Also into a folder that holds another job's results, and over masks changed there."),
+]
 ReplaceOption = Annotated[
     bool,
     typer.Option("--replace", help="In the place of another model of that name: lost then, or hidden if bundled."),

@@ -88,6 +88,20 @@ def test_a_manifest_of_something_else_is_nobodys_results(tmp_path: Path, other: 
     keep_apart(tmp_path, "job_1")
 
 
+def test_masks_that_somebody_changed_are_not_overwritten(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
+    server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
+    for _ in range(2):
+        job.download(tmp_path)
+    for name in ("mask/a", "metrics"):
+        (tmp_path / name).write_text("changed")
+    with pytest.raises(InvalidInput, match=r"mask/a in .* was changed since it was fetched; choose another folder"):
+        job.download(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".maskmill-job", "mask", "metrics"]
+    assert {(tmp_path / name).read_text() for name in ("mask/a", "metrics")} == {"changed"}
+    unpack(job.download(tmp_path, unpacked=False), tmp_path, "job_1", over_changes=True)
+    assert (tmp_path / "mask" / "a").read_text() == "A" * 50_000
+
+
 def test_a_folder_that_was_emptied_is_free_again(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     mark(tmp_path, "job_2")
