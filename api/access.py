@@ -57,7 +57,9 @@ def _strictness(access: Access) -> int:
     return (None, *SCOPES, OPERATOR_SCOPE).index(access.scope)
 
 
+def is_operator(caller: Caller) -> bool:
+    return caller.tenant == DEFAULT_TENANT and caller.may("admin")
+
+
 def _may(caller: Caller, scope: str) -> bool:
-    if scope == OPERATOR_SCOPE:
-        return caller.tenant == DEFAULT_TENANT and caller.may("admin")
-    return caller.may(scope)
+    return is_operator(caller) if scope == OPERATOR_SCOPE else caller.may(scope)

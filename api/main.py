@@ -36,6 +36,7 @@ _TAGS = [
     {"name": "predict", "description": "One picture, at once"},
     {"name": "uploads", "description": "Files that go straight to the store, before the job that uses them"},
     {"name": "webhooks", "description": "Being told by HTTP what happens to jobs"},
+    {"name": "keys", "description": "Who may call, and how much"},
     {"name": "catalogue", "description": "Models, label spaces, samples"},
     {"name": "service", "description": "Health, limits and metrics"},
 ]

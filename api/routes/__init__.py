@@ -4,12 +4,11 @@ from fastapi import APIRouter
 
 from api.routes import (
     archive,
+    credentials,
     events,
-    health,
     images,
     jobs,
     label_spaces,
-    metrics,
     models,
     predict,
     samples,
@@ -17,6 +16,7 @@ from api.routes import (
     webhooks,
 )
 from api.routes.results import comparison, corrections
+from api.routes.service import health, metrics
 
 ROUTERS: tuple[APIRouter, ...] = (
     predict.router,  # routes are tried in this order, and here a caller waits for every one that is tried in vain
@@ -28,6 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     comparison.router,
     uploads.router,
     webhooks.router,
+    credentials.router,
     models.router,
     label_spaces.router,
     samples.router,

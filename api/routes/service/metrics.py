@@ -14,7 +14,7 @@ from api.access import OPERATOR_SCOPE, Access
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.metrics import ApiMetrics
-from api.routes.health import checks
+from api.routes.service.health import checks
 from jobs.errors import DatabaseUnavailable
 from jobs.watching.backlog import read_backlog, read_owed
 
