@@ -21,7 +21,9 @@ FRAME = struct.Struct(">QI")  # before each frame: when it is shown, in ms from 
 END = FRAME.pack(2**64 - 1, 0)  # behind the last one; what follows on standard error else, says why it is missing
 QUALITY = 95  # of JPEG, with colours at full size
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-_MATROSKA = b"\x1a\x45\xdf\xa3"
+_MATROSKA, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_BOX = struct.Struct(">I4s")
+_ELEMENTS = 8  # that are looked at for the segment, which holds all of a Matroska file but its head
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 _FORMATS = {True: "matroska", False: "mov"}  # no other is tried: playlists and the like name files and addresses
 _EARLY = 0.001  # seconds: times are rounded in files
@@ -72,6 +74,8 @@ def frames_of(film: BinaryIO, every_s: float, limits: FilmLimits) -> Iterator[Fr
     try:
         head = film.read(4)
         film.seek(0)
+        if _is_cut_off(film, head):
+            raise _Refused("film_unreadable", "is damaged: only a part of it came")
         with av.open(film, format=_FORMATS[head == _MATROSKA]) as container:
             yield from _chosen(container, every_s, limits)
     except (av.FFmpegError, ValueError, MemoryError) as error:
@@ -103,6 +107,52 @@ def _chosen(container: Any, every_s: float, limits: FilmLimits) -> Iterator[Fram
         yield Frame(round(at_s * 1000), _jpeg(frame))
     if not taken:
         raise _Refused("film_unreadable", "has no frame that can be decoded")
+
+
+def _is_cut_off(film: BinaryIO, head: bytes) -> bool:
+    """Whether there is less of a film than it says: the library may read it to where it ends, as if that were all."""
+    size = film.seek(0, io.SEEK_END)
+    is_cut = _is_matroska_cut(film, size) if head == _MATROSKA else _is_mp4_cut(film, size)
+    film.seek(0)
+    return is_cut
+
+
+def _is_mp4_cut(film: BinaryIO, size: int) -> bool:
+    """By the boxes that hold frames; what stands behind them may be anything. Source: ISO/IEC 14496-12, 4.2."""
+    at = 0
+    while at + _BOX.size <= size:
+        film.seek(at)
+        length, kind = _BOX.unpack(film.read(_BOX.size))
+        if length == 1:
+            length = int.from_bytes(film.read(8))
+        if length < _BOX.size:  # 0: to the end of the file
+            return False
+        at += length
+        if at > size:
+            return bool(kind == b"mdat")
+    return False
+
+
+def _is_matroska_cut(film: BinaryIO, size: int) -> bool:
+    """By its segment. One that was written as it was recorded does not say. Source: RFC 8794, sections 5 to 7."""
+    at = 0
+    for _ in range(_ELEMENTS):
+        film.seek(at)
+        head = film.read(4 + 8)
+        identity = _vint_length(head[:1])
+        length = _vint_length(head[identity : identity + 1])
+        said = int.from_bytes(head[identity : identity + length]) & ((1 << 7 * length) - 1)
+        if said == (1 << 7 * length) - 1:  # unknown
+            return False
+        at += identity + length + said
+        if head[:identity] == _SEGMENT or at > size:
+            break
+    return at > size
+
+
+def _vint_length(first: bytes) -> int:
+    """In bytes, of a number of variable length, by its first one."""
+    return 9 - int.from_bytes(first).bit_length()
 
 
 def _check_pixels(width: int, height: int, limits: FilmLimits) -> None:

@@ -8,7 +8,17 @@ import json
 import pytest
 from PIL import Image
 
-from segmentation.picture_files.film import END, FRAME, FilmLimits, _jpeg, arguments, is_film, is_film_name, main
+from segmentation.picture_files.film import (
+    END,
+    FRAME,
+    FilmLimits,
+    _is_cut_off,
+    _jpeg,
+    arguments,
+    is_film,
+    is_film_name,
+    main,
+)
 from tests.films import film, sound
 
 
@@ -73,8 +83,47 @@ def test_films_are_known_by_their_names_too() -> None:
     assert not is_film(b"\xff\xd8\xff" + bytes(20))
 
 
+def unsized(matroska: bytes) -> bytes:
+    """As it is written while it is recorded: nobody knows yet how long its segment will be."""
+    at = matroska.index(b"\x18\x53\x80\x67") + 4
+    return matroska[:at] + b"\x01" + b"\xff" * 7 + matroska[at + 8 :]
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "webm"])
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_of_a_film_that_is_cut_off_no_part_is_taken_for_all(container: str, part: float, capsys) -> None:
+    whole = film(container=container, codec={"webm": "libvpx"}.get(container, "mpeg4"))
+    cut = whole[: round(part * len(whole))]
+    assert main(arguments(1.0, FilmLimits()), io.BytesIO(cut), io.BytesIO()) == 1
+    assert json.loads(capsys.readouterr().err.splitlines()[-1])["code"] == "film_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("box", "says"),
+    [
+        ((8 + 20).to_bytes(4) + b"mdat", True),
+        ((1).to_bytes(4) + b"mdat" + (16 + 20).to_bytes(8), True),
+        ((0).to_bytes(4) + b"mdat", False),  # to the end of the file
+        ((8 + 20).to_bytes(4) + b"free", False),
+    ],
+)
+def test_a_box_of_frames_says_in_several_ways_how_long_it_is(box: bytes, says: bool) -> None:
+    head = (16).to_bytes(4) + b"ftypisom" + bytes(4)
+    whole = head + box + bytes(20)
+    assert _is_cut_off(io.BytesIO(whole), head[:4]) is False
+    assert _is_cut_off(io.BytesIO(whole[:-1]), head[:4]) is says
+
+
+def test_what_a_camera_writes_behind_a_film_is_no_part_of_it() -> None:
+    assert [at for at, _ in run(film() + b"\x7f\xff\xff\xffmeta", 1.0)] == [0, 1000, 2000]
+
+
+def test_a_film_that_does_not_say_how_long_it_is_is_read_to_its_end() -> None:
+    assert [at for at, _ in run(unsized(film(container="matroska")), 1.0)] == [0, 1000, 2000]
+
+
 def test_a_film_that_promises_pictures_and_has_none_is_refused(capsys) -> None:
-    whole = film(container="matroska")
+    whole = unsized(film(container="matroska"))
     head = whole[: whole.find(b"\x1fC\xb6u") + 4]  # up to the first cluster
     assert main(arguments(1.0, FilmLimits()), io.BytesIO(head), io.BytesIO()) == 1
     told = json.loads(capsys.readouterr().err.splitlines()[-1])
