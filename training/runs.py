@@ -1,4 +1,5 @@
-"""A run's folder: checkpoint.pt recipe.toml facts.json data.json order.json log.jsonl, perhaps label_space.json."""
+"""A run's folder: checkpoint.pt best.pt recipe.toml facts.json data.json order.json log.jsonl, perhaps
+label_space.json."""
 
 import json
 import os
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.preprocessing import Preprocessing
 from training.fit.loop import read_checkpoint, read_with_checksum
+from training.fit.optimisation import Best
 from training.lineage import DATA, RECIPE, DataRecord, Learnt, damage_named, noted_recipe
 from training.recipe.building import build_empty_model
 from training.recipe.recipe import Recipe
@@ -20,6 +22,7 @@ from training.spaces import LABEL_SPACE, find_label_space
 from training.tracking.environment import commit_of
 
 CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"  # the averaged weights after the epoch that measured best; none in older runs
 FACTS = "facts.json"
 ORDER = "order.json"  # how it was started: stays on this machine, for it names folders
 LOG = "log.jsonl"
@@ -64,12 +67,14 @@ class RunFacts:
 class Snapshot:
     """What a run had reached when it was read: a training that goes on puts another checkpoint in its place.
 
-    model: the averaged weights, on the CPU, in evaluation mode. sha256: of the checkpoint.
+    model: the averaged weights, on the CPU, in evaluation mode. sha256: of the checkpoint. best: what they were chosen
+    for; None: they are the last ones.
     """
 
     model: nn.Module
     epochs_done: int
     sha256: str
+    best: Best | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,17 +108,33 @@ class Run:
         return Preprocessing(long_side=self.recipe.long_side)
 
     @property
+    def best(self) -> Best | None:
+        """What its best weights were chosen for; None where none were kept."""
+        path = self.folder / BEST
+        return Best(**read_checkpoint(path)["best"]) if path.is_file() else None
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether it ended because it improved no more."""
+        return _has_stopped(self.folder / CHECKPOINT)
+
+    @property
     def epochs_done(self) -> int:
         return int(read_checkpoint(self.folder / CHECKPOINT)["epoch"])
 
     def model(self) -> nn.Module:
-        """The averaged weights, on the CPU, in evaluation mode."""
-        return self._with(read_checkpoint(self.folder / CHECKPOINT)["average"])
+        """That of its snapshot."""
+        return self.snapshot().model
 
-    def snapshot(self) -> Snapshot:
-        """Model, epoch and checksum of one and the same checkpoint, while the run may write the next one."""
-        content, digest = read_with_checksum(self.folder / CHECKPOINT)
-        return Snapshot(self._with(content["average"]), int(content["epoch"]), digest)
+    def snapshot(self, which: str = "") -> Snapshot:
+        """Model, epoch and checksum of one and the same checkpoint, while the run may write the next one.
+
+        which: as `chosen_checkpoint` takes it. Raises RunNotFound, DamagedCheckpoint.
+        """
+        path = chosen_checkpoint(self.folder, which)
+        content, digest = read_with_checksum(path)
+        best = Best(**content["best"]) if path.name == BEST else None
+        return Snapshot(self._with(content["average"]), int(content["epoch"]), digest, best)
 
     def history(self) -> list[dict[str, float]]:
         """The numbers of each epoch, with `epoch`, ascending. Of an epoch that was done twice the last counts."""
@@ -138,6 +159,24 @@ class Run:
         path = self.folder / ORDER
         with damage_named(path):
             return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def chosen_checkpoint(folder: Path, which: str = "") -> Path:
+    """best, last, or empty: the best one where a run ended because it improved no more, else the last one.
+
+    Raises RunNotFound where no best one was kept, and DamagedCheckpoint.
+    """
+    best = folder / BEST
+    if which == "best" and not best.is_file():
+        raise RunNotFound(f"{folder} has no {BEST}: it measured nothing better since runs keep one; ask for the last")
+    if which == "best" or (not which and best.is_file() and _has_stopped(folder / CHECKPOINT)):
+        return best
+    return folder / CHECKPOINT
+
+
+def _has_stopped(checkpoint: Path) -> bool:
+    stopping = read_checkpoint(checkpoint).get("stopping")  # older checkpoints have none
+    return stopping is not None and stopping["waited"] > stopping["patience"] > 0
 
 
 def noted_own(folder: Path) -> tuple[Learnt, ...]:

@@ -44,6 +44,17 @@ ReplaceOption = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckpointOption(JsonOption):
+    checkpoint: Annotated[
+        str, typer.Option(help="Of a run: best or last; else the best where it stopped early.", metavar="best|last")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint not in ("", "best", "last"):
+            raise typer.BadParameter("best or last", param_hint="--checkpoint")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServerOptions(JsonOption):
     server: Annotated[
         str | None,

@@ -39,7 +39,7 @@ class Entry:
     input_size: (height, width) of the network's input for the first picture. interval: of the mIoU; None when there
     are too few pictures. without: ids of the classes that this model has no way to give: its means leave them out.
     history: of each epoch; empty when the training is not at hand. learnt: how many of the pictures this model learnt
-    from, and learnt_said: a sentence about it; None and empty where nothing tells.
+    from, and learnt_said: a sentence about it; None and empty where nothing tells. checkpoint: of a run, for people.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Entry:
     history: Sequence[Mapping[str, float]] = ()
     learnt: int | None = None
     learnt_said: str = ""
+    checkpoint: str = ""
 
     @cached_property
     def scores(self) -> dict[str, float]:
@@ -198,6 +199,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "architecture": entry.architecture,
         "version": entry.version,
+        "checkpoint": entry.checkpoint,
         "label_space": entry.label_space,
         "parameters": entry.parameters,
         "size_bytes": entry.size_bytes,

@@ -170,6 +170,7 @@ def _entry(subject: Subject, evaluation: Evaluation) -> Entry:
         name=subject.name,
         architecture=subject.architecture,
         version="" if subject.card is None else subject.card.version,
+        checkpoint=subject.checkpoint,
         label_space=subject.space.name,
         parameters=subject.parameters,
         size_bytes=subject.size_bytes,

@@ -24,7 +24,7 @@ from training.evaluate.predictors import (
 )
 from training.lineage import DATA, LEARNT, DataRecord
 from training.promote.errors import RegistryError
-from training.runs import CHECKPOINT, Run
+from training.runs import CHECKPOINT, Run, RunNotFound, Snapshot
 
 REGISTRY = "models:/"
 
@@ -73,6 +73,15 @@ class Subject:
     engines: Mapping[str, Engine] = field(default_factory=dict)
     device: str = "cpu"
     learnt: DataRecord | None = None  # where it is known
+    snapshot: Snapshot | None = None  # of a run
+
+    @property
+    def checkpoint(self) -> str:
+        """Of a run, for people: `epoch 7, the best in miou`."""
+        if self.snapshot is None:
+            return ""
+        best = self.snapshot.best
+        return f"epoch {self.snapshot.epochs_done}" + ("" if best is None else f", the best in {best.metric}")
 
     def on(self, name: str) -> "Subject":
         """The same model in one of its engines alone, for scoring too. Raises EngineNotFound."""
@@ -82,15 +91,20 @@ class Subject:
         return replace(self, predict=engine.open(0), size_bytes=engine.size_bytes, engines={name: engine})
 
 
-def open_subject(reference: str, *, models: Sequence[Path], runs: Path) -> Subject:
+def open_subject(reference: str, *, models: Sequence[Path], runs: Path, checkpoint: str = "") -> Subject:
     """reference: the folder of a bundle or run; the name of a bundle in `models` (the last folder counts), else of a
-    run in `runs`; or `models:/NAME@ALIAS`, `models:/NAME/VERSION` of the registry.
+    run in `runs`; or `models:/NAME@ALIAS`, `models:/NAME/VERSION` of the registry. checkpoint: of a run, as
+    `Run.snapshot` takes it.
 
     Raises what `find_folder` does, InvalidModelCard, UnknownLabelSpace, ModelFailed (a damaged bundle),
-    RunNotFound, DamagedRun and DamagedCheckpoint (a damaged run).
+    RunNotFound (also for a checkpoint of a bundle), DamagedRun and DamagedCheckpoint (a damaged run).
     """
     folder = find_folder(reference, models=models, runs=runs)
-    return _of_bundle(folder) if (folder / CARD).is_file() else _of_run(folder)
+    if not (folder / CARD).is_file():
+        return _of_run(folder, checkpoint)
+    if checkpoint:
+        raise RunNotFound(f"{reference} is a bundle, made of one checkpoint: name its run to choose another")
+    return _of_bundle(folder)
 
 
 def find_folder(reference: str, *, models: Sequence[Path], runs: Path) -> Path:
@@ -171,10 +185,11 @@ def _openvino(path: Path, threads: int, precision: str = "f32") -> Predict:
     return openvino_predictor(path, threads=threads, precision=precision)
 
 
-def _of_run(folder: Path) -> Subject:
+def _of_run(folder: Path, checkpoint: str) -> Subject:
     run = Run.open(folder)
+    taken = run.snapshot(checkpoint)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = run.model().to(device)
+    model = taken.model.to(device)
     size_bytes = sum(each.numel() * each.element_size() for each in model.state_dict().values())
     return Subject(
         name=run.name,
@@ -188,6 +203,7 @@ def _of_run(folder: Path) -> Subject:
         engines={"torch": Engine(lambda threads: torch_predictor(model), size_bytes)},
         device=device.type,
         learnt=DataRecord.read(folder) if (folder / DATA).is_file() else None,
+        snapshot=taken,
     )
 
 

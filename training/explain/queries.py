@@ -84,11 +84,12 @@ class Explanation:
 
 
 def open_explainable(
-    reference: str, *, runs: Path, revision: str | None = None, label_space: str | None = None
+    reference: str, *, runs: Path, revision: str | None = None, label_space: str | None = None, checkpoint: str = ""
 ) -> Explainable:
     """reference: a run by name or folder; a folder of transformers; or, with its revision, a repository of the hub.
 
-    label_space: of the latter two, whose channels are the space's classes in ascending order.
+    label_space: of the latter two, whose channels are the space's classes in ascending order. checkpoint: of a run, as
+    `Run.snapshot` takes it.
     Raises HasNoQueries, OtherClasses, RunNotFound, RecipeError, UnknownLabelSpace, and the ModelError of what cannot be
     loaded.
     """
@@ -100,7 +101,7 @@ def open_explainable(
         _require_classes(place, space, named=label_space is not None)
         return _explainable(reference, model, space, Preprocessing(long_side=LONG_SIDE))
     run = Run.open(Path(reference) if Path(reference).is_dir() else runs / reference)
-    return _explainable(run.name, run.model(), run.space, run.preprocessing)
+    return _explainable(run.name, run.snapshot(checkpoint).model, run.space, run.preprocessing)
 
 
 def _require_classes(folder: Path, space: LabelSpace, *, named: bool) -> None:

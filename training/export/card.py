@@ -13,6 +13,7 @@ from segmentation.engines import file_keys
 from segmentation.model_card import ModelCard
 from segmentation.variant import Variant
 from training.datasets.pairs import PairDataset
+from training.fit.optimisation import Best
 from training.lineage import NOT_TOLD, DataRecord, Learnt
 from training.models import output_stride
 from training.models.parts.imagenet import names_file
@@ -27,7 +28,7 @@ class Release:
     """What a person decides about a bundle.
 
     tolerance: how much mIoU a variant may lose, 0.005 is half a point. balance: whether offsets of classes are fitted.
-    replace: whether another model of that name may be lost.
+    replace: whether another model of that name may be lost. checkpoint: as `Run.snapshot` takes it.
     """
 
     name: str
@@ -39,13 +40,15 @@ class Release:
     tolerance: float = 0.005
     balance: bool = False
     replace: bool = False
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
     """A run with its data sets opened, and the averaged weights after the epochs that were done.
 
-    checkpoint: SHA-256 of the one that they were read from; a training that goes on puts another in its place.
+    checkpoint: SHA-256 of the one that they were read from; a training that goes on puts another in its place. best:
+    what they were chosen for; None: they are the last ones.
     """
 
     run: Run
@@ -54,6 +57,7 @@ class FinishedRun:
     model: nn.Module
     epochs_done: int
     checkpoint: str
+    best: Best | None = None
     temperature: float | None = None  # by which the model divides its logits
     offsets: tuple[float, ...] = ()  # that it adds to the logits of the channels before
 
@@ -81,11 +85,11 @@ class FinishedRun:
         return list(noted_earlier(self.run.folder, self.run.facts.started_from))
 
     @classmethod
-    def read(cls, folder: Path, roots: Mapping[str, Path]) -> "FinishedRun":
+    def read(cls, folder: Path, roots: Mapping[str, Path], checkpoint: str = "") -> "FinishedRun":
         """roots: where a data set lies elsewhere than in training. Raises RunNotFound, DamagedRun, RecipeError,
         DatasetError."""
         run = Run.open(folder)
-        taken = run.snapshot()
+        taken = run.snapshot(checkpoint)
         recipe, roots = run.recipe, {**run.roots, **roots}
         return cls(
             run=run,
@@ -94,6 +98,7 @@ class FinishedRun:
             model=taken.model,
             epochs_done=taken.epochs_done,
             checkpoint=taken.sha256,
+            best=taken.best,
         )
 
 
@@ -140,7 +145,8 @@ def _description(finished: FinishedRun, note: str) -> str:
     began = f"from {run.facts.started_from}" if run.facts.started_from else _began(run.recipe.model.options)
     taught = f", taught by {run.facts.taught_by}" if run.facts.taught_by else ""
     how = f"{_architecture(run)}, trained for {finished.epochs_done} of {run.recipe.epochs} epochs, {began}{taught}"
-    weights_are = "averaged weights after the last one; float16 weights, computes in float32."
+    chosen = "" if finished.best is None else f" of them, chosen for its {finished.best.metric} on validation pictures"
+    weights_are = f"averaged weights after the last one{chosen}; float16 weights, computes in float32."
     return f"{how}; {weights_are}{_balance(finished)} {note}".strip()
 
 

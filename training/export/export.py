@@ -76,7 +76,7 @@ def export_run(
 
     Raises ExportError, RunNotFound, DamagedRun, RecipeError, DatasetError, NameTaken; then nothing was published.
     """
-    finished = FinishedRun.read(folder, roots)
+    finished = FinishedRun.read(folder, roots, release.checkpoint)
     pictures = InSpace(finished.validation, finished.run.space)
     judge = Judge(pictures=pictures, preprocessing=finished.run.preprocessing, space=finished.run.space, watch=watch)
     if release.balance:

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from training.datasets.augmentation import View, normalise, with_small_things
 from training.datasets.pairs import NO_CHANNEL, LabelledPictures
-from training.fit.optimisation import Patience, Plateau, learning_rate_share
+from training.fit.optimisation import Best, Patience, Plateau, learning_rate_share
 from training.recipe.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]  # images (B,3,h,w) float32 channels-last, truth (B,h,w) int64 channels or NO_CHANNEL
@@ -143,6 +143,7 @@ class TrainingState:
     average: AveragedWeights
     plateau: Plateau
     stopping: Patience
+    best: Best
     epoch: int = 0
     step: int = 0
 
@@ -157,18 +158,13 @@ class TrainingState:
             "average": self.average.values,
             "plateau": self.plateau.state(),
             "stopping": self.stopping.state(),
+            "best": self.best.state(),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        try:
-            with part.open("wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-        except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)  # what is left of it takes the room that is lacking
-            raise _of_the_disk(error, part) from error
-        part.replace(path)
+        _write(content, path)
+
+    def save_average(self, path: Path) -> None:
+        """The averaged weights alone, and which measurement they gave: a quarter of a checkpoint. As `save`."""
+        _write({"epoch": self.epoch, "average": self.average.values, "best": self.best.state()}, path)
 
     def load(self, path: Path) -> None:
         content = read_checkpoint(path)
@@ -179,6 +175,26 @@ class TrainingState:
         if "plateau" in content:  # older checkpoints have none
             self.plateau.load(content["plateau"])
             self.stopping.load(content["stopping"])
+            self.best.load(content.get("best") or _best_of(content["stopping"]))
+
+
+def _best_of(stopping: Mapping[str, Any]) -> dict[str, Any]:
+    """What an older checkpoint knows of the best: its weights were not kept."""
+    return {"metric": stopping["metric"], "value": stopping["best"], "epoch": 0}
+
+
+def _write(content: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)  # what is left of it takes the room that is lacking
+        raise _of_the_disk(error, part) from error
+    part.replace(path)
 
 
 def train_epoch(

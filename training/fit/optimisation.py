@@ -78,7 +78,7 @@ def _share_without_warm_up(progress: float, schedule: ScheduleChoice) -> float:
 
 @dataclass(slots=True, kw_only=True)
 class Patience:
-    """Waits for a metric to improve. Losses improve downwards, scores upwards. Its fields belong in the checkpoint."""
+    """Waits for a metric to improve. Its fields belong in the checkpoint."""
 
     metric: str
     patience: int
@@ -94,8 +94,7 @@ class Patience:
         value = numbers.get(self.metric, math.nan)
         if math.isnan(value):
             return False
-        gained = math.inf if self.best is None else (value - self.best) * (-1 if self.metric.endswith("loss") else 1)
-        if gained > self.least:
+        if _gained(self.metric, value, self.best) > self.least:
             self.best, self.waited = value, 0
         else:
             self.waited += 1
@@ -112,6 +111,36 @@ class Patience:
         """What was waited for is taken over; how long to wait is the recipe's."""
         if state["metric"] == self.metric:
             self.best, self.waited = state["best"], state["waited"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Best:
+    """The best measurement of a metric so far, and after which epoch (1, 2, …) it was taken. value: None before the
+    first. Its fields belong in the checkpoint."""
+
+    metric: str
+    value: float | None = None
+    epoch: int = 0
+
+    def improved(self, epoch: int, numbers: Mapping[str, float]) -> bool:
+        """Told the numbers after an epoch: whether it is the best now. One without the metric, or with NaN, is not."""
+        value = numbers.get(self.metric, math.nan)
+        if math.isnan(value) or _gained(self.metric, value, self.value) <= 0:
+            return False
+        self.value, self.epoch = value, epoch
+        return True
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        if state["metric"] == self.metric:
+            self.value, self.epoch = state["value"], state["epoch"]
+
+
+def _gained(metric: str, value: float, best: float | None) -> float:
+    """Losses improve downwards, scores upwards."""
+    return math.inf if best is None else (value - best) * (-1 if metric.endswith("loss") else 1)
 
 
 class Plateau:

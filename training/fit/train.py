@@ -1,7 +1,7 @@
 """Trains a model from a recipe, from its data to the last checkpoint. `maskmill train RECIPE` is the command.
 
-A run's folder holds checkpoint.pt, log.jsonl, recipe.toml, facts.json and data.json. Started again, a run goes on
-where it was; how a run is started and who may is in launch.py.
+A run's folder holds checkpoint.pt, best.pt, log.jsonl, recipe.toml, facts.json and data.json. Started again, a run goes
+on where it was; how a run is started and who may is in launch.py.
 """
 
 import copy
@@ -25,7 +25,7 @@ from training.fit.distillation import Distillation, open_distillation, require_s
 from training.fit.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
 from training.fit.losses import LossFunction, SegmentationLoss, median_frequency_weights
 from training.fit.objective import Objective
-from training.fit.optimisation import Patience, Plateau, build_optimiser
+from training.fit.optimisation import Best, Patience, Plateau, build_optimiser
 from training.fit.processes import Processes
 from training.fit.progress import NullWatcher, Watcher
 from training.fit.strategies import set_training
@@ -34,7 +34,7 @@ from training.lineage import DATA, DataRecord, Learnt
 from training.models.parts.protocols import HasOwnLoss
 from training.recipe.building import build_empty_model, build_model, check_choices, open_dataset
 from training.recipe.recipe import DataChoice, LossChoice, Recipe, RecipeError
-from training.runs import CHECKPOINT, FACTS, RunFacts, noted_earlier, write_json
+from training.runs import BEST, CHECKPOINT, FACTS, RunFacts, noted_earlier, write_json
 from training.spaces import find_label_space
 from training.start.beginning import Beginning, begin_with
 from training.start.unfolding import unfold
@@ -105,7 +105,7 @@ def train(
             workers=workers,
             watcher=watcher,
         )
-        return training.run(state, folder / CHECKPOINT, tracker if processes.is_first else NullTracker())
+        return training.run(state, folder, tracker if processes.is_first else NullTracker())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ class Training:
     workers: int
     watcher: Watcher
 
-    def run(self, state: TrainingState, checkpoint: Path, tracker: Tracker) -> TrainingState:
+    def run(self, state: TrainingState, folder: Path, tracker: Tracker) -> TrainingState:
         recipe = self.recipe
         state.step = self.steps_before(state.epoch)  # not the checkpoint's: a recipe may have been prolonged
         tracker.start(asdict(recipe))
@@ -136,8 +136,11 @@ class Training:
                 if self.has_stopped(state) and "miou" not in numbers:
                     numbers |= self.measure(state, tracker)
                 tracker.log(state.epoch, numbers)
+                is_best = state.best.improved(state.epoch, numbers)
                 if self.processes.is_first:
-                    state.save(checkpoint)
+                    if is_best:
+                        state.save_average(folder / BEST)  # before the checkpoint: who goes on from there has it
+                    state.save(folder / CHECKPOINT)
                 self.watcher.epoch_ends(state.epoch, numbers)
         self.processes.agreed(True)  # nobody leaves before the last checkpoint is written
         return state
@@ -308,6 +311,7 @@ def state_of(model: nn.Module, recipe: Recipe, folder: Path, processes: Processe
         AveragedWeights(model, recipe.ema_decay),
         Plateau(recipe.schedule),
         Patience(metric=stopping.metric, patience=stopping.patience, least=stopping.least),
+        Best(metric=stopping.best_metric),
     )
     if (folder / CHECKPOINT).is_file():
         state.load(folder / CHECKPOINT)

@@ -71,11 +71,12 @@ def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | Non
 def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Path]:
     """The folder of the run, the first of these that is one, and that of its bundle.
 
-    It is exported unless that was done with its checkpoint, with all that is wished for. Raises RunNotFound.
+    It is exported unless that was done with the checkpoint that an export takes, with all that is wished for. Raises
+    RunNotFound.
     """
     from training.export.export import Release, export_run  # PyTorch takes seconds, and a bundle needs none
     from training.export.variants import unwatched
-    from training.runs import CHECKPOINT, Run, RunNotFound, write_json
+    from training.runs import CHECKPOINT, Run, RunNotFound, chosen_checkpoint, write_json
 
     folder = next((each for each in folders if (each / CHECKPOINT).is_file()), None)
     if folder is None:
@@ -84,7 +85,7 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     bundle = folder / BUNDLES / name
     card = bundle / CARD
     exported = _exported_from(folder)
-    is_new = card.is_file() and exported.get(name) == file_sha256(folder / CHECKPOINT)
+    is_new = card.is_file() and exported.get(name) == file_sha256(chosen_checkpoint(folder))
     if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
         release = Release(name=name, int8=wish.int8, replace=True)
         made = export_run(

@@ -150,6 +150,11 @@ class EarlyStopping:
         _require(self.patience >= 0, "early_stopping.patience", "0 or more", self.patience)
         _require(self.least >= 0, "early_stopping.least", "0 or more", self.least)
 
+    @property
+    def best_metric(self) -> Metric:
+        """By which a run's best weights are chosen: its own, unless that is of pictures that are learnt from."""
+        return "miou" if self.metric == "train_loss" else self.metric
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchChoice:

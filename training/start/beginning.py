@@ -17,7 +17,7 @@ from training.fit.strategies import encoder_names
 from training.lineage import LEARNT, RECIPE, DamagedRun, DataRecord, Learnt, learnt_by, learnt_by_bundle, noted_recipe
 from training.recipe.building import class_dependent
 from training.recipe.recipe import Recipe, RecipeError
-from training.runs import CHECKPOINT
+from training.runs import BEST, CHECKPOINT, chosen_checkpoint
 from training.spaces import LABEL_SPACE, find_label_space
 from training.start.first_weights import learnt_before
 
@@ -95,10 +95,9 @@ def bundle_name(card: ModelCard, file: str) -> str:
 
 def _read(reference: str, model: nn.Module, *, runs: Path, models: Sequence[Path]) -> Source:
     """A folder with a checkpoint, the name of a run, a checkpoint file; else a bundle, as `find_folder` finds it."""
-    places = [Path(reference), runs / reference]
-    files = [path for place in places for path in (place, place / CHECKPOINT) if path.is_file()]
-    if files:
-        return _of_checkpoint(files[0])
+    for place in (Path(reference), runs / reference):
+        if place.is_file() or (place / CHECKPOINT).is_file():
+            return _of_checkpoint(place)
     try:
         folder = find_folder(reference, models=models, runs=runs)
     except NOT_FOUND as error:
@@ -106,9 +105,11 @@ def _read(reference: str, model: nn.Module, *, runs: Path, models: Sequence[Path
     return _of_bundle(folder, model)
 
 
-def _of_checkpoint(path: Path) -> Source:
-    name, run = _run_name(path), path.parent
+def _of_checkpoint(place: Path) -> Source:
+    """place: the file, or the folder that it is chosen in."""
     try:
+        path = place if place.is_file() else chosen_checkpoint(place)
+        name, run = _run_name(path), path.parent
         content, digest = read_with_checksum(path)
         space, learnt = _noted_space(run), learnt_by(run, name)
     except (DamagedCheckpoint, DamagedRun) as error:
@@ -155,7 +156,7 @@ def _refused(why: str) -> RecipeError:
 
 
 def _run_name(path: Path) -> str:
-    return path.parent.name if path.name == CHECKPOINT else path.name
+    return path.parent.name if path.name in (CHECKPOINT, BEST) else path.name
 
 
 def _noted_space(run: Path) -> LabelSpace | None:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from maskmill.cli.options import JsonOption
+from maskmill.cli.options import CheckpointOption, JsonOption
 from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DataOptions(JsonOption):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluating(DataOptions):
+class Evaluating(DataOptions, CheckpointOption):
     subject: Annotated[
         str,
         typer.Argument(
@@ -95,7 +95,7 @@ def evaluate(choices: Evaluating) -> None:
     from training.spaces import common_space, find_label_space
 
     console = stderr()
-    subject = open_model(choices.subject, choices)
+    subject = open_model(choices.subject, choices, choices.checkpoint)
     subject = subject.on(choices.engine) if choices.engine else subject
     pictures = open_pictures(choices.dataset, choices)
     wanted = choices.label_space
@@ -118,13 +118,13 @@ def evaluate(choices: Evaluating) -> None:
         _show(report, pictures)
 
 
-def open_model(reference: str, choices: DataOptions) -> Subject:
+def open_model(reference: str, choices: DataOptions, checkpoint: str = "") -> Subject:
     """Raises SubjectNotFound, and what is wrong with the bundle or run."""
     from storage.settings import StorageSettings
     from training.evaluate.subjects import open_subject
 
     folders = [*StorageSettings().model_folders, *([choices.models] if choices.models else [])]
-    return open_subject(reference, models=folders, runs=choices.runs)
+    return open_subject(reference, models=folders, runs=choices.runs, checkpoint=checkpoint)
 
 
 def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
@@ -201,6 +201,7 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
         "model": {
             "name": subject.name,
             "version": None if subject.card is None else subject.card.version,
+            "checkpoint": subject.checkpoint or None,
             "architecture": subject.architecture,
             "label_space": subject.space.name,
             "parameters": subject.parameters,
@@ -237,7 +238,8 @@ def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
     console.print(
         Text.assemble(
             (model["name"], "bold"),
-            f" ({model['architecture']}, {model['parameters'] / 1e6:.2f} M parameters, "
+            f" ({', '.join(filter(None, (model['architecture'], model['checkpoint'])))}, "
+            f"{model['parameters'] / 1e6:.2f} M parameters, "
             f"{model['size_bytes'] / 1e6:.1f} MB) on {data['pictures']} pictures of {pictures.about.title} "
             f"({_split(data)}), scored in {report['label_space']}, run by {model['engine']}",
         ),

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli.options import JsonOption
+from maskmill.cli.options import CheckpointOption
 from maskmill.cli.output import percent, plain_table, print_json, stderr, stdout
 
 MAX_PIXELS = 200_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explaining(JsonOption):
+class Explaining(CheckpointOption):
     model: Annotated[
         str,
         typer.Argument(
@@ -46,7 +46,11 @@ def explain(choices: Explaining) -> None:
     rgb = decode_picture(choices.picture.read_bytes(), max_pixels=MAX_PIXELS)
     with stderr().status(f"Reading {choices.model}"):
         subject = open_explainable(
-            choices.model, runs=choices.runs, revision=choices.revision, label_space=choices.label_space
+            choices.model,
+            runs=choices.runs,
+            revision=choices.revision,
+            label_space=choices.label_space,
+            checkpoint=choices.checkpoint,
         )
         found = explained(subject, rgb, top=choices.top)
     document = to_document(subject, choices.picture.name, rgb, found)

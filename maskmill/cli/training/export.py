@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maskmill.cli.options import JsonOption, ReplaceOption
+from maskmill.cli.options import CheckpointOption, ReplaceOption
 from maskmill.cli.output import counting, plain_table, print_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exporting(JsonOption):
+class Exporting(CheckpointOption):
     run: Annotated[str, typer.Argument(help="A run, by name or folder.", metavar="RUN", show_default=False)]
     name: Annotated[str, typer.Option(help="Of the model and of its folder.", metavar="NAME")]
     version: Annotated[str, typer.Option(help="Of the model.")] = "1"
@@ -65,6 +65,7 @@ def export(given: Exporting) -> None:
         tolerance=given.tolerance / 100,
         balance=given.balance,
         replace=given.replace,
+        checkpoint=given.checkpoint,
     )
     folder = Path(given.run) if Path(given.run).is_dir() else given.runs / given.run
     folders = _folders(StorageSettings().model_folders, given.models)

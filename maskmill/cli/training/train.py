@@ -256,11 +256,16 @@ def _resumable(console: Console) -> Iterator[None]:
 def _show(run: Run, choices: Training) -> None:
     measured = [line for line in run.history() if "miou" in line]
     numbers = {name: value for name, value in (measured[-1] if measured else {}).items() if math.isfinite(value)}
+    best = run.best
     if choices.as_json:
-        print_json({"run": str(run.folder), "name": run.name, "epochs": run.epochs_done, "numbers": numbers})
+        told = {"run": str(run.folder), "name": run.name, "epochs": run.epochs_done, "numbers": numbers}
+        print_json({**told, "best": None if best is None else best.state()})
         return
     console = stdout()
     console.print(f"{run.folder}: {run.epochs_done} epochs, mean IoU {percent(numbers.get('miou'))}", soft_wrap=True)
+    if best is not None and best.epoch < run.epochs_done:
+        taken = "which an export takes" if run.has_stopped else "which --checkpoint best takes"
+        console.print(f"The best in {best.metric} was epoch {best.epoch} ({best.value:.4f}), {taken}", soft_wrap=True)
     console.print(f"Publish it with: {program()} export {run.folder} --name {run.name}", soft_wrap=True)
 
 

@@ -21,7 +21,7 @@ from training.fit.loop import (
 )
 from training.fit.losses import SegmentationLoss
 from training.fit.objective import Objective
-from training.fit.optimisation import Patience, Plateau, build_optimiser
+from training.fit.optimisation import Best, Patience, Plateau, build_optimiser
 from training.recipe.recipe import DataChoice, ModelChoice, OptimiserChoice, Recipe, ScheduleChoice, Stage
 
 RECIPE = Recipe(
@@ -149,7 +149,7 @@ def test_a_loss_that_is_no_number_ends_the_training_before_it_is_kept():
 def begin_state(model):
     optimiser = build_optimiser(model, OptimiserChoice())
     plateau, stopping = Plateau(ScheduleChoice()), Patience(metric="miou", patience=1)
-    return TrainingState(model, optimiser, AveragedWeights(model, 0.9), plateau, stopping)
+    return TrainingState(model, optimiser, AveragedWeights(model, 0.9), plateau, stopping, Best(metric="miou"))
 
 
 def test_a_stage_scales_the_rate():

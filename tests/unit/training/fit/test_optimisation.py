@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.fit.optimisation import Patience, Plateau, build_optimiser, learning_rate_share
+from training.fit.optimisation import Best, Patience, Plateau, build_optimiser, learning_rate_share
 from training.recipe.recipe import OptimiserChoice, ScheduleChoice
 
 
@@ -94,3 +94,18 @@ def test_an_encoder_that_has_learnt_already_learns_at_its_own_rate():
     assert {factors[id(p)] for p in model.encoder.parameters()} == {0.25}
     assert {factors[id(p)] for p in model.head.parameters()} == {1.0}
     assert len(build_optimiser(model, OptimiserChoice()).param_groups) == 2  # as checkpoints from before hold them
+
+
+@pytest.mark.parametrize(("metric", "values", "epoch"), [("miou", [0.2, 0.5, 0.5], 2), ("val_loss", [3, 1, 2], 2)])
+def test_the_best_measurement_is_the_first_of_equals_and_goes_on_from_its_state(metric, values, epoch):
+    best = Best(metric=metric)
+    for number, value in enumerate([math.nan, *values]):
+        again = Best(metric=metric)
+        again.load(best.state())
+        best = again
+        assert best.improved(number, {metric: value}) is (number in (1, epoch))
+    assert not best.improved(9, {"another": 1.0})
+    assert (best.value, best.epoch) == (values[epoch - 1], epoch)
+    other = Best(metric="dice")
+    other.load(best.state())
+    assert other.value is None

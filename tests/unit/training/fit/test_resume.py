@@ -12,6 +12,7 @@ from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import tiny_order
 from training.fit.launch import RunBusy, run_lock, run_order
 from training.fit.loop import read_checkpoint
+from training.fit.optimisation import Best
 from training.fit.progress import NullWatcher
 from training.fit.train import Places, train
 from training.recipe.recipe import RecipeError
@@ -72,6 +73,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(manner, roots, tmp_
 
     resumed = run_order(order, settings=UNTRACKED)
     one, other = (read_checkpoint(run.folder / CHECKPOINT) for run in (resumed, straight))
+    assert resumed.best == straight.best == Best(**one["best"])
     for part in ("model", "average"):
         assert all(torch.equal(one[part][name], other[part][name]) for name in other[part])
     assert [one[part] for part in ("epoch", "step", "plateau", "stopping")] == [
