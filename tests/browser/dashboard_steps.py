@@ -49,6 +49,12 @@ def choose(page: Page, label: str, name: str) -> None:
     page.keyboard.press("Escape")
 
 
+def choose_model(page: Page, name: str) -> None:
+    """That one alone."""
+    page.get_by_role("button", name="Remove street-fast").or_(page.get_by_label("Clear all")).first.click()
+    choose(page, "Models", name)
+
+
 def segmented(page: Page) -> str:
     """Press *Segment* and wait for what it shows. Returns the job's id."""
     page.get_by_role("button", name="Segment").click()

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
 from maskmill import Maskmill
-from tests.browser.dashboard_steps import ANEW, PATIENCE_MS, choose, page_of, segmented
+from tests.browser.dashboard_steps import ANEW, PATIENCE_MS, choose, coloured, page_of, segmented
 from tests.services.chromium import Violation, examined
 from tests.services.processes import free_port
 from tests.stack import ROOT, Stack
@@ -103,6 +103,18 @@ def _nothing_chosen(page: Page, place: Place) -> None:
     page.get_by_text("Choose at least one picture").wait_for()
 
 
+def _option_refused(page: Page, place: Place) -> None:
+    page.goto(f"{place.address}/batch")
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "c.png", "mimeType": "image/png", "buffer": coloured()}
+    )
+    page.get_by_text("c.png").first.wait_for()
+    page.get_by_text("More options").click()
+    page.get_by_role("spinbutton", name="Tile size").fill("7")
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("must be a whole number from 64 to 4096").first.wait_for()
+
+
 def _card(page: Page, place: Place) -> None:
     page.goto(f"{place.address}/models")
     page.get_by_text(re.compile("^street-fast ")).first.click()
@@ -135,6 +147,7 @@ STATES = [
     State("Try", "no service", _without_service),
     State("Batch", "as it opens", _opened("batch")),
     State("Batch", "nothing chosen", _nothing_chosen),
+    State("Batch", "option that is refused", _option_refused),
     State("Jobs", "list", _opened("jobs")),
     State("Jobs", "a job, with a failed image", _opened("jobs?job={job}")),
     State("Jobs", "a job that there is not", _opened("jobs?job=job_01JD3T1M4Z8Q5R6S7T8V9WAXBY")),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, Request, expect
 
-from tests.browser.dashboard_steps import PATIENCE_MS, choose, coloured, pixel, pointed_at, segmented
+from tests.browser.dashboard_steps import PATIENCE_MS, choose, choose_model, coloured, pixel, pointed_at, segmented
 from tests.stack import Stack, pictures_zip
 
 pytestmark = [pytest.mark.slow, pytest.mark.full, pytest.mark.timeout(600)]
@@ -44,8 +44,7 @@ def test_try_takes_an_upload_to_its_mask_class_by_class(page: Page, address: str
     page.goto(address)
     page.locator("input[type=file]").set_input_files(_file("c.png", coloured()))
     page.get_by_text("c.png").first.wait_for()
-    page.get_by_role("button", name="Remove street-fast").or_(page.get_by_label("Clear all")).first.click()
-    choose(page, "Models", "tiny")
+    choose_model(page, "tiny")
     job_id = segmented(page)
     mask, classes = _ids(stack, f"/jobs/{job_id}/images/0/mask"), _classes(stack, "camvid-11")
     for share in (0.05, 0.33, 0.34, 0.5, 0.66, 0.67, 0.95):
@@ -203,7 +202,7 @@ def _submitted(page: Page, address: str, images: int) -> None:
     page.goto(f"{address}/batch")
     page.locator("input[type=file]").first.set_input_files(packed)
     page.get_by_text("pictures.zip").first.wait_for()
-    choose(page, "Model", "tiny")
+    choose_model(page, "tiny")
     page.get_by_role("button", name="Submit").click()
 
 

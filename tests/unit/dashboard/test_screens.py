@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from api.schemas.choices import SORTS
 from dashboard.parts.choices import choices
 from dashboard.screens.models import scatter
-from dashboard.service import connect, disconnect
+from dashboard.service import connect
 from dashboard.settings import DashboardSettings
 from maskmill import JobHandle
 from maskmill.errors import WaitTimeout
@@ -24,75 +21,13 @@ from segmentation.exports import EXPORTS
 from segmentation.exports.coco import Coco
 from segmentation.formats import FORMATS
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
-from segmentation.variant import Variant
-from tests.factories import make_card, picture
-from tests.fakes import FakeCatalog
+from tests.factories import picture
 from tests.toys import ToyFormat
-from tests.unit.api.house import House
-from tests.unit.api.live import serving
+from tests.unit.dashboard.pages import Open, html, shown
 
+pytestmark = pytest.mark.usefixtures("service")
 
-@dataclass(frozen=True)
-class Open:
-    house: House
-    http: httpx.Client
-
-    def submit(self, *files: tuple[str, bytes], **options: Any) -> str:
-        sent = [("files", each) for each in files]
-        answer = self.http.post("/jobs", files=sent, data={"options": json.dumps(options)})
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["id"])
-
-
-FAST = Variant(precision="fp32", engine="openvino", file="model.onnx", bytes=10, images_per_s=20.0, miou=0.5)
-SCORED = make_card("other", scores={"miou": 0.5, "pixel_accuracy": 0.75}, variants=(FAST,))
 MAIN = Path(__file__).resolve().parents[3] / "dashboard" / "main.py"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
-    house = House(tmp_path_factory.mktemp("house"), catalog=FakeCatalog([make_card(), SCORED]))
-    with serving(house) as http:
-        connect(DashboardSettings(server=str(http.base_url)))
-        yield Open(house, http)
-        disconnect()
-
-
-@pytest.fixture(scope="module")
-def job(service: Open) -> str:
-    """Done, with an image that failed."""
-    files = [("a.jpg", picture()), ("b.jpg", b"no picture")]
-    made = service.submit(*files, artifacts=["mask", "overlay", "confidence"])
-    service.house.work()
-    return made
-
-
-@pytest.fixture(scope="module")
-def pair(service: Open) -> str:
-    """Of two models."""
-    made = service.submit(("a.jpg", picture()), models=["tiny", "other"])
-    service.house.work()
-    return made
-
-
-def _page(screen: str) -> None:
-    from dashboard.parts.troubles import telling
-    from dashboard.screens import PAGES
-
-    telling(PAGES[screen].function())()
-
-
-def shown(screen: str, **query: str) -> AppTest:
-    page = AppTest.from_function(_page, kwargs={"screen": screen}, default_timeout=60)
-    for name, value in query.items():
-        page.query_params[name] = value
-    page.run()
-    assert not page.exception, page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "".join(each.proto.body for each in page.get("html"))
 
 
 def test_the_list_of_jobs_leads_to_each_of_them(service: Open, job: str) -> None:
@@ -118,11 +53,6 @@ def test_a_link_to_what_is_no_job_says_so(service: Open, screen: str) -> None:
     assert told[""].startswith("'' is not the id of a job")
 
 
-def test_a_batch_begins_with_the_model_that_jobs_take(service: Open) -> None:
-    models = {each["name"]: each["default"] for each in service.http.get("/models").json()["items"]}
-    assert models[shown("batch").selectbox[0].value]
-
-
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An artifact format and an export, listed where the service lists its own."""
@@ -135,7 +65,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("toys")
 def test_what_is_added_to_the_service_is_offered_without_a_change_here(job: str) -> None:
-    assert shown("batch").multiselect[0].options == [*FORMATS]
+    assert shown("batch").multiselect[1].options == [*FORMATS]
     told = html(shown("jobs", job=job))
     assert f'href="/archives/{job}?export=toy" download>Toys &amp; games<' in told
     assert all(f"export={name}" in told for name in EXPORTS)
@@ -204,22 +134,6 @@ def test_try_with_two_models_is_a_comparison(service: Open, monkeypatch: pytest.
     page.button[0].click().run()
     assert not page.exception
     assert "What each model says of this picture" in html(page)
-
-
-def test_a_batch_without_files_says_what_is_missing() -> None:
-    page = shown("batch")
-    page.button[0].click().run()
-    assert page.error[0].value == "Choose at least one picture or archive."
-
-
-def test_a_batch_is_sent_watched_and_canceled(service: Open) -> None:
-    page = shown("batch")
-    page.file_uploader[0].set_value([("a.jpg", picture(), "image/jpeg"), ("a.jpg", picture(), "image/jpeg")])
-    page.button[0].click().run()
-    assert not page.exception
-    assert "queued: 0 of 2 images" in html(page)
-    next(each for each in page.button if each.label == "Cancel").click().run()
-    assert "canceled: 2 of 2 images" in html(page)
 
 
 def test_a_sample_is_chosen_by_its_link() -> None:
