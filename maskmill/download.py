@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -123,6 +124,15 @@ def _span(response: httpx.Response) -> tuple[int, int | None]:
         return int(match[1]), int(match[2])
     length = response.headers.get("content-length")
     return 0, None if length is None else int(length)
+
+
+def check_place(folder: Path) -> None:
+    """Raises InvalidInput where no folder can be, or nothing can be put into it: before anything is waited for."""
+    nearest = next(place for place in (folder, *folder.parents, Path()) if os.path.lexists(place))
+    if not nearest.is_dir():
+        raise InvalidInput(f"{folder} can hold no results: {nearest} is no folder")
+    if not os.access(nearest, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise InvalidInput(f"{folder} can hold no results: {nearest} cannot be written")
 
 
 def keep_apart(folder: Path, job_id: str | None) -> None:

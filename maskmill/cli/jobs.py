@@ -30,7 +30,7 @@ from maskmill.cli.output import (
     stdout,
     working,
 )
-from maskmill.download import keep_apart, mark, unpack
+from maskmill.download import check_place, keep_apart, mark, unpack
 from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
@@ -135,6 +135,8 @@ def jobs(choices: Listing) -> None:
         table.add_row(job.id, status_text(job.status), *numbers, str(job.state.get("model", "")), created)
     if found:
         stdout().print(table)
+    elif choices.status or choices.model:
+        stdout().print("no such jobs")
     else:
         stdout().print(f"no jobs yet; submit some with: {program()} submit PATHS…", soft_wrap=True)
 
@@ -237,6 +239,8 @@ def _keep_results_apart(choices: Submission) -> None:
     folder = choices.download
     if folder and folder.exists() and any(_is_same(path, folder) for path in choices.paths):
         raise InvalidInput(f"--download {folder} is the folder that is submitted; results need one of their own")
+    if folder:
+        check_place(folder)
     if folder and not choices.force:
         keep_apart(folder, None)
 

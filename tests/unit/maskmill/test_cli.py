@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from maskmill import Maskmill
 from maskmill.cli.exits import FAILED, PARTIAL, REFUSED, TIMED_OUT, UNREACHABLE, USAGE
+from maskmill.errors import InvalidInput
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json, problem
 
 JobState = Callable[..., dict[str, Any]]
@@ -94,6 +96,26 @@ def test_results_of_another_job_are_kept_apart_unless_they_are_to_be_mixed(
     assert run("download", "job_1", "out", "--force").exit_code == 0
     assert run("download", "job_2", "out", "--zip", "--force").exit_code == 0  # a ZIP file beside them mixes nothing
     assert run("download", "job_1", "out").exit_code == 0
+
+
+@pytest.mark.parametrize("place", ["file", "file/out", "link", "/proc/version"])
+def test_a_place_that_can_hold_no_results_is_told_before_anything_is_sent_or_waited_for(
+    run: Run, server: ToyServer, job_state: JobState, picture: Path, place: str
+) -> None:
+    (picture.parent / "file").touch()
+    (picture.parent / "link").symlink_to("gone")
+    server.on("GET", "/jobs/job_1", as_json(job_state("running")))
+    refused = run("submit", picture, "--download", place, "--force")
+    assert (refused.exit_code, server.requests) == (REFUSED, [])
+    assert f"{place} can hold no results" in refused.stderr
+    with Maskmill(server.url) as client, pytest.raises(InvalidInput, match="can hold no results"):
+        client.job("job_1").download(place)
+
+
+def test_a_list_that_was_narrowed_down_does_not_say_that_there_are_no_jobs(run: Run, server: ToyServer) -> None:
+    server.on("GET", "/jobs", as_json({"items": [], "next_cursor": None}))
+    assert run("jobs", "--status", "failed").stdout.strip() == "no such jobs"
+    assert "no jobs yet" in run("jobs").stdout
 
 
 @pytest.mark.parametrize(("status", "code"), [("partial", PARTIAL), ("failed", FAILED), ("canceled", FAILED)])
@@ -298,10 +320,11 @@ def test_a_wait_of_less_than_nothing_is_refused(run: Run, command: str) -> None:
 def test_what_the_system_says_comes_without_its_number(
     run: Run, server: ToyServer, job_state: JobState, tmp_path: Path
 ) -> None:
-    (tmp_path / "taken").touch()
+    taken = tmp_path / "out" / "job_1.zip.part"
+    taken.mkdir(parents=True)
     server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
     server.on("GET", "/jobs/job_1/archive", _archive())
-    result = run("download", "job_1", tmp_path / "taken")
+    result = run("download", "job_1", tmp_path / "out")
     assert result.exit_code == REFUSED
     assert "Errno" not in result.stderr
-    assert f"{tmp_path / 'taken'}: " in result.stderr
+    assert f"{taken}: " in result.stderr

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from maskmill import Maskmill
-from maskmill.download import keep_apart, mark, unpack
+from maskmill.download import check_place, keep_apart, mark, unpack
 from maskmill.errors import Conflict, DownloadBroken, InvalidInput
 from maskmill.handle import JobHandle
+from tests.unit.maskmill.test_inputs import as_nobody
 from tests.unit.maskmill.toy_server import Answer, Received, ToyServer, as_json, problem
 
 JobState = Callable[..., dict[str, Any]]
@@ -100,6 +101,13 @@ def test_masks_that_somebody_changed_are_not_overwritten(server: ToyServer, job:
     assert {(tmp_path / name).read_text() for name in ("mask/a", "metrics")} == {"changed"}
     unpack(job.download(tmp_path, unpacked=False), tmp_path, "job_1", over_changes=True)
     assert (tmp_path / "mask" / "a").read_text() == "A" * 50_000
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o555)
+    monkeypatch.chdir(tmp_path)
+    with as_nobody(), pytest.raises(InvalidInput, match=r"out/here can hold no results: .* cannot be written"):
+        check_place(Path("out/here"))
 
 
 def test_a_folder_that_was_emptied_is_free_again(tmp_path: Path) -> None:

@@ -146,12 +146,12 @@ def test_a_folder_that_may_not_be_read_leaves_out_nothing_in_silence(
     (tmp_path / "1.jpg").touch()
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    with _as_nobody(), pytest.raises(InvalidInput, match="closed: Permission denied"):
+    with as_nobody(), pytest.raises(InvalidInput, match="closed: Permission denied"):
         sort_out(".")
 
 
 @contextmanager
-def _as_nobody() -> Iterator[None]:
+def as_nobody() -> Iterator[None]:
     """Who is root may read everything."""
     user = os.geteuid()
     if user == 0:
