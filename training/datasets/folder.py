@@ -111,6 +111,7 @@ def pairs_by_stem(pictures: Path, masks: Path, order: Sequence[MaskKind] = ORDER
     A mask with a picture's whole stem is that picture's, whatever the stem ends in: `0001_L.png` of `0001_L.jpg`.
     """
     found = pictures_in(pictures)
+    _tell_of_deeper(pictures)
     truths = _masks_in(masks, order, whole=frozenset(picture_stem(each.name) for each in found))
     _require_one_each(found)
     missing = [each.stem for each in found if picture_stem(each.name) not in truths]
@@ -182,8 +183,24 @@ def pictures_in(place: Path, *, below: bool = False) -> list[Path]:
     stems = {(path.parent, picture_stem(path.name)) for path in found if not _mask_name(path).named}
     found = [path for path in found if not _is_mask_beside(path, stems)]
     if not found:
-        raise DatasetError(f"no pictures in {place}")
+        deeper = "" if below else _deeper(place)
+        raise DatasetError(f"no pictures in {place}{f' itself, and {deeper}' if deeper else ''}")
     return found
+
+
+def _tell_of_deeper(place: Path) -> None:
+    if deeper := _deeper(place):
+        logger.warning("%s: %s", place, deeper)
+
+
+def _deeper(place: Path) -> str:
+    """What is said of pictures in the folders of a folder; empty where there are none."""
+    folders = [each for each in place.iterdir() if each.is_dir() and not is_hidden(each)]
+    inside = sorted(path for each in folders for path in each.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not inside:
+        return ""
+    first = inside[0].relative_to(place)
+    return f"what lies in folders of its own is not read ({len(inside)} files, the first is {first})"
 
 
 def _is_mask_beside(path: Path, stems: AbstractSet[tuple[Path, str]]) -> bool:

@@ -1,6 +1,7 @@
 """Pictures whose names end as masks' names do: the whole stem decides."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -54,3 +55,16 @@ def test_corrections_with_a_suffix_in_capitals_are_learnt_from(tmp_path):
             Image.new(mode, (8, 6), value if mode == "L" else (9, 9, 9)).save(tmp_path / kind / name)
     pictures = job_results(tmp_path, "all")
     assert [np.unique(pictures[index][1]).tolist() for index in range(len(pictures))] == [[3], [4]]
+
+
+def test_pictures_in_folders_below_are_not_left_out_in_silence(tmp_path, caplog):
+    for name in ("images/cam/b.jpg", "masks/cam/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        Image.new("L" if name.endswith("png") else "RGB", (8, 6)).save(tmp_path / name)
+    said = r"what lies in folders of its own is not read \(1 files, the first is cam/b.jpg\)"
+    with pytest.raises(DatasetError, match=f"no pictures in .*images itself, and {said}"):
+        folder(tmp_path, "val", label_space="camvid-11")
+    Image.new("RGB", (8, 6)).save(tmp_path / "images" / "a.jpg")
+    Image.new("L", (8, 6)).save(tmp_path / "masks" / "a.png")
+    assert len(folder(tmp_path, "val", label_space="camvid-11")) == 1
+    assert re.search(said, caplog.text)
