@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from jobs.comparing.pages import tiles
-from jobs.reporting.names import safe_folders, safe_stem
+from jobs.reporting.names import Names, safe_folders, safe_stem
 from maskmill.demo.material import MAX_PIXELS, Item, Material
 from maskmill.handle import Image
 from segmentation.errors import SegmentationError
@@ -39,21 +40,19 @@ class Truth:
 
 @dataclass(slots=True)
 class Files:
-    """out: the folder of the page. space: of the results."""
+    """out: the folder of the page. space: of the results. names: of the images in the archive, by index."""
 
     out: Path
     material: Material
     space: LabelSpace
+    names: Mapping[int, str]
     _taken: int = field(default=0)
 
     def result(self, image: Image, kind: str) -> Path | None:
-        """Where the archive put it: under its stem, or stem and index when another image has the same stem."""
-        stem = safe_folders(image.name) + safe_stem(image.name)
-        for name in (f"{stem}_{image.index:06d}", stem, f"image_{image.index:06d}"):
-            found = next(iter(sorted((self.out / kind).glob(f"{_literal(name)}.*"))), None)
-            if found is not None:
-                return found
-        return None
+        """Where the archive put it."""
+        place = self.out / kind / self.names[image.index]
+        found = (path for path in place.parent.glob(f"{_literal(place.name)}.*") if path.stem == place.name)
+        return next(found, None)
 
     def layer(self, path: Path) -> str:
         """The address of a PNG, which holds it."""
@@ -99,6 +98,15 @@ class Files:
                 return None  # the job says why
         target.write_bytes(data)
         return target
+
+
+def archived_names(images: Iterable[Image]) -> dict[int, str]:
+    """images: the first ones of a job; what one is called depends on those before it."""
+    names = Names()
+    return {
+        each.index: names.of(each.index, safe_folders(each.name) + (safe_stem(each.name) or f"image_{each.index:06d}"))
+        for each in sorted(images, key=lambda image: image.index)
+    }
 
 
 def _literal(name: str) -> str:

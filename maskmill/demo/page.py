@@ -19,7 +19,7 @@ from jobs.comparing.pages.shell import ResultPage, Section
 from jobs.comparing.pages.tiles import Tile
 from jobs.reporting.names import model_folders
 from maskmill.cli.output import percent
-from maskmill.demo.files import Files
+from maskmill.demo.files import Files, archived_names
 from maskmill.demo.material import Material
 from maskmill.demo.tables import truth_of, worst_first
 from maskmill.handle import Image, JobHandle
@@ -45,7 +45,7 @@ class Terms:
 def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Material, terms: Terms) -> Path:
     """Also writes the pictures and the coloured ground truth that it shows, below `out`."""
     models = job.state.get("models") or [job.state["model"]]
-    files = Files(out, material, terms.space)
+    files = Files(out, material, terms.space, archived_names(images))
     shown = [_picture(files, image, models) for image in worst_first(images)]
     whose = f" By {models[0]}." if len(models) > 1 else ""
     page = ResultPage(

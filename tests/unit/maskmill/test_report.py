@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from maskmill.demo.files import Files, archived_names
 from maskmill.demo.material import Material
 from maskmill.demo.page import Terms, write_page
 from maskmill.handle import Image, JobHandle
@@ -38,6 +39,20 @@ def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Pat
     assert "1 picture by fast and accurate" in page
     assert [f'href="overlay/{model}/a.jpg"' in page for model in ("fast", "accurate")] == [True, True]
     assert ">overlay by accurate</a>" in page
+
+
+def test_each_picture_is_shown_with_its_own_results(tmp_path: Path) -> None:
+    """Whatever other names begin as its own does, or are what it would have been called beside another."""
+    names = {"x.1.jpg": "x.1", "x.jpg": "x", "x.png": "x_000002", "x_000001.jpg": "x_000001"}
+    (tmp_path / "overlay").mkdir()
+    for archived in names.values():
+        (tmp_path / "overlay" / f"{archived}.jpg").touch()
+    images = [cast(Image, SimpleNamespace(index=index, name=name)) for index, name in enumerate(names)]
+    space = get_label_space("cityscapes-19")
+    files = Files(tmp_path, Material(pictures=[]), space, archived_names(reversed(images)))
+    found = {each.name: files.result(each, "overlay") for each in images}
+    assert found == {name: tmp_path / "overlay" / f"{archived}.jpg" for name, archived in names.items()}
+    assert files.result(images[0], "mask") is None
 
 
 def test_the_numbers_of_a_report_are_those_of_the_model_that_they_name(tmp_path: Path) -> None:
