@@ -163,6 +163,8 @@ def _tar_entries(data: BinaryIO, limits: PackedLimits) -> Iterator[tuple[str, IO
             file.allow(DIRECTORY_BYTES)
             if packed is not None and (handle is None or handle.tell() < entry.size):
                 passed.spend(archive.offset - entry.offset_data)
+        if file.latest != bytes(tarfile.BLOCKSIZE):  # which ends an archive; where none comes, the library just stops
+            raise tarfile.ReadError("the archive breaks off, or the head of an entry is damaged")
     if packed is not None:
         while piece := packed.read(1 << 16):  # the checksum comes last, behind what fills the last block
             passed.spend(len(piece))
@@ -187,10 +189,14 @@ class _Budget:
 
 
 class _Frugal:
-    """A file that gives so many bytes and no more: the standard library reads headers whole, whatever they announce."""
+    """A file that gives so many bytes and no more: the standard library reads headers whole, whatever they announce.
+
+    latest: what was read last.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
+        self.latest = b""
         self._left: int | None = DIRECTORY_BYTES
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
@@ -201,7 +207,7 @@ class _Frugal:
     def read(self, size: int = -1, /) -> bytes:
         if self._left is None:
             return bytes(self._file.read(size))
-        piece = bytes(self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1)))
+        piece = self.latest = bytes(self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1)))
         self._left -= len(piece)
         if self._left < 0:
             raise directory_too_large()

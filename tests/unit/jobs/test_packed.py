@@ -211,11 +211,37 @@ def test_a_zip_with_more_entries_than_allowed_costs_no_more_than_its_directory()
     assert int(done.stdout) < 80 * 2**20  # 235 MiB when every entry became an object
 
 
+def cut(data: bytes, at: int) -> bytes:
+    return data[:at]
+
+
+def cut_behind(data: bytes, at: int) -> bytes:
+    return data[: at + 100]
+
+
+def spoilt(data: bytes, at: int) -> bytes:
+    """With another letter there."""
+    return data[:at] + b"?" + data[at + 1 :]
+
+
 def test_the_checksum_of_a_compressed_tar_is_checked():
     data = bytearray(tar_of(FILES))
     data[-6] ^= 1
     with pytest.raises(ArchiveUnreadable, match="checksum"):
         read_all(bytes(data), name="x.tar.gz")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("harm", [cut, cut_behind, spoilt])
+def test_no_part_of_a_tar_is_taken_for_all_of_it(pack, harm):
+    """The standard library stops at the head of an entry that is missing or damaged, as if it were the end."""
+    data = tar_of({f"{name}.jpg": bytes(700) for name in "abc"}, mode="w")
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        heads = [entry.offset for entry in archive]
+    assert len(read_all(pack(data), name="x.tar")) == len(heads) == 3
+    for at in heads[1:]:
+        with pytest.raises(ArchiveUnreadable):
+            read_all(pack(harm(data, at)), name="x.tar")
 
 
 def test_what_is_wrong_is_said_in_words_of_ours():
