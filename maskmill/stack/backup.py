@@ -56,6 +56,7 @@ def read_backup(file: Path, home: Path) -> int:
             raise StackError(f"there is a database in {home} already; restore into another home")
         try:
             with tarfile.open(file) as archive:
+                _refuse_part(archive)
                 if not SAFE:
                     _refuse_ways_out(archive)
                 archive.extractall(home, **SAFE)  # noqa: S202 - its members were looked at
@@ -65,6 +66,15 @@ def read_backup(file: Path, home: Path) -> int:
         if not (home / DATABASE).is_file():
             raise StackError(f"{file} is no backup of a local stack")
     return count
+
+
+def _refuse_part(archive: tarfile.TarFile) -> None:
+    """The library stops at the head of an entry that is missing or damaged, as if it were the end. Raises TarError."""
+    archive.getmembers()
+    assert archive.fileobj is not None  # it is open
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it breaks off, or is damaged")
 
 
 def _refuse_ways_out(archive: tarfile.TarFile) -> None:

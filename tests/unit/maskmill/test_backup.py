@@ -121,6 +121,23 @@ def test_what_is_no_backup_is_said_so(content: bytes | None, tmp_path: Path) -> 
     assert "x.tar" in said
 
 
+@pytest.mark.parametrize("more", [0, 100, None])
+def test_of_a_backup_that_breaks_off_nothing_is_restored(
+    filled: StorageSettings, tmp_path: Path, more: int | None
+) -> None:
+    """more: bytes behind the last entry's beginning; None: there it is damaged."""
+    backup, other = tmp_path / "backup.tar", tmp_path / "other"
+    run("backup", backup, "--home", filled.home)
+    with tarfile.open(backup) as archive:
+        last = archive.getmembers()[-1].offset
+    whole = backup.read_bytes()
+    backup.write_bytes(whole[:last] + b"?" + whole[last + 1 :] if more is None else whole[: last + more])
+    code, said = run("restore", backup, "--home", other)
+    assert code != 0
+    assert "breaks off" in " ".join(said.split())
+    assert not (other / "maskmill.db").exists()
+
+
 def test_a_home_without_a_database_is_nothing_to_keep(tmp_path: Path) -> None:
     code, said = run("backup", tmp_path / "x.tar", "--home", tmp_path / "none")
     assert code != 0
