@@ -31,8 +31,11 @@ def write_backup(home: Path, file: Path) -> int:
     """Returns how many files it holds. A file that exists is not touched. Raises StackError."""
     if not (home / DATABASE).is_file():
         raise StackError(f"there is no database in {home}")
+    if file.exists():
+        raise StackError(f"{file} exists")
+    part = file.with_name(file.name + ".part")  # half of a backup never looks like one
     try:
-        with tempfile.TemporaryDirectory(prefix="maskmill-backup-") as scratch, tarfile.open(file, "x") as archive:
+        with tempfile.TemporaryDirectory(prefix="maskmill-backup-") as scratch, tarfile.open(part, "w") as archive:
             copy = Path(scratch, DATABASE)
             _copy_database(home / DATABASE, copy)
             archive.add(copy, DATABASE)
@@ -41,16 +44,19 @@ def write_backup(home: Path, file: Path) -> int:
                 with suppress(FileNotFoundError):  # deleted meanwhile
                     archive.add(path, name, recursive=False)
                     count += 1
-    except FileExistsError:
-        raise StackError(f"{file} exists") from None
+        part.rename(file)
     except OSError as error:
-        file.unlink(missing_ok=True)
         raise StackError(f"{file} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
     return count
 
 
 def read_backup(file: Path, home: Path) -> int:
-    """Into a home where there is no database yet. Returns how many files there were. Raises StackError."""
+    """Into a home where there is no database yet; there is one as soon as everything is there. Returns how many files
+    there were. Raises StackError."""
+    part = home / f"{DATABASE}.part"
     with StackHome(home).locked():
         if (home / DATABASE).exists():
             raise StackError(f"there is a database in {home} already; restore into another home")
@@ -59,13 +65,17 @@ def read_backup(file: Path, home: Path) -> int:
                 _refuse_part(archive)
                 if not SAFE:
                     _refuse_ways_out(archive)
-                archive.extractall(home, **SAFE)  # noqa: S202 - its members were looked at
-                count = len(archive.getnames())
+                members = archive.getmembers()
+                for member in members:
+                    if member.name == DATABASE:
+                        member.name = part.name
+                archive.extractall(home, members, **SAFE)  # noqa: S202 - its members were looked at
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise StackError(f"{file} cannot be read: {error}") from error
-        if not (home / DATABASE).is_file():
+            raise StackError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        if not part.is_file():
             raise StackError(f"{file} is no backup of a local stack")
-    return count
+        part.rename(home / DATABASE)
+    return len(members)
 
 
 def _refuse_part(archive: tarfile.TarFile) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tarfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from maskmill.cli.app import app
+from maskmill.cli.exits import INTERRUPTED
 from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.settings import StorageSettings
@@ -99,6 +101,30 @@ def test_a_backup_overwrites_nothing(filled: StorageSettings, tmp_path: Path) ->
     assert code != 0
     assert "exists" in said
     assert backup.read_bytes() == before
+
+
+def test_a_backup_that_is_cut_makes_no_home_and_the_whole_one_does(filled: StorageSettings, tmp_path: Path) -> None:
+    backup, cut, home = tmp_path / "backup.tar", tmp_path / "cut.tar", tmp_path / "other"
+    run("backup", backup, "--home", filled.home)
+    with tarfile.open(backup) as archive:
+        last = archive.getmembers()[-2]
+    cut.write_bytes(backup.read_bytes()[: last.offset_data + 1])
+    code, said = run("restore", cut, "--home", home)
+    assert code != 0, said
+    assert not (home / "maskmill.db").exists()
+    assert run("restore", backup, "--home", home)[0] == 0
+    assert contents(StorageSettings(home=home)) == contents(filled)
+
+
+def test_a_backup_that_is_broken_off_leaves_no_file(
+    filled: StorageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(home: Path) -> Iterator[tuple[Path, str]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("maskmill.stack.backup._kept", interrupt)
+    assert run("backup", tmp_path / "backup.tar", "--home", filled.home)[0] == INTERRUPTED
+    assert list(tmp_path.glob("backup*")) == []
 
 
 def test_a_home_that_has_a_database_is_not_restored_into(filled: StorageSettings, tmp_path: Path) -> None:
