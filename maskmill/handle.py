@@ -94,8 +94,8 @@ class Image:
     def _repr_html_(self) -> str:
         return image_html(self)
 
-    def save(self, artifact: str, path: Path, *, upright: bool = False) -> Path:
-        return write_whole(path, self.read(artifact, upright=upright))
+    def save(self, artifact: str, path: str | Path, *, upright: bool = False) -> Path:
+        return write_whole(Path(path), self.read(artifact, upright=upright))
 
 
 class JobHandle:

@@ -34,6 +34,12 @@ class FilePart:
             leads = f" (it is a link to {path.readlink()})" if path.is_symlink() else ""
             raise InvalidInput(f"{path}: {error.strerror or error}{leads}") from error
 
+    def require_whole(self, left: int, *, is_longer: bool) -> None:
+        """left: bytes that did not come. Raises InvalidInput where the file is not as long as when it was looked at:
+        what was sent of it is no picture that there ever was."""
+        if left or is_longer:
+            raise InvalidInput(f"{self.path} became {'shorter' if left else 'longer'} while it was sent")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultipartBody:
@@ -79,10 +85,10 @@ class MultipartBody:
                     yield prefix + piece
                     prefix = b""
                     left -= len(piece)
+                is_longer = bool(handle.read(1))
         except OSError as error:
             raise InvalidInput(f"{part.path}: {error.strerror or error}") from error
-        if left:
-            raise InvalidInput(f"{part.path} became shorter while it was sent")
+        part.require_whole(left, is_longer=is_longer)
         yield prefix + b"\r\n"
 
     def _field(self, name: str, value: str) -> bytes:

@@ -204,10 +204,10 @@ class _FileBody:
                     yield piece
                     sent += len(piece)
                     self._uploads.note_sent(self._place, sent)
+                is_longer = bool(file.read(1))
         except OSError as error:
             raise InvalidInput(f"{part.path}: {error.strerror or error}") from error
-        if sent < part.size:
-            raise InvalidInput(f"{part.path} became shorter while it was sent")
+        part.require_whole(part.size - sent, is_longer=is_longer)
 
 
 def _send_once(store: Transport, call: Call) -> None:

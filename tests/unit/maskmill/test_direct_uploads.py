@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from maskmill import Maskmill
-from maskmill.errors import ServerError, ServerUnreachable, Unprocessable
+from maskmill.errors import InvalidInput, ServerError, ServerUnreachable, Unprocessable
 from maskmill.inputs import FILM_SUFFIXES
 from maskmill.multipart import FilePart
 from maskmill.uploads import direct, ledger
@@ -232,6 +233,21 @@ def test_a_file_that_may_not_come_is_named(service: Maskmill, pictures: Path) ->
     (pictures / "more.zip").write_bytes(b"")
     with pytest.raises(Unprocessable, match=r"'more.zip' must have from 1 to \d+ bytes \(archive\), got 0"):
         service.submit(pictures)
+
+
+@pytest.mark.parametrize(("change", "said"), [(b"grown" * 999, "longer"), (b"", "shorter")])
+def test_a_file_that_changes_while_it_is_sent_makes_no_job(
+    service: Maskmill, house: House, pictures: Path, change: bytes, said: str
+) -> None:
+    """Also one that goes with its job: the part of it that was there when it was looked at is no picture."""
+    part = FilePart.of("files", pictures / "c.jpg", "c.jpg")
+    part.path.write_bytes(change)
+    noted = ledger.open_ledger(service.server, [part], {}, key=None)
+    with closing(noted), pytest.raises(InvalidInput, match=f"c.jpg became {said} while it was sent"):
+        direct.DirectUploads(service._transport, [part], noted).send()
+    with pytest.raises(InvalidInput, match=f"c.jpg became {said} while it was sent"):
+        service._post_files([part], {}, "key", None)
+    assert [key for key in house.objects.contents if "/jobs/" in key] == []
 
 
 def test_few_small_files_go_with_their_job(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
