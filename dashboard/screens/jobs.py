@@ -44,6 +44,8 @@ def _list() -> None:
     page = service().get(
         "/jobs", limit=PAGE, cursor=marks[-1], **{name: value for name, value in wanted.items() if value != "any"}
     )
+    if gone := st.session_state.pop("jobs_deleted", None):
+        tables.spoken(f"{gone} is deleted.")
     if not page["items"]:
         st.write("No jobs here yet. *Try* and *Batch* make some.")
     for row in page["items"]:
@@ -110,6 +112,22 @@ def _more(job: JobHandle) -> None:
     if job.finished:
         outgoing.archives(job)
     outgoing.deliveries(job)
+    if job.finished:
+        _deleting(job)
+
+
+def _deleting(job: JobHandle) -> None:
+    """Two steps, of which the second says what will be gone."""
+    with st.expander("Delete this job"):
+        meant = st.checkbox("Delete pictures, results and corrections for good", key=f"meant-{job.id}")
+        if st.button("Delete", disabled=not meant, key=f"delete-{job.id}"):
+            job.delete()
+            for kept in ("tried", "batch_job"):  # other pages would look for it
+                if st.session_state.get(kept) == job.id:
+                    del st.session_state[kept]
+            st.session_state["jobs_deleted"] = job.id
+            st.query_params.clear()
+            st.rerun()
 
 
 def _image(job: JobHandle, index: int) -> None:
@@ -125,6 +143,21 @@ def _image(job: JobHandle, index: int) -> None:
     if {"input", "mask"} & set(row.get("artifacts") or ()):
         viewer.show(image_view(job.state, row, correctable=True), key=f"viewer-{job.id}-{index}")
     _numbers(job, row)
+    _corrections(job, index)
+
+
+def _corrections(job: JobHandle, index: int) -> None:
+    """All that was ever saved, the newest first."""
+    found = service().get(f"/jobs/{job.id}/images/{index}/corrections")["items"]
+    if not found:
+        return
+    rows = [
+        (each["version"], words.moment(each["made_at"]), each["made_by"] or "–", f"{each['size']:,}") for each in found
+    ]
+    tables.table("Corrections", ["Version", "Saved (UTC)", "Key", "Bytes"], rows)
+    base = f"/pictures/jobs/{job.id}/{index}/correction"
+    versions = [each["version"] for each in found]
+    tables.links([(f"Version {version}", f"{base}?version={version}") for version in versions])
 
 
 def _neighbours(job: JobHandle, index: int) -> None:

@@ -84,12 +84,13 @@ class _Reading:
         if not NAME.fullmatch(artifact):
             return _nothing()
         path = f"/jobs/{job}/images/{request.path_params['index']}/{artifact}"
-        wanted, model = request.query_params.get("as"), request.query_params.get("model")
+        wanted = request.query_params.get("as")
         if wanted == "thumbnail":
             small = self._thumbnail(path)
             return _nothing() if small is None else Response(small, media_type="image/jpeg", headers=CACHED)
         headers = {**CACHED, "Cache-Control": "private, no-cache"} if artifact == "correction" else CACHED
-        return _content(self._server.read(path, model=model), as_ids=wanted == "ids", headers=headers)
+        told = {name: request.query_params.get(name) for name in ("model", "version")}  # the latter of a correction
+        return _content(self._server.read(path, **told), as_ids=wanted == "ids", headers=headers)
 
     def sample(self, request: Request) -> Response:
         sample, kind = request.path_params["sample"], request.path_params["kind"]

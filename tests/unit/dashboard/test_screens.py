@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from api.schemas.choices import SORTS
 from dashboard.parts.choices import choices
 from dashboard.screens.models import scatter
 from dashboard.service import connect
+from dashboard.service import service as connected
 from dashboard.settings import DashboardSettings
+from dashboard.web.routes import routes
 from maskmill import JobHandle
 from maskmill.errors import WaitTimeout
 from segmentation.exports import EXPORTS
@@ -84,6 +92,42 @@ def test_an_image_is_shown_with_its_numbers_and_its_neighbours(service: Open, jo
     assert "Share of the pixels by class" in html(page)
     page.button[1].click().run()
     assert page.error[0].value.startswith("No mask: ")
+
+
+def test_every_version_of_a_correction_is_listed_and_can_be_fetched(service: Open) -> None:
+    made = service.submit(("a.jpg", picture()))
+    service.house.work()
+    assert "Corrections" not in html(shown("jobs", job=made, image="0"))
+    mask = Image.open(io.BytesIO(service.http.get(f"/jobs/{made}/images/0/mask").content))
+    for class_id in (0, 1):
+        drawn = io.BytesIO()
+        Image.new("L", mask.size, class_id).save(drawn, "PNG")
+        kind = {"Content-Type": "image/png"}
+        sent = service.http.put(f"/jobs/{made}/images/0/correction", content=drawn.getvalue(), headers=kind)
+        assert sent.status_code == 200
+    told = html(shown("jobs", job=made, image="0"))
+    links = re.findall(rf'href="(/pictures/jobs/{made}/0/correction\?version=\d)"', told)
+    assert [link[-1] for link in links] == ["2", "1"]
+    application = Starlette(routes=routes(connected(), DashboardSettings()))
+    with TestClient(application, base_url="http://localhost:8009") as browser:
+        ids = [np.unique(np.asarray(Image.open(io.BytesIO(browser.get(link).content)))).tolist() for link in links]
+    assert ids == [[1], [0]]
+
+
+def test_a_job_is_deleted_after_it_was_meant(service: Open) -> None:
+    made = service.submit(("a.jpg", picture()))
+    assert "Delete" not in [each.label for each in shown("jobs", job=made).button]  # it runs
+    service.house.work()
+    page = shown("jobs", job=made)
+    page.session_state["tried"] = made
+    delete = f"delete-{made}"
+    assert page.button(key=delete).disabled
+    page.checkbox(key=f"meant-{made}").check().run()
+    page.button(key=delete).click().run()
+    assert not page.exception
+    assert f"{made} is deleted." in html(page)
+    assert "tried" not in page.session_state
+    assert service.http.get(f"/jobs/{made}").status_code == 404
 
 
 def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
