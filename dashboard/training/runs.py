@@ -72,7 +72,7 @@ class Runs:
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient
         except ModuleNotFoundError as error:
-            text = "Training runs need MLflow's client: pip install 'maskmill-server[registry]'."
+            text = "Training runs need MLflow's client: pip install 'maskmill-server[dashboard]'."
             raise RunsUnavailable(text) from error
         try:
             self._client = self._client or MlflowClient(tracking_uri=self._uri)

@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,17 @@ def test_no_image_but_the_trainers_holds_the_renderer_or_training() -> None:
     assert len(installs) == 6
     whole = {name for name, stage in installs.items() if "RUN rm -r scenes training &&" not in stage}
     assert whole == {"build-trainer"}
+
+
+def test_the_page_reads_training_runs_where_the_services_mlflow_answers() -> None:
+    uri = SERVICES["dashboard"]["environment"]["MASKMILL_DASHBOARD_TRACKING_URI"]
+    address = re.fullmatch(r"\$\{MASKMILL_TRAINING_TRACKING_URI:-http://(\w+):(\d+)\}", uri)
+    assert address is not None
+    assert SERVICES[address[1]]["ports"][0].endswith(f":{address[2]}")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    client = next(each for each in extras["registry"] if each.startswith("mlflow-skinny"))
+    assert client in extras["dashboard"]
+    assert "pip install --cache-dir /pip-cache '.[dashboard]'" in DOCKERFILES[0].read_text("utf-8")
 
 
 def every_service() -> dict[str, Any]:
