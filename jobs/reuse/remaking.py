@@ -19,8 +19,9 @@ from segmentation.formats.format import Encoded
 from segmentation.formats.mask import Mask
 from segmentation.label_map import LabelMap
 from segmentation.picture_files.pictures import NOTICES, decode_mask
+from segmentation.picture_files.places import MISSING, UNUSABLE
 
-OVERLAY = "overlay"
+_OF_ARTIFACTS = {OVERLAY_REDUCED: "overlay", MISSING: "geotiff", UNUSABLE: "polygons"}  # warnings about one of them
 Encode = Callable[[LabelMap, Sequence[str]], Mapping[str, Encoded]]  # artifacts by their names
 
 
@@ -65,9 +66,10 @@ def remade(
 
 
 def notices_of(recalled: Recalled) -> tuple[ImageWarning, ...]:
-    """What was seen when the picture was decoded, which is the same picture, and what is said of an overlay of it."""
-    said = NOTICES | {OVERLAY_REDUCED} if OVERLAY in recalled.copies else NOTICES
-    return tuple(each for each in recalled.known.image.warnings if each.code in said)
+    """What was seen when the picture was decoded, which is the same picture, and what is said of artifacts that are
+    copied."""
+    told = (each for each in recalled.known.image.warnings if each.code in NOTICES or each.code in _OF_ARTIFACTS)
+    return tuple(each for each in told if _OF_ARTIFACTS.get(each.code) in (None, *recalled.copies))
 
 
 def _alone(metrics: ImageMetrics) -> ImageMetrics:

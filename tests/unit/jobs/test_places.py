@@ -74,6 +74,15 @@ def test_who_asks_for_a_geotiff_of_an_ordinary_picture_is_told(service):
     assert made["geotiff"][:2] in (b"II", b"MM")
 
 
+def test_what_is_said_of_an_artifact_is_said_again_where_it_is_wanted_again(service):
+    ordinary = encoded(PICTURE, "PNG")
+    submitted(service, ordinary, "mask", "geotiff")
+    again, _ = submitted(service, ordinary, "mask", "geotiff")
+    assert (again.result.reused, codes(again)) == (True, ["no_georeference"])
+    again, _ = submitted(service, ordinary, "mask")
+    assert (again.result.reused, codes(again)) == (True, [])
+
+
 def test_a_georeference_that_cannot_be_read_is_told_once(service):
     image, _ = submitted(service, UNREAD["no CRS"], "geotiff", "mask")
     assert codes(image) == ["georeference_unread"]
