@@ -169,10 +169,10 @@ class Maskmill:
             method="POST", path="/predict", headers=headers, content=body, repeatable=False, read_timeout_s=READING_S
         )
         response = self._transport.send(call)
-        if response.status_code != 202 and response.headers.get("content-type") != "application/json":
+        if response.status_code != 202:
+            if _is_json(response):  # the row of an image that was canceled
+                raise image_error(response.json())
             return response.content
-        if response.status_code != 202:  # the row of an image that was canceled
-            raise image_error(response.json())
         image = next(iter(JobHandle(self._transport, response).wait().images()))
         if image.status != "succeeded":
             raise image_error(image.row)
@@ -225,6 +225,10 @@ class Maskmill:
         headers = {**call.headers, "Idempotency-Key": key}
         keyed = replace(call, headers=headers, read_timeout_s=READING_S, again_on=("idempotency_in_progress",))
         return JobHandle(self._transport, self._transport.send(keyed))
+
+
+def _is_json(response: httpx.Response) -> bool:
+    return str(response.headers.get("content-type", "")).partition(";")[0] == "application/json"
 
 
 def _plain(value: Any) -> Any:
