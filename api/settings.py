@@ -61,7 +61,12 @@ class ApiSettings(BaseSettings):
     uploads_per_caller: int = Field(8, ge=1, description="of them, with one key, or from one address")
     upload_wait_s: float = Field(15.0, ge=0, description="how long a body waits for its turn")
     upload_idle_s: float = Field(60.0, gt=0, description="a body that sends nothing for so long is given up")
-    upload_longest_s: float = Field(6 * 3600.0, gt=0, description="and so is one that takes longer as a whole")
+    upload_longest_s: float = Field(
+        6 * 3600.0,
+        gt=0,
+        le=23 * 3600.0,
+        description="and so is one that takes longer as a whole; after a day upkeep takes its request for dead",
+    )
     upload_least_rate: float = Field(
         1024.0, ge=0, description="bytes per second; a body that comes more slowly after upload_idle_s is given up"
     )

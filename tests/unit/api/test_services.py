@@ -14,11 +14,14 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
 from api.edge.stopping import noticed_stop
 from api.main import create_app
+from api.settings import ApiSettings
 from benchmarks.receiving.upload_memory import BOUNDARY, server
 from jobs.ports import JobFilter
+from jobs.upkeep import UpkeepRules
 from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.settings import StorageSettings
@@ -45,6 +48,13 @@ def test_garbage_is_collected_again_once_it_serves(house: House) -> None:
             assert gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_no_body_may_come_for_longer_than_upkeep_waits_for_its_request() -> None:
+    allowed = ApiSettings.model_json_schema()["properties"]["upload_longest_s"]["maximum"]
+    assert allowed <= UpkeepRules().draft_s - 3600
+    with pytest.raises(ValidationError):
+        ApiSettings(upload_longest_s=UpkeepRules().draft_s)
 
 
 def test_a_job_is_taken_while_the_broker_is_away(client: TestClient) -> None:
