@@ -17,13 +17,18 @@ from jobs.reporting.read import progress_at
 PROGRESS_EVERY_S = 5.0
 BODY_BYTES = 20_000  # a body is shorter
 
-# What a body does without, one after the other, where label spaces have hundreds of classes with long names.
-LONG_PARTS = (
+EACH = "*"  # of several models' results
+_OF_A_MODEL = (
     ("metrics", "ground_truth", "dice"),
     ("metrics", "ground_truth", "iou"),
     ("metrics", "impossible_classes"),
     ("metrics", "class_fractions"),
     ("model_versions",),
+)
+# What a body does without, one after the other, where label spaces have hundreds of classes with long names.
+LONG_PARTS = (
+    *(path for part in _OF_A_MODEL for path in (("results", EACH, *part), part)),
+    ("results",),
     ("skipped", "examples"),
     ("warnings",),
     ("metadata",),
@@ -105,6 +110,9 @@ def _without_next(data: Mapping[str, Any], parts: Iterator[tuple[str, ...]]) -> 
 
 def _without(data: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
     name, *rest = path
+    if name == EACH:
+        shorter = {key: _without(inner, tuple(rest)) for key, inner in data.items()}
+        return {key: shorter[key] or data[key] for key in data} if any(shorter.values()) else None
     if name not in data:
         return None
     if not rest:

@@ -19,8 +19,11 @@ from jobs.job import Counts, JobTotals, ModelVersion, Skipped
 from jobs.options import JobOptions
 from jobs.reporting.document import job_document
 from jobs.reporting.read import progress_at
+from jobs.spaces import JobSpaces
+from segmentation.label_space import LabelClass, LabelSpace
 from tests.factories import NOON, make_job
 
+PARTS = ("ground_truth.dice", "ground_truth.iou", "class_fractions")
 HOOK = Endpoint(url="https://Example.org:8443/hook", events=EVENTS)
 TOLD = JobOptions(model="tiny", label_space="camvid-11", webhook=HOOK)
 QUEUED = make_job(4, options=TOLD)
@@ -108,6 +111,33 @@ def test_a_body_that_would_be_too_long_does_without_what_is_longest():
     assert said["left_out"] == ["metrics.ground_truth.dice"]
     assert said["metrics"]["ground_truth"].keys() == {"miou", "iou"}
     assert said["metrics"]["class_fractions"] == scores
+
+
+@pytest.mark.parametrize(
+    ("models", "classes", "without"),
+    [
+        (2, 40, []),
+        (2, 90, ["results.*.metrics.ground_truth.dice", "metrics.ground_truth.dice"]),
+        (8, 90, [f"{of}metrics.{part}" for part in PARTS for of in ("results.*.", "")][:-1]),
+    ],
+)
+def test_of_several_models_with_many_classes_the_longest_is_left_out(models: int, classes: int, without: list[str]):
+    space = LabelSpace("ade", tuple(LabelClass(each, f"class-{each:03}", (0, 0, 0), "x") for each in range(classes)))
+    confusion = tuple(tuple(each + 1 for each in range(classes)) for _ in range(classes))
+    totals = JobTotals(
+        class_pixels=dict.fromkeys(space.names(), 7),
+        confusion=confusion,
+        truth_images=4,
+        made_by={ModelVersion("tiny", "1", "ab" * 32): 4},
+    )
+    names = tuple(f"model-{each}" for each in range(models))
+    own = replace(RUNNING, models=names, totals=(totals,) * models, label_space="ade", spaces=JobSpaces(own=(space,)))
+    found = owed(own, replace(own, counts=Counts(succeeded=4)), now=LATER)
+    assert found is not None
+    said = json.loads(found.body)["data"]
+    assert said.get("left_out", []) == without
+    assert said["results"].keys() == set(names)
+    assert {each["metrics"]["ground_truth"]["images"] for each in said["results"].values()} == {4}
 
 
 def test_a_body_that_cannot_be_made_short_enough_is_a_fault_of_ours():
