@@ -34,6 +34,8 @@ from jobs.corrections.correcting import Correcting
 from jobs.deliveries.webhooks import Webhooks
 from jobs.exports.exporting import Exporting
 from jobs.exports.importing import Importing
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.kept import KeptSources
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archives
 from jobs.reporting.events import Telling
@@ -98,6 +100,7 @@ class UseCases:
     archives: Archives
     archive_threads: CapacityLimiter
     comparing: Comparing
+    inputs: Inputs
     exporting: Exporting
     importing: Importing
     webhooks: Webhooks
@@ -127,7 +130,9 @@ class Services:
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters
         correcting = Correcting(to.open_unit, to.objects, caller, self.settings.max_pixels)
-        exporting = Exporting(to.open_unit, to.objects, self.software, caller, self.settings.max_pixels, self.spool)
+        kept = KeptSources(to.objects, to.buckets, to.samples, self.settings.max_image_bytes)
+        inputs = Inputs(kept, self.spool)
+        exporting = Exporting(to.open_unit, inputs, self.software, caller, self.settings.max_pixels)
         return UseCases(
             submitting=Submitting(
                 to.open_unit, to.objects, to.dispatcher, to.catalog, self.submit_rules, caller, to.buckets
@@ -135,9 +140,10 @@ class Services:
             reading=Reading(to.open_unit, to.objects, caller, self.orders),
             changing=Changing(to.open_unit, to.objects, to.dispatcher, caller),
             correcting=correcting,
-            archives=Archives(to.open_unit, to.objects, to.catalog, self.software, caller),
+            archives=Archives(to.open_unit, inputs, to.catalog, self.software, caller),
             archive_threads=self.downloads.threads,
             comparing=Comparing(to.open_unit, caller),
+            inputs=inputs,
             exporting=exporting,
             importing=Importing(correcting, exporting),
             webhooks=Webhooks(to.open_unit, to.dispatcher, self.submit_rules.private_webhooks, caller),

@@ -26,6 +26,7 @@ from PIL import Image
 from benchmarks.pipeline import NoQueue
 from benchmarks.record import median, record
 from data.sample_library import open_samples
+from jobs.inputs.kept import KeptSources
 from jobs.job import Job, JobImage, JobTotals
 from jobs.options import JobOptions, TileOptions
 from jobs.processing.picture_ports import Decoder, Extent, Prediction, Segmenter
@@ -103,7 +104,8 @@ class Bench:
         policy, fetch = RetryPolicy(), FetchRules(max_bytes=1, guard=Guard(allowed=lambda address: False))
         self.database, self.objects = database, open_objects(storage)
         models = open_models(settings, storage, engine_rules(settings), Watchdog(0))
-        sources = WorkerSources(self.objects, open_samples(), fetch, open_buckets(storage))
+        self.kept = KeptSources(self.objects, open_buckets(storage), open_samples(), 1)
+        sources = WorkerSources(self.kept, fetch)
         work = open_work(settings, models, sources, policy, threads=settings.picture_thread_count(streams=1))
         self.decoder, self.segmenter = CountingDecoder(work.decoder), CountingSegmenter(work.segmenter)
         work = replace(work, decoder=self.decoder, segmenter=self.segmenter)

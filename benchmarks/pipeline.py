@@ -28,6 +28,7 @@ from PIL import Image
 from benchmarks.peers.hand_tuned import HandTunedPool
 from benchmarks.record import median, record
 from data.sample_library import open_samples
+from jobs.inputs.kept import KeptSources
 from jobs.options import JobOptions
 from jobs.processing.processing import Processing, ProcessingRules
 from jobs.processing.retry import RetryPolicy
@@ -188,9 +189,8 @@ def _worker(
     database, objects = open_database(storage), open_objects(storage)
     fetch = FetchRules(max_bytes=1, guard=Guard(allowed=lambda address: False))
     count, policy = settings.picture_thread_count(streams=engine_rules(settings).streams), RetryPolicy()
-    work = open_work(
-        settings, models, WorkerSources(objects, open_samples(), fetch, open_buckets(storage)), policy, threads=count
-    )
+    sources = WorkerSources(KeptSources(objects, open_buckets(storage), open_samples(), 1), fetch)
+    work = open_work(settings, models, sources, policy, threads=count)
     pace = pace_of(engine_rules(settings))
     threads = FairExecutor(count, name="picture", processors=cpu_count(), pace=pace)
     processing = Processing(database.unit, work, threads, policy, ProcessingRules(worker="benchmark"), Turns(policy))

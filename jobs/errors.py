@@ -1,11 +1,11 @@
 """What can go wrong with a job. Errors carry a stable `code`; they know neither HTTP nor Celery.
 
 JobsError
-├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, ObjectNotFound,
+├── NotFound          JobNotFound, ImageNotFound, ArtifactNotFound, InputNotKept, ModelNotFound, ObjectNotFound,
 │                     DeliveryNotFound, WebhookNotFound, UploadNotFound, CredentialNotFound,
 │                     CorrectionNotFound
 ├── NotAllowed        JobNotFinished, ImageNotFinished, JobRunning, IdempotencyInProgress, IdempotencyKeyLost,
-│                     IllegalTransition, UploadConflict, NothingToCompare
+│                     IllegalTransition, UploadConflict, NothingToCompare, InputChanged
 ├── Unprocessable     InvalidOptions, IdempotencyKeyReused, NoImages, ArchiveUnreadable, MaskUnknownIds,
 │                     FilmUnreadable, FilmUnsupported
 ├── TooLarge          TooManyBytes, TooManyImages
@@ -43,6 +43,12 @@ class ImageNotFound(NotFound):
 
 class ArtifactNotFound(NotFound):
     code = "artifact_not_found"
+
+
+class InputNotKept(NotFound):
+    """It was fetched from the web, and is not fetched again."""
+
+    code = "input_not_kept"
 
 
 class ModelNotFound(NotFound):
@@ -99,6 +105,12 @@ class NothingToCompare(NotAllowed):
     """The job has one model."""
 
     code = "nothing_to_compare"
+
+
+class InputChanged(NotAllowed):
+    """Where the input lay, something else lies now than what was segmented."""
+
+    code = "input_changed"
 
 
 class IdempotencyInProgress(NotAllowed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -23,6 +25,7 @@ PIECE = 1024 * 1024
 TRIES_WITHOUT_PROGRESS = 6
 _MANIFEST, _METRICS, _ERRORS = "manifest.json", "metrics.csv", "errors.csv"
 _MASKS = "mask"  # the folder of what people draw on
+PICTURES_MISSING = "pictures_missing.csv"  # of an export, with the reason of each
 _MARK = ".maskmill-job"  # whose the files are, where no manifest tells
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -173,9 +176,9 @@ def _job_in(folder: Path) -> str | None:
 
 
 def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = False) -> list[Path]:
-    """The files of a job's ZIP below `folder`, nowhere else; the table of errors of an earlier download goes where a
-    job has none any more. Raises DownloadBroken for damage or names that leave it, and, but with over_changes,
-    InvalidInput for masks that lie there already and were changed: somebody drew them."""
+    """The files of a job's ZIP below `folder`, nowhere else; a table of what went wrong of an earlier download goes
+    where nothing is wrong any more. Raises DownloadBroken for damage or names that leave it, and, but with
+    over_changes, InvalidInput for masks that lie there already and were changed: somebody drew them."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as bundle:
@@ -195,6 +198,8 @@ def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = Fal
         raise DownloadBroken(f"{archive} is damaged: {error}") from error
     if folder / _METRICS in targets and folder / _ERRORS not in targets:  # tried again, none failed
         (folder / _ERRORS).unlink(missing_ok=True)
+    if folder / PICTURES_MISSING not in targets:
+        (folder / PICTURES_MISSING).unlink(missing_ok=True)
     return targets
 
 
@@ -214,6 +219,19 @@ def _check_masks(folder: Path, files: Iterable[tuple[zipfile.ZipInfo, Path]]) ->
 
 def _is_as_in(entry: zipfile.ZipInfo, path: Path) -> bool:
     return path.stat().st_size == entry.file_size and zlib.crc32(path.read_bytes()) == entry.CRC
+
+
+def pictures_missing(where: Path) -> int:
+    """How many pictures an export lacks that were asked for. where: it was unpacked there; or the ZIP file itself."""
+    try:
+        if where.is_dir():
+            table = (where / PICTURES_MISSING).read_bytes()
+        else:
+            with zipfile.ZipFile(where) as bundle:
+                table = bundle.read(PICTURES_MISSING)
+    except (FileNotFoundError, KeyError):
+        return 0
+    return sum(1 for _ in csv.DictReader(io.StringIO(table.decode(), newline="")))
 
 
 def _target(folder: Path, entry: zipfile.ZipInfo) -> Path:

@@ -12,14 +12,15 @@ import numpy as np
 from broker.wakeups import Tell
 from jobs.callers import DEFAULT_TENANT
 from jobs.errors import (
-    InputNotFound,
     ModelNotFound,
     ObjectNotFound,
     QueueUnavailable,
     TooManyBytes,
     UploadConflict,
 )
+from jobs.inputs.kept import KeptSources
 from jobs.job import ModelIdentity, Priority, Slice, Source, SourceKind
+from jobs.keys import sample_mask
 from jobs.options import TileOptions
 from jobs.ports import (
     ObjectInfo,
@@ -218,18 +219,28 @@ class MemoryBuckets:
 
 
 @dataclass
-class StoredSources:
-    """Sources that reads from an object store whatever the kind of the source, but for buckets."""
+class StoredSamples:
+    """Samples that lie in an object store under their ids."""
 
     objects: MemoryObjects
-    buckets: MemoryBuckets = field(default_factory=MemoryBuckets)
+
+    def picture(self, sample_id: str, /) -> bytes:
+        return self.objects.get(sample_id)
+
+    def mask(self, sample_id: str, /) -> bytes:
+        return self.objects.get(sample_mask(sample_id))
+
+
+@dataclass
+class StoredSources:
+    """Sources that finds in an object store what lies on the web."""
+
+    kept: KeptSources
 
     def read(self, source: Source, *, tenant: str, check: Callable[[], None] = lambda: None) -> bytes:
-        if source.kind is SourceKind.BUCKET:
-            if not self.buckets.allows(source.location.partition("/")[0], tenant):
-                raise InputNotFound("inputs may not come from there")
-            return b"".join(self.buckets.stream(source.location, most=10**9))
-        return self.objects.get(source.location)
+        if source.kind is SourceKind.URL:
+            return self.kept.objects.get(source.location)
+        return b"".join(self.kept.pieces(source, tenant=tenant))
 
 
 @dataclass

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.kept import KeptSources
 from jobs.processing.image_work import ImageWork
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.picture_ports import Aside, later
@@ -21,6 +23,7 @@ from tests.fakes import (
     FakeSegmenter,
     MemoryBuckets,
     MemoryObjects,
+    StoredSamples,
     StoredSources,
 )
 from tests.memory_database import MemoryDatabase
@@ -40,6 +43,10 @@ class MemoryService:
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2, losses=3, jitter=lambda: 1.0))
 
     @property
+    def inputs(self) -> Inputs:
+        return Inputs(KeptSources(self.objects, self.buckets, StoredSamples(self.objects), 10**9))
+
+    @property
     def leftovers(self) -> Leftovers:
         """A new one each time, as in a new process."""
         return Leftovers(self.objects)
@@ -51,7 +58,7 @@ class MemoryService:
     def processing(self, threads: PictureThreads, name: str = "w1", **rules: Any) -> Processing:
         work = ImageWork(
             objects=self.objects,
-            sources=StoredSources(self.objects, self.buckets),
+            sources=StoredSources(self.inputs.kept),
             decoder=self.decoder,
             segmenter=self.segmenter,
             room=self.room,

@@ -8,18 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import cv2
 
-import data
 from broker.app import app
 from broker.dispatch import CeleryDispatcher
 from broker.lane import Lane
 from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
-from data.sample_library import SampleLibrary
+from data.sample_library import open_samples
 from jobs.errors import JobsError
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.kept import KeptSources
 from jobs.job import Slice
 from jobs.ports import Claim, Dispatcher, OpenUnit, UnitOfWork
 from jobs.processing.image_work import ImageWork
@@ -68,7 +68,6 @@ from worker.web.safe_http import Guard
 
 logger = logging.getLogger(__name__)
 
-SAMPLES = Path(data.__file__).parent / "samples"
 GPU_BATCH = 8
 BEATS_MISSED = 3  # beyond, a process does not know whether the database was there in between
 LOADING_LIMITS = 5  # a model may take so many times as long to load as a device call
@@ -145,11 +144,11 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     dispatcher = CeleryDispatcher(app)
     objects = open_objects(storage, threads.waiting)
     policy = RetryPolicy(attempts=settings.attempts)
-    buckets = open_buckets(storage)
-    outputs = Outputs(database.unit, objects, buckets, open_catalog(storage), f"maskmill {version()}")
+    kept = KeptSources(objects, open_buckets(storage), open_samples(), settings.download_max_bytes)
     spool = settings.resolved_spool_folder
     spool.mkdir(parents=True, exist_ok=True)
-    sources = WorkerSources(objects, SampleLibrary(SAMPLES), fetch_rules(settings), buckets, spool)
+    outputs = Outputs(database.unit, Inputs(kept, spool), open_catalog(storage), f"maskmill {version()}")
+    sources = WorkerSources(kept, fetch_rules(settings), spool)
     work = open_work(settings, models, sources, policy, threads=thread_count, executor=threads)
     unit = _as_short(database.unit, threads) if _is_at_home(storage) else database.unit
     processing = Processing(unit, work, threads, policy, processing_rules(name, settings), Turns(policy), metrics)
@@ -245,12 +244,12 @@ def open_work(
     step_out, aside = (executor.step_out, executor.aside) if executor is not None else (lambda: None, later)
     budget = Budget(tiles=settings.max_tiles, tile_bytes=settings.tile_memory_mb * 2**20)
     return ImageWork(
-        objects=sources.objects,
+        objects=sources.kept.objects,
         sources=sources,
         decoder=PictureDecoder(max_pixels=settings.max_pixels),
         segmenter=Predictor(models=models, budget=budget),
         room=PixelRoom(settings.pixels_in_flight, threads=threads, give_back=give_back, step_out=step_out),
-        leftovers=Leftovers(sources.objects),
+        leftovers=Leftovers(sources.kept.objects),
         policy=policy,
         formats=QUICK_FORMATS,
         aside=aside,

@@ -19,6 +19,7 @@ from api.live.job_watch import MOST_JOBS, JobWatch, Seen, Waiter
 from api.live.job_watch import Place as Whose
 from api.schemas.job import image_view
 from jobs.errors import JobNotFound, Transient
+from jobs.inputs.kept import is_kept
 from jobs.job import Job
 from jobs.reporting.events import Place, Telling, Told
 
@@ -76,7 +77,7 @@ def _written(told: Told, seen: Seen) -> bytes:
     events = []
     models = seen.job.models if len(seen.job.models) > 1 else ()
     for place, image in told.images:
-        view = image_view(image, has_input=image.source.is_stored, models=models)
+        view = image_view(image, has_input=is_kept(image.source), models=models)
         events.append(event("image", place, view.model_dump_json().encode()))
     if told.job is not None:
         events.append(event("job", told.place, seen.body))

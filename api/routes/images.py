@@ -19,14 +19,30 @@ from api.schemas.choices import SORTS, Sort
 from api.schemas.job import ImagePage, ImageView, image_view
 from api.services import Services, UseCases
 from jobs.comparing.drift import CLASS_DRIFT, usual_shares
-from jobs.errors import ArtifactNotFound, FieldFault, ImageNotFound, InvalidOptions, JobNotFound, ModelNotFound
+from jobs.errors import (
+    ArtifactNotFound,
+    FieldFault,
+    ImageNotFound,
+    InputChanged,
+    InputNotKept,
+    InvalidOptions,
+    JobNotFound,
+    ModelNotFound,
+)
+from jobs.inputs.kept import is_kept
 from jobs.job import Artifact, ImageStatus, JobImage
 from jobs.ports import ObjectStore
 from jobs.reporting.names import safe_stem
 from jobs.reporting.read import Reading
 from segmentation.media_types import is_shown, shown_media_types, suffix_of
+from segmentation.picture_files.file_data import sha256_of
+from segmentation.picture_files.picture_kinds import HEAD_BYTES, sniff_media_type
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
+
+INPUT = "input"
+HELD_TO_SEND = 2**20  # bytes of a picture that is read to be sent, in memory; there may be many, and slow clients
+_PIECE = 2**18
 
 # What lists are sorted by, where it has another name.
 _STORED = {"disagreement": "accord", "entropy": "clarity", "low_confidence": "surety"}
@@ -70,7 +86,7 @@ async def _asked_artifact(
         Query(description="of the `input`: written anew where EXIF turns it, so that its pixels lie as those of masks"),
     ] = False,
 ) -> AskedArtifact:
-    return AskedArtifact(artifact, model, upright and artifact == "input")
+    return AskedArtifact(artifact, model, upright and artifact == INPUT)
 
 
 OrderDep = Annotated[Order, Depends(_order)]
@@ -115,7 +131,10 @@ def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep, model: A
         206: {"content": binary(*shown_media_types()), "description": "a part of them"},
         304: {"description": "not changed"},
         307: {"description": "the store serves it itself, at the address in `Location`"},
-        **problems(JobNotFound, ImageNotFound, ArtifactNotFound, ModelNotFound, 416, 422),
+        **problems(
+            *(JobNotFound, ImageNotFound, ArtifactNotFound, InputNotKept, InputChanged, ModelNotFound),
+            *(416, 422),
+        ),
     },
 )
 async def get_artifact(
@@ -126,8 +145,8 @@ async def get_artifact(
     services: ServicesDep,
     use_cases: UseCasesDep,
 ) -> Response:
-    """A stored result, or the `input` as it was uploaded. `disagreement`: where several models differ, the lighter the
-    more."""
+    """A stored result, or the `input` as it was sent, or as it lies in its bucket or in the sample library, if it is
+    still the picture that was segmented. `disagreement`: where several models differ, the lighter the more."""
     serving = partial(_served, request, services, use_cases, (job_id, index), asked)
     return await to_thread.run_sync(serving, limiter=use_cases.archive_threads if asked.upright else None)
 
@@ -136,16 +155,36 @@ def _served(
     request: Request, services: Services, use_cases: UseCases, place: tuple[str, int], asked: AskedArtifact
 ) -> Response:
     """place: the job, and the index of the image in it."""
-    found = use_cases.reading.artifact(*place, asked.name, model=asked.model)
+    image = use_cases.reading.image(*place)
     upright = use_cases.exporting.upright(*place) if asked.upright else None
+    if asked.name == INPUT and not image.source.is_stored:
+        return _from_elsewhere(request, use_cases, image, upright)
+    found = use_cases.reading.artifact(*place, asked.name, model=asked.model)
     if upright is None and request.method == "GET":  # a signature is good for one method
         address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
         if address is not None:
             return RedirectResponse(address, 307)
-    headers = _headers(found, use_cases.reading.image(*place).name)
+    headers = _headers(found.name, found.media_type, image.name)
     if upright is not None:
-        return Response(upright, headers=headers, media_type=_media_type(found))
+        return Response(upright, headers=headers, media_type=_shown(found.media_type))
     return serve(request, _representation(services.adapters.objects, found), headers)
+
+
+def _from_elsewhere(request: Request, use_cases: UseCases, image: JobImage, upright: bytes | None) -> Response:
+    """An input that is not in the store. It is read to its end before anything of it is sent: only then it is known
+    to be the one that was segmented, and by its hash whether the client has it already."""
+    job = use_cases.reading.job(image.job_id)
+    data = use_cases.inputs.picture(job, image, held=HELD_TO_SEND) if upright is None else upright
+    media_type = sniff_media_type(data[:HEAD_BYTES]) or "application/octet-stream"
+    headers = _headers(INPUT, media_type, image.name)
+
+    def read(start: int, end: int) -> Iterator[bytes]:
+        return (data[at : min(at + _PIECE, end)] for at in range(start, end, _PIECE))
+
+    etag = sha256_of(data)[:32]
+    return serve(
+        request, Representation(length=len(data), etag=etag, media_type=_shown(media_type), read=read), headers
+    )
 
 
 def _views(reading: Reading, job_id: str, images: Sequence[JobImage], place: int) -> list[ImageView]:
@@ -153,7 +192,7 @@ def _views(reading: Reading, job_id: str, images: Sequence[JobImage], place: int
     job = reading.job(job_id)
     models, usual = job.models if len(job.models) > 1 else (), usual_shares(job)
     return [
-        image_view(image, has_input=image.source.is_stored, models=models, model=place, usual=usual) for image in images
+        image_view(image, has_input=is_kept(image.source), models=models, model=place, usual=usual) for image in images
     ]
 
 
@@ -164,23 +203,20 @@ def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:
     return Representation(
         length=artifact.size,
         etag=f"{artifact.crc32:08x}-{artifact.size:x}",
-        media_type=_media_type(artifact),
+        media_type=_shown(artifact.media_type),
         read=read,
     )
 
 
-def _media_type(artifact: Artifact) -> str:
-    return artifact.media_type if is_shown(artifact.media_type) else "application/octet-stream"
+def _shown(media_type: str) -> str:
+    return media_type if is_shown(media_type) else "application/octet-stream"
 
 
-def _headers(artifact: Artifact, image_name: str) -> dict[str, str]:
+def _headers(artifact: str, media_type: str, image_name: str) -> dict[str, str]:
     """Nothing that a client uploaded may run in the browser of whoever opens it."""
     stem = safe_stem(image_name) or "image"
-    if artifact.name == "input":
-        name = stem + suffix_of(artifact.media_type)
-    else:
-        name = f"{stem}_{artifact.name}{suffix_of(artifact.media_type)}"
-    disposition = "inline" if is_shown(artifact.media_type) else "attachment"
+    name = (stem if artifact == INPUT else f"{stem}_{artifact}") + suffix_of(media_type)
+    disposition = "inline" if is_shown(media_type) else "attachment"
     return {
         "Content-Disposition": content_disposition(disposition, name),
         "X-Content-Type-Options": "nosniff",

@@ -262,7 +262,9 @@ class ImageView(BaseModel):
     model_version: str | None
     model_sha256: str | None = Field(description="of the weights that ran")
     error: ErrorView | None
-    artifacts: dict[str, str] = Field(description="name → link; `input` is one too where it was uploaded")
+    artifacts: dict[str, str] = Field(
+        description="name → link; `input` is one too, unless it was fetched from an address"
+    )
     warnings: list[WarningView] | None = Field(None, exclude_if=_left_out, description="what the result lacks")
     results: dict[str, ModelResult] | None = Field(
         None, exclude_if=_left_out, description="with several models: the same by model"

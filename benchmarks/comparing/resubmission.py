@@ -27,6 +27,7 @@ from benchmarks.pipeline import NoQueue
 from benchmarks.record import record
 from data.sample_library import open_samples
 from jobs.change import Changing
+from jobs.inputs.inputs import Inputs
 from jobs.job import Job, JobImage, SourceKind
 from jobs.reporting.archive import METRICS_CSV, Archives
 from storage.catalog import open_catalog
@@ -121,7 +122,7 @@ class Resubmission:
 
     def _pieces(self, job: Job) -> Iterator[bytes]:
         catalog = open_catalog(self.storage)
-        archive = Archives(self.bench.database.unit, self.bench.objects, catalog, "maskmill").open(job.id)
+        archive = Archives(self.bench.database.unit, Inputs(self.bench.kept), catalog, "maskmill").open(job.id)
         zipped = ZipStream(archive.entries, archive.read, job.finished_at or job.created_at)
         return zipped.iterate(0, zipped.length)
 

@@ -33,7 +33,7 @@ def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: b
         name=str(row["name"]),
         alt=image_alt(row),
         classes=with_shares(classes_of(job["label_space"]), fractions),
-        picture=_picture(job, base, there),
+        picture=_picture(base, there),
         mask=f"{base}/mask?as=ids" if "mask" in there else None,
         confidence=f"{base}/confidence" if "confidence" in there else None,
         truth=f"{base}/correction?as=ids" if corrected else None,
@@ -50,19 +50,16 @@ def pair_view(job: Mapping[str, Any], row: Mapping[str, Any], models: tuple[str,
         name=str(row["name"]),
         alt=f"{image_alt(row)} Left of the divider what {models[1]} says, right of it what {models[0]} says.",
         classes=with_shares(classes_of(job["label_space"]), (row.get("metrics") or {}).get("class_fractions") or {}),
-        picture=_picture(job, base, row.get("artifacts") or {}),
+        picture=_picture(base, row.get("artifacts") or {}),
         mask=first,
         other=second,
         models=models,
     )
 
 
-def _picture(job: Mapping[str, Any], base: str, there: Mapping[str, str]) -> str | None:
-    """The service keeps what was sent to it. What it fetched itself is not there, but for a sample."""
-    if "input" in there:
-        return f"{base}/input"
-    sample = job["metadata"].get("sample")
-    return f"/pictures/samples/{sample}/image" if isinstance(sample, str) and job["images"]["total"] == 1 else None
+def _picture(base: str, there: Mapping[str, str]) -> str | None:
+    """None where the service fetched it from an address: that it forgets."""
+    return f"{base}/input" if "input" in there else None
 
 
 def sample_view(sample: str, space: str) -> View:

@@ -48,8 +48,7 @@ def _submit(upload: object, sample: str, models: list[str]) -> str:
         options: dict[str, Any] = {"artifacts": ARTIFACTS, "priority": "interactive"}
         options |= {"models": models} if len(models) > 1 else {"model": models[0]}
         if upload is None:
-            told = {"sample": sample}  # its picture stays where it is: the page shows it from there
-            job = service().submit([told], metadata=told, **options)
+            job = service().submit([{"sample": sample}], **options)
         else:
             path = Path(folder) / Path(getattr(upload, "name", "picture")).name
             path.write_bytes(upload.getbuffer())  # type: ignore[attr-defined]  # Streamlit's UploadedFile

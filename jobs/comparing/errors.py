@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.errors import JobsError
+from jobs.inputs.inputs import Inputs
 from jobs.job import Job, JobImage
-from jobs.ports import ObjectStore
+from jobs.processing.measuring import scores
 from jobs.processing.truth import read_truth
 from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import write_png
@@ -30,20 +31,20 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    objects: ObjectStore
+    inputs: Inputs
     job: Job
 
     def __call__(self, image: JobImage) -> Judged | None:
-        """None without stored masks or a stored ground truth that scored the image, and of a very large one."""
+        """None without stored masks or the ground truth that scored the image, and of a very large one."""
         stored = [each.key for result in image.results for each in result.artifacts if each.name == Mask.name]
-        if image.mask is None or not image.mask.is_stored or len(stored) != len(self.job.models):
+        if image.mask is None or len(stored) != len(self.job.models):
             return None
         if any(result.metrics.confusion is None or result.metrics.corrected for result in image.results):
             return None
         if image.results[0].width * image.results[0].height > MOST_PIXELS:
             return None
-        maps = [Mask().decode(self.objects.get(key), self.job.space) for key in stored]
-        truth = self._truth(image.mask.location, maps[0].ids.shape)
+        maps = [Mask().decode(self.inputs.objects.get(key), self.job.space) for key in stored]
+        truth = self._truth(image, maps[0])
         if truth is None:
             return None
         width = STRIPE * max(1, round(max(truth.ids.shape) / SHOWN_PX))
@@ -51,13 +52,18 @@ class Judging:
         colours = palette(self.job.space, colour_blind_safe=colours_are_safe(self.job))
         return Judged(write_png(truth.ids, colours), wrong)
 
-    def _truth(self, key: str, shape: tuple[int, ...]) -> LabelMap | None:
+    def _truth(self, image: JobImage, said: LabelMap) -> LabelMap | None:
+        """The one that scored the image: another may lie in its place now. said: by the first model."""
         try:
-            data = self.objects.get(key)
+            data = self.inputs.mask(self.job, image)
         except JobsError:
             return None
-        height, width = shape
-        return read_truth(data, mask_space=self.job.mask_space, space=self.job.space, shape=(height, width)).label_map
+        height, width = said.ids.shape
+        space, mask_space = self.job.space, self.job.mask_space
+        truth = read_truth(data, mask_space=mask_space, space=space, shape=(height, width)).label_map
+        if truth is None or scores(said, truth)["confusion"] != image.results[0].metrics.confusion:
+            return None
+        return truth
 
 
 def colours_are_safe(job: Job) -> bool:

@@ -16,12 +16,13 @@ from jobs.comparing.pages import parts, tiles, wording
 from jobs.comparing.pages.parts import LETTERS, Html
 from jobs.comparing.pages.shell import ResultPage, Section, title_of
 from jobs.comparing.pages.tiles import Tile
-from jobs.errors import ObjectNotFound
+from jobs.errors import JobsError
+from jobs.inputs.inputs import Inputs
 from jobs.job import Artifact, Job, JobImage
-from jobs.ports import ObjectStore
 from segmentation.formats.mask import Mask
 from segmentation.media_types import is_shown
 from segmentation.palette import palette
+from segmentation.picture_files.picture_kinds import HEAD_BYTES, sniff_media_type
 
 COMPARISON_HTML = "comparison.html"
 SHOWN = 12  # images, the most contested ones
@@ -30,7 +31,7 @@ LARGEST = 1_500_000  # bytes of a file that goes into the page
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    objects: ObjectStore
+    inputs: Inputs
     job: Job
 
     def render(self, document: Mapping[str, Any], images: Sequence[JobImage]) -> bytes:
@@ -53,7 +54,7 @@ class JobPage:
         return page.render().encode()
 
     def _pictures(self, document: Mapping[str, Any], images: Sequence[JobImage]) -> Html:
-        judging = Judging(self.objects, self.job)
+        judging = Judging(self.inputs, self.job)
         found = [self._picture(image, judging(image)) for image in images]
         if not found:
             return Html("")
@@ -90,7 +91,7 @@ class JobPage:
         caption = f"{LETTERS[place]}, {name}"
         if mask is None or mask.size > LARGEST:
             return Tile(label=f"{caption}: no mask at hand", caption=f"{caption}: no mask at hand", kind="nothing")
-        address = tiles.address(self.objects.get(mask.key), mask.media_type)
+        address = tiles.address(self.inputs.objects.get(mask.key), mask.media_type)
         return Tile(label=f"The mask of {caption}", caption=caption, layer=address)
 
     def _wrong(self, image: JobImage, judged: Judged, place: int) -> Tile:
@@ -110,7 +111,7 @@ class JobPage:
             Tile(
                 label=f"Where the models differ, the lighter the more: {share}",
                 caption=f"disagreement {share}",
-                layer=tiles.address(self.objects.get(each.key), each.media_type),
+                layer=tiles.address(self.inputs.objects.get(each.key), each.media_type),
                 kind="grey",
             )
             for each in artifacts
@@ -118,13 +119,10 @@ class JobPage:
         ]
 
     def _photo(self, image: JobImage) -> str:
-        """Empty where the store has none, or none that a browser shows."""
-        if not image.source.is_stored:
-            return ""
+        """Empty where it is not to be had, or is none that a browser shows: the page does without."""
         try:
-            info = self.objects.info(image.source.location)
-            if info.size > LARGEST or not is_shown(info.media_type):
-                return ""
-            return tiles.address(self.objects.get(info.key), info.media_type)
-        except ObjectNotFound:
+            data = self.inputs.picture(self.job, image, most=LARGEST)[:]
+        except JobsError:
             return ""
+        media_type = sniff_media_type(data[:HEAD_BYTES])
+        return tiles.address(data, media_type) if media_type is not None and is_shown(media_type) else ""

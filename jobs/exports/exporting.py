@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import PurePosixPath
 
 from jobs.callers import DEFAULT, Caller
 from jobs.corrections.correction import CorrectionFile
-from jobs.errors import FieldFault, InvalidOptions, JobNotFinished
+from jobs.errors import ArtifactNotFound, FieldFault, InputChanged, InputNotKept, InvalidOptions, JobNotFinished
 from jobs.exports.choice import ExportChoice
+from jobs.exports.missing import MissingPictures
+from jobs.inputs.inputs import Inputs
 from jobs.job import ImageResult, Job, JobImage
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.reporting.label_maps import HELD_PIXELS, predicted
@@ -29,7 +32,7 @@ from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import png_rows
 from segmentation.formats.polygons import Polygons, place_in_polygons
 from segmentation.label_map import LabelMap
-from segmentation.picture_files.file_data import FileData, collected
+from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, is_compressed
 from segmentation.picture_files.pictures import decode_mask
 from segmentation.picture_files.places import NOWHERE, Place, place_in_png, place_of
@@ -53,15 +56,13 @@ class JobExport:
 
 @dataclass(frozen=True, slots=True)
 class Exporting:
-    """software: name and version. max_pixels: of a map that is held; larger ones go by rows, where the form allows.
-    spool: where pictures of many bytes lie while they are looked at; None: the system's place."""
+    """software: name and version. max_pixels: of a map that is held; larger ones go by rows, where the form allows."""
 
     open_unit: OpenUnit
-    objects: ObjectStore
+    inputs: Inputs
     software: str
     caller: Caller = DEFAULT
     max_pixels: int = HELD_PIXELS
-    spool: Path | None = None
 
     def open(self, job_id: str, choice: ExportChoice, *, model: int | None = None) -> JobExport:
         """model: whose masks, by its place in the job; None: those of each, of several models in a folder each, which
@@ -76,15 +77,18 @@ class Exporting:
         _check(job, export)
         corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if choice.corrected else {}
         self._check_sizes(job, choice, corrected)
-        if model is not None:
-            return JobExport(job, self._files(job, choice, corrected, model))
-        folders = enumerate(model_folders(job.models))
+        folders = [(model, "")] if model is not None else list(enumerate(model_folders(job.models)))
+        missing = MissingPictures()
         files = (
             File(f"{folder}/{file.name}".lstrip("/"), file.content)
             for place, folder in folders
-            for file in self._files(job, choice, corrected, place)
+            for file in self._files(job, choice, corrected, place, missing)
         )
-        return JobExport(job, files)
+        return JobExport(job, chain(files, missing.files()))
+
+    @property
+    def objects(self) -> ObjectStore:
+        return self.inputs.objects
 
     def job(self, job_id: str) -> Job:
         """Raises JobNotFound."""
@@ -97,15 +101,21 @@ class Exporting:
             return unit.images.get(job_id, index)
 
     def upright(self, job_id: str, index: int) -> bytes | None:
-        """The picture of an image, written anew where EXIF turns it; None where it is kept as its masks lie, or not at
-        all. Raises JobNotFound, ImageNotFound."""
+        """The picture of an image, written anew where EXIF turns it; None where it lies as its masks do. Raises
+        JobNotFound, ImageNotFound, and as `Inputs.picture`."""
         image = self.image(job_id, index)
-        if image.result is None or not image.source.is_stored or self._is_large(image.result):
+        if image.result is None or self._is_large(image.result):
             return None
-        return self._turned(self.job(job_id), self._collected(image))
+        job = self.job(job_id)
+        return self._turned(job, self.inputs.picture(job, image))
 
     def _files(
-        self, job: Job, choice: ExportChoice, corrected: Mapping[int, CorrectionFile], model: int
+        self,
+        job: Job,
+        choice: ExportChoice,
+        corrected: Mapping[int, CorrectionFile],
+        model: int,
+        missing: MissingPictures,
     ) -> Iterator[File]:
         """Of one model."""
         export = EXPORTS[choice.name]
@@ -122,25 +132,29 @@ class Exporting:
         if choice.pictures:
             names = {name for _, name in self.named(job)}
             for image, name in self.named(job):
-                if image.source.is_stored:
-                    yield File(export.picture(name, _suffix(image), names), self._picture(job, image))
+                try:
+                    content = self._picture(job, image)
+                except (InputNotKept, InputChanged, ArtifactNotFound) as error:
+                    if image.source.is_stored:  # its job goes just now
+                        raise
+                    missing.add(image, error)
+                    continue
+                yield File(export.picture(name, _suffix(image), names), content)
 
     def _picture(self, job: Job, image: JobImage) -> bytes | Iterator[bytes]:
         """As it was sent, or written anew where EXIF turns it: many tools lay masks over pixels as they are stored.
         What may be packed smaller comes in pieces."""
         assert image.result is not None  # of those that are exported
-        if self._is_large(image.result):  # EXIF turns none of those
+        is_large = self._is_large(image.result)  # EXIF turns none of those
+        if is_large and image.source.is_stored:
             return self.objects.stream(image.source.location)
-        data = self._collected(image)
-        turned = self._turned(job, data)
+        data = self.inputs.picture(job, image)
+        turned = None if is_large else self._turned(job, data)
         if turned is not None:
             return turned
         if not isinstance(data, bytes):
             return data.pieces()
         return data if is_compressed(data[:HEAD_BYTES]) else iter([data])
-
-    def _collected(self, image: JobImage) -> FileData:
-        return collected(self.objects.stream(image.source.location), self.spool)
 
     def _turned(self, job: Job, data: FileData) -> bytes | None:
         return upright_copy(data, max_pixels=self.max_pixels, bit_depth=job.options.bit_depth)

@@ -20,6 +20,7 @@ from jobs.comparing.page import COMPARISON_HTML, SHOWN, JobPage
 from jobs.comparing.table import COMPARISON_CSV, ComparisonTable
 from jobs.corrections.correction import CorrectionFile
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
+from jobs.inputs.inputs import Inputs
 from jobs.job import Job, JobImage
 from jobs.keys import DISAGREEMENT
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
@@ -125,7 +126,7 @@ class Archives:
     """software: name and version, for the manifest."""
 
     open_unit: OpenUnit
-    objects: ObjectStore
+    inputs: Inputs
     catalog: ModelCatalog
     software: str
     caller: Caller = DEFAULT
@@ -151,7 +152,7 @@ class Archives:
             for name, document in documents.items()
         ]
         entries = Entries(written, pieces, wanted, seen.stored, corrected)
-        return Archive(job=job, entries=entries, documents=documents, objects=self.objects)
+        return Archive(job=job, entries=entries, documents=documents, objects=self.inputs.objects)
 
     def _pieces(self, job: Job) -> Iterator[tuple[bytes, Piece]]:
         """In input order: those that were kept, and the others surveyed now."""
@@ -189,7 +190,7 @@ class Archives:
         comparing = Comparing(self.open_unit, self.caller)
         _, images = comparing.contested(job.id, SHOWN)
         told = comparison_document(job, images, comparing.drawn(job))
-        return JobPage(self.objects, job).render(told, images)
+        return JobPage(self.inputs, job).render(told, images)
 
     def _merged_documents(self, job: Job, wanted: frozenset[str]) -> dict[str, Document]:
         """One of each format that has such, of each model."""
@@ -204,7 +205,7 @@ class Archives:
 
     def _merged(self, artifact: MergeableFormat, job: Job, model: int) -> Iterator[bytes]:
         images = partial(images_in_order, self.open_unit, self.caller.tenant, job)
-        return merged_document(artifact, images, self.objects, job, software=self.software, model=model)
+        return merged_document(artifact, images, self.inputs.objects, job, software=self.software, model=model)
 
     def _run(self, job_id: str, first: int) -> Sequence[JobImage]:
         with self.open_unit(self.caller.tenant) as unit:

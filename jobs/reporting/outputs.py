@@ -17,8 +17,9 @@ from datetime import timedelta
 
 from jobs.callers import Caller
 from jobs.errors import JobNotFinished, JobNotFound, ObjectNotFound, StorageUnavailable
+from jobs.inputs.inputs import Inputs
 from jobs.job import Job
-from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
+from jobs.ports import ModelCatalog, OpenUnit
 from jobs.reporting.archive import ERRORS_CSV, Archive, Archives, Entry
 from jobs.reporting.reports import ErrorTable
 from jobs.uploads.buckets import Buckets
@@ -39,14 +40,17 @@ class Outputs:
     """Of one process. software: name and version, for the manifest."""
 
     open_unit: OpenUnit
-    objects: ObjectStore
-    buckets: Buckets
+    inputs: Inputs
     catalog: ModelCatalog
     software: str
     round_s: float = ROUND_S
     _seen: dict[str, int] = field(default_factory=dict)  # versions of jobs that need nothing more
     _put: dict[tuple[str, int], int] = field(default_factory=dict)  # files, by job and its version
     _running: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def buckets(self) -> Buckets:
+        return self.inputs.kept.buckets
 
     def run(self) -> int:
         """One round, and no two at once. Returns how many files were put. Raises DatabaseUnavailable."""
@@ -109,7 +113,7 @@ class Outputs:
 
     def _put_files(self, job: Job, first: int, until: float) -> int:
         caller = Caller(job.tenant, "read")
-        archive = Archives(self.open_unit, self.objects, self.catalog, self.software, caller).open(job.id)
+        archive = Archives(self.open_unit, self.inputs, self.catalog, self.software, caller).open(job.id)
         entries = sorted(archive.entries, key=lambda entry: entry.name == MANIFEST)
         if not first and self._is_there(job, archive, entries[-1]):
             self._seen[job.id] = job.version

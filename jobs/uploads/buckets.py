@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from jobs.errors import TooManyBytes
 from jobs.ports import Readable
 
 
@@ -23,3 +24,13 @@ class Buckets(Protocol):
 
     def put(self, location: str, data: bytes | Readable, *, media_type: str) -> None:
         """Raises ObjectNotFound when there is no such bucket."""
+
+
+def bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Raises TooManyBytes before the piece that is too much."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > most:
+            raise TooManyBytes(f"the object is larger than {most} bytes")
+        yield piece

@@ -30,7 +30,7 @@ from maskmill.cli.output import (
     stdout,
     working,
 )
-from maskmill.download import check_place, keep_apart, mark, unpack
+from maskmill.download import PICTURES_MISSING, check_place, keep_apart, mark, pictures_missing, unpack
 from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
@@ -348,10 +348,13 @@ def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -
         unpack(where, folder, job.id, over_changes=True)
         where.unlink()
         where = folder
+    missing = {"pictures_missing": pictures_missing(where)} if chosen.get("export") else {}
     if not choices.as_json:
         stdout().print(f"results are in {where}")
+        for count in filter(None, missing.values()):
+            stdout().print(f"{count} pictures are not among them: {PICTURES_MISSING} says why", soft_wrap=True)
     elif isinstance(choices, Downloading):
-        print_json({"job": job.id, "path": str(where)})
+        print_json({"job": job.id, "path": str(where), **missing})
 
 
 def _export_of(choices: Downloading) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import Readable
-from jobs.uploads.buckets import Buckets
+from jobs.uploads.buckets import Buckets, bounded
 from storage.objects.keys import checked_key
 from storage.objects.pieces import PIECE, write_from, writing
-from storage.objects.places import OpenPlace, Place, bounded
+from storage.objects.places import OpenPlace, Place
 from storage.settings import BucketRule, StorageSettings
 
 

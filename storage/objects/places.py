@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from jobs.errors import TooManyBytes
 from jobs.ports import Readable
 
 
@@ -18,13 +17,3 @@ class Place(Protocol):
 
 
 OpenPlace = Callable[[str], Place]
-
-
-def bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """Raises TooManyBytes before the piece that is too much."""
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > most:
-            raise TooManyBytes(f"the object is larger than {most} bytes")
-        yield piece

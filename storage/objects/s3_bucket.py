@@ -8,9 +8,10 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from jobs.ports import Readable
+from jobs.uploads.buckets import bounded
 from storage.objects.minio import open_client, translated
 from storage.objects.pieces import PIECE
-from storage.objects.places import OpenPlace, bounded
+from storage.objects.places import OpenPlace
 from storage.objects.s3_client import PART, S3Client
 from storage.settings import StorageSettings
 

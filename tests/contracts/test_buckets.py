@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from jobs.errors import ObjectNotFound, StorageUnavailable, TooManyBytes
+from jobs.errors import ArtifactNotFound, InputChanged, ObjectNotFound, StorageUnavailable, TooManyBytes
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.kept import KeptSources
+from jobs.job import Source, SourceKind
 from jobs.uploads.buckets import Buckets
+from segmentation.picture_files.file_data import sha256_of
 from storage.objects.buckets import open_buckets
 from storage.settings import BucketRule, StorageSettings
-from tests.fakes import MemoryBuckets
+from tests.factories import make_image, make_job
+from tests.fakes import MemoryBuckets, MemoryObjects, StoredSamples
 from tests.services.processes import free_port
 from tests.services.s3 import S3Server
 
@@ -74,6 +80,21 @@ def test_what_is_not_there_is_not_found(place: tuple[Buckets, str]):
     for location in (f"{name}/none", "elsewhere/a", f"{name}/../a", name):
         with pytest.raises(ObjectNotFound):
             read(buckets, location, most=9)
+
+
+def test_an_input_is_shown_as_long_as_it_is_what_was_segmented(place: tuple[Buckets, str]):
+    buckets, name = place
+    objects = MemoryObjects()
+    inputs = Inputs(KeptSources(objects, buckets, StoredSamples(objects), 10**6))
+    source = Source(SourceKind.BUCKET, f"{name}/cam/a.jpg")
+    image = replace(make_image(), source=source, input_sha256=sha256_of(b"pixels"))
+    buckets.put(source.location, b"pixels", media_type="image/jpeg")
+    assert inputs.picture(make_job(), image) == b"pixels"
+    buckets.put(source.location, b"others", media_type="image/jpeg")
+    with pytest.raises(InputChanged):
+        inputs.picture(make_job(), image)
+    with pytest.raises(ArtifactNotFound, match="gone"):
+        inputs.picture(make_job(), replace(image, source=Source(SourceKind.BUCKET, f"{name}/none")))
 
 
 def test_only_what_is_set_is_allowed(tmp_path: Path):

@@ -19,7 +19,10 @@ from sqlalchemy import MetaData, Table, create_engine
 
 from api.answers.zip_stream import ZipStream
 from api.schemas.job import image_view, job_view
+from data.sample_library import open_samples
 from jobs.change import Changing
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.kept import KeptSources
 from jobs.job import SourceKind
 from jobs.ports import JobFilter
 from jobs.reporting.archive import Archives
@@ -28,6 +31,7 @@ from maskmill.stack.backup import SAFE
 from storage.catalog import Catalog
 from storage.migrate import upgrade
 from storage.objects import open_objects
+from storage.objects.buckets import open_buckets
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, make_engine
 from tests.databases import opened
@@ -102,7 +106,8 @@ def test_a_job_and_its_images_read_as_before(database: Database, settings: Stora
 @pytest.mark.parametrize("name", TOLD)
 def test_an_archive_is_equal_byte_for_byte(database: Database, settings: StorageSettings, name: str):
     then, objects = TOLD[name], open_objects(settings)
-    archives = Archives(database.unit, objects, Catalog([settings.home / "models"]), SOFTWARE)
+    inputs = Inputs(KeptSources(objects, open_buckets(settings), open_samples(), 10**9))
+    archives = Archives(database.unit, inputs, Catalog([settings.home / "models"]), SOFTWARE)
     archive = archives.open(then["job"]["id"])
     zipped = ZipStream(archive.entries, archive.read, archive.job.finished_at or archive.job.created_at)
     content = b"".join(zipped.iterate(0, zipped.length))

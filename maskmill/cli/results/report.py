@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
 from maskmill.cli.output import print_json, stdout
-from maskmill.errors import InvalidInput
+from maskmill.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from maskmill.demo.material import Item
@@ -47,9 +48,12 @@ def report(choices: Report) -> None:
 
 
 def _input(image: Image, folder: Path) -> Item | None:
-    """The picture itself, where the service keeps it: what it fetched from an address it does not."""
+    """The picture itself, where it is to be had: what the service fetched from an address it does not keep, and what
+    lies in a bucket may be gone, or another one by now."""
     from maskmill.demo.material import Item
 
     if "input" not in image.artifacts:
         return None
-    return Item(image.name, image.save("input", folder / f"{image.index:06d}"))
+    with suppress(NotFound, Conflict):
+        return Item(image.name, image.save("input", folder / f"{image.index:06d}"))
+    return None

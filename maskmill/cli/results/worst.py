@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -15,7 +15,7 @@ from maskmill.cli.address import connect
 from maskmill.cli.options import ForceOption, JobOption
 from maskmill.cli.output import few, percent, plain_table, print_json, program, stdout
 from maskmill.download import keep_apart, mark, write_whole
-from maskmill.errors import InvalidInput, NotFound
+from maskmill.errors import Conflict, InvalidInput, NotFound
 from maskmill.handle import Image, JobHandle
 
 ORDERS = ("confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement")
@@ -35,6 +35,21 @@ class Worst(JobOption):
     force: ForceOption = False
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """kept: masks that were changed here since they came. missing: by the names of images, why their picture is not to
+    be had."""
+
+    written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        files = {"files": self.written, "kept": self.kept}
+        told = {name: [path.as_posix() for path in paths] for name, paths in files.items()}
+        return {**told, "pictures_missing": self.missing}
+
+
 def worst(choices: Worst) -> None:
     """List the images that need a look first, and fetch them with their masks."""
     if choices.by not in ORDERS:
@@ -44,11 +59,9 @@ def worst(choices: Worst) -> None:
     with connect(choices) as server:
         job = server.job(choices.job_id)
         found = list(job.rows(status="succeeded", sort=choices.by, limit=choices.top))
-        kept: list[Path] = []
-        written = list(_fetched(job, found, choices, kept))
+        fetched = Fetched() if choices.download is None else _fetched(job, found, choices.download, force=choices.force)
     if choices.as_json:
-        files = {"files": [path.as_posix() for path in written], "kept": [path.as_posix() for path in kept]}
-        print_json({"items": [image.row for image in found], **files})
+        print_json({"items": [image.row for image in found], **fetched.told()})
         return
     table = plain_table("index", "name", "confidence", "mIoU", right=("index", "confidence", "mIoU"))
     for image in found:
@@ -56,37 +69,39 @@ def worst(choices: Worst) -> None:
         numbers = percent(image.metrics.get("mean_confidence")), percent(truth.get("miou"))
         table.add_row(str(image.index), Text(image.name), *numbers)
     stdout().print(table)
-    if kept:
-        names = few([path.name for path in kept])
+    if fetched.kept:
+        names = few([path.name for path in fetched.kept])
         stdout().print(Text(f"changed here, so not fetched again (but with --force): {names}"), soft_wrap=True)
     if choices.download is not None:
+        for name, why in fetched.missing.items():
+            stdout().print(Text(f"without its picture: {name}: {why}"), soft_wrap=True)
         stdout().print(
-            f"{len(written)} files are in {choices.download}: correct those in {MASKS}/, then", soft_wrap=True
+            f"{len(fetched.written)} files are in {choices.download}: correct those in {MASKS}/, then", soft_wrap=True
         )
         stdout().print(f"  {program()} jobs corrections {choices.job_id} {choices.download}", soft_wrap=True)
 
 
-def _fetched(job: JobHandle, images: Sequence[Image], choices: Worst, kept: list[Path]) -> Iterator[Path]:
-    """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so; a picture
-    that the service did not store stays away. Adds to `kept` the masks that were changed since they came."""
-    folder = choices.download
-    if folder is None:
-        return
+def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bool) -> Fetched:
+    """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so."""
     called = Counter(_mask_path(_inside(image)).as_posix().casefold() for image in images)
     mark(folder, job.id)
+    fetched = Fetched()
     for image in images:
         name = _inside(image)
         mask = _mask_path(name)
         if called[mask.as_posix().casefold()] > 1:
             mask = name.with_name(f"{name.name}.png")
-        if "input" in image.artifacts:
-            yield image.save("input", folder / IMAGES / name, upright=True)
+        try:
+            fetched.written.append(image.save("input", folder / IMAGES / name, upright=True))
+        except (NotFound, Conflict) as error:
+            fetched.missing[image.name] = error.detail
         if MASK in image.artifacts:
             place, data = folder / MASKS / mask, _newest(image)
-            if place.exists() and not choices.force and place.read_bytes() != data:
-                kept.append(place)
+            if place.exists() and not force and place.read_bytes() != data:
+                fetched.kept.append(place)
             else:
-                yield write_whole(place, data)
+                fetched.written.append(write_whole(place, data))
+    return fetched
 
 
 def _newest(image: Image) -> bytes:

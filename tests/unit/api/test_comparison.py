@@ -351,13 +351,35 @@ def test_a_page_without_any_image_says_so_by_having_none(client: TestClient, hou
     assert 'id="pictures"' not in page_of(client, job_id)
 
 
-def test_pictures_of_samples_are_not_in_the_store(client: TestClient, house: House) -> None:
+def test_pictures_and_masks_are_shown_from_where_they_lie_while_they_are_what_was_scored(
+    client: TestClient, house: House
+) -> None:
+    house.buckets.contents = {"photos/a.jpg": picture(), "photos/a.png": LEFT_RIGHT}
+    named = {"object": "photos/a.jpg", "mask": {"object": "photos/a.png"}}
+    more = {"models": ["tiny", "other"], "mask_label_space": "camvid-11"}
+    job_id = client.post("/jobs", json={"inputs": [named], **more}).json()["id"]
+    house.work()
+
+    def shown() -> tuple[bool, bool]:
+        page = page_of(client, job_id)
+        return '<image id="picture-' in page, 'class="layer stripes"' in page
+
+    assert shown() == (True, True)
+    house.buckets.contents = {"photos/a.jpg": picture(seed=9), "photos/a.png": mask(np.full((24, 32), 2, np.uint8))}
+    assert shown() == (False, False)
+    house.buckets.contents = {"photos/a.png": LEFT_RIGHT}
+    assert shown() == (False, True)
+    house.buckets.tenants = frozenset()
+    assert shown() == (False, False)
+
+
+def test_what_came_from_an_address_is_not_shown(client: TestClient, house: House) -> None:
     job_id = compared(client, house, images=1)
     with house.database.unit() as unit:
         job, (image,) = unit.jobs.get(job_id), unit.images.run(job_id, first=0, last=0)
-    sample = replace(image, source=Source(SourceKind.SAMPLE, "a"))
-    told = comparison_document(job, [sample], None)
-    pages = [JobPage(house.objects, job).render(told, [each]) for each in (image, sample)]
+    fetched = replace(image, source=Source(SourceKind.URL, "https://example.org/a.jpg"))
+    told = comparison_document(job, [fetched], None)
+    pages = [JobPage(house.inputs, job).render(told, [each]) for each in (image, fetched)]
     assert [page.count(b'<image id="picture-') for page in pages] == [1, 0]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from fastapi.testclient import TestClient
 from PIL import ExifTags, Image
 
 from segmentation.exports import EXPORTS
-from segmentation.picture_files.file_data import HELD_BYTES, collected
+from segmentation.picture_files.file_data import HELD_BYTES
 from tests.factories import encoded, picture
 from tests.unit.api.house import House
 from tests.unit.api.test_corrections import label_png, put
@@ -107,7 +106,7 @@ def test_a_single_picture_lies_as_its_masks_do_where_that_is_asked_for(
 def test_pictures_come_as_they_were_sent_in_memory_or_not(
     client: TestClient, house: House, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.exports.exporting.collected", partial(collected, held=held))
+    monkeypatch.setattr("jobs.inputs.inputs.HELD_BYTES", held)
     job_id = finished(client, house, "a.jpg")
     assert exported(client, job_id, export="voc", pictures="true").read("JPEGImages/a.jpg") == picture()
 

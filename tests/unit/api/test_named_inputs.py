@@ -123,7 +123,7 @@ def test_all_pictures_below_a_prefix_are_inputs(client: TestClient, house: House
     house.work()
     named = [("cam/1.jpg", "d"), ("cam/2.jpg", "d"), ("3.jpg", None)]
     assert told(client, job_id, "name", "ref", "status") == [(*each, "succeeded") for each in named]
-    assert "input" not in rows(client, job_id)[0]["artifacts"]
+    assert client.get(rows(client, job_id)[0]["artifacts"]["input"]).content == picture()
 
 
 def test_a_bucket_that_is_not_allowed_is_a_fault(client: TestClient, house: House) -> None:

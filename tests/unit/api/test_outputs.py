@@ -32,7 +32,7 @@ def outputs(house: House) -> Outputs:
 
 def new_outputs(house: House, **rules: Any) -> Outputs:
     """As of a process that has just started."""
-    return Outputs(house.unit, house.objects, house.buckets, house.catalog, "maskmill 1", **rules)
+    return Outputs(house.unit, house.inputs, house.catalog, "maskmill 1", **rules)
 
 
 def new_upkeep(house: House, outputs: Outputs) -> Upkeep:

@@ -36,7 +36,7 @@ class Mill(MemoryService):
 
     @property
     def archives(self) -> Archives:
-        return Archives(self.database.unit, self.objects, self.catalog, software="maskmill 1")
+        return Archives(self.database.unit, self.inputs, self.catalog, software="maskmill 1")
 
     def submit(
         self,

@@ -83,7 +83,7 @@ def test_a_job_without_a_film_is_as_it_was(service) -> None:
 def test_the_table_of_metrics_has_the_time_of_each_frame(service, short) -> None:
     job = submit(service, ("film.mp4", short), ("a.jpg", picture()), every="0.5")
     service.work()
-    archive = Archives(service.database.unit, service.objects, service.catalog, "maskmill test").open(job.id)
+    archive = Archives(service.database.unit, service.inputs, service.catalog, "maskmill test").open(job.id)
     entry = next(each for each in archive.entries if each.name == "metrics.csv")
     rows = list(csv.DictReader(io.StringIO(b"".join(archive.read(entry)).decode())))
     assert [row["time_s"] for row in rows] == ["", "0.000", "0.500", "1.000", "1.500"]

@@ -30,7 +30,7 @@ TILE = TileOptions(size=32, overlap=0)
 
 
 def exporting(service: Service, max_pixels: int = LIMIT) -> Exporting:
-    return Exporting(service.database.unit, service.objects, "maskmill 1", max_pixels=max_pixels)
+    return Exporting(service.database.unit, service.inputs, "maskmill 1", max_pixels=max_pixels)
 
 
 def correcting(service: Service, max_pixels: int = LIMIT) -> Correcting:

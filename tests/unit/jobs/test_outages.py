@@ -214,10 +214,10 @@ class Damaged(MemoryObjects):
     bad = ""
     answers = True
 
-    def get(self, key):
+    def stream(self, key, *, start=0, length=None):
         if key == self.bad:
             raise StorageUnavailable("Input/output error")
-        return super().get(key)
+        return super().stream(key, start=start, length=length)
 
     def check(self):
         if not self.answers:

@@ -57,13 +57,13 @@ def test_its_archive_is_readable_when_the_model_is_gone(blobs):
     job = blobs.submit()
     blobs.work()
     blobs.catalog = FakeCatalog([])
-    archive = Archives(blobs.database.unit, blobs.objects, blobs.catalog, "maskmill").open(job.id)
+    archive = Archives(blobs.database.unit, blobs.inputs, blobs.catalog, "maskmill").open(job.id)
     assert "metrics.csv" in [entry.name for entry in archive.entries]
     assert b'"blob"' in metrics_document(blobs.reading.job(job.id))
 
 
 def names_of(service, job, *kinds):
-    archive = Archives(service.database.unit, service.objects, service.catalog, "maskmill").open(job.id, kinds or None)
+    archive = Archives(service.database.unit, service.inputs, service.catalog, "maskmill").open(job.id, kinds or None)
     return archive, [entry.name for entry in archive.entries]
 
 

@@ -45,14 +45,14 @@ def test_the_results_of_a_geotiff_lie_where_it_does(service, by_rows):
         np.testing.assert_array_equal(found.read(1), Image.open(io.BytesIO(made["mask"])))
     if not by_rows:
         assert json.loads(made["polygons"])["coordinates"] == "CRS84"
-    exporting = Exporting(service.database.unit, service.objects, "maskmill")
+    exporting = Exporting(service.database.unit, service.inputs, "maskmill")
     kept = exporting.place(image.result).georeference
     assert kept is not None
     assert kept.affine == pytest.approx(tuple(ROTATED)[:6])
 
 
 def test_every_artifact_that_keeps_a_place_tells_it_alone(service):
-    exporting = Exporting(service.database.unit, service.objects, "maskmill")
+    exporting = Exporting(service.database.unit, service.inputs, "maskmill")
     for name in READABLE:
         image, _ = submitted(service, DATA, name, reuse=False)
         found = exporting.place(image.result).georeference

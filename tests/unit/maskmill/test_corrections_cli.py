@@ -96,6 +96,19 @@ def test_an_export_is_downloaded_and_unpacked(run: Run, server: ToyServer, tmp_p
     assert run("download", "job_1", str(tmp_path), "--instances").exit_code != 0
 
 
+@pytest.mark.usefixtures("job")
+def test_pictures_that_an_export_lacks_are_counted(run: Run, server: ToyServer, tmp_path: Path) -> None:
+    table = b'index,name,ref,code,message\r\n0,a.jpg,,input_not_kept,"lines\nof two"\r\n'
+    whole = Answer(200, _zip({"labelmap.txt": b"x", "pictures_missing.csv": table}), {})
+    server.on("GET", "/jobs/job_1/archive", whole)
+    asked: list[Any] = ["download", "job_1", str(tmp_path), "--export", "cvat", "--pictures"]
+    assert "1 pictures are not among them: pictures_missing.csv" in run(*asked).stdout
+    assert json.loads(run(*asked, "--zip", "--json").stdout)["pictures_missing"] == 1
+    server.on("GET", "/jobs/job_1/archive", Answer(200, _zip({"labelmap.txt": b"x"}), {}))
+    assert "not among them" not in run(*asked).stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".maskmill-job", "labelmap.txt"]
+
+
 def _zip(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:

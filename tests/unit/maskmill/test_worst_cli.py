@@ -25,6 +25,7 @@ def job(server: ToyServer, job_state: JobState) -> None:
     server.on("GET", here, as_json({"items": rows, "next_cursor": None}))
     for path in (f"{here}/4/input", f"{here}/4/mask", f"{here}/2/mask"):
         server.on("GET", path, Answer(200, path.encode(), {}))
+    server.on("GET", f"{here}/2/input", as_json({"code": "input_not_kept", "detail": "came from an address"}, 404))
 
 
 @pytest.mark.usefixtures("job")
@@ -40,10 +41,11 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
         ".maskmill-job": "job_1",
         "images/cam/a.jpg": "/jobs/job_1/images/4/input",
         "masks/cam/a.png": "/jobs/job_1/images/4/mask",
-        "masks/b.png": "/jobs/job_1/images/2/mask",  # its picture was never stored
+        "masks/b.png": "/jobs/job_1/images/2/mask",  # its picture is not to be had
     }
+    assert "without its picture: b.png: came from an address" in done.stdout
     queries = [each.query for each in server.requests if each.path.endswith(("/input", "/mask"))]
-    assert queries == [{"upright": "true"}, {}, {}]  # pictures lie as their masks do
+    assert queries == [{"upright": "true"}, {}, {"upright": "true"}, {}]  # pictures lie as their masks do
     assert "jobs corrections job_1" in done.stdout
 
 
@@ -89,6 +91,8 @@ def test_pictures_that_differ_in_their_suffix_have_a_mask_each(
     server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
     for index in range(3):
         server.on("GET", f"/{index}", Answer(200, str(index).encode(), {}))
+        changed = {"code": "input_changed", "detail": "another file now"}
+        server.on("GET", f"/jobs/job_1/images/{index}/input", as_json(changed, 409))
     assert run("jobs", "worst", "job_1", "--download", str(tmp_path)).exit_code == 0
     files = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.png")}
     assert files == {"masks/a/x.jpg.png": "0", "masks/a/X.png.png": "1", "masks/a/y.png": "2"}
@@ -97,7 +101,7 @@ def test_pictures_that_differ_in_their_suffix_have_a_mask_each(
 @pytest.mark.usefixtures("job")
 def test_rows_are_told_as_they_are(run: Run) -> None:
     told = json.loads(run("jobs", "worst", "job_1", "--by", "miou", "--json").stdout)
-    assert ([row["index"] for row in told["items"]], told["files"]) == ([4, 2], [])
+    assert ([row["index"] for row in told["items"]], told["files"], told["pictures_missing"]) == ([4, 2], [], {})
 
 
 @pytest.mark.usefixtures("job")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import StorageUnavailable
+from jobs.inputs.kept import KeptSources
 from jobs.job import Source, SourceKind
 from jobs.processing.attempt import AttemptCanceled
 from segmentation.picture_files.file_data import FileBytes, collected
@@ -22,7 +23,7 @@ STORED = Source(SourceKind.OBJECT, "jobs/1/inputs/0")
 def sources_of(spool: Path) -> WorkerSources:
     objects = MemoryObjects()
     objects.put(STORED.location, b"stored", media_type="image/jpeg")
-    return WorkerSources(objects, Samples(), FetchRules(), MemoryBuckets(), spool)
+    return WorkerSources(KeptSources(objects, MemoryBuckets(), Samples(), 10), FetchRules(), spool)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytest
 
 from jobs.addresses import Address, is_any, is_public
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound
+from jobs.inputs.kept import KeptSources
 from jobs.job import Source, SourceKind
 from tests.fakes import MemoryBuckets, MemoryObjects
 from tests.services.processes import free_port
@@ -358,12 +359,11 @@ class Samples:
 @pytest.fixture
 def sources() -> WorkerSources:
     objects = MemoryObjects()
-    objects.put("jobs/1/inputs/0", b"stored", media_type="image/jpeg")
-    objects.put("default/uploads/5/upl_1", b"bytes", media_type="image/jpeg")
-    objects.put("default/uploads/6/upl_2", b"short", media_type="image/jpeg")
+    stored = {"jobs/1/inputs/0": b"stored", "default/uploads/5/upl_1": b"bytes", "default/uploads/6/upl_2": b"short"}
+    objects.contents = {key: (data, "image/jpeg") for key, data in stored.items()}
     buckets = MemoryBuckets()
     buckets.contents = {"photos/cam/a.jpg": b"pixels", "photos/large.jpg": b"x" * 11}
-    return WorkerSources(objects, Samples(), FetchRules(guard=OPEN, max_bytes=10), buckets)
+    return WorkerSources(KeptSources(objects, buckets, Samples(), 10), FetchRules(guard=OPEN, max_bytes=10))
 
 
 def test_a_stored_picture_is_read(sources: WorkerSources):

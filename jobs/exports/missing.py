@@ -1,0 +1,28 @@
+"""Pictures that an export lacks although they were asked for: a table that says of each why, in the archive itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jobs.errors import JobsError
+from jobs.job import JobImage
+from jobs.reporting.reports import csv_line
+from segmentation.exports.export import File
+
+PICTURES_MISSING = "pictures_missing.csv"
+
+
+class MissingPictures:
+    """Each image once, of however many models it is exported."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, bytes] = {}
+
+    def add(self, image: JobImage, error: JobsError) -> None:
+        self._lines[image.index] = csv_line([image.index, image.name, image.ref, error.code, str(error)])
+
+    def files(self) -> Iterator[File]:
+        """Read last. None when nothing is missing."""
+        if self._lines:
+            head = csv_line(["index", "name", "ref", "code", "message"])
+            yield File(PICTURES_MISSING, b"".join([head, *self._lines.values()]))
