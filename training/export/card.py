@@ -161,7 +161,8 @@ def _balance(finished: FinishedRun) -> str:
 def _began(options: Mapping[str, Any]) -> str:
     """options: of the recipe's model."""
     if network := network_weights(options):
-        return f"from the weights {network}"
+        began = "with an encoder that began with" if options.get("pretrained") == "encoder" else "from"
+        return f"{began} the weights {network}"
     encoder = options.get("encoder_weights")
     return f"with an encoder that began with the weights {_called(encoder)}" if encoder else "from scratch"
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from training.datasets.pairs import NO_CHANNEL
 from training.models.parts.deformable_attention import leave_sizes_open
 from training.models.parts.errors import InvalidModelOption
-from training.models.parts.pretrained import Source, network_from
+from training.models.parts.pretrained import ENCODER, Source, config_from, load_encoder, network_from, require_kind
 
 LOWEST_SUM = 1e-4  # of a class's evidence before the logarithm: 1e-6 of what 100 queries could give
 
@@ -34,6 +34,8 @@ _TINY_DECODER = {
     "dim_feedforward": 128,
 }
 SIZES = tuple(_SWIN)
+_STAGES = ["stage1", "stage2", "stage3", "stage4"]
+_NETWORK = transformers.Mask2FormerForUniversalSegmentation
 
 # In some checkpoints and not in others: a norm that is not used, what is computed from the window's size, the loss's
 # weight of "none", which the configuration gives.
@@ -74,7 +76,7 @@ class Mask2Former(nn.Module):
 
     @property
     def encoder(self) -> Any:
-        return self.network.model.pixel_level_module.encoder
+        return _encoder(self.network)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.queries(images).evidence().clamp(min=LOWEST_SUM).log()
@@ -115,32 +117,51 @@ def mask2former(
     points: int = 12544,
     folder: str | Path | None = None,
     hub: str | None = None,
-    pretrained: bool = True,
+    pretrained: bool | str = True,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
 
     size: with random weights. folder, or hub (owner/name@commit): the size and the weights that are there; the
-    classifier begins at random where they have another number of classes. pretrained=False: the size alone.
-    points: of each mask that the loss looks at.
+    classifier begins at random where they have another number of classes. pretrained="encoder": the encoder's weights
+    alone, also of a Swin that is an ImageNet classifier (microsoft/swin-tiny-patch4-window7-224); the decoder is then
+    that of `size`. pretrained=False: the size alone. points: of each mask that the loss looks at.
     """
-    source = Source(folder=folder, hub=hub, weights=pretrained)
-    network_class = transformers.Mask2FormerForUniversalSegmentation
-    if source.is_given:
-        heads = ("class_predictor.",)
-        return Mask2Former(network_from(source, network_class, class_count, heads=heads, unread=_UNREAD))
-    return Mask2Former(network_class(configuration(size, class_count, points=points)))
+    source = Source(folder=folder, hub=hub, pretrained=pretrained)
+    if not source.is_given:
+        return Mask2Former(_NETWORK(configuration(size, class_count, points=points)))
+    place = source.fetch()
+    if pretrained is True:
+        require_kind(place, "mask2former", hint=f"; with pretrained = {ENCODER!r} also 'swin'")
+    if require_kind(place, "mask2former", "swin") == "swin":
+        swin = config_from(place, transformers.SwinConfig, out_features=_STAGES)
+        network = _NETWORK(configuration(size, class_count, points=points, backbone=swin))
+        if source.weights:
+            load_encoder(_encoder(network), place, fresh=("hidden_states_norms.",))
+        return Mask2Former(network)
+    network = network_from(source, _NETWORK, class_count, heads=("class_predictor.",), unread=_UNREAD)
+    return Mask2Former(_with_encoder_of(network) if source.encoder_only else network)
 
 
-def configuration(size: str, class_count: int, *, points: int) -> Any:
+def configuration(size: str, class_count: int, *, points: int, backbone: Any = None) -> Any:
+    """backbone: the encoder's; None: that of the size."""
     if size not in SIZES:
         raise InvalidModelOption("size", got=size, allowed=", ".join(SIZES))
-    backbone = transformers.SwinConfig(
-        **_SWIN[size], window_size=7, out_features=["stage1", "stage2", "stage3", "stage4"]
-    )
+    backbone = backbone or transformers.SwinConfig(**_SWIN[size], window_size=7, out_features=_STAGES)
     decoder = _TINY_DECODER if size == "tiny" else {}
     return transformers.Mask2FormerConfig(
         backbone_config=backbone, num_labels=class_count, train_num_points=points, **decoder
     )
+
+
+def _encoder(network: Any) -> Any:
+    return network.model.pixel_level_module.encoder
+
+
+def _with_encoder_of(network: Any) -> Any:
+    """The same network with nothing else of what it has learnt."""
+    fresh = _NETWORK(network.config)
+    _encoder(fresh).load_state_dict(_encoder(network).state_dict())
+    return fresh
 
 
 def _present(truth: Tensor) -> tuple[Tensor, Tensor]:

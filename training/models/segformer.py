@@ -8,7 +8,7 @@ import transformers
 from torch import Tensor, nn
 
 from training.models.parts.errors import InvalidModelOption
-from training.models.parts.pretrained import Source, network_from
+from training.models.parts.pretrained import Source, config_from, load_encoder, network_from
 
 # Widths of the four stages, layers in each, width of the decoder (table 6 of the paper).
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {
@@ -42,15 +42,21 @@ def segformer(
     size: str = "b0",
     folder: str | Path | None = None,
     hub: str | None = None,
-    pretrained: bool = True,
+    pretrained: bool | str = True,
 ) -> nn.Module:
     """images (B,3,H,W) -> logits (B,class_count,H/4,W/4); H and W are multiples of 32.
 
     size: with random weights. folder, or hub (owner/name@commit): the size and the weights that are there; the
-    classifier begins at random where they have another number of classes. pretrained=False: the size alone.
+    classifier begins at random where they have another number of classes. pretrained="encoder": the encoder's weights
+    alone, as of an ImageNet classifier (nvidia/mit-b0). pretrained=False: the size alone.
     """
-    source = Source(folder=folder, hub=hub, weights=pretrained)
+    source = Source(folder=folder, hub=hub, pretrained=pretrained)
     network_class = transformers.SegformerForSemanticSegmentation
+    if source.encoder_only:
+        place = source.fetch()
+        network = network_class(config_from(place, transformers.SegformerConfig, num_labels=class_count))
+        load_encoder(network.segformer, place)
+        return Segformer(network)
     if source.is_given:
         return Segformer(network_from(source, network_class, class_count, heads=("decode_head.classifier.",)))
     return Segformer(network_class(configuration(size, class_count)))

@@ -89,7 +89,9 @@ def _built(choice: ModelChoice, class_count: int) -> nn.Module:
 
 
 def _without_weights(choice: ModelChoice) -> ModelChoice:
-    return replace(choice, options={name: each for name, each in choice.options.items() if name != "encoder_weights"})
+    """Of a folder or the hub the configuration is read all the same: it is the network's size."""
+    options = {name: each for name, each in choice.options.items() if name != "encoder_weights"}
+    return replace(choice, options=options | ({"pretrained": False} if {"folder", "hub"} & options.keys() else {}))
 
 
 def parse_roots(texts: list[str]) -> dict[str, Path]:

@@ -157,6 +157,8 @@ def test_a_wrong_encoder_is_answered_with_what_could_be_chosen(options, error, s
         ("pspnet", {"encoder_depth": 4}, "3, 5"),
         ("fcn_resnet50", {"auxiliary_share": 2.0}, "0 to 1"),
         ("segformer", {"folder": "x", "hub": "a/b"}, "nothing beside folder"),
+        ("segformer", {"pretrained": "encoder"}, "true or false without folder or hub"),
+        ("mask2former", {"pretrained": "decoder", "folder": "x"}, "true, false, 'encoder'"),
     ],
 )
 def test_a_wrong_option_is_answered_with_what_is_allowed(name, options, said):
