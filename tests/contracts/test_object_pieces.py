@@ -84,7 +84,7 @@ def test_what_is_abandoned_is_forgotten(store: ObjectStore):
 def test_a_file_whose_end_failed_is_not_said_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     store = open_objects(StorageSettings(home=tmp_path))
     with monkeypatch.context() as patched:
-        patched.setattr(local, "_publish", _fails)
+        patched.setattr(local.LocalObjects, "_publish", _fails)
         _breaks_at_its_end(store)
     _comes_when_it_is_sent_again(store)
 
