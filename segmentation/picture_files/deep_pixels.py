@@ -81,7 +81,7 @@ def raw_mode(picture: ImageFile.ImageFile) -> str:
 
 
 def is_deep(mode: str, raw: str) -> bool:
-    return is_deep_grey(mode) or (mode in ("RGB", "RGBA") and raw.partition(";")[2] in _SWAPPED)
+    return is_deep_grey(mode) or (mode in ("RGB", "RGBA", "CMYK") and raw.partition(";")[2] in _SWAPPED)
 
 
 def with_swapped_bytes(picture: ImageFile.ImageFile) -> ImageFile.ImageFile:
@@ -114,12 +114,12 @@ def largest_values(picture: Image.Image, rows: int) -> tuple[int, int]:
     Looks at so many rows at once. Raises UnsupportedImage for grey values outside 0..65535.
     """
     width, height = picture.size
-    low, top, alpha = 0, 0, 0
+    low, top, alpha, colours = 0, 0, 0, 4 if picture.mode == "CMYK" else 3
     for first in range(0, height, rows):
         values = np.asarray(picture.crop((0, first, width, min(height, first + rows))))
         if values.ndim == 3:
-            top = max(top, int(values[:, :, :3].max()) << 8)
-            alpha = max(alpha, int(values[:, :, 3:].max(initial=0)) << 8)
+            top = max(top, int(values[:, :, :colours].max()) << 8)
+            alpha = max(alpha, int(values[:, :, colours:].max(initial=0)) << 8)
         else:
             low, top = min(low, int(values.min())), max(top, int(values.max()))
     if low < 0 or top > 0xFFFF:

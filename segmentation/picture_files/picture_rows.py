@@ -14,11 +14,13 @@ from segmentation.picture_files.deep_pixels import Notice
 from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.pictures import Picture, is_upright, probe
 from segmentation.picture_files.vips_rows import (
+    Samples,
     VipsRows,
     has_vips,
     jpeg_obstacle,
     png_depth,
     png_obstacle,
+    tiff_negative,
     tiff_obstacle,
     tiff_unnamed,
 )
@@ -42,18 +44,19 @@ class RowSource(Protocol):
 @dataclass(frozen=True, slots=True)
 class RowReader:
     """loader: of libvips. obstacle: what keeps a file from being read so, empty where nothing does. said: how many of
-    16 bits the file says are filled. unnamed: as `VipsRows`."""
+    16 bits the file says are filled. unnamed, negative: as in `Samples`."""
 
     loader: str
     obstacle: Callable[[FileData], str]
     said: Callable[[FileData], int | None] = lambda data: None
     unnamed: Callable[[FileData], int] = lambda data: 0
+    negative: Callable[[FileData], bool] = lambda data: False
 
 
 ROW_READERS: Mapping[str, RowReader] = {  # by media type
     "image/jpeg": RowReader("jpegload", jpeg_obstacle),
     "image/png": RowReader("pngload", png_obstacle, png_depth),
-    "image/tiff": RowReader("tiffload", tiff_obstacle, unnamed=tiff_unnamed),
+    "image/tiff": RowReader("tiffload", tiff_obstacle, unnamed=tiff_unnamed, negative=tiff_negative),
 }
 
 
@@ -69,8 +72,8 @@ def open_rows(data: FileData, *, bit_depth: int | None) -> RowSource:
     obstacle = "only JPEG, PNG and TIFF are read by rows" if reader is None else _obstacle(reader, data)
     if reader is None or obstacle:
         raise ImageTooLarge(f"{header.width}×{header.height} is too large to be read as a whole, and {obstacle}")
-    said, unnamed = reader.said(data), reader.unnamed(data)
-    return VipsRows(reader.loader, data, bit_depth=bit_depth, said=said, unnamed=unnamed)
+    samples = Samples(bit_depth, said=reader.said(data), unnamed=reader.unnamed(data), negative=reader.negative(data))
+    return VipsRows(reader.loader, data, samples)
 
 
 def _obstacle(reader: RowReader, data: FileData) -> str:

@@ -261,7 +261,7 @@ class _File:
             low = with_swapped_bytes(self._open(self._data))
             with self._told():
                 low.load()
-        negative = is_deep_grey(picture.mode) and _is_white_zero(picture)
+        negative = is_deep_grey(picture.mode) and is_white_zero(picture)
         return DeepPixels(depth - 8, notices, low, deep_alpha=alpha < 1 << depth, clear=clear, negative=negative)
 
     def _noticed(self) -> tuple[Notice, ...]:
@@ -349,7 +349,7 @@ def _upright(stored: Picture, orientation: object) -> Picture:
     return pixels
 
 
-def _is_white_zero(picture: Image.Image) -> bool:
+def is_white_zero(picture: Image.Image) -> bool:
     """Of a TIFF, whose samples Pillow turns round in up to 8 bits alone."""
     tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
     return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from segmentation.picture_files.deep_pixels import Notice, depth_of
 from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.picture_headers import count_scans, survey_png
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS, RGB, Tiff
-from segmentation.picture_files.pictures import Picture, flattened
+from segmentation.picture_files.pictures import Picture, flattened, is_white_zero
 
 _HEAD = 2**16  # bytes in which a PNG says how many bits are filled
 _INTERLACE = 28  # byte of a PNG
@@ -39,13 +40,26 @@ def _vips() -> Any:
     return vips
 
 
-class VipsRows:
-    """Implements `RowSource`. depth: of samples in 16 bits, None: believe that all are filled, and look. unnamed: how
-    many samples of a pixel, the last ones, are none of its colours and no transparency."""
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """How they are stored. bit_depth: of those in 16 bits, None: believe what the file says, else that all are filled,
+    and look. unnamed: how many of a pixel, the last ones, are none of its colours and no transparency. negative:
+    whether 0 is white."""
 
-    def __init__(
-        self, loader: str, data: FileData, *, bit_depth: int | None, said: int | None, unnamed: int = 0
-    ) -> None:
+    bit_depth: int | None = None
+    said: int | None = None
+    unnamed: int = 0
+    negative: bool = False
+
+    @property
+    def depth(self) -> int:
+        return self.bit_depth or (self.said if self.said is not None and 8 <= self.said < 16 else 16)
+
+
+class VipsRows:
+    """Implements `RowSource`."""
+
+    def __init__(self, loader: str, data: FileData, samples: Samples) -> None:
         with _told():
             load = getattr(_vips().Image, f"{loader}_source")
             source = _source(data)
@@ -54,14 +68,13 @@ class VipsRows:
         self._reads_from = source, data  # libvips itself does not keep them
         self.width, self.height = int(picture.width), int(picture.height)
         self._stored = int(picture.bands)
-        self._bands = self._stored - unnamed
+        self._bands = self._stored - samples.unnamed
         self._type = {"uchar": np.uint8, "ushort": np.uint16}.get(picture.format)
         if self._type is None or picture.interpretation not in _COLOURS or not 0 < self._bands <= 4:
             kind = f"{self._stored} bands of {picture.format}, {picture.interpretation}"
             raise UnsupportedImage(f"pixels of the kind {kind} are not read by rows")
-        self._bit_depth, self._said = bit_depth, said
-        self._depth = bit_depth or (said if said is not None and 8 <= said < 16 else 16)
-        if self._type is np.uint16 and self._depth < 16 and self._bands in _KINDS:
+        self._samples = samples
+        if self._type is np.uint16 and samples.depth < 16 and self._bands in _KINDS:
             raise UnsupportedImage("transparency in 16 bits is read by rows with a `bit_depth` of 16 alone")
         self._next, self._top = 0, 0
 
@@ -75,9 +88,10 @@ class VipsRows:
     def notices(self) -> tuple[Notice, ...]:
         if self._type is np.uint8:
             return ()
-        depth, notices = depth_of(self._top, bit_depth=self._bit_depth, said=self._said)
-        if depth != self._depth:
-            raise UnsupportedImage(f"the file says {self._said} bits and has values above; tell them with `bit_depth`")
+        said = self._samples.said
+        depth, notices = depth_of(self._top, bit_depth=self._samples.bit_depth, said=said)
+        if depth != self._samples.depth:
+            raise UnsupportedImage(f"the file says {said} bits and has values above; tell them with `bit_depth`")
         return notices
 
     def _fetched(self, count: int) -> NDArray[Any]:
@@ -89,9 +103,11 @@ class VipsRows:
 
     def _rgb(self, samples: NDArray[Any]) -> Picture:
         if samples.dtype == np.uint16:
+            samples = ~samples if self._samples.negative else samples  # as stored: libvips has turned them round
             colours = samples[:, :, :-1] if self._bands in _KINDS else samples
             self._top = max(self._top, int(colours.max()))
-            samples = (samples >> (self._depth - 8)).astype(np.uint8)
+            samples = (samples >> (self._samples.depth - 8)).astype(np.uint8)
+            samples = ~samples if self._samples.negative else samples
         if self._bands in _KINDS:
             return flattened(Image.fromarray(samples, _KINDS[self._bands]))
         return samples
@@ -132,6 +148,10 @@ def tiff_unnamed(data: FileData) -> int:
     picture = PICTURE_KINDS["image/tiff"].open(opened(data))
     assert isinstance(picture, Tiff)
     return list(picture.tag_v2.get(TiffImagePlugin.EXTRASAMPLES, ())).count(0)
+
+
+def tiff_negative(data: FileData) -> bool:
+    return is_white_zero(PICTURE_KINDS["image/tiff"].open(opened(data)))
 
 
 def png_depth(data: FileData) -> int | None:

@@ -18,7 +18,7 @@ from segmentation.picture_files.pictures import decode_mask, read_picture
 
 RNG = np.random.default_rng(11)
 HEIGHT, WIDTH = 8, 16
-WHITE_ZERO, GREY, COLOURS, PALETTE = range(4)  # TIFF's PhotometricInterpretation
+WHITE_ZERO, GREY, COLOURS, PALETTE, _, INKS = range(6)  # TIFF's PhotometricInterpretation
 UNNAMED, PREMULTIPLIED, ALPHA = range(3)  # TIFF's ExtraSamples
 
 
@@ -159,6 +159,31 @@ def test_the_lower_bits_of_colours_are_read_where_the_upper_are_not_filled(packi
     data = tiff(samples, 16, COLOURS, packing=packing, planes=planes)
     read = read_picture(data, max_pixels=10_000, bit_depth=12)
     np.testing.assert_array_equal(read.pixels, in_eight(samples, 12))
+
+
+def test_grey_of_which_0_is_white_may_fill_fewer_bits_whole_and_by_rows() -> None:
+    pytest.importorskip("pyvips", reason="not tested: pictures by rows")
+    samples = random(12, 1)
+    data = tiff(samples, 16, WHITE_ZERO)
+    whole, rows = read_picture(data, max_pixels=10_000), open_rows(data, bit_depth=None)
+    assert np.array_equal(rows.read(HEIGHT), whole.pixels)
+    assert [each.code for each in rows.notices()] == [each.code for each in whole.notices] == ["low_bit_depth"]
+    rows = open_rows(data, bit_depth=12)
+    wanted = (255 - in_eight(samples, 12)).repeat(3, axis=2)
+    assert np.array_equal(rows.read(HEIGHT), wanted)
+    assert rows.notices() == ()
+    assert np.array_equal(read_picture(data, max_pixels=10_000, bit_depth=12).pixels, wanted)
+
+
+def test_inks_that_fill_fewer_of_16_bits_are_told_of_and_no_depth_is_passed_over() -> None:
+    samples = random(12, 4)
+    data = tiff(samples, 16, INKS)
+    assert [each.code for each in read_picture(data, max_pixels=10_000).notices] == ["low_bit_depth"]
+    with pytest.raises(UnsupportedImage, match="of CMYK in 16 bits only the upper 8 are read"):
+        read_picture(data, max_pixels=10_000, bit_depth=12)
+    black = samples * 16 * [0, 0, 0, 1]  # the other inks are empty
+    for depth in (None, 16):
+        assert read_picture(tiff(black, 16, INKS), max_pixels=10_000, bit_depth=depth).notices == ()
 
 
 def test_samples_that_are_not_read_are_told_and_not_called_damaged() -> None:
