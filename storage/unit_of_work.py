@@ -45,6 +45,7 @@ from storage.transaction import Clock, Transaction, begin_as_asked
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 CONNECT_S = 4
 PING_S = 2.0
+_TOO_LARGE = "54"  # begins PostgreSQL's codes of what is beyond its limits, whenever it is tried
 _PAGES_UNTIL_CHECKPOINT = 16_384  # of SQLite's log, 64 MiB, where no worker takes it over (`Database.checkpoint`)
 
 _encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -247,18 +248,20 @@ def translated() -> Iterator[None]:
     """The driver's errors that may pass by themselves, as ours; faults of our own stay what they are."""
     try:
         yield
-    except (PoolExhausted, psycopg.OperationalError) as error:
+    except PoolExhausted as error:
         raise DatabaseUnavailable("the database does not answer") from error
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, sqlite3.Error, psycopg.OperationalError) as error:
         if not _may_pass(error):
             raise
         raise DatabaseUnavailable("the database does not answer") from error
 
 
-def _may_pass(error: DBAPIError | sqlite3.Error) -> bool:
+def _may_pass(error: DBAPIError | sqlite3.Error | psycopg.OperationalError) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):  # which reports a missing table as an operational error too
         return isinstance(cause, sqlite3.OperationalError) and _code(cause) != sqlite3.SQLITE_ERROR
+    if isinstance(cause, psycopg.OperationalError):
+        return not (cause.sqlstate or "").startswith(_TOO_LARGE)
     assert isinstance(error, DBAPIError)
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 

@@ -14,7 +14,7 @@ STARTED, PROGRESS, COMPLETED = "job.started", "job.progress", "job.completed"
 EVENTS = (STARTED, PROGRESS, COMPLETED)
 PING = "ping"  # asked for by the receiver's owner, of no job
 
-URL_LENGTH = 2048
+URL_LENGTH = 2048  # bytes; databases keep an index of them, and take no entries of any length there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +87,10 @@ def _url(value: object, name: str, faults: list[FieldFault]) -> str:
 def _url_fault(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return "must be the address to send to, as https://example.org/hook"
-    if len(value) > URL_LENGTH:
-        return f"must have at most {URL_LENGTH} characters"
     if not value.isprintable() or any(letter.isspace() for letter in value):
         return "must not hold spaces or control characters"
+    if len(value.encode()) > URL_LENGTH:
+        return f"must have at most {URL_LENGTH} bytes"
     return None if _is_web_address(value) else "must be http:// or https:// with a host and without credentials"
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import OperationalError
 
+from jobs.deliveries.endpoint import URL_LENGTH, Endpoint
+from jobs.deliveries.message import ping
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import Priority, Slice
 from jobs.ports import JobFilter
 from storage.settings import StorageSettings
 from storage.unit_of_work import ALIVE, Database, make_engine, translated
 from tests.databases import opened
-from tests.factories import make_images, make_job
+from tests.factories import NOON, make_images, make_job
 from tests.services.relay import Relay
 
 ALL = Slice(job_id="job_1", first=0, last=2, priority=Priority.BULK)
@@ -74,6 +79,20 @@ def test_a_lock_is_not_waited_for_without_end(settings: StorageSettings):
             first.jobs.request_cancel("job_1")
             with pytest.raises(DatabaseUnavailable), database.unit() as second:
                 second.jobs.request_cancel("job_1")
+
+
+def test_what_is_too_large_for_the_server_is_not_waited_for(settings: StorageSettings):
+    """Whoever tried it again and again, as if the server were away, would do nothing else any more."""
+    chance = random.Random(1)
+    longest = "https://example.org/" + "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(2000))
+    with opened(settings) as database:
+        add(database)
+        with pytest.raises(OperationalError, match="index row size"), database.unit() as unit:
+            unit.deliveries.add(ping("default", Endpoint(url=longest), now=NOON))
+        with database.unit() as unit:
+            url = longest.encode()[:URL_LENGTH].decode("utf-8", "ignore")  # which a job may name
+            unit.deliveries.add(ping("default", Endpoint(url=url), now=NOON))
+            unit.commit()
 
 
 def test_a_server_without_tables_says_how_to_make_them(postgres_url: str):

@@ -43,7 +43,7 @@ def test_a_form_may_name_a_receiver_too():
     [
         *("", None, 5, "example.org", "ftp://example.org", "https://", "https://user:pass@example.org", "https://@a/"),
         *("https://example.org/a b", "https://example.org/\n", "https://[::1", "http://a:0/", "http://a:99999/"),
-        "https://example.org/" + "a" * 2048,
+        *("https://example.org/" + "a" * 2048, "https://example.org/" + "é" * 1024, "https://example.org/\ud800"),
     ],
 )
 def test_what_is_no_address_is_refused(url: Any):
