@@ -104,8 +104,12 @@ class Catalog:
 
     def list(self) -> Sequence[ModelCard]:
         """One card a name; of versions, the champion's."""
-        bundles = self._current().bundles
-        return [bundles[name].card for name in sorted(bundles) if bundles[name].card.name == name]
+        return [each.card for each in self.bundles()]
+
+    def bundles(self) -> Sequence[Bundle]:
+        """Likewise."""
+        found = self._current().bundles
+        return [found[name] for name in sorted(found) if found[name].card.name == name]
 
     def find(self, name: str) -> Bundle | None:
         return self._current().bundles.get(canonical(name))

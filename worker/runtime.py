@@ -17,7 +17,7 @@ from broker.lane import Lane
 from broker.settings import BrokerSettings
 from broker.wakeups import WakeUps
 from data.sample_library import open_samples
-from jobs.errors import JobsError
+from jobs.errors import JobsError, ModelFailed
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.kept import KeptSources
 from jobs.job import Slice
@@ -33,6 +33,7 @@ from jobs.reporting.outputs import Outputs
 from jobs.tenants.turns import Turns
 from jobs.upkeep import Contact, Upkeep, UpkeepRules
 from jobs.watching.workers import WorkerBeat
+from segmentation.engines import AUTO
 from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, open_catalog
 from storage.objects import open_objects
@@ -47,7 +48,7 @@ from telemetry.exposition import Port, process_registry
 from telemetry.traces import begin_tracing, end_tracing
 from telemetry.version import version
 from worker.beats import Beats, sign_of_life
-from worker.engines import EngineRules, find_device
+from worker.engines import FIRST_GPU, MEND, EngineRules, find_device, has_gpu, unfit, why_not
 from worker.fair_executor import FairExecutor, Pace
 from worker.follower import Follower, followed, place_among
 from worker.memory import give_back
@@ -129,13 +130,14 @@ def build(name: str, settings: WorkerSettings, storage: StorageSettings) -> Runt
     """name: of this process among all workers. Loads the models to preload."""
     cv2.setNumThreads(1)  # pictures run side by side; threads inside each would only get in one another's way
     metrics = _begin_telling(name)
-    rules = engine_rules(settings)
+    rules = engine_rules(settings, open_catalog(storage).bundles())
     watchdog = Watchdog(settings.device_call_limit_s)
     models = open_models(settings, storage, rules, watchdog, metrics.measured)
     metrics.show(models.loaded)
     port = open_metrics_port(metrics.registry, settings, storage, name)
     follower = open_follower(settings, storage, models)
     follower.begin()
+    tell_unfit(settings, rules, open_catalog(storage).bundles())  # those that are followed included
     preload(models, settings.preload)
     wake_ups = WakeUps(BrokerSettings().broker_url())
     database = open_database(storage, on_commit=wake_ups.publish)
@@ -217,18 +219,45 @@ def _begin_telling(name: str) -> WorkerMetrics:
 
 
 def _beat(name: str, rules: EngineRules, models: ModelCache, follower: Follower) -> WorkerBeat:
-    variants, followed_now = models.variants(), follower.states()
-    names = tuple(sorted(variants))
+    variants = {each.card.name: _shown(each, rules.device) for each in models.loaded()}
+    names, followed_now = tuple(sorted(variants)), follower.states()
     return WorkerBeat(name=name, device=rules.device, models=names, variants=variants, followed=followed_now)
 
 
-def engine_rules(settings: WorkerSettings) -> EngineRules:
+def _shown(model: LoadedModel, device: str) -> str:
+    """What of it runs; on a GPU also where: a model that it cannot run is on the processor."""
+    return model.variant if device == "cpu" else f"{model.variant} on {model.engine.device.split()[1]}"
+
+
+def engine_rules(settings: WorkerSettings, bundles: Sequence[Bundle] = ()) -> EngineRules:
+    """bundles: that are to be run, by which the device is chosen where none was named."""
+    wishes = {"engine": settings.engine, "precision": settings.precision}
+    return rules_on(find_device(settings.device, bundles, **wishes), settings)
+
+
+def rules_on(device: str, settings: WorkerSettings) -> EngineRules:
     """Two streams on small machines, one per four processors on large ones; a GPU gets two to hide the copies."""
-    device, cpus = find_device(settings.device), cpu_count()
-    on_gpu = device != "cpu"
+    cpus, on_gpu = cpu_count(), device != "cpu"
     streams = settings.streams or (2 if on_gpu else min(cpus, max(2, cpus // 4)))
     batch = settings.batch_size or (GPU_BATCH if on_gpu else 1)
     return EngineRules(device=device, max_batch=batch, streams=streams, cpus=cpus)
+
+
+def tell_unfit(settings: WorkerSettings, rules: EngineRules, bundles: Sequence[Bundle]) -> None:
+    """Name each model that cannot be run as the settings want it. Raises ModelFailed when that is all of them, and none
+    is to come from a registry: a worker that fails every image takes them from others that would not."""
+    try:
+        found = unfit(bundles, rules.device, engine=settings.engine, precision=settings.precision)
+    except ModelFailed as error:
+        if not settings.follow:
+            raise
+        logger.warning("%s", error, extra={"action": "model_unfit"})
+        return
+    for name, why in found.items():
+        logger.warning("%s cannot be run on %s: %s", name, rules.device, why, extra={"action": "model_unfit"})
+    if bundles and rules.device == "cpu" and {settings.device, settings.engine} == {AUTO} and has_gpu():
+        because = why_not(bundles[0], FIRST_GPU, precision=settings.precision)
+        logger.warning("the GPU is not used (%s): %s", because, MEND, extra={"action": "gpu_unused"})
 
 
 def open_work(
@@ -290,9 +319,14 @@ def open_models(
 def open_tuner(
     settings: WorkerSettings, storage: StorageSettings, rules: EngineRules, *, seconds: float = SECONDS
 ) -> Tuner:
-    """seconds: that measuring may take."""
+    """seconds: that measuring may take. On a GPU with the processor as a spare, in whichever engine can: an image that
+    fails for want of a library on one worker would be a loss that another one could have spared."""
     wishes = Wishes(engine=settings.engine, precision=settings.precision, streams=settings.streams)
-    return Tuner(tunings=open_tunings(storage), rules=rules, wishes=wishes, seconds=seconds)
+    tuner = Tuner(tunings=open_tunings(storage), rules=rules, wishes=wishes, seconds=seconds)
+    if rules.device == "cpu":
+        return tuner
+    spare = replace(tuner, rules=rules_on("cpu", settings), wishes=replace(wishes, engine=AUTO))
+    return replace(tuner, spare=spare)
 
 
 def open_follower(settings: WorkerSettings, storage: StorageSettings, models: ModelCache) -> Follower:

@@ -77,7 +77,7 @@ class ModelView(BaseModel):
     architecture: str
     backend: list[str] = Field(description="engines that can run its files, the preferred one on a CPU first")
     runs_as: str | None = Field(
-        description="engine and precision in which it runs here; null: no worker has loaded it yet",
+        description="engine and precision in which it runs here, and on a GPU's worker where; null: nobody loaded it",
         examples=["openvino int8"],
     )
     parameters: int

@@ -33,7 +33,7 @@ def tune(choices: Choices) -> None:
         settings = WorkerSettings(home=storage.home)
     catalog = open_catalog(storage)
     bundles = [catalog.get(name) for name in choices.models or [card.name for card in catalog.list()]]
-    tuner = open_tuner(settings, storage, engine_rules(settings), seconds=PATIENCE_S)
+    tuner = open_tuner(settings, storage, engine_rules(settings, bundles), seconds=PATIENCE_S)
     found = {}
     for bundle in bundles:
         with stderr().status(f"running {bundle.card.name} in turns"):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from jobs.errors import ModelFailed
-from segmentation.accuracy import accuracy_holds
+from segmentation.accuracy import EXACT, accuracy_holds
 from segmentation.engines import AUTO, ENGINES, engines_for
 from storage.catalog import Bundle
 from worker.engines.engine import Engine, EngineRules, Runtime
 from worker.engines.processor import precisions, processor_flags
 
 GPU_PRECISIONS = ("bf16", "fp32")
+FIRST_GPU = "cuda:0"
+DEVICES = Path("/dev")
+MEND = "pip install 'maskmill-server[worker-gpu]' in an environment without onnxruntime (docs/how-to/use-a-gpu.md)"
 
 
 def runtime_of(name: str) -> Runtime:
@@ -43,6 +46,55 @@ def variants_here(bundle: Bundle, device: str, *, engine: str = AUTO, precision:
     `auto` takes precisions that the processor has instructions for and whose accuracy the card says holds; a precision
     that is named may be any. Raises ModelFailed with every reason when there is none.
     """
+    found, reasons = _looked_at(bundle, device, engine, precision)
+    if not found:
+        raise ModelFailed(f"{bundle.card.name} cannot be run on {device} here ({reasons})")
+    kind = device.partition(":")[0]
+    return [each for each in found if kind not in ENGINES[each[0]].spare_on] or found
+
+
+def why_not(bundle: Bundle, device: str, *, engine: str = AUTO, precision: str = AUTO) -> str | None:
+    """Why nothing here can run the bundle so; None when something can. Quick: fp32, where it may be, is asked first."""
+    reasons = ""
+    for tried in (EXACT, AUTO) if precision == AUTO else (precision,):
+        found, why = _looked_at(bundle, device, engine, tried)
+        if found:
+            return None
+        reasons = reasons or why
+    return reasons
+
+
+def unfit(bundles: Sequence[Bundle], device: str, *, engine: str = AUTO, precision: str = AUTO) -> Mapping[str, str]:
+    """Name → why, of those that nothing here can run so. Raises ModelFailed when these are all that there are."""
+    found = ((each.card.name, why_not(each, device, engine=engine, precision=precision)) for each in bundles)
+    reasons = {name: why for name, why in found if why is not None}
+    if reasons and len(reasons) == len(bundles):
+        told = ", ".join(f"{name} ({why})" for name, why in reasons.items())
+        mend = "" if device == "cpu" else f"; for a GPU: {MEND}"
+        raise ModelFailed(f"no model can be run on {device} here: {told}{mend}")
+    return reasons
+
+
+def has_gpu() -> bool:
+    """Whether a driver shows one: spares a machine without the import of torch."""
+    return any(DEVICES.glob("nvidia[0-9]*"))
+
+
+def find_device(wish: str, bundles: Sequence[Bundle] = (), *, engine: str = AUTO, precision: str = AUTO) -> str:
+    """`auto` becomes cuda:0 where a GPU is, and an engine for it that reads one of these bundles, if any; else cpu."""
+    if wish != AUTO:
+        return FIRST_GPU if wish == "cuda" else wish
+    if not has_gpu():
+        return "cpu"
+    if bundles:
+        able = any(why_not(each, FIRST_GPU, engine=engine, precision=precision) is None for each in bundles)
+    else:
+        able = any(runtime_of(name).missing(FIRST_GPU) is None for name in engines_for("cuda"))
+    return FIRST_GPU if able else "cpu"
+
+
+def _looked_at(bundle: Bundle, device: str, engine: str, precision: str) -> tuple[list[tuple[str, str]], str]:
+    """Engines and precisions that can run it, the preferred first, and why others cannot."""
     found, reasons = [], []
     for name, tried in _candidates(engine, precision, device):
         if precision == AUTO and not accuracy_holds(bundle.card.variants, engine=name, precision=tried):
@@ -52,20 +104,7 @@ def variants_here(bundle: Bundle, device: str, *, engine: str = AUTO, precision:
             found.append((name, tried))
         else:
             reasons.append(f"{name}: {reason}")
-    if not found:
-        why = "; ".join(dict.fromkeys(reasons))
-        raise ModelFailed(f"{bundle.card.name} cannot be run on {device} here ({why})")
-    kind = device.partition(":")[0]
-    return [each for each in found if kind not in ENGINES[each[0]].spare_on] or found
-
-
-def find_device(wish: str) -> str:
-    """`auto` becomes cuda:0 where a GPU and an engine for it are, else cpu."""
-    if wish != AUTO:
-        return "cuda:0" if wish == "cuda" else wish
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
-        return "cpu"  # spares a machine without GPU the import of torch
-    return "cuda:0" if any(runtime_of(name).missing("cuda:0") is None for name in engines_for("cuda")) else "cpu"
+    return found, "; ".join(dict.fromkeys(reasons))
 
 
 def _candidates(engine: str, precision: str, device: str) -> Iterator[tuple[str, str]]:
@@ -87,12 +126,17 @@ def _unfit(name: str, bundle: Bundle, device: str, precision: str) -> str | None
 
 __all__ = [
     "ENGINES",
+    "FIRST_GPU",
+    "MEND",
     "Engine",
     "EngineRules",
     "Runtime",
     "find_device",
+    "has_gpu",
     "load_in",
     "open_engine",
     "runtime_of",
+    "unfit",
     "variants_here",
+    "why_not",
 ]

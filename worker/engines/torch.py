@@ -10,6 +10,8 @@ from typing import Any, cast
 from storage.catalog import Bundle
 from worker.engines.engine import Engine, EngineRules, Tensor, failure_of
 
+AMPERE = (8, 0)  # the first that computes in bf16; older ones only imitate it
+
 
 class Torch:
     def missing(self, device: str, precision: str = "fp32") -> str | None:
@@ -19,7 +21,10 @@ class Torch:
             return None if precision == "fp32" else f"computes in {precision} on GPUs only"
         import torch
 
-        return None if torch.cuda.is_available() else "torch finds no GPU"
+        if not torch.cuda.is_available() or (torch.device(device).index or 0) >= torch.cuda.device_count():
+            return f"torch finds no {device}"
+        has_bf16 = precision != "bf16" or torch.cuda.get_device_capability(device) >= AMPERE
+        return None if has_bf16 else "this GPU has no instructions for bf16"
 
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         import torch

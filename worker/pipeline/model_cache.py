@@ -141,13 +141,7 @@ class ModelCache:
 
     def names(self) -> tuple[str, ...]:
         """Names of the loaded models, in alphabetical order."""
-        return tuple(sorted(self.variants()))
-
-    def variants(self) -> dict[str, str]:
-        """Name of each loaded model → what of it runs."""
-        with self._lock:
-            loaded = [model for entry in self._entries.values() if (model := _loaded(entry)) is not None]
-        return {model.card.name: model.variant for model in loaded}
+        return tuple(sorted(model.card.name for model in self.loaded()))
 
     def loaded(self) -> Sequence[LoadedModel]:
         """Those that are in memory now and may be used next."""

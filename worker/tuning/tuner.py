@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from jobs.errors import ImageFailure
+from jobs.errors import ImageFailure, ModelFailed
 from segmentation.engines import AUTO
 from storage.catalog import Bundle
 from storage.registry.tunings import Tuning, Tunings, Way, bundle_digest
@@ -24,6 +25,8 @@ USUAL_PICTURE = (512, 1024)  # height, width
 SECONDS = 4.0  # for all of it; a library that takes long to compile a model may make it longer
 OPEN_BYTES = 2**30  # for all that take part in a race, estimated
 TURN_LIMIT_S = 30.0
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,9 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuner:
-    """rules: of the process; its streams are the usual ones. clock: seconds."""
+    """rules: of the process; its streams are the usual ones. clock: seconds. spare: for what cannot be run on their
+    device, with rules and wishes of its own.
+    """
 
     tunings: Tunings
     rules: EngineRules
@@ -59,9 +64,28 @@ class Tuner:
     clock: Callable[[], float] = time.perf_counter
     load: Callable[[str, Bundle, EngineRules], Engine] = load_in
     variants: Callable[..., Sequence[tuple[str, str]]] = variants_here
+    spare: Tuner | None = None
 
     def open(self, bundle: Bundle) -> Opened:
         """Raises ModelFailed, with every reason when nothing can run it."""
+        return self._or_spare(bundle, Tuner._open)
+
+    def tune(self, bundle: Bundle) -> Tuning:
+        """Measure anew, whatever was kept. Raises ModelFailed."""
+        return self._or_spare(bundle, Tuner._tune)
+
+    def _or_spare(self, bundle: Bundle, done: Callable[[Tuner, Bundle], Found]) -> Found:
+        try:
+            return done(self, bundle)
+        except ModelFailed as error:
+            if self.spare is None:
+                raise
+            found = done(self.spare, bundle)
+            extra = {"action": "device_passed_over", "model": bundle.card.name}
+            logger.warning("%s runs on %s: %s", bundle.card.name, self.spare.rules.device, error, extra=extra)
+            return found
+
+    def _open(self, bundle: Bundle) -> Opened:
         ways = self.ways(bundle)
         tuning = self.tunings.find(bundle, self.circumstances(bundle))
         if tuning is None and not self.wishes.settled and len(ways) * len(self._streams()) > 1:
@@ -77,8 +101,7 @@ class Tuner:
             logger.error(said, bundle.card.name, tuning.way, error, extra={"action": "tuned_way_failed"})
             return self._opened(bundle, ways[0])
 
-    def tune(self, bundle: Bundle) -> Tuning:
-        """Measure anew, whatever was kept. Raises ModelFailed."""
+    def _tune(self, bundle: Bundle) -> Tuning:
         ways = self.ways(bundle)
         with self.tunings.turn(limit_s=TURN_LIMIT_S), self._heats(bundle) as heats:
             return self._measured(bundle, ways, heats)
