@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskmill.doctor.findings import Finding, State
+from maskmill.doctor.placement import Placement, placed
 from maskmill.errors import StackError
-from maskmill.installed import how_to_install, our_version
+from maskmill.installed import called, how_to_install, our_version
 from maskmill.stack.explained import settings_explained
 
 if TYPE_CHECKING:
@@ -91,18 +92,18 @@ def _models() -> Iterator[Finding]:
     from storage.settings import StorageSettings
 
     settings = StorageSettings()
-    catalog = open_catalog(settings)
-    cards = catalog.list()
-    for card in cards:
-        yield _model(catalog.get(card.name))
+    bundles = open_catalog(settings).bundles()
+    placement = placed(bundles)
+    yield from (_model(each, placement) for each in bundles)
+    yield from placement.gpu()
     yield from _unreadable(settings.model_folders)
-    if not cards:
+    if not bundles:
         mend = "reinstall maskmill, or put a bundle into the models folder of the home folder"
         yield Finding(group=MODELS, name="catalogue", state="bad", said="no model at all", mend=mend)
-    yield _hub({card.name for card in cards})
+    yield _hub({each.card.name for each in bundles})
 
 
-def _model(bundle: Bundle) -> Finding:
+def _model(bundle: Bundle, placement: Placement) -> Finding:
     from jobs.errors import JobsError
     from segmentation.engines import ENGINES, engines_that_read
     from segmentation.errors import SegmentationError
@@ -120,6 +121,8 @@ def _model(bundle: Bundle) -> Finding:
     if not any(map(_version, distributions)):
         said = f"{said}; no runtime for its {', '.join(card.files)} file is installed"
         return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=how_to_install("worker"))
+    if card.name in placement.unfit:
+        return placement.finding(card.name, said)
     told = (said, runs_as(bundle), _terms(card.licence))
     return Finding(group=MODELS, name=card.name, said="; ".join(each for each in told if each))
 
@@ -162,7 +165,7 @@ def _hub(here: Collection[str]) -> Finding:
 
     others = [name for name in load_hub_catalog() if name not in here]
     said = f"{len(others)} more models can be pulled: maskmill models list --hub"
-    missing = [name for name in TO_PULL if _version(name) is None]
+    missing = [name for name in TO_PULL if not any(map(_version, (name, f"{name}-gpu")))]  # of ONNX Runtime either does
     if missing:
         said = f"{said}; that needs {', '.join(missing)}"
         return Finding(group=MODELS, name="hub", state="absent", said=said, mend=how_to_install("training"))
@@ -196,13 +199,18 @@ def _broker_binary() -> Finding:
 def _engines() -> Iterator[Finding]:
     from segmentation.engines import ENGINES
 
-    found = {name: next(filter(None, map(_version, each.distributions)), None) for name, each in ENGINES.items()}
-    for name, release in found.items():
-        if release is not None:
-            yield Finding(group=ENGINE_GROUP, name=name, said=release)
+    installed = {name: [each for each in kind.distributions if _version(each)] for name, kind in ENGINES.items()}
+    for name, found in installed.items():
+        told = ", ".join(f"{each} {_version(each)}" if each != name else str(_version(each)) for each in found)
+        if len(found) > 1:
+            mend = f"{called('pip')} uninstall {' '.join(found)}; install one"
+            said = f"{told}: each overwrites the other"
+            yield Finding(group=ENGINE_GROUP, name=name, state="absent", said=said, mend=mend)
+        elif found:
+            yield Finding(group=ENGINE_GROUP, name=name, said=told)
         else:
-            state: State = "absent" if any(found.values()) else "bad"
-            said = "not installed" + (": GPUs and TorchScript files need it" if name == "torch" else "")
+            state: State = "absent" if any(installed.values()) else "bad"
+            said = "not installed" + (": TorchScript files need it" if name == "torch" else "")
             mend = how_to_install("worker" if name == "torch" else "worker-cpu")
             yield Finding(group=ENGINE_GROUP, name=name, state=state, said=said, mend=mend)
 

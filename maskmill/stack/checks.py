@@ -9,6 +9,7 @@ from pathlib import Path
 
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install
+from maskmill.stack.explained import settings_explained, storage_settings
 
 LEAST_FREE = 32e6  # bytes: the database, the broker's file and the logs of a start
 PACKAGES = ("dashboard", "api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
@@ -21,6 +22,24 @@ def check_engine(name: str) -> None:
     missing = runtime_of(name).missing("cpu") if name in ENGINES else None
     if missing is not None:
         raise StackError(f"--engine {name}: {missing}: {how_to_install('worker')}")
+
+
+def check_models(engine: str | None, home: Path) -> None:
+    """A worker that can run no model refuses to start. engine: None for the worker's own setting."""
+    from jobs.errors import ModelFailed
+    from storage.catalog import open_catalog
+    from worker.engines import find_device, unfit
+    from worker.settings import WorkerSettings
+
+    bundles = open_catalog(storage_settings(home)).bundles()
+    with settings_explained():
+        settings = WorkerSettings() if engine is None else WorkerSettings(engine=engine)
+    wishes = {"engine": settings.engine, "precision": settings.precision}
+    if not settings.follow:  # what comes from a registry may be what runs
+        try:
+            unfit(bundles, find_device(settings.device, bundles, **wishes), **wishes)
+        except ModelFailed as error:
+            raise StackError(str(error)) from None
 
 
 def check_folder(folder: Path) -> None:

@@ -164,6 +164,18 @@ def test_an_engine_that_is_not_installed_is_named_before_anything_starts(
         pass
 
 
+def test_an_engine_that_can_run_no_model_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = StackOptions(home=tmp_path / "home", port=0, engine="torch")
+    said = (
+        r"^no model can be run on cpu here: street-accurate \(torch: the bundle has no torchscript file\), street-fast"
+    )
+    with pytest.raises(StackError, match=said), running_stack(options, lambda notice: None):
+        pass
+    assert not (tmp_path / "home").exists()
+
+
 def test_old_clients_are_served_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _specs(_stack())["api"].environment["MASKMILL_API_COMPAT"] == "1"
     Path(".env").write_text("MASKMILL_API_COMPAT=false\n")
