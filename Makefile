@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 LIST := $(shell sed -n '1,/^\[tool/p' pyproject.toml | cksum | cut -d' ' -f1)
 DEV := $(VENV)/.dev-$(LIST)
 LOCAL := $(VENV)/.local-$(LIST)
+GPU := $(VENV)/.gpu-$(LIST)
 
 # pip would compile 300 MB of sources, most of which nothing imports: Python compiles, and keeps, what it does import.
 PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
@@ -175,8 +176,15 @@ soak: $(DEV) ## MINUTES=30 of ordinary work: what memory, files, connections and
 audit: $(DEV) ## Known vulnerabilities of the installed packages (asks osv.dev; says so where it cannot)
 	bash .ci/audit
 
+# ONNX Runtime for CPUs and for GPUs are two packages with the same files: taking one away breaks the other, so both go.
+$(GPU): $(DEV)
+	@compgen -G '/dev/nvidia[0-9]*' >/dev/null || { echo 'There is no NVIDIA GPU here, or no driver for it.' >&2; exit 2; }
+	$(BIN)/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
+	$(PIP_INSTALL) --editable '.[worker-gpu]'
+	touch $@
+
 .PHONY: gpu
-gpu: $(DEV) ## On a machine with a GPU: are masks those of the processor, how fast, in how much memory
+gpu: $(GPU) ## On a machine with a GPU: are masks those of the processor, how fast, in how much memory
 	$(BIN)/python -m benchmarks.engines.gpu
 
 .PHONY: containers

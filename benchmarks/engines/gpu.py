@@ -24,7 +24,7 @@ from jobs.errors import ModelFailed, OutOfMemory
 from segmentation.picture_files.pictures import Picture, decode_picture
 from storage.catalog import Bundle, Catalog, open_catalog
 from storage.settings import StorageSettings
-from worker.engines import Engine, EngineRules, find_device, open_engine
+from worker.engines import MEND, Engine, EngineRules, find_device, open_engine
 from worker.pipeline.network_input import network_input
 from worker.pipeline.upsample import best_class
 from worker.settings import cpu_count
@@ -46,21 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     device = find_device(given.device)
     if device == "cpu" and given.device != "cpu":
-        print("no GPU here that an installed engine can use: nothing was measured", file=sys.stderr)
+        print(f"no GPU here that an installed engine can use: nothing was measured; {MEND}", file=sys.stderr)
         return 2
     catalog = Catalog([given.models]) if given.models else open_catalog(StorageSettings())
-    bundles = [catalog.get(card.name) for card in catalog.list()]
     pictures = _pictures(given.pictures)
-    figures = {each.card.name: measured(each, device, pictures, rounds=given.rounds) for each in bundles}
+    figures = {each.card.name: measured(each, device, pictures, rounds=given.rounds) for each in catalog.bundles()}
     record("gpu" if device != "cpu" else "gpu-twin", QUESTION, {"device": device, "models": figures})
     return _judged(figures)
 
 
 def _judged(figures: Mapping[str, Mapping[str, Any]]) -> int:
-    unfit = [name for name, found in figures.items() if "error" in found]
+    unfit = [found["error"] for found in figures.values() if "error" in found]
     wrong = [name for name, found in figures.items() if found.get("differing", 0.0) > LARGEST_SHARE]
-    if unfit:
-        print(f"cannot be run on the device: {', '.join(unfit)}", file=sys.stderr)
+    for error in unfit:
+        print(error, file=sys.stderr)
     if wrong:
         print(f"other masks than on the processor: {', '.join(wrong)}", file=sys.stderr)
     return 1 if unfit or wrong else 0

@@ -114,10 +114,41 @@ def test_the_page_reads_training_runs_where_the_services_mlflow_answers() -> Non
     address = re.fullmatch(r"\$\{MASKMILL_TRAINING_TRACKING_URI:-http://(\w+):(\d+)\}", uri)
     assert address is not None
     assert SERVICES[address[1]]["ports"][0].endswith(f":{address[2]}")
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    client = next(each for each in extras["registry"] if each.startswith("mlflow-skinny"))
-    assert client in extras["dashboard"]
+    client = next(each for each in extras()["registry"] if each.startswith("mlflow-skinny"))
+    assert client in extras()["dashboard"]
     assert "pip install --cache-dir /pip-cache '.[dashboard]'" in DOCKERFILES[0].read_text("utf-8")
+
+
+def extras() -> dict[str, list[str]]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return {name: list(each) for name, each in project["optional-dependencies"].items()}
+
+
+def brought_by(extra: str) -> set[str]:
+    """Names of the distributions, those of the extras that it names included."""
+    found: set[str] = set()
+    for each in extras()[extra]:
+        name, _, rest = re.split(r"[>=<!~ ;]", each)[0].partition("[")
+        ours = rest.rstrip("]").split(",") if name == "maskmill-server" else []
+        found |= {name} if not ours else set().union(*map(brought_by, ours))
+    return found
+
+
+def test_no_extra_brings_both_packages_of_onnx_runtime_which_overwrite_each_other() -> None:
+    brought = {extra: brought_by(extra) & {"onnxruntime", "onnxruntime-gpu"} for extra in extras()}
+    assert [extra for extra, found in brought.items() if len(found) > 1] == []
+    assert {extra for extra, found in brought.items() if "onnxruntime-gpu" in found} == {"worker-gpu", "local-gpu"}
+    assert brought["worker"] == brought["worker-cpu"] == brought["local"] == brought["training"] == {"onnxruntime"}
+
+
+def test_the_gpu_worker_has_what_runs_onnx_files_there_and_takes_every_model() -> None:
+    installed = re.search(r"AS build-worker-gpu\n.*'\.\[(.*)\]'", DOCKERFILES[0].read_text("utf-8"))
+    assert installed is not None
+    assert installed[1] == "worker-gpu"
+    assert brought_by("worker-gpu") >= brought_by("worker") - {"onnxruntime"} | {"onnxruntime-gpu", "torch"}
+    environment = SERVICES["worker-gpu"]["environment"]
+    assert environment["MASKMILL_WORKER_DEVICE"] == "cuda:0"
+    assert "MASKMILL_WORKER_ENGINE" not in environment  # each reads the files of some models alone
 
 
 def every_service() -> dict[str, Any]:
