@@ -32,7 +32,11 @@ class ServerUnreachable(MaskmillError):
 
 
 class WaitTimeout(MaskmillError):
-    pass
+    """job_id: of the job, which goes on."""
+
+    def __init__(self, message: str, job_id: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class DownloadBroken(MaskmillError):

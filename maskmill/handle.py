@@ -350,7 +350,8 @@ class _Patience:
     def check(self, job: JobHandle) -> None:
         """Raises WaitTimeout."""
         if self._deadline is not None and not job.finished and time.monotonic() >= self._deadline:
-            raise WaitTimeout(f"{job.id} had not ended after {self._timeout_s:g} s ({job.finished_images}/{job.total})")
+            said = f"{job.id} had not ended after {self._timeout_s:g} s ({job.finished_images}/{job.total})"
+            raise WaitTimeout(said, job.id)
 
 
 class _FinishedImages:

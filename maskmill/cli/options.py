@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from maskmill.cli.exits import INTERRUPTED, REFUSED, exit_code_for
-from maskmill.errors import APIError, MaskmillError, ServerUnreachable, Unauthorized
+from maskmill.errors import APIError, MaskmillError, ServerUnreachable, Unauthorized, WaitTimeout
 from maskmill.installed import how_to_install
 
 OUR_PACKAGES = ("data", "jobs", "segmentation", "storage", "training")
@@ -155,6 +155,8 @@ def _tell(error: Exception, as_json: bool, *, said: str = "") -> None:
     if isinstance(error, APIError):
         told |= {"code": error.code, "status": error.status, "request_id": error.request_id}
         told |= {"errors": list(error.errors)} if error.errors else {}
+    if isinstance(error, WaitTimeout):
+        told["job"] = error.job_id
     if as_json:
         print(json.dumps({"error": told}, ensure_ascii=False))
         return

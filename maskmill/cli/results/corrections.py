@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import IO, Annotated, BinaryIO, cast
 
 import typer
+from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
-from maskmill.cli.output import percent, print_json, stderr, stdout
+from maskmill.cli.output import few, percent, print_json, stderr, stdout
 from maskmill.errors import InvalidInput
 from maskmill.handle import JobHandle
 from maskmill.inputs import IMAGE_SUFFIXES, files_below, plain
@@ -59,9 +60,12 @@ def _tell(job: JobHandle, taken: dict[str, object]) -> None:
 
 
 def _pack(source: Path, packed: IO[bytes]) -> None:
-    """Without pictures, which the service has."""
+    """Without pictures, which the service has; where they might have been meant as masks, it is told."""
     if source.is_dir():
-        files = [path for path in sorted(files_below(source)) if _is_wanted(path, source)]
+        inside = [path for path in sorted(files_below(source)) if not _is_among_pictures(path, source)]
+        files = [path for path in inside if path.suffix.lower() not in PICTURES]
+        if pictures := [path.name for path in inside if path.suffix.lower() in PICTURES]:
+            stderr().print(Text(f"not sent, as pictures (masks are PNG files): {few(pictures)}"), soft_wrap=True)
         if not files:
             raise InvalidInput(f"{source} holds nothing that could be a correction")
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
@@ -78,6 +82,5 @@ def _pack(source: Path, packed: IO[bytes]) -> None:
         raise InvalidInput(f"{source} is neither a folder nor a .zip, .json or .geojson file")
 
 
-def _is_wanted(path: Path, root: Path) -> bool:
-    inside = path.relative_to(root)
-    return path.suffix.lower() not in PICTURES and inside.parts[0] not in PICTURE_FOLDERS
+def _is_among_pictures(path: Path, root: Path) -> bool:
+    return path.relative_to(root).parts[0] in PICTURE_FOLDERS

@@ -131,6 +131,8 @@ def test_waiting_in_vain_says_that_the_job_goes_on(run: Run, server: ToyServer, 
     result = run("watch", "job_1", "--timeout", "0.1")
     assert result.exit_code == TIMED_OUT
     assert "maskmill watch job_1" in result.stderr
+    told = json.loads(run("watch", "job_1", "--timeout", "0.1", "--json").stdout)["error"]
+    assert (told["code"], told["job"]) == ("wait_timeout", "job_1")
 
 
 def test_json_is_alone_on_stdout(run: Run, server: ToyServer, job_state: JobState, picture: Path) -> None:

@@ -45,6 +45,7 @@ def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_
     done = run("jobs", "corrections", "job_1", str(tmp_path))
     assert done.exit_code == 0
     assert sent(server).namelist() == ["masks/cam/a.png"]
+    assert "not sent, as pictures (masks are PNG files): b.jpg, c.j2k\n" in done.stderr
     assert "2 images corrected, 1 as they were" in done.stdout
     assert "mIoU 50.0 % over 2 images" in done.stdout
     assert "nobody" in done.stderr
