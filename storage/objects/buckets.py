@@ -56,6 +56,12 @@ class _Buckets:
         return self._on_server(bucket)
 
 
+def _raise_unless_gone(error: OSError) -> None:
+    """Pictures of a folder that cannot be listed are not left out in silence."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise StorageUnavailable(f"the bucket cannot be listed: {error.strerror}") from error
+
+
 class _Folder:
     """Files as they are. What leads out of the folder, also by a link, is not there."""
 
@@ -68,7 +74,7 @@ class _Folder:
         begin = (self._root / (prefix + "x")).parent
         if not self._is_inside(begin):
             return
-        for folder, folders, files in os.walk(begin):
+        for folder, folders, files in os.walk(begin, onerror=_raise_unless_gone):
             folders.sort()
             place = Path(folder).relative_to(self._root).as_posix()
             above = "" if place == "." else f"{place}/"

@@ -20,6 +20,7 @@ from tests.factories import make_image, make_job
 from tests.fakes import MemoryBuckets, MemoryObjects, StoredSamples
 from tests.services.processes import free_port
 from tests.services.s3 import S3Server
+from tests.users import as_nobody
 
 
 @pytest.fixture(params=["memory", "folder", "rclone", "radosgw"])
@@ -125,6 +126,17 @@ def test_a_link_leads_nowhere_out_of_a_directory(tmp_path: Path):
         buckets.put("photos/folder/b.jpg", b"x", media_type="image/jpeg")
     assert list(buckets.names("photos", "folder/")) == []
     assert not (tmp_path / "secret" / "b.jpg").exists()
+
+
+def test_a_folder_that_may_not_be_listed_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "closed").mkdir(mode=0)
+    (tmp_path / "1.jpg").touch()
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    buckets = open_buckets(StorageSettings(home=tmp_path, buckets={"photos": BucketRule(folder=Path())}))
+    with as_nobody(), pytest.raises(StorageUnavailable, match="cannot be listed: Permission denied"):
+        list(buckets.names("photos", ""))
+    assert list(buckets.names("photos", "gone/")) == []
 
 
 def test_a_server_that_is_away_is_a_bucket_that_is_not_available():

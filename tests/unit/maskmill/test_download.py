@@ -14,8 +14,8 @@ from maskmill import Maskmill
 from maskmill.download import check_place, keep_apart, mark, unpack
 from maskmill.errors import Conflict, DownloadBroken, InvalidInput
 from maskmill.handle import JobHandle
-from tests.unit.maskmill.test_inputs import as_nobody
 from tests.unit.maskmill.toy_server import Answer, Received, ToyServer, as_json, problem
+from tests.users import as_nobody
 
 JobState = Callable[..., dict[str, Any]]
 

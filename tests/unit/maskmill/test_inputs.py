@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, LocalFile, is_pict
 from maskmill.multipart import FilePart
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from tests.factories import picture, zip_of
+from tests.users import as_nobody
 
 
 @pytest.fixture
@@ -148,18 +147,6 @@ def test_a_folder_that_may_not_be_read_leaves_out_nothing_in_silence(
     monkeypatch.chdir(tmp_path)
     with as_nobody(), pytest.raises(InvalidInput, match="closed: Permission denied"):
         sort_out(".")
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Who is root may read everything."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def test_a_name_that_is_no_unicode_is_told_as_far_as_it_is(tmp_path: Path) -> None:
