@@ -18,6 +18,7 @@ from api.answers.zip_writer import ZipWriter
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.edge.places import whose
 from api.errors import DownloadsBusy
+from api.known_query import KNOWN_QUERY
 from api.routes.images import content_disposition
 from api.services import UseCases
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound, ModelNotFound
@@ -72,7 +73,7 @@ async def _place(request: Request, services: ServicesDep) -> AsyncIterator[None]
 @router.head("", include_in_schema=False)
 @router.get(
     "",
-    dependencies=[Depends(_place)],
+    dependencies=[KNOWN_QUERY, Depends(_place)],
     response_class=Response,
     responses={
         200: {"content": binary("application/zip"), "headers": _HEADERS, "description": "the whole archive"},

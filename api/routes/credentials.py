@@ -11,6 +11,7 @@ from api.access import ADMIN, OPERATOR, is_operator
 from api.answers.openapi import problems
 from api.dependencies import CallerDep, ServicesDep
 from api.errors import Forbidden
+from api.known_query import KNOWN_QUERY
 from api.schemas.credentials import KeyList, KeyShape, KeyView, LimitsShape, NewKeyView, key_view, new_key_view
 from jobs.callers import Caller, Limits
 from jobs.errors import CredentialNotFound
@@ -37,7 +38,7 @@ KeyId = Annotated[str, Depends(_key_id)]
 KeyringDep = Annotated[Keyring, Depends(_keyring)]
 
 
-@router.get("/keys", responses=problems(422))
+@router.get("/keys", dependencies=[KNOWN_QUERY], responses=problems(422))
 def list_keys(
     keyring: KeyringDep,
     tenant: Annotated[str | None, Query(max_length=100, description="of this one alone", examples=["acme"])] = None,

@@ -15,6 +15,7 @@ from api.access import READ
 from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
+from api.known_query import KNOWN_QUERY
 from api.schemas.choices import SORTS, Sort
 from api.schemas.job import ImagePage, ImageView, image_view
 from api.services import Services, UseCases
@@ -93,7 +94,7 @@ OrderDep = Annotated[Order, Depends(_order)]
 AskedDep = Annotated[AskedArtifact, Depends(_asked_artifact)]
 
 
-@router.get("", responses=problems(JobNotFound, ModelNotFound, 422))
+@router.get("", dependencies=[KNOWN_QUERY], responses=problems(JobNotFound, ModelNotFound, 422))
 def list_images(
     job_id: JobId,
     use_cases: UseCasesDep,
@@ -114,7 +115,11 @@ def list_images(
     return ImagePage(items=_views(use_cases.reading, job_id, rows, place), next_cursor=next_cursor)
 
 
-@router.get("/{index}", responses=problems(JobNotFound, ImageNotFound, ModelNotFound, 422))
+@router.get(
+    "/{index}",
+    dependencies=[KNOWN_QUERY],
+    responses=problems(JobNotFound, ImageNotFound, ModelNotFound, 422),
+)
 def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep, model: AskedModel = None) -> ImageView:
     """One row."""
     image = use_cases.reading.image(job_id, index)

@@ -17,6 +17,7 @@ from api.bodies.forms import boundary_of
 from api.bodies.submissions import JSON_BYTES, FormSubmission, JsonSubmission
 from api.dependencies import JOB_ID, JobId, ServicesDep, UseCasesDep, is_job_id
 from api.errors import BadRequest
+from api.known_query import KNOWN_QUERY
 from api.live.job_watch import Place, Seen
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_job
@@ -167,7 +168,7 @@ def etag_of(job: Job) -> str:
     return f'W/"{job.id}-{job.version}"'
 
 
-@router.get("", dependencies=[READ], responses=problems(422))
+@router.get("", dependencies=[READ, KNOWN_QUERY], responses=problems(422))
 def list_jobs(
     use_cases: UseCasesDep,
     status: JobStatus | None = None,

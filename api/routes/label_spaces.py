@@ -9,13 +9,14 @@ from fastapi import APIRouter, Path
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
+from api.known_query import KNOWN_QUERY
 from api.schemas.catalogue import LabelSpaceList, LabelSpaceView, label_space_view
 from segmentation.errors import UnknownLabelSpace
 
 router = APIRouter(prefix="/label-spaces", tags=["catalogue"], dependencies=[READ])
 
 
-@router.get("", responses=problems())
+@router.get("", dependencies=[KNOWN_QUERY], responses=problems(422))
 def list_label_spaces(services: ServicesDep) -> LabelSpaceList:
     """Every published label space, and those that models bring along."""
     spaces = services.adapters.catalog.label_spaces()

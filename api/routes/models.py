@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
+from api.known_query import KNOWN_QUERY
 from api.schemas.catalogue import EvaluatedModelView, ModelList, Serving, model_view
 from api.schemas.evaluation import evaluation_of
 from api.services import Services
@@ -20,7 +21,7 @@ from storage.model_reference import name_of
 router = APIRouter(prefix="/models", tags=["catalogue"], dependencies=[READ])
 
 
-@router.get("", responses=problems())
+@router.get("", dependencies=[KNOWN_QUERY], responses=problems(422))
 def list_models(services: ServicesDep) -> ModelList:
     """Every model of the catalogue; `loaded` tells whether a live worker holds it in memory, `runs_as` in what."""
     serving, catalog = _serving(services), services.adapters.catalog

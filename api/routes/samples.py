@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.access import READ
 from api.answers.openapi import binary, problems
 from api.dependencies import ServicesDep
+from api.known_query import KNOWN_QUERY
 from api.schemas.catalogue import SampleLinks, SampleList, SampleView
 from data.sample_library import LABEL_SPACE, SampleNotFound
 from jobs.errors import InvalidOptions
@@ -29,7 +30,7 @@ _SPACES = [LABEL_SPACE, *get_label_space(LABEL_SPACE).mappings]
 SampleId = Annotated[str, Path(max_length=200)]
 
 
-@router.get("", responses=problems())
+@router.get("", dependencies=[KNOWN_QUERY], responses=problems(422))
 def list_samples(services: ServicesDep) -> SampleList:
     """Every sample; its id can be an input of `POST /jobs`."""
     return SampleList(

@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from api.access import ADMIN, READ, SUBMIT
 from api.answers.openapi import problems, refer
 from api.dependencies import CallerDep, JobId, ServicesDep, UseCasesDep
+from api.known_query import KNOWN_QUERY
 from api.schemas.webhooks import (
     DeliveryPage,
     DeliveryView,
@@ -120,7 +121,7 @@ async def _ended(webhooks: Webhooks, delivery: Delivery, *, patience_s: float) -
     return delivery
 
 
-@router.get("/jobs/{job_id}/deliveries", dependencies=[READ], responses=problems(JobNotFound, 422))
+@router.get("/jobs/{job_id}/deliveries", dependencies=[READ, KNOWN_QUERY], responses=problems(JobNotFound, 422))
 def list_deliveries(
     job_id: JobId,
     use_cases: UseCasesDep,

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import JobId, UseCasesDep
+from api.known_query import KNOWN_QUERY
 from api.schemas.comparison import ComparisonView
 from jobs.errors import JobNotFound, NothingToCompare
 
 router = APIRouter(prefix="/jobs/{job_id}/comparison", tags=["jobs"], dependencies=[READ])
 
 
-@router.get("", responses=problems(JobNotFound, NothingToCompare, 422))
+@router.get("", dependencies=[KNOWN_QUERY], responses=problems(JobNotFound, NothingToCompare, 422))
 def get_comparison(
     job_id: JobId,
     use_cases: UseCasesDep,

@@ -15,6 +15,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.bodies.body_pipe import read_in_thread
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
+from api.known_query import KNOWN_QUERY
 from api.routes.images import content_disposition
 from api.schemas.corrections import (
     CorrectedView,
@@ -108,7 +109,11 @@ def get_correction(
     return serve(request, body, headers)
 
 
-@router.get("/images/{index}/corrections", dependencies=[READ], responses=problems(JobNotFound, ImageNotFound, 422))
+@router.get(
+    "/images/{index}/corrections",
+    dependencies=[READ, KNOWN_QUERY],
+    responses=problems(JobNotFound, ImageNotFound, 422),
+)
 def list_versions(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> CorrectionVersions:
     """All versions of one image's correction, the newest first."""
     found = use_cases.correcting.versions(job_id, index)
@@ -150,7 +155,7 @@ def _spool(spooled: IO[bytes], pieces: Iterator[bytes]) -> None:
         spooled.write(piece)
 
 
-@router.get("/corrections", dependencies=[READ], responses=problems(JobNotFound, 422))
+@router.get("/corrections", dependencies=[READ, KNOWN_QUERY], responses=problems(JobNotFound, 422))
 def list_corrections(
     job_id: JobId,
     use_cases: UseCasesDep,

@@ -1,0 +1,38 @@
+"""Query parameters that nobody knows are faults: a filter that is misspelt would give an answer that looks right.
+
+Lists and archives declare it, as they declare who may call: `dependencies=[KNOWN_QUERY]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from jobs.errors import FieldFault, InvalidOptions
+
+
+async def refuse_unknown(request: Request) -> None:
+    """Raises InvalidOptions, which names every unknown parameter, and the known ones."""
+    if not request.query_params:
+        return
+    known = tuple(dict.fromkeys(_names(cast(APIRoute, request.scope["route"]).dependant)))
+    unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
+    if unknown:
+        raise InvalidOptions([FieldFault(name, _said(known)) for name in unknown])
+
+
+KNOWN_QUERY = Depends(refuse_unknown)
+
+
+def _names(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _names(each)
+
+
+def _said(known: tuple[str, ...]) -> str:
+    return f"is no parameter here; there {'are: ' + ', '.join(known) if known else 'is none'}"
