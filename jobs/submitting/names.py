@@ -25,7 +25,8 @@ def relative_path(name: str) -> str:
 
 
 def is_hidden(path: str) -> bool:
-    """Of what desktops leave beside files, and no client means; the client's `maskmill.inputs.is_hidden` is the same.
+    """Of what desktops leave beside files, and nobody means: in archives, below prefixes, in folders of data sets. The
+    client's `maskmill.inputs.is_hidden` is the same.
 
     path: as `relative_path` gives it.
     """

@@ -15,9 +15,10 @@ _PICTURE, _MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
 
 def cityscapes(root: Path, split: str) -> PairDataset:
     """Raises DatasetError when the split is not there or a mask is missing."""
-    pictures = sorted(p for p in (root / "leftImg8bit" / split).glob(f"*/*{_PICTURE}") if not is_hidden(p))
+    place = root / "leftImg8bit" / split
+    pictures = sorted(each for each in place.glob(f"*/*{_PICTURE}") if not is_hidden(each, place))
     if not pictures:
-        raise DatasetError(f"no *{_PICTURE} in {root / 'leftImg8bit' / split}/<city>; {_splits(root)}")
+        raise DatasetError(f"no *{_PICTURE} in {place}/<city>; {_splits(root)}")
     pairs = [(each, _mask_of(root, split, each)) for each in pictures]
     missing = [mask for _, mask in pairs if not mask.is_file()]
     if missing:

@@ -150,7 +150,7 @@ def _masks_in(
     Raises DatasetError when two are the truth of one picture.
     """
     files = sorted(each for each in place.iterdir() if each.suffix.lower() == ".png") if place.is_dir() else []
-    read = [(path, _mask_name(path, whole)) for path in files if not is_hidden(path)]
+    read = [(path, _mask_name(path, whole)) for path in files if not is_hidden(path, place)]
     found: dict[str, Path] = {}
     for kind in order:
         here: dict[str, Path] = {}
@@ -179,7 +179,7 @@ def pictures_in(place: Path, *, below: bool = False) -> list[Path]:
     if not place.is_dir():
         raise DatasetError(f"there is no folder {place}")
     inside = sorted(place.rglob("*") if below else place.iterdir())
-    found = [path for path in inside if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path)]
+    found = [path for path in inside if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path, place)]
     stems = {(path.parent, picture_stem(path.name)) for path in found if not _mask_name(path).named}
     found = [path for path in found if not _is_mask_beside(path, stems)]
     if not found:
@@ -195,8 +195,9 @@ def _tell_of_deeper(place: Path) -> None:
 
 def _deeper(place: Path) -> str:
     """What is said of pictures in the folders of a folder; empty where there are none."""
-    folders = [each for each in place.iterdir() if each.is_dir() and not is_hidden(each)]
-    inside = sorted(path for each in folders for path in each.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    folders = [each for each in place.iterdir() if each.is_dir()]
+    found = (path for each in folders for path in each.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    inside = sorted(path for path in found if not is_hidden(path, place))
     if not inside:
         return ""
     first = inside[0].relative_to(place)

@@ -111,7 +111,9 @@ def _pairs(labels: Path, pictures: Path) -> list[Pair]:
     """Every file of labels with the picture whose name it got in the archive. Pictures without labels are left out."""
     by_name = _by_archived_name(pictures)
     suffixes = (".png", *READERS)
-    found = sorted(each for each in labels.rglob("*") if each.suffix.lower() in suffixes and not is_hidden(each))
+    found = sorted(
+        each for each in labels.rglob("*") if each.suffix.lower() in suffixes and not is_hidden(each, labels)
+    )
     names = [each.relative_to(labels).with_suffix("").as_posix() for each in found]
     lonely = [f"{name}{each.suffix}" for name, each in zip(names, found, strict=True) if name not in by_name]
     if lonely:

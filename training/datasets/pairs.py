@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.submitting.names import is_hidden as is_hidden_name
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.measures.counting import look_up
@@ -39,9 +40,10 @@ class About:
     source: str = ""
 
 
-def is_hidden(path: Path) -> bool:
-    """As `._a.png`, which macOS writes beside `a.png` on foreign disks: no picture, whatever it is called."""
-    return path.name.startswith(".")
+def is_hidden(path: Path, place: Path) -> bool:
+    """As `._a.png`, which macOS writes beside `a.png` on foreign disks: no picture, whatever it is called. place: the
+    folder that was named, which may be hidden itself."""
+    return is_hidden_name(path.relative_to(place).as_posix())
 
 
 class LabelledPictures(Protocol):

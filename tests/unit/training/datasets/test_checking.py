@@ -119,6 +119,17 @@ def test_hidden_files_are_no_pictures(tmp_path):
     assert folder(tmp_path).names() == ["a.png"]
 
 
+def test_files_in_hidden_folders_are_no_pictures_unless_their_folder_was_named(tmp_path):
+    for name in ("a.png", ".thumbs/a.png", "deep/.thumbs/b.png", "__MACOSX/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(halves(0, 1)).save(tmp_path / name)
+    assert DATASETS["unlabelled"](tmp_path, "train").names() == ["a.png"]
+    assert DATASETS["unlabelled"](tmp_path / ".thumbs", "train").names() == ["a.png"]
+    with pytest.raises(DatasetError, match="no pictures in") as caught:
+        folder(tmp_path / "deep")
+    assert ".thumbs" not in str(caught.value)
+
+
 def test_hidden_files_of_cityscapes_are_no_pictures(tmp_path):
     for kind, end in (("leftImg8bit", "_leftImg8bit.png"), ("gtFine", "_gtFine_labelIds.png")):
         place = tmp_path / kind / "val" / "aachen"
