@@ -20,6 +20,7 @@ from segmentation.errors import NoRemapping
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LabelSpaces
 from segmentation.model_card import ModelCard
+from segmentation.palette import palette
 
 _MODEL: dict[str, Any] = {
     "name": "street-fast",
@@ -42,7 +43,16 @@ _LABEL_SPACE: dict[str, Any] = {
     "name": "cityscapes-8",
     "description": "The eight categories of Cityscapes.",
     "ignore_id": 0,
-    "classes": [{"id": 1, "name": "flat", "colour": [128, 64, 128], "hex": "#804080", "group": "flat"}],
+    "classes": [
+        {
+            "id": 1,
+            "name": "flat",
+            "colour": [128, 64, 128],
+            "hex": "#804080",
+            "colour_blind_hex": "#cc79a7",
+            "group": "flat",
+        }
+    ],
     "mappings_from": {"cityscapes-19": {"0": 1, "1": 1}},
 }
 
@@ -106,6 +116,7 @@ class ClassView(BaseModel):
     name: str
     colour: tuple[int, int, int] = Field(description="red, green, blue, 0 to 255")
     hex: str = Field(examples=["#804080"])
+    colour_blind_hex: str = Field(description="in the palette `colour_blind`", examples=["#cc79a7"])
     group: str
 
 
@@ -259,12 +270,20 @@ def followed_view(worker: str, model: FollowedModel) -> FollowedView:
 
 
 def label_space_view(space: LabelSpace, spaces: LabelSpaces) -> LabelSpaceView:
+    safe = palette(space, colour_blind_safe=True)
     return LabelSpaceView(
         name=space.name,
         description=space.description,
         ignore_id=space.ignore_id,
         classes=[
-            ClassView(id=each.id, name=each.name, colour=each.colour, hex=_hex(each.colour), group=each.group)
+            ClassView(
+                id=each.id,
+                name=each.name,
+                colour=each.colour,
+                hex=_hex(each.colour),
+                colour_blind_hex=_hex(safe[each.id].tolist()),
+                group=each.group,
+            )
             for each in space.classes
         ],
         mappings_from={
@@ -273,7 +292,7 @@ def label_space_view(space: LabelSpace, spaces: LabelSpaces) -> LabelSpaceView:
     )
 
 
-def _hex(colour: tuple[int, int, int]) -> str:
+def _hex(colour: Sequence[int]) -> str:
     return "#" + bytes(colour).hex()
 
 

@@ -19,8 +19,15 @@ def classes_of(space: str) -> list[dict[str, Any]]:
     return found
 
 
-def colours_of(space: str) -> dict[str, str]:
-    return {each["name"]: each["hex"] for each in classes_of(space)}
+def is_safe(job: Mapping[str, Any]) -> bool:
+    """Whether its overlays and masks were asked for in colour-blind colours."""
+    return (job["options"].get("overlay") or {}).get("palette") == "colour_blind"
+
+
+def colours_of(job: Mapping[str, Any]) -> dict[str, str]:
+    """Of its classes, as its overlays show them."""
+    kind = "colour_blind_hex" if is_safe(job) else "hex"
+    return {each["name"]: each[kind] for each in classes_of(job["label_space"])}
 
 
 def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: bool = False) -> View:
@@ -37,6 +44,7 @@ def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: b
         mask=f"{base}/mask?as=ids" if "mask" in there else None,
         confidence=f"{base}/confidence" if "confidence" in there else None,
         truth=f"{base}/correction?as=ids" if corrected else None,
+        safe=is_safe(job),
         save=f"/corrections/{job['id']}/{row['index']}" if correctable and "mask" in there else None,
         identity=f"{base}|{row.get('model_sha256')}|{sorted(there)}",  # a saved correction does not start it anew
     )
@@ -53,6 +61,7 @@ def pair_view(job: Mapping[str, Any], row: Mapping[str, Any], models: tuple[str,
         picture=_picture(base, row.get("artifacts") or {}),
         mask=first,
         other=second,
+        safe=is_safe(job),
         models=models,
     )
 
@@ -80,7 +89,8 @@ def with_shares(classes: Sequence[Mapping[str, Any]], fractions: Mapping[str, fl
         {
             "id": each["id"],
             "name": each["name"],
-            "colour": list(each["colour"]),
+            "hex": each["hex"],
+            "safe": each["colour_blind_hex"],
             "share": percent(fractions.get(each["name"], 0.0)) if fractions else None,
         }
         for each in ordered

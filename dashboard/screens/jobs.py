@@ -102,7 +102,7 @@ def _facts(job: JobHandle) -> None:
 def _more(job: JobHandle) -> None:
     if words.shares(job.metrics):
         caption = "Share of the pixels by class, over all images"
-        tables.share_bars(caption, job.metrics, colours_of(job.state["label_space"]))
+        tables.share_bars(caption, job.metrics, colours_of(job.state))
     if job.counts["failed"]:
         rows = [
             (image.index, image.name, (image.error or {}).get("code"), (image.error or {}).get("message"))
@@ -181,5 +181,5 @@ def _numbers(job: JobHandle, row: Mapping[str, Any]) -> None:
     pairs += [("Attempts", row["attempts"]), ("Device", row.get("device") or "–")]
     tables.facts(pairs)
     if words.shares(metrics):
-        tables.share_bars("Share of the pixels by class", metrics, colours_of(job.state["label_space"]))
+        tables.share_bars("Share of the pixels by class", metrics, colours_of(job.state))
     tables.links(downloads(job.id, row))

@@ -83,6 +83,6 @@ def _result(job: JobHandle) -> None:
             ("Work", words.milliseconds(image.work_ms)),
         ]
     )
-    tables.share_bars("Share of the pixels by class", image.metrics, colours_of(job.state["label_space"]))
+    tables.share_bars("Share of the pixels by class", image.metrics, colours_of(job.state))
     tables.links(downloads(job.id, image.row))
     link("jobs", "This result in its job", job=job.id, image="0")

@@ -23,7 +23,8 @@ _mount = st.components.v2.component(
 class View:
     """What one viewer shows. name, alt: for those who do not see it; the others are addresses of this page.
 
-    classes: of the label space, each with `id`, `name`, `colour` and `share` (text, or None).
+    classes: of the label space, each with `id`, `name`, `hex` and `safe` (its colours) and `share` (text, or None).
+    safe: whether it begins with the colour-blind colours.
     other: the mask of another model, with `models`, the names of `mask` and `other`.
     save: where a correction goes; None: the mask cannot be corrected here.
     """
@@ -36,6 +37,7 @@ class View:
     other: str | None = None
     truth: str | None = None
     confidence: str | None = None
+    safe: bool = False
     save: str | None = None
     models: Sequence[str] = ()
     identity: str = field(default="")

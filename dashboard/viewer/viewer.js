@@ -1,7 +1,6 @@
 // A picture with its mask. The mask comes as class ids and is coloured here, at the size of the screen: whatever is
 // switched, moved or pointed at asks the server nothing, and a picture of 8192 × 4096 costs no more than a small one.
 
-const SAFE = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442", "#8c8c8c", "#332288", "#88ccee", "#882255", "#ddcc77"];
 const NAMES = { swipe: "Both", difference: "Difference", overlay: "Overlay", mask: "Mask", picture: "Picture", truth: "Ground truth", confidence: "Confidence" };
 const STRIP = 256; // rows that are read from a canvas at once
 const RADIUS = 12;
@@ -32,6 +31,7 @@ class Viewer {
     this.zoom = 1; this.dx = 0; this.dy = 0; this.mark = null; this.maps = {};
     this.mode = data.other ? "swipe" : data.mask ? (data.picture ? "overlay" : "mask") : data.truth ? "truth" : "picture";
     if (data.other) this.part("divider").value = 50;
+    if (data.safe) this.part("safe").checked = true;
     delete this.canvas.dataset.ready; // of the picture before
     this.canvas.setAttribute("aria-label", data.name);
     this.part("alt").textContent = data.alt;
@@ -94,11 +94,12 @@ class Viewer {
     return label;
   }
 
+  colour(each) { return this.part("safe").checked ? each.safe : each.hex; }
+
   recolour() {
     this.colours = new Uint32Array(256); this.stripes = new Uint32Array(256); this.names = [];
-    const safe = this.part("safe").checked;
-    this.data.classes.forEach((each, at) => {
-      const [r, g, b] = safe ? parsed(SAFE[at % SAFE.length]) : each.colour;
+    this.data.classes.forEach((each) => {
+      const [r, g, b] = parsed(this.colour(each));
       this.names[each.id] = each.name;
       if (this.off.has(each.id)) return;
       this.colours[each.id] = packed(r, g, b);
@@ -112,9 +113,7 @@ class Viewer {
 
   swatches() {
     for (const swatch of this.part("classes").querySelectorAll(".swatch")) {
-      const at = this.order[swatch.dataset.id], each = this.data.classes[at];
-      const [r, g, b] = this.part("safe").checked ? parsed(SAFE[at % SAFE.length]) : each.colour;
-      swatch.style.background = `rgb(${r},${g},${b})`;
+      swatch.style.background = this.colour(this.data.classes[this.order[swatch.dataset.id]]);
     }
   }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, Route
 
+from tests.browser.dashboard_steps import pixel
 from tests.services.chromium import chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.full]
@@ -22,7 +23,10 @@ VIEWER = Path(__file__).resolve().parents[2] / "dashboard" / "viewer"
 SKY, ROAD = 3, 7
 WIDE, HIGH = 200, 100
 NAMES = ("name", "alt", "picture", "mask", "other", "truth", "confidence", "save", "models", "identity")
-CLASSES = [{"id": SKY, "name": "sky", "colour": [9, 9, 200]}, {"id": ROAD, "name": "road", "colour": [99, 9, 99]}]
+CLASSES = [
+    {"id": SKY, "name": "sky", "hex": "#0909c8", "safe": "#56b4e9"},
+    {"id": ROAD, "name": "road", "hex": "#630963", "safe": "#cc79a7"},
+]
 DATA = dict.fromkeys(NAMES) | {"name": "a", "alt": "a", "mask": "/mask", "save": "/save", "classes": CLASSES}
 START = f"<script type=module>import show from '/viewer.js';show({{parentElement: document.body, data: {json.dumps(DATA)}, setTriggerValue() {{}}}});</script>"  # noqa: E501 one line of the page
 
@@ -102,6 +106,14 @@ def test_brush_eraser_polygon_and_undo_change_what_is_saved(page: Page, served: 
     assert ids.shape == (HIGH, WIDE)
     assert [ids[50, x] for x in (60, 102, 150, 190)] == [ROAD, SKY, ROAD, SKY]
     assert [ids[8, 16], ids[8, 70]] == [ROAD, SKY]
+
+
+def test_colour_blind_colours_are_those_that_came_with_the_classes(page: Page) -> None:
+    swatch = "getComputedStyle(document.querySelector('.swatch')).backgroundColor"
+    assert (pixel(page, 0.5, 0.5), page.evaluate(swatch)) == ((9, 9, 200), "rgb(9, 9, 200)")
+    page.get_by_label("Colour-blind colours").check()
+    page.wait_for_timeout(300)
+    assert (pixel(page, 0.5, 0.5), page.evaluate(swatch)) == ((86, 180, 233), "rgb(86, 180, 233)")
 
 
 def test_two_fingers_zoom(page: Page) -> None:

@@ -18,6 +18,7 @@ from jobs.watching.workers import FollowedModel
 from segmentation.formats import FORMATS
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import LABEL_SPACES, LabelSpaces
+from segmentation.palette import palette
 from segmentation.variant import Variant
 from tests.factories import make_card
 from tests.fakes import FakeCatalog
@@ -88,6 +89,10 @@ def test_every_label_space_can_be_read(client: TestClient, name: str) -> None:
     space = client.get(f"/label-spaces/{name}").json()
     assert {each["id"] for each in space["classes"]} == set(LABEL_SPACES[name].by_id)
     assert all(each["hex"] == "#" + bytes(each["colour"]).hex() for each in space["classes"])
+    safe = palette(LABEL_SPACES[name], colour_blind_safe=True)
+    assert {each["id"]: each["colour_blind_hex"] for each in space["classes"]} == {
+        each: f"#{bytes(safe[each].tolist()).hex()}" for each in LABEL_SPACES[name].by_id
+    }
 
 
 def test_label_spaces_tell_where_other_ids_go(client: TestClient) -> None:
@@ -146,8 +151,8 @@ def test_what_may_be_chosen_is_told_with_its_titles(client: TestClient) -> None:
     assert told["exports"]["coco-polygons"] == "COCO, polygons"
     assert list(told["sorts"]) == list(get_args(Sort))
     job = {"inputs": [{"sample": "crossing"}], "artifacts": told["artifacts"]}
-    for palette, form, depth, priority in product(*(told[name] for name in ONE_OF)):
-        options = {"overlay": {"palette": palette, "format": form}, "bit_depth": depth, "priority": priority}
+    for colours, form, depth, priority in product(*(told[name] for name in ONE_OF)):
+        options = {"overlay": {"palette": colours, "format": form}, "bit_depth": depth, "priority": priority}
         assert client.post("/jobs", json={**job, **options}).status_code == 202
 
 

@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from api.schemas.choices import SORTS
 from dashboard.parts.choices import choices
+from dashboard.parts.views import classes_of, sample_view
 from dashboard.screens.models import scatter
 from dashboard.service import connect
 from dashboard.service import service as connected
@@ -28,6 +29,7 @@ from maskmill.errors import WaitTimeout
 from segmentation.exports import EXPORTS
 from segmentation.exports.coco import Coco
 from segmentation.formats import FORMATS
+from segmentation.label_spaces import LABEL_SPACES
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
 from tests.factories import picture
 from tests.toys import ToyFormat
@@ -92,6 +94,21 @@ def test_an_image_is_shown_with_its_numbers_and_its_neighbours(service: Open, jo
     assert "Share of the pixels by class" in html(page)
     page.button[1].click().run()
     assert page.error[0].value.startswith("No mask: ")
+
+
+def test_legends_have_the_colours_in_which_the_job_was_asked_for(service: Open, job: str) -> None:
+    safe = service.submit(("a.jpg", picture()), overlay={"palette": "colour_blind"})
+    service.house.work()
+    sky = next(each for each in classes_of("camvid-11") if each["name"] == "sky")
+    told = {each: html(shown("jobs", job=each, image="0")) for each in (job, safe)}
+    assert [sky["hex"] in told[each] for each in (job, safe)] == [True, False]
+    assert [sky["colour_blind_hex"] in told[each] for each in (job, safe)] == [False, True]
+
+
+@pytest.mark.parametrize("space", LABEL_SPACES)
+def test_no_two_classes_look_alike_in_the_viewers_colour_blind_colours(space: str) -> None:
+    classes = sample_view("market", space).classes
+    assert len({each["safe"] for each in classes}) == len(classes) == len(LABEL_SPACES[space].classes)
 
 
 def test_every_version_of_a_correction_is_listed_and_can_be_fetched(service: Open) -> None:
