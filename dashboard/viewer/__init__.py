@@ -10,12 +10,14 @@ from typing import Any
 import streamlit as st
 
 HERE = Path(__file__).parent
+PARTS = ("viewer.js", "editor.js", "pictures.js")
+SCRIPT = "\n".join((HERE / each).read_text("utf-8") for each in PARTS)  # Streamlit takes one text: a module of all
 
 _mount = st.components.v2.component(
     "maskmill_viewer",
     html=(HERE / "viewer.html").read_text("utf-8"),
     css=(HERE / "viewer.css").read_text("utf-8"),
-    js=(HERE / "viewer.js").read_text("utf-8"),
+    js=SCRIPT,
 )
 
 

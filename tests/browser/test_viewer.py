@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, Route
 
+from dashboard.viewer import SCRIPT
 from tests.browser.dashboard_steps import pixel
 from tests.services.chromium import chromium
 
@@ -47,7 +48,7 @@ class Served:
             self.saved = route.request.post_data_buffer or b""
             route.fulfill(json={"version": 1})
         elif path == "viewer.js":
-            route.fulfill(path=VIEWER / "viewer.js", content_type="text/javascript")
+            route.fulfill(body=SCRIPT, content_type="text/javascript")
         else:
             style = (VIEWER / "viewer.css").read_text("utf-8")
             inner = (VIEWER / "viewer.html").read_text("utf-8")
