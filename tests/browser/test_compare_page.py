@@ -1,4 +1,4 @@
-"""The page of a comparison in Chromium: accessible, asking nobody for anything, usable by keys, printable."""
+"""Pages of a comparison and of one model in Chromium: accessible, asking nobody for anything, usable by keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.services.chromium import chromium, violations
 from tests.tiny_comparison import blind, right, subject, swapped
-from training.compare import Choices, compare
+from training.compare import Choices, compare, examine_alone, show_alone
 from training.datasets import DATASETS
 
 pytestmark = pytest.mark.slow
@@ -29,6 +29,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     scenes = DATASETS["scenes"](folder / "scenes", "val", scene_count=2, width=192, height=96)
     subjects = [subject("plain", right), subject("<b>blind</b>", blind), subject("swapped", swapped, history=())]
     compare(subjects, scenes, folder / "page.html", choices=Choices())
+    show_alone(examine_alone(subjects[1], scenes, choices=Choices()), folder / "alone.html", latency=None)
     return (folder / "page.html").as_uri()
 
 
@@ -46,6 +47,21 @@ def test_axe_finds_nothing(browser: Browser, address: str, scheme: Literal["ligh
     page.goto(address)
     assert violations(page) == []
     page.close()
+
+
+def test_axe_finds_nothing_on_the_page_of_one_model(page: Page, address: str) -> None:
+    page.goto(address.replace("page.html", "alone.html"))
+    assert violations(page) == []
+
+
+def test_the_curves_of_a_class_are_chosen_by_keys(page: Page) -> None:
+    select = page.get_by_label("Curves of")
+    names = select.locator("option").all_text_contents()
+    assert len(names) > 1
+    for number, name in enumerate(names):
+        if number:
+            select.press("ArrowDown")
+        assert page.locator("[data-choice]:visible h3").all_text_contents() == [name]
 
 
 def test_nobody_is_asked_for_anything_and_nothing_fails(browser: Browser, address: str) -> None:

@@ -21,14 +21,24 @@ from training.compare.measuring import (
     with_latencies,
     with_learnt,
 )
-from training.compare.page import render, write
+from training.compare.page import render, write, write_alone
 from training.datasets.pairs import PairDataset
 from training.evaluate.evaluation import Latency
 from training.evaluate.held_out import overlap
 from training.evaluate.subjects import Subject
 from training.spaces import common_space
 
-__all__ = ["Choices", "Comparison", "Facts", "Grid", "NothingToCompare", "compare", "examine"]
+__all__ = [
+    "Choices",
+    "Comparison",
+    "Facts",
+    "Grid",
+    "NothingToCompare",
+    "compare",
+    "examine",
+    "examine_alone",
+    "show_alone",
+]
 
 MeasureLatencies = Callable[[Sequence[Subject]], Sequence[Latency]]
 
@@ -68,6 +78,28 @@ def examine(
     subjects: Sequence[Subject], pictures: PairDataset, *, choices: Choices, on_picture: OnPicture = lambda done: None
 ) -> Comparison:
     """Raises NothingToCompare; NoRemapping when models and data share no label space."""
+    if len(subjects) < 2:
+        raise NothingToCompare(f"two models or more can be compared, got {len(subjects)}")
+    return _examined(subjects, pictures, choices=choices, on_picture=on_picture)
+
+
+def examine_alone(
+    subject: Subject, pictures: PairDataset, *, choices: Choices, on_picture: OnPicture = lambda done: None
+) -> Comparison:
+    """Of one model, whose worst pictures are kept. Raises what `examine` raises."""
+    return _examined([subject], pictures, choices=choices, on_picture=on_picture)
+
+
+def show_alone(found: Comparison, out: Path, *, latency: Latency | None) -> None:
+    """Write the page of `examine_alone` to `out`."""
+    found = with_latencies(found, [latency])
+    title = f"{found.entries[0].name} on {found.facts.dataset}"
+    write_alone(render(found, title=title), out)
+
+
+def _examined(
+    subjects: Sequence[Subject], pictures: PairDataset, *, choices: Choices, on_picture: OnPicture
+) -> Comparison:
     _check(subjects, pictures)
     space = choices.space or common_space([*(subject.space for subject in subjects), pictures.space])
     found = measured(subjects, pictures, space=space, grid=choices.grid, on_picture=on_picture)
@@ -80,8 +112,6 @@ def examine(
 
 
 def _check(subjects: Sequence[Subject], pictures: PairDataset) -> None:
-    if len(subjects) < 2:
-        raise NothingToCompare(f"two models or more can be compared, got {len(subjects)}")
     if len(subjects) > MOST_SERIES:
         raise NothingToCompare(f"a page can tell {MOST_SERIES} models apart, got {len(subjects)}")
     if not len(pictures):

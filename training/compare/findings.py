@@ -97,8 +97,8 @@ class Pair:
 class Shown:
     """A picture of the grid, reduced. photo: (h, w, 3) uint8; truth and each prediction: (h, w) uint8 class ids.
 
-    disagreement: share of the pixels of known truth, at full size, where not all models say the same; wrong: share of
-    these where each model errs. drawn: chosen by seed, not for its disagreement.
+    disagreement: share of the pixels of known truth, at full size, where not all models say the same, or a model alone
+    errs; wrong: share of these where each model errs. drawn: chosen by seed, not for its disagreement.
     """
 
     name: str
@@ -140,6 +140,11 @@ class Comparison:
         """In the order asked for."""
         found = next(each for each in self.pairs if {each.first, each.second} == {one, other})
         return found if found.first == one else _turned(found)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is of one model, with nothing to compare it with."""
+        return len(self.entries) == 1
 
     @property
     def means_are_alike(self) -> bool:

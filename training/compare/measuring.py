@@ -130,7 +130,7 @@ class _Judged:
 
     @property
     def disagreement(self) -> float:
-        first, *others = self.predictions
+        first, *others = self.predictions if len(self.predictions) > 1 else (self.truth, *self.predictions)
         differs = np.zeros(first.shape, dtype=bool)
         for other in others:
             differs |= other != first

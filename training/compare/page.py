@@ -1,5 +1,5 @@
-"""The page: a Comparison as one HTML file. templates/sections.html says what stands in its sections; how it looks, and
-its tables and pictures, a job's comparison shares (`jobs/comparing/pages`)."""
+"""The page: a Comparison, or an evaluation of one model, as one HTML file. templates/sections.html says what stands in
+its sections; how it looks, and its tables and pictures, a job's comparison shares (`jobs/comparing/pages`)."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from jobs.comparing.pages import parts, tiles, wording
 from jobs.comparing.pages.parts import Html
 from jobs.comparing.pages.shell import ResultPage, Section
 from segmentation.label_space import LabelSpace
-from training.compare import readings, sections, tables, thumbnails
+from training.compare import alone, readings, sections, tables, thumbnails
 from training.compare.figures.series import Series, hatchings
 from training.compare.findings import Comparison, Shown
 
@@ -33,8 +33,10 @@ def render(comparison: Comparison, *, title: str, colour_blind_safe: bool = True
         "curves": sections.training_curves(comparison),
         "reliability": sections.reliability(comparison),
         "precision": sections.precision_dots(comparison),
-        "cost": sections.cost_scatter(comparison),
+        "score_curves": sections.score_curves(comparison),
+        "cost": None if comparison.is_alone else sections.cost_scatter(comparison),
     }
+    words, command = (alone, "evaluate") if comparison.is_alone else (readings, "compare")
     told = _templates(comparison, drawn)
     when = f'<time datetime="{escape(facts.date)}">{escape(facts.date)}</time>'
     return ResultPage(
@@ -42,7 +44,7 @@ def render(comparison: Comparison, *, title: str, colour_blind_safe: bool = True
         lead=f"{count} on {wording.counted(facts.picture_count, 'picture')} of {facts.dataset}, split {facts.split}.",
         top=Html(hatchings(len(comparison.entries)) + told.top()),
         sections=[
-            Section("summary", "In short", parts.summary(readings.summary(comparison))),
+            Section("summary", "In short", parts.summary(words.summary(comparison))),
             Section("scores", "Scores", told.scores()),
             Section("classes", "Classes", told.classes()),
             Section("confusion", "Confusion", told.confusion()),
@@ -53,8 +55,9 @@ def render(comparison: Comparison, *, title: str, colour_blind_safe: bool = True
             Section("training", "Training", told.training()),
             Section("method", "How it was measured", told.method()),
         ],
-        made=Html(f"Made by <code>maskmill compare</code> on {when}."),
-        data=comparison.to_dict(),
+        made=Html(f"Made by <code>maskmill {command}</code> on {when}."),
+        data={} if comparison.is_alone else comparison.to_dict(),
+        kind="evaluation of a model" if comparison.is_alone else "comparison of models",
     ).render()
 
 
@@ -78,13 +81,18 @@ def confusion_rows(comparison: Comparison, index: int) -> Matrix:
 
 def write(comparison: Comparison, page: str, out: Path) -> Path:
     """out: the page's path; comparison.json lies beside it. Both are written beside and moved into place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    for path, text in ((out.with_name("comparison.json"), content), (out, page)):
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+    write_alone(content, out.with_name("comparison.json"))
+    write_alone(page, out)
     return out
+
+
+def write_alone(text: str, out: Path) -> None:
+    """Written beside and moved into place."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(out)
 
 
 def _templates(comparison: Comparison, drawn: dict[str, Any]) -> Any:
@@ -109,6 +117,7 @@ def _templates(comparison: Comparison, drawn: dict[str, Any]) -> Any:
         "drawn": drawn,
         "reading": lambda sentences: Markup(parts.reading(sentences)),  # noqa: S704  escaped there
         "readings": readings,
+        "words": alone if comparison.is_alone else readings,
         "sections": sections,
         "wording": wording,
     }
@@ -120,7 +129,8 @@ def _pictures(comparison: Comparison, colours: NDArray[np.uint8]) -> Html:
         return Html("")
     found = [_picture(shown, comparison, colours, index) for index, shown in enumerate(comparison.shown)]
     gallery = tiles.gallery(found, _legend(comparison, colours))
-    return parts.joined(parts.paragraph(tiles.ABOUT), gallery, parts.reading(readings.pictures(comparison)))
+    about, words = (alone.ABOUT, alone) if comparison.is_alone else (tiles.ABOUT, readings)
+    return parts.joined(parts.paragraph(about), gallery, parts.reading(words.pictures(comparison)))
 
 
 def _legend(comparison: Comparison, colours: NDArray[np.uint8]) -> list[tuple[str, str]]:
@@ -135,14 +145,18 @@ def _picture(shown: Shown, comparison: Comparison, colours: NDArray[np.uint8], i
     height, width = shown.truth.shape
     chosen = f"Drawn with seed {comparison.facts.seed}" if shown.drawn else "Among the most disputed"
     share = wording.percent(shown.disagreement)
+    why = f"{chosen}; the models do not agree on {share} of the labelled pixels."
     known = ~np.isin(shown.truth, list(comparison.space.void_ids))
+    rows: list[Sequence[tiles.Tile | None]] = [_masks(shown, comparison, colours), _faults(shown, known)]
+    if comparison.is_alone:
+        why, rows = f"{share} of the labelled pixels are wrong.", [[*rows[0], *_wrong(shown, known)]]
     return tiles.Picture(
         key=f"picture-{index}",
         name=shown.name,
-        why=f"{chosen}; the models do not agree on {share} of the labelled pixels.",
+        why=why,
         photo=thumbnails.photo_address(shown.photo),
         size=(width, height),
-        rows=[_masks(shown, comparison, colours), _faults(shown, known)],
+        rows=rows,
     )
 
 
@@ -176,6 +190,12 @@ def _faults(shown: Shown, known: NDArray[np.bool_]) -> Sequence[tiles.Tile | Non
         ),
         None,
     ]
+    return [*found, *_wrong(shown, known)]
+
+
+def _wrong(shown: Shown, known: NDArray[np.bool_]) -> list[tiles.Tile]:
+    """Where each model errs."""
+    found = []
     for index, ids in enumerate(shown.predictions):
         letter, wrong = Series(index).letter, wording.percent(shown.wrong[index])
         found.append(

@@ -18,12 +18,14 @@ from jobs.comparing.pages.wording import (
     signed,
     tick,
 )
+from segmentation.measures.score_curves import Curve as ScoreCurve
 from training.compare.figures.charts import Labels, Line, Spot, Whisker, bars, curves, dots, scatter, whiskers
 from training.compare.figures.frame import Axis
 from training.compare.figures.scales import around, around_log, spread_widely
 from training.compare.figures.series import Series
 from training.compare.findings import Comparison
 from training.compare.readings import letter
+from training.evaluate.evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,25 @@ CURVES = (
     Curve(key="pixel_acc", title="Pixel accuracy in validation", shares=True),
     Curve(key="lr", title="Learning rate"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreKind:
+    """of: the curve of a class. ideal: also the diagonal, which is guessing."""
+
+    key: str
+    title: str
+    x: str
+    y: str
+    of: Callable[[Evaluation, str], ScoreCurve]
+    ideal: bool = False
+
+
+ROC = ScoreKind(
+    key="roc", title="ROC curve", x="false positive rate", y="true positive rate", of=Evaluation.roc, ideal=True
+)
+PR = ScoreKind(key="pr", title="Precision-recall curve", x="recall", y="precision", of=Evaluation.pr)
+CURVE_STEP = 1 / 64  # of a side: points of a curve that lie closer are not drawn
 
 
 def class_bars(comparison: Comparison, score: str, title: str) -> Markup:
@@ -115,6 +136,16 @@ def reliability(comparison: Comparison) -> Markup | None:
     labels = Labels(key="reliability", title="Accuracy by confidence", description=". ".join(told))
     across = Axis(label="confidence in per cent", low=0, high=1, say=tick)
     return curves(labels, lines, across, Axis(label="right, in per cent", low=0, high=1, say=tick), ideal=True)
+
+
+def score_curves(comparison: Comparison) -> list[tuple[str, Markup, Markup]]:
+    """(class, its ROC curves, its precision-recall curves) of each class for which some model has them."""
+    drawn = []
+    for place, name in enumerate(comparison.class_names):
+        roc, pr = (_score_curve(comparison, name, f"{kind.key}-{place}", kind) for kind in (ROC, PR))
+        if roc is not None and pr is not None:
+            drawn.append((name, roc, pr))
+    return drawn
 
 
 def precision_dots(comparison: Comparison) -> Markup | None:
@@ -200,6 +231,31 @@ def _training_curve(curve: Curve, lines: Sequence[Line]) -> Markup:
     unit = " in per cent" if curve.shares else ""
     label = f"{curve.title.split(' in ')[0]}{unit}"
     return curves(labels, lines, across, Axis(label=label, low=low, high=high, say=tick if curve.shares else number))
+
+
+def _score_curve(comparison: Comparison, name: str, key: str, kind: ScoreKind) -> Markup | None:
+    lines, told = [], []
+    for index, entry in enumerate(comparison.entries):
+        if entry.evaluation.score_histograms is None:
+            continue
+        curve = kind.of(entry.evaluation, name)
+        if math.isfinite(curve.area):
+            lines.append((Series(index), _thinned(curve)))
+            told.append(f"{letter(index)}: area {percent(curve.area)}")
+    if not lines:
+        return None
+    labels = Labels(key=key, title=f"{kind.title} of {name}", description=". ".join(told))
+    x, y = (Axis(label=f"{each} in per cent", low=0, high=1, say=tick) for each in (kind.x, kind.y))
+    return curves(labels, lines, x, y, ideal=kind.ideal)
+
+
+def _thinned(curve: ScoreCurve) -> list[tuple[float, float]]:
+    points = list(zip(curve.x.tolist(), curve.y.tolist(), strict=True))
+    kept = points[:1]
+    for x, y in points[1:-1]:
+        if math.hypot(x - kept[-1][0], y - kept[-1][1]) >= CURVE_STEP:
+            kept.append((x, y))
+    return [*kept, points[-1]]
 
 
 def _points(history: Sequence[Mapping[str, float]], key: str) -> list[tuple[float, float]]:

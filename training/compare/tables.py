@@ -33,6 +33,7 @@ SCORES = (
     "Scores of each model. The best value of a column, as printed, is marked “best”; whether a lead is more than "
     "chance is said below. Small print: 95 % interval."
 )
+SCORES_ALONE = "Scores and cost. Small print: 95 % interval."
 
 
 def scores(comparison: Comparison) -> Table:
@@ -42,7 +43,8 @@ def scores(comparison: Comparison) -> Table:
         for index, entry in enumerate(comparison.entries)
     ]
     head = ("model", *(column.title for column in COLUMNS), *COSTS)
-    return Table(caption=SCORES, label="Table of scores", head=head, rows=rows, kind="scores", sortable=True)
+    caption = SCORES_ALONE if comparison.is_alone else SCORES
+    return Table(caption=caption, label="Table of scores", head=head, rows=rows, kind="scores", sortable=True)
 
 
 def classes(comparison: Comparison) -> Table:

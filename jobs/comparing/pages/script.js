@@ -1,4 +1,4 @@
-// The page can be read without this. It adds: sorting, one class at a time, the picture through the masks, and the
+// The page can be read without this. It adds: sorting, one class at a time (of curves and in masks), the picture through the masks, and the
 // name of the class under the pointer or the arrow keys.
 "use strict";
 (() => {
@@ -27,6 +27,19 @@
         status.textContent = `Sorted by ${button.textContent}, ${falling ? "highest" : "lowest"} first`;
       });
     });
+  }
+
+  for (const group of document.querySelectorAll("[data-chooser]")) chooser(group);
+  function chooser(group) {
+    const choices = [...group.querySelectorAll("[data-choice]")];
+    const select = make("select");
+    select.append(...choices.map((each) => make("option", { textContent: each.dataset.choice })));
+    const show = () => choices.forEach((each, number) => { each.hidden = number !== select.selectedIndex; });
+    select.addEventListener("change", show);
+    const label = make("label", { className: "chooser", textContent: group.dataset.chooser });
+    label.append(select);
+    group.prepend(label);
+    show();
   }
 
   const legend = document.querySelector("[data-legend]");

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,11 +17,14 @@ from maskmill.cli.options import CheckpointOption, JsonOption
 from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
 
 if TYPE_CHECKING:
+    from segmentation.label_space import LabelSpace
+    from training.compare import Comparison
     from training.datasets.checking import UnknownIds
     from training.datasets.pairs import PairDataset
     from training.evaluate.evaluation import Evaluation, Latency
     from training.evaluate.subjects import Subject
 
+WORST_SHOWN = 8  # pictures of a page
 # The single scores in the order in which they are shown.
 SCORES = {
     "miou": "mean IoU",
@@ -84,14 +87,15 @@ class Evaluating(DataOptions, CheckpointOption):
     out: Annotated[
         Path | None, typer.Option(help="Write everything, counts and curves too, as JSON.", metavar="FILE")
     ] = None
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page: confusions, classes, ROC and PR curves, worst pictures.", metavar="FILE"),
+    ] = None
 
 
 def evaluate(choices: Evaluating) -> None:
     """Score a model on labelled pictures, by one formula for all models, and time its inference."""
-    from training.datasets.pairs import InSpace
-    from training.evaluate.evaluation import Evaluation
     from training.evaluate.held_out import overlap
-    from training.evaluate.scoring import Scorer, evaluations
     from training.spaces import common_space, find_label_space
 
     console = stderr()
@@ -100,22 +104,47 @@ def evaluate(choices: Evaluating) -> None:
     pictures = open_pictures(choices.dataset, choices)
     wanted = choices.label_space
     space = find_label_space(wanted) if wanted else common_space([subject.space, pictures.space])
-    scorer, total = Scorer(subject.space, space), Evaluation.nothing(space)
-    truth = InSpace(pictures, space)
     with counting(console, "Scoring  ", len(pictures)) as advance:
-        for one in evaluations(subject.predict, truth, preprocessing=subject.preprocessing, scorer=scorer):
-            total += one
-            advance()
+        page = _examined(subject, pictures, space, choices, advance) if choices.html else None
+        total = page.entries[0].evaluation if page else _scored(subject, pictures, space, advance)
     latencies = [] if choices.no_speed else _timed(console, subject, pictures, choices.threads)
     found = overlap(subject, pictures, split=choices.split)
     report = _report(choices, subject, total, latencies)
     report["data"] |= {"learnt_pictures": found.learnt, "warning": found.warning or None}
     if choices.out is not None:
         _write(choices.out, report, pictures, total)
+    if choices.html is not None and page is not None:
+        from training.compare import show_alone
+
+        show_alone(page, choices.html, latency=latencies[0] if latencies else None)
     if choices.as_json:
         print_json(report)
     else:
         _show(report, pictures)
+
+
+def _scored(subject: Subject, pictures: PairDataset, space: LabelSpace, advance: Callable[[], None]) -> Evaluation:
+    from training.datasets.pairs import InSpace
+    from training.evaluate.evaluation import Evaluation
+    from training.evaluate.scoring import Scorer, evaluations
+
+    scorer, total = Scorer(subject.space, space), Evaluation.nothing(space)
+    truth = InSpace(pictures, space)
+    for one in evaluations(subject.predict, truth, preprocessing=subject.preprocessing, scorer=scorer):
+        total += one
+        advance()
+    return total
+
+
+def _examined(
+    subject: Subject, pictures: PairDataset, space: LabelSpace, choices: Evaluating, advance: Callable[[], None]
+) -> Comparison:
+    """The same with what a page shows: intervals and the worst pictures."""
+    from training.compare import Choices, Grid, examine_alone
+
+    grid = Grid(disputed=WORST_SHOWN, drawn=0, seed=choices.seed)
+    wanted = Choices(split=choices.split, space=space, grid=grid)
+    return examine_alone(subject, pictures, choices=wanted, on_picture=lambda _: advance())
 
 
 def open_model(reference: str, choices: DataOptions, checkpoint: str = "") -> Subject:

@@ -71,6 +71,20 @@ def test_everything_can_be_written_to_a_file(run: Run, tmp_path: Path) -> None:
     assert Evaluation.from_json(json.dumps(report["evaluation"])).picture_count == 2
 
 
+def test_a_page_shows_the_same_scores(run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "new" / "page.html"
+    report = json.loads(run("--json", "--threads", "1", "--html", page).stdout)
+    assert report["scores"] == json.loads(run("--json", "--no-speed").stdout)["scores"]
+    said = page.read_text("utf-8")
+    for each in report["classes"]:
+        if each["auc"] is not None:
+            assert f"ROC curve of {each['name']}" in said
+    assert "tiny has an mIoU of" in said
+    assert "One inference takes" in said
+    assert run("--no-speed", "--html", page).exit_code == 0
+    assert "One inference takes" not in page.read_text("utf-8")
+
+
 def test_one_engine_can_be_scored_alone(run: Run) -> None:
     report = json.loads(run("--json", "--threads", "1", "--engine", "openvino").stdout)
     assert report["model"]["engine"] == "openvino"
