@@ -87,7 +87,7 @@ JobCursor = Annotated[
     responses={
         200: {"model": JobView, "description": "`Prefer: wait=N`, and the job has ended"},
         202: {"headers": _ACCEPTED_HEADERS},
-        **problems(*REFUSED),
+        **problems(*REFUSED, JobNotFound),
     },
     openapi_extra=body(multipart=JobForm, json=JobRequest),
 )
@@ -172,7 +172,10 @@ def etag_of(job: Job) -> str:
 def list_jobs(
     use_cases: UseCasesDep,
     status: JobStatus | None = None,
-    model: Annotated[str | None, Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`")] = None,
+    model: Annotated[
+        str | None,
+        Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`; of several models the first"),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: JobCursor = None,
 ) -> JobPage:

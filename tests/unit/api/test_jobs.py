@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from jobs.callers import DEFAULT
-from jobs.job import Source, SourceKind
+from jobs.job import Slice, Source, SourceKind
 from tests.factories import mask, picture, tar_of, zip_of
 from tests.unit.api.house import House
 
@@ -170,6 +171,20 @@ def test_waiting_for_the_end_answers_200(client: TestClient, house: House) -> No
 def test_a_wait_that_is_over_answers_202(client: TestClient) -> None:
     answer = client.post("/jobs", files={"files": ("a.jpg", picture())}, headers={"Prefer": "wait=0"})
     assert answer.status_code == 202
+
+
+def test_a_job_that_is_deleted_while_its_end_is_waited_for_is_a_404_as_documented(
+    client: TestClient, house: House
+) -> None:
+    def delete(pieces: Iterable[Slice]) -> None:
+        with house.database.unit() as unit:
+            unit.jobs.purge(next(iter(pieces)).job_id)
+            unit.commit()
+
+    house.dispatcher.dispatch = delete  # type: ignore[method-assign]
+    answer = client.post("/jobs", files={"files": ("a.jpg", picture())}, headers={"Prefer": "wait=5"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    assert "404" in client.get("/openapi.json").json()["paths"]["/jobs"]["post"]["responses"]
 
 
 def test_a_longer_wait_than_allowed_is_refused_before_anything_is_stored(client: TestClient, house: House) -> None:
