@@ -22,7 +22,7 @@ MOST_MODELS = 8  # of one job
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
 MASK_SUFFIX_LENGTH = 64
-OUTPUT_LENGTH = 512
+OUTPUT_LENGTH, FOLDER_LENGTH = 512, 255  # bytes
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/(?:(?!\.{1,2}/)[^/\\]+/)*")
 EVERY_S = (0.001, 24 * 3600.0)  # between frames of a film
 TILE_SIZE = (64, 4096)
@@ -264,11 +264,10 @@ class _Reader:
 
     def output(self) -> str | None:
         value = self.text("output")
-        if value is None or (_FOLDER.fullmatch(value) and value.isprintable() and len(value) <= OUTPUT_LENGTH):
+        if value is None or (_FOLDER.fullmatch(value) and value.isprintable() and _fits_a_store(value)):
             return value
-        self.fault(
-            "output", f"must look like bucket/folder/, with at most {OUTPUT_LENGTH} letters, got {value[:100]!r}"
-        )
+        said = f"must look like bucket/folder/, with at most {OUTPUT_LENGTH} bytes, {FOLDER_LENGTH} of a folder"
+        self.fault("output", f"{said}, got {value[:100]!r}")
         return None
 
     def export(self) -> ExportChoice | None:
@@ -302,6 +301,11 @@ class _Reader:
         if names is not None:
             self.allow(f"{name}.", value, names)
         return value
+
+
+def _fits_a_store(place: str) -> bool:
+    longest = max(len(part.encode()) for part in place.split("/"))
+    return len(place.encode()) <= OUTPUT_LENGTH and longest <= FOLDER_LENGTH
 
 
 def _metadata_fault(value: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ same place overwrite nothing of each other, whosever they are.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import mimetypes
 import threading
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from posixpath import splitext
 
 from jobs.callers import Caller
 from jobs.errors import JobNotFinished, JobNotFound, ObjectNotFound, StorageUnavailable
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 LOOKED_BACK = timedelta(days=1)  # what ended or was corrected longer ago is there, or its bucket was away for as long
+LONGEST_PART = 255  # bytes, between two slashes
+LONGEST_NAME = 400  # bytes; S3 takes keys of 1,024, of which the longest folder of a job takes 543
 LOT = 500  # jobs that are read at once: databases take no statement of any length
 ROUND_S = 20.0  # a long job goes on in the next round
 _LONGEST_MANIFEST = 2**20
@@ -124,7 +128,8 @@ class Outputs:
             if time.monotonic() >= until:
                 return count - 1 - first
             media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
-            self.buckets.put(f"{_folder(job)}{entry.name}", PieceReader(archive.read(entry)), media_type=media_type)
+            place = f"{_folder(job)}{fitting(entry.name)}"
+            self.buckets.put(place, PieceReader(archive.read(entry)), media_type=media_type)
             self._put[job.id, job.version] = count
         del self._put[job.id, job.version]
         self._seen[job.id] = job.version
@@ -144,6 +149,21 @@ class Outputs:
         except ObjectNotFound:
             return False
         return there == b"".join(archive.read(manifest))
+
+
+def fitting(name: str) -> str:
+    """A name in an archive, as buckets take it: what is too long for one is cut, and told apart by a checksum."""
+    parts = name.split("/")
+    if len(name.encode()) > LONGEST_NAME:
+        parts = [parts[0], _cut(parts[-1], name)]
+    return "/".join(part if len(part.encode()) <= LONGEST_PART else _cut(part, part) for part in parts)
+
+
+def _cut(part: str, told_apart_by: str) -> str:
+    """In bytes: letters of most languages have several."""
+    stem, suffix = splitext(part)
+    end = f"_{hashlib.sha256(told_apart_by.encode()).hexdigest()[:16]}{suffix}"
+    return stem.encode()[: LONGEST_PART - len(end.encode())].decode(errors="ignore") + end
 
 
 def _lots(job_ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from jobs.errors import JobNotFound, StorageUnavailable
 from jobs.reporting.archive import Archives
-from jobs.reporting.outputs import Outputs
+from jobs.reporting.outputs import Outputs, fitting
 from jobs.tenants.quotas import DAY_S
 from jobs.upkeep import Upkeep, UpkeepRules
 from tests.factories import mask, picture
@@ -101,6 +101,27 @@ def test_jobs_whose_files_cannot_be_put_stand_in_the_way_of_no_others_expiry(
     assert upkeep.run().deleted == 1
     house.clock.advance(DAY_S)
     assert [upkeep.run().deleted, upkeep.run().deleted] == [len(awaited), 0]
+
+
+def test_names_that_are_too_long_for_a_bucket_hold_up_no_others(
+    client: TestClient, house: House, outputs: Outputs
+) -> None:
+    """Letters of most languages have several bytes."""
+    alike = ["画像" * 59 + end for end in ("一", "二")]
+    deep = "/".join(["画" * 60] * 3) + "/a"
+    files = [("files", (f"{name}.jpg", picture())) for name in (*alike, deep, "short/b")]
+    options = {"output": PLACE, "artifacts": ["mask"]}
+    job_id = client.post("/jobs", files=files, data={"options": json.dumps(options)}).json()["id"]
+    house.work()
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/jobs/{job_id}/archive").content)).namelist()
+    assert outputs.run() == len(archive)
+    there = put_there(house, job_id)
+    assert len(there) == len(archive)
+    assert max(len(part.encode()) for name in there for part in name.split("/")) <= 255
+    assert max(len(name.encode()) for name in there) <= 400
+    assert {name for name in archive if fitting(name) == name} == there.keys() & set(archive)
+    assert "mask/short/b.png" in there
+    assert outputs.run() == 0
 
 
 def test_two_jobs_that_name_the_same_place_overwrite_nothing(
@@ -271,7 +292,13 @@ def test_a_bucket_that_takes_no_results_is_refused(client: TestClient, house: Ho
     assert (outputs.run(), house.buckets.contents) == (0, {})
 
 
-@pytest.mark.parametrize("place", ["results", "results/a", "results/../a/", "results//", "a/b/", "results/\n/", 7])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("results", "results/a", "results/../a/", "results//", "a/b/", "results/\n/", 7),
+        *(f"results/{'画' * 86}/", f"results/{'画' * 85}/{'画' * 85}/"),
+    ],
+)
 def test_a_place_that_is_none_is_refused(client: TestClient, place: Any) -> None:
     answer = client.post("/jobs", json={"inputs": [{"sample": "crossing"}], "output": place})
     assert list(faults(answer)) == ["output"]
