@@ -7,14 +7,16 @@ import io
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import httpx
 
@@ -156,10 +158,22 @@ def mark(folder: Path, job_id: str) -> None:
 
 def write_whole(path: Path, data: bytes) -> Path:
     """All of it or nothing, also where the program ends meanwhile; its folders are made."""
+    with _whole(path) as out:
+        out.write(data)
+    return path
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """Half of a mask would look like one that somebody changed. The name until then has room for any name's length."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    return part.replace(path)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as out:
+            yield out
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _job_in(folder: Path) -> str | None:
@@ -189,11 +203,8 @@ def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = Fal
             if folder / _MANIFEST not in targets:
                 mark(folder, job_id)
             for entry, target in zip(entries, targets, strict=True):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part = target.with_name(target.name + ".part")  # half of a mask would look like a changed one
-                with bundle.open(entry) as source, part.open("wb") as out:
+                with bundle.open(entry) as source, _whole(target) as out:
                     shutil.copyfileobj(source, out, PIECE)
-                part.replace(target)
     except (zipfile.BadZipFile, EOFError) as error:
         raise DownloadBroken(f"{archive} is damaged: {error}") from error
     if folder / _METRICS in targets and folder / _ERRORS not in targets:  # tried again, none failed

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from maskmill import Maskmill
-from maskmill.download import check_place, keep_apart, mark, unpack
+from maskmill.download import check_place, keep_apart, mark, unpack, write_whole
 from maskmill.errors import Conflict, DownloadBroken, InvalidInput
 from maskmill.handle import JobHandle
 from tests.unit.maskmill.toy_server import Answer, Received, ToyServer, as_json, problem
@@ -101,6 +101,14 @@ def test_masks_that_somebody_changed_are_not_overwritten(server: ToyServer, job:
     assert {(tmp_path / name).read_text() for name in ("mask/a", "metrics")} == {"changed"}
     unpack(job.download(tmp_path, unpacked=False), tmp_path, "job_1", over_changes=True)
     assert (tmp_path / "mask" / "a").read_text() == "A" * 50_000
+
+
+def test_a_name_may_be_as_long_as_any(tmp_path: Path) -> None:
+    name = "写" * 83 + ".png"  # of 255 bytes at most 253
+    (tmp_path / "a.zip").write_bytes(_zip(**{f"mask__{name}": "mask"}))
+    unpack(tmp_path / "a.zip", tmp_path / "out", "job_1")
+    assert write_whole(tmp_path / "out" / "masks" / name, b"mask").read_bytes() == b"mask"
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == [".maskmill-job", "mask", "masks", name, name]
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
