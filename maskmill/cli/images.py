@@ -12,7 +12,7 @@ from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
-from maskmill.cli.output import percent, plain_table, print_json, program, status_text, stdout
+from maskmill.cli.output import percent, plain_table, print_json, print_table, program, status_text, stdout
 from maskmill.handle import Image, JobHandle
 
 TOLD = 10  # failed images that are named when a job ends; `maskmill images` names all
@@ -37,14 +37,13 @@ def images(choices: Listing) -> None:
     if not found:
         stdout().print("no such images")
         return
-    table = plain_table("index", "name", "status", "confidence", "mIoU", right=("index", "confidence", "mIoU"))
-    table.add_column("said", overflow="fold", ratio=1)  # alone gives way where a line is short
+    table = plain_table("index", "name", "status", "confidence", "mIoU", "said", right=("index", "confidence", "mIoU"))
     for image in found:
         truth = image.metrics.get("ground_truth") or {}
         certain = percent(image.metrics.get("mean_confidence"))
         row = (Text(image.name), status_text(image.status), certain, percent(truth.get("miou")), Text(_said(image)))
         table.add_row(str(image.index), *row)
-    stdout().print(table)
+    print_table(table)
 
 
 def tell_what_went_wrong(console: Console, job: JobHandle) -> None:

@@ -23,6 +23,7 @@ from maskmill.cli.output import (
     percent,
     plain_table,
     print_json,
+    print_table,
     program,
     sending,
     status_text,
@@ -134,7 +135,7 @@ def jobs(choices: Listing) -> None:
         created = age(job.state.get("created_at"))
         table.add_row(job.id, status_text(job.status), *numbers, str(job.state.get("model", "")), created)
     if found:
-        stdout().print(table)
+        print_table(table)
     elif choices.status or choices.model:
         stdout().print("no such jobs")
     else:

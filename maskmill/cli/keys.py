@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from maskmill.cli.options import command
-from maskmill.cli.output import age, plain_table, print_json, stderr, stdout
+from maskmill.cli.output import age, plain_table, print_json, print_table, stderr, stdout
 from maskmill.cli.stack import HomeOption
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def list_keys(choices: Listing) -> None:
         limits = ["–" if limit is None else str(limit) for limit in asdict(each.limits).values()]
         revoked = "" if each.revoked_at is None else age(each.revoked_at.isoformat())
         table.add_row(each.id, each.tenant, each.scope, *limits, age(each.created_at.isoformat()), revoked)
-    stdout().print(table)
+    print_table(table)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import ReplaceOption, ServerOptions, command
-from maskmill.cli.output import percent, plain_table, print_json, program, stderr, stdout
+from maskmill.cli.output import percent, plain_table, print_json, print_table, program, stderr, stdout
 from maskmill.cli.stack import HomeOption
 from maskmill.errors import InvalidInput
 
@@ -237,7 +237,7 @@ def _list_hub(choices: Listing) -> None:
         size, use = f"{model['parameters_m']:.1f} M", "yes" if model["commercial_use"] else "no"
         published = f"{percent(model['published_miou'])} at {model['published_on'].partition(', ')[2]}"
         table.add_row(model["name"], size, str(model["download_mb"]), published, use, "✓" if model["here"] else "")
-    stdout().print(table)
+    print_table(table)
     stdout().print(f"\nScores are as their authors publish them. Fetch one with:  {program()} models pull NAME")
 
 
@@ -256,7 +256,7 @@ def _print_models(found: Iterable[Mapping[str, Any]]) -> None:
             size,
             percent(miou),
         )
-    stdout().print(table)
+    print_table(table)
     stdout().print(
         "mIoU: each model's own, on the pictures that its card names; maskmill compare scores them on the same."
     )
@@ -274,7 +274,7 @@ def _show_check(card: ModelCard, reports: Iterable[CheckReport], choices: HomeOp
         row = (f"{report.median_ms:.1f}", speed, str(report.classes_seen), percent(report.miou))
         table.add_row(report.engine, size, *row)
         notes += report.notes
-    stdout().print(table)
+    print_table(table)
     for note in dict.fromkeys(notes):
         stdout().print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
     stdout().print(

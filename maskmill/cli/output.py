@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -38,6 +39,7 @@ STATUS_STYLE = {
     "queued": "default",
 }
 PIPE_WIDTH = 160
+TABLE_WIDTH = 10_000
 NAMED = 5  # files in a sentence
 _UTC = timezone.utc  # noqa: UP017 - Python 3.10 has no datetime.UTC
 QUIET_EVERY_S = 5.0  # without a terminal progress is a line now and then
@@ -103,6 +105,18 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     return table
+
+
+def print_table(table: Table) -> None:
+    """Whole, however narrow the window is: an id that is cut is none, and a window breaks lines itself."""
+    console, written = Console(highlight=False, width=TABLE_WIDTH), []
+    for line in console.render_lines(table, pad=False):
+        while line and not line[-1].text.strip():
+            line.pop()
+        if line:
+            line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+        written += [*line, Segment.line()]
+    console.print(Segments(written), end="")
 
 
 def sending(console: Console) -> contextlib.AbstractContextManager[OnSent]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskmill.cli.output import plain_table, print_json, stderr, stdout
+from maskmill.cli.output import plain_table, print_json, print_table, stderr, stdout
 from maskmill.cli.stack import HomeOption
 
 if TYPE_CHECKING:
@@ -55,6 +55,6 @@ def _show(name: str, tuning: Tuning) -> None:
         table.add_row("✓" if way == tuning.way else "", way.variant, f"{way.streams} × {way.threads}", *figures)
     if not tuning.timed:
         table.add_row("✓", tuning.way.variant, f"{tuning.way.streams} × {tuning.way.threads}", "–", "–", "–")
-    stdout().print(table)
+    print_table(table)
     for left_out in tuning.left_out:
         stdout().print(f"left out: {left_out}")

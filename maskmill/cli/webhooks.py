@@ -14,7 +14,7 @@ from rich.text import Text
 from maskmill.cli.address import connect
 from maskmill.cli.exits import DONE, REFUSED
 from maskmill.cli.options import JobOption, ServerOptions, command
-from maskmill.cli.output import age, plain_table, print_json, program, stdout
+from maskmill.cli.output import age, plain_table, print_json, print_table, program, stdout
 from maskmill.errors import NotFound
 from maskmill.webhooks import WebhookInvalid, verify
 
@@ -121,7 +121,7 @@ def deliveries(choices: JobOption) -> None:
         status = Text(each["status"], style=STATUS_STYLE.get(each["status"], "default"))
         table.add_row(each["id"], each["event"], status, str(len(each["attempts"])), age(last.get("at")), said)
     if found:
-        stdout().print(table)
+        print_table(table)
     else:
         stdout().print("nothing was sent of this job")
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import ForceOption, JobOption
-from maskmill.cli.output import few, percent, plain_table, print_json, program, stdout
+from maskmill.cli.output import few, percent, plain_table, print_json, print_table, program, stdout
 from maskmill.download import keep_apart, mark, write_whole
 from maskmill.errors import Conflict, InvalidInput, NotFound
 from maskmill.handle import Image, JobHandle
@@ -68,7 +68,7 @@ def worst(choices: Worst) -> None:
         truth = image.metrics.get("ground_truth") or {}
         numbers = percent(image.metrics.get("mean_confidence")), percent(truth.get("miou"))
         table.add_row(str(image.index), Text(image.name), *numbers)
-    stdout().print(table)
+    print_table(table)
     if fetched.kept:
         names = few([path.name for path in fetched.kept])
         stdout().print(Text(f"changed here, so not fetched again (but with --force): {names}"), soft_wrap=True)

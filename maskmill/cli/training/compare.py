@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
+from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
 from maskmill.cli.training.evaluate import DataOptions, open_model, open_pictures
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _show(found: Comparison, page: Path) -> None:
         latency = "–" if entry.latency is None else f"{entry.latency.median_ms:.1f}"
         numbers = (percent(entry.miou), interval, percent(entry.scores["pixel_accuracy"]), latency)
         table.add_row(letter(number), entry.name, *numbers)
-    console.print(table)
+    print_table(table)
     for sentence in summary(found):
         console.print(f"- {sentence}", soft_wrap=True, markup=False)
     console.print(f"The page: {page}", soft_wrap=True, markup=False)

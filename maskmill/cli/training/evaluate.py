@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from maskmill.cli.options import CheckpointOption, JsonOption
-from maskmill.cli.output import counting, percent, plain_table, print_json, stderr, stdout
+from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
 
 if TYPE_CHECKING:
     from segmentation.label_space import LabelSpace
@@ -284,10 +284,10 @@ def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
     table = plain_table("score", "value", right=("value",))
     for name, label in SCORES.items():
         table.add_row(label, percent(report["scores"][name]))
-    console.print(table)
-    console.print(_class_table(report["classes"]))
+    print_table(table)
+    print_table(_class_table(report["classes"]))
     if report["latency"]:
-        console.print(_latency_table(report["latency"]))
+        print_table(_latency_table(report["latency"]))
 
 
 def _split(data: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from maskmill.cli.options import CheckpointOption
-from maskmill.cli.output import percent, plain_table, print_json, stderr, stdout
+from maskmill.cli.output import percent, plain_table, print_json, print_table, stderr, stdout
 
 MAX_PIXELS = 200_000_000
 
@@ -63,6 +63,6 @@ def explain(choices: Explaining) -> None:
     for rank, each in enumerate(found, 1):
         area = percent(float(each.region.mean()))
         table.add_row(str(rank), str(each.query), each.class_name, f"{each.score:.3f}", area, str(each.box)[1:-1])
-    stdout().print(table)
+    print_table(table)
     for path in files:
         stdout().print(f"Written: {path}", soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maskmill.cli.options import CheckpointOption, ReplaceOption
-from maskmill.cli.output import counting, plain_table, print_json, stderr, stdout
+from maskmill.cli.output import counting, plain_table, print_json, print_table, stderr, stdout
 
 if TYPE_CHECKING:
     from segmentation.variant import Variant
@@ -112,7 +112,7 @@ def _show(done: Export, models: Path) -> None:
     table = plain_table("precision", "engine", "file", *numbers, right=numbers)
     for variant in done.card.variants:
         table.add_row(*_cells(variant, done.torch_miou))
-    console.print(table)
+    print_table(table)
     for note in dict.fromkeys(each.note for each in done.card.variants if each.note):
         console.print(f"Note: {note}.")
     for what, why in done.refused.items():

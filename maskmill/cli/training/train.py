@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maskmill.cli.exits import INTERRUPTED
 from maskmill.cli.options import JsonOption
-from maskmill.cli.output import percent, plain_table, print_json, program, stderr, stdout
+from maskmill.cli.output import percent, plain_table, print_json, print_table, program, stderr, stdout
 
 if TYPE_CHECKING:
     from training.fit.launch import Order
@@ -110,7 +110,7 @@ def search(choices: Searching) -> None:
     for each in trials:
         values = [str(each.values[f"optimiser.{key}"]) for key in ("name", "learning_rate", "weight_decay")]
         table.add_row(each.name, *values, "diverged" if each.score is None else f"{each.score:.4f}")
-    stdout().print(table)
+    print_table(table)
     stdout().print(f"The best is a recipe: {best}", soft_wrap=True)
 
 

@@ -48,6 +48,25 @@ def ended(server: ToyServer, state: dict[str, Any]) -> None:
     server.on("GET", "/jobs/job_1", as_json(state))
 
 
+def test_a_table_is_whole_however_narrow_the_window_is(
+    run: Run, server: ToyServer, job_state: JobState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name, job_id = f"cam/{'x' * 200}.jpg", "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"
+    rows = [image(0, name, "failed", error=BROKEN), image(1, "b.jpg")]
+    server.on("GET", "/jobs/job_1", as_json(job_state("partial", total=2, done=1, failed=1)))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
+    server.on(
+        "GET", "/jobs", as_json({"items": [{**job_state(), "id": job_id, "model": "m" * 60}], "next_cursor": None})
+    )
+    head, first, second = run("images", "job_1").stdout.splitlines()
+    assert head.split() == ["index", "name", "status", "confidence", "mIoU", "said"]
+    assert first.split(maxsplit=5) == ["0", name, "failed", "–", "–", "unreadable_image (the file is cut off)"]
+    assert second.split() == ["1", "b.jpg", "succeeded", "–", "–"]
+    assert second == second.rstrip()  # a window would break a line of spaces, too
+    assert run("jobs").stdout.splitlines()[1].startswith(f"{job_id}  queued ")
+
+
 @pytest.mark.usefixtures("rows")
 def test_images_are_listed_with_what_went_wrong(run: Run, server: ToyServer, job_state: JobState) -> None:
     ended(server, job_state("partial", total=3, done=2, failed=1))
