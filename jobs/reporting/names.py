@@ -11,6 +11,7 @@ from jobs.job import JobImage
 from segmentation.media_types import artifact_suffixes
 
 _NAME_LENGTH = 120
+_NAME_BYTES = 230  # most file systems take 255 between two slashes, with a number, a suffix, and `.part` while it comes
 _PLAIN_NAME = re.compile(r"([A-Za-z0-9_-](?:[A-Za-z0-9_. -]{0,118}[A-Za-z0-9_-])?)\.[A-Za-z0-9]{1,5}")
 
 
@@ -54,7 +55,10 @@ def safe_stem(name: str) -> str:
 
 def _safe(part: str) -> str:
     kept = "".join(letter if letter.isprintable() and letter not in '<>:"/\\|?*' else "_" for letter in part)
-    return kept.strip(" .")[:_NAME_LENGTH].rstrip(" .")
+    cut = kept.strip(" .")[:_NAME_LENGTH]
+    if not cut.isascii():
+        cut = cut.encode()[:_NAME_BYTES].decode(errors="ignore")
+    return cut.rstrip(" .")
 
 
 def safe_folders(path: str) -> str:

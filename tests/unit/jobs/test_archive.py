@@ -171,6 +171,7 @@ def test_the_archive_of_a_job_from_before_names_were_paths_stays_as_it_was(mill:
         ("\u202f/x.jpg", "_/"),
         ("x.png/A.JPG/y.jpg", "x.png_/A.JPG_/"),
         ("f" * 200 + "/x.jpg", "f" * 120 + "/"),
+        ("画" * 120 + "/x.jpg", "画" * 76 + "/"),
     ],
 )
 def test_folders_are_made_safe_part_by_part(path: str, folders: str) -> None:
@@ -193,11 +194,22 @@ def test_folders_are_made_safe_part_by_part(path: str, folders: str) -> None:
         (" .jpg", ""),
         ("", ""),
         ("x" * 300 + ".jpg", "x" * 120),
+        ("画" * 300 + ".jpg", "画" * 76),  # of three bytes each
+        ("a" * 119 + "é.jpg", "a" * 119 + "é"),
         ("\ud800.jpg", "_"),
     ],
 )
 def test_names_cannot_leave_their_folder(name: str, stem: str) -> None:
     assert safe_stem(name) == stem
+
+
+def test_every_name_in_an_archive_can_be_the_name_of_a_file(mill: Mill) -> None:
+    """Also while it is received."""
+    long = "画像" * 59
+    entries = mill.archive(f"{long}一.jpg", f"{long}二.jpg", artifacts=("mask", "polygons")).entries
+    parts = [part for entry in entries for part in f"{entry.name}.part".split("/")]
+    assert max(len(part.encode()) for part in parts) <= 255
+    assert len({entry.name for entry in entries}) == len(entries)
 
 
 def test_a_kind_that_nobody_knows_gets_a_neutral_suffix() -> None:
