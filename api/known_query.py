@@ -16,15 +16,17 @@ from jobs.errors import FieldFault, InvalidOptions
 
 
 async def refuse_unknown(request: Request) -> None:
-    """Raises InvalidOptions, which names every unknown parameter, and the known ones."""
+    """Raises InvalidOptions, which names every unknown parameter, and the known ones; one that ends as `name.KEY` has
+    any key."""
     if not request.query_params:
         return
     known = tuple(dict.fromkeys(_names(cast(APIRoute, request.scope["route"]).dependant)))
-    unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
+    unknown = [name for name in dict.fromkeys(request.query_params) if not _fits(name, known)]
     if unknown:
         raise InvalidOptions([FieldFault(name, _said(known)) for name in unknown])
 
 
+KEY = "KEY"
 KNOWN_QUERY = Depends(refuse_unknown)
 
 
@@ -32,6 +34,11 @@ def _names(dependant: Dependant) -> Iterator[str]:
     yield from (field.alias for field in dependant.query_params)
     for each in dependant.dependencies:
         yield from _names(each)
+
+
+def _fits(name: str, known: tuple[str, ...]) -> bool:
+    open_ones = tuple(each.removesuffix(KEY) for each in known if each.endswith(f".{KEY}"))
+    return name in known or any(name.startswith(each) and name != each for each in open_ones)
 
 
 def _said(known: tuple[str, ...]) -> str:

@@ -14,7 +14,6 @@ from jobs.job import (
     Comparison,
     Failure,
     ImageResult,
-    ImageStatus,
     ImageWarning,
     Job,
     JobImage,
@@ -22,6 +21,7 @@ from jobs.job import (
     Priority,
     Slice,
 )
+from jobs.listing.filters import EVERY_IMAGE, ImageFilter, JobFilter
 from jobs.reporting.kept_parts import PartRepository
 from jobs.reuse.known import KnownRepository
 from jobs.submitting.idempotency import IdempotencyRepository
@@ -105,12 +105,6 @@ class Remains(NamedTuple):
     prefix: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    status: str | None = None
-    model: str | None = None
-
-
 class Standing(NamedTuple):
     """How far a job is, in as few words as possible."""
 
@@ -183,17 +177,15 @@ class ImageRepository(Protocol):
         """Raises JobNotFound, ImageNotFound."""
 
     def page(
-        self, job_id: str, *, status: ImageStatus | None, sort: str, limit: int, after: str | None
+        self, job_id: str, *, where: ImageFilter = EVERY_IMAGE, sort: str, limit: int, after: str | None
     ) -> tuple[Sequence[JobImage], str | None]:
         """`sort`: index, confidence, miou, accord (all ascending, images without the value last).
 
         Returns the rows and the cursor of the next page. Raises JobNotFound; ValueError for a cursor it did not make.
         """
 
-    def class_shares(
-        self, job_id: str, *, status: ImageStatus | None
-    ) -> Iterable[tuple[int, Mapping[str, float] | None]]:
-        """By index, of all images, or of those in that state: shares of the pixels by class name, as the first model
+    def class_shares(self, job_id: str, *, where: ImageFilter) -> Iterable[tuple[int, Mapping[str, float] | None]]:
+        """By index, of the images that fit: shares of the pixels by class name, as the first model
         has it; None without a result. In no order. Raises JobNotFound."""
 
     def chosen(self, job_id: str, indices: Sequence[int]) -> Sequence[JobImage]:

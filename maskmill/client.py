@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -105,10 +106,20 @@ class Maskmill:
             raise InvalidInput(f"{job_id!r} is not the id of a job; ids look like job_01JD3T1M4Z8Q5R6S7T8V9WAXBY")
         return JobHandle(self._transport, self._transport.send(Call(method="GET", path=f"/jobs/{job_id}")))
 
-    def jobs(self, *, status: str | None = None, model: str | None = None, limit: int | None = None) -> list[JobHandle]:
-        """Newest first; `limit` None: all of them."""
+    def jobs(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        **created: datetime | str | None,
+    ) -> list[JobHandle]:
+        """Newest first; `limit` None: all of them. metadata: values that their own has. created: `created_after=` (then
+        or later), `created_before=`; a time without a zone is local time."""
         found: list[JobHandle] = []
-        for row in self._transport.rows("/jobs", {"status": status, "model": model, "limit": min(limit or 200, 200)}):
+        asked = {"status": status, "model": model, **_metadata_asked(metadata or {}), **_times_asked(created)}
+        for row in self._transport.rows("/jobs", {**asked, "limit": min(limit or 200, 200)}):
             found.append(JobHandle(self._transport, row))
             if limit is not None and len(found) >= limit:
                 break
@@ -229,6 +240,26 @@ class Maskmill:
 
 def _is_json(response: httpx.Response) -> bool:
     return str(response.headers.get("content-type", "")).partition(";")[0] == "application/json"
+
+
+def _metadata_asked(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """As query parameters: a text as it is, anything else as JSON has it."""
+    return {
+        f"metadata.{name}": value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()
+    }
+
+
+def _times_asked(times: Mapping[str, datetime | str | None]) -> dict[str, str | None]:
+    """Raises InvalidInput for a text that is no time."""
+    try:
+        read = {name: _time(each) if isinstance(each, str) else each for name, each in times.items()}
+        return {name: None if each is None else each.astimezone().isoformat() for name, each in read.items()}
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(f"times are written like 2026-11-30 or 2026-11-30T08:00:00Z: {error}") from error
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # noqa: FURB162 Python 3.10 knows no Z
 
 
 def _plain(value: Any) -> Any:

@@ -212,12 +212,14 @@ class JobHandle:
         table: pd.DataFrame = table_of(self.results(timeout=timeout))
         return table
 
-    def rows(self, *, status: str | None = None, sort: str | None = None, limit: int | None = None) -> Iterator[Image]:
+    def rows(
+        self, *, status: str | None = None, sort: str | None = None, limit: int | None = None, **where: str | None
+    ) -> Iterator[Image]:
         """Images as they stand now, finished or not; in input order, or the worst first by `confidence`, `miou` or
-        `disagreement`."""
+        `disagreement`. where: `ref`, `name` (how it begins), `warning` and `error` (their codes)."""
         left, cursor = limit, None
         while left is None or left > 0:
-            params = {"status": status, "sort": sort, "limit": min(left or PAGE, PAGE), "cursor": cursor}
+            params = {"status": status, "sort": sort, **where, "limit": min(left or PAGE, PAGE), "cursor": cursor}
             page = self._transport.send(Call(method="GET", path=self._path("images"), params=params)).json()
             items = page["items"][:left]
             yield from (Image(row, self._path("images"), self._transport) for row in items)

@@ -56,7 +56,7 @@ def every_image(unit: UnitOfWork, job_id: str = "job_1") -> list[JobImage]:
     found: list[JobImage] = []
     after = None
     while True:
-        page, after = unit.images.page(job_id, status=None, sort="index", limit=1000, after=after)
+        page, after = unit.images.page(job_id, sort="index", limit=1000, after=after)
         found += page
         if after is None:
             return found

@@ -14,10 +14,10 @@ from jobs import transitions
 from jobs.callers import DEFAULT_TENANT
 from jobs.errors import ImageNotFound, JobNotFound, JobRunning
 from jobs.job import Counts, ImageResult, ImageStatus, Job, JobImage, NewImage, Priority, Slice
+from jobs.listing.filters import EVERY_IMAGE, ImageFilter, JobFilter
 from jobs.ports import (
     Claim,
     Finished,
-    JobFilter,
     LostImages,
     OnCommit,
     Outcome,
@@ -36,7 +36,7 @@ from tests.memory_deliveries import MemoryDeliveries, MemoryWebhooks, forget_del
 from tests.memory_keys import MemoryIdempotency, MemoryWorkers
 from tests.memory_known import MemoryKnown, forget_known, remember
 from tests.memory_parts import MemoryCorrections, MemoryParts
-from tests.memory_state import Draft, State, View
+from tests.memory_state import Draft, State, View, fits
 from tests.memory_tenants import MemoryCredentials, MemoryTurns, MemoryUsage
 from tests.memory_uploads import MemoryUploads
 from tests.memory_waiting import waiting_of
@@ -119,6 +119,9 @@ class _Jobs:
             and (where.status is None or job.status == where.status)
             and (where.model is None or job.model == where.model)
             and (before is None or job_id < before)
+            and (where.created_after is None or job.created_at >= where.created_after)
+            and (where.created_before is None or job.created_at < where.created_before)
+            and where.fits(job.metadata)
         ]
         return found[:limit]
 
@@ -207,21 +210,19 @@ class _Images:
         return image
 
     def page(
-        self, job_id: str, *, status: ImageStatus | None, sort: str, limit: int, after: str | None
+        self, job_id: str, *, where: ImageFilter = EVERY_IMAGE, sort: str, limit: int, after: str | None
     ) -> tuple[Sequence[JobImage], str | None]:
         self._jobs.get(job_id)
-        rows = [image for image in self._state.images[job_id].values() if status is None or image.status is status]
+        rows = [image for image in self._state.images[job_id].values() if fits(image, where)]
         rows.sort(key=lambda image: (_sort_value(image, sort), image.index))
         start = 0 if after is None else int(base64.urlsafe_b64decode(after))
         page = rows[start : start + limit]
         more = start + limit < len(rows)
         return page, base64.urlsafe_b64encode(str(start + limit).encode()).decode() if more else None
 
-    def class_shares(
-        self, job_id: str, *, status: ImageStatus | None
-    ) -> Sequence[tuple[int, Mapping[str, float] | None]]:
+    def class_shares(self, job_id: str, *, where: ImageFilter) -> Sequence[tuple[int, Mapping[str, float] | None]]:
         self._jobs.get(job_id)
-        rows = [image for image in self._state.images[job_id].values() if status is None or image.status is status]
+        rows = [image for image in self._state.images[job_id].values() if fits(image, where)]
         return [(row.index, None if row.result is None else row.result.metrics.class_fractions) for row in rows]
 
     def chosen(self, job_id: str, indices: Sequence[int]) -> Sequence[JobImage]:

@@ -11,6 +11,7 @@ from jobs.deliveries.delivery import Delivery, DeliveryStatus
 from jobs.deliveries.endpoint import PROGRESS
 from jobs.deliveries.ports import TenantWebhooks
 from jobs.job import ImageStatus, Job, JobImage
+from jobs.listing.filters import ImageFilter
 from jobs.submitting.idempotency import IdempotencyRecord
 from jobs.tenants.credentials import Credential
 from jobs.tenants.window import Counted
@@ -160,3 +161,13 @@ class View:
         self, rows: Mapping[int, JobImage], status: ImageStatus, indices: Collection[int] | None
     ) -> Sequence[int]:
         return [index for index, image in rows.items() if image.status is status] if indices is None else list(indices)
+
+
+def fits(image: JobImage, where: ImageFilter) -> bool:
+    return (
+        where.status in (None, image.status)
+        and where.ref in (None, image.ref)
+        and image.name.startswith(where.name or "")
+        and where.warning in (None, *(each.code for each in image.warnings))
+        and where.error in (None, image.failure and image.failure.code)
+    )

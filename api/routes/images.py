@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
+from unicodedata import normalize
 from urllib.parse import quote
 
 from anyio import to_thread
@@ -32,6 +33,7 @@ from jobs.errors import (
 )
 from jobs.inputs.kept import is_kept
 from jobs.job import Artifact, ImageStatus, JobImage
+from jobs.listing.filters import ImageFilter
 from jobs.ports import ObjectStore
 from jobs.reporting.names import safe_stem
 from jobs.reporting.read import Reading
@@ -49,6 +51,8 @@ _PIECE = 2**18
 _STORED = {"disagreement": "accord", "entropy": "clarity", "low_confidence": "surety"}
 # Are kept, to be sorted by, of the first model alone.
 _FIRST_ONES = ("confidence", "entropy", "low_confidence", CLASS_DRIFT, "miou")
+_PLAIN: dict[str, Any] = {"pattern": r"^[^\x00]+$", "examples": ["cam_a/"]}  # NUL is in no database
+_CODE: dict[str, Any] = {"pattern": r"^[a-z][a-z0-9_]{0,63}$", "examples": ["mask_mismatch"]}
 AskedModel = Annotated[
     str | None,
     Query(max_length=128, description="of a job with several models: whose results; default: the first one's"),
@@ -71,6 +75,17 @@ async def _order(
     model: AskedModel = None,
 ) -> Order:
     return Order(sort, model)
+
+
+async def _where(
+    status: ImageStatus | None = None,
+    ref: Annotated[str | None, Query(max_length=1000, description="the caller's own id", **_PLAIN)] = None,
+    name: Annotated[str | None, Query(max_length=255, description="how it begins", **_PLAIN)] = None,
+    warning: Annotated[str | None, Query(description="the code of one of its warnings", **_CODE)] = None,
+    error: Annotated[str | None, Query(description="the code of its error", **_CODE)] = None,
+) -> ImageFilter:
+    begins = None if name is None else normalize("NFC", name)
+    return ImageFilter(status=status, ref=ref, name=begins, warning=warning, error=error)
 
 
 class AskedArtifact(NamedTuple):
@@ -99,7 +114,7 @@ def list_images(
     job_id: JobId,
     use_cases: UseCasesDep,
     order: OrderDep,
-    status: ImageStatus | None = None,
+    where: Annotated[ImageFilter, Depends(_where)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> ImagePage:
@@ -109,7 +124,7 @@ def list_images(
         raise InvalidOptions([FieldFault("sort", "sorts by the results of the first model alone")])
     sort = _STORED.get(order.sort, order.sort)
     try:
-        rows, next_cursor = use_cases.reading.images(job_id, status=status, sort=sort, limit=limit, after=cursor)
+        rows, next_cursor = use_cases.reading.images(job_id, where, sort=sort, limit=limit, after=cursor)
     except ValueError as error:
         raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")]) from error
     return ImagePage(items=_views(use_cases.reading, job_id, rows, place), next_cursor=next_cursor)

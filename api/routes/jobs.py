@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime
 
 from api.access import READ, SUBMIT
 from api.answers.openapi import body, problems
@@ -43,7 +45,7 @@ from jobs.errors import (
     UnsupportedMedia,
 )
 from jobs.job import Job, JobStatus
-from jobs.ports import JobFilter
+from jobs.listing.filters import JobFilter
 from jobs.reporting.read import Reading, progress_without_queue
 from storage.model_reference import canonical
 
@@ -60,6 +62,10 @@ REFUSED = (
     *(InvalidOptions, IdempotencyKeyReused, FilmUnreadable, FilmUnsupported),
 )
 _ETAG = {"ETag": {"schema": {"type": "string"}}}
+
+_METADATA = "metadata."
+MOST_PAIRS = 5
+_TIME: dict[str, Any] = {"examples": ["2026-11-30T08:00:00Z"]}
 
 IdempotencyKey = Annotated[
     str | None,
@@ -168,21 +174,55 @@ def etag_of(job: Job) -> str:
     return f'W/"{job.id}-{job.version}"'
 
 
-@router.get("", dependencies=[READ, KNOWN_QUERY], responses=problems(422))
-def list_jobs(
-    use_cases: UseCasesDep,
+async def _where(
+    request: Request,
     status: JobStatus | None = None,
     model: Annotated[
         str | None,
         Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`; of several models the first"),
     ] = None,
+    created_after: Annotated[AwareDatetime | None, Query(description="then or later", **_TIME)] = None,
+    created_before: Annotated[AwareDatetime | None, Query(description="earlier than then", **_TIME)] = None,
+    _metadata: Annotated[
+        str | None,
+        Query(
+            alias=f"{_METADATA}KEY",
+            description="jobs whose `metadata` has this value under KEY, which stands for any name; up to "
+            f"{MOST_PAIRS} of them, all of which have to fit",
+            examples=["7"],
+        ),
+    ] = None,
+) -> JobFilter:
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if name.startswith(_METADATA)]
+    if len(pairs) > MOST_PAIRS:
+        raise InvalidOptions([FieldFault("metadata", f"at most {MOST_PAIRS} values can be asked for at once")])
+    return JobFilter(
+        status=status,
+        model=None if model is None else canonical(model),
+        created_after=_in_utc("created_after", created_after),
+        created_before=_in_utc("created_before", created_before),
+        metadata=tuple((name.removeprefix(_METADATA), value) for name, value in pairs),
+    )
+
+
+def _in_utc(name: str, when: datetime | None) -> datetime | None:
+    """Raises InvalidOptions for a time that its zone moves out of all calendars."""
+    try:
+        return None if when is None else when.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidOptions([FieldFault(name, "is no time that there is in UTC")]) from error
+
+
+@router.get("", dependencies=[READ, KNOWN_QUERY], responses=problems(422))
+def list_jobs(
+    use_cases: UseCasesDep,
+    where: Annotated[JobFilter, Depends(_where)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: JobCursor = None,
 ) -> JobPage:
     """Newest first."""
     if cursor is not None and not is_job_id(cursor):
         raise InvalidOptions([FieldFault("cursor", "is none that this list gave out")])
-    where = JobFilter(status=status, model=None if model is None else canonical(model))
     found = use_cases.reading.page(where, limit=limit + 1, before=cursor)
     jobs = found[:limit]
     progress = use_cases.reading.progress_of(jobs)

@@ -9,6 +9,7 @@ from jobs.callers import DEFAULT, Caller
 from jobs.comparing.document import SEED, Document, Drawn, comparison_document
 from jobs.errors import NothingToCompare
 from jobs.job import ImageStatus, Job, JobImage
+from jobs.listing.filters import ImageFilter
 from jobs.ports import OpenUnit
 from segmentation.measures.bootstrap import PictureCounts, Resampled
 from segmentation.measures.metrics import as_confusion
@@ -35,9 +36,8 @@ class Comparing:
         with self.open_unit(self.caller.tenant) as unit:
             job = unit.jobs.get(job_id)
             check_comparable(job)
-            found, _ = unit.images.page(
-                job_id, status=ImageStatus.SUCCEEDED, sort="accord", limit=max(1, count), after=None
-            )
+            ended = ImageFilter(status=ImageStatus.SUCCEEDED)
+            found, _ = unit.images.page(job_id, where=ended, sort="accord", limit=max(1, count), after=None)
         return job, found[:count]
 
     def drawn(self, job: Job) -> Drawn | None:

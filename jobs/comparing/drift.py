@@ -11,7 +11,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from jobs.cursors import cursor_of, read_cursor
-from jobs.job import ImageStatus, Job, JobImage
+from jobs.job import Job, JobImage
+from jobs.listing.filters import ImageFilter
 from jobs.ports import UnitOfWork
 from jobs.reporting.summary import class_fractions
 
@@ -41,30 +42,30 @@ class DriftOrders:
     KEPT = 16  # orders; each takes 4 bytes an image
 
     def __init__(self) -> None:
-        self._orders: OrderedDict[tuple[str, int, ImageStatus | None], Sequence[int]] = OrderedDict()
+        self._orders: OrderedDict[tuple[str, int, ImageFilter], Sequence[int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def page(
-        self, unit: UnitOfWork, job: Job, *, status: ImageStatus | None, limit: int, after: str | None
+        self, unit: UnitOfWork, job: Job, *, where: ImageFilter, limit: int, after: str | None
     ) -> tuple[Sequence[JobImage], str | None]:
         """One page and the next one's cursor. job: as it is now; while it runs, so does its order.
 
         Raises ValueError for a cursor that it did not make.
         """
-        order = self._order(unit, job, status)
+        order = self._order(unit, job, where)
         start = 0 if after is None else order.index(_decoded(after)) + 1
         chosen = order[start : start + limit]
         more = start + limit < len(order)
         return unit.images.chosen(job.id, chosen), cursor_of(CLASS_DRIFT, chosen[-1]) if more else None
 
-    def _order(self, unit: UnitOfWork, job: Job, status: ImageStatus | None) -> Sequence[int]:
-        key = (job.id, job.version, status)
+    def _order(self, unit: UnitOfWork, job: Job, where: ImageFilter) -> Sequence[int]:
+        key = (job.id, job.version, where)
         with self._lock:
             found = self._orders.get(key)
             if found is not None:
                 self._orders.move_to_end(key)
                 return found
-        made = _order(unit, job, status)
+        made = _order(unit, job, where)
         with self._lock:
             self._orders[key] = made
             while len(self._orders) > self.KEPT:
@@ -72,11 +73,11 @@ class DriftOrders:
         return made
 
 
-def _order(unit: UnitOfWork, job: Job, status: ImageStatus | None) -> Sequence[int]:
+def _order(unit: UnitOfWork, job: Job, where: ImageFilter) -> Sequence[int]:
     usual = usual_shares(job)[0]
     placed = [
         (1.0 if shares is None else -class_drift(shares, usual), index)
-        for index, shares in unit.images.class_shares(job.id, status=status)
+        for index, shares in unit.images.class_shares(job.id, where=where)
     ]
     return array("I", (index for _, index in sorted(placed)))
 

@@ -11,8 +11,9 @@ from jobs.callers import DEFAULT, Caller
 from jobs.comparing.drift import CLASS_DRIFT, DriftOrders
 from jobs.corrections.correction import CorrectionFile
 from jobs.errors import ArtifactNotFound, ModelNotFound, ObjectNotFound
-from jobs.job import Artifact, ImageStatus, Job, JobImage
-from jobs.ports import JobFilter, ObjectStore, OpenUnit, Standing, UnitOfWork
+from jobs.job import Artifact, Job, JobImage
+from jobs.listing.filters import EVERY_IMAGE, ImageFilter, JobFilter
+from jobs.ports import ObjectStore, OpenUnit, Standing, UnitOfWork
 from jobs.reporting.kept_parts import PART
 
 _STEPS = 10_000  # of progress
@@ -63,13 +64,13 @@ class Reading:
             return frozenset(each.job_id for each in unit.jobs.standing(ended_since=when))
 
     def images(
-        self, job_id: str, *, status: ImageStatus | None = None, sort: str = "index", limit: int, after: str | None
+        self, job_id: str, where: ImageFilter = EVERY_IMAGE, *, sort: str = "index", limit: int, after: str | None
     ) -> tuple[Sequence[JobImage], str | None]:
         """One page and the next page's cursor. Raises JobNotFound, ValueError for a foreign cursor."""
         with self._unit() as unit:
             if sort == CLASS_DRIFT:
-                return self.orders.page(unit, unit.jobs.get(job_id), status=status, limit=limit, after=after)
-            return unit.images.page(job_id, status=status, sort=sort, limit=limit, after=after)
+                return self.orders.page(unit, unit.jobs.get(job_id), where=where, limit=limit, after=after)
+            return unit.images.page(job_id, where=where, sort=sort, limit=limit, after=after)
 
     def image(self, job_id: str, index: int) -> JobImage:
         """Raises JobNotFound, ImageNotFound."""

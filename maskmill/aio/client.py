@@ -111,9 +111,9 @@ class AsyncJob:
         return self._threads.each(self.seen.stream(timeout=timeout))
 
     def rows(
-        self, *, status: str | None = None, sort: str | None = None, limit: int | None = None
+        self, *, status: str | None = None, sort: str | None = None, limit: int | None = None, **where: str | None
     ) -> AsyncIterator[Image]:
-        return self._threads.each(self.seen.rows(status=status, sort=sort, limit=limit))
+        return self._threads.each(self.seen.rows(status=status, sort=sort, limit=limit, **where))
 
     async def results(self, *, timeout: float | None = None) -> list[Image]:  # noqa: ASYNC109
         return await self._threads.run(self.seen.results, timeout=timeout)
@@ -179,10 +179,9 @@ class AsyncMaskmill:
     async def job(self, job_id: str) -> AsyncJob:
         return self._job(await self._threads.run(self._client.job, job_id))
 
-    async def jobs(
-        self, *, status: str | None = None, model: str | None = None, limit: int | None = None
-    ) -> list[AsyncJob]:
-        found = await self._threads.run(self._client.jobs, status=status, model=model, limit=limit)
+    async def jobs(self, **asked: Any) -> list[AsyncJob]:
+        """asked: as `Maskmill.jobs` takes it."""
+        found = await self._threads.run(self._client.jobs, **asked)
         return [self._job(each) for each in found]
 
     async def models(self) -> list[dict[str, Any]]:

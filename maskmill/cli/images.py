@@ -23,14 +23,20 @@ REMEDIES = {"mask_unknown_ids": "--mask-label-space NAME says what the ids mean;
 @dataclass(frozen=True, kw_only=True)
 class Listing(JobOption):
     status: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or canceled.")] = None
+    name: Annotated[str | None, typer.Option(help="How the name begins, as cam_a/.")] = None
+    ref: Annotated[str | None, typer.Option(help="Your own id.")] = None
+    warning: Annotated[str | None, typer.Option(help="With this warning.", metavar="CODE")] = None
+    error: Annotated[str | None, typer.Option(help="With this error.", metavar="CODE")] = None
     sort: Annotated[str | None, typer.Option(help="confidence: the least certain first; miou: the worst first.")] = None
     limit: Annotated[int | None, typer.Option(help="At most so many; else all.", min=1)] = None
 
 
 def images(choices: Listing) -> None:
     """List the images of a job, with what went wrong."""
+    where = {"name": choices.name, "ref": choices.ref, "warning": choices.warning, "error": choices.error}
     with connect(choices) as server:
-        found = list(server.job(choices.job_id).rows(status=choices.status, sort=choices.sort, limit=choices.limit))
+        rows = server.job(choices.job_id).rows(status=choices.status, sort=choices.sort, limit=choices.limit, **where)
+        found = list(rows)
     if choices.as_json:
         print_json({"items": [image.row for image in found]})
         return
@@ -57,8 +63,9 @@ def tell_what_went_wrong(console: Console, job: JobHandle) -> None:
     warnings: Mapping[str, int] = job.state.get("warnings") or {}
     examples = _examples(job, set(warnings))
     for code, count in warnings.items():
-        said = f"{count} {'image' if count == 1 else 'images'} with the warning {code}:  {program()} images {job.id}"
-        console.print(Text(said, style="yellow"), soft_wrap=True)
+        said = f"{count} {'image' if count == 1 else 'images'} with the warning {code}"
+        asked = f"{program()} images {job.id} --warning {code}"
+        console.print(Text(f"{said}:  {asked}", style="yellow"), soft_wrap=True)
         if code in examples:
             console.print(Text(f"  {examples[code]}"), soft_wrap=True)
         if code in REMEDIES:

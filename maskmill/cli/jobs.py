@@ -118,13 +118,23 @@ def submit(choices: Submission) -> None:
 class Listing(ServerOptions):
     status: Annotated[str | None, typer.Option(help="queued, running, succeeded, partial, failed, canceled.")] = None
     model: Annotated[str | None, typer.Option(help="Jobs of this model alone.")] = None
+    created_after: Annotated[str | None, typer.Option(help="Then or later.", metavar="TIME")] = None
+    created_before: Annotated[str | None, typer.Option(help="Earlier than then.", metavar="TIME")] = None
+    metadata: Annotated[list[str] | None, typer.Option(help="With this metadata.", metavar="KEY=VALUE")] = None
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20
 
 
 def jobs(choices: Listing) -> None:
     """List jobs, newest first."""
+    asked: dict[str, Any] = {
+        "status": choices.status,
+        "model": choices.model,
+        "created_after": choices.created_after,
+        "created_before": choices.created_before,
+        "metadata": dict(_pair(each, "--metadata KEY=VALUE") for each in choices.metadata or ()),
+    }
     with connect(choices) as server:
-        found = server.jobs(status=choices.status, model=choices.model, limit=choices.limit)
+        found = server.jobs(**asked, limit=choices.limit)
     if choices.as_json:
         print_json({"items": [job.state for job in found]})
         return
@@ -136,7 +146,7 @@ def jobs(choices: Listing) -> None:
         table.add_row(job.id, status_text(job.status), *numbers, str(job.state.get("model", "")), created)
     if found:
         print_table(table)
-    elif choices.status or choices.model:
+    elif any(asked.values()):
         stdout().print("no such jobs")
     else:
         stdout().print(f"no jobs yet; submit some with: {program()} submit PATHS…", soft_wrap=True)
@@ -269,11 +279,18 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         "webhook": {"url": choices.webhook} if choices.webhook else None,
     }
     for text in choices.option or ():
-        name, given, value = text.partition("=")
-        if not given:
-            raise InvalidInput(f"--option takes NAME=JSON, not {text!r}")
+        name, value = _pair(text, "--option NAME=JSON")
         options[name] = _value(name, value)
     return options
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    """form: the option, and what it takes."""
+    name, given, value = text.partition("=")
+    if not given:
+        option, _, wanted = form.partition(" ")
+        raise InvalidInput(f"{option} takes {wanted}, not {text!r}")
+    return name, value
 
 
 def _names(text: str | None) -> list[str] | None:

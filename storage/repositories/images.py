@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, and_, bindparam, func, or_, select, t
 from jobs import transitions
 from jobs.errors import ImageNotFound, JobNotFound
 from jobs.job import ImageResult, ImageStatus, Job, JobImage, Priority, Slice
+from jobs.listing.filters import EVERY_IMAGE, ImageFilter
 from jobs.ports import Claim, Finished, LostImages, Outcome, WaitingImages
 from jobs.transitions import Held, Transition
 from segmentation.measures.agreement import Agreement
@@ -38,12 +39,12 @@ class SqlImages:
         return to_image(row)
 
     def page(
-        self, job_id: str, *, status: ImageStatus | None, sort: str, limit: int, after: str | None
+        self, job_id: str, *, where: ImageFilter = EVERY_IMAGE, sort: str, limit: int, after: str | None
     ) -> tuple[Sequence[JobImage], str | None]:
         order = paging.ORDERS[sort]
         place = order.start if after is None else order.decode(after)
         self._require_job(job_id)
-        wanted = [IMAGE.job_id == job_id] + ([] if status is None else [is_in(status)])
+        wanted = [IMAGE.job_id == job_id, *paging.conditions(where)]
         found: list[Row[Any]] = []
         for statement in order.statements(place):
             missing = limit + 1 - len(found)  # one more tells whether there is another page
@@ -52,12 +53,10 @@ class SqlImages:
         page = found[:limit]
         return [to_image(row) for row in page], order.encode(page[-1]) if len(found) > limit else None
 
-    def class_shares(
-        self, job_id: str, *, status: ImageStatus | None
-    ) -> Iterable[tuple[int, Mapping[str, float] | None]]:
+    def class_shares(self, job_id: str, *, where: ImageFilter) -> Iterable[tuple[int, Mapping[str, float] | None]]:
         self._require_job(job_id)
         shares = IMAGE.results[(0, "metrics", "class_fractions")].as_json().label("shares")
-        wanted = [IMAGE.job_id == job_id] + ([] if status is None else [is_in(status)])
+        wanted = [IMAGE.job_id == job_id, *paging.conditions(where)]
         rows = self._transaction.read(select(IMAGE["index"], shares).where(*wanted))
         return [(index, shares) for index, shares in rows]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, delete, func, insert, or_, select, update
 
 from jobs import transitions
 from jobs.errors import JobNotFound, JobRunning
 from jobs.job import Job, NewImage
-from jobs.ports import JobFilter, Remains, Standing
+from jobs.listing.filters import JobFilter
+from jobs.ports import Remains, Standing
 from jobs.watching.waiting import Waiting
 from storage.ledger import carry_out, lock_job
 from storage.repositories.bulk import insert_images
@@ -61,14 +62,18 @@ class SqlJobs:
         return to_job(row)
 
     def page(self, where: JobFilter, *, limit: int, before: str | None) -> Sequence[Job]:
-        statement = select(JOBS).where(JOB.is_deleted.is_(False)).order_by(JOB.id.desc()).limit(limit)
-        if where.status is not None:
-            statement = statement.where(JOB.status == where.status)
-        if where.model is not None:
-            statement = statement.where(JOB.model == where.model)
-        if before is not None:
-            statement = statement.where(JOB.id < before)
-        return [to_job(row) for row in self._transaction.read(statement)]
+        """Where metadata is asked for, its text picks what is looked at more closely: JSON as a client sent it is more
+        than some databases can look into."""
+        found: list[Job] = []
+        wanted = select(JOBS).where(*_conditions(where)).order_by(JOB.id.desc())
+        while missing := limit - len(found):
+            statement = wanted if before is None else wanted.where(JOB.id < before)
+            jobs = [to_job(row) for row in self._transaction.read(statement.limit(missing))]
+            found += [job for job in jobs if where.fits(job.metadata)]
+            if len(jobs) < missing:
+                break
+            before = jobs[-1].id
+        return found
 
     def several(self, job_ids: Collection[str]) -> Sequence[Job]:
         return [to_job(row) for row in self._transaction.look_up(_SEVERAL, ids=sorted(job_ids))]
@@ -161,3 +166,17 @@ class SqlJobs:
 
 def _not_found(job_id: str) -> JobNotFound:
     return JobNotFound(f"there is no job {job_id!r}")
+
+
+def _conditions(where: JobFilter) -> Iterator[ColumnElement[bool]]:
+    yield JOB.is_deleted.is_(False)
+    if where.status is not None:
+        yield JOB.status == where.status
+    if where.model is not None:
+        yield JOB.model == where.model
+    if where.created_after is not None:
+        yield JOB.created_at >= where.created_after
+    if where.created_before is not None:
+        yield JOB.created_at < where.created_before
+    for texts in where.written_metadata():
+        yield or_(*(cast(JOB.details, Text).contains(text, autoescape=True) for text in texts))

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select, tuple_
 
 from jobs.cursors import cursor_of, read_cursor
+from jobs.listing.filters import ImageFilter
+from storage.ledger import is_in
 from storage.tables import IMAGE, IMAGES
 
 LARGEST_INDEX = 2**31 - 1
@@ -62,6 +64,22 @@ class Order:
         if not known or not (value is None or (self.column is not None and type(value) in (int, float))):
             raise ValueError("this cursor belongs to another order")
         return Place(None if value is None else float(value), index)  # a database takes no whole number of any length
+
+
+def conditions(where: ImageFilter) -> Sequence[ColumnElement[bool]]:
+    """Of images of one job, which are walked along whatever is picked out of them."""
+    found: list[ColumnElement[bool]] = []
+    if where.status is not None:
+        found.append(is_in(where.status))
+    if where.ref is not None:
+        found.append(IMAGE.ref == where.ref)
+    if where.name is not None:
+        found.append(func.substr(IMAGE.name, 1, len(where.name)) == where.name)  # LIKE folds case in one database
+    if where.warning is not None:  # no text in JSON holds a quote that is not escaped
+        found.append(cast(IMAGE.warnings, Text).contains(f'"code":"{where.warning}"', autoescape=True))
+    if where.error is not None:
+        found.append(IMAGE.failure_code == where.error)
+    return found
 
 
 ORDERS = {

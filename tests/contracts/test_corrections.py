@@ -108,7 +108,7 @@ def test_scoring_anew_changes_the_image_and_the_sums_of_its_job(open_unit: Units
     assert (after.totals[0].truth_images, after.totals[0].corrected_images) == (2, 2)
     assert replace(after, version=before.version, totals=before.totals) == before
     with open_unit() as unit:
-        worst, _ = unit.images.page("job_1", status=None, sort="miou", limit=9, after=None)
+        worst, _ = unit.images.page("job_1", sort="miou", limit=9, after=None)
     assert [each.index for each in worst] == [1, 0]
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from jobs.errors import JobNotFound
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
-from jobs.ports import Finished, JobFilter, Remains, UnitOfWork
+from jobs.listing.filters import JobFilter
+from jobs.ports import Finished, Remains, UnitOfWork
 from tests.factories import NOON, make_images, make_job
 from tests.job_steps import Units, add, claimed, ended_job, every_image, failed, finish, get, image, succeeded
 
@@ -23,7 +24,7 @@ READS: dict[str, Callable[[UnitOfWork], object]] = {
     "requeue": lambda unit: unit.jobs.requeue_failed("job_1"),
     "delete": lambda unit: unit.jobs.mark_deleted("job_1"),
     "image": lambda unit: unit.images.get("job_1", 0),
-    "images": lambda unit: unit.images.page("job_1", status=None, sort="index", limit=9, after=None),
+    "images": lambda unit: unit.images.page("job_1", sort="index", limit=9, after=None),
     "since": lambda unit: unit.images.since("job_1", 0, limit=9),
 }
 

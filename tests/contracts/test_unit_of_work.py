@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from jobs.errors import ImageNotFound, JobNotFound, JobRunning
 from jobs.job import Counts, ImageStatus, JobStatus, NewImage, Priority, Slice, Source
 from jobs.job import SourceKind as Kind
+from jobs.listing.filters import JobFilter
 from jobs.options import JobOptions, OverlayOptions, TileOptions
-from jobs.ports import JobFilter, Remains
+from jobs.ports import Remains
 from tests.factories import NOON, make_image, make_images, make_job
 from tests.job_steps import (
     Units,
@@ -101,7 +103,7 @@ class TestJobs:
                 lambda: unit.jobs.requeue_failed("none"),
                 lambda: unit.jobs.mark_deleted("none"),
                 lambda: unit.images.get("none", 0),
-                lambda: unit.images.page("none", status=None, sort="index", limit=1, after=None),
+                lambda: unit.images.page("none", sort="index", limit=1, after=None),
             ):
                 with pytest.raises(JobNotFound):
                     call()
@@ -140,7 +142,7 @@ class TestJobs:
         ended_job(open_unit, succeeded(0), failed(1), job_id="job_4")
         with open_unit() as unit:
 
-            def listed(**where: str) -> list[str]:
+            def listed(**where: Any) -> list[str]:
                 return [job.id for job in unit.jobs.page(JobFilter(**where), limit=9, before=None)]
 
             assert listed(status="succeeded") == ["job_3", "job_2"]
@@ -148,6 +150,34 @@ class TestJobs:
             assert listed(status="queued", model="big") == ["job_1"]
             assert listed(model="big") == ["job_3", "job_1"]
             assert listed(status="nonsense") == []
+
+    def test_jobs_are_listed_by_time_and_metadata(self, open_unit: Units):
+        told: list[dict[str, Any]] = [
+            {"run": "7", "odd": "\ud800"},
+            {"run": 7},
+            {"deep": {"run": "7"}},
+            {"run": "70", "50%": True},
+            {"run": 0.5, 'é"': None},
+        ]
+        for number, metadata in enumerate(told):
+            made = NOON + timedelta(hours=number)
+            add(open_unit, 1, job_id=f"job_{number}", metadata=metadata, created_at=made)
+
+        def listed(limit: int = 9, **where: Any) -> list[int]:
+            with open_unit() as unit:
+                return [int(job.id[4:]) for job in unit.jobs.page(JobFilter(**where), limit=limit, before=None)]
+
+        assert listed(created_after=NOON + timedelta(hours=3)) == [4, 3]
+        assert listed(created_before=NOON + timedelta(hours=1)) == [0]
+        assert listed(created_after=NOON, created_before=NOON + timedelta(hours=2)) == [1, 0]
+        assert listed(metadata=(("run", "7"),)) == [1, 0]
+        assert listed(limit=1, metadata=(("run", "7"),)) == [1]
+        assert listed(limit=3, metadata=(("run", "7"),)) == [1, 0]
+        assert listed(metadata=(("run", "0.50"),)) == [4]
+        assert listed(metadata=(("50%", "true"), ("run", "70"))) == [3]
+        assert listed(metadata=(("50%", "true"), ("run", "7"))) == []
+        assert listed(metadata=(('é"', "null"),)) == [4]
+        assert listed(metadata=(("run", "NaN"),)) == listed(metadata=(("run", "[" * 5000),)) == []
 
     def test_only_older_unfinished_jobs_of_the_same_priority_are_ahead(self, open_unit: Units):
         ended_job(open_unit, succeeded(0), job_id="job_0")

@@ -12,7 +12,7 @@ from jobs.deliveries.endpoint import URL_LENGTH, Endpoint
 from jobs.deliveries.message import ping
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import Priority, Slice
-from jobs.ports import JobFilter
+from jobs.listing.filters import JobFilter
 from storage.settings import StorageSettings
 from storage.unit_of_work import ALIVE, Database, make_engine, translated
 from tests.databases import opened

@@ -21,8 +21,9 @@ from jobs.corrections.correction import CorrectionFile
 from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.errors import DatabaseUnavailable
 from jobs.job import Artifact, Comparison, ImageMetrics, JobTotals
+from jobs.listing.filters import JobFilter
 from jobs.options import JobOptions
-from jobs.ports import JobFilter, UnitOfWork
+from jobs.ports import UnitOfWork
 from jobs.tenants.keyring import Keyring
 from jobs.tenants.quotas import DAY_S
 from segmentation.label_map import LabelMap
@@ -289,7 +290,7 @@ def sorted_by(unit: UnitOfWork, sort: str) -> list[int]:
     found: list[int] = []
     after: str | None = None
     while not found or after:
-        rows, after = unit.images.page("job_1", status=None, sort=sort, limit=1, after=after)
+        rows, after = unit.images.page("job_1", sort=sort, limit=1, after=after)
         found += [row.index for row in rows]
         assert len(found) <= 3, found
     return found

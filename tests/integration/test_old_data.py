@@ -24,7 +24,7 @@ from jobs.change import Changing
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.kept import KeptSources
 from jobs.job import SourceKind
-from jobs.ports import JobFilter
+from jobs.listing.filters import JobFilter
 from jobs.reporting.archive import Archives
 from jobs.reporting.read import Reading
 from maskmill.stack.backup import SAFE

@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import event, insert, select, text
 
 from jobs.job import ImageStatus, Priority
-from jobs.ports import JobFilter, UnitOfWork
+from jobs.listing.filters import EVERY_IMAGE, ImageFilter, JobFilter
+from jobs.ports import UnitOfWork
 from storage.settings import StorageSettings
 from storage.tables import CORRECTIONS, JOB, JOBS, KNOWN_RESULTS
 from storage.unit_of_work import Database, make_engine
@@ -35,6 +36,7 @@ KNOWN_BEFORE = 20_000
 CORRECTED_BEFORE = 20_000
 RECIPE = b"\xff" * 32
 BIG = "job_9000"
+BEFORE = "job_8999"  # another tenant's, twice as large
 
 END_IMAGES = """
     UPDATE job_images SET status = 'succeeded', version = "index" / 10, confidence = "index" / 20000.0, clarity = 0.5,
@@ -125,6 +127,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 def _fill(units: Units, engine: Any) -> None:
     add(units, 1, job_id="job_0000")
     add(units, IMAGES, job_id=BIG)
+    add(units, 2 * IMAGES, job_id=BEFORE, tenant="t8")
     with engine.begin() as connection:
         row = dict(connection.execute(select(JOBS).where(JOB.id == "job_0000")).mappings().one())
         old = [
@@ -140,6 +143,8 @@ def _fill(units: Units, engine: Any) -> None:
             for number in range(1, JOBS_BEFORE)
         ]
         connection.execute(insert(JOBS), old)
+        connection.execute(text(END_IMAGES), {"job": BEFORE, "ended": 2 * IMAGES})
+        connection.execute(text(END_JOB), {"job": BEFORE, "ended": 2 * IMAGES, "left": 0})
         connection.execute(text(END_IMAGES), {"job": BIG, "ended": ENDED})
         connection.execute(text(END_JOB), {"job": BIG, "ended": ENDED, "left": IMAGES - ENDED})
         connection.execute(insert(KNOWN_RESULTS), [_known(number) for number in range(KNOWN_BEFORE)])
@@ -172,9 +177,9 @@ def in_unit(call: Callable[[UnitOfWork], object], tenant: str | None = None) -> 
     return run
 
 
-def images_page(status: ImageStatus | None = None, sort: str = "index", after: str | None = None) -> Any:
+def images_page(where: ImageFilter = EVERY_IMAGE, sort: str = "index", after: str | None = None) -> Any:
     def page(unit: UnitOfWork) -> object:
-        return unit.images.page(BIG, status=status, sort=sort, limit=200, after=after)
+        return unit.images.page(BIG, where=where, sort=sort, limit=200, after=after)
 
     return in_unit(page, "default")
 
@@ -184,6 +189,7 @@ def far_page(sort: str, value: float | None) -> Any:
     return images_page(sort=sort, after=base64.urlsafe_b64encode(json.dumps([sort, value, 9_999]).encode()).decode())
 
 
+_OF_A_TIME = JobFilter(created_after=NOON - timedelta(days=1), created_before=NOON + timedelta(days=1))
 WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
     "claim": (lambda units: claimed(units, ENDED + RUNNING, ENDED + RUNNING + 15, job_id=BIG), "ix_job_images_queued"),
     "renew": (in_unit(lambda unit: unit.images.renew(BIG, {ENDED: 1, ENDED + 1: 1}, lease_s=30)), "images"),
@@ -201,10 +207,20 @@ WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
         in_unit(lambda unit: unit.jobs.page(JobFilter(status="running"), limit=20, before="job_9999"), "t7"),
         "ix_jobs_tenant_status_id",
     ),
+    "list of jobs of a time": (
+        in_unit(lambda unit: unit.jobs.page(_OF_A_TIME, limit=20, before=None), "t7"),
+        "ix_jobs_tenant_id",
+    ),
+    "list of jobs by their metadata": (
+        in_unit(lambda unit: unit.jobs.page(JobFilter(metadata=(("run", "7"),)), limit=20, before="job_9999"), "t7"),
+        "ix_jobs_tenant",  # any that begins so: of the tenant's rows few are left to be put in order
+    ),
     "first page of images": (images_page(), "images"),
+    "images by name": (images_page(ImageFilter(name="9", ref="a")), "images"),
+    "images by what they say": (images_page(ImageFilter(warning="mask_mismatch", error="timed_out")), "images"),
     "far page of images": (far_page("index", None), "images"),
-    "queued images": (images_page(ImageStatus.QUEUED), "ix_job_images_queued"),
-    "failed images": (images_page(ImageStatus.FAILED), "ix_job_images_failed"),
+    "queued images": (images_page(ImageFilter(status=ImageStatus.QUEUED)), "ix_job_images_queued"),
+    "failed images": (images_page(ImageFilter(status=ImageStatus.FAILED)), "ix_job_images_failed"),
     "least certain images": (images_page(sort="confidence"), "ix_job_images_confidence"),
     "far least certain images": (far_page("confidence", 0.5), "ix_job_images_confidence"),
     "most diffuse images": (images_page(sort="clarity"), "ix_job_images_clarity"),
@@ -239,6 +255,9 @@ SORTED = {
     "what ended lately",
     "what ended lately, whosever it is",
     "all that runs",
+    "list of jobs by their metadata",
+    "images by name",
+    "images by what they say",
 }  # few rows
 
 

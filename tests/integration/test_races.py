@@ -20,7 +20,8 @@ from sqlalchemy import text
 
 from jobs.errors import DatabaseUnavailable, NotAllowed
 from jobs.job import Failure, ImageMetrics, ImageStatus, JobStatus, JobTotals, Priority, Slice
-from jobs.ports import JobFilter, Outcome
+from jobs.listing.filters import JobFilter
+from jobs.ports import Outcome
 from jobs.processing.retry import RetryPolicy
 from jobs.submitting.submit import SubmitRules, Submitting
 from jobs.tenants.turns import Turns

@@ -20,7 +20,7 @@ from api.edge.stopping import noticed_stop
 from api.main import create_app
 from api.settings import ApiSettings
 from benchmarks.receiving.upload_memory import BOUNDARY, server
-from jobs.ports import JobFilter
+from jobs.listing.filters import JobFilter
 from jobs.upkeep import UpkeepRules
 from storage.migrate import upgrade
 from storage.objects import open_objects

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.errors import ArtifactNotFound
 from jobs.job import Counts
-from jobs.ports import JobFilter
+from jobs.listing.filters import JobFilter
 from tests.factories import picture
 
 

@@ -26,8 +26,8 @@ from jobs.errors import (
     UnsupportedMedia,
 )
 from jobs.job import ImageStatus, JobStatus, NewImage, Priority, Source, SourceKind
+from jobs.listing.filters import JobFilter
 from jobs.options import JobOptions
-from jobs.ports import JobFilter
 from tests.factories import picture, zip_of
 
 

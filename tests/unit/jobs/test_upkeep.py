@@ -6,7 +6,8 @@ import pytest
 
 from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
-from jobs.ports import JobFilter, WaitingImages
+from jobs.listing.filters import JobFilter
+from jobs.ports import WaitingImages
 from jobs.upkeep import Contact, UpkeepRules
 from jobs.watching.workers import WorkerBeat
 from tests.factories import make_images, make_job, picture

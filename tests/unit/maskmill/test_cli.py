@@ -115,6 +115,11 @@ def test_a_place_that_can_hold_no_results_is_told_before_anything_is_sent_or_wai
 def test_a_list_that_was_narrowed_down_does_not_say_that_there_are_no_jobs(run: Run, server: ToyServer) -> None:
     server.on("GET", "/jobs", as_json({"items": [], "next_cursor": None}))
     assert run("jobs", "--status", "failed").stdout.strip() == "no such jobs"
+    more = ["--metadata", "run=7", "--metadata", "site=a=b", "--created-after", "2026-11-30"]
+    assert run("jobs", *more).stdout.strip() == "no such jobs"
+    query = server.seen("GET", "/jobs")[-1].query
+    assert (query["metadata.run"], query["metadata.site"], query["created_after"][:2]) == ("7", "a=b", "20")
+    assert "--metadata takes KEY=VALUE" in run("jobs", "--metadata", "run").stderr
     assert "no jobs yet" in run("jobs").stdout
 
 

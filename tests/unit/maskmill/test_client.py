@@ -6,6 +6,7 @@ import json
 import resource
 import socket
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,26 @@ def test_jobs_are_listed_over_pages_up_to_a_limit(server: ToyServer, job_state) 
     server.on("GET", "/jobs", as_json({"items": [job_state()] * 2, "next_cursor": "more"}))
     with _client(server) as client:
         assert len(client.jobs(limit=3)) == 3
+
+
+def test_jobs_and_images_are_asked_for_by_what_they_are(server: ToyServer, job_state) -> None:
+    server.on("GET", "/jobs", as_json({"items": [job_state()], "next_cursor": None}))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [], "next_cursor": None}))
+    when = datetime(2026, 11, 30, 8, tzinfo=UTC)
+    with _client(server) as client:
+        (job,) = client.jobs(
+            metadata={"run": 7, "site": "7"}, created_after=when, created_before="2026-11-30T09:00:00Z"
+        )
+        assert list(job.rows(name="cam/", error="timed_out", ref=None)) == []
+        for wrong in ("yesterday", "0001-01-01T00:00:00+14:00"):
+            with pytest.raises(InvalidInput, match="times are written like"):
+                client.jobs(created_after=wrong)
+    (asked,) = server.seen("GET", "/jobs")
+    assert (asked.query["metadata.run"], asked.query["metadata.site"]) == ("7", "7")
+    assert datetime.fromisoformat(asked.query["created_after"]) == when
+    assert datetime.fromisoformat(asked.query["created_before"]) == when + timedelta(hours=1)
+    (asked,) = server.seen("GET", "/jobs/job_1/images")
+    assert asked.query == {"limit": "200", "name": "cam/", "error": "timed_out"}
 
 
 def test_deleting_what_is_gone_is_no_error(server: ToyServer, job_state) -> None:

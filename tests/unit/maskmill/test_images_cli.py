@@ -74,7 +74,10 @@ def test_images_are_listed_with_what_went_wrong(run: Run, server: ToyServer, job
     assert lines[1].split() == ["0", "a/1.jpg", "succeeded", "91.2", "%", "50.0", "%"]
     assert "unreadable_image (the file is cut off)" in lines[2]
     assert "c/[1].jpg" in lines[3]
-    assert "mask_unknown_ids (255: 3 %)" in lines[3]
+    run("images", "job_1", "--warning", "mask_unknown_ids", "--ref", "r", "--name", "c/", "--error", "timed_out")
+    asked = server.seen("GET", "/jobs/job_1/images")[-1].query
+    wanted = {"warning": "mask_unknown_ids", "ref": "r", "name": "c/", "error": "timed_out"}
+    assert {name: asked[name] for name in wanted} == wanted
 
 
 @pytest.mark.usefixtures("rows")

@@ -16,8 +16,8 @@ from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.deliveries.ports import AtOnce
 from jobs.deliveries.schedule import after_try
 from jobs.job import ImageStatus, Priority
+from jobs.listing.filters import ImageFilter, JobFilter
 from jobs.options import JobOptions
-from jobs.ports import JobFilter
 from storage.unit_of_work import Database, make_engine
 from tests.databases import sqlite_settings
 from tests.factories import NOON
@@ -118,7 +118,7 @@ def test_what_is_due_is_found_without_a_look_at_what_was_delivered(open_unit: Un
 @pytest.mark.parametrize("status", ImageStatus)
 def test_a_page_of_one_status_walks_along_an_index(open_unit: Units, plans: Plans, status: ImageStatus):
     with open_unit() as unit:
-        unit.images.page("job_1", status=status, sort="index", limit=50, after=None)
+        unit.images.page("job_1", where=ImageFilter(status=status), sort="index", limit=50, after=None)
     assert plans.scans == []
     assert any(PARTIAL.get(status, "sqlite_autoindex_job_images") in step for step in plans.steps)
     assert not any("ORDER BY" in step for step in plans.steps)
@@ -127,7 +127,7 @@ def test_a_page_of_one_status_walks_along_an_index(open_unit: Units, plans: Plan
 @pytest.mark.parametrize("sort", ["confidence", "miou"])
 def test_a_sorted_page_walks_along_an_index(open_unit: Units, plans: Plans, sort: str):
     with open_unit() as unit:
-        unit.images.page("job_1", status=None, sort=sort, limit=50, after=None)
+        unit.images.page("job_1", sort=sort, limit=50, after=None)
     assert plans.scans == []
     assert any(f"ix_job_images_{sort}" in step for step in plans.steps)
     assert not any("ORDER BY" in step for step in plans.steps)

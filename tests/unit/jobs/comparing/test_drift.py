@@ -9,10 +9,13 @@ import pytest
 
 from jobs.comparing.drift import DriftOrders, class_drift, usual_shares
 from jobs.job import ImageMetrics, ImageStatus
+from jobs.listing.filters import ImageFilter
 from jobs.ports import UnitOfWork
 from tests.fakes import FakeClock
 from tests.job_steps import Units, add, claimed, failed, finish, succeeded
 from tests.memory_database import MemoryDatabase
+
+FAILED = ImageFilter(status=ImageStatus.FAILED)
 
 
 def memory_units() -> Units:
@@ -44,14 +47,16 @@ def test_the_farthest_come_first_and_those_without_a_result_last(open_unit: Unit
     after: str | None = None
     while not found or after:
         with open_unit() as unit:
-            rows, after = DriftOrders().page(unit, unit.jobs.get("job_1"), status=None, limit=limit, after=after)
+            rows, after = DriftOrders().page(
+                unit, unit.jobs.get("job_1"), where=ImageFilter(), limit=limit, after=after
+            )
         found += [row.index for row in rows]
     assert found == [2, 0, 3, 1, 4]
 
 
 def test_a_state_is_picked_out(open_unit: Units) -> None:
     with open_unit() as unit:
-        rows, _ = DriftOrders().page(unit, unit.jobs.get("job_1"), status=ImageStatus.FAILED, limit=9, after=None)
+        rows, _ = DriftOrders().page(unit, unit.jobs.get("job_1"), where=FAILED, limit=9, after=None)
     assert [row.index for row in rows] == [1]
 
 
@@ -60,9 +65,9 @@ def shares_read(unit: UnitOfWork, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     looks: list[str] = []
     look = type(unit.images).class_shares
 
-    def counted(images: object, job_id: str, *, status: ImageStatus | None) -> object:
+    def counted(images: object, job_id: str, *, where: ImageFilter) -> object:
         looks.append(job_id)
-        return look(images, job_id, status=status)  # type: ignore[arg-type]
+        return look(images, job_id, where=where)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(unit.images), "class_shares", counted)
     return looks
@@ -75,11 +80,11 @@ def test_only_the_first_page_of_a_job_that_stays_as_it_is_looks_at_all_images(
     with open_unit() as unit:
         looks = shares_read(unit, monkeypatch)
         job = unit.jobs.get("job_1")
-        _, after = orders.page(unit, job, status=None, limit=2, after=None)
-        rows, _ = orders.page(unit, job, status=None, limit=2, after=after)
+        _, after = orders.page(unit, job, where=ImageFilter(), limit=2, after=None)
+        rows, _ = orders.page(unit, job, where=ImageFilter(), limit=2, after=after)
         assert ([row.index for row in rows], len(looks)) == ([3, 1], 1)
-        orders.page(unit, job, status=ImageStatus.FAILED, limit=2, after=None)
-        orders.page(unit, replace(job, version=job.version + 1), status=None, limit=2, after=None)
+        orders.page(unit, job, where=FAILED, limit=2, after=None)
+        orders.page(unit, replace(job, version=job.version + 1), where=ImageFilter(), limit=2, after=None)
     assert len(looks) == 3
 
 
@@ -92,7 +97,7 @@ def test_few_orders_are_kept_and_the_longest_unused_goes_first(
         looks = shares_read(unit, monkeypatch)
         job = unit.jobs.get("job_1")
         for version in (1, 2, 1, 3, 1, 2):  # the third takes the place of the second
-            orders.page(unit, replace(job, version=version), status=None, limit=2, after=None)
+            orders.page(unit, replace(job, version=version), where=ImageFilter(), limit=2, after=None)
     assert len(looks) == 4
 
 
@@ -107,4 +112,4 @@ def test_a_job_without_any_result_has_no_usual_shares() -> None:
 def test_a_foreign_cursor_is_a_value_error(open_unit: Units, cursor: str | bytes) -> None:
     given = cursor if isinstance(cursor, str) else base64.urlsafe_b64encode(cursor).decode()
     with pytest.raises(ValueError, match=r".*"), open_unit() as unit:
-        DriftOrders().page(unit, unit.jobs.get("job_1"), status=None, limit=2, after=given)
+        DriftOrders().page(unit, unit.jobs.get("job_1"), where=ImageFilter(), limit=2, after=given)

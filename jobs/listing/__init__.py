@@ -1,0 +1,1 @@
+"""Lists of jobs and of their images: what may be picked out."""
