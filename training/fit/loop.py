@@ -10,7 +10,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -88,20 +88,29 @@ def steps_before(epoch: int, recipe: Recipe, picture_counts: Sequence[int]) -> i
     return steps
 
 
-def train_step(objective: nn.Module, optimiser: torch.optim.Optimizer, group: Sequence[Batch]) -> float:
+def train_step(
+    objective: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    group: Sequence[Batch],
+    scaler: torch.amp.GradScaler | None = None,
+) -> float:
     """One optimisation step on the mean loss of a group of batches; returns that loss before the step.
 
-    objective: images, truth → loss (an Objective, or one that several processes share).
+    objective: images, truth → loss (an Objective, or one that several processes share). scaler: of fp16, whose small
+    gradients would be zero; a step whose gradients are too large for it is left out.
     """
+    scaler = scaler or torch.amp.GradScaler(enabled=False)
     optimiser.zero_grad(set_to_none=True)
     total = 0.0
     for number, (images, truth) in enumerate(group, 1):
         with _kept_to_itself(objective, last=number == len(group)):
             loss = objective(images, truth) / len(group)
-            loss.backward()
+            scaler.scale(loss).backward()
         total += float(loss.detach())
+    scaler.unscale_(optimiser)
     nn.utils.clip_grad_norm_(objective.parameters(), max_norm=LARGEST_GRADIENT)
-    optimiser.step()
+    scaler.step(optimiser)
+    scaler.update()
     return total
 
 
@@ -144,6 +153,7 @@ class TrainingState:
     plateau: Plateau
     stopping: Patience
     best: Best
+    scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler(enabled=False))
     epoch: int = 0
     step: int = 0
 
@@ -159,6 +169,7 @@ class TrainingState:
             "plateau": self.plateau.state(),
             "stopping": self.stopping.state(),
             "best": self.best.state(),
+            "scaler": self.scaler.state_dict(),
         }
         _write(content, path)
 
@@ -172,6 +183,8 @@ class TrainingState:
         self.optimiser.load_state_dict(content["optimiser"])
         self.average.load(content["average"])
         self.epoch, self.step = content["epoch"], content["step"]
+        if content.get("scaler"):  # of fp16 alone
+            self.scaler.load_state_dict(content["scaler"])
         if "plateau" in content:  # older checkpoints have none
             self.plateau.load(content["plateau"])
             self.stopping.load(content["stopping"])
@@ -220,7 +233,8 @@ def train_epoch(
         )
         for each in state.optimiser.param_groups:
             each["lr"] = rate * each.get("factor", 1.0)  # older checkpoints have none
-        losses.append(train_step(objective, state.optimiser, [_placed(batch, device) for batch in group]))
+        placed = [_placed(batch, device) for batch in group]
+        losses.append(train_step(objective, state.optimiser, placed, state.scaler))
         state.step += 1
         state.average.update(state.model, state.step)
         on_step(losses[-1])

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from training.fit.losses import LossFunction
 from training.models.parts.protocols import HasOwnLoss
 
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}  # by the precision of a recipe
+
 Teaching = Callable[[Tensor, Tensor, Tensor], Tensor]  # images, logits, loss → the loss with a teacher's part
 
 
@@ -15,20 +17,25 @@ class Objective(nn.Module):
     """(images, truth) → loss. What is differentiated, and what several processes share the gradient of."""
 
     def __init__(
-        self, model: nn.Module, loss_of: LossFunction | None, *, teaching: Teaching | None = None, bf16: bool = False
+        self,
+        model: nn.Module,
+        loss_of: LossFunction | None,
+        *,
+        teaching: Teaching | None = None,
+        half: torch.dtype | None = None,
     ) -> None:
         """loss_of: of logits and truth; None takes the model's own, which no teacher changes.
 
-        bf16: the forward pass computes in bfloat16, but for the teacher's.
+        half: what the forward pass computes in, but for the teacher's.
         """
         super().__init__()
         self.model = model
         self._loss_of = loss_of
         self._teaching = teaching
-        self._bf16 = bf16
+        self._half = half
 
     def forward(self, images: Tensor, truth: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(images.device.type, dtype=self._half, enabled=self._half is not None):
             if self._loss_of is None:
                 assert isinstance(self.model, HasOwnLoss)
                 return self.model.own_loss(images, truth)

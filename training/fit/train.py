@@ -24,7 +24,7 @@ from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
 from training.fit.distillation import Distillation, open_distillation, require_same_teacher, told
 from training.fit.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
 from training.fit.losses import LossFunction, SegmentationLoss, median_frequency_weights
-from training.fit.objective import Objective
+from training.fit.objective import HALF, Objective
 from training.fit.optimisation import Best, Patience, Plateau, build_optimiser
 from training.fit.processes import Processes
 from training.fit.progress import NullWatcher, Watcher
@@ -155,8 +155,8 @@ class Training:
         loader = batches(pictures, recipe, epoch, workers=self.workers, part=part)
         torch.manual_seed(recipe.seed * 1_000_003 + epoch + 7_919 * processes.rank)  # dropout
         set_training(state.model, freeze_encoder=stage.freeze_encoder)
-        bf16, teaching = recipe.precision == "bf16", self.distillation
-        objective = processes.sharing(Objective(state.model, self.loss_of, teaching=teaching, bf16=bf16))
+        half, teaching = HALF.get(recipe.precision), self.distillation
+        objective = processes.sharing(Objective(state.model, self.loss_of, teaching=teaching, half=half))
         steps = math.ceil(len(loader) / recipe.accumulate)
         self.watcher.epoch_begins(epoch + 1, of=recipe.epochs, steps=steps)
         total = self.steps_before(recipe.epochs)
@@ -312,6 +312,7 @@ def state_of(model: nn.Module, recipe: Recipe, folder: Path, processes: Processe
         Plateau(recipe.schedule),
         Patience(metric=stopping.metric, patience=stopping.patience, least=stopping.least),
         Best(metric=stopping.best_metric),
+        torch.amp.GradScaler(processes.device.type, enabled=recipe.precision == "fp16"),
     )
     if (folder / CHECKPOINT).is_file():
         state.load(folder / CHECKPOINT)

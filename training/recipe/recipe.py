@@ -203,7 +203,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     search: SearchChoice = SearchChoice()
     seed: int = 1
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
     accumulate: int = 1  # batches per optimiser step
     ema_decay: float = 0.998
     evaluate_every: int = 5  # epochs

@@ -124,10 +124,41 @@ def test_bf16_computes_the_forward_pass_in_half_the_bits_and_learns_in_full():
         seen.append(logits.dtype)
         return logits.float().mean()
 
-    Objective(model, loss_of, bf16=True)(*some_batch(1)).backward()
+    Objective(model, loss_of, half=torch.bfloat16)(*some_batch(1)).backward()
     assert seen == [torch.bfloat16]
     assert model.weight.grad is not None
     assert model.weight.dtype == model.weight.grad.dtype == torch.float32
+
+
+def test_fp16_learns_from_gradients_that_are_too_small_for_it():
+    learnt = []
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=2.0**16)):
+        model = nn.Conv2d(3, 2, 1, bias=False)
+        nn.init.zeros_(model.weight)
+        objective = Objective(model, lambda logits, truth: logits.float().mean() * 1e-7, half=torch.float16)
+        train_step(objective, torch.optim.SGD(model.parameters(), lr=1.0), [some_batch(1)], scaler)
+        learnt.append(float(model.weight.detach().abs().max()))
+    assert learnt[0] == 0 < learnt[1]
+
+
+def test_a_step_that_overflows_is_left_out_and_the_next_is_scaled_by_less():
+    model, scaler = Scale(), torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    objective = Objective(model, lambda logits, truth: logits.sum() * 1e6)
+    train_step(objective, torch.optim.SGD(model.parameters(), lr=1.0), [some_batch(1)], scaler)
+    assert (model.factor.item(), scaler.get_scale()) == (1.0, 2.0**126)
+
+
+def test_a_checkpoint_keeps_by_how_much_the_loss_is_scaled(tmp_path):
+    first, again, other = (begin_state(Scale()) for _ in range(3))
+    first.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    again.scaler = torch.amp.GradScaler("cpu")
+    first.scaler.scale(torch.ones(1))
+    first.save(tmp_path / "checkpoint.pt")
+    again.load(tmp_path / "checkpoint.pt")
+    other.load(tmp_path / "checkpoint.pt")  # in float32 from now on
+    assert (again.scaler.state_dict()["scale"], other.scaler.state_dict()) == (8.0, {})
+    other.save(tmp_path / "checkpoint.pt")
+    again.load(tmp_path / "checkpoint.pt")  # in fp16 from now on
 
 
 def test_a_model_with_its_own_loss_is_trained_by_it():

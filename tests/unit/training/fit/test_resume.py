@@ -28,6 +28,7 @@ MANNERS = {
     "plain": ["stages[0].epochs=3"],
     "plateau": ["stages[0].epochs=3", "evaluate_every=1", *LOWERED, *STOPPED],
     "accumulated": ["stages[0].epochs=3", "accumulate=2", "ema_decay=0.9", "optimiser.amsgrad=true"],
+    "fp16": ["stages[0].epochs=3", "precision=fp16"],
     "frozen": ["stages[0].epochs=3", *HELD_STILL],
     "taught": ["stages[0].epochs=3", "distillation.teacher=tiny", "distillation.scale=2"],
 }
@@ -76,8 +77,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(manner, roots, tmp_
     assert resumed.best == straight.best == Best(**one["best"])
     for part in ("model", "average"):
         assert all(torch.equal(one[part][name], other[part][name]) for name in other[part])
-    assert [one[part] for part in ("epoch", "step", "plateau", "stopping")] == [
-        other[part] for part in ("epoch", "step", "plateau", "stopping")
+    assert [one[part] for part in ("epoch", "step", "plateau", "stopping", "scaler")] == [
+        other[part] for part in ("epoch", "step", "plateau", "stopping", "scaler")
     ]
     assert [line["epoch"] for line in resumed.history()] == [line["epoch"] for line in straight.history()]
 
