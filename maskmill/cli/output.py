@@ -47,12 +47,16 @@ QUIET_EVERY_S = 5.0  # without a terminal progress is a line now and then
 
 def stdout() -> Console:
     """Into a file or pipe a line may be long: nobody's window is as narrow as rich believes then."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(highlight=False, width=width)
+    return plain_console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def stderr() -> Console:
-    return Console(stderr=True, highlight=False)
+    return plain_console(stderr=True)
+
+
+def plain_console(**chosen: Any) -> Console:
+    """Writes text as it is: `[red]` and `:car:` are parts of a path."""
+    return Console(highlight=False, markup=False, emoji=False, **chosen)
 
 
 def print_json(value: Any) -> None:
@@ -109,7 +113,7 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 def print_table(table: Table) -> None:
     """Whole, however narrow the window is: an id that is cut is none, and a window breaks lines itself."""
-    console, written = Console(highlight=False, width=TABLE_WIDTH), []
+    console, written = plain_console(width=TABLE_WIDTH), []
     for line in console.render_lines(table, pad=False):
         while line and not line[-1].text.strip():
             line.pop()
@@ -222,4 +226,4 @@ class _Lines:
     def show(self, job: JobHandle) -> None:
         if job.finished or time.monotonic() >= self._next:
             self._next = time.monotonic() + QUIET_EVERY_S
-            self._console.print(progress_numbers(job.state), soft_wrap=True)
+            self._console.print(Text.from_markup(progress_numbers(job.state)), soft_wrap=True)

@@ -112,6 +112,16 @@ def test_a_place_that_can_hold_no_results_is_told_before_anything_is_sent_or_wai
         client.job("job_1").download(place)
 
 
+def test_what_looks_like_markup_is_part_of_a_path(run: Run, server: ToyServer, job_state: JobState) -> None:
+    server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded", done=4), "model": "[red]:car:"}))
+    server.on("GET", "/jobs", as_json({"items": [{**job_state(), "model": "[red]:car:"}], "next_cursor": None}))
+    server.on("GET", "/jobs/job_1/archive", _archive())
+    for folder in ("[red]:car:", "[/b]"):
+        done = run("download", "job_1", folder)
+        assert (done.exit_code, done.stdout) == (0, f"results are in {folder}\n")
+    assert "[red]:car:" in run("jobs").stdout
+
+
 def test_a_list_that_was_narrowed_down_does_not_say_that_there_are_no_jobs(run: Run, server: ToyServer) -> None:
     server.on("GET", "/jobs", as_json({"items": [], "next_cursor": None}))
     assert run("jobs", "--status", "failed").stdout.strip() == "no such jobs"
