@@ -80,7 +80,8 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """bundles: by everything that they are called. spaces: the published ones and those that the bundles bring."""
+    """bundles: by everything that they are called. spaces: the published ones, those that the bundles bring, and those
+    of the folder for them."""
 
     bundles: Mapping[str, Bundle] = field(default_factory=dict)
     spaces: LabelSpaces = field(default_factory=LabelSpaces)
@@ -94,9 +95,11 @@ class Catalog:
     `name@alias`; of a name alone, its champion counts more than a bundle in the same folder. `models:/` may precede.
     """
 
-    def __init__(self, folders: Sequence[Path], *, fetchable: Collection[str] = ()) -> None:
-        """fetchable: names that are not there yet and can be fetched from the hub; told to who asks for one."""
+    def __init__(self, folders: Sequence[Path], *, fetchable: Collection[str] = (), spaces: Path | None = None) -> None:
+        """fetchable: names that are not there yet and can be fetched from the hub; told to who asks for one. spaces: a
+        folder of label spaces that no model brings along, looked at likewise."""
         self._folders = tuple(folders)
+        self._spaces = spaces
         self._fetchable = frozenset(fetchable)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
@@ -188,16 +191,18 @@ class Catalog:
         LabelSpaces().with_own(*known, bundle.space())
 
     def _current(self) -> _Contents:
-        stamp = _stamp(self._folders)
+        files = [] if self._spaces is None else _space_files(self._spaces)
+        stamp = (*_stamp(self._folders), *((path, status.st_mtime_ns, status.st_ino) for path, status in files))
         with self._lock:
             if stamp != self._stamp:
-                self._contents = _read(self._folders)
+                self._contents = _read(self._folders, [Path(path) for path, _ in files])
                 self._stamp = stamp
             return self._contents
 
 
 def open_catalog(settings: StorageSettings) -> Catalog:
-    return Catalog(settings.model_folders, fetchable=load_hub_catalog())
+    spaces = settings.resolved_label_space_folder
+    return Catalog(settings.model_folders, fetchable=load_hub_catalog(), spaces=spaces)
 
 
 def _places(folders: Sequence[Path]) -> Iterator[Path]:
@@ -237,8 +242,17 @@ def _with_cards(places: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
             yield place, status
 
 
-def _read(folders: Sequence[Path]) -> _Contents:
-    """A later bundle of one name counts; of two label spaces of one name that differ, the first one does."""
+def _space_files(folder: Path) -> Sequence[tuple[str, os.stat_result]]:
+    """JSON files, by name."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        found = [each for each in entries if each.name.endswith(".json") and not each.name.startswith(HIDDEN)]
+        return sorted((each.path, each.stat()) for each in found if each.is_file())
+    return []
+
+
+def _read(folders: Sequence[Path], space_files: Sequence[Path] = ()) -> _Contents:
+    """A later bundle of one name counts; of two label spaces of one name that differ, the first one does, and those of
+    bundles before those of files: no model goes because somebody wrote a file."""
     bundles: dict[str, Bundle] = {}
     spaces = LabelSpaces()
     for place in _places(folders):
@@ -255,6 +269,12 @@ def _read(folders: Sequence[Path]) -> _Contents:
             _ignore(place, str(error))
             continue
         bundles |= dict.fromkeys(names, bundle)
+    for path in space_files:
+        try:
+            spaces = spaces.with_own(load_label_space(path))
+        except SegmentationError as error:
+            told = {"action": "label_space_ignored", "path": str(path)}
+            logger.warning("label space ignored: %s", error, extra=told)
     return _Contents(bundles, spaces)
 
 

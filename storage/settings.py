@@ -57,6 +57,7 @@ class StorageSettings(BaseSettings):
     s3_read_timeout_s: float = Field(default=8.0, gt=0)
     buckets: dict[str, BucketRule] = {}  # by the name under which clients may name objects in them
     model_folders: list[Path] = []  # none: the bundled models and those at home; a later folder wins
+    label_space_folder: Path | None = None  # of label spaces of one's own, a JSON file each; none: the one at home
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
@@ -91,6 +92,10 @@ class StorageSettings(BaseSettings):
         self.s3_bucket = self.s3_bucket or parts.netloc
         self.s3_endpoint = self.s3_endpoint or query.get("endpoint")
         self.s3_region = self.s3_region or query.get("region")
+
+    @property
+    def resolved_label_space_folder(self) -> Path:
+        return self.label_space_folder or self.home / "label-spaces"
 
     @property
     def resolved_database_url(self) -> str:

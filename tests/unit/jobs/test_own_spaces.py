@@ -174,3 +174,21 @@ def test_what_ids_mean_survives_being_stored():
     assert spaces.get("blob") == BLOB
     assert spaces.get("camvid-11") == get_label_space("camvid-11")
     assert JobSpaces().missing_from("camvid-11", 0) == ()
+
+
+def test_truth_in_ids_of_ones_own_is_scored_also_when_nobody_tells_of_them_any_more(service):
+    mine = LabelSpace(
+        "mine",
+        (LabelClass(10, "up", (0, 0, 0), "sky"), LabelClass(20, "down", (9, 9, 9), "flat")),
+        mappings={"camvid-11": {10: 0, 20: 1}},
+    )
+    service.catalog = FakeCatalog(service.catalog.cards, LabelSpaces((mine,)))
+    truth = np.array([[10, 10, 20, 20], [10, 10, 20, 20]], np.uint8)
+    job = with_truth(service, mask(truth), mask_label_space="mine")
+    service.catalog = FakeCatalog(service.catalog.cards)
+    service.work()
+    done = service.reading.job(job.id)
+    assert (done.spaces.own, done.totals[0].truth_images) == ((mine,), 1)
+    assert job_metrics(done)["ground_truth"]["pixel_accuracy"] == 1
+    with pytest.raises(InvalidOptions, match="mask_label_space"):
+        with_truth(service, mask(truth), mask_label_space="mine")
