@@ -10,6 +10,8 @@ import streamlit as st
 
 from dashboard.parts.words import percent, shares
 
+# Okabe and Ito's, dark enough on white.
+COLOURS = ("#0072b2", "#b34700", "#00735a", "#a3407c", "#4d4d4d", "#7a5c00")
 STRIPES = "repeating-linear-gradient({angle}deg, {colour} 0 6px, {stripe} 6px 8px)"
 
 
@@ -40,10 +42,37 @@ def share_bars(caption: str, metrics: Mapping[str, Any], colours: Mapping[str, s
     _wide(caption, f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody>")
 
 
+def model_bars(caption: str, models: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]) -> None:
+    """(class, a share of each model): numbers, and beneath each other bars, told apart by hatching and by colour."""
+    grounds = [
+        STRIPES.format(angle=45 * (at % 4), colour=COLOURS[at % len(COLOURS)], stripe="rgba(255,255,255,.7)")
+        for at in range(len(models))
+    ]
+    head = "".join(
+        f'<th scope="col"><span class="mm-key" style="background:{ground}"></span> {escape(name)}</th>'
+        for name, ground in zip(models, grounds, strict=True)
+    )
+    body = []
+    for name, values in rows:
+        numbers = "".join(f"<td>{percent(value, 1)}</td>" for value in values)
+        bars = "".join(
+            f'<span class="mm-bar mm-line" style="width:{round((value or 0) * 100)}%;background:{ground}"></span>'
+            for value, ground in zip(values, grounds, strict=True)
+        )
+        body.append(f'<tr><th scope="row">{escape(name)}</th>{numbers}<td style="width:45%">{bars}</td></tr>')
+    heads = f'<tr><th scope="col">Class</th>{head}<th scope="col">Bars</th></tr>'
+    _wide(caption, f"<thead>{heads}</thead><tbody>{''.join(body)}</tbody>")
+
+
 def links(pairs: Sequence[tuple[str, str]]) -> None:
     """(text, address of this page): each is downloaded by the browser, not through the session."""
     told = " · ".join(f'<a href="{escape(address, quote=True)}" download>{escape(text)}</a>' for text, address in pairs)
     st.html(f"<p>{told}</p>")
+
+
+def reading(text: str) -> None:
+    """Of a table or a figure. Names in it are whoever's: no Markdown."""
+    st.html(f"<p>{escape(text)}</p>")
 
 
 def spoken(text: str) -> None:

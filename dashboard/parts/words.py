@@ -63,6 +63,32 @@ def left_out(models: Sequence[Mapping[str, Any]]) -> str | None:
     return f"{'; '.join(told)}: a model's means are without them, two models are compared over what both can give."
 
 
+def scores_reading(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """Of every two models, which is better, and whether that may be chance."""
+    told = []
+    for each in pairs:
+        judged = each["ground_truth"] or {}
+        difference = judged.get("miou_difference")
+        if difference is not None:
+            better, other = each["models"] if difference >= 0 else reversed(each["models"])
+            chance = {True: ", which is beyond chance", False: ", which may be chance"}.get(judged["beyond_chance"], "")
+            told.append(f"{better} scores {abs(difference) * 100:.1f} points of mIoU above {other}{chance}.")
+    return " ".join(told) or "Without ground truth no model can be called better: it is told where they agree."
+
+
+def classes_reading(title: str, models: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]) -> str:
+    """rows: (class, a value of each model). In how many classes each is highest, and where they lie farthest apart."""
+    known = [(name, [value for value in values if value is not None]) for name, values in rows]
+    known = [(name, values) for name, values in known if len(values) == len(models)]
+    if not known:
+        return f"{title}: no class is known of every model."
+    highest = [sum(values[at] == max(values) for _, values in known) for at in range(len(models))]
+    leads = ", ".join(f"{model} in {count}" for model, count in zip(models, highest, strict=True))
+    name, values = max(known, key=lambda each: max(each[1]) - min(each[1]))
+    apart = " and ".join(f"{percent(value, 1)} ({model})" for model, value in zip(models, values, strict=True))
+    return f"Highest {title}, of {len(known)} classes: {leads}. They lie farthest apart in {name}: {apart}."
+
+
 def progress(state: Mapping[str, Any]) -> str:
     """How far a job is: images, rate and rest."""
     images = state["images"]

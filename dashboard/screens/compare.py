@@ -1,4 +1,4 @@
-"""Compare: two or more models of one job, by their scores, pair by pair, and on one picture with a divider."""
+"""Compare: models of one job by scores, by pairs, by classes, on one picture with a divider, and as one page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import viewer
+from dashboard import frame, viewer
 from dashboard.parts import tables, words
 from dashboard.parts.links import link, path
 from dashboard.parts.views import pair_view
@@ -30,10 +30,31 @@ def show() -> None:
     path(("compare", "Other comparisons", {}), ("jobs", job.id, {"job": job.id}))
     told = job.comparison(contested=CONTESTED)
     _scores(told)
+    tables.reading(words.scores_reading(told["pairs"]))
     _pairs(told["pairs"])
+    _classes(told)
     index = _contested(told["most_contested"])
     if index is not None:
         pair(job, index)
+    if job.finished:
+        _whole(job)
+
+
+def _classes(told: Mapping[str, Any]) -> None:
+    """By IoU, or by share where no truth is known."""
+    measure = "iou" if told["images"]["with_truth"] else "fraction"
+    title = "IoU" if measure == "iou" else "Share of the pixels"
+    names = [each["model"] for each in told["models"]]
+    rows = [(each["name"], [by[measure] for by in each["models"]]) for each in told["classes"]]
+    tables.model_bars(f"{title} by class and model", names, rows)
+    tables.reading(words.classes_reading(title, names, rows))
+
+
+def _whole(job: JobHandle) -> None:
+    with st.expander("The comparison as one page, with a grid of pictures"):
+        address = f"/comparisons/{job.id}"
+        tables.links([("comparison.html", address)])
+        frame.show(address, title=f"Comparison of the models of {job.id}", key=f"whole-{job.id}")
 
 
 def pair(job: JobHandle, index: int) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from dashboard.parts.tables import COLOURS
 from dashboard.training.runs import Points
 
 WIDE, HIGH, EDGE, LEGEND = 760, 360, 56, 22
-# Okabe and Ito's, dark enough on white; runs also differ by their dashes and by the mark at their end.
-COLOURS = ("#0072b2", "#b34700", "#00735a", "#a3407c", "#4d4d4d", "#7a5c00")
 DASHES = ("", "9 4", "2 4", "12 4 2 4", "5 5", "1 6")
-MOST = len(COLOURS)  # runs in one figure
+MOST = len(COLOURS)  # runs in one figure, which also differ by their dashes
 
 MEANINGS: Mapping[str, str] = {
     "train_loss": "The loss that the training lowers, as a mean over the epoch's batches. Lower is better.",

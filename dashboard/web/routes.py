@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +31,14 @@ GUARDED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "same-origin",
+}
+# A page whose script may run: of no origin, asking nobody for anything, and framed by this page alone.
+FRAMED = {
+    **GUARDED,
+    "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'self'",
+    "Content-Disposition": 'inline; filename="comparison.html"',
+    "Cache-Control": "private, no-cache",  # a correction changes it
 }
 CACHED = {**GUARDED, "Cache-Control": f"private, max-age={FRESH_S}"}
 
@@ -69,6 +79,7 @@ def routes(server: Maskmill, settings: DashboardSettings) -> list[Route]:
         Route("/pictures/samples/{sample}/{kind}", guard.around(reading.sample)),
         Route("/rows/{job}", guard.around(reading.rows)),
         Route("/archives/{job}", guard.around(reading.archive)),
+        Route("/comparisons/{job}", guard.around(reading.comparison)),
         Route("/corrections/{job}/{index:int}", _saving(server, guard), methods=["PUT"]),
     ]
 
@@ -121,6 +132,13 @@ class _Reading:
         if length:
             headers["Content-Length"] = length
         return StreamingResponse(pieces, media_type="application/zip", headers=headers)
+
+    def comparison(self, request: Request) -> Response:
+        """The page of a finished job of several models, out of an archive of nothing else."""
+        packed = self._server.read(f"/jobs/{_job(request)}/archive", artifacts="comparison")
+        with zipfile.ZipFile(io.BytesIO(packed.data)) as archive:
+            page = archive.read("comparison.html")
+        return Response(page, media_type="text/html; charset=utf-8", headers=FRAMED)
 
     def _pieces(self, path: str, params: Mapping[str, str]) -> Iterator[bytes]:
         with self._server.streamed(path, **params) as response:

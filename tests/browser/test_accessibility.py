@@ -88,6 +88,12 @@ def _compared(page: Page, place: Place) -> None:
     page.locator("canvas[data-ready=yes]").wait_for()
 
 
+def _compared_as_one_page(page: Page, place: Place) -> None:
+    _compared(page, place)
+    page.get_by_text("The comparison as one page").click()
+    page.frame_locator("iframe").get_by_role("heading", level=1).wait_for()
+
+
 def _refused(page: Page, place: Place) -> None:
     page.goto(place.address)
     broken: Any = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture"}
@@ -155,6 +161,7 @@ STATES = [
     State("Jobs", "an image that failed", _opened("jobs?job={job}&image=2")),
     State("Compare", "list", _opened("compare")),
     State("Compare", "two models", _compared),
+    State("Compare", "as one page", _compared_as_one_page),
     State("Samples", "a scene", _viewed("samples")),
     State("Models", "as it opens", _opened("models")),
     State("Models", "a card", _card),

@@ -178,6 +178,13 @@ def test_two_models_are_compared_on_one_picture(page: Page, address: str, stack:
         says = [names[int(mask[y, x])] for mask in masks]
         assert f"street-fast: {says[0]} · street-accurate: {says[1]}" in told
     page.get_by_label("Show").select_option("difference")
+    page.get_by_text("The comparison as one page").click()  # its script runs, in a sandbox
+    whole = page.frame_locator("iframe[title^='Comparison of the models']")
+    whole.get_by_role("heading", name="street-fast against street-accurate").wait_for()
+    mask = whole.locator("image.mask").first
+    before = mask.get_attribute("href")
+    whole.get_by_role("button", name="road", exact=True).click()
+    expect(mask).not_to_have_attribute("href", before or "", timeout=PATIENCE_MS)
 
 
 def _place(page: Page, x: float, y: float) -> Any:

@@ -154,6 +154,10 @@ def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
     assert "1 of 1 images are compared" in told
     assert "tiny and other" in told
     assert page.header[-1].value == "a.jpg: tiny and other"
+    assert "Share of the pixels by class and model" in told
+    assert told.count('class="mm-bar mm-line"') == 2 * told.count('<th scope="row">')
+    assert "<p>Highest Share of the pixels, of " in told
+    assert f'href="/comparisons/{pair}"' in told
 
 
 def test_a_comparison_tells_which_classes_a_model_cannot_give(service: Open) -> None:

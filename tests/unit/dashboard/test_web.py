@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from dashboard.settings import DashboardSettings
 from dashboard.web.pictures import thumbnail, with_ids_for_colours
 from dashboard.web.routes import routes
 from maskmill import Maskmill
-from tests.factories import picture
+from tests.factories import make_card, picture
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
 
@@ -115,6 +116,20 @@ def test_an_export_is_named_after_its_tool(house: House, service: httpx.Client, 
     assert answer.headers["content-disposition"] == f'attachment; filename="{job}_cvat.zip"'
     with zipfile.ZipFile(io.BytesIO(answer.content)) as found:
         assert {"labelmap.txt", "SegmentationClass/a.png"} < set(found.namelist())
+
+
+def test_a_comparison_comes_as_a_page_that_reaches_nothing(
+    house: House, service: httpx.Client, browser: TestClient
+) -> None:
+    house.catalog.cards = [make_card(), make_card("other")]
+    files, options = [("files", ("a.jpg", picture()))], {"options": json.dumps({"models": ["tiny", "other"]})}
+    job = service.post("/jobs", files=files, data=options).json()["id"]
+    assert browser.get(f"/comparisons/{job}").json()["code"] == "job_not_finished"
+    house.work()
+    answer = browser.get(f"/comparisons/{job}")
+    assert "<h1>tiny against other</h1>" in answer.text
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert {"sandbox allow-scripts", "default-src 'none'", "frame-ancestors 'self'"} < set(policy)
 
 
 def test_the_name_of_an_export_is_never_a_path(browser: TestClient) -> None:

@@ -25,6 +25,30 @@ def test_classes_that_a_compared_model_cannot_give_are_told() -> None:
     assert words.left_out(models[1:]) is None
 
 
+def test_who_is_better_is_told_and_whether_that_may_be_chance() -> None:
+    def pair(difference: float | None, beyond: bool | None) -> dict[str, object]:
+        return {"models": ["a", "b"], "ground_truth": {"miou_difference": difference, "beyond_chance": beyond}}
+
+    assert words.scores_reading([pair(0.031, True)]) == "a scores 3.1 points of mIoU above b, which is beyond chance."
+    assert words.scores_reading([pair(-0.02, False)]) == "b scores 2.0 points of mIoU above a, which may be chance."
+    assert words.scores_reading([pair(0.02, None)]) == "a scores 2.0 points of mIoU above b."
+    untrue: dict[str, object] = {"models": ["a", "b"], "ground_truth": None}
+    assert words.scores_reading([pair(None, None), untrue]).startswith("Without ground truth")
+
+
+def test_bars_by_class_are_read_by_who_leads_and_where_they_differ() -> None:
+    rows: list[tuple[str, list[float | None]]] = [
+        ("sky", [0.9, 0.8]),
+        ("road", [0.5, 0.9]),
+        ("car", [0.5, 0.4]),
+        ("bus", [None, 0.4]),
+    ]
+    assert words.classes_reading("IoU", ["a", "b"], [*rows, ("bus", [None, 0.4])]) == (
+        "Highest IoU, of 3 classes: a in 2, b in 1. They lie farthest apart in road: 50.0 % (a) and 90.0 % (b)."
+    )
+    assert words.classes_reading("IoU", ["a", "b"], [("bus", [None, 0.4])]) == "IoU: no class is known of every model."
+
+
 def test_an_image_without_a_result_is_told_by_its_name() -> None:
     assert words.image_alt({"name": "a.jpg", "width": None, "metrics": None}) == "a.jpg."
 

@@ -1,0 +1,13 @@
+// A frame of another origin than the page's, whatever it shows; it is loaded when it comes into sight.
+
+export default function ({ parentElement: root, data }) {
+  let frame = root.querySelector("iframe");
+  if (!frame) {
+    frame = document.createElement("iframe");
+    frame.setAttribute("sandbox", "allow-scripts");
+    frame.loading = "lazy";
+    root.append(frame);
+  }
+  frame.title = data.title;
+  if (frame.getAttribute("src") !== data.address) frame.setAttribute("src", data.address);
+}
