@@ -74,6 +74,7 @@ class Subject:
     device: str = "cpu"
     learnt: DataRecord | None = None  # where it is known
     snapshot: Snapshot | None = None  # of a run
+    folder: Path | None = None  # of a run
 
     @property
     def checkpoint(self) -> str:
@@ -204,6 +205,7 @@ def _of_run(folder: Path, checkpoint: str) -> Subject:
         device=device.type,
         learnt=DataRecord.read(folder) if (folder / DATA).is_file() else None,
         snapshot=taken,
+        folder=folder,
     )
 
 

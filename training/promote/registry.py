@@ -24,6 +24,7 @@ from training.tracking.mlflow_client import (
     experiment_id,
 )
 from training.tracking.note import told, without_credentials
+from training.tracking.results import speeds
 
 BUNDLE = "bundle"  # how the folder of a bundle among the artifacts of its run begins
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -53,7 +54,9 @@ class Registry:
             run_id = run_id or self._run_for(client, name)
             place = f"{BUNDLE}-{digest[:16]}"  # a run that goes on makes more than one
             client.log_artifacts(run_id, str(bundle), place)
-            client.log_batch(run_id, metrics=_speeds(card))
+            now_ms = int(time.time() * 1000)
+            found = speeds(card).items()
+            client.log_batch(run_id, metrics=[Metric(name, value, now_ms, 0) for name, value in found])
             source = f"{client.get_run(run_id).info.artifact_uri}/{place}"
             return str(client.create_model_version(name, source, run_id, tags={CARD_SHA256: digest}).version)
 
@@ -162,14 +165,6 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-
-
-def _speeds(card: ModelCard) -> list[Metric]:
-    """How long inference takes, as it was measured when the bundle was made."""
-    now_ms = int(time.time() * 1000)
-    found = {f"inference_ms/{each.engine} {each.precision}": each.median_ms for each in card.variants}
-    found |= {f"inference_imgs_per_sec/{each.engine} {each.precision}": each.images_per_s for each in card.variants}
-    return [Metric(name, value, now_ms, 0) for name, value in found.items() if value is not None]
 
 
 def _checked(folder: Path) -> ModelCard:

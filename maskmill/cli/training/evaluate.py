@@ -15,6 +15,7 @@ from rich.text import Text
 
 from maskmill.cli.options import CheckpointOption, JsonOption
 from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
+from maskmill.cli.training.tracking import TrackOption, track
 
 if TYPE_CHECKING:
     from segmentation.label_space import LabelSpace
@@ -64,7 +65,7 @@ class DataOptions(JsonOption):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluating(DataOptions, CheckpointOption):
+class Evaluating(DataOptions, CheckpointOption, TrackOption):
     subject: Annotated[
         str,
         typer.Argument(
@@ -96,6 +97,7 @@ class Evaluating(DataOptions, CheckpointOption):
 def evaluate(choices: Evaluating) -> None:
     """Score a model on labelled pictures, by one formula for all models, and time its inference."""
     from training.evaluate.held_out import overlap
+    from training.runs import write_text
     from training.spaces import common_space, find_label_space
 
     console = stderr()
@@ -111,12 +113,15 @@ def evaluate(choices: Evaluating) -> None:
     found = overlap(subject, pictures, split=choices.split)
     report = _report(choices, subject, total, latencies)
     report["data"] |= {"learnt_pictures": found.learnt, "warning": found.warning or None}
+    whole = _whole(report, pictures, total)
     if choices.out is not None:
-        _write(choices.out, report, pictures, total)
+        write_text(choices.out, whole)
     if choices.html is not None and page is not None:
         from training.compare import show_alone
 
         show_alone(page, choices.html, latency=latencies[0] if latencies else None)
+    if choices.track:
+        _track(choices, subject, total, latencies, whole)
     if choices.as_json:
         print_json(report)
     else:
@@ -248,6 +253,17 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
     return plain
 
 
+def _track(choices: Evaluating, subject: Subject, total: Evaluation, latencies: Sequence[Latency], whole: str) -> None:
+    from training.tracking.results import scored, timed
+
+    data = f"{choices.dataset}-{choices.split}"
+    scores = total.scores(without=[each.id for each in total.space.missing_from(subject.space)])
+    reports = {f"evaluation-{data}.json": whole}
+    if choices.html is not None:
+        reports[f"evaluation-{data}.html"] = choices.html.read_text(encoding="utf-8")
+    track(choices.subject, subject, scored(scores, data) | timed(latencies), reports)
+
+
 def _without_nan(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_nan(item) for key, item in value.items()}
@@ -256,10 +272,10 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _write(path: Path, report: Mapping[str, Any], pictures: PairDataset, total: Evaluation) -> None:
-    from training.runs import write_json
-
-    write_json(path, {**report, "pictures": pictures.names(), "evaluation": json.loads(total.to_json())})
+def _whole(report: Mapping[str, Any], pictures: PairDataset, total: Evaluation) -> str:
+    """The report with counts and curves, as JSON."""
+    content = {**report, "pictures": pictures.names(), "evaluation": json.loads(total.to_json())}
+    return json.dumps(content, indent=1)
 
 
 def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from maskmill.cli.options import CheckpointOption, ReplaceOption
 from maskmill.cli.output import counting, plain_table, print_json, print_table, stderr, stdout
@@ -71,10 +72,24 @@ def export(given: Exporting) -> None:
     folders = _folders(StorageSettings().model_folders, given.models)
     watch = partial(counting, stderr())
     done = export_run(folder, release, roots=parse_roots(given.root or []), models=Catalog(folders), watch=watch)
+    _track(folder, done)
     if given.as_json:
         print_json(_as_json(done, folders[-1]))
     else:
         _show(done, folders[-1])
+
+
+def _track(folder: Path, done: Export) -> None:
+    """Its run in MLflow, where it has one, learns how long inference takes."""
+    from training.settings import TrainingSettings
+    from training.tracking.note import run_of
+    from training.tracking.results import Results, send_results, speeds
+
+    settings = TrainingSettings()
+    if not settings.tracks or run_of(folder, settings.resolved_tracking_uri) is None:
+        return
+    if why := send_results(folder, Results(metrics=speeds(done.card)), settings):
+        stderr().print(Text(f"Warning: not sent to MLflow: {why}", style="yellow"), soft_wrap=True)
 
 
 def _folders(served: Sequence[Path], chosen: Path | None) -> Sequence[Path]:

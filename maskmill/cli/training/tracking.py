@@ -1,0 +1,39 @@
+"""--track: what a command found out of a model is sent to the run in MLflow that the model came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from maskmill.cli.options import JsonOption
+from maskmill.cli.output import stderr
+
+if TYPE_CHECKING:
+    from training.evaluate.subjects import Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackOption(JsonOption):
+    track: Annotated[
+        bool, typer.Option("--track", help="Send scores, speed and report to the model's run in MLflow, too.")
+    ] = False
+
+
+def track(reference: str, subject: Subject, metrics: Mapping[str, float], reports: Mapping[str, str]) -> None:
+    """Of a model that was named so. A server that is away, or a model without a run, is a warning."""
+    from training.evaluate.subjects import REGISTRY
+    from training.settings import TrainingSettings
+    from training.tracking.results import Results, send_results
+
+    of = reference if reference.startswith(REGISTRY) else subject.folder
+    epoch = 0 if subject.snapshot is None else subject.snapshot.epochs_done
+    if of is None:
+        why = f"{subject.name} is a bundle, which does not say whose it is: name its run, or models:/NAME@ALIAS"
+    else:
+        why = send_results(of, Results(metrics=metrics, reports=reports, epoch=epoch), TrainingSettings())
+    if why:
+        stderr().print(Text(f"Warning: not sent to MLflow: {why}", style="yellow"), soft_wrap=True)

@@ -1,0 +1,104 @@
+"""What is found out of a model later goes to its run in MLflow, and a server that is away costs a warning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+from typer.testing import CliRunner, Result
+
+from maskmill.cli.app import app
+from tests.tiny_models import tiny_bundle
+from tests.tiny_runs import tiny_training
+from training.promote.registry import Registry
+from training.settings import TrainingSettings
+from training.tracking.mlflow_tracker import MlflowTracker
+from training.tracking.note import run_of
+from training.tracking.results import Results, send_results
+
+AWAY = "http://someone:secret@127.0.0.1:9"
+
+
+@pytest.fixture
+def tracked(mlflow_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str, MlflowClient]:
+    """A run's folder, its id in MLflow, and a client there."""
+    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", mlflow_uri)
+    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
+    runs = tmp_path / "runs"
+    tracker = MlflowTracker(folder=runs / "tiny", name="tiny", uri=mlflow_uri, experiment="trials")
+    folder = tiny_training(runs, {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"], trackers=[tracker])
+    run = run_of(folder, mlflow_uri)
+    assert run is not None
+    return folder, run, MlflowClient(mlflow_uri, mlflow_uri)
+
+
+def call(tmp_path: Path, *words: object) -> Result:
+    more = ("--root", f"scenes={tmp_path / 'scenes'}")
+    return CliRunner().invoke(app, [*map(str, words), *more], catch_exceptions=False)
+
+
+SMALL = ("--option", "scene_count=2", "--option", "width=64", "--option", "height=64", "--threads", "1")
+
+
+def test_an_evaluation_goes_to_the_run(tracked: tuple[Path, str, MlflowClient], tmp_path: Path):
+    folder, run, client = tracked
+    page = ("--html", tmp_path / "page.html")
+    done = call(tmp_path, "evaluate", folder, "scenes", *SMALL, *page, "--track", "--json")
+    assert (done.exit_code, "Warning" in done.stderr) == (0, False)
+    metrics, report = client.get_run(run).data.metrics, json.loads(done.stdout)
+    assert metrics["scenes-val/miou"] == pytest.approx(report["scores"]["miou"])
+    assert metrics["inference_ms/torch"] == pytest.approx(report["latency"][0]["median_ms"])
+    assert {"scenes-val/iou/road", "inference_imgs_per_sec/torch", "miou"} <= set(metrics)
+    stored = [each.path for each in client.list_artifacts(run, "reports")]
+    assert stored == ["reports/evaluation-scenes-val.html", "reports/evaluation-scenes-val.json"]
+    kept = client.download_artifacts(run, stored[1], str(tmp_path))
+    assert json.loads(Path(kept).read_text())["evaluation"]["picture_count"] == 2
+
+
+def test_a_comparison_goes_to_the_run_of_each_model(tracked: tuple[Path, str, MlflowClient], tmp_path: Path):
+    folder, run, client = tracked
+    bundle = tiny_bundle(tmp_path / "models")
+    Registry(str(TrainingSettings().tracking_uri)).register(bundle.folder, "of-flags")
+    models = (folder, "models:/of-flags/1", bundle.folder)
+    out = ("--out", tmp_path / "comparison.html", "--runs", tmp_path / "runs")
+    done = call(tmp_path, "compare", *models, *SMALL, *out, "--track")
+    assert done.exit_code == 0
+    assert done.stderr.count("Warning: not sent") == 1
+    assert "tiny is a bundle, which does not say whose it is" in done.stderr
+    for each in (run, client.get_model_version("of-flags", "1").run_id):
+        found = client.get_run(each).data.metrics
+        assert "scenes-val/miou" in found
+        assert any(name.startswith("inference_ms/") for name in found)
+        stored = [each.path for each in client.list_artifacts(each, "reports")]
+        assert stored == ["reports/comparison-scenes-val.html", "reports/comparison-scenes-val.json"]
+
+
+def test_an_export_says_how_long_inference_takes(tracked: tuple[Path, str, MlflowClient], tmp_path: Path):
+    folder, run, client = tracked
+    done = call(tmp_path, "export", folder, "--name", "small", "--models", tmp_path / "models")
+    assert done.exit_code == 0
+    assert "inference_ms/onnxruntime fp32" in client.get_run(run).data.metrics
+
+
+def test_a_server_that_is_away_is_one_warning(
+    tracked: tuple[Path, str, MlflowClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, run, _ = tracked
+    (folder / "mlflow.json").write_text(json.dumps({"uri": "http://127.0.0.1:9", "run_id": run}))
+    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", AWAY)
+    evaluate = ("evaluate", folder, "scenes", *SMALL, "--no-speed", "--track")
+    export = ("export", folder, "--name", "small", "--models", tmp_path / "models")
+    for words in (evaluate, export):
+        done = call(tmp_path, *words)
+        assert (done.exit_code, done.stderr.count("Warning: ")) == (0, 1)
+        assert "not sent to MLflow: MLflow at http://127.0.0.1:9 does not take it" in done.stderr
+        assert "secret" not in done.stderr
+
+
+def test_what_has_no_run_there_says_so(tmp_path: Path, mlflow_uri: str):
+    nothing, here = Results(metrics={"miou": float("nan")}), TrainingSettings(tracking_uri=mlflow_uri)
+    for uri, said in (("none", "tracking is switched off"), (mlflow_uri, "was not tracked at sqlite")):
+        assert said in send_results(tmp_path, nothing, TrainingSettings(tracking_uri=uri))
+    assert "does not take it" in send_results("models:/nobody@champion", nothing, here)
