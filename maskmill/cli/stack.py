@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import threading
@@ -297,7 +298,9 @@ def restore(choices: BackupOptions) -> None:
     if choices.as_json:
         print_json({"home": str(home), "files": count})
     else:
-        stdout().print(f"{home}: {count} files. Start it: {program()} up --home {home}", soft_wrap=True)
+        stdout().print(
+            f"{home}: {count} files. Start it: {program()} up --home {shlex.quote(str(home))}", soft_wrap=True
+        )
 
 
 def _local_home(choices: BackupOptions) -> Path:

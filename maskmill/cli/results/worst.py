@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -78,7 +79,8 @@ def worst(choices: Worst) -> None:
         stdout().print(
             f"{len(fetched.written)} files are in {choices.download}: correct those in {MASKS}/, then", soft_wrap=True
         )
-        stdout().print(f"  {program()} jobs corrections {choices.job_id} {choices.download}", soft_wrap=True)
+        place = shlex.quote(str(choices.download))
+        stdout().print(f"  {program()} jobs corrections {choices.job_id} {place}", soft_wrap=True)
 
 
 def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bool) -> Fetched:

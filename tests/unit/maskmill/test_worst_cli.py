@@ -51,9 +51,9 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
 
 @pytest.mark.usefixtures("job")
 def test_a_mask_that_somebody_changed_is_not_overwritten(run: Run, tmp_path: Path) -> None:
-    worst = ("jobs", "worst", "job_1", "--download", str(tmp_path / "work"))
-    masks = tmp_path / "work" / "masks"
-    run(*worst)
+    worst = ("jobs", "worst", "job_1", "--download", str(tmp_path / "my work"))
+    masks = tmp_path / "my work" / "masks"
+    assert f"jobs corrections job_1 '{tmp_path / 'my work'}'\n" in run(*worst).stdout  # to be copied
     (masks / "b.png").write_text("drawn")
     again = run(*worst)
     assert ((masks / "b.png").read_text(), again.exit_code) == ("drawn", 0)
