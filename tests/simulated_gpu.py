@@ -6,6 +6,7 @@ ONNX files that are opened on it run on the processor; TorchScript files cannot 
 from __future__ import annotations
 
 import functools
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,15 @@ def simulate_gpu(
     def session(path: str | Path, options: Any = None, *, providers: list[Any]) -> Any:
         """As 1.31.1 gives one: where it cannot use the GPU it is one on the processor, and nothing is raised."""
         opened = real(path, options, providers=["CPUExecutionProvider"])
-        if usable and providers[0] != "CPUExecutionProvider":
+        if package and usable and providers[0] != "CPUExecutionProvider":
             opened.get_providers = lambda: PROVIDERS
         return opened
+
+    def version(distribution: str) -> str:
+        """One of the two packages is installed, whichever it is on this machine."""
+        if (distribution == "onnxruntime-gpu") is package:
+            return "1.31.1"
+        raise PackageNotFoundError(distribution)
 
     devices = folder / "dev"
     devices.mkdir()
@@ -46,6 +53,6 @@ def simulate_gpu(
     patch.setattr(torch.cuda, "device_count", lambda: 1)
     patch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     patch.setattr(engine, "_kept_from", functools.cache(engine._kept_from.__wrapped__))
-    if package:
-        patch.setattr(onnxruntime, "get_available_providers", lambda: PROVIDERS)
-        patch.setattr(onnxruntime, "InferenceSession", session)
+    patch.setattr(engine, "version", version)
+    patch.setattr(onnxruntime, "get_available_providers", lambda: PROVIDERS if package else PROVIDERS[1:])
+    patch.setattr(onnxruntime, "InferenceSession", session)
