@@ -5,11 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install
 from maskmill.stack.explained import settings_explained, storage_settings
+
+if TYPE_CHECKING:
+    from worker.settings import WorkerSettings
 
 LEAST_FREE = 32e6  # bytes: the database, the broker's file and the logs of a start
 PACKAGES = ("dashboard", "api", "worker", "storage", "broker", "telemetry", "jobs", "segmentation")
@@ -27,19 +33,32 @@ def check_engine(name: str) -> None:
 def check_models(engine: str | None, home: Path) -> None:
     """A worker that can run no model refuses to start. engine: None for the worker's own setting."""
     from jobs.errors import ModelFailed
-    from storage.catalog import open_catalog
-    from worker.engines import find_device, unfit
+    from worker.engines import find_device, has_gpu
     from worker.settings import WorkerSettings
 
-    bundles = open_catalog(storage_settings(home)).bundles()
     with settings_explained():
         settings = WorkerSettings() if engine is None else WorkerSettings(engine=engine)
+    if settings.follow:
+        return  # what comes from a registry may be what runs
+    try:
+        if has_gpu() or find_device(settings.device) != "cpu":
+            # whoever has asked a GPU holds some of its memory until its end, and this process stays
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
+                child.submit(_look_at_models, settings, home).result()
+        else:
+            _look_at_models(settings, home)
+    except ModelFailed as error:
+        raise StackError(str(error)) from None
+
+
+def _look_at_models(settings: WorkerSettings, home: Path) -> None:
+    """Raises ModelFailed when none can be run."""
+    from storage.catalog import open_catalog
+    from worker.engines import find_device, unfit
+
+    bundles = open_catalog(storage_settings(home)).bundles()
     wishes = {"engine": settings.engine, "precision": settings.precision}
-    if not settings.follow:  # what comes from a registry may be what runs
-        try:
-            unfit(bundles, find_device(settings.device, bundles, **wishes), **wishes)
-        except ModelFailed as error:
-            raise StackError(str(error)) from None
+    unfit(bundles, find_device(settings.device, bundles, **wishes), **wishes)
 
 
 def check_folder(folder: Path) -> None:

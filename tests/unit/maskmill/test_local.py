@@ -176,6 +176,16 @@ def test_an_engine_that_can_run_no_model_is_refused_before_anything_starts(
     assert not (tmp_path / "home").exists()
 
 
+def test_a_gpu_that_was_named_and_is_not_there_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASKMILL_WORKER_DEVICE", "cuda:99")
+    options = StackOptions(home=tmp_path / "home", port=0)
+    said = r"^no model can be run on cuda:99 here: .*maskmill-server\[worker-gpu\]"
+    with pytest.raises(StackError, match=said), running_stack(options, lambda notice: None):
+        pass
+
+
 def test_old_clients_are_served_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _specs(_stack())["api"].environment["MASKMILL_API_COMPAT"] == "1"
     Path(".env").write_text("MASKMILL_API_COMPAT=false\n")
