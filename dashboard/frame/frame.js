@@ -1,4 +1,4 @@
-// A frame of another origin than the page's, whatever it shows; it is loaded when it comes into sight.
+// A frame of no origin, whatever it shows; it is loaded when it comes into sight.
 
 export default function ({ parentElement: root, data }) {
   let frame = root.querySelector("iframe");
@@ -9,5 +9,5 @@ export default function ({ parentElement: root, data }) {
     root.append(frame);
   }
   frame.title = data.title;
-  if (frame.getAttribute("src") !== data.address) frame.setAttribute("src", data.address);
+  if (frame.getAttribute(data.name) !== data.value) frame.setAttribute(data.name, data.value);
 }

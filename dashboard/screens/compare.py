@@ -96,6 +96,19 @@ def _choose() -> None:
     for row in several:
         facts = (" and ".join(row["models"]), f"{row['images']['total']} images", words.moment(row["created_at"]))
         link("compare", f"{row['id']}: {', '.join(facts)}", job=row["id"])
+    _report()
+
+
+def _report() -> None:
+    """What the command line compared: runs and bundles, with curves by epoch and confusion matrices."""
+    with st.expander("A page that maskmill compare wrote"):
+        upload = st.file_uploader("Its HTML file", type=["html"])
+        if upload is None:
+            return
+        try:
+            frame.show_document(upload.getvalue().decode(), title=f"The page {upload.name}", key="report")
+        except ValueError:  # nor is it text
+            st.error(f"{upload.name} is no page of Maskmill: `maskmill compare` writes one.")
 
 
 def _scores(told: Mapping[str, Any]) -> None:

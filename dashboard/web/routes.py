@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from dashboard.frame import POLICY
 from dashboard.settings import DashboardSettings
 from dashboard.web.pictures import thumbnail, with_ids_for_colours
 from dashboard.web.rows import page_of_cards
@@ -35,8 +36,7 @@ GUARDED = {
 # A page whose script may run: of no origin, asking nobody for anything, and framed by this page alone.
 FRAMED = {
     **GUARDED,
-    "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'self'",
+    "Content-Security-Policy": f"sandbox allow-scripts; {POLICY}; frame-ancestors 'self'",
     "Content-Disposition": 'inline; filename="comparison.html"',
     "Cache-Control": "private, no-cache",  # a correction changes it
 }

@@ -94,6 +94,14 @@ def _compared_as_one_page(page: Page, place: Place) -> None:
     page.frame_locator("iframe").get_by_role("heading", level=1).wait_for()
 
 
+def _report_of_the_command_line(page: Page, place: Place) -> None:
+    page.goto(f"{place.address}/compare")
+    page.get_by_text("A page that maskmill compare wrote").click()
+    page.locator("input[type=file]").set_input_files(place.documents / "compare.html")
+    whole = page.frame_locator("iframe[title='The page compare.html']")
+    whole.get_by_role("button", name="sky", exact=True).click()  # its script runs
+
+
 def _refused(page: Page, place: Place) -> None:
     page.goto(place.address)
     broken: Any = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture"}
@@ -162,6 +170,7 @@ STATES = [
     State("Compare", "list", _opened("compare")),
     State("Compare", "two models", _compared),
     State("Compare", "as one page", _compared_as_one_page),
+    State("Compare", "page of the command line", _report_of_the_command_line),
     State("Samples", "a scene", _viewed("samples")),
     State("Models", "as it opens", _opened("models")),
     State("Models", "a card", _card),

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from api.schemas.choices import SORTS
+from dashboard import frame
 from dashboard.parts.choices import choices
 from dashboard.parts.views import classes_of, sample_view
 from dashboard.screens.models import scatter
@@ -158,6 +159,21 @@ def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
     assert told.count('class="mm-bar mm-line"') == 2 * told.count('<th scope="row">')
     assert "<p>Highest Share of the pixels, of " in told
     assert f'href="/comparisons/{pair}"' in told
+
+
+def test_a_page_that_somebody_else_wrote_is_not_framed() -> None:
+    for data in (b"<html><head><title>a</title></head></html>", b"\xff\xfe"):
+        page = shown("compare")
+        page.file_uploader[0].set_value(("page.html", data, "text/html")).run()
+        assert page.error[0].value.startswith("page.html is no page of Maskmill")
+
+
+def test_a_page_of_the_command_line_is_framed_under_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted: list[dict[str, str]] = []
+    monkeypatch.setattr("dashboard.frame._mount", lambda *, key, data: mounted.append(data))
+    frame.show_document(f"<html><head>\n{frame.OURS}</head></html>", title="a", key="b")
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{frame.POLICY}">'
+    assert mounted[0]["value"] == f"<html><head>{policy}\n{frame.OURS}</head></html>"
 
 
 def test_a_comparison_tells_which_classes_a_model_cannot_give(service: Open) -> None:
