@@ -8,6 +8,7 @@ import functools
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -179,8 +180,16 @@ class AsyncMaskmill:
     async def job(self, job_id: str) -> AsyncJob:
         return self._job(await self._threads.run(self._client.job, job_id))
 
-    async def jobs(self, **asked: Any) -> list[AsyncJob]:
-        """asked: as `Maskmill.jobs` takes it."""
+    async def jobs(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        **created: datetime | str | None,
+    ) -> list[AsyncJob]:
+        asked = {"status": status, "model": model, "metadata": metadata, "limit": limit, **created}
         found = await self._threads.run(self._client.jobs, **asked)
         return [self._job(each) for each in found]
 
