@@ -67,7 +67,7 @@ class Maskmill:
 
     def submit(
         self,
-        inputs: Given | Iterable[Given] | Inputs,
+        inputs: Given | Iterable[Given] | Inputs | JobHandle,
         *,
         masks: Given | Iterable[Given] | None = None,
         idempotency_key: str | None = None,
@@ -76,7 +76,8 @@ class Maskmill:
     ) -> JobHandle:
         """Submit images as one job.
 
-        inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs.
+        inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs; or a job, whose
+        inputs are taken once more with their names, refs and masks (`{"job": id, "status": "failed"}`: some of them).
         masks: ground truth for files, matched by relative path or by a name that is unique. options: model, models,
         artifacts, label_space, mask_label_space, mask_suffix, overlay, tile, priority, webhook, …; None means the
         server's own.
@@ -85,6 +86,8 @@ class Maskmill:
         Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same
         idempotency key, so it never makes two jobs.
         """
+        if isinstance(inputs, JobHandle):
+            inputs = {"job": inputs.id}
         sorted_out = inputs if isinstance(inputs, Inputs) else sort_out(inputs)
         chosen = {name: _plain(value) for name, value in options.items() if value is not None}
         key = idempotency_key or uuid.uuid4().hex

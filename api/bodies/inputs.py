@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from api.schemas.requests import InputSource, JobInput, ListedMask
 from jobs.errors import FieldFault, InvalidOptions, TooManyImages
-from jobs.job import NewImage, Source, SourceKind
+from jobs.inputs.of_job import OfJob
+from jobs.job import ImageStatus, NewImage, Source, SourceKind
 from jobs.submitting.names import NAME_LENGTH, base_name
-from jobs.submitting.references import Given, Prefix
+from jobs.submitting.references import Given, GivenMask, Prefix
 from jobs.uploads.upload import UPLOAD_ID
 
 _NAMED_FAULTS = 20
@@ -103,7 +104,7 @@ class MaskReader:
 
     def __init__(self, samples: AbstractSet[str], *, limit: int) -> None:
         self._samples, self._limit = samples, limit
-        self.masks: list[Given] = []
+        self.masks: list[GivenMask] = []
 
     def take(self, item: Any) -> None:
         """Raises TooManyImages, InvalidOptions."""
@@ -155,6 +156,8 @@ def _is_short_text(text: Any) -> bool:
 def _input(given: JobInput, index: int, at: str) -> Given | Manifest:
     if given.manifest is not None:
         return Manifest(given.manifest, f"{at}.manifest")
+    if given.job is not None:
+        return OfJob(given.job, given.status and ImageStatus(given.status), given.indices)
     if given.prefix is not None:
         return Prefix(given.prefix, given.ref, None if given.mask is None else given.mask.prefix)
     mask = None if given.mask is None else given.mask.mask_source()

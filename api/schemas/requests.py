@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.webhooks import EndpointShape
 from jobs.job import NewImage, Source, SourceKind
-from jobs.keys import sample_mask
+from jobs.keys import ULID, sample_mask
 from jobs.options import EXPIRES_IN_S, MOST_MODELS, OUTPUT_LENGTH, PALETTES, TILE_SIZE
-from jobs.submitting.references import Given, Prefix
+from jobs.submitting.references import GivenMask, Prefix
 from jobs.uploads.upload import UPLOAD_ID
 from segmentation.exports import EXPORTS
 from segmentation.formats import FORMATS, OVERLAY_FORMATS
@@ -67,7 +67,11 @@ Folder = Annotated[Plain, Field(max_length=1090, pattern=rf"^{_LOCATION}")]
 UploadId = Annotated[str, Field(pattern=f"^{UPLOAD_ID.pattern}$")]
 
 
+JobId = Annotated[str, Field(pattern=f"^job_{ULID}$")]
+Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
 _SOURCES = ("url", "upload", "sample", "object")
+_SEVERAL = ("prefix", "manifest", "job")
 
 
 class InputSource(BaseModel):
@@ -123,7 +127,7 @@ class ListedMask(MaskSource):
 
     name: Name | None = Field(None, description="by which it finds its image; else the file's own")
 
-    def given(self) -> Given:
+    def given(self) -> GivenMask:
         if self.prefix is not None:
             return Prefix(self.prefix)
         return NewImage(self.mask_source(), self.name or "")
@@ -131,24 +135,31 @@ class ListedMask(MaskSource):
 
 class JobInput(InputSource):
     """One image, or several: `prefix` is every image whose key begins so, `manifest` an uploaded list of inputs, one
-    JSON object a line."""
+    JSON object a line, `job` the images of another job with their names, refs and masks."""
 
-    model_config = ConfigDict(json_schema_extra=lambda schema: _exactly_one(schema, *_SOURCES, "prefix", "manifest"))
+    model_config = ConfigDict(json_schema_extra=lambda schema: _exactly_one(schema, *_SOURCES, *_SEVERAL))
 
     prefix: Folder | None = Field(None, description="`bucket/folder/`, in a bucket that the server allows")
     manifest: UploadId | None = Field(None, description="an upload of JSON lines, each an input")
+    job: JobId | None = Field(None, description="a job of the same tenant: its inputs once more")
+    status: Literal["queued", "running", "succeeded", "failed", "canceled"] | None = Field(
+        None, description="of `job`: images in this state alone"
+    )
+    indices: list[Index] | None = Field(None, min_length=1, max_length=100_000, description="of `job`: these alone")
     name: Name | None = Field(None, description="what the image is called in rows and files")
     ref: Name | None = Field(None, description="the caller's own id, echoed in every row, event and file")
     mask: MaskSource | None = Field(None, description="ground truth")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        self._check_one(*_SOURCES, "prefix", "manifest")
-        several = self.prefix is not None or self.manifest is not None
+        self._check_one(*_SOURCES, *_SEVERAL)
+        if self.job is None and not (self.status is None and self.indices is None):
+            raise ValueError("status and indices say which images of a job are meant")
+        several = any(getattr(self, name) is not None for name in _SEVERAL)
         if several and self.name is not None:
             raise ValueError("several images cannot have one name")
-        if self.manifest is not None and (self.ref is not None or self.mask is not None):
-            raise ValueError("refs and masks of a manifest are in its lines")
+        if self.prefix is None and several and (self.ref is not None or self.mask is not None):
+            raise ValueError("refs and masks of a manifest are in its lines, those of a job come along")
         if self.mask is not None and (self.mask.prefix is None) == (self.prefix is not None):
             raise ValueError("a prefix has the masks of a prefix, and an image has one mask")
         return self

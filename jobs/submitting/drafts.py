@@ -164,6 +164,7 @@ class Draft:
     _inputs: list[NewImage] = field(default_factory=list)
     _films: list[_Film] = field(default_factory=list)
     _film_bytes: int = 0
+    masks_mean: str | None = None  # the label space of masks that come from another job
     _numbers: Iterator[int] = field(default_factory=count)  # in the keys of inputs: none is given twice
     _bytes: int = 0
     _skipped: int = 0
@@ -201,8 +202,12 @@ class Draft:
         if self._took_film(name, data, ref=ref):
             return
         for entry in self._pictures(self._entries(name, data, said=False, unknown=_refuse), ref):
-            stored = self._keep(entry, input_key(self.prefix, next(self._numbers)), count=len(self._inputs))
+            stored = self._keep(entry, self.new_key(), count=len(self._inputs))
             self._inputs.append(stored.image()._replace(ref=ref))
+
+    def new_key(self) -> str:
+        """Of an input that is stored, which no other has."""
+        return input_key(self.prefix, next(self._numbers))
 
     def add_inputs(self, inputs: Sequence[NewImage]) -> None:
         """Inputs that the workers fetch. Raises TooManyImages."""
@@ -230,7 +235,8 @@ class Draft:
         names = UniqueNames()
         images.names = [names.of(relative_path(each.name), at) for at, each in enumerate(images)]
         taken_s = (every_s or EVERY_S) if self._films else None
-        return Received(images, space or mask_label_space, Skipped(self._skipped, tuple(self._examples)), taken_s)
+        meant = space or mask_label_space or self.masks_mean
+        return Received(images, meant, Skipped(self._skipped, tuple(self._examples)), taken_s)
 
     def close(self) -> None:
         """Films take no room on the disk any longer."""
@@ -263,8 +269,7 @@ class Draft:
         for path, jpeg in frames_of_film(film.file, film.path, every_s=every_s, limits=limits):
             data = BoundedReader(io.BytesIO(jpeg), name=path, limit=self.limits.max_image_bytes)
             count = len(self._files) + len(self._inputs)
-            key = input_key(self.prefix, next(self._numbers))
-            stored = self._keep(Entry(path, jpeg[:HEAD_BYTES], data), key, count=count)
+            stored = self._keep(Entry(path, jpeg[:HEAD_BYTES], data), self.new_key(), count=count)
             self._inputs.append(stored.image()._replace(ref=film.ref))
 
     def _add_truths(self, images: Images, space: str | None, suffix: str | None) -> str | None:

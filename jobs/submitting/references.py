@@ -12,6 +12,7 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from jobs.errors import FieldFault, InvalidOptions, ObjectNotFound
+from jobs.inputs.of_job import OfJob, OtherJobs
 from jobs.job import NewImage, Source, SourceKind
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.submitting.drafts import Draft
@@ -34,7 +35,8 @@ class Prefix(NamedTuple):
     masks: str | None = None
 
 
-Given = NewImage | Prefix
+GivenMask = NewImage | Prefix
+Given = GivenMask | OfJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class References:
     buckets: Buckets
     tenant: str
 
-    def add(self, draft: Draft, given: Sequence[Given], masks: Sequence[Given]) -> None:
+    def add(self, draft: Draft, given: Sequence[Given], masks: Sequence[GivenMask]) -> None:
         """To the draft, in their order. Sources of kind `upload` hold an upload's id; no name means the upload's own.
 
         Raises InvalidOptions for what is not there, or not allowed, and whatever storing what came packed raises.
@@ -93,7 +95,9 @@ class References:
             return unit.uploads.several(ids)
 
     def _add_input(self, draft: Draft, given: Given, found: Mapping[str, Known], *, at: str) -> None:
-        if isinstance(given, Prefix):
+        if isinstance(given, OfJob):
+            OtherJobs(self.open_unit, self.objects, self.buckets, self.tenant).add(draft, given, at=f"{at}.job")
+        elif isinstance(given, Prefix):
             self._add_prefix(draft, given, at=f"{at}.prefix")
         elif _is_archive(given.source, found):
             known = found[given.source.location]
@@ -129,7 +133,7 @@ class References:
         keys = self.buckets.names(bucket, prefix)
         return (key for key in keys if is_picture_name(key) and not is_hidden(relative_path(key[skip:])))
 
-    def _add_mask(self, draft: Draft, given: Given, found: Mapping[str, Known], *, at: str) -> None:
+    def _add_mask(self, draft: Draft, given: GivenMask, found: Mapping[str, Known], *, at: str) -> None:
         if isinstance(given, Prefix):
             for source, name in self._listed(given.location, f"{at}.prefix", most=_MASKS * draft.limits.max_images):
                 draft.add_named_mask(source, name)
@@ -158,7 +162,7 @@ class _Checks:
 
     def ready(self, given: Given) -> NewImage | None:
         """An image as workers find it; None for what has to be looked at more closely."""
-        if isinstance(given, Prefix) or given.mask is not None:
+        if isinstance(given, (Prefix, OfJob)) or given.mask is not None:
             return None
         kind, location = given.source
         if kind is SourceKind.UPLOAD:
@@ -202,7 +206,7 @@ class _Checks:
 
 
 def _sources(given: Given) -> Iterator[Source]:
-    if isinstance(given, Prefix):
+    if isinstance(given, (Prefix, OfJob)):
         return
     yield given.source
     if given.mask is not None:
@@ -210,7 +214,9 @@ def _sources(given: Given) -> Iterator[Source]:
 
 
 def _named_sources(given: Given) -> Iterator[tuple[str, Source]]:
-    """With the field that names each."""
+    """With the field that names each; of a job's they are looked at with its images."""
+    if isinstance(given, OfJob):
+        return
     if isinstance(given, Prefix):
         yield "prefix", Source(SourceKind.BUCKET, given.location)
         if given.masks is not None:

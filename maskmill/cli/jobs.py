@@ -42,7 +42,10 @@ from maskmill.installed import dashboard_is_here, how_to_install
 class Submission(ServerOptions):
     paths: Annotated[
         list[str],
-        typer.Argument(help="Images, films, folders, globs, archives, addresses, sample:ID.", show_default=False),
+        typer.Argument(
+            help="Images, films, folders, globs, archives, addresses, sample:ID, job:ID (its inputs once more).",
+            show_default=False,
+        ),
     ]
     model: Annotated[str | None, typer.Option(help="A name from `maskmill models`; else the server's own.")] = None
     models: Annotated[
@@ -261,7 +264,12 @@ def _is_same(path: str, folder: Path) -> bool:
 
 
 def _inputs(paths: list[str]) -> Inputs:
-    return sort_out([{"sample": path[7:]} if path.startswith("sample:") else path for path in paths])
+    return sort_out([_named_input(path) or path for path in paths])
+
+
+def _named_input(text: str) -> dict[str, str] | None:
+    kind, colon, name = text.partition(":")
+    return {kind: name} if colon and kind in ("sample", "job") else None
 
 
 def _job_options(choices: Submission) -> dict[str, Any]:

@@ -216,7 +216,8 @@ def test_a_cursor_or_an_idempotency_key_of_the_other_leads_to_nothing(tenants: T
 def test_the_others_objects_are_no_inputs(tenants: Tenants, form: str) -> None:
     before = tenants.state()
     key = f"acme/jobs/{tenants.ids['job_id']}/inputs/000000"
-    for source in ({"object": key}, {"object": f"maskmill/{key}"}, {"upload": tenants.ids["upload_id"]}):
+    jobs = [{"job": tenants.ids["job_id"]}] if form == "input" else []
+    for source in ({"object": key}, {"object": f"maskmill/{key}"}, {"upload": tenants.ids["upload_id"]}, *jobs):
         named = source if form == "input" else {"sample": "market", "mask": source}
         answer = tenants.call("zeta", "POST", "/jobs", json={"inputs": [named]})
         assert 400 <= answer.status_code < 500, answer.text

@@ -59,9 +59,9 @@ def test_several_models_are_asked_for_by_name(run: Run, server: ToyServer, job_s
 
 def test_samples_and_addresses_are_submitted_by_name(run: Run, server: ToyServer, job_state: JobState) -> None:
     server.on("POST", "/jobs", as_json(job_state(), 202))
-    assert run("submit", "sample:street_01", "https://example.org/a.jpg").exit_code == 0
+    assert run("submit", "sample:street_01", "https://example.org/a.jpg", "job:job_1").exit_code == 0
     sent = json.loads(server.requests[0].body)["inputs"]
-    assert sent == [{"sample": "street_01"}, {"url": "https://example.org/a.jpg"}]
+    assert sent == [{"sample": "street_01"}, {"url": "https://example.org/a.jpg"}, {"job": "job_1"}]
 
 
 def test_waiting_and_downloading_in_one_go(

@@ -221,6 +221,17 @@ def test_jobs_are_listed_over_pages_up_to_a_limit(server: ToyServer, job_state) 
         assert len(client.jobs(limit=3)) == 3
 
 
+def test_the_inputs_of_a_job_are_taken_once_more(server: ToyServer, job_state) -> None:
+    server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    with _client(server) as client:
+        client.submit(client.job("job_1"), model="other")
+        client.submit({"job": "job_1", "status": "failed"})
+    first, second = (json.loads(each.body) for each in server.seen("POST", "/jobs"))
+    assert first == {"inputs": [{"job": "job_1"}], "model": "other"}
+    assert second == {"inputs": [{"job": "job_1", "status": "failed"}]}
+
+
 def test_jobs_and_images_are_asked_for_by_what_they_are(server: ToyServer, job_state) -> None:
     server.on("GET", "/jobs", as_json({"items": [job_state()], "next_cursor": None}))
     server.on("GET", "/jobs/job_1/images", as_json({"items": [], "next_cursor": None}))

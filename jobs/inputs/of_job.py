@@ -1,0 +1,106 @@
+"""The inputs of a job as those of another: what the store holds of them is copied, so that each job may be deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jobs.errors import FieldFault, InvalidOptions, JobNotFound, ObjectNotFound
+from jobs.job import ImageStatus, Job, JobImage, NewImage, Source, SourceKind
+from jobs.ports import ObjectStore, OpenUnit
+from jobs.reporting.read import images_in_order
+from jobs.submitting.drafts import Draft
+from jobs.uploads.buckets import Buckets
+
+COPIES_AT_ONCE = 16  # a store that is reached by network answers each after a while
+
+
+class OfJob(NamedTuple):
+    """The images of a job of the same tenant, in their order. status: those alone; indices: those alone."""
+
+    job_id: str
+    status: ImageStatus | None = None
+    indices: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherJobs:
+    """Of one tenant."""
+
+    open_unit: OpenUnit
+    objects: ObjectStore
+    buckets: Buckets
+    tenant: str
+
+    def add(self, draft: Draft, given: OfJob, *, at: str) -> None:
+        """Names, refs and masks come along, and what the ids of the masks mean. at: where the request names it.
+
+        Raises InvalidOptions, TooManyImages, StorageUnavailable.
+        """
+        try:
+            with self.open_unit(self.tenant) as unit:
+                job = unit.jobs.get(given.job_id)
+        except JobNotFound:
+            raise _fault(at, f"there is no job {given.job_id!r}") from None
+        images = list(self._chosen(job, given, at))
+        if not images:
+            raise _fault(at, "none of its images is meant")
+        self._check_buckets(images, at)
+        copies: list[tuple[str, str]] = []
+        draft.add_inputs([_again(image, draft, copies) for image in images])
+        if any(image.mask is not None for image in images):
+            self._take_meaning(draft, job, at)
+        try:
+            with ThreadPoolExecutor(COPIES_AT_ONCE) as threads:
+                list(threads.map(lambda copy: self.objects.copy(*copy), copies))
+        except ObjectNotFound:
+            raise _fault(at, f"job {job.id} is being deleted") from None
+
+    def _chosen(self, job: Job, given: OfJob, at: str) -> Iterator[JobImage]:
+        wanted = None if given.indices is None else frozenset(given.indices)
+        beyond = [] if wanted is None else sorted(each for each in wanted if each >= job.counts.total)
+        if beyond:
+            raise _fault(at, f"it has {job.counts.total} images, and none of the index {beyond[0]}")
+        for image in images_in_order(self.open_unit, self.tenant, job):
+            if given.status in (None, image.status) and (wanted is None or image.index in wanted):
+                yield image
+
+    def _check_buckets(self, images: Sequence[JobImage], at: str) -> None:
+        """A right of the tenant may have been withdrawn."""
+        sources = (source for image in images for source in (image.source, image.mask) if source is not None)
+        buckets = {each.location.partition("/")[0] for each in sources if each.kind is SourceKind.BUCKET}
+        for bucket in sorted(buckets):
+            if not self.buckets.allows(bucket, self.tenant):
+                raise _fault(at, f"{bucket!r} is no bucket that inputs may come from, not any more")
+
+    def _take_meaning(self, draft: Draft, job: Job, at: str) -> None:
+        meaning = job.options.mask_label_space or job.label_space
+        if draft.masks_mean not in (None, meaning):
+            said = f"its masks are in {meaning}, those of another job in {draft.masks_mean}: submit them as two"
+            raise _fault(at, said)
+        draft.masks_mean = meaning
+
+
+def _again(image: JobImage, draft: Draft, copies: list[tuple[str, str]]) -> NewImage:
+    """copies: keys of objects that have to be copied, and where to. Hashes of what may change are not believed."""
+
+    def placed(source: Source) -> Source:
+        if source.kind is not SourceKind.OBJECT:
+            return source
+        copies.append((source.location, draft.new_key()))
+        return Source(SourceKind.OBJECT, copies[-1][1])
+
+    return NewImage(
+        placed(image.source),
+        image.name,
+        image.ref,
+        None if image.mask is None else placed(image.mask),
+        input_sha256=image.input_sha256 if image.source.kind is SourceKind.OBJECT else None,
+        mask_sha256=image.mask_sha256,
+    )
+
+
+def _fault(at: str, said: str) -> InvalidOptions:
+    return InvalidOptions([FieldFault(at, said)])

@@ -1,0 +1,123 @@
+"""The inputs of a job as those of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.factories import mask, picture
+from tests.unit.api.house import House
+from tests.unit.api.test_direct_uploads import faults
+from tests.unit.api.test_named_inputs import rows, submit, told, upload
+
+TRUTH = mask(np.repeat([[7] * 16 + [11] * 16], 24, axis=0).astype(np.uint8))  # ids of cityscapes-34
+NEVER = "job_" + "0" * 26
+
+
+def first_job(client: TestClient, house: House) -> str:
+    """Files with masks, and one that is no picture."""
+    files = [("files", (f"cam/{name}.jpg", picture(seed=at))) for at, name in enumerate("ab")]
+    files += [("files", ("cam/c.jpg", b"\xff\xd8\xff no picture")), ("masks", ("cam/a_gtFine_labelIds.png", TRUTH))]
+    data = {"label_space": "cityscapes-8", "artifacts": "mask"}
+    job_id = str(client.post("/jobs", files=files, data=data).json()["id"])
+    house.work()
+    return job_id
+
+
+def truths(client: TestClient, job_id: str) -> int:
+    told: dict[str, Any] = client.get(f"/jobs/{job_id}").json()["metrics"].get("ground_truth", {})
+    return int(told.get("images", 0))
+
+
+@pytest.mark.parametrize("first_goes", [True, False])
+def test_either_job_may_be_deleted_and_the_other_stays_whole(
+    client: TestClient, house: House, first_goes: bool
+) -> None:
+    first = first_job(client, house)
+    second = submit(client, {"job": first}, label_space="cityscapes-8")
+    gone, stays = (first, second) if first_goes else (second, first)
+    house.work()
+    assert client.delete(f"/jobs/{gone}").status_code == 204
+    assert [key for key in house.objects.contents if gone in key] == []
+    assert told(client, stays, "name", "status") == [
+        *(("cam/a.jpg", "succeeded"), ("cam/b.jpg", "succeeded")),
+        ("cam/c.jpg", "failed"),
+    ]
+    assert client.get(f"/jobs/{stays}/images/1/input").content == picture(seed=1)
+    assert client.get(f"/jobs/{stays}").json()["options"]["mask_label_space"] == "cityscapes-34"
+    assert truths(client, stays) == 1
+    again = submit(client, {"job": stays}, label_space="cityscapes-8", reuse=False)
+    house.work()
+    assert truths(client, again) == 1
+
+
+def test_only_what_is_meant_is_taken(client: TestClient, house: House) -> None:
+    first = first_job(client, house)
+    some = submit(client, {"job": first, "status": "succeeded", "indices": [1, 2]}, {"sample": "crossing"})
+    assert told(client, some, "name") == [("cam/b.jpg",), ("crossing.jpg",)]
+    failed = submit(client, {"job": first, "status": "failed"}, {"job": first, "indices": [2]})
+    assert told(client, failed, "name") == [("cam/c.jpg",), ("cam/c_000001.jpg",)]
+
+
+def test_what_is_not_in_the_store_is_named_once_more(client: TestClient, house: House) -> None:
+    house.buckets.contents = {"photos/a.jpg": picture(), "photos/a.png": TRUTH}
+    one = upload(client, "u.jpg", picture(seed=5))
+    bucket = {"object": "photos/a.jpg", "ref": "mine", "mask": {"object": "photos/a.png"}}
+    first = submit(client, bucket, {"upload": one}, {"url": "https://example.org/w.jpg"})
+    house.work()
+    house.buckets.contents["photos/a.jpg"] = picture(seed=9)
+    second = submit(client, {"job": first})
+    house.objects.put("https://example.org/w.jpg", picture(), media_type="image/jpeg")
+    assert client.delete(f"/jobs/{first}").status_code == 204
+    house.work()
+    named = [("a.jpg", "mine"), ("u.jpg", None), ("w.jpg", None)]
+    assert told(client, second, "name", "ref", "status") == [(*each, "succeeded") for each in named]
+    assert client.get(rows(client, second)[0]["artifacts"]["input"]).content == picture(seed=9)
+    house.buckets.tenants = frozenset()
+    said = faults(client.post("/jobs", json={"inputs": [{"job": second}]}))
+    assert "not any more" in said["inputs.0.job"]
+
+
+def test_masks_of_two_meanings_go_into_two_jobs(client: TestClient, house: House) -> None:
+    first = first_job(client, house)
+    files = [("files", ("a.jpg", picture())), ("masks", ("a.png", mask(np.zeros((24, 32), np.uint8))))]
+    other = str(client.post("/jobs", files=files).json()["id"])
+    both = {"inputs": [{"job": first}, {"job": other}]}
+    assert "submit them as two" in faults(client.post("/jobs", json=both))["inputs.1.job"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"job": NEVER}, "inputs.0.job"),
+        ({"job": "job_1"}, "inputs.0.job"),
+        ({"indices": [9]}, "inputs.0.job"),
+        ({"status": "canceled"}, "inputs.0.job"),
+        ({"status": "gone"}, "inputs.0.status"),
+        ({"indices": [-1]}, "inputs.0.indices.0"),
+        ({"name": "a.jpg"}, "inputs.0"),
+        ({"ref": "a"}, "inputs.0"),
+        ({"sample": "crossing"}, "inputs.0"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_fault(client: TestClient, house: House, given: dict[str, Any], field: str) -> None:
+    asked = {"job": first_job(client, house), **given}
+    assert list(faults(client.post("/jobs", json={"inputs": [asked]}))) == [field]
+
+
+def test_indices_without_a_job_are_a_fault(client: TestClient) -> None:
+    answer = client.post("/jobs", json={"inputs": [{"sample": "crossing", "indices": [0]}]})
+    assert list(faults(answer)) == ["inputs.0"]
+
+
+def test_a_job_that_goes_just_now_gives_nothing(client: TestClient, house: House) -> None:
+    first = first_job(client, house)
+    before = dict(house.objects.contents)
+    for key in [key for key in before if "/inputs/" in key]:
+        house.objects.delete(key)
+    answer = client.post("/jobs", json={"inputs": [{"job": first}]})
+    assert "is being deleted" in faults(answer)["inputs.0.job"]
+    assert house.objects.contents.keys() <= before.keys()
