@@ -20,7 +20,9 @@ from maskmill.errors import InvalidInput
 if TYPE_CHECKING:
     from segmentation.model_card import ModelCard
     from storage.catalog import Catalog
+    from storage.hub_catalog import HubModel
     from training.bring.check import CheckReport
+    from training.hub.named import NamedModel
 
 DEFAULT = "list"
 
@@ -57,8 +59,22 @@ def list_models(choices: Listing) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Pulling(HomeOption):
-    model: Annotated[str, typer.Argument(help="A name from `maskmill models list --hub`.", show_default=False)]
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A name from `maskmill models list --hub`, or a repository at a full commit.",
+            metavar="NAME|OWNER/NAME@COMMIT",
+            show_default=False,
+        ),
+    ]
     name: Annotated[str | None, typer.Option(help="What it is called here; else the same.")] = None
+    architecture: Annotated[
+        str | None, typer.Option(help="Of a repository: segformer or mask2former.", metavar="NAME")
+    ] = None
+    label_space: Annotated[
+        str | None,
+        typer.Option(help="Of a repository: what its classes mean, a name or a JSON file.", metavar="NAME|FILE"),
+    ] = None
     revision: Annotated[
         str | None, typer.Option(help="Another commit, branch or pull request of the repository.", metavar="REV")
     ] = None
@@ -77,20 +93,18 @@ class Pulling(HomeOption):
 
 def pull(choices: Pulling) -> None:
     """Fetch a model from the Hugging Face hub and make it servable. Its licence is its authors': read it."""
-    from storage.hub_catalog import get_hub_model
-
-    console, model = stderr(), get_hub_model(choices.model)
-    console.print(Text(f"{model.name}: {model.licence}\n  {model.licence_url}", style="yellow"), soft_wrap=True)
+    console, model = stderr(), _wanted(choices)
 
     from training.hub.bundle import Order
     from training.hub.bundle import pull as fetch
     from training.hub.files import Consent  # these take seconds
 
+    at = choices.model.partition("@")[2] or choices.revision
     order = Order(
         model=model,
         name=choices.name or model.name,
         models=_catalog(choices.home),
-        consent=Consent(revision=choices.revision, accepted=choices.accept_revision, unpinned=choices.unpinned),
+        consent=Consent(revision=at, accepted=choices.accept_revision, unpinned=choices.unpinned),
         long_side=choices.long_side,
         folder=choices.folder,
         replace=choices.replace,
@@ -101,6 +115,29 @@ def pull(choices: Pulling) -> None:
         return
     stdout().print(f"{bundle.card.name} is in {bundle.folder}; a running worker serves it", soft_wrap=True)
     stdout().print(f"Try it on the samples:  {program()} models check {bundle.card.name}", soft_wrap=True)
+
+
+def _wanted(choices: Pulling) -> HubModel | NamedModel:
+    """An entry of the catalogue, whose licence is shown, or what the user says of a repository."""
+    if "/" not in choices.model:
+        from storage.hub_catalog import get_hub_model
+
+        model = get_hub_model(choices.model)
+        if choices.architecture or choices.label_space:
+            raise InvalidInput(
+                f"the catalogue knows {model.name}: --architecture and --label-space are of OWNER/NAME@COMMIT"
+            )
+        stderr().print(Text(f"{model.name}: {model.licence}\n  {model.licence_url}", style="yellow"), soft_wrap=True)
+        return model
+
+    from training.hub.named import NamedModel
+
+    if choices.revision or choices.accept_revision or choices.unpinned:
+        raise InvalidInput("a repository is taken at the commit behind its @ alone: OWNER/NAME@COMMIT")
+    hub, _, commit = choices.model.partition("@")
+    return NamedModel(
+        hub=hub, revision=commit, architecture=choices.architecture or "", label_space=choices.label_space or ""
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

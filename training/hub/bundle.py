@@ -3,19 +3,21 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmentation.label_space import LabelSpace
-from segmentation.label_spaces import get_label_space
+from segmentation.label_spaces import is_published
 from segmentation.model_card import ModelCard
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Triple
 from storage.catalog import Bundle, Catalog
 from storage.hub_catalog import HubModel
 from training.datasets.cityscapes import ABOUT as CITYSCAPES
-from training.hub.files import PICTURES, Consent, HubError, choose_commit, fetch
+from training.hub.files import PICTURES, Consent, HubError, choose_commit, fetch, fetch_model_card
+from training.hub.named import NamedModel, licence_of
+from training.spaces import find_label_space, write_label_space
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +46,7 @@ class Order:
     replace: whether another model of that name may be lost.
     """
 
-    model: HubModel
+    model: HubModel | NamedModel
     name: str
     models: Catalog
     consent: Consent
@@ -54,14 +56,15 @@ class Order:
 
 
 def pull(order: Order, say: Callable[[str], None]) -> Bundle:
-    """Fetch, convert, compare, publish. Raises HubError, ModelError, ExportError, NameTaken: nothing is published."""
+    """Fetch, convert, compare, publish. Raises HubError, ModelError, ExportError, NameTaken, and what is wrong with a
+    label space: nothing is published."""
+    space = find_label_space(order.model.label_space)
     folder, commit = _source(order, say)
 
     from training.export.files import export_onnx  # these take seconds; the hub has answered by now
     from training.models import MODELS
 
     say(f"building {order.model.architecture} from {folder}")
-    space = get_label_space(order.model.label_space)
     check_labels(folder / CONFIG, space)
     preprocessing = read_preprocessing(folder / PICTURES, long_side=order.long_side or order.model.long_side)
     network = MODELS[order.model.architecture](len(space.class_ids), folder=str(folder))
@@ -69,17 +72,18 @@ def pull(order: Order, say: Callable[[str], None]) -> Bundle:
         draft = Path(drafts) / ONNX_FILE
         say("exporting to ONNX and comparing with PyTorch")
         export_onnx(network, draft)
-        card = _card(order, network, draft, preprocessing, commit)
-        return order.models.publish(card, {ONNX_FILE: draft}, replace=order.replace)
+        files = [draft] if is_published(space) else [draft, write_label_space(space, Path(drafts))]
+        card = _card(order, network, files, preprocessing, commit, _told(order.model, folder))
+        return order.models.publish(card, {path.name: path for path in files}, replace=order.replace)
 
 
 def check_labels(config: Path, space: LabelSpace) -> None:
     """Raises LabelsDiffer for a checkpoint whose `id2label` is not the label space, class by class."""
     labels = _read(config).get("id2label") or {}
-    named = {int(number): str(name).strip().lower().replace("_", " ") for number, name in labels.items()}
+    named = {int(number): _alike(str(name)) for number, name in labels.items()}
     expected = {number: space.by_id[ident].name for number, ident in enumerate(space.class_ids)}
     for number in sorted(named.keys() | expected.keys()):
-        if named.get(number) != expected.get(number):
+        if named.get(number) != _alike(expected.get(number)):
             raise LabelsDiffer(
                 f"class {number} is {named.get(number, 'missing')!r} in the checkpoint and "
                 f"{expected.get(number, 'missing')!r} in {space.name}"
@@ -108,32 +112,61 @@ def _source(order: Order, say: Callable[[str], None]) -> tuple[Path, str]:
     if order.folder is not None:
         from training.models.parts.weights import check_folder
 
+        if isinstance(order.model, NamedModel):
+            say(licence_of(order.model, order.folder))
         return check_folder(order.folder), ""
     commit = choose_commit(order.model, order.consent)
+    if isinstance(order.model, NamedModel):
+        say(licence_of(order.model, fetch_model_card(commit)))
     say(f"{commit.hub} at commit {commit.sha}: {commit.because}")
     say(f"fetching {commit.weight_bytes / 1e6:.0f} MB of weights, unless they are in the hub's cache already")
     return fetch(commit), commit.sha
 
 
-def _card(order: Order, network: "nn.Module", draft: Path, preprocessing: Preprocessing, commit: str) -> ModelCard:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What a card says of a model that others trained."""
+
+    description: str
+    dataset: str
+    licence: str
+
+
+def _card(
+    order: Order, network: "nn.Module", files: Sequence[Path], preprocessing: Preprocessing, commit: str, told: _Told
+) -> ModelCard:
+    """files: the ONNX file, and the label space's where it is the user's own."""
     from training.models import output_stride
 
-    model, digest = order.model, hashlib.sha256(draft.read_bytes()).hexdigest()
+    model, digests = order.model, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    own = [path.name for path in files if path.name != ONNX_FILE]
     place = f"https://huggingface.co/{model.hub}"
     return ModelCard(
         name=order.name,
-        version=commit[:12] or f"folder-{digest[:12]}",
+        version=commit[:12] or f"folder-{digests[ONNX_FILE][:12]}",
         architecture=model.architecture,
-        label_space=model.label_space,
+        label_space=find_label_space(model.label_space).name,
+        label_space_file="".join(own),
         preprocessing=preprocessing,
         files={"onnx": ONNX_FILE},
-        sha256={ONNX_FILE: digest},
+        sha256=digests,
         output_stride=output_stride(network),
         parameters=sum(each.numel() for each in network.parameters()),
-        description=_description(model),
-        dataset=f"Trained by its authors on {CITYSCAPES.title} (train).",
+        description=told.description,
+        dataset=told.dataset,
         commit=commit,
         source=f"{place}/tree/{commit}" if commit else f"a folder given as {model.hub}",
+        licence=told.licence,
+    )
+
+
+def _told(model: HubModel | NamedModel, folder: Path) -> _Told:
+    if isinstance(model, NamedModel):
+        dataset = "Its authors' model card says on what it was trained."
+        return _Told(description=model.description, dataset=dataset, licence=licence_of(model, folder))
+    return _Told(
+        description=_description(model),
+        dataset=f"Trained by its authors on {CITYSCAPES.title} (train).",
         licence=f"{model.licence} {model.licence_url}",
     )
 
@@ -143,6 +176,11 @@ def _description(model: HubModel) -> str:
         f"{model.hub}, converted to ONNX; float16 weights, computes in float32. Published by its authors: "
         f"mIoU {model.published_miou:.3f} ({model.published_on}; {model.published_in}). Not measured here."
     )
+
+
+def _alike(name: str | None) -> str | None:
+    """As names of classes are compared."""
+    return None if name is None else name.strip().lower().replace("_", " ")
 
 
 def _read(config: Path) -> dict[str, Any]:

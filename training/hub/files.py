@@ -6,7 +6,7 @@ torch is imported when there is something to fetch: who has no network is told a
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -19,9 +19,8 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
     RevisionNotFoundError,
 )
 
-from storage.hub_catalog import HubModel
-
 PICTURES = "preprocessor_config.json"  # how the model wants its pictures
+MODEL_CARD = "README.md"  # what its authors say of it
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -56,6 +55,19 @@ class CommitNotAccepted(HubError):
     code = "hub_commit_not_accepted"
 
 
+class Repository(Protocol):
+    """What is known of a model's commit; as an entry of the catalogue has it."""
+
+    @property
+    def hub(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def commit_begins(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """What the user allows. revision: a commit, branch or pull request to take instead of the catalogue's.
@@ -79,7 +91,7 @@ class Commit:
     because: str = ""
 
 
-def choose_commit(model: HubModel, consent: Consent) -> Commit:
+def choose_commit(model: Repository, consent: Consent) -> Commit:
     """Ask the hub; a full commit that is in its cache already does without an answer.
 
     Raises HubUnreachable, HubNotFound, PicklesOnly, CommitNotAccepted.
@@ -125,6 +137,13 @@ def fetch(commit: Commit) -> Path:
     return folder
 
 
+def fetch_model_card(commit: Commit) -> Path | None:
+    """Its folder; None where there is none. Raises as `fetch`."""
+    from training.models.parts.weights import fetch_file
+
+    return fetch_file(commit.hub, MODEL_CARD, revision=commit.sha).parent if MODEL_CARD in commit.names else None
+
+
 def _cached(hub: str, commit: str) -> Commit | None:
     if not _COMMIT.fullmatch(commit):
         return None
@@ -135,7 +154,7 @@ def _cached(hub: str, commit: str) -> Commit | None:
     return Commit(hub, commit, names, Path(weights).stat().st_size)
 
 
-def _reason(model: HubModel, consent: Consent, wanted: str, sha: str) -> str:
+def _reason(model: Repository, consent: Consent, wanted: str, sha: str) -> str:
     """Why this commit is taken. Raises CommitNotAccepted."""
     if consent.accepted is not None:
         if consent.accepted != sha:
