@@ -17,12 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, Request, expect
 
+from dashboard.frame import OURS
 from tests.browser.dashboard_steps import PATIENCE_MS, choose, choose_model, coloured, pixel, pointed_at, segmented
 from tests.stack import Stack, pictures_zip
 
 pytestmark = [pytest.mark.slow, pytest.mark.full, pytest.mark.timeout(600)]
 
 BATCH = 200
+PRYING = """<html><head>{ours}</head><body><img src="{address}/prying.png"><script>(async () => {{
+  const told = [];
+  try {{ parent.document.title; }} catch (error) {{ told.push(error.name); }}
+  try {{ await fetch("{address}/prying"); }} catch (error) {{ told.push(error.name); }}
+  document.body.append(`told: ${{told.join(" ")}}`);
+}})();</script></body></html>"""
 SCENE = "day-downtown-01"
 
 
@@ -185,6 +192,17 @@ def test_two_models_are_compared_on_one_picture(page: Page, address: str, stack:
     before = mask.get_attribute("href")
     whole.get_by_role("button", name="road", exact=True).click()
     expect(mask).not_to_have_attribute("href", before or "", timeout=PATIENCE_MS)
+
+
+def test_a_framed_page_reaches_neither_this_page_nor_anybody(page: Page, address: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/compare")
+    page.get_by_text("A page that maskmill compare wrote").click()
+    hostile = PRYING.format(ours=OURS, address=address).encode()
+    page.locator("input[type=file]").set_input_files(_file("page.html", hostile, "text/html"))
+    page.frame_locator("iframe").get_by_text("told: SecurityError TypeError").wait_for()
+    assert [url for url in asked if "prying" in url] == []
 
 
 def _place(page: Page, x: float, y: float) -> Any:
