@@ -24,6 +24,7 @@ from jobs.keys import sample_mask
 from jobs.options import TileOptions
 from jobs.ports import (
     ObjectInfo,
+    ObjectStore,
     Readable,
 )
 from jobs.processing.picture_ports import Doubts, Extent, Prediction, Said
@@ -222,7 +223,7 @@ class MemoryBuckets:
 class StoredSamples:
     """Samples that lie in an object store under their ids."""
 
-    objects: MemoryObjects
+    objects: ObjectStore
 
     def picture(self, sample_id: str, /) -> bytes:
         return self.objects.get(sample_id)
