@@ -20,7 +20,7 @@ from tests.services.chromium import Violation, examined
 from tests.services.processes import free_port
 from tests.stack import ROOT, Stack
 from tests.tiny_comparison import blind, right, subject
-from training.compare import Choices, compare
+from training.compare import Choices, compare, examine_alone, show_alone
 from training.datasets import DATASETS
 
 pytestmark = [pytest.mark.slow, pytest.mark.full, pytest.mark.timeout(600)]
@@ -181,6 +181,7 @@ STATES = [
     State("maskmill demo", "demo/index.html", _document("demo/index.html")),
     State("maskmill compare", "two models", _document("compare.html")),
     State("maskmill compare", "of a job", _document("job/comparison.html")),
+    State("maskmill evaluate", "one model", _document("evaluate.html")),
 ]
 
 
@@ -193,13 +194,15 @@ def place(address: str, stack: Stack, job: Any, tmp_path_factory: pytest.TempPat
 
 
 def _documents(stack: Stack, job_id: str, folder: Path) -> None:
-    """Of the report of a job, of the demo, and of comparisons by the command line and by a job."""
+    """Of the report of a job, of the demo, of comparisons by the command line and by a job, and of one model."""
     report = ["report", job_id, "--server", stack.url, "--out", "report"]
     demo = ["demo", "--home", "home", "--out", "demo", "--limit", "3"]
     for command in (report, demo):
         subprocess.run([sys.executable, "-m", "maskmill", *command], cwd=folder, check=True, capture_output=True)
     scenes = DATASETS["scenes"](folder / "scenes", "val", scene_count=2, width=192, height=96)
     compare([subject("plain", right), subject("blind", blind)], scenes, folder / "compare.html", choices=Choices())
+    alone = examine_alone(subject("plain", right), scenes, choices=Choices())
+    show_alone(alone, folder / "evaluate.html", latency=None)
     with Maskmill(stack.url) as service:
         told = {"sample": service.get("/samples")["items"][0]["id"]}
         several = service.submit([told], models=["street-fast", "street-accurate"])
