@@ -25,7 +25,7 @@ BEST = "best.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """values: what was drawn, by key of the recipe. score: the last measured; None when the training diverged."""
+    """values: what was drawn, by key of the recipe. score: of the weights that it gives; None when it diverged."""
 
     name: str
     values: Mapping[str, float | str]
@@ -85,11 +85,14 @@ def _run(order: Order, recipe: Recipe, number: int, *, settings: TrainingSetting
         run = run_order(trial_order, settings=settings, watcher=watcher)
     except TrainingDiverged:
         return Trial(name=name, values=values, score=None, epochs=0)
-    return Trial(name=name, values=values, score=_last_score(run, recipe.search.metric), epochs=run.epochs_done)
+    return Trial(name=name, values=values, score=_score(run, recipe.search.metric), epochs=run.epochs_done)
 
 
-def _last_score(run: Run, metric: str) -> float | None:
-    measured = [line[metric] for line in run.history() if math.isfinite(line.get(metric, math.nan))]
+def _score(run: Run, metric: str) -> float | None:
+    """Of the weights that the run gives away: the last ones, or the best where it stopped early."""
+    chosen = run.best if run.has_stopped else None
+    history = [line for line in run.history() if chosen is None or line["epoch"] <= chosen.epoch]
+    measured = [line[metric] for line in history if math.isfinite(line.get(metric, math.nan))]
     return measured[-1] if measured else None
 
 

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import torch
 
 from tests.tiny_runs import tiny_order, tiny_training
+from training.fit.loop import read_checkpoint
 from training.recipe.file import load_recipe
 from training.runs import RunFacts
 from training.search import Trial, drawn, search, search_folder
@@ -35,6 +37,20 @@ def test_a_search_keeps_the_best_and_goes_on_where_it_was(tmp_path, tmp_path_fac
     assert search(order, settings=UNTRACKED, on_trial=heard.append) == trials
     assert len(heard) == len(written) == 2
     assert {path: path.stat().st_mtime_ns for path in written} == written
+
+
+def test_a_trial_that_stopped_early_is_ranked_by_the_weights_that_it_gives(tmp_path, tmp_path_factory):
+    """Its first epoch was said to be better than any other can be."""
+    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    measured = ["evaluate_every=1", "early_stopping.patience=1", "search.trials=1"]
+    first = tiny_order(tmp_path, roots, ["stages[0].epochs=1", *measured])
+    (begun,) = search(first, settings=UNTRACKED)
+    checkpoint = search_folder(first) / begun.name / "checkpoint.pt"
+    content = read_checkpoint(checkpoint)
+    content["best"]["value"] = content["stopping"]["best"] = 2.0
+    torch.save(content, checkpoint)
+    (stopped,) = search(tiny_order(tmp_path, roots, ["stages[0].epochs=9", *measured]), settings=UNTRACKED)
+    assert (stopped.epochs, stopped.score) == (3, begun.score)
 
 
 def test_a_trial_draws_the_same_whatever_the_number_of_trials(tmp_path):
