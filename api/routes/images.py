@@ -168,7 +168,15 @@ async def get_artifact(
     """A stored result, or the `input` as it was sent, or as it lies in its bucket or in the sample library, if it is
     still the picture that was segmented. `disagreement`: where several models differ, the lighter the more."""
     serving = partial(_served, request, services, use_cases, (job_id, index), asked)
-    return await to_thread.run_sync(serving, limiter=use_cases.archive_threads if asked.upright else None)
+    takes_long = asked.upright or (
+        asked.name == INPUT and await to_thread.run_sync(_is_elsewhere, use_cases, job_id, index)
+    )
+    return await to_thread.run_sync(serving, limiter=use_cases.archive_threads if takes_long else None)
+
+
+def _is_elsewhere(use_cases: UseCases, job_id: str, index: int) -> bool:
+    """Whether an input has to be read from a bucket, which keeps a thread waiting: a few do that at once."""
+    return not use_cases.reading.image(job_id, index).source.is_stored
 
 
 def _served(

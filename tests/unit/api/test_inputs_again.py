@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from api.services import ARCHIVE_THREADS
 from jobs.errors import StorageUnavailable
 from tests.factories import make_card, picture
 from tests.fakes import FakeCatalog
@@ -159,3 +163,25 @@ def test_a_bucket_that_is_away_breaks_an_export_off(
     assert code(client, job_id) == (503, "storage_unavailable")
     with pytest.raises(zipfile.BadZipFile):
         exported(client, job_id, export="voc", pictures="true")
+
+
+def test_a_bucket_that_takes_its_time_holds_up_nobody_else(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.buckets.contents["photos/a.jpg"] = picture()
+    job_id = segmented(client, house, {"object": "photos/a.jpg"})
+    go, stream, waiting = threading.Event(), house.buckets.stream, []
+
+    def slow(location: str, *, most: int) -> Iterator[bytes]:
+        waiting.append(location)
+        go.wait(60)
+        return stream(location, most=most)
+
+    monkeypatch.setattr(house.buckets, "stream", slow)
+    with ThreadPoolExecutor(60) as threads:  # more than there are for everything
+        answers = [threads.submit(ask, client, job_id) for _ in range(60)]
+        for _ in range(20):
+            assert client.get(f"/jobs/{job_id}").status_code == 200
+        assert len(waiting) <= ARCHIVE_THREADS
+        go.set()
+        assert {each.result().status_code for each in answers} == {200}
