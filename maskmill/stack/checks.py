@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import shlex
 import shutil
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,13 +43,20 @@ def check_models(engine: str | None, home: Path) -> None:
         return  # what comes from a registry may be what runs
     try:
         if has_gpu() or find_device(settings.device) != "cpu":
-            # whoever has asked a GPU holds some of its memory until its end, and this process stays
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-                child.submit(_look_at_models, settings, home).result()
+            _look_apart(settings.engine, home)
         else:
             _look_at_models(settings, home)
     except ModelFailed as error:
         raise StackError(str(error)) from None
+
+
+def _look_apart(engine: str, home: Path) -> None:
+    """Whoever has asked a GPU holds some of its memory until its end, and this process stays. Not by multiprocessing,
+    which would run the caller's own script once more. Raises StackError."""
+    command = [sys.executable, "-m", __name__, engine, str(home)]
+    looked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if looked.returncode:
+        raise StackError(looked.stderr.strip().rpartition("\n")[2] or f"{shlex.join(command)} failed")
 
 
 def _look_at_models(settings: WorkerSettings, home: Path) -> None:
@@ -84,3 +92,18 @@ def check_mlflow() -> None:
         importlib.metadata.version("mlflow")
     except importlib.metadata.PackageNotFoundError:
         raise StackError(f"MLflow's pages need the whole package: {how_to_install('mlflow')}") from None
+
+
+def _main(engine: str, home: str) -> None:
+    """In a process of its own, see `_look_apart`. Raises SystemExit with what is wrong."""
+    from jobs.errors import ModelFailed
+    from worker.settings import WorkerSettings
+
+    try:
+        _look_at_models(WorkerSettings(engine=engine), Path(home))
+    except ModelFailed as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

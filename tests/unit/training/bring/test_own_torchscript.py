@@ -14,6 +14,7 @@ import torch
 from data.sample_library import open_samples
 from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
+from storage.catalog import Catalog
 from tests.factories import make_card
 from tests.tiny_models import CLASSES, STRIDE, torchscript_model
 from training.bring.card import own_card
@@ -34,8 +35,8 @@ def nothing_opens(bundle: object) -> Iterator[object]:
 def test_a_torchscript_file_is_tried_apart_and_served(tmp_path: Path):
     torchscript_model(tmp_path / "own.pt")
     about = own_card({"name": "own", "label_space": "camvid-11", "preprocessing": {"long_side": 64}})
-    samples = open_samples()
-    added = add(tmp_path / "own.pt", about, models=tmp_path / "models", samples=samples, open_all=nothing_opens)  # type: ignore[arg-type]
+    models, samples = Catalog([tmp_path / "models"]), open_samples()
+    added = add(tmp_path / "own.pt", about, models=models, samples=samples, open_all=nothing_opens)  # type: ignore[arg-type]
     assert added.bundle.card.files == {"torchscript": "model.torchscript"}
     assert (added.bundle.card.output_stride, added.bundle.card.parameters) == (STRIDE, 539)
     assert added.reports[0].engine == "torch cpu f32"
@@ -83,6 +84,6 @@ def test_a_torchscript_file_with_classes_of_its_own_is_served(tmp_path: Path):
     (tmp_path / "crops.json").write_text(json.dumps(own))
     size = {"long_side": 64}
     about = own_card({"name": "own", "label_space": str(tmp_path / "crops.json"), "preprocessing": size})
-    samples = open_samples()
-    added = add(tmp_path / "own.pt", about, models=tmp_path / "models", samples=samples, open_all=nothing_opens)  # type: ignore[arg-type]
+    models, samples = Catalog([tmp_path / "models"]), open_samples()
+    added = add(tmp_path / "own.pt", about, models=models, samples=samples, open_all=nothing_opens)  # type: ignore[arg-type]
     assert added.bundle.space().name == "crops"
