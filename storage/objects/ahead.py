@@ -51,14 +51,14 @@ class Ahead:
     def make_folder(self, path: str) -> None:
         """With all above it. Raises OSError, also when it is there."""
         above, name = os.path.split(path)
-        with suppress(IndexError):
-            spare = self._folders.pop()
-            with suppress(OSError):
-                if spare.inner == name:
-                    os.rename(spare.path, above)  # noqa: PTH104 - fails unless that is missing, or empty
-                    return
-            self._folders.append(spare)
-        self._inner = name
+        if not os.path.isdir(above):  # noqa: PTH112
+            self._inner = name
+            with suppress(IndexError, OSError):
+                spare = self._folders.pop()  # for good: one that is gone would stand in the way of the next
+                if spare.inner != name:
+                    os.rename(f"{spare.path}/{spare.inner}", f"{spare.path}/{name}")  # noqa: PTH104
+                os.rename(spare.path, above)  # noqa: PTH104 - fails unless that is missing, or empty
+                return
         os.makedirs(path)  # noqa: PTH103
 
     def _new_path(self) -> str:

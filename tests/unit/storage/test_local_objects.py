@@ -80,6 +80,19 @@ def test_a_folder_that_was_made_ahead_and_does_not_fit_is_kept(store: LocalObjec
     assert store.get(key) == key.encode()
 
 
+@pytest.mark.parametrize("key", ["jobs/b/inputs/0", "jobs/b/mask/0"])
+def test_whatever_came_in_between_a_folder_is_there_ahead(store: LocalObjects, tmp_path: Path, key: str):
+    put(store, "jobs/a/inputs/0", "jobs/a/truth/0")
+    store.expect(())
+    shutil.rmtree(tmp_path / "incoming")
+    put(store, "jobs/0/inputs/0", "jobs/0/corrections/0")
+    store.expect(())
+    ahead = inodes(tmp_path / "incoming")
+    put(store, key)
+    assert (tmp_path / "files/jobs/b").stat().st_ino in ahead
+    assert list(store.keys("jobs/b/")) == [key]
+
+
 def test_what_was_made_ahead_may_be_gone(store: LocalObjects, tmp_path: Path):
     put(store, "jobs/a/inputs/0")
     store.expect(())
