@@ -46,6 +46,7 @@ from jobs.errors import (
 )
 from jobs.job import Job, JobStatus
 from jobs.listing.filters import JobFilter
+from jobs.options import METADATA_BYTES
 from jobs.reporting.read import Reading, progress_without_queue
 from storage.model_reference import canonical
 
@@ -196,6 +197,8 @@ async def _where(
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name.startswith(_METADATA)]
     if len(pairs) > MOST_PAIRS:
         raise InvalidOptions([FieldFault("metadata", f"at most {MOST_PAIRS} values can be asked for at once")])
+    if any(len(name) + len(value) > METADATA_BYTES for name, value in pairs):  # SQLite looks for 50,000 bytes at most
+        raise InvalidOptions([FieldFault("metadata", f"no job has a value of more than {METADATA_BYTES} bytes")])
     return JobFilter(
         status=status,
         model=None if model is None else canonical(model),

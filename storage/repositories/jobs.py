@@ -66,14 +66,14 @@ class SqlJobs:
         than some databases can look into."""
         found: list[Job] = []
         wanted = select(JOBS).where(*_conditions(where)).order_by(JOB.id.desc())
-        while missing := limit - len(found):
+        while len(found) < limit:
             statement = wanted if before is None else wanted.where(JOB.id < before)
-            jobs = [to_job(row) for row in self._transaction.read(statement.limit(missing))]
+            jobs = [to_job(row) for row in self._transaction.read(statement.limit(limit))]
             found += [job for job in jobs if where.fits(job.metadata)]
-            if len(jobs) < missing:
+            if len(jobs) < limit:
                 break
             before = jobs[-1].id
-        return found
+        return found[:limit]
 
     def several(self, job_ids: Collection[str]) -> Sequence[Job]:
         return [to_job(row) for row in self._transaction.look_up(_SEVERAL, ids=sorted(job_ids))]

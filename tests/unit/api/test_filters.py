@@ -40,6 +40,7 @@ def test_jobs_are_listed_by_metadata_and_time(client: TestClient, house: House) 
         ({"metadata.": "1"}, "metadata."),
         ({"metadata": "1"}, "metadata"),
         ({f"metadata.{number}": "1" for number in range(6)}, "metadata"),
+        ({"metadata.run": "7" * 5000}, "metadata"),
     ],
 )
 def test_a_filter_of_jobs_that_makes_no_sense_is_a_fault(client: TestClient, where: dict[str, str], field: str) -> None:

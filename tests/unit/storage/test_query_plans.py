@@ -124,6 +124,16 @@ def test_a_page_of_one_status_walks_along_an_index(open_unit: Units, plans: Plan
     assert not any("ORDER BY" in step for step in plans.steps)
 
 
+def test_jobs_of_one_value_are_looked_for_a_page_at_a_time(open_unit: Units, plans: Plans):
+    for number in range(50):
+        add(open_unit, 1, job_id=f"job_m{number:02}", metadata={"run": 7 if number > 40 else 70})
+    plans.forget()
+    with open_unit() as unit:
+        found = unit.jobs.page(JobFilter(metadata=(("run", "7"),)), limit=10, before=None)
+    assert [job.id for job in found] == [f"job_m{number}" for number in range(49, 40, -1)]
+    assert 0 < len(plans.steps) <= 10
+
+
 @pytest.mark.parametrize("sort", ["confidence", "miou"])
 def test_a_sorted_page_walks_along_an_index(open_unit: Units, plans: Plans, sort: str):
     with open_unit() as unit:
