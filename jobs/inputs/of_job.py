@@ -44,12 +44,12 @@ class OtherJobs:
                 job = unit.jobs.get(given.job_id)
         except JobNotFound:
             raise _fault(at, f"there is no job {given.job_id!r}") from None
-        images = list(self._chosen(job, given, at))
+        copies: list[tuple[str, str]] = []
+        images = [_again(image, draft, copies) for image in self._chosen(job, given, at)]
         if not images:
             raise _fault(at, "none of its images is meant")
         self._check_buckets(images, at)
-        copies: list[tuple[str, str]] = []
-        draft.add_inputs([_again(image, draft, copies) for image in images])
+        draft.add_inputs(images)
         if any(image.mask is not None for image in images):
             self._take_meaning(draft, job, at)
         try:
@@ -67,7 +67,7 @@ class OtherJobs:
             if given.status in (None, image.status) and (wanted is None or image.index in wanted):
                 yield image
 
-    def _check_buckets(self, images: Sequence[JobImage], at: str) -> None:
+    def _check_buckets(self, images: Sequence[NewImage], at: str) -> None:
         """A right of the tenant may have been withdrawn."""
         sources = (source for image in images for source in (image.source, image.mask) if source is not None)
         buckets = {each.location.partition("/")[0] for each in sources if each.kind is SourceKind.BUCKET}

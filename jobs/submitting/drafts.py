@@ -235,8 +235,15 @@ class Draft:
         names = UniqueNames()
         images.names = [names.of(relative_path(each.name), at) for at, each in enumerate(images)]
         taken_s = (every_s or EVERY_S) if self._films else None
-        meant = space or mask_label_space or self.masks_mean
+        meant = self._meaning(space, mask_label_space)
         return Received(images, meant, Skipped(self._skipped, tuple(self._examples)), taken_s)
+
+    def _meaning(self, named: str | None, said: str | None) -> str | None:
+        """Of the ids of all masks: what the client says, or their names, or the job that they come from."""
+        if said is None and named is not None and self.masks_mean not in (None, named):
+            told = f"some masks are in {named}, those of another job in {self.masks_mean}: submit them as two"
+            raise InvalidOptions([FieldFault("mask_label_space", told)])
+        return named or said or self.masks_mean
 
     def close(self) -> None:
         """Films take no room on the disk any longer."""

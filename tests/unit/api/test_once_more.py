@@ -89,6 +89,17 @@ def test_masks_of_two_meanings_go_into_two_jobs(client: TestClient, house: House
     assert "submit them as two" in faults(client.post("/jobs", json=both))["inputs.1.job"]
 
 
+def test_masks_whose_names_say_something_else_go_into_another_job(client: TestClient, house: House) -> None:
+    asked = {"inputs": [{"job": first_job(client, house)}], "label_space": "cityscapes-8"}
+    trained = {"upload": upload(client, "t.png", TRUTH), "name": "cam/b_gtFine_labelTrainIds.png"}
+    said = faults(client.post("/jobs", json={**asked, "masks": [trained]}))
+    assert "submit them as two" in said["mask_label_space"]
+    same = {**trained, "name": "cam/b_gtFine_labelIds.png"}
+    assert client.post("/jobs", json={**asked, "masks": [same]}).status_code == 202
+    said_so = client.post("/jobs", json={**asked, "masks": [trained], "mask_label_space": "cityscapes-19"})
+    assert said_so.json()["options"]["mask_label_space"] == "cityscapes-19"
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
