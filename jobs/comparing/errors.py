@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.errors import JobsError
-from jobs.inputs.inputs import Inputs
+from jobs.inputs.kept import is_kept
+from jobs.inputs.optional import OptionalInputs
 from jobs.job import Job, JobImage
+from jobs.ports import ObjectStore
 from jobs.processing.measuring import scores
 from jobs.processing.truth import read_truth
 from segmentation.formats.mask import Mask
@@ -31,19 +32,20 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    inputs: Inputs
+    objects: ObjectStore
+    inputs: OptionalInputs
     job: Job
 
     def __call__(self, image: JobImage) -> Judged | None:
         """None without stored masks or the ground truth that scored the image, and of a very large one."""
         stored = [each.key for result in image.results for each in result.artifacts if each.name == Mask.name]
-        if image.mask is None or len(stored) != len(self.job.models):
+        if image.mask is None or not is_kept(image.mask) or len(stored) != len(self.job.models):
             return None
         if any(result.metrics.confusion is None or result.metrics.corrected for result in image.results):
             return None
         if image.results[0].width * image.results[0].height > MOST_PIXELS:
             return None
-        maps = [Mask().decode(self.inputs.objects.get(key), self.job.space) for key in stored]
+        maps = [Mask().decode(self.objects.get(key), self.job.space) for key in stored]
         truth = self._truth(image, maps[0])
         if truth is None:
             return None
@@ -54,9 +56,8 @@ class Judging:
 
     def _truth(self, image: JobImage, said: LabelMap) -> LabelMap | None:
         """The one that scored the image: another may lie in its place now. said: by the first model."""
-        try:
-            data = self.inputs.mask(self.job, image)
-        except JobsError:
+        data = self.inputs.mask(image)
+        if data is None:
             return None
         height, width = said.ids.shape
         space, mask_space = self.job.space, self.job.mask_space

@@ -16,8 +16,8 @@ from jobs.comparing.pages import parts, tiles, wording
 from jobs.comparing.pages.parts import LETTERS, Html
 from jobs.comparing.pages.shell import ResultPage, Section, title_of
 from jobs.comparing.pages.tiles import Tile
-from jobs.errors import JobsError
 from jobs.inputs.inputs import Inputs
+from jobs.inputs.optional import OptionalInputs
 from jobs.job import Artifact, Job, JobImage
 from segmentation.formats.mask import Mask
 from segmentation.media_types import is_shown
@@ -54,8 +54,9 @@ class JobPage:
         return page.render().encode()
 
     def _pictures(self, document: Mapping[str, Any], images: Sequence[JobImage]) -> Html:
-        judging = Judging(self.inputs, self.job)
-        found = [self._picture(image, judging(image)) for image in images]
+        inputs = OptionalInputs(self.inputs, self.job)
+        judging = Judging(self.inputs.objects, inputs, self.job)
+        found = [self._picture(image, _photo(inputs, image), judging(image)) for image in images]
         if not found:
             return Html("")
         return parts.joined(parts.paragraph(tiles.ABOUT), tiles.gallery(found, self._legend(document)))
@@ -65,9 +66,9 @@ class JobPage:
         named = [(each["name"], tiles.hex_of(colours[each["id"]].tolist())) for each in document["classes"]]
         return [*named, ("not labelled", tiles.hex_of(colours[self.job.space.void_id].tolist()))]
 
-    def _picture(self, image: JobImage, judged: Judged | None) -> tiles.Picture:
+    def _picture(self, image: JobImage, photo: str, judged: Judged | None) -> tiles.Picture:
         assert image.comparison is not None
-        photo, share = self._photo(image), wording.percent(image.comparison.agreement.disagreement)
+        share = wording.percent(image.comparison.agreement.disagreement)
         shown = [Tile(label=f"The picture {image.name}", caption="picture", kind="photo")] if photo else []
         if judged is not None:
             truth = tiles.address(judged.truth, "image/png")
@@ -118,11 +119,9 @@ class JobPage:
             if each.size <= LARGEST
         ]
 
-    def _photo(self, image: JobImage) -> str:
-        """Empty where it is not to be had, or is none that a browser shows: the page does without."""
-        try:
-            data = self.inputs.picture(self.job, image, most=LARGEST)[:]
-        except JobsError:
-            return ""
-        media_type = sniff_media_type(data[:HEAD_BYTES])
-        return tiles.address(data, media_type) if media_type is not None and is_shown(media_type) else ""
+
+def _photo(inputs: OptionalInputs, image: JobImage) -> str:
+    """Empty where it is not to be had, or is none that a browser shows: the page does without."""
+    data = inputs.picture(image, most=LARGEST)
+    media_type = None if data is None else sniff_media_type(data[:HEAD_BYTES])
+    return "" if data is None or media_type is None or not is_shown(media_type) else tiles.address(data[:], media_type)

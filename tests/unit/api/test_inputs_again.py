@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from api.services import ARCHIVE_THREADS
 from jobs.errors import StorageUnavailable
-from tests.factories import make_card, picture
+from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog
 from tests.unit.api.house import House
 from tests.unit.api.test_exports import exported, turned_picture
@@ -163,6 +164,28 @@ def test_a_bucket_that_is_away_breaks_an_export_off(
     assert code(client, job_id) == (503, "storage_unavailable")
     with pytest.raises(zipfile.BadZipFile):
         exported(client, job_id, export="voc", pictures="true")
+
+
+def test_a_comparison_asks_a_bucket_that_is_away_no_more(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.buckets.contents = {f"photos/{name}.jpg": picture(seed=seed) for seed, name in enumerate("abc")}
+    house.buckets.contents["photos/a.png"] = mask(np.zeros((24, 32), np.uint8))
+    inputs = [{"object": f"photos/{name}.jpg", "mask": {"object": "photos/a.png"}} for name in "abc"]
+    job_id = segmented(client, house, *inputs, models=["tiny", "other"])
+    asked = []
+
+    def away(location: str, *, most: int) -> Any:
+        asked.append(location)
+        raise StorageUnavailable("the bucket cannot be read")
+
+    monkeypatch.setattr(house.buckets, "stream", away)
+    archive = client.get(f"/jobs/{job_id}/archive?artifacts=comparison")
+    assert archive.status_code == 200
+    page = zipfile.ZipFile(io.BytesIO(archive.content)).read("comparison.html").decode()
+    assert "The mask of" in page
+    assert "The picture a.jpg" not in page
+    assert len(asked) == 1
 
 
 def test_a_bucket_that_takes_its_time_holds_up_nobody_else(
