@@ -167,40 +167,36 @@ async def get_artifact(
 ) -> Response:
     """A stored result, or the `input` as it was sent, or as it lies in its bucket or in the sample library, if it is
     still the picture that was segmented. `disagreement`: where several models differ, the lighter the more."""
-    serving = partial(_served, request, services, use_cases, (job_id, index), asked)
-    takes_long = asked.upright or (
-        asked.name == INPUT and await to_thread.run_sync(_is_elsewhere, use_cases, job_id, index)
-    )
-    return await to_thread.run_sync(serving, limiter=use_cases.archive_threads if takes_long else None)
-
-
-def _is_elsewhere(use_cases: UseCases, job_id: str, index: int) -> bool:
-    """Whether an input has to be read from a bucket, which keeps a thread waiting: a few do that at once."""
-    return not use_cases.reading.image(job_id, index).source.is_stored
+    image = await to_thread.run_sync(use_cases.reading.image, job_id, index) if asked.name == INPUT else None
+    if image is not None and not image.source.is_stored:
+        serving = partial(_from_elsewhere, request, use_cases, image, asked)
+        slow = True  # a bucket keeps a thread waiting: a few do that at once
+    else:
+        serving = partial(_served, request, services, use_cases, (job_id, index), asked)
+        slow = asked.upright
+    return await to_thread.run_sync(serving, limiter=use_cases.archive_threads if slow else None)
 
 
 def _served(
     request: Request, services: Services, use_cases: UseCases, place: tuple[str, int], asked: AskedArtifact
 ) -> Response:
     """place: the job, and the index of the image in it."""
-    image = use_cases.reading.image(*place)
     upright = use_cases.exporting.upright(*place) if asked.upright else None
-    if asked.name == INPUT and not image.source.is_stored:
-        return _from_elsewhere(request, use_cases, image, upright)
     found = use_cases.reading.artifact(*place, asked.name, model=asked.model)
     if upright is None and request.method == "GET":  # a signature is good for one method
         address = services.adapters.objects.presigned_get(found.key, expires_s=services.settings.presigned_s)
         if address is not None:
             return RedirectResponse(address, 307)
-    headers = _headers(found.name, found.media_type, image.name)
+    headers = _headers(found.name, found.media_type, use_cases.reading.image(*place).name)
     if upright is not None:
         return Response(upright, headers=headers, media_type=_shown(found.media_type))
     return serve(request, _representation(services.adapters.objects, found), headers)
 
 
-def _from_elsewhere(request: Request, use_cases: UseCases, image: JobImage, upright: bytes | None) -> Response:
+def _from_elsewhere(request: Request, use_cases: UseCases, image: JobImage, asked: AskedArtifact) -> Response:
     """An input that is not in the store. It is read to its end before anything of it is sent: only then it is known
     to be the one that was segmented, and by its hash whether the client has it already."""
+    upright = use_cases.exporting.upright(image.job_id, image.index) if asked.upright else None
     job = use_cases.reading.job(image.job_id)
     data = use_cases.inputs.picture(job, image, held=HELD_TO_SEND) if upright is None else upright
     media_type = sniff_media_type(data[:HEAD_BYTES]) or "application/octet-stream"

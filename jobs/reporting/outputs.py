@@ -68,6 +68,8 @@ class Outputs:
     def to_come(self, job_ids: Sequence[str]) -> frozenset[str]:
         """Those of these jobs whose files are still to be put, as far as this process knows: they are not to be deleted
         as long as that is tried. Raises DatabaseUnavailable."""
+        if not job_ids:
+            return frozenset()
         with self.open_unit() as unit:
             since = unit.now - LOOKED_BACK
             found = [job for lot in _lots(job_ids) for job in unit.jobs.several(lot) if job.options.output is not None]

@@ -219,6 +219,11 @@ def test_jobs_without_an_output_are_left_alone(client: TestClient, house: House,
     assert (outputs.run(), house.buckets.contents) == (0, {})
 
 
+def test_where_no_job_expires_none_is_to_come(house: House, outputs: Outputs) -> None:
+    house.is_database_away = True
+    assert outputs.to_come([]) == frozenset()
+
+
 def test_a_round_that_is_over_goes_on_in_the_next(client: TestClient, house: House) -> None:
     submit(client)
     house.work()

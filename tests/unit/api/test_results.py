@@ -14,6 +14,8 @@ from PIL import Image
 from api.answers.ranges import matches, parse_range
 from api.errors import RangeNotSatisfiable
 from api.routes.images import content_disposition
+from jobs.job import JobImage
+from jobs.reporting.read import Reading
 from tests.factories import picture
 from tests.fakes import MemoryObjects
 from tests.unit.api.house import House
@@ -98,6 +100,22 @@ def test_an_upload_that_a_browser_might_run_is_only_ever_saved(client: TestClien
     answer = client.get(f"/jobs/{job_id}/images/0/input")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment")
+
+
+def test_the_way_to_a_result_takes_one_look_at_its_image(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = finished(client, house)
+    look, looks = Reading.image, list[int]()
+
+    def counted(reading: Reading, job_id: str, index: int) -> JobImage:
+        looks.append(index)
+        return look(reading, job_id, index)
+
+    monkeypatch.setattr(Reading, "image", counted)
+    monkeypatch.setattr(house.objects, "presigned_get", lambda key, *, expires_s: f"https://store/{key}?{expires_s}")
+    assert client.get(f"/jobs/{job_id}/images/1/mask", follow_redirects=False).status_code == 307
+    assert looks == [1]
 
 
 def test_a_store_with_addresses_of_its_own_is_pointed_to(
