@@ -141,6 +141,23 @@ def test_no_extra_brings_both_packages_of_onnx_runtime_which_overwrite_each_othe
     assert brought["worker"] == brought["worker-cpu"] == brought["local"] == brought["training"] == {"onnxruntime"}
 
 
+def test_no_image_holds_both_packages_of_onnx_runtime() -> None:
+    """What an environment is copied over stays beneath it."""
+    texts = re.split(r"^FROM ", DOCKERFILES[0].read_text("utf-8"), flags=re.MULTILINE)[1:]
+    stages = {text.split()[2]: text for text in texts}
+
+    def brought(name: str) -> set[str]:
+        found = brought(parent) if (parent := stages[name].split()[0]) in stages else set()
+        for extras in re.findall(r"pip install .*'\.\[(.*)\]'", stages[name]):
+            found = found.union(*map(brought_by, extras.split(",")))
+        for source in re.findall(r"^COPY --from=(\S+) /venv /venv$", stages[name], re.MULTILINE):
+            found |= brought(source)
+        return found & {"onnxruntime", "onnxruntime-gpu"}
+
+    assert [name for name in stages if len(brought(name)) > 1] == []
+    assert (brought("worker"), brought("worker-gpu")) == ({"onnxruntime"}, {"onnxruntime-gpu"})
+
+
 def test_the_gpu_worker_has_what_runs_onnx_files_there_and_takes_every_model() -> None:
     installed = re.search(r"AS build-worker-gpu\n.*'\.\[(.*)\]'", DOCKERFILES[0].read_text("utf-8"))
     assert installed is not None
@@ -169,7 +186,7 @@ def test_whoever_serves_is_asked_whether_it_does() -> None:
         stage.split()[0]: stage
         for stage in re.split(r"^FROM \S+ AS ", DOCKERFILES[0].read_text(), flags=re.MULTILINE)[1:]
     }
-    assert all("\nHEALTHCHECK --" in stages[name] for name in ("api", "worker", "flower", "dashboard"))
+    assert all("\nHEALTHCHECK --" in stages[name] for name in ("api", "worker-base", "flower", "dashboard"))
     unchecked = {
         name for name, each in every_service().items() if each.get("healthcheck", {}).get("test") in (None, ["NONE"])
     }
