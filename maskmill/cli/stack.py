@@ -279,7 +279,7 @@ class BackupOptions(HomeOption):
 
 
 def backup(choices: BackupOptions) -> None:
-    """Write database, objects and models of a local stack into one file; the stack may run meanwhile."""
+    """Write database, objects, models and label spaces of a local stack into one file; the stack may run meanwhile."""
     from maskmill.stack.backup import write_backup
 
     count = write_backup(_local_home(choices), choices.file.expanduser().absolute())

@@ -1,4 +1,5 @@
-"""A local stack in one file, and back: database, objects and models. The broker holds nothing that the database lacks.
+"""A local stack in one file, and back: database, objects, models, label spaces. The broker holds nothing that the
+database lacks.
 
 The database is copied first, as of one moment, while it may be in use; objects that are added meanwhile are in nobody's
 rows and are removed with their jobs, those that vanish meanwhile belong to jobs that were deleted.
@@ -19,7 +20,7 @@ from maskmill.errors import StackError
 from maskmill.stack.home import StackHome
 
 DATABASE = "maskmill.db"
-FOLDERS = ("objects", "models")
+FOLDERS = ("objects", "models", "label-spaces")
 NOT_KEPT = ("objects/incoming", "objects/partial")  # what was in the middle of being written
 
 

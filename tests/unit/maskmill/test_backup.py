@@ -54,6 +54,8 @@ def contents(settings: StorageSettings) -> tuple[list[str], list[bytes]]:
 
 def test_what_is_restored_is_what_was_there(filled: StorageSettings, tmp_path: Path) -> None:
     backup, other = tmp_path / "backup.tar", tmp_path / "other"
+    filled.resolved_label_space_folder.mkdir()
+    (filled.resolved_label_space_folder / "yard.json").write_text("{}")
     with closing(sqlite3.connect(filled.home / "maskmill.db")) as reader:  # in use meanwhile
         reader.execute("BEGIN").execute("SELECT * FROM jobs")
         assert run("backup", backup, "--home", filled.home)[0] == 0
@@ -61,6 +63,7 @@ def test_what_is_restored_is_what_was_there(filled: StorageSettings, tmp_path: P
     assert code == 0, said
     assert contents(StorageSettings(home=other)) == contents(filled)
     assert (other / "models/mine/@live/card.json").read_text() == "{}"
+    assert (StorageSettings(home=other).resolved_label_space_folder / "yard.json").read_text() == "{}"
     assert not (other / "objects/incoming").exists()
 
 
