@@ -166,7 +166,7 @@ class AsyncMaskmill:
 
     async def submit(
         self,
-        inputs: Given | Iterable[Given] | Inputs,
+        inputs: Given | Iterable[Given] | Inputs | AsyncJob,
         *,
         masks: Given | Iterable[Given] | None = None,
         idempotency_key: str | None = None,
@@ -175,7 +175,8 @@ class AsyncMaskmill:
     ) -> AsyncJob:
         """on_sent is called in a thread."""
         named = {"masks": masks, "idempotency_key": idempotency_key, "on_sent": on_sent, **options}
-        return self._job(await self._threads.run(self._client.submit, inputs, **named))
+        given = inputs.seen if isinstance(inputs, AsyncJob) else inputs
+        return self._job(await self._threads.run(self._client.submit, given, **named))
 
     async def job(self, job_id: str) -> AsyncJob:
         return self._job(await self._threads.run(self._client.job, job_id))

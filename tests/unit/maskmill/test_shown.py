@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import json
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,17 @@ def test_the_same_calls_are_awaited(done: ToyServer) -> None:
             return [each.name for each in images], await client.fetch(images[0], "mask"), len(await job.to_pandas())
 
     assert asyncio.run(use()) == (["a<b>.jpg", "b.jpg"], mask(IDS), 2)
+
+
+def test_a_job_that_was_awaited_is_submitted_once_more(done: ToyServer, job_state) -> None:
+    done.on("POST", "/jobs", as_json(job_state("queued"), 202))
+
+    async def use() -> str:
+        async with AsyncMaskmill(done.url) as client:
+            return (await client.submit(await client.job("job_1"), model="other")).id
+
+    assert asyncio.run(use()) == "job_1"
+    assert json.loads(done.seen("POST", "/jobs")[0].body)["inputs"] == [{"job": "job_1"}]
 
 
 def test_errors_are_those_of_the_plain_client(server: ToyServer) -> None:
