@@ -178,7 +178,7 @@ def add(choices: Adding) -> None:
         raise InvalidInput(f"{choices.file}: no such file")
     given = read_own_card(choices.card) if choices.card else {}
     about = own_card(_with_options(given, choices))
-    with stderr().status(f"checking {choices.file.name} on {SAMPLES_SAID}"):
+    with stderr().status(Text(f"checking {choices.file.name} on {SAMPLES_SAID}")):
         added = publish(
             choices.file,
             about,

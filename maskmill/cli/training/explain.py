@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from maskmill.cli.options import CheckpointOption
 from maskmill.cli.output import percent, plain_table, print_json, print_table, stderr, stdout
@@ -44,7 +45,7 @@ def explain(choices: Explaining) -> None:
     from training.explain.queries import open_explainable, to_document
 
     rgb = decode_picture(choices.picture.read_bytes(), max_pixels=MAX_PIXELS)
-    with stderr().status(f"Reading {choices.model}"):
+    with stderr().status(Text(f"Reading {choices.model}")):
         subject = open_explainable(
             choices.model,
             runs=choices.runs,

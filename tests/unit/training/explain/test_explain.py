@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from maskmill.cli.app import app
+from maskmill.cli.exits import REFUSED
 from segmentation.formats.coco import counts_from_text
 from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
@@ -111,6 +112,12 @@ def test_the_command_writes_json_and_a_picture(folder, picture, tmp_path):
     with Image.open(out / "street.png") as drawn:
         assert drawn.width == 80
     assert sorted(path.name for path in out.iterdir()) == ["street.json", "street.png"]
+
+
+def test_what_looks_like_markup_is_part_of_a_runs_name(picture):
+    done = CliRunner().invoke(app, ["explain", "runs [/b]", str(picture)])
+    assert done.exit_code == REFUSED, done.output
+    assert "runs [/b]" in done.stderr
 
 
 def test_a_folder_of_transformers_keeps_its_weights(folder):
