@@ -92,6 +92,8 @@ def train(
             record = _with_what_was_learnt(data.record((*beginning.learnt, *teacher.learnt)), folder)
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
+            if not (folder / CHECKPOINT).is_file():
+                (folder / BEST).unlink(missing_ok=True)  # of another training: somebody deleted its checkpoint
             RunFacts.current(started_from=beginning.note, taught_by=teacher.note).write(folder)
         unfold_on_pictures(model, beginning, recipe, data, watcher)
         state = state_of(model, recipe, folder, processes)

@@ -22,6 +22,7 @@ from training.promote.registry import Registry
 from training.recipe.recipe import EarlyStopping
 from training.runs import BEST, CHECKPOINT, Run, RunNotFound
 from training.settings import TrainingSettings
+from training.tracking import NullTracker
 
 MEASURED = ["evaluate_every=1", "early_stopping.patience=1"]
 
@@ -57,6 +58,19 @@ def test_the_best_epoch_is_kept_beside_the_last_one(roots, tmp_path):
     assert run.snapshot().epochs_done == 3  # it did not stop early
     assert run.snapshot().best is None
     assert (run.folder / BEST).stat().st_size < (run.folder / CHECKPOINT).stat().st_size / 3
+
+
+def test_a_training_that_is_begun_anew_has_no_best_of_the_one_before(roots, tmp_path):
+    class Stops(NullTracker):
+        def start(self, parameters):
+            raise KeyboardInterrupt
+
+    folder = tiny_training(tmp_path, roots, ["stages[0].epochs=1"])
+    for is_there in (True, False):
+        with pytest.raises(KeyboardInterrupt):
+            tiny_training(tmp_path, roots, ["stages[0].epochs=2"], trackers=[Stops()])
+        assert (folder / BEST).is_file() is is_there
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def test_a_run_that_stopped_early_gives_its_best_weights_away(stopped):
