@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import data
+import worker.engines.onnxruntime as engine
 from jobs.errors import ModelFailed
 from segmentation.variant import Variant
 from storage.catalog import Bundle, Catalog
@@ -46,6 +50,16 @@ def bundles() -> Sequence[Bundle]:
 
 def settings_of(tmp_path: Path, **given: object) -> WorkerSettings:
     return WorkerSettings.model_validate({"home": tmp_path / "home", "precision": "fp32", "streams": 1, **given})
+
+
+def test_what_its_libraries_print_is_not_among_a_commands_json(
+    gpu: Gpu, bundles: Sequence[Bundle], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu()
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: sys.stdout.write("Failed to load libcublas.so\n"))
+    monkeypatch.setattr(engine, "_find_cuda_libraries", functools.cache(engine._find_cuda_libraries.__wrapped__))
+    assert find_device("auto", bundles) == "cuda:0"
+    assert capsys.readouterr() == ("", "Failed to load libcublas.so\n")
 
 
 @pytest.mark.parametrize("name", NAMES)

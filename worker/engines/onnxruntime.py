@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
+import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -131,10 +133,11 @@ def _is_on(session: Any, device: str) -> bool:
 
 @functools.cache
 def _find_cuda_libraries() -> None:
-    """Those that pip installed lie where no loader looks. Prints the names of those that are not there."""
+    """Those that pip installed lie where no loader looks. It prints which are not there: not among a command's JSON."""
     import onnxruntime
 
-    onnxruntime.preload_dlls()
+    with contextlib.redirect_stdout(sys.stderr):
+        onnxruntime.preload_dlls()
 
 
 def _is_installed(distribution: str) -> bool:
