@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Catalog, file_sha256
 from storage.model_reference import CHAMPION, PREFIX, ModelReference
-from training.lineage import damage_named
 from training.promote.registry import Registry
 from training.tracking.note import run_of
 
@@ -100,6 +99,8 @@ def _exported_from(folder: Path) -> Mapping[str, str]:
 
     Times of files say less: clocks are set back, and a training may write the next checkpoint while one is exported.
     """
+    from training.lineage import damage_named  # OpenCV with it, which a bundle does not need either
+
     note = folder / EXPORTED
     with damage_named(note):
         content: Mapping[str, str] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}

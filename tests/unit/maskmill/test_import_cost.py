@@ -44,6 +44,10 @@ def test_the_command_line_loads_no_model_and_no_array() -> None:
     assert _loaded("import maskmill.cli.app") & heavy == set()
 
 
+def test_a_bundle_is_promoted_without_what_a_run_needs() -> None:
+    assert _loaded("import training.promote.promote") & {"torch", "cv2"} == set()
+
+
 def test_a_local_stack_that_listens_here_alone_asks_no_database_for_keys() -> None:
     statement = "from maskmill.stack.keys import need_a_key; need_a_key('127.0.0.1')"
     assert _loaded(statement) & {"fastapi", "sqlalchemy", "numpy"} == set()
