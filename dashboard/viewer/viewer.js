@@ -49,9 +49,13 @@ class Viewer {
 
   async load() {
     const wanted = ["mask", "other", "truth", "confidence"].filter((kind) => this.data[kind]);
+    let without = "";
     try {
       const [picture, ...maps] = await Promise.all([
-        this.data.picture ? bitmap(this.data.picture, this.closed.signal) : null,
+        this.data.picture && bitmap(this.data.picture, this.closed.signal).catch((error) => {
+          if (this.closed.signal.aborted || !wanted.length) throw error;
+          without = `Without its picture, which could not be loaded: ${error.message}. `;
+        }),
         ...wanted.map((kind) => values(this.data[kind], this.closed.signal)),
       ]);
       this.picture = picture;
@@ -64,9 +68,17 @@ class Viewer {
     this.width = first ? first.width : this.picture.width;
     this.height = first ? first.height : this.picture.height;
     this.editor?.ready(this.maps.mask, this.maps.truth);
-    this.say("Point at the picture, or move through it with the arrow keys.");
+    if (without) this.showMaps();
+    this.say(`${without}Point at the picture, or move through it with the arrow keys.`);
     this.resize();
     this.canvas.dataset.ready = "yes";
+  }
+
+  // In a bucket the picture may be gone, or another one by now; and browsers show no TIFF.
+  showMaps() {
+    const select = this.part("mode");
+    for (const option of [...select.options]) if (["overlay", "picture"].includes(option.value)) option.remove();
+    this.mode = select.value;
   }
 
   controls() {

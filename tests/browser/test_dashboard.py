@@ -101,6 +101,17 @@ def test_the_viewer_is_used_by_keys_alone(page: Page, address: str, job: Any) ->
     assert "pole" in page.locator("[data-part=readout]").inner_text()
 
 
+def test_a_mask_is_shown_without_its_picture(page: Page, address: str, stack: Stack, job: Any) -> None:
+    """In a bucket it may be gone, or another one by now."""
+    page.route(re.compile("/pictures/.*/input"), lambda route: route.fulfill(status=409, body="{}"))
+    page.goto(f"{address}/jobs?job={job['id']}&image=0")
+    page.locator("canvas[data-ready=yes]").wait_for()
+    assert "could not be loaded: 409" in page.locator("[data-part=readout]").inner_text()
+    assert page.get_by_label("Show").locator("option").all_inner_texts() == ["Mask", "Confidence"]
+    mask, classes = _ids(stack, f"/jobs/{job['id']}/images/0/mask"), _classes(stack, "camvid-11")
+    assert pixel(page, 0.1, 0.5) == tuple(classes[int(mask[48, 19])]["colour"])
+
+
 def test_a_correction_is_drawn_saved_and_used(page: Page, address: str, stack: Stack, job: Any) -> None:
     page.goto(f"{address}/jobs?job={job['id']}&image=1")
     _filled(page, "road", 0.1, 0.5)
