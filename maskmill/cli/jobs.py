@@ -376,7 +376,7 @@ def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -
         where = folder
     missing = {"pictures_missing": pictures_missing(where)} if chosen.get("export") else {}
     if not choices.as_json:
-        stdout().print(f"results are in {where}")
+        stdout().print(f"results are in {where}", soft_wrap=True)
         for count in filter(None, missing.values()):
             stdout().print(f"{count} pictures are not among them: {PICTURES_MISSING} says why", soft_wrap=True)
     elif isinstance(choices, Downloading):

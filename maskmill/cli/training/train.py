@@ -249,7 +249,8 @@ def _resumable(console: Console) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         again = shlex.join(sys.argv[1:])
-        console.print(f"Stopped. What was trained is kept up to the last epoch; go on with:\n  {program()} {again}")
+        said = f"Stopped. What was trained is kept up to the last epoch; go on with:\n  {program()} {again}"
+        console.print(said, soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -266,7 +267,8 @@ def _show(run: Run, choices: Training) -> None:
     if best is not None and best.epoch < run.epochs_done:
         taken = "which an export takes" if run.has_stopped else "which --checkpoint best takes"
         console.print(f"The best in {best.metric} was epoch {best.epoch} ({best.value:.4f}), {taken}", soft_wrap=True)
-    console.print(f"Publish it with: {program()} export {run.folder} --name {run.name}", soft_wrap=True)
+    place = shlex.quote(str(run.folder))
+    console.print(f"Publish it with: {program()} export {place} --name {run.name.lower()}", soft_wrap=True)
 
 
 def _trial_sentence(trial: Trial, metric: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,15 +33,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
 
 
 def test_a_recipe_becomes_a_run_and_a_sentence_says_what_next(run: Run, tmp_path: Path):
-    result = run("train")
+    result = run("train", "--runs", "my runs", "--set", "name=Tiny")
     assert result.exit_code == 0
-    assert "runs/tiny: 1 epochs, mean IoU" in result.stdout
-    assert "export runs/tiny --name tiny" in result.stdout
+    assert "my runs/Tiny: 1 epochs, mean IoU" in result.stdout
+    assert "export 'my runs/Tiny' --name tiny" in result.stdout
     assert "epoch 1/1  train_loss" in result.stderr
-    assert (tmp_path / "runs" / "tiny" / "checkpoint.pt").is_file()
-    again = run("train", "--json")
+    assert (tmp_path / "my runs" / "Tiny" / "checkpoint.pt").is_file()
+    again = run("train", "--runs", "my runs", "--set", "name=Tiny", "--json")
     told = json.loads(again.stdout)
-    assert (told["name"], told["epochs"]) == ("tiny", 1)
+    assert (told["name"], told["epochs"]) == ("Tiny", 1)
     assert 0 <= told["numbers"]["miou"] <= 1
 
 
@@ -96,9 +97,12 @@ def test_a_stop_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("training.fit.launch.run_order", stopped)
+    words = ["train", "tiny.toml", "--runs", f"a folder of a long name/{'x' * 200}"]
+    monkeypatch.setattr("sys.argv", ["maskmill", *words])
     result = run("train")
     assert result.exit_code == INTERRUPTED
     assert "go on with:" in result.stderr
+    assert shlex.join(words) in result.stderr
 
 
 def test_a_search_shows_its_trials_best_first(run: Run, tmp_path: Path):
