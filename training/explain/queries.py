@@ -18,7 +18,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
 from training.models.mask2former import Mask2Former, Queries, mask2former
 from training.models.parts.weights import CONFIG, fetch_model
-from training.runs import Run
+from training.runs import Run, RunNotFound
 from training.spaces import find_label_space
 
 LONG_SIDE = 1024  # of the network's input, for a model that comes without a recipe
@@ -94,6 +94,8 @@ def open_explainable(
     loaded.
     """
     if revision is not None or (Path(reference) / CONFIG).is_file():
+        if checkpoint:
+            raise RunNotFound(f"{reference} is no run, which alone has checkpoints to choose among")
         space = find_label_space(label_space or "cityscapes-19")
         source = {"folder": reference} if revision is None else {"hub": f"{reference}@{revision}"}
         model = mask2former(len(space.class_ids), **source)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from training.explain.queries import Explainable, HasNoQueries, OtherClasses, ex
 from training.lineage import RECIPE as RECIPE_FILE
 from training.models.mask2former import Queries, configuration
 from training.models.parts.errors import UnsafeWeights
-from training.runs import CHECKPOINT, RunFacts
+from training.runs import CHECKPOINT, RunFacts, RunNotFound
 
 SPACE = get_label_space("camvid-11")
 SURE = 9.0  # a logit of almost 1
@@ -118,6 +118,11 @@ def test_what_looks_like_markup_is_part_of_a_runs_name(picture):
     done = CliRunner().invoke(app, ["explain", "runs [/b]", str(picture)])
     assert done.exit_code == REFUSED, done.output
     assert "runs [/b]" in done.stderr
+
+
+def test_a_folder_of_transformers_has_no_checkpoint_to_choose(folder, tmp_path):
+    with pytest.raises(RunNotFound, match="is no run"):
+        open_explainable(str(folder), runs=tmp_path, label_space="camvid-11", checkpoint="last")
 
 
 def test_a_folder_of_transformers_keeps_its_weights(folder):
