@@ -25,6 +25,7 @@ ON_RADOSGW = tuple(
     f"tests/{name}.py"
     for name in (
         *("contracts/test_buckets", "contracts/test_object_pieces", "contracts/test_object_store"),
+        "contracts/test_inputs_of_jobs",
         "integration/test_create_bucket",
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,22 +22,39 @@ from training.tracking.results import Results, send_results
 AWAY = "http://someone:secret@127.0.0.1:9"
 
 
+@pytest.fixture(scope="module")
+def trained(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run's folder, and the MLflow in a file where it was tracked."""
+    place = tmp_path_factory.mktemp("tracked")
+    uri = f"sqlite:///{shutil.copyfile(mlflow_template, place / 'mlflow.db')}"
+    tracker = MlflowTracker(folder=place / "runs/tiny", name="tiny", uri=uri, experiment="trials")
+    roots = {"scenes": place / "scenes"}
+    return tiny_training(place / "runs", roots, ["stages[0].epochs=1"], trackers=[tracker]), uri
+
+
 @pytest.fixture
-def tracked(mlflow_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str, MlflowClient]:
+def tracked(
+    trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, str, MlflowClient]:
     """A run's folder, its id in MLflow, and a client there."""
-    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", mlflow_uri)
+    uri = f"sqlite:///{shutil.copyfile(trained[1].removeprefix('sqlite:///'), tmp_path / 'mlflow.db')}"
+    folder = shutil.copytree(trained[0], tmp_path / "runs/tiny")
+    noted = json.loads((folder / "mlflow.json").read_text())
+    (folder / "mlflow.json").write_text(json.dumps({**noted, "uri": uri}))
+    monkeypatch.setenv("MASKMILL_TRAINING_TRACKING_URI", uri)
     monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
-    runs = tmp_path / "runs"
-    tracker = MlflowTracker(folder=runs / "tiny", name="tiny", uri=mlflow_uri, experiment="trials")
-    folder = tiny_training(runs, {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"], trackers=[tracker])
-    run = run_of(folder, mlflow_uri)
+    run = run_of(folder, uri)
     assert run is not None
-    return folder, run, MlflowClient(mlflow_uri, mlflow_uri)
+    return folder, run, MlflowClient(uri, uri)
 
 
 def call(tmp_path: Path, *words: object) -> Result:
     more = ("--root", f"scenes={tmp_path / 'scenes'}")
     return CliRunner().invoke(app, [*map(str, words), *more], catch_exceptions=False)
+
+
+def reports(client: MlflowClient, run: str, kind: str) -> list[str]:
+    return [each.path for each in client.list_artifacts(run, "reports") if each.path.startswith(f"reports/{kind}")]
 
 
 SMALL = ("--option", "scene_count=2", "--option", "width=64", "--option", "height=64", "--threads", "1")
@@ -51,7 +69,7 @@ def test_an_evaluation_goes_to_the_run(tracked: tuple[Path, str, MlflowClient], 
     assert metrics["scenes-val/miou"] == pytest.approx(report["scores"]["miou"])
     assert metrics["inference_ms/torch"] == pytest.approx(report["latency"][0]["median_ms"])
     assert {"scenes-val/iou/road", "inference_imgs_per_sec/torch", "miou"} <= set(metrics)
-    stored = [each.path for each in client.list_artifacts(run, "reports")]
+    stored = reports(client, run, "evaluation")
     assert stored == ["reports/evaluation-scenes-val.html", "reports/evaluation-scenes-val.json"]
     kept = client.download_artifacts(run, stored[1], str(tmp_path))
     assert json.loads(Path(kept).read_text())["evaluation"]["picture_count"] == 2
@@ -71,7 +89,7 @@ def test_a_comparison_goes_to_the_run_of_each_model(tracked: tuple[Path, str, Ml
         found = client.get_run(each).data.metrics
         assert "scenes-val/miou" in found
         assert any(name.startswith("inference_ms/") for name in found)
-        stored = [each.path for each in client.list_artifacts(each, "reports")]
+        stored = reports(client, each, "comparison")
         assert stored == ["reports/comparison-scenes-val.html", "reports/comparison-scenes-val.json"]
 
 
