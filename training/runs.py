@@ -122,10 +122,6 @@ class Run:
     def epochs_done(self) -> int:
         return int(read_checkpoint(self.folder / CHECKPOINT)["epoch"])
 
-    def model(self) -> nn.Module:
-        """That of its snapshot."""
-        return self.snapshot().model
-
     def snapshot(self, which: str = "") -> Snapshot:
         """Model, epoch and checksum of one and the same checkpoint, while the run may write the next one.
 

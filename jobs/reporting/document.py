@@ -44,7 +44,7 @@ def job_document(job: Job, progress: Progress) -> dict[str, Any]:
 def _options(job: Job) -> dict[str, Any]:
     """Everybody who may read the job is told them, so not where its webhooks go; its metadata stands beside them."""
     webhook = job.options.webhook
-    shown = replace(job.options, webhook=None if webhook is None else webhook.masked())
+    shown = job.options if webhook is None else replace(job.options, webhook=webhook.masked())
     return {name: value for name, value in shown.to_dict().items() if name != "metadata"}
 
 

@@ -54,7 +54,7 @@ class RunSegmenter:
 
     @cached_property
     def predict(self) -> Predict:
-        return torch_predictor(self.run.model())
+        return torch_predictor(self.run.snapshot().model)
 
     def identity(self, model: str) -> ModelIdentity:
         return ModelIdentity(model, "1", "ab" * 32, "fp32", "torch", device="cpu")
@@ -124,7 +124,7 @@ def miou(run: Path, root: Path) -> float:
     opened = Run.open(run)
     pictures = InSpace(DATASETS["scenes"](root, "val", scene_count=8, **SIZE), opened.space)
     found = evaluate(
-        torch_predictor(opened.model()),
+        torch_predictor(opened.snapshot().model),
         pictures,
         preprocessing=opened.preprocessing,
         space=opened.space,

@@ -21,11 +21,12 @@ from training.compare.measuring import (
     with_latencies,
     with_learnt,
 )
-from training.compare.page import render, write, write_alone
+from training.compare.page import render, write
 from training.datasets.pairs import PairDataset
 from training.evaluate.evaluation import Latency
 from training.evaluate.held_out import overlap
 from training.evaluate.subjects import Subject
+from training.runs import write_text
 from training.spaces import common_space
 
 __all__ = [
@@ -94,7 +95,7 @@ def show_alone(found: Comparison, out: Path, *, latency: Latency | None) -> None
     """Write the page of `examine_alone` to `out`."""
     found = with_latencies(found, [latency])
     title = f"{found.entries[0].name} on {found.facts.dataset}"
-    write_alone(render(found, title=title), out)
+    write_text(out, render(found, title=title))
 
 
 def _examined(

@@ -19,6 +19,7 @@ from segmentation.label_space import LabelSpace
 from training.compare import alone, readings, sections, tables, thumbnails
 from training.compare.figures.series import Series, hatchings
 from training.compare.findings import Comparison, Shown
+from training.runs import write_text
 
 LEVELS = 10  # of shading in a confusion matrix
 
@@ -82,17 +83,9 @@ def confusion_rows(comparison: Comparison, index: int) -> Matrix:
 def write(comparison: Comparison, page: str, out: Path) -> Path:
     """out: the page's path; comparison.json lies beside it. Both are written beside and moved into place."""
     content = json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_alone(content, out.with_name("comparison.json"))
-    write_alone(page, out)
+    write_text(out.with_name("comparison.json"), content)
+    write_text(out, page)
     return out
-
-
-def write_alone(text: str, out: Path) -> None:
-    """Written beside and moved into place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(out)
 
 
 def _templates(comparison: Comparison, drawn: dict[str, Any]) -> Any:

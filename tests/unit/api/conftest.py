@@ -10,12 +10,18 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.main import create_app
+from jobs.tenants.keyring import Keyring
 from tests.unit.api.house import LOCAL, House
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
+
+
+@pytest.fixture
+def keyring(house: House) -> Keyring:
+    return Keyring(house.database.unit)
 
 
 @pytest.fixture

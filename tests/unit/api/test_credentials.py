@@ -20,11 +20,6 @@ def house(house: House) -> House:
 
 
 @pytest.fixture
-def keyring(house: House) -> Keyring:
-    return Keyring(house.database.unit)
-
-
-@pytest.fixture
 def operator(keyring: Keyring) -> dict[str, str]:
     return bearer(keyring.create("default", "admin", Limits())[1])
 

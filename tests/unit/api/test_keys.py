@@ -25,11 +25,6 @@ def house(house: House) -> House:
     return house
 
 
-@pytest.fixture
-def keyring(house: House) -> Keyring:
-    return Keyring(house.database.unit)
-
-
 def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 

@@ -216,7 +216,7 @@ def test_the_card_of_our_own_recipe_names_its_file_where_nothing_was_changed(roo
         run=Run.open(run.folder),
         train_sets=[folder_of(roots)],
         validation=folder_of(roots),
-        model=run.model(),
+        model=run.snapshot().model,
         epochs_done=1,
         checkpoint="",
     )

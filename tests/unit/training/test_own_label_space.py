@@ -56,7 +56,7 @@ def test_a_run_keeps_its_own_classes(order):
     file.unlink()
     again = Run.open(run.folder)
     assert again.space.names() == ("soil", "weed")
-    assert again.model()(torch.zeros(1, 3, 64, 64)).shape[1] == 2
+    assert again.snapshot().model(torch.zeros(1, 3, 64, 64)).shape[1] == 2
 
 
 def test_a_run_does_not_go_on_with_other_classes(order):

@@ -92,7 +92,7 @@ def test_bf16_is_scored_even_where_its_speed_cannot_be_measured(exported):
 
 
 def test_files_agree_with_pytorch_on_a_real_picture(finished, exported, tensor):
-    expected = torch_predictor(Run.open(finished).model())(tensor) / exported[0].card.temperature
+    expected = torch_predictor(Run.open(finished).snapshot().model)(tensor) / exported[0].card.temperature
     largest = float(expected.abs().max())
     for predict in (onnx_predictor(exported[1].file("onnx")), torchscript_predictor(exported[1].file("torchscript"))):
         assert predict(tensor).numpy() == pytest.approx(expected.numpy(), abs=0.02 * largest)
@@ -114,12 +114,12 @@ def test_the_file_with_ids_needs_nobody_to_choose_the_class(finished, exported, 
         assert ids.dtype == np.uint8
         assert 0 < confidence.min() <= confidence.max() <= 1
         run = Run.open(finished)
-        expected = class_ids(torch_predictor(run.model())(image), image.shape[1:], run.space)
+        expected = class_ids(torch_predictor(run.snapshot().model)(image), image.shape[1:], run.space)
         assert (ids[1] == expected).mean() > 0.98
 
 
 def test_a_quantised_file_computes_almost_the_same(finished, tensor, tmp_path):
-    model = Run.open(finished).model()
+    model = Run.open(finished).snapshot().model
     export_onnx(model, tmp_path / "float.onnx", half_weights=False)
     expected = torch_predictor(model)(tensor).numpy()
     errors = []

@@ -82,8 +82,8 @@ def test_a_run_is_opened_by_its_folder(finished):
     assert (run.name, run.recipe.name, run.space.name, run.epochs_done) == ("tiny", "tiny", "camvid-11", 2)
     assert [line["epoch"] for line in run.history()] == [1, 2]
     average = read_checkpoint(finished / CHECKPOINT)["average"]
-    assert all(torch.equal(value, average[name]) for name, value in run.model().state_dict().items())
-    assert not run.model().training
+    assert all(torch.equal(value, average[name]) for name, value in run.snapshot().model.state_dict().items())
+    assert not run.snapshot().model.training
 
 
 def test_a_folder_without_a_run_says_what_is_missing(tmp_path):
