@@ -39,6 +39,8 @@ SIGHTS: dict[str, NDArray[np.float64]] = {
     ),
 }
 
+_DEUTERANOPIA = list(SIGHTS).index("deuteranopia")
+
 # sRGB → CIE XYZ, divided by the white point D65 (IEC 61966-2-1).
 _TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) / np.array(
     [[0.9505], [1.0], [1.089]]
@@ -71,14 +73,20 @@ def perceived(colours: NDArray[np.uint8], sight: str = "normal") -> NDArray[np.f
 
 def _safe_colours(space: LabelSpace) -> dict[int, RGB]:
     anchors = _anchors(space)
+    ramps = {anchor: _ramp(anchor) for anchor in set(anchors.values())}  # classes of one group choose from the same
+    perceptions = {anchor: _seen(ramp) for anchor, ramp in ramps.items()}
     chosen: dict[int, RGB] = {}
+    seen: dict[int, NDArray[np.float64]] = {}  # (sights, 3) of each chosen one
     for group, anchor in anchors.items():
         first = next(each.id for each in space.classes if each.group == group)
         if anchor not in chosen.values():
-            chosen[first] = anchor
+            chosen[first], seen[first] = anchor, _seen(np.array([anchor], dtype=np.uint8))[:, 0]
     for each in sorted(space.classes, key=lambda each: each.id):
         if each.id not in chosen:
-            chosen[each.id] = _furthest(_ramp(anchors[each.group]), chosen, beside=(each.id - 1, each.id + 1))
+            ramp, perceived_ramp = ramps[anchors[each.group]], perceptions[anchors[each.group]]
+            best = _furthest(perceived_ramp, seen, beside=(each.id - 1, each.id + 1))
+            red, green, blue = ramp[best].tolist()
+            chosen[each.id], seen[each.id] = (red, green, blue), perceived_ramp[:, best]
     return chosen
 
 
@@ -99,17 +107,20 @@ def _ramp(anchor: RGB) -> NDArray[np.uint8]:
     return np.concatenate([base * (1 - share), base + (255 - base) * share]).round().astype(np.uint8)
 
 
-def _furthest(ramp: NDArray[np.uint8], chosen: dict[int, RGB], *, beside: tuple[int, int]) -> RGB:
-    """The colour of `ramp` whose smallest distance to the chosen ones is largest; beside some, in lightness too."""
-    others = np.array(list(chosen.values()), dtype=np.uint8)
-    gaps = np.full(len(ramp), np.inf)
-    for sight in SIGHTS:
-        seen, known = perceived(ramp, sight), perceived(others, sight)
-        gaps = np.minimum(gaps, np.linalg.norm(seen[:, None] - known[None], axis=2).min(axis=1))
+def _seen(colours: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(N, 3) colours → (sights, N, 3) as each of `SIGHTS` perceives them."""
+    return np.stack([perceived(colours, sight) for sight in SIGHTS])
+
+
+def _furthest(ramp: NDArray[np.float64], chosen: dict[int, NDArray[np.float64]], *, beside: tuple[int, int]) -> int:
+    """Which colour of the ramp has the largest smallest distance to the chosen ones; beside some, in lightness too.
+
+    ramp: (sights, N, 3), chosen: (sights, 3) by class id, both as they are perceived.
+    """
+    known = np.stack(list(chosen.values()), axis=1)
+    gaps = np.linalg.norm(ramp[:, :, None] - known[:, None], axis=3).min(axis=(0, 2))
     neighbours = [class_id in beside for class_id in chosen]
     if any(neighbours):
-        lightness = perceived(ramp, "deuteranopia")[:, :1]
-        known = perceived(others[neighbours], "deuteranopia")[:, 0]
-        gaps = np.minimum(gaps, np.abs(lightness - known).min(axis=1))
-    red, green, blue = ramp[int(gaps.argmax())].tolist()
-    return red, green, blue
+        lightness = ramp[_DEUTERANOPIA, :, :1]
+        gaps = np.minimum(gaps, np.abs(lightness - known[_DEUTERANOPIA, neighbours, 0]).min(axis=1))
+    return int(gaps.argmax())

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
-from segmentation.palette import OKABE_ITO, palette, perceived
+from segmentation.palette import OKABE_ITO, SIGHTS, palette, perceived
 
 
 def space_of(groups: list[str]) -> LabelSpace:
@@ -43,6 +44,18 @@ def test_classes_of_a_group_are_shades_and_tints_of_one_colour() -> None:
         red, green, blue = colours[class_id].tolist()
         hues[name] = red <= green <= blue
     assert hues == {"car": True, "truck": True, "bus": True}
+
+
+def test_a_ramp_is_worked_out_once_a_group_however_many_classes_choose_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, asked = space_of(["lane"] * 12 + ["wall"] * 12), []
+
+    def counted(colours: NDArray[np.uint8], sight: str = "normal") -> NDArray[np.float64]:
+        asked.append(len(colours))
+        return perceived(colours, sight)
+
+    monkeypatch.setattr("segmentation.palette.perceived", counted)
+    palette(space, colour_blind_safe=True)
+    assert len([count for count in asked if count > 1]) == 2 * len(SIGHTS)
 
 
 def test_groups_that_okabe_and_ito_do_not_know_borrow_what_is_free() -> None:
