@@ -244,10 +244,13 @@ def _with_cards(places: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
 
 def _space_files(folder: Path) -> Sequence[tuple[str, os.stat_result]]:
     """JSON files, by name."""
+    found: dict[str, os.stat_result] = {}
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        found = [each for each in entries if each.name.endswith(".json") and not each.name.startswith(HIDDEN)]
-        return sorted((each.path, each.stat()) for each in found if each.is_file())
-    return []
+        for each in entries:
+            if each.name.endswith(".json") and not each.name.startswith(HIDDEN) and each.is_file():
+                with suppress(FileNotFoundError):  # taken away right now: the others stay
+                    found[each.path] = each.stat()
+    return sorted(found.items())
 
 
 def _read(folders: Sequence[Path], space_files: Sequence[Path] = ()) -> _Contents:

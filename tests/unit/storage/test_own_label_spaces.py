@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,23 @@ def test_what_cannot_be_read_hides_no_other_and_is_told(tmp_path: Path, caplog: 
     (tmp_path / "a.json").write_text("{")
     assert names(Catalog([], spaces=tmp_path)) == ["blob"]
     assert "a.json cannot be read" in caplog.text
+
+
+def test_a_file_that_goes_while_the_folder_is_read_takes_no_other_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write(tmp_path, "b.json", BLOB)
+    going, scan = write(tmp_path, "a.json", LabelSpace("other", OTHER_BLOB.classes)), os.scandir
+
+    @contextmanager
+    def listed(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(folder) as entries:
+            found = list(entries)
+        going.unlink(missing_ok=True)
+        yield iter(found)
+
+    monkeypatch.setattr("storage.catalog.os.scandir", listed)
+    assert names(Catalog([], spaces=tmp_path)) == ["blob"]
 
 
 def test_a_name_that_is_taken_stays_whose_it_was(tmp_path: Path, caplog: pytest.LogCaptureFixture):
