@@ -7,14 +7,16 @@ rows and are removed with their jobs, those that vanish meanwhile belong to jobs
 
 from __future__ import annotations
 
+import os
 import posixpath
+import secrets
 import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from maskmill.errors import StackError
 from maskmill.stack.home import StackHome
@@ -29,29 +31,47 @@ SAFE: Mapping[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") 
 
 
 def write_backup(home: Path, file: Path) -> int:
-    """Returns how many files it holds. A file that exists is not touched. Raises StackError."""
+    """Returns how many files it holds. A file that exists is not touched, also one that another backup wrote meanwhile.
+    Raises StackError."""
     if not (home / DATABASE).is_file():
         raise StackError(f"there is no database in {home}")
     if file.exists():
         raise StackError(f"{file} exists")
-    part = file.with_name(file.name + ".part")  # half of a backup never looks like one
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")  # half of a backup never looks like one
     try:
-        with tempfile.TemporaryDirectory(prefix="maskmill-backup-") as scratch, tarfile.open(part, "w") as archive:
-            copy = Path(scratch, DATABASE)
-            _copy_database(home / DATABASE, copy)
-            archive.add(copy, DATABASE)
-            count = 1
-            for path, name in _kept(home):
-                with suppress(FileNotFoundError):  # deleted meanwhile
-                    archive.add(path, name, recursive=False)
-                    count += 1
-        part.rename(file)
+        with part.open("xb") as written:
+            count = _write(home, written)
+        _take_name(file)
+        part.replace(file)
+    except FileExistsError as error:
+        raise StackError(f"{file} exists: another backup was written there meanwhile") from error
     except OSError as error:
         raise StackError(f"{file} cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             part.unlink()
     return count
+
+
+def _write(home: Path, file: BinaryIO) -> int:
+    """On the disk when it returns."""
+    with tempfile.TemporaryDirectory(prefix="maskmill-backup-") as scratch, tarfile.open(fileobj=file, mode="w") as tar:
+        copy = Path(scratch, DATABASE)
+        _copy_database(home / DATABASE, copy)
+        tar.add(copy, DATABASE)
+        count = 1
+        for path, name in _kept(home):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                tar.add(path, name, recursive=False)
+                count += 1
+    file.flush()
+    os.fsync(file.fileno())
+    return count
+
+
+def _take_name(file: Path) -> None:
+    """Of several that are finished at the same time one gets it. Raises FileExistsError."""
+    file.open("xb").close()  # not a link, which a USB stick's file system does not know
 
 
 def read_backup(file: Path, home: Path) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import maskmill.stack.backup
 from maskmill.cli.app import app
 from maskmill.cli.exits import INTERRUPTED
 from storage.migrate import upgrade
@@ -106,6 +107,28 @@ def test_a_backup_overwrites_nothing(filled: StorageSettings, tmp_path: Path) ->
     assert backup.read_bytes() == before
 
 
+def test_of_two_backups_into_one_file_at_once_one_is_whole_and_the_other_is_refused(
+    filled: StorageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, second, kept = tmp_path / "backup.tar", [], maskmill.stack.backup._kept
+
+    def meanwhile(home: Path) -> Iterator[tuple[Path, str]]:
+        monkeypatch.setattr("maskmill.stack.backup._kept", kept)
+        second.append(run("backup", backup, "--home", home))
+        before.append(backup.read_bytes())
+        yield from kept(home)
+
+    before: list[bytes] = []
+    monkeypatch.setattr("maskmill.stack.backup._kept", meanwhile)
+    code, said = run("backup", backup, "--home", filled.home)
+    assert second[0][0] == 0, second
+    assert code != 0
+    assert "exists" in said
+    assert backup.read_bytes() == before[0]
+    assert [each.name for each in tmp_path.iterdir() if "backup" in each.name] == ["backup.tar"]
+    assert run("restore", backup, "--home", tmp_path / "other")[0] == 0
+
+
 def test_a_backup_that_is_cut_makes_no_home_and_the_whole_one_does(filled: StorageSettings, tmp_path: Path) -> None:
     backup, cut, home = tmp_path / "backup.tar", tmp_path / "cut.tar", tmp_path / "other"
     run("backup", backup, "--home", filled.home)
@@ -127,7 +150,7 @@ def test_a_backup_that_is_broken_off_leaves_no_file(
 
     monkeypatch.setattr("maskmill.stack.backup._kept", interrupt)
     assert run("backup", tmp_path / "backup.tar", "--home", filled.home)[0] == INTERRUPTED
-    assert list(tmp_path.glob("backup*")) == []
+    assert [each.name for each in tmp_path.iterdir() if "backup" in each.name] == []
 
 
 def test_a_home_that_has_a_database_is_not_restored_into(filled: StorageSettings, tmp_path: Path) -> None:
