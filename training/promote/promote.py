@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segmentation.model_card import ModelCard
-from storage.catalog import CARD, Catalog, file_sha256
+from storage.catalog import CARD, Catalog, NameTaken, file_sha256
 from storage.model_reference import CHAMPION, PREFIX, ModelReference
 from training.promote.registry import Registry
 from training.tracking.note import run_of
@@ -21,10 +21,15 @@ EXPORTED = "bundles.json"  # beside it: of which checkpoint each of them was mad
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """name: in the registry; empty takes the run's or the bundle's own. roots: where data sets lie, for exporting."""
+    """name: in the registry; empty takes the run's or the bundle's own. roots: where data sets lie, for exporting.
+
+    bundled: the models that came along; replace: whether one of that name may be hidden where the alias is followed.
+    """
 
     alias: str = CHAMPION
     name: str = ""
+    bundled: Catalog = field(default_factory=lambda: Catalog([]))
+    replace: bool = False
     runs: Path = Path("runs")
     int8: bool = False
     roots: Mapping[str, Path] = field(default_factory=dict)
@@ -44,13 +49,28 @@ class Promotion:
 def promote(what: str, wish: Wish, registry: Registry) -> Promotion:
     """what: a run (name or folder), a bundle's folder, or `models:/NAME/VERSION` (or another alias of it).
 
-    Raises RunNotFound, InvalidReference, NotRegistered, RegistryError, and what exporting raises.
+    Raises RunNotFound, InvalidReference, NameTaken, NotRegistered, RegistryError, and what exporting raises.
     """
     ModelReference.parse(f"{wish.name or 'name'}@{wish.alias}")  # both may be written so, before anything is made
-    version = ModelReference.parse(what) if what.startswith(PREFIX) else _registered(what, wish, registry)
+    version = _named(what, wish) if what.startswith(PREFIX) else _registered(what, wish, registry)
     number = registry.version_of(version)
     before = registry.promote(ModelReference(version.name, version=number), wish.alias)
     return Promotion(name=version.name, alias=wish.alias, version=number, before=before)
+
+
+def _named(reference: str, wish: Wish) -> ModelReference:
+    version = ModelReference.parse(reference)
+    _check_name(version.name, wish)
+    return version
+
+
+def _check_name(name: str, wish: Wish) -> None:
+    """Who asks for a name alone gets its champion, and no longer the bundled model. Raises NameTaken."""
+    if not wish.replace and wish.bundled.find(name) is not None:
+        raise NameTaken(
+            f"{name} came with Maskmill, and whoever asks for it would get it no longer where {name}@{wish.alias} is "
+            "followed: --replace serves this one, another --name both"
+        )
 
 
 def _registered(what: str, wish: Wish, registry: Registry) -> ModelReference:
@@ -64,6 +84,7 @@ def _registered(what: str, wish: Wish, registry: Registry) -> ModelReference:
 
 def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | None) -> ModelReference:
     name = wish.name or ModelCard.from_json((bundle / CARD).read_bytes()).name
+    _check_name(name, wish)
     return ModelReference(name, version=registry.register(bundle, name, run_id))
 
 
@@ -71,7 +92,7 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     """The folder of the run, the first of these that is one, and that of its bundle.
 
     It is exported unless that was done with the checkpoint that an export takes, with all that is wished for. Raises
-    RunNotFound.
+    RunNotFound, NameTaken.
     """
     from training.export.export import Release, export_run  # PyTorch takes seconds, and a bundle needs none
     from training.export.variants import unwatched
@@ -81,6 +102,7 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     if folder is None:
         raise RunNotFound(f"{what} is neither a run in {wish.runs}, nor the folder of a run or bundle")
     name = wish.name or Run.open(folder).name
+    _check_name(name, wish)
     bundle = folder / BUNDLES / name
     card = bundle / CARD
     exported = _exported_from(folder)

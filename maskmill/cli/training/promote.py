@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli.options import JsonOption
+from maskmill.cli.options import JsonOption, ReplaceOption
 from maskmill.cli.output import counting, print_json, stderr, stdout
 
 
@@ -26,6 +27,7 @@ class Promoting(JsonOption):
     alias: Annotated[str, typer.Option(help="What servers follow.", metavar="ALIAS")] = "champion"
     name: Annotated[str, typer.Option(help="In the registry; else the run's or the bundle's own.", metavar="NAME")] = ""
     int8: Annotated[bool, typer.Option("--int8", help="When exporting: also a quantised file.")] = False
+    replace: ReplaceOption = False
     root: Annotated[
         list[str] | None,
         typer.Option(help="Where a data set lies; else runs/datasets/DATASET.", metavar="DATASET=FOLDER"),
@@ -39,6 +41,8 @@ class Promoting(JsonOption):
 
 def promote(given: Promoting) -> None:
     """Register a run or bundle, and let an alias name it: who follows it serves it within seconds."""
+    from storage.catalog import Catalog
+    from storage.settings import StorageSettings
     from training.promote.promote import Wish
     from training.promote.promote import promote as promoted
     from training.promote.registry import open_registry
@@ -48,6 +52,8 @@ def promote(given: Promoting) -> None:
     wish = Wish(
         alias=given.alias,
         name=given.name,
+        bundled=Catalog(StorageSettings().model_folders[:-1]),
+        replace=given.replace,
         runs=given.runs,
         int8=given.int8,
         roots=_roots(given.root) if given.root else {},
@@ -64,7 +70,12 @@ def promote(given: Promoting) -> None:
         stdout().print(f"{now}; it named none before")
     else:
         stdout().print(f"{now}; before it was version {done.before}")
-        stdout().print(f"Go back: maskmill promote models:/{done.name}/{done.before} --alias {done.alias}")
+        more = f"{' --replace' if given.replace else ''}{_again('--registry', given.registry)}"
+        stdout().print(f"Go back: maskmill promote models:/{done.name}/{done.before} --alias {done.alias}{more}")
+
+
+def _again(option: str, value: str | None) -> str:
+    return "" if value is None else f" {option} {shlex.quote(value)}"
 
 
 def _roots(texts: list[str]) -> dict[str, Path]:

@@ -39,6 +39,16 @@ def test_it_says_what_serves_now_what_did_before_and_how_to_go_back(run: Run):
     assert json.loads(back.stdout) == {"name": "street", "alias": "champion", "version": "1", "before": "2"}
 
 
+def test_the_name_of_a_bundled_model_is_taken_over_only_when_that_is_said(run: Run):
+    assert run("first", "--name", "street-fast", "--replace").exit_code == 0
+    for what in (("second", "--name", "street-fast"), ("models:/street-fast/1",)):
+        result = run(*what, "--json")
+        assert result.exit_code == REFUSED
+        assert json.loads(result.stdout)["error"]["code"] == "model_name_taken"
+    again = run("second", "--name", "street-fast", "--replace")
+    assert "Go back: maskmill promote models:/street-fast/1 --alias champion --replace" in again.stdout
+
+
 def test_a_bundle_is_promoted_without_pytorch(run: Run, tmp_path: Path, mlflow_uri: str):
     """It takes seconds to load, and what is copied into the registry needs none of it."""
     code = (

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from mlflow.tracking import MlflowClient
 
 from segmentation.model_card import ModelCard
+from storage.catalog import Catalog, NameTaken
+from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import tiny_training
 from training.promote.promote import Wish, promote
 from training.promote.registry import Registry, fetch_bundle
@@ -23,6 +26,11 @@ def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, 
     tracker = MlflowTracker(folder=runs / "tiny", name="tiny", uri=mlflow_uri, experiment="trials")
     folder = tiny_training(runs, roots, trackers=[tracker])
     registry, wish = Registry(mlflow_uri), Wish(name="street", runs=runs, roots=roots)
+
+    tiny_bundle(tmp_path / "bundled", name="street-fast")
+    with pytest.raises(NameTaken, match="street-fast came with Maskmill"):
+        promote("tiny", replace(wish, name="street-fast", bundled=Catalog([tmp_path / "bundled"])), registry)
+    assert not (folder / "bundles").exists()  # it is told before the work
 
     done = promote("tiny", wish, registry)
 
