@@ -1,7 +1,10 @@
 """A client of MLflow that gives up within seconds. training/ takes mlflow's names from here alone."""
 
 import fcntl
+import itertools
+import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,7 +28,11 @@ __all__ = [
     "RunTag",
     "connect",
     "experiment_id",
+    "metric_names",
 ]
+
+_REFUSED = re.compile(r"[^\w.\- :]")
+_LONGEST_NAME = 250  # of a metric
 
 MLFLOW_FAILURES = (MlflowException, OSError)  # what a call may raise when the server or its store is away
 
@@ -35,6 +42,26 @@ def connect(uri: str) -> MlflowClient:
     if uri.startswith(SQLITE):
         _make(sqlite_file(uri))
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def metric_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name → the one that MLflow takes for it; most are as they were. No two become one.
+
+    Names of classes are in them, and a label space takes what MLflow refuses: `iou/tree (dead)`, `iou/../sky`.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: _legal(name) != name):  # a legal name is nobody else's
+        legal = _legal(name)
+        free = (f"{legal[: _LONGEST_NAME - 8]}_{number}" for number in itertools.count(2))
+        taken = set(found.values())
+        found[name] = next(each for each in itertools.chain([legal], free) if each not in taken)
+    return found
+
+
+def _legal(name: str) -> str:
+    """Letters, digits and `_.-: /` as in the path of a file."""
+    parts = (_REFUSED.sub("_", part) for part in name.split("/"))
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)[:_LONGEST_NAME]
 
 
 def _make(path: Path) -> None:

@@ -26,6 +26,7 @@ from training.tracking.mlflow_client import (
     RunTag,
     connect,
     experiment_id,
+    metric_names,
 )
 from training.tracking.note import run_of, told, without_credentials, write_note
 from training.tracking.trackers import Outcome
@@ -207,8 +208,8 @@ def _send_environment(client: MlflowClient, run: str) -> None:
 
 def _metrics(epoch: int, numbers: Mapping[str, float]) -> Sequence[Metric]:
     """A class that does not occur has no IoU, and no point in its curve."""
-    now_ms = int(time.time() * 1000)
-    return [Metric(name, float(value), now_ms, epoch) for name, value in numbers.items() if isfinite(value)]
+    now_ms, names = int(time.time() * 1000), metric_names(numbers)
+    return [Metric(names[name], float(value), now_ms, epoch) for name, value in numbers.items() if isfinite(value)]
 
 
 def _send_missed(client: MlflowClient, run: str, logged: Mapping[int, Mapping[str, float]]) -> None:

@@ -39,14 +39,15 @@ def send_results(of: Path | str, results: Results, settings: TrainingSettings) -
         return "tracking is switched off"
     if importlib.util.find_spec("mlflow") is None:
         return "mlflow is not installed (pip install mlflow-skinny)"
-    from training.tracking.mlflow_client import MLFLOW_FAILURES, Metric, connect
+    from training.tracking.mlflow_client import MLFLOW_FAILURES, Metric, connect, metric_names
 
     uri = settings.resolved_tracking_uri
     where = without_credentials(uri)
     if isinstance(of, Path) and run_of(of, uri) is None:
         return f"the run in {of} was not tracked at {where}"
     now_ms = int(time.time() * 1000)
-    known = {name: float(value) for name, value in results.metrics.items() if isfinite(value)}
+    names = metric_names(results.metrics)
+    known = {names[name]: float(value) for name, value in results.metrics.items() if isfinite(value)}
     try:
         client = connect(uri)
         run = _run_id(client, of, uri)

@@ -75,6 +75,15 @@ def test_an_evaluation_goes_to_the_run(tracked: tuple[Path, str, MlflowClient], 
     assert json.loads(Path(kept).read_text())["evaluation"]["picture_count"] == 2
 
 
+def test_a_class_that_mlflow_refuses_by_name_costs_no_result(tracked: tuple[Path, str, MlflowClient]):
+    folder, run, client = tracked
+    found = Results(metrics={"yard-val/iou/tree (dead)": 0.25, "yard-val/miou": 0.5}, reports={"a.json": "{}"})
+    assert send_results(folder, found, TrainingSettings()) == ""
+    metrics = client.get_run(run).data.metrics
+    assert (metrics["yard-val/iou/tree _dead_"], metrics["yard-val/miou"]) == (0.25, 0.5)
+    assert reports(client, run, "a") == ["reports/a.json"]
+
+
 def test_a_comparison_goes_to_the_run_of_each_model(tracked: tuple[Path, str, MlflowClient], tmp_path: Path):
     folder, run, client = tracked
     bundle = tiny_bundle(tmp_path / "models")
