@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
-from maskmill.cli.training.evaluate import DataOptions, open_model, open_pictures
+from maskmill.cli.training.evaluate import DataOptions, open_model, open_pictures, require_writable
 from maskmill.cli.training.tracking import TrackOption, track
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def compare(choices: Comparing) -> None:
 
     console = stderr()
     subjects = [open_model(reference, choices) for reference in choices.subjects]
+    require_writable(choices.out, choices.out.with_name("comparison.json"))
     pictures = open_pictures(choices.data, choices)
     with counting(console, "Comparing", len(pictures)) as advance:
         found = compare_models(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from rich.text import Text
 from maskmill.cli.options import CheckpointOption, JsonOption
 from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
 from maskmill.cli.training.tracking import TrackOption, track
+from maskmill.errors import InvalidInput
 
 if TYPE_CHECKING:
     from segmentation.label_space import LabelSpace
@@ -103,6 +107,7 @@ def evaluate(choices: Evaluating) -> None:
     console = stderr()
     subject = open_model(choices.subject, choices, choices.checkpoint)
     subject = subject.on(choices.engine) if choices.engine else subject
+    require_writable(*filter(None, (choices.out, choices.html)))
     pictures = open_pictures(choices.dataset, choices)
     wanted = choices.label_space
     space = find_label_space(wanted) if wanted else common_space([subject.space, pictures.space])
@@ -159,6 +164,22 @@ def open_model(reference: str, choices: DataOptions, checkpoint: str = "") -> Su
 
     folders = [*StorageSettings().model_folders, *([choices.models] if choices.models else [])]
     return open_subject(reference, models=folders, runs=choices.runs, checkpoint=checkpoint)
+
+
+def require_writable(*files: Path) -> None:
+    """Asked before long work of which they are to be the result. Their folders are made. Raises OSError, and
+    InvalidInput where two of them are one file."""
+    if len({each.resolve() for each in files}) < len(files):
+        raise InvalidInput(f"{files[0]} would be written twice: name two files")
+    for file in files:
+        try:
+            if file.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=file.parent):
+                pass
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:

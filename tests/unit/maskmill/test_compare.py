@@ -52,6 +52,14 @@ def test_one_model_is_refused_with_a_code(run: Run) -> None:
     assert json.loads(result.stdout)["error"]["code"] == "nothing_to_compare"
 
 
+@pytest.mark.parametrize("place", ["flags", "comparison.json"])
+def test_a_page_that_cannot_be_written_is_told_before_the_work(run: Run, tmp_path: Path, place: str) -> None:
+    next((tmp_path / "flags").rglob("*.png")).write_bytes(b"what is looked at later is broken")
+    result = run("one", "two", "--no-speed", "--out", place)
+    assert result.exit_code == REFUSED
+    assert place in result.stderr
+
+
 def test_an_unknown_model_is_a_sentence(run: Run) -> None:
     result = run("one", "nobody")
     assert result.exit_code == REFUSED

@@ -85,6 +85,21 @@ def test_a_page_shows_the_same_scores(run: Run, tmp_path: Path) -> None:
     assert "One inference takes" not in page.read_text("utf-8")
 
 
+@pytest.mark.parametrize("option", ["--out", "--html"])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(run: Run, tmp_path: Path, option: str) -> None:
+    (tmp_path / "flags" / "masks" / "a.png").write_bytes(b"what is looked at later is broken")
+    for place in (tmp_path / "flags", tmp_path / "flags" / "masks" / "a.png" / "page.html"):
+        result = run("--no-speed", "--json", option, place)
+        assert result.exit_code == REFUSED
+        assert str(place) in json.loads(result.stdout)["error"]["message"]
+
+
+def test_page_and_report_are_two_files(run: Run) -> None:
+    result = run("--no-speed", "--out", "both", "--html", "./both")
+    assert result.exit_code == REFUSED
+    assert "two files" in result.stderr
+
+
 def test_one_engine_can_be_scored_alone(run: Run) -> None:
     report = json.loads(run("--json", "--threads", "1", "--engine", "openvino").stdout)
     assert report["model"]["engine"] == "openvino"
