@@ -1,8 +1,8 @@
 """The card of a bundle that is made from a run: what was trained on what, and what came out."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -174,19 +174,42 @@ def _called(weights: str) -> str:
 
 def _dataset(finished: FinishedRun) -> str:
     recipe = finished.run.recipe
-    trained = "; ".join(f"{each.count} pictures of {each.title} ({each.split})" for each in finished.own)
+    trained = "; ".join(map(_counted, finished.own))
     checked = f"{len(finished.validation)} pictures of {finished.validation.about.title} ({recipe.validation.split})"
     if learnt := finished.validation_learnt:
         checked += f", {learnt} of them learnt from"
-    before = "".join(f" {said}" for said in dict.fromkeys(map(_earlier, finished.earlier)))
+    before = "".join(f" {said}" for said in _earlier(finished.own, finished.earlier))
     return f"Trained on {trained}.{before} Scores are of {checked}, at their own size."
 
 
-def _earlier(learnt: Learnt) -> str:
+def _earlier(own: Iterable[Learnt], earlier: Iterable[Learnt]) -> Iterator[str]:
+    """A sentence for all whose weights, or soft labels, learnt from the same; runs of a chain often did."""
+    data_of: dict[tuple[bool, str], list[Learnt]] = {}
+    for each in earlier:
+        data_of.setdefault((each.taught, each.run), []).append(_pictures(each))
+    runs_of: dict[tuple[bool, frozenset[Learnt]], list[str]] = {}
+    for (taught, run), data in data_of.items():
+        runs_of.setdefault((taught, frozenset(data)), []).append(run)
+    same = set(map(_pictures, own))
+    for (taught, data), runs in runs_of.items():
+        came = "Soft labels came from" if taught else "It began with weights of"
+        told = ["the same"] if same <= data else []
+        told += dict.fromkeys(_counted(each) for each in data_of[taught, runs[0]] if not told or each not in same)
+        yield f"{came} {_listed(runs)}, which learnt from {'; '.join(told)}."
+
+
+def _pictures(learnt: Learnt) -> Learnt:
+    """Which they are, whoever learnt from them on whatever terms."""
+    return replace(learnt, run="", taught=False, licence="", source="")
+
+
+def _counted(learnt: Learnt) -> str:
     count = f"{learnt.count} pictures of " if learnt.count else ""
-    split = f" ({learnt.split})" if learnt.split else ""
-    came = "Soft labels came from" if learnt.taught else "It began with weights of"
-    return f"{came} {learnt.run}, which learnt from {count}{learnt.title}{split}."
+    return f"{count}{learnt.title}{f' ({learnt.split})' if learnt.split else ''}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _licence(learnt: Learnt) -> str:

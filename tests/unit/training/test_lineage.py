@@ -72,6 +72,20 @@ def test_what_was_learnt_before_is_kept_when_a_run_goes_on_and_is_begun_with(run
     assert told == [("scenes", ""), ("scenes", "second"), ("folder", "first")]
 
 
+def test_a_card_tells_of_a_chain_of_runs_what_they_learnt_from_once(runs, roots, tmp_path):
+    last = shutil.copytree(runs / "second", tmp_path / "last")
+    record = DataRecord.read(last)
+    own, first = (each for each in record.learnt if each.run in ("", "first"))
+    chain = [replace(own, run=name, licence="those of its card") for name in ("link-2", "link-1")]
+    (last / "data.json").write_text(json.dumps(replace(record, learnt=(own, *chain, first)).to_dict()))
+    told = card(last, roots, tmp_path).dataset.partition(" Scores are of ")[0]
+    assert told == (
+        "Trained on 5 pictures of generated street scenes (train)."
+        " It began with weights of link-2 and link-1, which learnt from the same."
+        f" It began with weights of first, which learnt from 4 pictures of folder {roots['folder'].name} (train)."
+    )
+
+
 @pytest.fixture
 def divided(tmp_path):
     """Three pictures to learn from and two for validation."""
@@ -273,7 +287,7 @@ def test_a_student_has_learnt_what_its_teacher_learnt_from(runs, roots, tmp_path
     made = card(runs / "student", roots, tmp_path)
     (runs / "gone").rename(runs / "second")
     assert "from scratch, taught by second (epoch " in made.description
-    assert "Soft labels came from second, which learnt from 4 pictures of folder " in made.dataset
+    assert "Soft labels came from second, which learnt from the same; 4 pictures of folder " in made.dataset
     assert "began with weights" not in made.dataset
     assert "unknown: the owner of the folder knows" in made.licence
     for name in ("student", "heir"):
@@ -295,7 +309,8 @@ def test_terms_and_pictures_of_a_bundle_are_those_of_its_student(roots, tmp_path
     assert made.licence == f"Generated scenes: no restriction. {owner} {licence}"
     assert made.source == "https://fields.example"
     assert "taught by tiny (version 1, sha256 " in made.description
-    assert made.dataset.count("Soft labels came from tiny, which learnt from") == 2
+    title = f"folder {roots['folder'].name}"
+    assert f" Soft labels came from tiny, which learnt from 4 pictures of {title} (train); 4 pict" in made.dataset
     assert DataRecord.read(student).learnt_among(folder_of(roots)) == 4
 
 
