@@ -95,7 +95,7 @@ class ImageMetrics:
     """What was measured on one image.
 
     class_fractions: share of the pixels per class name, in [0, 1], classes that occur only.
-    mean_confidence, mean_entropy, low_confidence (share of pixels below 0.5): in [0, 1]; None when nobody measured it.
+    mean_confidence, mean_entropy; low_confidence, coverage: shares of pixels below 0.5, not void. None: not measured.
     confusion: (C, C) counts as nested lists, rows truth, columns prediction; None without ground truth.
     corrected: the ground truth is a correction, and not the mask that came with the picture.
     """
@@ -104,6 +104,7 @@ class ImageMetrics:
     mean_confidence: float | None = None
     mean_entropy: float | None = None
     low_confidence: float | None = None
+    coverage: float | None = None
     confusion: Counted | None = None
     pixel_accuracy: float | None = None
     miou: float | None = None
@@ -253,8 +254,7 @@ class JobTotals:
     """Sums over a job's succeeded images for one of its models, kept by the statement that finishes an image.
 
     class_pixels: pixels per class name; confidence_sum over `confidence_images` images;
-    confusion: summed (C, C) counts over `truth_images` images with ground truth;
-    corrected_images: those of `truth_images` whose ground truth is a correction;
+    confusion: summed (C, C) counts over `truth_images` images with ground truth, `corrected_images` of them corrected;
     made_by: images per version of the model: a followed alias may move while the job runs.
     """
 

@@ -62,6 +62,7 @@ class JobOptions:
     """None means: the server's (model, priority, expires_in), the model's (label_space), the file's own (bit_depth),
     the tenant's (webhook).
 
+    min_confidence: pixels whose confidence is below it, in [0, 1], become void.
     every: seconds from one frame of a film to the next that is taken; None where the job has no film.
     models: two or more, which are compared; `model` is then the first of them. Empty where one model was asked for.
     """
@@ -72,6 +73,7 @@ class JobOptions:
     mask_label_space: str | None = None
     mask_suffix: str | None = None
     bit_depth: int | None = None
+    min_confidence: float = 0.0
     every: float | None = None
     reuse: bool = True
     artifacts: tuple[str, ...] = ("overlay", "mask")
@@ -90,6 +92,8 @@ class JobOptions:
         chosen: dict[str, Any] = {name: value for name, value in newer.items() if value is not None}
         if self.models:
             chosen["models"] = list(self.models)
+        if self.min_confidence:
+            chosen["min_confidence"] = self.min_confidence
         if not self.reuse:
             chosen["reuse"] = False
         if self.output is not None:
@@ -124,6 +128,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         mask_label_space=reader.text("mask_label_space"),
         mask_suffix=reader.mask_suffix(),
         bit_depth=reader.bit_depth(),
+        min_confidence=reader.share("min_confidence", values, 0.0),
         every=reader.every(),
         reuse=reader.reuse(),
         artifacts=reader.artifacts(),
@@ -201,6 +206,13 @@ class _Reader:
             return None
         return value
 
+    def share(self, name: str, values: Mapping[str, Any], default: float, *, prefix: str = "") -> float:
+        value = values.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            self.fault(f"{prefix}{name}", f"must be a number from 0 to 1, got {value!r}")
+            return default
+        return float(value)
+
     def bit_depth(self) -> int | None:
         value = self._values.get("bit_depth")
         if value is None or value == AUTO:
@@ -242,17 +254,14 @@ class _Reader:
 
     def overlay(self) -> OverlayOptions:
         value = self._section("overlay", ("opacity", "format", "palette"))
-        opacity = value.get("opacity", 0.5)
-        if isinstance(opacity, bool) or not isinstance(opacity, (int, float)) or not 0 <= opacity <= 1:
-            self.fault("overlay.opacity", f"must be a number from 0 to 1, got {opacity!r}")
-            opacity = 0.5
+        opacity = self.share("opacity", value, OverlayOptions().opacity, prefix="overlay.")
         form = value.get("format", "jpeg")
         if not isinstance(form, str) or form not in OVERLAY_FORMATS:
             self.fault("overlay.format", f"must be one of {', '.join(OVERLAY_FORMATS)}, got {form!r}")
         palette = value.get("palette", PALETTES[0])
         if palette not in PALETTES:
             self.fault("overlay.palette", f"must be one of {', '.join(PALETTES)}, got {palette!r}")
-        return OverlayOptions(opacity=float(opacity), format=str(form), palette=str(palette))
+        return OverlayOptions(opacity=opacity, format=str(form), palette=str(palette))
 
     def tile(self) -> TileOptions | None:
         if self._values.get("tile") is None:
@@ -350,11 +359,20 @@ def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name in ("expires_in", "bit_depth"):
         return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits
+    if name == "min_confidence":
+        return _number(text)
     if name == "export" and not text.lstrip().startswith("{"):
         return text
     if name == "reuse":
         return {"true": True, "false": False}.get(text.strip().lower(), text)
     return _json_object(name, text, faults) if name in ("overlay", "tile", "webhook", "export", "metadata") else text
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _json_object(name: str, text: str, faults: list[FieldFault]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """LabelMap: a class id per pixel, in one label space, with the model's confidence where there was a model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.errors import MaskMismatch
+from segmentation.errors import MaskMismatch, MissingConfidence
 from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import count_ids, look_up
 from segmentation.measures.once import once
@@ -20,6 +21,11 @@ def class_fractions(space: LabelSpace, counts: NDArray[np.int64]) -> dict[str, f
     """
     total = int(np.add.reduce(counts))
     return {space.name_of(each): int(counts[each]) / total for each in counts.nonzero()[0].tolist()}
+
+
+def coverage(space: LabelSpace, fractions: Mapping[str, float]) -> float:
+    """Share of the pixels that are not void. fractions: as `class_fractions` gives them."""
+    return 1 - fractions.get(space.name_of(space.void_id), 0.0)
 
 
 def confidence_sum(confidence: NDArray[np.uint8]) -> int:
@@ -58,6 +64,15 @@ class LabelMap:
         if target == self.space:
             return self
         return replace(self, ids=look_up(self.ids, self.space.remapping_to(target)), space=target)
+
+    def abstaining(self, min_confidence: float) -> "LabelMap":
+        """The same map, void where its confidence is below this, in [0, 1]. Raises MissingConfidence."""
+        if self.confidence is None:
+            raise MissingConfidence("this label map has no confidence: no model predicted it")
+        least = np.count_nonzero(np.arange(256) / 255 < min_confidence)
+        ids = self.ids.copy()
+        ids[self.confidence < least] = self.space.void_id
+        return replace(self, ids=ids)
 
     @once
     def pixel_counts(self) -> NDArray[np.int64]:

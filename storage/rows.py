@@ -259,6 +259,9 @@ _WRITTEN: Mapping[str, Callable[[Any], Values]] = {
 }
 
 
+_LATER = ("low_confidence", "coverage")  # of ImageMetrics; beside those that older versions read
+
+
 def _from_result(result: ImageResult) -> Values:
     metrics, identity = result.metrics, result.identity
     return {
@@ -278,20 +281,21 @@ def _from_result(result: ImageResult) -> Values:
         },
         "timings_ms": dict(result.timings_ms),
         **({"reused": True} if result.reused else {}),
-        **({} if metrics.low_confidence is None else {"low_confidence": metrics.low_confidence}),
+        **{name: value for name in _LATER if (value := getattr(metrics, name)) is not None},
         **{column: getattr(identity, part) for part, column in _IDENTITY.items()},
     }
 
 
 def _to_result(value: Mapping[str, Any]) -> ImageResult:
     metrics = value["metrics"]
+    later: dict[str, Any] = {name: value.get(name) for name in _LATER}
     if metrics["confusion"] is not None:
         metrics = {**metrics, "confusion": _nested_tuples(metrics["confusion"])}
     return ImageResult(
         width=value["width"],
         height=value["height"],
         artifacts=_to_artifacts(value["artifacts"]),
-        metrics=ImageMetrics(**metrics, low_confidence=value.get("low_confidence")),
+        metrics=ImageMetrics(**metrics, **later),
         timings_ms=value["timings_ms"],
         reused=value.get("reused", False),
         identity=ModelIdentity(**{part: value.get(name, "") for part, name in _IDENTITY.items()}),

@@ -141,6 +141,11 @@ class Metrics(BaseModel):
         exclude_if=_left_out,
         description="share of pixels below 0.5, at the size of the model; of an image",
     )
+    coverage: float | None = Field(
+        None,
+        exclude_if=_left_out,
+        description="share of pixels that are not void; of jobs with `min_confidence`",
+    )
     class_drift: float | None = Field(
         None,
         exclude_if=_left_out,
@@ -365,6 +370,7 @@ def metrics_view(metrics: ImageMetrics, usual: Shares | None = None) -> Metrics:
         mean_confidence=metrics.mean_confidence,
         mean_entropy=metrics.mean_entropy,
         low_confidence=metrics.low_confidence,
+        coverage=metrics.coverage,
         class_drift=None if usual is None else class_drift(metrics.class_fractions, usual),
         ground_truth=truth,
     )

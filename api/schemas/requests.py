@@ -215,6 +215,13 @@ class JobOptionsShape(BaseModel):
         description="of pictures that store so many bits in 16 or 32; default: what a PNG says of itself, else 16",
         json_schema_extra={"enum": ["auto", *DEPTHS, None]},
     )
+    min_confidence: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="pixels whose confidence is below it become void: of no class in masks, not coloured in overlays, "
+        "no polygon; default: 0, every pixel has a class",
+    )
     every: float | str | None = Field(
         None,
         description="how often a frame of a film becomes an image: seconds, or text like `500ms`, `1s`, `2min`; "

@@ -78,11 +78,15 @@ def _pictures(fields: Fields) -> None:
 
 def _results(fields: Fields) -> None:
     """How they look, how long they stay, and who hears of them."""
-    palette, form, opacity = st.columns(3)
+    palette, form, opacity, certain = st.columns(4)
     fields.add(palette, "overlay.palette", palette.selectbox("Colours", choices()["palettes"]))
     fields.add(form, "overlay.format", form.selectbox("Overlays as", choices()["overlay_formats"]))
     shown = opacity.number_input("Opacity of overlays, in percent", 0, 100, 50, step=5)
     fields.add(opacity, "overlay.opacity", shown / 100)
+    least = certain.number_input(
+        "Least confidence, in percent", 0, 100, 0, step=5, help="Pixels that are less certain become void"
+    )
+    fields.add(certain, "min_confidence", least / 100 or None)
     webhook, hours = st.columns([2, 1])
     fields.add(webhook, "webhook.url", webhook.text_input("Webhook", help="An address that hears of its end").strip())
     kept = hours.number_input("Delete after hours", value=None, step=1.0, help="Empty: as the service has it")

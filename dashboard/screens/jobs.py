@@ -91,6 +91,8 @@ def _facts(job: JobHandle) -> None:
         ("Created (UTC)", words.moment(job.state["created_at"])),
         ("Kept until (UTC)", words.moment(job.state["expires_at"])),
     ]
+    if job.metrics.get("coverage") is not None:
+        pairs.append(("Pixels that are not void", words.percent(job.metrics["coverage"], 1)))
     if truth:
         pairs += [("mIoU", words.percent(truth.get("miou"), 1)), ("Images with truth", truth.get("images", "–"))]
         pairs.append(("Pixel accuracy", words.percent(truth.get("pixel_accuracy"), 1)))
@@ -174,6 +176,8 @@ def _numbers(job: JobHandle, row: Mapping[str, Any]) -> None:
     metrics = row.get("metrics") or {}
     truth = metrics.get("ground_truth") or {}
     pairs: list[tuple[str, object]] = [("Mean confidence", words.percent(metrics.get("mean_confidence"), 1))]
+    if metrics.get("coverage") is not None:
+        pairs.append(("Pixels that are not void", words.percent(metrics["coverage"], 1)))
     if truth:
         source = "a correction" if truth.get("source") == "correction" else "ground truth"
         pairs += [(f"mIoU against {source}", words.percent(truth.get("miou"), 1))]

@@ -16,7 +16,7 @@ from jobs.reuse.recipe import format_options
 from segmentation.errors import ImageTooLarge
 from segmentation.formats import Format
 from segmentation.formats.row_writers import ROW_WRITERS, EncodedFile, RowPlan, RowWriter, overlay_step
-from segmentation.label_map import LabelMap, RowTotals
+from segmentation.label_map import LabelMap, RowTotals, coverage
 from segmentation.picture_files.picture_rows import PictureRows, RowSource
 from segmentation.picture_files.pictures import Picture
 from segmentation.picture_files.places import Place
@@ -103,15 +103,20 @@ class _Taking:
             writer.picture(rows)
 
     def labels(self, rows: LabelMap) -> None:
-        rows = rows.remapped(self._attempt.job.space)
+        job = self._attempt.job
+        rows = rows.remapped(job.space)
+        if job.options.min_confidence:
+            rows = rows.abstaining(job.options.min_confidence)
         self._totals.add(rows)
         for writer in self.writers.values():
             writer.labels(rows)
 
     def result(self, said: Said, timings_ms: Mapping[str, float]) -> ImageResult:
         width, height = self._size
+        job, fractions = self._attempt.job, self._totals.class_fractions()
         metrics = ImageMetrics(
-            class_fractions=self._totals.class_fractions(),
+            class_fractions=fractions,
+            coverage=coverage(job.space, fractions) if job.options.min_confidence else None,
             mean_confidence=self._totals.mean_confidence,
             mean_entropy=said.doubts.mean_entropy,
             low_confidence=said.doubts.low_confidence,

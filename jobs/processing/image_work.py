@@ -246,9 +246,10 @@ class ImageWork:
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
             told = partial(measure, label_map, prediction.certainty, truth=truth)
-            work, is_shown = partial(told, impossible=impossible_ids(job, model)), self._shows_confidence(job)
-            measured = cache(work if is_shown else self.aside(work))
-            shown = measured()[0] if is_shown else label_map
+            work = partial(told, impossible=impossible_ids(job, model), min_confidence=job.options.min_confidence)
+            waits = self._needs_confidence(job)
+            measured = cache(work if waits else self.aside(work))
+            shown = measured()[0] if waits else label_map
         with attempt.step("encode"):
             encoded = self._encoded(attempt, seen, shown, job.options.artifacts)
         with attempt.step("metrics"):
@@ -263,8 +264,10 @@ class ImageWork:
         )
         return Made(result, encoded, {}, certain if len(job.models) > 1 else None)
 
-    def _shows_confidence(self, job: Job) -> bool:
-        return any(CONFIDENCE in self.formats[name].uses for name in job.options.artifacts)
+    def _needs_confidence(self, job: Job) -> bool:
+        """Whether any artifact does."""
+        options = job.options
+        return options.min_confidence > 0 or any(CONFIDENCE in self.formats[name].uses for name in options.artifacts)
 
     def _encoded(
         self, attempt: Attempt, seen: _Seen, label_map: LabelMap, names: Sequence[str]

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.job import ImageMetrics, Job
 from jobs.processing.picture_ports import Certainty
-from segmentation.label_map import LabelMap
+from segmentation.label_map import LabelMap, coverage
 from segmentation.measures.metrics import (
     as_counts,
     confusion_matrix,
@@ -27,19 +27,26 @@ def measure(
     *,
     truth: LabelMap | None,
     impossible: Collection[int] = (),
+    min_confidence: float = 0.0,
 ) -> tuple[LabelMap, ImageMetrics]:
     """truth: of the same size and in the same label space. impossible: ids that the model has no way to give.
 
-    Gives the label map with the confidence, too.
+    min_confidence: below it the label map becomes void before anything is counted.
+
+    Gives the label map with the confidence, too. Raises MissingConfidence.
     """
     confidence, doubts = certainty()
     certain = replace(label_map, confidence=confidence)
+    if min_confidence:
+        certain = certain.abstaining(min_confidence)
+    fractions = certain.class_fractions()
     return certain, ImageMetrics(
-        class_fractions=certain.class_fractions(),
+        class_fractions=fractions,
+        coverage=coverage(certain.space, fractions) if min_confidence else None,
         mean_confidence=certain.mean_confidence,
         mean_entropy=doubts.mean_entropy,
         low_confidence=doubts.low_confidence,
-        **({} if truth is None else scores(label_map, truth, impossible)),
+        **({} if truth is None else scores(certain, truth, impossible)),
     )
 
 

@@ -37,7 +37,7 @@ class MetricsTable:
     """One row per image: its numbers, the share of each class, and the IoU of each class where it was measured.
 
     Of several models one row per image and model, with the model as the job calls it. Of a job with films also the time
-    of each frame: the shares of the classes over time.
+    of each frame: the shares of the classes over time. Of a job that leaves pixels undecided also the coverage.
     """
 
     _FIXED = (
@@ -51,13 +51,15 @@ class MetricsTable:
         self._with_truth = job.totals[0].confusion is not None
         self._asked = job.models if len(job.models) > 1 else ()
         self._of_film = job.options.every is not None
+        self._abstains = job.options.min_confidence > 0
 
     def head(self) -> bytes:
         shares = [f"fraction:{name}" for name in self._classes]
         scores = [f"iou:{name}" for name in self._classes] if self._with_truth else []
         asked = ["asked_model"] if self._asked else []
         time = ["time_s"] if self._of_film else []
-        return csv_line([*self._FIXED, *asked, *time, *shares, *scores])
+        coverage = ["coverage"] if self._abstains else []
+        return csv_line([*self._FIXED, *asked, *time, *coverage, *shares, *scores])
 
     def line(self, image: JobImage) -> bytes:
         if not self._asked:
@@ -87,10 +89,11 @@ class MetricsTable:
 
     def _of_classes(self, result: ImageResult | None) -> Sequence[object]:
         metrics = None if result is None else result.metrics
+        covered = [None if metrics is None else metrics.coverage] if self._abstains else []
         shares: Mapping[str, float] = {} if metrics is None else metrics.class_fractions
         scores: Mapping[str, float] = {} if metrics is None or metrics.iou is None else metrics.iou
         absent = None if metrics is None else 0
-        row: list[object] = [shares.get(name, absent) for name in self._classes]
+        row: list[object] = [*covered, *[shares.get(name, absent) for name in self._classes]]
         return [*row, *[scores.get(name) for name in self._classes]] if self._with_truth else row
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.job import Job, JobTotals
+from segmentation.label_map import coverage
 from segmentation.label_space import LabelSpace
 from segmentation.measures.metrics import (
     Counted,
@@ -25,6 +26,8 @@ def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
     """
     totals = job.totals[model]
     metrics: dict[str, Any] = {"class_fractions": class_fractions(totals)}
+    if job.options.min_confidence and totals.class_pixels:
+        metrics["coverage"] = coverage(job.space, metrics["class_fractions"])
     impossible = job.impossible_classes(model)
     if impossible:
         metrics["impossible_classes"] = [each.name for each in impossible]

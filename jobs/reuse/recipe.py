@@ -19,16 +19,21 @@ from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.places import NOWHERE, Place
 
 FILE_NAME, CONFIDENCE, PLACE = "file_name", "confidence", "place"
-_OF_ITS_OWN = (FILE_NAME, CONFIDENCE)  # not the same for all images of a job, or no option at all
+_UNTOLD = {FILE_NAME, CONFIDENCE}  # not the same for all images of a job, or no option at all
+_USUAL = FormatOptions()
+_LATER = ("shows_void",)  # told where they are chosen: kinds of before there were any stay what they are
 
 
 def recipe_of(job: Job, identity: ModelIdentity) -> bytes:
     """32 bytes."""
-    return _recipe(job.space, identity, job.options.bit_depth, job.options.tile)
+    options = job.options
+    return _recipe(job.space, identity, options.bit_depth, options.tile, options.min_confidence)
 
 
 @lru_cache(maxsize=32)
-def _recipe(space: LabelSpace, identity: ModelIdentity, bit_depth: int | None, tile: TileOptions | None) -> bytes:
+def _recipe(
+    space: LabelSpace, identity: ModelIdentity, bit_depth: int | None, tile: TileOptions | None, min_confidence: float
+) -> bytes:
     told = {
         "weights": identity.sha256,
         "bundle": identity.bundle,
@@ -36,6 +41,7 @@ def _recipe(space: LabelSpace, identity: ModelIdentity, bit_depth: int | None, t
         "label_space": space.to_dict(),
         "bit_depth": bit_depth,
         "tile": None if tile is None else [tile.size, tile.overlap],
+        **({"min_confidence": min_confidence} if min_confidence else {}),  # of before there was one: without
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
 
@@ -60,6 +66,7 @@ def format_options(options: JobOptions, *, file_name: str = "", place: Place = N
         opacity=overlay.opacity,
         overlay_format=overlay.format,
         colour_blind_safe=overlay.palette == COLOUR_BLIND,
+        shows_void=not options.min_confidence,
         file_name=file_name,
         place=place,
     )
@@ -68,12 +75,16 @@ def format_options(options: JobOptions, *, file_name: str = "", place: Place = N
 def kinds_of(options: JobOptions) -> Mapping[str, str]:
     """Name of each artifact → its kind, such as `overlay/0.5/jpeg/False`, `mask/False/place`."""
     chosen = format_options(options)
+    usual = {name for name in _LATER if getattr(chosen, name) == getattr(_USUAL, name)}
     return {
-        name: "/".join([name, *(_told(chosen, each) for each in FORMATS[name].uses if each not in _OF_ITS_OWN)])
+        name: "/".join([name, *(_told(chosen, each) for each in FORMATS[name].uses if each not in _UNTOLD | usual)])
         for name in options.artifacts
     }
 
 
 def _told(options: FormatOptions, used: str) -> str:
     """Of a picture's place only that it is kept: artifacts of before they kept one are of another kind."""
-    return PLACE if used == PLACE else str(getattr(options, used))
+    if used == PLACE:
+        return PLACE
+    value = str(getattr(options, used))
+    return f"{used}={value}" if used in _LATER else value

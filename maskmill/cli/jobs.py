@@ -64,6 +64,9 @@ class Submission(ServerOptions):
     ] = None
     label_space: Annotated[str | None, typer.Option(help="Give results in this label space.", metavar="NAME")] = None
     mask_label_space: Annotated[str | None, typer.Option(help="What the ids in the masks mean.", metavar="NAME")] = None
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Pixels less certain than this become void: 0 to 1.", metavar="SHARE")
+    ] = None
     tile: Annotated[
         str | None, typer.Option(help="Cut large images: SIZE or SIZE,OVERLAP in pixels.", metavar="SIZE")
     ] = None
@@ -279,6 +282,7 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         "label_space": choices.label_space,
         "mask_label_space": choices.mask_label_space,
         "mask_suffix": choices.mask_suffix,
+        "min_confidence": choices.min_confidence,
         "every": choices.every,
         "priority": choices.priority,
         "reuse": None if choices.reuse else False,

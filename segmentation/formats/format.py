@@ -40,7 +40,7 @@ class Encoded(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
     """opacity: of the colours over the picture, 0..1. file_name: of the picture, where a format names it. place:
-    where it was taken.
+    where it was taken. shows_void: whether void has a colour over the picture.
 
     Raises InvalidFormatOptions on construction.
     """
@@ -50,6 +50,7 @@ class FormatOptions:
     colour_blind_safe: bool = False
     file_name: str = ""
     place: Place = NOWHERE
+    shows_void: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:

@@ -21,7 +21,7 @@ class Overlay:
     files: ClassVar = {f"image/{kind}": file.suffix for kind, file in OVERLAY_FORMATS.items()}
     shown = True
     accept = "image/jpeg"
-    uses: ClassVar = ("opacity", "overlay_format", "colour_blind_safe")
+    uses: ClassVar = ("opacity", "overlay_format", "colour_blind_safe", "shows_void")
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
@@ -33,6 +33,8 @@ class Overlay:
             )
         colours = palette(label_map.space, colour_blind_safe=options.colour_blind_safe)
         blended = self.blend(label_map.ids, rgb, colours, options.opacity)
+        if not options.shows_void:
+            blended = np.where((label_map.ids == label_map.space.void_id)[..., None], rgb, blended)
         return Encoded(_written(blended, kind), f"image/{kind}")
 
     def blend(

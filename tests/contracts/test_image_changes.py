@@ -95,6 +95,8 @@ class TestFinishing:
             class_fractions={"sky": 0.1, "road": 0.9},
             mean_confidence=0.123456789012345,
             mean_entropy=0.5,
+            low_confidence=0.125,
+            coverage=0.75,
             confusion=((1, 2), (3, 2**40)),
             pixel_accuracy=0.5,
             miou=0.25,

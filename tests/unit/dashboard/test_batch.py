@@ -52,6 +52,7 @@ def test_a_batch_goes_with_all_that_was_chosen(service: Open) -> None:
     fill(page, "Colours", "colour_blind")
     fill(page, "Overlays as", "png")
     fill(page, "Opacity of overlays, in percent", 70)
+    fill(page, "Least confidence, in percent", 30)
     fill(page, "Webhook", "https://example.org/hook")
     fill(page, "Delete after hours", 1.5)
     page.checkbox[0].uncheck()
@@ -59,7 +60,7 @@ def test_a_batch_goes_with_all_that_was_chosen(service: Open) -> None:
     assert not page.error
     told = _options(service, page)
     assert (told.models, told.tile) == (("tiny", "other"), TileOptions(size=512, overlap=32))
-    assert (told.bit_depth, told.expires_in, told.reuse) == (12, 5400, False)
+    assert (told.bit_depth, told.min_confidence, told.expires_in, told.reuse) == (12, 0.3, 5400, False)
     assert told.overlay == OverlayOptions(opacity=0.7, format="png", palette="colour_blind")
     assert told.webhook == Endpoint(url="https://example.org/hook")
 

@@ -97,6 +97,13 @@ def test_an_image_is_shown_with_its_numbers_and_its_neighbours(service: Open, jo
     assert page.error[0].value.startswith("No mask: ")
 
 
+def test_what_was_left_undecided_is_told_of_a_job_and_of_its_images(service: Open) -> None:
+    undecided = service.submit(("a.jpg", picture()), min_confidence=0.9)
+    service.house.work()
+    for query in ({}, {"image": "0"}):
+        assert "Pixels that are not void" in html(shown("jobs", job=undecided, **query))
+
+
 def test_legends_have_the_colours_in_which_the_job_was_asked_for(service: Open, job: str) -> None:
     safe = service.submit(("a.jpg", picture()), overlay={"palette": "colour_blind"})
     service.house.work()

@@ -20,6 +20,7 @@ def test_options_survive_a_round_trip():
         mask_suffix="_L",
         artifacts=("mask", "coco"),
         bit_depth=12,
+        min_confidence=0.25,
         overlay=OverlayOptions(opacity=0.25, format="png", palette="colour_blind"),
         tile=TileOptions(size=512, overlap=64),
         priority="bulk",
@@ -32,7 +33,7 @@ def test_options_survive_a_round_trip():
 
 def test_options_that_came_later_are_written_only_where_they_were_chosen():
     told = JobOptions().to_dict()
-    assert "bit_depth" not in told
+    assert not {"bit_depth", "min_confidence"} & told.keys()
     assert told["overlay"] == {"opacity": 0.5, "format": "jpeg"}
 
 
@@ -63,6 +64,11 @@ def test_a_bit_depth_comes_as_text_in_a_form(text, depth):
         ({"priority": []}, "priority", "must be a string"),
         ({"overlay": {"colour": 1}}, "overlay.colour", "unknown option"),
         ({"overlay": {"palette": "grey"}}, "overlay.palette", "must be one of published, colour_blind, got 'grey'"),
+        ({"min_confidence": 1.01}, "min_confidence", "must be a number from 0 to 1, got 1.01"),
+        ({"min_confidence": -0.1}, "min_confidence", "a number from 0 to 1"),
+        ({"min_confidence": float("nan")}, "min_confidence", "a number from 0 to 1"),
+        ({"min_confidence": "0.5"}, "min_confidence", "a number from 0 to 1, got '0.5'"),
+        ({"min_confidence": True}, "min_confidence", "a number from 0 to 1"),
         ({"bit_depth": 9}, "bit_depth", "must be auto or one of 8, 10, 12, 14, 16, got 9"),
         ({"bit_depth": True}, "bit_depth", "must be auto or one of"),
         ({"bit_depth": "12"}, "bit_depth", "must be auto or one of"),
@@ -105,8 +111,13 @@ def test_a_small_tile_gets_an_overlap_that_fits():
 
 def test_form_fields_are_read_as_text():
     fields = {"model": "m", "artifacts": "overlay, mask,", "expires_in": "90", "tile": '{"size": 256}'}
+    fields["min_confidence"] = "0.5"
     assert parse_option_fields(fields, options=None) == JobOptions(
-        model="m", artifacts=("overlay", "mask"), expires_in=90, tile=TileOptions(size=256, overlap=128)
+        model="m",
+        artifacts=("overlay", "mask"),
+        expires_in=90,
+        tile=TileOptions(size=256, overlap=128),
+        min_confidence=0.5,
     )
 
 
@@ -121,6 +132,7 @@ def test_form_fields_add_to_the_options_object():
         ({}, "[1]", "options"),
         ({"overlay": "{"}, None, "overlay"),
         ({"expires_in": "later"}, None, "expires_in"),
+        ({"min_confidence": "half"}, None, "min_confidence"),
         ({"expires_in": "9" * 5000}, None, "expires_in"),
     ],
 )
