@@ -12,12 +12,12 @@ from jobs.deliveries.endpoint import Endpoint, read_endpoint
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.exports.choice import ExportChoice, export_fault, read_choice
 from jobs.films.film import read_every
+from jobs.listing.metadata import metadata_fault
 from segmentation.formats import FORMATS, OVERLAY_FORMATS, READABLE
+from segmentation.formats.outlines import EXACT, Outlines
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.deep_pixels import DEPTHS
 
-METADATA_BYTES = 4096
-METADATA_LEVELS = 32
 MOST_MODELS = 8  # of one job
 PRIORITIES = ("interactive", "bulk")
 EXPIRES_IN_S = (60, 366 * 24 * 3600)
@@ -26,9 +26,10 @@ OUTPUT_LENGTH, FOLDER_LENGTH = 512, 255  # bytes
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/(?:(?!\.{1,2}/)[^/\\]+/)*")
 EVERY_S = (0.001, 24 * 3600.0)  # between frames of a film
 TILE_SIZE = (64, 4096)
+TOLERANCE, MIN_AREA = (0.0, 100.0), (0, 10**9)  # of polygons, in pixels
 AUTO = "auto"
 PALETTES = ("published", COLOUR_BLIND)
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_SECTIONS = ("overlay", "polygons", "tile", "webhook", "export", "metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,7 @@ class JobOptions:
     reuse: bool = True
     artifacts: tuple[str, ...] = ("overlay", "mask")
     overlay: OverlayOptions = field(default_factory=OverlayOptions)
+    polygons: Outlines = EXACT
     tile: TileOptions | None = None
     priority: str | None = None
     expires_in: int | None = None
@@ -85,6 +87,12 @@ class JobOptions:
     output: str | None = None
     export: ExportChoice | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Artifacts from which every class id can be read back."""
+        partial = () if self.polygons == EXACT else ("polygons",)
+        return tuple(name for name in self.artifacts if name in READABLE.difference(partial))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
@@ -94,6 +102,8 @@ class JobOptions:
             chosen["models"] = list(self.models)
         if self.min_confidence:
             chosen["min_confidence"] = self.min_confidence
+        if self.polygons != EXACT:
+            chosen["polygons"] = self.polygons.to_dict()
         if not self.reuse:
             chosen["reuse"] = False
         if self.output is not None:
@@ -128,11 +138,12 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         mask_label_space=reader.text("mask_label_space"),
         mask_suffix=reader.mask_suffix(),
         bit_depth=reader.bit_depth(),
-        min_confidence=reader.share("min_confidence", values, 0.0),
+        min_confidence=reader.number("min_confidence", values, 0.0),
         every=reader.every(),
         reuse=reader.reuse(),
         artifacts=reader.artifacts(),
         overlay=reader.overlay(),
+        polygons=reader.polygons(),
         tile=reader.tile(),
         priority=reader.choice("priority", PRIORITIES),
         expires_in=reader.whole("expires_in", values, EXPIRES_IN_S),
@@ -141,6 +152,9 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         metadata=reader.metadata(),
         export=reader.export(),
     )
+    if options.export is not None and options.artifacts and not options.readable:
+        whole = ", ".join(sorted(READABLE))
+        reader.fault("export", f"needs one of the artifacts {whole}; polygons that are simplified do not do")
     if reader.faults:
         raise InvalidOptions(reader.faults)
     return options
@@ -206,10 +220,14 @@ class _Reader:
             return None
         return value
 
-    def share(self, name: str, values: Mapping[str, Any], default: float, *, prefix: str = "") -> float:
-        value = values.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            self.fault(f"{prefix}{name}", f"must be a number from 0 to 1, got {value!r}")
+    def number(
+        self, name: str, values: Mapping[str, Any], default: float, bounds: tuple[float, float] = (0.0, 1.0)
+    ) -> float:
+        """name: with its section. values: of the section."""
+        value = values.get(name.rpartition(".")[2], default)
+        low, high = bounds
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            self.fault(name, f"must be a number from {low:g} to {high:g}, got {value!r}")
             return default
         return float(value)
 
@@ -254,7 +272,7 @@ class _Reader:
 
     def overlay(self) -> OverlayOptions:
         value = self._section("overlay", ("opacity", "format", "palette"))
-        opacity = self.share("opacity", value, OverlayOptions().opacity, prefix="overlay.")
+        opacity = self.number("overlay.opacity", value, OverlayOptions().opacity)
         form = value.get("format", "jpeg")
         if not isinstance(form, str) or form not in OVERLAY_FORMATS:
             self.fault("overlay.format", f"must be one of {', '.join(OVERLAY_FORMATS)}, got {form!r}")
@@ -262,6 +280,11 @@ class _Reader:
         if palette not in PALETTES:
             self.fault("overlay.palette", f"must be one of {', '.join(PALETTES)}, got {palette!r}")
         return OverlayOptions(opacity=opacity, format=str(form), palette=str(palette))
+
+    def polygons(self) -> Outlines:
+        value = self._section("polygons", ("tolerance", "min_area"))
+        tolerance = self.number("polygons.tolerance", value, 0.0, TOLERANCE)
+        return Outlines(tolerance, self.whole("min_area", value, MIN_AREA, prefix="polygons.") or 0)
 
     def tile(self) -> TileOptions | None:
         if self._values.get("tile") is None:
@@ -282,8 +305,6 @@ class _Reader:
     def export(self) -> ExportChoice | None:
         value = self._values.get("export")
         fault = None if value is None else export_fault(value)
-        if value is not None and fault is None and not READABLE.intersection(self._values.get("artifacts") or READABLE):
-            fault = f"needs one of the artifacts {', '.join(sorted(READABLE))}"
         if fault is not None:
             self.fault("export", fault)
         return None if value is None or fault is not None else read_choice(value)
@@ -294,7 +315,7 @@ class _Reader:
 
     def metadata(self) -> Mapping[str, Any]:
         value = self._section("metadata", None)
-        fault = _metadata_fault(value)
+        fault = metadata_fault(value)
         if fault is not None:
             self.fault("metadata", fault)
             return {}
@@ -315,27 +336,6 @@ class _Reader:
 def _fits_a_store(place: str) -> bool:
     longest = max(len(part.encode()) for part in place.split("/"))
     return len(place.encode()) <= OUTPUT_LENGTH and longest <= FOLDER_LENGTH
-
-
-def _metadata_fault(value: Mapping[str, Any]) -> str | None:
-    """What keeps a JSON object from being stored and sent back as it came; None when nothing does."""
-    if _is_deeper(value, METADATA_LEVELS):
-        return f"must not be nested deeper than {METADATA_LEVELS} levels"
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        size = len(text.encode())
-    except ValueError:  # not a number, infinite, or half a surrogate pair: Python's JSON, but nobody else's
-        return "must hold nothing but what JSON can say in UTF-8"
-    if size > METADATA_BYTES:
-        return f"must be at most {METADATA_BYTES} bytes as JSON"
-    if _ESCAPED_NUL.search(text):
-        return "must not hold the character NUL, which databases cannot keep"
-    return None
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return levels < 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def parse_option_fields(fields: Mapping[str, str], *, options: str | None) -> JobOptions:
@@ -365,7 +365,7 @@ def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
         return text
     if name == "reuse":
         return {"true": True, "false": False}.get(text.strip().lower(), text)
-    return _json_object(name, text, faults) if name in ("overlay", "tile", "webhook", "export", "metadata") else text
+    return _json_object(name, text, faults) if name in _SECTIONS else text
 
 
 def _number(text: str) -> float | str:

@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from segmentation.exports import Export, Exported, Known, Labelled, Returned
+from segmentation.formats.outlines import EXACT, Outlines
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
 Ids = NDArray[np.uint8]
 
 
-def exported(maps: Sequence[Ids], space: LabelSpace, *, instances: bool = False, pictures: bool = False) -> Exported:
+def exported(
+    maps: Sequence[Ids],
+    space: LabelSpace,
+    *,
+    instances: bool = False,
+    pictures: bool = False,
+    outlines: Outlines = EXACT,
+) -> Exported:
     images = [
         Labelled(
             number=number,
@@ -36,6 +44,7 @@ def exported(maps: Sequence[Ids], space: LabelSpace, *, instances: bool = False,
         instances=instances,
         pictures=pictures,
         images=lambda: iter(images),
+        outlines=outlines,
     )
 
 

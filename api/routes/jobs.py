@@ -46,7 +46,7 @@ from jobs.errors import (
 )
 from jobs.job import Job, JobStatus
 from jobs.listing.filters import JobFilter
-from jobs.options import METADATA_BYTES
+from jobs.listing.metadata import METADATA_BYTES
 from jobs.reporting.read import Reading, progress_without_queue
 from storage.model_reference import canonical
 

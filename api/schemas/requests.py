@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from api.schemas.webhooks import EndpointShape
 from jobs.job import NewImage, Source, SourceKind
 from jobs.keys import ULID, sample_mask
-from jobs.options import EXPIRES_IN_S, MOST_MODELS, OUTPUT_LENGTH, PALETTES, TILE_SIZE
+from jobs.options import EXPIRES_IN_S, MIN_AREA, MOST_MODELS, OUTPUT_LENGTH, PALETTES, TILE_SIZE, TOLERANCE
 from jobs.submitting.references import GivenMask, Prefix
 from jobs.uploads.upload import UPLOAD_ID
 from segmentation.exports import EXPORTS
@@ -177,6 +177,22 @@ class OverlayShape(BaseModel):
     )
 
 
+class PolygonsShape(BaseModel):
+    """Of the artifact, and of exports that hold polygons."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tolerance: float = Field(
+        0.0,
+        ge=TOLERANCE[0],
+        le=TOLERANCE[1],
+        description="pixels: how far corners that are left out may lie from the line; 0: along the edges of pixels",
+    )
+    min_area: int = Field(
+        0, ge=MIN_AREA[0], le=MIN_AREA[1], description="pixels: smaller regions, and smaller holes, are left out"
+    )
+
+
 class TileShape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -237,6 +253,7 @@ class JobOptionsShape(BaseModel):
         json_schema_extra=lambda schema: schema.update(items={"type": "string", "enum": [*FORMATS]}),
     )
     overlay: OverlayShape | None = None
+    polygons: PolygonsShape | None = Field(None, description="how closely they follow the pixels; default: exactly")
     tile: TileShape | None = Field(None, description="for pictures larger than the model's input")
     priority: str | None = Field(None, json_schema_extra={"enum": ["interactive", "bulk", None]})
     expires_in: int | None = Field(

@@ -87,6 +87,11 @@ def _results(fields: Fields) -> None:
         "Least confidence, in percent", 0, 100, 0, step=5, help="Pixels that are less certain become void"
     )
     fields.add(certain, "min_confidence", least / 100 or None)
+    tolerance, area = st.columns(2)
+    told = tolerance.number_input("Tolerance of polygons, in pixels", 0.0, 100.0, 0.0, step=0.5)
+    fields.add(tolerance, "polygons.tolerance", told or None)
+    told = area.number_input("Least area of polygons, in pixels", 0, value=0, step=10)
+    fields.add(area, "polygons.min_area", told or None)
     webhook, hours = st.columns([2, 1])
     fields.add(webhook, "webhook.url", webhook.text_input("Webhook", help="An address that hears of its end").strip())
     kept = hours.number_input("Delete after hours", value=None, step=1.0, help="Empty: as the service has it")

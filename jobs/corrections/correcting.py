@@ -109,7 +109,7 @@ class Correcting:
 
     def _scored(self, job: Job, image: JobImage, truth: LabelMap) -> _Scored | None:
         """Of the stored predictions; None where one has no artifact that keeps all class ids."""
-        found = [predicted(each, self.objects, job.space) for each in image.results]
+        found = [predicted(each, self.objects, job) for each in image.results]
         maps = [each for each in found if each is not None]
         if len(maps) < len(found):
             return None

@@ -127,6 +127,7 @@ class Exporting:
                 instances=choice.instances,
                 pictures=choice.pictures,
                 images=lambda: self._labelled(job, corrected, model),
+                outlines=job.options.polygons,
             )
         )
         if choice.pictures:
@@ -176,7 +177,7 @@ class Exporting:
     def _read(self, job: Job, result: ImageResult, correction: CorrectionFile | None) -> LabelMap:
         if correction is not None:
             return LabelMap(decode_mask(self.objects.get(correction.key), max_pixels=MAX_PIXELS), job.space)
-        found = predicted(result, self.objects, job.space)
+        found = predicted(result, self.objects, job)
         assert found is not None  # of a job that was checked
         return found
 
@@ -217,7 +218,7 @@ class Exporting:
 
 
 def _check(job: Job, export: Export) -> None:
-    if not READABLE.intersection(job.options.artifacts):
+    if not job.options.readable:
         kept = ", ".join(sorted(READABLE))
         raise InvalidOptions([FieldFault("export", f"the job has no artifact that keeps class ids ({kept})")])
     try:

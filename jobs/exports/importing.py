@@ -106,7 +106,7 @@ class Importing:
         for each in self.correcting.versions(job.id, index):
             yield decode_mask(objects.get(each.file.key), max_pixels=pixels)
         for result in self.exporting.image(job.id, index).results:
-            found = predicted(result, objects, job.space)
+            found = predicted(result, objects, job)
             if found is not None:
                 yield found.ids
 

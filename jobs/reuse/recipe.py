@@ -21,7 +21,7 @@ from segmentation.picture_files.places import NOWHERE, Place
 FILE_NAME, CONFIDENCE, PLACE = "file_name", "confidence", "place"
 _UNTOLD = {FILE_NAME, CONFIDENCE}  # not the same for all images of a job, or no option at all
 _USUAL = FormatOptions()
-_LATER = ("shows_void",)  # told where they are chosen: kinds of before there were any stay what they are
+_LATER = ("shows_void", "outlines")  # told where they are chosen: kinds of before there were any stay what they are
 
 
 def recipe_of(job: Job, identity: ModelIdentity) -> bytes:
@@ -67,6 +67,7 @@ def format_options(options: JobOptions, *, file_name: str = "", place: Place = N
         overlay_format=overlay.format,
         colour_blind_safe=overlay.palette == COLOUR_BLIND,
         shows_void=not options.min_confidence,
+        outlines=options.polygons,
         file_name=file_name,
         place=place,
     )

@@ -51,18 +51,20 @@ class Coco:
     def _annotations(self, exported: Exported) -> Iterator[bytes]:
         labels, number = exported.labels, 0
         for image in exported.images():
-            for each in self._of_map(image.read(), instances=exported.instances):
+            for each in self._of_map(image.read(), exported):
                 number += 1
                 category = labels.by_id[each["category_id"]].number
                 yield compact({**each, "id": number, "image_id": image.number, "category_id": category})
 
-    def _of_map(self, label_map: LabelMap, *, instances: bool) -> Iterator[Found]:
+    def _of_map(self, label_map: LabelMap, exported: Exported) -> Iterator[Found]:
         """With class ids for categories."""
+        instances = exported.instances
         if not instances and not self._polygons:
             yield from annotations_of(label_map)
             return
         regions: dict[int, list[Region]] = {}
-        for count, region in enumerate(regions_of(label_map)):
+        found = regions_of(label_map)
+        for count, region in enumerate(exported.outlines.of(found) if self._polygons else found):
             regions.setdefault(count if instances else region.class_id, []).append(region)
         for members in regions.values():
             if self._polygons:

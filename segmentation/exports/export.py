@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports.labels import Labels
+from segmentation.formats.outlines import EXACT, Outlines
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.picture_files.places import NOWHERE, Place
@@ -51,7 +52,8 @@ class Labelled:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """What is exported. about: which job and model, in a sentence. instances: whether regions that hang together are
-    told apart. pictures: whether the pictures lie in the archive, in the export's folder for them."""
+    told apart. pictures: whether the pictures lie in the archive, in the export's folder for them. outlines: of those
+    exports that hold polygons."""
 
     about: str
     software: str
@@ -59,6 +61,7 @@ class Exported:
     instances: bool
     pictures: bool
     images: Callable[[], Iterator[Labelled]]
+    outlines: Outlines = EXACT
 
     @property
     def labels(self) -> Labels:

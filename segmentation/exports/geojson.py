@@ -34,7 +34,8 @@ class GeoJson:
         for image in exported.images():
             label_map = image.read()
             picture = np.broadcast_to(_BLACK, (*label_map.ids.shape, 3))
-            options = FormatOptions(file_name=image.file_name, place=_told(image.place()))
+            place = _told(image.place())
+            options = FormatOptions(file_name=image.file_name, place=place, outlines=exported.outlines)
             encoded = Polygons().encode(label_map, picture, options)
             yield File(f"polygons/{image.name}{SUFFIX}", encoded.data)
 

@@ -47,13 +47,14 @@ class LabelStudio:
         yield b"]\n"
 
     def _task(self, image: Labelled, exported: Exported) -> Result:
-        found = list(self._results(image.read(), exported.labels, instances=exported.instances))
+        found = list(self._results(image.read(), exported))
         data = {"image": f"/data/local-files/?d=images/{image.file_name}", "maskmill": image.name}
         return {"data": data, "predictions": [{"model_version": exported.about, "result": found}]}
 
-    def _results(self, label_map: LabelMap, labels: Labels, *, instances: bool) -> Iterator[Result]:
+    def _results(self, label_map: LabelMap, exported: Exported) -> Iterator[Result]:
+        labels = exported.labels
         frame = {"original_width": label_map.width, "original_height": label_map.height, "image_rotation": 0}
-        for count, (class_id, value) in enumerate(self._values(label_map, instances=instances)):
+        for count, (class_id, value) in enumerate(self._values(label_map, exported)):
             kind = "polygonlabels" if self._polygons else "brushlabels"
             yield {
                 "id": f"r{count}",
@@ -64,13 +65,13 @@ class LabelStudio:
                 "value": {**value, kind: [labels.by_id[class_id].name]},
             }
 
-    def _values(self, label_map: LabelMap, *, instances: bool) -> Iterator[tuple[int, Result]]:
+    def _values(self, label_map: LabelMap, exported: Exported) -> Iterator[tuple[int, Result]]:
         if self._polygons:
             percent = (100 / label_map.width, 100 / label_map.height)
-            for region in regions_of(label_map):
+            for region in exported.outlines.of(regions_of(label_map)):
                 yield region.class_id, {"points": (np.array(single_ring(region)) * percent).tolist(), "closed": True}
             return
-        for class_id, inside in _masks(label_map, instances=instances):
+        for class_id, inside in _masks(label_map, instances=exported.instances):
             yield class_id, {"format": "rle", "rle": encode_brush(inside)}
 
     def picture(self, name: str, suffix: str, names: Collection[str]) -> str:

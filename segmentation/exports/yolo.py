@@ -31,7 +31,7 @@ class Yolo:
         labels = exported.labels
         yield File(LIST, _description(labels))
         for image in exported.images():
-            yield File(f"{LABELS}/train/{image.name}.txt", "".join(_lines(image.read(), labels)).encode())
+            yield File(f"{LABELS}/train/{image.name}.txt", "".join(_lines(image.read(), exported)).encode())
 
     def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
         return f"images/train/{name}{suffix}"
@@ -53,9 +53,10 @@ def _description(labels: Labels) -> bytes:
     return "\n".join(["path: .", "train: images/train", "val: images/train", "names:", *names, ""]).encode()
 
 
-def _lines(label_map: LabelMap, labels: Labels) -> Iterator[str]:
+def _lines(label_map: LabelMap, exported: Exported) -> Iterator[str]:
+    labels = exported.labels
     size = (label_map.width, label_map.height)
-    for region in regions_of(label_map):
+    for region in exported.outlines.of(regions_of(label_map)):
         corners = (np.array(single_ring(region)) / size).ravel().tolist()
         yield " ".join([str(labels.by_id[region.class_id].number - 1), *(f"{each:.9g}" for each in corners)]) + "\n"
 

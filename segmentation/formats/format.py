@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.errors import InvalidFormatOptions, MaskMismatch
+from segmentation.formats.outlines import EXACT, Outlines
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.picture_files.places import NOWHERE, Place
@@ -40,7 +41,7 @@ class Encoded(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
     """opacity: of the colours over the picture, 0..1. file_name: of the picture, where a format names it. place:
-    where it was taken. shows_void: whether void has a colour over the picture.
+    where it was taken. shows_void: whether void has a colour over the picture. outlines: of polygons.
 
     Raises InvalidFormatOptions on construction.
     """
@@ -51,6 +52,7 @@ class FormatOptions:
     file_name: str = ""
     place: Place = NOWHERE
     shows_void: bool = True
+    outlines: Outlines = EXACT
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:

@@ -1,4 +1,5 @@
-"""polygons: GeoJSON, one polygon with its holes per region; exact, along the edges of pixels.
+"""polygons: GeoJSON, one polygon with its holes per region; exact, along the edges of pixels, unless `outlines` says
+otherwise: what is simplified is not read back.
 
 Of a picture with a georeference coordinates are longitude and latitude in WGS 84, as RFC 7946 wants, and each feature
 has the same outline as `pixels`. Of any other they are pixels: x goes to the right and y down, from the upper left
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from segmentation.errors import UnreadableArtifact
 from segmentation.formats.contours import Region, Ring, fill_regions, trace_regions
 from segmentation.formats.format import Encoded, FormatOptions, check_sizes
+from segmentation.formats.outlines import EXACT
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.picture_files.places import Georeference, Place, Position, border_of
 
+OUTLINES = "outlines"  # what was left out of a document
 PIXELS, CRS84 = "pixels", "CRS84"  # what the coordinates of a document are, where its picture has a georeference
 _DECIMALS = 9  # of degrees: a tenth of a millimetre
 _LONGEST_STEP = 64  # pixels
@@ -33,16 +36,18 @@ class Polygons:
     files: ClassVar = {"application/geo+json": ".geojson"}
     shown = True
     accept = "application/geo+json"
-    uses: ClassVar = ("file_name", "place")
+    uses: ClassVar = ("file_name", "place", "outlines")
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
         space = label_map.space
-        regions = [region for region in trace_regions(label_map.ids) if region.class_id != space.void_id]
+        labelled = (region for region in trace_regions(label_map.ids) if region.class_id != space.void_id)
+        regions = options.outlines.of(labelled)
         document = {
             "type": "FeatureCollection",
             "image": {"file_name": options.file_name, "width": label_map.width, "height": label_map.height},
             "label_space": space.name,
+            **({} if options.outlines == EXACT else {OUTLINES: options.outlines.to_dict()}),
             **_told(options.place),
             "features": [_feature(region, space) for region in regions],
         }
@@ -55,6 +60,8 @@ class Polygons:
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         try:
             document = json.loads(data)
+            if OUTLINES in document:
+                raise ValueError("they are simplified, and do not keep every pixel")
             regions = [_region(each) for each in document["features"]]
             size = document["image"]
             ids = fill_regions(regions, height=int(size["height"]), width=int(size["width"]), background=space.void_id)

@@ -42,6 +42,17 @@ def test_a_jobs_archive_may_be_an_export(client: TestClient, house: House, name:
     assert (head.status_code, head.content) == (200, b"")
 
 
+def test_polygons_are_simplified_as_the_job_says_and_read_from_what_is_whole(client: TestClient, house: House) -> None:
+    told = {"artifacts": ["polygons", "mask"], "polygons": {"tolerance": 1, "min_area": 100}}
+    sent = client.post("/jobs", files={"files": ("a.jpg", picture())}, data={"options": json.dumps(told)}).json()
+    house.work()
+    assert sent["options"]["polygons"] == told["polygons"]
+    lines = exported(client, sent["id"], export="yolo").read("labels/train/a.txt").decode().splitlines()
+    assert [len(line.split()) for line in lines] == [9, 9]
+    drawn = client.get(f"/jobs/{sent['id']}/images/0/polygons").json()
+    assert (len(drawn["features"]), drawn["outlines"]) == (2, told["polygons"])
+
+
 def test_pictures_come_along_when_they_are_asked_for(client: TestClient, house: House) -> None:
     job_id = finished(client, house, "north/a.jpg")
     assert exported(client, job_id, export="yolo").namelist() == ["data.yaml", "labels/train/north/a.txt"]

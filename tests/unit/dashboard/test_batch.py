@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from jobs.deliveries.endpoint import Endpoint
 from jobs.options import JobOptions, OverlayOptions, TileOptions
+from segmentation.formats.outlines import Outlines
 from tests.factories import picture
 from tests.unit.dashboard.pages import Open, fill, html, shown
 
@@ -53,6 +54,8 @@ def test_a_batch_goes_with_all_that_was_chosen(service: Open) -> None:
     fill(page, "Overlays as", "png")
     fill(page, "Opacity of overlays, in percent", 70)
     fill(page, "Least confidence, in percent", 30)
+    fill(page, "Tolerance of polygons, in pixels", 1.5)
+    fill(page, "Least area of polygons, in pixels", 40)
     fill(page, "Webhook", "https://example.org/hook")
     fill(page, "Delete after hours", 1.5)
     page.checkbox[0].uncheck()
@@ -62,6 +65,7 @@ def test_a_batch_goes_with_all_that_was_chosen(service: Open) -> None:
     assert (told.models, told.tile) == (("tiny", "other"), TileOptions(size=512, overlap=32))
     assert (told.bit_depth, told.min_confidence, told.expires_in, told.reuse) == (12, 0.3, 5400, False)
     assert told.overlay == OverlayOptions(opacity=0.7, format="png", palette="colour_blind")
+    assert told.polygons == Outlines(1.5, 40)
     assert told.webhook == Endpoint(url="https://example.org/hook")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from jobs.errors import InvalidOptions
 from jobs.options import JobOptions, OverlayOptions, TileOptions, parse_option_fields, parse_options
+from segmentation.formats.outlines import Outlines
 
 
 def test_no_options_are_the_defaults():
@@ -21,6 +22,7 @@ def test_options_survive_a_round_trip():
         artifacts=("mask", "coco"),
         bit_depth=12,
         min_confidence=0.25,
+        polygons=Outlines(1.5, 50),
         overlay=OverlayOptions(opacity=0.25, format="png", palette="colour_blind"),
         tile=TileOptions(size=512, overlap=64),
         priority="bulk",
@@ -33,7 +35,7 @@ def test_options_survive_a_round_trip():
 
 def test_options_that_came_later_are_written_only_where_they_were_chosen():
     told = JobOptions().to_dict()
-    assert not {"bit_depth", "min_confidence"} & told.keys()
+    assert not {"bit_depth", "min_confidence", "polygons"} & told.keys()
     assert told["overlay"] == {"opacity": 0.5, "format": "jpeg"}
 
 
@@ -69,6 +71,17 @@ def test_a_bit_depth_comes_as_text_in_a_form(text, depth):
         ({"min_confidence": float("nan")}, "min_confidence", "a number from 0 to 1"),
         ({"min_confidence": "0.5"}, "min_confidence", "a number from 0 to 1, got '0.5'"),
         ({"min_confidence": True}, "min_confidence", "a number from 0 to 1"),
+        ({"polygons": {"tolerance": -1}}, "polygons.tolerance", "must be a number from 0 to 100, got -1"),
+        ({"polygons": {"tolerance": None}}, "polygons.tolerance", "must be a number from 0 to 100"),
+        ({"polygons": {"min_area": 1.5}}, "polygons.min_area", "must be a whole number from 0 to 1000000000, got 1.5"),
+        ({"polygons": {"epsilon": 1}}, "polygons.epsilon", "unknown option; known are tolerance, min_area"),
+        ({"polygons": 2}, "polygons", "must be an object, got int"),
+        ({"artifacts": ["overlay"], "export": "yolo"}, "export", "needs one of the artifacts coco, geotiff, mask"),
+        (
+            {"artifacts": ["polygons"], "export": "yolo", "polygons": {"min_area": 9}},
+            "export",
+            "polygons that are simplified do not do",
+        ),
         ({"bit_depth": 9}, "bit_depth", "must be auto or one of 8, 10, 12, 14, 16, got 9"),
         ({"bit_depth": True}, "bit_depth", "must be auto or one of"),
         ({"bit_depth": "12"}, "bit_depth", "must be auto or one of"),
@@ -100,6 +113,12 @@ def test_all_faults_are_told_at_once():
     assert len(caught.value.faults) == 2
 
 
+@pytest.mark.parametrize(("polygons", "readable"), [({}, ("polygons", "mask")), ({"tolerance": 1}, ("mask",))])
+def test_what_was_simplified_is_not_read_back(polygons, readable):
+    options = parse_options({"artifacts": ["overlay", "polygons", "mask"], "polygons": polygons, "export": "yolo"})
+    assert options.readable == readable
+
+
 def test_repeated_artifacts_count_once():
     assert parse_options({"artifacts": ["mask", "mask"]}).artifacts == ("mask",)
 
@@ -111,13 +130,14 @@ def test_a_small_tile_gets_an_overlap_that_fits():
 
 def test_form_fields_are_read_as_text():
     fields = {"model": "m", "artifacts": "overlay, mask,", "expires_in": "90", "tile": '{"size": 256}'}
-    fields["min_confidence"] = "0.5"
+    fields |= {"min_confidence": "0.5", "polygons": '{"tolerance": 2}'}
     assert parse_option_fields(fields, options=None) == JobOptions(
         model="m",
         artifacts=("overlay", "mask"),
         expires_in=90,
         tile=TileOptions(size=256, overlap=128),
         min_confidence=0.5,
+        polygons=Outlines(2.0),
     )
 
 

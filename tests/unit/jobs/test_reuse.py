@@ -11,6 +11,7 @@ from jobs.job import ImageStatus, JobStatus, JobTotals, Slice
 from jobs.options import JobOptions
 from jobs.reuse.known import is_reused
 from jobs.reuse.recalling import Recollection
+from segmentation.formats.outlines import Outlines
 from tests.factories import make_card, make_images, make_job, mask, picture
 
 RIGHT = mask(np.array([[0, 0, 1, 1], [0, 0, 1, 1]], np.uint8))
@@ -136,6 +137,16 @@ def test_artifacts_that_the_earlier_job_lacks_are_made_from_its_mask(service, pi
     assert (service.segmenter.runs, service.decoder.decoded, again.reused) == (1, 2, 1)
     anew = done(service, pictures[0], artifacts=wanted, reuse=False)
     assert bytes_of(service, again) == bytes_of(service, anew)
+
+
+def test_polygons_that_are_simplified_otherwise_are_made_from_the_mask(service, pictures):
+    wanted = {"artifacts": ("mask", "polygons"), "polygons": Outlines(min_area=5)}
+    exact = done(service, pictures[0], artifacts=("mask", "polygons"))
+    again, third = done(service, pictures[0], **wanted), done(service, pictures[0], **wanted)
+    assert (service.segmenter.runs, again.reused, third.reused) == (1, 1, 1)
+    assert bytes_of(service, exact)["polygons"] != bytes_of(service, again)["polygons"]
+    assert bytes_of(service, third) == bytes_of(service, again)
+    assert b'"features":[]' in bytes_of(service, again)["polygons"]
 
 
 @pytest.mark.parametrize(
