@@ -1,5 +1,6 @@
 """How exactly polygons follow the pixels: with fewer corners, and without small pieces, where that is wanted."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -66,7 +67,8 @@ class _Simplifying:
     A piece of a ring becomes a straight line only where the rectangle around the piece, along that line, holds no
     other corner of the polygon. What crossed the new line would have to pass through the rectangle from side to side,
     and so cross the piece that lies in it, which nothing does: no line crosses another after it, in whatever order
-    pieces are straightened, and no ring changes its side. Rings that touch at a corner keep it.
+    pieces are straightened, and no ring changes its side. Rings that touch at a corner keep it; two never touch at a
+    second one, which would part the polygon.
     """
 
     def __init__(self, rings: list[Ring], tolerance: float) -> None:
@@ -77,8 +79,6 @@ class _Simplifying:
         order = np.argsort(corners[:, 0], kind="stable")
         self._by_x, self._numbers = corners[order], order
         self._x = np.ascontiguousarray(self._by_x[:, 0])
-        places, times = np.unique(corners, axis=0, return_counts=True)
-        self._shared = {(x, y) for x, y in places[times > 1].tolist()}
 
     def ring(self, number: int) -> Ring:
         ring = self._rings[number]
@@ -102,9 +102,9 @@ class _Simplifying:
         along, across = _along(piece - piece[0], line)
         length = float(line @ line)
         beyond = np.maximum(0, np.maximum(-along, along - length))
-        farthest = 1 + int((across[1:-1] ** 2 + beyond[1:-1] ** 2).argmax())
-        distance = float(across[farthest]) ** 2 + float(beyond[farthest]) ** 2
-        if distance > self._tolerance**2 * length:
+        away = np.hypot(across, beyond)[1:-1]
+        farthest = 1 + int(away.argmax())
+        if away[farthest - 1] > self._tolerance * math.sqrt(length):
             return first + farthest
         inner = range(int(self._first[number]) + first + 1, int(self._first[number]) + last)
         return first + farthest if self._is_in_the_way(piece, (along, across), inner) else None
@@ -112,8 +112,6 @@ class _Simplifying:
     def _is_in_the_way(self, piece: Corners, places: tuple[Corners, Corners], inner: range) -> bool:
         """places: of the piece's corners, along and across its line. inner: the numbers of those between its ends."""
         begin, end = piece[0], piece[-1]
-        if self._shared and {tuple(begin.tolist()), tuple(end.tolist())} <= self._shared:
-            return True  # another ring may go the same way
         (left, top), (right, bottom) = piece.min(axis=0), piece.max(axis=0)
         near = slice(np.searchsorted(self._x, left), np.searchsorted(self._x, right, side="right"))
         others = self._by_x[near]
