@@ -17,10 +17,11 @@ from training.recipe.building import check_choices, root_of
 from training.recipe.changes import changes
 from training.recipe.file import faults_located, read_recipe
 from training.recipe.recipe import Recipe, RecipeError
-from training.runs import CHECKPOINT, LOG, ORDER, Run, write_json, write_text
+from training.runs import CHECKPOINT, LOG, ORDER, Run, read_history, write_json, write_text
 from training.settings import TrainingSettings
 from training.spaces import LABEL_SPACE, find_label_space
 from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_left_running, open_mlflow
+from training.tracking.note import NOTE
 
 LOCK = ".lock"
 
@@ -79,6 +80,7 @@ def run_order(
         tracker: Tracker = NullTracker()
         done = is_finished(folder, recipe)
         if Processes.announced().is_first:
+            _forget_another(folder, settings)
             _note_recipe(recipe, order.text, folder)
             _note_label_space(recipe, folder)
             if not done:
@@ -126,6 +128,15 @@ def _ended_where_it_was_left(folder: Path, settings: TrainingSettings) -> Iterat
         if Processes.announced().is_first:
             open_left_running(folder=folder, name=folder.name, settings=settings).finish("stopped")
         raise
+
+
+def _forget_another(folder: Path, settings: TrainingSettings) -> None:
+    """Numbers of a training whose checkpoint somebody deleted, to begin anew, are not those of the one that begins."""
+    if (folder / CHECKPOINT).is_file() or not read_history(folder / LOG):
+        return
+    open_left_running(folder=folder, name=folder.name, settings=settings).finish("stopped")
+    for name in (LOG, NOTE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A run whose process is killed goes on, and ends with the same weights, bit for bit, as one that was not."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -105,6 +106,19 @@ def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
     state = train(run.recipe, folder=run.folder, places=Places(roots=roots), tracker=NullTracker())
     assert state.epoch == 1
     assert (run.folder / CHECKPOINT).stat().st_mtime_ns == before
+
+
+def test_a_training_that_is_begun_anew_has_no_epochs_of_the_one_before(roots, tmp_path):
+    """As who deletes its checkpoint wants it: neither in its log nor in MLflow."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    before = [{"parameters": {}}, {"epoch": 1, "train_loss": 9.0}, {"epoch": 2, "train_loss": 8.0}]
+    (folder / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in before))
+    (folder / "mlflow.json").write_text('{"uri": "http://gone.example", "run_id": "7"}')
+    run = run_order(tiny_order(tmp_path, roots, ["stages[0].epochs=1"]), settings=UNTRACKED)
+    assert [each["epoch"] for each in run.history()] == [1]
+    assert run.history()[0]["train_loss"] < 8
+    assert not (folder / "mlflow.json").exists()
 
 
 @pytest.mark.parametrize(
