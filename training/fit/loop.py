@@ -241,8 +241,14 @@ def train_epoch(
     loss = float(np.mean(losses))
     if not math.isfinite(loss):
         raise TrainingDiverged(f"the loss is {loss} in epoch {state.epoch + 1}: lower optimiser.learning_rate")
+    if not _is_finite(state.model):  # after the last step, of which no loss tells
+        raise TrainingDiverged(f"weights overflow in epoch {state.epoch + 1}: lower optimiser.learning_rate")
     state.epoch += 1
     return {"train_loss": loss, "lr": rate}
+
+
+def _is_finite(model: nn.Module) -> bool:
+    return all(bool(torch.isfinite(each).all()) for each in model.state_dict().values())
 
 
 def _placed(batch: Batch, device: torch.device) -> Batch:

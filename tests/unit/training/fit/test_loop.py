@@ -177,6 +177,16 @@ def test_a_loss_that_is_no_number_ends_the_training_before_it_is_kept():
         train_epoch(begin_state(model), objective, [some_batch(1)], RECIPE, total_steps=1)
 
 
+def test_weights_that_overflow_in_the_last_step_end_the_training_before_they_are_kept():
+    model = Scale()
+    state = begin_state(model)
+    state.optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    recipe = replace(RECIPE, optimiser=OptimiserChoice(learning_rate=3e38), schedule=ScheduleChoice(name="constant"))
+    objective = Objective(model, lambda logits, truth: -100 * logits.sum())
+    with pytest.raises(TrainingDiverged, match=r"weights overflow in epoch 1: lower optimiser.learning_rate"):
+        train_epoch(state, objective, [some_batch(1)], recipe, total_steps=1)
+
+
 def begin_state(model):
     optimiser = build_optimiser(model, OptimiserChoice())
     plateau, stopping = Plateau(ScheduleChoice()), Patience(metric="miou", patience=1)
