@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from training.datasets.pairs import MAX_PIXELS, DatasetError, PairDataset
 UnknownIds = Literal["error", "ignore"]
 ERROR: UnknownIds = "error"
 _NAMED_IDS = 12
+_USUAL_WHITE = 255  # what drawing programs write for the foreground
 
 
 class UnknownMaskIds(DatasetError):
@@ -43,15 +45,21 @@ def count_pictures(sets: Iterable[PairDataset]) -> int:
 
 
 def check_pictures(
-    sets: Sequence[PairDataset], *, unknown_ids: UnknownIds = ERROR, on_picture: Callable[[], None] = lambda: None
+    sets: Sequence[PairDataset],
+    *,
+    unknown_ids: UnknownIds = ERROR,
+    learnt_in: LabelSpace | None = None,
+    on_picture: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Read every picture's header and every mask; what is generated when it is asked for is not looked at.
 
-    unknown_ids: `ignore` takes ids that a label space does not know for pixels that count nowhere. Returns a sentence
-    for each data set where there are such. Raises DatasetError (unreadable, or a mask of another size than its picture)
-    and UnknownMaskIds.
+    unknown_ids: `ignore` takes ids that a label space does not know for pixels that count nowhere. learnt_in: the
+    classes that a model shall learn; None: each data set's own are looked for. Returns a sentence for each data set
+    where there are such ids, and one for the classes to learn that no mask shows. Raises DatasetError (unreadable, a
+    mask of another size than its picture, a data set of which no pixel counts) and UnknownMaskIds.
     """
-    told = []
+    told: list[str] = []
+    shown: list[AbstractSet[int]] = []
     with ThreadPoolExecutor(_threads()) as pool:
         for pictures in sets:
             seen = []
@@ -59,6 +67,9 @@ def check_pictures(
                 seen.append(each)
                 on_picture()
             told += _judged(pictures.space, seen, unknown_ids)
+            shown.append(_shown(pictures, seen, learnt_in or pictures.space))
+    if learnt_in is not None and all(len(_written(each)) == len(each) for each in sets):
+        told += _never_shown(learnt_in, frozenset().union(*shown))
     return told
 
 
@@ -88,6 +99,30 @@ def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
         (height, width), (mask_height, mask_width) = size, mask.shape
         raise DatasetError(f"{picture_path} is {width}×{height} pixels, its mask {mask_width}×{mask_height}")
     return _Seen(mask_path, count_ids(mask))
+
+
+def _shown(pictures: PairDataset, seen: Sequence[_Seen], space: LabelSpace) -> AbstractSet[int]:
+    """The classes of `space` that count and that the masks show. Raises DatasetError where there is none."""
+    if not seen or pictures.is_unlabelled:
+        return frozenset()
+    ids = np.flatnonzero(np.sum([each.counts for each in seen], axis=0)).tolist()
+    shown = {int(each) for each in pictures.space.remapping_to(space)[ids]} - space.void_ids
+    if not shown:
+        there = ", ".join(map(str, ids[:_NAMED_IDS]))
+        raise DatasetError(
+            f"no pixel of {pictures.about.title} counts in {space.name}: its masks hold {there}, which are void there"
+        )
+    return shown
+
+
+def _never_shown(space: LabelSpace, shown: AbstractSet[int]) -> list[str]:
+    missing = [each.name for each in space.classes if each.id not in shown and each.id not in space.void_ids]
+    if not missing:
+        return []
+    told = f"no mask shows {', '.join(missing)}: what nothing shows is not learnt"
+    if len(shown) == 1 and _USUAL_WHITE in space.void_ids:
+        told += f". In {space.name} {_USUAL_WHITE} counts nowhere: masks of 0 and {_USUAL_WHITE} show one class alone"
+    return [told]
 
 
 def _judged(space: LabelSpace, seen: Sequence[_Seen], unknown_ids: UnknownIds) -> list[str]:

@@ -1,14 +1,18 @@
 """Every file is looked at before anything is learnt from or scored: ids without a meaning, broken files, sizes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import get_label_space
 from training.datasets import DATASETS
 from training.datasets.checking import UnknownMaskIds, check_pictures, count_pictures
 from training.datasets.pairs import DatasetError, PairDataset
+from training.spaces import find_label_space
 
 APPLE_DOUBLE = b"\0\5\x16\7" + bytes(60)  # what macOS keeps beside a file on a foreign disk
 
@@ -61,6 +65,30 @@ def test_ids_without_a_meaning_may_be_ignored_and_are_told(tmp_path):
     assert said == (
         "1 of 1 masks hold ids that camvid-11 does not know, which count nowhere: id 255 (50.0 %) of their pixels"
     )
+
+
+def test_masks_of_which_no_pixel_counts_teach_nothing_and_score_nothing(tmp_path):
+    write(tmp_path, "a", halves(11, 11))
+    with pytest.raises(DatasetError, match=r"no pixel of folder .* counts in camvid-11: its masks hold 11, which are"):
+        check_pictures([folder(tmp_path)])
+    write(tmp_path / "elsewhere", "a", halves(1, 2))  # cityscapes-34's ego vehicle and rectification border
+    pictures = folder(tmp_path / "elsewhere", "cityscapes-34")
+    with pytest.raises(DatasetError, match="counts in camvid-11: its masks hold 1, 2"):
+        check_pictures([pictures], learnt_in=get_label_space("camvid-11"))
+
+
+def test_classes_that_no_mask_shows_are_told_to_who_wants_to_learn_them(tmp_path):
+    """Whoever draws the foreground in white teaches the background alone where 255 counts nowhere."""
+    classes = tuple(LabelClass(number, name, (number, 9, 9), "object") for number, name in enumerate(("lawn", "stone")))
+    (tmp_path / "yard.json").write_text(json.dumps(LabelSpace("yard", classes, ignore_id=255).to_dict()))
+    yard = find_label_space(str(tmp_path / "yard.json"))
+    write(tmp_path, "a", halves(0, 255))
+    white = folder(tmp_path, str(tmp_path / "yard.json"))
+    assert check_pictures([white]) == []
+    (said,) = check_pictures([white], learnt_in=yard)
+    assert said.startswith("no mask shows stone: what nothing shows is not learnt. In yard 255 counts nowhere")
+    write(tmp_path / "other", "a", halves(1, 1))
+    assert check_pictures([white, folder(tmp_path / "other", str(tmp_path / "yard.json"))], learnt_in=yard) == []
 
 
 @pytest.mark.parametrize(
