@@ -1,6 +1,7 @@
 """Label spaces in training: one of the published or the user's own file, and the one in which models are compared."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from segmentation.errors import NoRemapping
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import LABEL_SPACES, LabelSpaces, get_label_space
 
+_OTHER_SIDE = {"left": "right", "right": "left"}
+_SIDE = re.compile("|".join(_OTHER_SIDE))
 LABEL_SPACE = "label_space.json"  # in a run, a bundle or a data set: the user's own
 
 
@@ -43,6 +46,13 @@ def common_space(spaces: Sequence[LabelSpace]) -> LabelSpace:
         return max(published, key=_size)
     names = ", ".join(dict.fromkeys(space.name for space in spaces))
     raise NoRemapping(f"there is no label space that tables lead to from all of {names}")
+
+
+def sided_classes(space: LabelSpace) -> list[tuple[str, str]]:
+    """Classes that a mirror exchanges by their names: `left arm` and `right arm`. Each pair once."""
+    by_text = {each.name.lower(): each.name for each in space.classes}
+    mirrored = ((text, _SIDE.sub(lambda found: _OTHER_SIDE[found[0]], text)) for text in sorted(by_text))
+    return [(by_text[text], by_text[other]) for text, other in mirrored if text < other and other in by_text]
 
 
 def _reached(target: LabelSpace, spaces: Sequence[LabelSpace]) -> bool:

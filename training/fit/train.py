@@ -35,7 +35,7 @@ from training.models.parts.protocols import HasOwnLoss
 from training.recipe.building import build_empty_model, build_model, check_choices, open_dataset
 from training.recipe.recipe import DataChoice, LossChoice, Recipe, RecipeError
 from training.runs import BEST, CHECKPOINT, FACTS, RunFacts, noted_earlier, write_json
-from training.spaces import find_label_space
+from training.spaces import find_label_space, sided_classes
 from training.start.beginning import Beginning, begin_with
 from training.start.unfolding import unfold
 from training.tracking import NullTracker, Tracker
@@ -89,6 +89,7 @@ def train(
         check_batches(recipe, data, processes)
         if processes.is_first:
             check_data(recipe, data, watcher)
+            warn_of_mirrored_classes(recipe, space)
             record = _with_what_was_learnt(data.record((*beginning.learnt, *teacher.learnt)), folder)
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
@@ -228,11 +229,22 @@ def _with_what_was_learnt(record: DataRecord, folder: Path) -> DataRecord:
     """A run that goes on keeps the marks of pictures that its data sets held before and hold no longer."""
     if not (folder / CHECKPOINT).is_file() or not (folder / DATA).is_file():
         return record
-    whole = record.going_on(DataRecord.read(folder))
+    before = DataRecord.read(folder)
+    if [*before.validation] != [*record.validation]:
+        text = "the validation pictures of %s have changed: scores of before, the best one too, are of other pictures"
+        logger.warning(text, folder)
+    whole = record.going_on(before)
     if whole != record:
         text = "the data sets of %s have changed: pictures that it learnt from before lie there no longer"
         logger.warning(text, folder)
     return whole
+
+
+def warn_of_mirrored_classes(recipe: Recipe, space: LabelSpace) -> None:
+    sides = sided_classes(space) if recipe.augmentation.flip else []
+    if sides:
+        text = "pictures are mirrored, and %s of %s are taught as one another: set augmentation.flip = 0"
+        logger.warning(text, ", ".join(f"{one} and {other}" for one, other in sides), space.name)
 
 
 def warn_of_learnt_validation(record: DataRecord, validation: PairDataset) -> None:
@@ -256,9 +268,10 @@ def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -
 
 def check_data(recipe: Recipe, data: Data, watcher: Watcher) -> None:
     """Look at every file before the first epoch. Raises DatasetError."""
-    sets = [*data.sets, data.validation_set]
+    sets, space = [*data.sets, data.validation_set], find_label_space(recipe.label_space)
     watcher.checking_begins(count_pictures(sets))
-    for said in check_pictures(sets, unknown_ids=recipe.unknown_ids, on_picture=watcher.picture):
+    told = check_pictures(sets, unknown_ids=recipe.unknown_ids, learnt_in=space, on_picture=watcher.picture)
+    for said in told:
         logger.warning("%s", said)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import look_up
 from segmentation.preprocessing import Preprocessing
-from training.datasets.pairs import LabelledPictures, channel_table
+from training.datasets.pairs import NO_CHANNEL, LabelledPictures, channel_table
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.scoring import Scorer
 from training.fit.losses import LossFunction
@@ -67,7 +67,12 @@ def validate(
 def _loss(
     model: nn.Module, loss_of: LossFunction | None, image: Tensor, logits: Tensor, target: NDArray[np.uint8]
 ) -> float:
-    """target: (H, W) channels at the picture's own size. A model's own loss wants them at the size of its input."""
+    """target: (H, W) channels at the picture's own size. A model's own loss wants them at the size of its input.
+
+    NaN where no pixel counts: a loss of 0 would make the mean over pictures better than it is.
+    """
+    if (target == NO_CHANNEL).all():
+        return math.nan
     if loss_of is not None:
         return float(loss_of(logits, torch.from_numpy(target.astype(np.int64))[None].to(image.device)))
     assert isinstance(model, HasOwnLoss)

@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.preprocessing import Preprocessing
 from tests.tiny_runs import tiny_order, tiny_training
-from training.datasets.pairs import DatasetError
+from training.datasets.pairs import NO_CHANNEL, DatasetError
+from training.fit.losses import SegmentationLoss
 from training.fit.processes import Processes
 from training.fit.progress import NullWatcher
-from training.fit.train import Places, check_batches, prepare_data, train
-from training.recipe.recipe import RecipeError
+from training.fit.train import Places, check_batches, prepare_data, train, warn_of_mirrored_classes
+from training.fit.validation import validate
+from training.recipe.building import build_model
+from training.recipe.recipe import ModelChoice, RecipeError
 from training.runs import Run
 from training.spaces import find_label_space
 from training.tracking import NullTracker
@@ -90,3 +95,32 @@ def test_of_several_processes_each_needs_its_pictures(field, roots, tmp_path):
         RecipeError, match=r"learns from 3 pictures; a batch needs 4 or more .*2 for each of 2 processes"
     ):
         check_batches(recipe, data, Processes(count=2))
+
+
+def test_a_validation_picture_of_which_no_pixel_counts_makes_the_loss_no_better():
+    space = find_label_space("camvid-11")
+    loss_of = SegmentationLoss(ignore_id=NO_CHANNEL)
+    model = build_model(ModelChoice(architecture="fpn", options={"encoder": "tu-test_resnet"}), space)
+    known, nothing = np.full((32, 32), 3, np.uint8), np.full((32, 32), 11, np.uint8)
+    picture = np.zeros((32, 32, 3), np.uint8)
+    shared = {"loss_of": loss_of, "space": space, "preprocessing": Preprocessing(long_side=32)}
+    alone = validate(model, [(picture, known)], **shared).numbers["val_loss"]
+    assert validate(model, [(picture, known), (picture, nothing)], **shared).numbers["val_loss"] == alone > 0
+
+
+def test_who_validates_on_other_pictures_than_before_is_warned(field, roots, tmp_path, caplog):
+    settings = field(2, 1)
+    tiny_training(tmp_path, roots, settings)
+    tiny_training(tmp_path, roots, [*settings, "stages[0].epochs=2"])
+    assert "validation pictures" not in caplog.text.replace("validation pictures are learnt from", "")
+    tiny_training(tmp_path, roots, [*field(3, 1), "stages[0].epochs=3"])
+    assert "the validation pictures of" in caplog.text
+
+
+@pytest.mark.parametrize(("flip", "told"), [(0.5, True), (0.0, False)])
+def test_classes_that_a_mirror_exchanges_are_told_where_pictures_are_mirrored(tmp_path, caplog, flip, told):
+    names = ("road", "Left lane", "right", "Right lane")
+    classes = tuple(LabelClass(number, name, (number, 9, 9), "flat") for number, name in enumerate(names))
+    recipe = tiny_order(tmp_path, {}, [f"augmentation.flip={flip}"]).recipe()
+    warn_of_mirrored_classes(recipe, LabelSpace("lanes", classes))
+    assert ("Left lane and Right lane of lanes are taught as one another" in caplog.text) == told
