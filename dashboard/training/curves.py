@@ -27,16 +27,19 @@ MEANINGS: Mapping[str, str] = {
 UNKNOWN = "A number that the training logged once an epoch."
 
 
+INFERENCE = "inference_ms/"  # as an export and an evaluation name what they measured
 NEITHER = frozenset({"lr"})  # of which no value is better than another
 
 
 def lower_is_better(metric: str) -> bool:
-    return metric.endswith("loss") or metric == "train_time_sec"
+    return metric.endswith(("loss", "/ece")) or metric == "train_time_sec" or metric.startswith(INFERENCE)
 
 
 def meaning(metric: str) -> str:
     if metric.startswith("iou/"):
         return f"Intersection over union of the class {metric.removeprefix('iou/')} on the validation pictures."
+    if metric.startswith(INFERENCE):
+        return f"Milliseconds of one inference by {metric.removeprefix(INFERENCE)}, measured after the training."
     return MEANINGS.get(metric, UNKNOWN)
 
 

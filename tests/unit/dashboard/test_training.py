@@ -36,6 +36,12 @@ def test_less_time_is_better_no_rate_is_and_equal_values_share_the_first_place()
     assert curves.reading("miou", {"a": RISING, "b": RISING}).endswith("The best value is a and b's.")
 
 
+@pytest.mark.parametrize("metric", ["inference_ms/onnxruntime fp32", "camvid-test/ece"])
+def test_the_fastest_and_the_best_calibrated_are_called_the_best(metric: str) -> None:
+    assert curves.reading(metric, {"slow": [(3, 9.0)], "fast": [(3, 2.0)]}).endswith("The best value is fast's.")
+    assert ("one inference by onnxruntime fp32" in curves.meaning(metric)) == metric.startswith("inference")
+
+
 def test_a_metric_that_no_run_logged_is_told_so() -> None:
     assert curves.reading("lr", {"a": []}) == "None of these runs logged lr."
 
