@@ -161,9 +161,19 @@ def open_model(reference: str, choices: DataOptions, checkpoint: str = "") -> Su
     """Raises SubjectNotFound, and what is wrong with the bundle or run."""
     from storage.settings import StorageSettings
     from training.evaluate.subjects import open_subject
+    from training.runs import CHECKPOINT
 
     folders = [*StorageSettings().model_folders, *([choices.models] if choices.models else [])]
-    return open_subject(reference, models=folders, runs=choices.runs, checkpoint=checkpoint)
+    subject = open_subject(reference, models=folders, runs=choices.runs, checkpoint=checkpoint)
+    run = choices.runs / reference
+    if subject.folder is None and (run / CHECKPOINT).is_file() and not Path(reference).exists():
+        said = f"Warning: {reference} is the bundle (version {_version(subject)}); the run of this name is {run}"
+        stderr().print(Text(said, style="yellow"), soft_wrap=True)
+    return subject
+
+
+def _version(subject: Subject) -> str | None:
+    return None if subject.card is None else subject.card.version
 
 
 def require_writable(*files: Path) -> None:
@@ -255,7 +265,7 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
     content = {
         "model": {
             "name": subject.name,
-            "version": None if subject.card is None else subject.card.version,
+            "version": _version(subject),
             "checkpoint": subject.checkpoint or None,
             "architecture": subject.architecture,
             "label_space": subject.space.name,

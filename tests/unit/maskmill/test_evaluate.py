@@ -94,6 +94,14 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(run: Run, tmp_pat
         assert str(place) in json.loads(result.stdout)["error"]["message"]
 
 
+def test_a_bundle_that_is_scored_instead_of_a_run_of_its_name_is_told(run: Run, tmp_path: Path) -> None:
+    assert "the bundle" not in run("--no-speed").stderr
+    (tmp_path / "runs" / "tiny").mkdir(parents=True)
+    (tmp_path / "runs" / "tiny" / "checkpoint.pt").write_bytes(b"weights that went on")
+    told = " ".join(run("--no-speed").stderr.split())
+    assert "Warning: tiny is the bundle (version 1); the run of this name is runs/tiny" in told
+
+
 def test_page_and_report_are_two_files(run: Run) -> None:
     result = run("--no-speed", "--out", "both", "--html", "./both")
     assert result.exit_code == REFUSED
