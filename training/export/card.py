@@ -191,10 +191,10 @@ def _earlier(own: Iterable[Learnt], earlier: Iterable[Learnt]) -> Iterator[str]:
     for (taught, run), data in data_of.items():
         runs_of.setdefault((taught, frozenset(data)), []).append(run)
     same = set(map(_pictures, own))
-    for (taught, data), runs in runs_of.items():
+    for (taught, whole), runs in runs_of.items():
         came = "Soft labels came from" if taught else "It began with weights of"
-        told = ["the same"] if same <= data else []
-        told += dict.fromkeys(_counted(each) for each in data_of[taught, runs[0]] if not told or each not in same)
+        told = ["the same"] if same <= whole else []
+        told += [_counted(each) for each in dict.fromkeys(data_of[taught, runs[0]]) if not told or each not in same]
         yield f"{came} {_listed(runs)}, which learnt from {'; '.join(told)}."
 
 

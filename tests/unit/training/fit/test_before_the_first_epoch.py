@@ -99,13 +99,15 @@ def test_of_several_processes_each_needs_its_pictures(field, roots, tmp_path):
 
 def test_a_validation_picture_of_which_no_pixel_counts_makes_the_loss_no_better():
     space = find_label_space("camvid-11")
-    loss_of = SegmentationLoss(ignore_id=NO_CHANNEL)
+    loss_of, preprocessing = SegmentationLoss(ignore_id=NO_CHANNEL), Preprocessing(long_side=32)
     model = build_model(ModelChoice(architecture="fpn", options={"encoder": "tu-test_resnet"}), space)
     known, nothing = np.full((32, 32), 3, np.uint8), np.full((32, 32), 11, np.uint8)
     picture = np.zeros((32, 32, 3), np.uint8)
-    shared = {"loss_of": loss_of, "space": space, "preprocessing": Preprocessing(long_side=32)}
-    alone = validate(model, [(picture, known)], **shared).numbers["val_loss"]
-    assert validate(model, [(picture, known), (picture, nothing)], **shared).numbers["val_loss"] == alone > 0
+    alone, both = (
+        validate(model, pictures, loss_of=loss_of, space=space, preprocessing=preprocessing).numbers["val_loss"]
+        for pictures in ([(picture, known)], [(picture, known), (picture, nothing)])
+    )
+    assert both == alone > 0
 
 
 def test_who_validates_on_other_pictures_than_before_is_warned(field, roots, tmp_path, caplog):
