@@ -1,6 +1,8 @@
 """A whole training, small: what it writes down, and that it ends as a bundle."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from training.evaluate.evaluation import Evaluation
 from training.fit.loop import read_checkpoint
 from training.fit.train import prepare_data, warn_of_learnt_validation
 from training.recipe.building import parse_roots
-from training.runs import CHECKPOINT, Run, RunNotFound, read_history
+from training.runs import CHECKPOINT, Run, RunNotFound, read_history, write_text
 from training.spaces import find_label_space
 from training.tracking import NullTracker
 
@@ -95,6 +97,32 @@ def test_the_history_of_a_run_takes_the_last_of_each_epoch(tmp_path):
     lines = ['{"epoch": 1, "miou": 0.1}', '{"epoch": 2, "miou": 0.2}', '{"epoch": 1, "miou": 0.3}', '{"epoch": 3, "mi']
     (tmp_path / "log.jsonl").write_text("\n".join(lines))
     assert read_history(tmp_path / "log.jsonl") == [{"epoch": 1, "miou": 0.3}, {"epoch": 2, "miou": 0.2}]
+
+
+def test_of_two_that_write_one_file_at_once_the_last_one_is_whole(tmp_path, monkeypatch):
+    path, to_the_disk = tmp_path / "report.json", os.fsync
+
+    def meanwhile(number):
+        monkeypatch.setattr("training.runs.os.fsync", to_the_disk)
+        write_text(path, "a longer text of another")
+        to_the_disk(number)
+
+    monkeypatch.setattr("training.runs.os.fsync", meanwhile)
+    write_text(path, "short")
+    assert path.read_text() == "short"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_file_of_before_and_no_part(tmp_path, monkeypatch):
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "report.json"
+    path.write_text("before")
+    monkeypatch.setattr("training.runs.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(path, "after")
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("before", [path])
 
 
 def test_the_split_is_written_down(finished):
