@@ -14,11 +14,16 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import httpx
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there
+    fcntl = None  # type: ignore[assignment]
 
 from maskmill.errors import APIError, DownloadBroken, InvalidInput, ServerUnreachable
 from maskmill.transport import Call, Transport
@@ -29,6 +34,7 @@ _MANIFEST, _METRICS, _ERRORS = "manifest.json", "metrics.csv", "errors.csv"
 _MASKS = "mask"  # the folder of what people draw on
 PICTURES_MISSING = "pictures_missing.csv"  # of an export, with the reason of each
 _MARK = ".maskmill-job"  # whose the files are, where no manifest tells
+_LOCK = ".maskmill-lock"  # there while somebody writes
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 OnReceived = Callable[[int, "int | None"], None]  # bytes so far, and of the whole where it is known
@@ -156,6 +162,35 @@ def mark(folder: Path, job_id: str) -> None:
     (folder / _MARK).write_text(job_id, "utf-8")
 
 
+@contextmanager
+def alone_in(folder: Path, *jobs: str, unpacks: bool = True) -> Iterator[None]:
+    """One at a time unpacks into a folder, which is made, and one fetches the ZIP of each of `jobs` there. Raises
+    InvalidInput while another one does. What a program leaves that was killed is in nobody's way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as locks:
+        for path in [folder / _LOCK] * unpacks + [folder / f"{_LOCK}.{job}" for job in jobs]:
+            locks.enter_context(_locked(path))
+        yield
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("ab") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False
+        if not is_ours:  # or its holder ended in this moment and took the file along
+            raise InvalidInput(f"another download into {path.parent} is going on; try again when it has ended")
+        try:
+            yield
+        finally:
+            if fcntl is not None:  # elsewhere an open file stays
+                path.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, data: bytes) -> Path:
     """All of it or nothing, also where the program ends meanwhile; its folders are made."""
     with _whole(path) as out:
@@ -180,7 +215,7 @@ def _job_in(folder: Path) -> str | None:
     """None where nobody's results are, or nothing tells whose."""
     for name in (_MARK, _MANIFEST):
         with suppress(OSError, ValueError, LookupError, TypeError):
-            if all(each.name == _MARK for each in folder.iterdir()):
+            if all(each.name == _MARK or each.name.startswith(_LOCK) for each in folder.iterdir()):
                 return None  # the rest was removed
             told = (folder / name).read_text("utf-8").strip()
             found = str(told if name == _MARK else json.loads(told)["job"])

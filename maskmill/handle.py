@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
-from maskmill.download import OnReceived, check_place, fetch_archive, keep_apart, unheard, unpack, write_whole
+from maskmill.download import OnReceived, alone_in, check_place, fetch_archive, keep_apart, unheard, unpack, write_whole
 from maskmill.errors import NotFound, WaitTimeout
 from maskmill.notebooks.shown import class_ids, image_html, job_html, opened, table_of
 from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Transport
@@ -250,8 +250,8 @@ class JobHandle:
         keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
         artifacts: comma-separated names, None for all. export: for an annotation tool, what `GET /jobs/{id}/archive`
         takes for it: {"export": "cvat"}. on_received is called with the bytes so far, and those of the whole or None.
-        Raises DownloadBroken, Conflict, and InvalidInput for a folder that cannot be written, that holds another job's
-        results, or masks that were changed since they came.
+        Raises DownloadBroken, Conflict, and InvalidInput for a folder that cannot be written, into which another
+        download is going on, that holds another job's results, or masks that were changed since they came.
         """
         folder = Path(folder)
         check_place(folder)
@@ -259,14 +259,17 @@ class JobHandle:
             keep_apart(folder, self.id)
         self.wait()
         call = Call(method="GET", path=self._path("archive"), params={"artifacts": artifacts, **(export or {})})
-        archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip", on_received)
-        if not unpacked:
-            return archive
-        try:
-            unpack(archive, folder, self.id)
-        finally:
-            if not keep_zip:
-                archive.unlink()
+        with alone_in(folder, self.id, unpacks=unpacked):
+            if unpacked:
+                keep_apart(folder, self.id)  # once more: another's may have come meanwhile
+            archive = fetch_archive(self._transport, call, folder / f"{self.id}.zip", on_received)
+            if not unpacked:
+                return archive
+            try:
+                unpack(archive, folder, self.id)
+            finally:
+                if not keep_zip:
+                    archive.unlink()
         return folder
 
     def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rich.text import Text
 from maskmill.cli.address import connect
 from maskmill.cli.options import ForceOption, JobOption
 from maskmill.cli.output import few, percent, plain_table, print_json, print_table, program, stdout
-from maskmill.download import keep_apart, mark, write_whole
+from maskmill.download import alone_in, keep_apart, mark, write_whole
 from maskmill.errors import Conflict, InvalidInput, NotFound
 from maskmill.handle import Image, JobHandle
 
@@ -86,23 +86,24 @@ def worst(choices: Worst) -> None:
 def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bool) -> Fetched:
     """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so."""
     called = Counter(_mask_path(_inside(image)).as_posix().casefold() for image in images)
-    mark(folder, job.id)
     fetched = Fetched()
-    for image in images:
-        name = _inside(image)
-        mask = _mask_path(name)
-        if called[mask.as_posix().casefold()] > 1:
-            mask = name.with_name(f"{name.name}.png")
-        try:
-            fetched.written.append(image.save("input", folder / IMAGES / name, upright=True))
-        except (NotFound, Conflict) as error:
-            fetched.missing[image.name] = error.detail
-        if MASK in image.artifacts:
-            place, data = folder / MASKS / mask, _newest(image)
-            if place.exists() and not force and place.read_bytes() != data:
-                fetched.kept.append(place)
-            else:
-                fetched.written.append(write_whole(place, data))
+    with alone_in(folder):
+        mark(folder, job.id)
+        for image in images:
+            name = _inside(image)
+            mask_path = _mask_path(name)
+            if called[mask_path.as_posix().casefold()] > 1:
+                mask_path = name.with_name(f"{name.name}.png")
+            try:
+                fetched.written.append(image.save("input", folder / IMAGES / name, upright=True))
+            except (NotFound, Conflict) as error:
+                fetched.missing[image.name] = error.detail
+            if MASK in image.artifacts:
+                place, data = folder / MASKS / mask_path, _newest(image)
+                if place.exists() and not force and place.read_bytes() != data:
+                    fetched.kept.append(place)
+                else:
+                    fetched.written.append(write_whole(place, data))
     return fetched
 
 

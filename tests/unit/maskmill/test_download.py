@@ -83,6 +83,49 @@ def test_results_are_never_laid_between_those_of_another_job(
     keep_apart(folder, "job_2")
 
 
+@pytest.mark.parametrize("unpacked", [True, False])
+def test_a_second_download_into_the_folder_meanwhile_is_refused(
+    server: ToyServer, job: JobHandle, tmp_path: Path, unpacked: bool
+) -> None:
+    refused: list[str] = []
+
+    def respond(request: Received) -> Answer:
+        with Maskmill(server.url, patience=1.0) as client, pytest.raises(InvalidInput) as error:
+            client.job("job_1").download(tmp_path, unpacked=unpacked)
+        refused.append(str(error.value))
+        return Answer(200, ARCHIVE)
+
+    server.on("GET", "/jobs/job_1/archive", respond)
+    job.download(tmp_path, unpacked=unpacked)
+    assert refused == [f"another download into {tmp_path} is going on; try again when it has ended"]
+    left = [".maskmill-job", "mask", "metrics"] if unpacked else ["job_1.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+
+
+def test_two_jobs_that_end_together_are_not_laid_into_one_folder(
+    server: ToyServer, tmp_path: Path, job_state: JobState
+) -> None:
+    def ended(request: Received) -> Answer:
+        mark(tmp_path, "job_2")
+        (tmp_path / "metrics").touch()
+        return as_json(job_state("succeeded", done=4))
+
+    server.on("GET", "/jobs/job_1", as_json(job_state("running", done=3)), ended)
+    server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
+    with Maskmill(server.url) as client, pytest.raises(InvalidInput, match="holds the results of job_2"):
+        client.job("job_1").download(tmp_path)
+    assert (tmp_path / "metrics").read_text() == ""
+
+
+def test_a_lock_of_a_download_that_was_killed_is_in_nobodys_way(
+    server: ToyServer, job: JobHandle, tmp_path: Path
+) -> None:
+    server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
+    (tmp_path / ".maskmill-lock").touch()
+    assert job.download(tmp_path) == tmp_path
+    assert not (tmp_path / ".maskmill-lock").exists()
+
+
 @pytest.mark.parametrize("other", ["{", "[]", '{"job": "build"}', '{"name": "a page"}'])
 def test_a_manifest_of_something_else_is_nobodys_results(tmp_path: Path, other: str) -> None:
     (tmp_path / "manifest.json").write_text(other)
