@@ -11,9 +11,10 @@ import importlib
 import importlib.util
 import io
 import json
+import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,6 +28,8 @@ _ELEMENTS = 8  # that are looked at for the segment, which holds all of a Matros
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 _FORMATS = {True: "matroska", False: "mov"}  # no other is tried: playlists and the like name files and addresses
 _EARLY = 0.001  # seconds: times are rounded in files
+_AHEAD = 18  # frames: so far ahead of those it gives may a decoder be, by their order and by its threads
+DAMAGED = b"maskmill: the film is damaged here"  # the comment of a frame in which a decoder may have made something up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +65,10 @@ def is_film_name(name: str) -> bool:
     return name.lower().endswith(_SUFFIXES)
 
 
-def frames_of(film: BinaryIO, every_s: float, limits: FilmLimits) -> Iterator[Frame]:
+def frames_of(film: BinaryIO, every_s: float, limits: FilmLimits, complains: Callable[[], bool]) -> Iterator[Frame]:
     """The first frame, and then the first one after each `every_s` seconds. film: seekable. Holds a frame at a time.
 
-    Raises _Refused.
+    complains: whether the decoder has found damage since it was asked before. Raises _Refused.
     """
     if importlib.util.find_spec("av") is None:
         said = "films are read where the package av is installed (maskmill-server[video]); here it is not"
@@ -77,12 +80,12 @@ def frames_of(film: BinaryIO, every_s: float, limits: FilmLimits) -> Iterator[Fr
         if _is_cut_off(film, head):
             raise _Refused("film_unreadable", "is damaged: only a part of it came")
         with av.open(film, format=_FORMATS[head == _MATROSKA]) as container:
-            yield from _chosen(container, every_s, limits)
+            yield from _chosen(container, every_s, limits, complains)
     except (av.FFmpegError, ValueError, MemoryError) as error:
         raise _Refused("film_unreadable", f"is damaged or no film: {type(error).__name__}") from error
 
 
-def _chosen(container: Any, every_s: float, limits: FilmLimits) -> Iterator[Frame]:
+def _chosen(container: Any, every_s: float, limits: FilmLimits, complains: Callable[[], bool]) -> Iterator[Frame]:
     if not container.streams.video:
         raise _Refused("film_unreadable", "has no pictures in it")
     stream = container.streams.video[0]
@@ -90,11 +93,12 @@ def _chosen(container: Any, every_s: float, limits: FilmLimits) -> Iterator[Fram
     stream.codec_context.thread_count = 2
     _check_pixels(stream.codec_context.width, stream.codec_context.height, limits)
     first_s: float | None = None
-    taken, due_s = 0, 0.0
+    taken, due_s, damage = 0, 0.0, _Damage(complains)
     for count, frame in enumerate(container.decode(stream)):
         told_s = frame.time if frame.time is not None else count / float(stream.average_rate or 25)
         first_s = told_s if first_s is None else first_s
         at_s = max(0.0, told_s - first_s)
+        is_damaged = damage.reaches(frame)
         if at_s > limits.longest_s:
             raise _Refused("too_large", f"lasts longer than the {limits.longest_s:g} seconds that a film may last")
         if at_s + _EARLY < due_s:
@@ -104,9 +108,58 @@ def _chosen(container: Any, every_s: float, limits: FilmLimits) -> Iterator[Fram
         taken += 1
         due_s = (int((at_s + _EARLY) / every_s) + 1) * every_s
         _check_pixels(frame.width, frame.height, limits)
-        yield Frame(round(at_s * 1000), _jpeg(frame))
+        yield Frame(round(at_s * 1000), _jpeg(frame, comment=DAMAGED if is_damaged else b""))
     if not taken:
         raise _Refused("film_unreadable", "has no frame that can be decoded")
+
+
+class _Damage:
+    """How far damage reaches: each frame is made from earlier ones, up to the next that stands for itself. Which frame
+    it is that a decoder complains of it does not say, only that it is one of the next."""
+
+    def __init__(self, complains: Callable[[], bool]) -> None:
+        self._complains = complains
+        self._frames_ago: int | None = None  # None: nothing was found, or it is over
+
+    def reaches(self, frame: Any) -> bool:
+        """Of each frame in turn."""
+        if self._complains() or frame.is_corrupt:
+            self._frames_ago = 0
+        elif self._frames_ago is not None:
+            self._frames_ago = None if frame.key_frame and self._frames_ago >= _AHEAD else self._frames_ago + 1
+        return self._frames_ago is not None
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[Callable[[], bool]]:
+    """Whether the library wrote of errors since it was asked before. What it writes goes through a pipe in place of
+    standard error: its way to Python's log blocks where it decodes with threads. A full pipe takes no more, and waits
+    for nobody."""
+    if importlib.util.find_spec("av") is None:
+        yield lambda: False
+        return
+    av: Any = importlib.import_module("av")
+    ears, mouth = os.pipe()
+    os.set_blocking(ears, False)
+    os.set_blocking(mouth, False)
+    error = os.dup(2)
+    os.dup2(mouth, 2)
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.restore_default_callback()
+
+    def complains() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            return bool(os.read(ears, 1 << 16))
+        return False
+
+    try:
+        yield complains
+    finally:
+        os.dup2(error, 2)
+        av.logging.set_level(level)
+        for each in (ears, mouth, error):
+            os.close(each)
 
 
 def _is_cut_off(film: BinaryIO, head: bytes) -> bool:
@@ -160,13 +213,13 @@ def _check_pixels(width: int, height: int, limits: FilmLimits) -> None:
         raise _Refused("too_large", f"has frames of {width} × {height}; an image may have {limits.pixels} pixels")
 
 
-def _jpeg(frame: Any) -> bytes:
+def _jpeg(frame: Any, *, comment: bytes = b"") -> bytes:
     """Upright: telephones write films lying, with a word on how to turn them."""
     picture = frame.to_image()
     if turned := getattr(frame, "rotation", 0):
         picture = picture.rotate(turned, expand=True)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0, comment=comment)
     return buffer.getvalue()
 
 
@@ -178,9 +231,10 @@ def arguments(every_s: float, limits: FilmLimits) -> list[str]:
 def main(argv: list[str], film: BinaryIO, out: BinaryIO) -> int:
     every_s, limits = float(argv[0]), FilmLimits(**json.loads(argv[1]))
     try:
-        for at_ms, jpeg in frames_of(film, every_s, limits):
-            out.write(FRAME.pack(at_ms, len(jpeg)))
-            out.write(jpeg)
+        with _listening() as complains:
+            for at_ms, jpeg in frames_of(film, every_s, limits, complains):
+                out.write(FRAME.pack(at_ms, len(jpeg)))
+                out.write(jpeg)
     except _Refused as refused:
         print(json.dumps({"code": refused.code, "detail": str(refused)}), file=sys.stderr)  # noqa: T201
         return 1

@@ -28,7 +28,7 @@ from segmentation.picture_files.deep_pixels import (
     with_swapped_bytes,
 )
 from segmentation.picture_files.file_data import FileData, opened
-from segmentation.picture_files.film import is_film
+from segmentation.picture_files.film import DAMAGED, is_film
 from segmentation.picture_files.id_pixels import check_keeps_ids, ids_of, spread_by
 from segmentation.picture_files.picture_headers import (
     PngSurvey,
@@ -92,6 +92,7 @@ TRUNCATED_TAIL, DAMAGED_DATA = "truncated_tail", "damaged_data"
 GEOREFERENCE_NOTICES = ("georeference_unread", "georeference_unusable", "no_georeference")
 # Codes of all that can be noticed of a picture.
 NOTICES = frozenset({TRUNCATED_TAIL, DAMAGED_DATA, LOW_BIT_DEPTH, *GEOREFERENCE_NOTICES})
+_DAMAGED_FILM = Notice(DAMAGED_DATA, "a part of the picture may be wrong: its film is damaged here, or shortly before")
 _TRUNCATED = Notice(TRUNCATED_TAIL, "the end of the file is missing; all its pixels are there")
 
 
@@ -127,14 +128,16 @@ def read_picture(data: FileData, *, max_pixels: int, bit_depth: int | None = Non
 
     bit_depth: of samples stored in 16 bits, one of DEPTHS; None believes what PNG's sBIT or a TIFF says, else takes 16.
     Notices: `low_bit_depth` where 16 is taken though all values lie below 4096, `truncated_tail` where all pixels are
-    there but the end of the file is not, `damaged_data` for a JPEG that is wrong in its middle. Raises UnreadableImage
-    (damaged), UnsupportedImage (another kind of file or of pixel, values that `bit_depth` cannot hold), ImageTooLarge.
+    there but the end of the file is not, `damaged_data` for a JPEG, or a film's frame, that is wrong in its middle.
+    Raises UnreadableImage (damaged), UnsupportedImage (another kind of file or of pixel, values that `bit_depth` cannot
+    hold), ImageTooLarge.
     """
     file = _File(data)
     quick = file.quickly(max_pixels)
     if quick is not None:
-        return DecodedPicture(quick)
+        return DecodedPicture(quick, file.of_film())
     picture, raw, notices = file.loaded(max_pixels)
+    notices += file.of_film()
     if picture.mode in ("F", "LAB", "HSV"):
         raise UnsupportedImage(f"pixels of the kind {picture.mode} are not supported")
     if picture.mode == "P" and picture.palette is None:  # Pillow asserts that there is one
@@ -232,6 +235,11 @@ class _File:
         if stored is None:
             return None
         return _upright(stored, _orientation(self._open(data)) if may_be_turned(data) else None)
+
+    def of_film(self) -> tuple[Notice, ...]:
+        """Where it is a frame, what the decoder of its film had to say of it."""
+        is_damaged = self.media_type == "image/jpeg" and DAMAGED in bytes(self._data[:HEAD_BYTES])
+        return (_DAMAGED_FILM,) if is_damaged else ()
 
     def loaded(self, max_pixels: int) -> tuple[ImageFile.ImageFile, str, tuple[Notice, ...]]:
         """The picture with its pixels, Pillow's raw mode of them, and notices. Raises ImageTooLarge."""

@@ -19,7 +19,7 @@ from jobs.options import JobOptions, parse_option_fields, parse_options
 from jobs.reporting.archive import Archives
 from segmentation.picture_files.film import FilmLimits
 from tests.factories import mask, picture
-from tests.films import film
+from tests.films import damaged, film
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,17 @@ def test_a_frame_never_takes_the_place_of_a_picture_behind_a_mask_that_is_passed
     assert len({row.source.location for row in rows}) == len(rows) == 4
     for row in rows:
         assert sha256(service.objects.get(row.source.location)).hexdigest() == row.input_sha256
+
+
+def test_frames_of_a_damaged_film_tell_that_they_are(service) -> None:
+    job = submit(service, ("film.mp4", damaged("libx264")[1]), every=2)
+    service.work()
+    told = {row.name: [each.code for each in row.warnings] for row in rows_of(service, job)}
+    assert told == {
+        "film/00-00-00.000.jpg": [],
+        "film/00-00-02.000.jpg": ["damaged_data"],
+        "film/00-00-04.000.jpg": [],
+    }
 
 
 def test_a_film_that_was_sent_ahead_becomes_images_with_the_callers_id(service, short) -> None:

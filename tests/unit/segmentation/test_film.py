@@ -19,7 +19,8 @@ from segmentation.picture_files.film import (
     is_film_name,
     main,
 )
-from tests.films import film, sound
+from segmentation.picture_files.pictures import read_picture
+from tests.films import damaged, film, sound
 
 
 def run(data: bytes, every_s: float = 1.0, **limits: float) -> list[tuple[int, Image.Image]]:
@@ -128,6 +129,19 @@ def test_a_film_that_promises_pictures_and_has_none_is_refused(capsys) -> None:
     assert main(arguments(1.0, FilmLimits()), io.BytesIO(head), io.BytesIO()) == 1
     told = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert (told["code"], told["detail"]) == ("film_unreadable", "has no frame that can be decoded")
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264", "libx265"])
+def test_frames_where_a_film_is_damaged_say_so_until_the_next_that_stands_for_itself(codec: str) -> None:
+    sound, broken = damaged(codec)
+    for data, expected in ((sound, [[], [], []]), (broken, [[], ["damaged_data"], []])):
+        frames = [read_picture(_saved(picture), max_pixels=100_000) for _, picture in run(data, 2.0)]
+        assert [[each.code for each in frame.notices] for frame in frames] == expected
+
+
+def _saved(frame: Image.Image) -> bytes:
+    assert frame.fp is not None  # type: ignore[attr-defined]
+    return frame.fp.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def test_a_film_that_lies_on_its_side_is_turned() -> None:
