@@ -15,6 +15,7 @@ DEPTHS = (8, 10, 12, 14, 16)
 LOW_BIT_DEPTH = "low_bit_depth"
 PLANES = 2  # PlanarConfiguration of TIFF 6.0: each sample has a plane of its own
 PACKED_DEPTHS = {"I;12": 12}  # by Pillow's raw mode: of samples that a TIFF stores in just so many bits
+SIGNED = frozenset({"I;16S", "I;16BS"})  # raw modes of samples that take one of 16 bits for their sign
 _LOW_TOP = 1 << 12
 _WHITE = np.uint8(255)
 
@@ -127,8 +128,10 @@ def largest_values(picture: Image.Image, rows: int) -> tuple[int, int]:
     return top, alpha
 
 
-def depth_of(top: int, *, bit_depth: int | None, said: int | None) -> tuple[int, tuple[Notice, ...]]:
-    """How many bits of 16 are filled when `top` is the largest value; said: by the file itself.
+def depth_of(
+    top: int, *, bit_depth: int | None, said: int | None, most: int = 16
+) -> tuple[int, tuple[Notice, ...]]:
+    """How many bits of 16 are filled when `top` is the largest value; said: by the file itself; most: that there are.
 
     A file that says 12 and holds larger values was stretched to 16, as PNG asks for. Raises UnsupportedImage when
     `bit_depth` cannot hold the values.
@@ -140,7 +143,7 @@ def depth_of(top: int, *, bit_depth: int | None, said: int | None) -> tuple[int,
     if said is not None and 8 <= said < 16 and top < 1 << said:
         return said, ()
     if top >= _LOW_TOP:
-        return 16, ()
+        return most, ()
     least = next(1 << depth for depth in DEPTHS if top < 1 << depth)
     detail = f"16 bits were read, but all values lie below {least}; tell the true depth with `bit_depth`"
-    return 16, (Notice(LOW_BIT_DEPTH, detail),)
+    return most, (Notice(LOW_BIT_DEPTH, detail),)

@@ -76,6 +76,8 @@ class Tiff(TiffImagePlugin.TiffImageFile):
             raise UnsupportedImage(
                 f"{self._samples()} is not read ({error}); RGB or grey of 8 or 16 bits is"
             ) from error
+        if self.in_planes and self._mode == "CMYK" and max(self.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8:
+            raise UnsupportedImage("a TIFF in planes of 16 bits is read where it is RGB; this one is CMYK")
         if self.in_planes and samples > 1 and not self.use_load_libtiff:
             self.tile = [each._replace(args=self._of_plane(each.args)) for each in self.tile]
 

@@ -18,6 +18,7 @@ from segmentation.picture_files.deep_pixels import (
     DEPTHS,
     LOW_BIT_DEPTH,
     PACKED_DEPTHS,
+    SIGNED,
     DeepPixels,
     Notice,
     depth_of,
@@ -263,7 +264,7 @@ class _File:
         """How the samples in 16 bits of a picture become 8. Raises UnsupportedImage."""
         top, alpha = largest_values(picture, _band_rows(picture.width))
         said = PACKED_DEPTHS.get(raw) if self._png is None else self._png.significant_bits
-        depth, notices = depth_of(top, bit_depth=bit_depth, said=said)
+        depth, notices = depth_of(top, bit_depth=bit_depth, said=said, most=15 if raw in SIGNED else 16)
         low, clear = None, picture.info.get("transparency")
         if (depth < 16 or clear is not None) and not is_deep_grey(picture.mode):
             low = with_swapped_bytes(self._open(self._data))

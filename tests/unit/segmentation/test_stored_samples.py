@@ -31,6 +31,7 @@ def tiff(
     *,
     planes: bool = False,
     deflated: bool = False,
+    signed: bool = False,
 ) -> bytes:
     """samples: (H, W, N) whole numbers of so many bits; side by side, or each in a plane of its own."""
     pieces = samples.transpose(2, 0, 1)[..., None] if planes else samples[None]
@@ -51,6 +52,8 @@ def tiff(
     }
     if extra:
         tags[338] = ("H", extra)
+    if signed:
+        tags[339] = ("H", [2] * samples.shape[2])
     after = 8 + 2 + 12 * len(tags) + 4
     long = {tag: len(values) * struct.calcsize(kind) for tag, (kind, values) in tags.items()}
     first = after + sum(size for size in long.values() if size > 4)
@@ -69,7 +72,7 @@ def packed(samples: NDArray[Any], bits: int, order: str = ">") -> bytes:
     """Row by row, each of whole bytes."""
     rows = samples.reshape(len(samples), -1)
     if bits >= 8:
-        return rows.astype(f"{order}u{bits // 8}").tobytes()
+        return rows.astype(f"{order}{'i' if (rows < 0).any() else 'u'}{bits // 8}").tobytes()
     places = np.arange(bits - 1, -1, -1)
     return np.packbits((rows[..., None] >> places & 1).reshape(len(rows), -1).astype(np.uint8), axis=1).tobytes()
 
@@ -143,6 +146,26 @@ def test_every_kind_of_tiff_shows_what_it_stores_whole_and_by_rows(
             reads.pop(way)()
     for read in reads.values():
         assert np.abs(read() - wanted).max() <= 2  # what is premultiplied has lost the rest
+
+
+@pytest.mark.parametrize("packing", ["<", ">"])
+def test_samples_with_a_sign_are_as_bright_as_those_without(packing: str) -> None:
+    samples = random(15, 1)
+    data = tiff(samples, 16, GREY, (), packing, signed=True)
+    assert np.array_equal(read_picture(data, max_pixels=10_000).pixels[..., :1], samples >> 7)
+    assert np.array_equal(read_picture(data, max_pixels=10_000, bit_depth=16).pixels[..., :1], samples >> 8)
+    (notice,) = read_picture(tiff(samples >> 4, 16, GREY, (), packing, signed=True), max_pixels=10_000).notices
+    assert notice.code == "low_bit_depth"
+    with pytest.raises(UnsupportedImage, match=r"must be 0..65535, the picture has -1\.\."):
+        read_picture(tiff(samples - 1 - samples.min(), 16, GREY, (), packing, signed=True), max_pixels=10_000)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+def test_inks_in_planes_are_read_or_told_as_unread(*, deflated: bool) -> None:
+    data = tiff(random(16, 4), 16, INKS, planes=True, deflated=deflated)
+    with pytest.raises(UnsupportedImage, match="in planes of 16 bits is read where it is RGB; this one is CMYK"):
+        read_picture(data, max_pixels=10_000)
+    read_picture(tiff(random(8, 4), 8, INKS, planes=True, deflated=deflated), max_pixels=10_000)
 
 
 def told_as_unread(bits: int, photometric: int, extra: tuple[int, ...]) -> Sequence[str]:
