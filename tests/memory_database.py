@@ -117,7 +117,7 @@ class _Jobs:
             for job_id, job in sorted(self._state.jobs.items(), reverse=True)
             if job_id not in self._state.hidden
             and (where.status is None or job.status == where.status)
-            and (where.model is None or job.model == where.model)
+            and (where.model is None or where.model in job.models)
             and (before is None or job_id < before)
             and (where.created_after is None or job.created_at >= where.created_after)
             and (where.created_before is None or job.created_at < where.created_before)

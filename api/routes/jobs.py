@@ -180,7 +180,7 @@ async def _where(
     status: JobStatus | None = None,
     model: Annotated[
         str | None,
-        Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`; of several models the first"),
+        Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`: one of the job's"),
     ] = None,
     created_after: Annotated[AwareDatetime | None, Query(description="then or later", **_TIME)] = None,
     created_before: Annotated[AwareDatetime | None, Query(description="earlier than then", **_TIME)] = None,

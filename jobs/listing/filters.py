@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.job import ImageStatus
 
-_written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # as databases have it
+written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # as databases have it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ EVERY_IMAGE = ImageFilter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """created_after: then or later; created_before: earlier than then.
+    """model: one of a job's. created_after: then or later; created_before: earlier than then.
 
     metadata: names of the caller's own metadata, at its top, each with its value: a text as it is, a number, true,
     false or null as JSON has it.
@@ -42,21 +42,21 @@ class JobFilter:
     metadata: tuple[tuple[str, str], ...] = ()
 
     def fits(self, metadata: Mapping[str, Any]) -> bool:
-        return all(name in metadata and _written(metadata[name]) in texts_of(value) for name, value in self.metadata)
+        return all(name in metadata and written(metadata[name]) in texts_of(value) for name, value in self.metadata)
 
     def written_metadata(self) -> Sequence[Sequence[str]]:
         """For each name what has to stand somewhere in the JSON text of a job's metadata, one of these; a job that has
         it may still not fit."""
-        return [[f"{_written(name)}:{text}" for text in texts_of(value)] for name, value in self.metadata]
+        return [[f"{written(name)}:{text}" for text in texts_of(value)] for name, value in self.metadata]
 
 
 def texts_of(value: str) -> Sequence[str]:
     """How JSON may have it."""
-    texts = [_written(value)]
+    texts = [written(value)]
     try:
         read = json.loads(value)
         if read is None or isinstance(read, (bool, int, float)):
-            texts.append(_written(read))
+            texts.append(written(read))
     except (ValueError, RecursionError):  # a text alone
         pass
     return texts

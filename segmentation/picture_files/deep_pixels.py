@@ -128,9 +128,7 @@ def largest_values(picture: Image.Image, rows: int) -> tuple[int, int]:
     return top, alpha
 
 
-def depth_of(
-    top: int, *, bit_depth: int | None, said: int | None, most: int = 16
-) -> tuple[int, tuple[Notice, ...]]:
+def depth_of(top: int, *, bit_depth: int | None, said: int | None, most: int = 16) -> tuple[int, tuple[Notice, ...]]:
     """How many bits of 16 are filled when `top` is the largest value; said: by the file itself; most: that there are.
 
     A file that says 12 and holds larger values was stretched to 16, as PNG asks for. Raises UnsupportedImage when

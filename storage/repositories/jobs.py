@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, delete, func,
 from jobs import transitions
 from jobs.errors import JobNotFound, JobRunning
 from jobs.job import Job, NewImage
-from jobs.listing.filters import JobFilter
+from jobs.listing.filters import JobFilter, written
 from jobs.ports import Remains, Standing
 from jobs.watching.waiting import Waiting
 from storage.ledger import carry_out, lock_job
@@ -62,14 +62,14 @@ class SqlJobs:
         return to_job(row)
 
     def page(self, where: JobFilter, *, limit: int, before: str | None) -> Sequence[Job]:
-        """Where metadata is asked for, its text picks what is looked at more closely: JSON as a client sent it is more
-        than some databases can look into."""
+        """Where metadata or a model is asked for, its text picks what is looked at more closely: JSON as a client sent
+        it is more than some databases can look into."""
         found: list[Job] = []
         wanted = select(JOBS).where(*_conditions(where)).order_by(JOB.id.desc())
         while len(found) < limit:
             statement = wanted if before is None else wanted.where(JOB.id < before)
             jobs = [to_job(row) for row in self._transaction.read(statement.limit(limit))]
-            found += [job for job in jobs if where.fits(job.metadata)]
+            found += [job for job in jobs if where.fits(job.metadata) and where.model in (None, *job.models)]
             if len(jobs) < limit:
                 break
             before = jobs[-1].id
@@ -173,7 +173,7 @@ def _conditions(where: JobFilter) -> Iterator[ColumnElement[bool]]:
     if where.status is not None:
         yield JOB.status == where.status
     if where.model is not None:
-        yield JOB.model == where.model
+        yield or_(JOB.model == where.model, cast(JOB.models, Text).contains(written(where.model), autoescape=True))
     if where.created_after is not None:
         yield JOB.created_at >= where.created_after
     if where.created_before is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.errors import ImageNotFound, JobNotFound, JobRunning
-from jobs.job import Counts, ImageStatus, JobStatus, NewImage, Priority, Slice, Source
+from jobs.job import Counts, ImageStatus, JobStatus, JobTotals, NewImage, Priority, Slice, Source
 from jobs.job import SourceKind as Kind
 from jobs.listing.filters import JobFilter
 from jobs.options import JobOptions, OverlayOptions, TileOptions
@@ -140,6 +140,8 @@ class TestJobs:
         ended_job(open_unit, succeeded(0), job_id="job_2")
         ended_job(open_unit, succeeded(0), job_id="job_3", models=("big",))
         ended_job(open_unit, succeeded(0), failed(1), job_id="job_4")
+        add(open_unit, 1, job_id="job_5", models=("other", "big"), totals=(JobTotals(), JobTotals()))
+        add(open_unit, 1, job_id="job_6", models=("other", "bigger"), totals=(JobTotals(), JobTotals()))
         with open_unit() as unit:
 
             def listed(**where: Any) -> list[str]:
@@ -147,8 +149,9 @@ class TestJobs:
 
             assert listed(status="succeeded") == ["job_3", "job_2"]
             assert listed(status="partial") == ["job_4"]
-            assert listed(status="queued", model="big") == ["job_1"]
-            assert listed(model="big") == ["job_3", "job_1"]
+            assert listed(status="queued", model="big") == ["job_5", "job_1"]
+            assert listed(model="big") == ["job_5", "job_3", "job_1"]
+            assert listed(model="other") == ["job_6", "job_5"]
             assert listed(status="nonsense") == []
 
     def test_jobs_are_listed_by_time_and_metadata(self, open_unit: Units):

@@ -207,6 +207,10 @@ WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
         in_unit(lambda unit: unit.jobs.page(JobFilter(status="running"), limit=20, before="job_9999"), "t7"),
         "ix_jobs_tenant_status_id",
     ),
+    "list of jobs of a model": (
+        in_unit(lambda unit: unit.jobs.page(JobFilter(model="street"), limit=20, before="job_9999"), "t7"),
+        "ix_jobs_tenant",  # any that begins so: of the tenant's rows few are left to be put in order
+    ),
     "list of jobs of a time": (
         in_unit(lambda unit: unit.jobs.page(_OF_A_TIME, limit=20, before=None), "t7"),
         "ix_jobs_tenant_id",
@@ -256,6 +260,7 @@ SORTED = {
     "what ended lately, whosever it is",
     "all that runs",
     "list of jobs by their metadata",
+    "list of jobs of a model",
     "images by name",
     "images by what they say",
 }  # few rows
