@@ -12,6 +12,7 @@ from jobs.job import ImageStatus, Job, JobImage, NewImage, Source, SourceKind
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.reporting.read import images_in_order
 from jobs.submitting.drafts import Draft
+from jobs.submitting.matching import MasksOfJobs
 from jobs.uploads.buckets import Buckets
 
 COPIES_AT_ONCE = 16  # a store that is reached by network answers each after a while
@@ -50,8 +51,9 @@ class OtherJobs:
             raise _fault(at, "none of its images is meant")
         self._check_buckets(images, at)
         draft.add_inputs(images)
-        if any(image.mask is not None for image in images):
-            self._take_meaning(draft, job, at)
+        if masks := sum(image.mask is not None for image in images):
+            self._take_meaning(draft.masks_of_jobs, job, at)
+            draft.masks_of_jobs.count += masks
         try:
             with ThreadPoolExecutor(COPIES_AT_ONCE) as threads:
                 list(threads.map(lambda copy: self.objects.copy(*copy), copies))
@@ -75,12 +77,12 @@ class OtherJobs:
             if not self.buckets.allows(bucket, self.tenant):
                 raise _fault(at, f"{bucket!r} is no bucket that inputs may come from, not any more")
 
-    def _take_meaning(self, draft: Draft, job: Job, at: str) -> None:
+    def _take_meaning(self, others: MasksOfJobs, job: Job, at: str) -> None:
         meaning = job.options.mask_label_space or job.label_space
-        if draft.masks_mean not in (None, meaning):
-            said = f"its masks are in {meaning}, those of another job in {draft.masks_mean}: submit them as two"
+        if others.space not in (None, meaning):
+            said = f"its masks are in {meaning}, those of another job in {others.space}: submit them as two"
             raise _fault(at, said)
-        draft.masks_mean = meaning
+        others.space = meaning
 
 
 def _again(image: JobImage, draft: Draft, copies: list[tuple[str, str]]) -> NewImage:

@@ -18,7 +18,7 @@ from jobs.job import NewImage, Skipped, Source, SourceKind
 from jobs.keys import input_key, truth_key
 from jobs.ports import ObjectStore, Readable
 from jobs.submitting.idempotency import IdempotencyRecord
-from jobs.submitting.matching import masks_among, match_masks
+from jobs.submitting.matching import MasksOfJobs, masks_among, match_masks
 from jobs.submitting.names import UniqueNames, base_name, relative_path, shortened
 from jobs.submitting.packed import Entry, PackedLimits, Pass, is_packed, read_packed
 from jobs.submitting.reading import HEAD_BYTES, BoundedReader, is_picture, is_picture_name
@@ -164,7 +164,7 @@ class Draft:
     _inputs: list[NewImage] = field(default_factory=list)
     _films: list[_Film] = field(default_factory=list)
     _film_bytes: int = 0
-    masks_mean: str | None = None  # the label space of masks that come from another job
+    masks_of_jobs: MasksOfJobs = field(default_factory=MasksOfJobs)
     _numbers: Iterator[int] = field(default_factory=count)  # in the keys of inputs: none is given twice
     _bytes: int = 0
     _skipped: int = 0
@@ -235,15 +235,8 @@ class Draft:
         names = UniqueNames()
         images.names = [names.of(relative_path(each.name), at) for at, each in enumerate(images)]
         taken_s = (every_s or EVERY_S) if self._films else None
-        meant = self._meaning(space, mask_label_space)
+        meant = self.masks_of_jobs.meaning(images, space, mask_label_space)
         return Received(images, meant, Skipped(self._skipped, tuple(self._examples)), taken_s)
-
-    def _meaning(self, named: str | None, said: str | None) -> str | None:
-        """Of the ids of all masks: what the client says, or their names, or the job that they come from."""
-        if said is None and named is not None and self.masks_mean not in (None, named):
-            told = f"some masks are in {named}, those of another job in {self.masks_mean}: submit them as two"
-            raise InvalidOptions([FieldFault("mask_label_space", told)])
-        return named or said or self.masks_mean
 
     def close(self) -> None:
         """Films take no room on the disk any longer."""

@@ -9,6 +9,7 @@ from functools import partial
 from posixpath import splitext
 
 from jobs.errors import FieldFault, InvalidOptions
+from jobs.job import NewImage
 from segmentation.errors import UnclearMaskSpace
 from segmentation.masks.mask_names import (
     LABEL_IDS,
@@ -62,6 +63,29 @@ def match_masks(
     pairing.pair(pictures, truths)
     pairing.refuse()
     return Matches(pairing.pairs, [index for index in range(len(masks)) if index not in chosen], found)
+
+
+@dataclass(slots=True)
+class MasksOfJobs:
+    """Masks that come along with images of other jobs. space: of their ids."""
+
+    count: int = 0
+    space: str | None = None
+
+    def meaning(self, images: Iterable[NewImage], named: str | None, said: str | None) -> str | None:
+        """Of the ids of all masks: what the names of the others say, or the client, or the job that they come from.
+
+        Raises InvalidOptions where that is not the same for all, or may not be.
+        """
+        if said is not None or self.space in (None, named):
+            return named or said
+        if named is not None:
+            told = f"some masks are in {named}, those of another job in {self.space}: submit them as two"
+            raise InvalidOptions([FieldFault("mask_label_space", told)])
+        if sum(each.mask is not None for each in images) > self.count:
+            told = f"say it, or submit them as two: masks of another job are in {self.space}, in what the others are no name says"
+            raise InvalidOptions([FieldFault("mask_label_space", told)])
+        return self.space
 
 
 def masks_among(images: Sequence[str]) -> list[int]:

@@ -100,6 +100,23 @@ def test_masks_whose_names_say_something_else_go_into_another_job(client: TestCl
     assert said_so.json()["options"]["mask_label_space"] == "cityscapes-19"
 
 
+@pytest.mark.parametrize("way", ["masks", "mask"])
+def test_masks_whose_names_say_nothing_do_not_take_the_meaning_of_another_jobs(
+    client: TestClient, house: House, way: str
+) -> None:
+    other = {"upload": upload(client, "other.jpg", picture())}
+    plain = {"upload": upload(client, "other.png", TRUTH)}
+    asked = {"inputs": [{"job": first_job(client, house)}, other], "masks": [plain]}
+    if way == "mask":
+        asked = {"inputs": [{"job": first_job(client, house)}, {**other, "mask": plain}]}
+    said = faults(client.post("/jobs", json=asked))
+    assert said["mask_label_space"].startswith(
+        "say it, or submit them as two: masks of another job are in cityscapes-34"
+    )
+    told = client.post("/jobs", json={**asked, "mask_label_space": "cityscapes-34"})
+    assert told.json()["options"]["mask_label_space"] == "cityscapes-34"
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
