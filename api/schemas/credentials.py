@@ -36,6 +36,9 @@ class LimitsShape(BaseModel):
         return Limits(**self.model_dump())
 
 
+_SHUT = "this is the first key: from now on every request needs one, from this machine too"
+
+
 class KeyShape(BaseModel):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"example": {"tenant": "acme", "scope": "submit", "limits": _LIMITS}}
@@ -61,10 +64,11 @@ class KeyView(BaseModel):
 
 class NewKeyView(KeyView):
     model_config = ConfigDict(
-        json_schema_extra={"example": {**_KEY, "key": "mm_3f9k2m0q8x1z_" + "k" * 43}},
+        json_schema_extra={"example": {**_KEY, "key": "mm_3f9k2m0q8x1z_" + "k" * 43, "notice": None}},
     )
 
     key: str = Field(description="the key itself: it is told this once, and kept as a digest")
+    notice: str | None = Field(description="of the first key, with which the service begins to ask everybody for one")
 
 
 class KeyList(BaseModel):
@@ -75,8 +79,8 @@ def key_view(credential: Credential) -> KeyView:
     return KeyView(**_told(credential))
 
 
-def new_key_view(credential: Credential, key: str) -> NewKeyView:
-    return NewKeyView(**_told(credential), key=key)
+def new_key_view(credential: Credential, key: str, *, is_first: bool) -> NewKeyView:
+    return NewKeyView(**_told(credential), key=key, notice=_SHUT if is_first else None)
 
 
 def _told(credential: Credential) -> dict[str, Any]:

@@ -83,7 +83,8 @@ class MasksOfJobs:
             told = f"some masks are in {named}, those of another job in {self.space}: submit them as two"
             raise InvalidOptions([FieldFault("mask_label_space", told)])
         if sum(each.mask is not None for each in images) > self.count:
-            told = f"say it, or submit them as two: masks of another job are in {self.space}, in what the others are no name says"
+            told = f"masks of another job are in {self.space}, and no name tells of the others"
+            told = f"say it, or submit them as two: {told}"
             raise InvalidOptions([FieldFault("mask_label_space", told)])
         return self.space
 

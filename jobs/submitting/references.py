@@ -108,10 +108,12 @@ class References:
     def _add_prefix(self, draft: Draft, given: Prefix, *, at: str) -> None:
         most = draft.limits.max_images + 1  # enough to be refused; the rest of the bucket is not read
         pictures = self._listed(given.location, at, most=most)
-        draft.add_inputs([NewImage(source, name, given.ref) for source, name in pictures])
+        names = [name for _, name in pictures]
+        top = _told_apart(draft, given.location, names) if draft.has_masks or given.masks is not None else ""
+        draft.add_inputs([NewImage(source, top + name, given.ref) for source, name in pictures])
         if given.masks is not None:
             for source, name in self._listed(given.masks, at.replace(".prefix", ".mask.prefix"), most=_MASKS * most):
-                draft.add_named_mask(source, name)
+                draft.add_named_mask(source, top + name)
 
     def _listed(self, location: str, at: str, *, most: int) -> list[tuple[Source, str]]:
         """The first pictures by their files' names, with their paths behind the last folder of the prefix."""
@@ -203,6 +205,14 @@ class _Checks:
         if bucket not in self._allowed:
             self._allowed[bucket] = self._buckets.allows(bucket, self._tenant)
         return self._allowed[bucket]
+
+
+def _told_apart(draft: Draft, location: str, names: Sequence[str]) -> str:
+    """The last folders of a prefix, as many as it takes for no name to be one that the draft has: masks would not know
+    which of two is theirs. Empty where there is none, or where it takes more than there are."""
+    folders = location.split("/")[:-1]
+    tops = ["", *("/".join(folders[-depth:]) + "/" for depth in range(1, len(folders) + 1))]
+    return next((top for top in tops if not draft.has_any([top + name for name in names])), "")
 
 
 def _sources(given: Given) -> Iterator[Source]:

@@ -40,7 +40,9 @@ class Keyring:
         return made, key
 
     def all(self, tenant: str | None = None) -> Sequence[Credential]:
-        """Of everybody, or of one tenant; the oldest first, revoked ones too."""
+        """Of everybody, or of one tenant; the oldest first, revoked ones too. None of a tenant that is not seen."""
+        if self.tenant is not None and tenant not in (None, self.tenant):
+            return []
         with self.open_unit(self.tenant or tenant) as unit:
             return unit.credentials.all()
 

@@ -49,6 +49,7 @@ class Creating(LimitOptions):
 def create(choices: Creating) -> None:
     """Make a key. It is shown this once: the database keeps its digest."""
     with _keyring(choices) as keyring:
+        is_first = not keyring.all()
         made, key = keyring.create(choices.tenant, choices.scope, _limits({}, choices))
     if choices.as_json:
         told = _told(made)
@@ -57,6 +58,8 @@ def create(choices: Creating) -> None:
     stderr().print(Text(f"{made.id}: tenant {made.tenant}, scope {made.scope}. The key is shown this once:"))
     print(key)
     stderr().print("Clients send it as `Authorization: Bearer …`; maskmill takes it from MASKMILL_API_KEY.")
+    if is_first:
+        stderr().print("It is the first key: from now on every request needs one, from this machine too.")
 
 
 @dataclass(frozen=True, kw_only=True)

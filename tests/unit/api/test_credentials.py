@@ -40,6 +40,7 @@ def made(client: TestClient, headers: dict[str, str], **shape: Any) -> dict[str,
 def test_the_first_key_is_made_on_this_machine_and_shuts_the_door(client: TestClient) -> None:
     key = made(client, {}, scope="admin")
     assert (key["tenant"], key["scope"]) == ("default", "admin")
+    assert key["notice"] == "this is the first key: from now on every request needs one, from this machine too"
     assert client.get("/jobs").status_code == 401
     assert client.get("/jobs", headers=bearer(key["key"])).status_code == 200
 
@@ -47,6 +48,7 @@ def test_the_first_key_is_made_on_this_machine_and_shuts_the_door(client: TestCl
 def test_a_key_is_told_once(client: TestClient, admin: dict[str, str]) -> None:
     key = made(client, admin, scope="submit")
     secret = key.pop("key")
+    assert key.pop("notice") is None
     assert client.get("/jobs", headers=bearer(secret)).status_code == 200
     listed = client.get("/keys", headers=admin)
     assert secret not in listed.text

@@ -191,6 +191,22 @@ def test_masks_of_a_prefix_lie_below_another(client: TestClient, house: House) -
         assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["images"] == 2
 
 
+def test_prefixes_with_equal_names_keep_each_its_own_masks(client: TestClient, house: House) -> None:
+    house.buckets.contents = {
+        **{f"photos/{time}/in/{name}.jpg": picture() for time in ("day", "night") for name in "ab"},
+        **{f"photos/{time}/truth/{name}.png": TRUTH for time in ("day", "night") for name in "ab"},
+    }
+    masked = [
+        {"prefix": f"photos/{time}/in/", "mask": {"prefix": f"photos/{time}/truth/"}} for time in ("day", "night")
+    ]
+    job_id = submit(client, *masked, {"prefix": "photos/day/in/"})
+    house.work()
+    names = ["a.jpg", "b.jpg", "in/a.jpg", "in/b.jpg", "day/in/a.jpg", "day/in/b.jpg"]
+    assert told(client, job_id, "name") == [(name,) for name in names]
+    truths = [row["metrics"].get("ground_truth") is not None for row in rows(client, job_id)]
+    assert truths == [True] * 4 + [False] * 2
+
+
 def test_masks_that_lie_among_the_pictures_are_passed_over(client: TestClient, house: House) -> None:
     house.buckets.contents = {"photos/a.jpg": picture(), "photos/a_mask.png": TRUTH}
     job_id = submit(client, {"prefix": "photos/"})

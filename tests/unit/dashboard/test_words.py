@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dashboard.parts import words
+from dashboard.screens.jobs import STATUSES
+from jobs.job import JobStatus
 
 ROW = {
     "name": "a.jpg",
@@ -11,6 +13,10 @@ ROW = {
     "metrics": {"class_fractions": {"sky": 0.25, "road": 0.75, "car": 0.0}, "mean_confidence": 0.9},
 }
 COUNTS = {"total": 10, "queued": 4, "running": 2, "succeeded": 3, "failed": 1, "canceled": 0}
+
+
+def test_jobs_may_be_listed_by_every_status() -> None:
+    assert STATUSES == ["any", *JobStatus]
 
 
 def test_an_image_is_told_by_its_classes_and_confidence() -> None:

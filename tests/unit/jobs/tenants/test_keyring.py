@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jobs.callers import Caller, Limits
@@ -72,6 +74,8 @@ def test_keys_are_listed_and_limited(keyring: Keyring) -> None:
     made = [keyring.create(tenant, "read", Limits())[0] for tenant in ("acme", "zeta")]
     assert {each.id for each in keyring.all()} == {each.id for each in made}
     assert [each.tenant for each in keyring.all("zeta")] == ["zeta"]
+    own = replace(keyring, tenant="acme")
+    assert ([each.tenant for each in own.all()], own.all("acme"), own.all("zeta")) == (["acme"], own.all(), [])
     limited = keyring.limit(made[0].id, Limits(requests_per_minute=5))
     assert keyring.get(made[0].id) == limited
     assert limited.limits == Limits(requests_per_minute=5)
