@@ -16,7 +16,7 @@ COUNTS = {"total": 10, "queued": 4, "running": 2, "succeeded": 3, "failed": 1, "
 
 
 def test_jobs_may_be_listed_by_every_status() -> None:
-    assert STATUSES == ["any", *JobStatus]
+    assert ["any", *JobStatus] == STATUSES
 
 
 def test_an_image_is_told_by_its_classes_and_confidence() -> None:
