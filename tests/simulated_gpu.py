@@ -6,6 +6,7 @@ ONNX files that are opened on it run on the processor; TorchScript files cannot 
 from __future__ import annotations
 
 import functools
+import threading
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,26 @@ def simulate_gpu(
     package: bool = True,
     usable: bool = True,
     capability: tuple[int, int] = (8, 0),
-) -> None:
-    """Until the patch is undone. package: onnxruntime-gpu is installed; torch for CUDA always is. usable: with the
-    driver and CUDA's libraries as they are both find the GPU. capability: of its processors, as NVIDIA counts them."""
-    real = onnxruntime.InferenceSession
+) -> threading.Event:
+    """Until the patch is undone. Returns what makes it fail once it is set, as one that fell off its bus.
+
+    package: onnxruntime-gpu is installed; torch for CUDA always is. usable: with the driver and CUDA's libraries as
+    they are both find the GPU. capability: of its processors, as NVIDIA counts them.
+    """
+    real, lost = onnxruntime.InferenceSession, threading.Event()
 
     def session(path: str | Path, options: Any = None, *, providers: list[Any]) -> Any:
         """As 1.31.1 gives one: where it cannot use the GPU it is one on the processor, and nothing is raised."""
         opened = real(path, options, providers=["CPUExecutionProvider"])
-        if package and usable and providers[0] != "CPUExecutionProvider":
+        if package and usable and providers[0] != "CPUExecutionProvider" and not lost.is_set():
             opened.get_providers = lambda: PROVIDERS
+            opened.run = functools.partial(run, opened)
         return opened
+
+    def run(opened: Any, *call: Any) -> Any:
+        if lost.is_set():
+            raise RuntimeError("CUDA failure 719: unspecified launch failure")
+        return real.run(opened, *call)
 
     def version(distribution: str) -> str:
         """One of the two packages is installed, whichever it is on this machine."""
@@ -56,3 +66,4 @@ def simulate_gpu(
     patch.setattr(engine, "version", version)
     patch.setattr(onnxruntime, "get_available_providers", lambda: PROVIDERS if package else PROVIDERS[1:])
     patch.setattr(onnxruntime, "InferenceSession", session)
+    return lost

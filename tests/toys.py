@@ -52,6 +52,9 @@ class ToyRuntime:
     def missing(self, device: str, precision: str = "fp8") -> str | None:
         return None
 
+    def answers(self, device: str) -> bool:
+        return True
+
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         assert bundle.file(rules.file).read_bytes() == b"toy"
         return ToyEngine()

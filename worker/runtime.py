@@ -48,7 +48,8 @@ from telemetry.exposition import Port, process_registry
 from telemetry.traces import begin_tracing, end_tracing
 from telemetry.version import version
 from worker.beats import Beats, sign_of_life
-from worker.engines import FIRST_GPU, MEND, EngineRules, find_device, has_gpu, unfit, why_not
+from worker.engines import FIRST_GPU, MEND, Engine, EngineRules, find_device, has_gpu, runtime_of, unfit, why_not
+from worker.engines.spare import WithSpare
 from worker.fair_executor import FairExecutor, Pace
 from worker.follower import Follower, followed, place_among
 from worker.memory import give_back
@@ -306,7 +307,7 @@ def open_models(
         with watchdog.call(f"loading {bundle.card.name}", limits=LOADING_LIMITS):
             bundle.verify()
             opened = tuner.open(bundle)
-        engine, streams = opened.engine, opened.streams
+        engine, streams = _with_spare(bundle, opened.engine, tuner), opened.streams
         room = 2 * engine.max_batch * streams
         fitting = replace(batching, max_batch=engine.max_batch, streams=streams, capacity=room)
         batcher = Batcher(measured(engine.run, bundle.card.name), fitting, name=bundle.card.name, watchdog=watchdog)
@@ -314,6 +315,20 @@ def open_models(
 
     place, limit_bytes = place_among(followed(settings.follow)), settings.memory_limit_mb * 2**20
     return ModelCache(open_catalog(storage), load, limit_bytes=limit_bytes, place=place)
+
+
+def _with_spare(bundle: Bundle, engine: Engine, tuner: Tuner) -> Engine:
+    """On a GPU with the processor in reserve: images do not pay for a device that fails while it serves."""
+    name, device, _ = engine.device.split()
+    spare = tuner.spare
+    if device == "cpu" or spare is None:
+        return engine
+
+    def open_spare() -> tuple[Engine, int]:
+        opened = spare.open(bundle)
+        return opened.engine, opened.streams
+
+    return WithSpare(bundle.card.name, engine, lambda: runtime_of(name).answers(device), open_spare)
 
 
 def open_tuner(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,7 @@ NO_PACKAGE = "torch: the bundle has no torchscript file; onnxruntime: the packag
 
 
 class Gpu(Protocol):
-    def __call__(self, *, package: bool = True, usable: bool = True) -> None: ...
+    def __call__(self, *, package: bool = True, usable: bool = True) -> threading.Event: ...
 
 
 @pytest.fixture
@@ -186,3 +187,27 @@ def test_a_model_on_the_gpu_says_so_and_shares_calls(gpu: Gpu, tmp_path: Path) -
         assert _shown(loaded, rules.device) == "onnxruntime fp32 on cuda:0"
         assert loaded.engine.max_batch == 8
     models.close()
+
+
+def test_a_gpu_that_fails_while_it_serves_costs_no_image(
+    gpu: Gpu, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = gpu()
+    folder = tmp_path / "models"
+    bundles = [tiny_bundle(folder, name=name) for name in ("first", "second")]
+    settings = settings_of(tmp_path, engine="onnxruntime")
+    storage = StorageSettings(home=tmp_path / "home", model_folders=[folder])
+    models = open_models(settings, storage, engine_rules(settings, bundles), Watchdog(0))
+    picture = blank_picture(64, 96, batch=1)[0]
+    with models.use("first") as loaded:
+        before = loaded.batcher.infer(picture).logits
+        lost.set()
+        for answer in [loaded.batcher.submit(picture) for _ in range(3)]:
+            np.testing.assert_allclose(loaded.batcher.result(answer).logits, before, atol=1e-4)
+        assert _shown(loaded, "cuda:0").endswith(" fp32 on cpu")
+    with models.use("second") as loaded:
+        assert loaded.engine.device.endswith(" cpu fp32")
+    models.close()
+    (said,) = [each.getMessage() for each in caplog.records if getattr(each, "action", "") == "device_lost"]
+    assert said.startswith("first failed on onnxruntime cuda:0 fp32, which answers no more; from now on it runs on ")
+    assert said.endswith(" cpu fp32: CUDA failure 719: unspecified launch failure")

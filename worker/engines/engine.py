@@ -58,6 +58,9 @@ class Runtime(Protocol):
     def missing(self, device: str, precision: str = "fp32") -> str | None:
         """Why it cannot run on this device here, in one of its precisions; None when it can. Loads no model."""
 
+    def answers(self, device: str) -> bool:
+        """Whether a device on which it has run something still runs a thing, however small. Quick."""
+
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         """The file of the rules, in their precision. Raises ModelFailed."""
 

@@ -26,6 +26,9 @@ class OnnxRuntime:
             return "the package onnxruntime is not installed"
         return None if device == "cpu" else _kept_from(device)
 
+    def answers(self, device: str) -> bool:
+        return _runs_on(device)
+
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         import onnxruntime
 

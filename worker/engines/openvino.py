@@ -33,6 +33,9 @@ class OpenVino:
             return "the package openvino is not installed"
         return None if precision != "bf16" or _has_bf16() else "this processor has no instructions for bf16"
 
+    def answers(self, device: str) -> bool:
+        return True  # processors do
+
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         try:
             model = _core().read_model(bundle.file(rules.file))

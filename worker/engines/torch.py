@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, cast
 
 from storage.catalog import Bundle
@@ -25,6 +25,14 @@ class Torch:
             return f"torch finds no {device}"
         has_bf16 = precision != "bf16" or torch.cuda.get_device_capability(device) >= AMPERE
         return None if has_bf16 else "this GPU has no instructions for bf16"
+
+    def answers(self, device: str) -> bool:
+        import torch
+
+        try:
+            return float(torch.ones(2, device=device).sum()) == 2.0
+        except RuntimeError:
+            return False
 
     def load(self, bundle: Bundle, rules: EngineRules) -> Engine:
         import torch
@@ -71,16 +79,20 @@ class _TorchEngine:
                     pixels = pixels.to(self._rules.device, memory_format=torch.channels_last)
                 return cast(Tensor, self._module(pixels).float().contiguous().cpu().numpy())
         except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is one of the first
-            if self._on_gpu:
-                torch.cuda.empty_cache()
+            self._give_back()
             raise failure_of(error, self._name) from error
 
     def close(self) -> None:
         self._module = None
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Memory of the GPU. One that is lost raises here, too."""
         if self._on_gpu:
             import torch
 
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):
+                torch.cuda.empty_cache()
 
     def _precision(self) -> AbstractContextManager[object]:
         import torch
