@@ -46,7 +46,10 @@ class OtherJobs:
         except JobNotFound:
             raise _fault(at, f"there is no job {given.job_id!r}") from None
         copies: list[tuple[str, str]] = []
-        images = [_again(image, draft, copies) for image in self._chosen(job, given, at)]
+        try:
+            images = [_again(image, draft, copies) for image in self._chosen(job, given, at)]
+        except JobNotFound:
+            raise _is_going(at, job) from None
         if not images:
             raise _fault(at, "none of its images is meant")
         self._check_buckets(images, at)
@@ -58,7 +61,7 @@ class OtherJobs:
             with ThreadPoolExecutor(COPIES_AT_ONCE) as threads:
                 list(threads.map(lambda copy: self.objects.copy(*copy), copies))
         except ObjectNotFound:
-            raise _fault(at, f"job {job.id} is being deleted") from None
+            raise _is_going(at, job) from None
 
     def _chosen(self, job: Job, given: OfJob, at: str) -> Iterator[JobImage]:
         wanted = None if given.indices is None else frozenset(given.indices)
@@ -102,6 +105,10 @@ def _again(image: JobImage, draft: Draft, copies: list[tuple[str, str]]) -> NewI
         input_sha256=image.input_sha256 if image.source.kind is SourceKind.OBJECT else None,
         mask_sha256=image.mask_sha256,
     )
+
+
+def _is_going(at: str, job: Job) -> InvalidOptions:
+    return _fault(at, f"job {job.id} is being deleted")
 
 
 def _fault(at: str, said: str) -> InvalidOptions:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.inputs import of_job
+from jobs.job import Job, JobImage
+from jobs.ports import OpenUnit
 from tests.factories import mask, picture
 from tests.unit.api.house import House
 from tests.unit.api.test_direct_uploads import faults
@@ -149,3 +153,19 @@ def test_a_job_that_goes_just_now_gives_nothing(client: TestClient, house: House
     answer = client.post("/jobs", json={"inputs": [{"job": first}]})
     assert "is being deleted" in faults(answer)["inputs.0.job"]
     assert house.objects.contents.keys() <= before.keys()
+
+
+def test_a_job_that_goes_while_it_is_read_gives_nothing(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, read = first_job(client, house), of_job.images_in_order
+
+    def late(open_unit: OpenUnit, tenant: str, job: Job) -> Iterator[JobImage]:
+        assert client.delete(f"/jobs/{job.id}").status_code == 204
+        return read(open_unit, tenant, job)
+
+    monkeypatch.setattr(of_job, "images_in_order", late)
+    answer = client.post("/jobs", json={"inputs": [{"job": first}]})
+    assert faults(answer) == {"inputs.0.job": f"job {first} is being deleted"}
+    assert client.get("/jobs").json()["items"] == []
+    assert [key for key in house.objects.contents if "/jobs/" in key] == []
