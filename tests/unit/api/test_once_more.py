@@ -110,7 +110,7 @@ def test_masks_whose_names_say_nothing_do_not_take_the_meaning_of_another_jobs(
 ) -> None:
     other = {"upload": upload(client, "other.jpg", picture())}
     plain = {"upload": upload(client, "other.png", TRUTH)}
-    asked = {"inputs": [{"job": first_job(client, house)}, other], "masks": [plain]}
+    asked: dict[str, Any] = {"inputs": [{"job": first_job(client, house)}, other], "masks": [plain]}
     if way == "mask":
         asked = {"inputs": [{"job": first_job(client, house)}, {**other, "mask": plain}]}
     said = faults(client.post("/jobs", json=asked))

@@ -149,6 +149,30 @@ def test_a_submission_whose_answer_was_lost_is_one_job(
     assert first.id == second.id
 
 
+def test_another_set_of_files_finds_those_that_had_arrived(
+    service: Maskmill, house: House, pictures: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, sent, most = direct.DirectUploads._put_rest, [], 2
+
+    def broken(self: direct.DirectUploads, store: object, place: int, *rest: object) -> object:
+        if len(sent) == most:
+            raise KeyboardInterrupt
+        sent.append(self.parts[place].name)
+        return put(self, store, place, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(direct, "ANNOUNCED", 1)
+    monkeypatch.setattr(direct.DirectUploads, "_put_rest", broken)
+    with pytest.raises(KeyboardInterrupt):
+        service.submit(pictures)
+    arrived, most = sent[:], 9
+    (pictures / arrived[0]).unlink()
+    (pictures / "new.jpg").write_bytes(picture(seed=77))
+    job = service.submit(pictures)
+    assert (job.total, len(sent[2:]), set(sent[2:]) & set(arrived)) == (3, 2, set())
+    assert arrived[1] in [image.name for image in job.rows()]
+    assert list(small.iterdir()) == []
+
+
 def test_other_files_or_options_are_another_submission(pictures: Path, small: Path) -> None:
     parts = [FilePart.of("files", pictures / "c.jpg", "c.jpg")]
     paths = {ledger.open_ledger("http://a", parts, {}, key=None).path}
