@@ -249,6 +249,18 @@ def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = Fal
     return targets
 
 
+def lay_over(folder: Path, job_id: str, fetch: Callable[[], Path]) -> Path:
+    """The files of a job's ZIP in `folder`, whatever lies there; returns the folder. fetch: gives the ZIP, which goes
+    then. Raises as it does, and as `unpack`."""
+    check_place(folder)
+    with alone_in(folder):
+        mark(folder, job_id)
+        packed = fetch()
+        unpack(packed, folder, job_id, over_changes=True)
+        packed.unlink()
+    return folder
+
+
 def _check_masks(folder: Path, files: Iterable[tuple[zipfile.ZipInfo, Path]]) -> None:
     changed = [
         target.relative_to(folder).as_posix()

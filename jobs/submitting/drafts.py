@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -218,10 +218,9 @@ class Draft:
     def has_masks(self) -> bool:
         return bool(self._masks)
 
-    def has_any(self, names: Collection[str]) -> bool:
+    def has_any(self, names: AbstractSet[str]) -> bool:
         """Whether an input has one of these names."""
-        wanted = frozenset(names)
-        return any(each.name in wanted for each in self._inputs)
+        return any(each.name in names for each in self._inputs)
 
     def received(
         self, *, mask_label_space: str | None = None, mask_suffix: str | None = None, every_s: float | None = None

@@ -212,7 +212,7 @@ def _told_apart(draft: Draft, location: str, names: Sequence[str]) -> str:
     which of two is theirs. Empty where there is none, or where it takes more than there are."""
     folders = location.split("/")[:-1]
     tops = ["", *("/".join(folders[-depth:]) + "/" for depth in range(1, len(folders) + 1))]
-    return next((top for top in tops if not draft.has_any([top + name for name in names])), "")
+    return next((top for top in tops if not draft.has_any({top + name for name in names})), "")
 
 
 def _sources(given: Given) -> Iterator[Source]:

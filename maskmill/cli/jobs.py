@@ -31,7 +31,7 @@ from maskmill.cli.output import (
     stdout,
     working,
 )
-from maskmill.download import PICTURES_MISSING, alone_in, check_place, keep_apart, mark, pictures_missing, unpack
+from maskmill.download import PICTURES_MISSING, check_place, keep_apart, lay_over, pictures_missing
 from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
@@ -370,7 +370,9 @@ def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -
         chosen = {"artifacts": choices.artifacts, "unpacked": not choices.keep_zip, "export": _export_of(choices)}
     with fetching(stderr()) as on_received:
         if choices.force and chosen.get("unpacked", True):
-            where = _download_over(job, folder, on_received=on_received, **chosen)
+            chosen = {**chosen, "on_received": on_received, "unpacked": False}
+            job.wait()
+            where = lay_over(folder, job.id, lambda: job.download(folder, **chosen))
         else:
             where = job.download(folder, on_received=on_received, **chosen)
     missing = {"pictures_missing": pictures_missing(where)} if chosen.get("export") else {}
@@ -380,18 +382,6 @@ def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -
             stdout().print(f"{count} pictures are not among them: {PICTURES_MISSING} says why", soft_wrap=True)
     elif isinstance(choices, Downloading):
         print_json({"job": job.id, "path": str(where), **missing})
-
-
-def _download_over(job: JobHandle, folder: Path, **chosen: Any) -> Path:
-    """Whatever lies there."""
-    check_place(folder)
-    job.wait()
-    with alone_in(folder):
-        mark(folder, job.id)
-        packed = job.download(folder, **chosen | {"unpacked": False})
-        unpack(packed, folder, job.id, over_changes=True)
-        packed.unlink()
-    return folder
 
 
 def _export_of(choices: Downloading) -> dict[str, Any]:

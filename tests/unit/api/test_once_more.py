@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs.inputs import of_job
 from jobs.job import Job, JobImage
 from jobs.ports import OpenUnit
+from jobs.reporting.read import images_in_order
 from tests.factories import mask, picture
 from tests.unit.api.house import House
 from tests.unit.api.test_direct_uploads import faults
@@ -158,13 +158,13 @@ def test_a_job_that_goes_just_now_gives_nothing(client: TestClient, house: House
 def test_a_job_that_goes_while_it_is_read_gives_nothing(
     client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, read = first_job(client, house), of_job.images_in_order
+    first = first_job(client, house)
 
     def late(open_unit: OpenUnit, tenant: str, job: Job) -> Iterator[JobImage]:
         assert client.delete(f"/jobs/{job.id}").status_code == 204
-        return read(open_unit, tenant, job)
+        return images_in_order(open_unit, tenant, job)
 
-    monkeypatch.setattr(of_job, "images_in_order", late)
+    monkeypatch.setattr("jobs.inputs.of_job.images_in_order", late)
     answer = client.post("/jobs", json={"inputs": [{"job": first}]})
     assert faults(answer) == {"inputs.0.job": f"job {first} is being deleted"}
     assert client.get("/jobs").json()["items"] == []

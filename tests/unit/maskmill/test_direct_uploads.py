@@ -152,7 +152,8 @@ def test_a_submission_whose_answer_was_lost_is_one_job(
 def test_another_set_of_files_finds_those_that_had_arrived(
     service: Maskmill, house: House, pictures: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, sent, most = direct.DirectUploads._put_rest, [], 2
+    sent: list[str] = []
+    put, most = direct.DirectUploads._put_rest, 2
 
     def broken(self: direct.DirectUploads, store: object, place: int, *rest: object) -> object:
         if len(sent) == most:

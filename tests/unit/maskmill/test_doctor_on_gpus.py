@@ -27,7 +27,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 class Gpu(Protocol):
-    def __call__(self, *, package: bool = True, usable: bool = True) -> None: ...
+    def __call__(self, *, package: bool = True, usable: bool = True) -> object: ...
 
 
 @pytest.fixture

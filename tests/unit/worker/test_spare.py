@@ -52,7 +52,12 @@ def test_a_picture_that_a_sound_device_cannot_take_fails(error: Exception) -> No
 def test_where_the_device_is_lost_the_spare_takes_the_same_batch_in_pieces_that_it_can() -> None:
     first, spare = Fake("cuda:0", 8, ModelFailed("lost")), Fake("cpu", 2)
     opened: list[Engine] = []
-    engine = WithSpare("tiny", first, lambda: False, lambda: (opened.append(spare), (spare, 2))[1])
+
+    def open_spare() -> tuple[Engine, int]:
+        opened.append(spare)
+        return spare, 2
+
+    engine = WithSpare("tiny", first, lambda: False, open_spare)
     for _ in range(2):
         np.testing.assert_array_equal(engine.run(BATCH), BATCH)
     assert (first.sizes, spare.sizes, len(opened)) == ([5], [2, 2, 1, 2, 2, 1], 1)
