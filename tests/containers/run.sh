@@ -99,7 +99,7 @@ secrets=$(grep -oE '^(POSTGRES_PASSWORD|REDIS_PASSWORD|FLOWER_PASSWORD)=.*' "$WO
 if ps -eo args | grep -F "$secrets" | grep -v grep; then fail "a password is among the arguments of a process"; fi
 
 say "a GPU's profile keeps the store"
-compose --profile gpu config | grep -q 'maskmill-minio' || fail "--profile gpu leaves no store"
+grep -qx minio <<<"$(compose --profile gpu config --services)" || fail "--profile gpu leaves no store"
 
 say "flower asks for its password"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$FLOWER_PORT/")" = 401 ] || fail "flower lets anybody in"
