@@ -14,6 +14,7 @@ import nbformat
 import pytest
 
 from tests.architecture.source_files import ROOT
+from tests.stack import NO_RACE
 
 # As `jupyter execute` does it, but by sockets that are files: a free port may be taken before the kernel has it.
 EXECUTE = """
@@ -65,6 +66,7 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path, mlflow_t
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "JUPYTER_RUNTIME_DIR": sockets,
         "MASKMILL_WORKER_FOLLOW_EVERY_S": "1",
+        "MASKMILL_WORKER_PRECISION": NO_RACE["MASKMILL_WORKER_PRECISION"],
     }
     command = [sys.executable, "-c", EXECUTE, notebook.name, "done.ipynb"]
     ended = subprocess.run(

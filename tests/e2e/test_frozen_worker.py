@@ -13,7 +13,7 @@ from storage.objects import open_objects
 from tests.stack import Stack, everything_once, submit_pictures
 
 IMAGES, LATER = 20, 6
-MANY_TILES = {"size": 64, "overlap": 32}  # so that an image takes a while
+MANY_TILES = {"size": 96, "overlap": 32}  # so that an image takes a while
 
 
 def test_a_worker_that_wakes_up_after_its_lease_overwrites_nothing_and_leaves_nothing(stack: Stack) -> None:

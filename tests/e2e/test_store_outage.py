@@ -29,7 +29,7 @@ def stack(disk: SmallDisk, broker: MortalValkey, tmp_path_factory: pytest.TempPa
 
 
 def test_images_wait_for_a_store_that_is_full_and_one_that_is_read_only(stack: Stack, disk: SmallDisk) -> None:
-    job_id = submit_pictures(stack, IMAGES, tile={"size": 64, "overlap": 32})
+    job_id = submit_pictures(stack, IMAGES, tile={"size": 96, "overlap": 32})
     stack.wait_for_job(job_id, lambda job: job["images"]["succeeded"] >= 4)
 
     disk.fill()
