@@ -157,7 +157,8 @@ def _input(given: JobInput, index: int, at: str) -> Given | Manifest:
     if given.manifest is not None:
         return Manifest(given.manifest, f"{at}.manifest")
     if given.job is not None:
-        return OfJob(given.job, given.status and ImageStatus(given.status), given.indices)
+        status = given.status and ImageStatus(given.status)
+        return OfJob(given.job, status, given.indices, corrected=given.masks is not None)
     if given.prefix is not None:
         return Prefix(given.prefix, given.ref, None if given.mask is None else given.mask.prefix)
     mask = None if given.mask is None else given.mask.mask_source()

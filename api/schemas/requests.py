@@ -146,6 +146,10 @@ class JobInput(InputSource):
         None, description="of `job`: images in this state alone"
     )
     indices: list[Index] | None = Field(None, min_length=1, max_length=100_000, description="of `job`: these alone")
+    masks: Literal["corrected"] | None = Field(
+        None,
+        description="of `job`: what people corrected is the ground truth, and images without a correction have none",
+    )
     name: Name | None = Field(None, description="what the image is called in rows and files")
     ref: Name | None = Field(None, description="the caller's own id, echoed in every row, event and file")
     mask: MaskSource | None = Field(None, description="ground truth")
@@ -153,8 +157,8 @@ class JobInput(InputSource):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         self._check_one(*_SOURCES, *_SEVERAL)
-        if self.job is None and not (self.status is None and self.indices is None):
-            raise ValueError("status and indices say which images of a job are meant")
+        if self.job is None and not (self.status is None and self.indices is None and self.masks is None):
+            raise ValueError("status, indices and masks say what of a job is meant")
         several = any(getattr(self, name) is not None for name in _SEVERAL)
         if several and self.name is not None:
             raise ValueError("several images cannot have one name")

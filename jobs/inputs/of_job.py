@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jobs.errors import FieldFault, InvalidOptions, JobNotFound, ObjectNotFound
 from jobs.job import ImageStatus, Job, JobImage, NewImage, Source, SourceKind
 from jobs.ports import ObjectStore, OpenUnit
-from jobs.reporting.read import images_in_order
+from jobs.reporting.read import images_in_order, newest_corrections
 from jobs.submitting.drafts import Draft
 from jobs.submitting.matching import MasksOfJobs
 from jobs.uploads.buckets import Buckets
@@ -19,11 +19,20 @@ COPIES_AT_ONCE = 16  # a store that is reached by network answers each after a w
 
 
 class OfJob(NamedTuple):
-    """The images of a job of the same tenant, in their order. status: those alone; indices: those alone."""
+    """The images of a job of the same tenant, in their order. status: those alone; indices: those alone.
+    corrected: with the newest corrections as their masks, and no others."""
 
     job_id: str
     status: ImageStatus | None = None
     indices: Sequence[int] | None = None
+    corrected: bool = False
+
+
+class _Mask(NamedTuple):
+    """sha256: hex; None where nobody has read it yet."""
+
+    source: Source
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class OtherJobs:
     tenant: str
 
     def add(self, draft: Draft, given: OfJob, *, at: str) -> None:
-        """Names, refs and masks come along, and what the ids of the masks mean. at: where the request names it.
+        """Names, refs and masks, or corrections, come along, and what their ids mean. at: where the request names it.
 
         Raises InvalidOptions, TooManyImages, StorageUnavailable.
         """
@@ -47,16 +56,20 @@ class OtherJobs:
             raise _fault(at, f"there is no job {given.job_id!r}") from None
         copies: list[tuple[str, str]] = []
         try:
-            images = [_again(image, draft, copies) for image in self._chosen(job, given, at)]
+            masks = _corrections(self.open_unit, self.tenant, job) if given.corrected else _own_mask
+            images = [_again(image, draft, copies, masks(image)) for image in self._chosen(job, given, at)]
         except JobNotFound:
             raise _is_going(at, job) from None
         if not images:
             raise _fault(at, "none of its images is meant")
         self._check_buckets(images, at)
         draft.add_inputs(images)
-        if masks := sum(image.mask is not None for image in images):
-            self._take_meaning(draft.masks_of_jobs, job, at)
-            draft.masks_of_jobs.count += masks
+        if count := sum(image.mask is not None for image in images):
+            meaning = job.label_space if given.corrected else job.options.mask_label_space or job.label_space
+            _take_meaning(draft.masks_of_jobs, meaning, at)
+            draft.masks_of_jobs.count += count
+        elif given.corrected:
+            raise _fault(at, "none of these images was corrected")
         try:
             with ThreadPoolExecutor(COPIES_AT_ONCE) as threads:
                 list(threads.map(lambda copy: self.objects.copy(*copy), copies))
@@ -80,15 +93,29 @@ class OtherJobs:
             if not self.buckets.allows(bucket, self.tenant):
                 raise _fault(at, f"{bucket!r} is no bucket that inputs may come from, not any more")
 
-    def _take_meaning(self, others: MasksOfJobs, job: Job, at: str) -> None:
-        meaning = job.options.mask_label_space or job.label_space
-        if others.space not in (None, meaning):
-            said = f"its masks are in {meaning}, those of another job in {others.space}: submit them as two"
-            raise _fault(at, said)
-        others.space = meaning
+
+def _take_meaning(others: MasksOfJobs, meaning: str, at: str) -> None:
+    if others.space not in (None, meaning):
+        said = f"its masks are in {meaning}, those of another job in {others.space}: submit them as two"
+        raise _fault(at, said)
+    others.space = meaning
 
 
-def _again(image: JobImage, draft: Draft, copies: list[tuple[str, str]]) -> NewImage:
+def _own_mask(image: JobImage) -> _Mask | None:
+    return None if image.mask is None else _Mask(image.mask, image.mask_sha256)
+
+
+def _corrections(open_unit: OpenUnit, tenant: str, job: Job) -> Callable[[JobImage], _Mask | None]:
+    newest = newest_corrections(open_unit, tenant, job)
+
+    def mask(image: JobImage) -> _Mask | None:
+        file = newest.get(image.index)
+        return None if file is None else _Mask(Source(SourceKind.OBJECT, file.key), file.sha256)
+
+    return mask
+
+
+def _again(image: JobImage, draft: Draft, copies: list[tuple[str, str]], mask: _Mask | None) -> NewImage:
     """copies: keys of objects that have to be copied, and where to. Hashes of what may change are not believed."""
 
     def placed(source: Source) -> Source:
@@ -101,9 +128,9 @@ def _again(image: JobImage, draft: Draft, copies: list[tuple[str, str]]) -> NewI
         placed(image.source),
         image.name,
         image.ref,
-        None if image.mask is None else placed(image.mask),
+        None if mask is None else placed(mask.source),
         input_sha256=image.input_sha256 if image.source.kind is SourceKind.OBJECT else None,
-        mask_sha256=image.mask_sha256,
+        mask_sha256=None if mask is None else mask.sha256,
     )
 
 

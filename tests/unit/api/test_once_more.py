@@ -14,6 +14,7 @@ from jobs.ports import OpenUnit
 from jobs.reporting.read import images_in_order
 from tests.factories import mask, picture
 from tests.unit.api.house import House
+from tests.unit.api.test_corrections import label_png, put
 from tests.unit.api.test_direct_uploads import faults
 from tests.unit.api.test_named_inputs import rows, submit, told, upload
 
@@ -56,6 +57,22 @@ def test_either_job_may_be_deleted_and_the_other_stays_whole(
     again = submit(client, {"job": stays}, label_space="cityscapes-8", reuse=False)
     house.work()
     assert truths(client, again) == 1
+
+
+def test_corrections_are_the_truth_of_another_job_where_that_is_asked_for(client: TestClient, house: House) -> None:
+    first = first_job(client, house)
+    given = {"job": first, "masks": "corrected"}
+    assert faults(client.post("/jobs", json={"inputs": [given]})) == {
+        "inputs.0.job": "none of these images was corrected"
+    }
+    put(client, first, label_png(1, 2), index=1)
+    second = submit(client, given, label_space="cityscapes-8")
+    assert client.get(f"/jobs/{second}").json()["options"]["mask_label_space"] == "cityscapes-8"
+    assert client.delete(f"/jobs/{first}").status_code == 204
+    house.work()
+    truths = [row["metrics"].get("ground_truth") for row in rows(client, second)[:2]]
+    assert truths[0] is None
+    assert truths[1]["pixel_accuracy"] == 0.5
 
 
 def test_only_what_is_meant_is_taken(client: TestClient, house: House) -> None:
@@ -130,6 +147,8 @@ def test_masks_whose_names_say_nothing_do_not_take_the_meaning_of_another_jobs(
         ({"status": "canceled"}, "inputs.0.job"),
         ({"status": "gone"}, "inputs.0.status"),
         ({"indices": [-1]}, "inputs.0.indices.0"),
+        ({"masks": "corrected"}, "inputs.0.job"),
+        ({"masks": "drawn"}, "inputs.0.masks"),
         ({"name": "a.jpg"}, "inputs.0"),
         ({"ref": "a"}, "inputs.0"),
         ({"sample": "crossing"}, "inputs.0"),
