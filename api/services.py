@@ -36,6 +36,7 @@ from jobs.exports.exporting import Exporting
 from jobs.exports.importing import Importing
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.kept import KeptSources
+from jobs.inputs.recent import RecentPictures
 from jobs.ports import Dispatcher, ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.archive import Archives
 from jobs.reporting.events import Telling
@@ -126,6 +127,7 @@ class Services:
     downloads: Places
     receiving: Receiving
     orders: DriftOrders = field(default_factory=DriftOrders)
+    recent: RecentPictures = field(default_factory=RecentPictures)
 
     def use_cases(self, caller: Caller) -> UseCases:
         to = self.adapters

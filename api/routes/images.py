@@ -38,7 +38,7 @@ from jobs.ports import ObjectStore
 from jobs.reporting.names import safe_stem
 from jobs.reporting.read import Reading
 from segmentation.media_types import is_shown, shown_media_types, suffix_of
-from segmentation.picture_files.file_data import sha256_of
+from segmentation.picture_files.file_data import FileData, sha256_of
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, sniff_media_type
 
 router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
@@ -169,7 +169,7 @@ async def get_artifact(
     still the picture that was segmented. `disagreement`: where several models differ, the lighter the more."""
     image = await to_thread.run_sync(use_cases.reading.image, job_id, index) if asked.name == INPUT else None
     if image is not None and not image.source.is_stored:
-        serving = partial(_from_elsewhere, request, use_cases, image, asked)
+        serving = partial(_from_elsewhere, request, services, use_cases, image, asked)
         slow = True  # a bucket keeps a thread waiting: a few do that at once
     else:
         serving = partial(_served, request, services, use_cases, (job_id, index), asked)
@@ -193,22 +193,29 @@ def _served(
     return serve(request, _representation(services.adapters.objects, found), headers)
 
 
-def _from_elsewhere(request: Request, use_cases: UseCases, image: JobImage, asked: AskedArtifact) -> Response:
+def _from_elsewhere(
+    request: Request, services: Services, use_cases: UseCases, image: JobImage, asked: AskedArtifact
+) -> Response:
     """An input that is not in the store. It is read to its end before anything of it is sent: only then it is known
-    to be the one that was segmented, and by its hash whether the client has it already."""
-    upright = use_cases.exporting.upright(image.job_id, image.index) if asked.upright else None
+    to be the one that was segmented, and by its hash whether the client has it already. Who asks for a range will ask
+    for more: for them it is kept for a moment."""
     job = use_cases.reading.job(image.job_id)
-    data = use_cases.inputs.picture(job, image, held=HELD_TO_SEND) if upright is None else upright
+    read_whole = partial(use_cases.inputs.picture, job, image, held=HELD_TO_SEND)
+    if asked.upright:
+        data: FileData = use_cases.exporting.upright(image.job_id, image.index) or read_whole()
+    elif "range" in request.headers and image.input_sha256 is not None:
+        data = services.recent.get((job.id, image.index, image.input_sha256), read_whole)
+    else:
+        data = read_whole()
     media_type = sniff_media_type(data[:HEAD_BYTES]) or "application/octet-stream"
     headers = _headers(INPUT, media_type, image.name)
 
     def read(start: int, end: int) -> Iterator[bytes]:
         return (data[at : min(at + _PIECE, end)] for at in range(start, end, _PIECE))
 
-    etag = sha256_of(data)[:32]
-    return serve(
-        request, Representation(length=len(data), etag=etag, media_type=_shown(media_type), read=read), headers
-    )
+    sha256 = image.input_sha256 if image.input_sha256 is not None and not asked.upright else sha256_of(data)
+    told = Representation(length=len(data), etag=sha256[:32], media_type=_shown(media_type), read=read)
+    return serve(request, told, headers)
 
 
 def _views(reading: Reading, job_id: str, images: Sequence[JobImage], place: int) -> list[ImageView]:

@@ -64,6 +64,25 @@ def test_a_bucket_gives_the_picture_that_was_segmented_and_no_other(client: Test
     assert code(client, job_id) == (404, "artifact_not_found")
 
 
+def test_the_ranges_of_a_picture_in_a_bucket_are_read_once(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.buckets.contents["photos/a.jpg"] = picture()
+    job_id = segmented(client, house, {"object": "photos/a.jpg"})
+    stream, reads = house.buckets.stream, list[str]()
+
+    def counted(location: str, *, most: int) -> Iterator[bytes]:
+        reads.append(location)
+        return stream(location, most=most)
+
+    monkeypatch.setattr(house.buckets, "stream", counted)
+    whole, parts = ask(client, job_id), range(0, len(picture()), 300)
+    for start in parts:
+        part = ask(client, job_id, headers={"Range": f"bytes={start}-{start + 299}", "If-Range": whole.headers["etag"]})
+        assert (part.status_code, part.content) == (206, picture()[start : start + 300])
+    assert (len(parts) > 1, len(reads)) == (True, 2)  # the whole, and once for all parts
+
+
 def test_a_picture_that_nobody_has_read_yet_is_shown_as_it_lies_there(client: TestClient, house: House) -> None:
     house.buckets.contents["photos/a.jpg"] = b"no picture"
     job_id = submit(client, {"object": "photos/a.jpg"})
