@@ -64,6 +64,7 @@ class JobOptions:
     the tenant's (webhook).
 
     min_confidence: pixels whose confidence is below it, in [0, 1], become void.
+    classes: names of those in overlays, polygons and COCO; empty: all.
     every: seconds from one frame of a film to the next that is taken; None where the job has no film.
     models: two or more, which are compared; `model` is then the first of them. Empty where one model was asked for.
     """
@@ -80,6 +81,7 @@ class JobOptions:
     artifacts: tuple[str, ...] = ("overlay", "mask")
     overlay: OverlayOptions = field(default_factory=OverlayOptions)
     polygons: Outlines = EXACT
+    classes: tuple[str, ...] = ()
     tile: TileOptions | None = None
     priority: str | None = None
     expires_in: int | None = None
@@ -91,23 +93,23 @@ class JobOptions:
     @property
     def readable(self) -> tuple[str, ...]:
         """Artifacts from which every class id can be read back."""
-        partial = () if self.polygons == EXACT else ("polygons",)
+        partial = ("polygons", "coco") if self.classes else () if self.polygons == EXACT else ("polygons",)
         return tuple(name for name in self.artifacts if name in READABLE.difference(partial))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `parse_options` reads it back. What came later is there only where it was chosen."""
-        newer = {"mask_suffix": self.mask_suffix, "bit_depth": self.bit_depth, "every": self.every}
+        newer = {
+            "mask_suffix": self.mask_suffix,
+            "bit_depth": self.bit_depth,
+            "every": self.every,
+            "models": list(self.models) or None,
+            "min_confidence": self.min_confidence or None,
+            "polygons": None if self.polygons == EXACT else self.polygons.to_dict(),
+            "classes": list(self.classes) or None,
+            "reuse": None if self.reuse else False,
+            "output": self.output,
+        }
         chosen: dict[str, Any] = {name: value for name, value in newer.items() if value is not None}
-        if self.models:
-            chosen["models"] = list(self.models)
-        if self.min_confidence:
-            chosen["min_confidence"] = self.min_confidence
-        if self.polygons != EXACT:
-            chosen["polygons"] = self.polygons.to_dict()
-        if not self.reuse:
-            chosen["reuse"] = False
-        if self.output is not None:
-            chosen["output"] = self.output
         if self.export is not None:
             chosen["export"] = self.export.to_dict()
         if self.webhook is not None:
@@ -144,6 +146,7 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         artifacts=reader.artifacts(),
         overlay=reader.overlay(),
         polygons=reader.polygons(),
+        classes=reader.classes(),
         tile=reader.tile(),
         priority=reader.choice("priority", PRIORITIES),
         expires_in=reader.whole("expires_in", values, EXPIRES_IN_S),
@@ -153,8 +156,8 @@ def parse_options(values: Mapping[str, Any]) -> JobOptions:
         export=reader.export(),
     )
     if options.export is not None and options.artifacts and not options.readable:
-        whole = ", ".join(sorted(READABLE))
-        reader.fault("export", f"needs one of the artifacts {whole}; polygons that are simplified do not do")
+        said = f"needs one of the artifacts {', '.join(sorted(READABLE))}"
+        reader.fault("export", f"{said}; what is simplified, or of some classes, does not do")
     if reader.faults:
         raise InvalidOptions(reader.faults)
     return options
@@ -286,6 +289,14 @@ class _Reader:
         tolerance = self.number("polygons.tolerance", value, 0.0, TOLERANCE)
         return Outlines(tolerance, self.whole("min_area", value, MIN_AREA, prefix="polygons.") or 0)
 
+    def classes(self) -> tuple[str, ...]:
+        value = self._values.get("classes")
+        names = list(value) if isinstance(value, (list, tuple)) else []
+        if value is not None and not (0 < len(names) < 257 and all(isinstance(each, str) and each for each in names)):
+            self.fault("classes", "must be a list of 1 to 256 names of classes")
+            return ()
+        return tuple(dict.fromkeys(names))
+
     def tile(self) -> TileOptions | None:
         if self._values.get("tile") is None:
             return None
@@ -355,7 +366,7 @@ def parse_option_fields(fields: Mapping[str, str], *, options: str | None) -> Jo
 
 
 def _field_value(name: str, text: str, faults: list[FieldFault]) -> Any:
-    if name in ("artifacts", "models"):
+    if name in ("artifacts", "models", "classes"):
         return [part.strip() for part in text.split(",") if part.strip()]
     if name in ("expires_in", "bit_depth"):
         return int(text) if len(text) < 20 and text.strip().isdecimal() else text  # Python refuses thousands of digits

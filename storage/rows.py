@@ -31,6 +31,7 @@ from jobs.job import (
 from jobs.options import JobOptions, OverlayOptions, TileOptions
 from jobs.spaces import JobSpaces
 from jobs.transitions import Move
+from segmentation.formats.outlines import Outlines
 from segmentation.measures.agreement import Agreement
 
 Values = dict[str, Any]
@@ -157,6 +158,8 @@ def _to_options(stored: Mapping[str, Any]) -> JobOptions:
     tile = known.get("tile")
     known["artifacts"] = tuple(stored["artifacts"])
     known["models"] = tuple(stored.get("models", ()))
+    known["classes"] = tuple(stored.get("classes", ()))
+    known["polygons"] = Outlines(**stored.get("polygons", {}))
     known["overlay"] = OverlayOptions(**stored["overlay"])
     known["tile"] = None if tile is None else TileOptions(**tile)
     known["export"] = None if known.get("export") is None else ExportChoice(**known["export"])

@@ -258,6 +258,14 @@ class JobOptionsShape(BaseModel):
     )
     overlay: OverlayShape | None = None
     polygons: PolygonsShape | None = Field(None, description="how closely they follow the pixels; default: exactly")
+    classes: list[str] | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description="names of the label space: those that overlays, polygons and COCO show; masks and metrics have "
+        "all of them; default: all",
+        examples=[["road", "car"]],
+    )
     tile: TileShape | None = Field(None, description="for pictures larger than the model's input")
     priority: str | None = Field(None, json_schema_extra={"enum": ["interactive", "bulk", None]})
     expires_in: int | None = Field(

@@ -87,7 +87,9 @@ def _results(fields: Fields) -> None:
         "Least confidence, in percent", 0, 100, 0, step=5, help="Pixels that are less certain become void"
     )
     fields.add(certain, "min_confidence", least / 100 or None)
-    tolerance, area = st.columns(2)
+    drawn, tolerance, area = st.columns(3)
+    named = drawn.text_input("Classes to draw, with commas", help="In overlays, polygons and COCO. Empty: all")
+    fields.add(drawn, "classes", [name for each in named.split(",") if (name := each.strip())])
     told = tolerance.number_input("Tolerance of polygons, in pixels", 0.0, 100.0, 0.0, step=0.5)
     fields.add(tolerance, "polygons.tolerance", told or None)
     told = area.number_input("Least area of polygons, in pixels", 0, value=0, step=10)

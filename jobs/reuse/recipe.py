@@ -21,7 +21,7 @@ from segmentation.picture_files.places import NOWHERE, Place
 FILE_NAME, CONFIDENCE, PLACE = "file_name", "confidence", "place"
 _UNTOLD = {FILE_NAME, CONFIDENCE}  # not the same for all images of a job, or no option at all
 _USUAL = FormatOptions()
-_LATER = ("shows_void", "outlines")  # told where they are chosen: kinds of before there were any stay what they are
+_LATER = ("shows_void", "outlines", "classes")  # told where they are chosen: other kinds stay as they were before
 
 
 def recipe_of(job: Job, identity: ModelIdentity) -> bytes:
@@ -68,13 +68,14 @@ def format_options(options: JobOptions, *, file_name: str = "", place: Place = N
         colour_blind_safe=overlay.palette == COLOUR_BLIND,
         shows_void=not options.min_confidence,
         outlines=options.polygons,
+        classes=tuple(sorted(options.classes)),
         file_name=file_name,
         place=place,
     )
 
 
 def kinds_of(options: JobOptions) -> Mapping[str, str]:
-    """Name of each artifact → its kind, such as `overlay/0.5/jpeg/False`, `mask/False/place`."""
+    """Name of each artifact → its kind, such as `overlay/0.5/jpeg/False`, `mask/False/place`, without a comma."""
     chosen = format_options(options)
     usual = {name for name in _LATER if getattr(chosen, name) == getattr(_USUAL, name)}
     return {
@@ -87,5 +88,5 @@ def _told(options: FormatOptions, used: str) -> str:
     """Of a picture's place only that it is kept: artifacts of before they kept one are of another kind."""
     if used == PLACE:
         return PLACE
-    value = str(getattr(options, used))
-    return f"{used}={value}" if used in _LATER else value
+    value = getattr(options, used)
+    return f"{used}={hashlib.sha256(repr(value).encode()).hexdigest()[:16]}" if used in _LATER else str(value)

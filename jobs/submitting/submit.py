@@ -36,6 +36,7 @@ from jobs.tenants.quotas import admit, refuse_if_used_up
 from jobs.uploads.buckets import Buckets
 from jobs.uploads.upload import id_in
 from segmentation.errors import NoRemapping
+from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import is_published
 from segmentation.picture_files.film import FilmLimits
 
@@ -215,6 +216,7 @@ class Submitting:
         label_space = options.label_space or own[0]
         images, masked = len(received.images), any(image.mask for image in received.images)
         spaces = self._spaces(own, label_space, options.mask_label_space, masked=masked)
+        _check_classes(options.classes, spaces.get(label_space))
         lifetime_s = options.expires_in or self.rules.retention_s
         priority = Priority(options.priority) if options.priority else default_priority(images)
         return Job(
@@ -265,6 +267,15 @@ class Submitting:
         unpublished = tuple(dict.fromkeys(space for space in named if not is_published(space)))
         models = () if {*own} == {label_space} else tuple(own)
         return JobSpaces(models, unpublished, archived=target in unpublished, leaves_out=len(models) > 1)
+
+
+def _check_classes(names: Sequence[str], space: LabelSpace) -> None:
+    """Raises InvalidOptions for those that the space does not have."""
+    known = [each.name for each in space.classes]
+    unknown = [repr(each) for each in names if each not in known]
+    if unknown:
+        said = f"{space.name} has no class {', '.join(unknown)}; it has {', '.join(known)}"
+        raise InvalidOptions([FieldFault("classes", said)])
 
 
 def _use_uploads(unit: UnitOfWork, images: Iterable[NewImage]) -> None:

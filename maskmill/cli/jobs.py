@@ -67,6 +67,9 @@ class Submission(ServerOptions):
     min_confidence: Annotated[
         float | None, typer.Option(help="Pixels less certain than this become void: 0 to 1.", metavar="SHARE")
     ] = None
+    classes: Annotated[
+        str | None, typer.Option(help="Draw these alone in overlay, polygons, coco.", metavar="NAMES")
+    ] = None
     tile: Annotated[
         str | None, typer.Option(help="Cut large images: SIZE or SIZE,OVERLAP in pixels.", metavar="SIZE")
     ] = None
@@ -287,6 +290,7 @@ def _job_options(choices: Submission) -> dict[str, Any]:
         "priority": choices.priority,
         "reuse": None if choices.reuse else False,
         "artifacts": _names(choices.artifacts),
+        "classes": _names(choices.classes),
         "tile": _tile(choices.tile) if choices.tile else None,
         "webhook": {"url": choices.webhook} if choices.webhook else None,
     }

@@ -20,7 +20,8 @@ Counts = NDArray[np.int64]  # lengths of alternating runs of 0 and 1, down the c
 
 
 class Coco:
-    """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation.
+    """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation. Of some
+    classes alone, `info` names them, and it is not read back.
 
     The image has `georeference` (its transform leads from corners of pixels to the CRS) and the camera's `position`,
     where it was taken somewhere; annotations are in pixels all the same.
@@ -30,14 +31,16 @@ class Coco:
     files: ClassVar = {"application/json": ".json"}
     shown = True
     accept = ""
-    uses: ClassVar = ("file_name", "place")
+    uses: ClassVar = ("file_name", "place", "classes")
     merged = "coco.json"
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
-        annotations = annotations_of(label_map)
+        drawn = options.drawn(label_map.space)
+        annotations = [each for each in annotations_of(label_map) if drawn[each["category_id"]]]
         size = {"width": label_map.width, "height": label_map.height}
         document = {
+            **({"info": {"classes": options.classes}} if options.classes else {}),
             "images": [{"id": 1, "file_name": options.file_name, **size, **_told(options.place)}],
             "annotations": annotations,
             "categories": _categories(label_map.space, {each["category_id"] for each in annotations}),
@@ -47,6 +50,8 @@ class Coco:
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         try:
             document = json.loads(data)
+            if "info" in document:
+                raise ValueError("they are of some classes, and do not keep every pixel")
             size = document["images"][0] if "images" in document else document["image"]  # as it once was called
             height, width = int(size["height"]), int(size["width"])
             flat = np.full(height * width, space.void_id, dtype=np.uint8)

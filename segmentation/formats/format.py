@@ -42,6 +42,7 @@ class Encoded(NamedTuple):
 class FormatOptions:
     """opacity: of the colours over the picture, 0..1. file_name: of the picture, where a format names it. place:
     where it was taken. shows_void: whether void has a colour over the picture. outlines: of polygons.
+    classes: names of those that are drawn; empty: all.
 
     Raises InvalidFormatOptions on construction.
     """
@@ -53,6 +54,7 @@ class FormatOptions:
     place: Place = NOWHERE
     shows_void: bool = True
     outlines: Outlines = EXACT
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
@@ -61,6 +63,12 @@ class FormatOptions:
             raise InvalidFormatOptions(
                 f"the overlay's format must be one of {', '.join(OVERLAY_FORMATS)}, got {self.overlay_format!r}"
             )
+
+    def drawn(self, space: LabelSpace) -> NDArray[np.bool_]:
+        """(256,) by id."""
+        found = np.array([not self.classes or space.name_of(each) in self.classes for each in range(256)])
+        found[space.void_id] &= self.shows_void
+        return found
 
 
 class Format(Protocol):

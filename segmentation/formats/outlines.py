@@ -25,9 +25,6 @@ class Outlines:
     tolerance: float = 0.0
     min_area: int = 0
 
-    def __str__(self) -> str:
-        return f"{self.tolerance:g},{self.min_area}"
-
     def to_dict(self) -> dict[str, float]:
         return {"tolerance": self.tolerance, "min_area": self.min_area}
 

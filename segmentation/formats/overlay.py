@@ -21,7 +21,7 @@ class Overlay:
     files: ClassVar = {f"image/{kind}": file.suffix for kind, file in OVERLAY_FORMATS.items()}
     shown = True
     accept = "image/jpeg"
-    uses: ClassVar = ("opacity", "overlay_format", "colour_blind_safe", "shows_void")
+    uses: ClassVar = ("opacity", "overlay_format", "colour_blind_safe", "shows_void", "classes")
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
@@ -33,8 +33,9 @@ class Overlay:
             )
         colours = palette(label_map.space, colour_blind_safe=options.colour_blind_safe)
         blended = self.blend(label_map.ids, rgb, colours, options.opacity)
-        if not options.shows_void:
-            blended = np.where((label_map.ids == label_map.space.void_id)[..., None], rgb, blended)
+        if options.classes or not options.shows_void:
+            drawn = options.drawn(label_map.space)
+            blended = np.where(drawn[label_map.ids][..., None], blended, rgb)
         return Encoded(_written(blended, kind), f"image/{kind}")
 
     def blend(

@@ -23,7 +23,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.picture_files.places import Georeference, Place, Position, border_of
 
-OUTLINES = "outlines"  # what was left out of a document
+OUTLINES, CLASSES = "outlines", "classes"  # there where a document does not keep everything
 PIXELS, CRS84 = "pixels", "CRS84"  # what the coordinates of a document are, where its picture has a georeference
 _DECIMALS = 9  # of degrees: a tenth of a millimetre
 _LONGEST_STEP = 64  # pixels
@@ -36,18 +36,20 @@ class Polygons:
     files: ClassVar = {"application/geo+json": ".geojson"}
     shown = True
     accept = "application/geo+json"
-    uses: ClassVar = ("file_name", "place", "outlines")
+    uses: ClassVar = ("file_name", "place", "outlines", "classes")
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
         space = label_map.space
-        labelled = (region for region in trace_regions(label_map.ids) if region.class_id != space.void_id)
-        regions = options.outlines.of(labelled)
+        drawn = options.drawn(space)
+        drawn[space.void_id] = False
+        regions = options.outlines.of(each for each in trace_regions(label_map.ids) if drawn[each.class_id])
         document = {
             "type": "FeatureCollection",
             "image": {"file_name": options.file_name, "width": label_map.width, "height": label_map.height},
             "label_space": space.name,
             **({} if options.outlines == EXACT else {OUTLINES: options.outlines.to_dict()}),
+            **({CLASSES: options.classes} if options.classes else {}),
             **_told(options.place),
             "features": [_feature(region, space) for region in regions],
         }
@@ -60,8 +62,8 @@ class Polygons:
     def decode(self, data: bytes, space: LabelSpace) -> LabelMap:
         try:
             document = json.loads(data)
-            if OUTLINES in document:
-                raise ValueError("they are simplified, and do not keep every pixel")
+            if OUTLINES in document or CLASSES in document:
+                raise ValueError("they are simplified, or of some classes, and do not keep every pixel")
             regions = [_region(each) for each in document["features"]]
             size = document["image"]
             ids = fill_regions(regions, height=int(size["height"]), width=int(size["width"]), background=space.void_id)

@@ -9,6 +9,8 @@ from jobs.job import JobTotals
 from jobs.options import JobOptions
 from jobs.ports import Outcome
 from jobs.reuse.known import Known, is_reused
+from jobs.reuse.recipe import kinds_of
+from segmentation.formats.outlines import Outlines
 from tests.factories import make_result
 from tests.job_steps import Units, add, claimed, ended_job, failed, finish, succeeded
 
@@ -75,6 +77,20 @@ def test_results_with_other_artifacts_are_known_beside_one_another(open_unit: Un
         "mask/False/place,overlay/0.5/jpeg/False": "job_1",
         "mask/False/place": "job_2",
     }
+
+
+def test_kinds_of_artifacts_that_were_chosen_otherwise_are_read_as_they_were_written(open_unit: Units):
+    options = JobOptions(
+        model="tiny",
+        label_space="camvid-11",
+        artifacts=("overlay", "polygons"),
+        classes=("sky", "car"),
+        polygons=Outlines(1.5, 20),
+    )
+    ended_job(open_unit, by(0), options=options)
+    (found,) = find(open_unit).values()
+    assert found.kinds == set(kinds_of(options).values())
+    assert kinds_of(replace(options, classes=("car", "sky"))) == kinds_of(options)
 
 
 def test_nothing_is_known_of_other_tenants(open_unit: Units):

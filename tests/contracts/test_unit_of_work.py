@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from jobs.deliveries.endpoint import STARTED, Endpoint
 from jobs.errors import ImageNotFound, JobNotFound, JobRunning
+from jobs.exports.choice import ExportChoice
 from jobs.job import Counts, ImageStatus, JobStatus, JobTotals, NewImage, Priority, Slice, Source
 from jobs.job import SourceKind as Kind
 from jobs.listing.filters import JobFilter
 from jobs.options import JobOptions, OverlayOptions, TileOptions
 from jobs.ports import Remains
+from segmentation.formats.outlines import Outlines
 from tests.factories import NOON, make_image, make_images, make_job
 from tests.job_steps import (
     Units,
@@ -56,14 +60,28 @@ class TestJobs:
     def test_a_job_comes_back_as_it_was_added(self, open_unit: Units):
         options = JobOptions(
             model="tiny",
+            models=("tiny", "other"),
             label_space="camvid-11",
+            mask_label_space="cityscapes-34",
+            mask_suffix="_L",
+            bit_depth=12,
+            min_confidence=0.5,
+            every=0.25,
+            reuse=False,
             artifacts=("mask", "coco"),
+            polygons=Outlines(1.5, 20),
+            classes=("sky", "car"),
+            webhook=Endpoint(url="https://example.org/hook", events=(STARTED,)),
+            output="results/maskmill/",
+            export=ExportChoice(name="cvat", instances=True),
             overlay=OverlayOptions(opacity=0.25, format="png"),
             tile=TileOptions(size=512, overlap=64),
             priority="bulk",
             expires_in=3600,
             metadata={"b": [1, None, "ü"], "a": {"x": 0.1}},
         )
+        usual = JobOptions()
+        assert [each.name for each in fields(usual) if getattr(options, each.name) == getattr(usual, each.name)] == []
         job = make_job(
             priority=Priority.BULK,
             options=options,

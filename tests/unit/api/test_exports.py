@@ -53,6 +53,42 @@ def test_polygons_are_simplified_as_the_job_says_and_read_from_what_is_whole(cli
     assert (len(drawn["features"]), drawn["outlines"]) == (2, told["polygons"])
 
 
+def test_what_is_drawn_undecided_and_simplified_goes_through_together(client: TestClient, house: House) -> None:
+    """The model says sky on the left and building on the right, each with a confidence of 0.8."""
+    told = {
+        "artifacts": ["polygons", "coco", "mask"],
+        "classes": ["building"],
+        "polygons": {"tolerance": 1, "min_area": 10},
+        "min_confidence": 0.8,
+    }
+    jobs = []
+    for least in (0.8, 0.81):
+        told["min_confidence"] = least
+        sent = client.post("/jobs", files={"files": ("a.jpg", picture())}, data={"options": json.dumps(told)})
+        assert sent.status_code == 202, sent.text
+        house.work()
+        jobs.append(client.get(sent.json()["links"]["self"]).json())
+    sure, unsure = jobs
+    assert sure["options"] | told | {"min_confidence": 0.8} == sure["options"]
+    assert (sure["metrics"]["coverage"], unsure["metrics"]["coverage"]) == (1.0, 0.0)
+    assert sure["metrics"]["class_fractions"] == {"building": 0.5, "sky": 0.5}
+    drawn = client.get(f"/jobs/{sure['id']}/images/0/polygons").json()
+    assert [each["properties"]["class"] for each in drawn["features"]] == ["building"]
+    with exported(client, sure["id"]) as archive:
+        merged = json.loads(archive.read("coco.json"))
+        assert [each["category_id"] for each in merged["annotations"]] == [1]
+        assert "coverage" in archive.read("metrics.csv").decode()
+    assert len(exported(client, sure["id"], export="yolo").read("labels/train/a.txt").splitlines()) == 2
+    assert exported(client, unsure["id"], export="yolo").read("labels/train/a.txt") == b""
+
+
+def test_a_class_that_there_is_not_is_refused_by_name(client: TestClient) -> None:
+    answer = client.post("/jobs", files={"files": ("a.jpg", picture())}, data={"classes": "sky, mars"})
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["field"]) == (422, "classes")
+    assert fault["message"].startswith("camvid-11 has no class 'mars'; it has sky, building, ")
+
+
 def test_pictures_come_along_when_they_are_asked_for(client: TestClient, house: House) -> None:
     job_id = finished(client, house, "north/a.jpg")
     assert exported(client, job_id, export="yolo").namelist() == ["data.yaml", "labels/train/north/a.txt"]

@@ -54,6 +54,7 @@ def test_a_batch_goes_with_all_that_was_chosen(service: Open) -> None:
     fill(page, "Overlays as", "png")
     fill(page, "Opacity of overlays, in percent", 70)
     fill(page, "Least confidence, in percent", 30)
+    fill(page, "Classes to draw, with commas", "sky, building")
     fill(page, "Tolerance of polygons, in pixels", 1.5)
     fill(page, "Least area of polygons, in pixels", 40)
     fill(page, "Webhook", "https://example.org/hook")
@@ -65,7 +66,7 @@ def test_a_batch_goes_with_all_that_was_chosen(service: Open) -> None:
     assert (told.models, told.tile) == (("tiny", "other"), TileOptions(size=512, overlap=32))
     assert (told.bit_depth, told.min_confidence, told.expires_in, told.reuse) == (12, 0.3, 5400, False)
     assert told.overlay == OverlayOptions(opacity=0.7, format="png", palette="colour_blind")
-    assert told.polygons == Outlines(1.5, 40)
+    assert (told.polygons, told.classes) == (Outlines(1.5, 40), ("sky", "building"))
     assert told.webhook == Endpoint(url="https://example.org/hook")
 
 

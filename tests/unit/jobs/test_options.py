@@ -23,6 +23,7 @@ def test_options_survive_a_round_trip():
         bit_depth=12,
         min_confidence=0.25,
         polygons=Outlines(1.5, 50),
+        classes=("sky", "car"),
         overlay=OverlayOptions(opacity=0.25, format="png", palette="colour_blind"),
         tile=TileOptions(size=512, overlap=64),
         priority="bulk",
@@ -35,7 +36,7 @@ def test_options_survive_a_round_trip():
 
 def test_options_that_came_later_are_written_only_where_they_were_chosen():
     told = JobOptions().to_dict()
-    assert not {"bit_depth", "min_confidence", "polygons"} & told.keys()
+    assert not {"bit_depth", "min_confidence", "polygons", "classes"} & told.keys()
     assert told["overlay"] == {"opacity": 0.5, "format": "jpeg"}
 
 
@@ -80,8 +81,11 @@ def test_a_bit_depth_comes_as_text_in_a_form(text, depth):
         (
             {"artifacts": ["polygons"], "export": "yolo", "polygons": {"min_area": 9}},
             "export",
-            "polygons that are simplified do not do",
+            "what is simplified, or of some classes, does not do",
         ),
+        ({"classes": []}, "classes", "a list of 1 to 256 names"),
+        ({"classes": "car"}, "classes", "a list of 1 to 256 names"),
+        ({"classes": ["car", 3]}, "classes", "a list of 1 to 256 names"),
         ({"bit_depth": 9}, "bit_depth", "must be auto or one of 8, 10, 12, 14, 16, got 9"),
         ({"bit_depth": True}, "bit_depth", "must be auto or one of"),
         ({"bit_depth": "12"}, "bit_depth", "must be auto or one of"),
@@ -117,6 +121,8 @@ def test_all_faults_are_told_at_once():
 def test_what_was_simplified_is_not_read_back(polygons, readable):
     options = parse_options({"artifacts": ["overlay", "polygons", "mask"], "polygons": polygons, "export": "yolo"})
     assert options.readable == readable
+    some = parse_options({"artifacts": ["coco", "polygons", "geotiff"], "classes": ["car"]})
+    assert some.readable == ("geotiff",)
 
 
 def test_repeated_artifacts_count_once():
@@ -130,7 +136,7 @@ def test_a_small_tile_gets_an_overlap_that_fits():
 
 def test_form_fields_are_read_as_text():
     fields = {"model": "m", "artifacts": "overlay, mask,", "expires_in": "90", "tile": '{"size": 256}'}
-    fields |= {"min_confidence": "0.5", "polygons": '{"tolerance": 2}'}
+    fields |= {"min_confidence": "0.5", "polygons": '{"tolerance": 2}', "classes": "car, sky"}
     assert parse_option_fields(fields, options=None) == JobOptions(
         model="m",
         artifacts=("overlay", "mask"),
@@ -138,6 +144,7 @@ def test_form_fields_are_read_as_text():
         tile=TileOptions(size=256, overlap=128),
         min_confidence=0.5,
         polygons=Outlines(2.0),
+        classes=("car", "sky"),
     )
 
 

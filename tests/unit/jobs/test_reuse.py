@@ -139,8 +139,9 @@ def test_artifacts_that_the_earlier_job_lacks_are_made_from_its_mask(service, pi
     assert bytes_of(service, again) == bytes_of(service, anew)
 
 
-def test_polygons_that_are_simplified_otherwise_are_made_from_the_mask(service, pictures):
-    wanted = {"artifacts": ("mask", "polygons"), "polygons": Outlines(min_area=5)}
+@pytest.mark.parametrize("chosen", [{"polygons": Outlines(min_area=5)}, {"classes": ("car",)}])
+def test_polygons_that_hold_something_else_are_made_from_the_mask(service, pictures, chosen):
+    wanted = {"artifacts": ("mask", "polygons"), **chosen}
     exact = done(service, pictures[0], artifacts=("mask", "polygons"))
     again, third = done(service, pictures[0], **wanted), done(service, pictures[0], **wanted)
     assert (service.segmenter.runs, again.reused, third.reused) == (1, 1, 1)

@@ -126,6 +126,7 @@ def test_a_request_without_images_is_refused(service):
         (JobOptions(model="unknown"), "model"),
         (JobOptions(label_space="oxford-pets-3"), "label_space"),
         (JobOptions(label_space="mars"), "label_space"),
+        (JobOptions(classes=("sky", "mars")), "classes"),
         (JobOptions(mask_label_space="mars"), "mask_label_space"),
         (JobOptions(mask_label_space="oxford-pets-3"), "mask_label_space"),
     ],

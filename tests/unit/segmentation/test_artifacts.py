@@ -1,13 +1,14 @@
 """The pictures among the artifacts: overlay, mask, confidence; and the options that shape them."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from segmentation.errors import InvalidFormatOptions, MaskMismatch, MissingConfidence, UnreadableArtifact
-from segmentation.formats import FORMATS, OVERLAY_FORMATS, FormatOptions
+from segmentation.formats import FORMATS, OVERLAY_FORMATS, FormatOptions, ReadableFormat
 from segmentation.formats.mask import Mask
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
@@ -29,6 +30,24 @@ def overlay(options: FormatOptions) -> np.ndarray[tuple[int, ...], np.dtype[np.u
 def test_the_overlay_mixes_colours_and_picture_by_opacity(opacity: float) -> None:
     mixed = palette(SPACE)[IDS] * opacity + RGB * (1 - opacity)
     assert np.abs(overlay(FormatOptions(opacity=opacity, overlay_format="png")) - mixed).max() <= 1
+
+
+def test_only_those_classes_are_drawn_that_were_named() -> None:
+    shown, drawn = overlay(FormatOptions(opacity=1, overlay_format="png", classes=("sky",))), IDS == 5
+    assert (shown[~drawn] == RGB[~drawn]).all()
+    assert (shown[drawn] == palette(SPACE)[5]).all()
+
+
+@pytest.mark.parametrize("name", ["polygons", "coco"])
+def test_what_holds_some_classes_alone_says_so_and_is_not_read_as_a_whole(name: str) -> None:
+    artifact = FORMATS[name]
+    assert isinstance(artifact, ReadableFormat)
+    data = artifact.encode(LABEL_MAP, RGB, FormatOptions(classes=("sky", "human"))).data
+    document = json.loads(data)
+    features = [each["properties"]["class_id"] for each in document.get("features", ())]
+    assert features + [each["category_id"] for each in document.get("annotations", ())] == [5, 6]
+    with pytest.raises(UnreadableArtifact, match="some classes"):
+        artifact.decode(data, SPACE)
 
 
 @pytest.mark.parametrize(
