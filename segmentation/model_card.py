@@ -63,7 +63,7 @@ class ModelCard:
     def __post_init__(self) -> None:
         for name in _TEXTS:
             _require(isinstance(getattr(self, name), str), name, "text", getattr(self, name))
-        _require(bool(_NAME.fullmatch(self.name)), "name", "lower-case letters, digits and . _ -", self.name)
+        require_name(self.name)
         for name in ("version", "architecture", "label_space"):
             _require(bool(getattr(self, name)), name, "not empty", getattr(self, name))
         for name in ("output_stride", "parameters"):
@@ -123,6 +123,11 @@ _NEEDED = (
     *("name", "version", "architecture", "label_space", "preprocessing"),
     *("files", "sha256", "output_stride", "parameters"),
 )
+
+
+def require_name(name: str) -> None:
+    """For who has long work to do before there is a card. Raises InvalidModelCard."""
+    _require(bool(_NAME.fullmatch(name)), "name", "lower-case letters, digits and . _ -", name)
 
 
 def _check_files(files: object, sha256: object) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 import training.recipes
 from segmentation.engines import file_keys
-from segmentation.model_card import ModelCard
+from segmentation.model_card import ModelCard, require_name
 from segmentation.variant import Variant
 from training.datasets.pairs import PairDataset
 from training.fit.optimisation import Best
@@ -28,7 +28,8 @@ class Release:
     """What a person decides about a bundle.
 
     tolerance: how much mIoU a variant may lose, 0.005 is half a point. balance: whether offsets of classes are fitted.
-    replace: whether another model of that name may be lost. checkpoint: as `Run.snapshot` takes it.
+    replace: whether another model of that name may be lost. checkpoint: as `Run.snapshot` takes it. Raises
+    InvalidModelCard for a name that a card cannot have.
     """
 
     name: str
@@ -41,6 +42,9 @@ class Release:
     balance: bool = False
     replace: bool = False
     checkpoint: str = ""
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import is_published
-from segmentation.model_card import ModelCard
+from segmentation.model_card import ModelCard, require_name
 from segmentation.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Triple
 from storage.catalog import Bundle, Catalog
 from storage.hub_catalog import HubModel
@@ -53,6 +53,10 @@ class Order:
     long_side: int | None = None
     folder: Path | None = None
     replace: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises InvalidModelCard for a name that a card cannot have."""
+        require_name(self.name)
 
 
 def pull(order: Order, say: Callable[[str], None]) -> Bundle:

@@ -101,19 +101,26 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     folder = next((each for each in folders if (each / CHECKPOINT).is_file()), None)
     if folder is None:
         raise RunNotFound(f"{what} is neither a run in {wish.runs}, nor the folder of a run or bundle")
-    name = wish.name or Run.open(folder).name
+    name = wish.name or Run.open(folder).name.lower()  # a run may be called as no model is
     _check_name(name, wish)
     bundle = folder / BUNDLES / name
     card = bundle / CARD
     exported = _exported_from(folder)
-    is_new = card.is_file() and exported.get(name) == file_sha256(chosen_checkpoint(folder))
-    if not is_new or (wish.int8 and "onnx_int8" not in ModelCard.from_json(card.read_bytes()).files):
+    checkpoint = file_sha256(chosen_checkpoint(folder))
+    is_new = card.is_file() and exported.get(name) == checkpoint
+    if not is_new or (wish.int8 and exported.get(_int8_of(name)) != checkpoint):
         release = Release(name=name, int8=wish.int8, replace=True)
         made = export_run(
             folder, release, roots=wish.roots, models=Catalog([folder / BUNDLES]), watch=wish.watch or unwatched
         )
-        write_json(folder / EXPORTED, {**exported, name: made.checkpoint})
+        asked = {_int8_of(name): made.checkpoint} if wish.int8 else {}
+        write_json(folder / EXPORTED, {**exported, name: made.checkpoint, **asked})
     return folder, bundle
+
+
+def _int8_of(name: str) -> str:
+    """Where it is noted that a quantised file was asked for: one that was refused would be refused again."""
+    return f"{name} int8"
 
 
 def _exported_from(folder: Path) -> Mapping[str, str]:

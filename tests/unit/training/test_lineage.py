@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import training.recipes
+from segmentation.errors import InvalidModelCard
 from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import RECIPE, tiny_order, tiny_training
 from training.datasets import DATASETS
@@ -321,3 +322,8 @@ def test_of_a_bundle_that_tells_of_no_pictures_a_student_says_what_its_card_says
     assert "from tiny, which learnt from what its card says: Trained by its authors on towns." in made.dataset
     assert made.licence.endswith("Not for sale.")
     assert not DataRecord.read(student).is_whole
+
+
+def test_a_name_that_no_card_can_have_is_told_before_there_is_one():
+    with pytest.raises(InvalidModelCard, match="name must be lower-case letters"):
+        Release(name="Street")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
+from segmentation.errors import InvalidModelCard
 from segmentation.label_spaces import get_label_space
 from storage.catalog import Catalog, NameTaken
 from storage.hub_catalog import HubModel
@@ -105,6 +106,11 @@ def order(tmp_path: Path, model: HubModel = MODEL, **changes: Any) -> Order:
         "consent": Consent(unpinned=True),
     }
     return Order(**{**given, **changes})
+
+
+def test_a_name_that_no_model_may_have_is_told_before_anything_is_fetched(tmp_path: Path):
+    with pytest.raises(InvalidModelCard, match="name must be lower-case letters"):
+        order(tmp_path, name="My model")
 
 
 def commit_of(hub: Hub, ref: str = CONVERTED) -> str:

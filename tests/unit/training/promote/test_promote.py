@@ -55,6 +55,20 @@ def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, 
     promote(str(folder), replace(wish, int8=True), registry)  # there was none: the run is exported once more
     assert exported.stat().st_mtime_ns != written
 
+    card = ModelCard.from_json(exported.read_bytes())
+    refused = replace(card, files={key: name for key, name in card.files.items() if key != "onnx_int8"})
+    exported.write_text(refused.to_json())
+    promote(str(folder), replace(wish, int8=True), registry)  # it was refused, and would be again
+    assert exported.read_text() == refused.to_json()
+
+
+def test_a_run_called_as_no_model_is_gets_a_models_name(mlflow_uri: str, tmp_path: Path):
+    tiny_training(tmp_path, {"scenes": tmp_path / "scenes"}, ["name=Mine", "stages[0].epochs=1"])
+    tiny_bundle(tmp_path / "bundled", name="mine")
+    wish = Wish(runs=tmp_path, bundled=Catalog([tmp_path / "bundled"]))
+    with pytest.raises(NameTaken, match="mine came with Maskmill"):
+        promote("Mine", wish, Registry(mlflow_uri))
+
 
 def test_a_run_that_went_on_is_exported_again_whatever_the_clock_says(mlflow_uri: str, tmp_path: Path):
     runs, roots = tmp_path / "runs", {"scenes": tmp_path / "scenes"}
