@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from broker.app import MESSAGE_PRIORITY, RUN_UPKEEP, UPKEEP, make_app
@@ -23,15 +25,17 @@ from jobs.callers import DEFAULT_TENANT
 from jobs.job import Counts, ImageStatus, Job, JobImage, JobStatus, NewImage, Priority, Source, SourceKind
 from jobs.keys import input_key, new_job_id
 from jobs.options import JobOptions
+from segmentation.formats.outlines import Outlines
+from segmentation.picture_files.pictures import decode_mask
 from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
-from tests.factories import make_job, picture
+from tests.factories import encoded, make_job, picture
 from tests.job_steps import every_image
 from tests.services.processes import dies_with_us, wait_for
 from tests.services.valkey import ValkeyServer
-from tests.tiny_models import tiny_bundle
+from tests.tiny_models import GREEN, RED, tiny_bundle
 
 IMPATIENT = {
     "MASKMILL_WORKER_BEAT_S": "0.2",
@@ -67,9 +71,11 @@ class Place:
         slice_size: int = 1,
         bulk: bool = False,
         tenant: str = DEFAULT_TENANT,
+        **chosen: Any,
     ) -> Job:
         now, priority = datetime.now(UTC), Priority.BULK if bulk else Priority.INTERACTIVE
-        options = JobOptions(model="tiny", label_space="camvid-11", artifacts=("mask", "overlay"), reuse=False)
+        chosen = {"artifacts": ("mask", "overlay"), "reuse": False, **chosen}
+        options = JobOptions(model="tiny", label_space="camvid-11", **chosen)
         counts = Counts(queued=len(pictures))
         job = make_job(
             job_id=new_job_id(),
@@ -181,6 +187,23 @@ def test_a_job_is_done_each_image_once_and_a_bad_one_hurts_no_other(served: Plac
     for image in images:
         for artifact in () if image.result is None else image.result.artifacts:
             assert served.objects.info(artifact.key).size == artifact.size
+
+
+def test_what_is_undecided_drawn_and_simplified_is_as_the_job_was_submitted(served: Place):
+    """By a model that is certain of red, green and blue, and of nothing in between."""
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:, :16], pixels[:, 16:40], pixels[:, 40:] = RED, GREEN, 127
+    chosen: dict[str, Any] = {"artifacts": ("mask", "polygons"), "min_confidence": 0.5, "classes": ("building",)}
+    job = served.submit([encoded(pixels, "PNG")], polygons=Outlines(1.0, 100), **chosen)
+    assert served.finished(job).status is JobStatus.SUCCEEDED
+    (result,) = served.images(job.id)[0].results
+    mask, polygons = (served.objects.get(each.key) for each in result.artifacts)
+    shares = np.bincount(decode_mask(mask, max_pixels=10**6).ravel(), minlength=12) / pixels[..., 0].size
+    assert (np.flatnonzero(shares).tolist(), shares[0]) == ([0, 1, 11], 0.25)
+    assert 0.3 < shares[11] < 0.375
+    assert result.metrics.coverage == 1 - shares[11]
+    (drawn,) = json.loads(polygons)["features"]
+    assert (drawn["properties"]["class"], len(drawn["geometry"]["coordinates"][0])) == ("building", 5)
 
 
 def test_a_tenant_with_many_images_does_not_hold_anothers_few(place: Place):
