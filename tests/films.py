@@ -16,6 +16,7 @@ def film(
     size: tuple[int, int] = (64, 48),
     container: str = "mp4",
     codec: str = "mpeg4",
+    pixels: str = "yuv420p",
 ) -> bytes:
     """Frame `n` is grey of brightness 10 × n."""
     av: Any = importlib.import_module("av")
@@ -23,10 +24,10 @@ def film(
     with av.open(buffer, "w", format=container) as out:
         stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         for number in range(round(seconds * rate)):
-            pixels = np.full((size[1], size[0], 3), min(255, 10 * number), np.uint8)
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            grey = np.full((size[1], size[0], 3), min(255, 10 * number), np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
         out.mux(stream.encode())
     return buffer.getvalue()
 

@@ -145,7 +145,7 @@ def _listening() -> Iterator[Callable[[], bool]]:
     error = os.dup(2)
     os.dup2(mouth, 2)
     level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_libav_level(av.logging.ERROR)  # it warns of much that is no damage
     av.logging.restore_default_callback()
 
     def complains() -> bool:
@@ -157,6 +157,7 @@ def _listening() -> Iterator[Callable[[], bool]]:
         yield complains
     finally:
         os.dup2(error, 2)
+        av.logging.set_libav_level(av.logging.INFO)
         av.logging.set_level(level)
         for each in (ears, mouth, error):
             os.close(each)

@@ -139,6 +139,12 @@ def test_frames_where_a_film_is_damaged_say_so_until_the_next_that_stands_for_it
         assert [[each.code for each in frame.notices] for frame in frames] == expected
 
 
+@pytest.mark.parametrize("codec", ["mjpeg", "libx264"])
+def test_what_the_library_only_warns_of_is_no_damage(codec: str) -> None:
+    frames = run(film(container="mov", codec=codec, pixels="yuvj420p"), 0.5)
+    assert [read_picture(_saved(frame), max_pixels=10_000).notices for _, frame in frames] == [()] * 6
+
+
 def _saved(frame: Image.Image) -> bytes:
     assert frame.fp is not None  # type: ignore[attr-defined]
     return frame.fp.getvalue()  # type: ignore[attr-defined,no-any-return]
