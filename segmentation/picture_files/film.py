@@ -70,10 +70,7 @@ def frames_of(film: BinaryIO, every_s: float, limits: FilmLimits, complains: Cal
 
     complains: whether the decoder has found damage since it was asked before. Raises _Refused.
     """
-    if importlib.util.find_spec("av") is None:
-        said = "films are read where the package av is installed (maskmill-server[video]); here it is not"
-        raise _Refused("film_unsupported", said)
-    av: Any = importlib.import_module("av")
+    av = _library()
     try:
         head = film.read(4)
         film.seek(0)
@@ -83,6 +80,14 @@ def frames_of(film: BinaryIO, every_s: float, limits: FilmLimits, complains: Cal
             yield from _chosen(container, every_s, limits, complains)
     except (av.FFmpegError, ValueError, MemoryError) as error:
         raise _Refused("film_unreadable", f"is damaged or no film: {type(error).__name__}") from error
+
+
+def _library() -> Any:
+    """Raises _Refused where it is not installed."""
+    if importlib.util.find_spec("av") is None:
+        said = "films are read where the package av is installed (maskmill-server[video]); here it is not"
+        raise _Refused("film_unsupported", said)
+    return importlib.import_module("av")
 
 
 def _chosen(container: Any, every_s: float, limits: FilmLimits, complains: Callable[[], bool]) -> Iterator[Frame]:
@@ -134,11 +139,8 @@ class _Damage:
 def _listening() -> Iterator[Callable[[], bool]]:
     """Whether the library wrote of errors since it was asked before. What it writes goes through a pipe in place of
     standard error: its way to Python's log blocks where it decodes with threads. A full pipe takes no more, and waits
-    for nobody."""
-    if importlib.util.find_spec("av") is None:
-        yield lambda: False
-        return
-    av: Any = importlib.import_module("av")
+    for nobody. Raises _Refused."""
+    av = _library()
     ears, mouth = os.pipe()
     os.set_blocking(ears, False)
     os.set_blocking(mouth, False)
