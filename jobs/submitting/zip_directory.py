@@ -1,4 +1,4 @@
-"""The entries of a ZIP file, of whose directory the bytes are held and one record at a time is read.
+"""The entries of a ZIP file, of whose directory a piece is held and one record at a time is read.
 
 Python's `zipfile` makes an object of every record before the first entry can be had, which takes 600 bytes of memory
 for each. It still reads what an entry holds. Source: PKWARE APPNOTE 6.3.10, 4.3.12 (a record), 4.3.14 to 4.3.16 (where
@@ -21,6 +21,7 @@ from jobs.submitting.packed_names import extra_fields, zip_name
 
 DIRECTORY_BYTES = 32 * 2**20  # of a TAR: what lies between the contents of two files
 NEWEST_VERSION = 63  # that an entry may need of its reader
+_PIECE_BYTES = 2**18  # of the directory, which are held
 _RECORD_START = b"PK\1\2"
 _RECORD = struct.Struct("<4s2xBx2H4x3L3H8xL")
 _END = struct.Struct("<12x2L2x")
@@ -49,9 +50,9 @@ class ZipDirectory:
         self._first, size, self._shift = _place(data)
         if size > DIRECTORY_BYTES:
             raise directory_too_large()
-        data.seek(self._first)
-        self._records = data.read(size)
-        if self._records.count(_RECORD_START) > entries:  # before any of them becomes an object
+        self._data, self._size = data, size
+        self._piece, self._piece_at = b"", 0
+        if self._count() > entries:  # before any of them becomes an object
             raise TooManyImages(f"an archive may hold at most {entries} files")
         self._starts = array("Q", sorted(entry.header_offset for entry in self))
         if any(start == following for start, following in pairwise(self._starts)):
@@ -62,7 +63,7 @@ class ZipDirectory:
     def __iter__(self) -> Iterator[zipfile.ZipInfo]:
         """In the directory's order. filename: as `zip_name` reads it."""
         at = 0
-        while at < len(self._records):
+        while at < self._size:
             entry, at = self._read(at)
             yield entry
 
@@ -75,21 +76,43 @@ class ZipDirectory:
             raise zipfile.BadZipFile("entries overlap")
         return self._archive.open(entry)
 
+    def _count(self) -> int:
+        """Of what looks like the beginning of a record."""
+        found, end = 0, b""
+        for at in range(0, self._size, _PIECE_BYTES):
+            piece = end + self._bytes(at, _PIECE_BYTES)
+            found += piece.count(_RECORD_START)
+            end = piece[1 - len(_RECORD_START) :]
+        return found
+
+    def _bytes(self, at: int, count: int) -> bytes:
+        """Of the directory, from that place; fewer at its end."""
+        count = min(count, self._size - at)
+        begin = at - self._piece_at
+        if begin < 0 or begin + count > len(self._piece):
+            self._data.seek(self._first + at)
+            self._piece, self._piece_at = self._data.read(min(max(count, _PIECE_BYTES), self._size - at)), at
+            begin = 0
+            if len(self._piece) < count:
+                raise zipfile.BadZipFile("the file became shorter")
+        return self._piece[begin : begin + count]
+
     def _read(self, at: int) -> tuple[zipfile.ZipInfo, int]:
         """The entry whose record begins there, and where the next one does."""
-        start, version, flags, method, crc, packed, size, *lengths, offset = _RECORD.unpack_from(self._records, at)
+        record = self._bytes(at, _RECORD.size)
+        start, version, flags, method, crc, packed, size, *lengths, offset = _RECORD.unpack(record)
         if start != _RECORD_START:
             raise zipfile.BadZipFile("a record of the directory is none")
         if version > NEWEST_VERSION:
             raise NotImplementedError("a newer version of ZIP")
         at += _RECORD.size
         name, extra, comment = lengths
-        if at + name + extra > len(self._records):  # a comment that is too long harms nobody
+        if at + name + extra > self._size:  # a comment that is too long harms nobody
             raise zipfile.BadZipFile("a record of the directory is cut off")
-        letters = self._records[at : at + name].decode("utf-8" if flags & 0x0800 else "cp437")
+        letters = self._bytes(at, name).decode("utf-8" if flags & 0x0800 else "cp437")
         entry = zipfile.ZipInfo(letters)
         entry.flag_bits, entry.compress_type, entry.CRC = flags, method, crc
-        entry.extra = self._records[at + name : at + name + extra]
+        entry.extra = self._bytes(at + name, extra)
         entry.file_size, entry.compress_size, entry.header_offset = _long(entry.extra, size, packed, offset)
         entry.header_offset += self._shift
         if not 0 <= entry.header_offset < self._first:
