@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 import tomllib
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -35,6 +37,15 @@ def test_what_a_commit_is_looked_at_with_is_what_the_tests_use() -> None:
     (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
     assert local["repo"] == "local"
     assert all(hook["entry"].startswith(".venv/bin/") for hook in local["hooks"])
+
+
+def test_what_runs_for_a_pull_request_is_what_a_person_runs() -> None:
+    path = ROOT / ".github" / "workflows" / "tests.yml"
+    schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/github-workflows.json").read_text())
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert [error.message for error in jsonschema_rs.validator_for(schema).iter_errors(workflow)] == []
+    (job,) = workflow["jobs"].values()
+    assert job["steps"][-1] == {"run": ".ci/run"}
 
 
 def test_forms_for_issues_ask_for_what_the_doctor_says() -> None:
