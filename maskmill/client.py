@@ -223,9 +223,13 @@ class Maskmill:
                 named["masks" if part.field == "masks" else "inputs"].append({"upload": upload})
             body = {name: listed for name, listed in named.items() if listed}
             job = self._post(Call(method="POST", path="/jobs", json={**body, **options}), ledger.key)
-        except Unprocessable:
-            ledger.forget()  # what it names is gone, or wrong: the next try begins anew
-            raise
+        except Unprocessable as error:
+            if not _are_gone(error):
+                raise  # what has arrived serves the next try
+            ledger.forget()
+            if not ledger.taken_from:
+                raise
+            return self._post_uploads(parts, options, key, on_sent)  # arrived long ago: sent anew
         finally:
             ledger.close()
         ledger.forget()
@@ -243,6 +247,12 @@ class Maskmill:
 
 def _is_json(response: httpx.Response) -> bool:
     return str(response.headers.get("content-type", "")).partition(";")[0] == "application/json"
+
+
+def _are_gone(error: Unprocessable) -> bool:
+    """Whether uploads that a job names are not what they were, or have expired."""
+    fields = [str(each.get("field")) for each in error.errors]
+    return any(field == "inputs" or field.endswith(".upload") for field in fields)
 
 
 def _metadata_asked(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -48,7 +48,7 @@ class Ledger:
         self._write({"stored": place, "mark": self.marks[place], "upload": self.uploads[place]})
 
     def forget(self) -> None:
-        """The submission is a job now, or what it names is wrong."""
+        """The submission is a job now, or what it names is gone."""
         self.close()
         for path in (self.path, *self.taken_from):
             path.unlink(missing_ok=True)

@@ -174,6 +174,35 @@ def test_another_set_of_files_finds_those_that_had_arrived(
     assert list(small.iterdir()) == []
 
 
+def test_what_arrived_for_another_submission_and_expired_since_is_sent_anew(
+    service: Maskmill, pictures: Path, small: Path
+) -> None:
+    parts = [FilePart.of("files", pictures / "c.jpg", "c.jpg")]
+    noted = ledger.open_ledger(service.server, parts, {"model": "another"}, key=None)
+    noted.announce({0: "upl_" + "0" * 26})
+    noted.store(0)
+    noted.close()
+    assert service.submit(pictures / "c.jpg").total == 1
+    assert list(small.iterdir()) == []
+
+
+def test_a_wrong_option_costs_nothing_that_has_arrived(
+    service: Maskmill, pictures: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    put = direct.DirectUploads._put_rest
+
+    def counted(self: direct.DirectUploads, store: object, place: int, *rest: object) -> object:
+        sent.append(self.parts[place].name)
+        return put(self, store, place, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(direct.DirectUploads, "_put_rest", counted)
+    with pytest.raises(Unprocessable):
+        service.submit(pictures, classes=["mars"])
+    assert (service.submit(pictures).total, len(sent)) == (3, 3)
+    assert list(small.iterdir()) == []
+
+
 def test_other_files_or_options_are_another_submission(pictures: Path, small: Path) -> None:
     parts = [FilePart.of("files", pictures / "c.jpg", "c.jpg")]
     paths = {ledger.open_ledger("http://a", parts, {}, key=None).path}
