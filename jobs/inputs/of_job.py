@@ -68,6 +68,7 @@ class OtherJobs:
             meaning = job.label_space if given.corrected else job.options.mask_label_space or job.label_space
             _take_meaning(draft.masks_of_jobs, meaning, at)
             draft.masks_of_jobs.count += count
+            draft.masks_of_jobs.corrected |= given.corrected
         elif given.corrected:
             raise _fault(at, "none of these images was corrected")
         try:

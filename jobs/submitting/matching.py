@@ -67,16 +67,21 @@ def match_masks(
 
 @dataclass(slots=True)
 class MasksOfJobs:
-    """Masks that come along with images of other jobs. space: of their ids."""
+    """Masks that come along with images of other jobs. space: of their ids. corrected: corrections are among them, of
+    which that is certain."""
 
     count: int = 0
     space: str | None = None
+    corrected: bool = False
 
     def meaning(self, images: Iterable[NewImage], named: str | None, said: str | None) -> str | None:
         """Of the ids of all masks: what the names of the others say, or the client, or the job that they come from.
 
         Raises InvalidOptions where that is not the same for all, or may not be.
         """
+        if self.corrected and said not in (None, self.space):
+            told = f"corrections of another job are in {self.space}, whatever is said"
+            raise InvalidOptions([FieldFault("mask_label_space", told)])
         if said is not None or self.space in (None, named):
             return named or said
         if named is not None:
@@ -84,7 +89,7 @@ class MasksOfJobs:
             raise InvalidOptions([FieldFault("mask_label_space", told)])
         if sum(each.mask is not None for each in images) > self.count:
             told = f"masks of another job are in {self.space}, and no name tells of the others"
-            told = f"say it, or submit them as two: {told}"
+            told = f"say it if it is the same for all, else submit them as two: {told}"
             raise InvalidOptions([FieldFault("mask_label_space", told)])
         return self.space
 

@@ -66,6 +66,10 @@ def test_corrections_are_the_truth_of_another_job_where_that_is_asked_for(client
         "inputs.0.job": "none of these images was corrected"
     }
     put(client, first, label_png(1, 2), index=1)
+    misread = client.post("/jobs", json={"inputs": [given], "mask_label_space": "cityscapes-34"})
+    assert faults(misread) == {"mask_label_space": "corrections of another job are in cityscapes-8, whatever is said"}
+    second = submit(client, given, label_space="cityscapes-8", mask_label_space="cityscapes-8")
+    assert client.get(f"/jobs/{second}").json()["options"]["mask_label_space"] == "cityscapes-8"
     second = submit(client, given, label_space="cityscapes-8")
     assert client.get(f"/jobs/{second}").json()["options"]["mask_label_space"] == "cityscapes-8"
     assert client.delete(f"/jobs/{first}").status_code == 204
@@ -132,7 +136,7 @@ def test_masks_whose_names_say_nothing_do_not_take_the_meaning_of_another_jobs(
         asked = {"inputs": [{"job": first_job(client, house)}, {**other, "mask": plain}]}
     said = faults(client.post("/jobs", json=asked))
     assert said["mask_label_space"].startswith(
-        "say it, or submit them as two: masks of another job are in cityscapes-34"
+        "say it if it is the same for all, else submit them as two: masks of another job are in cityscapes-34"
     )
     told = client.post("/jobs", json={**asked, "mask_label_space": "cityscapes-34"})
     assert told.json()["options"]["mask_label_space"] == "cityscapes-34"
