@@ -375,7 +375,6 @@ def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -
     with fetching(stderr()) as on_received:
         if choices.force and chosen.get("unpacked", True):
             chosen = {**chosen, "on_received": on_received, "unpacked": False}
-            job.wait()
             where = lay_over(folder, job.id, lambda: job.download(folder, **chosen))
         else:
             where = job.download(folder, on_received=on_received, **chosen)
