@@ -3,9 +3,9 @@ was segmented, all of it has to be read, and once is enough."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from threading import Lock, Timer
 
 from segmentation.picture_files.file_data import FileData
 
@@ -16,17 +16,16 @@ MOST = 8  # of large ones on disk
 @dataclass(slots=True)
 class _Place:
     data: FileData | None = None
-    reading: threading.Lock = field(default_factory=threading.Lock)
+    reading: Lock = field(default_factory=Lock)
 
 
 class RecentPictures:
     """Safe for many threads: who asks for what another one is reading waits for it. Each goes by itself when its time
     is over."""
 
-    def __init__(self, keep_s: float = KEEP_S) -> None:
-        self._keep_s = keep_s
+    def __init__(self) -> None:
         self._places: dict[Hashable, _Place] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def get(self, key: Hashable, read: Callable[[], FileData]) -> FileData:
         """key: of this very picture. Raises what `read` raises; then the next one reads."""
@@ -37,7 +36,7 @@ class RecentPictures:
         with place.reading:
             if place.data is None:
                 place.data = read()
-                end = threading.Timer(self._keep_s, self._forget, (key, place))
+                end = Timer(KEEP_S, self._forget, (key, place))
                 end.daemon = True
                 end.start()
             return place.data

@@ -31,7 +31,7 @@ class Timer:
 @pytest.fixture(autouse=True)
 def timers(monkeypatch: pytest.MonkeyPatch) -> list[Timer]:
     monkeypatch.setattr(Timer, "begun", [])
-    monkeypatch.setattr("threading.Timer", Timer)
+    monkeypatch.setattr("jobs.inputs.recent.Timer", Timer)
     return Timer.begun
 
 
