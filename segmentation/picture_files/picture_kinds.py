@@ -29,7 +29,7 @@ from segmentation.errors import UnsupportedImage
 from segmentation.picture_files.deep_pixels import PLANES
 
 HEAD_BYTES = 64  # of a file, enough to tell its kind
-RGB, _PREMULTIPLIED = 2, 1  # PhotometricInterpretation and ExtraSamples of TIFF 6.0
+RGB, _PREMULTIPLIED, WITH_SIGN = 2, 1, 2  # PhotometricInterpretation, ExtraSamples and SampleFormat of TIFF 6.0
 _REDUCED = 1  # bit of NewSubfileType of TIFF 6.0: of another picture in the file
 
 # Brands of the ISO base media format. `mif1` and `msf1` say only that a picture follows: another brand says which.
@@ -102,7 +102,11 @@ class Tiff(TiffImagePlugin.TiffImageFile):
     def _samples(self) -> str:
         bits = self.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
         photometric = self.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, "unsaid")
-        return f"a TIFF with samples of {', '.join(map(str, bits))} bits and PhotometricInterpretation {photometric}"
+        told = self.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT)
+        sign = " with a sign" if isinstance(told, tuple) and WITH_SIGN in told else ""
+        return (
+            f"a TIFF with samples of {', '.join(map(str, bits))} bits{sign} and PhotometricInterpretation {photometric}"
+        )
 
     def _of_plane(self, arguments: Any) -> Any:
         depth = self.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]

@@ -5,9 +5,10 @@ The kind is read from the bytes, never from a name, and sizes are checked before
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ from segmentation.picture_files.picture_headers import (
 from segmentation.picture_files.picture_kinds import (
     HEAD_BYTES,
     PICTURE_KINDS,
+    WITH_SIGN,
     foreign_kind,
     kinds_read,
     sniff_media_type,
@@ -141,6 +143,8 @@ def read_picture(data: FileData, *, max_pixels: int, bit_depth: int | None = Non
     notices += file.of_film()
     if picture.mode in ("F", "LAB", "HSV"):
         raise UnsupportedImage(f"pixels of the kind {picture.mode} are not supported")
+    if picture.mode == "L" and _tags(picture).get(TiffImagePlugin.SAMPLEFORMAT) == (WITH_SIGN,):  # -1 would be 255
+        raise UnsupportedImage("grey in 8 bits with a sign is not supported")
     if picture.mode == "P" and picture.palette is None:  # Pillow asserts that there is one
         raise UnreadableImage(f"the {PICTURE_KINDS[file.media_type].name} is damaged: its palette is missing")
     deep = file.deep(picture, raw, bit_depth) if is_deep(picture.mode, raw) else None
@@ -360,8 +364,11 @@ def _upright(stored: Picture, orientation: object) -> Picture:
 
 def is_white_zero(picture: Image.Image) -> bool:
     """Of a TIFF, whose samples Pillow turns round in up to 8 bits alone."""
-    tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
-    return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    return _tags(picture).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+
+
+def _tags(picture: Image.Image) -> Mapping[int, Any]:
+    return picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
 
 
 def _band_rows(width: int) -> int:

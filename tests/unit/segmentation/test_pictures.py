@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from segmentation.picture_files.pictures import decode_picture, sniff_media_type
@@ -227,6 +227,17 @@ def test_a_picture_of_another_format_is_unsupported(head: bytes, name: str) -> N
 def test_pixels_that_are_no_colours_are_unsupported(mode: str) -> None:
     with pytest.raises(UnsupportedImage, match=f"pixels of the kind {mode} are not supported"):
         decoded(saved(Image.new(mode, (2, 2)), "TIFF"))
+
+
+def test_grey_of_8_bits_with_a_sign_is_unsupported_whose_negatives_would_be_bright() -> None:
+    with pytest.raises(UnsupportedImage, match="grey in 8 bits with a sign is not supported"):
+        decoded(saved(Image.new("L", (2, 2), 255), "TIFF", tiffinfo={TiffImagePlugin.SAMPLEFORMAT: 2}))
+
+
+def test_why_colours_with_a_sign_are_unsupported_is_told() -> None:
+    signs = {TiffImagePlugin.SAMPLEFORMAT: (2, 2, 2)}
+    with pytest.raises(UnsupportedImage, match="samples of 8, 8, 8 bits with a sign and"):
+        decoded(saved(Image.new("RGB", (2, 2)), "TIFF", tiffinfo=signs))
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "MPO", "JPEG2000"])
