@@ -296,6 +296,8 @@ def _job_options(choices: Submission) -> dict[str, Any]:
     }
     for text in choices.option or ():
         name, value = _pair(text, "--option NAME=JSON")
+        if options.get(name) is not None:
+            raise InvalidInput(f"--option {name}: {name} is given twice")
         options[name] = _value(name, value)
     return options
 

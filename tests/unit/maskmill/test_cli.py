@@ -322,6 +322,17 @@ def test_an_option_that_would_be_json_and_is_none_is_told_before_anything_is_sen
     assert not server.requests
 
 
+@pytest.mark.parametrize(
+    "given", [("--min-confidence", "0.6", "--option", "min_confidence=0.5"), ("--option", "a=1", "--option", "a=2")]
+)
+def test_an_option_that_is_given_twice_is_refused(
+    run: Run, server: ToyServer, picture: Path, given: tuple[str, ...]
+) -> None:
+    result = run("submit", picture, *given)
+    assert (result.exit_code, "is given twice" in result.stderr) == (REFUSED, True)
+    assert not server.requests
+
+
 def test_who_needs_a_key_is_told_where_it_goes(run: Run, server: ToyServer) -> None:
     server.on("GET", "/jobs", problem(401, "unauthorized", "this service needs a key"))
     done = run("jobs")
