@@ -219,8 +219,8 @@ class Exporting:
 
 def _check(job: Job, export: Export) -> None:
     if not job.options.readable:
-        kept = ", ".join(sorted(READABLE))
-        raise InvalidOptions([FieldFault("export", f"the job has no artifact that keeps class ids ({kept})")])
+        said = f"the job has no artifact that keeps every class id ({', '.join(sorted(READABLE))})"
+        raise InvalidOptions([FieldFault("export", f"{said}; what is simplified, or of some classes, does not do")])
     try:
         export.check(job.space)
     except SegmentationError as error:

@@ -89,6 +89,15 @@ def test_a_class_that_there_is_not_is_refused_by_name(client: TestClient) -> Non
     assert fault["message"].startswith("camvid-11 has no class 'mars'; it has sky, building, ")
 
 
+def test_why_annotations_of_some_classes_cannot_be_exported_is_told(client: TestClient, house: House) -> None:
+    told = {"artifacts": ["coco"], "classes": ["sky"]}
+    sent = client.post("/jobs", files={"files": ("a.jpg", picture())}, data={"options": json.dumps(told)}).json()
+    house.work()
+    answer = client.get(f"/jobs/{sent['id']}/archive", params={"export": "cvat"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "export")
+    assert "what is simplified, or of some classes, does not do" in answer.json()["detail"]
+
+
 def test_pictures_come_along_when_they_are_asked_for(client: TestClient, house: House) -> None:
     job_id = finished(client, house, "north/a.jpg")
     assert exported(client, job_id, export="yolo").namelist() == ["data.yaml", "labels/train/north/a.txt"]
