@@ -67,6 +67,7 @@ def _row(image: Image, metrics: Mapping[str, Any]) -> dict[str, Any]:
         **{name: image.row.get(name) for name in _FIXED},
         **{name: metrics.get(name) for name in _MEASURED},
         **{name: truth[name] for name in _TRUTH if name in truth},
+        **({"coverage": metrics["coverage"]} if "coverage" in metrics else {}),
         "error": None if image.error is None else image.error.get("code"),
         **{f"{_SHARE}{name}": share for name, share in (metrics.get("class_fractions") or {}).items()},
         **{f"iou:{name}": score for name, score in (truth.get("iou") or {}).items()},

@@ -32,6 +32,7 @@ def done(server: ToyServer, job_state) -> ToyServer:
             "status": "succeeded",
             "metrics": {
                 "class_fractions": {"sky": 0.75, "road": 0.25},
+                "coverage": 0.9,
                 "ground_truth": {"miou": 0.5, "iou": {"sky": 1}},
             },
             "artifacts": {name: f"/jobs/job_1/images/0/{name}" for name in ("mask", "overlay")},
@@ -61,6 +62,7 @@ def test_a_job_is_a_table_with_the_columns_of_the_archive(done: ToyServer) -> No
     assert list(table["name"]) == ["a<b>.jpg", "b.jpg"]
     assert table["error"].isna().tolist() == [True, False]
     assert (table["fraction:sky"][0], table["iou:sky"][0], table["miou"][0]) == (0.75, 1, 0.5)
+    assert table["coverage"][0] == 0.9  # of a job with `min_confidence`
 
 
 def test_a_class_that_is_nowhere_on_a_picture_has_a_share_of_nothing(server: ToyServer, job_state) -> None:
