@@ -72,7 +72,7 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(Identifier, primary_key=True)
     tenant: Mapped[str] = mapped_column(String(64))
     prefix: Mapped[str] = mapped_column(Text)  # of its objects' keys
-    model: Mapped[str] = mapped_column(String(128))  # the first of `models`, so that lists find most by an index
+    model: Mapped[str] = mapped_column(String(128))  # the first of `models`
     models: Mapped[list[Any]]
     label_space: Mapped[str] = mapped_column(String(64))
     priority: Mapped[str] = mapped_column(String(16))
@@ -110,7 +110,6 @@ class JobRow(Base):
         ),
         Index("ix_jobs_tenant_id", "tenant", "id"),
         Index("ix_jobs_tenant_status_id", "tenant", "status", "id"),
-        Index("ix_jobs_tenant_model_id", "tenant", "model", "id"),
         _partial("ix_jobs_unfinished", "priority", "id", where="finished_at IS NULL"),
         _partial("ix_jobs_turns", "tenant", "priority", "id", where="finished_at IS NULL"),
         _partial("ix_jobs_credential", "credential", where="finished_at IS NULL AND credential IS NOT NULL"),

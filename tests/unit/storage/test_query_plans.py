@@ -148,7 +148,7 @@ def test_a_sorted_page_walks_along_an_index(open_unit: Units, plans: Plans, sort
     [
         (JobFilter(), "ix_jobs_tenant_id"),
         (JobFilter(status="running"), "ix_jobs_tenant_status_id"),
-        (JobFilter(model="tiny"), "ix_jobs_tenant_model_id"),
+        (JobFilter(model="tiny"), "ix_jobs_tenant_id"),
     ],
 )
 def test_a_list_of_a_tenants_jobs_walks_along_an_index(open_unit: Units, plans: Plans, where: JobFilter, index: str):
