@@ -72,7 +72,7 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(Identifier, primary_key=True)
     tenant: Mapped[str] = mapped_column(String(64))
     prefix: Mapped[str] = mapped_column(Text)  # of its objects' keys
-    model: Mapped[str] = mapped_column(String(128))  # the first of `models`
+    model: Mapped[str] = mapped_column(String(128))  # the first of `models`, for the code of before
     models: Mapped[list[Any]]
     label_space: Mapped[str] = mapped_column(String(64))
     priority: Mapped[str] = mapped_column(String(16))

@@ -173,7 +173,7 @@ def _conditions(where: JobFilter) -> Iterator[ColumnElement[bool]]:
     if where.status is not None:
         yield JOB.status == where.status
     if where.model is not None:
-        yield or_(JOB.model == where.model, cast(JOB.models, Text).contains(written(where.model), autoescape=True))
+        yield cast(JOB.models, Text).contains(written(where.model), autoescape=True)
     if where.created_after is not None:
         yield JOB.created_at >= where.created_after
     if where.created_before is not None:
