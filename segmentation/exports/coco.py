@@ -4,8 +4,8 @@ A region with holes is one polygon, whose line goes to each hole and back: pycoc
 and joins several, so holes cannot be polygons of their own. Source: https://cocodataset.org/#format-data.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,16 @@ from segmentation.label_space import LabelSpace
 DOCUMENT = "annotations/instances_default.json"
 _BOX = 4  # numbers, or fewer: no outline
 Found = dict[str, Any]
+
+
+class Part(NamedTuple):
+    """What an annotation covers of a picture: the rows and columns around it, and its pixels within them. beyond: all
+    of its outlines lie beyond the picture's borders."""
+
+    rows: slice
+    columns: slice
+    inside: Mask
+    beyond: bool = False
 
 
 class Coco:
@@ -119,18 +129,59 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
 
 def _paint(ids: Ids, shape: Any, class_id: int) -> None:
     height, width = ids.shape
-    if isinstance(shape, list):
-        if not any(len(part) > _BOX for part in shape):
-            raise UnreadableExport("an annotation has no outline: boxes say nothing of what is in them")
-        for part in shape:
-            ids[mask_of([np.reshape(part, (-1, 2))], height=height, width=width)] = class_id
-        return
+    if not is_outlined(shape):
+        raise UnreadableExport("an annotation has no outline: boxes say nothing of what is in them")
+    part = part_of(shape, height=height, width=width)
+    ids[part.rows, part.columns][part.inside] = class_id
+
+
+def is_outlined(shape: object) -> bool:
+    """Whether an annotation's `segmentation` tells of more than a box."""
+    if not isinstance(shape, list):
+        return bool(shape)
+    return any(not isinstance(each, list) or len(each) > _BOX for each in shape)
+
+
+def part_of(shape: Any, *, height: int, width: int) -> Part:
+    """What an annotation's `segmentation` covers: polygons, which are joined, or run lengths, plain or compressed.
+
+    Raises UnreadableExport for what is neither, and for run lengths of another size.
+    """
+    try:
+        return _polygons(shape, height, width) if isinstance(shape, list) else _decoded(shape, height, width)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise UnreadableExport(f"neither polygons nor run lengths: {type(error).__name__} {error}") from error
+
+
+def _polygons(shape: Sequence[Sequence[float]], height: int, width: int) -> Part:
+    rings = [np.array(each, np.float64).reshape(-1, 2) for each in shape if len(each) > _BOX]
+    corners = np.concatenate(rings)
+    if not np.isfinite(corners).all():
+        raise UnreadableExport("a polygon must be a list of finite numbers")
+    lowest, highest = corners.min(axis=0), corners.max(axis=0)
+    size = (width, height)
+    left, top = np.clip(np.floor(lowest), 0, size).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(highest), 0, size).astype(int).tolist()
+    inside: Mask = np.zeros((bottom - top, right - left), bool)
+    for ring in rings:
+        inside |= mask_of([ring - (left, top)], height=bottom - top, width=right - left)
+    beyond = bool((highest <= 0).any() or (lowest >= size).any())
+    return Part(slice(top, bottom), slice(left, right), inside, beyond)
+
+
+def _decoded(shape: Mapping[str, Any], height: int, width: int) -> Part:
     counts = shape["counts"]
     lengths = counts_from_text(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-    if list(shape["size"]) != [height, width] or lengths.min(initial=0) < 0 or lengths.sum() != ids.size:
+    if list(shape["size"]) != [height, width] or lengths.min(initial=0) < 0 or lengths.sum() != height * width:
         raise UnreadableExport(f"run lengths of another size than the picture's {width}×{height}")
-    inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    ids[inside.reshape(width, height).T] = class_id
+    ends = lengths.cumsum()[: len(lengths) // 2 * 2].reshape(-1, 2)  # of each run outside, of the one inside after it
+    ends = ends[ends[:, 0] < ends[:, 1]]
+    if not len(ends):
+        return Part(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))
+    left, right = int(ends[0, 0] // height), int(-(-ends[-1, 1] // height))
+    runs = np.diff(ends.ravel() - left * height, prepend=0, append=(right - left) * height)
+    inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return Part(slice(0, height), slice(left, right), inside.reshape(right - left, height).T)
 
 
 def _image(image: Labelled) -> Found:
