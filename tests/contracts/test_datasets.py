@@ -26,6 +26,7 @@ def lay_out(name: str, root: Path, split: str) -> dict[str, object]:
     city = f"{split}/ulm/ulm_{{}}"
     places = {
         "camvid": (f"{split}/p{{}}.png", f"{split}annot/p{{}}.png"),
+        "coco": ("images/p{}.png", "elsewhere/p{}.png"),
         "cityscapes": (f"leftImg8bit/{city}_leftImg8bit.png", f"gtFine/{city}_gtFine_labelIds.png"),
         "folder": (f"{split}/images/p{{}}.png", f"{split}/masks/p{{}}.png"),
         "job": ("images/p{}.png", "corrected/p{}.png"),
@@ -55,7 +56,23 @@ def write_manifest(root: Path) -> dict[str, object]:
     return {"validation_share": 1.0}
 
 
-OTHERS = {"oxford_pets": list_pets, "job": write_manifest, "job_results": write_manifest}
+def write_annotations(root: Path) -> dict[str, object]:
+    size = {"height": SIZE[0], "width": SIZE[1]}
+    images = [{"id": number, "file_name": f"p{number}.png", **size} for number in range(COUNT)]
+    road = {"category_id": 4, "segmentation": [[0, 0, 50, 0, 50, 64, 0, 64]]}
+    annotations = [{"id": number, "image_id": number, **road} for number in range(COUNT)]
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 4, "name": "road"}]}
+    (root / "result.json").write_text(json.dumps(document))
+    return {"label_space": "camvid-11", "background": "void", "validation_share": 1.0}
+
+
+OTHERS = {
+    "coco": write_annotations,
+    "voc": list_masks,
+    "oxford_pets": list_pets,
+    "job": write_manifest,
+    "job_results": write_manifest,
+}
 
 
 @pytest.fixture(scope="module", params=DATASETS)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from training.datasets.camvid import camvid
 from training.datasets.cityscapes import cityscapes
+from training.datasets.coco import coco
 from training.datasets.folder import folder
 from training.datasets.job_results import job_results
 from training.datasets.oxford_pets import oxford_pets
@@ -16,6 +17,7 @@ UNLABELLED = "unlabelled"
 DATASETS: dict[str, Callable[..., PairDataset]] = {
     "camvid": camvid,
     "cityscapes": cityscapes,
+    "coco": coco,
     "folder": folder,
     "job": job_results,
     "job_results": job_results,  # as older recipes call it

@@ -97,7 +97,8 @@ def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
         raise DatasetError(f"{with_name} cannot be used: {error}") from error
     if mask.shape != size:
         (height, width), (mask_height, mask_width) = size, mask.shape
-        raise DatasetError(f"{picture_path} is {width}×{height} pixels, its mask {mask_width}×{mask_height}")
+        of_what = "its annotations are of" if mask_path == picture_path else "its mask"
+        raise DatasetError(f"{picture_path} is {width}×{height} pixels, {of_what} {mask_width}×{mask_height}")
     return _Seen(mask_path, count_ids(mask))
 
 

@@ -42,7 +42,7 @@ def folder(
     divided = (root / split).is_dir()
     place = root / split if divided else root
     beside = not (place / "images").is_dir()
-    space = _given_space(root, label_space)
+    space = given_space(root, label_space)
     order = ORDERS.get(space.name, ORDER) if space else ORDER
     pairs = pairs_side_by_side(place, order) if beside else pairs_by_stem(place / "images", place / "masks", order)
     if validation_share and not divided:
@@ -57,11 +57,23 @@ def folder(
     return PairDataset(pairs, space=space, about=about, read_mask_with=reader)
 
 
-def _given_space(root: Path, reference: str) -> LabelSpace | None:
+def given_space(root: Path, reference: str) -> LabelSpace | None:
+    """That which is named, else the user's own in the root, if there is one. Raises what `find_label_space` does."""
     own = root / LABEL_SPACE
     if not reference and own.is_file():
         return load_label_space(own)
     return find_label_space(reference) if reference else None
+
+
+def required_space(root: Path, reference: str) -> LabelSpace:
+    """As `given_space`. Raises DatasetError where none is given."""
+    space = given_space(root, reference)
+    if space is None:
+        raise DatasetError(
+            f"which classes are meant by the names in {root}? Give the data set the option label_space (a name or a "
+            f"JSON file), or put a {LABEL_SPACE} there"
+        )
+    return space
 
 
 def _check_colours(place: Path, space: LabelSpace) -> None:

@@ -1,6 +1,7 @@
-"""A part held back for validation where a data set brings no split of its own."""
+"""A part held back for validation where a data set brings no split of its own, and what files of splits are called."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,13 @@ from training.datasets.pairs import DatasetError
 
 Pair = tuple[Path, Path]
 SPLITS = ("train", "val", "all")
+# As tools call the files and folders of splits.
+_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "trainval": ("trainval",),
+    "test": ("test", "testing"),
+}
 
 
 def part_of(pairs: Sequence[Pair], split: str, *, validation_share: float) -> list[Pair]:
@@ -26,6 +34,33 @@ def part_of(pairs: Sequence[Pair], split: str, *, validation_share: float) -> li
     if not part:
         raise DatasetError(f"split {split!r} is empty: {validation_share:g} of {len(pairs)} pictures are held back")
     return part
+
+
+def called_as(name: str, split: str) -> bool:
+    """Whether a file or folder is called as a split is: `instances_val2017`, `Validation` and `valid` as val."""
+    wanted = "|".join(map(re.escape, _NAMES.get(split, (split.casefold(),))))
+    return re.search(rf"(?:^|[^a-z])(?:{wanted})(?:\d{{4}})?$", name.casefold()) is not None
+
+
+def names_split(name: str) -> bool:
+    """Whether it is called as one of the usual splits."""
+    return any(called_as(name, each) for each in _NAMES)
+
+
+def share_of(pairs: Sequence[Pair], split: str, *, listed_in: Path, name: str, validation_share: float) -> list[Pair]:
+    """What a split has of a list of pictures: all where the list is called as the split is, else a part, as `part_of`.
+
+    listed_in: for errors. Raises DatasetError, also for a list that is called as another split: who takes a part of it
+    for validation would train on the whole of it.
+    """
+    if called_as(name, split):
+        return list(pairs)
+    if names_split(name) and split != "all":
+        raise DatasetError(
+            f'{listed_in} is called as another split than {split!r}: with split = "all" it is read as a whole, '
+            "and under another name it is divided"
+        )
+    return part_of(pairs, split, validation_share=validation_share)
 
 
 def _hash(pair: Pair) -> str:

@@ -34,7 +34,8 @@ class Comparing(DataOptions, TrackOption):
     data: Annotated[
         str,
         typer.Option(
-            help="camvid, cityscapes, folder, job (or job_results), oxford_pets or scenes.", metavar="DATASET"
+            help="camvid, cityscapes, coco, folder, job (or job_results), oxford_pets or scenes.",
+            metavar="DATASET",
         ),
     ] = "scenes"
     out: Annotated[Path, typer.Option(help="The page; comparison.json is written beside it.", metavar="FILE")] = Path(
