@@ -11,7 +11,7 @@ FUNCTION_LINES = 50
 USUAL_FUNCTION_LINES = 25
 USUAL_SHARE = 0.9
 PARAMETERS = 6
-OPTIONS_OF_A_RECIPE = {"coco", "fpn"}  # builders that are called by keywords, which are keys of recipes
+OPTIONS_OF_A_RECIPE = {"coco", "fpn", "voc"}  # builders that are called by keywords, which are keys of recipes
 FILES_IN_A_FOLDER = 12  # beside __init__.py
 
 FOLDERS = (*PACKAGES, "benchmarks", "deploy", "migrations", "tests")

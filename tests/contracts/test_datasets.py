@@ -33,6 +33,7 @@ def lay_out(name: str, root: Path, split: str) -> dict[str, object]:
         "job_results": ("pictures/p{}.png", "mask/p{}.png"),
         "oxford_pets": ("images/p{}.jpg", "annotations/trimaps/p{}.png"),
         "unlabelled": (f"{split}/p{{}}.png", "elsewhere/p{}.png"),
+        "voc": ("JPEGImages/p{}.png", "SegmentationClass/p{}.png"),
     }
     if name == "scenes":
         return {"scene_count": COUNT, "height": SIZE[0], "width": SIZE[1]}
@@ -64,6 +65,12 @@ def write_annotations(root: Path) -> dict[str, object]:
     document = {"images": images, "annotations": annotations, "categories": [{"id": 4, "name": "road"}]}
     (root / "result.json").write_text(json.dumps(document))
     return {"label_space": "camvid-11", "background": "void", "validation_share": 1.0}
+
+
+def list_masks(root: Path) -> dict[str, object]:
+    (root / "ImageSets" / "Segmentation").mkdir(parents=True)
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("".join(f"p{number}\n" for number in range(COUNT)))
+    return {"label_space": "camvid-11"}
 
 
 OTHERS = {

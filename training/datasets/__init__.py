@@ -11,6 +11,7 @@ from training.datasets.oxford_pets import oxford_pets
 from training.datasets.pairs import PairDataset
 from training.datasets.scenes import scenes
 from training.datasets.unlabelled import unlabelled
+from training.datasets.voc import voc
 
 UNLABELLED = "unlabelled"
 
@@ -24,4 +25,5 @@ DATASETS: dict[str, Callable[..., PairDataset]] = {
     "oxford_pets": oxford_pets,
     "scenes": scenes,
     UNLABELLED: unlabelled,
+    "voc": voc,
 }

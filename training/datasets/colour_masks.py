@@ -1,5 +1,6 @@
 """Masks that show a class as a colour, as drawing programs and some data sets store them."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,33 @@ def read_colour_mask(path: Path, *, space: LabelSpace) -> Mask:
 
     Raises MaskMismatch for a colour that the space does not have: that is a mistake, or a lossy picture.
     """
+    ids = {each.colour: first_of_colour(space, each.colour).id for each in space.classes}
+
+    def complaint(unknown: Mapping[RGB, float]) -> str:
+        return f"it has {len(unknown)} colours that {space.name} has not, the first is {next(iter(unknown))}"
+
+    return ids_of_colours(path, ids, complaint=complaint)
+
+
+def ids_of_colours(path: Path, ids: Mapping[RGB, int], *, complaint: Callable[[Mapping[RGB, float]], str]) -> Mask:
+    """(H, W) uint8. complaint: what is said of colours that have no id; it is told the share of pixels of each.
+
+    Raises MaskMismatch where there are such colours, SegmentationError, OSError.
+    """
     picture = decode_picture(path.read_bytes(), max_pixels=MAX_PIXELS)
-    id_of = {int(np.dot(each.colour, _PLACES)): first_of_colour(space, each.colour).id for each in space.classes}
-    shown, position = np.unique(picture @ _PLACES, return_inverse=True)
-    unknown = [int(code) for code in shown if int(code) not in id_of]
+    id_of = {int(np.dot(colour, _PLACES)): each for colour, each in ids.items()}
+    shown, position, counts = np.unique(picture @ _PLACES, return_inverse=True, return_counts=True)
+    unknown = {
+        _rgb(code): count / position.size
+        for code, count in zip(shown.tolist(), counts.tolist(), strict=True)
+        if code not in id_of
+    }
     if unknown:
-        first = tuple(unknown[0].to_bytes(3, "big"))
-        raise MaskMismatch(f"it has {len(unknown)} colours that {space.name} has not, the first is {first}")
-    ids = np.array([id_of[int(code)] for code in shown], dtype=np.uint8)
-    return ids[position].reshape(picture.shape[:2])
+        raise MaskMismatch(complaint(unknown))
+    table = np.array([id_of[code] for code in shown.tolist()], dtype=np.uint8)
+    return table[position].reshape(picture.shape[:2])
+
+
+def _rgb(code: int) -> RGB:
+    red, green, blue = code.to_bytes(3, "big")
+    return red, green, blue

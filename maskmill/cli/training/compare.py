@@ -34,7 +34,7 @@ class Comparing(DataOptions, TrackOption):
     data: Annotated[
         str,
         typer.Option(
-            help="camvid, cityscapes, coco, folder, job (or job_results), oxford_pets or scenes.",
+            help="camvid, cityscapes, coco, folder, job (or job_results), oxford_pets, scenes or voc.",
             metavar="DATASET",
         ),
     ] = "scenes"

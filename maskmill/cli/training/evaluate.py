@@ -79,7 +79,7 @@ class Evaluating(DataOptions, CheckpointOption, TrackOption):
     dataset: Annotated[
         str,
         typer.Argument(
-            help="camvid, cityscapes, coco, folder, job (or job_results), oxford_pets or scenes.",
+            help="camvid, cityscapes, coco, folder, job (or job_results), oxford_pets, scenes or voc.",
             metavar="DATASET",
             show_default=False,
         ),
