@@ -172,10 +172,11 @@ class Painter:
 
 
 def unclear_background(share: float, where: str) -> str:
+    how_many = f"{100 * share:.1f} %" if share >= 0.001 else "some"
     return (
-        f"{share:.1%} of its pixels are {where}: say with the option {BACKGROUND} what they are, the name of a class, "
+        f"{how_many} of its pixels are {where}: say with the option {BACKGROUND} what they are, the name of a class, "
         f'or "{VOID}" where they shall count nowhere'
-    ).replace("%", " %", 1)
+    )
 
 
 def _rectangle(box: Any) -> list[list[float]]:
