@@ -1,5 +1,6 @@
 """Annotations in COCO's format, as COCO itself, CVAT, Label Studio and Roboflow have them, and their pictures."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ FOLDERS = ("annotations", ".")
 ROBOFLOW = "_annotations"  # .coco.json, in a folder of each split
 INSTANCES = "instances_"
 OTHER_KINDS = re.compile(r"captions|keypoints|panoptic|image_info", re.IGNORECASE)
+
+logger = logging.getLogger(__name__)
 
 
 def coco(
@@ -109,7 +112,7 @@ def _files(path: Path, pictures: Sequence[Annotated], places: Sequence[Path]) ->
     names = {each.file_name: _relative(each.file_name) for each in pictures}
     bases = Counter(PurePosixPath(name).name for name in names.values())
     found: dict[Path, Annotated] = {}
-    missing = []
+    missing, shortened = [], []
     for each in pictures:
         name = names[each.file_name]
         base = PurePosixPath(name).name
@@ -120,12 +123,17 @@ def _files(path: Path, pictures: Sequence[Annotated], places: Sequence[Path]) ->
             missing.append(each.file_name)
         elif found.setdefault(file, each) != each:
             raise DatasetError(f"{path}: {found[file].file_name} and {each.file_name} are both {file}")
+        elif not file.as_posix().endswith(name):
+            shortened.append((each.file_name, file))
     if missing:
         where = ", ".join(dict.fromkeys(map(str, places)))
         raise DatasetError(
             f"{path}: {len(missing)} of its pictures are missing, the first is {missing[0]} (looked for in {where}); "
             "the option pictures names their folder"
         )
+    if shortened:
+        told = "%s: %d pictures are known by the last part of their names alone, the first is %s for %s"
+        logger.warning(told, path, len(shortened), shortened[0][1], shortened[0][0])
     return found
 
 
@@ -135,7 +143,7 @@ def _relative(name: str) -> str:
     if "?d=" in path:  # Label Studio's local files
         path = unquote(path.partition("?d=")[2])
     foreign = re.match(r"[A-Za-z][A-Za-z+.-]*:|/", path) or ".." in path.split("/")
-    return path.rpartition("/")[2] if foreign else path
+    return path.rpartition("/")[2] if foreign else PurePosixPath(path).as_posix()
 
 
 def _drawn(file: Path, *, of_file: Mapping[Path, Annotated], painter: Painter) -> Mask:

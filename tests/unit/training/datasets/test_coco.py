@@ -278,6 +278,15 @@ def test_documents_and_pictures_are_found_as_tools_lay_them_out(tmp_path, docume
     assert [each for each, _ in fields.open(split, **options).pairs] == [tmp_path / picture]
 
 
+def test_pictures_that_lie_without_their_folders_are_told(fields, caplog):
+    fields.write(region(LEFT), images=[IMAGE | {"file_name": "./a.png"}])
+    assert (len(fields.open()), caplog.text) == (1, "")
+    fields.write(region(LEFT), images=[IMAGE | {"file_name": "cam/a.png"}])
+    assert fields.open().names() == ["a.png"]
+    assert "1 pictures are known by the last part of their names alone, the first is" in caplog.text
+    assert caplog.text.rstrip().endswith("images/default/a.png for cam/a.png")
+
+
 def test_pictures_of_one_name_in_two_folders_are_told_apart(tmp_path):
     fields = Fields(tmp_path)
     images = [IMAGE | {"id": n, "file_name": f"{folder}/a.png"} for n, folder in enumerate("xy", start=1)]
