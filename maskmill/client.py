@@ -19,10 +19,10 @@ import httpx
 from maskmill.errors import InvalidInput, Unavailable, Unprocessable, image_error
 from maskmill.handle import JobHandle
 from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks
-from maskmill.multipart import FilePart, MultipartBody, OnSent
 from maskmill.transport import Call, Transport, takes_proxy
 from maskmill.uploads.direct import DirectUploads, NotOffered, goes_direct
 from maskmill.uploads.ledger import open_ledger
+from maskmill.uploads.multipart import FilePart, MultipartBody, OnSent
 from maskmill.webhooks import Webhooks
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ import psutil
 from benchmarks.receiving.upload_memory import MIB, memory_of, server
 from benchmarks.record import median, record
 from maskmill import Maskmill
-from maskmill.multipart import FilePart, MultipartBody
 from maskmill.stack.broker import free_port, server_binary
 from maskmill.uploads import direct
+from maskmill.uploads.multipart import FilePart, MultipartBody
 
 QUESTION = "MB/s of files that come in, against a plain copy; growth of the API's memory while 2 GB come, cut once"
 JPEG = b"\xff\xd8\xff"

@@ -17,7 +17,7 @@ from maskmill.client import DEFAULT_SERVER, Content, Maskmill
 from maskmill.download import OnReceived, unheard
 from maskmill.handle import Image, JobHandle, OnProgress
 from maskmill.inputs import Given, Inputs
-from maskmill.multipart import OnSent
+from maskmill.uploads.multipart import OnSent
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.10 has none

@@ -28,7 +28,7 @@ from rich.text import Text
 from maskmill.download import OnReceived
 from maskmill.handle import JobHandle
 from maskmill.installed import called
-from maskmill.multipart import OnSent
+from maskmill.uploads.multipart import OnSent
 
 STATUS_STYLE = {
     "succeeded": "green",

@@ -1,1 +1,1 @@
-"""Files that go straight to the store, several at a time, and go on where they stopped."""
+"""How the files of a job are sent: in its own request, or ahead of it, several at a time, and on where they stopped."""

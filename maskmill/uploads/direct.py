@@ -15,9 +15,9 @@ import httpx
 
 from maskmill.errors import APIError, Conflict, InvalidInput, NotFound, RateLimited, ServerUnreachable, Unavailable
 from maskmill.inputs import IMAGE_SUFFIXES, is_film_name
-from maskmill.multipart import PIECE, FilePart, OnSent
 from maskmill.transport import Call, Transport, takes_proxy
 from maskmill.uploads.ledger import Ledger
+from maskmill.uploads.multipart import PIECE, FilePart, OnSent
 
 DIRECT_BYTES = 64 * 2**20  # what is more goes this way
 DIRECT_FILES = 1_000

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from maskmill.multipart import FilePart
+from maskmill.uploads.multipart import FilePart
 
 
 def state_folder() -> Path:

@@ -12,8 +12,8 @@ import pytest
 from maskmill import Maskmill
 from maskmill.errors import InvalidInput, ServerError, ServerUnreachable, Unprocessable
 from maskmill.inputs import FILM_SUFFIXES
-from maskmill.multipart import FilePart
 from maskmill.uploads import direct, ledger
+from maskmill.uploads.multipart import FilePart
 from tests.factories import picture
 from tests.films import film
 from tests.unit.api.house import House

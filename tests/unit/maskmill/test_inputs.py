@@ -12,7 +12,7 @@ import pytest
 from jobs.submitting.packed import PACKED_SUFFIXES, PackedLimits, read_packed
 from maskmill.errors import InvalidInput
 from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, LocalFile, is_picture, sort_out, sort_out_masks
-from maskmill.multipart import FilePart
+from maskmill.uploads.multipart import FilePart
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from tests.factories import picture, zip_of
 from tests.users import as_nobody
