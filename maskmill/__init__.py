@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from maskmill.aio import AsyncJob, AsyncMaskmill
     from maskmill.client import Maskmill
     from maskmill.errors import APIError, MaskmillError
-    from maskmill.handle import Image, JobHandle
+    from maskmill.handle import JobHandle
+    from maskmill.image import Image
 
 __all__ = ["APIError", "AsyncJob", "AsyncMaskmill", "Image", "JobHandle", "Maskmill", "MaskmillError"]
 
@@ -16,7 +17,7 @@ _HOMES = {
     "APIError": "maskmill.errors",
     "AsyncJob": "maskmill.aio",
     "AsyncMaskmill": "maskmill.aio",
-    "Image": "maskmill.handle",
+    "Image": "maskmill.image",
     "JobHandle": "maskmill.handle",
     "Maskmill": "maskmill.client",
     "MaskmillError": "maskmill.errors",

@@ -5,22 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
-from maskmill.download import OnReceived, alone_in, check_place, fetch_archive, keep_apart, unheard, unpack, write_whole
+from maskmill.download import OnReceived, alone_in, check_place, fetch_archive, keep_apart, unheard, unpack
 from maskmill.errors import NotFound, WaitTimeout
-from maskmill.notebooks.shown import class_ids, image_html, job_html, opened, table_of
+from maskmill.image import Image
+from maskmill.notebooks.shown import job_html, table_of
 from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Transport
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    import PIL.Image
-    from numpy.typing import NDArray
 
 FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
 LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
@@ -30,72 +27,6 @@ PAGE = 200
 CORRECTIONS_S = 3600.0  # a large batch is read while we wait
 
 OnProgress = Callable[["JobHandle"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """One image of a job, as its row says. `row` holds everything, `read` fetches an artifact's bytes."""
-
-    row: Mapping[str, Any]
-    _base: str = field(repr=False)
-    _transport: Transport = field(repr=False)
-
-    def __repr__(self) -> str:
-        return f"<Image {self.index} {self.name} {self.status}>"
-
-    @property
-    def index(self) -> int:
-        return int(self.row["index"])
-
-    @property
-    def name(self) -> str:
-        return str(self.row["name"])
-
-    @property
-    def status(self) -> str:
-        return str(self.row["status"])
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        return self.row.get("metrics") or {}
-
-    @property
-    def error(self) -> Mapping[str, Any] | None:
-        return self.row.get("error")
-
-    @property
-    def artifacts(self) -> Mapping[str, str]:
-        return self.row.get("artifacts") or {}
-
-    @property
-    def work_ms(self) -> float | None:
-        """What was spent on the image itself: without waiting for its turn, or for the model to be loaded."""
-        spent: Mapping[str, float] = self.row.get("timings_ms") or {}
-        return spent["total"] - spent.get("queue", 0.0) - spent.get("load", 0.0) if "total" in spent else None
-
-    def read(self, artifact: str, *, model: str | None = None, upright: bool = False) -> bytes:
-        """The bytes of `overlay`, `mask`, …; `input` is the image itself. model: whose, of a job with several; else the
-        first one's. upright: of `input`, with its pixels as masks have them, where EXIF turns it. Raises NotFound."""
-        path = None if model else self.artifacts.get(artifact)
-        params = {"model": model, "upright": upright or None}
-        call = Call(method="GET", path=path or f"{self._base}/{self.index}/{artifact}", params=params)
-        return self._transport.send(call).content
-
-    @property
-    def mask(self) -> NDArray[np.uint8]:
-        """(height, width), class ids; fetched anew each time. Raises NotFound, InvalidInput without NumPy or Pillow."""
-        return class_ids(self.read("mask"))
-
-    @property
-    def overlay(self) -> PIL.Image.Image:
-        """Fetched anew each time. Raises NotFound, and InvalidInput without Pillow."""
-        return opened(self.read("overlay"))
-
-    def _repr_html_(self) -> str:
-        return image_html(self)
-
-    def save(self, artifact: str, path: str | Path, *, upright: bool = False) -> Path:
-        return write_whole(Path(path), self.read(artifact, upright=upright))
 
 
 class JobHandle:

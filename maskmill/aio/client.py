@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from maskmill.client import DEFAULT_SERVER, Content, Maskmill
 from maskmill.download import OnReceived, unheard
-from maskmill.handle import Image, JobHandle, OnProgress
+from maskmill.handle import JobHandle, OnProgress
+from maskmill.image import Image
 from maskmill.inputs import Given, Inputs
 from maskmill.uploads.multipart import OnSent
 

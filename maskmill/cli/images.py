@@ -13,7 +13,8 @@ from rich.text import Text
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
 from maskmill.cli.output import percent, plain_table, print_json, print_table, program, status_text, stdout
-from maskmill.handle import Image, JobHandle
+from maskmill.handle import JobHandle
+from maskmill.image import Image
 
 TOLD = 10  # failed images that are named when a job ends; `maskmill images` names all
 LOOKED_AT = 100  # images among which an example of a warning is sought

@@ -13,7 +13,7 @@ from PIL import Image as Picture
 from jobs.comparing.pages import tiles
 from jobs.reporting.names import Names, safe_folders, safe_stem
 from maskmill.demo.material import MAX_PIXELS, Item, Material
-from maskmill.handle import Image
+from maskmill.image import Image
 from segmentation.errors import SegmentationError
 from segmentation.formats.stripes import STRIPE, stripes
 from segmentation.label_map import LabelMap

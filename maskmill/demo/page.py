@@ -22,7 +22,8 @@ from maskmill.cli.output import percent
 from maskmill.demo.files import Files, archived_names
 from maskmill.demo.material import Material
 from maskmill.demo.tables import truth_of, worst_first
-from maskmill.handle import Image, JobHandle
+from maskmill.handle import JobHandle
+from maskmill.image import Image
 from segmentation.label_space import LabelClass, LabelSpace
 
 ABOUT = (

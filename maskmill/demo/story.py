@@ -23,7 +23,8 @@ from maskmill.demo.material import Material, own, samples
 from maskmill.demo.page import Terms, write_page
 from maskmill.demo.tables import show_results
 from maskmill.errors import DownloadBroken, InvalidInput
-from maskmill.handle import Image, JobHandle
+from maskmill.handle import JobHandle
+from maskmill.image import Image
 from maskmill.installed import how_to_install
 from maskmill.local import LocalStack, StackOptions, running_stack
 from maskmill.stack.supervisor import Notice

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from maskmill.cli.output import percent, plain_table, status_text
-from maskmill.handle import Image, JobHandle
+from maskmill.handle import JobHandle
+from maskmill.image import Image
 
 MOST_ROWS = 30
 BAR = 24

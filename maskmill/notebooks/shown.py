@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import PIL.Image
     from numpy.typing import NDArray
 
-    from maskmill.handle import Image, JobHandle
+    from maskmill.handle import JobHandle
+    from maskmill.image import Image
 
 _FIXED = ("index", "name", "ref", "status", "width", "height")
 _MEASURED = ("mean_confidence", "mean_entropy")

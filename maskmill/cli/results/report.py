@@ -17,7 +17,7 @@ from maskmill.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from maskmill.demo.material import Item
-    from maskmill.handle import Image
+    from maskmill.image import Image
 
 
 @dataclass(frozen=True, kw_only=True)

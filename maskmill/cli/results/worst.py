@@ -17,7 +17,8 @@ from maskmill.cli.options import ForceOption, JobOption
 from maskmill.cli.output import few, percent, plain_table, print_json, print_table, program, stdout
 from maskmill.download import alone_in, keep_apart, mark, write_whole
 from maskmill.errors import Conflict, InvalidInput, NotFound
-from maskmill.handle import Image, JobHandle
+from maskmill.handle import JobHandle
+from maskmill.image import Image
 
 ORDERS = ("confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement")
 IMAGES, MASKS, MASK = "images", "masks", "mask"

@@ -22,7 +22,8 @@ from maskmill.demo.page import Terms, write_page
 from maskmill.demo.story import MADE_BY_US, DemoOptions, comparable, tell, terms_of
 from maskmill.demo.tables import MOST_ROWS, show_results
 from maskmill.errors import InvalidInput
-from maskmill.handle import Image, JobHandle
+from maskmill.handle import JobHandle
+from maskmill.image import Image
 from maskmill.transport import Transport
 from segmentation.label_spaces import get_label_space
 from tests.unit.maskmill.toy_server import ToyServer, as_json

@@ -11,7 +11,8 @@ import numpy as np
 from maskmill.demo.files import Files, archived_names
 from maskmill.demo.material import Material
 from maskmill.demo.page import Terms, write_page
-from maskmill.handle import Image, JobHandle
+from maskmill.handle import JobHandle
+from maskmill.image import Image
 from segmentation.label_spaces import get_label_space
 from tests.factories import mask
 
