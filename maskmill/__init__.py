@@ -8,15 +8,17 @@ if TYPE_CHECKING:
     from maskmill.aio import AsyncJob, AsyncMaskmill
     from maskmill.client import Maskmill
     from maskmill.errors import APIError, MaskmillError
+    from maskmill.films.filming import FilmFile
     from maskmill.handle import JobHandle
     from maskmill.image import Image
 
-__all__ = ["APIError", "AsyncJob", "AsyncMaskmill", "Image", "JobHandle", "Maskmill", "MaskmillError"]
+__all__ = ["APIError", "AsyncJob", "AsyncMaskmill", "FilmFile", "Image", "JobHandle", "Maskmill", "MaskmillError"]
 
 _HOMES = {
     "APIError": "maskmill.errors",
     "AsyncJob": "maskmill.aio",
     "AsyncMaskmill": "maskmill.aio",
+    "FilmFile": "maskmill.films.filming",
     "Image": "maskmill.image",
     "JobHandle": "maskmill.handle",
     "Maskmill": "maskmill.client",

@@ -200,12 +200,20 @@ def write_whole(path: Path, data: bytes) -> Path:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[BinaryIO]:
-    """Half of a mask would look like one that somebody changed. The name until then has room for any name's length."""
+    """Half of a mask would look like one that somebody changed."""
+    with part_of(path) as part, part.open("wb") as out:
+        yield out
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """An empty file beside it, which takes its place at the end; its folders are made. Until then the name has room
+    for any name's length."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with part.open("xb") as out:
-            yield out
+        part.touch(exist_ok=False)
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

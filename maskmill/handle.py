@@ -19,6 +19,8 @@ from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Tran
 if TYPE_CHECKING:
     import pandas as pd
 
+    from maskmill.films.filming import FilmFile
+
 FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
 LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
 SHORTEST_POLL_S = 0.2
@@ -202,6 +204,32 @@ class JobHandle:
                 if not keep_zip:
                     archive.unlink()
         return folder
+
+    def film(
+        self,
+        out: str | Path = ".",
+        *,
+        of: str | None = None,
+        artifact: str = "overlay",
+        model: str | None = None,
+        fps: float | None = None,
+        on_frame: OnReceived = unheard,
+    ) -> list[FilmFile]:
+        """Waits for the end, and writes a film of the overlays of each film that was submitted, or of each folder of
+        pictures. out: a file (.mp4, .m4v, .mov, .mkv), whose place it takes once it is whole; or a folder, in which
+        they are called drive-overlay.mp4.
+
+        of: one of them, `drive.mp4` or a folder. artifact: any that is a picture; `input` is the picture itself. model:
+        whose, of a job with several; else the first one's. fps: frames per second, from 0.01 to 240; None: each frame
+        is shown when it was in its film. An image without a result shows the plain picture in a film of overlays, else
+        the frame before it, and is named in `missing`. on_frame is called with the frames so far, and those of all.
+        Raises InvalidInput without PyAV and Pillow, for a place that cannot be written, a film that there is not, and
+        where nothing tells when an image is shown.
+        """
+        from maskmill.films.filming import Asked, write_films
+
+        asked = Asked(out=Path(out), of=of, artifact=artifact, model=model, fps=fps)
+        return write_films(self.wait(), asked, on_frame)
 
     def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:
         """Corrections as a ZIP file, of masks or of what an annotation tool exported. Returns what was made of them.

@@ -46,3 +46,8 @@ def how_to_install(extra: str) -> str:
     if service_is_here():
         return f"{called('pip')} install '{SERVICE}[{extra}]'"
     return f"it is part of the service: pip install -e '.[{extra}]' in a checkout of Maskmill"
+
+
+def how_to_add(extra: str) -> str:
+    """extra: of whichever distribution is installed, for what the client does by itself."""
+    return f"{called('pip')} install '{SERVICE if service_is_here() else CLIENT}[{extra}]'"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from maskmill.films.filming import FilmFile
+
 T = TypeVar("T")
 _THREADS = 16  # calls at once, of one client
 _END: Any = object()
@@ -136,6 +138,20 @@ class AsyncJob:
         """on_received is called in a thread."""
         chosen = {"artifacts": artifacts, "keep_zip": keep_zip, "unpacked": unpacked, "export": export}
         return await self._threads.run(self.seen.download, folder, on_received=on_received, **chosen)
+
+    async def film(
+        self,
+        out: str | Path = ".",
+        *,
+        of: str | None = None,
+        artifact: str = "overlay",
+        model: str | None = None,
+        fps: float | None = None,
+        on_frame: OnReceived = unheard,
+    ) -> list[FilmFile]:
+        """on_frame is called in a thread."""
+        chosen = {"of": of, "artifact": artifact, "model": model, "fps": fps, "on_frame": on_frame}
+        return await self._threads.run(self.seen.film, out, **chosen)
 
     async def correct(self, packed: BinaryIO, *, form: str | None = None) -> dict[str, Any]:
         return await self._threads.run(self.seen.correct, packed, form=form)

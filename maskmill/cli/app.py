@@ -9,7 +9,7 @@ import typer
 from maskmill.cli import images, jobs, keys, models, results, stack, tune, webhooks
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
-from maskmill.cli.results import report
+from maskmill.cli.results import film, report
 from maskmill.cli.training import compare, evaluate, explain, export, promote, train
 
 HELP = "Batches of street images in; segmentation masks, metrics and archives out."
@@ -39,6 +39,7 @@ command(app, "cancel")(jobs.cancel)
 command(app, "retry")(jobs.retry)
 command(app, "download")(jobs.download)
 command(app, "delete")(jobs.delete)
+command(app, "film")(film.film)
 command(app, "report", needs="local")(report.report)
 command(app, "train")(train.train)
 command(app, "search")(train.search)

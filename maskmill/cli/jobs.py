@@ -116,7 +116,7 @@ def submit(choices: Submission) -> None:
         if choices.wait or choices.download or choices.timeout:
             if not choices.as_json:
                 console.print(job_sentence(job))
-            _wait(job, console, choices.timeout)
+            wait_for(job, console, choices.timeout)
         _show(job, choices)
         if choices.download:
             _download(job, choices.download, choices)
@@ -172,7 +172,7 @@ def watch(choices: Watching) -> None:
     """Follow a job to its end."""
     with connect(choices) as server:
         job = server.job(choices.job_id)
-        _wait(job, stderr(), choices.timeout)
+        wait_for(job, stderr(), choices.timeout)
         _show(job, choices)
     raise typer.Exit(exit_code_of(job.status))
 
@@ -193,7 +193,7 @@ def retry(choices: Retrying) -> None:
     with connect(choices) as server:
         job = server.job(choices.job_id).retry()
         if choices.wait or choices.timeout:
-            _wait(job, stderr(), choices.timeout)
+            wait_for(job, stderr(), choices.timeout)
         _show(job, choices)
     raise typer.Exit(exit_code_of(job.status) if job.finished else DONE)
 
@@ -221,7 +221,7 @@ def download(choices: Downloading) -> None:
     with connect(choices) as server:
         job = server.job(choices.job_id)
         if not job.finished:
-            _wait(job, stderr(), None)
+            wait_for(job, stderr(), None)
         _download(job, choices.folder, choices)
 
 
@@ -333,7 +333,7 @@ def _tile(text: str) -> dict[str, int]:
     return {"size": size, **({"overlap": overlap[0]} if overlap else {})}
 
 
-def _wait(job: JobHandle, console: Console, timeout: float | None) -> None:
+def wait_for(job: JobHandle, console: Console, timeout: float | None) -> None:
     """The job does not depend on us: whoever stops waiting is told how to come back."""
     try:
         with working(console) as on_progress:

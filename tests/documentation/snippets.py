@@ -17,7 +17,19 @@ FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL
 ASSIGNED = re.compile(r"^[A-Z_]\w*=")
 
 # What a stack of the tests answers. The rest of `maskmill` is read as the command line reads it, and not run.
-AGAINST_A_STACK = {"submit", "jobs", "images", "watch", "retry", "download", "delete", "keys", "doctor", "report"}
+AGAINST_A_STACK = {
+    "submit",
+    "jobs",
+    "images",
+    "watch",
+    "retry",
+    "download",
+    "delete",
+    "keys",
+    "doctor",
+    "report",
+    "film",
+}
 NOT_FOR_A_STACK = {
     "--webhook",  # nobody listens there
     "models:/street@champion",

@@ -92,10 +92,11 @@ def desk(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def job(stack: Stack) -> str:
-    """One that has ended, with an image that failed: there is something to retry."""
+    """One that has ended, with an image that failed: there is something to retry. And with a film."""
     photo = picture(2, width=64, height=48)
     with stack.http() as http:
         files = [("files", ("a.jpg", photo, "image/jpeg")), ("files", ("broken.jpg", b"\xff\xd8\xff", "image/jpeg"))]
+        files.append(("files", ("film.mp4", film(), "video/mp4")))
         answer = http.post("/jobs", files=files, data={"artifacts": "mask,overlay"}).raise_for_status()
     job_id = str(answer.json()["id"])
     stack.finished(job_id)
