@@ -67,6 +67,7 @@ class JobOptions:
     classes: names of those in overlays, polygons and COCO; empty: all.
     every: seconds from one frame of a film to the next that is taken; None where the job has no film.
     models: two or more, which are compared; `model` is then the first of them. Empty where one model was asked for.
+    unknown: what a newer version of the service was asked for, in whose job this was read.
     """
 
     model: str | None = None
@@ -89,6 +90,7 @@ class JobOptions:
     output: str | None = None
     export: ExportChoice | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -131,7 +133,7 @@ class JobOptions:
 def parse_options(values: Mapping[str, Any]) -> JobOptions:
     """Read JSON values as options. Raises InvalidOptions with every fault at once, not the first alone."""
     reader = _Reader(values)
-    reader.allow("", values, tuple(JobOptions.__dataclass_fields__))
+    reader.allow("", values, tuple(each for each in JobOptions.__dataclass_fields__ if each != "unknown"))
     models = reader.models()
     options = JobOptions(
         model=models[0] if models else reader.text("model"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -28,9 +28,10 @@ from jobs.job import (
     Source,
     SourceKind,
 )
-from jobs.options import JobOptions, OverlayOptions, TileOptions
+from jobs.options import PALETTES, JobOptions, OverlayOptions, TileOptions
 from jobs.spaces import JobSpaces
 from jobs.transitions import Move
+from segmentation.formats import FORMATS, OVERLAY_FORMATS
 from segmentation.formats.outlines import Outlines
 from segmentation.measures.agreement import Agreement
 
@@ -152,20 +153,39 @@ def _from_skipped(skipped: Skipped | None) -> Values | None:
     return {"count": skipped.count, "examples": [storable(each) for each in skipped.examples]}
 
 
+_CHOICES: Mapping[str, Collection[Any]] = {"format": OVERLAY_FORMATS, "palette": PALETTES}
+_SECTIONS: Mapping[str, Any] = {"overlay": OverlayOptions, "polygons": Outlines, "tile": TileOptions}
+
+
 def _to_options(stored: Mapping[str, Any]) -> JobOptions:
     """Not `parse_options`: what was accepted once stays readable when the rules change."""
     known = {name: stored[name] for name in JobOptions.__dataclass_fields__ if name in stored}
-    tile = known.get("tile")
     known["artifacts"] = tuple(stored["artifacts"])
     known["models"] = tuple(stored.get("models", ()))
     known["classes"] = tuple(stored.get("classes", ()))
-    known["polygons"] = Outlines(**stored.get("polygons", {}))
-    known["overlay"] = OverlayOptions(**stored["overlay"])
-    known["tile"] = None if tile is None else TileOptions(**tile)
-    known["export"] = None if known.get("export") is None else ExportChoice(**known["export"])
-    webhook = known.get("webhook")
+    for name, kind in _SECTIONS.items():
+        if stored.get(name) is not None:
+            known[name] = kind(**_known_of(kind, stored[name]))
+    export, webhook = known.get("export"), known.get("webhook")
+    known["export"] = None if export is None else ExportChoice(**_known_of(ExportChoice, export))
     known["webhook"] = None if webhook is None else Endpoint(url=webhook["url"], events=tuple(webhook["events"]))
-    return JobOptions(**known)
+    return JobOptions(**known, unknown=tuple(_unknown(stored)))
+
+
+def _known_of(kind: Any, values: Mapping[str, Any]) -> Values:
+    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
+
+
+def _unknown(stored: Mapping[str, Any]) -> Iterator[str]:
+    """What decides a result and no code here knows: chosen where a newer version runs beside this one."""
+    yield from (name for name in stored if name not in JobOptions.__dataclass_fields__)
+    yield from (f"artifacts: {name}" for name in stored["artifacts"] if name not in FORMATS)
+    for section, kind in _SECTIONS.items():
+        for name, value in (stored.get(section) or {}).items():
+            if name not in kind.__dataclass_fields__:
+                yield f"{section}.{name}"
+            elif value not in _CHOICES.get(name, (value,)):
+                yield f"{section}.{name}: {value}"
 
 
 def to_image(row: Sequence[Any]) -> JobImage:

@@ -222,7 +222,10 @@ class JobView(BaseModel):
     )
     error: ErrorView | None = Field(description="set when every image failed: the first one's reason is in /images")
     waiting_for: str | None = Field(
-        None, exclude_if=_left_out, description="the part of the service whose outage holds the job up, as `storage`"
+        None,
+        exclude_if=_left_out,
+        description="the part of the service whose outage holds the job up, as `storage`; `newer_worker` where the "
+        "workers there are do not know what it asks for",
     )
     reused: int = Field(description="images for which no model had to run: the same picture was answered before")
     warnings: dict[str, int] | None = Field(None, exclude_if=_left_out, description="code → images that carry it")

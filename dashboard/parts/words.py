@@ -103,7 +103,7 @@ def progress(state: Mapping[str, Any]) -> str:
     if state["status"] in ("queued", "running") and state.get("eta_seconds") is not None:
         told.append(f"about {seconds(state['eta_seconds'])} left")
     if state.get("waiting_for"):
-        told.append(f"it waits for the {state['waiting_for']}")
+        told.append(f"it waits for the {state['waiting_for'].replace('_', ' ')}")
     return ", ".join(told)
 
 

@@ -19,7 +19,7 @@ from jobs.ports import Claim, Finished, OpenUnit, Outcome
 from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
 from jobs.processing.image_work import ImageWork
 from jobs.processing.lease import Lease
-from jobs.processing.retry import RetryPolicy, failure_of, part_away
+from jobs.processing.retry import RetryPolicy, failure_of, newer_needed, part_away
 from jobs.reuse.recalling import Recalling, Recollection
 from jobs.reuse.recipe import Recipes
 from jobs.tenants.turns import Turns
@@ -130,7 +130,11 @@ class Processing:
         claim = self._claim(piece)
         if claim is None:
             return None
-        self._run_images(claim, Lease(self.open_unit, self.rules, claim))
+        lease = Lease(self.open_unit, self.rules, claim)
+        if (error := newer_needed(claim.job)) is not None:
+            self._finish(claim, [self._ended(error, each) for each in claim.images], lease)
+        else:
+            self._run_images(claim, lease)
         return claim
 
     def stop(self) -> None:

@@ -11,16 +11,22 @@ from jobs.errors import (
     DownloadFailed,
     ImageFailure,
     InputNotFound,
+    NewerWorkerNeeded,
     ObjectNotFound,
     QueueUnavailable,
     StorageUnavailable,
     TookTooLong,
     Transient,
 )
-from jobs.job import Failure
+from jobs.job import Failure, Job
 from segmentation.errors import SegmentationError
 
-_PARTS = {StorageUnavailable: "storage", DatabaseUnavailable: "database", QueueUnavailable: "broker"}
+_PARTS = {
+    StorageUnavailable: "storage",
+    DatabaseUnavailable: "database",
+    QueueUnavailable: "broker",
+    NewerWorkerNeeded: "newer_worker",
+}
 _STEPS = 30  # doublings that are counted; more would leave the range of floats
 WORKER_LOST = Failure("worker_lost", "the worker vanished each time while it processed this image")
 
@@ -88,6 +94,12 @@ class RetryPolicy:
 def part_away(error: BaseException) -> str | None:
     """The part of the service whose outage this error tells of, as `waiting_for` names it."""
     return next((part for kind, part in _PARTS.items() if isinstance(error, kind)), None)
+
+
+def newer_needed(job: Job) -> NewerWorkerNeeded | None:
+    """Why this version of the worker has to leave a job to newer ones, while an upgrade goes on."""
+    unknown = job.options.unknown
+    return NewerWorkerNeeded(f"this version does not know {', '.join(unknown)}") if unknown else None
 
 
 def may_pass(error: Exception) -> bool:

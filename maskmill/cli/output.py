@@ -192,7 +192,7 @@ def progress_numbers(state: Mapping[str, Any]) -> str:
     if state.get("eta_seconds") and done < counts["total"]:
         said.append(f"{duration(state['eta_seconds'])} left")
     if state.get("waiting_for"):
-        said.append(f"[yellow]stands still: waits for {state['waiting_for']}[/]")
+        said.append(f"[yellow]stands still: waits for {state['waiting_for'].replace('_', ' ')}[/]")
     if counts.get("failed"):
         said.append(f"[red]{counts['failed']} failed[/]")
     return " · ".join(said)

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.errors import DatabaseUnavailable, StorageUnavailable
+from jobs.errors import DatabaseUnavailable, InvalidOptions, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Slice
+from jobs.options import parse_options
 from jobs.ports import Claim
 from jobs.processing.lease import Lease
 from jobs.processing.processing import ProcessingRules
@@ -206,6 +207,17 @@ def test_a_lone_picture_is_done_without_a_heartbeat(service):
     worker = replace(service.worker(heartbeat_s=0, flush_s=60), open_unit=database)
     worker.run(whole(job))
     assert database.calls == 3  # to take it, to ask what is known of it, and to end it
+
+
+def test_a_worker_leaves_a_job_of_a_newer_version_to_newer_workers(service):
+    job = service.submit(picture(), unknown=("sharpen",))
+    for _ in range(service.policy.attempts + service.policy.doubts):
+        service.worker().run(whole(job))
+        service.clock.advance(60)
+    found, image = service.reading.job(job.id), service.reading.image(job.id, 0)
+    assert (found.status, found.waiting_for, image.attempts) == (JobStatus.RUNNING, "newer_worker", 0)
+    with pytest.raises(InvalidOptions, match="unknown"):
+        parse_options({"unknown": ["sharpen"]})
 
 
 class Damaged(MemoryObjects):

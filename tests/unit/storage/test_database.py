@@ -146,17 +146,22 @@ def test_opening_a_database_does_not_touch_it(tmp_path: Path):
     assert not (tmp_path / "home/maskmill.db").exists()
 
 
-def test_a_job_that_was_accepted_under_older_rules_stays_readable(database: Database, tmp_path: Path):
+def test_a_job_of_older_rules_or_a_newer_version_stays_readable_and_what_is_unknown_is_told(
+    database: Database, tmp_path: Path
+):
     with database.unit() as unit:
         unit.jobs.add(make_job(1), make_images(1))
         unit.commit()
     raw = sqlite3.connect(tmp_path / "maskmill.db")
-    options = {"model": "gone", "artifacts": ["forgotten"], "overlay": {"opacity": 7.0}, "tile": None, "dropped": 1}
+    look = {"opacity": 7.0, "palette": "neon", "glow": 3}
+    options = {"model": "gone", "artifacts": ["forgotten"], "overlay": look, "tile": None, "dropped": 1}
     with raw:
         raw.execute("UPDATE jobs SET options = ?", [json.dumps(options)])
     raw.close()
     with database.unit() as unit:
-        assert unit.jobs.get("job_1").options.artifacts == ("forgotten",)
+        found = unit.jobs.get("job_1").options
+    assert found.artifacts == ("forgotten",)
+    assert found.unknown == ("dropped", "artifacts: forgotten", "overlay.palette: neon", "overlay.glow")
 
 
 def test_a_checkpoint_takes_the_log_over_which_no_commit_does(migrated_sqlite: Path, tmp_path: Path):
