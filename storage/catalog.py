@@ -27,6 +27,7 @@ from storage.settings import StorageSettings
 
 CARD = "card.json"
 HIDDEN = "."  # how the names of unfinished folders begin
+ASIDE = ".aside-"  # and of a bundle while another takes its place: of a process that was killed it stays
 ALIAS = "@"  # how the names of links to a version begin
 
 _OF_THE_ANSWER = ("label_space", "preprocessing", "activation", "max_batch")  # of a card, beside its files
@@ -167,7 +168,7 @@ class Catalog:
         if replace or there is None or _takes_over(card, there.card, whole=whole):
             return
         what = f"{there.folder} holds version {there.card.version} of {card.name}, another model or one with more files"
-        if there.folder == place:
+        if there.folder.parent == place.parent:
             how = "would be lost: --replace puts this one in its place, another --name keeps both"
         else:
             how = f"whoever asks for {card.name} would get no longer: --replace serves this one, another --name both"
@@ -179,10 +180,13 @@ class Catalog:
         place = home / bundle.card.name
         if name != bundle.card.name:
             raise ModelNotFound(f"versions are not removed alone; the model is called {bundle.card.name}")
-        if not bundle.folder.resolve().is_relative_to(place.resolve()):
+        places = (_aside(place), place)
+        if not any(bundle.folder.resolve().is_relative_to(each.resolve()) for each in places):
             raise ModelNotFound(f"model {name} came with Maskmill and stays; only models in {home} can be removed")
         with unfinished(home) as gone:
-            place.rename(gone / name)
+            for each in places:
+                if each.exists():
+                    each.rename(gone / each.name)
 
     def _check_space(self, bundle: Bundle) -> None:
         others = {each.card.label_space: each for each in self._current().bundles.values()
@@ -231,8 +235,14 @@ def _cards(folders: Sequence[Path]) -> Iterator[tuple[str, os.stat_result]]:
 
 def _folders_in(path: str) -> list[str]:
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
-        return sorted(each.path for each in entries if not each.name.startswith(HIDDEN) and each.is_dir())
+        found = {each.name: each.path for each in entries if each.is_dir()}
+        return sorted(path for name, path in found.items() if _is_seen(name, found))
     return []  # it is being replaced right now, or is no folder
+
+
+def _is_seen(name: str, others: Collection[str]) -> bool:
+    """What was set aside is, as long as nothing is in its place."""
+    return name.removeprefix(ASIDE) not in others if name.startswith(ASIDE) else not name.startswith(HIDDEN)
 
 
 def _with_cards(places: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
@@ -283,9 +293,9 @@ def _read(folders: Sequence[Path], space_files: Sequence[Path] = ()) -> _Content
 
 def _names(place: Path, folder: Path, card: ModelCard) -> Sequence[str]:
     """What a bundle is called where it lies: nothing when place and card contradict one another."""
-    if card.name == place.name:
+    if card.name == place.name.removeprefix(ASIDE):
         return [card.name]
-    if (card.name, card.version) != (place.parent.name, folder.name):
+    if (card.name, card.version) != (place.parent.name, folder.name.removeprefix(ASIDE)):
         return []
     if place == folder:
         return [f"{card.name}/{card.version}"]
@@ -317,11 +327,17 @@ def unfinished(home: Path) -> Iterator[Path]:
 
 
 def swap(new: Path, place: Path) -> None:
-    """Put `new` in its place; what was there goes the way of unfinished folders."""
-    with unfinished(place.parent) as old:
-        if place.exists():
-            place.rename(old / place.name)
-        new.rename(place)
+    """Put `new` in its place. What was there is found aside until then, also where this process is killed meanwhile."""
+    aside = _aside(place)
+    if place.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+    new.rename(place)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(place: Path) -> Path:
+    return place.with_name(f"{ASIDE}{place.name}")
 
 
 def file_sha256(path: Path) -> str:

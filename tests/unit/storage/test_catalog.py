@@ -12,7 +12,7 @@ import pytest
 from jobs.errors import ModelFailed, ModelNotFound
 from jobs.ports import ModelCatalog
 from segmentation.model_card import ModelCard
-from storage.catalog import Catalog, NameTaken, open_catalog
+from storage.catalog import Catalog, NameTaken, open_catalog, swap
 from storage.settings import StorageSettings
 from tests.factories import make_card
 
@@ -190,6 +190,23 @@ def test_a_bundle_that_cannot_be_read_hides_no_other(catalog: Catalog, tmp_path:
     (tmp_path / "mine/no-card").mkdir()
     (tmp_path / "mine/README").write_text("a file")
     assert [each.name for each in catalog.list()] == ["tiny"]
+
+
+def test_a_model_whose_replacement_was_cut_off_is_still_there(catalog: Catalog, tmp_path: Path):
+    publish(catalog, tmp_path, version="1")
+    with pytest.raises(FileNotFoundError):
+        swap(tmp_path / "never written", tmp_path / "mine" / "tiny")
+    reader = Catalog([tmp_path / "mine"])
+    reader.get("tiny").verify()
+    with pytest.raises(NameTaken, match="would be lost"):
+        catalog.check_name(card(data=b"other"))
+    publish(catalog, tmp_path, version="2")
+    assert reader.card("tiny").version == "2"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["tiny"]
+    with pytest.raises(FileNotFoundError):
+        swap(tmp_path / "never written", tmp_path / "mine" / "tiny")
+    catalog.remove("tiny")
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_reading_while_publishing_never_fails(catalog: Catalog, tmp_path: Path):
