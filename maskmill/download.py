@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -35,6 +36,7 @@ _MASKS = "mask"  # the folder of what people draw on
 PICTURES_MISSING = "pictures_missing.csv"  # of an export, with the reason of each
 _MARK = ".maskmill-job"  # whose the files are, where no manifest tells
 _LOCK = ".maskmill-lock"  # there while somebody writes
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)  # of a shared folder
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 OnReceived = Callable[[int, "int | None"], None]  # bytes so far, and of the whole where it is known
@@ -182,6 +184,14 @@ def _locked(path: Path) -> Iterator[None]:
             is_ours = os.path.samestat(os.fstat(file.fileno()), path.stat())
         except (BlockingIOError, FileNotFoundError):
             is_ours = False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            path.unlink(missing_ok=True)
+            raise InvalidInput(
+                f"the file system of {path.parent} locks no files ({error.strerror}), by which two "
+                "downloads keep apart: choose a folder on a local disk and move it afterwards"
+            ) from None
         if not is_ours:  # or its holder ended in this moment and took the file along
             raise InvalidInput(f"another download into {path.parent} is going on; try again when it has ended")
         try:

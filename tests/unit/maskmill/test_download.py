@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from maskmill import Maskmill
-from maskmill.download import check_place, keep_apart, mark, unpack, write_whole
+from maskmill.download import alone_in, check_place, keep_apart, mark, unpack, write_whole
 from maskmill.errors import Conflict, DownloadBroken, InvalidInput
 from maskmill.handle import JobHandle
 from tests.unit.maskmill.toy_server import Answer, Received, ToyServer, as_json, problem
@@ -100,6 +101,19 @@ def test_a_second_download_into_the_folder_meanwhile_is_refused(
     assert refused == [f"another download into {tmp_path} is going on; try again when it has ended"]
     left = [".maskmill-job", "mask", "metrics"] if unpacked else ["job_1.zip"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
+
+
+def test_a_folder_whose_file_system_locks_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_file: object, _kind: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with (
+        pytest.raises(InvalidInput, match=r"locks no files \(Operation not supported\).* choose a folder"),
+        alone_in(tmp_path),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_jobs_that_end_together_are_not_laid_into_one_folder(
