@@ -17,7 +17,7 @@ from segmentation.preprocessing import Preprocessing
 from training.fit.loop import read_checkpoint, read_with_checksum
 from training.fit.optimisation import Best
 from training.lineage import DATA, RECIPE, DataRecord, Learnt, damage_named, noted_recipe
-from training.recipe.building import build_empty_model
+from training.recipe.building import build_empty_model, root_of
 from training.recipe.recipe import Recipe
 from training.spaces import LABEL_SPACE, find_label_space
 from training.tracking.environment import commit_of
@@ -140,22 +140,35 @@ class Run:
     @property
     def recipe_file(self) -> str:
         """What the recipe's file was called; empty where nobody wrote it down. Raises DamagedRun."""
-        return str(self._order().get("recipe_file", ""))
+        return str(_order(self.folder).get("recipe_file", ""))
 
     @property
     def roots(self) -> dict[str, Path]:
         """Where its data sets lay when it was trained. Raises DamagedRun."""
-        return {name: Path(folder) for name, folder in self._order().get("roots", {}).items()}
+        return noted_roots(self.folder)
 
     def _with(self, weights: Mapping[str, Tensor]) -> nn.Module:
         model = build_empty_model(self.recipe.model, self.space)
         model.load_state_dict(weights)
         return model.eval()
 
-    def _order(self) -> Mapping[str, Any]:
-        path = self.folder / ORDER
-        with damage_named(path):
-            return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+def note_order(folder: Path, recipe: Recipe, *, roots: Mapping[str, Path], recipe_file: str) -> None:
+    """Where the data sets lie and what the recipe is called: for whoever goes on with the run, or exports it, later."""
+    used = {each.dataset for each in (*recipe.data, recipe.validation)}
+    noted = {name: str(root_of(name, roots).absolute()) for name in sorted(used)}
+    write_json(folder / ORDER, {"recipe_file": recipe_file, "roots": noted})
+
+
+def noted_roots(folder: Path) -> dict[str, Path]:
+    """Where a run's data sets lay when it was last trained. Raises DamagedRun."""
+    return {name: Path(root) for name, root in _order(folder).get("roots", {}).items()}
+
+
+def _order(folder: Path) -> Mapping[str, Any]:
+    path = folder / ORDER
+    with damage_named(path):
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def chosen_checkpoint(folder: Path, which: str = "") -> Path:

@@ -3,7 +3,7 @@
 import fcntl
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from training.fit.loop import read_checkpoint
 from training.fit.processes import Processes
 from training.fit.progress import Watcher
 from training.fit.train import Places, train
-from training.lineage import RECIPE, noted_recipe
-from training.recipe.building import check_choices, root_of
+from training.lineage import RECIPE, DamagedRun, noted_recipe
+from training.recipe.building import check_choices
 from training.recipe.changes import changes
 from training.recipe.file import faults_located, read_recipe
 from training.recipe.recipe import Recipe, RecipeError
-from training.runs import CHECKPOINT, LOG, ORDER, Run, read_history, write_json, write_text
+from training.runs import CHECKPOINT, LOG, Run, noted_roots, read_history, write_json, write_text
 from training.settings import TrainingSettings
 from training.spaces import LABEL_SPACE, find_label_space
 from training.tracking import JsonlTracker, NullTracker, Tracker, Trackers, open_left_running, open_mlflow
@@ -83,12 +83,11 @@ def run_order(
             _forget_another(folder, settings)
             _note_recipe(recipe, order.text, folder)
             _note_label_space(recipe, folder)
-            if not done:
-                _note_order(order, recipe, folder)
             mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
         if not done:
-            places = Places(roots=order.roots, models=order.models, runs=order.named_in or order.runs)
+            roots, runs = _roots(order, folder), order.named_in or order.runs
+            places = Places(roots=roots, models=order.models, runs=runs, recipe_file=order.title)
             train(recipe, folder=folder, places=places, tracker=tracker, workers=order.workers, watcher=watcher)
         elif Processes.announced().is_first:
             left = open_left_running(folder=folder, name=recipe.name, settings=settings)
@@ -158,11 +157,13 @@ def _require_same(old: Recipe, recipe: Recipe, folder: Path) -> None:
         raise RecipeError(f"the run in {folder} was begun with another recipe: {said}; {hint}", where=found[0].where)
 
 
-def _note_order(order: Order, recipe: Recipe, folder: Path) -> None:
-    """Where the data sets lie and what the recipe is called: for whoever exports the run later."""
-    used = {each.dataset for each in (*recipe.data, recipe.validation)}
-    roots = {name: str(root_of(name, order.roots).absolute()) for name in sorted(used)}
-    write_json(folder / ORDER, {"recipe_file": order.title, "roots": roots})
+def _roots(order: Order, folder: Path) -> Mapping[str, Path]:
+    """A run that goes on finds its data sets where they lay, unless the order says otherwise or they are gone."""
+    before: Mapping[str, Path] = {}
+    if (folder / CHECKPOINT).is_file():
+        with suppress(DamagedRun):  # it is written anew
+            before = noted_roots(folder)
+    return {**{name: root for name, root in before.items() if root.is_dir()}, **order.roots}
 
 
 def _note_label_space(recipe: Recipe, folder: Path) -> None:

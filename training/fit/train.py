@@ -34,7 +34,7 @@ from training.lineage import DATA, DataRecord, Learnt
 from training.models.parts.protocols import HasOwnLoss
 from training.recipe.building import build_empty_model, build_model, check_choices, open_dataset
 from training.recipe.recipe import DataChoice, LossChoice, Recipe, RecipeError
-from training.runs import BEST, CHECKPOINT, FACTS, RunFacts, noted_earlier, write_json
+from training.runs import BEST, CHECKPOINT, FACTS, RunFacts, note_order, noted_earlier, write_json
 from training.spaces import find_label_space, sided_classes
 from training.start.beginning import Beginning, begin_with
 from training.start.unfolding import unfold
@@ -50,12 +50,14 @@ LEAST_BATCH = 2  # pictures: of one alone batch norm knows no deviation
 class Places:
     """Where a recipe finds what it names. roots: of data sets; models: folders of bundles, the last one counts.
 
-    runs: the folder of all runs; None: the one that the run lies in.
+    runs: the folder of all runs; None: the one that the run lies in. recipe_file: what the recipe's is called, noted
+    with the roots once the data were looked at; None: neither is.
     """
 
     roots: Mapping[str, Path]
     models: Sequence[Path] = ()
     runs: Path | None = None
+    recipe_file: str | None = None
 
     def runs_beside(self, folder: Path) -> Path:
         return self.runs or folder.parent
@@ -93,6 +95,8 @@ def train(
             record = _with_what_was_learnt(data.record((*beginning.learnt, *teacher.learnt)), folder)
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
+            if places.recipe_file is not None:
+                note_order(folder, recipe, roots=places.roots, recipe_file=places.recipe_file)
             if not (folder / CHECKPOINT).is_file():
                 (folder / BEST).unlink(missing_ok=True)  # of another training: somebody deleted its checkpoint
             RunFacts.current(started_from=beginning.note, taught_by=teacher.note).write(folder)

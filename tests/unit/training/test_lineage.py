@@ -15,6 +15,7 @@ from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import RECIPE, tiny_order, tiny_training
 from training.datasets import DATASETS
 from training.datasets.folder import folder
+from training.datasets.pairs import DatasetError
 from training.evaluate.held_out import Overlap, overlap
 from training.evaluate.subjects import open_subject
 from training.export.card import FinishedRun, Release, card_of
@@ -214,8 +215,15 @@ def test_one_data_set_named_twice_is_learnt_from_twice(roots):
 
 
 def test_where_data_lay_and_what_the_recipe_is_called_is_remembered(roots, tmp_path):
-    run = run_order(tiny_order(tmp_path, roots, ["stages[0].epochs=1"]), settings=UNTRACKED)
-    assert run.roots == {"scenes": roots["scenes"]}
+    of_field = [f"data=[{{{FIELD}}}]"]
+    run = run_order(tiny_order(tmp_path, roots, [*of_field, "stages[0].epochs=1"]), settings=UNTRACKED)
+    assert run.roots == roots
+    more = [*of_field, "stages[0].epochs=2"]
+    with pytest.raises(DatasetError):
+        run_order(tiny_order(tmp_path, {**roots, "folder": tmp_path}, more), settings=UNTRACKED)
+    assert run.roots == roots
+    run = run_order(tiny_order(tmp_path, {}, more), settings=UNTRACKED)
+    assert (run.epochs_done, run.roots) == (2, roots)
     made = card(run.folder, {}, tmp_path)
     assert made.recipe == "tiny.toml"
     assert str(tmp_path) not in made.to_json()
