@@ -84,11 +84,15 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRecord:
-    """train, validation: names of the pictures. learnt: empty in runs of before it was written down."""
+    """train, validation: names of the pictures. learnt: empty in runs of before it was written down.
+
+    spaces: what the ids of their masks mean, of each data set and of the validation, as `what_ids_mean` says it.
+    """
 
     train: Sequence[str]
     validation: Sequence[str]
     learnt: tuple[Learnt, ...] = ()
+    spaces: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> "DataRecord":
@@ -96,7 +100,8 @@ class DataRecord:
         with damage_named(folder / DATA):
             content = json.loads((folder / DATA).read_text(encoding="utf-8"))
             learnt = tuple(Learnt.from_dict(each) for each in content.get("learnt", ()))
-            return cls(train=content["train"], validation=content["validation"], learnt=learnt)
+            spaces = tuple(map(str, content.get("spaces", ())))
+            return cls(train=content["train"], validation=content["validation"], learnt=learnt, spaces=spaces)
 
     @classmethod
     def read_learnt(cls, bundle: Path) -> "DataRecord":

@@ -1,5 +1,6 @@
 """Label spaces in training: one of the published or the user's own file, and the one in which models are compared."""
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from segmentation.errors import NoRemapping
 from segmentation.label_space import LabelSpace, load_label_space
-from segmentation.label_spaces import LABEL_SPACES, LabelSpaces, get_label_space
+from segmentation.label_spaces import LABEL_SPACES, LabelSpaces, get_label_space, is_published
 
 _OTHER_SIDE = {"left": "right", "right": "left"}
 _SIDE = re.compile("|".join(_OTHER_SIDE))
@@ -30,6 +31,14 @@ def write_label_space(space: LabelSpace, folder: Path) -> Path:
     path = folder / LABEL_SPACE
     path.write_text(json.dumps(space.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def what_ids_mean(space: LabelSpace) -> str:
+    """The name of a published space; of one's own also a digest of all but its description."""
+    if is_published(space):
+        return space.name
+    content = json.dumps({**space.to_dict(), "description": ""}, sort_keys=True)
+    return f"{space.name} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def common_space(spaces: Sequence[LabelSpace]) -> LabelSpace:

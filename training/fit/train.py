@@ -35,7 +35,7 @@ from training.models.parts.protocols import HasOwnLoss
 from training.recipe.building import build_empty_model, build_model, check_choices, open_dataset
 from training.recipe.recipe import DataChoice, LossChoice, Recipe, RecipeError
 from training.runs import BEST, CHECKPOINT, FACTS, RunFacts, note_order, noted_earlier, write_json
-from training.spaces import find_label_space, sided_classes
+from training.spaces import find_label_space, sided_classes, what_ids_mean
 from training.start.beginning import Beginning, begin_with
 from training.start.unfolding import unfold
 from training.tracking import NullTracker, Tracker
@@ -92,7 +92,7 @@ def train(
         if processes.is_first:
             check_data(recipe, data, watcher)
             warn_of_mirrored_classes(recipe, space)
-            record = _with_what_was_learnt(data.record((*beginning.learnt, *teacher.learnt)), folder)
+            record = with_what_was_learnt(data.record((*beginning.learnt, *teacher.learnt)), folder)
             warn_of_learnt_validation(record, data.validation_set)
             write_json(folder / DATA, record.to_dict())
             if places.recipe_file is not None:
@@ -226,16 +226,20 @@ class Data:
             train=[name for pictures in self.sets for name in pictures.names()],
             validation=self.validation_set.names(),
             learnt=(*own, *dict.fromkeys(earlier)),
+            spaces=tuple(what_ids_mean(pictures.space) for pictures in (*self.sets, self.validation_set)),
         )
 
 
-def _with_what_was_learnt(record: DataRecord, folder: Path) -> DataRecord:
+def with_what_was_learnt(record: DataRecord, folder: Path) -> DataRecord:
     """A run that goes on keeps the marks of pictures that its data sets held before and hold no longer."""
     if not (folder / CHECKPOINT).is_file() or not (folder / DATA).is_file():
         return record
     before = DataRecord.read(folder)
     if [*before.validation] != [*record.validation]:
         text = "the validation pictures of %s have changed: scores of before, the best one too, are of other pictures"
+        logger.warning(text, folder)
+    if before.spaces and before.spaces != record.spaces:
+        text = "the label spaces of the data sets of %s have changed: what it learnt before were other classes"
         logger.warning(text, folder)
     whole = record.going_on(before)
     if whole != record:

@@ -20,9 +20,9 @@ from training.evaluate.held_out import Overlap, overlap
 from training.evaluate.subjects import open_subject
 from training.export.card import FinishedRun, Release, card_of
 from training.fit.launch import run_order
-from training.fit.train import prepare_data
+from training.fit.train import prepare_data, with_what_was_learnt
 from training.lineage import DataRecord, Learnt, learnt_by
-from training.runs import Run
+from training.runs import Run, write_json
 from training.settings import TrainingSettings
 from training.spaces import find_label_space
 
@@ -141,6 +141,23 @@ def test_a_run_that_goes_on_with_the_same_pictures_tells_the_same(divided, tmp_p
     first = DataRecord.read(trained_on(divided, tmp_path / "runs", epochs=1))
     assert DataRecord.read(trained_on(divided, tmp_path / "runs", epochs=2)) == first
     assert "have changed" not in caplog.text
+
+
+def test_a_run_that_goes_on_in_a_changed_label_space_of_its_data_is_told(divided, tmp_path, caplog):
+    space = find_label_space("camvid-11").to_dict() | {"name": "mine"}
+    text = 'data=[{dataset="folder"}]\nvalidation={dataset="folder", split="val"}\nlabel_space="LABELS"'
+    labels, settings = divided / "label_space.json", text.replace("LABELS", str(divided / "label_space.json"))
+    (tmp_path / "checkpoint.pt").touch()
+    told = []
+    for name in ("road", "road", "lane"):
+        classes = [{**each, "name": name} if each["name"] == "road" else each for each in space["classes"]]
+        labels.write_text(json.dumps({**space, "classes": classes}))
+        recipe = tiny_order(tmp_path, {}, settings.splitlines()).recipe()
+        data = prepare_data(recipe, {"folder": divided}, find_label_space(str(labels)))
+        record = with_what_was_learnt(data.record(()), tmp_path)
+        write_json(tmp_path / "data.json", record.to_dict())
+        told.append("label spaces" in caplog.text)
+    assert told == [False, False, True]
 
 
 def test_weights_of_an_old_run_are_told_with_what_its_recipe_says(tmp_path, roots):
