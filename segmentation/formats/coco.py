@@ -5,6 +5,7 @@ Source: Lin et al. 2014, "Microsoft COCO"; the run-length string is that of its 
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,8 +21,8 @@ Counts = NDArray[np.int64]  # lengths of alternating runs of 0 and 1, down the c
 
 
 class Coco:
-    """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation. Of some
-    classes alone, `info` names them, and it is not read back.
+    """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation, unless the
+    options name its class. Of some classes alone, `info` names them, and it is not read back.
 
     The image has `georeference` (its transform leads from corners of pixels to the CRS) and the camera's `position`,
     where it was taken somewhere; annotations are in pixels all the same.
@@ -36,14 +37,14 @@ class Coco:
 
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
-        drawn = options.drawn(label_map.space)
-        annotations = [each for each in annotations_of(label_map) if drawn[each["category_id"]]]
+        annotations = annotations_of(label_map, replace(options, shows_void=False).drawn(label_map.space))
+        categories = _categories(label_map.space, {each["category_id"] for each in annotations})
         size = {"width": label_map.width, "height": label_map.height}
         document = {
             **({"info": {"classes": options.classes}} if options.classes else {}),
             "images": [{"id": 1, "file_name": options.file_name, **size, **_told(options.place)}],
             "annotations": annotations,
-            "categories": _categories(label_map.space, {each["category_id"] for each in annotations}),
+            "categories": categories,
         }
         return Encoded(_compact(document), "application/json")
 
@@ -166,7 +167,8 @@ def counts_from_text(text: str) -> Counts:
     return np.array(counts, dtype=np.int64)
 
 
-def annotations_of(label_map: LabelMap) -> list[dict[str, Any]]:
+def annotations_of(label_map: LabelMap, drawn: NDArray[np.bool_] | None = None) -> list[dict[str, Any]]:
+    """drawn: (256,) by id; None: all but void."""
     height = label_map.height
     flat = label_map.ids.T.ravel()
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
@@ -174,7 +176,7 @@ def annotations_of(label_map: LabelMap) -> list[dict[str, Any]]:
     values = flat[starts]
     annotations: list[dict[str, Any]] = []
     for class_id in np.unique(values).tolist():
-        if class_id == label_map.space.void_id:
+        if not drawn[class_id] if drawn is not None else class_id == label_map.space.void_id:
             continue
         own = values == class_id
         annotations.append(

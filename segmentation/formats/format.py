@@ -65,9 +65,10 @@ class FormatOptions:
             )
 
     def drawn(self, space: LabelSpace) -> NDArray[np.bool_]:
-        """(256,) by id."""
+        """(256,) by id. Void where it is named, and where nothing is, if it is shown."""
         found = np.array([not self.classes or space.name_of(each) in self.classes for each in range(256)])
-        found[space.void_id] &= self.shows_void
+        if not self.classes:
+            found[space.void_id] = self.shows_void
         return found
 
 

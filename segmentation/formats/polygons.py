@@ -9,6 +9,7 @@ corner of the picture; outlines have a positive area in (x, y), holes a negative
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ _LONGEST_STEP = 64  # pixels
 
 
 class Polygons:
-    """Regions of the space's void id are left out."""
+    """Regions of the space's void id are left out, unless the options name its class."""
 
     name = "polygons"
     files: ClassVar = {"application/geo+json": ".geojson"}
@@ -41,8 +42,7 @@ class Polygons:
     def encode(self, label_map: LabelMap, rgb: NDArray[np.uint8], options: FormatOptions) -> Encoded:
         check_sizes(label_map, rgb)
         space = label_map.space
-        drawn = options.drawn(space)
-        drawn[space.void_id] = False
+        drawn = replace(options, shows_void=False).drawn(space)
         regions = options.outlines.of(each for each in trace_regions(label_map.ids) if drawn[each.class_id])
         document = {
             "type": "FeatureCollection",

@@ -38,6 +38,14 @@ def test_only_those_classes_are_drawn_that_were_named() -> None:
     assert (shown[drawn] == palette(SPACE)[5]).all()
 
 
+def test_void_is_drawn_where_it_is_named() -> None:
+    named = FormatOptions(opacity=1, overlay_format="png", classes=("void",), shows_void=False)
+    assert ((overlay(named) == palette(SPACE)[0]).all(axis=-1) == (IDS == 0)).all()
+    documents = [json.loads(FORMATS[name].encode(LABEL_MAP, RGB, named).data) for name in ("polygons", "coco")]
+    assert [each["properties"]["class"] for each in documents[0]["features"]] == ["void"]
+    assert [each["category_id"] for each in documents[1]["annotations"]] == [0]
+
+
 @pytest.mark.parametrize("name", ["polygons", "coco"])
 def test_what_holds_some_classes_alone_says_so_and_is_not_read_as_a_whole(name: str) -> None:
     artifact = FORMATS[name]
