@@ -177,7 +177,8 @@ def merged_document(
 
     model: whose. One artifact is held at a time. Raises ObjectNotFound, StorageUnavailable.
     """
-    about = {"description": f"{job.id}: {job.models[model]}, {job.label_space}", "version": software}
+    limited = {"classes": list(job.options.classes)} if job.options.classes else {}
+    about = {"description": f"{job.id}: {job.models[model]}, {job.label_space}", "version": software, **limited}
 
     def sources() -> Iterator[Source]:
         for image in images():

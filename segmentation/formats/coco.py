@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]  # lengths of alternating runs of 0 and 1, down the c
 
 class Coco:
     """{images, annotations, categories} of one picture. Pixels of the space's void id have no annotation, unless the
-    options name its class. Of some classes alone, `info` names them, and it is not read back.
+    options name its class. Of some classes alone, `info` names them, others are no categories, and it is not read back.
 
     The image has `georeference` (its transform leads from corners of pixels to the CRS) and the camera's `position`,
     where it was taken somewhere; annotations are in pixels all the same.
@@ -44,7 +44,7 @@ class Coco:
             **({"info": {"classes": options.classes}} if options.classes else {}),
             "images": [{"id": 1, "file_name": options.file_name, **size, **_told(options.place)}],
             "annotations": annotations,
-            "categories": categories,
+            "categories": [each for each in categories if not options.classes or each["name"] in options.classes],
         }
         return Encoded(_compact(document), "application/json")
 
@@ -66,7 +66,7 @@ class Coco:
             raise UnreadableArtifact(f"no COCO annotations of one picture: {error}") from error
         return LabelMap(np.ascontiguousarray(flat.reshape(width, height).T), space)
 
-    def merge(self, sources: Callable[[], Iterable[Source]], about: Mapping[str, str]) -> Iterator[bytes]:
+    def merge(self, sources: Callable[[], Iterable[Source]], about: Mapping[str, Any]) -> Iterator[bytes]:
         """Image ids are the pictures' numbers, annotation ids count on from 1."""
         yield b'{"info":' + _compact(dict(about)) + b',"images":['
         yield from _separated(_compact(_image(source)) for source in sources())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,10 +127,11 @@ class MergeableFormat(Format, Protocol):
     @property
     def merged(self) -> str: ...
 
-    def merge(self, sources: Callable[[], Iterable[Source]], about: Mapping[str, str]) -> Iterator[bytes]:
+    def merge(self, sources: Callable[[], Iterable[Source]], about: Mapping[str, Any]) -> Iterator[bytes]:
         """The document in pieces; `sources` is walked through as often as needed, one artifact is held at a time.
 
-        about: description and version, for documents that name them. Raises what reading an artifact raises.
+        about: description and version, and the classes where it holds some alone, for documents that name them.
+        Raises what reading an artifact raises.
         """
         ...
 

@@ -77,6 +77,7 @@ def test_what_is_drawn_undecided_and_simplified_goes_through_together(client: Te
     with exported(client, sure["id"]) as archive:
         merged = json.loads(archive.read("coco.json"))
         assert [each["category_id"] for each in merged["annotations"]] == [1]
+        assert merged["info"]["classes"] == [each["name"] for each in merged["categories"]] == ["building"]
         assert "coverage" in archive.read("metrics.csv").decode()
     assert len(exported(client, sure["id"], export="yolo").read("labels/train/a.txt").splitlines()) == 2
     assert exported(client, unsure["id"], export="yolo").read("labels/train/a.txt") == b""

@@ -44,6 +44,7 @@ def test_void_is_drawn_where_it_is_named() -> None:
     documents = [json.loads(FORMATS[name].encode(LABEL_MAP, RGB, named).data) for name in ("polygons", "coco")]
     assert [each["properties"]["class"] for each in documents[0]["features"]] == ["void"]
     assert [each["category_id"] for each in documents[1]["annotations"]] == [0]
+    assert [each["name"] for each in documents[1]["categories"]] == ["void"]
 
 
 @pytest.mark.parametrize("name", ["polygons", "coco"])
