@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import BinaryIO
 from zipfile import ZipInfo
 
 from jobs.corrections.correcting import Correcting
 from jobs.errors import ArchiveUnreadable, FieldFault, InvalidOptions, MaskUnknownIds, TooManyBytes
 from jobs.exports.exporting import Exporting
+from jobs.exports.redrawing import redrawn
 from jobs.job import Job
 from jobs.reporting.label_maps import predicted
 from jobs.reporting.names import model_folders
@@ -24,9 +26,10 @@ from jobs.submitting.packed import DAMAGE, open_zip, reason
 from jobs.submitting.zip_directory import ZipDirectory
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
-from segmentation.exports.export import LARGEST_DOCUMENT, Ids
+from segmentation.exports.export import LARGEST_DOCUMENT
 from segmentation.exports.folder import MaskFolder
 from segmentation.exports.shapes import palette_png
+from segmentation.label_map import LabelMap
 from segmentation.masks.mask_check import inspect_mask
 from segmentation.palette import palette
 from segmentation.picture_files.pictures import decode_mask
@@ -77,7 +80,7 @@ class Importing:
         drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
         if not drawn:
             raise InvalidOptions([FieldFault("body", f"nothing in it, read as {chosen}, is an image of the job")])
-        kept = [self._keep(job, each) for each in FORMS[chosen].read(Returned(files, images, job.space, most))]
+        kept = [self._keep(job, chosen, each) for each in FORMS[chosen].read(Returned(files, images, job.space, most))]
         names = looked.unknown
         return Taken(
             form=chosen,
@@ -87,28 +90,32 @@ class Importing:
             examples=tuple(names[:_EXAMPLES]),
         )
 
-    def _keep(self, job: Job, drawn: Drawn) -> bool:
+    def _keep(self, job: Job, form: str, drawn: Drawn) -> bool:
         """Whether it is another than what was there."""
-        if self._is_known(job, drawn):
+        if self._is_known(job, form, drawn):
             return False
         self.correcting.put(job.id, drawn.image.index, palette_png(drawn.ids, palette(job.space)))
         return True
 
-    def _is_known(self, job: Job, drawn: Drawn) -> bool:
+    def _is_known(self, job: Job, form: str, drawn: Drawn) -> bool:
         """Whether a model said so, or somebody drew so before: whoever left an image as it went out knows nothing of
-        what others drew of it meanwhile."""
-        known = self._known(job, drawn.image.index, drawn.ids.size)
-        return any(ids.shape == drawn.ids.shape and bool((ids == drawn.ids).all()) for ids in known)
+        what others drew of it meanwhile. What went out simplified is known as it was then."""
+        image = drawn.image
+        for known in self._known(job, image.index, drawn.ids.size):
+            for ids in chain((known.ids,), redrawn(known, image, job.options, form)):
+                if ids.shape == drawn.ids.shape and (ids == drawn.ids).all():
+                    return True
+        return False
 
-    def _known(self, job: Job, index: int, pixels: int) -> Iterator[Ids]:
+    def _known(self, job: Job, index: int, pixels: int) -> Iterator[LabelMap]:
         """pixels: of the picture."""
         objects = self.exporting.objects
         for each in self.correcting.versions(job.id, index):
-            yield decode_mask(objects.get(each.file.key), max_pixels=pixels)
+            yield LabelMap(decode_mask(objects.get(each.file.key), max_pixels=pixels), job.space)
         for result in self.exporting.image(job.id, index).results:
             found = predicted(result, objects, job)
             if found is not None:
-                yield found.ids
+                yield found
 
 
 def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
