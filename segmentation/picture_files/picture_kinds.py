@@ -29,7 +29,8 @@ from segmentation.errors import UnsupportedImage
 from segmentation.picture_files.deep_pixels import PLANES
 
 HEAD_BYTES = 64  # of a file, enough to tell its kind
-RGB, _PREMULTIPLIED, WITH_SIGN = 2, 1, 2  # PhotometricInterpretation, ExtraSamples and SampleFormat of TIFF 6.0
+_WHITE_ZERO, _GREY, RGB, YCBCR = 0, 1, 2, 6  # PhotometricInterpretation of TIFF 6.0
+_PREMULTIPLIED, WITH_SIGN = 1, 2  # its ExtraSamples and SampleFormat
 _REDUCED = 1  # bit of NewSubfileType of TIFF 6.0: of another picture in the file
 
 # Brands of the ISO base media format. `mif1` and `msf1` say only that a picture follows: another brand says which.
@@ -69,6 +70,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         if samples == 1:
             self.tag_v2[TiffImagePlugin.PLANAR_CONFIGURATION] = 1  # a single plane is the picture
         elif self.in_planes:
+            self._refuse_odd_greys(samples)
             self._leave_out_unnamed(samples)
         try:
             super()._setup()
@@ -87,6 +89,20 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         is_reduced = isinstance(kind, int) and kind & _REDUCED
         if is_reduced and (self.tag_v2.next or ExifTags.Base.SubIFDs in self.tag_v2):
             raise UnsupportedImage("the TIFF begins with a preview of another picture in it, as raw photographs do")
+
+    def _refuse_odd_greys(self, samples: int) -> None:
+        """Of grey in planes Pillow takes the first for the picture, whatever else there is: bands of a satellite, a
+        sign, white as 0. Side by side it reads none of these."""
+        photometric = self.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
+        usual = photometric == _GREY and samples == 2 and self._is_in_bytes()
+        if photometric in (_WHITE_ZERO, _GREY) and not usual:
+            raise UnsupportedImage(f"{self._samples()}, in planes, is not read; RGB or grey of 8 or 16 bits is")
+
+    def _is_in_bytes(self) -> bool:
+        bits, form = (
+            self.tag_v2.get(tag, (1,)) for tag in (TiffImagePlugin.BITSPERSAMPLE, TiffImagePlugin.SAMPLEFORMAT)
+        )
+        return {*bits} == {8} and {*form} == {1}
 
     def _leave_out_unnamed(self, samples: int) -> None:
         """Planes of which the file says not what they are; Pillow passes them over only where planes are packed."""

@@ -16,13 +16,15 @@ from segmentation.errors import UnreadableImage, UnsupportedImage
 from segmentation.picture_files.deep_pixels import Notice, depth_of
 from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.picture_headers import count_scans, survey_png
-from segmentation.picture_files.picture_kinds import PICTURE_KINDS, RGB, Tiff
+from segmentation.picture_files.picture_kinds import PICTURE_KINDS, RGB, YCBCR, Tiff
 from segmentation.picture_files.pictures import Picture, flattened, is_white_zero
 
 _HEAD = 2**16  # bytes in which a PNG says how many bits are filled
 _INTERLACE = 28  # byte of a PNG
 _READ_ROWS = 256  # that libvips is asked for at once
 _PIECE_PIXELS = 2**26  # of one that a TIFF is packed in
+_JPEG = 7  # Compression of TIFF 6.0, technical note 2
+_LEFT_OUT = "compression support is not configured"  # how libtiff ends what it says of a way to pack
 _COLOURS = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16"})
 _FAIL_ON = {"jpegload": "warning"}  # all that libjpeg says of damaged data; of a TIFF warnings are about its tags
 _KINDS = {2: "LA", 4: "RGBA"}
@@ -128,6 +130,8 @@ def tiff_obstacle(data: FileData) -> str:
     tags = picture.tag_v2
     if _is_in_odd_planes(picture):
         return "a TIFF in planes is read by rows where they lie in strips, of 8 or 16 bits, and are RGB"
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == YCBCR and tags.get(TiffImagePlugin.COMPRESSION) != _JPEG:
+        return "a TIFF in YCbCr is read by rows where it is packed as JPEG"  # libvips takes others for RGB
     rows = min(int(tags.get(TiffImagePlugin.TILELENGTH, tags.get(TiffImagePlugin.ROWSPERSTRIP, 1))), picture.height)
     packed = tags.get(TiffImagePlugin.COMPRESSION, 1) != 1 or TiffImagePlugin.TILELENGTH in tags
     fits = rows * picture.width <= _PIECE_PIXELS or not packed
@@ -169,4 +173,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except _vips().Error as error:
+        if _LEFT_OUT in str(error):
+            raise UnsupportedImage(f"libvips cannot unpack the picture here, which is read by rows: {error}") from error
         raise UnreadableImage(f"the picture is damaged: {error}") from error

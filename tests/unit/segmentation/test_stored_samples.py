@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -166,6 +167,43 @@ def test_inks_in_planes_are_read_or_told_as_unread(*, deflated: bool) -> None:
     with pytest.raises(UnsupportedImage, match="in planes of 16 bits is read where it is RGB; this one is CMYK"):
         read_picture(data, max_pixels=10_000)
     read_picture(tiff(random(8, 4), 8, INKS, planes=True, deflated=deflated), max_pixels=10_000)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+@pytest.mark.parametrize(
+    ("bits", "photometric", "channels", "signed"),
+    [(8, GREY, 5, False), (8, GREY, 2, True), (8, WHITE_ZERO, 2, False), (16, GREY, 2, False), (16, GREY, 4, False)],
+)
+def test_the_first_of_several_bands_in_planes_is_not_taken_for_the_picture(
+    bits: int, photometric: int, channels: int, *, signed: bool, deflated: bool
+) -> None:
+    unnamed = [UNNAMED] * (channels - 1)
+    samples = random(bits, channels)
+    data = tiff(samples, bits, photometric, unnamed, planes=True, deflated=deflated, signed=signed)
+    with pytest.raises(UnsupportedImage, match=r"a TIFF with samples of .*, in planes, is not read"):
+        read_picture(data, max_pixels=10_000)
+
+
+def test_colours_that_libvips_takes_for_others_are_not_read_by_rows() -> None:
+    pytest.importorskip("pyvips", reason="not tested: pictures by rows")
+    picture = Image.fromarray(random(8, 3).astype(np.uint8)).convert("YCbCr")
+    with pytest.raises(ImageTooLarge, match="a TIFF in YCbCr is read by rows where it is packed as JPEG"):
+        by_rows(encoded_as(picture, "raw"))
+    rgb = Image.fromarray(np.full((HEIGHT, WIDTH, 3), (200, 90, 30), np.uint8))
+    assert np.abs(by_rows(encoded_as(rgb, "jpeg")).astype(int) - np.asarray(rgb)).max() <= 4
+
+
+def test_what_libvips_cannot_unpack_is_not_called_damaged() -> None:
+    pytest.importorskip("pyvips", reason="not tested: pictures by rows")
+    rgb = random(8, 3).astype(np.uint8)
+    with suppress(UnsupportedImage):  # some builds of libvips know no LZMA, and none may call it damage
+        assert np.array_equal(by_rows(encoded_as(Image.fromarray(rgb), "lzma")), rgb)
+
+
+def encoded_as(picture: Image.Image, packing: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "tiff", compression=packing)
+    return file.getvalue()
 
 
 def told_as_unread(bits: int, photometric: int, extra: tuple[int, ...]) -> Sequence[str]:
