@@ -17,8 +17,9 @@ def film(
     container: str = "mp4",
     codec: str = "mpeg4",
     pixels: str = "yuv420p",
+    corner: bool = False,
 ) -> bytes:
-    """Frame `n` is grey of brightness 10 × n."""
+    """Frame `n` is grey of brightness 10 × n. corner: the upper left one is white."""
     av: Any = importlib.import_module("av")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as out:
@@ -27,6 +28,7 @@ def film(
         stream.pix_fmt = pixels
         for number in range(round(seconds * rate)):
             grey = np.full((size[1], size[0], 3), min(255, 10 * number), np.uint8)
+            grey[: size[1] // 2, : size[0] // 2] = 255 if corner else grey[0, 0]
             out.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
         out.mux(stream.encode())
     return buffer.getvalue()

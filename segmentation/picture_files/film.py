@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import io
 import json
+import math
 import os
 import struct
 import sys
@@ -27,6 +28,7 @@ _BOX = struct.Struct(">I4s")
 _ELEMENTS = 8  # that are looked at for the segment, which holds all of a Matroska file but its head
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 _FORMATS = {True: "matroska", False: "mov"}  # no other is tried: playlists and the like name files and addresses
+_LEFT_RIGHT = 0  # Pillow's FLIP_LEFT_RIGHT: nothing but the library that decodes films is imported here
 _EARLY = 0.001  # seconds: times are rounded in files
 _AHEAD = 18  # frames: so far ahead of those it gives may a decoder be, by their order and by its threads
 DAMAGED = b"maskmill: the film is damaged here"  # the comment of a frame in which a decoder may have made something up
@@ -217,13 +219,22 @@ def _check_pixels(width: int, height: int, limits: FilmLimits) -> None:
 
 
 def _jpeg(frame: Any, *, comment: bytes = b"") -> bytes:
-    """Upright: telephones write films lying, with a word on how to turn them."""
-    picture = frame.to_image()
-    if turned := getattr(frame, "rotation", 0):
-        picture = picture.rotate(turned, expand=True)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0, comment=comment)
+    _upright(frame).save(buffer, "JPEG", quality=QUALITY, subsampling=0, comment=comment)
     return buffer.getvalue()
+
+
+def _upright(frame: Any) -> Any:
+    """Telephones write films lying, and some those of their front camera mirrored, with a word on how to turn them: a
+    pixel (x, y) is shown at (a·x + c·y, b·x + d·y), y down. Source: ISO/IEC 14496-12, 6.2.2."""
+    picture, told = frame.to_image(), frame.side_data.get("DISPLAYMATRIX")
+    if told is None:
+        return picture
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(told))
+    if a * d < b * c:
+        picture, a, b = picture.transpose(_LEFT_RIGHT), -a, -b
+    clockwise = round(math.degrees(math.atan2(b, a)))
+    return picture.rotate(-clockwise, expand=True) if clockwise else picture
 
 
 def arguments(every_s: float, limits: FilmLimits) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 
 import pytest
 from PIL import Image
@@ -13,7 +14,6 @@ from segmentation.picture_files.film import (
     FRAME,
     FilmLimits,
     _is_cut_off,
-    _jpeg,
     arguments,
     is_film,
     is_film_name,
@@ -150,15 +150,26 @@ def _saved(frame: Image.Image) -> bytes:
     return frame.fp.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-def test_a_film_that_lies_on_its_side_is_turned() -> None:
-    class Lying:
-        rotation = 90
+TURNS = {  # how a telephone says that its film is to be shown: a, b, c, d of the matrix → where the bright corner is
+    "as it is": ((1, 0, 0, 1), "upper left"),
+    "to the right": ((0, 1, -1, 0), "upper right"),
+    "upside down": ((-1, 0, 0, -1), "lower right"),
+    "to the left": ((0, -1, 1, 0), "lower left"),
+    "mirrored": ((-1, 0, 0, 1), "upper right"),
+    "mirrored upside down": ((1, 0, 0, -1), "lower left"),
+    "mirrored to the left": ((0, 1, 1, 0), "upper left"),
+}
 
-        def to_image(self) -> Image.Image:
-            picture = Image.new("RGB", (64, 48))
-            picture.paste((255, 255, 255), (32, 0, 64, 48))  # right half
-            return picture
 
-    upright = Image.open(io.BytesIO(_jpeg(Lying())))
-    assert upright.size == (48, 64)
-    assert upright.convert("L").getpixel((24, 8)) > 200  # type: ignore[operator]
+@pytest.mark.parametrize("name", TURNS)
+def test_a_film_is_shown_as_it_says(name: str) -> None:
+    (a, b, c, d), corner = TURNS[name]
+    data = bytearray(film(seconds=0.5, corner=True))
+    at = data.find(b"tkhd") + 4 + 40  # version and flags, times, ids, layer, volume
+    data[at : at + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    ((_, shown),) = run(bytes(data), 1.0)
+    assert shown.size == ((64, 48) if a else (48, 64))
+    right, down = shown.width - 4, shown.height - 4
+    places = {"upper left": (4, 4), "upper right": (right, 4), "lower left": (4, down), "lower right": (right, down)}
+    grey = shown.convert("L")
+    assert {where for where, at in places.items() if grey.getpixel(at) > 200} == {corner}  # type: ignore[operator]
