@@ -1,6 +1,7 @@
-"""Query parameters that nobody knows are faults: a filter that is misspelt would give an answer that looks right.
+"""Query parameters that nobody knows are faults: a filter that is misspelt, or an option of a job that stands in the
+address, would give an answer that looks right.
 
-Lists and archives declare it, as they declare who may call: `dependencies=[KNOWN_QUERY]`.
+Whatever has such answers declares it, as they declare who may call: `dependencies=[KNOWN_QUERY]`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ async def refuse_unknown(request: Request) -> None:
     known = tuple(dict.fromkeys(_names(cast(APIRoute, request.scope["route"]).dependant)))
     unknown = [name for name in dict.fromkeys(request.query_params) if not _fits(name, known)]
     if unknown:
-        raise InvalidOptions([FieldFault(name, _said(known)) for name in unknown])
+        said = _said(known) + (IN_THE_BODY if request.method == "POST" and not known else "")
+        raise InvalidOptions([FieldFault(name, said) for name in unknown])
 
 
 KEY = "KEY"
+IN_THE_BODY = "; options of a job stand in the body"
 KNOWN_QUERY = Depends(refuse_unknown)
 
 

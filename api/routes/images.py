@@ -145,6 +145,7 @@ def get_image(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep, model: A
 @router.head("/{index}/{artifact}", include_in_schema=False)
 @router.get(
     "/{index}/{artifact}",
+    dependencies=[KNOWN_QUERY],
     response_class=Response,
     responses={
         200: {"content": binary(*shown_media_types()), "description": "the bytes"},

@@ -87,7 +87,7 @@ JobCursor = Annotated[
 
 @router.post(
     "",
-    dependencies=[SUBMIT],
+    dependencies=[SUBMIT, KNOWN_QUERY],
     status_code=202,
     response_model=JobView,
     response_description="the job was accepted",
@@ -237,7 +237,7 @@ def list_jobs(
 
 @router.get(
     "/{job_id}",
-    dependencies=[READ],
+    dependencies=[READ, KNOWN_QUERY],
     response_model=JobView,
     responses={200: {"headers": _ETAG}, 304: {"description": "not changed"}, **problems(JobNotFound, 422)},
 )

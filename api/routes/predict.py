@@ -18,6 +18,7 @@ from api.bodies.picture_form import FILE, receive_picture_form
 from api.bodies.submissions import PictureField, options_in
 from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import NotAcceptable, PredictionFailed
+from api.known_query import KNOWN_QUERY
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_find
 from api.routes.compat import comparison
@@ -42,7 +43,7 @@ _HELD_BYTES = 4 * 2**20  # sent at once; more goes in pieces
 
 @router.post(
     "/predict",
-    dependencies=[SUBMIT],
+    dependencies=[SUBMIT, KNOWN_QUERY],
     response_model=ImageView,
     responses={
         200: {

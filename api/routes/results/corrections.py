@@ -50,7 +50,7 @@ LARGEST = 2**31 - 1
 
 @router.put(
     "/images/{index}/correction",
-    dependencies=[SUBMIT],
+    dependencies=[SUBMIT, KNOWN_QUERY],
     response_model=CorrectedView,
     responses=problems(
         *(JobNotFound, ImageNotFound, 408, ImageNotFinished, TooManyBytes, UnsupportedMedia),
@@ -74,7 +74,7 @@ async def put_correction(
 @router.head("/images/{index}/correction", include_in_schema=False, dependencies=[READ])
 @router.get(
     "/images/{index}/correction",
-    dependencies=[READ],
+    dependencies=[READ, KNOWN_QUERY],
     response_class=Response,
     responses={
         200: {"content": binary(MEDIA_TYPE), "description": "the PNG, as it was sent"},
@@ -122,7 +122,7 @@ def list_versions(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> C
 
 @router.post(
     "/corrections",
-    dependencies=[SUBMIT],
+    dependencies=[SUBMIT, KNOWN_QUERY],
     response_model=TakenView,
     responses=problems(
         *(ArchiveUnreadable, JobNotFound, 408, TooManyBytes, TooManyImages),

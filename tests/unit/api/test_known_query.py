@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from api.known_query import refuse_unknown
 from api.routes import ROUTERS
+from tests.factories import picture
 from tests.unit.api.house import House
 from tests.unit.api.test_results import finished
 
@@ -38,6 +39,21 @@ def test_so_it_is_of_what_belongs_to_a_job(client: TestClient, house: House, pat
     answer = client.get(here, params={"artefacts": "mask"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "artefacts")
     assert client.get(here).status_code == 200
+
+
+def test_options_in_the_address_are_not_passed_over(client: TestClient, house: House) -> None:
+    for path, field in (("/jobs", "files"), ("/predict", "file")):
+        answer = client.post(path, params={"model": "other"}, files={field: ("a.jpg", picture())})
+        (fault,) = answer.json()["errors"]
+        assert (answer.status_code, fault["field"]) == (422, "model")
+        assert fault["message"] == "is no parameter here; there is none; options of a job stand in the body"
+    assert client.get("/jobs").json()["items"] == []
+
+
+@pytest.mark.parametrize("path", ["", "/images/0/mask", "/images/0/input", "/images/0/correction"])
+def test_nor_is_whose_result_is_asked_for(client: TestClient, house: House, path: str) -> None:
+    answer = client.get(f"/jobs/{finished(client, house)}{path}", params={"modle": "other"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "modle")
 
 
 def test_the_known_ones_are_named(client: TestClient) -> None:
