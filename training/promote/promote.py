@@ -108,7 +108,7 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
     exported = _exported_from(folder)
     checkpoint = file_sha256(chosen_checkpoint(folder))
     is_new = card.is_file() and exported.get(name) == checkpoint
-    if not is_new or (wish.int8 and exported.get(_int8_of(name)) != checkpoint):
+    if not is_new or (wish.int8 and exported.get(_int8_of(name)) != checkpoint and not _has_int8(card)):
         release = Release(name=name, int8=wish.int8, replace=True)
         made = export_run(
             folder, release, roots=wish.roots, models=Catalog([folder / BUNDLES]), watch=wish.watch or unwatched
@@ -121,6 +121,11 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
 def _int8_of(name: str) -> str:
     """Where it is noted that a quantised file was asked for: one that was refused would be refused again."""
     return f"{name} int8"
+
+
+def _has_int8(card: Path) -> bool:
+    """Also where nothing is noted: an earlier version exported it."""
+    return "onnx_int8" in ModelCard.from_json(card.read_bytes()).files
 
 
 def _exported_from(folder: Path) -> Mapping[str, str]:

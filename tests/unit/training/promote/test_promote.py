@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,7 +56,15 @@ def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, 
     promote(str(folder), replace(wish, int8=True), registry)  # there was none: the run is exported once more
     assert exported.stat().st_mtime_ns != written
 
-    card = ModelCard.from_json(exported.read_bytes())
+    card, note = ModelCard.from_json(exported.read_bytes()), folder / "bundles.json"
+    noted = note.read_text()
+    quantised = replace(card, files={**card.files, "onnx_int8": card.files["onnx"]})
+    exported.write_text(quantised.to_json())
+    note.write_text(json.dumps({"street": json.loads(noted)["street"]}))  # as an earlier version left it
+    promote(str(folder), replace(wish, int8=True), registry)
+    assert exported.read_text() == quantised.to_json()
+    note.write_text(noted)
+
     refused = replace(card, files={key: name for key, name in card.files.items() if key != "onnx_int8"})
     exported.write_text(refused.to_json())
     promote(str(folder), replace(wish, int8=True), registry)  # it was refused, and would be again
