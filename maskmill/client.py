@@ -18,7 +18,7 @@ import httpx
 
 from maskmill.errors import InvalidInput, Unavailable, Unprocessable, image_error
 from maskmill.handle import JobHandle
-from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks
+from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks, with_corrections
 from maskmill.transport import Call, Transport, takes_proxy
 from maskmill.uploads.direct import DirectUploads, NotOffered, goes_direct
 from maskmill.uploads.ledger import open_ledger
@@ -78,9 +78,9 @@ class Maskmill:
 
         inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs; or a job, whose
         inputs are taken once more with their names, refs and masks (`{"job": id, "status": "failed"}`: some of them).
-        masks: ground truth for files, matched by relative path or by a name that is unique. options: model, models,
-        artifacts, label_space, mask_label_space, mask_suffix, overlay, tile, priority, webhook, …; None means the
-        server's own.
+        masks: ground truth for files, matched by relative path or by a name that is unique; for a job "corrected": what
+        people corrected, in place of its own. options: model, models, artifacts, label_space, mask_label_space,
+        mask_suffix, overlay, tile, priority, webhook, …; None means the server's own.
         More than 64 MiB, or a thousand files, go ahead of the job, several at a time, where the server takes them so;
         the same call after an interruption goes on with what has arrived.
         Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same
@@ -92,9 +92,8 @@ class Maskmill:
         chosen = {name: _plain(value) for name, value in options.items() if value is not None}
         key = idempotency_key or uuid.uuid4().hex
         if sorted_out.remote:
-            if masks is not None:
-                raise InvalidInput("masks of addresses and samples go into the inputs: {'sample': …, 'mask': {…}}")
-            return self._post_inputs(sorted_out, chosen, key)
+            named = sorted_out if masks is None else with_corrections(sorted_out, masks)
+            return self._post_inputs(named, chosen, key)
         parts = [FilePart.of("files", file.path, file.name) for file in sorted_out.files]
         if masks is not None:
             parts += [FilePart.of("masks", file.path, file.name) for file in sort_out_masks(masks)]

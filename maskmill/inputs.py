@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -28,6 +28,8 @@ _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx
 _LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")  # of which the server takes frames
+
+CORRECTED = "corrected"  # for masks: of another job, what people corrected
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -91,6 +93,16 @@ def sort_out_masks(given: Given | Iterable[Given]) -> tuple[LocalFile, ...]:
         for each in (*direct, *(lossless or archives)):
             found.setdefault(each.path, each)
     return _named(list(found.values()))
+
+
+def with_corrections(inputs: Inputs, masks: Given | Iterable[Given]) -> Inputs:
+    """Jobs whose corrections are the ground truth. Raises InvalidInput for other masks, and for what is no job."""
+    if [*_each(masks)] != [CORRECTED] or not all("job" in each for each in inputs.remote):
+        raise InvalidInput(
+            "masks of addresses and samples go into the inputs: {'sample': …, 'mask': {…}}; of jobs they are "
+            f"their own, or {CORRECTED!r}"
+        )
+    return replace(inputs, remote=tuple({**each, "masks": CORRECTED} for each in inputs.remote))
 
 
 def is_archive_name(name: str) -> bool:

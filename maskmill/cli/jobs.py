@@ -57,7 +57,7 @@ class Submission(ServerOptions):
     ] = None
     masks: Annotated[
         list[str] | None,
-        typer.Option(help="Ground truth: files, folders, archives; matched by path or name.", metavar="PATH"),
+        typer.Option(help="Ground truth: files, folders, archives, by name; of job:ID: corrected.", metavar="PATH"),
     ] = None
     mask_suffix: Annotated[
         str | None, typer.Option(help="How the names of masks end, if in a way of their own: _L.", metavar="TEXT")

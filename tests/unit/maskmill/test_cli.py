@@ -64,6 +64,15 @@ def test_samples_and_addresses_are_submitted_by_name(run: Run, server: ToyServer
     assert sent == [{"sample": "street_01"}, {"url": "https://example.org/a.jpg"}, {"job": "job_1"}]
 
 
+def test_corrections_of_a_job_are_the_truth_of_another(run: Run, server: ToyServer, job_state: JobState) -> None:
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    assert run("submit", "job:job_1", "--masks", "corrected").exit_code == 0
+    assert json.loads(server.requests[0].body)["inputs"] == [{"job": "job_1", "masks": "corrected"}]
+    for words in (("job:job_1", "--masks", "truth"), ("job:job_1", "sample:a", "--masks", "corrected")):
+        said = run("submit", *words)
+        assert (said.exit_code, "of jobs they are their own, or 'corrected'" in said.stderr) == (1, True)
+
+
 def test_waiting_and_downloading_in_one_go(
     run: Run, server: ToyServer, job_state: JobState, picture: Path, tmp_path: Path
 ) -> None:
