@@ -15,6 +15,7 @@ from jobs.options import MOST_MODELS
 from jobs.reporting.document import job_document
 from jobs.reporting.read import Progress
 from jobs.reuse.known import is_reused
+from segmentation.measures.metrics import as_confusion, decided_share, known
 
 Found = TypeVar("Found")
 Value = TypeVar("Value")
@@ -118,6 +119,11 @@ class GroundTruth(BaseModel):
         None,
         exclude_if=_left_out,
         description="`correction`, not the mask that came with the picture; of an image only",
+    )
+    coverage: float | None = Field(
+        None,
+        exclude_if=_left_out,
+        description="share of the pixels of known truth that are not void; of jobs with `min_confidence`",
     )
     pixel_accuracy: float | None
     miou: float | None
@@ -363,6 +369,7 @@ def metrics_view(metrics: ImageMetrics, usual: Shares | None = None) -> Metrics:
     if metrics.confusion is not None:
         truth = GroundTruth(
             source="correction" if metrics.corrected else None,
+            coverage=None if metrics.coverage is None else known(decided_share(as_confusion(metrics.confusion))),
             pixel_accuracy=metrics.pixel_accuracy,
             miou=metrics.miou,
             mean_dice=metrics.mean_dice,

@@ -10,6 +10,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.measures.metrics import (
     Counted,
     as_confusion,
+    decided_share,
     dice_per_class,
     iou_per_class,
     known,
@@ -37,6 +38,8 @@ def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
         metrics["ground_truth"] = _ground_truth(
             totals.confusion, totals.truth_images, job.space, frozenset(each.id for each in impossible)
         )
+        if job.options.min_confidence:
+            metrics["ground_truth"]["coverage"] = known(decided_share(as_confusion(totals.confusion)))
         if totals.corrected_images:
             metrics["ground_truth"]["corrections"] = totals.corrected_images
     return metrics

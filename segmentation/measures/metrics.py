@@ -67,6 +67,12 @@ def pixel_accuracy(confusion: Confusion) -> float:
     return _ratio(_hits(confusion).sum(), confusion.sum())
 
 
+def decided_share(confusion: Confusion) -> float:
+    """Share of pixels of known truth for which a class was predicted, in [0, 1]; NaN without any. Of these alone the
+    accuracy is `pixel_accuracy` divided by it (selective accuracy)."""
+    return _ratio(_predicted(confusion).sum(), confusion.sum())
+
+
 def iou_per_class(confusion: Confusion) -> NDArray[np.float64]:
     """Intersection over union of each class: (C,) in [0, 1], NaN for a class in neither truth nor prediction.
 

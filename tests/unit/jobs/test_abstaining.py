@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from api.schemas.job import metrics_view
 from jobs.job import ImageStatus, ModelIdentity
 from jobs.options import JobOptions, OverlayOptions, TileOptions
 from jobs.reporting.reports import MetricsTable
@@ -84,6 +85,21 @@ def test_against_ground_truth_an_undecided_pixel_is_a_wrong_one(doubtful):
     assert image.result.metrics.pixel_accuracy == 0.75
     assert image.result.metrics.iou == {"sky": 1.0, "building": 0.5}
     assert job_metrics(job)["ground_truth"]["miou"] == 0.75
+
+
+def test_against_ground_truth_the_coverage_is_of_pixels_whose_truth_is_known(doubtful):
+    unknown = np.array([[VOID, VOID, 1, 1], [VOID, VOID, 1, 1]], np.uint8)
+    job, image = done(doubtful, truth=mask(unknown), min_confidence=0.5)
+    told = job_metrics(job)
+    assert (told["coverage"], told["ground_truth"]["coverage"], told["ground_truth"]["pixel_accuracy"]) == (
+        0.75,
+        0.5,
+        0.5,
+    )
+    assert metrics_view(image.result.metrics).ground_truth.coverage == 0.5
+    job, image = done(doubtful, truth=mask(unknown))
+    assert "coverage" not in job_metrics(job)["ground_truth"]
+    assert metrics_view(image.result.metrics).ground_truth.coverage is None
 
 
 def test_how_sure_the_model_was_is_told_of_all_pixels(doubtful):
