@@ -53,7 +53,7 @@ class StackHome:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the one supervisor of this home. Raises AlreadyRunning. The lock goes with the process."""
+        """Be the one supervisor of this home. Raises AlreadyRunning, StackError. The lock goes with the process."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures and results are nobody else's business
             for folder in (self.run, self.logs):
@@ -64,8 +64,11 @@ class StackHome:
         with (self.run / "lock").open("a+") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise AlreadyRunning(self._who_runs()) from None
+            except OSError as error:  # a shared folder whose file system knows no locks
+                mend = "choose a folder on a local disk with --home or MASKMILL_HOME"
+                raise StackError(f"{self.root} cannot be locked ({error.strerror}): {mend}") from None
             try:
                 yield
             finally:

@@ -27,7 +27,7 @@ LOCK = ".lock"
 
 
 class RunBusy(Exception):
-    """Another process trains in this run's folder."""
+    """Another process trains in this run's folder, or nobody can tell."""
 
     code = "run_busy"
 
@@ -115,6 +115,9 @@ def run_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunBusy(f"another process trains in {folder}") from None
+        except OSError as error:
+            mend = "choose a folder of runs on a local disk"
+            raise RunBusy(f"{folder} cannot be locked against other processes ({error.strerror}): {mend}") from None
         yield
 
 

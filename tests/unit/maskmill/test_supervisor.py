@@ -221,6 +221,20 @@ def test_a_second_supervisor_of_the_same_home_is_refused(home: StackHome) -> Non
         pass
 
 
+def test_a_home_that_cannot_be_locked_is_not_said_to_be_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_file: object, _kind: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with (
+        pytest.raises(StackError, match=r"cannot be locked .* choose a folder"),
+        StackHome(tmp_path / "shared").locked(),
+    ):
+        pass
+
+
 def test_what_is_written_for_the_owner_is_readable_by_nobody_else(home: StackHome) -> None:
     write_private(home.broker_file, {"url": "secret"})
     assert home.broker_file.stat().st_mode & 0o777 == 0o600

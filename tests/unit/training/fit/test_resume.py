@@ -1,5 +1,6 @@
 """A run whose process is killed goes on, and ends with the same weights, bit for bit, as one that was not."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -88,6 +89,18 @@ def test_two_processes_never_train_in_one_folder(roots, tmp_path):
     order = tiny_order(tmp_path, roots)
     with run_lock(order.folder), pytest.raises(RunBusy, match=r"another process trains in .*tiny"):
         run_order(order, settings=UNTRACKED)
+
+
+def test_a_folder_that_cannot_be_locked_is_told_with_what_to_do(tmp_path, monkeypatch):
+    def unknown(_file, _kind):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with (
+        pytest.raises(RunBusy, match=r"cannot be locked .*: choose a folder of runs on a local disk"),
+        run_lock(tmp_path),
+    ):
+        pass
 
 
 def test_a_finished_run_remembers_where_its_data_lay(roots, tmp_path):
