@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.job import GroundTruth, SkippedView, metrics_view
 from jobs.corrections.correcting import Corrected
 from jobs.corrections.correction import Correction
-from jobs.exports.importing import Taken
+from jobs.exports.importing import PassedOver, Taken
 
 _EXAMPLE: dict[str, Any] = {
     "job": "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
@@ -56,7 +56,13 @@ class CorrectionPage(BaseModel):
 class TakenView(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {"format": "cvat", "corrected": 20, "unchanged": 0, "unknown": {"count": 1, "examples": ["b"]}}
+            "example": {
+                "format": "coco",
+                "corrected": 20,
+                "unchanged": 0,
+                "unknown": {"count": 1, "examples": ["b"]},
+                "unannotated": {"count": 0, "examples": []},
+            }
         }
     )
 
@@ -64,6 +70,9 @@ class TakenView(BaseModel):
     corrected: int = Field(description="images with a new version")
     unchanged: int = Field(description="images that are as they were: as predicted, or as corrected last")
     unknown: SkippedView = Field(description="names in it that are no image's of the job, or not clearly")
+    unannotated: SkippedView = Field(
+        description="images that COCO or YOLO lists without any annotation: they stay as they were"
+    )
 
 
 class CorrectionVersions(BaseModel):
@@ -80,8 +89,17 @@ def corrected_view(corrected: Corrected) -> CorrectedView:
 
 
 def taken_view(taken: Taken) -> TakenView:
-    unknown = SkippedView(count=taken.unknown, examples=list(taken.examples))
-    return TakenView(format=taken.form, corrected=taken.corrected, unchanged=taken.unchanged, unknown=unknown)
+    return TakenView(
+        format=taken.form,
+        corrected=taken.corrected,
+        unchanged=taken.unchanged,
+        unknown=_skipped_view(taken.unknown),
+        unannotated=_skipped_view(taken.unannotated),
+    )
+
+
+def _skipped_view(names: PassedOver) -> SkippedView:
+    return SkippedView(count=names.count, examples=list(names.examples))
 
 
 def _values(correction: Correction) -> dict[str, object]:

@@ -7,11 +7,11 @@ of them may look at the same ones. To take an earlier one back is for `Correctin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from zipfile import ZipInfo
 
 from jobs.corrections.correcting import Correcting
@@ -37,18 +37,32 @@ from segmentation.picture_files.pictures import decode_mask
 FORMS: dict[str, Export | MaskFolder] = {**EXPORTS, FOLDER.name: FOLDER}
 MOST_FILES = 1_000_000
 _EXAMPLES = 5
+# Whose exports hold all pictures of a project, also those that nobody has annotated yet.
+_LISTING = frozenset({"coco", "coco-polygons", "yolo"})
 _TELLING = frozenset({*FOLDER.folders, "annotations", "SegmentationClass", "gtFine", "polygons", "train", "images"})
+
+
+class PassedOver(NamedTuple):
+    """How many, and the names of a few."""
+
+    count: int
+    examples: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> PassedOver:
+        return cls(len(names), tuple(names[:_EXAMPLES]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """form: how it was read. corrected, unchanged: images. unknown: names that are no image's, how many and a few."""
+    """form: how it was read. corrected, unchanged: images. unknown: names that are no image's. unannotated: images that
+    were listed without any annotation."""
 
     form: str
     corrected: int
     unchanged: int
-    unknown: int
-    examples: tuple[str, ...]
+    unknown: PassedOver
+    unannotated: PassedOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +94,22 @@ class Importing:
         drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
         if not drawn:
             raise InvalidOptions([FieldFault("body", f"nothing in it, read as {chosen}, is an image of the job")])
-        kept = [self._keep(job, chosen, each) for each in FORMS[chosen].read(Returned(files, images, job.space, most))]
-        names = looked.unknown
+        corrected, bare = 0, list[str]()
+        for each in FORMS[chosen].read(Returned(files, images, job.space, most)):
+            if self._is_known(job, chosen, each):
+                continue
+            if chosen in _LISTING and (each.ids == job.space.void_id).all():
+                bare.append(each.image.name)
+                continue
+            self.correcting.put(job.id, each.image.index, palette_png(each.ids, palette(job.space)))
+            corrected += 1
         return Taken(
             form=chosen,
-            corrected=sum(kept),
-            unchanged=len(kept) - sum(kept),
-            unknown=len(names),
-            examples=tuple(names[:_EXAMPLES]),
+            corrected=corrected,
+            unchanged=drawn - corrected - len(bare),
+            unknown=PassedOver.of(looked.unknown),
+            unannotated=PassedOver.of(bare),
         )
-
-    def _keep(self, job: Job, form: str, drawn: Drawn) -> bool:
-        """Whether it is another than what was there."""
-        if self._is_known(job, form, drawn):
-            return False
-        self.correcting.put(job.id, drawn.image.index, palette_png(drawn.ids, palette(job.space)))
-        return True
 
     def _is_known(self, job: Job, form: str, drawn: Drawn) -> bool:
         """Whether a model said so, or somebody drew so before: whoever left an image as it went out knows nothing of

@@ -23,7 +23,9 @@ from segmentation.label_space import RGB, LabelSpace
 
 TASKS = "tasks.json"
 SIZES = (3, 4, 8, 16)  # bits of a run's length
-_UNREAD = frozenset({"rectanglelabels", "ellipselabels"})  # areas, too: what they hold would be lost
+# Areas, too: what they hold would be lost. Without `labels` in their names, another result says what they show.
+_UNREAD = frozenset({"rectanglelabels", "ellipselabels", "bitmasklabels", "vectorlabels"})
+_UNREAD |= {"brush", "polygon", "rectangle", "ellipse", "bitmask", "vector"}
 _HEAD_BITS = 32 + 5 + 4 * len(SIZES)
 Result = dict[str, Any]
 

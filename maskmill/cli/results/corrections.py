@@ -54,6 +54,11 @@ def _tell(job: JobHandle, taken: dict[str, object]) -> None:
         named = ", ".join(unknown["examples"])
         said = f"{unknown['count']} names are no image's of the job, or not clearly: {named}"
         stderr().print(said, soft_wrap=True)
+    bare = taken.get("unannotated")  # an older server does not tell
+    if isinstance(bare, dict) and bare["count"]:
+        named = ", ".join(bare["examples"])
+        said = f"{bare['count']} came without any annotation, and so are left as they were: {named}"
+        stderr().print(Text(said), soft_wrap=True)
     truth = job.metrics.get("ground_truth")
     if truth:
         stdout().print(f"mIoU {percent(truth.get('miou'))} over {truth.get('images')} images with ground truth")

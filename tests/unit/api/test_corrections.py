@@ -235,8 +235,8 @@ def test_a_folder_of_masks_comes_back_as_a_batch(client: TestClient, house: Hous
     }
     taken = send(client, job_id, files)
     assert taken.status_code == 200, taken.text
-    unknown = {"count": 1, "examples": ["nobody"]}
-    assert taken.json() == {"format": "folder", "corrected": 1, "unchanged": 1, "unknown": unknown}
+    told = {"unknown": {"count": 1, "examples": ["nobody"]}, "unannotated": {"count": 0, "examples": []}}
+    assert taken.json() == {"format": "folder", "corrected": 1, "unchanged": 1, **told}
     assert send(client, job_id, files).json()["corrected"] == 0
     assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [0]
     assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["corrections"] == 1
@@ -249,7 +249,8 @@ def test_the_masks_of_an_archive_come_back_as_they_went_out(client: TestClient, 
     job_id = finished(client, house, *TWINS)
     archive = client.get(f"/jobs/{job_id}/archive").content
     taken = client.post(f"/jobs/{job_id}/corrections", content=archive).json()
-    assert taken == {"format": "folder", "corrected": 0, "unchanged": 4, "unknown": {"count": 0, "examples": []}}
+    nothing = {"count": 0, "examples": []}
+    assert taken == {"format": "folder", "corrected": 0, "unchanged": 4, "unknown": nothing, "unannotated": nothing}
 
 
 def test_a_mask_that_is_called_as_its_picture_is_never_given_to_another(client: TestClient, house: House) -> None:
@@ -267,6 +268,29 @@ def test_what_a_tool_gives_back_is_known_by_its_files(client: TestClient, house:
     taken = client.post(f"/jobs/{job_id}/corrections", content=exported).json()
     assert FORMS[taken["format"]].__class__ is EXPORTS[name].__class__
     assert (taken["corrected"], taken["unchanged"], taken["unknown"]["count"]) == (0, 2, 0)
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo"])
+def test_who_was_not_annotated_yet_keeps_its_ground_truth(client: TestClient, house: House, name: str) -> None:
+    files = [("files", (each, picture())) for each in ("cam/a.jpg", "b.jpg", "c.jpg")]
+    job_id = client.post("/jobs", files=[*files, ("masks", ("b.png", label_png(0, 2)))]).json()["id"]
+    house.work()
+    exported = archive(client, job_id, export=name)
+    kept = {each: exported.read(each) for each in exported.namelist()}
+    if name == "coco":
+        ((path, content),) = kept.items()
+        document = json.loads(content)
+        of_a = [each for each in document["annotations"] if each["image_id"] == 1]
+        kept[path] = json.dumps({**document, "annotations": of_a[:1]}).encode()
+    else:
+        kept |= {"labels/train/b.txt": b"", "labels/train/c.txt": b"\n"}
+        kept["labels/train/cam/a.txt"] = kept["labels/train/cam/a.txt"].partition(b"\n")[0]
+    taken = send(client, job_id, kept).json()
+    assert (taken["corrected"], taken["unchanged"]) == (1, 0)
+    assert taken["unannotated"] == {"count": 2, "examples": ["b", "c"]}
+    truth = client.get(f"/jobs/{job_id}/images/1").json()["metrics"]["ground_truth"]
+    assert truth["pixel_accuracy"] == 0.5
+    assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["corrections"] == 1
 
 
 POLYGONS = ("coco-polygons", "label-studio-polygons", "yolo", "geojson")

@@ -14,7 +14,13 @@ import pytest
 from tests.unit.maskmill.test_images_cli import JobState, Run
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json
 
-TAKEN = {"format": "folder", "corrected": 2, "unchanged": 1, "unknown": {"count": 1, "examples": ["nobody"]}}
+TAKEN = {
+    "format": "folder",
+    "corrected": 2,
+    "unchanged": 1,
+    "unknown": {"count": 1, "examples": ["nobody"]},
+    "unannotated": {"count": 1, "examples": ["[bare]"]},
+}
 
 
 @pytest.fixture
@@ -49,6 +55,7 @@ def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_
     assert "2 images corrected, 1 as they were" in done.stdout
     assert "mIoU 50.0 % over 2 images" in done.stdout
     assert "nobody" in done.stderr
+    assert "1 came without any annotation, and so are left as they were: [bare]\n" in done.stderr
 
 
 @pytest.mark.usefixtures("job")

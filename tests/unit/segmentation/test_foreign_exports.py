@@ -86,6 +86,8 @@ CAR = {"points": [[25, 25], [75, 25], [75, 75], [25, 75]], "polygonlabels": ["ca
 
 CITY = {"data": {"image": "/data/local-files/?d=upload/a/one.jpg"}}
 BOX = {"type": "rectanglelabels", "value": {"x": 25, "y": 25, "width": 50, "height": 50, "rectanglelabels": ["car"]}}
+BITS = {"type": "bitmasklabels", "value": {"imageDataURL": "data:image/png;base64,", "bitmasklabels": ["car"]}}
+APART = {"type": "brush", "value": {"format": "rle", "rle": [0]}}  # of a configuration with tags Brush and Labels
 OTHER = {"type": "keypointlabels", "value": {"x": 1}}
 
 
@@ -126,6 +128,8 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("geojson", geojson({"class": "car"}, "Polygon", [[1, 2]]), r"list of finite \[x, y\]"),
         ("label-studio", {"tasks.json": [3]}, "no tasks of Label Studio"),
         ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [BOX]}]}}, "a/one: .* not rectanglelabels"),
+        ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [BITS]}]}}, "not bitmasklabels"),
+        ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [APART]}]}}, "not brush"),
         ("label-studio", {"tasks.json": {**CITY}}, "no tasks of Label Studio: KeyError"),
         ("cvat", {"SegmentationClass/a/one.png": b"GIF"}, "PNG|picture|image"),
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4), 3, np.uint8))}, "number 3 is no class's"),
