@@ -27,7 +27,7 @@ class PictureFile:
 
 # What an overlay may be stored as.
 OVERLAY_FORMATS: Mapping[str, PictureFile] = {
-    "jpeg": PictureFile(".jpg", {"quality": 90}, 65_535),
+    "jpeg": PictureFile(".jpg", {"quality": 90}, 65_500),  # of which libjpeg writes no more
     "png": PictureFile(".png", {"compress_level": 1}, 2**31 - 1),
     "webp": PictureFile(".webp", {"quality": 80, "method": 0}, 16_383),
 }

@@ -78,12 +78,15 @@ def test_the_overlay_can_use_colours_for_every_eye() -> None:
     assert np.array_equal(overlay(options), safe)
 
 
-def test_a_picture_too_long_for_the_overlays_format_is_told_so() -> None:
-    label_map = LabelMap(np.zeros((1, 16_384), np.uint8), SPACE)
-    rgb = np.zeros((1, 16_384, 3), np.uint8)
-    with pytest.raises(InvalidFormatOptions, match="webp holds at most 16383 pixels a side"):
-        FORMATS["overlay"].encode(label_map, rgb, FormatOptions(overlay_format="webp"))
-    assert FORMATS["overlay"].encode(label_map, rgb, FormatOptions()).data
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_picture_too_long_for_the_overlays_format_is_told_so(kind: str) -> None:
+    longest = OVERLAY_FORMATS[kind].longest
+    label_map = LabelMap(np.zeros((1, longest + 1), np.uint8), SPACE)
+    rgb = np.zeros((1, longest + 1, 3), np.uint8)
+    with pytest.raises(InvalidFormatOptions, match=f"{kind} holds at most {longest} pixels a side"):
+        FORMATS["overlay"].encode(label_map, rgb, FormatOptions(overlay_format=kind))
+    fitting = LabelMap(label_map.ids[:, 1:], SPACE)
+    assert FORMATS["overlay"].encode(fitting, rgb[:, 1:], FormatOptions(overlay_format=kind)).data
 
 
 @pytest.mark.parametrize("opacity", [-0.1, 1.1, float("nan")])
