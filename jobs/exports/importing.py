@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 from zipfile import ZipInfo
 
 from jobs.corrections.correcting import Correcting
@@ -42,7 +42,8 @@ _LISTING = frozenset({"coco", "coco-polygons", "yolo"})
 _TELLING = frozenset({*FOLDER.folders, "annotations", "SegmentationClass", "gtFine", "polygons", "train", "images"})
 
 
-class PassedOver(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PassedOver:
     """How many, and the names of a few."""
 
     count: int
