@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from jobs.job import Job, JobImage
+from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.settings import StorageSettings
 from storage.unit_of_work import open_database
@@ -200,8 +201,7 @@ def running_stack(folder: Path, parts: Mapping[str, str], *, workers: Sequence[s
         **parts,
     }
     stack = Stack(folder, environment, _settings(environment))
-    command = [sys.executable, "-m", "storage.migrate"]
-    subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True, stdin=subprocess.DEVNULL)
+    upgrade(stack.storage)
     try:
         stack.start_api()
         stack.start_scheduler()
