@@ -85,35 +85,44 @@ types: $(DEV) ## mypy --strict over packages and tests
 
 .PHONY: test
 test: ## Everything that must be green: lint, types, tests, coverage
-	$(MAKE) --no-print-directory --jobs 2 types quickly
+	$(MAKE) --no-print-directory --jobs 2 test-training checked
 	$(MAKE) --no-print-directory --jobs 2 coverage test-slow
 
-# mypy needs one core for a minute: what comes next has the other one.
-.PHONY: quickly
-quickly: lint compiled
-	$(MAKE) --no-print-directory test-fast
-
-# On a fresh machine each of the test processes would compile the same nine thousand modules at once.
-.PHONY: compiled
-compiled: $(DEV)
-	$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null
+# mypy has one core for a minute; on the other one the first tests begin, for which Python compiles what they import.
+.PHONY: checked
+checked: lint types
+	$(MAKE) --no-print-directory test-service
 
 # A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
 # and wait for one another's threads take twice as long. More processes than processors: half of what slow tests take is
-# waiting for something that was killed, frozen or full; of what fast ones take it is little, and each process costs
-# fifteen seconds of a processor before its first test. Fast and slow ones beside each other take no less time.
-test-fast: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
+# waiting for something that was killed, frozen or full. Fast and slow ones beside each other take no less time.
 test-slow: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
-PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+SHARED = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+FAST = -m "not slow and not full"
+
+# Files that import torch or mlflow are one process's, which is as long at work as those that have the others: to import
+# all of it takes ten seconds of a processor.
+TORCH = ^(import|from) (torch|mlflow|training|tests\.(simulated_gpu|tiny_architectures|tiny_comparison|tiny_runs))\b
+TRAINING = tests/unit/training tests/unit/benchmarks $(shell grep -rlE --include='test_*.py' '$(TORCH)' tests | \
+  grep -vE '^tests/(unit/training|unit/benchmarks|browser|e2e)/')
 
 .PHONY: test-fast
-test-fast: $(DEV)
-	rm -rf build/coverage
-	OMP_NUM_THREADS=1 MASKMILL_COVERAGE=build/coverage $(BIN)/python $(PYTEST) -m "not slow and not full"
+test-fast: test-training test-service ## All but the slow ones
+
+.PHONY: test-training
+test-training: $(DEV)
+	rm -rf build/coverage/training
+	MASKMILL_COVERAGE=build/coverage/training $(PYTEST) $(FAST) $(TRAINING)
+
+.PHONY: test-service
+test-service: $(DEV)
+	rm -rf build/coverage/service
+	MASKMILL_COVERAGE=build/coverage/service $(PYTEST) $(SHARED) $(FAST) $(addprefix --ignore=,$(TRAINING) tests/browser tests/e2e)
 
 .PHONY: test-slow
 test-slow: $(DEV) ## What takes long: real training, export and browser, and the whole system in processes of its own
-	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "slow and not full" tests/e2e $$(grep -rlw slow --include='test_*.py' tests)
+	$(PYTEST) $(SHARED) -m "slow and not full" tests/e2e $$(grep -rlw slow --include='test_*.py' tests)
 
 .PHONY: browser
 browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short form is part of `make test`)
@@ -127,8 +136,8 @@ COVERED = $(BIN)/python -m slipcover --skip-covered
 
 .PHONY: coverage
 coverage: $(DEV)
-	$(COVERED) --merge build/coverage/centre-*.json --out build/coverage/centre.json --fail-under 99
-	$(COVERED) --merge build/coverage/others-*.json --out build/coverage/others.json --fail-under 90
+	$(COVERED) --merge build/coverage/*/centre-*.json --out build/coverage/centre.json --fail-under 99
+	$(COVERED) --merge build/coverage/*/others-*.json --out build/coverage/others.json --fail-under 90
 
 .PHONY: bench
 bench: $(DEV) ## Every benchmark in a short form, in 20 minutes, to build/benchmarks; ONE=latency: one with its usual settings

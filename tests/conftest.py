@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish() -> None:
     if COVERAGE is not None:
-        COVERAGE.write(os.environ["PYTEST_XDIST_WORKER"])
+        COVERAGE.write(os.environ.get("PYTEST_XDIST_WORKER", "alone"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""Line coverage of `make test-fast`: each process of xdist writes down at its end which lines it ran.
+"""Line coverage of `make test-fast`: each process writes down at its end which lines it ran.
 
 slipcover puts probes into the bytecode and takes them out when they were passed, so that what is measured takes no
 longer (a trace function, as Python 3.11 has it, doubles the processor time of these tests). Its own way into pytest
@@ -54,4 +54,4 @@ class Coverage:
             (self._folder / f"{name}-{process}.json").write_text(content)
 
 
-COVERAGE = Coverage(ROOT / os.environ[FOLDER]) if FOLDER in os.environ and "PYTEST_XDIST_WORKER" in os.environ else None
+COVERAGE = Coverage(ROOT / os.environ[FOLDER]) if FOLDER in os.environ else None
