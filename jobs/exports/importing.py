@@ -92,7 +92,10 @@ class Importing:
         chosen = form or _form_of(files)
         most = self.exporting.max_pixels
         looked = Returned(files, images, job.space, most)
-        drawn = sum(1 for _ in _checked(FORMS[chosen].read(looked), job))
+        drawn = 0
+        for each in _checked(FORMS[chosen].read(looked)):
+            self._check_ids(job, chosen, each)
+            drawn += 1
         if not drawn:
             raise InvalidOptions([FieldFault("body", f"nothing in it, read as {chosen}, is an image of the job")])
         corrected, bare = 0, list[str]()
@@ -111,6 +114,19 @@ class Importing:
             unknown=PassedOver.of(looked.unknown),
             unannotated=PassedOver.of(bare),
         )
+
+    def _check_ids(self, job: Job, form: str, drawn: Drawn) -> None:
+        """Raises MaskUnknownIds. Of a label space that has no id for void a model, or a polygon that was simplified,
+        leaves pixels without a class all the same: an image that is as it went out is no fault of its sender."""
+        space, name = job.space, drawn.image.name
+        report = inspect_mask(drawn.ids, space)
+        if not report.unknown:
+            return
+        if space.void_id not in report.unknown:
+            raise MaskUnknownIds(f"{name}: {space.name} does not know {report.unknown_text()}")
+        if not self._is_known(job, form, drawn):
+            bare = f"{report.unknown[space.void_id]:.1%}".replace("%", " %")
+            raise MaskUnknownIds(f"{name}: {bare} of its pixels are of no class, and {space.name} has no id for such")
 
     def _is_known(self, job: Job, form: str, drawn: Drawn) -> bool:
         """Whether a model said so, or somebody drew so before: whoever left an image as it went out knows nothing of
@@ -172,7 +188,7 @@ def _read(bundle: ZipDirectory, entry: ZipInfo) -> bytes:
         raise ArchiveUnreadable(f"{entry.filename[:200]!r} is damaged inside its archive: {reason(error)}") from error
 
 
-def _checked(drawn: Iterator[Drawn], job: Job) -> Iterator[Drawn]:
+def _checked(drawn: Iterator[Drawn]) -> Iterator[Drawn]:
     seen: set[int] = set()
     for each in drawn:
         image = each.image
@@ -182,7 +198,4 @@ def _checked(drawn: Iterator[Drawn], job: Job) -> Iterator[Drawn]:
         if each.ids.shape != (image.height, image.width):
             size = f"{each.ids.shape[1]}×{each.ids.shape[0]}"
             raise MaskMismatch(f"{image.name}: the mask is {size}, its picture {image.width}×{image.height}")
-        report = inspect_mask(each.ids, job.space)
-        if report.unknown:
-            raise MaskUnknownIds(f"{image.name}: {job.space.name} does not know {report.unknown_text()}")
         yield each

@@ -1,0 +1,83 @@
+"""Batches of corrections that hold more than was drawn: what is as it went out, and what nobody looked at, stays."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from api.main import create_app
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import LabelSpaces
+from tests.factories import make_card, mask, picture
+from tests.fakes import FakeCatalog, FakeSegmenter
+from tests.unit.api.house import LOCAL, House
+from tests.unit.api.test_corrections import HEIGHT, WIDTH, archive, label_png, put, send
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo"])
+def test_who_was_not_annotated_yet_keeps_its_ground_truth(client: TestClient, house: House, name: str) -> None:
+    files = [("files", (each, picture())) for each in ("cam/a.jpg", "b.jpg", "c.jpg")]
+    job_id = client.post("/jobs", files=[*files, ("masks", ("b.png", label_png(0, 2)))]).json()["id"]
+    house.work()
+    exported = archive(client, job_id, export=name)
+    kept = {each: exported.read(each) for each in exported.namelist()}
+    if name == "coco":
+        ((path, content),) = kept.items()
+        document = json.loads(content)
+        of_a = [each for each in document["annotations"] if each["image_id"] == 1]
+        kept[path] = json.dumps({**document, "annotations": of_a[:1]}).encode()
+    else:
+        kept |= {"labels/train/b.txt": b"", "labels/train/c.txt": b"\n"}
+        kept["labels/train/cam/a.txt"] = kept["labels/train/cam/a.txt"].partition(b"\n")[0]
+    taken = send(client, job_id, kept).json()
+    assert (taken["corrected"], taken["unchanged"]) == (1, 0)
+    assert taken["unannotated"] == {"count": 2, "examples": ["b", "c"]}
+    truth = client.get(f"/jobs/{job_id}/images/1").json()["metrics"]["ground_truth"]
+    assert truth["pixel_accuracy"] == 0.5
+    assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["corrections"] == 1
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo", "cvat", "label-studio", "geojson"])
+def test_what_a_model_leaves_without_a_class_comes_back_where_there_is_no_void(house: House, name: str) -> None:
+    bare = LabelSpace("bare", (LabelClass(0, "road", (9, 9, 9), "flat"), LabelClass(1, "sky", (0, 0, 9), "sky")))
+    house.catalog = FakeCatalog([make_card("tiny", label_space="bare")], LabelSpaces((bare,)))
+    house.segmenter = FakeSegmenter(label_space="bare", spaces=LabelSpaces((bare,)))
+    with TestClient(create_app(lambda: nullcontext(house.services())), base_url=LOCAL) as client:
+        told = {"artifacts": ["mask"], "min_confidence": 0.81, "polygons": {"tolerance": 1, "min_area": 9}}
+        files = [("files", (each, picture())) for each in ("a.jpg", "b.jpg")]
+        job_id = client.post("/jobs", files=files, data={"options": json.dumps(told)}).json()["id"]
+        house.work()
+        exported = client.get(f"/jobs/{job_id}/archive", params={"export": name}).content
+        answer = client.post(f"/jobs/{job_id}/corrections", content=exported)
+        assert (answer.json()["corrected"], answer.json()["unchanged"]) == (0, 2)
+        drawn = send(client, job_id, {"masks/a.png": label_png(1, 255)})
+        assert (drawn.status_code, drawn.json()["code"]) == (422, "mask_unknown_ids")
+        assert "a: 50.0 % of its pixels are of no class, and bare has no id for such" in drawn.json()["detail"]
+
+
+POLYGONS = ("coco-polygons", "label-studio-polygons", "yolo", "geojson")
+
+
+@pytest.mark.parametrize("instances", ["false", "true"])
+@pytest.mark.parametrize("name", POLYGONS)
+def test_what_went_out_simplified_and_came_back_so_is_no_correction(
+    client: TestClient, house: House, name: str, instances: str
+) -> None:
+    told = {"artifacts": ["mask", "polygons"], "classes": ["sky"], "polygons": {"tolerance": 2, "min_area": 385}}
+    files = [("files", (each, picture())) for each in ("cam/a.jpg", "b.jpg")]
+    job_id = client.post("/jobs", files=files, data={"options": json.dumps(told)}).json()["id"]
+    house.work()
+    slope = np.add.outer(np.arange(HEIGHT) * 2, np.arange(WIDTH)) > HEIGHT
+    put(client, job_id, mask(np.where(slope, 3, 5).astype(np.uint8)), index=1)  # of the prediction nothing is left
+    exported = client.get(f"/jobs/{job_id}/archive", params={"export": name, "instances": instances}).content
+    taken = client.post(f"/jobs/{job_id}/corrections", content=exported).json()
+    assert (taken["corrected"], taken["unchanged"]) == (0, 2)
+    if name == "geojson":
+        shown = {f"polygons/{n}.geojson": client.get(f"/jobs/{job_id}/images/{n}/polygons").content for n in (0, 1)}
+        named = dict(zip(("polygons/cam/a.geojson", "polygons/b.geojson"), shown.values(), strict=True))
+        assert send(client, job_id, named).json()["corrected"] == 0
+    assert send(client, job_id, {"masks/b.png": label_png(4, 4)}).json()["corrected"] == 1
