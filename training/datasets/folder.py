@@ -129,17 +129,28 @@ def pairs_by_stem(pictures: Path, masks: Path, order: Sequence[MaskKind] = ORDER
     missing = [each.stem for each in found if picture_stem(each.name) not in truths]
     if missing:
         raise DatasetError(f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}.png")
+    stems = {picture_stem(each.name) for each in found}
+    _tell_of_lonely("masks", masks, [mask for stem, mask in truths.items() if stem not in stems])
     return [(each, truths[picture_stem(each.name)]) for each in found]
 
 
 def pairs_side_by_side(place: Path, order: Sequence[MaskKind] = ORDER) -> list[tuple[Path, Path]]:
-    """Every picture that has a mask beside it; pictures without one are left out. Raises DatasetError."""
+    """Every picture that has a mask beside it; others are left out, which is told. Raises DatasetError."""
     found, truths = pictures_in(place), _masks_in(place, order, named=True)
     pairs = [(each, truths[stem]) for each in found if (stem := picture_stem(each.name)) in truths]
     if not pairs:
         raise DatasetError(f"no picture in {place} has a mask beside it (x.jpg with x_mask.png)")
     _require_one_each([picture for picture, _ in pairs])
+    _tell_of_lonely("pictures", place, [each for each in found if picture_stem(each.name) not in truths])
     return pairs
+
+
+def _tell_of_lonely(what: str, place: Path, files: Sequence[Path]) -> None:
+    """files: of a kind, those that have no counterpart."""
+    if files:
+        other = "mask" if what == "pictures" else "picture"
+        told = "%s: %d %s have no %s and are left out, the first is %s"
+        logger.warning(told, place, len(files), what, other, files[0].name)
 
 
 def _require_one_each(pictures: Sequence[Path]) -> None:

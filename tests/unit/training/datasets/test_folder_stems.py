@@ -57,6 +57,19 @@ def test_corrections_with_a_suffix_in_capitals_are_learnt_from(tmp_path):
     assert [np.unique(pictures[index][1]).tolist() for index in range(len(pictures))] == [[3], [4]]
 
 
+def test_what_has_no_counterpart_is_told(tmp_path, caplog):
+    for name in ("beside/a.jpg", "beside/a_mask.png", "beside/b.jpg", "beside/b_mask.tif", "beside/c_mask.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB" if name.endswith("jpg") else "L", (8, 6)).save(tmp_path / name)
+    assert len(folder(tmp_path / "beside", "val", label_space="camvid-11")) == 1
+    assert "beside: 3 pictures have no mask and are left out, the first is b.jpg" in caplog.text
+    for name in ("apart/images/a.jpg", "apart/masks/a.png", "apart/masks/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        Image.new("RGB" if name.endswith("jpg") else "L", (8, 6)).save(tmp_path / name)
+    assert len(folder(tmp_path / "apart", "val", label_space="camvid-11")) == 1
+    assert "masks: 1 masks have no picture and are left out, the first is d.png" in caplog.text
+
+
 def test_pictures_in_folders_below_are_not_left_out_in_silence(tmp_path, caplog):
     for name in ("images/cam/b.jpg", "masks/cam/b.png"):
         (tmp_path / name).parent.mkdir(parents=True)
