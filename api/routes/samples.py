@@ -57,6 +57,7 @@ def get_sample_image(sample_id: SampleId, services: ServicesDep) -> Response:
 
 @router.get(
     "/{sample_id}/mask",
+    dependencies=[KNOWN_QUERY],
     response_class=Response,
     responses={
         200: {"content": binary("image/png"), "description": "palette PNG, pixel = class id"},

@@ -56,6 +56,11 @@ def test_nor_is_whose_result_is_asked_for(client: TestClient, house: House, path
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "modle")
 
 
+def test_a_mask_is_not_told_in_other_classes_than_were_asked_for(client: TestClient) -> None:
+    answer = client.get("/samples/crossing/mask", params={"labelspace": "cityscapes-19"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "labelspace")
+
+
 def test_the_known_ones_are_named(client: TestClient) -> None:
     said = client.get("/keys", params={"name": "a"}).json()["errors"][0]["message"]
     assert said == "is no parameter here; there are: tenant"
