@@ -1,15 +1,24 @@
-"""What a picture file says of itself before any pixel is decoded: sizes, scans of a JPEG, chunks of a PNG."""
+"""What a picture file says of itself before any pixel is decoded: sizes, scans of a JPEG, chunks of a PNG, pages of a
+TIFF."""
 
 import re
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from segmentation.picture_files.deep_pixels import Notice
 from segmentation.picture_files.file_data import FileData
 
+FIRST_OF_SEVERAL = "first_of_several"
+
 MOST_SCANS = 10_000  # that are counted: far more than any sound file has
+MOST_PAGES = 1000  # that are counted
 TEXT_BYTES = 2**20  # of one text or colour profile of a PNG, unpacked; Pillow reads no more
 _ALL_TEXT_BYTES = 2**26  # of all of them, and of EXIF data
+
+_NEW_SUBFILE_TYPE, _LESSER = 254, 0b101  # bits: a smaller one of another, a mask
+_MOST_TAGS = 4096  # of a page
 
 _PNG_START = 8  # bytes of the signature
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
@@ -43,6 +52,43 @@ def count_scans(data: FileData) -> int:
         scans += marker == _START_OF_SCAN
         at += int.from_bytes(data[at : at + 2], "big")
     return max(1, scans)
+
+
+def of_pages(tiff: FileData) -> tuple[Notice, ...]:
+    """What is said of one that holds several: no word in it says that the others are wanted, or that they are not."""
+    pages = count_pages(tiff)
+    more = " or more" if pages == MOST_PAGES else ""
+    said = f"the TIFF holds {pages}{more} pictures, and this is of the first; send each in a file of its own"
+    return (Notice(FIRST_OF_SEVERAL, said),) if pages > 1 else ()
+
+
+def count_pages(data: FileData) -> int:
+    """Pictures in a TIFF or BigTIFF, up to MOST_PAGES: those alone that are neither a smaller one of another, as
+    overviews of GeoTIFFs, nor its mask. Source: TIFF 6.0, section 2 and NewSubfileType."""
+    order = "<" if data[:2] == b"II" else ">"
+    is_big = data[2:4] in (b"+\0", b"\0+")
+    number, count, entry, first = ("Q", "Q", 20, 8) if is_big else ("I", "H", 12, 4)
+    length, many = struct.calcsize(number), struct.calcsize(count)
+    pages, seen, at = 0, set[int](), _whole(data[first : first + length], order)
+    while at and at not in seen and pages < MOST_PAGES:
+        seen.add(at)
+        entries = min(_whole(data[at : at + many], order), _MOST_TAGS) * entry
+        tags = data[at + many : at + many + entries]
+        if not tags:  # the file ends before it
+            break
+        pages += not any(_is_lesser(tags[each : each + entry], order) for each in range(0, len(tags), entry))
+        at = _whole(data[at + many + entries : at + many + entries + length], order)
+    return pages
+
+
+def _is_lesser(tag: bytes, order: str) -> bool:
+    """Of NewSubfileType, whose value stands at the entry's end, as the other's."""
+    value = tag[-8:-4] if len(tag) > 12 else tag[-4:]
+    return _whole(tag[:2], order) == _NEW_SUBFILE_TYPE and bool(_whole(value, order) & _LESSER)
+
+
+def _whole(number: bytes, order: str) -> int:
+    return int.from_bytes(number, "little" if order == "<" else "big")
 
 
 def _next_marker(data: FileData, at: int) -> tuple[int | None, int]:

@@ -33,11 +33,13 @@ from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.film import DAMAGED, is_film
 from segmentation.picture_files.id_pixels import check_keeps_ids, ids_of, spread_by
 from segmentation.picture_files.picture_headers import (
+    FIRST_OF_SEVERAL,
     PngSurvey,
     count_scans,
     has_end_mark,
     lacks_scans,
     may_be_turned,
+    of_pages,
     survey_png,
     webp_size,
 )
@@ -94,7 +96,7 @@ _OTHER_ENDS = (bytes(4096) + b"\xff\xd9", b"\xff\x00" * 4096 + b"\xff\xd9")
 TRUNCATED_TAIL, DAMAGED_DATA = "truncated_tail", "damaged_data"
 GEOREFERENCE_NOTICES = ("georeference_unread", "georeference_unusable", "no_georeference")
 # Codes of all that can be noticed of a picture.
-NOTICES = frozenset({TRUNCATED_TAIL, DAMAGED_DATA, LOW_BIT_DEPTH, *GEOREFERENCE_NOTICES})
+NOTICES = frozenset({TRUNCATED_TAIL, DAMAGED_DATA, FIRST_OF_SEVERAL, LOW_BIT_DEPTH, *GEOREFERENCE_NOTICES})
 _DAMAGED_FILM = Notice(DAMAGED_DATA, "a part of the picture may be wrong: its film is damaged here, or shortly before")
 _TRUNCATED = Notice(TRUNCATED_TAIL, "the end of the file is missing; all its pixels are there")
 
@@ -131,7 +133,8 @@ def read_picture(data: FileData, *, max_pixels: int, bit_depth: int | None = Non
 
     bit_depth: of samples stored in 16 bits, one of DEPTHS; None believes what PNG's sBIT or a TIFF says, else takes 16.
     Notices: `low_bit_depth` where 16 is taken though all values lie below 4096, `truncated_tail` where all pixels are
-    there but the end of the file is not, `damaged_data` for a JPEG, or a film's frame, that is wrong in its middle.
+    there but the end of the file is not, `damaged_data` for a JPEG, or a film's frame, that is wrong in its middle,
+    `first_of_several` for a TIFF of several pages.
     Raises UnreadableImage (damaged), UnsupportedImage (another kind of file or of pixel, values that `bit_depth` cannot
     hold), ImageTooLarge.
     """
@@ -279,6 +282,8 @@ class _File:
 
     def _noticed(self) -> tuple[Notice, ...]:
         """Of a picture that was loaded. Raises UnreadableImage for a JPEG that lacks pixels."""
+        if self.media_type == "image/tiff":
+            return of_pages(self._data)
         if self.media_type != "image/jpeg":
             return () if self._png is None or self._png.complete else (_TRUNCATED,)
         said = complaint(self._data) if isinstance(self._data, bytes) else ""

@@ -15,7 +15,7 @@ from PIL import Image, TiffImagePlugin
 from segmentation.errors import UnreadableImage, UnsupportedImage
 from segmentation.picture_files.deep_pixels import Notice, depth_of
 from segmentation.picture_files.file_data import FileData, opened
-from segmentation.picture_files.picture_headers import count_scans, survey_png
+from segmentation.picture_files.picture_headers import count_scans, of_pages, survey_png
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS, RGB, YCBCR, Tiff
 from segmentation.picture_files.pictures import Picture, flattened, is_white_zero
 
@@ -78,6 +78,7 @@ class VipsRows:
         self._samples = samples
         if self._type is np.uint16 and samples.depth < 16 and self._bands in _KINDS:
             raise UnsupportedImage("transparency in 16 bits is read by rows with a `bit_depth` of 16 alone")
+        self._of_file = of_pages(data) if loader == "tiffload" else ()
         self._next, self._top = 0, 0
 
     def read(self, count: int) -> Picture:
@@ -89,12 +90,12 @@ class VipsRows:
 
     def notices(self) -> tuple[Notice, ...]:
         if self._type is np.uint8:
-            return ()
+            return self._of_file
         said = self._samples.said
         depth, notices = depth_of(self._top, bit_depth=self._samples.bit_depth, said=said)
         if depth != self._samples.depth:
             raise UnsupportedImage(f"the file says {said} bits and has values above; tell them with `bit_depth`")
-        return notices
+        return self._of_file + notices
 
     def _fetched(self, count: int) -> NDArray[Any]:
         with _told():

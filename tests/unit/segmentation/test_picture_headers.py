@@ -2,15 +2,15 @@
 
 import io
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from PIL import Image
 
 from segmentation.errors import UnreadableImage
-from segmentation.picture_files.picture_headers import MOST_SCANS, count_scans
+from segmentation.picture_files.picture_headers import MOST_SCANS, count_pages, count_scans
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
-from segmentation.picture_files.pictures import Header, probe
+from segmentation.picture_files.pictures import Header, probe, read_picture
 
 
 def saved(kind: str, **options: Any) -> bytes:
@@ -71,3 +71,29 @@ def test_what_is_no_picture_has_no_header() -> None:
 def test_no_two_kinds_share_a_suffix() -> None:
     suffixes = [suffix for kind in PICTURE_KINDS.values() for suffix in kind.suffixes]
     assert len(set(suffixes)) == len(suffixes)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_the_pages_of_a_tiff_are_counted_and_told(*, big: bool) -> None:
+    pages = [Image.new("RGB", (8, 6), (each, 0, 0)) for each in range(3)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=big)
+    data = file.getvalue()
+    (notice,) = read_picture(data, max_pixels=100).notices
+    assert (count_pages(data), notice.code) == (3, "first_of_several")
+    assert notice.detail.startswith("the TIFF holds 3 pictures, and this is of the first")
+    assert [count_pages(data[:size]) for size in (0, 8, len(data) // 2)] == [0, 0, 2]
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_overviews_masks_and_circles_are_no_pages(order: Literal["little", "big"]) -> None:
+    def page(kind: int, after: int) -> bytes:
+        numbers = ((1, 2), (254, 2), (4, 2), (1, 4), (kind, 4), (after, 4))
+        return b"".join(number.to_bytes(size, order) for number, size in numbers)
+
+    size = len(page(0, 0))
+    head = (b"II*\0" if order == "little" else b"MM\0*") + (8).to_bytes(4, order)
+    kinds = (0, 1, 4, 2)  # a picture, a smaller one, a mask, another picture
+    chain = b"".join(page(kind, 8 + size * ((at + 1) % len(kinds))) for at, kind in enumerate(kinds))
+    assert count_pages(head + chain) == 2
+    assert count_pages(head + page(0, 10**6)) == 1
