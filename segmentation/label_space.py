@@ -103,6 +103,14 @@ class LabelSpace:
             )
         return table
 
+    def goes_on_in(self, later: "LabelSpace") -> bool:
+        """Whether every id means there what it means here: another space of this name may have more classes, colours
+        or mappings."""
+        here, there = (
+            {each.id: (each.name, each.id in space.void_ids) for each in space.classes} for space in (self, later)
+        )
+        return here.items() <= there.items() and self.ignore_id in (None, later.ignore_id)
+
     def missing_from(self, source: "LabelSpace") -> tuple[LabelClass, ...]:
         """The classes that count here and that no map of `source` has after remapping: a model of `source` cannot give
         them. Of a mapping that leads to ids that are none here too: jobs from when those were taken are still read.

@@ -14,6 +14,7 @@ from jobs.reporting.read import images_in_order, newest_corrections
 from jobs.submitting.drafts import Draft
 from jobs.submitting.matching import MasksOfJobs
 from jobs.uploads.buckets import Buckets
+from segmentation.label_space import LabelSpace
 
 COPIES_AT_ONCE = 16  # a store that is reached by network answers each after a while
 
@@ -66,7 +67,7 @@ class OtherJobs:
         draft.add_inputs(images)
         if count := sum(image.mask is not None for image in images):
             meaning = job.label_space if given.corrected else job.options.mask_label_space or job.label_space
-            _take_meaning(draft.masks_of_jobs, meaning, at)
+            _take_meaning(draft.masks_of_jobs, job.spaces.get(meaning), at)
             draft.masks_of_jobs.count += count
             draft.masks_of_jobs.corrected |= given.corrected
         elif given.corrected:
@@ -95,11 +96,17 @@ class OtherJobs:
                 raise _fault(at, f"{bucket!r} is no bucket that inputs may come from, not any more")
 
 
-def _take_meaning(others: MasksOfJobs, meaning: str, at: str) -> None:
-    if others.space not in (None, meaning):
-        said = f"its masks are in {meaning}, those of another job in {others.space}: submit them as two"
+def _take_meaning(others: MasksOfJobs, meaning: LabelSpace, at: str) -> None:
+    if others.space not in (None, meaning.name):
+        said = f"its masks are in {meaning.name}, those of another job in {others.space}: submit them as two"
         raise _fault(at, said)
-    others.space = meaning
+    if others.classes is not None and not (meaning.goes_on_in(others.classes) or others.classes.goes_on_in(meaning)):
+        said = (
+            f"its masks are in {meaning.name}, those of another job in other classes of that name: submit them as two"
+        )
+        raise _fault(at, said)
+    is_more = others.classes is None or others.classes.goes_on_in(meaning)
+    others.space, others.classes = meaning.name, meaning if is_more else others.classes
 
 
 def _own_mask(image: JobImage) -> _Mask | None:

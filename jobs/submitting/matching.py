@@ -11,6 +11,7 @@ from posixpath import splitext
 from jobs.errors import FieldFault, InvalidOptions
 from jobs.job import NewImage
 from segmentation.errors import UnclearMaskSpace
+from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_names import (
     LABEL_IDS,
     TRAIN_IDS,
@@ -67,12 +68,21 @@ def match_masks(
 
 @dataclass(slots=True)
 class MasksOfJobs:
-    """Masks that come along with images of other jobs. space: of their ids. corrected: corrections are among them, of
-    which that is certain."""
+    """Masks that come along with images of other jobs. space: of their ids; classes: what it meant in those jobs.
+    corrected: corrections are among them, of which that is certain."""
 
     count: int = 0
     space: str | None = None
+    classes: LabelSpace | None = None
     corrected: bool = False
+
+    def check_classes(self, now: LabelSpace) -> None:
+        """now: what the masks of the new job mean. Raises InvalidOptions where a model has brought other classes of the
+        same name since: its ids would be read as those of others."""
+        if self.classes is None or self.classes.name != now.name or self.classes.goes_on_in(now):
+            return
+        told = f"masks of another job are in {now.name} as it was when that job was submitted; it has other classes now"
+        raise InvalidOptions([FieldFault("mask_label_space", told)])
 
     def meaning(self, images: Iterable[NewImage], named: str | None, said: str | None) -> str | None:
         """Of the ids of all masks: what the names of the others say, or the client, or the job that they come from.

@@ -216,6 +216,7 @@ class Submitting:
         label_space = options.label_space or own[0]
         images, masked = len(received.images), any(image.mask for image in received.images)
         spaces = self._spaces(own, label_space, options.mask_label_space, masked=masked)
+        draft.masks_of_jobs.check_classes(spaces.get(options.mask_label_space or label_space))
         _check_classes(options.classes, spaces.get(label_space))
         lifetime_s = options.expires_in or self.rules.retention_s
         priority = Priority(options.priority) if options.priority else default_priority(images)

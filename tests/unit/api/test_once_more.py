@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ from fastapi.testclient import TestClient
 from jobs.job import Job, JobImage
 from jobs.ports import OpenUnit
 from jobs.reporting.read import images_in_order
-from tests.factories import mask, picture
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import LabelSpaces
+from tests.factories import make_card, mask, picture
+from tests.fakes import FakeCatalog, FakeSegmenter
 from tests.unit.api.house import House
 from tests.unit.api.test_corrections import label_png, put
 from tests.unit.api.test_direct_uploads import faults
@@ -112,6 +116,33 @@ def test_masks_of_two_meanings_go_into_two_jobs(client: TestClient, house: House
     other = str(client.post("/jobs", files=files).json()["id"])
     both = {"inputs": [{"job": first}, {"job": other}]}
     assert "submit them as two" in faults(client.post("/jobs", json=both))["inputs.1.job"]
+
+
+BARE = LabelSpace("field", (LabelClass(0, "soil", (9, 9, 9), "flat"), LabelClass(1, "weed", (0, 9, 0), "plant")))
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_masks_in_classes_that_changed_since_are_not_read_in_the_new_ones(
+    open_client: Callable[[House], TestClient], house: House, corrected: bool
+) -> None:
+    def serve(space: LabelSpace) -> TestClient:
+        house.catalog = FakeCatalog([make_card("tiny", label_space="field")], LabelSpaces((space,)))
+        house.segmenter = FakeSegmenter(label_space="field", spaces=LabelSpaces((space,)))
+        return open_client(house)
+
+    files = [("files", ("a.jpg", picture())), ("masks", ("a.png", label_png(1, 0)))]
+    first = serve(BARE).post("/jobs", files=files).json()["id"]
+    house.work()
+    put(serve(BARE), first, label_png(1, 0))
+    given = {"job": first, **({"masks": "corrected"} if corrected else {})}
+    crop = LabelClass(2, "crop", (9, 9, 0), "plant")
+    more = serve(replace(BARE, classes=(*BARE.classes, crop), mappings={"camvid-11": {0: 3}}))
+    same = submit(more, given, reuse=False)
+    house.work()
+    assert more.get(f"/jobs/{same}").json()["metrics"]["ground_truth"]["pixel_accuracy"] == 0.0
+    other = serve(replace(BARE, classes=(BARE.classes[0], replace(crop, id=1), replace(BARE.classes[1], id=2))))
+    answer = other.post("/jobs", json={"inputs": [given]})
+    assert "in field as it was when that job was submitted" in faults(answer)["mask_label_space"]
 
 
 def test_masks_whose_names_say_something_else_go_into_another_job(client: TestClient, house: House) -> None:
