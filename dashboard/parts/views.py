@@ -19,6 +19,13 @@ def classes_of(space: str) -> list[dict[str, Any]]:
     return found
 
 
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def classes_of_job(job_id: str) -> list[dict[str, Any]]:
+    """As they were when it was submitted: models may have brought others of the same name since."""
+    found: list[dict[str, Any]] = service().get(f"/jobs/{job_id}/label-space")["classes"]
+    return found
+
+
 def is_safe(job: Mapping[str, Any]) -> bool:
     """Whether its overlays and masks were asked for in colour-blind colours."""
     return (job["options"].get("overlay") or {}).get("palette") == "colour_blind"
@@ -27,7 +34,7 @@ def is_safe(job: Mapping[str, Any]) -> bool:
 def colours_of(job: Mapping[str, Any]) -> dict[str, str]:
     """Of its classes, as its overlays show them."""
     kind = "colour_blind_hex" if is_safe(job) else "hex"
-    return {each["name"]: each[kind] for each in classes_of(job["label_space"])}
+    return {each["name"]: each[kind] for each in classes_of_job(job["id"])}
 
 
 def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: bool = False) -> View:
@@ -39,7 +46,7 @@ def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: b
     return View(
         name=str(row["name"]),
         alt=image_alt(row),
-        classes=with_shares(classes_of(job["label_space"]), fractions),
+        classes=with_shares(classes_of_job(job["id"]), fractions),
         picture=_picture(base, there),
         mask=f"{base}/mask?as=ids" if "mask" in there else None,
         confidence=f"{base}/confidence" if "confidence" in there else None,
@@ -57,7 +64,7 @@ def pair_view(job: Mapping[str, Any], row: Mapping[str, Any], models: tuple[str,
     return View(
         name=str(row["name"]),
         alt=f"{image_alt(row)} Left of the divider what {models[1]} says, right of it what {models[0]} says.",
-        classes=with_shares(classes_of(job["label_space"]), (row.get("metrics") or {}).get("class_fractions") or {}),
+        classes=with_shares(classes_of_job(job["id"]), (row.get("metrics") or {}).get("class_fractions") or {}),
         picture=_picture(base, row.get("artifacts") or {}),
         mask=first,
         other=second,

@@ -163,7 +163,7 @@ def terms_of(server: Maskmill, job: JobHandle) -> Terms:
 
     licence = next((str(each["licence"]) for each in server.models() if each["name"] == job.state["model"]), "")
     name = str(job.state["label_space"])
-    space = LABEL_SPACES.get(name) or LabelSpace.from_dict(server.label_space(name))  # a model's own
+    space = LABEL_SPACES.get(name) or LabelSpace.from_dict(server.get(f"/jobs/{job.id}/label-space"))  # as it was then
     return Terms(space=space, licence=licence)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from api.schemas.choices import SORTS
 from dashboard import frame
 from dashboard.parts.choices import choices
-from dashboard.parts.views import classes_of, sample_view
+from dashboard.parts.views import classes_of, image_view, sample_view
 from dashboard.screens.models import scatter
 from dashboard.service import connect
 from dashboard.service import service as connected
@@ -30,9 +31,10 @@ from maskmill.errors import WaitTimeout
 from segmentation.exports import EXPORTS
 from segmentation.exports.coco import Coco
 from segmentation.formats import FORMATS
-from segmentation.label_spaces import LABEL_SPACES
+from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_spaces import LABEL_SPACES, LabelSpaces
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
-from tests.factories import picture
+from tests.factories import make_card, picture
 from tests.toys import ToyFormat
 from tests.unit.dashboard.pages import Open, html, shown
 
@@ -111,6 +113,26 @@ def test_legends_have_the_colours_in_which_the_job_was_asked_for(service: Open, 
     told = {each: html(shown("jobs", job=each, image="0")) for each in (job, safe)}
     assert [sky["hex"] in told[each] for each in (job, safe)] == [True, False]
     assert [sky["colour_blind_hex"] in told[each] for each in (job, safe)] == [False, True]
+
+
+def test_a_jobs_masks_are_shown_in_its_own_classes_whatever_a_model_brings_since(service: Open) -> None:
+    bare = LabelSpace("bare", (LabelClass(0, "soil", (9, 9, 9), "flat"), LabelClass(1, "weed", (0, 9, 0), "plant")))
+    catalog, segmenter = service.house.catalog, service.house.segmenter
+    cards = catalog.cards
+    try:
+        catalog.cards, catalog.spaces = [make_card("tiny", label_space="bare")], LabelSpaces((bare,))
+        segmenter.label_space, segmenter.spaces = "bare", catalog.spaces
+        made = service.submit(("a.jpg", picture()), artifacts=["mask"])
+        service.house.work()
+        catalog.spaces = LabelSpaces((replace(bare, classes=(LabelClass(1, "crop", (9, 9, 0), "plant"),)),))
+        state = service.http.get(f"/jobs/{made}").json()
+        view = image_view(state, service.http.get(f"/jobs/{made}/images/0").json(), correctable=True)
+        assert {each["id"]: each["name"] for each in view.classes} == {0: "soil", 1: "weed"}
+        told = service.http.get(f"/jobs/{made}/label-space").json()
+        assert (told["name"], [each["name"] for each in told["classes"]]) == ("bare", ["soil", "weed"])
+    finally:
+        catalog.cards, catalog.spaces = cards, LabelSpaces()
+        segmenter.label_space, segmenter.spaces = "camvid-11", LabelSpaces()
 
 
 @pytest.mark.parametrize("space", LABEL_SPACES)

@@ -333,7 +333,7 @@ def test_the_page_knows_the_classes_that_a_model_brings_along(server: ToyServer,
         "classes": classes,
         "mappings_from": {},
     }
-    server.on("GET", "/label-spaces/yard-2", as_json(about))
+    server.on("GET", "/jobs/job_1/label-space", as_json(about))
     with Maskmill(server.url) as client:
         job = JobHandle(_nobody(), {**job_state("succeeded", total=1, done=1), "model": "toy", "label_space": "yard-2"})
         terms = terms_of(client, job)
