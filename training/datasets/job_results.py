@@ -14,7 +14,7 @@ from jobs.reporting.names import safe_folders, safe_stem
 from segmentation.formats import ReadableFormat
 from segmentation.formats.coco import Coco
 from segmentation.formats.polygons import Polygons
-from segmentation.label_space import LabelSpace
+from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import LABEL_SPACES
 from training.datasets.folder import pictures_in
 from training.datasets.pairs import About, DatasetError, Mask, PairDataset, is_hidden, read_mask
@@ -67,6 +67,8 @@ def _space(root: Path, given: str, name: str) -> LabelSpace:
     space = find_label_space(given or (str(own) if own.is_file() else name))
     if space.name != name:
         raise DatasetError(f"{root}: the job's labels are of {name}, not of {space.name}")
+    if own.is_file() and not load_label_space(own).goes_on_in(space):
+        raise DatasetError(f"{root}: the job's labels are of {name} as {own} has it, whose ids are others in {given}")
     return space
 
 

@@ -116,6 +116,10 @@ def test_a_job_of_own_classes_is_read_with_their_file(job):
     (job / "label_space.json").write_text(json.dumps(own))
     assert DATASETS["job_results"](job, "all").space.name == "towns"
     assert DATASETS["job_results"](job, "all", label_space=str(job / "label_space.json")).space.name == "towns"
+    shifted = [{**each, "name": f"{each['name']} (new)"} for each in own["classes"]]
+    (job / "new.json").write_text(json.dumps({**own, "classes": shifted}))
+    with pytest.raises(DatasetError, match=r"of towns as .*label_space\.json has it, whose ids are others in .*new"):
+        DATASETS["job_results"](job, "all", label_space=str(job / "new.json"))
     (job / "label_space.json").rename(job / "elsewhere.json")
     with pytest.raises(DatasetError, match=r"put their label_space\.json beside the manifest\.json, or name"):
         DATASETS["job_results"](job, "all")
