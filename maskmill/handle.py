@@ -142,7 +142,9 @@ class JobHandle:
     def to_pandas(self, *, timeout: float | None = None) -> pd.DataFrame:
         """All images once the job has ended, a row each, of several models a row for each (`asked_model`), with columns
         as in `metrics.csv`. Raises InvalidInput without pandas."""
-        table: pd.DataFrame = table_of(self.results(timeout=timeout))
+        images = self.results(timeout=timeout)
+        of_films = (self.state.get("options") or {}).get("every") is not None
+        table: pd.DataFrame = table_of(images, of_films=of_films)
         return table
 
     def rows(

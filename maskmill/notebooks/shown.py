@@ -11,6 +11,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from maskmill.errors import InvalidInput
+from maskmill.films.frames import shown_at_ms
 from maskmill.installed import called
 
 if TYPE_CHECKING:
@@ -41,13 +42,16 @@ def class_ids(content: bytes) -> NDArray[np.uint8]:
     return ids
 
 
-def table_of(images: Iterable[Image]) -> Any:
+def table_of(images: Iterable[Image], *, of_films: bool = False) -> Any:
     """A `pandas.DataFrame` with a row for each image, of several models for each image and model, and columns as in
-    `metrics.csv`. Raises InvalidInput without pandas."""
+    `metrics.csv`. of_films: whether frames of films are among them. Raises InvalidInput without pandas."""
     found = list(images)
     models = next((list(image.row["results"]) for image in found if image.row.get("results")), [])
     rows = [_row(image, image.metrics) for image in found] if not models else _rows_by_model(found, models)
     table = _library("pandas", "pandas").DataFrame(rows)
+    if of_films:
+        shown = (shown_at_ms(name) for name in table["name"])
+        table.insert(len(_FIXED), "time_s", [None if at is None else at / 1000 for at in shown])
     shares = [name for name in table.columns if name.startswith(_SHARE)]
     measured = table[shares].notna().any(axis=1)
     table.loc[measured, shares] = table.loc[measured, shares].fillna(0.0)  # a class that is nowhere on a picture

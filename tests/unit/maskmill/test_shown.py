@@ -81,6 +81,17 @@ def test_a_class_that_is_nowhere_on_a_picture_has_a_share_of_nothing(server: Toy
     assert table["fraction:sky"].mean() == 0.375
 
 
+def test_frames_of_films_have_their_time(server: ToyServer, job_state) -> None:
+    names = ("drive/00-01-02.500.jpg", "still.jpg")
+    rows = [{"index": at, "name": name, "status": "succeeded"} for at, name in enumerate(names)]
+    state = {**job_state("succeeded", total=2, done=2), "options": {"every": 0.5}}
+    server.on("GET", "/jobs/job_1", as_json(state))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
+    with Maskmill(server.url) as client:
+        table = client.job("job_1").to_pandas()
+    assert (table["time_s"][0], table["time_s"].isna().tolist()) == (62.5, [False, True])
+
+
 def test_of_several_models_each_has_its_row(server: ToyServer, job_state) -> None:
     results = {"a": {"metrics": {"mean_confidence": 0.9}}, "b": {"metrics": {"mean_confidence": 0.2}}}
     rows: list[dict[str, object]] = [
