@@ -53,7 +53,7 @@ def voc(
         raise DatasetError(f"there is no {root / LABEL_MAP}: masks hold ids, and none of them is the background's")
     fill = names.background_id(background) if colours else None
     listed_in, listed = _listed(root, split)
-    masks = {name: root / CLASSES / f"{name}.png" for name in listed}
+    masks = {name: _mask_of(root / CLASSES, name) for name in listed}
     bare = [name for name, mask in masks.items() if not mask.is_file()]
     if are_left_out(bare, len(listed), option=unannotated, background=fill, space=space, where=listed_in):
         listed, bare = [name for name, mask in masks.items() if mask.is_file()], []
@@ -139,14 +139,21 @@ def _listed(root: Path, split: str) -> tuple[Path, list[str]]:
     lists = sorted((root / LISTS).glob("[!.]*.txt"))
     if not lists:
         place = root / CLASSES
-        masks = sorted(each for each in place.rglob("*.png") if not is_hidden(each, place))
-        return place, [each.relative_to(place).with_suffix("").as_posix() for each in masks]
+        masks = sorted(each for each in place.rglob("*") if each.suffix.lower() == ".png")
+        names = (each.relative_to(place).with_suffix("").as_posix() for each in masks if not is_hidden(each, place))
+        return place, list(dict.fromkeys(names))
     found = [each for each in lists if called_as(each.stem, split)]
     found = found or [each for each in lists if not names_split(each.stem)]
     if len(found) != 1:
         raise DatasetError(f"{root / LISTS} has no list for {split!r}, but {', '.join(each.name for each in lists)}")
     names = (each.strip() for each in found[0].read_text(encoding="utf-8-sig").splitlines())
     return found[0], list(dict.fromkeys(each.strip('"') for each in names if each))
+
+
+def _mask_of(place: Path, name: str) -> Path:
+    """Whether it is there or not."""
+    files = [place / f"{name}{suffix}" for suffix in (".png", ".PNG")]
+    return next((each for each in files if each.is_file()), files[0])
 
 
 def _picture_folder(root: Path, given: str) -> Path:

@@ -159,6 +159,19 @@ def test_pictures_without_a_mask_are_left_out_or_show_background(cvat, caplog):
     assert np.unique(shown[1][1]).tolist() == [SOIL]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_masks_with_a_suffix_in_capitals_are_found(cvat, listed):
+    cvat.picture("JPEGImages/b.JPG")
+    cvat.colours("b", CROPS, CROPS, CROPS, CROPS)
+    (cvat.root / "SegmentationClass" / "b.png").rename(cvat.root / "SegmentationClass" / "b.PNG")
+    cvat.write_list("default", "cam 1/a", "b")
+    if not listed:
+        (cvat.root / "ImageSets" / "Segmentation" / "default.txt").unlink()
+    found = cvat.open(background="void")
+    masks = {pair[0].stem: np.unique(found[place][1]).tolist() for place, pair in enumerate(found.pairs)}
+    assert masks == {"a": [WEED, CROP, VOID], "b": [CROP]}
+
+
 def test_a_list_is_the_split_that_it_is_called_as_and_any_other_is_divided(cvat):
     names = [f"{number}" for number in range(10)]
     for name in names:
