@@ -11,8 +11,7 @@ JobsError
 ├── TooLarge          TooManyBytes, TooManyImages
 ├── OverLimit         RateLimited, QuotaExceeded
 ├── UnsupportedMedia
-├── Transient         QueueUnavailable, StorageUnavailable (StorageSilent), DatabaseUnavailable, SenderUnavailable,
-│                     NewerWorkerNeeded
+├── Transient         QueueUnavailable, StorageUnavailable (StorageSilent), DatabaseUnavailable, SenderUnavailable
 └── ImageFailure      InputNotFound, DownloadFailed, ModelFailed, OutOfMemory, TimedOut (TookTooLong)
 """
 
@@ -240,12 +239,6 @@ class SenderUnavailable(Transient):
     """No process that sends webhooks took one in time."""
 
     code = "webhooks_unavailable"
-
-
-class NewerWorkerNeeded(Transient):
-    """The job asks for what this worker's version does not know; to do the rest alone would be a wrong result."""
-
-    code = "newer_worker_needed"
 
 
 class ImageFailure(JobsError):

@@ -19,7 +19,7 @@ from jobs.ports import Claim, Finished, OpenUnit, Outcome
 from jobs.processing.attempt import Attempt, AttemptCanceled, AttemptLost
 from jobs.processing.image_work import ImageWork
 from jobs.processing.lease import Lease
-from jobs.processing.retry import RetryPolicy, failure_of, newer_needed, part_away
+from jobs.processing.retry import RetryPolicy, failure_of, left_to_newer, part_away
 from jobs.reuse.recalling import Recalling, Recollection
 from jobs.reuse.recipe import Recipes
 from jobs.tenants.turns import Turns
@@ -131,10 +131,13 @@ class Processing:
         if claim is None:
             return None
         lease = Lease(self.open_unit, self.rules, claim)
-        if (error := newer_needed(claim.job)) is not None:
-            self._finish(claim, [self._ended(error, each) for each in claim.images], lease)
-        else:
-            self._run_images(claim, lease)
+        try:
+            if left := left_to_newer(claim, self.policy):
+                self._finish(claim, left, lease)
+            else:
+                self._run_images(claim, lease)
+        finally:
+            lease.end()
         return claim
 
     def stop(self) -> None:
@@ -182,17 +185,14 @@ class Processing:
     def _run_images(self, claim: Claim, lease: Lease) -> None:
         recipes, limit_s = Recipes(claim.job), self.rules.image_limit_s
         attempts = [Attempt(claim.job, each, lease, limit_s=limit_s, recipes=recipes) for each in claim.images]
-        try:
-            memory = self._memory(claim.job, lease)
-            unread = [each for each in attempts if each.sha256 is None]
-            unread = unread if unread and _is_any(memory) else []
-            running = Flight(fetching=bool(unread))
-            for each in unread:
-                running.add(self._submitted(self._fetch, each), each)
-            ready = [each for each in attempts if each not in unread]
-            self._finish_all(claim, lease, running, ready, memory)
-        finally:
-            lease.end()
+        memory = self._memory(claim.job, lease)
+        unread = [each for each in attempts if each.sha256 is None]
+        unread = unread if unread and _is_any(memory) else []
+        running = Flight(fetching=bool(unread))
+        for each in unread:
+            running.add(self._submitted(self._fetch, each), each)
+        ready = [each for each in attempts if each not in unread]
+        self._finish_all(claim, lease, running, ready, memory)
 
     def _memory(self, job: Job, lease: Lease) -> Recollection | None:
         """The heartbeat begins meanwhile where a model has to be loaded first, which takes longer than a picture."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.errors import (
@@ -11,23 +12,23 @@ from jobs.errors import (
     DownloadFailed,
     ImageFailure,
     InputNotFound,
-    NewerWorkerNeeded,
     ObjectNotFound,
     QueueUnavailable,
     StorageUnavailable,
     TookTooLong,
     Transient,
 )
-from jobs.job import Failure, Job
+from jobs.job import Failure
+from jobs.ports import Claim, Outcome
 from segmentation.errors import SegmentationError
 
-_PARTS = {
-    StorageUnavailable: "storage",
-    DatabaseUnavailable: "database",
-    QueueUnavailable: "broker",
-    NewerWorkerNeeded: "newer_worker",
-}
+logger = logging.getLogger(__name__)
+
+_PARTS = {StorageUnavailable: "storage", DatabaseUnavailable: "database", QueueUnavailable: "broker"}
+_NEWER_WORKER = "newer_worker"
+_LEFT_PER_S = 500  # images of a job: fewer than upkeep sends, which has others to send, too
 _STEPS = 30  # doublings that are counted; more would leave the range of floats
+_LEFT = {"action": "images_wait", "waiting_for": _NEWER_WORKER}
 WORKER_LOST = Failure("worker_lost", "the worker vanished each time while it processed this image")
 
 
@@ -57,6 +58,11 @@ class RetryPolicy:
     def wait_for_part_s(self, excused: int) -> float:
         """Until an image asks again for a part that was away. excused: how often it did so in vain."""
         return self._jittered(min(self.outage_delay_s, 2.0 ** min(excused, _STEPS)))
+
+    def wait_for_newer_s(self, excused: int, *, unfinished: int) -> float:
+        """Until an image asks again for a worker that knows what its job asks for. unfinished: images of the job: those
+        of a large one come back over minutes, so that workers who do not know it have time for other jobs."""
+        return self._jittered(max(min(self.outage_delay_s, 2.0 ** min(excused, _STEPS)), unfinished / _LEFT_PER_S))
 
     def is_doubtful(self, excused: int) -> bool:
         """Whether it is time to ask if a part is away at all, or fails with this image alone."""
@@ -96,10 +102,26 @@ def part_away(error: BaseException) -> str | None:
     return next((part for kind, part in _PARTS.items() if isinstance(error, kind)), None)
 
 
-def newer_needed(job: Job) -> NewerWorkerNeeded | None:
-    """Why this version of the worker has to leave a job to newer ones, while an upgrade goes on."""
-    unknown = job.options.unknown
-    return NewerWorkerNeeded(f"this version does not know {', '.join(unknown)}") if unknown else None
+def left_to_newer(claim: Claim, policy: RetryPolicy) -> Sequence[Outcome]:
+    """How a worker gives images back whose job asks for what its version does not know, while an upgrade goes on: to do
+    the rest alone would be a wrong result. Empty where it knows all."""
+    job, counts = claim.job, claim.job.counts
+    if not job.options.unknown:
+        return ()
+    indices = [image.index for image in claim.images]
+    where = {"job_id": job.id, "first": min(indices), "last": max(indices), "images": len(indices)}
+    unknown = ", ".join(job.options.unknown)
+    logger.warning("images wait for a newer worker: this version does not know %s", unknown, extra={**_LEFT, **where})
+    unfinished = counts.queued + counts.running
+    return [
+        Outcome(
+            index=image.index,
+            attempt=image.attempt,
+            waiting_for=_NEWER_WORKER,
+            retry_in_s=policy.wait_for_newer_s(image.excused, unfinished=unfinished),
+        )
+        for image in claim.images
+    ]
 
 
 def may_pass(error: Exception) -> bool:

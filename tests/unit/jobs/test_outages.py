@@ -220,6 +220,16 @@ def test_a_worker_leaves_a_job_of_a_newer_version_to_newer_workers(service):
         parse_options({"unknown": ["sharpen"]})
 
 
+def test_who_leaves_images_to_newer_workers_says_so_once_and_holds_them_no_longer(service, caplog):
+    job = service.submit(*[picture()] * 3, unknown=("sharpen",))
+    worker = service.worker(heartbeat_s=60, flush_s=0.01)
+    replace(worker, open_unit=Flaky(service.database.unit, range(1, 3))).run(whole(job))  # away when they go back
+    assert service.reading.job(job.id).counts.queued == 3
+    (said,) = (each for each in caplog.records if getattr(each, "waiting_for", None) == "newer_worker")
+    assert "does not know sharpen" in said.message
+    assert [each.name for each in threading.enumerate() if each.name == f"lease-{job.id}"] == []
+
+
 class Damaged(MemoryObjects):
     """A store that cannot read one object, and answers otherwise."""
 

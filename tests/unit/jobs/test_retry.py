@@ -68,6 +68,11 @@ def test_who_waits_for_a_part_asks_more_and_more_seldom_but_never_gives_up():
     assert RetryPolicy(jitter=lambda: 0.0).wait_for_part_s(0) == 0.5
 
 
+def test_images_of_a_large_job_ask_for_a_newer_worker_over_minutes():
+    assert [POLICY.wait_for_newer_s(excused, unfinished=3) for excused in (0, 1, 10_000)] == [1, 2, 15]
+    assert [POLICY.wait_for_newer_s(excused, unfinished=100_000) for excused in (0, 10_000)] == [200, 200]
+
+
 def test_slices_shrink_until_an_image_stands_alone():
     assert [POLICY.slice_size_after(n, largest=32) for n in range(5)] == [32, 8, 2, 1, 1]
 
