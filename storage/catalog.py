@@ -185,8 +185,7 @@ class Catalog:
             raise ModelNotFound(f"model {name} came with Maskmill and stays; only models in {home} can be removed")
         with unfinished(home) as gone:
             for each in places:
-                if each.exists():
-                    each.rename(gone / each.name)
+                _move(each, gone / each.name)
 
     def _check_space(self, bundle: Bundle) -> None:
         others = {each.card.label_space: each for each in self._current().bundles.values()
@@ -327,13 +326,21 @@ def unfinished(home: Path) -> Iterator[Path]:
 
 
 def swap(new: Path, place: Path) -> None:
-    """Put `new` in its place. What was there is found aside until then, also where this process is killed meanwhile."""
+    """Put `new` in its place. What was there is found aside until then, also where this process is killed meanwhile; it
+    goes at once then, so that nobody finds it, or a half of it, when the new one is gone some day."""
     aside = _aside(place)
-    if place.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        place.rename(aside)
-    new.rename(place)
-    shutil.rmtree(aside, ignore_errors=True)
+    with unfinished(place.parent) as gone:
+        if place.exists():
+            _move(aside, gone / "earlier")
+            place.rename(aside)
+        new.rename(place)
+        _move(aside, gone / place.name)
+
+
+def _move(folder: Path, to: Path) -> None:
+    """If it is there: others may replace the same."""
+    with suppress(FileNotFoundError):
+        folder.rename(to)
 
 
 def _aside(place: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,15 @@ def test_a_model_whose_replacement_was_cut_off_is_still_there(catalog: Catalog, 
         swap(tmp_path / "never written", tmp_path / "mine" / "tiny")
     catalog.remove("tiny")
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_what_was_replaced_does_not_come_back(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    publish(catalog, tmp_path, version="1")
+    with monkeypatch.context() as killed:
+        killed.setattr(shutil, "rmtree", lambda *_, **__: None)
+        publish(catalog, tmp_path, version="2")
+    shutil.rmtree(tmp_path / "mine" / "tiny")
+    assert catalog.find("tiny") is None
 
 
 def test_reading_while_publishing_never_fails(catalog: Catalog, tmp_path: Path):
