@@ -102,7 +102,7 @@ class Importing:
         for each in FORMS[chosen].read(Returned(files, images, job.space, most)):
             if self._is_known(job, chosen, each):
                 continue
-            if chosen in _LISTING and (each.ids == job.space.void_id).all():
+            if _is_bare(job, chosen, each):
                 bare.append(each.image.name)
                 continue
             self.correcting.put(job.id, each.image.index, palette_png(each.ids, palette(job.space)))
@@ -117,14 +117,15 @@ class Importing:
 
     def _check_ids(self, job: Job, form: str, drawn: Drawn) -> None:
         """Raises MaskUnknownIds. Of a label space that has no id for void a model, or a polygon that was simplified,
-        leaves pixels without a class all the same: an image that is as it went out is no fault of its sender."""
+        leaves pixels without a class all the same: an image that is as it went out is no fault of its sender, nor is
+        one that nobody has annotated."""
         space, name = job.space, drawn.image.name
         report = inspect_mask(drawn.ids, space)
         if not report.unknown:
             return
         if space.void_id not in report.unknown:
             raise MaskUnknownIds(f"{name}: {space.name} does not know {report.unknown_text()}")
-        if not self._is_known(job, form, drawn):
+        if not _is_bare(job, form, drawn) and not self._is_known(job, form, drawn):
             bare = f"{report.unknown[space.void_id]:.1%}".replace("%", " %")
             raise MaskUnknownIds(f"{name}: {bare} of its pixels are of no class, and {space.name} has no id for such")
 
@@ -147,6 +148,11 @@ class Importing:
             found = predicted(result, objects, job)
             if found is not None:
                 yield found
+
+
+def _is_bare(job: Job, form: str, drawn: Drawn) -> bool:
+    """Whether it was listed without any annotation."""
+    return form in _LISTING and bool((drawn.ids == job.space.void_id).all())
 
 
 def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:

@@ -41,12 +41,26 @@ def test_who_was_not_annotated_yet_keeps_its_ground_truth(client: TestClient, ho
     assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["corrections"] == 1
 
 
-@pytest.mark.parametrize("name", ["coco", "yolo", "cvat", "label-studio", "geojson"])
-def test_what_a_model_leaves_without_a_class_comes_back_where_there_is_no_void(house: House, name: str) -> None:
+def without_void(house: House) -> TestClient:
+    """A service whose model knows two classes and no id for what is neither."""
     bare = LabelSpace("bare", (LabelClass(0, "road", (9, 9, 9), "flat"), LabelClass(1, "sky", (0, 0, 9), "sky")))
     house.catalog = FakeCatalog([make_card("tiny", label_space="bare")], LabelSpaces((bare,)))
     house.segmenter = FakeSegmenter(label_space="bare", spaces=LabelSpaces((bare,)))
-    with TestClient(create_app(lambda: nullcontext(house.services())), base_url=LOCAL) as client:
+    return TestClient(create_app(lambda: nullcontext(house.services())), base_url=LOCAL)
+
+
+def test_who_was_not_annotated_yet_is_passed_over_where_there_is_no_void(house: House) -> None:
+    with without_void(house) as client:
+        job_id = client.post("/jobs", files=[("files", ("a.jpg", picture()))]).json()["id"]
+        house.work()
+        content = {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [], "annotations": []}
+        taken = send(client, job_id, {"annotations/instances_default.json": json.dumps(content).encode()}).json()
+    assert (taken["corrected"], taken["unannotated"]["examples"]) == (0, ["a"])
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo", "cvat", "label-studio", "geojson"])
+def test_what_a_model_leaves_without_a_class_comes_back_where_there_is_no_void(house: House, name: str) -> None:
+    with without_void(house) as client:
         told = {"artifacts": ["mask"], "min_confidence": 0.81, "polygons": {"tolerance": 1, "min_area": 9}}
         files = [("files", (each, picture())) for each in ("a.jpg", "b.jpg")]
         job_id = client.post("/jobs", files=files, data={"options": json.dumps(told)}).json()["id"]
