@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 OVERLAY, INPUT = "overlay", "input"
 PICTURE, NEIGHBOUR = "picture", "neighbour"
 AT_ONCE = 4
+_NAME_BYTES = 120  # of a part of a path; file systems hold 255, with all that comes behind it
 AHEAD = 6  # pictures that are held, decoded, before their turn
 OnFrame = Callable[[int, int], None]  # frames written so far, and those of all films
 Fetch = Callable[[Frame], "PIL.Image.Image | None"]
@@ -172,19 +173,26 @@ def _places(job: JobHandle, asked: Asked, films: Sequence[Film]) -> list[Path]:
             raise InvalidInput(f"{asked.out} is there, and may be the film that was submitted; choose another name")
         return [asked.out]
     tail = "-".join(part.replace("/", "-") for part in (asked.model, asked.artifact) if part)
-    return [asked.out / _inside(f"{film.name or job.id}-{tail}.mp4") for film in films]
+    stems, taken = list[str](), set[str]()
+    for film in films:
+        stem = first = "/".join(map(_plain, (film.name or job.id).split("/")))
+        count = 1
+        while stem.casefold() in taken:
+            count += 1
+            stem = f"{first}-{count}"
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return [asked.out / f"{stem}-{_plain(tail)}.mp4" for stem in stems]
 
 
 def _may_be_submitted(path: Path, film: Film) -> bool:
     return shown_at_ms(film.frames[0].name) is not None and path.stem == PurePosixPath(film.name).name
 
 
-def _inside(name: str) -> PurePosixPath:
-    """Whatever a service calls it, it stays below the folder."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise InvalidInput(f"{name!r} is no relative path, and so no name of a film")
-    return path
+def _plain(part: str) -> str:
+    """Of a path, as every system can have it: whatever a service calls a film, it stays below the folder."""
+    kept = "".join(letter if letter.isprintable() and letter not in '<>:"\\|?*' else "_" for letter in part)
+    return kept.strip(" .").encode()[:_NAME_BYTES].decode(errors="ignore") or "_"
 
 
 def _write(film: Film, place: Path, picture: Fetch, on_frame: Callable[[int], None]) -> FilmFile:

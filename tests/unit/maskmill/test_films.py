@@ -199,6 +199,17 @@ def test_each_film_of_a_job_makes_one_and_one_can_be_chosen(
     )
 
 
+def test_files_are_called_as_every_system_can_have_them(
+    client: Maskmill, serve: Callable[..., ToyServer], tmp_path: Path
+) -> None:
+    names = ["../up.mp4", "..\\up.mp4", "C:/a?.mp4", "c:/A*.mp4", f"{'é' * 200}.mp4"]
+    rows = [row(at, frame_path(name, 0), *LINKS) for at, name in enumerate(names)]
+    serve(rows, {f"{at}/overlay": still(RED) for at in range(len(names))})
+    made = [film.path.relative_to(tmp_path / "out").as_posix() for film in client.job("job_1").film(tmp_path / "out")]
+    assert made == [f"{each}-overlay.mp4" for each in ("_/up", "_up", "C_/a_", "c_/A_-2", "é" * 60)]
+    assert all((tmp_path / "out" / each).is_file() for each in made)
+
+
 def test_the_model_of_several_is_chosen_and_named(
     client: Maskmill, serve: Callable[..., ToyServer], tmp_path: Path
 ) -> None:
