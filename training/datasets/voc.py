@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segmentation.errors import MaskMismatch
 from segmentation.exports.label_maps import CLASSES, IGNORED_COLOUR
 from segmentation.exports.labels import BLACK, voc_colours
 from segmentation.label_space import RGB
@@ -48,9 +49,9 @@ def voc(
     check_unannotated(unannotated)
     space = required_space(root, label_space)
     colours = _label_map(root / LABEL_MAP)
+    if not colours and (background or classes or unannotated == BACKGROUND):
+        raise DatasetError(f"there is no {root / LABEL_MAP}: masks hold ids, which have no labels and no background")
     names = LabelNames(space, classes, there=[*colours.values()])
-    if not colours and (background or unannotated == BACKGROUND):
-        raise DatasetError(f"there is no {root / LABEL_MAP}: masks hold ids, and none of them is the background's")
     fill = names.background_id(background) if colours else None
     listed_in, listed = _listed(root, split)
     masks = {name: _mask_of(root / CLASSES, name) for name in listed}
@@ -94,7 +95,9 @@ class _Reader:
 
     def __call__(self, path: Path) -> Mask:
         """Raises SegmentationError, OSError."""
-        if path in self.blank and self.background is not None:
+        if path in self.blank:
+            if self.background is None:
+                raise MaskMismatch(unclear_background(1.0, "unlabelled"))
             height, width = decode_picture(self.blank[path].read_bytes(), max_pixels=MAX_PIXELS).shape[:2]
             return np.full((height, width), self.background, np.uint8)
         return ids_of_colours(path, self.ids, complaint=self._complaint)

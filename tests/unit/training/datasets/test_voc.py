@@ -127,10 +127,9 @@ def test_without_a_label_map_masks_hold_ids(cvat):
     cvat._save("SegmentationClass/cam 1/a.png", np.array([[0, 1, 2, 21]] * 2))
     with pytest.raises(UnknownMaskIds, match=r"id 21 \(25\.0 %\)"):
         check_pictures([cvat.open()])
-    with pytest.raises(DatasetError, match="masks hold ids"):
-        cvat.open(background="soil")
-    with pytest.raises(DatasetError, match="no label is called 'crop'; there are none"):
-        cvat.open(classes={"crop": "weed"})
+    for options in ({"background": "soil"}, {"classes": {"crop": "weed"}}, {"classes": {"*": "void"}}):
+        with pytest.raises(DatasetError, match="masks hold ids"):
+            cvat.open(**options)
 
 
 @pytest.mark.parametrize("name", ["cvat", "voc"])
@@ -157,6 +156,8 @@ def test_pictures_without_a_mask_are_left_out_or_show_background(cvat, caplog):
     shown = cvat.open(background="soil", unannotated="background")
     assert check_pictures([shown]) == []
     assert np.unique(shown[1][1]).tolist() == [SOIL]
+    with pytest.raises(DatasetError, match=r"cam 1/b\.png cannot be used: 100\.0 % of its pixels are unlabelled: say"):
+        cvat.open(unannotated="background")[1]
 
 
 @pytest.mark.parametrize("listed", [True, False])
