@@ -53,7 +53,7 @@ def _tell(job: JobHandle, taken: dict[str, object]) -> None:
     if isinstance(unknown, dict) and unknown["count"]:
         named = ", ".join(unknown["examples"])
         said = f"{unknown['count']} names are no image's of the job, or not clearly: {named}"
-        stderr().print(said, soft_wrap=True)
+        stderr().print(Text(said), soft_wrap=True)
     bare = taken.get("unannotated")  # an older server does not tell
     if isinstance(bare, dict) and bare["count"]:
         named = ", ".join(bare["examples"])

@@ -18,7 +18,7 @@ TAKEN = {
     "format": "folder",
     "corrected": 2,
     "unchanged": 1,
-    "unknown": {"count": 1, "examples": ["nobody"]},
+    "unknown": {"count": 1, "examples": ["[nobody]"]},
     "unannotated": {"count": 1, "examples": ["[bare]"]},
 }
 
@@ -54,7 +54,7 @@ def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_
     assert "not sent, as pictures (masks are PNG files): b.jpg, c.j2k\n" in done.stderr
     assert "2 images corrected, 1 as they were" in done.stdout
     assert "mIoU 50.0 % over 2 images" in done.stdout
-    assert "nobody" in done.stderr
+    assert "or not clearly: [nobody]\n" in done.stderr
     assert "1 came without any annotation, and so are left as they were: [bare]\n" in done.stderr
 
 
