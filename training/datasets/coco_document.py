@@ -136,16 +136,17 @@ class Painter:
 
     def mask_of(self, picture: Annotated, *, height: int, width: int) -> Mask:
         """Raises UnreadableExport for an annotation that cannot be drawn, MaskMismatch for pixels in none."""
-        drawn = [self._drawn(each, height, width) for each in picture.annotations]
-        if self.smallest_last:
-            drawn.sort(key=lambda each: -int(each[0].inside.sum()))
+        drawn: Iterable[tuple[Part, int]] = (self._drawn(each, height, width) for each in picture.annotations)
+        if self.smallest_last:  # else one is held at a time: of 60 that a brush drew in 12 megapixels all take 750 MB
+            drawn = sorted(drawn, key=lambda each: -int(each[0].inside.sum()))
         ids: NDArray[np.int16] = np.full((height, width), _UNPAINTED, np.int16)
         for part, class_id in drawn:
             ids[part.rows, part.columns][part.inside] = class_id
         bare = ids == _UNPAINTED
-        if drawn and bare.size > 1 and bare.ravel()[1:].all():
+        if picture.annotations and bare.size > 1 and bare.ravel()[1:].all():
             raise UnreadableExport(
-                f"its {len(drawn)} annotations cover nothing beyond its first pixel: coordinates are pixels, not shares"
+                f"its {len(picture.annotations)} annotations cover nothing beyond its first pixel: coordinates are "
+                "pixels, not shares"
             )
         if self.background is None and bare.any():
             raise MaskMismatch(unclear_background(bare.mean(), "in no annotation"))
