@@ -178,7 +178,7 @@ class JobImage:
     attempt: how often a worker claimed it; it is the fencing token of the lease and never falls.
     excused: attempts that do not count against the limit: an outage ended them, or a client had it all tried again.
     lost: how often a lease ran out, that is, how often its worker vanished with it.
-    sent_at: when a message last named it; None: it has to be sent. waiting_for: the part of the service that is away.
+    sent_at: when a message last named it; None: it has to be sent. waiting_for: as of its job.
     results: one for each model of the job, in their order; empty before the image has succeeded.
     comparison: of the results, where there are several.
     version: of the job when the image ended; None while it has not.
@@ -310,7 +310,7 @@ class Job:
     finished_before: images that had ended when the job was last tried again; they say nothing of how fast it is now.
     totals: one for each model, in their order. agreement: of several models, over the images that have succeeded.
     warnings: images that ended with a warning of that code.
-    waiting_for: the part of the service whose outage holds the job up, as `storage`.
+    waiting_for: the part of the service that holds the job up, as `storage` that is away, or `newer_worker`.
     told_at: when a delivery of a webhook was last owed. reused: images for which no model had to run.
     spaces: what the ids mean, where `label_space` and `options` name it.
     skipped: None of a job that was made when names were no paths yet; its archive has no folders for them.
