@@ -13,12 +13,13 @@ from segmentation.picture_files.file_data import FileData
 FIRST_OF_SEVERAL = "first_of_several"
 
 MOST_SCANS = 10_000  # that are counted: far more than any sound file has
-MOST_PAGES = 1000  # that are counted
+MOST_PAGES = 1000  # that are looked at
 TEXT_BYTES = 2**20  # of one text or colour profile of a PNG, unpacked; Pillow reads no more
 _ALL_TEXT_BYTES = 2**26  # of all of them, and of EXIF data
 
 _NEW_SUBFILE_TYPE, _LESSER = 254, 0b101  # bits: a smaller one of another, a mask
 _MOST_TAGS = 4096  # of a page
+_FIRST_TAGS = 32  # they are in order, and no tag of TIFF 6.0 has a lower number than NewSubfileType
 
 _PNG_START = 8  # bytes of the signature
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
@@ -63,17 +64,17 @@ def of_pages(tiff: FileData) -> tuple[Notice, ...]:
 
 
 def count_pages(data: FileData) -> int:
-    """Pictures in a TIFF or BigTIFF, up to MOST_PAGES: those alone that are neither a smaller one of another, as
-    overviews of GeoTIFFs, nor its mask. Source: TIFF 6.0, section 2 and NewSubfileType."""
+    """Pictures among the first MOST_PAGES of a TIFF or BigTIFF: those alone that are neither a smaller one of another,
+    as overviews of GeoTIFFs, nor its mask. Source: TIFF 6.0, section 2 and NewSubfileType."""
     order = "<" if data[:2] == b"II" else ">"
     is_big = data[2:4] in (b"+\0", b"\0+")
     number, count, entry, first = ("Q", "Q", 20, 8) if is_big else ("I", "H", 12, 4)
     length, many = struct.calcsize(number), struct.calcsize(count)
     pages, seen, at = 0, set[int](), _whole(data[first : first + length], order)
-    while at and at not in seen and pages < MOST_PAGES:
+    while at and at not in seen and len(seen) < MOST_PAGES:
         seen.add(at)
         entries = min(_whole(data[at : at + many], order), _MOST_TAGS) * entry
-        tags = data[at + many : at + many + entries]
+        tags = data[at + many : at + many + min(entries, _FIRST_TAGS * entry)]
         if not tags:  # the file ends before it
             break
         pages += not any(_is_lesser(tags[each : each + entry], order) for each in range(0, len(tags), entry))

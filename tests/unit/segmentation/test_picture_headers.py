@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from segmentation.errors import UnreadableImage
-from segmentation.picture_files.picture_headers import MOST_SCANS, count_pages, count_scans
+from segmentation.picture_files.picture_headers import MOST_PAGES, MOST_SCANS, count_pages, count_scans
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from segmentation.picture_files.pictures import Header, probe, read_picture
 
@@ -96,4 +96,6 @@ def test_overviews_masks_and_circles_are_no_pages(order: Literal["little", "big"
     kinds = (0, 1, 4, 2)  # a picture, a smaller one, a mask, another picture
     chain = b"".join(page(kind, 8 + size * ((at + 1) % len(kinds))) for at, kind in enumerate(kinds))
     assert count_pages(head + chain) == 2
+    endless = b"".join(page(1, 8 + size * (at + 1)) for at in range(MOST_PAGES)) + page(0, 0)
+    assert count_pages(head + endless) == 0  # whoever made it wants it to be walked through
     assert count_pages(head + page(0, 10**6)) == 1
