@@ -165,7 +165,9 @@ def _polygons(shape: Sequence[Sequence[float]], height: int, width: int) -> Part
     inside: Mask = np.zeros((bottom - top, right - left), bool)
     for ring in rings:
         inside |= mask_of([ring - (left, top)], height=bottom - top, width=right - left)
-    beyond = bool((highest <= 0).any() or (lowest >= size).any())
+    # a line along a border, as contours of a region one pixel wide are, is not beyond it
+    before, behind = (highest <= 0) & (lowest < 0), (lowest >= size) & (highest > size)
+    beyond = bool(before.any() or behind.any())
     return Part(slice(top, bottom), slice(left, right), inside, beyond)
 
 

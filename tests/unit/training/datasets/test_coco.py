@@ -217,6 +217,12 @@ def test_what_cannot_be_drawn_names_picture_and_annotation(fields, shape, said):
         check_pictures([fields.open()])
 
 
+@pytest.mark.parametrize("x", [0, WIDTH])
+def test_a_line_along_a_border_covers_nothing_and_is_no_error(fields, x):
+    line = region([[x, 1, x, 2, x, 3, x, 2]])
+    assert np.array_equal(fields.mask(region(LEFT), line), fields.mask(region(LEFT)))
+
+
 def test_a_picture_of_another_size_than_the_document_says_is_named(fields):
     fields.write(region(LEFT))
     fields.picture("images/default/a.png", (3, 4))
