@@ -13,6 +13,7 @@ from training.datasets.scenes import scenes
 from training.datasets.unlabelled import unlabelled
 from training.datasets.voc import voc
 
+RENDERED = "scenes"  # needs no files
 UNLABELLED = "unlabelled"
 
 DATASETS: dict[str, Callable[..., PairDataset]] = {
@@ -23,7 +24,7 @@ DATASETS: dict[str, Callable[..., PairDataset]] = {
     "job": job_results,
     "job_results": job_results,  # as older recipes call it
     "oxford_pets": oxford_pets,
-    "scenes": scenes,
+    RENDERED: scenes,
     UNLABELLED: unlabelled,
     "voc": voc,
 }

@@ -258,7 +258,10 @@ def warn_of_mirrored_classes(recipe: Recipe, space: LabelSpace) -> None:
 def warn_of_learnt_validation(record: DataRecord, validation: PairDataset) -> None:
     learnt = record.learnt_among(validation)
     if learnt:
-        text = "%d of the %d validation pictures are learnt from too: their scores say nothing about others"
+        text = (
+            "%d of the %d validation pictures are learnt from too: their scores say nothing about others "
+            "(validation.split or validation.dataset says which shall be measured on)"
+        )
         logger.warning(text, learnt, len(validation))
 
 

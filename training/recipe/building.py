@@ -8,8 +8,8 @@ from torch import nn
 
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
-from training.datasets import DATASETS, UNLABELLED
-from training.datasets.pairs import PairDataset
+from training.datasets import DATASETS, RENDERED, UNLABELLED
+from training.datasets.pairs import DatasetError, PairDataset
 from training.models import MODELS
 from training.models.parts.errors import EncoderNotFound, InvalidModelOption
 from training.recipe.file import chosen
@@ -47,7 +47,10 @@ def open_dataset(
     where: the path of the recipe's key that names the data set.
     """
     build = chosen(DATASETS, choice.dataset, choice.options, where)
-    pictures = build(root_of(choice.dataset, roots), choice.split)
+    root = root_of(choice.dataset, roots)
+    if choice.dataset != RENDERED and not root.is_dir():  # what is missing in it would be asked for else
+        raise DatasetError(f"there is no folder {root}: --root {choice.dataset}=FOLDER says where its files lie")
+    pictures = build(root, choice.split)
     return pictures.reduced(choice.count, share=choice.share, seed=seed)
 
 

@@ -144,7 +144,7 @@ def test_classes_that_the_model_cannot_give_are_named_and_left_out_of_the_means(
         (("--label-space", "oxford-pets-3"), "no remapping from camvid-11"),
         (("--label-space", "mars"), "no label space is called 'mars'"),
         (("--option", "colour=true"), "colours"),
-        (("--root", "folder=nowhere"), "there is no folder nowhere"),
+        (("--root", "folder=nowhere"), "there is no folder nowhere: --root folder=FOLDER"),
         (("--share", "2"), "a share in"),
         (("--engine", "abacus"), "only in onnxruntime"),
     ],
