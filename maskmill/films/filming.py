@@ -130,7 +130,8 @@ class _Source:
         films = films if asked.of is None else chosen(films, asked.of)
         if empty := [film for film in films if not any(frame.has_result for frame in film.frames)]:
             there = f"there are {', '.join(sorted(artifacts))}" if artifacts else "none of its images succeeded"
-            raise InvalidInput(f"no image of {named(empty)} has the artifact {asked.artifact!r}; {there}")
+            whose = self._job.id if asked.of is None and len(empty) == len(films) else named(empty)
+            raise InvalidInput(f"no image of {whose} has the artifact {asked.artifact!r}; {there}")
         return films
 
     def picture(self, frame: Frame) -> PIL.Image.Image | None:

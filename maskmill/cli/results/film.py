@@ -71,7 +71,8 @@ def _tell(film: FilmFile) -> None:
         if film.codec == PLAYED
         else f", {film.codec}: browsers do not play it; the PyAV that is installed here writes no H.264"
     )
-    told = f"{film.path} shows {film.frames} frames in {duration(film.seconds)}, {film.width} × {film.height}{how}"
+    frames = "1 frame" if film.frames == 1 else f"{film.frames} frames"
+    told = f"{film.path} shows {frames} in {duration(film.seconds)}, {film.width} × {film.height}{how}"
     out.print(Text(told), soft_wrap=True)
     for shows, said in (("picture", "the plain picture is shown"), ("neighbour", "the frame beside it is shown")):
         if numbers := [f"{each.number} ({each.name})" for each in film.missing if each.shows == shows]:

@@ -123,7 +123,7 @@ def _show(done: Export, models: Path) -> None:
             f"{done.card.files[key]}: the largest difference from PyTorch on real pictures is {each.difference:.2g} "
             f"of the largest logit; {each.same_class:.2%} have the same class"
         )
-    numbers = ("size", "median", "images/s", "mIoU", "lost")
+    numbers = ("size", "median", "images/s", "mIoU", "points lost")
     table = plain_table("precision", "engine", "file", *numbers, right=numbers)
     for variant in done.card.variants:
         table.add_row(*_cells(variant, done.torch_miou))
@@ -143,5 +143,5 @@ def _cells(variant: Variant, torch_miou: float) -> tuple[str, ...]:
         "not measured" if variant.median_ms is None else f"{variant.median_ms:.1f} ms",
         "–" if variant.images_per_s is None else f"{variant.images_per_s:.1f}",
         "–" if variant.miou is None else f"{variant.miou:.4f}",
-        "–" if variant.miou is None else f"{(torch_miou - variant.miou) * 100:+.2f}",
+        "–" if variant.miou is None else f"{round((torch_miou - variant.miou) * 100, 2) + 0:+.2f}",  # no -0.00
     )

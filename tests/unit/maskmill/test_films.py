@@ -241,7 +241,7 @@ def test_masks_have_their_colours_and_other_sizes_black_beside_them(
     assert (times, are_like(colours, [RED, GREY])) == ([0.0, 0.5], True)
     with pytest.raises(InvalidInput, match=r"polygons of 0.jpg is no picture"):
         job.film(tmp_path, artifact="polygons", fps=2)
-    with pytest.raises(InvalidInput, match=r"no image of \. has the artifact 'overlay'; there are mask, polygons"):
+    with pytest.raises(InvalidInput, match=r"no image of job_\w+ has the artifact 'overlay'; there are mask, polygons"):
         job.film(tmp_path, fps=2)
     assert [path.name for path in tmp_path.iterdir()] == ["job_1-mask.mp4"]  # nothing is left of what was refused
 
