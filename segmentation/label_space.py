@@ -214,7 +214,7 @@ def _table(source: LabelSpace, target: LabelSpace) -> NDArray[np.uint8]:
     mapping = source.mappings.get(target.name)
     if mapping is None:
         raise NoRemapping(
-            f"no remapping from {source.name} to {target.name}; there are {sorted(source.mappings) or 'none'}"
+            f"no remapping from {source.name} to {target.name}; from it there are {sorted(source.mappings) or 'none'}"
         )
     table = np.full(MAX_ID + 1, target.void_id, dtype=np.uint8)
     table[list(mapping.keys())] = list(mapping.values())

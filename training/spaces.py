@@ -54,7 +54,10 @@ def common_space(spaces: Sequence[LabelSpace]) -> LabelSpace:
     if published:
         return max(published, key=_size)
     names = ", ".join(dict.fromkeys(space.name for space in spaces))
-    raise NoRemapping(f"there is no label space that tables lead to from all of {names}")
+    raise NoRemapping(
+        f"there is no label space that tables lead to from all of {names}: mappings in the JSON file of a space of "
+        "one's own would be such tables"
+    )
 
 
 def sided_classes(space: LabelSpace) -> list[tuple[str, str]]:

@@ -263,7 +263,8 @@ class Submitting:
             try:
                 origin.remapping_to(target)
             except NoRemapping as error:
-                raise InvalidOptions([FieldFault(name, str(error))]) from error
+                said = f"the masks are in {of_masks.name}, the results in {target.name}: {error}; choose another model"
+                raise InvalidOptions([FieldFault(name, str(error) if name == "label_space" else said)]) from error
         named = [space for _, space in origins] + found
         unpublished = tuple(dict.fromkeys(space for space in named if not is_published(space)))
         models = () if {*own} == {label_space} else tuple(own)

@@ -237,7 +237,8 @@ def delete(choices: JobOption) -> None:
 
 def _say_what_was_understood(console: Console, job: JobHandle, choices: Submission) -> None:
     space = (job.state.get("options") or {}).get("mask_label_space")
-    if choices.masks and space and not _job_options(choices).get("mask_label_space"):
+    named = choices.masks and not all(path.startswith("job:") for path in choices.paths)  # those of jobs have no names
+    if named and space and not _job_options(choices).get("mask_label_space"):
         said = f"the masks' names say that their ids are {space}; --mask-label-space says otherwise"
         console.print(said, soft_wrap=True)
 

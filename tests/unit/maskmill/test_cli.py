@@ -223,6 +223,7 @@ def test_what_is_no_picture_is_mentioned(run: Run, server: ToyServer, job_state:
     assert any("their ids are cityscapes-34; --mask-label-space" in line for line in said)
     told = run("submit", picture.parent, "--masks", picture, "--option", "mask_label_space=cityscapes-34").stderr
     assert "their ids are" not in told
+    assert "their ids are" not in run("submit", "job:job_1", "--masks", "corrected").stderr
 
 
 def test_a_refusal_is_a_sentence_with_the_faults_and_no_traceback(run: Run, server: ToyServer, picture: Path) -> None:
