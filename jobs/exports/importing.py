@@ -7,7 +7,7 @@ of them may look at the same ones. To take an earlier one back is for `Correctin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -26,6 +26,8 @@ from jobs.submitting.packed import DAMAGE, open_zip, reason
 from jobs.submitting.zip_directory import ZipDirectory
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
+from segmentation.exports.coco import is_coco
+from segmentation.exports.documents import is_outermost
 from segmentation.exports.export import LARGEST_DOCUMENT
 from segmentation.exports.folder import MaskFolder
 from segmentation.exports.shapes import palette_png
@@ -169,10 +171,13 @@ def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
     return {name[cut:]: partial(_read, bundle, each) for name, each in entries.items()}
 
 
-def _form_of(files: Collection[str]) -> str:
+def _form_of(files: Mapping[str, Callable[[], bytes]]) -> str:
     if FOLDER.is_archive(files):
         return FOLDER.name
-    return next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
+    found = next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
+    if found == "label-studio" and any(is_coco(read()) for name, read in files.items() if is_outermost(name)):
+        return "coco"  # Label Studio writes that too, under a name of its own
+    return found
 
 
 def _check_of_one_model(files: Mapping[str, object], job: Job) -> None:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segmentation.errors import UnreadableExport
-from segmentation.exports.documents import compact, joined, loaded
-from segmentation.exports.export import Drawn, Exported, File, Ids, Labelled, Returned
+from segmentation.exports.documents import compact, is_outermost, joined, loaded
+from segmentation.exports.export import Drawn, Exported, File, Ids, Labelled, Returned, names_before
 from segmentation.exports.shapes import Mask, mask_of, placed, regions_of, single_ring
 from segmentation.formats.coco import annotations_of, counts_from_text, counts_to_text
 from segmentation.formats.contours import Region
@@ -97,15 +97,20 @@ class Coco:
 
     def read(self, returned: Returned) -> Iterator[Drawn]:
         for path, read in returned.files.items():
-            if _is_document(path):
+            if _is_document(path) or is_outermost(path):
                 document = loaded(read(), path)
-                if isinstance(document, dict) and "annotations" in document:
+                if isinstance(document, dict) and document.keys() >= {"annotations", "categories"}:
                     yield from _read(document, returned)
 
 
 def _is_document(path: str) -> bool:
     name = path.rpartition("/")[2]
     return name.endswith(".json") and ("/annotations/" in f"/{path}" or name.startswith(("instances", "_annotations")))
+
+
+def is_coco(document: bytes) -> bool:
+    """Whether a JSON file that any tool may have written looks so: Label Studio's `result.json` does."""
+    return document.lstrip()[:1] == b"{" and all(key in document for key in (b'"annotations"', b'"categories"'))
 
 
 def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
@@ -115,7 +120,7 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
         for each in document["annotations"]:
             by_image.setdefault(each["image_id"], []).append(each)
         for image in document["images"]:
-            known = returned.file(str(image["file_name"]))
+            known = returned.file(str(image["file_name"]), *names_before(str(image["file_name"])))
             if known is None:
                 continue
             known.check_size(image.get("width"), image.get("height"))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from segmentation.errors import UnreadableExport
-from segmentation.exports.export import LARGEST_DOCUMENT
+from segmentation.exports.export import ARCHIVED, LARGEST_DOCUMENT
 
 
 def compact(value: object) -> bytes:
@@ -16,6 +16,11 @@ def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """With commas between them."""
     for count, piece in enumerate(pieces):
         yield b"," + piece if count else piece
+
+
+def is_outermost(path: str) -> bool:
+    """Whether it is a JSON file in no folder, as tools write what they export, and none of a job's archive."""
+    return "/" not in path and path.endswith(".json") and path not in ARCHIVED
 
 
 def loaded(data: bytes, name: str) -> Any:

@@ -4,6 +4,7 @@ An export goes over a job's images as often as it needs and holds one label map 
 void id are what a tool leaves unlabelled, in both directions.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -23,6 +24,8 @@ Ids = NDArray[np.uint8]  # (H, W) class ids of the job's label space
 
 MAX_PIXELS = 1 << 28  # of a mask that comes back
 LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
+_ROBOFLOW = re.compile(r"(?P<stem>.+)_(?P<suffix>[a-z0-9]{3,4})\.rf\.[0-9A-Za-z]+\.[a-z]+")
+_LABEL_STUDIO = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")
 # Documents of a job's archive, whose masks may come back.
 ARCHIVED = ("manifest.json", "label_space.json", "metrics.json", "coco.json")
 
@@ -151,12 +154,13 @@ class Returned:
             return self._told(name, self._whole.get(name) or self._bare.get(name))
         return self.image(name)
 
-    def file(self, name: str) -> Known | None:
+    def file(self, name: str, *others: str) -> Known | None:
         """As `image`, by the name of the picture's file: the exported one, or its own; nobody's where these are two."""
         bare = without_suffix(name)
-        own, exported = self._whole.get(name), self._exported.get(bare)
+        wholes = (self._whole.get(each) for each in (name, *others))
+        own, exported = next((each for each in wholes if each is not None), None), self._exported.get(bare)
         if own is None or exported in (None, own):
-            return self.image(bare) if own is None else self._told(name, own)
+            return self.image(bare, *map(without_suffix, others)) if own is None else self._told(name, own)
         return self._told(name, None)
 
     def _told(self, name: str, found: Known | None) -> Known | None:
@@ -196,6 +200,16 @@ class _Names(dict[str, Known | None]):
 
     def enter(self, image: Known, *names: str) -> None:
         self.update({name: image if self.setdefault(name, image) is image else None for name in names})
+
+
+def names_before(file_name: str) -> list[str]:
+    """What a picture may have been called before a tool took it in: `a_jpg.rf.0f3c….jpg` of Roboflow, and
+    `upload/1/1f2e3d4c-a.jpg` of Label Studio, was a.jpg. Empty for other names."""
+    last = PurePosixPath(file_name.replace("\\", "/")).name
+    if found := _ROBOFLOW.fullmatch(last):
+        return [f"{found['stem']}.{found['suffix']}"]
+    found = _LABEL_STUDIO.fullmatch(last)
+    return [] if found is None else [found["name"]]
 
 
 def without_suffix(name: str) -> str:

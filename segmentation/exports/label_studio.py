@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.errors import UnreadableExport
-from segmentation.exports.documents import compact, joined, loaded
-from segmentation.exports.export import ARCHIVED, Drawn, Exported, File, Ids, Known, Labelled, Returned
+from segmentation.exports.documents import compact, is_outermost, joined, loaded
+from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Labelled, Returned, names_before
 from segmentation.exports.labels import Labels
 from segmentation.exports.shapes import Mask, mask_of, placed, regions_of, single_ring
 from segmentation.label_map import LabelMap
@@ -80,17 +80,13 @@ class LabelStudio:
         return f"images/{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
-        return any(_is_document(name) for name in names)
+        return any(is_outermost(name) for name in names)
 
     def read(self, returned: Returned) -> Iterator[Drawn]:
         for path, read in returned.files.items():
-            if _is_document(path):
+            if is_outermost(path):
                 document = loaded(read(), path)
                 yield from _read(document if isinstance(document, list) else [document], returned)
-
-
-def _is_document(path: str) -> bool:
-    return "/" not in path and path.endswith(".json") and path not in ARCHIVED
 
 
 def _masks(label_map: LabelMap, *, instances: bool) -> Iterator[tuple[int, Mask]]:
@@ -195,7 +191,7 @@ def _image(data: Mapping[str, Any], returned: Returned) -> Known | None:
         return returned.image(str(data["maskmill"]))
     address = urlsplit(str(data.get("image", "")))
     path = parse_qs(address.query).get("d", [unquote(address.path)])[0]
-    return returned.file(path.removeprefix("/"))
+    return returned.file(path.removeprefix("/"), *names_before(path))
 
 
 def _results(task: Mapping[str, Any]) -> Sequence[Result] | None:

@@ -73,7 +73,8 @@ def test_corrections_are_the_truth_of_another_job_where_that_is_asked_for(client
     misread = client.post("/jobs", json={"inputs": [given], "mask_label_space": "cityscapes-34"})
     assert faults(misread) == {"mask_label_space": "corrections of another job are in cityscapes-8, whatever is said"}
     lost = faults(client.post("/jobs", json={"inputs": [given]}))["mask_label_space"]
-    assert lost.startswith("the masks are in cityscapes-8, the results in ") and "choose another model" in lost
+    assert lost.startswith("the masks are in cityscapes-8, the results in ")
+    assert "choose another model" in lost
     second = submit(client, given, label_space="cityscapes-8", mask_label_space="cityscapes-8")
     assert client.get(f"/jobs/{second}").json()["options"]["mask_label_space"] == "cityscapes-8"
     second = submit(client, given, label_space="cityscapes-8")

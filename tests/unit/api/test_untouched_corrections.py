@@ -18,18 +18,18 @@ from tests.unit.api.house import LOCAL, House
 from tests.unit.api.test_corrections import HEIGHT, WIDTH, archive, label_png, put, send
 
 
-@pytest.mark.parametrize("name", ["coco", "yolo"])
+@pytest.mark.parametrize("name", ["coco", "yolo", "result.json"])
 def test_who_was_not_annotated_yet_keeps_its_ground_truth(client: TestClient, house: House, name: str) -> None:
     files = [("files", (each, picture())) for each in ("cam/a.jpg", "b.jpg", "c.jpg")]
     job_id = client.post("/jobs", files=[*files, ("masks", ("b.png", label_png(0, 2)))]).json()["id"]
     house.work()
-    exported = archive(client, job_id, export=name)
+    exported = archive(client, job_id, export="yolo" if name == "yolo" else "coco")
     kept = {each: exported.read(each) for each in exported.namelist()}
-    if name == "coco":
+    if name != "yolo":  # COCO as we write it, and as Label Studio calls it
         ((path, content),) = kept.items()
         document = json.loads(content)
         of_a = [each for each in document["annotations"] if each["image_id"] == 1]
-        kept[path] = json.dumps({**document, "annotations": of_a[:1]}).encode()
+        kept = {path if name == "coco" else name: json.dumps({**document, "annotations": of_a[:1]}).encode()}
     else:
         kept |= {"labels/train/b.txt": b"", "labels/train/c.txt": b"\n"}
         kept["labels/train/cam/a.txt"] = kept["labels/train/cam/a.txt"].partition(b"\n")[0]

@@ -84,6 +84,8 @@ LINE = b"\n1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"
 CAR = {"points": [[25, 25], [75, 25], [75, 75], [25, 75]], "polygonlabels": ["car"]}
 
 
+OUTLINE = drawn_in_coco([np.ravel(SQUARE).tolist()])
+POLYGON = {"annotations": [{"result": [brushed("polygonlabels", CAR)]}]}
 CITY = {"data": {"image": "/data/local-files/?d=upload/a/one.jpg"}}
 BOX = {"type": "rectanglelabels", "value": {"x": 25, "y": 25, "width": 50, "height": 50, "rectanglelabels": ["car"]}}
 BITS = {"type": "bitmasklabels", "value": {"imageDataURL": "data:image/png;base64,", "bitmasklabels": ["car"]}}
@@ -96,6 +98,12 @@ OTHER = {"type": "keypointlabels", "value": {"x": 1}}
     [
         ("coco", coco(drawn_in_coco([np.ravel(SQUARE).tolist()]))),
         ("coco", coco(drawn_in_coco({"size": [4, 4], "counts": [5, 2, 2, 2, 5]}))),
+        ("coco", coco(OUTLINE, file_name="one_jpg.rf.0f3cA1.jpg")),  # Roboflow
+        (
+            "coco",
+            {"result.json": coco(OUTLINE, file_name="images\\1f2e3d4c-one.jpg")["instances.json"]},
+        ),  # Label Studio
+        ("label-studio", {"p.json": [{"data": {"image": "/data/upload/1/1f2e3d4c-one.jpg"}, **POLYGON}]}),
         ("geojson", geojson({"class": "Car"}, "Polygon", [SQUARE])),
         ("geojson", geojson({"class_id": 5}, "MultiPolygon", [[SQUARE]])),
         ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [OTHER, brushed("polygonlabels", CAR)]}]}}),
