@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from segmentation.errors import NoRemapping
+from segmentation.errors import InvalidLabelSpace, NoRemapping
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import LABEL_SPACES, LabelSpaces, get_label_space, is_published
 
@@ -22,6 +22,8 @@ def find_label_space(reference: str) -> LabelSpace:
     """
     if not reference.endswith(".json"):
         return get_label_space(reference)
+    if not Path(reference).is_file():
+        raise InvalidLabelSpace(f"there is no file {reference}: paths are those of the folder where the command runs")
     space = load_label_space(Path(reference))
     LabelSpaces().with_own(space)
     return space
