@@ -50,6 +50,11 @@ EXTRAS = (
         False,
     ),
     _Part("registry", "follows registered models", ("mlflow-skinny",), False),
+    _Part("video", "films, in and out", ("av",), False),
+    _Part("heic", "HEIC pictures", ("pillow-heif",), False),
+    _Part("large", "pictures too large to be held", ("pyvips",), False),
+    _Part("geo", "where GeoTIFFs lie", ("rasterio",), False),
+    _Part("exports", "exports as Hugging Face data sets", ("pyarrow",), False),
 )
 TO_PULL = ("torch", "transformers", "safetensors", "huggingface_hub", "onnx", "onnxruntime")
 

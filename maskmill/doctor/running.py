@@ -18,6 +18,7 @@ from maskmill.stack.home import StackHome
 
 GROUP = "Running"
 START = "start it with: maskmill up"
+PORTS = 1 << 16
 
 
 def examine_running(home: Path) -> Iterator[Finding]:
@@ -56,23 +57,25 @@ def examine_server() -> Iterator[Finding]:
 
 def _usual_port() -> Finding:
     """Whether `maskmill up` would find its port free, and who has it else."""
-    name = f"port {DEFAULT_PORT}"
+    given = os.environ.get("MASKMILL_API_PORT", "")
+    port = int(given) if given.isdecimal() and int(given) < PORTS else DEFAULT_PORT
+    name = f"port {port}"
     try:
-        free_port(DEFAULT_PORT)
+        free_port(port)
     except StackError:
         return Finding(
             group=GROUP,
             name=name,
             state="absent",
-            said=f"taken by {_who_answers()}",
+            said=f"taken by {_who_answers(port)}",
             mend="choose another one: maskmill up --port 0, which takes any free one",
         )
     return Finding(group=GROUP, name=name, said="free")
 
 
-def _who_answers() -> str:
+def _who_answers(port: int) -> str:
     try:
-        health: Any = httpx.get(f"http://{LOOPBACK}:{DEFAULT_PORT}/health", timeout=2.0, trust_env=False).json()
+        health: Any = httpx.get(f"http://{LOOPBACK}:{port}/health", timeout=2.0, trust_env=False).json()
     except (httpx.TransportError, ValueError):
         return "another program"
     ours = isinstance(health, dict) and health.get("status") == "ok"

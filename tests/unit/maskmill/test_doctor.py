@@ -51,7 +51,7 @@ def test_it_changes_nothing(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
-        if name in ("celery", "mlflow-skinny", "openvino"):
+        if name in ("celery", "mlflow-skinny", "openvino", "av"):
             raise PackageNotFoundError(name)
         return real_version(name)
 
@@ -61,6 +61,7 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
     assert not findings.well
     assert (found["broker"].state, found["broker"].mend) == ("bad", how_to_install("broker"))
     assert found["registry"].state == "absent"
+    assert (found["video"].state, found["video"].mend) == ("absent", how_to_install("video"))
     assert found["openvino"].state == "absent"  # another engine is there
 
 

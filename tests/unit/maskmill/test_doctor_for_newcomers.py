@@ -100,8 +100,8 @@ def test_a_card_without_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr("maskmill.doctor.running.DEFAULT_PORT", taken.getsockname()[1])
-        monkeypatch.setattr("maskmill.doctor.running._who_answers", lambda: "another program")
+        monkeypatch.setenv("MASKMILL_API_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setattr("maskmill.doctor.running._who_answers", lambda _: "another program")
         port = [each for each in examine_running(tmp_path) if each.name.startswith("port")]
     assert [(each.said, "--port 0" in each.mend) for each in port] == [("taken by another program", True)]
 
