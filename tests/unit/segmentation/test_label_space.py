@@ -87,9 +87,9 @@ def test_a_mapping_may_lead_to_nothing_known(void: int) -> None:
 
 
 def test_a_remapping_that_does_not_exist_names_those_that_do() -> None:
-    with pytest.raises(NoRemapping, match=r"from camvid-11 to oxford-pets-3; there are \['cityscapes-19'"):
+    with pytest.raises(NoRemapping, match=r"from camvid-11 to oxford-pets-3; from it there are \['cityscapes-19'"):
         get_label_space("camvid-11").remapping_to(get_label_space("oxford-pets-3"))
-    with pytest.raises(NoRemapping, match="there are none"):
+    with pytest.raises(NoRemapping, match="from it there are none"):
         get_label_space("oxford-pets-3").remapping_to(get_label_space("camvid-11"))
 
 
