@@ -51,7 +51,7 @@ def coco(
     path = _given(root, annotations) if annotations else _found(root, split)
     document = read_document(path)
     names = LabelNames(space, classes, there=document.labels)
-    fill = names.background_id(background)
+    fill = names.background_id(background, annotated=document.used_labels)
     void = names.class_id(VOID) if boxes == VOID else None
     painter = Painter(ids=_ids(path, names, document), background=fill, void=void, smallest_last=order == "area")
     bare = [each.file_name for each in document.pictures if not each.annotations]

@@ -1,5 +1,6 @@
 """Classes by the names that annotation tools know them by: which class of a label space a tool's label is."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ from training.datasets.pairs import DatasetError
 
 VOID = "void"
 BACKGROUND = "background"
+_CALLED_SO = re.compile(rf"{BACKGROUND}(?: \(\d+\))?")  # with the number that exports give a class of this name
 OTHERS = "*"  # in the option `classes`: every label that no class is called as
 
 
@@ -57,10 +59,20 @@ class LabelNames:
             raise DatasetError(f"{self.space.name} has no id for what is void: give it an ignore_id")
         return self.space.void_id
 
-    def background_id(self, option: str) -> int | None:
+    def background_id(self, option: str, *, annotated: Collection[str] = ()) -> int | None:
         """Of pixels that nobody labelled: the class that is named, or `void`; else that of the label `background`, or
-        the class that is called so; None where nothing says what they are. Raises DatasetError."""
-        return self.class_id(option) if option else self._given.get(BACKGROUND, self._class_called(BACKGROUND))
+        the class that is called so; None where nothing says what they are. Raises DatasetError.
+
+        annotated: labels that were drawn. Where one of them is called so too, what was not drawn is something else: our
+        own documents leave void alone, and nothing else.
+        """
+        if option:
+            return self.class_id(option)
+        if BACKGROUND in self._given:
+            return self._given[BACKGROUND]
+        called = self._class_called(BACKGROUND)
+        drawn = any(_CALLED_SO.fullmatch(each.strip().casefold()) and self.find(each) == called for each in annotated)
+        return None if drawn else called
 
     @cached_property
     def _names(self) -> Mapping[str, int]:

@@ -52,7 +52,8 @@ def voc(
     if not colours and (background or classes or unannotated == BACKGROUND):
         raise DatasetError(f"there is no {root / LABEL_MAP}: masks hold ids, which have no labels and no background")
     names = LabelNames(space, classes, there=[*colours.values()])
-    fill = names.background_id(background) if colours else None
+    drawn = [label for label in colours.values() if label != BACKGROUND]
+    fill = names.background_id(background, annotated=drawn) if colours else None
     listed_in, listed = _listed(root, split)
     masks = {name: _mask_of(root / CLASSES, name) for name in listed}
     bare = [name for name, mask in masks.items() if not mask.is_file()]

@@ -101,6 +101,21 @@ def test_later_annotations_lie_over_earlier_ones_or_smaller_over_larger(fields):
     assert (by_area == WEED).sum() == 20
 
 
+def test_where_background_was_drawn_what_was_not_is_something_else(fields):
+    """A job's own documents draw every class, `background` too, and leave void alone."""
+    classes = tuple(LabelClass(number, name, (number, 9, 9), "") for number, name in enumerate(("background", "weed")))
+    space = LabelSpace("field", classes, ignore_id=VOID)
+    (fields.root / "label_space.json").write_text(json.dumps(space.to_dict()))
+    for name, options in (("Background", {}), ("background (0)", {"classes": {"background (0)": "background"}})):
+        named = [{"id": 3, "name": "weed"}, {"id": 7, "name": name}]
+        fields.write(region(LEFT), categories=named)
+        assert np.array_equal(fields.open(background="")[0][1], halves(1, 0)), "none of them is drawn"
+        fields.write(region(LEFT, 7), categories=named)
+        with pytest.raises(DatasetError, match=r"50\.0 % of its pixels are in no annotation: say with the option"):
+            fields.open(background="", **options)[0]
+        assert np.array_equal(fields.open(background="void", **options)[0][1], halves(0, VOID))
+
+
 def test_categories_are_known_by_name_and_may_be_given_another_class(fields):
     fields.write(region(LEFT, 3), region(TOP, 7))
     assert np.array_equal(np.unique(fields.open()[0][1]), [SOIL, WEED, CROP])

@@ -80,6 +80,18 @@ def test_colours_are_the_labels_of_the_label_map_and_these_are_classes_by_name(c
     assert cvat.columns(classes={"background": "soil"}) == [WEED, CROP, SOIL, VOID]
 
 
+def test_a_jobs_export_with_a_class_called_background_has_void_in_black(cvat):
+    names = ("background", "weed", "crop")
+    space = LabelSpace("field", tuple(LabelClass(i, name, (i, 9, 9), "") for i, name in enumerate(names)), VOID)
+    (cvat.root / "label_space.json").write_text(json.dumps(space.to_dict()))
+    assert cvat.columns() == [WEED, CROP, SOIL, VOID]
+    (cvat.root / "labelmap.txt").write_text("background:0,0,0::\nweed:250,50,83::\nbackground (0):10,128,0::\n")
+    classes = {"background (0)": "background"}
+    with pytest.raises(DatasetError, match=r"25\.0 % of its pixels are unlabelled"):
+        cvat.columns(classes=classes)
+    assert cvat.columns(classes=classes, background="void") == [WEED, SOIL, VOID, VOID]
+
+
 def test_a_label_that_was_drawn_is_no_background_whatever_its_name(cvat):
     (cvat.root / "labelmap.txt").write_text("Weed:250,50,83::\nBackground:10,128,0::\nbackground:0,0,0::\n")
     assert cvat.columns(background="void", classes={"Background": "soil"}) == [WEED, SOIL, VOID, VOID]
