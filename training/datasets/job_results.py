@@ -53,6 +53,7 @@ def _about(job: Mapping[str, str], *, is_corrected: bool) -> About:
     return About(
         title=f"results of {job['job']} by {model}, {corrected}",
         licence=f"unknown: the owner of the pictures knows; the masks are {model}'s, whose terms count too",
+        answers_of="" if is_corrected else model,
     )
 
 

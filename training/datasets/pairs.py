@@ -33,11 +33,22 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a model card must tell of the data that a model was trained on."""
+    """What a model card must tell of the data that a model was trained on.
+
+    answers_of: the model whose answers the masks are, as far as nobody corrected them; empty: people drew them.
+    """
 
     title: str
     licence: str
     source: str = ""
+    answers_of: str = ""
+
+    @property
+    def warning(self) -> str:
+        """Of whoever is scored on these masks; empty where they are the truth."""
+        if not self.answers_of:
+            return ""
+        return f"the masks are answers of {self.answers_of} where nobody corrected them: scores tell who agrees with it"
 
 
 def is_hidden(path: Path, place: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a model is scored on pictures that it learnt from: then its scores say nothing about others."""
+"""Whether a model is scored on pictures that it learnt from, or on what a model says: then scores tell something else."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,15 @@ class Overlap:
 
 
 def overlap(subject: Subject, pictures: PairDataset, *, split: str) -> Overlap:
-    """By the record of the run, which bundles that are made of it carry along; else by what the card says."""
+    """By the record of the run, which bundles that are made of it carry along; else by what the card says.
+
+    Masks that are a model's own answers are told of, too: whoever agrees with it scores high.
+    """
+    found = _learnt(subject, pictures, split=split)
+    return Overlap(found.learnt, "; ".join(filter(None, (found.warning, pictures.about.warning))))
+
+
+def _learnt(subject: Subject, pictures: PairDataset, *, split: str) -> Overlap:
     if subject.learnt is not None:
         learnt = subject.learnt.learnt_among(pictures)
         if not learnt:

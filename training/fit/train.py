@@ -263,6 +263,8 @@ def warn_of_learnt_validation(record: DataRecord, validation: PairDataset) -> No
             "(validation.split or validation.dataset says which shall be measured on)"
         )
         logger.warning(text, learnt, len(validation))
+    if validation.about.warning:
+        logger.warning("validation: %s", validation.about.warning)
 
 
 def prepare_data(recipe: Recipe, roots: Mapping[str, Path], space: LabelSpace) -> Data:

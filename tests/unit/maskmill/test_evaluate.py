@@ -189,6 +189,20 @@ def test_pictures_that_a_card_says_were_learnt_from_are_marked(run: Run, tmp_pat
     assert "tiny learnt from folder flags (train), as its card says" in run("--no-speed", "--split", "train").stdout
 
 
+def test_a_models_own_answers_are_told_where_they_are_the_truth(run: Run, tmp_path: Path) -> None:
+    job = tmp_path / "flags"
+    manifest = {"job": "job_1", "label_space": "camvid-11", "model": {"name": "tiny", "versions": ["1"]}}
+    (job / "manifest.json").write_text(json.dumps(manifest))
+    (job / "masks").rename(job / "mask")
+    words = ("tiny", "job", "--root", f"job={job}", "--split", "all", "--no-speed", "--json")
+    data = json.loads(CliRunner().invoke(app, ["evaluate", *words], catch_exceptions=False).stdout)["data"]
+    said = "the masks are answers of tiny (version 1) where nobody corrected them: scores tell who agrees with it"
+    assert data["warning"] == said
+    (job / "mask").rename(job / "corrected")
+    data = json.loads(CliRunner().invoke(app, ["evaluate", *words], catch_exceptions=False).stdout)["data"]
+    assert data["warning"] is None
+
+
 def test_an_option_without_a_value_is_wrong_usage(run: Run) -> None:
     assert run("--option", "colours").exit_code == USAGE
 
