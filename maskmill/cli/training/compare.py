@@ -12,7 +12,7 @@ from rich.console import Console
 
 from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
 from maskmill.cli.training.evaluate import DataOptions, open_model, open_pictures, require_writable
-from maskmill.cli.training.tracking import TrackOption, track
+from maskmill.cli.training.tracking import TrackOption, measured_on, track
 
 if TYPE_CHECKING:
     from training.compare import Comparison
@@ -77,14 +77,14 @@ def compare(choices: Comparing) -> None:
             on_picture=lambda _: advance(),
         )
     if choices.track:
-        _track(choices, subjects, found)
+        _track(choices, subjects, pictures, found)
     if choices.as_json:
         print_json({"page": str(choices.out), **found.to_dict()})
     else:
         _show(found, choices.out)
 
 
-def _track(choices: Comparing, subjects: Sequence[Subject], found: Comparison) -> None:
+def _track(choices: Comparing, subjects: Sequence[Subject], pictures: PairDataset, found: Comparison) -> None:
     """Each model's run gets its own numbers, and the page of all."""
     from training.tracking.results import scored, timed
 
@@ -93,7 +93,8 @@ def _track(choices: Comparing, subjects: Sequence[Subject], found: Comparison) -
     reports = {f"comparison-{data}.{end}": path.read_text(encoding="utf-8") for end, path in files.items()}
     for reference, subject, entry in zip(choices.subjects, subjects, found.entries, strict=True):
         latencies = [] if entry.latency is None else [entry.latency]
-        track(reference, subject, scored(entry.scores, data) | timed(latencies), reports)
+        measured = measured_on(choices.data, choices, pictures, subject=subject, space=found.space)
+        track(reference, subject, scored(entry.scores, measured) | timed(latencies), reports)
 
 
 def _timer(console: Console, pictures: PairDataset, threads: int) -> Callable[[Sequence[Subject]], Sequence[Latency]]:

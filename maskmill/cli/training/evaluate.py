@@ -18,7 +18,7 @@ from rich.text import Text
 
 from maskmill.cli.options import CheckpointOption, JsonOption
 from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
-from maskmill.cli.training.tracking import TrackOption, track
+from maskmill.cli.training.tracking import TrackOption, measured_on, track
 from maskmill.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def evaluate(choices: Evaluating) -> None:
 
         show_alone(page, choices.html, latency=latencies[0] if latencies else None)
     if choices.track:
-        _track(choices, subject, total, latencies, whole)
+        _track(choices, subject, pictures, (total, latencies, whole))
     if choices.as_json:
         print_json(report)
     else:
@@ -284,10 +284,15 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
     return plain
 
 
-def _track(choices: Evaluating, subject: Subject, total: Evaluation, latencies: Sequence[Latency], whole: str) -> None:
+def _track(
+    choices: Evaluating, subject: Subject, pictures: PairDataset, found: tuple[Evaluation, Sequence[Latency], str]
+) -> None:
+    """found: counts, speeds, and the whole report."""
     from training.tracking.results import scored, timed
 
-    data = f"{choices.dataset}-{choices.split}"
+    total, latencies, whole = found
+    data = measured_on(choices.dataset, choices, pictures, subject=subject, space=total.space)
+    data += f"-{choices.engine}" if choices.engine else ""
     scores = total.scores(without=[each.id for each in total.space.missing_from(subject.space)])
     reports = {f"evaluation-{data}.json": whole}
     if choices.html is not None:

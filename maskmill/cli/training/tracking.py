@@ -13,6 +13,9 @@ from maskmill.cli.options import JsonOption
 from maskmill.cli.output import stderr
 
 if TYPE_CHECKING:
+    from maskmill.cli.training.evaluate import DataOptions
+    from segmentation.label_space import LabelSpace
+    from training.datasets.pairs import PairDataset
     from training.evaluate.subjects import Subject
 
 
@@ -21,6 +24,21 @@ class TrackOption(JsonOption):
     track: Annotated[
         bool, typer.Option("--track", help="Send scores, speed and report to the model's run in MLflow, too.")
     ] = False
+
+
+def measured_on(
+    dataset: str, choices: DataOptions, pictures: PairDataset, *, subject: Subject, space: LabelSpace
+) -> str:
+    """What metrics are of: `camvid-test`. With what makes them others than a plain evaluation of the model on all
+    pictures: how many were drawn, and the classes where these are not the ones that model and data share."""
+    from training.spaces import common_space
+
+    parts = [f"{dataset}-{choices.split}"]
+    if choices.count or choices.share < 1:
+        parts.append(f"{len(pictures)}-pictures" + (f"-of-seed-{choices.seed}" if choices.seed else ""))
+    if space.name != common_space([subject.space, pictures.space]).name:
+        parts.append(f"in-{space.name}")
+    return "-".join(parts)
 
 
 def track(reference: str, subject: Subject, metrics: Mapping[str, float], reports: Mapping[str, str]) -> None:

@@ -75,6 +75,17 @@ def test_an_evaluation_goes_to_the_run(tracked: tuple[Path, str, MlflowClient], 
     assert json.loads(Path(kept).read_text())["evaluation"]["picture_count"] == 2
 
 
+def test_what_was_measured_otherwise_has_another_name(tracked: tuple[Path, str, MlflowClient], tmp_path: Path):
+    """An mIoU over few pictures, or over few classes, took the place of the one over all."""
+    folder, run, client = tracked
+    plain = ("evaluate", folder, "scenes", *SMALL, "--no-speed", "--track")
+    drawn, coarse = ("--count", 1, "--seed", 3), ("--label-space", "cityscapes-8", "--engine", "torch")
+    for more in ((), drawn, coarse):
+        assert call(tmp_path, *plain, *more).exit_code == 0
+    names = {name.partition("/")[0] for name in client.get_run(run).data.metrics if name.endswith("/miou")}
+    assert names == {"scenes-val", "scenes-val-1-pictures-of-seed-3", "scenes-val-in-cityscapes-8-torch"}
+
+
 def test_a_class_that_mlflow_refuses_by_name_costs_no_result(tracked: tuple[Path, str, MlflowClient]):
     folder, run, client = tracked
     found = Results(metrics={"yard-val/iou/tree (dead)": 0.25, "yard-val/miou": 0.5}, reports={"a.json": "{}"})
