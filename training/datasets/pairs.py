@@ -213,9 +213,14 @@ def _table(pictures: PairDataset, space: LabelSpace) -> NDArray[np.uint8]:
 
 
 def channel_table(space: LabelSpace) -> NDArray[np.uint8]:
-    """(256,) table from class ids to the channels of a model's logits."""
+    """(256,) table from class ids to the channels of a model's logits; NO_CHANNEL for what counts nowhere.
+
+    The void id is that of pixels nobody knows, also where it is a class's: what has no counterpart is no such class.
+    """
     table = np.full(256, NO_CHANNEL, dtype=np.uint8)
     table[list(space.class_ids)] = np.arange(len(space.class_ids), dtype=np.uint8)
+    if space.void_id in space.void_ids:
+        table[space.void_id] = NO_CHANNEL
     return table
 
 

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from segmentation.errors import InvalidLabelSpace, UnknownLabelSpace
+from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from training.datasets import DATASETS, pairs
-from training.datasets.pairs import DatasetError, InSpace
+from training.datasets.pairs import NO_CHANNEL, DatasetError, InChannels, InSpace, channel_table
 
 SIZE = (6, 8)  # height, width
 GREY = np.full((*SIZE, 3), 99, dtype=np.uint8)
@@ -267,6 +268,20 @@ def test_a_list_that_is_not_there_is_named(pets):
 
 
 # --- CamVid and Cityscapes --------------------------------------------------------------------------------------------
+
+
+def test_what_has_no_counterpart_is_not_taught_where_void_is_a_class(tmp_path):
+    """Poles of the one data set were taught as void, and those of the other as poles."""
+    void, road, pole = (LabelClass(i, name, (i, 9, 9), name) for i, name in enumerate(("void", "road", "pole")))
+    both = LabelSpace("poles", (void, road, pole))
+    write(tmp_path / "images" / "a.png", GREY)
+    write(tmp_path / "masks" / "a.png", stripes(0, 1, 2, 2))
+    (tmp_path / "label_space.json").write_text(
+        json.dumps(LabelSpace("all", (void, road, pole), mappings={"poles": {1: 1}}).to_dict())
+    )
+    other = DATASETS["folder"](tmp_path, "train")
+    assert InChannels([other], both)[0][1][0, ::2].tolist() == [NO_CHANNEL, 1, NO_CHANNEL, NO_CHANNEL]
+    assert channel_table(both)[:4].tolist() == [NO_CHANNEL, 1, 2, NO_CHANNEL]
 
 
 def test_unlabelled_pixels_of_camvid_stay_ignored(tmp_path):
