@@ -158,6 +158,19 @@ def test_a_colour_of_no_class_is_refused(own_folder):
         DATASETS["folder"](own_folder, "train", colours=True)[0]
 
 
+def test_a_transparent_pixel_is_no_white_one(own_folder):
+    """Drawing programs leave the ground transparent, and pictures are laid on white."""
+    path = own_folder / "label_space.json"
+    path.write_text(path.read_text().replace("[0, 200, 0]", "[255, 255, 255]"))
+    colours = np.array([[90, 60, 30, 255], [255, 255, 255, 255], [255, 255, 255, 0]], dtype=np.uint8)
+    write(own_folder / "masks" / "a.png", colours[stripes(1, 0)])
+    write(own_folder / "masks" / "b.png", colours[stripes(1, 2)])
+    pictures = DATASETS["folder"](own_folder, "train", colours=True)
+    assert same(pictures[0][1], 1, 0)
+    with pytest.raises(DatasetError, match=r"b\.png cannot be used: 50\.0 % of its pixels are transparent"):
+        pictures[1]
+
+
 def test_of_classes_that_share_a_colour_the_lowest_id_is_meant(tmp_path, caplog):
     write(tmp_path / "a.png", GREY)
     colours = palette(get_label_space("cityscapes-34"))
