@@ -15,7 +15,8 @@ from segmentation.formats.contours import Region, Ring, trace_regions
 from segmentation.formats.png_file import png_pieces
 from segmentation.label_map import LabelMap
 from segmentation.label_space import RGB
-from segmentation.picture_files.pictures import decode_mask, decode_picture
+from segmentation.masks.mask_colours import decode_colours
+from segmentation.picture_files.pictures import decode_mask
 
 Mask = NDArray[np.bool_]  # (H, W)
 Corners = Sequence[Sequence[float]] | NDArray[np.number[Any]]  # (x, y) each
@@ -101,9 +102,10 @@ def colour_png(numbers: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
 
 
 def read_colours(data: bytes, ids: Mapping[RGB, int]) -> NDArray[np.uint8]:
-    """(H, W) class ids from a picture in these colours. Raises UnreadableExport, also for another colour."""
+    """(H, W) class ids from a picture in these colours. Raises UnreadableExport, also for another colour and for
+    what is transparent."""
     try:
-        pixels = decode_picture(data, max_pixels=MAX_PIXELS).astype(np.uint32)
+        pixels = decode_colours(data, max_pixels=MAX_PIXELS).astype(np.uint32)
     except SegmentationError as error:
         raise UnreadableExport(str(error)) from error
     codes = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]

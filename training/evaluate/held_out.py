@@ -1,4 +1,4 @@
-"""Whether a model is scored on pictures that it learnt from, or on what a model says: then scores tell something else."""
+"""Whether a model is scored on pictures that it learnt from, or on a model's answers: then scores say little of it."""
 
 from dataclasses import dataclass
 

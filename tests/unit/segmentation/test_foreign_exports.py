@@ -46,6 +46,9 @@ def png(pixels: Ids) -> bytes:
     return file.getvalue()
 
 
+CLEAR = png(np.full((4, 4, 4), 0, np.uint8))  # transparent: pictures are laid on white
+
+
 def coco(*annotations: object, file_name: str = "a/one.jpg") -> dict[str, object]:
     return {
         "instances.json": {
@@ -143,6 +146,7 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4), 3, np.uint8))}, "number 3 is no class's"),
         ("cvat", {"SegmentationClass/a/one.png": b"GIF", "labelmap.txt": b"car:40,50,60::\n"}, "PNG|picture|image"),
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4, 3), 9, np.uint8)), "labelmap.txt": b""}, "#090909"),
+        ("cvat", {"SegmentationClass/a/one.png": CLEAR, "labelmap.txt": b"car:255,255,255::\n"}, "are transparent"),
         ("cvat", {"SegmentationClass/a/one.png": b"", "labelmap.txt": b"car:red::"}, "no colour in 'car:red::'"),
         ("yolo", {"labels/train/a/one.txt": b"1 0.5 x"}, "one.txt, line 1"),
         ("yolo", {"labels/train/a/one.txt": b"1 0.5 0.5 0.25 0.25"}, "line 1: no class and polygon"),

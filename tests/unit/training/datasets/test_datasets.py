@@ -167,7 +167,7 @@ def test_a_transparent_pixel_is_no_white_one(own_folder):
     write(own_folder / "masks" / "b.png", colours[stripes(1, 2)])
     pictures = DATASETS["folder"](own_folder, "train", colours=True)
     assert same(pictures[0][1], 1, 0)
-    with pytest.raises(DatasetError, match=r"b\.png cannot be used: 50\.0 % of its pixels are transparent"):
+    with pytest.raises(DatasetError, match=r"b\.png cannot be used: 50\.0% of its pixels are transparent"):
         pictures[1]
 
 
