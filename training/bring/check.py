@@ -38,7 +38,7 @@ class ModelUnfit(Exception):
 
     ModelUnfit
     ├── WrongShape        the logits have another shape than the card and the label space ask for
-    ├── WrongValues       logits that are no numbers
+    ├── WrongValues       values that are no numbers, or from which nobody knows how sure the network is
     ├── NotDeterministic  the same picture twice gives different classes
     └── MixesPictures     a picture gets other classes in company than alone
     """
@@ -113,7 +113,9 @@ def check(
     _check_repeats(run, first)
     if card.max_batch is None:
         _check_company(run, first)
-    activation = _activation([*answers, run(first)])
+    answers.append(run(first))
+    _check_values(answers)
+    activation = _activation(answers)
     seen = len(set().union(*(np.unique(each).tolist() for each in predictions)))
     return CheckReport(
         engine=engine,
@@ -121,7 +123,7 @@ def check(
         input_size=(first.shape[2], first.shape[3]),
         classes_seen=seen,
         miou=_miou(predictions, samples, space),
-        notes=_notes(card, activation, seen),
+        notes=_notes(card, activation, seen, decided=_are_decisions(answers)),
         activation=activation,
     )
 
@@ -220,6 +222,24 @@ def _miou(
     return float(mean_iou(total))
 
 
+def _check_values(answers: Sequence[Pixels]) -> None:
+    """Probabilities in another unit, and those over the wrong axis, look like logits: classes are right then, or nearly
+    so, and every confidence is wrong."""
+    if any(each.min() < 0 for each in answers):
+        return
+    sums = np.concatenate([each.sum(1).ravel() for each in answers])
+    unit = float(np.median(sums))
+    if unit > 2 and np.allclose(sums, unit, rtol=3e-2):
+        raise WrongValues(
+            f"the classes of each pixel add up to {unit:.4g}: probabilities in another unit than 0..1; export them "
+            "in that, or as logits"
+        )
+    if not np.allclose(sums, 1, atol=1e-2):
+        for axis, name in ((2, "rows"), (3, "columns")):
+            if all(np.allclose(each.sum(axis), 1, atol=1e-2) for each in answers):
+                raise WrongValues(f"values add up to 1 over the {name}, not over the classes")
+
+
 def _activation(answers: Sequence[Pixels]) -> str:
     """What the values look like: probabilities that add up to one, or one for each class apart."""
     if any(each.min() < 0 or each.max() > 1 for each in answers):
@@ -227,8 +247,14 @@ def _activation(answers: Sequence[Pixels]) -> str:
     return "softmax" if all(np.allclose(each.sum(1), 1, atol=1e-2) for each in answers) else "sigmoid"
 
 
-def _notes(card: ModelCard, activation: str, classes_seen: int) -> tuple[str, ...]:
+def _are_decisions(answers: Sequence[Pixels]) -> bool:
+    return all(np.isin(each, (0, 1)).all() and (each.sum(1) == 1).all() for each in answers)
+
+
+def _notes(card: ModelCard, activation: str, classes_seen: int, *, decided: bool) -> tuple[str, ...]:
     notes = []
+    if decided:
+        notes.append("each class is 0 or 1, a decision: every confidence is 1 and says nothing; export without ArgMax")
     if classes_seen == 1:
         notes.append("one class alone is seen on all samples: are mean, std and the order of the colours right?")
     if activation:
