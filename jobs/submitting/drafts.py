@@ -372,7 +372,7 @@ class Draft:
 
 
 def _refuse(path: str) -> NoReturn:
-    raise UnsupportedMedia(f"{base_name(path)!r} is neither an image, a film nor a .zip, .tar or .tar.gz archive")
+    raise UnsupportedMedia(f"{base_name(path)!r} is no image, film (MP4, MOV, MKV, WebM), .zip, .tar or .tar.gz file")
 
 
 def is_packed_file(name: str, data: BinaryIO) -> bool:

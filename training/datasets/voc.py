@@ -110,7 +110,7 @@ class _Reader:
         unlabelled = sum(share for colour, share in unknown.items() if self.labels[colour] == BACKGROUND)
         if unlabelled:
             return unclear_background(unlabelled, "unlabelled")
-        return self.names.unknown([self.labels[colour] for colour in unknown])
+        return f"{LABEL_MAP}: {self.names.unknown([self.labels[colour] for colour in unknown])}"
 
 
 def _label_map(path: Path) -> dict[RGB, str]:

@@ -89,7 +89,7 @@ def test_a_stored_image_has_the_media_type_of_its_content(draft: Draft) -> None:
 
 
 def test_what_is_neither_a_picture_nor_a_bundle_is_refused(draft: Draft) -> None:
-    with pytest.raises(UnsupportedMedia, match=r"'report\.docx' is neither"):
+    with pytest.raises(UnsupportedMedia, match=r"'report\.docx' is no image, film"):
         add(draft, "report.docx", zip_of({"word/media/image1.png": picture()}))
     assert is_packed_file("x.zip", io.BytesIO(b"nonsense"))
     assert not is_packed_file("x.zip", io.BytesIO(picture()))
