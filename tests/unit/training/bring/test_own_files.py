@@ -25,15 +25,7 @@ from storage.catalog import Bundle, Catalog, NameTaken
 from tests.factories import mask, picture
 from tests.tiny_models import CLASSES, STRIDE, onnx_model, tiny_bundle, weights
 from training.bring.card import FOUND_OUT, OwnCard, own_card, read_own_card
-from training.bring.check import (
-    MixesPictures,
-    ModelUnfit,
-    NotDeterministic,
-    Pixels,
-    WrongValues,
-    check,
-    read_samples,
-)
+from training.bring.check import MixesPictures, ModelUnfit, NotDeterministic, Pixels, check, read_samples
 from training.bring.graph import ExternalData, UnreadableModel, WrongGraph
 from training.bring.publish import Added, CannotRun, NoRuntime, add, check_bundle
 
@@ -335,31 +327,6 @@ def test_sigmoid_outputs_are_named(tmp_path: Path):
     assert result.bundle.card.activation == "sigmoid"
     assert all("instead of logits (sigmoid)" in report.notes[0] for report in result.reports)
     assert added(tmp_path, given(tmp_path), name="plain").bundle.card.activation == ""
-
-
-def of_255(model: onnx.ModelProto) -> None:
-    """What comes out, in the unit of 8 bits."""
-    model.graph.node[-1].output[0] = "shares"
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(255), "unit"))
-    model.graph.node.append(helper.make_node("Mul", ["shares", "unit"], ["after"]))
-
-
-@pytest.mark.parametrize(
-    ("edits", "said"),
-    [
-        ([end_with("Softmax", axis=1), of_255], "add up to 255: probabilities in another unit"),
-        ([end_with("Softmax", axis=3)], "over the columns, not over the classes"),
-        ([end_with("Softmax", axis=2)], "over the rows, not over the classes"),
-    ],
-)
-def test_values_that_tell_no_confidence_are_refused(tmp_path: Path, edits: list[Edit], said: str):
-    """The classes are right, or nearly so; served, each of their confidences would be wrong."""
-    refused(tmp_path, given(tmp_path, *edits), WrongValues, said)
-
-
-def test_decisions_are_noted(tmp_path: Path):
-    notes = added(tmp_path, given(tmp_path, end_with("Hardmax", axis=1))).reports[0].notes
-    assert "each class is 0 or 1, a decision: every confidence is 1 and says nothing" in notes[0]
 
 
 def fixed_inside(*shape: int) -> Edit:
