@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from maskmill.download import check_place, part_of
 from maskmill.errors import Conflict, InvalidInput, NotFound, Unprocessable
-from maskmill.films.frames import Film, Frame, chosen, films_of, named, read_rate, shown_at_ms
+from maskmill.films.frames import Film, Frame, chosen, films_of, named, numbered, read_rate, shown_at_ms
 from maskmill.films.writer import (
     CONTAINERS,
     FilmWriter,
@@ -174,15 +174,8 @@ def _places(job: JobHandle, asked: Asked, films: Sequence[Film]) -> list[Path]:
             raise InvalidInput(f"{asked.out} is there, and may be the film that was submitted; choose another name")
         return [asked.out]
     tail = "-".join(part.replace("/", "-") for part in (asked.model, asked.artifact) if part)
-    stems, taken = list[str](), set[str]()
-    for film in films:
-        stem = first = "/".join(map(_plain, (film.name or job.id).split("/")))
-        count = 1
-        while stem.casefold() in taken:
-            count += 1
-            stem = f"{first}-{count}"
-        taken.add(stem.casefold())
-        stems.append(stem)
+    stems = ["/".join(map(_plain, (film.name or job.id).split("/"))) for film in films]
+    stems = numbered(stems, alike=str.casefold)  # some systems know no capitals
     return [asked.out / f"{stem}-{_plain(tail)}.mp4" for stem in stems]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -69,7 +69,7 @@ def films_of(frames: Iterable[Frame], *, every_s: float | None, rate: Fraction |
     """
     groups = [each for each in _groups(frames, is_in_order=every_s is not None) if each.is_timed or rate is not None]
     groups.sort(key=lambda group: not group.is_timed)  # a film has its name before a folder that is called alike
-    called = zip(_names([group.folder for group in groups]), groups, strict=True)
+    called = zip(numbered([group.folder for group in groups]), groups, strict=True)
     if rate is not None:
         return [Film(name, group.frames, range(len(group.frames) + 1), 1 / rate) for name, group in called]
     alone_ms = ALONE_MS if every_s is None else max(1, round(every_s * 1000))
@@ -146,18 +146,18 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in _DIGITS.split(name)]
 
 
-def _names(folders: Sequence[str]) -> list[str]:
-    """Each once: the second film of a name is `drive-2`."""
-    names: list[str] = []
-    taken: set[str] = set()
-    for folder in folders:
-        name, count = folder, 1
-        while name in taken or (count > 1 and name in folders):
+def numbered(names: Sequence[str], *, alike: Callable[[str], str] = str) -> list[str]:
+    """Each once: the second `drive` is `drive-2`, unless one is called so already. alike: what is equal of names that
+    are taken for one."""
+    own, taken, found = set(map(alike, names)), set[str](), list[str]()
+    for first in names:
+        name, count = first, 1
+        while alike(name) in taken or (count > 1 and alike(name) in own):
             count += 1
-            name = f"{folder}-{count}"
-        taken.add(name)
-        names.append(name)
-    return names
+            name = f"{first}-{count}"
+        taken.add(alike(name))
+        found.append(name)
+    return found
 
 
 def _timed(name: str, frames: Sequence[Frame], alone_ms: int) -> Film:

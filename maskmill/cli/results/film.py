@@ -71,13 +71,17 @@ def _tell(film: FilmFile) -> None:
         if film.codec == PLAYED
         else f", {film.codec}: browsers do not play it; the PyAV that is installed here writes no H.264"
     )
-    frames = "1 frame" if film.frames == 1 else f"{film.frames} frames"
-    told = f"{film.path} shows {frames} in {duration(film.seconds)}, {film.width} × {film.height}{how}"
+    told = f"{film.path} shows {_frames(film.frames)} in {duration(film.seconds)}, {film.width} × {film.height}{how}"
     out.print(Text(told), soft_wrap=True)
     for shows, said in (("picture", "the plain picture is shown"), ("neighbour", "the frame beside it is shown")):
         if numbers := [f"{each.number} ({each.name})" for each in film.missing if each.shows == shows]:
-            frames = "1 frame" if len(numbers) == 1 else f"{len(numbers)} frames"
-            out.print(Text(f"  {frames} without a result, for which {said}: {few(numbers)}"), soft_wrap=True)
+            out.print(
+                Text(f"  {_frames(len(numbers))} without a result, for which {said}: {few(numbers)}"), soft_wrap=True
+            )
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 @contextlib.contextmanager
