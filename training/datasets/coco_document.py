@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports.coco import Part, is_outlined, part_of
-from training.datasets.label_names import BACKGROUND, VOID
+from training.datasets.label_names import VOID, unclear_background
 from training.datasets.pairs import DatasetError, Mask
 
 Entry = Mapping[str, Any]
@@ -170,14 +170,6 @@ class Painter:
         except UnreadableExport as error:
             raise UnreadableExport(f"annotation {annotation.number!r} ({annotation.label}): {error}") from error
         return part, class_id
-
-
-def unclear_background(share: float, where: str) -> str:
-    how_many = f"{100 * share:.1f} %" if share >= 0.001 else "some"
-    return (
-        f"{how_many} of its pixels are {where}: say with the option {BACKGROUND} what they are, the name of a class, "
-        f'or "{VOID}" where they shall count nowhere'
-    )
 
 
 def _rectangle(box: Any) -> list[list[float]]:

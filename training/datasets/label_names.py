@@ -96,6 +96,15 @@ def _table(classes: object) -> Mapping[str, str]:
     return given
 
 
+def unclear_background(share: float, where: str) -> str:
+    """What is said where pixels that nobody labelled are of no class. where: they are, in words."""
+    how_many = f"{100 * share:.1f} %" if share >= 0.001 else "some"
+    return (
+        f"{how_many} of its pixels are {where}: say with the option {BACKGROUND} what they are, the name of a class, "
+        f'or "{VOID}" where they shall count nowhere'
+    )
+
+
 def one_of(option: str, value: object, allowed: Collection[str]) -> None:
     """Raises DatasetError."""
     if value not in allowed:

@@ -16,10 +16,9 @@ from segmentation.exports.labels import BLACK, voc_colours
 from segmentation.label_space import RGB
 from segmentation.masks.mask_check import knows
 from segmentation.picture_files.pictures import decode_picture
-from training.datasets.coco_document import unclear_background
 from training.datasets.colour_masks import ids_of_colours
 from training.datasets.folder import pictures_in, required_space
-from training.datasets.label_names import BACKGROUND, LabelNames
+from training.datasets.label_names import BACKGROUND, LabelNames, unclear_background
 from training.datasets.pairs import MAX_PIXELS, About, DatasetError, Mask, PairDataset, is_hidden, read_mask
 from training.datasets.splitting import called_as, names_split, share_of
 from training.datasets.unannotated import are_left_out, check_unannotated
