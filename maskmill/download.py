@@ -151,7 +151,7 @@ def check_place(folder: Path) -> None:
 def keep_apart(folder: Path, job_id: str | None) -> None:
     """Raises InvalidInput for a folder with the results of another job: nobody could tell whose a mask is. job_id: of
     whose that are about to come; None of a job that is not there yet."""
-    found = _job_in(folder)
+    found = job_in(folder)
     if found not in (None, job_id):
         raise InvalidInput(
             f"{folder} holds the results of {found}; choose another folder (on the command line, --force mixes them)"
@@ -229,8 +229,8 @@ def part_of(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _job_in(folder: Path) -> str | None:
-    """None where nobody's results are, or nothing tells whose."""
+def job_in(folder: Path) -> str | None:
+    """Whose results a folder holds. None where nobody's results are, or nothing tells whose."""
     for name in (_MARK, _MANIFEST):
         with suppress(OSError, ValueError, LookupError, TypeError):
             if all(each.name == _MARK or each.name.startswith(_LOCK) for each in folder.iterdir()):

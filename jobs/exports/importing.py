@@ -7,7 +7,7 @@ of them may look at the same ones. To take an earlier one back is for `Correctin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -28,7 +28,7 @@ from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports import EXPORTS, FOLDER, Drawn, Export, Known, Returned
 from segmentation.exports.coco import is_coco
 from segmentation.exports.documents import is_outermost
-from segmentation.exports.export import LARGEST_DOCUMENT
+from segmentation.exports.export import LARGEST_DOCUMENT, without_suffix
 from segmentation.exports.folder import MaskFolder
 from segmentation.exports.shapes import palette_png
 from segmentation.label_map import LabelMap
@@ -89,7 +89,7 @@ class Importing:
             for image, name in self.exporting.named(job)
             if image.result is not None
         ]
-        files = _files(open_zip(data, entries=MOST_FILES))
+        files = _files(open_zip(data, entries=MOST_FILES), images)
         _check_of_one_model(files, job)
         chosen = form or _form_of(files)
         most = self.exporting.max_pixels
@@ -157,9 +157,9 @@ def _is_bare(job: Job, form: str, drawn: Drawn) -> bool:
     return form in _LISTING and bool((drawn.ids == job.space.void_id).all())
 
 
-def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
-    """By path, without hidden ones and a folder that holds everything. Raises TooManyBytes for one that is too long to
-    be held."""
+def _files(bundle: ZipDirectory, images: Sequence[Known]) -> Mapping[str, Callable[[], bytes]]:
+    """By path, without hidden ones and a folder that holds everything, unless images of the job lie in one that is
+    called so. Raises TooManyBytes for one that is too long to be held."""
     listed = (each for each in bundle if each.filename and not each.is_dir())
     entries = {each.filename: each for each in listed if not is_hidden(relative_path(each.filename))}
     for each in entries.values():
@@ -167,14 +167,24 @@ def _files(bundle: ZipDirectory) -> Mapping[str, Callable[[], bytes]]:
             raise TooManyBytes(f"{each.filename[:200]} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")
     tops = {name.partition("/")[0] if "/" in name else "" for name in entries}
     top = next(iter(tops)) if len(tops) == 1 else ""
-    cut = len(top) + 1 if top and top not in _TELLING else 0
+    cut = len(top) + 1 if top and top not in _TELLING and not _are_named(entries, images) else 0
     return {name[cut:]: partial(_read, bundle, each) for name, each in entries.items()}
+
+
+def _are_named(paths: Iterable[str], images: Sequence[Known]) -> bool:
+    """Whether an image is called as one of these files, with all its folders."""
+    called = {
+        each.casefold() for image in images for each in (image.name, image.picture, without_suffix(image.picture))
+    }
+    return any(without_suffix(path).casefold() in called for path in paths)
 
 
 def _form_of(files: Mapping[str, Callable[[], bytes]]) -> str:
     if FOLDER.is_archive(files):
         return FOLDER.name
     found = next((name for name, each in FORMS.items() if each.fits(files)), FOLDER.name)
+    if found == "label-studio" and FORMS["yolo"].fits(files):
+        return "yolo"  # it puts notes as JSON beside that
     if found == "label-studio" and any(is_coco(read()) for name, read in files.items() if is_outermost(name)):
         return "coco"  # Label Studio writes that too, under a name of its own
     return found

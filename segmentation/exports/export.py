@@ -163,6 +163,11 @@ class Returned:
             return self.image(bare, *map(without_suffix, others)) if own is None else self._told(name, own)
         return self._told(name, None)
 
+    def knows(self, name: str) -> bool:
+        """Whether an image is called so, with all its folders: as its picture, with its suffix or without, or as it was
+        exported."""
+        return name in self._whole or name in self._bare or name in self._exported
+
     def _told(self, name: str, found: Known | None) -> Known | None:
         if found is None:
             self.unknown.append(name)

@@ -9,6 +9,7 @@ from segmentation.exports.shapes import read_ids
 FOLDERS = ("masks", "mask", "corrected", "labels")
 PICTURES = ("images", "pictures", "inputs", "input", "overlay", "confidence")
 SUFFIX = ".png"
+_KIND = 25  # the byte of a PNG that says of what kind its pixels are: 0 grey, 3 palette
 
 
 class MaskFolder:
@@ -28,8 +29,16 @@ class MaskFolder:
         paths = [path for path in returned.files if path.lower().endswith(SUFFIX)]
         told = [path for path in paths if path.split("/")[0] in FOLDERS]
         called = returned.image if self.is_archive(returned.files) else returned.picture
-        for path in told or [path for path in paths if path.split("/")[0] not in PICTURES]:
+        for path in told or [path for path in paths if not _is_picture(path, returned)]:
             name = (path.partition("/")[2] if told else path)[: -len(SUFFIX)]
             image = called(name)
             if image is not None:
                 yield Drawn(image, read_ids(returned.files[path]()))
+
+
+def _is_picture(path: str, returned: Returned) -> bool:
+    """What lies in a folder of pictures, unless an image of the job is called so and it may hold class ids: then the
+    job's own pictures lie in a folder of that name."""
+    if path.partition("/")[0] not in PICTURES:
+        return False
+    return not returned.knows(path[: -len(SUFFIX)]) or returned.files[path]()[_KIND : _KIND + 1] not in (b"\0", b"\3")

@@ -2,22 +2,32 @@
 
 Ids count from 0, as the form asks for. Tools that draw a polygon's line too (OpenCV's `fillPoly`) give it up to a pixel
 more at its right and lower edges. Source: Ultralytics' documentation, "Instance Segmentation Datasets Overview".
+
+What comes back has the tool's own order of classes: `data.yaml` tells it, or `classes.txt` (Label Studio) or
+`obj.names` (darknet), a name in each line.
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from segmentation.errors import UnreadableExport
-from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Returned
+from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Returned, names_before, without_suffix
 from segmentation.exports.labels import Labels
 from segmentation.exports.shapes import mask_of, regions_of, single_ring
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
 LABELS, LIST = "labels", "data.yaml"
+_LINES = ("classes.txt", "obj.names")
+_PARTS = frozenset({"train", "val", "valid", "test"})  # of a data set, each with a folder below `labels`
 _BOX = 2  # pairs of numbers: centre and size, as of detections
+_NAMES = re.compile(r"^names:[ \t]*", re.MULTILINE)
+_QUOTED = r""""(?:\\.|[^"\\])*"|'(?:''|[^'])*'"""
+_ITEM = re.compile(rf"\s*(?:(\d+)\s*:\s*)?({_QUOTED}|[^,\[\]{{}}]+?)\s*([,\]}}])")
+_ENTRY = re.compile(rf"\s*(?:-|(\d+)\s*:)\s+({_QUOTED}|.*?)\s*(?:\s#.*)?")
 
 
 class Yolo:
@@ -40,12 +50,14 @@ class Yolo:
         return any(f"/{LABELS}/" in f"/{name}" and name.endswith(".txt") for name in names)
 
     def read(self, returned: Returned) -> Iterator[Drawn]:
-        described = returned.document(LIST)
-        ids = [each.id for each in returned.labels.all] if described is None else _ids(described, returned.labels)
+        classes: list[str] | None = None
         for name, read in returned.named(".txt", folder=LABELS):
-            image = returned.image(name.partition("/")[2] or name)
+            if f"{name}.txt" in _LINES:
+                continue
+            image = returned.image(*_called(name))
             if image is not None:
-                yield Drawn(image, _drawn(read(), image, ids, returned))
+                classes = _classes(returned) if classes is None else classes
+                yield Drawn(image, _drawn(read(), image, classes, returned))
 
 
 def _description(labels: Labels) -> bytes:
@@ -61,40 +73,82 @@ def _lines(label_map: LabelMap, exported: Exported) -> Iterator[str]:
         yield " ".join([str(labels.by_id[region.class_id].number - 1), *(f"{each:.9g}" for each in corners)]) + "\n"
 
 
-def _ids(described: bytes, labels: Labels) -> list[int]:
-    """Class ids in the order of `names`: a list, or a table from numbers, as `data.yaml` may have it."""
-    found: dict[int, int] = {}
-    _, _, names = described.decode("utf-8", "replace").partition("names:")
-    if names.lstrip(" ").startswith("["):
-        inner = names.partition("[")[2].partition("]")[0]
-        found = {count: labels.id_of(each.strip().strip("'\"")) for count, each in enumerate(inner.split(","))}
-    else:
-        for line in names.splitlines()[1:]:
-            key, separator, value = line.strip().partition(":")
-            if line.lstrip().startswith("- "):
-                found[len(found)] = labels.id_of(line.strip()[2:].strip("'\""))
-            elif separator and line.startswith(" ") and key.isdecimal():
-                text = value.strip()
-                found[int(key)] = labels.id_of(json.loads(text) if text.startswith('"') else text.strip("'"))
-            elif line.strip():
-                break
+def _called(name: str) -> list[str]:
+    """What the picture of `train/cam_a/1` may be called, the likeliest first: some tools have a folder for each part of
+    the data set, and some gave pictures names of their own."""
+    part, _, rest = name.partition("/")
+    names = [rest, name] if rest and part in _PARTS else [name]
+    return [*names, *map(without_suffix, names_before(f"{name}.jpg"))]
+
+
+def _classes(returned: Returned) -> list[str]:
+    """Names in the order that the tool gave its classes. Raises UnreadableExport where nothing tells it."""
+    described = returned.document(LIST)
+    if described is not None:
+        return _listed(described.decode("utf-8", "replace"))
+    lines = next((each for each in map(returned.document, _LINES) if each is not None), None)
+    if lines is None:
+        told = " or ".join((LIST, *_LINES))
+        raise UnreadableExport(f"nothing tells what the numbers of the classes mean: send {told} along")
+    return [name for each in lines.decode("utf-8-sig", "replace").splitlines() if (name := each.strip())]
+
+
+def _listed(described: str) -> list[str]:
+    """`names` of data.yaml in the order of their numbers: a list or a table, in brackets or in lines."""
+    head = _NAMES.search(described)
+    rest = "" if head is None else described[head.end() :]
+    try:
+        found = _in_brackets(rest) if rest.startswith(("[", "{")) else _in_lines(rest.partition("\n")[2])
+    except ValueError as error:
+        raise UnreadableExport(f"data.yaml: a name cannot be read: {error}") from error
     if sorted(found) != list(range(len(found))):
         raise UnreadableExport("data.yaml: the names must be numbered from 0")
     return [found[number] for number in range(len(found))]
 
 
-def _drawn(data: bytes, image: Known, class_ids: list[int], returned: Returned) -> Ids:
-    ids = returned.blank(image)
+def _in_brackets(rest: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    at = 1
+    while (item := _ITEM.match(rest, at)) is not None:
+        number, text, behind = item.groups()
+        found[len(found) if number is None else int(number)] = _plain(text)
+        if behind != ",":
+            break
+        at = item.end()
+    return found
+
+
+def _in_lines(rest: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for line in rest.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        entry = _ENTRY.fullmatch(line)
+        if entry is None or (entry[1] is not None and not line[0].isspace()):
+            break  # another key of the document
+        found[len(found) if entry[1] is None else int(entry[1])] = _plain(entry[2])
+    return found
+
+
+def _plain(text: str) -> str:
+    """What a text of YAML says. Raises ValueError."""
+    if text.startswith('"'):
+        return str(json.loads(text))
+    return text[1:-1].replace("''", "'") if text.startswith("'") else text
+
+
+def _drawn(data: bytes, image: Known, classes: list[str], returned: Returned) -> Ids:
+    ids, known = returned.blank(image), dict(enumerate(classes))
     for count, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             number, *shares = line.split()
-            class_id = class_ids[int(number)]
+            name = known[int(number)]
             corners = np.array(shares, float).reshape(-1, 2) * (image.width, image.height)
             if len(corners) <= _BOX:
                 raise ValueError(line)
-        except (IndexError, ValueError) as error:
+        except (KeyError, ValueError) as error:
             raise UnreadableExport(f"{image.name}.txt, line {count}: no class and polygon") from error
-        ids[mask_of([corners], height=image.height, width=image.width)] = class_id
+        ids[mask_of([corners], height=image.height, width=image.width)] = returned.labels.id_of(name)
     return ids

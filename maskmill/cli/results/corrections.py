@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Annotated, BinaryIO, cast
 
 import typer
@@ -14,6 +14,7 @@ from rich.text import Text
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
 from maskmill.cli.output import few, percent, print_json, stderr, stdout
+from maskmill.download import job_in
 from maskmill.errors import InvalidInput
 from maskmill.handle import JobHandle
 from maskmill.inputs import IMAGE_SUFFIXES, files_below, plain
@@ -21,6 +22,9 @@ from maskmill.transport import PIECE
 
 PICTURES = IMAGE_SUFFIXES - {".png"}  # masks are PNGs
 PICTURE_FOLDERS = frozenset({"images", "pictures", "inputs", "JPEGImages", "leftImg8bit"})
+# What lies beside those in what has both: folders of masks, and documents that say what is what.
+TELLING = frozenset({"masks", "mask", "corrected", "labels", "annotations", "SegmentationClass", "gtFine", "train"})
+DOCUMENTS = frozenset({".json", ".yaml"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +41,8 @@ class Correcting(JobOption):
 def corrections(choices: Correcting) -> None:
     """Send corrections: a folder of masks, or what an annotation tool exported."""
     with connect(choices) as server, tempfile.TemporaryFile() as packed:
-        _pack(choices.folder, packed)
         job = server.job(choices.job_id)
+        _pack(choices.folder, packed, job)
         taken = job.correct(cast(BinaryIO, packed), form=choices.form)
         if choices.as_json:
             print_json(taken)
@@ -64,18 +68,16 @@ def _tell(job: JobHandle, taken: dict[str, object]) -> None:
         stdout().print(f"mIoU {percent(truth.get('miou'))} over {truth.get('images')} images with ground truth")
 
 
-def _pack(source: Path, packed: IO[bytes]) -> None:
+def _pack(source: Path, packed: IO[bytes], job: JobHandle) -> None:
     """Without pictures, which the service has; where they might have been meant as masks, it is told."""
     if source.is_dir():
-        inside = [path for path in sorted(files_below(source)) if not _is_among_pictures(path, source)]
-        files = [path for path in inside if path.suffix.lower() not in PICTURES]
-        if pictures := [path.name for path in inside if path.suffix.lower() in PICTURES]:
-            stderr().print(Text(f"not sent, as pictures (masks are PNG files): {few(pictures)}"), soft_wrap=True)
+        files = _masks_below(source)
         if not files:
             raise InvalidInput(f"{source} holds nothing that could be a correction")
+        root = _root_of(source, job)
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
             for path in files:
-                bundle.write(path, plain(path.relative_to(source).as_posix()))
+                bundle.write(path, plain((root / path.relative_to(source)).as_posix()))
     elif source.suffix.lower() == ".zip":
         with source.open("rb") as file:
             while piece := file.read(PIECE):
@@ -87,5 +89,25 @@ def _pack(source: Path, packed: IO[bytes]) -> None:
         raise InvalidInput(f"{source} is neither a folder nor a .zip, .json or .geojson file")
 
 
-def _is_among_pictures(path: Path, root: Path) -> bool:
-    return path.relative_to(root).parts[0] in PICTURE_FOLDERS
+def _masks_below(source: Path) -> list[Path]:
+    """All but pictures: those of other kinds than PNG, and what lies in a folder of pictures, where something beside
+    that tells of masks; else the pictures of the job may lie in a folder that is called so."""
+    found = sorted(files_below(source))
+    tops = {path: path.relative_to(source).parts[0] for path in found}
+    is_told = any(
+        top in TELLING or (path.suffix.lower() in DOCUMENTS and path.name == top) for path, top in tops.items()
+    )
+    inside = [path for path in found if tops[path] not in PICTURE_FOLDERS or not is_told]
+    if pictures := [path.name for path in inside if path.suffix.lower() in PICTURES]:
+        stderr().print(Text(f"not sent, as pictures (masks are PNG files): {few(pictures)}"), soft_wrap=True)
+    return [path for path in inside if path.suffix.lower() not in PICTURES]
+
+
+def _root_of(source: Path, job: JobHandle) -> PurePath:
+    """Where a folder lies among the job's results, if it does: `mask/night` of results/mask/night. Without it a mask
+    may be called as another image is. Of several models each has its folders, and images have none of these."""
+    whole = source.absolute()
+    for folder in (whole, *whole.parents):
+        if (found := job_in(folder)) is not None:
+            return whole.relative_to(folder) if found == job.id and len(job.metrics_by_model) == 1 else PurePath()
+    return PurePath()

@@ -260,6 +260,30 @@ def test_a_mask_that_is_called_as_its_picture_is_never_given_to_another(client: 
     assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    ("file", "index"),
+    [("night/a.png", 1), ("work/night/a.png", 1), ("work/a.png", 0), ("images/a.png", 2), ("mask/images/a.png", 2)],
+)
+def test_a_mask_keeps_the_folders_of_its_picture(client: TestClient, house: House, file: str, index: int) -> None:
+    job_id = finished(client, house, "a.jpg", "night/a.jpg", "images/a.jpg")
+    assert send(client, job_id, {file: label_png(0, 2)}).json()["corrected"] == 1
+    assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [index]
+
+
+def test_what_lies_in_a_folder_of_pictures_and_has_colours_is_no_mask(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "images/a.jpg")
+    taken = send(client, job_id, {"images/a.png": picture(WIDTH, HEIGHT, form="PNG"), "a.png": label_png(0, 2)}).json()
+    assert (taken["corrected"], taken["unknown"]["count"]) == (1, 0)
+
+
+def test_labels_for_yolo_with_notes_beside_them_are_no_tasks(client: TestClient, house: House) -> None:
+    """As Label Studio exports them."""
+    line = b"1 0 0 1 0 1 1 0 1"
+    files = {"labels/0f3c1d2e-a.txt": line, "classes.txt": b"building\nsky\n", "notes.json": b'{"categories": []}'}
+    taken = send(client, finished(client, house), files).json()
+    assert (taken["format"], taken["corrected"], taken["unknown"]["count"]) == ("yolo", 1, 0)
+
+
 @pytest.mark.parametrize("name", EXPORTS)
 def test_what_a_tool_gives_back_is_known_by_its_files(client: TestClient, house: House, name: str) -> None:
     job_id = finished(client, house, "north/a.jpg", "b.jpg")

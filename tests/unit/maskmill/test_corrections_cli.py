@@ -59,6 +59,31 @@ def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_
 
 
 @pytest.mark.usefixtures("job")
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [
+        ("results/mask", ["mask/images/b.png", "mask/night/a.png"]),
+        ("results/mask/night", ["mask/night/a.png"]),  # not a.png, which may be another image's
+        ("elsewhere", ["images/b.png", "night/a.png"]),  # whose pictures lay in `images`
+    ],
+)
+def test_masks_keep_their_place_among_the_results(
+    run: Run, server: ToyServer, tmp_path: Path, folder: str, told: list[str]
+) -> None:
+    for name in (
+        "results/mask/images/b.png",
+        "results/mask/night/a.png",
+        "elsewhere/images/b.png",
+        "elsewhere/night/a.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "results/manifest.json").write_text('{"job": "job_1"}')
+    assert run("jobs", "corrections", "job_1", str(tmp_path / folder)).exit_code == 0
+    assert sent(server).namelist() == told
+
+
+@pytest.mark.usefixtures("job")
 def test_masks_behind_links_and_of_odd_names_are_sent(run: Run, server: ToyServer, tmp_path: Path) -> None:
     for folder in ("disk", "back/masks"):
         (tmp_path / folder).mkdir(parents=True)

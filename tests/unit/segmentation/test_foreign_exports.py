@@ -83,6 +83,7 @@ def geojson(properties: object, kind: str, coordinates: object) -> dict[str, obj
 
 
 STROKE = {"rle": encode_brush(DRAWN == 5), "brushlabels": ["car"]}
+NAMES = {"data.yaml": b"names: [road, car]\n"}
 LINE = b"\n1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"
 CAR = {"points": [[25, 25], [75, 25], [75, 75], [25, 75]], "polygonlabels": ["car"]}
 
@@ -112,7 +113,17 @@ OTHER = {"type": "keypointlabels", "value": {"x": 1}}
         ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [OTHER, brushed("polygonlabels", CAR)]}]}}),
         ("label-studio", {"tasks.json": [{**CITY, "completions": [{"result": [brushed("brushlabels", STROKE)]}]}]}),
         ("cvat", {"SegmentationClass/a/one.png": png(np.where(DRAWN == 5, 2, 255).astype(np.uint8))}),
-        ("yolo", {"labels/train/a/one.txt": LINE}),
+        (
+            "yolo",
+            {"labels/1f2e3d4c-one.txt": LINE, "classes.txt": b"bus\ncar\nroad\n"},
+        ),  # Label Studio
+        (
+            "yolo",
+            {"train/labels/one_jpg.rf.0f3cA1.txt": LINE, "data.yaml": b"nc: 2\nnames: ['bus', 'car']\n"},
+        ),  # Roboflow
+        ("yolo", {"labels/a/one.txt": LINE, "labels/classes.txt": b"\xef\xbb\xbfroad\r\ncar\r\n"}),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"# names: none\nnames: {0: 'a, b', 1: car}  # two\n"}),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b'names:\n# of two\n- bus # a\n- "car"\n'}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names: ['road', \"car\"]\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"nc: 2\nnames:\n- road\n- 'car'\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names:\n  1: 'car'\n\n  0: road\ntrain: x\n"}),
@@ -148,9 +159,13 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4, 3), 9, np.uint8)), "labelmap.txt": b""}, "#090909"),
         ("cvat", {"SegmentationClass/a/one.png": CLEAR, "labelmap.txt": b"car:255,255,255::\n"}, "are transparent"),
         ("cvat", {"SegmentationClass/a/one.png": b"", "labelmap.txt": b"car:red::"}, "no colour in 'car:red::'"),
-        ("yolo", {"labels/train/a/one.txt": b"1 0.5 x"}, "one.txt, line 1"),
-        ("yolo", {"labels/train/a/one.txt": b"1 0.5 0.5 0.25 0.25"}, "line 1: no class and polygon"),
-        ("yolo", {"labels/train/a/one.txt": b"\n7 0 0 1 0 1 1"}, "one.txt, line 2"),
+        ("yolo", {"labels/train/a/one.txt": LINE}, "nothing tells what the numbers of the classes mean"),
+        ("yolo", {"labels/train/a/one.txt": b"1 0.5 x", **NAMES}, "one.txt, line 1"),
+        ("yolo", {"labels/train/a/one.txt": b"1 0.5 0.5 0.25 0.25", **NAMES}, "line 1: no class and polygon"),
+        ("yolo", {"labels/train/a/one.txt": b"\n7 0 0 1 0 1 1", **NAMES}, "one.txt, line 2"),
+        ("yolo", {"labels/train/a/one.txt": b"-1 0 0 1 0 1 1", **NAMES}, "one.txt, line 1"),
+        ("yolo", {"labels/train/a/one.txt": LINE, "classes.txt": b"road\nbus\n"}, "there is no class 'bus'"),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b'names: ["\\x41"]\n'}, "a name cannot be read"),
         ("yolo", {"labels/train/a/one.txt": b"", "data.yaml": b"names:\n  1: car\n"}, "numbered from 0"),
     ],
 )
@@ -243,7 +258,7 @@ def test_a_document_too_long_to_be_held_is_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UnreadableExport, match="longer than 10 bytes"):
         loaded(b"[1,2,3,4,5,6]", "tasks.json")
     with pytest.raises(UnreadableExport, match=r"data.yaml is longer than 10 bytes"):
-        back("yolo", {"data.yaml": b"names: [road, car]"})
+        back("yolo", {"labels/a/one.txt": LINE, "data.yaml": b"names: [road, car]"})
 
 
 @pytest.mark.parametrize("cut", [1, 8, 9])
