@@ -1,11 +1,12 @@
-"""Query parameters that nobody knows are faults: a filter that is misspelt, or an option of a job that stands in the
-address, would give an answer that looks right.
+"""Query parameters that nobody knows, or that are given twice, are faults: with a filter that is misspelt, an option of
+a job that stands in the address, or one of two values the answer would look right.
 
 Whatever has such answers declares it, as they declare who may call: `dependencies=[KNOWN_QUERY]`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import cast
 
@@ -18,7 +19,7 @@ from jobs.errors import FieldFault, InvalidOptions
 
 async def refuse_unknown(request: Request) -> None:
     """Raises InvalidOptions, which names every unknown parameter, and the known ones; one that ends as `name.KEY` has
-    any key."""
+    any key. None takes several values."""
     if not request.query_params:
         return
     known = tuple(dict.fromkeys(_names(cast(APIRoute, request.scope["route"]).dependant)))
@@ -26,9 +27,13 @@ async def refuse_unknown(request: Request) -> None:
     if unknown:
         said = _said(known) + (IN_THE_BODY if request.method == "POST" and not known else "")
         raise InvalidOptions([FieldFault(name, said) for name in unknown])
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [name for name, times in given.items() if times > 1]:
+        raise InvalidOptions([FieldFault(name, TWICE) for name in twice])
 
 
 KEY = "KEY"
+TWICE = "is given more than once; where there may be several values, they are one text with commas between them"
 IN_THE_BODY = "; options of a job stand in the body"
 KNOWN_QUERY = Depends(refuse_unknown)
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -119,13 +120,9 @@ class Maskmill:
     ) -> list[JobHandle]:
         """Newest first; `limit` None: all of them. metadata: values that their own has. created: `created_after=` (then
         or later), `created_before=`; a time without a zone is local time."""
-        found: list[JobHandle] = []
         asked = {"status": status, "model": model, **_metadata_asked(metadata or {}), **_times_asked(created)}
-        for row in self._transport.rows("/jobs", {**asked, "limit": min(limit or 200, 200)}):
-            found.append(JobHandle(self._transport, row))
-            if limit is not None and len(found) >= limit:
-                break
-        return found
+        rows = self._transport.rows("/jobs", {**asked, "limit": min(limit or 200, 200)})
+        return [JobHandle(self._transport, row) for row in islice(rows, limit)]
 
     def models(self) -> list[dict[str, Any]]:
         return list(self._transport.rows("/models", {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -173,7 +173,7 @@ class JobHandle:
         self,
         folder: str | Path,
         *,
-        artifacts: str | None = None,
+        artifacts: str | Iterable[str] | None = None,
         keep_zip: bool = False,
         unpacked: bool = True,
         export: Mapping[str, Any] | None = None,
@@ -183,8 +183,9 @@ class JobHandle:
 
         The archive streams to disk and goes on where a broken connection, or an earlier call, left it.
         keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
-        artifacts: comma-separated names, None for all. export: for an annotation tool, what `GET /jobs/{id}/archive`
-        takes for it: {"export": "cvat"}. on_received is called with the bytes so far, and those of the whole or None.
+        artifacts: names, also with commas between them; None for all. export: for an annotation tool, what
+        `GET /jobs/{id}/archive` takes for it: {"export": "cvat"}. on_received is called with the bytes so far, and
+        those of the whole or None.
         Raises DownloadBroken, Conflict, and InvalidInput for a folder that cannot be written, into which another
         download is going on, that holds another job's results, or masks that were changed since they came.
         """
@@ -193,7 +194,8 @@ class JobHandle:
         if unpacked:
             keep_apart(folder, self.id)
         self.wait()
-        call = Call(method="GET", path=self._path("archive"), params={"artifacts": artifacts, **(export or {})})
+        named = artifacts if artifacts is None or isinstance(artifacts, str) else ",".join(artifacts)
+        call = Call(method="GET", path=self._path("archive"), params={"artifacts": named, **(export or {})})
         with alone_in(folder, self.id, unpacks=unpacked):
             if unpacked:
                 keep_apart(folder, self.id)  # once more: another's may have come meanwhile

@@ -129,7 +129,7 @@ class AsyncJob:
         self,
         folder: str | Path,
         *,
-        artifacts: str | None = None,
+        artifacts: str | Iterable[str] | None = None,
         keep_zip: bool = False,
         unpacked: bool = True,
         export: Mapping[str, Any] | None = None,

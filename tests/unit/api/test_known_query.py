@@ -41,6 +41,16 @@ def test_so_it_is_of_what_belongs_to_a_job(client: TestClient, house: House, pat
     assert client.get(here).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "query"), [("/archive", "artifacts=mask&artifacts=metrics"), ("/images", "status=failed&status=running")]
+)
+def test_of_two_values_none_is_chosen(client: TestClient, house: House, path: str, query: str) -> None:
+    answer = client.get(f"/jobs/{finished(client, house)}{path}?{query}")
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["field"]) == (422, query.partition("=")[0])
+    assert "more than once" in fault["message"]
+
+
 def test_options_in_the_address_are_not_passed_over(client: TestClient, house: House) -> None:
     for path, field in (("/jobs", "files"), ("/predict", "file")):
         answer = client.post(path, params={"model": "other"}, files={field: ("a.jpg", picture())})

@@ -218,7 +218,7 @@ def test_an_image_gives_its_artifacts(server: ToyServer, job_state, tmp_path: Pa
 def test_jobs_are_listed_over_pages_up_to_a_limit(server: ToyServer, job_state) -> None:
     server.on("GET", "/jobs", as_json({"items": [job_state()] * 2, "next_cursor": "more"}))
     with _client(server) as client:
-        assert len(client.jobs(limit=3)) == 3
+        assert [len(client.jobs(limit=limit)) for limit in (3, 0)] == [3, 0]
 
 
 def test_the_inputs_of_a_job_are_taken_once_more(server: ToyServer, job_state) -> None:

@@ -198,6 +198,8 @@ def test_the_archive_alone_can_be_had(server: ToyServer, job: JobHandle, tmp_pat
     server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
     assert job.download(tmp_path, unpacked=False, artifacts="mask").read_bytes() == ARCHIVE
     assert server.requests[-1].query == {"artifacts": "mask"}
+    job.download(tmp_path, unpacked=False, artifacts=["mask", "metrics"])
+    assert server.requests[-1].query == {"artifacts": "mask,metrics"}
 
 
 def test_a_broken_download_goes_on_where_it_stopped(server: ToyServer, job: JobHandle, tmp_path: Path) -> None:
