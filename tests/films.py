@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import io
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
+_MATRICES = {"ITU709": 1, "ITU601": 6}  # by their numbers in a film. Source: ITU-T H.273, table 4
+_UNTOLD = 2
 
 
 def film(
@@ -18,18 +22,31 @@ def film(
     codec: str = "mpeg4",
     pixels: str = "yuv420p",
     corner: bool = False,
+    colour: tuple[int, int, int] | None = None,
+    matrix: str | None = None,
+    told: bool = False,
+    aspect: str | None = None,
 ) -> bytes:
-    """Frame `n` is grey of brightness 10 × n. corner: the upper left one is white."""
+    """Frame `n` is grey of brightness 10 × n, or all of them have one colour. corner: the upper left one is white.
+    matrix: by which colours are encoded; told: whether the film says so. aspect: width over height of a pixel."""
     av: Any = importlib.import_module("av")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as out:
         stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height = size
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect)
+        if matrix is not None and told:
+            stream.codec_context.colorspace = _MATRICES[matrix]
         stream.pix_fmt = pixels
         for number in range(round(seconds * rate)):
-            grey = np.full((size[1], size[0], 3), min(255, 10 * number), np.uint8)
+            grey = np.full((size[1], size[0], 3), colour or min(255, 10 * number), np.uint8)
             grey[: size[1] // 2, : size[0] // 2] = 255 if corner else grey[0, 0]
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
+            if matrix is not None:
+                frame = frame.reformat(format=pixels, dst_colorspace=matrix)
+                frame.colorspace = _MATRICES[matrix] if told else _UNTOLD
+            out.mux(stream.encode(frame))
         out.mux(stream.encode())
     return buffer.getvalue()
 

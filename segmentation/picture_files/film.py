@@ -30,6 +30,10 @@ _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 _FORMATS = {True: "matroska", False: "mov"}  # no other is tried: playlists and the like name files and addresses
 _LEFT_RIGHT = 0  # Pillow's FLIP_LEFT_RIGHT: nothing but the library that decodes films is imported here
 _EARLY = 0.001  # seconds: times are rounded in files
+_SQUARE = 0.01  # by so much may a pixel be wider or narrower than high and be left as it is: nobody sees it
+_LONGEST_SIDE = 65_500  # of a JPEG, in pixels
+_UNTOLD = 2  # the matrix of a frame that does not say how its colours were encoded. Source: ITU-T H.273, table 4
+_SD = (1279, 576)  # the largest frame of standard definition, whose colours are those of BT.601
 _AHEAD = 18  # frames: so far ahead of those it gives may a decoder be, by their order and by its threads
 DAMAGED = b"maskmill: the film is damaged here"  # the comment of a frame in which a decoder may have made something up
 
@@ -98,7 +102,8 @@ def _chosen(container: Any, every_s: float, limits: FilmLimits, complains: Calla
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = 2
-    _check_pixels(stream.codec_context.width, stream.codec_context.height, limits)
+    aspect = float(stream.sample_aspect_ratio or 1)
+    _check_pixels(_shown_size(stream.codec_context, aspect), limits)
     first_s: float | None = None
     taken, due_s, damage = 0, 0.0, _Damage(complains)
     for count, frame in enumerate(container.decode(stream)):
@@ -114,8 +119,9 @@ def _chosen(container: Any, every_s: float, limits: FilmLimits, complains: Calla
             raise _Refused("too_many_images", f"has more frames than the {limits.frames} images that are left to it")
         taken += 1
         due_s = (int((at_s + _EARLY) / every_s) + 1) * every_s
-        _check_pixels(frame.width, frame.height, limits)
-        yield Frame(round(at_s * 1000), _jpeg(frame, comment=DAMAGED if is_damaged else b""))
+        size = _shown_size(frame, aspect)
+        _check_pixels(size, limits)
+        yield Frame(round(at_s * 1000), _jpeg(frame, size, comment=DAMAGED if is_damaged else b""))
     if not taken:
         raise _Refused("film_unreadable", "has no frame that can be decoded")
 
@@ -213,21 +219,44 @@ def _vint_length(first: bytes) -> int:
     return 9 - int.from_bytes(first).bit_length()
 
 
-def _check_pixels(width: int, height: int, limits: FilmLimits) -> None:
+def _shown_size(frame: Any, aspect: float) -> tuple[int, int]:
+    """Width and height in square pixels, before the frame is turned. One side grows and none shrinks: nothing of what
+    the film holds is lost. aspect: of a pixel as it is stored, its width over its height."""
+    width, height = frame.width, frame.height
+    if abs(aspect - 1) <= _SQUARE:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def _check_pixels(size: tuple[int, int], limits: FilmLimits) -> None:
+    width, height = size
     if width * height > limits.pixels:
         raise _Refused("too_large", f"has frames of {width} × {height}; an image may have {limits.pixels} pixels")
+    if max(size) > _LONGEST_SIDE:
+        raise _Refused("too_large", f"has frames of {width} × {height}; a side may have {_LONGEST_SIDE} pixels")
 
 
-def _jpeg(frame: Any, *, comment: bytes = b"") -> bytes:
+def _jpeg(frame: Any, size: tuple[int, int], *, comment: bytes = b"") -> bytes:
     buffer = io.BytesIO()
-    _upright(frame).save(buffer, "JPEG", quality=QUALITY, subsampling=0, comment=comment)
+    _upright(frame, size).save(buffer, "JPEG", quality=QUALITY, subsampling=0, comment=comment)
     return buffer.getvalue()
 
 
-def _upright(frame: Any) -> Any:
+def _stretched(frame: Any, size: tuple[int, int]) -> Any:
+    """As a picture of that size. Where a film does not say how its colours were encoded, the library takes BT.601 for
+    all of them, players BT.709 for what is larger than standard definition."""
+    how: dict[str, Any] = {}
+    if frame.colorspace == _UNTOLD and not frame.format.is_rgb and (frame.width > _SD[0] or frame.height > _SD[1]):
+        how["src_colorspace"] = "ITU709"
+    if size != (frame.width, frame.height):
+        how |= {"width": size[0], "height": size[1], "interpolation": "BICUBIC"}
+    return frame.to_image(**how)
+
+
+def _upright(frame: Any, size: tuple[int, int]) -> Any:
     """Telephones write films lying, and some those of their front camera mirrored, with a word on how to turn them: a
     pixel (x, y) is shown at (a·x + c·y, b·x + d·y), y down. Source: ISO/IEC 14496-12, 6.2.2."""
-    picture, told = frame.to_image(), frame.side_data.get("DISPLAYMATRIX")
+    picture, told = _stretched(frame, size), frame.side_data.get("DISPLAYMATRIX")
     if told is None:
         return picture
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(told))

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -143,6 +144,44 @@ def test_frames_where_a_film_is_damaged_say_so_until_the_next_that_stands_for_it
 def test_what_the_library_only_warns_of_is_no_damage(codec: str) -> None:
     frames = run(film(container="mov", codec=codec, pixels="yuvj420p"), 0.5)
     assert [read_picture(_saved(frame), max_pixels=10_000).notices for _, frame in frames] == [()] * 6
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shown"),
+    [("16/11", (93, 48)), ("8/9", (64, 54)), ("201/200", (64, 48)), ("0/1", (64, 48))],  # wide PAL, NTSC, square
+)
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_pixels_that_are_not_square_are_stretched(container: str, aspect: str, shown: tuple[int, int]) -> None:
+    ((_, picture),) = run(film(seconds=0.25, container=container, aspect=aspect, corner=True), 1.0)
+    assert picture.size == shown
+    white = np.asarray(picture.convert("L")) > 128
+    assert [round(float(white.any(axis).mean()), 1) for axis in (0, 1)] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "limits"), [((64, 48), "2/1", {"pixels": 6_000}), ((512, 320), "255/1", {})]
+)
+def test_a_film_that_is_shown_larger_than_an_image_may_be_is_refused(size, aspect: str, limits, capsys) -> None:
+    data = film(seconds=0.25, size=size, aspect=aspect)
+    assert main(arguments(1.0, FilmLimits(**limits)), io.BytesIO(data), io.BytesIO()) == 1
+    assert json.loads(capsys.readouterr().err.splitlines()[-1])["code"] == "too_large"
+
+
+ORANGE = (220, 120, 40)
+
+
+@pytest.mark.parametrize(
+    ("size", "matrix", "told"),
+    [
+        ((64, 720), "ITU709", False),
+        ((1280, 64), "ITU709", False),
+        ((64, 576), "ITU601", False),
+        ((64, 720), "ITU601", True),
+    ],
+)
+def test_colours_are_read_as_a_film_says_else_by_its_size(size: tuple[int, int], matrix: str, told: bool) -> None:
+    ((_, shown),) = run(film(seconds=0.25, size=size, colour=ORANGE, matrix=matrix, told=told, codec="libx264"), 1.0)
+    assert np.abs(np.asarray(shown.convert("RGB"))[20, 20].astype(int) - ORANGE).max() <= 4
 
 
 def _saved(frame: Image.Image) -> bytes:
