@@ -245,7 +245,7 @@ class JobOptionsShape(BaseModel):
     every: float | str | None = Field(
         None,
         description="how often a frame of a film becomes an image: seconds, or text like `500ms`, `1s`, `2min`; "
-        "default: each second",
+        "default: each second; refused where the request holds no film",
         examples=["1s"],
     )
     reuse: bool | None = Field(

@@ -106,6 +106,8 @@ class Submitting:
         received = draft.received(
             mask_label_space=options.mask_label_space, mask_suffix=options.mask_suffix, every_s=options.every
         )
+        if options.every is not None and received.every_s is None:
+            raise InvalidOptions([FieldFault("every", "is of films; the request holds none that is read here")])
         options = replace(options, mask_label_space=received.mask_label_space, every=received.every_s)
         if options.webhook is not None:
             refuse_private(options.webhook, allowed=self.rules.private_webhooks, field="webhook.url")

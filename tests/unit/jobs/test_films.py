@@ -85,10 +85,11 @@ def test_who_does_not_say_how_often_gets_a_frame_each_second(service, short) -> 
     assert job.counts.total == 2
 
 
-def test_a_job_without_a_film_is_as_it_was(service) -> None:
-    job = submit(service, ("a.jpg", picture()), every=2)
-    assert job.options.every is None
+def test_a_job_without_a_film_takes_no_frames_and_says_so_where_they_were_asked_for(service) -> None:
+    job = submit(service, ("a.jpg", picture()))
     assert "every" not in job.options.to_dict()
+    with pytest.raises(InvalidOptions, match="every: is of films; the request holds none that is read here"):
+        submit(service, ("a.jpg", picture()), every=2)
 
 
 def test_the_table_of_metrics_has_the_time_of_each_frame(service, short) -> None:
