@@ -28,6 +28,7 @@ from jobs.processing.room import PixelRoom
 from jobs.processing.truth import Truth, read_truth, unusable
 from jobs.reuse.recipe import CONFIDENCE, PLACE, format_options
 from jobs.reuse.remaking import Made, notices_of, remade
+from segmentation.errors import SegmentationError
 from segmentation.formats import FORMATS
 from segmentation.formats.format import Encoded, Format
 from segmentation.formats.png_file import write_png
@@ -38,6 +39,7 @@ from segmentation.picture_files.deep_pixels import Notice
 from segmentation.picture_files.file_data import FileData, sha256_of
 from segmentation.picture_files.pictures import Picture
 from segmentation.picture_files.places import MISSING, NOWHERE, UNUSABLE, Place, place_of
+from segmentation.picture_files.upright import is_turned_unseen
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +137,7 @@ class ImageWork:
         """Every model's result is known: the picture is not even read."""
         recalled = [each for each in attempt.recalled if each is not None]
         width, height = recalled[0].known.result.width, recalled[0].known.result.height
-        truth = self._truth(attempt, (height, width))
+        truth = self._truth(attempt, (height, width), attempt.data)
         return self._all(attempt, _Seen(truth.label_map), notices_of(recalled[0]) + truth.warnings, (width, height))
 
     def _from_picture(self, attempt: Attempt, files: ExitStack) -> _All:
@@ -161,7 +163,7 @@ class ImageWork:
         attempt.stretch_limit(math.ceil(size[0] * size[1] / self.decoder.max_pixels))
         with attempt.step("decode"):
             source = self.decoder.open_rows(data, bit_depth=attempt.job.options.bit_depth)
-        truth = self._truth(attempt, (size[1], size[0]))
+        truth = self._truth(attempt, (size[1], size[0]), data)
         place, told = self._place(attempt, data)
         shared = attempt.take_timings()
         made = LargeWork(self.segmenter, self.formats, self.spool).run(attempt, source, place, files)
@@ -172,7 +174,7 @@ class ImageWork:
         with attempt.step("decode"):
             decoded = self.decoder.decode(data, bit_depth=attempt.job.options.bit_depth)
         height, width = decoded.pixels.shape[:2]
-        truth = self._truth(attempt, (height, width))
+        truth = self._truth(attempt, (height, width), data)
         place, told = self._place(attempt, data)
         notices = tuple(ImageWarning(each.code, each.detail) for each in decoded.notices) + told
         seen = _Seen(truth.label_map, decoded.pixels, place)
@@ -207,8 +209,8 @@ class ImageWork:
             encoded = Encoded(write_png(side_by_side.disagreement()), "image/png")
             return _Compared(side_by_side.agreement(truth), encoded)
 
-    def _truth(self, attempt: Attempt, shape: tuple[int, int]) -> Truth:
-        """shape: of the picture."""
+    def _truth(self, attempt: Attempt, shape: tuple[int, int], picture: FileData | None) -> Truth:
+        """shape: of the picture. picture: None where it is known without having been read."""
         job, image = attempt.job, attempt.image
         if image.mask is None:
             return Truth()
@@ -221,7 +223,14 @@ class ImageWork:
                 if self.policy.retry_after_s(error, attempt=image.attempts) is not None:
                     raise
                 return unusable(f"the mask could not be read: {error}")
-            return read_truth(data, mask_space=job.mask_space, space=job.space, shape=shape)
+            turned = self._is_turned_unseen(attempt, picture)
+            return read_truth(data, mask_space=job.mask_space, space=job.space, shape=shape, turned_unseen=turned)
+
+    def _is_turned_unseen(self, attempt: Attempt, picture: FileData | None) -> bool:
+        try:
+            return is_turned_unseen(self._read(attempt, attempt.image.source) if picture is None else picture)
+        except (DownloadFailed, InputNotFound, ObjectNotFound, SegmentationError):  # what is known of it stands without
+            return False
 
     def _through(self, attempt: Attempt, model: int, seen: _Seen) -> Made:
         """By the model at this position of the job, or by what it made before."""

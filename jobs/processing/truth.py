@@ -10,11 +10,12 @@ from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_mask
 from segmentation.picture_files.file_data import FileData
-from segmentation.picture_files.pictures import decode_mask, probe
+from segmentation.picture_files.pictures import decode_mask, is_upright, probe
 
 MISMATCH = "mask_mismatch"
 UNKNOWN_IDS = "mask_unknown_ids"
 MOSTLY_IGNORED = "mask_mostly_ignored"
+ORIENTATION_UNCLEAR = "mask_orientation_unclear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,11 @@ def unusable(why: str) -> Truth:
     return Truth(warnings=(ImageWarning(MISMATCH, why),))
 
 
-def read_truth(data: FileData, *, mask_space: LabelSpace, space: LabelSpace, shape: tuple[int, int]) -> Truth:
-    """data: the mask as a file, its ids in `mask_space`. shape: (height, width) of the picture.
+def read_truth(
+    data: FileData, *, mask_space: LabelSpace, space: LabelSpace, shape: tuple[int, int], turned_unseen: bool = False
+) -> Truth:
+    """data: the mask as a file, its ids in `mask_space`. shape: (height, width) of the picture, as it is looked at.
+    turned_unseen: EXIF turns or mirrors it, which leaves that shape.
 
     Ids that `mask_space` does not know are never counted as ignored: the mask is set aside, since nobody can tell
     what its other ids mean.
@@ -40,7 +44,7 @@ def read_truth(data: FileData, *, mask_space: LabelSpace, space: LabelSpace, sha
         report = inspect_mask(mask.ids, mask_space)
         if report.unknown:
             return Truth(warnings=(ImageWarning(UNKNOWN_IDS, _unknown(report, mask_space)),))
-        return Truth(mask.remapped(space), _ignored(report))
+        return Truth(mask.remapped(space), _ignored(report) + _unclear(data, turned_unseen=turned_unseen))
     except SegmentationError as error:
         return unusable(str(error))
 
@@ -61,6 +65,17 @@ def _decoded(data: FileData, space: LabelSpace, shape: tuple[int, int]) -> Label
 def _unknown(report: MaskReport, space: LabelSpace) -> str:
     found = f"{space.name} does not know {report.unknown_text()}"
     return f"{found}; {report.hint}" if report.hint else found
+
+
+def _unclear(data: FileData, *, turned_unseen: bool) -> tuple[ImageWarning, ...]:
+    """A mask that EXIF turns as well was drawn before."""
+    if not turned_unseen or not is_upright(data):
+        return ()
+    detail = (
+        "EXIF turns or mirrors the picture and leaves its shape: that of the mask does not show whether it was drawn "
+        "on the picture as it is looked at, which is assumed, or as it is stored"
+    )
+    return (ImageWarning(ORIENTATION_UNCLEAR, detail),)
 
 
 def _ignored(report: MaskReport) -> tuple[ImageWarning, ...]:

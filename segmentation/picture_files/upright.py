@@ -6,12 +6,12 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from segmentation.errors import UnreadableImage, UnsupportedImage
 from segmentation.picture_files.file_data import FileData, opened
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, PICTURE_KINDS, sniff_media_type
-from segmentation.picture_files.pictures import is_upright, read_picture
+from segmentation.picture_files.pictures import is_upright, probe, read_exif, read_picture
 
 # By media type, as what a turned picture is written again: the same kind, whose name it keeps.
 _SAVED: Mapping[str, Mapping[str, Any]] = {
@@ -21,7 +21,18 @@ _SAVED: Mapping[str, Mapping[str, Any]] = {
     "image/avif": {"format": "avif", "quality": 95},
 }
 _PNG: Mapping[str, Any] = {"format": "png", "compress_level": 1}
+_IN_PLACE, _SIDEWAYS = (2, 3, 4), (5, 6, 7, 8)  # orientations of EXIF
 _COLOURS = slice(16, 20)  # of a profile: in what its picture is stored (ICC.1, 7.2.6)
+
+
+def is_turned_unseen(data: FileData) -> bool:
+    """Whether EXIF turns or mirrors the picture and leaves its shape: that of a mask does not show then whether it was
+    drawn before or after. Raises UnreadableImage, UnsupportedImage."""
+    orientation = read_exif(data).get(ExifTags.Base.Orientation)
+    if orientation in _SIDEWAYS:
+        header = probe(data)
+        return header.width == header.height
+    return orientation in _IN_PLACE
 
 
 def upright_copy(data: FileData, *, max_pixels: int, bit_depth: int | None = None) -> bytes | None:

@@ -17,6 +17,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_counts
 from segmentation.measures.counting import count_ids
 from segmentation.picture_files.pictures import decode_picture, is_upright, probe
+from segmentation.picture_files.upright import is_turned_unseen
 from training.datasets.pairs import MAX_PIXELS, DatasetError, PairDataset
 
 UnknownIds = Literal["error", "ignore"]
@@ -33,10 +34,12 @@ class UnknownMaskIds(DatasetError):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """counts: (256,) pixels of each id in the mask."""
+    """counts: (256,) pixels of each id in the mask. is_unclear: whether it was drawn before EXIF turned its picture or
+    afterwards no shape tells."""
 
     mask: Path
     counts: NDArray[np.int64]
+    is_unclear: bool
 
 
 def count_pictures(sets: Iterable[PairDataset]) -> int:
@@ -66,7 +69,7 @@ def check_pictures(
             for each in pool.map(_looked_at, itertools.repeat(pictures), _written(pictures)):
                 seen.append(each)
                 on_picture()
-            told += _judged(pictures.space, seen, unknown_ids)
+            told += [*_judged(pictures.space, seen, unknown_ids), *_unclear(seen)]
             shown.append(_shown(pictures, seen, learnt_in or pictures.space))
     if learnt_in is not None and all(len(_written(each)) == len(each) for each in sets):
         told += _never_shown(learnt_in, frozenset().union(*shown))
@@ -89,6 +92,8 @@ def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
         header, as_stored = probe(data), is_upright(data)
         with_name = mask_path
         mask = pictures.read_mask(mask_path)
+        is_unclear = not as_stored and mask_path != picture_path and is_turned_unseen(data)
+        is_unclear = is_unclear and is_upright(mask_path.read_bytes())
         size = header.height, header.width
         if mask.shape != size or not as_stored:  # turned by EXIF, or wrong
             with_name = picture_path
@@ -99,7 +104,7 @@ def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
         (height, width), (mask_height, mask_width) = size, mask.shape
         of_what = "its annotations are of" if mask_path == picture_path else "its mask"
         raise DatasetError(f"{picture_path} is {width}×{height} pixels, {of_what} {mask_width}×{mask_height}")
-    return _Seen(mask_path, count_ids(mask))
+    return _Seen(mask_path, count_ids(mask), is_unclear)
 
 
 def _shown(pictures: PairDataset, seen: Sequence[_Seen], space: LabelSpace) -> AbstractSet[int]:
@@ -124,6 +129,14 @@ def _never_shown(space: LabelSpace, shown: AbstractSet[int]) -> list[str]:
     if len(shown) == 1 and _USUAL_WHITE in space.void_ids:
         told += f". In {space.name} {_USUAL_WHITE} counts nowhere: masks of 0 and {_USUAL_WHITE} show one class alone"
     return [told]
+
+
+def _unclear(seen: Sequence[_Seen]) -> list[str]:
+    masks = [each.mask for each in seen if each.is_unclear]
+    if not masks:
+        return []
+    which = f"{len(masks)} of {len(seen)} masks are of pictures that EXIF turns or mirrors and leaves their shape"
+    return [f"{which}, the first is {masks[0]}: they are taken to be drawn on the pictures as these are looked at"]
 
 
 def _judged(space: LabelSpace, seen: Sequence[_Seen], unknown_ids: UnknownIds) -> list[str]:

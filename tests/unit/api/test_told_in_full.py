@@ -17,7 +17,7 @@ from jobs.deliveries.endpoint import EVENTS
 from jobs.errors import ImageFailure
 from jobs.processing.cautions import CLASSES_IMPOSSIBLE, OVERLAY_REDUCED, TILE_MAGNIFIED
 from jobs.processing.retry import WORKER_LOST
-from jobs.processing.truth import MISMATCH, MOSTLY_IGNORED, UNKNOWN_IDS
+from jobs.processing.truth import MISMATCH, MOSTLY_IGNORED, ORIENTATION_UNCLEAR, UNKNOWN_IDS
 from segmentation.picture_files.pictures import NOTICES
 from tests.stack import ROOT
 
@@ -144,6 +144,7 @@ def test_every_warning_and_every_failure_of_an_image_stands_in_the_documentation
         for start in ("An image fails with", "It warns with")
     )
     cautions = {TILE_MAGNIFIED, OVERLAY_REDUCED, CLASSES_IMPOSSIBLE, MISMATCH, UNKNOWN_IDS, MOSTLY_IGNORED}
+    cautions |= {ORIENTATION_UNCLEAR}
     assert warnings >= cautions | NOTICES
     assert failures >= {kind.code for kind in _below(ImageFailure)} | {WORKER_LOST.code}
 

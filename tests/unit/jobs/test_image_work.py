@@ -7,7 +7,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from jobs.errors import DownloadFailed, ObjectNotFound
 from jobs.job import ImageStatus, JobStatus, JobTotals, Slice
@@ -53,6 +53,52 @@ def test_an_unusable_mask_loses_neither_the_prediction_nor_a_word(service, truth
     assert [each.code for each in image.warnings] == [code]
     assert image.result.metrics.confusion is None
     assert len(image.result.artifacts) == 2
+
+
+def turned(orientation, form="JPEG", content=None):
+    """A picture of 4 × 2, or what is given, that says so of itself."""
+    exif, file = Image.Exif(), BytesIO()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.open(BytesIO(content or picture(4, 2))).save(file, form, exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("shown", "mask", "told"),
+    [
+        (turned(3), SOUND, ["mask_orientation_unclear"]),
+        (turned(3), turned(3, "PNG", SOUND), []),
+        (turned(3), None, []),
+        (turned(1), SOUND, []),
+    ],
+    ids=["turned", "both turned", "no mask", "upright"],
+)
+def test_a_mask_of_a_picture_that_exif_turns_unseen_is_used_with_a_warning(service, shown, mask, told):
+    for _ in range(2):  # the second time it is known
+        with service.submitting.open_draft() as draft:
+            draft.add_file("0.jpg", BytesIO(shown), media_type=None)
+            if mask is not None:
+                draft.add_mask("0.png", BytesIO(mask))
+            job = service.submitting.submit(draft, JobOptions())
+        service.work()
+        assert warnings_of(service, job) == told
+        assert (service.reading.image(job.id, 0).result.metrics.confusion is None) is (mask is None)
+
+
+def test_a_known_picture_that_is_gone_by_now_is_scored_without_that_warning(service):
+    def submitted():
+        with service.submitting.open_draft() as draft:
+            draft.add_file("0.jpg", BytesIO(turned(3)), media_type=None)
+            draft.add_mask("0.png", BytesIO(SOUND))
+            return service.submitting.submit(draft, JobOptions())
+
+    submitted()
+    service.work()
+    again = submitted()
+    service.objects.delete(service.reading.image(again.id, 0).source.location)
+    service.work()
+    image = service.reading.image(again.id, 0)
+    assert (image.result.reused, image.result.metrics.confusion is None, image.warnings) == (True, False, ())
 
 
 def test_what_nobody_knows_is_left_out_of_the_sums_and_counted(service):

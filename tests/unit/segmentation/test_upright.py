@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin, features
 
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, sniff_media_type
 from segmentation.picture_files.pictures import decode_picture, is_upright
-from segmentation.picture_files.upright import upright_copy
+from segmentation.picture_files.upright import is_turned_unseen, upright_copy
 
 HEIGHT, WIDTH = 40, 64
 ACROSS, DOWN = np.linspace(0, 255, WIDTH), np.linspace(0, 255, HEIGHT)
@@ -55,6 +55,14 @@ def test_a_turned_picture_is_written_as_it_is_looked_at(kind: str, orientation: 
     assert found.shape == wanted.shape
     assert np.abs(found.astype(int) - wanted).max() <= (6 if kind in ("jpeg", "avif") else 0)
     assert found.shape[0] == (WIDTH if orientation > 4 else HEIGHT)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_whether_a_picture_is_turned_is_seen_by_its_shape_or_not(orientation: int) -> None:
+    exif, file = exif_of(orientation), io.BytesIO()
+    Image.new("RGB", (5, 5)).save(file, "png", exif=exif)
+    assert is_turned_unseen(file.getvalue()) is (orientation > 1)
+    assert is_turned_unseen(turned("jpeg", orientation)) is (orientation in (2, 3, 4))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -119,6 +119,16 @@ def test_a_picture_that_its_header_turns_has_a_mask_of_the_turned_size(tmp_path)
     assert check_pictures([folder(tmp_path)]) == []
 
 
+def test_a_mask_that_may_be_drawn_before_its_picture_was_turned_is_told(tmp_path):
+    write(tmp_path, "a", halves(0, 1))
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    for name, told in (("images", 1), ("masks", 0)):  # then both are turned
+        path = tmp_path / name / "a.png"
+        Image.open(path).save(path, exif=turned)
+        assert len(check_pictures([folder(tmp_path)])) == told
+
+
 @pytest.mark.parametrize("how", [None, 6])
 def test_a_mask_that_lies_on_its_side_is_named(tmp_path, how):
     write(tmp_path, "a", halves(0, 1))
