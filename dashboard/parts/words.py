@@ -70,7 +70,10 @@ def scores_reading(pairs: Sequence[Mapping[str, Any]]) -> str:
         judged = each["ground_truth"] or {}
         difference = judged.get("miou_difference")
         if difference is not None:
-            better, other = each["models"] if difference >= 0 else reversed(each["models"])
+            if difference == 0:
+                told.append(f"{each['models'][0]} and {each['models'][1]} have the same mIoU.")
+                continue
+            better, other = each["models"] if difference > 0 else reversed(each["models"])
             chance = {True: ", which is beyond chance", False: ", which may be chance"}.get(judged["beyond_chance"], "")
             told.append(f"{better} scores {abs(difference) * 100:.1f} points of mIoU above {other}{chance}.")
     return " ".join(told) or "Without ground truth no model can be called better: it is told where they agree."

@@ -133,6 +133,8 @@ def _beyond_chance(document: Document) -> list[str]:
 def _pair_sentence(pair: Document) -> str:
     truth, (one, other) = pair["ground_truth"], pair["models"]
     difference, (low, high) = truth["miou_difference"], truth["interval"]
+    if difference == 0:
+        return f"{one} and {other} have the same mIoU."
     if difference < 0:
         one, other, difference, low, high = other, one, -difference, -high, -low
     ends = f"(95 % interval {wording.between(Interval(low, high))})"

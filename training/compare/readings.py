@@ -209,6 +209,8 @@ def pair_sentence(comparison: Comparison, pair: Pair) -> str:
     if not math.isfinite(pair.difference):
         return f"{letters((pair.first, pair.second))} can give no class of these pictures alike: no mIoU to compare."
     ahead, behind = (pair.first, pair.second) if pair.difference >= 0 else (pair.second, pair.first)
+    if pair.difference == 0:
+        return f"{letters(sorted((ahead, behind)))} have the same mIoU on {count}."
     if pair.interval is None:
         few = f"{count} cannot show a difference: at least {FEWEST_PICTURES} are needed"
         return f"{letter(ahead)} scores {points(pair.difference)} above {letter(behind)}, but {few}."
@@ -234,15 +236,21 @@ def letters(numbers: Sequence[int]) -> str:
 
 def _who_leads(comparison: Comparison) -> Sentences:
     first, second, *_ = comparison.ranked()
-    leader = comparison.entries[first]
+    pair = pair_sentence(comparison, comparison.pair(first, second))
+    leading = leaders(comparison.shared_mious, lowest=False)
+    if not leading:
+        return [*over_other_classes(comparison), pair]
+    highest = f"{_named(comparison, leading)} the highest mIoU: {percent(comparison.shared_mious[first])}"
     if not comparison.means_are_alike:
-        highest = percent(comparison.shared_mious[first])
-        most = f"Over the classes that all can give {letter(first)}, {leader.name}, has the highest mIoU: {highest}."
-        known = math.isfinite(comparison.shared_mious[first])
-        return [OTHER_CLASSES, *([most] if known else []), pair_sentence(comparison, comparison.pair(first, second))]
-    spread = f" (95 % interval {within(leader.interval)})" if leader.interval is not None else ""
-    told = [f"{letter(first)}, {leader.name}, has the highest mIoU: {percent(leader.miou)}{spread}."]
-    return [*told, pair_sentence(comparison, comparison.pair(first, second))]
+        return [OTHER_CLASSES, f"Over the classes that all can give {highest}.", pair]
+    ends = comparison.entries[first].interval if len(leading) == 1 else None
+    spread = f" (95 % interval {within(ends)})" if ends is not None else ""
+    return [f"{highest}{spread}.", pair]
+
+
+def _named(comparison: Comparison, leading: Sequence[int]) -> str:
+    """`A, one, has`; of several whose values are printed alike `A, one, and B, other, have`."""
+    return f"{listed([f'{letter(each)}, {comparison.entries[each].name},' for each in leading])} {_has(leading)}"
 
 
 def _fastest(comparison: Comparison) -> Sentences:

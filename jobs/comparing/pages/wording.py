@@ -25,8 +25,10 @@ def tick(share: float) -> str:
 
 
 def points(difference: float) -> str:
-    """The size of a difference: -0.0312 → 3.1 points."""
-    return f"{abs(difference) * 100:.1f} points"
+    """The size of a difference: -0.0312 → 3.1 points. What rounds to nothing is no more than told: 0.0002 → less than
+    0.1 points."""
+    said = f"{abs(difference) * 100:.1f}"
+    return "less than 0.1 points" if difference and float(said) == 0 else f"{said} points"
 
 
 def signed(difference: float) -> str:

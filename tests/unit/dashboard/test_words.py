@@ -38,6 +38,7 @@ def test_who_is_better_is_told_and_whether_that_may_be_chance() -> None:
     assert words.scores_reading([pair(0.031, True)]) == "a scores 3.1 points of mIoU above b, which is beyond chance."
     assert words.scores_reading([pair(-0.02, False)]) == "b scores 2.0 points of mIoU above a, which may be chance."
     assert words.scores_reading([pair(0.02, None)]) == "a scores 2.0 points of mIoU above b."
+    assert words.scores_reading([pair(0.0, False)]) == "a and b have the same mIoU."
     untrue: dict[str, object] = {"models": ["a", "b"], "ground_truth": None}
     assert words.scores_reading([pair(None, None), untrue]).startswith("Without ground truth")
 

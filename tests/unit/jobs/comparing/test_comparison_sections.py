@@ -44,6 +44,10 @@ def test_models_that_print_alike_lead_together() -> None:
             {"miou_difference": 0.02, "interval": [0.01, 0.03], "beyond_chance": True},
             "<a> is better than b by 2.0 points of mIoU (95 % interval +1.0 to +3.0).",
         ),
+        (
+            {"miou_difference": 0.0, "interval": [-0.01, 0.01], "beyond_chance": False},
+            "<a> and b have the same mIoU.",
+        ),
     ],
 )
 def test_a_lead_is_said_to_be_chance_or_not(truth: dict[str, Any], said: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from jobs.comparing.pages.parts import leaders
 from jobs.comparing.pages.wording import listed, percent, signed
 from jobs.comparing.sections import OTHER_CLASSES
+from segmentation.measures.bootstrap import Interval
 from tests.tiny_comparison import SPACE, blind, flags, part_of, right, subject, swapped
 from training.compare import Choices, Comparison, examine, readings, tables
 from training.compare.measuring import with_latencies, with_learnt
@@ -39,8 +40,17 @@ def test_a_lead_beyond_the_interval_is_called_better(tmp_path: Path) -> None:
 
 
 def test_a_lead_within_the_interval_is_no_difference(tmp_path: Path) -> None:
-    (sentence,) = readings.differences(_compared(tmp_path, blind, blind))
-    assert "no difference that 8 pictures can show" in sentence
+    found = _compared(tmp_path, blind, right)
+    little = replace(found.pairs[0], difference=-0.0002, interval=Interval(-0.01, 0.01))
+    (sentence,) = readings.differences(replace(found, pairs=(little,)))
+    assert sentence.startswith("B scores less than 0.1 points of mIoU above A: no difference that 8 pictures can show")
+
+
+def test_of_models_with_the_same_miou_none_leads(tmp_path: Path) -> None:
+    found = _compared(tmp_path, blind, blind)
+    highest, pair, *_ = readings.summary(found)
+    assert highest == f"A, m0, and B, m1, have the highest mIoU: {percent(found.shared_mious[0])}."
+    assert pair == "A and B have the same mIoU on 8 pictures."
 
 
 def test_few_pictures_are_said_to_be_few(tmp_path: Path) -> None:
