@@ -22,7 +22,7 @@ from segmentation.preprocessing import Preprocessing
 from training.datasets.checking import check_pictures, count_pictures
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
 from training.fit.distillation import Distillation, open_distillation, require_same_teacher, told
-from training.fit.loop import AveragedWeights, TrainingState, batches, steps_before, train_epoch
+from training.fit.loop import AveragedWeights, TrainingState, batches, read_checkpoint, steps_before, train_epoch
 from training.fit.losses import LossFunction, SegmentationLoss, median_frequency_weights
 from training.fit.objective import HALF, Objective
 from training.fit.optimisation import Best, Patience, Plateau, build_optimiser
@@ -34,7 +34,7 @@ from training.lineage import DATA, DataRecord, Learnt
 from training.models.parts.protocols import HasOwnLoss
 from training.recipe.building import build_empty_model, build_model, check_choices, open_dataset
 from training.recipe.recipe import DataChoice, LossChoice, Recipe, RecipeError
-from training.runs import BEST, CHECKPOINT, FACTS, RunFacts, note_order, noted_earlier, write_json
+from training.runs import BEST, CHECKPOINT, FACTS, LOG, RunFacts, note_order, noted_earlier, read_history, write_json
 from training.spaces import find_label_space, sided_classes, what_ids_mean
 from training.start.beginning import Beginning, begin_with
 from training.start.unfolding import unfold
@@ -344,7 +344,23 @@ def state_of(model: nn.Module, recipe: Recipe, folder: Path, processes: Processe
     )
     if (folder / CHECKPOINT).is_file():
         state.load(folder / CHECKPOINT)
+        if state.best.value is None:
+            state.best = _best_kept(folder, state.best.metric)
     return state
+
+
+def _best_kept(folder: Path, metric: str) -> Best:
+    """Of a run whose best weights were chosen for another metric: what they measure in this one, as its log has it, so
+    that nothing worse takes their place."""
+    content = read_checkpoint(folder / BEST) if (folder / BEST).is_file() else {}
+    epoch, chosen_for = content.get("epoch"), content.get("best", {}).get("metric", metric)
+    if chosen_for == metric:
+        return Best(metric=metric)
+    text = "the best weights of %s were chosen for their %s; from now on the best in %s takes their place"
+    logger.warning(text, folder, chosen_for, metric)
+    values = (each.get(metric, math.nan) for each in read_history(folder / LOG) if each["epoch"] == epoch)
+    value = next((each for each in values if math.isfinite(each)), None)
+    return Best(metric=metric, value=value, epoch=0 if value is None else int(content["epoch"]))
 
 
 def _noted_beginning(folder: Path) -> Beginning:

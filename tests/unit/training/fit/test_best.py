@@ -20,7 +20,7 @@ from training.fit.optimisation import Best
 from training.promote.promote import Wish, promote
 from training.promote.registry import Registry
 from training.recipe.recipe import EarlyStopping
-from training.runs import BEST, CHECKPOINT, Run, RunNotFound
+from training.runs import BEST, CHECKPOINT, LOG, Run, RunNotFound
 from training.settings import TrainingSettings
 from training.tracking import NullTracker
 
@@ -145,3 +145,13 @@ def test_an_older_run_that_goes_on_keeps_nothing_that_is_worse_than_what_it_had(
 
 def test_the_best_is_never_chosen_on_what_is_learnt_from():
     assert [EarlyStopping(metric=each).best_metric for each in ("train_loss", "val_loss")] == ["miou", "val_loss"]
+
+
+def test_what_was_best_in_another_metric_is_compared_by_what_it_measured_in_the_new_one(roots, tmp_path, caplog):
+    folder = tiny_training(tmp_path, roots, ["stages[0].epochs=1", "evaluate_every=1"])
+    (line,) = Run.open(folder).history()
+    (folder / LOG).write_text(json.dumps({**line, "val_loss": 0.0}) + "\n")  # better than any that comes
+    tiny_training(tmp_path, roots, ["stages[0].epochs=2", "evaluate_every=1", "early_stopping.metric=val_loss"])
+    assert read_checkpoint(folder / CHECKPOINT)["best"] == {"metric": "val_loss", "value": 0.0, "epoch": 1}
+    assert Run.open(folder).snapshot("best").epochs_done == 1
+    assert "were chosen for their miou; from now on the best in val_loss takes their place" in caplog.text
