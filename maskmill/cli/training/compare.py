@@ -88,12 +88,12 @@ def _track(choices: Comparing, subjects: Sequence[Subject], pictures: PairDatase
     """Each model's run gets its own numbers, and the page of all."""
     from training.tracking.results import scored, timed
 
-    data = f"{choices.data}-{choices.split}"
     files = {"html": choices.out, "json": choices.out.with_name("comparison.json")}
-    reports = {f"comparison-{data}.{end}": path.read_text(encoding="utf-8") for end, path in files.items()}
+    texts = {end: path.read_text(encoding="utf-8") for end, path in files.items()}
     for reference, subject, entry in zip(choices.subjects, subjects, found.entries, strict=True):
         latencies = [] if entry.latency is None else [entry.latency]
-        measured = measured_on(choices.data, choices, pictures, subject=subject, space=found.space)
+        measured = measured_on(choices.data, choices, pictures, subject=subject, found=entry.evaluation)
+        reports = {f"comparison-{measured}.{end}": text for end, text in texts.items()}
         track(reference, subject, scored(entry.scores, measured) | timed(latencies), reports)
 
 

@@ -291,7 +291,7 @@ def _track(
     from training.tracking.results import scored, timed
 
     total, latencies, whole = found
-    data = measured_on(choices.dataset, choices, pictures, subject=subject, space=total.space)
+    data = measured_on(choices.dataset, choices, pictures, subject=subject, found=total)
     data += f"-{choices.engine}" if choices.engine else ""
     scores = total.scores(without=[each.id for each in total.space.missing_from(subject.space)])
     reports = {f"evaluation-{data}.json": whole}

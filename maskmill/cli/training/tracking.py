@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +16,8 @@ from maskmill.cli.output import stderr
 
 if TYPE_CHECKING:
     from maskmill.cli.training.evaluate import DataOptions
-    from segmentation.label_space import LabelSpace
     from training.datasets.pairs import PairDataset
+    from training.evaluate.evaluation import Evaluation
     from training.evaluate.subjects import Subject
 
 
@@ -27,18 +29,28 @@ class TrackOption(JsonOption):
 
 
 def measured_on(
-    dataset: str, choices: DataOptions, pictures: PairDataset, *, subject: Subject, space: LabelSpace
+    dataset: str, choices: DataOptions, pictures: PairDataset, *, subject: Subject, found: Evaluation
 ) -> str:
     """What metrics are of: `camvid-test`. With what makes them others than a plain evaluation of the model on all
-    pictures: how many were drawn, and the classes where these are not the ones that model and data share."""
+    pictures: how many were drawn, which data they are where a folder or an option was named, and the classes where
+    these are not the ones that model and data share."""
     from training.spaces import common_space
 
     parts = [f"{dataset}-{choices.split}"]
     if choices.count or choices.share < 1:
         parts.append(f"{len(pictures)}-pictures" + (f"-of-seed-{choices.seed}" if choices.seed else ""))
-    if space.name != common_space([subject.space, pictures.space]).name:
-        parts.append(f"in-{space.name}")
+    if choices.option or (choices.root and not pictures.is_generated):
+        parts.append(f"data-{_digest(pictures, found)}")
+    if found.space.name != common_space([subject.space, pictures.space]).name:
+        parts.append(f"in-{found.space.name}")
     return "-".join(parts)
+
+
+def _digest(pictures: PairDataset, found: Evaluation) -> str:
+    """Of the pictures, and of how many pixels of each class their masks show: the same wherever a data set lies,
+    another one for other data in the same place."""
+    content = json.dumps([sorted(pictures.marks()), found.confusion.sum(axis=1).tolist()])
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
 def track(reference: str, subject: Subject, metrics: Mapping[str, float], reports: Mapping[str, str]) -> None:

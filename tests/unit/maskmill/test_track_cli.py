@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,13 @@ from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner, Result
 
 from maskmill.cli.app import app
+from maskmill.cli.training.evaluate import DataOptions
+from maskmill.cli.training.tracking import measured_on
+from tests.tiny_comparison import SPACE, flags, right, subject
 from tests.tiny_models import tiny_bundle
 from tests.tiny_runs import tiny_training
+from training.datasets.pairs import PairDataset
+from training.evaluate.evaluation import Evaluation
 from training.promote.registry import Registry
 from training.settings import TrainingSettings
 from training.tracking.mlflow_tracker import MlflowTracker
@@ -53,6 +60,11 @@ def call(tmp_path: Path, *words: object) -> Result:
     return CliRunner().invoke(app, [*map(str, words), *more], catch_exceptions=False)
 
 
+def series(names: Iterable[str]) -> set[str]:
+    """What metrics are of, without the digests of data that an option names."""
+    return {re.sub("-data-[0-9a-f]{8}", "-data", name.partition("/")[0]) for name in names if name.endswith("/miou")}
+
+
 def reports(client: MlflowClient, run: str, kind: str) -> list[str]:
     return [each.path for each in client.list_artifacts(run, "reports") if each.path.startswith(f"reports/{kind}")]
 
@@ -66,11 +78,13 @@ def test_an_evaluation_goes_to_the_run(tracked: tuple[Path, str, MlflowClient], 
     done = call(tmp_path, "evaluate", folder, "scenes", *SMALL, *page, "--track", "--json")
     assert (done.exit_code, "Warning" in done.stderr) == (0, False)
     metrics, report = client.get_run(run).data.metrics, json.loads(done.stdout)
-    assert metrics["scenes-val/miou"] == pytest.approx(report["scores"]["miou"])
+    (of,) = (name.partition("/")[0] for name in metrics if name.endswith("/miou"))
+    assert series(metrics) == {"scenes-val-data"}
+    assert metrics[f"{of}/miou"] == pytest.approx(report["scores"]["miou"])
     assert metrics["inference_ms/torch"] == pytest.approx(report["latency"][0]["median_ms"])
-    assert {"scenes-val/iou/road", "inference_imgs_per_sec/torch", "miou"} <= set(metrics)
+    assert {f"{of}/iou/road", "inference_imgs_per_sec/torch", "miou"} <= set(metrics)
     stored = reports(client, run, "evaluation")
-    assert stored == ["reports/evaluation-scenes-val.html", "reports/evaluation-scenes-val.json"]
+    assert stored == [f"reports/evaluation-{of}.html", f"reports/evaluation-{of}.json"]
     kept = client.download_artifacts(run, stored[1], str(tmp_path))
     assert json.loads(Path(kept).read_text())["evaluation"]["picture_count"] == 2
 
@@ -82,8 +96,25 @@ def test_what_was_measured_otherwise_has_another_name(tracked: tuple[Path, str, 
     drawn, coarse = ("--count", 1, "--seed", 3), ("--label-space", "cityscapes-8", "--engine", "torch")
     for more in ((), drawn, coarse):
         assert call(tmp_path, *plain, *more).exit_code == 0
-    names = {name.partition("/")[0] for name in client.get_run(run).data.metrics if name.endswith("/miou")}
-    assert names == {"scenes-val", "scenes-val-1-pictures-of-seed-3", "scenes-val-in-cityscapes-8-torch"}
+    names = series(client.get_run(run).data.metrics)
+    drawn_few, in_other_classes = "scenes-val-1-pictures-of-seed-3-data", "scenes-val-data-in-cityscapes-8-torch"
+    assert names == {"scenes-val-data", drawn_few, in_other_classes}
+
+
+def test_other_data_under_the_same_name_have_another_one_and_the_same_data_elsewhere_have_not(tmp_path: Path):
+    def named(pictures: PairDataset, **changed: list[str]) -> str:
+        choices = DataOptions(**changed)  # type: ignore[arg-type]
+        found = Evaluation.nothing(SPACE)
+        return measured_on("folder", choices, pictures, subject=subject("m", right), found=found)
+
+    one, elsewhere, other = flags(tmp_path / "a", 2), flags(tmp_path / "b", 2), flags(tmp_path / "c", 3)
+    assert named(one) == "folder-val"
+    assert named(one, root=["folder=a"]) == named(elsewhere, option=["split=x"]) != "folder-val"
+    assert named(other, root=["folder=a"]) != named(one, root=["folder=a"])
+    masks = Evaluation.nothing(SPACE)
+    masks.confusion[0, 0] = 5
+    of_other_masks = measured_on("folder", DataOptions(root=["a=b"]), one, subject=subject("m", right), found=masks)
+    assert of_other_masks != named(one, root=["folder=a"])
 
 
 def test_a_class_that_mlflow_refuses_by_name_costs_no_result(tracked: tuple[Path, str, MlflowClient]):
@@ -107,10 +138,11 @@ def test_a_comparison_goes_to_the_run_of_each_model(tracked: tuple[Path, str, Ml
     assert "tiny is a bundle, which does not say whose it is" in done.stderr
     for each in (run, client.get_model_version("of-flags", "1").run_id):
         found = client.get_run(each).data.metrics
-        assert "scenes-val/miou" in found
+        (of,) = (name.partition("/")[0] for name in found if name.endswith("/miou"))
+        assert series(found) == {"scenes-val-data"}
         assert any(name.startswith("inference_ms/") for name in found)
         stored = reports(client, each, "comparison")
-        assert stored == ["reports/comparison-scenes-val.html", "reports/comparison-scenes-val.json"]
+        assert stored == [f"reports/comparison-{of}.html", f"reports/comparison-{of}.json"]
 
 
 def test_an_export_says_how_long_inference_takes(tracked: tuple[Path, str, MlflowClient], tmp_path: Path):
