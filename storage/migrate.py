@@ -9,7 +9,7 @@ import argparse
 import fcntl
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -114,15 +114,20 @@ def _connected(settings: StorageSettings) -> Iterator[Connection]:
 @contextmanager
 def _alone(settings: StorageSettings) -> Iterator[None]:
     """For a SQLite file, hold what only one migrating process can hold; waits for it. Already the first connection to
-    a new file changes it, and would find it locked."""
+    a new file changes it, and would find it locked. Raises DatabaseUnavailable."""
     url = make_url(settings.resolved_database_url)
     if url.get_backend_name() != "sqlite":
         yield  # `_begin` takes the lock of a server
         return
     path = Path(url.database or "")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{path}.migrate-lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context(Path(f"{path}.migrate-lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            mend = "choose a folder on a local disk that can be written"
+            raise DatabaseUnavailable(f"{path.parent} cannot be locked: {mend}") from error
         yield
 
 

@@ -76,6 +76,9 @@ class Pieces:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UploadConflict("another request is sending this file") from None
+            except OSError as error:  # a shared folder whose file system knows no locks
+                mend = "choose a folder on a local disk"
+                raise StorageUnavailable(f"{self._folder} cannot be locked ({error.strerror}): {mend}") from None
             if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 raise UploadConflict("another request has just sent this file")
             yield path, file

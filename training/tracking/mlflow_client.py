@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 from storage.registry.mlflow_registry import SQLITE, set_manners, sqlite_file
@@ -71,7 +72,7 @@ def _make(path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait_for(lock)
         if path.is_file():
             return  # another one was first
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
@@ -79,6 +80,15 @@ def _make(path: Path) -> None:
             beside = f"{SQLITE}{quote(str(part))}"
             MlflowClient(tracking_uri=beside, registry_uri=beside)
             part.replace(path)
+
+
+def _wait_for(lock: IO[str]) -> None:
+    """Raises OSError, which says what to do where a file system knows no locks."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        said = f"{error.strerror}: it cannot be locked; choose a folder on a local disk"
+        raise OSError(error.errno, said, lock.name) from None
 
 
 def experiment_id(client: MlflowClient, uri: str, name: str) -> str:

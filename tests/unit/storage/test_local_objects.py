@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -126,6 +127,17 @@ def test_what_comes_in_pieces_is_there_as_a_whole(store: LocalObjects, tmp_path:
     assert store.put("a", Slow(), media_type="image/png") == size
     assert store.get("a") == content
     assert files(tmp_path) == ["files/a"]
+
+
+def test_pieces_on_a_file_system_without_locks_are_refused_with_what_to_do(
+    store: LocalObjects, monkeypatch: pytest.MonkeyPatch
+):
+    def unknown(_file: object, _kind: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with pytest.raises(StorageUnavailable, match=r"cannot be locked \(Operation not supported\): choose a folder on a"):
+        store.append("a", io.BytesIO(b"bytes"), offset=0, size=5, media_type="image/png")
 
 
 def test_a_file_put_there_by_hand_is_an_object_of_unknown_type(store: LocalObjects, tmp_path: Path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from storage.migrate import main
@@ -17,3 +20,17 @@ def test_a_database_that_is_away_is_named_in_a_sentence_without_its_password(mon
     assert "refused" in str(ended.value)
     assert "\n" not in str(ended.value)
     assert "secret" not in str(ended.value)
+
+
+def test_a_folder_on_a_file_system_without_locks_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown(_file: object, _kind: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    monkeypatch.setenv("MASKMILL_STORAGE_DATABASE_URL", f"sqlite:///{tmp_path}/masks.db")
+    with pytest.raises(
+        SystemExit, match=r"cannot be locked: choose a folder on a local disk .*Operation not supported"
+    ):
+        main([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,3 +38,14 @@ def test_whoever_comes_second_takes_what_the_first_one_made(tmp_path: Path, monk
     monkeypatch.setattr(mlflow_client, "fcntl", waited)
     mlflow_client.connect(f"sqlite:///{path}")
     assert opened == [f"sqlite:///{path}"]
+
+
+def test_a_folder_on_a_file_system_without_locks_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_file: object, _kind: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with pytest.raises(OSError, match=r"Operation not supported: it cannot be locked; choose a folder on a local disk"):
+        mlflow_client.connect(f"sqlite:///{tmp_path}/mlflow.db")
