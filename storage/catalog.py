@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,10 +29,12 @@ from storage.settings import StorageSettings
 
 CARD = "card.json"
 HIDDEN = "."  # how the names of unfinished folders begin
-ASIDE = ".aside-"  # and of a bundle while another takes its place: of a process that was killed it stays
+ASIDE = ".aside-"  # and of a bundle while another takes its place: of a process that was killed it stays until `sweep`
+AT_WORK_S, FETCHING_S = 60.0, 24 * 3600.0  # so old is what is left of a process that was killed: set aside, unfinished
 ALIAS = "@"  # how the names of links to a version begin
 
 _OF_THE_ANSWER = ("label_space", "preprocessing", "activation", "max_batch")  # of a card, beside its files
+_UNFINISHED = re.compile(r"\.[0-9a-f]{16}")  # as `unfinished` names its folders
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +159,7 @@ class Catalog:
             bundle.verify()
             self._check_space(bundle)
             swap(folder, home / card.name)
+        sweep(home)
         return self.get(card.name)
 
     def check_name(self, card: ModelCard, *, replace: bool = False, whole: bool = True) -> None:
@@ -323,6 +328,25 @@ def unfinished(home: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed left there: what was set aside for something that is in its place by now,
+    and what was never finished. What is new may be somebody's who is at work."""
+    now = time.time()
+    with suppress(OSError), os.scandir(folder) as entries:  # one that cannot be written keeps it
+        ages = {each.name: now - each.stat(follow_symlinks=False).st_ctime for each in entries}
+        left = [name for name, age_s in ages.items() if _is_left(name, age_s, ages)]
+        if left:
+            with unfinished(folder) as gone:
+                for name in left:
+                    _move(folder / name, gone / name)
+
+
+def _is_left(name: str, age_s: float, others: Collection[str]) -> bool:
+    if name.startswith(ASIDE):
+        return age_s > AT_WORK_S and name.removeprefix(ASIDE) in others
+    return age_s > FETCHING_S and _UNFINISHED.fullmatch(name) is not None
 
 
 def swap(new: Path, place: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobs.errors import ModelFailed
 from segmentation.model_card import ModelCard
-from storage.catalog import ALIAS, CARD, HIDDEN, Bundle, swap, unfinished
+from storage.catalog import ALIAS, CARD, HIDDEN, Bundle, swap, sweep, unfinished
 from storage.model_reference import ModelReference
 
 REGISTERED = ".registered"  # in a version: the digest of its card as it was registered
@@ -30,6 +30,8 @@ class Versions:
         two registries are told apart; None: whatever is there counts. Raises what `fetch` raises, InvalidModelCard,
         ModelFailed.
         """
+        for each in (self.folder, self.folder / name):
+            sweep(each)
         place = self.folder / name / version
         if (kept := _whole(place, digest)) is not None:
             return kept

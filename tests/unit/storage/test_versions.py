@@ -170,3 +170,22 @@ def test_what_names_no_model_is_refused_with_the_forms_there_are(text: str):
     with pytest.raises(InvalidReference, match="NAME@ALIAS or NAME/VERSION"):
         ModelReference.parse(text)
     assert canonical(text) == text
+
+
+def test_what_killed_processes_left_goes_when_the_version_is_looked_for_again(
+    versions: Versions, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    versions.add("street", "3", bundle(b"three"))
+    left = {f"street/{each}" for each in (".aside-3", ".aside-4", ".0123456789abcdef")} | {".fedcba9876543210"}
+    for each in left:
+        (folder / each).mkdir()
+
+    def there() -> set[str]:
+        versions.add("street", "3", must_not_fetch)
+        return {each.relative_to(folder).as_posix() for each in folder.rglob(".*") if each.is_dir()}
+
+    assert there() == left  # somebody may be at work
+    monkeypatch.setattr("storage.catalog.AT_WORK_S", -1.0)
+    assert there() == left - {"street/.aside-3"}
+    monkeypatch.setattr("storage.catalog.FETCHING_S", -1.0)
+    assert there() == {"street/.aside-4"}  # nothing is in its place: it may be served
