@@ -143,7 +143,7 @@ class Painter:
         for part, class_id in drawn:
             ids[part.rows, part.columns][part.inside] = class_id
         bare = ids == _UNPAINTED
-        if picture.annotations and bare.size > 1 and bare.ravel()[1:].all():
+        if picture.annotations and bare.size > 1 and bare.ravel()[1:].all() and not _are_tiny(picture.annotations):
             raise UnreadableExport(
                 f"its {len(picture.annotations)} annotations cover nothing beyond its first pixel: coordinates are "
                 "pixels, not shares"
@@ -170,6 +170,13 @@ class Painter:
         except UnreadableExport as error:
             raise UnreadableExport(f"annotation {annotation.number!r} ({annotation.label}): {error}") from error
         return part, class_id
+
+
+def _are_tiny(annotations: Iterable[Annotation]) -> bool:
+    """Whether an outline or box among them reaches beyond the first pixel, and is too small for the centre of one."""
+    shapes = [each.shape if is_outlined(each.shape) else [each.box] for each in annotations]
+    outlines = (shape for shape in shapes if isinstance(shape, list))
+    return any(float(number) > 1 for shape in outlines for part in shape for number in part)
 
 
 def _rectangle(box: Any) -> list[list[float]]:

@@ -27,7 +27,9 @@ def are_left_out(
 ) -> bool:
     """Whether the pictures called `bare`, of `count`, are left out, which is told. background: the id of pixels in no
     annotation. Raises DatasetError where it is not said and matters, and where nothing is left."""
-    if not count or (len(bare) == count and option != BACKGROUND):
+    if not count:
+        raise DatasetError(f"{where} names no picture")
+    if len(bare) == count and option != BACKGROUND:
         raise DatasetError(f"{where} has no annotations, of {count} pictures")
     if not bare or option == BACKGROUND:
         return False

@@ -53,6 +53,8 @@ def voc(
     names = LabelNames(space, classes, there=[*colours.values()])
     drawn = [label for label in colours.values() if label != BACKGROUND]
     fill = names.background_id(background, annotated=drawn) if colours else None
+    if not (root / CLASSES).is_dir():
+        raise DatasetError(f"there is no folder {root / CLASSES}, where Pascal VOC has its masks")
     listed_in, listed = _listed(root, split)
     masks = {name: _mask_of(root / CLASSES, name) for name in listed}
     bare = [name for name, mask in masks.items() if not mask.is_file()]

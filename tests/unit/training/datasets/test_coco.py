@@ -232,6 +232,11 @@ def test_what_cannot_be_drawn_names_picture_and_annotation(fields, shape, said):
         check_pictures([fields.open()])
 
 
+def test_an_annotation_too_small_for_the_centre_of_a_pixel_covers_nothing_and_is_no_error(fields):
+    tiny = region([[3.6, 2.6, 3.9, 2.6, 3.9, 2.9]])
+    assert np.array_equal(fields.mask(tiny), halves(SOIL, SOIL))
+
+
 @pytest.mark.parametrize("x", [0, WIDTH])
 def test_a_line_along_a_border_covers_nothing_and_is_no_error(fields, x):
     line = region([[x, 1, x, 2, x, 3, x, 2]])

@@ -155,6 +155,12 @@ def test_what_was_exported_from_a_job_is_read(tmp_path, name):
     assert np.array_equal(mask, truth)
 
 
+def test_a_folder_without_the_one_of_the_masks_is_told(cvat):
+    (cvat.root / "SegmentationClass").rename(cvat.root / "masks")
+    with pytest.raises(DatasetError, match=r"there is no folder .*SegmentationClass, where Pascal VOC has its masks"):
+        cvat.open()
+
+
 def test_pictures_without_a_mask_are_left_out_or_show_background(cvat, caplog):
     cvat.write_list("default", "cam 1/a", '"cam 1/b"', "")
     cvat.picture("JPEGImages/cam 1/b.jpg")
