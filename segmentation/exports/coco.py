@@ -126,17 +126,20 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
             known.check_size(image.get("width"), image.get("height"))
             ids = returned.blank(known)
             for each in by_image.get(image["id"], ()):
-                _paint(ids, each["segmentation"], returned.labels.id_of(names[each["category_id"]]))
+                class_id = returned.labels.id_of(names[each["category_id"]])
+                _paint(ids, each["segmentation"], class_id, known.name)
             yield Drawn(known, ids)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableExport(f"no COCO annotations: {type(error).__name__} {error}") from error
 
 
-def _paint(ids: Ids, shape: Any, class_id: int) -> None:
+def _paint(ids: Ids, shape: Any, class_id: int, name: str) -> None:
     height, width = ids.shape
     if not is_outlined(shape):
         raise UnreadableExport("an annotation has no outline: boxes say nothing of what is in them")
     part = part_of(shape, height=height, width=width)
+    if part.beyond:
+        raise UnreadableExport(f"{name}: an annotation lies beyond the picture, which has {width}×{height} pixels")
     ids[part.rows, part.columns][part.inside] = class_id
 
 

@@ -1,14 +1,16 @@
 """GeoJSON: a collection of polygons for each picture, as the artifact `polygons` has it: in longitude and latitude
 where an artifact of the job keeps a georeference, else in its pixels, y down.
 
-What comes back may be drawn by hand. Source: RFC 7946.
+What comes back may be drawn by hand, and in another coordinate system where its member `crs` says so, as a GIS may save
+it. Sources: RFC 7946; "The GeoJSON Format Specification" of 2008, section 3.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segmentation.errors import UnreadableExport, UnsupportedImage
 from segmentation.exports.documents import loaded
@@ -17,7 +19,7 @@ from segmentation.exports.shapes import mask_of
 from segmentation.formats.format import FormatOptions
 from segmentation.formats.polygons import CRS84, PIXELS, Polygons
 from segmentation.label_space import LabelSpace
-from segmentation.picture_files.places import Place, has_rasterio
+from segmentation.picture_files.places import LONGITUDE_LATITUDE, Place, has_rasterio
 
 SUFFIX = ".geojson"
 _BLACK = np.zeros((1, 1, 3), np.uint8)
@@ -72,18 +74,38 @@ def _drawn(document: Any, image: Known, returned: Returned) -> Ids:
             )
         if ground is not None and (not ground.geographic or document.get("coordinates") == PIXELS):
             ground = None
+        crs, beyond = _crs(document), list[bool]()
         for feature in document["features"]:
             class_id = _class(feature["properties"], returned)
             shape = feature["geometry"]
             parts = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
             for part in parts:
-                rings = part if ground is None else [ground.corners(np.array(ring, np.float64)[:, :2]) for ring in part]
+                rings = [np.array(ring, np.float64) for ring in part]
+                rings = rings if ground is None else [ground.corners(ring[:, :2], crs) for ring in rings]
                 ids[mask_of(rings, height=image.height, width=image.width)] = class_id
+                beyond += [_is_beyond(ring, image) for ring in rings[:1]]
+        if beyond and all(beyond):
+            meant = "pixels" if ground is None else f"{crs}, the longitude or x first"
+            raise UnreadableExport(
+                f"{image.name}: all polygons lie beyond the picture; coordinates are read as {meant}"
+            )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UnreadableExport(f"{image.name}: no polygons: {type(error).__name__} {error}") from error
     except UnsupportedImage as error:
         raise UnreadableExport(f"{image.name}: {error}") from error
     return ids
+
+
+def _is_beyond(ring: NDArray[np.float64], image: Known) -> bool:
+    size = (image.width, image.height)
+    return bool((ring.max(axis=0) <= 0).any() or (ring.min(axis=0) >= size).any())
+
+
+def _crs(document: Mapping[str, Any]) -> str:
+    """In which coordinates of the ground are. Those of GeoJSON are longitude and latitude, whatever it calls them."""
+    told = document.get("crs")
+    name = LONGITUDE_LATITUDE if told is None else str(told["properties"]["name"])
+    return LONGITUDE_LATITUDE if name.endswith(("CRS84", "4326")) else name
 
 
 def _class(properties: dict[str, Any], returned: Returned) -> int:

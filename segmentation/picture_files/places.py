@@ -66,9 +66,9 @@ class Georeference:
         convert."""
         return _converted(self.ground(corners), self.crs, LONGITUDE_LATITUDE)
 
-    def corners(self, lonlat: Points) -> Points:
-        """The reverse of `lonlat`."""
-        x, y = _converted(lonlat, LONGITUDE_LATITUDE, self.crs).T
+    def corners(self, points: Points, crs: str = LONGITUDE_LATITUDE) -> Points:
+        """The reverse of `lonlat`; of points in another `crs`, whose x comes first. Raises as it does."""
+        x, y = _converted(points, crs, self.crs).T
         a, b, c, d, e, f = self.affine
         scale = a * e - b * d
         return np.stack([(e * (x - c) - b * (y - f)) / scale, (a * (y - f) - d * (x - c)) / scale], axis=1)

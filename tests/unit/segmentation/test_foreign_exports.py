@@ -145,6 +145,8 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("coco", coco(drawn_in_coco([[1, 2, float("inf"), 4, 5, 6]])), "finite"),
         ("coco", coco(drawn_in_coco([])), "no outline"),
         ("coco", coco(drawn_in_coco([[1, 1, 3, 3]])), "no outline"),
+        ("coco", coco(drawn_in_coco([[5, 1, 7, 1, 7, 3]])), "a/one: an annotation lies beyond the picture"),
+        ("geojson", geojson({"class": "car"}, "Polygon", [[[5, 1], [7, 1], [7, 3]]]), "all polygons lie beyond"),
         ("geojson", geojson({"class": "cart"}, "Polygon", [SQUARE]), "no class 'cart'"),
         ("geojson", {"a/one.geojson": {"features": [{}]}}, "no polygons: KeyError"),
         ("geojson", geojson({"class": "car"}, "Polygon", [[1, 2]]), r"list of finite \[x, y\]"),

@@ -57,6 +57,44 @@ def test_what_comes_back_is_what_went_out(place: Place, saved):
     np.testing.assert_array_equal(back({name: saved(data) for name, data in files.items()}, place), IDS)
 
 
+DEGREES = Place(Georeference(rasterio.crs.CRS.from_epsg(4326).to_wkt(), (1e-5, 0.0, 7.5, 0.0, -1e-5, 47.0)))
+
+
+def in_other_coordinates(data: bytes, epsg: int, **more: object) -> bytes:
+    """As a GIS saves a layer in the coordinate system of its project."""
+    warp = importlib.import_module("rasterio.warp")
+    features = json.loads(as_a_gis_saves_it(data))["features"]
+    for each in features:
+        rings = [np.array(ring).T for ring in each["geometry"]["coordinates"]]
+        moved = [warp.transform("EPSG:4326", f"EPSG:{epsg}", *ring[:2]) for ring in rings]
+        each["geometry"]["coordinates"] = [list(zip(*ring, strict=True)) for ring in moved]
+    return json.dumps({"type": "FeatureCollection", "features": features, **more}).encode()
+
+
+def crs(name: str) -> dict[str, object]:
+    return {"crs": {"type": "name", "properties": {"name": name}}}
+
+
+@pytest.mark.parametrize("place", [GROUND, DEGREES])
+@pytest.mark.parametrize(
+    ("epsg", "name"), [(3857, "urn:ogc:def:crs:EPSG::3857"), (4326, "urn:ogc:def:crs:OGC:1.3:CRS84")]
+)
+def test_another_coordinate_system_that_is_named_is_believed(place: Place, epsg: int, name: str):
+    files = files_of(EXPORTS["geojson"], placed(place))
+    moved = {path: in_other_coordinates(data, epsg, **crs(name)) for path, data in files.items()}
+    np.testing.assert_array_equal(back(moved, place), IDS)
+
+
+def test_polygons_of_somewhere_else_are_no_blank_mask():
+    files = files_of(EXPORTS["geojson"], placed(DEGREES))
+    moved = {path: in_other_coordinates(data, 3857) for path, data in files.items()}
+    with pytest.raises(UnreadableExport, match="all polygons lie beyond the picture"):
+        back(moved, DEGREES)
+    unknown = {path: in_other_coordinates(data, 3857, **crs("nowhere")) for path, data in files.items()}
+    with pytest.raises(UnreadableExport, match="cannot be converted"):
+        back(unknown, DEGREES)
+
+
 def test_longitude_and_latitude_are_never_taken_for_pixels():
     files = files_of(EXPORTS["geojson"], placed(GROUND))
     with pytest.raises(UnreadableExport, match="no artifact keeps where"):
