@@ -51,14 +51,14 @@ def film(
     return buffer.getvalue()
 
 
-def damaged(codec: str) -> tuple[bytes, bytes]:
+def damaged(codec: str, *, hashed: bool = False) -> tuple[bytes, bytes]:
     """Five seconds of twelve frames each, of which the first stands for itself: sound, and with zeros in the
-    middle of the second one."""
+    middle of the second one. hashed: with hashes of its frames, and with one wrong bit there."""
     av: Any = importlib.import_module("av")
     buffer = io.BytesIO()
     tiles = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8).repeat(10, 0).repeat(10, 1)
     with av.open(buffer, "w", format="mp4") as out:
-        options = {"g": "12", "bf": "0", "x265-params": "log-level=none:bframes=0:scenecut=0"}
+        options = {"g": "12", "bf": "0", "x265-params": "log-level=none:bframes=0:scenecut=0" + ":hash=1" * hashed}
         stream = out.add_stream(codec, rate=12, options=options)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         for number in range(60):
@@ -67,7 +67,10 @@ def damaged(codec: str) -> tuple[bytes, bytes]:
     with av.open(io.BytesIO(buffer.getvalue())) as container:
         start, size = [(each.pos, each.size) for each in container.demux(video=0) if each.size][17]
     film = bytearray(buffer.getvalue())
-    film[start + 8 : start + size // 2] = bytes(size // 2 - 8)
+    if hashed:
+        film[start + size // 2] ^= 1
+    else:
+        film[start + 8 : start + size // 2] = bytes(size // 2 - 8)
     return buffer.getvalue(), bytes(film)
 
 

@@ -102,6 +102,7 @@ def _chosen(container: Any, every_s: float, limits: FilmLimits, complains: Calla
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = 2
+    stream.codec_context.options = {"err_detect": "crccheck"}  # hashes of frames, where a film holds them
     aspect = float(stream.sample_aspect_ratio or 1)
     _check_pixels(_shown_size(stream.codec_context, aspect), limits)
     first_s: float | None = None

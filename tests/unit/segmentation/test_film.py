@@ -132,9 +132,11 @@ def test_a_film_that_promises_pictures_and_has_none_is_refused(capsys) -> None:
     assert (told["code"], told["detail"]) == ("film_unreadable", "has no frame that can be decoded")
 
 
-@pytest.mark.parametrize("codec", ["mpeg4", "libx264", "libx265"])
-def test_frames_where_a_film_is_damaged_say_so_until_the_next_that_stands_for_itself(codec: str) -> None:
-    sound, broken = damaged(codec)
+@pytest.mark.parametrize(
+    ("codec", "hashed"), [("mpeg4", False), ("libx264", False), ("libx265", False), ("libx265", True)]
+)
+def test_frames_where_a_film_is_damaged_say_so_until_the_next_that_stands_for_itself(codec: str, hashed: bool) -> None:
+    sound, broken = damaged(codec, hashed=hashed)
     for data, expected in ((sound, [[], [], []]), (broken, [[], ["damaged_data"], []])):
         frames = [read_picture(_saved(picture), max_pixels=100_000) for _, picture in run(data, 2.0)]
         assert [[each.code for each in frame.notices] for frame in frames] == expected
