@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from jobs.callers import DEFAULT, Caller
@@ -25,6 +26,7 @@ from jobs.reporting.label_maps import HELD_PIXELS, predicted
 from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, agree
+from segmentation.picture_files.pictures import decode_mask
 
 
 class Corrected(NamedTuple):
@@ -48,8 +50,9 @@ class Correcting:
     caller: Caller = DEFAULT
     max_pixels: int = HELD_PIXELS
 
-    def put(self, job_id: str, index: int, data: bytes) -> Corrected:
-        """The image's next version; the newest one again when it has these very bytes.
+    def put(self, job_id: str, index: int, data: bytes, *, is_checked: bool = False) -> Corrected:
+        """The image's next version; the newest one again when it has these very bytes. is_checked: whether the pixels
+        that it leaves without a class were looked at.
 
         Raises JobNotFound, ImageNotFound, ImageNotFinished, ImageTooLarge, and what `read_correction` raises; then
         nothing is stored.
@@ -61,7 +64,8 @@ class Correcting:
         if result.width * result.height > self.max_pixels:
             size = f"{result.width}×{result.height}"
             raise ImageTooLarge(f"the picture is {size}; of more than {self.max_pixels} pixels none can be corrected")
-        label_map = read_correction(data, space=job.space, shape=(result.height, result.width))
+        before = None if is_checked else partial(self.known, job, image)
+        label_map = read_correction(data, space=job.space, shape=(result.height, result.width), before=before)
         sha256 = hashlib.sha256(data).hexdigest()
         if earlier and earlier[0].file.sha256 == sha256:
             return Corrected(earlier[0], result.metrics if result.metrics.corrected else None)
@@ -70,6 +74,16 @@ class Correcting:
         file = CorrectionFile(key=key, size=len(data), crc32=zlib.crc32(data), sha256=sha256)
         self.objects.put(key, data, media_type=MEDIA_TYPE)
         return self._keep(job_id, index, file, scored)
+
+    def known(self, job: Job, image: JobImage) -> Iterator[LabelMap]:
+        """What was said of an image: corrections, the newest first, and what the models did."""
+        for each in self.versions(job.id, image.index):
+            content = self.objects.get(each.file.key)
+            yield LabelMap(decode_mask(content, max_pixels=self.max_pixels), job.space)
+        for result in image.results:
+            found = predicted(result, self.objects, job)
+            if found is not None:
+                yield found
 
     def versions(self, job_id: str, index: int) -> Sequence[Correction]:
         """The newest first. Raises JobNotFound, ImageNotFound."""

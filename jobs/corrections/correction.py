@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from jobs.errors import MaskUnknownIds, UnsupportedMedia
 from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
-from segmentation.masks.mask_check import inspect_mask
+from segmentation.masks.mask_check import inspect_mask, newly_open
 from segmentation.picture_files.pictures import decode_mask, probe, sniff_media_type
 
 MEDIA_TYPE = "image/png"
@@ -38,8 +39,11 @@ class Correction:
     made_by: str | None = None
 
 
-def read_correction(data: bytes, *, space: LabelSpace, shape: tuple[int, int]) -> LabelMap:
+def read_correction(
+    data: bytes, *, space: LabelSpace, shape: tuple[int, int], before: Callable[[], Iterable[LabelMap]] | None = tuple
+) -> LabelMap:
     """shape: (height, width) of the picture. One of another size is not decoded: whatever it takes, it is for nothing.
+    before: what was said of it; pixels without a class there may stay so where `space` has no id for such; None: any.
 
     Raises UnsupportedMedia (no PNG), UnreadableImage, MaskMismatch (another size, colours), MaskUnknownIds.
     """
@@ -52,6 +56,8 @@ def read_correction(data: bytes, *, space: LabelSpace, shape: tuple[int, int]) -
     if ids.shape != shape:  # EXIF turned it
         raise MaskMismatch(f"the correction is {ids.shape[1]}×{ids.shape[0]}, its picture {shape[1]}×{shape[0]}")
     report = inspect_mask(ids, space)
+    if set(report.unknown) == {space.void_id} and (before is None or not newly_open(ids, space, before()).any()):
+        return LabelMap(ids, space)
     if report.unknown:
         hint = f"; {report.hint}" if report.hint else ""
         raise MaskUnknownIds(f"{space.name} does not know {report.unknown_text()}{hint}")

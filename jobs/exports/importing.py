@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import BinaryIO
 from zipfile import ZipInfo
 
@@ -19,7 +18,6 @@ from jobs.errors import ArchiveUnreadable, FieldFault, InvalidOptions, MaskUnkno
 from jobs.exports.exporting import Exporting
 from jobs.exports.redrawing import redrawn
 from jobs.job import Job
-from jobs.reporting.label_maps import predicted
 from jobs.reporting.names import model_folders
 from jobs.submitting.names import is_hidden, relative_path
 from jobs.submitting.packed import DAMAGE, open_zip, reason
@@ -32,9 +30,8 @@ from segmentation.exports.export import LARGEST_DOCUMENT, without_suffix
 from segmentation.exports.folder import MaskFolder
 from segmentation.exports.shapes import palette_png
 from segmentation.label_map import LabelMap
-from segmentation.masks.mask_check import inspect_mask
+from segmentation.masks.mask_check import inspect_mask, newly_open
 from segmentation.palette import palette
-from segmentation.picture_files.pictures import decode_mask
 
 FORMS: dict[str, Export | MaskFolder] = {**EXPORTS, FOLDER.name: FOLDER}
 MOST_FILES = 1_000_000
@@ -107,7 +104,8 @@ class Importing:
             if _is_bare(job, chosen, each):
                 bare.append(each.image.name)
                 continue
-            self.correcting.put(job.id, each.image.index, palette_png(each.ids, palette(job.space)))
+            content = palette_png(each.ids, palette(job.space))
+            self.correcting.put(job.id, each.image.index, content, is_checked=True)
             corrected += 1
         return Taken(
             form=chosen,
@@ -119,37 +117,32 @@ class Importing:
 
     def _check_ids(self, job: Job, form: str, drawn: Drawn) -> None:
         """Raises MaskUnknownIds. Of a label space that has no id for void a model, or a polygon that was simplified,
-        leaves pixels without a class all the same: an image that is as it went out is no fault of its sender, nor is
-        one that nobody has annotated."""
+        leaves pixels without a class all the same: those that went out so may come back so, and nobody needs to have
+        annotated an image at all."""
         space, name = job.space, drawn.image.name
         report = inspect_mask(drawn.ids, space)
         if not report.unknown:
             return
-        if space.void_id not in report.unknown:
+        if set(report.unknown) != {space.void_id}:
             raise MaskUnknownIds(f"{name}: {space.name} does not know {report.unknown_text()}")
-        if not _is_bare(job, form, drawn) and not self._is_known(job, form, drawn):
-            bare = f"{report.unknown[space.void_id]:.1%}".replace("%", " %")
-            raise MaskUnknownIds(f"{name}: {bare} of its pixels are of no class, and {space.name} has no id for such")
+        if not _is_bare(job, form, drawn):
+            share = newly_open(drawn.ids, space, self._went_out(job, form, drawn)).mean()
+            if share:
+                bare = f"{share:.1%}".replace("%", " %")
+                said = f"{bare} of its pixels are of no class, went out with one, and {space.name} has no id for such"
+                raise MaskUnknownIds(f"{name}: {said}")
 
     def _is_known(self, job: Job, form: str, drawn: Drawn) -> bool:
         """Whether a model said so, or somebody drew so before: whoever left an image as it went out knows nothing of
         what others drew of it meanwhile. What went out simplified is known as it was then."""
-        image = drawn.image
-        for known in self._known(job, image.index, drawn.ids.size):
-            for ids in chain((known.ids,), redrawn(known, image, job.options, form)):
-                if ids.shape == drawn.ids.shape and (ids == drawn.ids).all():
-                    return True
-        return False
+        went_out = (each.ids for each in self._went_out(job, form, drawn))
+        return any(ids.shape == drawn.ids.shape and (ids == drawn.ids).all() for ids in went_out)
 
-    def _known(self, job: Job, index: int, pixels: int) -> Iterator[LabelMap]:
-        """pixels: of the picture."""
-        objects = self.exporting.objects
-        for each in self.correcting.versions(job.id, index):
-            yield LabelMap(decode_mask(objects.get(each.file.key), max_pixels=pixels), job.space)
-        for result in self.exporting.image(job.id, index).results:
-            found = predicted(result, objects, job)
-            if found is not None:
-                yield found
+    def _went_out(self, job: Job, form: str, drawn: Drawn) -> Iterator[LabelMap]:
+        """What is known of an image, and as what it went out in that form."""
+        for known in self.correcting.known(job, self.exporting.image(job.id, drawn.image.index)):
+            yield known
+            yield from (LabelMap(ids, job.space) for ids in redrawn(known, drawn.image, job.options, form))
 
 
 def _is_bare(job: Job, form: str, drawn: Drawn) -> bool:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import LABEL_SPACES
 from segmentation.measures.counting import count_ids
@@ -65,6 +66,15 @@ def inspect_counts(
         ignored_share=ignored / pixels,
         hint=_hint(present, strange, space, spaces) if strange else "",
     )
+
+
+def newly_open(ids: NDArray[np.uint8], space: LabelSpace, before: Iterable[LabelMap]) -> NDArray[np.bool_]:
+    """(H, W): which pixels are of no class, and of one in all that was said of the picture before. ids: (H, W)."""
+    found: NDArray[np.bool_] = ids == space.void_id
+    for each in before:
+        if each.ids.shape == found.shape:
+            found = found & (each.ids != space.void_id)
+    return found
 
 
 def knows(space: LabelSpace, class_id: int) -> bool:

@@ -68,9 +68,45 @@ def test_what_a_model_leaves_without_a_class_comes_back_where_there_is_no_void(h
         exported = client.get(f"/jobs/{job_id}/archive", params={"export": name}).content
         answer = client.post(f"/jobs/{job_id}/corrections", content=exported)
         assert (answer.json()["corrected"], answer.json()["unchanged"]) == (0, 2)
-        drawn = send(client, job_id, {"masks/a.png": label_png(1, 255)})
+        left = send(client, job_id, {"masks/a.png": label_png(1, 255)})  # as it was, there
+        assert left.json()["corrected"] == 1
+        assert client.get(f"/jobs/{job_id}").json()["metrics"]["ground_truth"]["corrections"] == 1
+        assert "corrected/a.png" in archive(client, job_id).namelist()
+        again = client.get(f"/jobs/{job_id}/archive", params={"export": name}).content
+        assert client.post(f"/jobs/{job_id}/corrections", content=again).json()["unchanged"] == 2
+
+
+def test_what_was_corrected_in_part_may_stay_without_a_class_where_it_had_none(house: House) -> None:
+    with without_void(house) as client:
+        files = [("files", (each, picture())) for each in ("a.jpg", "b.jpg")]
+        job_id = client.post("/jobs", files=files, data={"min_confidence": "0.81"}).json()["id"]
+        with_classes = client.post("/jobs", files=files).json()["id"]
+        house.work()
+        assert put(client, job_id, label_png(1, 255)).json()["ground_truth"]["pixel_accuracy"] == 0.0
+        assert put(client, job_id, label_png(1, 255, width=WIDTH)).is_success
+        assert put(client, job_id, label_png(255, 2)).json()["code"] == "mask_unknown_ids"
+        answer = put(client, with_classes, label_png(1, 255))
+        assert (answer.status_code, answer.json()["code"]) == (422, "mask_unknown_ids")
+        drawn = send(client, with_classes, {"masks/a.png": label_png(1, 255)})
         assert (drawn.status_code, drawn.json()["code"]) == (422, "mask_unknown_ids")
-        assert "a: 50.0 % of its pixels are of no class, and bare has no id for such" in drawn.json()["detail"]
+        said = "a: 50.0 % of its pixels are of no class, went out with one, and bare has no id for such"
+        assert said in drawn.json()["detail"]
+
+
+def test_polygons_that_were_corrected_in_part_come_back_with_what_went_out_simplified(house: House) -> None:
+    with without_void(house) as client:
+        told = {"artifacts": ["mask"], "polygons": {"tolerance": 2, "min_area": 385}}
+        files = [("files", ("a.jpg", picture()))]
+        job_id = client.post("/jobs", files=files, data={"options": json.dumps(told)}).json()["id"]
+        house.work()
+        exported = archive(client, job_id, export="coco-polygons")
+        (path,) = exported.namelist()
+        document = json.loads(exported.read(path))
+        assert document["annotations"] == []  # all regions are smaller
+        half = [0, 0, WIDTH // 2, 0, WIDTH // 2, HEIGHT, 0, HEIGHT]
+        document["annotations"] = [{"id": 1, "image_id": 1, "category_id": 2, "segmentation": [half], "iscrowd": 0}]
+        taken = send(client, job_id, {path: json.dumps(document).encode()})
+        assert taken.json()["corrected"] == 1, taken.text
 
 
 POLYGONS = ("coco-polygons", "label-studio-polygons", "yolo", "geojson")
