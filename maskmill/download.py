@@ -14,7 +14,7 @@ import stat
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -32,9 +32,10 @@ from maskmill.transport import Call, Transport
 PIECE = 1024 * 1024
 TRIES_WITHOUT_PROGRESS = 6
 _MANIFEST, _METRICS, _ERRORS = "manifest.json", "metrics.csv", "errors.csv"
-_MASKS = "mask"  # the folder of what people draw on
+_MASKS = "mask"  # the folder of what people draw on, where nothing tells what was fetched
 PICTURES_MISSING = "pictures_missing.csv"  # of an export, with the reason of each
 _MARK = ".maskmill-job"  # whose the files are, where no manifest tells
+_FETCHED = ".maskmill-fetched.json"  # check sums (CRC-32) of files in folders as they came, by their paths
 _LOCK = ".maskmill-lock"  # there while somebody writes
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)  # of a shared folder
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
@@ -233,7 +234,7 @@ def job_in(folder: Path) -> str | None:
     """Whose results a folder holds. None where nobody's results are, or nothing tells whose."""
     for name in (_MARK, _MANIFEST):
         with suppress(OSError, ValueError, LookupError, TypeError):
-            if all(each.name == _MARK or each.name.startswith(_LOCK) for each in folder.iterdir()):
+            if all(each.name in (_MARK, _FETCHED) or each.name.startswith(_LOCK) for each in folder.iterdir()):
                 return None  # the rest was removed
             told = (folder / name).read_text("utf-8").strip()
             found = str(told if name == _MARK else json.loads(told)["job"])
@@ -245,14 +246,18 @@ def job_in(folder: Path) -> str | None:
 def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = False) -> list[Path]:
     """The files of a job's ZIP below `folder`, nowhere else; a table of what went wrong of an earlier download goes
     where nothing is wrong any more. Raises DownloadBroken for damage or names that leave it, and, but with
-    over_changes, InvalidInput for masks that lie there already and were changed: somebody drew them."""
+    over_changes, InvalidInput for files in folders that were changed since they came: somebody drew them."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as bundle:
             entries = [entry for entry in bundle.infolist() if not entry.is_dir()]
             targets = [_target(folder, entry) for entry in entries]
+            named = {
+                target.relative_to(folder).as_posix(): entry for entry, target in zip(entries, targets, strict=True)
+            }
+            fetched = _fetched(folder)
             if not over_changes:
-                _check_masks(folder, zip(entries, targets, strict=True))
+                _check_changes(folder, named, fetched)
             if folder / _MANIFEST not in targets:
                 mark(folder, job_id)
             for entry, target in zip(entries, targets, strict=True):
@@ -260,6 +265,9 @@ def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = Fal
                     shutil.copyfileobj(source, out, PIECE)
     except (zipfile.BadZipFile, EOFError) as error:
         raise DownloadBroken(f"{archive} is damaged: {error}") from error
+    fetched.update({name: entry.CRC for name, entry in named.items() if "/" in name})
+    if fetched:
+        write_whole(folder / _FETCHED, json.dumps(fetched).encode())
     if folder / _METRICS in targets and folder / _ERRORS not in targets:  # tried again, none failed
         (folder / _ERRORS).unlink(missing_ok=True)
     if folder / PICTURES_MISSING not in targets:
@@ -279,12 +287,15 @@ def lay_over(folder: Path, job_id: str, fetch: Callable[[], Path]) -> Path:
     return folder
 
 
-def _check_masks(folder: Path, files: Iterable[tuple[zipfile.ZipInfo, Path]]) -> None:
-    changed = [
-        target.relative_to(folder).as_posix()
-        for entry, target in files
-        if _MASKS in target.relative_to(folder).parts[:-1] and target.is_file() and not _is_as_in(entry, target)
-    ]
+def _fetched(folder: Path) -> dict[str, int]:
+    with suppress(OSError, ValueError, AttributeError):
+        told = json.loads((folder / _FETCHED).read_text("utf-8")).items()
+        return {name: crc32 for name, crc32 in told if isinstance(crc32, int)}
+    return {}
+
+
+def _check_changes(folder: Path, named: Mapping[str, zipfile.ZipInfo], fetched: Mapping[str, int]) -> None:
+    changed = [name for name, entry in named.items() if _is_changed(folder / name, entry, fetched.get(name))]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise InvalidInput(
@@ -293,8 +304,11 @@ def _check_masks(folder: Path, files: Iterable[tuple[zipfile.ZipInfo, Path]]) ->
         )
 
 
-def _is_as_in(entry: zipfile.ZipInfo, path: Path) -> bool:
-    return path.stat().st_size == entry.file_size and zlib.crc32(path.read_bytes()) == entry.CRC
+def _is_changed(path: Path, entry: zipfile.ZipInfo, fetched: int | None) -> bool:
+    """fetched: check sum of the file as it came, of which it may be a newer version that comes now."""
+    if (fetched is None and _MASKS not in PurePosixPath(entry.filename).parts[:-1]) or not path.is_file():
+        return False
+    return zlib.crc32(path.read_bytes()) not in (entry.CRC, fetched)
 
 
 def pictures_missing(where: Path) -> int:

@@ -17,6 +17,7 @@ from maskmill.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from maskmill.demo.material import Item
+    from maskmill.handle import JobHandle
     from maskmill.image import Image
 
 
@@ -37,7 +38,7 @@ def report(choices: Report) -> None:
         raise InvalidInput(f"the folder {out} holds other files; choose another one with --out")
     with connect(choices) as server, tempfile.TemporaryDirectory() as inputs:
         job = server.job(choices.job_id)
-        job.download(out)
+        job.download(out, artifacts=_kinds(job))
         images = list(job.rows(limit=choices.limit))
         pictures = [item for image in images if (item := _input(image, Path(inputs))) is not None]
         page = write_page(out, job, images, Material(pictures=pictures), terms_of(server, job))
@@ -45,6 +46,12 @@ def report(choices: Report) -> None:
         print_json({"page": str(page), "images": len(images)})
     else:
         stdout().print(f"{page} shows {len(images)} of {job.total} images", soft_wrap=True)
+
+
+def _kinds(job: JobHandle) -> list[str]:
+    """All that there is: of a job that was submitted with an export, an archive without a word is that one."""
+    several = ["disagreement", "comparison"] if job.state.get("models") else []
+    return [*job.state["options"]["artifacts"], "metrics", "corrected", *several]
 
 
 def _input(image: Image, folder: Path) -> Item | None:

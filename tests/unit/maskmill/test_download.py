@@ -61,9 +61,10 @@ def test_an_archive_is_unpacked_below_the_folder(server: ToyServer, job: JobHand
     server.on("GET", "/jobs/job_1/archive", Answer(200, ARCHIVE))
     folder = job.download(tmp_path / "out")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-    assert names == [".maskmill-job", "mask", "mask/a", "metrics"]
+    assert names == [FETCHED, ".maskmill-job", "mask", "mask/a", "metrics"]
 
 
+FETCHED = ".maskmill-fetched.json"  # what tells whether somebody changed a file
 MANIFEST = {"manifest.json": '{"job": "job_2"}', "mask/a.png": ""}
 
 
@@ -99,7 +100,7 @@ def test_a_second_download_into_the_folder_meanwhile_is_refused(
     server.on("GET", "/jobs/job_1/archive", respond)
     job.download(tmp_path, unpacked=unpacked)
     assert refused == [f"another download into {tmp_path} is going on; try again when it has ended"]
-    left = [".maskmill-job", "mask", "metrics"] if unpacked else ["job_1.zip"]
+    left = [FETCHED, ".maskmill-job", "mask", "metrics"] if unpacked else ["job_1.zip"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
@@ -154,7 +155,7 @@ def test_masks_that_somebody_changed_are_not_overwritten(server: ToyServer, job:
         (tmp_path / name).write_text("changed")
     with pytest.raises(InvalidInput, match=r"mask/a in .* was changed since it was fetched; choose another folder"):
         job.download(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".maskmill-job", "mask", "metrics"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FETCHED, ".maskmill-job", "mask", "metrics"]
     assert {(tmp_path / name).read_text() for name in ("mask/a", "metrics")} == {"changed"}
     unpack(job.download(tmp_path, unpacked=False), tmp_path, "job_1", over_changes=True)
     assert (tmp_path / "mask" / "a").read_text() == "A" * 50_000
@@ -165,7 +166,28 @@ def test_a_name_may_be_as_long_as_any(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(_zip(**{f"mask__{name}": "mask"}))
     unpack(tmp_path / "a.zip", tmp_path / "out", "job_1")
     assert write_whole(tmp_path / "out" / "masks" / name, b"mask").read_bytes() == b"mask"
-    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == [".maskmill-job", "mask", "masks", name, name]
+    found = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    assert found == [FETCHED, ".maskmill-job", "mask", "masks", name, name]
+
+
+def test_what_was_drawn_in_any_folder_is_kept_and_what_was_not_is_renewed(tmp_path: Path) -> None:
+    """Files of exports, too, and corrections, of which newer versions come."""
+    folder, packed = tmp_path / "out", tmp_path / "job.zip"
+
+    def fetched(version: str) -> None:
+        packed.write_bytes(_zip(corrected__a=version, polygons__a="{}"))
+        unpack(packed, folder, "job_1")
+
+    fetched("one")
+    fetched("two")
+    assert (folder / "corrected/a").read_text() == "two"
+    for name, drawn in (("corrected/a", "mine"), ("polygons/a", "[]")):
+        (folder / name).write_text(drawn)
+        with pytest.raises(InvalidInput, match=rf"{name} in .* was changed since it was fetched"):
+            fetched("three")
+        assert (folder / name).read_text() == drawn
+        unpack(packed, folder, "job_1", over_changes=True)
+    fetched("four")
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

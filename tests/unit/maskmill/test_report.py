@@ -15,6 +15,8 @@ from maskmill.handle import JobHandle
 from maskmill.image import Image
 from segmentation.label_spaces import get_label_space
 from tests.factories import mask
+from tests.unit.maskmill.test_images_cli import JobState, Run
+from tests.unit.maskmill.toy_server import ToyServer, as_json, problem
 
 
 def test_a_report_touches_nobody_elses_files(run: Any, tmp_path: Path) -> None:
@@ -24,6 +26,16 @@ def test_a_report_touches_nobody_elses_files(run: Any, tmp_path: Path) -> None:
     refused = run("report", "job_1", "--out", folder)
     assert refused.exit_code != 0
     assert "holds other files" in refused.stderr
+
+
+def test_a_job_with_an_export_is_shown_by_its_artifacts(run: Run, server: ToyServer, job_state: JobState) -> None:
+    """What its archive holds without a word is the export, which has neither overlays nor numbers."""
+    options = {"artifacts": ["overlay", "mask"], "export": {"name": "cvat"}}
+    server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded", done=4), "options": options}))
+    server.on("GET", "/jobs/job_1/archive", problem(409, "job_not_finished"))
+    assert run("report", "job_1").exit_code != 0
+    (request,) = server.seen("GET", "/jobs/job_1/archive")
+    assert request.query == {"artifacts": "overlay,mask,metrics,corrected"}
 
 
 def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Path) -> None:
