@@ -80,7 +80,7 @@ def _label_map(labels: Labels, *, ignores: bool) -> bytes:
 
 
 def _colours(described: bytes, labels: Labels) -> Mapping[RGB, int]:
-    found: dict[RGB, int] = {BLACK: labels.void_id, IGNORED_COLOUR: labels.void_id}
+    found: dict[RGB, int] = {}
     for line in described.decode("utf-8", "replace").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
@@ -90,8 +90,10 @@ def _colours(described: bytes, labels: Labels) -> Mapping[RGB, int]:
         except ValueError as error:
             raise UnreadableExport(f"labelmap.txt: no colour in {line[:80]!r}") from error
         if name.strip().casefold() != "ignored":
-            found[red, green, blue] = labels.id_of(name)
-    return found
+            class_id = labels.id_of(name)
+            if found.setdefault((red, green, blue), class_id) != class_id:
+                raise UnreadableExport(f"labelmap.txt: {name.strip()} has the colour of another class")
+    return {BLACK: labels.void_id, IGNORED_COLOUR: labels.void_id, **found}
 
 
 def _voc_palette() -> NDArray[np.uint8]:

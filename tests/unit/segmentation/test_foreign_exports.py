@@ -160,6 +160,11 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("cvat", {"SegmentationClass/a/one.png": b"GIF", "labelmap.txt": b"car:40,50,60::\n"}, "PNG|picture|image"),
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4, 3), 9, np.uint8)), "labelmap.txt": b""}, "#090909"),
         ("cvat", {"SegmentationClass/a/one.png": CLEAR, "labelmap.txt": b"car:255,255,255::\n"}, "are transparent"),
+        (
+            "cvat",
+            {"SegmentationClass/a/one.png": CLEAR, "labelmap.txt": b"car:1,2,3::\nroad:1,2,3::\n"},
+            "road has the",
+        ),
         ("cvat", {"SegmentationClass/a/one.png": b"", "labelmap.txt": b"car:red::"}, "no colour in 'car:red::'"),
         ("yolo", {"labels/train/a/one.txt": LINE}, "nothing tells what the numbers of the classes mean"),
         ("yolo", {"labels/train/a/one.txt": b"1 0.5 x", **NAMES}, "one.txt, line 1"),
