@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,10 +18,13 @@ from training.export.export import Release, export_run
 from training.fit.launch import run_order
 from training.fit.loop import read_checkpoint
 from training.fit.optimisation import Best
+from training.fit.processes import Processes
+from training.fit.train import state_of
 from training.promote.promote import Wish, promote
 from training.promote.registry import Registry
+from training.recipe.building import build_empty_model
 from training.recipe.recipe import EarlyStopping
-from training.runs import BEST, CHECKPOINT, LOG, Run, RunNotFound
+from training.runs import BEST, CHECKPOINT, Run, RunNotFound
 from training.settings import TrainingSettings
 from training.tracking import NullTracker
 
@@ -147,11 +151,12 @@ def test_the_best_is_never_chosen_on_what_is_learnt_from():
     assert [EarlyStopping(metric=each).best_metric for each in ("train_loss", "val_loss")] == ["miou", "val_loss"]
 
 
-def test_what_was_best_in_another_metric_is_compared_by_what_it_measured_in_the_new_one(roots, tmp_path, caplog):
-    folder = tiny_training(tmp_path, roots, ["stages[0].epochs=1", "evaluate_every=1"])
-    (line,) = Run.open(folder).history()
-    (folder / LOG).write_text(json.dumps({**line, "val_loss": 0.0}) + "\n")  # better than any that comes
-    tiny_training(tmp_path, roots, ["stages[0].epochs=2", "evaluate_every=1", "early_stopping.metric=val_loss"])
-    assert read_checkpoint(folder / CHECKPOINT)["best"] == {"metric": "val_loss", "value": 0.0, "epoch": 1}
-    assert Run.open(folder).snapshot("best").epochs_done == 1
-    assert "were chosen for their miou; from now on the best in val_loss takes their place" in caplog.text
+def test_what_was_best_in_another_metric_is_compared_by_what_it_measured_in_the_new_one(stopped, caplog):
+    run = Run.open(stopped)
+    for metric in ("val_loss", "miou"):
+        recipe = replace(run.recipe, early_stopping=EarlyStopping(metric=metric))
+        with Processes.joined() as processes:
+            state = state_of(build_empty_model(recipe.model, run.space), recipe, stopped, processes)
+        value = 2.0 if metric == "miou" else run.history()[0]["val_loss"]
+        assert state.best == Best(metric=metric, value=value, epoch=1)
+    assert caplog.text.count("were chosen for their miou; from now on the best in val_loss takes their place") == 1
