@@ -18,7 +18,10 @@ from maskmill.image import Image
 
 TOLD = 10  # failed images that are named when a job ends; `maskmill images` names all
 LOOKED_AT = 100  # images among which an example of a warning is sought
-REMEDIES = {"mask_unknown_ids": "--mask-label-space NAME says what the ids mean; these masks count in no score"}
+REMEDIES = {
+    "mask_unknown_ids": "--mask-label-space NAME says what the ids mean; these masks count in no score",
+    "mask_orientation_unclear": "masks drawn on pixels as they are stored have to be turned as their pictures are",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
