@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from segmentation.label_spaces import get_label_space
 from segmentation.preprocessing import Preprocessing
-from training.export.temperature import Tempered, fitted_temperature
+from training.export.temperature import CANDIDATES, Tempered, best_temperature, fitted_temperature
 
 SPACE = get_label_space("camvid-11")
 PREPROCESSING = Preprocessing(long_side=64)
@@ -53,6 +54,15 @@ def fitted(margin, pictures):
 def test_confidence_becomes_the_share_of_right_pixels(margin):
     found = fitted(margin, Pictures(masks()))
     assert torch.sigmoid(torch.tensor(margin / found)).item() == pytest.approx(0.7, abs=0.04)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0, 100.0])
+def test_halving_finds_what_trying_all_would(scale):
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(400, 5, generator=generator) * 2
+    truth = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+    losses = [float(functional.cross_entropy(logits * scale / each, truth)) for each in CANDIDATES.tolist()]
+    assert best_temperature(logits * scale, truth) == round(float(CANDIDATES[np.argmin(losses)]), 3)
 
 
 def test_of_pictures_without_labels_no_temperature_is_claimed():
