@@ -10,7 +10,7 @@ from maskmill.cli import images, jobs, keys, models, results, stack, tune, webho
 from maskmill.cli.exits import MEANING
 from maskmill.cli.options import command
 from maskmill.cli.results import film, report
-from maskmill.cli.training import compare, evaluate, explain, export, promote, train
+from maskmill.cli.training import calibrate, compare, evaluate, explain, export, promote, train
 
 HELP = "Batches of street images in; segmentation masks, metrics and archives out."
 EXITS = "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items())
@@ -48,6 +48,7 @@ command(app, "compare")(compare.compare)
 command(app, "explain")(explain.explain)
 command(app, "export")(export.export)
 command(app, "promote")(promote.promote)
+command(models.app, "calibrate")(calibrate.calibrate)
 app.add_typer(results.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")

@@ -103,7 +103,7 @@ def pull(choices: Pulling) -> None:
     order = Order(
         model=model,
         name=choices.name or model.name,
-        models=_catalog(choices.home),
+        models=local_catalog(choices.home),
         consent=Consent(revision=at, accepted=choices.accept_revision, unpinned=choices.unpinned),
         long_side=choices.long_side,
         folder=choices.folder,
@@ -111,7 +111,7 @@ def pull(choices: Pulling) -> None:
     )
     bundle = fetch(order, lambda line: console.print(Text(line), soft_wrap=True))
     if choices.as_json:
-        print_json({"model": _card(bundle.card), "folder": str(bundle.folder)})
+        print_json({"model": card_fields(bundle.card), "folder": str(bundle.folder)})
         return
     stdout().print(f"{bundle.card.name} is in {bundle.folder}; a running worker serves it", soft_wrap=True)
     stdout().print(f"Try it on the samples:  {program()} models check {bundle.card.name}", soft_wrap=True)
@@ -182,7 +182,7 @@ def add(choices: Adding) -> None:
         added = publish(
             choices.file,
             about,
-            models=_catalog(choices.home),
+            models=local_catalog(choices.home),
             samples=open_samples(),
             open_all=open_all,
             replace_other=choices.replace,
@@ -205,7 +205,7 @@ def check(choices: Checking) -> None:
     from maskmill.cli.training.runtimes import open_all
     from training.bring.publish import check_bundle
 
-    bundle = _bundle(choices.model, _catalog(choices.home))
+    bundle = get_bundle(choices.model, local_catalog(choices.home))
     with stderr().status(f"running {bundle.card.name} on {SAMPLES_SAID}"):
         reports = check_bundle(bundle, samples=open_samples(), open_all=open_all)
     _show_check(bundle.card, reports, choices)
@@ -218,7 +218,7 @@ class Removing(HomeOption):
 
 def remove(choices: Removing) -> None:
     """Take a model of your own out of service and delete it. Those that came with Maskmill stay."""
-    _catalog(choices.home).remove(choices.model)
+    local_catalog(choices.home).remove(choices.model)
     if choices.as_json:
         print_json({"removed": choices.model})
     else:
@@ -252,7 +252,7 @@ def _list_local(choices: Listing) -> None:
 
     settings = storage_settings(choices.home)
     catalog, tunings = open_catalog(settings), open_tunings(settings)
-    cards = [{**_card(card), "runs_as": tunings.variant(catalog.get(card.name))} for card in catalog.list()]
+    cards = [{**card_fields(card), "runs_as": tunings.variant(catalog.get(card.name))} for card in catalog.list()]
     if choices.as_json:
         print_json({"items": cards})
         return
@@ -262,7 +262,7 @@ def _list_local(choices: Listing) -> None:
 def _list_hub(choices: Listing) -> None:
     from storage.hub_catalog import load_hub_catalog
 
-    here = {card.name for card in _catalog(choices.home).list()}
+    here = {card.name for card in local_catalog(choices.home).list()}
     found = [{**asdict(model), "here": model.name in here} for model in load_hub_catalog().values()]
     if choices.as_json:
         print_json({"items": found})
@@ -301,7 +301,7 @@ def _print_models(found: Iterable[Mapping[str, Any]]) -> None:
 
 def _show_check(card: ModelCard, reports: Iterable[CheckReport], choices: HomeOption) -> None:
     if choices.as_json:
-        print_json({"model": _card(card), "checks": [asdict(report) for report in reports]})
+        print_json({"model": card_fields(card), "checks": [asdict(report) for report in reports]})
         return
     right = ("ms per picture", "images/s", "classes seen", "mIoU on samples")
     table = plain_table("runtime", "input", *right, right=right)
@@ -341,14 +341,14 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
     return [red, green, blue]
 
 
-def _catalog(home: Path | None) -> Catalog:
+def local_catalog(home: Path | None) -> Catalog:
     from maskmill.stack.explained import storage_settings
     from storage.catalog import open_catalog
 
     return open_catalog(storage_settings(home))
 
 
-def _bundle(model: str, catalog: Catalog) -> Any:
+def get_bundle(model: str, catalog: Catalog) -> Any:
     """By name, or a folder with a card, which need not be among the served ones."""
     from segmentation.model_card import ModelCard
     from storage.catalog import CARD, Bundle
@@ -359,7 +359,7 @@ def _bundle(model: str, catalog: Catalog) -> Any:
     return catalog.get(model)
 
 
-def _card(card: ModelCard) -> dict[str, Any]:
+def card_fields(card: ModelCard) -> dict[str, Any]:
     import json
 
     value: dict[str, Any] = json.loads(card.to_json())

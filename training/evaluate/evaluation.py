@@ -24,6 +24,8 @@ from segmentation.measures.metrics import (
 )
 from segmentation.measures.score_curves import Curve, ScoreHistograms
 
+OF_PROBABILITIES = ("ece", "mean_auc", "mean_ap")  # scores that the classes alone do not tell
+
 
 class NoScoresKept(Exception):
     """An evaluation without scores was asked for a curve."""
@@ -124,11 +126,12 @@ class Evaluation:
         if self.calibration is None or self.score_histograms is None:
             return {}
         kept, chosen = self.score_histograms, [each for each in self.class_ids if each not in without]
-        return {
-            "ece": self.calibration.expected_error,
-            "mean_auc": _mean([kept.roc(each).area for each in chosen]),
-            "mean_ap": _mean([kept.pr(each).area for each in chosen]),
-        }
+        values = (
+            self.calibration.expected_error,
+            _mean([kept.roc(each).area for each in chosen]),
+            _mean([kept.pr(each).area for each in chosen]),
+        )
+        return dict(zip(OF_PROBABILITIES, values, strict=True))
 
     def _kept(self) -> ScoreHistograms:
         if self.score_histograms is None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from training.evaluate.evaluation import Evaluation, Latency
     from training.evaluate.subjects import Subject
 
+DATASETS_SAID = "camvid, cityscapes, coco, folder, job (or job_results), oxford_pets, scenes or voc."
 WORST_SHOWN = 8  # pictures of a page
 # The single scores in the order in which they are shown.
 SCORES = {
@@ -44,8 +45,8 @@ SCORES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions(JsonOption):
-    """Which pictures; shared by the commands that score models."""
+class PictureOptions(JsonOption):
+    """Which labelled pictures."""
 
     root: Annotated[
         list[str] | None,
@@ -58,12 +59,18 @@ class DataOptions(JsonOption):
     option: Annotated[
         list[str] | None, typer.Option(help="An option of the data set, as in recipes.", metavar="NAME=VALUE")
     ] = None
-    label_space: Annotated[
-        str | None, typer.Option(help="Score in these classes; else in what model and data share.", metavar="NAME|FILE")
-    ] = None
     unknown_ids: Annotated[
         str, typer.Option(help="Ids in masks that their label space does not know: error or ignore.")
     ] = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(PictureOptions):
+    """In which classes, and where models lie; shared by the commands that score models."""
+
+    label_space: Annotated[
+        str | None, typer.Option(help="Score in these classes; else in what model and data share.", metavar="NAME|FILE")
+    ] = None
     models: Annotated[Path | None, typer.Option(help="One more folder of bundles.", metavar="DIR")] = None
     runs: Annotated[Path, typer.Option(help="Folder of the runs.", metavar="DIR")] = Path("runs")
 
@@ -78,11 +85,7 @@ class Evaluating(DataOptions, CheckpointOption, TrackOption):
     ]
     dataset: Annotated[
         str,
-        typer.Argument(
-            help="camvid, cityscapes, coco, folder, job (or job_results), oxford_pets, scenes or voc.",
-            metavar="DATASET",
-            show_default=False,
-        ),
+        typer.Argument(help=DATASETS_SAID, metavar="DATASET", show_default=False),
     ]
     engine: Annotated[
         str | None, typer.Option(help="Score and time in this one alone, as `openvino bf16` or `onnxruntime int8`.")
@@ -192,7 +195,7 @@ def require_writable(*files: Path) -> None:
             raise OSError(error.errno, error.strerror, str(file)) from error
 
 
-def open_pictures(dataset: str, choices: DataOptions) -> PairDataset:
+def open_pictures(dataset: str, choices: PictureOptions) -> PairDataset:
     """Every file looked at. Raises RecipeError for an unknown data set or option, DatasetError for its files, and
     for one without masks."""
     from training.datasets.checking import check_pictures, count_pictures
