@@ -69,6 +69,8 @@ class Transition(NamedTuple):
     owes: Delivery | None = None
 
 
+LEAST_KEPT = timedelta(hours=1)  # a job after its end; or as long as it was to be kept, where that is less
+
 _WAITS: Mapping[str, Any] = {"worker": None, "lease_until": None, "finished_at": None, "version": None}
 
 
@@ -281,10 +283,19 @@ def _settled(
         counts=counts,
         version=job.version + 1,
         finished_at=now if done else None,
+        expires_at=_kept_until(job, now) if done else job.expires_at,
         waiting_for=None if done else job.waiting_for,
     )
     owes = owed(before, after, now=now)
     return Transition(after if owes is None else replace(after, told_at=now), moves, owes)
+
+
+def _kept_until(job: Job, now: datetime) -> datetime | None:
+    """Of a job that ends: the queue may take longer than it was to be kept, and then it would go before anybody could
+    fetch its results, or be told of it."""
+    if job.expires_at is None:
+        return None
+    return max(job.expires_at, now + min(job.expires_at - job.created_at, LEAST_KEPT))
 
 
 def _counts_after(counts: Counts, moves: Sequence[tuple[Move, Collection[int] | None]]) -> Counts:

@@ -162,8 +162,10 @@ def write_job(transaction: Transaction, before: Job, step: Transition) -> None:
 
 
 def _changed(before: Job, after: Job) -> Values:
-    """The totals, which are long, when they did."""
+    """The totals, which are long, and what an index is kept of, when they did."""
     values: Values = progress_values(after)
+    if after.expires_at != before.expires_at:
+        values["expires_at"] = after.expires_at
     if after.totals is not before.totals:
         values.update(totals_values(after))
     return values

@@ -26,6 +26,7 @@ from tests.job_steps import (
     ended_job,
     every_image,
     failed,
+    finish,
     get,
     image,
     succeeded,
@@ -298,6 +299,22 @@ class TestDeleting:
             assert list(unit.jobs.expired(limit=9)) == ["job_1"]
             unit.jobs.mark_deleted("job_1")
             assert list(unit.jobs.expired(limit=9)) == []
+
+    @pytest.mark.parametrize(
+        ("lifetime", "kept"),
+        [(timedelta(minutes=1), timedelta(minutes=1)), (timedelta(days=1), timedelta(hours=1))],
+    )
+    def test_a_job_that_waited_longer_than_it_lives_is_kept_for_a_while(
+        self, open_unit: Units, lifetime: timedelta, kept: timedelta
+    ):
+        late = NOON + 2 * lifetime
+        add(open_unit, 1, expires_at=NOON + lifetime)
+        finish(open_unit, succeeded(0), now=late, by=claimed(open_unit, now=late))
+        assert get(open_unit).expires_at == late + kept
+        with open_unit.at(late + kept - timedelta(seconds=1)) as unit:
+            assert list(unit.jobs.expired(limit=9)) == []
+        with open_unit.at(late + kept) as unit:
+            assert list(unit.jobs.expired(limit=9)) == ["job_1"]
 
 
 @pytest.mark.slow
