@@ -46,7 +46,10 @@ def write_backup(home: Path, file: Path) -> int:
     except FileExistsError as error:
         raise StackError(f"{file} exists: another backup was written there meanwhile") from error
     except OSError as error:
-        raise StackError(f"{file} cannot be written: {error.strerror or error}") from error
+        what = (
+            f"{file} cannot be written" if error.filename in (None, str(part)) else f"{error.filename} cannot be read"
+        )
+        raise StackError(f"{what}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             part.unlink()
@@ -128,10 +131,20 @@ def _copy_database(source: Path, copy: Path) -> None:
 
 
 def _kept(home: Path) -> Iterator[tuple[Path, str]]:
+    """Files, and links whatever they lead to."""
     for folder in FOLDERS:
-        for path in sorted((home / folder).rglob("*")):
-            name = path.relative_to(home).as_posix()
-            if path.is_dir() and not path.is_symlink():
-                continue
-            if not name.startswith(NOT_KEPT):
-                yield path, name
+        for place, folders, files in os.walk(home / folder, onerror=_raise_unless_gone):
+            linked = [each for each in folders if Path(place, each).is_symlink()]
+            folders[:] = sorted(each for each in folders if _name(home, place, each) not in NOT_KEPT)
+            for each in sorted([*files, *linked]):
+                yield Path(place, each), _name(home, place, each)
+
+
+def _name(home: Path, place: str, name: str) -> str:
+    return Path(place, name).relative_to(home).as_posix()
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """Of a folder that goes meanwhile nothing is left to keep; one that cannot be read is not left out in silence."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error

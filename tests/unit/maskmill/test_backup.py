@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -151,6 +154,38 @@ def test_a_backup_that_is_broken_off_leaves_no_file(
     monkeypatch.setattr("maskmill.stack.backup._kept", interrupt)
     assert run("backup", tmp_path / "backup.tar", "--home", filled.home)[0] == INTERRUPTED
     assert [each.name for each in tmp_path.iterdir() if "backup" in each.name] == []
+
+
+def test_jobs_that_are_deleted_meanwhile_do_not_end_a_backup(
+    filled: StorageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, walk = filled.home / "objects/files/default/jobs/job_2", maskmill.stack.backup.os.walk
+    for name in ("inputs", "mask"):
+        (gone / name).mkdir(parents=True)
+
+    def walk_late(top: Path, onerror: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        for found in walk(top, onerror=onerror):
+            if found[0] == str(gone):  # its folders are known by now
+                shutil.rmtree(gone)
+            yield found
+
+    monkeypatch.setattr("maskmill.stack.backup.os.walk", walk_late)
+    assert run("backup", tmp_path / "backup.tar", "--home", filled.home)[0] == 0
+    assert run("restore", tmp_path / "backup.tar", "--home", tmp_path / "other")[0] == 0
+    assert contents(StorageSettings(home=tmp_path / "other")) == contents(filled)
+
+
+def test_what_cannot_be_read_is_told_and_not_left_out(
+    filled: StorageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(top: Path, onerror: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        onerror(PermissionError(errno.EACCES, "Permission denied", str(top)))
+        yield from ()
+
+    monkeypatch.setattr("maskmill.stack.backup.os.walk", refuse)
+    code, said = run("backup", tmp_path / "backup.tar", "--home", filled.home)
+    assert code != 0
+    assert "objects cannot be read: Permission denied" in " ".join(said.split())
 
 
 def test_a_home_that_has_a_database_is_not_restored_into(filled: StorageSettings, tmp_path: Path) -> None:
