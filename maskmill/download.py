@@ -102,6 +102,8 @@ class _Part:
         if start and (start != self.size or self._total not in (None, total)):
             self.start_over()
             raise ServerUnreachable("the archive changed while it was fetched")
+        if not start:  # neither the bytes of another one stay, nor its mark
+            self.start_over()
         self._total = total
         self._keep_mark(response.headers.get("etag"))
         with self._path.open("ab" if start else "wb") as handle:

@@ -259,6 +259,18 @@ def test_without_a_mark_nothing_old_is_trusted(server: ToyServer, job: JobHandle
     assert job.download(tmp_path, unpacked=False).read_bytes() == ARCHIVE
 
 
+def test_a_part_of_an_export_is_not_gone_on_with_as_the_archive(
+    server: ToyServer, job: JobHandle, tmp_path: Path
+) -> None:
+    (tmp_path / "job_1.zip.part").write_bytes(ARCHIVE[:10_000])
+    (tmp_path / "job_1.zip.part.etag").write_text('"one"')
+    export = Answer(200, b"y" * 40_000, cut_after=20_000)  # which has no mark
+    server.on("GET", "/jobs/job_1/archive", export, problem(409, "busy"), _ranged(ARCHIVE, etag='"one"'))
+    with pytest.raises(Conflict):
+        job.download(tmp_path, unpacked=False, export={"export": "cvat"})
+    assert job.download(tmp_path, unpacked=False).read_bytes() == ARCHIVE
+
+
 def test_a_server_that_gives_no_more_bytes_is_given_up(
     server: ToyServer, job: JobHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
