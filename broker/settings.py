@@ -21,17 +21,17 @@ class BrokerSettings(BaseSettings):
     home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
     url: str | None = None
     """redis:// or rediss://, with the password. Without one: what the local stack wrote into run/broker.json."""
-    visibility_timeout_s: int = 120
+    visibility_timeout_s: int = Field(default=120, gt=0)
     """A message that was fetched and never acknowledged is delivered again after this time."""
-    restore_interval_s: int = 5
+    restore_interval_s: int = Field(default=5, gt=0)
     """How often workers look for such messages."""
-    socket_timeout_s: float = 10.0
+    socket_timeout_s: float = Field(default=10.0, gt=0)
     """A worker takes a connection for dead that does not answer for this long."""
-    publish_timeout_s: float = 2.0
+    publish_timeout_s: float = Field(default=2.0, gt=0)
     """The same for the side that sends; one dispatch takes at most about twice this time."""
-    health_check_interval_s: int = 10
-    upkeep_interval_s: float = 5.0
-    shutdown_timeout_s: float = 20.0
+    health_check_interval_s: int = Field(default=10, gt=0)
+    upkeep_interval_s: float = Field(default=5.0, gt=0)
+    shutdown_timeout_s: float = Field(default=20.0, ge=0)
     """How long a worker that is asked to stop at once may still finish what runs."""
 
     def broker_url(self) -> str:

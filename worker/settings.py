@@ -108,6 +108,12 @@ class WorkerSettings(BaseSettings):
     """Before each further try; then it is given up."""
 
     @model_validator(mode="after")
+    def _leases_outlast_heartbeats(self) -> Self:
+        if self.lease_s < 2 * self.heartbeat_s:
+            raise ValueError("lease_s must be at least twice heartbeat_s, or images are taken from workers that live")
+        return self
+
+    @model_validator(mode="after")
     def _leases_outlast_tries(self) -> Self:
         if self.webhook_lease_s <= self.webhook_timeout_s:
             raise ValueError("webhook_lease_s must be longer than webhook_timeout_s, or what is sent is sent again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 import tarfile
@@ -159,7 +160,7 @@ def test_a_backup_that_is_broken_off_leaves_no_file(
 def test_jobs_that_are_deleted_meanwhile_do_not_end_a_backup(
     filled: StorageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone, walk = filled.home / "objects/files/default/jobs/job_2", maskmill.stack.backup.os.walk
+    gone, walk = filled.home / "objects/files/default/jobs/job_2", os.walk
     for name in ("inputs", "mask"):
         (gone / name).mkdir(parents=True)
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from maskmill.doctor import Findings, examine
 from maskmill.doctor.findings import Finding
 from maskmill.doctor.running import examine_running
+from maskmill.doctor.settings import examine_settings
 from maskmill.installed import called, how_to_install
 from maskmill.stack.home import StackHome, write_private
 from segmentation.engines import EngineKind
@@ -63,6 +64,31 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
     assert found["registry"].state == "absent"
     assert (found["video"].state, found["video"].mend) == ("absent", how_to_install("video"))
     assert found["openvino"].state == "absent"  # another engine is there
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part", "said"),
+    [
+        ("MASKMILL_API_RETENTION_S", "5", "API settings", "retention_s"),
+        ("MASKMILL_API_ALLOWED_HOSTS", "masks.example.org", "API settings", "no JSON"),
+        (
+            "MASKMILL_STORAGE_DATABASE_URL",
+            "nonsense",
+            "storage settings",
+            "cannot be used: Value error, database_url must look",
+        ),
+        ("MASKMILL_WORKER_LEASE_S", "3", "worker settings", "lease_s must be at least twice heartbeat_s"),
+        ("MASKMILL_BROKER_UPKEEP_INTERVAL_S", "0", "broker settings", "upkeep_interval_s"),
+    ],
+)
+def test_settings_that_a_process_would_refuse_are_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str, said: str
+) -> None:
+    assert {each.state for each in examine_settings()} == {"good"}
+    monkeypatch.setenv(name, value)
+    bad = [each for each in examine_settings() if each.state == "bad"]
+    assert [each.name for each in bad] == [part]
+    assert said in bad[0].said
 
 
 def test_programs_are_called_as_they_are_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
