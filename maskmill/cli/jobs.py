@@ -25,10 +25,10 @@ from maskmill.cli.output import (
     print_json,
     print_table,
     program,
-    sending,
     status_text,
     stderr,
     stdout,
+    submitting,
     working,
 )
 from maskmill.download import PICTURES_MISSING, check_place, keep_apart, lay_over, pictures_missing
@@ -103,13 +103,8 @@ def submit(choices: Submission) -> None:
     if inputs.passed_over:
         console.print(f"not sent, as no pictures: {few([path.name for path in inputs.passed_over])}", soft_wrap=True)
     with connect(choices) as server:
-        try:
-            with sending(console) as on_sent:
-                job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))
-        except KeyboardInterrupt:
-            console.print("\nNothing was submitted. What was sent of many or large files is kept for a day: the same")
-            console.print("command goes on with it.")
-            raise typer.Exit(INTERRUPTED) from None
+        with submitting(console, is_named=bool(inputs.remote)) as on_sent:
+            job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))
         _say_what_was_understood(console, job, choices)
         if choices.open_page:
             _open(console, page_of_job(job.id, server.server))
@@ -328,7 +323,7 @@ def _value(name: str, text: str) -> Any:
 
 def _tile(text: str) -> dict[str, int]:
     try:
-        size, *overlap = (int(part) for part in text.split(","))
+        size, *overlap = (int(part) for part in text.split(",", 1))
     except ValueError:
         raise InvalidInput(f"--tile takes SIZE or SIZE,OVERLAP in pixels, not {text!r}") from None
     return {"size": size, **({"overlap": overlap[0]} if overlap else {})}

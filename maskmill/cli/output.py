@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -25,6 +26,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from maskmill.cli.exits import INTERRUPTED
 from maskmill.download import OnReceived
 from maskmill.handle import JobHandle
 from maskmill.installed import called
@@ -121,6 +123,31 @@ def print_table(table: Table) -> None:
             line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
         written += [*line, Segment.line()]
     console.print(Segments(written), end="")
+
+
+@contextlib.contextmanager
+def submitting(console: Console, *, is_named: bool) -> Iterator[OnSent]:
+    """As `sending`; who interrupts it is told whether a job may have been made. is_named: of inputs that are not sent,
+    so that nobody sees how far the request is."""
+    is_whole = is_named
+
+    def on_sent(done: int, total: int) -> None:
+        nonlocal is_whole
+        is_whole |= done >= total  # it may be sent again, when its connection broke
+        shown(done, total)
+
+    try:
+        with sending(console) as shown:
+            yield on_sent
+    except KeyboardInterrupt:
+        said = (
+            f"All of it had been sent, so the job may be there all the same: see  {program()} jobs --limit 3"
+            if is_whole
+            else "Nothing was submitted. What was sent of many or large files is kept for a day: the same command goes "
+            "on with it."
+        )
+        console.print(f"\n{said}", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def sending(console: Console) -> contextlib.AbstractContextManager[OnSent]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from maskmill.cli.app import app
-from maskmill.cli.output import fetching, sending, working
+from maskmill.cli.output import fetching, sending, submitting, working
 from maskmill.handle import JobHandle
 from maskmill.transport import Transport
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json
@@ -151,3 +152,25 @@ def test_what_the_demo_made_is_opened_when_asked(
     assert (run("demo").exit_code, opened) == (0, [])
     assert run("demo", "--open").exit_code == 0
     assert opened == [(tmp_path / "demo" / "index.html").as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_named", "told"),
+    [
+        ((3, 10), False, "Nothing was submitted."),
+        (None, False, "Nothing was submitted."),
+        ((10, 10), False, "the job may be there"),  # while the answer is waited for
+        (None, True, "the job may be there"),
+    ],
+)
+def test_who_interrupts_is_told_whether_a_job_may_be_there(
+    sent: tuple[int, int] | None, is_named: bool, told: str
+) -> None:
+    file = io.StringIO()
+    console = Console(file=file)
+    with pytest.raises(typer.Exit) as ended, submitting(console, is_named=is_named) as on_sent:
+        if sent is not None:
+            on_sent(*sent)
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    assert told in file.getvalue()
