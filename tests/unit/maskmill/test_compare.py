@@ -32,7 +32,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_the_page_is_written_and_its_summary_is_shown(run: Run, tmp_path: Path) -> None:
     result = run("one", "two", "--threads", "1", "--out", "new/page.html", "--title", "Flags")
     assert result.exit_code == 0
-    assert "2 pictures cannot show a difference" in result.stdout
+    assert "A, one, and B, two, have the highest mIoU" in result.stdout
+    assert "A and B have the same mIoU on 2 pictures." in result.stdout
     assert "The page: new/page.html" in result.stdout
     page = (tmp_path / "new" / "page.html").read_text("utf-8")
     assert "<h1>Flags</h1>" in page
