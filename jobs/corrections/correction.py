@@ -11,6 +11,7 @@ from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import inspect_mask, newly_open
+from segmentation.masks.mask_palette import check_order
 from segmentation.picture_files.pictures import decode_mask, probe, sniff_media_type
 
 MEDIA_TYPE = "image/png"
@@ -45,7 +46,8 @@ def read_correction(
     """shape: (height, width) of the picture. One of another size is not decoded: whatever it takes, it is for nothing.
     before: what was said of it; pixels without a class there may stay so where `space` has no id for such; None: any.
 
-    Raises UnsupportedMedia (no PNG), UnreadableImage, MaskMismatch (another size, colours), MaskUnknownIds.
+    Raises UnsupportedMedia (no PNG), UnreadableImage, MaskMismatch (another size, colours, a palette in another order),
+    MaskUnknownIds.
     """
     if sniff_media_type(data[:64]) != MEDIA_TYPE:
         raise UnsupportedMedia("a correction is a PNG whose pixels are class ids (grey or palette)")
@@ -55,6 +57,7 @@ def read_correction(
     ids = decode_mask(data, max_pixels=header.width * header.height)
     if ids.shape != shape:  # EXIF turned it
         raise MaskMismatch(f"the correction is {ids.shape[1]}×{ids.shape[0]}, its picture {shape[1]}×{shape[0]}")
+    check_order(data, ids, space)
     report = inspect_mask(ids, space)
     if set(report.unknown) == {space.void_id} and (before is None or not newly_open(ids, space, before()).any()):
         return LabelMap(ids, space)

@@ -33,7 +33,7 @@ class MaskFolder:
             name = (path.partition("/")[2] if told else path)[: -len(SUFFIX)]
             image = called(name)
             if image is not None:
-                yield Drawn(image, read_ids(returned.files[path]()))
+                yield Drawn(image, read_ids(returned.files[path](), returned.space))
 
 
 def _is_picture(path: str, returned: Returned) -> bool:

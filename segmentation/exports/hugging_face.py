@@ -45,7 +45,7 @@ class HuggingFace:
         for name, read in returned.named(".png", folder=MASKS):
             image = returned.image(name)
             if image is not None:
-                yield Drawn(image, read_ids(read()))
+                yield Drawn(image, read_ids(read(), returned.space))
 
 
 def _parquet() -> Any:

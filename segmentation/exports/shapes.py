@@ -14,8 +14,9 @@ from segmentation.exports.labels import Labels
 from segmentation.formats.contours import Region, Ring, trace_regions
 from segmentation.formats.png_file import png_pieces
 from segmentation.label_map import LabelMap
-from segmentation.label_space import RGB
+from segmentation.label_space import RGB, LabelSpace
 from segmentation.masks.mask_colours import decode_colours
+from segmentation.masks.mask_palette import check_order
 from segmentation.picture_files.pictures import decode_mask
 
 Mask = NDArray[np.bool_]  # (H, W)
@@ -117,10 +118,13 @@ def read_colours(data: bytes, ids: Mapping[RGB, int]) -> NDArray[np.uint8]:
     return np.array([known[code] for code in present.tolist()], np.uint8)[places].reshape(codes.shape)
 
 
-def read_ids(data: bytes) -> NDArray[np.uint8]:
-    """Raises UnreadableExport."""
+def read_ids(data: bytes, space: LabelSpace | None = None) -> NDArray[np.uint8]:
+    """space: of the ids, where a palette says what they are. Raises UnreadableExport."""
     try:
-        return decode_mask(data, max_pixels=MAX_PIXELS)
+        ids = decode_mask(data, max_pixels=MAX_PIXELS)
+        if space is not None:
+            check_order(data, ids, space)
+        return ids
     except SegmentationError as error:
         raise UnreadableExport(str(error)) from error
 

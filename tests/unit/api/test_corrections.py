@@ -270,6 +270,15 @@ def test_a_mask_keeps_the_folders_of_its_picture(client: TestClient, house: Hous
     assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [index]
 
 
+def test_a_mask_whose_palette_was_sorted_anew_is_refused(client: TestClient, house: House) -> None:
+    job_id = finished(client, house)
+    shown, file = Image.open(io.BytesIO(client.get(f"/jobs/{job_id}/images/0/mask").content)), io.BytesIO()
+    shown.remap_palette([1, 0]).save(file, "png")  # looks as before
+    one, batch = put(client, job_id, file.getvalue()), send(client, job_id, {"masks/a.png": file.getvalue()})
+    assert [each.json()["code"] for each in (one, batch)] == ["mask_mismatch", "export_unreadable"]
+    assert "its palette is in another order" in one.json()["detail"]
+
+
 def test_what_lies_in_a_folder_of_pictures_and_has_colours_is_no_mask(client: TestClient, house: House) -> None:
     job_id = finished(client, house, "images/a.jpg")
     taken = send(client, job_id, {"images/a.png": picture(WIDTH, HEIGHT, form="PNG"), "a.png": label_png(0, 2)}).json()

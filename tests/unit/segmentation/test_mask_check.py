@@ -1,11 +1,17 @@
 """Masks whose ids the label space does not know: found, with each id's share and a hint, never counted as ignored."""
 
+import io
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
+from segmentation.errors import MaskMismatch
 from segmentation.label_spaces import get_label_space
 from segmentation.masks.mask_check import MaskReport, inspect_counts, inspect_mask, spaces_that_fit
+from segmentation.masks.mask_palette import check_order
+from segmentation.palette import palette
 
 CAMVID = get_label_space("camvid-11")
 PETS = get_label_space("oxford-pets-3")
@@ -91,3 +97,31 @@ def test_the_spaces_that_fit_come_with_the_fewest_classes_first() -> None:
     assert [each.name for each in spaces_that_fit([0, 7])] == [
         *("cityscapes-8", "camvid-11", "cityscapes-19", "cityscapes-34"),
     ]
+
+
+def painted(ids: NDArray[np.uint8], colours: bytes | None) -> bytes:
+    """colours: of the indices, as bytes; None: as a program chooses them for the colours of CamVid's classes."""
+    own = Image.fromarray(ids)
+    own.putpalette(palette(CAMVID).tobytes() if colours is None else colours)
+    file = io.BytesIO()
+    (own.convert("RGB").quantize(16) if colours is None else own).save(file, "png")
+    return file.getvalue()
+
+
+def test_a_palette_in_another_order_is_told() -> None:
+    """What an editor shows is right, and its indices are other classes'."""
+    data = painted(mask(0, 3, 8, 8), None)
+    changed = np.asarray(Image.open(io.BytesIO(data)))
+    assert not inspect_mask(changed, CAMVID).unknown
+    with pytest.raises(MaskMismatch, match=r"pixels of \d+, which is \w+, have the colour of \w+"):
+        check_order(data, changed, CAMVID)
+
+
+@pytest.mark.parametrize("ids", [(0, 3, 8, 8), (11,), (0,)])
+@pytest.mark.parametrize(
+    "colours",
+    [palette(CAMVID).tobytes(), palette(CAMVID, colour_blind_safe=True).tobytes(), bytes(range(256)) * 3, bytes(768)],
+    ids=["ours", "safe", "theirs", "black"],
+)
+def test_other_palettes_say_nothing(ids: tuple[int, ...], colours: bytes) -> None:
+    check_order(painted(mask(*ids), colours), mask(*ids), CAMVID)
