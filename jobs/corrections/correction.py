@@ -11,7 +11,7 @@ from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import inspect_mask, newly_open
-from segmentation.masks.mask_palette import check_order
+from segmentation.masks.mask_palette import check_palette
 from segmentation.picture_files.pictures import decode_mask, probe, sniff_media_type
 
 MEDIA_TYPE = "image/png"
@@ -57,7 +57,7 @@ def read_correction(
     ids = decode_mask(data, max_pixels=header.width * header.height)
     if ids.shape != shape:  # EXIF turned it
         raise MaskMismatch(f"the correction is {ids.shape[1]}×{ids.shape[0]}, its picture {shape[1]}×{shape[0]}")
-    check_order(data, ids, space)
+    check_palette(data, ids, space)
     report = inspect_mask(ids, space)
     if set(report.unknown) == {space.void_id} and (before is None or not newly_open(ids, space, before()).any()):
         return LabelMap(ids, space)

@@ -9,6 +9,7 @@ from segmentation.errors import MaskMismatch, SegmentationError
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_mask
+from segmentation.masks.mask_palette import check_palette
 from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.pictures import decode_mask, is_upright, probe
 
@@ -37,13 +38,14 @@ def read_truth(
     turned_unseen: EXIF turns or mirrors it, which leaves that shape.
 
     Ids that `mask_space` does not know are never counted as ignored: the mask is set aside, since nobody can tell
-    what its other ids mean.
+    what its other ids mean. So is one whose palette says that they are other classes'.
     """
     try:
         mask = _decoded(data, mask_space, shape)
         report = inspect_mask(mask.ids, mask_space)
         if report.unknown:
             return Truth(warnings=(ImageWarning(UNKNOWN_IDS, _unknown(report, mask_space)),))
+        check_palette(data, mask.ids, mask_space)
         return Truth(mask.remapped(space), _ignored(report) + _unclear(data, turned_unseen=turned_unseen))
     except SegmentationError as error:
         return unusable(str(error))

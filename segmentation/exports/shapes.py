@@ -16,7 +16,7 @@ from segmentation.formats.png_file import png_pieces
 from segmentation.label_map import LabelMap
 from segmentation.label_space import RGB, LabelSpace
 from segmentation.masks.mask_colours import decode_colours
-from segmentation.masks.mask_palette import check_order
+from segmentation.masks.mask_palette import check_palette
 from segmentation.picture_files.pictures import decode_mask
 
 Mask = NDArray[np.bool_]  # (H, W)
@@ -123,7 +123,7 @@ def read_ids(data: bytes, space: LabelSpace | None = None) -> NDArray[np.uint8]:
     try:
         ids = decode_mask(data, max_pixels=MAX_PIXELS)
         if space is not None:
-            check_order(data, ids, space)
+            check_palette(data, ids, space)
         return ids
     except SegmentationError as error:
         raise UnreadableExport(str(error)) from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_counts
+from segmentation.masks.mask_palette import check_palette
 from segmentation.measures.counting import count_ids
 from segmentation.picture_files.pictures import decode_picture, is_upright, probe
 from segmentation.picture_files.upright import is_turned_unseen
@@ -92,6 +93,8 @@ def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
         header, as_stored = probe(data), is_upright(data)
         with_name = mask_path
         mask = pictures.read_mask(mask_path)
+        if pictures.holds_ids:
+            check_palette(mask_path.read_bytes(), mask, pictures.space)
         is_unclear = not as_stored and mask_path != picture_path and is_turned_unseen(data)
         is_unclear = is_unclear and is_upright(mask_path.read_bytes())
         size = header.height, header.width

@@ -108,6 +108,11 @@ class PairDataset:
         return self._prepare is not None
 
     @property
+    def holds_ids(self) -> bool:
+        """Whether the pixels of its mask files are ids of its space as they are."""
+        return self._read_mask is read_mask
+
+    @property
     def is_unlabelled(self) -> bool:
         """Whether nothing is known of any pixel."""
         return self.space == NO_LABELS

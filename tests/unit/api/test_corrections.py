@@ -276,7 +276,7 @@ def test_a_mask_whose_palette_was_sorted_anew_is_refused(client: TestClient, hou
     shown.remap_palette([1, 0]).save(file, "png")  # looks as before
     one, batch = put(client, job_id, file.getvalue()), send(client, job_id, {"masks/a.png": file.getvalue()})
     assert [each.json()["code"] for each in (one, batch)] == ["mask_mismatch", "export_unreadable"]
-    assert "its palette is in another order" in one.json()["detail"]
+    assert "put its palette in another order" in one.json()["detail"]
 
 
 def test_what_lies_in_a_folder_of_pictures_and_has_colours_is_no_mask(client: TestClient, house: House) -> None:

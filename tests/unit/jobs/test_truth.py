@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from jobs.processing.truth import Truth, read_truth
+from segmentation.formats.png_file import write_png
 from segmentation.label_spaces import get_label_space
+from segmentation.palette import palette
 from tests.factories import encoded, mask
 
 CAMVID = get_label_space("camvid-11")
@@ -52,6 +54,16 @@ def test_ids_that_the_label_space_does_not_know_are_named_with_their_shares_and_
     assert code == "mask_unknown_ids"
     assert detail.startswith("camvid-11 does not know id 255 (12.5 %); ")
     assert "two-class mask" in detail
+
+
+def test_a_mask_in_the_colours_of_other_ids_is_set_aside():
+    """Of Cityscapes the train ids are label ids too: read as those they would be scored, and wrongly."""
+    train_ids = np.array([[0, 0, 1, 1], [13, 13, 8, 10]], np.uint8)
+    data = write_png(train_ids, palette(get_label_space("cityscapes-19")))
+    assert read(data, mask_space="cityscapes-19").warnings == ()
+    code, detail = only_warning(read(data, mask_space="cityscapes-34"))
+    assert code == "mask_mismatch"
+    assert "have the colour of road, which is 7: its ids are of another label space" in detail
 
 
 def test_where_there_is_nothing_to_guess_there_is_no_hint():

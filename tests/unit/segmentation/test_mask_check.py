@@ -10,7 +10,7 @@ from PIL import Image
 from segmentation.errors import MaskMismatch
 from segmentation.label_spaces import get_label_space
 from segmentation.masks.mask_check import MaskReport, inspect_counts, inspect_mask, spaces_that_fit
-from segmentation.masks.mask_palette import check_order
+from segmentation.masks.mask_palette import check_palette
 from segmentation.palette import palette
 
 CAMVID = get_label_space("camvid-11")
@@ -113,8 +113,8 @@ def test_a_palette_in_another_order_is_told() -> None:
     data = painted(mask(0, 3, 8, 8), None)
     changed = np.asarray(Image.open(io.BytesIO(data)))
     assert not inspect_mask(changed, CAMVID).unknown
-    with pytest.raises(MaskMismatch, match=r"pixels of \d+, which is \w+, have the colour of \w+"):
-        check_order(data, changed, CAMVID)
+    with pytest.raises(MaskMismatch, match=r"pixels of \d+, which is \w+ in camvid-11, have the colour of \w+"):
+        check_palette(data, changed, CAMVID)
 
 
 @pytest.mark.parametrize("ids", [(0, 3, 8, 8), (11,), (0,)])
@@ -124,4 +124,4 @@ def test_a_palette_in_another_order_is_told() -> None:
     ids=["ours", "safe", "theirs", "black"],
 )
 def test_other_palettes_say_nothing(ids: tuple[int, ...], colours: bytes) -> None:
-    check_order(painted(mask(*ids), colours), mask(*ids), CAMVID)
+    check_palette(painted(mask(*ids), colours), mask(*ids), CAMVID)

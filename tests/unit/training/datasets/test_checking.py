@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segmentation.formats.png_file import write_png
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
+from segmentation.palette import palette
 from training.datasets import DATASETS
 from training.datasets.checking import UnknownMaskIds, check_pictures, count_pictures
 from training.datasets.pairs import DatasetError, PairDataset
@@ -50,6 +52,16 @@ def test_a_mask_of_black_and_white_names_file_ids_share_and_what_it_looks_like(t
     assert "a two-class mask" in said
     assert 'unknown_ids = "ignore"' in said
     assert caught.value.code == "mask_unknown_ids"
+
+
+def test_colours_of_another_label_space_are_recognised(tmp_path):
+    write(tmp_path, "a", halves(0, 13))  # a road and a car in train ids, nothing and a fence in label ids
+    (tmp_path / "masks/a.png").write_bytes(write_png(halves(0, 13), palette(get_label_space("cityscapes-19"))))
+    assert check_pictures([folder(tmp_path, "cityscapes-19")]) == []
+    with pytest.raises(
+        DatasetError, match=r"a\.png cannot be used: pixels of 0, .* have the colour of road, which is 7"
+    ):
+        check_pictures([folder(tmp_path, "cityscapes-34")])
 
 
 def test_ids_of_another_label_space_are_recognised_over_all_masks(tmp_path):
