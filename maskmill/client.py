@@ -212,6 +212,7 @@ class Maskmill:
     ) -> JobHandle:
         """Files first, then the job of them. Raises NotOffered, and what is noted in the ledger stays."""
         ledger = open_ledger(self.server, parts, options, key=key)
+        arrived_before = bool(ledger.stored)
         try:
             ids = DirectUploads(self._transport, parts, ledger, on_sent).send()
             named: dict[str, list[dict[str, str]]] = {"inputs": [], "masks": []}
@@ -223,9 +224,9 @@ class Maskmill:
             if not _are_gone(error):
                 raise  # what has arrived serves the next try
             ledger.forget()
-            if not ledger.taken_from:
+            if not arrived_before:
                 raise
-            return self._post_uploads(parts, options, key, on_sent)  # arrived long ago: sent anew
+            return self._post_uploads(parts, options, key, on_sent)  # long ago, or with another key: sent anew
         finally:
             ledger.close()
         ledger.forget()

@@ -174,11 +174,12 @@ def test_another_set_of_files_finds_those_that_had_arrived(
     assert list(small.iterdir()) == []
 
 
-def test_what_arrived_for_another_submission_and_expired_since_is_sent_anew(
-    service: Maskmill, pictures: Path, small: Path
+@pytest.mark.parametrize("options", [{}, {"model": "another"}], ids=["this submission", "another one"])
+def test_what_arrived_whole_and_expired_since_is_sent_anew(
+    service: Maskmill, pictures: Path, small: Path, options: dict[str, str]
 ) -> None:
     parts = [FilePart.of("files", pictures / "c.jpg", "c.jpg")]
-    noted = ledger.open_ledger(service.server, parts, {"model": "another"}, key=None)
+    noted = ledger.open_ledger(service.server, parts, options, key=None)
     noted.announce({0: "upl_" + "0" * 26})
     noted.store(0)
     noted.close()
