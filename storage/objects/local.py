@@ -9,6 +9,7 @@ The trailer keeps bytes and media type in one file, so that one rename publishes
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shutil
@@ -29,6 +30,7 @@ from storage.objects.pieces import PIECE, Pieces, write_all, write_from, writing
 MAGIC = b"\x00maskmill\x01"
 LONGEST_MEDIA_TYPE = 255
 ABANDONED_S = 24 * 3600
+TIDY_EVERY_S = 3600.0
 UNKNOWN = "application/octet-stream"
 _LONGEST_TRAILER = LONGEST_MEDIA_TYPE + 1 + len(MAGIC)
 
@@ -41,6 +43,7 @@ class LocalObjects:
         self._incoming = root / "incoming"
         self._pieces_of = Pieces(root / "partial")
         self._ahead = Ahead(self._incoming)
+        self._tidied_at = -math.inf
         self._own, self._numbers = secrets.token_hex(16), count()  # asking the system for each name takes longer
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> int:
@@ -133,6 +136,10 @@ class LocalObjects:
             self._remove_empty(path.parent)
 
     def delete_prefix(self, prefix: str) -> int:
+        """Also what was never deleted to its end, now and then: processes may live for months."""
+        if time.monotonic() - self._tidied_at >= TIDY_EVERY_S:
+            self._tidied_at = time.monotonic()
+            self.remove_abandoned()
         folder = self._path(checked_prefix(prefix)[:-1])
         gone = self._incoming / secrets.token_hex(16)
         with writing():
@@ -248,12 +255,12 @@ class LocalObjects:
             folder = folder.parent
 
     def remove_abandoned(self) -> None:
-        """Delete what a process that died left in `incoming`."""
+        """Delete what a process that died left in `incoming`, by when it came there: it may be old itself."""
         oldest = time.time() - ABANDONED_S
         with writing():
             for path in list(self._incoming.iterdir()) if self._incoming.is_dir() else ():
                 with suppress(FileNotFoundError):  # its writer was done with it just now
-                    if path.stat().st_mtime < oldest:
+                    if path.stat().st_ctime < oldest:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -183,18 +183,21 @@ def test_folders_that_are_emptied_meanwhile_do_not_hurt_a_put(store: LocalObject
     assert list(store.keys("a/")) == []
 
 
-def test_what_a_crash_left_is_removed_a_day_later(store: LocalObjects, tmp_path: Path):
-    store.put("k", b"x", media_type="text/plain")
-    old, new = tmp_path / "incoming/old", tmp_path / "incoming/new"
-    for path in (old, new):
-        path.write_bytes(b"half")
-    folder = tmp_path / "incoming/folder"
-    folder.mkdir()
-    (folder / "object").write_bytes(b"deleted by halves")
-    for path in (old, folder):
-        os.utime(path, (0, time.time() - ABANDONED_S - 60))
-    store.remove_abandoned()
-    assert files(tmp_path) == ["files/k", "incoming/new"]
+def test_what_a_crash_left_is_removed_a_day_later(store: LocalObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for key in ("k", "days/old"):
+        store.put(key, b"x", media_type="text/plain")
+    os.utime(tmp_path / "files/days", (0, 0))
+    (tmp_path / "incoming/old").write_bytes(b"half")
+    (tmp_path / "incoming/folder").mkdir()
+    (tmp_path / "incoming/folder/object").write_bytes(b"deleted by halves")
+    time.sleep(0.02)
+    now = time.time() + ABANDONED_S
+    time.sleep(0.02)
+    (tmp_path / "incoming/new").write_bytes(b"half")
+    (tmp_path / "files/days").rename(tmp_path / "incoming/days")  # is being deleted by another process
+    monkeypatch.setattr("storage.objects.local.time.time", lambda: now)
+    store.delete_prefix("none/")
+    assert files(tmp_path) == ["files/k", "incoming/days/old", "incoming/new"]
 
 
 def test_removing_what_was_abandoned_needs_no_store(tmp_path: Path):
