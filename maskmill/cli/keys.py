@@ -48,6 +48,9 @@ class Creating(LimitOptions):
 
 def create(choices: Creating) -> None:
     """Make a key. It is shown this once: the database keeps its digest."""
+    from maskmill.stack.keys import newly_made
+
+    new = newly_made(choices.home)
     with _keyring(choices) as keyring:
         is_first = not keyring.all()
         made, key = keyring.create(choices.tenant, choices.scope, _limits({}, choices))
@@ -60,6 +63,9 @@ def create(choices: Creating) -> None:
     stderr().print("Clients send it as `Authorization: Bearer …`; maskmill takes it from MASKMILL_API_KEY.")
     if is_first:
         stderr().print("It is the first key: from now on every request needs one, from this machine too.")
+    if new is not None:
+        said = f"No database was there, and {new} was made: a service with another one does not know this key. --home,"
+        stderr().print(Text(f"{said} MASKMILL_HOME and MASKMILL_STORAGE_DATABASE_URL say where it is."), soft_wrap=True)
 
 
 @dataclass(frozen=True, kw_only=True)

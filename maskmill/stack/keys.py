@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskmill.errors import StackError
+from maskmill.stack.backup import DATABASE
 
 if TYPE_CHECKING:
     from jobs.tenants.keyring import Keyring
@@ -37,6 +38,15 @@ def open_keyring(home: Path | None) -> Iterator[Keyring]:
         yield Keyring(database.unit)
     finally:
         database.close()
+
+
+def newly_made(home: Path | None) -> Path | None:
+    """The file of a database that the next key would make; None where one is there, or the settings name another."""
+    from maskmill.stack.explained import storage_settings
+
+    settings = storage_settings(home)
+    file = settings.home / DATABASE
+    return None if settings.database_url is not None or file.exists() else file
 
 
 def need_a_key(host: str) -> None:

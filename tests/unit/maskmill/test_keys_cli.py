@@ -62,6 +62,13 @@ def test_the_key_alone_is_on_stdout_and_never_again(run: Run) -> None:
         assert key[-43:] not in shown.output
 
 
+def test_a_database_that_no_service_has_is_told(run: Run, home: Path, tmp_path: Path) -> None:
+    first = run("keys", "create", "--tenant", "acme", "--scope", "admin")
+    assert f"{home / 'maskmill.db'} was made" in first.stderr
+    assert "was made" not in run("keys", "create", "--tenant", "acme", "--scope", "read").stderr
+    assert "was made" in run("keys", "create", "--tenant", "a", "--scope", "read", "--home", tmp_path / "b").stderr
+
+
 def test_a_mistake_is_a_sentence(run: Run) -> None:
     refused = run("keys", "create", "--tenant", "Acme", "--scope", "all", "--json")
     assert refused.exit_code == REFUSED
