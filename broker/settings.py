@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NO_BROKER = "redis://127.0.0.1:6379/0"
@@ -18,7 +19,9 @@ class BrokerSettings(BaseSettings):
         env_prefix="MASKMILL_BROKER_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
     )
 
-    home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
+    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default=Path(".maskmill"), validation_alias="MASKMILL_HOME"
+    )
     url: str | None = None
     """redis:// or rediss://, with the password. Without one: what the local stack wrote into run/broker.json."""
     visibility_timeout_s: int = Field(default=120, gt=0)

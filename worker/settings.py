@@ -28,7 +28,9 @@ class WorkerSettings(BaseSettings):
         populate_by_name=True,
     )
 
-    home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
+    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default=Path(".maskmill"), validation_alias="MASKMILL_HOME"
+    )
 
     engine: Annotated[str, AfterValidator(lambda name: one_of(name, ENGINES))] = AUTO
     precision: Annotated[str, AfterValidator(lambda name: one_of(name, precisions()))] = AUTO

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from broker.settings import BrokerSettings
 from storage.catalog import open_catalog
 from storage.migrate import upgrade
 from storage.objects import open_objects
 from storage.objects.local import LocalObjects
 from storage.objects.minio import MinioObjects
 from storage.settings import StorageSettings
+from worker.settings import WorkerSettings
 
 S3 = "s3://masks?endpoint=http://127.0.0.1:9000&region=eu-1"
 
@@ -36,6 +38,14 @@ def test_a_home_folder_may_have_any_name(tmp_path: Path):
 def test_the_home_folder_has_a_short_name_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "else"))
     assert StorageSettings().home == tmp_path / "else"
+
+
+def test_a_home_below_the_users_own_is_the_same_for_every_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """`.env` and units of systemd know no shell that would replace the `~`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MASKMILL_HOME", "~/masks")
+    for kind in (StorageSettings, WorkerSettings, BrokerSettings):
+        assert kind().home == tmp_path / "masks"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
