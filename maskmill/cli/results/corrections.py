@@ -23,7 +23,9 @@ from maskmill.transport import PIECE
 PICTURES = IMAGE_SUFFIXES - {".png"}  # masks are PNGs
 PICTURE_FOLDERS = frozenset({"images", "pictures", "inputs", "JPEGImages", "leftImg8bit"})
 # What lies beside those in what has both: folders of masks, and documents that say what is what.
-TELLING = frozenset({"masks", "mask", "corrected", "labels", "annotations", "SegmentationClass", "gtFine", "train"})
+TELLING = frozenset(
+    {"masks", "mask", "corrected", "labels", "annotations", "polygons", "SegmentationClass", "gtFine", "train"}
+)
 DOCUMENTS = frozenset({".json", ".yaml"})
 
 
