@@ -77,8 +77,9 @@ class Maskmill:
     ) -> JobHandle:
         """Submit images as one job.
 
-        inputs: paths, folders, globs and archives; or http(s) addresses and `{"sample": id}` inputs; or a job, whose
-        inputs are taken once more with their names, refs and masks (`{"job": id, "status": "failed"}`: some of them).
+        inputs: paths, folders (without results of jobs in them), globs and archives; or http(s) addresses and
+        `{"sample": id}` inputs; or a job, whose inputs are taken once more with their names, refs and masks
+        (`{"job": id, "status": "failed"}`: some of them).
         masks: ground truth for files, matched by relative path or by a name that is unique; for a job "corrected": what
         people corrected, in place of its own. options: model, models, artifacts, label_space, mask_label_space,
         mask_suffix, overlay, tile, priority, webhook, …; None means the server's own.

@@ -9,10 +9,11 @@ import re
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from maskmill.download import job_in
 from maskmill.errors import InvalidInput
 
 # Pictures by their names, as the server knows them, and by their first bytes, whatever they are called.
@@ -46,11 +47,14 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """files are sent; remote ones are named. One job takes one kind. passed_over: what lay there and is no picture."""
+    """files are sent; remote ones are named. One job takes one kind. passed_over: what lay there and is no picture.
+    results: folders in those that were given, into which a job was downloaded: their overlays and masks are pictures,
+    and nobody means them."""
 
     files: tuple[LocalFile, ...] = ()
     remote: tuple[Mapping[str, Any], ...] = ()
     passed_over: tuple[Path, ...] = ()
+    results: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +65,29 @@ class _Found:
     root: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """As of `Inputs`."""
+
+    files: list[Path] = field(default_factory=list)
+    results: list[Path] = field(default_factory=list)
+
+
 def sort_out(given: Given | Iterable[Given]) -> Inputs:
     """Raises InvalidInput when something does not exist, nothing is left, or files and addresses are mixed."""
     found: dict[Path, _Found] = {}
     remote: list[Mapping[str, Any]] = []
-    passed_over: list[Path] = []
+    passed = _Passed()
     for item in _each(given):
         if isinstance(item, Mapping):
             remote.append(item)
         elif _is_address(item):
             remote.append({"url": os.fspath(item)})
         else:
-            for each in _pictures_of(item, passed_over):
+            for each in _pictures_of(item, passed):
                 found.setdefault(each.path, each)
     _check(found, remote)
-    return Inputs(_named(list(found.values())), tuple(remote), tuple(passed_over))
+    return Inputs(_named(list(found.values())), tuple(remote), tuple(passed.files), tuple(passed.results))
 
 
 def sort_out_masks(given: Given | Iterable[Given]) -> tuple[LocalFile, ...]:
@@ -84,7 +96,7 @@ def sort_out_masks(given: Given | Iterable[Given]) -> tuple[LocalFile, ...]:
     for item in _each(given):
         if isinstance(item, Mapping) or _is_address(item):
             raise InvalidInput("masks are files; for addresses and samples write {'url': …, 'mask': {'url': …}}")
-        here = list(_pictures_of(item, []))
+        here = list(_pictures_of(item, _Passed()))
         lossless = [each for each in here if each.root is not None and _is_lossless(each.path)]
         archives = [each for each in here if each.root is not None and is_archive_name(each.path.name)]
         direct = [each for each in here if each.root is None]
@@ -185,14 +197,14 @@ def _is_address(item: Given) -> bool:
     return isinstance(item, str) and item.startswith(("http://", "https://"))
 
 
-def _pictures_of(item: Given, passed_over: list[Path]) -> Iterator[_Found]:
-    """Pictures and archives; what was given itself is taken for one. Adds to `passed_over` what is none."""
+def _pictures_of(item: Given, passed: _Passed) -> Iterator[_Found]:
+    """Pictures and archives; what was given itself is taken for one. Adds to `passed` what is none."""
     assert not isinstance(item, Mapping)
     if isinstance(item, str) and (scheme := _SCHEME.match(item)):
         raise InvalidInput(f"{item}: {scheme[0]} is not fetched; addresses begin with http:// or https://")
     path = Path(item).expanduser()
     if path.is_dir():
-        yield from _pictures_in(path, passed_over)
+        yield from _pictures_in(path, passed)
     elif path.is_file():
         yield _Found(path, None)
     elif glob.has_magic(str(path)):
@@ -200,18 +212,29 @@ def _pictures_of(item: Given, passed_over: list[Path]) -> Iterator[_Found]:
         if not matches:
             raise InvalidInput(f"{path}: nothing matches this pattern")
         for match in matches:
-            yield from _pictures_of(match, passed_over)
+            yield from _pictures_of(match, passed)
     else:
         raise InvalidInput(f"{path}: no such file or folder")
 
 
-def _pictures_in(folder: Path, passed_over: list[Path]) -> Iterator[_Found]:
+def _pictures_in(folder: Path, passed: _Passed) -> Iterator[_Found]:
     files = sorted(files_below(folder))
+    results = _results_in(folder, files)
+    passed.results.extend(results)
+    files = [path for path in files if not results or results.isdisjoint(path.parents)]
     wanted = [path for path in files if is_archive_name(path.name) or is_film_name(path.name) or is_picture(path)]
     if not wanted:
         raise InvalidInput(f"{folder}: no image or archive in this folder")
-    passed_over += sorted({*files}.difference(wanted))
+    passed.files.extend(sorted({*files}.difference(wanted)))
     yield from (_Found(path, folder) for path in wanted)
+
+
+def _results_in(folder: Path, files: Iterable[Path]) -> set[Path]:
+    """The outermost folders below this one that hold the results of a job. files: all below it."""
+    inner = {parent for place in {path.parent for path in files} for parent in (place, *place.parents)}
+    inner = {place for place in inner if folder in place.parents}
+    found = {place for place in inner if job_in(place) is not None}
+    return {place for place in found if found.isdisjoint(place.parents)}
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -102,6 +102,8 @@ def submit(choices: Submission) -> None:
     inputs = _inputs(choices.paths)
     if inputs.passed_over:
         console.print(f"not sent, as no pictures: {few([path.name for path in inputs.passed_over])}", soft_wrap=True)
+    if inputs.results:
+        console.print(f"not sent, as results of a job: {few([str(path) for path in inputs.results])}", soft_wrap=True)
     with connect(choices) as server:
         with submitting(console, is_named=bool(inputs.remote)) as on_sent:
             job = server.submit(inputs, masks=choices.masks or None, on_sent=on_sent, **_job_options(choices))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.submitting.packed import PACKED_SUFFIXES, PackedLimits, read_packed
+from maskmill.download import mark
 from maskmill.errors import InvalidInput
 from maskmill.inputs import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, LocalFile, is_picture, sort_out, sort_out_masks
 from maskmill.uploads.multipart import FilePart
@@ -29,6 +30,20 @@ def folder(tmp_path: Path) -> Path:
 
 def _names(files: tuple[LocalFile, ...]) -> list[str]:
     return [file.name for file in files]
+
+
+def test_results_of_an_earlier_job_are_no_pictures_of_the_next(tmp_path: Path) -> None:
+    """In a folder that is submitted again, its overlays and masks would be segmented."""
+    for name in ("a.jpg", "results/overlay/a.jpg", "results/mask/a.png", "old/out/images/a.jpg", "old/b.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "results/manifest.json").write_text('{"job": "job_1"}')
+    (tmp_path / "old/manifest.json").write_text('{"version": 3}')
+    mark(tmp_path / "old/out", "job_2")
+    inputs = sort_out(tmp_path)
+    assert _names(inputs.files) == ["a.jpg", "old/b.jpg"]
+    assert sorted(inputs.results) == [tmp_path / "old/out", tmp_path / "results"]
+    assert _names(sort_out(tmp_path / "results/overlay").files) == ["a.jpg"]  # whoever names it means it
 
 
 def test_client_and_server_know_the_same_kinds_of_files(tmp_path: Path) -> None:
