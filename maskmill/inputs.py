@@ -32,6 +32,7 @@ FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")  # of which the server
 
 CORRECTED = "corrected"  # for masks: of another job, what people corrected
 
+_RESULTS = re.compile(r"job_[0-9A-Z]{26}(_[a-z-]+)?\.zip")  # as the service calls archives and exports
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 Given = str | os.PathLike[str] | Mapping[str, Any]
@@ -48,8 +49,8 @@ class LocalFile:
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """files are sent; remote ones are named. One job takes one kind. passed_over: what lay there and is no picture.
-    results: folders in those that were given, into which a job was downloaded: their overlays and masks are pictures,
-    and nobody means them."""
+    results: what a job was downloaded into, below the folders that were given, and its ZIP files: their overlays and
+    masks are pictures, and nobody means them."""
 
     files: tuple[LocalFile, ...] = ()
     remote: tuple[Mapping[str, Any], ...] = ()
@@ -219,9 +220,9 @@ def _pictures_of(item: Given, passed: _Passed) -> Iterator[_Found]:
 
 def _pictures_in(folder: Path, passed: _Passed) -> Iterator[_Found]:
     files = sorted(files_below(folder))
-    results = _results_in(folder, files)
+    results = _results_in(folder, files) | {path for path in files if _RESULTS.fullmatch(path.name)}
     passed.results.extend(results)
-    files = [path for path in files if not results or results.isdisjoint(path.parents)]
+    files = [path for path in files if not results or results.isdisjoint((path, *path.parents))]
     wanted = [path for path in files if is_archive_name(path.name) or is_film_name(path.name) or is_picture(path)]
     if not wanted:
         raise InvalidInput(f"{folder}: no image or archive in this folder")

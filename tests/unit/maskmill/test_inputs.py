@@ -32,9 +32,19 @@ def _names(files: tuple[LocalFile, ...]) -> list[str]:
     return [file.name for file in files]
 
 
+JOB = "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY"
+
+
 def test_results_of_an_earlier_job_are_no_pictures_of_the_next(tmp_path: Path) -> None:
     """In a folder that is submitted again, its overlays and masks would be segmented."""
-    for name in ("a.jpg", "results/overlay/a.jpg", "results/mask/a.png", "old/out/images/a.jpg", "old/b.jpg"):
+    for name in (
+        "a.jpg",
+        "results/overlay/a.jpg",
+        "results/mask/a.png",
+        "old/out/images/a.jpg",
+        "old/b.jpg",
+        f"{JOB}_cvat.zip",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "results/manifest.json").write_text('{"job": "job_1"}')
@@ -42,7 +52,7 @@ def test_results_of_an_earlier_job_are_no_pictures_of_the_next(tmp_path: Path) -
     mark(tmp_path / "old/out", "job_2")
     inputs = sort_out(tmp_path)
     assert _names(inputs.files) == ["a.jpg", "old/b.jpg"]
-    assert sorted(inputs.results) == [tmp_path / "old/out", tmp_path / "results"]
+    assert sorted(inputs.results) == [tmp_path / f"{JOB}_cvat.zip", tmp_path / "old/out", tmp_path / "results"]
     assert _names(sort_out(tmp_path / "results/overlay").files) == ["a.jpg"]  # whoever names it means it
 
 
