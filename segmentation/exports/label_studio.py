@@ -199,8 +199,10 @@ def _results(task: Mapping[str, Any]) -> Sequence[Result] | None:
     was skipped."""
     all_of_them = task.get("annotations", task.get("completions"))
     versions = [each for each in all_of_them or () if not each.get("was_cancelled")]
-    if all_of_them is not None and not versions and not task.get("predictions"):
-        return None
+    if not versions and not task.get("predictions"):
+        if all_of_them is not None:
+            return None
+        raise UnreadableExport("a task has neither annotations nor predictions: of Label Studio's forms JSON has them")
     newest = max(versions, key=lambda each: str(each.get("updated_at", "")), default=None)
     chosen: Sequence[Result] = (newest or task["predictions"][0])["result"]
     return chosen
@@ -209,7 +211,8 @@ def _results(task: Mapping[str, Any]) -> Sequence[Result] | None:
 def _drawn(results: Sequence[Result], image: Known, returned: Returned) -> Ids:
     ids = returned.blank(image)
     for each in results:
-        value = each["value"]
+        if (value := each.get("value")) is None:  # a relation between two others
+            continue
         image.check_size(each.get("original_width"), each.get("original_height"), scaled="rle" not in value)
         if each["type"] == "brushlabels":
             inside = decode_brush(value["rle"], height=image.height, width=image.width)

@@ -95,6 +95,7 @@ BOX = {"type": "rectanglelabels", "value": {"x": 25, "y": 25, "width": 50, "heig
 BITS = {"type": "bitmasklabels", "value": {"imageDataURL": "data:image/png;base64,", "bitmasklabels": ["car"]}}
 APART = {"type": "brush", "value": {"format": "rle", "rle": [0]}}  # of a configuration with tags Brush and Labels
 OTHER = {"type": "keypointlabels", "value": {"x": 1}}
+RELATION = {"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "right"}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,10 @@ OTHER = {"type": "keypointlabels", "value": {"x": 1}}
         ("label-studio", {"p.json": [{"data": {"image": "/data/upload/1/1f2e3d4c-one.jpg"}, **POLYGON}]}),
         ("geojson", geojson({"class": "Car"}, "Polygon", [SQUARE])),
         ("geojson", geojson({"class_id": 5}, "MultiPolygon", [[SQUARE]])),
-        ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [OTHER, brushed("polygonlabels", CAR)]}]}}),
+        (
+            "label-studio",
+            {"tasks.json": {**CITY, "annotations": [{"result": [OTHER, RELATION, brushed("polygonlabels", CAR)]}]}},
+        ),
         ("label-studio", {"tasks.json": [{**CITY, "completions": [{"result": [brushed("brushlabels", STROKE)]}]}]}),
         ("cvat", {"SegmentationClass/a/one.png": png(np.where(DRAWN == 5, 2, 255).astype(np.uint8))}),
         (
@@ -154,7 +158,12 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [BOX]}]}}, "a/one: .* not rectanglelabels"),
         ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [BITS]}]}}, "not bitmasklabels"),
         ("label-studio", {"tasks.json": {**CITY, "annotations": [{"result": [APART]}]}}, "not brush"),
-        ("label-studio", {"tasks.json": {**CITY}}, "no tasks of Label Studio: KeyError"),
+        ("label-studio", {"tasks.json": {**CITY}}, "neither annotations nor predictions"),
+        (
+            "label-studio",
+            {"tasks.json": [{"image": "a/one.jpg", "label": []}]},
+            "of Label Studio's forms JSON has them",
+        ),
         ("cvat", {"SegmentationClass/a/one.png": b"GIF"}, "PNG|picture|image"),
         ("cvat", {"SegmentationClass/a/one.png": png(np.full((4, 4), 3, np.uint8))}, "number 3 is no class's"),
         ("cvat", {"SegmentationClass/a/one.png": b"GIF", "labelmap.txt": b"car:40,50,60::\n"}, "PNG|picture|image"),
