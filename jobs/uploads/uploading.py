@@ -90,10 +90,19 @@ class Uploading:
         received = upload.size if upload.stored else self.objects.received(upload.key, size=upload.size)
         if received == upload.size and state is UploadState.OPEN:
             state = UploadState.STORED
+            self._mark_stored(upload)
         direct = None
         if state is UploadState.OPEN and upload.secret is None and upload.expires_at is not None:
             direct = self._signed(upload, (upload.expires_at - now).total_seconds())
         return Ticket(upload=upload, state=state, received=received, direct=direct)
+
+    def _mark_stored(self, upload: Upload) -> None:
+        """What came here, by a process that ended before it wrote that down: else no job could use it."""
+        if upload.secret is None:
+            return  # of what goes straight to the store, only the store can tell
+        with self.open_unit(upload.tenant) as unit:
+            unit.uploads.mark_stored(upload.id)
+            unit.commit()
 
     def _check(self, files: Sequence[Announced]) -> None:
         if not 0 < len(files) <= self.limits.files:

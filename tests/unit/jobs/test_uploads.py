@@ -101,6 +101,18 @@ def test_an_empty_picture_needs_no_address_of_the_store(service: MemoryService) 
     assert service.objects.get(empty.upload.key) == b""
 
 
+def test_what_is_told_to_be_stored_can_be_used() -> None:
+    service = MemoryService()
+    (ticket,) = uploading(service).begin([JPEG])
+    service.objects.put(ticket.upload.key, b"bytes", media_type="image/jpeg")  # by a process that died just then
+    given = NewImage(Source(SourceKind.UPLOAD, ticket.upload.id), "")
+    with pytest.raises(InvalidOptions, match="has not arrived yet"), open_draft(service) as draft:
+        references(service).add(draft, [given], [])
+    assert uploading(service).look(ticket.upload.id).state is UploadState.STORED
+    with open_draft(service) as draft:
+        references(service).add(draft, [given], [])
+
+
 def test_an_upload_that_a_job_needs_is_used(service: MemoryService) -> None:
     (ticket,) = uploading(service).begin([JPEG])
     with service.database.unit() as unit:
