@@ -329,8 +329,9 @@ class ObjectStore(Protocol):
     def expect(self, keys: Iterable[str]) -> None:
         """Objects will be put soon, at these keys or others: what can be made ready, is. Raises nothing."""
 
-    def copy(self, key: str, target: str) -> None:
-        """The same object once more; neither changes with the other. Raises ObjectNotFound."""
+    def copy(self, key: str, target: str, *, size: int | None = None) -> None:
+        """The same object once more; neither changes with the other. Raises ObjectNotFound, also for one that has not
+        `size` bytes any more, where that costs no further request."""
 
     def get(self, key: str) -> bytes:
         """Raises ObjectNotFound."""

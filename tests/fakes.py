@@ -85,8 +85,11 @@ class MemoryObjects:
 
     def expect(self, keys: Iterable[str]) -> None: ...
 
-    def copy(self, key: str, target: str) -> None:
-        self.contents[target] = self._found(key)
+    def copy(self, key: str, target: str, *, size: int | None = None) -> None:
+        found = self._found(key)
+        if size not in (None, len(found[0])):
+            raise ObjectNotFound(key)
+        self.contents[target] = found
 
     def get(self, key: str) -> bytes:
         return self._found(key)[0]

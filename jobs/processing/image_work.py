@@ -313,7 +313,7 @@ class ImageWork:
                 if isinstance(made, LargeMade):
                     artifacts.append(self._put_file(name, key, made.files[name]))
                 elif name in made.copies:
-                    self.objects.copy(made.copies[name].key, key)
+                    self.objects.copy(made.copies[name].key, key, size=made.copies[name].size)
                     artifacts.append(replace(made.copies[name], key=key))
                 else:
                     artifacts.append(self._put(name, key, made.encoded[name]))

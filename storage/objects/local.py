@@ -99,13 +99,15 @@ class LocalObjects:
             self._incoming.mkdir(parents=True, exist_ok=True)
             self._ahead.fill_up()
 
-    def copy(self, key: str, target: str) -> None:
+    def copy(self, key: str, target: str, *, size: int | None = None) -> None:
         """A second name of the same file: nothing is ever written into a file that has a name."""
         source, path, link = self._path(key), self._path(target), self._incoming / secrets.token_hex(16)
         try:
             with _reading(key):
                 self._incoming.mkdir(parents=True, exist_ok=True)
                 _link(source, link)
+                if size is not None and _size_of(link) != size:  # cut by a disk, or with the power
+                    raise ObjectNotFound(f"the object {key} is not what was stored")
             with writing():
                 self._publish(link, path)
         finally:
@@ -297,6 +299,11 @@ def _read_trailer(file: BinaryIO) -> tuple[int, str]:
     whole = file.seek(0, os.SEEK_END)
     file.seek(max(0, whole - _LONGEST_TRAILER))
     return _object_size(whole, file.read())
+
+
+def _size_of(path: Path) -> int:
+    with path.open("rb") as file:
+        return _read_trailer(file)[0]
 
 
 def _object_size(whole: int, tail: bytes) -> tuple[int, str]:

@@ -70,7 +70,7 @@ class MinioObjects:
     def expect(self, keys: Iterable[str]) -> None:
         """A bucket has no folders."""
 
-    def copy(self, key: str, target: str) -> None:
+    def copy(self, key: str, target: str, *, size: int | None = None) -> None:
         checked_key(target)
         self._need_bucket()
         with translated(checked_key(key)):

@@ -251,12 +251,21 @@ def test_a_worker_that_stops_reads_none_of_them(service, pictures):
 def test_a_result_that_is_deleted_between_question_and_answer_is_computed(service, pictures, monkeypatch):
     done(service, *pictures)
 
-    def gone(key, target):
+    def gone(key, target, *, size=None):
         raise ObjectNotFound(key)
 
     monkeypatch.setattr(service.objects, "copy", gone)
     again = done(service, *pictures)
     assert (again.status, again.reused, service.segmenter.runs) == (JobStatus.SUCCEEDED, 0, 10)
+
+
+def test_a_result_that_was_cut_since_is_not_handed_on(service, pictures):
+    first = done(service, pictures[0])
+    for each in service.reading.image(first.id, 0).result.artifacts:
+        service.objects.put(each.key, b"", media_type=each.media_type)  # as a disk leaves it that lost its power
+    again = done(service, pictures[0])
+    assert (again.status, again.reused) == (JobStatus.SUCCEEDED, 0)
+    assert all(bytes_of(service, again).values())
 
 
 def test_a_mask_that_was_damaged_since_scores_nothing(service):

@@ -200,6 +200,16 @@ def test_what_a_crash_left_is_removed_a_day_later(store: LocalObjects, tmp_path:
     assert files(tmp_path) == ["files/k", "incoming/days/old", "incoming/new"]
 
 
+@pytest.mark.parametrize("left", [0, 3, 12])
+def test_what_was_cut_is_not_copied_as_if_it_were_whole(store: LocalObjects, tmp_path: Path, left: int):
+    store.put("k", b"bytes", media_type="text/plain")
+    store.copy("k", "whole", size=5)
+    os.truncate(tmp_path / "files/k", left)
+    with pytest.raises(ObjectNotFound):
+        store.copy("k", "copy", size=5)
+    assert files(tmp_path) == ["files/k", "files/whole"]
+
+
 def test_removing_what_was_abandoned_needs_no_store(tmp_path: Path):
     LocalObjects(tmp_path / "none").remove_abandoned()
     assert not (tmp_path / "none").exists()
