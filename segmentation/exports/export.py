@@ -179,9 +179,10 @@ class Returned:
         return found
 
     def named(self, suffix: str, *, folder: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        """Files with this ending below a folder of that name, wherever it lies; by their names behind it."""
+        """Files with this ending below a folder of that name, wherever it lies; by their names behind it. Pictures may
+        lie in one that is called so, too."""
         for path, read in self.files.items():
-            _, found, name = f"/{path}".rpartition(f"/{folder}/")
+            _, found, name = f"/{path}".partition(f"/{folder}/")
             if found and name.lower().endswith(suffix):
                 yield name[: -len(suffix)], read
 

@@ -324,6 +324,20 @@ def test_more_regions_than_a_png_has_numbers_share_the_last_ones() -> None:
     assert {tuple(np.unique(ids[numbers == number])) for number in range(1, 6)} <= {(0,), (5,)}
 
 
+@pytest.mark.parametrize(
+    ("name", "folder"), [("yolo", "labels"), ("huggingface", "masks"), ("cvat", "SegmentationClass")]
+)
+def test_pictures_may_lie_in_a_folder_that_is_called_as_the_forms_own(name: str, folder: str) -> None:
+    if name == "huggingface":
+        pytest.importorskip("pyarrow")
+    content = exported([DRAWN, np.full((4, 4), 0, np.uint8)], SPACE)
+    called = ["p", f"{folder}/p"]
+    images = [replace(image, name=each) for image, each in zip(content.images(), called, strict=True)]
+    content = replace(content, images=lambda: iter(images))
+    found = EXPORTS[name].read(returned(files_of(EXPORTS[name], content), content))
+    assert {each.image.name: int(each.ids[1, 1]) for each in found} == {"p": 5, f"{folder}/p": 0}
+
+
 def test_pictures_and_masks_are_named_as_cityscapes_names_its_pairs() -> None:
     names = {"a": 7, "a_leftImg8bit": 8, "north/b_leftImg8bit": 11, "north/_leftImg8bit": 23}
     content = exported([np.full((2, 3), each, np.uint8) for each in names.values()], CITYSCAPES_34)
