@@ -27,7 +27,7 @@ class MaskFolder:
 
     def read(self, returned: Returned) -> Iterator[Drawn]:
         paths = [path for path in returned.files if path.lower().endswith(SUFFIX)]
-        told = [path for path in paths if path.split("/")[0] in FOLDERS]
+        told = [path for path in paths if path.split("/")[0] in FOLDERS and not returned.knows(path[: -len(SUFFIX)])]
         called = returned.image if self.is_archive(returned.files) else returned.picture
         for path in told or [path for path in paths if not _is_picture(path, returned)]:
             name = (path.partition("/")[2] if told else path)[: -len(SUFFIX)]

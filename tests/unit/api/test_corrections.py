@@ -260,13 +260,13 @@ def test_a_mask_that_is_called_as_its_picture_is_never_given_to_another(client: 
     assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [1, 3]
 
 
-@pytest.mark.parametrize(
-    ("file", "index"),
-    [("night/a.png", 1), ("work/night/a.png", 1), ("work/a.png", 0), ("images/a.png", 2), ("mask/images/a.png", 2)],
-)
+KEPT = {"night/a": 1, "work/night/a": 1, "work/a": 0, "images/a": 2, "mask/images/a": 2, "labels/a": 3, "masks/a": 0}
+
+
+@pytest.mark.parametrize(("file", "index"), KEPT.items())
 def test_a_mask_keeps_the_folders_of_its_picture(client: TestClient, house: House, file: str, index: int) -> None:
-    job_id = finished(client, house, "a.jpg", "night/a.jpg", "images/a.jpg")
-    assert send(client, job_id, {file: label_png(0, 2)}).json()["corrected"] == 1
+    job_id = finished(client, house, "a.jpg", "night/a.jpg", "images/a.jpg", "labels/a.jpg")
+    assert send(client, job_id, {f"{file}.png": label_png(0, 2)}).json()["corrected"] == 1
     assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [index]
 
 
