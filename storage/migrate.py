@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,29 +20,37 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
 
 from jobs.errors import DatabaseUnavailable
 from storage.settings import StorageSettings
 from storage.transaction import BEGIN
 from storage.unit_of_work import make_engine, translated
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 ADVISORY_LOCK = 0x6D61736B  # one number for all of us; PostgreSQL keeps such locks per database
 
 
+class DatabaseUnfit(Exception):
+    """It is there, and this code cannot use it; the message says why."""
+
+    code = "database_unfit"
+
+
 def upgrade(settings: StorageSettings, revision: str = "head") -> None:
-    """Raises DatabaseUnavailable."""
+    """Raises DatabaseUnavailable, DatabaseUnfit."""
     _run(settings, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(settings: StorageSettings, revision: str) -> None:
-    """Raises DatabaseUnavailable."""
+    """Raises DatabaseUnavailable, DatabaseUnfit."""
     _run(settings, lambda config: command.downgrade(config, revision))
 
 
 def current(settings: StorageSettings) -> str | None:
-    """The revision that the database is at; None when it has never been migrated."""
+    """The revision that the database is at; None when it has never been migrated. Raises as `upgrade`."""
     with _connected(settings) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _known(settings, MigrationContext.configure(connection).get_current_revision())
 
 
 def newest() -> str:
@@ -64,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"revision {current(settings)}; this version of maskmill needs {newest()}\n")
     except DatabaseUnavailable as error:
         raise SystemExit(f"{where(settings)}: {error} ({_reason(error)})") from None
+    except DatabaseUnfit as error:
+        raise SystemExit(str(error)) from None
 
 
 def where(settings: StorageSettings) -> str:
@@ -88,10 +99,21 @@ def _reason(error: DatabaseUnavailable) -> str:
 def _run(settings: StorageSettings, migrate: Callable[[Config], None]) -> None:
     with _alone(settings), _connected(settings) as connection:
         _begin(connection)
+        _known(settings, MigrationContext.configure(connection).get_current_revision())
         config = _config()
         config.attributes["connection"] = connection
         migrate(config)
         connection.commit()
+
+
+def _known(settings: StorageSettings, revision: str | None) -> str | None:
+    """The same. Raises DatabaseUnfit for one that this code has never heard of."""
+    known = {each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision in (None, *known):
+        return revision
+    said = f"{where(settings)} has tables of revision {revision}, and this version of Maskmill knows them up to"
+    mend = "it was used with a newer one: install that again, or let it run `python -m storage.migrate downgrade"
+    raise DatabaseUnfit(f"{said} {newest()}; {mend} {newest()}` first")
 
 
 def _config() -> Config:
@@ -107,6 +129,10 @@ def _connected(settings: StorageSettings) -> Iterator[Connection]:
     try:
         with translated(), engine.connect() as connection:
             yield connection
+    except DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+            raise
+        raise DatabaseUnfit(f"{where(settings)} is damaged, or no database: {error.orig}") from error
     finally:
         engine.dispose()
 

@@ -16,7 +16,7 @@ def examine(home: Path) -> Findings:
     """Looks only; starts and changes nothing."""
     around = examine_surroundings(Path.cwd())
     running = examine_server() if is_client_alone() else examine_running(home)
-    settings = examine_settings()
+    settings = examine_settings(home)
     needs = "this client" if is_client_alone() else "`maskmill up`"
     return Findings([*examine_machine(home), *around, *examine_parts(), *settings, *examine_models(), *running], needs)
 

@@ -45,6 +45,8 @@ def write_backup(home: Path, file: Path) -> int:
         part.replace(file)
     except FileExistsError as error:
         raise StackError(f"{file} exists: another backup was written there meanwhile") from error
+    except sqlite3.Error as error:
+        raise StackError(f"{home / DATABASE} cannot be copied: {error}") from error
     except OSError as error:
         what = (
             f"{file} cannot be written" if error.filename in (None, str(part)) else f"{error.filename} cannot be read"

@@ -21,6 +21,8 @@ from maskmill.doctor.settings import examine_settings
 from maskmill.installed import called, how_to_install
 from maskmill.stack.home import StackHome, write_private
 from segmentation.engines import EngineKind
+from storage.migrate import upgrade
+from storage.settings import StorageSettings
 from tests.tiny_models import tiny_bundle
 from tests.unit.maskmill.toy_server import ToyServer, as_json, problem
 
@@ -82,13 +84,26 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_settings_that_a_process_would_refuse_are_told(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str, said: str
 ) -> None:
-    assert {each.state for each in examine_settings()} == {"good"}
+    assert {each.state for each in examine_settings(tmp_path)} == {"good"}
     monkeypatch.setenv(name, value)
-    bad = [each for each in examine_settings() if each.state == "bad"]
+    bad = [each for each in examine_settings(tmp_path) if each.state == "bad"]
     assert [each.name for each in bad] == [part]
     assert said in bad[0].said
+
+
+def test_the_database_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
+    def state() -> list[str]:
+        return [each.state for each in examine_settings(tmp_path / "home") if each.name == "database"]
+
+    assert state() == []
+    upgrade(StorageSettings(home=tmp_path / "home"))
+    assert state() == ["good"]
+    (tmp_path / "home/maskmill.db").write_text("something else, and longer than a header of SQLite")
+    for beside in (tmp_path / "home").glob("maskmill.db-*"):
+        beside.unlink()
+    assert state() == ["bad"]
 
 
 def test_programs_are_called_as_they_are_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
