@@ -128,10 +128,19 @@ def pairs_by_stem(pictures: Path, masks: Path, order: Sequence[MaskKind] = ORDER
     _require_one_each(found)
     missing = [each.stem for each in found if picture_stem(each.name) not in truths]
     if missing:
-        raise DatasetError(f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}.png")
+        raise DatasetError(
+            f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}.png{_of_another_kind(masks)}"
+        )
     stems = {picture_stem(each.name) for each in found}
     _tell_of_lonely("masks", masks, [mask for stem, mask in truths.items() if stem not in stems])
     return [(each, truths[picture_stem(each.name)]) for each in found]
+
+
+def _of_another_kind(masks: Path) -> str:
+    """What is said of pictures that lie where masks are looked for, and are none for their kind."""
+    others = (each for each in sorted(masks.glob("*")) if each.suffix.lower() in PICTURE_SUFFIXES)
+    other = next((each for each in others if each.suffix.lower() != ".png" and not is_hidden(each, masks)), None)
+    return "" if other is None else f"; masks are PNG files, which {other.name} is not"
 
 
 def pairs_side_by_side(place: Path, order: Sequence[MaskKind] = ORDER) -> list[tuple[Path, Path]]:

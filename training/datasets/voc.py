@@ -58,6 +58,8 @@ def voc(
     listed_in, listed = _listed(root, split)
     masks = {name: _mask_of(root / CLASSES, name) for name in listed}
     bare = [name for name, mask in masks.items() if not mask.is_file()]
+    if unannotated != BACKGROUND:
+        _require_masks(masks, listed_in)
     if are_left_out(bare, len(listed), option=unannotated, background=fill, space=space, where=listed_in):
         listed, bare = [name for name, mask in masks.items() if mask.is_file()], []
     of_name = _pictures(_picture_folder(root, pictures), listed, listed_in)
@@ -153,6 +155,15 @@ def _listed(root: Path, split: str) -> tuple[Path, list[str]]:
         raise DatasetError(f"{root / LISTS} has no list for {split!r}, but {', '.join(each.name for each in lists)}")
     names = (each.strip() for each in found[0].read_text(encoding="utf-8-sig").splitlines())
     return found[0], list(dict.fromkeys(each.strip('"') for each in names if each))
+
+
+def _require_masks(masks: Mapping[str, Path], listed_in: Path) -> None:
+    """masks: by the names in a list. Raises DatasetError where there is none: the names may be written otherwise."""
+    if masks and not any(each.is_file() for each in masks.values()):
+        name, first = next(iter(masks.items()))
+        raise DatasetError(
+            f"{listed_in} names {len(masks)} pictures and none has a mask: of the first, {name}, it would be {first}"
+        )
 
 
 def _mask_of(place: Path, name: str) -> Path:

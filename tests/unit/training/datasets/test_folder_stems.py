@@ -81,3 +81,11 @@ def test_pictures_in_folders_below_are_not_left_out_in_silence(tmp_path, caplog)
     Image.new("L", (8, 6)).save(tmp_path / "masks" / "a.png")
     assert len(folder(tmp_path, "val", label_space="camvid-11")) == 1
     assert re.search(said, caplog.text)
+
+
+def test_masks_that_are_no_png_files_are_told(tmp_path):
+    for kind, mode, suffix in (("images", "RGB", "jpg"), ("masks", "L", "tif")):
+        (tmp_path / kind).mkdir()
+        Image.new(mode, (8, 6)).save(tmp_path / kind / f"a.{suffix}")
+    with pytest.raises(DatasetError, match=r"is a\.png; masks are PNG files, which a\.tif is not"):
+        folder(tmp_path, "val", label_space="camvid-11")

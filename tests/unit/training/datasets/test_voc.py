@@ -191,6 +191,13 @@ def test_masks_with_a_suffix_in_capitals_are_found(cvat, listed):
     assert masks == {"a": [WEED, CROP, VOID], "b": [CROP]}
 
 
+@pytest.mark.parametrize("name", ["cam 1/a.jpg", "cam 1/a  1"])
+def test_where_the_mask_of_a_listed_name_was_looked_for_is_told(cvat, name):
+    cvat.write_list("default", name)
+    with pytest.raises(DatasetError, match=rf"the first, {name}, it would be .*SegmentationClass/{name}\.png"):
+        cvat.open()
+
+
 def test_a_list_is_the_split_that_it_is_called_as_and_any_other_is_divided(cvat):
     names = [f"{number}" for number in range(10)]
     for name in names:
