@@ -153,6 +153,18 @@ class Run:
         return model.eval()
 
 
+def find_run(reference: str, runs: Path) -> Path:
+    """The folder of a run: the one that is named, else that of this name in `runs`. A folder of this name that holds no
+    run, as a data set may lie where the command runs, is not it. Whether one is there, `Run.open` tells."""
+    places = (Path(reference), runs / reference)
+    found = [*filter(_holds_run, places), *filter(Path.is_dir, places), places[-1]]
+    return found[0]
+
+
+def _holds_run(folder: Path) -> bool:
+    return (folder / CHECKPOINT).is_file()
+
+
 def note_order(folder: Path, recipe: Recipe, *, roots: Mapping[str, Path], recipe_file: str) -> None:
     """Where the data sets lie and what the recipe is called: for whoever goes on with the run, or exports it, later."""
     used = {each.dataset for each in (*recipe.data, recipe.validation)}

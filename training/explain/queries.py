@@ -18,7 +18,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
 from training.models.mask2former import Mask2Former, Queries, mask2former
 from training.models.parts.weights import CONFIG, fetch_model
-from training.runs import Run, RunNotFound
+from training.runs import Run, RunNotFound, find_run
 from training.spaces import find_label_space
 
 LONG_SIDE = 1024  # of the network's input, for a model that comes without a recipe
@@ -102,7 +102,7 @@ def open_explainable(
         place = Path(reference) if revision is None else fetch_model(reference, revision=revision, weights=False)
         _require_classes(place, space, named=label_space is not None)
         return _explainable(reference, model, space, Preprocessing(long_side=LONG_SIDE))
-    run = Run.open(Path(reference) if Path(reference).is_dir() else runs / reference)
+    run = Run.open(find_run(reference, runs))
     return _explainable(run.name, run.snapshot(checkpoint).model, run.space, run.preprocessing)
 
 

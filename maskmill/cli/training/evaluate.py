@@ -162,6 +162,7 @@ def _examined(
 
 def open_model(reference: str, choices: DataOptions, checkpoint: str = "") -> Subject:
     """Raises SubjectNotFound, and what is wrong with the bundle or run."""
+    from storage.catalog import CARD
     from storage.settings import StorageSettings
     from training.evaluate.subjects import open_subject
     from training.runs import CHECKPOINT
@@ -169,7 +170,7 @@ def open_model(reference: str, choices: DataOptions, checkpoint: str = "") -> Su
     folders = [*StorageSettings().model_folders, *([choices.models] if choices.models else [])]
     subject = open_subject(reference, models=folders, runs=choices.runs, checkpoint=checkpoint)
     run = choices.runs / reference
-    if subject.folder is None and (run / CHECKPOINT).is_file() and not Path(reference).exists():
+    if subject.folder is None and (run / CHECKPOINT).is_file() and not (Path(reference) / CARD).is_file():
         said = f"Warning: {reference} is the bundle (version {_version(subject)}); the run of this name is {run}"
         stderr().print(Text(said, style="yellow"), soft_wrap=True)
     return subject

@@ -53,6 +53,7 @@ def export(given: Exporting) -> None:
     from storage.settings import StorageSettings
     from training.export.export import Release, export_run
     from training.recipe.building import parse_roots
+    from training.runs import find_run
 
     if given.graph not in ("logits", "ids"):
         raise typer.BadParameter("logits or ids", param_hint="--graph")
@@ -68,7 +69,7 @@ def export(given: Exporting) -> None:
         replace=given.replace,
         checkpoint=given.checkpoint,
     )
-    folder = Path(given.run) if Path(given.run).is_dir() else given.runs / given.run
+    folder = find_run(given.run, given.runs)
     folders = _folders(StorageSettings().model_folders, given.models)
     watch = partial(counting, stderr())
     done = export_run(folder, release, roots=parse_roots(given.root or []), models=Catalog(folders), watch=watch)

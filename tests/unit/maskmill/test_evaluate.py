@@ -98,6 +98,7 @@ def test_a_bundle_that_is_scored_instead_of_a_run_of_its_name_is_told(run: Run, 
     assert "the bundle" not in run("--no-speed").stderr
     (tmp_path / "runs" / "tiny").mkdir(parents=True)
     (tmp_path / "runs" / "tiny" / "checkpoint.pt").write_bytes(b"weights that went on")
+    (tmp_path / "tiny").mkdir()  # no bundle, but its pictures, as it may be
     told = " ".join(run("--no-speed").stderr.split())
     assert "Warning: tiny is the bundle (version 1); the run of this name is runs/tiny" in told
 

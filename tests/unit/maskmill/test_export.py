@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from maskmill.cli.app import app
 from maskmill.cli.exits import REFUSED
 from tests.tiny_runs import tiny_training
+from training.runs import find_run
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,19 @@ def test_another_model_of_that_name_is_not_lost_unless_that_is_said(
     assert (tmp_path / "small" / "model.onnx").read_bytes() == kept
     assert export(other, "--name", "small", "--replace", *more).exit_code == 0
     assert (tmp_path / "small" / "model.onnx").read_bytes() != kept
+
+
+def test_a_folder_of_a_runs_name_that_is_none_is_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("field").mkdir()  # of a data set, as it may be
+    assert find_run("field", Path("runs")) == Path("field")
+    Path("runs/field").mkdir(parents=True)
+    Path("runs/field/checkpoint.pt").touch()
+    assert find_run("field", Path("runs")) == Path("runs/field")
+    assert export("field", "--name", "x").stderr.startswith("Error: runs/field is no run: there is no recipe.toml")
+    Path("field/checkpoint.pt").touch()
+    assert find_run("field", Path("runs")) == Path("field")
+    assert find_run("nowhere", Path("runs")) == Path("runs/nowhere")
 
 
 @pytest.mark.parametrize(
