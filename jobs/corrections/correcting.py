@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 from jobs.callers import DEFAULT, Caller
 from jobs.corrections.correction import MEDIA_TYPE, Correction, CorrectionFile, read_correction
-from jobs.errors import CorrectionNotFound, ImageNotFinished
+from jobs.errors import ArtifactNotFound, CorrectionNotFound, ImageNotFinished
 from jobs.job import ImageMetrics, ImageResult, Job, JobImage
 from jobs.keys import new_correction_key
 from jobs.ports import ObjectStore, OpenUnit, UnitOfWork
 from jobs.processing.measuring import impossible_ids, scores
 from jobs.reporting.kept_parts import PART
-from jobs.reporting.label_maps import HELD_PIXELS, predicted
+from jobs.reporting.label_maps import HELD_PIXELS, predicted_if_whole
 from segmentation.errors import ImageTooLarge
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, agree
@@ -54,8 +54,8 @@ class Correcting:
         """The image's next version; the newest one again when it has these very bytes. is_checked: whether the pixels
         that it leaves without a class were looked at.
 
-        Raises JobNotFound, ImageNotFound, ImageNotFinished, ImageTooLarge, and what `read_correction` raises; then
-        nothing is stored.
+        Raises JobNotFound, ImageNotFound, ImageNotFinished, ImageTooLarge, ArtifactNotFound, and what
+        `read_correction` raises; then nothing is stored.
         """
         with self._unit() as unit:
             job, image = unit.jobs.get(job_id), unit.images.get(job_id, index)
@@ -81,7 +81,7 @@ class Correcting:
             content = self.objects.get(each.file.key)
             yield LabelMap(decode_mask(content, max_pixels=self.max_pixels), job.space)
         for result in image.results:
-            found = predicted(result, self.objects, job)
+            found = predicted_if_whole(result, self.objects, job)
             if found is not None:
                 yield found
 
@@ -122,10 +122,14 @@ class Correcting:
         return Corrected(correction, None if scored is None else metrics)
 
     def _scored(self, job: Job, image: JobImage, truth: LabelMap) -> _Scored | None:
-        """Of the stored predictions; None where one has no artifact that keeps all class ids."""
-        found = [predicted(each, self.objects, job) for each in image.results]
+        """Of the stored predictions; None where one has no artifact that keeps all class ids, or none that can be
+        read: what somebody drew is kept all the same. Raises ArtifactNotFound where scores would stay that were
+        counted against another truth."""
+        found = [predicted_if_whole(each, self.objects, job) for each in image.results]
         maps = [each for each in found if each is not None]
         if len(maps) < len(found):
+            if job.options.readable and _result_of(image).metrics.confusion is not None:
+                raise ArtifactNotFound(f"the mask of image {image.index} is lost, and cannot be scored once more")
             return None
         told = [scores(each, truth, impossible_ids(job, model)) for model, each in enumerate(maps)]
         return _Scored(told, agree(maps, truth) if len(maps) > 1 else None)

@@ -29,6 +29,7 @@ from api.schemas.corrections import (
 from jobs.corrections.correction import MEDIA_TYPE
 from jobs.errors import (
     ArchiveUnreadable,
+    ArtifactNotFound,
     CorrectionNotFound,
     ImageNotFinished,
     ImageNotFound,
@@ -53,7 +54,7 @@ LARGEST = 2**31 - 1
     dependencies=[SUBMIT, KNOWN_QUERY],
     response_model=CorrectedView,
     responses=problems(
-        *(JobNotFound, ImageNotFound, 408, ImageNotFinished, TooManyBytes, UnsupportedMedia),
+        *(JobNotFound, ImageNotFound, ArtifactNotFound, 408, ImageNotFinished, TooManyBytes, UnsupportedMedia),
         *(MaskMismatch, MaskUnknownIds, UnreadableImage, 422),
     ),
     openapi_extra={"requestBody": {"required": True, "content": binary(MEDIA_TYPE)}},
@@ -125,7 +126,7 @@ def list_versions(job_id: JobId, index: ImageIndex, use_cases: UseCasesDep) -> C
     dependencies=[SUBMIT, KNOWN_QUERY],
     response_model=TakenView,
     responses=problems(
-        *(ArchiveUnreadable, JobNotFound, 408, TooManyBytes, TooManyImages),
+        *(ArchiveUnreadable, JobNotFound, ArtifactNotFound, 408, TooManyBytes, TooManyImages),
         *(InvalidOptions, MaskMismatch, MaskUnknownIds, UnreadableExport),
     ),
     openapi_extra={"requestBody": {"required": True, "content": binary("application/zip")}},

@@ -140,6 +140,22 @@ def test_a_job_without_ids_keeps_its_corrections_and_scores_nothing(client: Test
     assert client.get(f"/jobs/{job_id}/archive").headers["etag"] != tag
 
 
+@pytest.mark.parametrize("left", [None, b"", b"half of a mask"])
+def test_a_mask_that_is_lost_costs_no_correction(client: TestClient, house: House, left: bytes | None) -> None:
+    job_id = finished(client, house)
+    put(client, job_id, label_png(0, 2), index=1)
+    for index in (0, 1):
+        (key,) = [key for key in house.objects.contents if f"/mask/{index:06d}" in key]
+        del house.objects.contents[key]
+        if left is not None:
+            house.objects.put(key, left, media_type="image/png")
+    assert put(client, job_id, label_png(0, 2)).json()["ground_truth"] is None
+    assert client.get(f"/jobs/{job_id}/images/0/correction").content == label_png(0, 2)
+    assert send(client, job_id, {"masks/a.png": label_png(0, 1)}).json()["corrected"] == 1
+    refused = put(client, job_id, label_png(0, 0), index=1)  # its scores would be those of the first one
+    assert (refused.status_code, refused.json()["code"]) == (404, "artifact_not_found")
+
+
 def test_the_corrections_of_a_job_come_in_pages(client: TestClient, house: House) -> None:
     job_id = finished(client, house, "a.jpg", "b.jpg", "c.jpg")
     for index in (2, 0, 1):
