@@ -107,9 +107,12 @@ def _masks_below(source: Path) -> list[Path]:
 
 def _root_of(source: Path, job: JobHandle) -> PurePath:
     """Where a folder lies among the job's results, if it does: `mask/night` of results/mask/night. Without it a mask
-    may be called as another image is. Of several models each has its folders, and images have none of these."""
+    may be called as another image is. Of several models each has its folder, and images lie in none of these."""
     whole = source.absolute()
     for folder in (whole, *whole.parents):
         if (found := job_in(folder)) is not None:
-            return whole.relative_to(folder) if found == job.id and len(job.metrics_by_model) == 1 else PurePath()
+            parts, models = whole.relative_to(folder).parts, job.metrics_by_model
+            if len(models) > 1:
+                parts = (parts[0], *parts[2:]) if len(parts) > 1 and parts[1] in models else ()
+            return PurePath(*parts) if found == job.id else PurePath()
     return PurePath()

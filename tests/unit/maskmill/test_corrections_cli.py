@@ -83,6 +83,22 @@ def test_masks_keep_their_place_among_the_results(
     assert sent(server).namelist() == told
 
 
+@pytest.mark.parametrize(
+    ("folder", "told"), [("mask/fast/night", "mask/night/a.png"), ("mask/fast", "mask/night/a.png")]
+)
+def test_of_several_models_masks_keep_their_place_too(
+    run: Run, server: ToyServer, job_state: JobState, tmp_path: Path, folder: str, told: str
+) -> None:
+    results: dict[str, Any] = {name: {"metrics": {}} for name in ("fast", "accurate")}
+    server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded", done=4), "results": results}))
+    server.on("POST", "/jobs/job_1/corrections", as_json(TAKEN))
+    (tmp_path / "mask/fast/night").mkdir(parents=True)
+    (tmp_path / "mask/fast/night/a.png").touch()
+    (tmp_path / "manifest.json").write_text('{"job": "job_1"}')
+    assert run("jobs", "corrections", "job_1", str(tmp_path / folder)).exit_code == 0
+    assert sent(server).namelist() == [told]
+
+
 @pytest.mark.usefixtures("job")
 def test_masks_behind_links_and_of_odd_names_are_sent(run: Run, server: ToyServer, tmp_path: Path) -> None:
     for folder in ("disk", "back/masks"):
