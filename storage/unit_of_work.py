@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
-from functools import partial
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import psycopg
-from sqlalchemy import Engine, create_engine, event, inspect
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Engine, inspect
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from jobs.errors import DatabaseUnavailable
 from jobs.ports import OnCommit
 from jobs.watching.hints import Hint
+from storage.drivers.sqlite import sqlite
 from storage.repositories import (
     SqlCorrections,
     SqlCredentials,
@@ -39,14 +37,9 @@ from storage.repositories import (
 )
 from storage.settings import StorageSettings
 from storage.tables import CredentialRow, JobRow
-from storage.transaction import Clock, Transaction, begin_as_asked
+from storage.transaction import Clock, Transaction
 
-# A server that vanished with its network is given up within half a minute, not after the kernel's two hours.
-ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
-CONNECT_S = 4
-PING_S = 2.0
 _TOO_LARGE = "54"  # begins PostgreSQL's codes of what is beyond its limits, whenever it is tried
-_PAGES_UNTIL_CHECKPOINT = 16_384  # of SQLite's log, 64 MiB, where no worker takes it over (`Database.checkpoint`)
 
 _encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -168,79 +161,10 @@ def make_engine(settings: StorageSettings, *, answer_s: float | None = None) -> 
         "pool_timeout": settings.database_wait_s,
     }
     if url.get_backend_name() == "sqlite":
-        return _sqlite(url, wait_s=settings.database_wait_s, **common)
-    return _postgresql(url, wait_s=settings.database_wait_s, answer_s=answer_s, **common)
+        return sqlite(url, wait_s=settings.database_wait_s, **common)
+    from storage.drivers.postgresql import postgresql  # a process with a file for a database has no use for the driver
 
-
-def _sqlite(url: URL, *, wait_s: float, **common: Any) -> Engine:
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": wait_s, "isolation_level": None}, **common)
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", begin_as_asked)
-    return engine
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):  # changing it takes the whole file's lock
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_UNTIL_CHECKPOINT}")
-
-
-def _postgresql(url: URL, *, wait_s: float, answer_s: float | None, **common: Any) -> Engine:
-    options = f"-c lock_timeout={int(wait_s * 1000)} -c timezone=UTC"
-    if answer_s is not None:  # a process that froze or is out of reach keeps its locks for no longer than this
-        options += f" -c idle_in_transaction_session_timeout={int(2 * answer_s * 1000)}"
-    arguments = {"connect_timeout": CONNECT_S, "options": options, "application_name": "maskmill", **ALIVE}
-    engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, **common)
-    if answer_s is not None:
-        event.listen(engine, "do_connect", partial(_connect_patiently, answer_s))
-        engine.dialect.do_ping = partial(_ping, engine.dialect.do_ping)  # type: ignore[method-assign]
-    return engine
-
-
-class PatientConnection(psycopg.Connection[Any]):
-    """Gives a server up that is there and says nothing: one that is frozen, or behind a network that lost its way.
-
-    The server's own `statement_timeout` is of no use then, and the kernel still confirms what it was sent.
-    """
-
-    answer_s = 30.0
-
-    def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
-        return super().wait(self._limited(gen), *arguments, **options)
-
-    def _limited(self, gen: Any) -> Generator[Any, Any, Any]:
-        """The steps of one exchange, which the driver also resumes ten times a second when nothing comes."""
-        give_up = time.monotonic() + self.answer_s
-        try:
-            wanted = next(gen)
-            while True:
-                ready = yield wanted
-                if not ready and time.monotonic() > give_up:
-                    self.pgconn.finish()
-                    raise psycopg.OperationalError(f"the server said nothing for {self.answer_s:g} s")
-                wanted = gen.send(ready)
-        except StopIteration as over:
-            return over.value
-
-
-def _connect_patiently(
-    answer_s: float, _dialect: object, _record: object, arguments: Sequence[Any], options: dict[str, Any]
-) -> PatientConnection:
-    connection = PatientConnection.connect(*arguments, **options)
-    connection.answer_s = answer_s
-    return connection
-
-
-def _ping(ping: Callable[[Any], bool], connection: PatientConnection) -> bool:
-    """A connection of the pool is tried with less patience: when it is dead, another has to be made yet."""
-    patience_s, connection.answer_s = connection.answer_s, min(PING_S, connection.answer_s)
-    try:
-        return ping(connection)
-    finally:
-        connection.answer_s = patience_s
+    return postgresql(url, wait_s=settings.database_wait_s, answer_s=answer_s, **common)
 
 
 @contextmanager
@@ -250,18 +174,28 @@ def translated() -> Iterator[None]:
         yield
     except PoolExhausted as error:
         raise DatabaseUnavailable("the database does not answer") from error
-    except (DBAPIError, sqlite3.Error, psycopg.OperationalError) as error:
+    except _errors() as error:
         if not _may_pass(error):
             raise
         raise DatabaseUnavailable("the database does not answer") from error
 
 
-def _may_pass(error: DBAPIError | sqlite3.Error | psycopg.OperationalError) -> bool:
+def _errors() -> tuple[type[Exception], ...]:
+    """SQLAlchemy's, and those of the drivers that are loaded, which it lets through outside of statements."""
+    return (DBAPIError, sqlite3.Error, *_of_postgresql())
+
+
+def _of_postgresql() -> tuple[type[Exception], ...]:
+    driver = sys.modules.get("psycopg")
+    return () if driver is None else (driver.OperationalError,)
+
+
+def _may_pass(error: Exception) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):  # which reports a missing table as an operational error too
         return isinstance(cause, sqlite3.OperationalError) and _code(cause) != sqlite3.SQLITE_ERROR
-    if isinstance(cause, psycopg.OperationalError):
-        return not (cause.sqlstate or "").startswith(_TOO_LARGE)
+    if isinstance(cause, _of_postgresql()):
+        return not (getattr(cause, "sqlstate", None) or "").startswith(_TOO_LARGE)
     assert isinstance(error, DBAPIError)
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 

@@ -13,8 +13,9 @@ from jobs.deliveries.message import ping
 from jobs.errors import DatabaseUnavailable, JobNotFound
 from jobs.job import Priority, Slice
 from jobs.listing.filters import JobFilter
+from storage.drivers.postgresql import ALIVE
 from storage.settings import StorageSettings
-from storage.unit_of_work import ALIVE, Database, make_engine, translated
+from storage.unit_of_work import Database, make_engine, translated
 from tests.databases import opened
 from tests.factories import NOON, make_images, make_job
 from tests.services.relay import Relay

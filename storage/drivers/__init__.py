@@ -1,0 +1,1 @@
+"""How each of the two databases is connected to."""
