@@ -13,3 +13,9 @@ class NotRegistered(RegistryError):
 
 class BrokenBundle(RegistryError):
     code = "broken_bundle"
+
+
+class PromotionRefused(RegistryError):
+    """What is asked for cannot be had of what is promoted."""
+
+    code = "promotion_refused"

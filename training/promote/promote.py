@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from segmentation.model_card import ModelCard
 from storage.catalog import CARD, Catalog, NameTaken, file_sha256
 from storage.model_reference import CHAMPION, PREFIX, ModelReference
+from training.promote.errors import PromotionRefused
 from training.promote.registry import Registry
 from training.tracking.note import run_of
 
@@ -49,7 +50,8 @@ class Promotion:
 def promote(what: str, wish: Wish, registry: Registry) -> Promotion:
     """what: a run (name or folder), a bundle's folder, or `models:/NAME/VERSION` (or another alias of it).
 
-    Raises RunNotFound, InvalidReference, NameTaken, NotRegistered, RegistryError, and what exporting raises.
+    Raises RunNotFound, InvalidReference, NameTaken, NotRegistered, PromotionRefused, RegistryError, and what exporting
+    raises.
     """
     ModelReference.parse(f"{wish.name or 'name'}@{wish.alias}")  # both may be written so, before anything is made
     version = _named(what, wish) if what.startswith(PREFIX) else _registered(what, wish, registry)
@@ -60,6 +62,13 @@ def promote(what: str, wish: Wish, registry: Registry) -> Promotion:
 
 def _named(reference: str, wish: Wish) -> ModelReference:
     version = ModelReference.parse(reference)
+    if wish.name not in ("", version.name):
+        raise PromotionRefused(
+            f"{reference} is a version of {version.name} and stays one: to have it as {wish.name} too, promote the "
+            "folder of its bundle, or its run, under that name"
+        )
+    if wish.int8:
+        raise PromotionRefused(f"{reference} is registered as it is: a quantised file is made when a run is exported")
     _check_name(version.name, wish)
     return version
 
@@ -77,6 +86,10 @@ def _registered(what: str, wish: Wish, registry: Registry) -> ModelReference:
     folders = (Path(what), wish.runs / what)
     for folder in folders:
         if (folder / CARD).is_file():
+            if wish.int8 and not _has_int8(folder / CARD):
+                raise PromotionRefused(
+                    f"{folder} is a bundle without a quantised file: one is made when a run is exported, with --int8"
+                )
             return _register(folder, wish, registry, run_id=None)
     folder, bundle = _exported(what, folders, wish)
     return _register(bundle, wish, registry, run_id=run_of(folder, registry.uri))

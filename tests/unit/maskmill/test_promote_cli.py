@@ -60,7 +60,17 @@ def test_a_bundle_is_promoted_without_pytorch(run: Run, tmp_path: Path, mlflow_u
     assert told.stdout.strip() == "0 models:/first@champion is version 1 now; it named none before False"
 
 
-def test_what_cannot_be_promoted_is_refused_with_a_code(run: Run):
-    result = run("models:/street/7", "--json")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("models:/street/7",), "not_registered"),
+        (("models:/street/7", "--name", "street"), "not_registered"),
+        (("models:/street/7", "--name", "other"), "promotion_refused"),  # a version has the name that it has
+        (("models:/street/7", "--int8"), "promotion_refused"),
+        (("first", "--int8"), "promotion_refused"),  # nothing is exported that could be quantised
+    ],
+)
+def test_what_cannot_be_promoted_is_refused_with_a_code(run: Run, words: tuple[str, ...], code: str):
+    result = run(*words, "--json")
     assert result.exit_code == REFUSED
-    assert json.loads(result.stdout)["error"]["code"] == "not_registered"
+    assert json.loads(result.stdout)["error"]["code"] == code
