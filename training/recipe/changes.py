@@ -27,12 +27,20 @@ def changes(old: Recipe, new: Recipe, *, epochs_done: int) -> list[Change]:
     found = list(_differences(_fixed(old), _fixed(new), ""))
     for epoch in range(epochs_done):
         if epoch >= new.epochs:
-            return [*found, Change(f"stages[{len(new.stages) - 1}].epochs", f"{epochs_done} epochs", new.epochs)]
+            return [*found, _shortened(old, new, epochs_done)]
         was, is_now = ({**asdict(each.stage_of(epoch)), "epochs": None} for each in (old, new))
         ahead = list(_differences(was, is_now, f"stages[{new.stage_number(epoch)}]"))
         if ahead:
             return [*found, *ahead]
     return found
+
+
+def _shortened(old: Recipe, new: Recipe, epochs_done: int) -> Change:
+    """Of a recipe that ends before the run does. Of the last stage's epochs those count that were done."""
+    if len(new.stages) < len(old.stages):
+        return Change("stages", len(old.stages), len(new.stages))
+    last = new.stages[-1].epochs
+    return Change(f"stages[{len(new.stages) - 1}].epochs", epochs_done - (new.epochs - last), last)
 
 
 def _fixed(recipe: Recipe) -> dict[str, Any]:

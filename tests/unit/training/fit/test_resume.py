@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from tests.tiny_models import tiny_bundle
-from tests.tiny_runs import tiny_order
+from tests.tiny_runs import RECIPE, tiny_order
 from training.fit.launch import RunBusy, run_lock, run_order
 from training.fit.loop import read_checkpoint
 from training.fit.optimisation import Best
 from training.fit.progress import NullWatcher
 from training.fit.train import Places, train
+from training.recipe.changes import changes
+from training.recipe.file import read_recipe
 from training.recipe.recipe import RecipeError
 from training.runs import CHECKPOINT, Run
 from training.settings import TrainingSettings
@@ -151,5 +153,16 @@ def test_another_recipe_under_the_name_of_a_finished_run_is_refused(roots, tmp_p
     assert (run.folder / "recipe.toml").read_text() == order.text
     prolonged = tiny_order(tmp_path, roots, ["stages[0].epochs=2", "evaluate_every=1"])
     assert run_order(prolonged, settings=UNTRACKED).epochs_done == 2
-    with pytest.raises(RecipeError, match=r"stages\[0\].epochs was '2 epochs' and is 1"):
+    with pytest.raises(RecipeError, match=r"stages\[0\].epochs was 2 and is 1"):
         run_order(order, settings=UNTRACKED)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said"), [((2, 3), "stages[1].epochs was 4 and is 3"), ((2,), "stages was 2 and is 1")]
+)
+def test_a_recipe_that_ends_before_its_run_is_told_in_the_epochs_of_its_stage(epochs: tuple[int, ...], said: str):
+    whole = read_recipe(RECIPE, name="whole.toml")
+    was, now = (
+        replace(whole, stages=tuple(replace(whole.stages[0], epochs=each) for each in of)) for of in ((2, 4), epochs)
+    )
+    assert list(map(str, changes(was, now, epochs_done=6))) == [said]
