@@ -6,6 +6,7 @@ for normal sight, protanopia and deuteranopia, as simulated by Machado et al. (2
 from the classes before and after it.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -56,6 +57,28 @@ def palette(space: LabelSpace, *, colour_blind_safe: bool = False) -> NDArray[np
         colours[class_id] = colour
     colours.flags.writeable = False
     return colours
+
+
+@lru_cache(maxsize=1)
+def voc_palette() -> NDArray[np.uint8]:
+    """(256, 3) uint8 RGB, read-only: Pascal VOC's, which many tools take for whatever ids. Source: VOCdevkit,
+    `VOClabelcolormap.m`."""
+    colours = np.array([BLACK, *voc_colours()], np.uint8)
+    colours.flags.writeable = False
+    return colours
+
+
+def voc_colours() -> Iterator[RGB]:
+    """The colours of Pascal VOC's palette, from the second on. Source: VOCdevkit, `VOClabelcolormap.m`."""
+    for number in range(1, 256):
+        red = green = blue = 0
+        left = number
+        for shift in range(7, -1, -1):
+            red |= (left & 1) << shift
+            green |= (left >> 1 & 1) << shift
+            blue |= (left >> 2 & 1) << shift
+            left >>= 3
+        yield red, green, blue
 
 
 def perceived(colours: NDArray[np.uint8], sight: str = "normal") -> NDArray[np.float64]:

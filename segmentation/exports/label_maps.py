@@ -5,12 +5,9 @@ Sources: CVAT's documentation, "Segmentation Mask"; VOC2012 development kit, sec
 
 from collections.abc import Collection, Iterator, Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segmentation.errors import UnreadableExport
 from segmentation.exports.export import Drawn, Exported, File, Returned
-from segmentation.exports.labels import BACKGROUND, BLACK, Labels, voc_colours
+from segmentation.exports.labels import BACKGROUND, Labels
 from segmentation.exports.shapes import (
     ids_of_numbers,
     instance_numbers,
@@ -21,6 +18,7 @@ from segmentation.exports.shapes import (
     regions_of,
 )
 from segmentation.label_space import RGB, LabelSpace
+from segmentation.palette import BLACK, voc_palette
 
 IGNORED, IGNORED_COLOUR = 255, (224, 224, 192)
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
@@ -51,7 +49,7 @@ class LabelMapExport:
             if exported.instances:
                 label_map = image.read()
                 objects = instance_numbers(regions_of(label_map), label_map.ids.shape)
-                yield File(f"{OBJECTS}/{image.name}.png", palette_png(objects, _voc_palette()))
+                yield File(f"{OBJECTS}/{image.name}.png", palette_png(objects, voc_palette()))
 
     def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
         return f"JPEGImages/{name}{suffix}"
@@ -94,7 +92,3 @@ def _colours(described: bytes, labels: Labels) -> Mapping[RGB, int]:
             if found.setdefault((red, green, blue), class_id) != class_id:
                 raise UnreadableExport(f"labelmap.txt: {name.strip()} has the colour of another class")
     return {BLACK: labels.void_id, IGNORED_COLOUR: labels.void_id, **found}
-
-
-def _voc_palette() -> NDArray[np.uint8]:
-    return np.array([BLACK, *voc_colours()], np.uint8)

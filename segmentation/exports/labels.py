@@ -1,6 +1,6 @@
 """How the classes of a label space are called in annotation tools: numbers from 1, one name and one colour each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from segmentation.errors import UnreadableExport
 from segmentation.label_space import RGB, LabelSpace
+from segmentation.palette import BLACK, voc_colours
 
 BACKGROUND = "background"  # what tools call pixels that nobody labelled
-BLACK: RGB = (0, 0, 0)
 
 
 class Label(NamedTuple):
@@ -82,16 +82,3 @@ class Labels:
         for each in self.all:
             table[each.number] = each.colour
         return table
-
-
-def voc_colours() -> Iterator[RGB]:
-    """The colours of Pascal VOC's palette, from the second on. Source: VOCdevkit, `VOClabelcolormap.m`."""
-    for number in range(1, 256):
-        red = green = blue = 0
-        left = number
-        for shift in range(7, -1, -1):
-            red |= (left & 1) << shift
-            green |= (left >> 1 & 1) << shift
-            blue |= (left >> 2 & 1) << shift
-            left >>= 3
-        yield red, green, blue

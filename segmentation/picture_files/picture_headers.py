@@ -22,6 +22,7 @@ _MOST_TAGS = 4096  # of a page
 _FIRST_TAGS = 32  # they are in order, and no tag of TIFF 6.0 has a lower number than NewSubfileType
 
 _PNG_START = 8  # bytes of the signature
+_PIXELS, _INDICES = 17, b"\3"  # where the first chunk says of what kind they are
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
 _START_OF_SCAN, _END_OF_IMAGE, _PROGRESSIVE = 0xDA, 0xD9, 0xC2
 _WINDOW = 2**20  # bytes of a file on disk that are looked through at once; its last ones hold its end mark
@@ -184,6 +185,16 @@ def png_contents(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if kind == b"IDAT":
             return
         yield kind, data[start + 8 : end - 4]
+
+
+def png_palette(data: FileData) -> bytes | None:
+    """Red, green and blue of each index, of a PNG whose pixels are such; None of another."""
+    for kind, start, end in _png_chunks(data):
+        if kind == b"PLTE":
+            return data[start + 8 : end - 4]
+        if kind == b"IDAT" or (kind == b"IHDR" and data[start + _PIXELS : start + _PIXELS + 1] != _INDICES):
+            break
+    return None
 
 
 def _png_chunks(data: FileData) -> Iterator[tuple[bytes, int, int]]:

@@ -12,9 +12,9 @@ import numpy as np
 
 from segmentation.errors import MaskMismatch
 from segmentation.exports.label_maps import CLASSES, IGNORED_COLOUR
-from segmentation.exports.labels import BLACK, voc_colours
 from segmentation.label_space import RGB
 from segmentation.masks.mask_check import knows
+from segmentation.palette import BLACK, voc_colours
 from segmentation.picture_files.pictures import decode_picture
 from training.datasets.colour_masks import ids_of_colours
 from training.datasets.folder import pictures_in, required_space

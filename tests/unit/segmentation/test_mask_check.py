@@ -5,13 +5,15 @@ import io
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from segmentation.errors import MaskMismatch
 from segmentation.label_spaces import get_label_space
 from segmentation.masks.mask_check import MaskReport, inspect_counts, inspect_mask, spaces_that_fit
 from segmentation.masks.mask_palette import check_palette
-from segmentation.palette import palette
+from segmentation.palette import palette, voc_palette
+from segmentation.picture_files.picture_headers import TEXT_BYTES
+from segmentation.picture_files.pictures import decode_mask
 
 CAMVID = get_label_space("camvid-11")
 PETS = get_label_space("oxford-pets-3")
@@ -125,3 +127,19 @@ def test_a_palette_in_another_order_is_told() -> None:
 )
 def test_other_palettes_say_nothing(ids: tuple[int, ...], colours: bytes) -> None:
     check_palette(painted(mask(*ids), colours), mask(*ids), CAMVID)
+
+
+@pytest.mark.parametrize("ids", [(0, 1, 3), (0, 7)])
+def test_nor_does_that_of_pascal_voc_whose_colours_many_have(ids: tuple[int, ...]) -> None:
+    """Its fourth colour is a tree's in CamVid, and its eighth the sky's."""
+    check_palette(painted(mask(*ids), voc_palette().tobytes()), mask(*ids), CAMVID)
+
+
+def test_a_palette_is_read_beside_a_text_that_is_too_long_to_be() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "x" * (TEXT_BYTES + 1), zip=True)
+    file = io.BytesIO()
+    Image.open(io.BytesIO(painted(mask(0, 3), None))).save(file, "png", pnginfo=text)
+    ids = decode_mask(file.getvalue(), max_pixels=100)
+    with pytest.raises(MaskMismatch, match="have the colour of"):
+        check_palette(file.getvalue(), ids, CAMVID)
