@@ -114,6 +114,7 @@ def evaluate(choices: Evaluating) -> None:
     pictures = open_pictures(choices.dataset, choices)
     wanted = choices.label_space
     space = find_label_space(wanted) if wanted else common_space([subject.space, pictures.space])
+    _tell_of_unmarked(space, pictures)
     with counting(console, "Scoring  ", len(pictures)) as advance:
         page = _examined(subject, pictures, space, choices, advance) if choices.html else None
         total = page.entries[0].evaluation if page else _scored(subject, pictures, space, advance)
@@ -134,6 +135,16 @@ def evaluate(choices: Evaluating) -> None:
         print_json(report)
     else:
         _show(report, pictures)
+
+
+def _tell_of_unmarked(space: LabelSpace, pictures: PairDataset) -> None:
+    """Classes in which is scored and that no mask of these can show: each is an error wherever the model says it."""
+    unmarked = ", ".join(each.name for each in space.missing_from(pictures.space))
+    if unmarked:
+        said = (
+            f"Warning: {pictures.space.name} has no {unmarked}: their IoU is 0 where the model says so, also in means"
+        )
+        stderr().print(Text(said, style="yellow"), soft_wrap=True)
 
 
 def _scored(subject: Subject, pictures: PairDataset, space: LabelSpace, advance: Callable[[], None]) -> Evaluation:

@@ -103,6 +103,15 @@ def test_a_bundle_that_is_scored_instead_of_a_run_of_its_name_is_told(run: Run, 
     assert "Warning: tiny is the bundle (version 1); the run of this name is runs/tiny" in told
 
 
+def test_classes_that_no_mask_can_show_are_told(run: Run) -> None:
+    assert "has no" not in run("--no-speed").stderr
+    classes = [{"id": i, "name": name, "colour": [i, 0, 0], "group": name} for i, name in enumerate(("air", "wall"))]
+    mappings = {"camvid-11": {"0": 0, "1": 1}}
+    Path("own.json").write_text(json.dumps({"name": "own", "classes": classes, "mappings": mappings}))
+    told = " ".join(run("--no-speed", "--option", "label_space=own.json").stderr.split())
+    assert "Warning: own has no pole, road, pavement, " in told
+
+
 def test_page_and_report_are_two_files(run: Run) -> None:
     result = run("--no-speed", "--out", "both", "--html", "./both")
     assert result.exit_code == REFUSED
