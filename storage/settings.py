@@ -15,7 +15,7 @@ import data
 # What the client refuses to ask for is found when the settings are read. Upper case and `_`: some servers take them.
 _BUCKET = re.compile(r"(?!.*\.\.)(?![0-9.]+$)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
-DATABASES = ("postgresql", "postgres", "postgresql+psycopg", "sqlite")
+DATABASES = ("postgresql", "postgres", "postgresql+psycopg", "sqlite", "sqlite+pysqlite")
 
 
 class BucketRule(BaseModel):
@@ -65,7 +65,7 @@ class StorageSettings(BaseSettings):
     def _fill_in(self) -> Self:
         self.home = self.home.expanduser().absolute()
         if self.database_url and self.database_url.partition("://")[0] not in DATABASES:
-            raise ValueError("database_url must look like postgresql://user:password@host/name")
+            raise ValueError("database_url must look like postgresql://user:password@host/name or sqlite:////path")
         if self.objects_url:
             self._read_objects_url(self.objects_url)
         if self.s3_bucket and not self.s3_endpoint:

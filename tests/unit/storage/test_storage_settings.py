@@ -54,6 +54,11 @@ def test_a_postgresql_url_gets_our_driver(monkeypatch: pytest.MonkeyPatch, schem
     assert StorageSettings().resolved_database_url == "postgresql+psycopg://me:secret@host/db"
 
 
+def test_a_file_may_be_named_with_its_driver():
+    """As SQLAlchemy's documentation writes it."""
+    assert StorageSettings(database_url="sqlite+pysqlite:////data/m.db").resolved_database_url.endswith("/data/m.db")
+
+
 def test_an_objects_url_names_bucket_endpoint_and_region():
     settings = StorageSettings(objects_url=S3)
     assert (settings.s3_bucket, settings.s3_endpoint, settings.s3_region) == ("masks", "http://127.0.0.1:9000", "eu-1")
