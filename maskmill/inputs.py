@@ -92,7 +92,8 @@ def sort_out(given: Given | Iterable[Given]) -> Inputs:
 
 
 def sort_out_masks(given: Given | Iterable[Given]) -> tuple[LocalFile, ...]:
-    """Mask files. Of a folder: its lossless pictures, else its archives. Raises InvalidInput."""
+    """Mask files. Of a folder: its lossless pictures, else its archives, without results of jobs in it: masks that a
+    model made are no ground truth. Raises InvalidInput."""
     found: dict[Path, _Found] = {}
     for item in _each(given):
         if isinstance(item, Mapping) or _is_address(item):
@@ -225,7 +226,9 @@ def _pictures_in(folder: Path, passed: _Passed) -> Iterator[_Found]:
     files = [path for path in files if not results or results.isdisjoint((path, *path.parents))]
     wanted = [path for path in files if is_archive_name(path.name) or is_film_name(path.name) or is_picture(path)]
     if not wanted:
-        raise InvalidInput(f"{folder}: no image or archive in this folder")
+        where = min(results, default=None)
+        but = "" if where is None else f" but the results of a job ({where}): name that itself to have it looked into"
+        raise InvalidInput(f"{folder}: no image or archive in this folder{but}")
     passed.files.extend(sorted({*files}.difference(wanted)))
     yield from (_Found(path, folder) for path in wanted)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_results_of_an_earlier_job_are_no_pictures_of_the_next(tmp_path: Path) -
     assert _names(inputs.files) == ["a.jpg", "old/b.jpg"]
     assert sorted(inputs.results) == [tmp_path / f"{JOB}_cvat.zip", tmp_path / "old/out", tmp_path / "results"]
     assert _names(sort_out(tmp_path / "results/overlay").files) == ["a.jpg"]  # whoever names it means it
+
+
+@pytest.mark.parametrize("look", [sort_out, sort_out_masks])
+def test_where_there_are_results_alone_they_are_named(tmp_path: Path, look: Callable[[Path], object]) -> None:
+    (tmp_path / "results/mask").mkdir(parents=True)
+    (tmp_path / "results/mask/a.png").touch()
+    mark(tmp_path / "results", "job_1")
+    with pytest.raises(InvalidInput, match=r"no image or archive .* but the results of a job \(.*/results\)"):
+        look(tmp_path)
 
 
 def test_client_and_server_know_the_same_kinds_of_files(tmp_path: Path) -> None:
