@@ -85,7 +85,7 @@ def _classes(returned: Returned) -> list[str]:
     """Names in the order that the tool gave its classes. Raises UnreadableExport where nothing tells it."""
     described = returned.document(LIST)
     if described is not None:
-        return _listed(described.decode("utf-8", "replace"))
+        return _listed(described.decode("utf-8-sig", "replace"))
     lines = next((each for each in map(returned.document, _LINES) if each is not None), None)
     if lines is None:
         told = " or ".join((LIST, *_LINES))
@@ -101,8 +101,8 @@ def _listed(described: str) -> list[str]:
         found = _in_brackets(rest) if rest.startswith(("[", "{")) else _in_lines(rest.partition("\n")[2])
     except ValueError as error:
         raise UnreadableExport(f"data.yaml: a name cannot be read: {error}") from error
-    if sorted(found) != list(range(len(found))):
-        raise UnreadableExport("data.yaml: the names must be numbered from 0")
+    if not found or sorted(found) != list(range(len(found))):
+        raise UnreadableExport("data.yaml: no names of classes were found, numbered from 0")
     return [found[number] for number in range(len(found))]
 
 

@@ -129,6 +129,7 @@ RELATION = {"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "ri
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"# names: none\nnames: {0: 'a, b', 1: car}  # two\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b'names:\n# of two\n- bus # a\n- "car"\n'}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names: ['road', \"car\"]\n"}),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"\xef\xbb\xbfnames: [road, car]\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"nc: 2\nnames:\n- road\n- 'car'\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names:\n  1: 'car'\n\n  0: road\ntrain: x\n"}),
     ],
@@ -183,6 +184,7 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("yolo", {"labels/train/a/one.txt": LINE, "classes.txt": b"road\nbus\n"}, "there is no class 'bus'"),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b'names: ["\\x41"]\n'}, "a name cannot be read"),
         ("yolo", {"labels/train/a/one.txt": b"", "data.yaml": b"names:\n  1: car\n"}, "numbered from 0"),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"nc: 2\n"}, "no names of classes were found"),
     ],
 )
 def test_what_cannot_be_read_is_told(name: str, files: Mapping[str, object], told: str) -> None:
