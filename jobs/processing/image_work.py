@@ -134,7 +134,7 @@ class ImageWork:
         )
 
     def _from_memory(self, attempt: Attempt) -> _All:
-        """Every model's result is known: the picture is not even read."""
+        """Every model's result is known: the picture is read where a mask has to fit it, if at all."""
         recalled = [each for each in attempt.recalled if each is not None]
         width, height = recalled[0].known.result.width, recalled[0].known.result.height
         truth = self._truth(attempt, (height, width), attempt.data)
