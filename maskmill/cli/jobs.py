@@ -57,7 +57,7 @@ class Submission(ServerOptions):
     ] = None
     masks: Annotated[
         list[str] | None,
-        typer.Option(help="Ground truth: files, folders, archives, by name; of job:ID: corrected.", metavar="PATH"),
+        typer.Option(help="Ground truth: files, folders, archives, by name; or corrected, of job:ID.", metavar="PATH"),
     ] = None
     mask_suffix: Annotated[
         str | None, typer.Option(help="How the names of masks end, if in a way of their own: _L.", metavar="TEXT")
@@ -208,7 +208,7 @@ class Downloading(JobOption):
     instances: Annotated[bool, typer.Option("--instances", help="Of an export: tell regions apart.")] = False
     pictures: Annotated[bool, typer.Option("--pictures", help="Of an export: the pictures too.")] = False
     model: Annotated[
-        str | None, typer.Option(help="Of an export of several models: whose masks.  [default: a folder for each]")
+        str | None, typer.Option(help="Of an export of several models: whose masks; else a folder for each.")
     ] = None
     force: ForceOption = False
 

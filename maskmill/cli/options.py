@@ -18,9 +18,12 @@ from maskmill.installed import how_to_install
 
 OUR_PACKAGES = ("data", "jobs", "segmentation", "storage", "training")
 OF_THE_SERVICE = (
-    *(*OUR_PACKAGES, "api", "broker", "scenes", "worker"),
-    *("celery", "cv2", "mlflow", "numpy", "onnx", "onnxruntime", "PIL", "psutil", "pydantic", "pydantic_settings"),
-    *("safetensors", "sqlalchemy", "timm", "tomlkit", "torch", "torchvision", "transformers"),
+    *(*OUR_PACKAGES, "api", "broker", "scenes", "telemetry", "worker"),
+    *("alembic", "celery", "cv2", "fastapi", "google", "httpcore", "huggingface_hub", "ijson", "jinja2", "kombu"),
+    *("markupsafe", "minio", "mlflow", "numpy", "onnx", "onnxruntime", "openvino", "PIL", "prometheus_client"),
+    *("psutil", "psycopg", "pydantic", "pydantic_settings", "python_multipart", "redis", "safetensors"),
+    *("segmentation_models_pytorch", "sqlalchemy", "starlette", "timm", "tomlkit", "torch", "torchvision"),
+    *("transformers", "urllib3", "uvicorn", "yaml"),
 )
 
 

@@ -1,0 +1,53 @@
+"""What every command says of itself, and of a library that is not installed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.text import Text
+
+from maskmill.cli.app import app
+from maskmill.cli.exits import REFUSED
+from maskmill.cli.options import OF_THE_SERVICE, told
+
+ROOT = Path(__file__).resolve().parents[3]
+PARTS = ("api", "broker", "data", "jobs", "scenes", "segmentation", "storage", "telemetry", "training", "worker")
+IMPORT = re.compile(r"^\s*(?:from|import) ([A-Za-z]\w*)[.\w]*(?: import\b| as\b|,|$)", re.MULTILINE)
+WITH_THE_CLIENT = ("anyio", "click", "httpx", "maskmill", "rich", "typer")
+
+
+def _help(command: Any, path: str = "maskmill") -> Iterator[tuple[str, str]]:
+    yield path, command.help or ""
+    yield from ((f"{path} {each.name}", getattr(each, "help", None) or "") for each in command.params)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _help(inner, f"{path} {name}")
+
+
+def test_help_is_shown_as_it_was_written() -> None:
+    """It goes through rich, which makes a sign of `:ID:` and swallows `[words]`."""
+    told_of = dict(_help(typer.main.get_command(app)))
+    assert len(told_of) > 100
+    assert {path: text for path, text in told_of.items() if Text.from_markup(text).plain != text} == {}
+
+
+def test_every_library_of_the_service_is_one_that_may_be_missing() -> None:
+    """Whichever of them a command meets first, it says what to install."""
+    files = (file for part in PARTS for file in (ROOT / part).rglob("*.py"))
+    imported = {name for file in files for name in IMPORT.findall(file.read_text(encoding="utf-8"))}
+    assert "huggingface_hub" in imported
+    assert imported - {*sys.stdlib_module_names, *OF_THE_SERVICE, *WITH_THE_CLIENT} == set()
+
+
+def test_the_library_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, told(as_json=False, needs="training"):
+        raise ModuleNotFoundError("No module named 'huggingface_hub'", name="huggingface_hub")
+    assert ended.value.exit_code == REFUSED
+    said = capsys.readouterr().err
+    assert "this command needs huggingface_hub" in said
+    assert "[training]'" in said
