@@ -26,11 +26,13 @@ from maskmill.handle import JobHandle
 from maskmill.image import Image
 from segmentation.label_space import LabelClass, LabelSpace
 
-ABOUT = (
+ABOUT = "First the picture, then what each model makes of it. Failed ones stand first, then the worst."
+ABOUT_TRUTH = (
     "First the picture, then what is really there, where that is known, then what each model makes of it; below, "
     "striped, where it is wrong. Failed ones stand first, then the worst. Void, what is not labelled, is black in a "
     "truth and counts nowhere: there nothing is right or wrong."
 )
+IN_NUMBERS_ALONE = "The ground truth that was submitted is in the scores, and is not shown here."
 BESIDE = ("metrics.csv", "metrics.json", "manifest.json", "results.zip")
 LARGEST = 4  # classes that are named beside a picture
 
@@ -56,13 +58,26 @@ def write_page(out: Path, job: JobHandle, images: Sequence[Image], material: Mat
         top=_top(job, terms),
         sections=[
             Section("classes", "Classes", _classes(job.metrics, terms.space, whose).html()),
-            Section("pictures", "Pictures", joined(paragraph(ABOUT), tiles.gallery(shown, _legend(terms.space)))),
+            Section("pictures", "Pictures", _gallery(shown, job, terms.space)),
         ],
         made=_made(out),
     )
     target = out / "index.html"
     target.write_text(page.render(), encoding="utf-8")
     return target
+
+
+def _gallery(shown: Sequence[tiles.Picture], job: JobHandle, space: LabelSpace) -> Html:
+    """Nothing is said of a truth that is not among the tiles: a job's own is kept by the service alone."""
+    captions = {tile.caption for picture in shown for row in picture.rows for tile in row if tile is not None}
+    about = ABOUT_TRUTH if "truth" in captions else ABOUT
+    if "truth" not in captions and any(_scored(metrics) for metrics in job.metrics_by_model.values()):
+        about = f"{ABOUT} {IN_NUMBERS_ALONE}"
+    return joined(paragraph(about), tiles.gallery(shown, _legend(space), striped="truth" in captions))
+
+
+def _scored(metrics: Mapping[str, Any]) -> bool:
+    return bool(metrics.get("ground_truth"))
 
 
 def _top(job: JobHandle, terms: Terms) -> Html:

@@ -89,11 +89,11 @@ class Picture:
         return f' width="{self.size[0]}" height="{self.size[1]}"'
 
 
-def gallery(pictures: Sequence[Picture], classes: Sequence[tuple[str, str]]) -> Html:
-    """classes: name and colour (`#rrggbb`) of those that occur, and of what is not labelled."""
+def gallery(pictures: Sequence[Picture], classes: Sequence[tuple[str, str]], *, striped: bool = True) -> Html:
+    """classes: name and colour (`#rrggbb`) of those that occur, and of what is not labelled. striped: some tile is."""
     photos = "".join(picture.photo_html() for picture in pictures)
     shared = f'<svg class="patterns" width="0" height="0" aria-hidden="true"><defs>{photos}</defs></svg>'
-    return Html("\n".join([_legend(classes), shared, *(picture.html() for picture in pictures)]))
+    return Html("\n".join([_legend(classes, striped), shared, *(picture.html() for picture in pictures)]))
 
 
 def address(data: bytes, media_type: str) -> str:
@@ -106,13 +106,13 @@ def hex_of(colour: Sequence[int]) -> str:
     return "#" + bytes(colour).hex()
 
 
-def _legend(classes: Sequence[tuple[str, str]]) -> str:
+def _legend(classes: Sequence[tuple[str, str]], striped: bool) -> str:
     items = "\n".join(
         f'<li data-colour="{colour}"><span class="colour" style="background:{colour}"></span>{escape(name)}</li>'
         for name, colour in classes
     )
-    marked = '<li><span class="colour striped"></span>marked: differs or wrong</li>'
-    names = f'<ul aria-labelledby="legend">\n{items}\n{marked}\n</ul>'
+    marked = '\n<li><span class="colour striped"></span>marked: differs or wrong</li>' if striped else ""
+    names = f'<ul aria-labelledby="legend">\n{items}{marked}\n</ul>'
     return f'<div class="legend" data-legend>\n<h3 id="legend">Classes</h3>\n{names}\n</div>'
 
 

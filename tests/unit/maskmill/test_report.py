@@ -52,6 +52,10 @@ def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Pat
     assert "1 picture by fast and accurate" in page
     assert [f'href="overlay/{model}/a.jpg"' in page for model in ("fast", "accurate")] == [True, True]
     assert ">overlay by accurate</a>" in page
+    assert ("really there" in page, "differs or wrong" in page, "ground truth" in page) == (False, False, False)
+    job.metrics_by_model = {"fast": {"ground_truth": {"miou": 0.5}}}
+    page = write_page(tmp_path, cast(JobHandle, job), shown, Material(pictures=[]), terms).read_text("utf-8")
+    assert "The ground truth that was submitted is in the scores, and is not shown here." in page
 
 
 def test_each_picture_is_shown_with_its_own_results(tmp_path: Path) -> None:
