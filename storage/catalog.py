@@ -24,7 +24,7 @@ from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import LabelSpaces, get_label_space
 from segmentation.model_card import ModelCard
 from storage.hub_catalog import load_hub_catalog
-from storage.model_reference import CHAMPION, canonical
+from storage.model_reference import CHAMPION, PREFIX, InvalidReference, ModelReference, canonical
 from storage.settings import StorageSettings
 
 CARD = "card.json"
@@ -130,7 +130,7 @@ class Catalog:
         there = f"there are: {', '.join(sorted(bundles)) or 'none'}"
         if name in self._fetchable:
             raise ModelNotFound(f"model {name} is not here yet; fetch it with `maskmill models pull {name}`; {there}")
-        raise ModelNotFound(f"there is no model {name!r}; {there}")
+        raise ModelNotFound(f"there is no model {name!r}; {_how_followed(name)}{there}")
 
     def card(self, name: str) -> ModelCard:
         """Raises ModelNotFound."""
@@ -211,6 +211,17 @@ class Catalog:
 def open_catalog(settings: StorageSettings) -> Catalog:
     spaces = settings.resolved_label_space_folder
     return Catalog(settings.model_folders, fetchable=load_hub_catalog(), spaces=spaces)
+
+
+def _how_followed(name: str) -> str:
+    """Of a registered model that no worker has fetched; else nothing."""
+    try:
+        found = ModelReference.parse(name)
+    except InvalidReference:
+        return ""
+    if found.alias is None:
+        return ""
+    return f"workers fetch what the registry has when they follow it: MASKMILL_WORKER_FOLLOW='[\"{PREFIX}{found}\"]'; "
 
 
 def _places(folders: Sequence[Path]) -> Iterator[Path]:

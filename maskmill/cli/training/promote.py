@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -68,6 +69,8 @@ def promote(given: Promoting) -> None:
         stdout().print(f"{now}, as before")
     elif done.before is None:
         stdout().print(f"{now}; it named none before")
+        follow = shlex.quote(json.dumps([f"models:/{done.name}@{done.alias}"]))
+        stdout().print(f"Workers serve it that follow it: MASKMILL_WORKER_FOLLOW={follow} maskmill up", soft_wrap=True)
     else:
         stdout().print(f"{now}; before it was version {done.before}")
         more = f"{' --replace' if given.replace else ''}{_again('--registry', given.registry)}"

@@ -31,7 +31,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_uri: str) -> Run
 def test_it_says_what_serves_now_what_did_before_and_how_to_go_back(run: Run):
     first = run("first", "--name", "street")
     assert "models:/street@champion is version 1 now; it named none before" in first.stdout
-    assert "is version 1 now, as before" in run("first", "--name", "street").stdout
+    assert """MASKMILL_WORKER_FOLLOW='["models:/street@champion"]' maskmill up""" in first.stdout
+    again = run("first", "--name", "street").stdout
+    assert "is version 1 now, as before" in again
+    assert "FOLLOW" not in again
     second = run("second", "--name", "street").stdout
     assert "models:/street@champion is version 2 now; before it was version 1" in second
     assert "Go back: maskmill promote models:/street/1 --alias champion" in second
@@ -54,7 +57,7 @@ def test_a_bundle_is_promoted_without_pytorch(run: Run, tmp_path: Path, mlflow_u
     code = (
         "import sys; from typer.testing import CliRunner; from maskmill.cli.app import app; "
         f"ended = CliRunner().invoke(app, ['promote', 'first', '--registry', {mlflow_uri!r}]); "
-        "print(ended.exit_code, ended.stdout.strip(), 'torch' in sys.modules)"
+        "print(ended.exit_code, ended.stdout.splitlines()[0], 'torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert told.stdout.strip() == "0 models:/first@champion is version 1 now; it named none before False"

@@ -243,6 +243,16 @@ def test_a_model_that_can_be_fetched_is_told_how(tmp_path: Path):
         open_catalog(settings).get("segformer-b0-cityscapes")
 
 
+def test_a_registered_model_that_nobody_fetched_is_told_how(catalog: Catalog):
+    """A job may name it right after it was promoted: it is no worker's yet, or nobody follows it."""
+    with pytest.raises(ModelNotFound, match=r"MASKMILL_WORKER_FOLLOW='\[\"models:/street@champion\"\]'"):
+        catalog.get("street@champion")
+    for plain in ("street", "street/3", "a b@c"):
+        with pytest.raises(ModelNotFound) as refused:
+            catalog.get(plain)
+        assert "FOLLOW" not in str(refused.value)
+
+
 def test_a_removed_model_is_gone_for_everybody(catalog: Catalog, tmp_path: Path):
     publish(catalog, tmp_path)
     publish(catalog, tmp_path, "other")
