@@ -17,6 +17,7 @@ from jobs.ports import ObjectStore, OpenUnit, Standing, UnitOfWork
 from jobs.reporting.kept_parts import PART
 
 _STEPS = 10_000  # of progress
+LEAST_FOR_ESTIMATE = 2  # images that ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,22 +185,27 @@ def _has_begun(job: Job) -> bool:
 
 
 def _progress(job: Job, now: datetime | None, *, queue_position: int | None) -> Progress:
-    """Measured on the job itself: finished images since it started. No estimate before the first one."""
-    rate = _rate(job, now)
-    left = job.counts.queued + job.counts.running
+    """Measured on the job itself: finished images since it started. No rate before the first one, and no estimate
+    before the second: a model is loaded, and measured when it is new, in the time of the first."""
+    rate, left = _rate(job, now), job.counts.queued + job.counts.running
+    is_known = not job.is_finished and _ended(job) >= LEAST_FOR_ESTIMATE
     return Progress(
         progress=job.counts.finished * _STEPS // job.counts.total / _STEPS,
         queue_position=queue_position,
-        eta_seconds=None if job.is_finished or not rate else left / rate,
+        eta_seconds=left / rate if rate and is_known else None,
         images_per_second=rate,
     )
 
 
 def _rate(job: Job, now: datetime | None) -> float | None:
     """Images per second since the job started, or was started again."""
-    ended = job.counts.succeeded + job.counts.failed - job.finished_before  # a canceled image took nobody's time
-    until = job.finished_at or now
+    ended, until = _ended(job), job.finished_at or now
     if job.started_at is None or until is None or not ended:
         return None
     seconds = (until - job.started_at).total_seconds()
     return ended / seconds if seconds > 0 else None
+
+
+def _ended(job: Job) -> int:
+    """Since it started, or was started again; a canceled image took nobody's time."""
+    return job.counts.succeeded + job.counts.failed - job.finished_before
