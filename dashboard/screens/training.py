@@ -57,7 +57,7 @@ def _figures(uri: str, listed: Sequence[Run]) -> None:
     else:
         _figure(metric, {label: _curve(uri, labels[label].id, metric) for label in chosen})
     heads = ["Run", "Status", "Begun (UTC)", "mIoU", "Training loss"]
-    tables.table(f"The {len(listed)} newest runs", heads, [_row(run) for run in listed])
+    tables.table(f"Newest runs ({len(listed)})", heads, [_row(run) for run in listed])
 
 
 def _figure(metric: str, shown: dict[str, Points]) -> None:

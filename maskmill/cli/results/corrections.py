@@ -53,7 +53,8 @@ def corrections(choices: Correcting) -> None:
 
 
 def _tell(job: JobHandle, taken: dict[str, object]) -> None:
-    told = f"{taken['corrected']} images corrected, {taken['unchanged']} as they were (read as {taken['format']})"
+    images = "image" if taken["corrected"] == 1 else "images"
+    told = f"{taken['corrected']} {images} corrected, {taken['unchanged']} as they were (read as {taken['format']})"
     stdout().print(told, soft_wrap=True)
     unknown = taken["unknown"]
     if isinstance(unknown, dict) and unknown["count"]:

@@ -65,11 +65,13 @@ def worst(choices: Worst) -> None:
     if choices.as_json:
         print_json({"items": [image.row for image in found], **fetched.told()})
         return
-    table = plain_table("index", "name", "confidence", "mIoU", right=("index", "confidence", "mIoU"))
+    by = choices.by.replace("_", " ")
+    order = [] if choices.by in ("confidence", "miou") else [by]  # those stand in every list
+    table = plain_table("index", "name", *order, "confidence", "mIoU", right=("index", *order, "confidence", "mIoU"))
     for image in found:
         truth = image.metrics.get("ground_truth") or {}
         numbers = percent(image.metrics.get("mean_confidence")), percent(truth.get("miou"))
-        table.add_row(str(image.index), Text(image.name), *numbers)
+        table.add_row(str(image.index), Text(image.name), *([_value(image, choices.by)] if order else []), *numbers)
     print_table(table)
     if fetched.kept:
         names = few([path.name for path in fetched.kept])
@@ -82,6 +84,14 @@ def worst(choices: Worst) -> None:
         )
         place = shlex.quote(str(choices.download))
         stdout().print(f"  {program()} jobs corrections {choices.job_id} {place}", soft_wrap=True)
+
+
+def _value(image: Image, by: str) -> str:
+    """What the list is ordered by: the entropy from 0 to 1, all else as shares."""
+    if by == "entropy":
+        entropy = image.metrics.get("mean_entropy")
+        return "–" if entropy is None else f"{entropy:.3f}"
+    return percent(image.row.get(by) if by == "disagreement" else image.metrics.get(by))
 
 
 def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bool) -> Fetched:

@@ -164,12 +164,15 @@ class Lines:
         self._of = 0
 
     def checking_begins(self, pictures: int) -> None:
-        self._console.print(f"Checking {pictures} pictures and their masks", soft_wrap=True)
+        if pictures:  # generated ones are made when they are first asked for
+            self._console.print(f"Checking {pictures} pictures and their masks", soft_wrap=True)
 
     def unfolding_begins(self, batches: int) -> None:
         self._console.print(f"Unfolding the bundle's batch norms on {batches} batches", soft_wrap=True)
 
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
+        if not self._of:  # an epoch of a large recipe takes an hour
+            self._console.print(f"Training: epoch {epoch} of {of} begins, {steps} steps", soft_wrap=True)
         self._of = of
 
     def step(self, loss: float) -> None: ...

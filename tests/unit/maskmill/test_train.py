@@ -37,6 +37,8 @@ def test_a_recipe_becomes_a_run_and_a_sentence_says_what_next(run: Run, tmp_path
     assert result.exit_code == 0
     assert "my runs/Tiny: 1 epochs, mean IoU" in result.stdout
     assert "export 'my runs/Tiny' --name tiny" in result.stdout
+    assert "Training: epoch 1 of 1 begins, " in result.stderr
+    assert "Checking 0 pictures" not in result.stderr
     assert "epoch 1/1  train_loss" in result.stderr
     assert (tmp_path / "my runs" / "Tiny" / "checkpoint.pt").is_file()
     again = run("train", "--runs", "my runs", "--set", "name=Tiny", "--json")

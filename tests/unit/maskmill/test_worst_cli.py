@@ -11,7 +11,12 @@ from tests.unit.maskmill.test_images_cli import JobState, Run
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json
 
 ROWS = [
-    {"index": 4, "name": "cam/a.jpg", "status": "succeeded", "metrics": {"mean_confidence": 0.25}},
+    {
+        "index": 4,
+        "name": "cam/a.jpg",
+        "status": "succeeded",
+        "metrics": {"mean_confidence": 0.25, "mean_entropy": 0.75},
+    },
     {"index": 2, "name": "b.png", "status": "succeeded", "metrics": {"mean_confidence": 0.5}},
 ]
 
@@ -47,6 +52,14 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
     queries = [each.query for each in server.requests if each.path.endswith(("/input", "/mask"))]
     assert queries == [{"upright": "true"}, {}, {"upright": "true"}, {}]  # pictures lie as their masks do
     assert "jobs corrections job_1" in done.stdout
+
+
+@pytest.mark.usefixtures("job")
+def test_the_list_shows_what_it_is_ordered_by(run: Run) -> None:
+    head, first, second = run("jobs", "worst", "job_1", "--by", "entropy").stdout.splitlines()
+    assert head.split() == ["index", "name", "entropy", "confidence", "mIoU"]
+    assert (first.split()[2:], second.split()[2]) == (["0.750", "25.0", "%", "–"], "–")
+    assert run("jobs", "worst", "job_1").stdout.splitlines()[0].split() == ["index", "name", "confidence", "mIoU"]
 
 
 @pytest.mark.usefixtures("job")
