@@ -14,6 +14,10 @@ from dashboard.parts import tables, words
 from dashboard.service import service
 
 WIDE, HIGH, EDGE = 640, 320, 48
+LETTER, LINE = 8, 16  # about as large as a letter of a label is
+OF_ITS_OWN = (
+    "Each mIoU is its model's own, on the pictures that its card names; maskmill compare scores them on the same."
+)
 
 
 def show() -> None:
@@ -43,6 +47,7 @@ def _figure(scored: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[
     axis = "images per second, forward alone" if speeds else "million parameters"
     points = [(str(each["name"]), values[each["name"]], each["scores"]["miou"]) for each in shown]
     told = [words.extremes("mIoU", [(name, miou * 100) for name, _, miou in points], " %")]
+    told.append(OF_ITS_OWN)
     told.append(words.extremes(axis.capitalize(), [(name, value) for name, value, _ in points]))
     if missing := [str(each["name"]) for each in scored if each not in shown]:
         told.append(f"The speed of {', '.join(missing)} was not measured.")
@@ -95,12 +100,14 @@ def scatter(points: Sequence[tuple[str, float, float]], axis: str) -> str:
     """(name, value, share) as SVG, the values by their powers of ten; on a ground of its own, for light and dark."""
     powers = [log10(max(1e-3, value)) for _, value, _ in points]
     low, high = min(powers) - 0.1, max(powers) + 0.1
-    drawn = []
+    drawn, labels = [], list[tuple[float, float, float]]()
     for (name, value, share), power in zip(points, powers, strict=True):
         x = EDGE + (power - low) / (high - low) * (WIDE - 4 * EDGE)
         y = HIGH - EDGE - share * (HIGH - 2 * EDGE)
         drawn.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="7" fill="#1f5fae" stroke="#000"/>')
-        drawn.append(f'<text x="{x + 11:.0f}" y="{y + 5:.0f}">{escape(name)} ({value:.3g})</text>')
+        label = f"{name} ({value:.3g})"
+        labels.append(_free_place(x + 11, y + 5, len(label) * LETTER, labels))
+        drawn.append(f'<text x="{x + 11:.0f}" y="{labels[-1][1]:.0f}">{escape(label)}</text>')
     axes = f'<path d="M{EDGE} {EDGE}V{HIGH - EDGE}H{WIDE - EDGE}" fill="none" stroke="#000"/>'
     names = f'<text x="8" y="{EDGE - 14}">mIoU, 0 to 100 %, as measured on its data set</text>'
     below = f'<text x="{EDGE}" y="{HIGH - 16}">{escape(axis)}</text>'
@@ -108,3 +115,13 @@ def scatter(points: Sequence[tuple[str, float, float]], axis: str) -> str:
     ground = f'<rect width="{WIDE}" height="{HIGH}" fill="#fff"/>'
     inner = f"{ground}{axes}{names}{below}{''.join(drawn)}"
     return f'<svg {frame} font-family="sans-serif" font-size="14">{inner}</svg>'
+
+
+def _free_place(
+    x: float, y: float, width: float, taken: Sequence[tuple[float, float, float]]
+) -> tuple[float, float, float]:
+    """(left, baseline, width) of a label in pixels: below those that it would lie on."""
+    for left, line, wide in sorted(taken, key=lambda each: each[1]):
+        if left < x + width and x < left + wide and abs(line - y) < LINE:
+            y = line + LINE
+    return x, y, width

@@ -257,6 +257,7 @@ def test_models_are_told_with_their_cards() -> None:
     assert [each.label for each in page.expander] == ["tiny 1 (default)", "other 1"]
     assert "Variants of other" in html(page)
     assert "Images per second, forward alone of 1" in page.markdown[0].value
+    assert "on the pictures that its card names" in page.markdown[0].value
 
 
 def test_a_scatter_spreads_by_powers_of_ten_and_names_its_points() -> None:
@@ -264,6 +265,15 @@ def test_a_scatter_spreads_by_powers_of_ten_and_names_its_points() -> None:
     places = [float(each.get("cx", "")) for each in figure.findall("{*}circle")]
     assert places[1] - places[0] == places[2] - places[1]
     assert "<a> (1)" in [each.text for each in figure.findall("{*}text")]
+
+
+def test_models_at_one_point_have_labels_below_one_another() -> None:
+    """A calibrated model is as fast and scores as much as the one that it was made from."""
+    same = [("fast", 90.0, 0.7), ("slow", 50.0, 0.7), ("fast-calibrated", 90.0, 0.7), ("fast-again", 91.0, 0.69)]
+    figure = ET.fromstring(scatter(same, "speed"))  # noqa: S314 ours
+    lines = {str(each.text): float(each.get("y", "")) for each in figure.findall("{*}text")}
+    fast, slow, calibrated, again = (lines[f"{name} ({value:.3g})"] for name, value, _ in same)
+    assert (fast - slow, calibrated - fast, again - calibrated) == (0, 16, 16)
 
 
 def test_health_tells_what_is_missing_and_what_is_allowed(service: Open) -> None:
