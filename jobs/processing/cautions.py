@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from jobs.job import ImageWarning, Job
+from collections.abc import Iterable
+
+from jobs.job import ImageResult, ImageWarning, Job
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
 
 TILE_MAGNIFIED = "tile_magnified"
 OVERLAY_REDUCED = "overlay_reduced"
 CLASSES_IMPOSSIBLE = "classes_impossible"
+MASK_LACKS_CLASSES = "mask_lacks_classes"
 MOST_MAGNIFIED = 1.5  # where masks begin to suffer: docs/pictures-and-results.md has the figures
 
 
@@ -40,4 +43,24 @@ def of_classes(job: Job, truth: LabelMap | None) -> tuple[ImageWarning, ...]:
                 f"{model} has no way to give {', '.join(names)} ({share} of the mask); `miou` is taken without them"
             )
             found.append(ImageWarning(CLASSES_IMPOSSIBLE, detail))
+    return tuple(found)
+
+
+def of_masks(job: Job, truth: LabelMap | None, results: Iterable[ImageResult]) -> tuple[ImageWarning, ...]:
+    """For each model that gives classes for which the masks' label space has no word. results: one of each model."""
+    if truth is None or job.mask_space == job.space:
+        return ()
+    lacking = [each.name for each in job.space.missing_from(job.mask_space)]
+    found = []
+    for model, result in zip(job.models, results, strict=True):
+        shares = {name: result.metrics.class_fractions.get(name, 0.0) for name in lacking}
+        names = [name for name, share in shares.items() if share]
+        if names:
+            share = f"{sum(shares.values()):.1%}".replace("%", " %")
+            detail = (
+                f"masks in {job.mask_space.name} cannot show {', '.join(names)}, which {model} gives to {share} of the "
+                "picture: these pixels count as wrong, and means have an IoU and a Dice of 0 for each; a `label_space` "
+                "that both lead to has none of it"
+            )
+            found.append(ImageWarning(MASK_LACKS_CLASSES, detail))
     return tuple(found)

@@ -19,7 +19,7 @@ from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key
 from jobs.large.large_work import LargeMade, LargeWork, check_possible
 from jobs.ports import ObjectStore, Outcome
 from jobs.processing.attempt import Attempt, AttemptLost
-from jobs.processing.cautions import of_classes, of_tiles
+from jobs.processing.cautions import of_classes, of_masks, of_tiles
 from jobs.processing.leftovers import Leftovers
 from jobs.processing.measuring import impossible_ids, measure
 from jobs.processing.picture_ports import Aside, Decoder, Extent, Segmenter, Sources, later
@@ -199,6 +199,7 @@ class ImageWork:
         compared = self._compared(attempt, [each.label_map for each in made if each.label_map], seen.truth)
         shared = {**shared, **attempt.take_timings()}
         cautions = of_tiles(job.options.tile, width=width, height=height) + of_classes(job, seen.truth)
+        cautions += of_masks(job, seen.truth, [each.result for each in made])
         return _All(made, shared, compared, warnings + cautions)
 
     def _compared(self, attempt: Attempt, maps: Sequence[LabelMap], truth: LabelMap | None) -> _Compared | None:

@@ -15,7 +15,7 @@ from api.errors import ROUTER_CODES, STATUS, families, status_of_kind
 from api.main import create_app
 from jobs.deliveries.endpoint import EVENTS
 from jobs.errors import ImageFailure
-from jobs.processing.cautions import CLASSES_IMPOSSIBLE, OVERLAY_REDUCED, TILE_MAGNIFIED
+from jobs.processing.cautions import CLASSES_IMPOSSIBLE, MASK_LACKS_CLASSES, OVERLAY_REDUCED, TILE_MAGNIFIED
 from jobs.processing.retry import WORKER_LOST
 from jobs.processing.truth import MISMATCH, MOSTLY_IGNORED, ORIENTATION_UNCLEAR, UNKNOWN_IDS
 from segmentation.picture_files.pictures import NOTICES
@@ -144,7 +144,7 @@ def test_every_warning_and_every_failure_of_an_image_stands_in_the_documentation
         for start in ("An image fails with", "It warns with")
     )
     cautions = {TILE_MAGNIFIED, OVERLAY_REDUCED, CLASSES_IMPOSSIBLE, MISMATCH, UNKNOWN_IDS, MOSTLY_IGNORED}
-    cautions |= {ORIENTATION_UNCLEAR}
+    cautions |= {ORIENTATION_UNCLEAR, MASK_LACKS_CLASSES}
     assert warnings >= cautions | NOTICES
     assert failures >= {kind.code for kind in _below(ImageFailure)} | {WORKER_LOST.code}
 

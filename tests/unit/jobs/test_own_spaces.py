@@ -146,6 +146,21 @@ def test_a_job_names_the_classes_that_its_model_cannot_give_and_takes_the_means_
     assert service.reading.job(job.id).warnings == {"classes_impossible": 1}
 
 
+def test_classes_that_the_masks_cannot_show_are_told_where_a_model_gives_them(service):
+    """The model says bg and blob; masks of another space have the first alone."""
+    plain = LabelSpace("plain", BLOB.classes[:1], mappings={"blob": {0: 0}})
+    spaces = LabelSpaces((BLOB, plain))
+    service.catalog = FakeCatalog([make_card("tiny", label_space="blob")], spaces)
+    service.segmenter.label_space, service.segmenter.spaces = "blob", spaces
+    job = with_truth(service, mask(np.zeros((2, 4), np.uint8)), mask_label_space="plain")
+    service.work()
+    image = service.reading.image(job.id, 0)
+    assert image.result.metrics.miou == pytest.approx(0.25)  # of 0.5 and 0
+    ((code, detail),) = [(each.code, each.detail) for each in image.warnings]
+    assert code == "mask_lacks_classes"
+    assert detail.startswith("masks in plain cannot show blob, which tiny gives to 50.0 % of the picture")
+
+
 def test_ground_truth_without_impossible_classes_needs_no_word(service):
     job = with_truth(service, mask(np.full((2, 4), 10, np.uint8)), label_space="cityscapes-19")
     service.work()
