@@ -144,7 +144,7 @@ class JobHandle:
         as in `metrics.csv`. Raises InvalidInput without pandas."""
         images = self.results(timeout=timeout)
         of_films = (self.state.get("options") or {}).get("every") is not None
-        table: pd.DataFrame = table_of(images, of_films=of_films)
+        table: pd.DataFrame = table_of(images, models=self.state.get("models") or (), of_films=of_films)
         return table
 
     def rows(

@@ -6,7 +6,7 @@ import base64
 import html
 import importlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +42,11 @@ def class_ids(content: bytes) -> NDArray[np.uint8]:
     return ids
 
 
-def table_of(images: Iterable[Image], *, of_films: bool = False) -> Any:
+def table_of(images: Iterable[Image], *, models: Sequence[str] = (), of_films: bool = False) -> Any:
     """A `pandas.DataFrame` with a row for each image, of several models for each image and model, and columns as in
-    `metrics.csv`. of_films: whether frames of films are among them. Raises InvalidInput without pandas."""
+    `metrics.csv`. models: of the job, where there are several. of_films: whether frames of films are among them.
+    Raises InvalidInput without pandas."""
     found = list(images)
-    models = next((list(image.row["results"]) for image in found if image.row.get("results")), [])
     rows = [_row(image, image.metrics) for image in found] if not models else _rows_by_model(found, models)
     table = _library("pandas", "pandas").DataFrame(rows)
     if of_films:

@@ -98,7 +98,8 @@ def test_of_several_models_each_has_its_row(server: ToyServer, job_state) -> Non
         {"index": 0, "name": "0.jpg", "status": "succeeded", **results["a"], "results": results},
         {"index": 1, "name": "1.jpg", "status": "failed", "error": {"code": "unreadable_image"}, "results": None},
     ]
-    server.on("GET", "/jobs/job_1", as_json(job_state("partial", total=2, done=1, failed=1)))
+    state = {**job_state("partial", total=2, done=1, failed=1), "models": ["a", "b"]}
+    server.on("GET", "/jobs/job_1", as_json(state))
     server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
     with Maskmill(server.url) as client:
         table = client.job("job_1").to_pandas()
@@ -107,6 +108,17 @@ def test_of_several_models_each_has_its_row(server: ToyServer, job_state) -> Non
     assert table["mean_confidence"].tolist()[:2] == [0.9, 0.2]
     assert table["mean_confidence"].isna().tolist() == [False, False, True, True]
     assert table["error"].tolist()[2:] == ["unreadable_image"] * 2
+
+
+def test_of_several_models_each_has_its_row_also_where_no_image_succeeded(server: ToyServer, job_state) -> None:
+    row = {"index": 0, "name": "0.jpg", "status": "failed", "error": {"code": "unreadable_image"}}
+    state = {**job_state("failed", total=1, failed=1), "models": ["a", "b"]}
+    server.on("GET", "/jobs/job_1", as_json(state))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [row], "next_cursor": None}))
+    with Maskmill(server.url) as client:
+        table = client.job("job_1").to_pandas()
+    assert table["asked_model"].tolist() == ["a", "b"]
+    assert table["error"].tolist() == ["unreadable_image"] * 2
 
 
 def test_a_score_of_nothing_is_unknown(server: ToyServer, job_state) -> None:
