@@ -5,24 +5,40 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NO_BROKER = "redis://127.0.0.1:6379/0"
+SCHEMES = ("redis", "rediss")  # which Celery and what wakes processes up both know
+
+
+def _known(url: str | None) -> str | None:
+    try:
+        if not url or (urlsplit(url).port != 0 and url.partition("://")[0] in SCHEMES):
+            return url
+    except ValueError:  # a port, or brackets, that are none
+        pass
+    raise ValueError("must look like redis://:password@host:6379/0 or rediss://:password@host:6379/0")
 
 
 class BrokerSettings(BaseSettings):
     """Read once, at the edge."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MASKMILL_BROKER_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="MASKMILL_BROKER_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
         default=Path(".maskmill"), validation_alias="MASKMILL_HOME"
     )
-    url: str | None = None
+    url: Annotated[str | None, AfterValidator(_known)] = None
     """redis:// or rediss://, with the password. Without one: what the local stack wrote into run/broker.json."""
     visibility_timeout_s: int = Field(default=120, gt=0)
     """A message that was fetched and never acknowledged is delivered again after this time."""

@@ -147,7 +147,8 @@ class LocalStack:
     def _needs_broker(self) -> bool:
         from broker.settings import BrokerSettings
 
-        return BrokerSettings().url is None
+        with settings_explained():
+            return BrokerSettings().url is None
 
     def _start_broker(self) -> None:
         """A port can be taken between being found free and being used: then another one is tried."""

@@ -70,12 +70,18 @@ class StorageSettings(BaseSettings):
             self._read_objects_url(self.objects_url)
         if self.s3_bucket and not self.s3_endpoint:
             raise ValueError("an S3 bucket needs its endpoint, for example http://127.0.0.1:9000")
+        self._check_endpoints()
         if self.s3_bucket and not _BUCKET.fullmatch(self.s3_bucket):
             raise ValueError(f"a bucket's name has 3 to 63 letters, digits, dots and hyphens, not {self.s3_bucket!r}")
         self._check_buckets()
         if not self.model_folders:
             self.model_folders = [Path(data.__file__).parent / "models", self.home / "models"]
         return self
+
+    def _check_endpoints(self) -> None:
+        for name, url in (("s3_endpoint", self.s3_endpoint), ("s3_public_endpoint", self.s3_public_endpoint)):
+            if url and not _is_web_address(url):
+                raise ValueError(f"{name} must look like http://host:port or https://host")
 
     def _check_buckets(self) -> None:
         for name, rule in self.buckets.items():
@@ -109,3 +115,11 @@ class StorageSettings(BaseSettings):
         scheme, separator, rest = self.database_url.partition("://")
         drivers = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
         return drivers.get(scheme, scheme) + separator + rest
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port, or brackets, that are none
+        return False

@@ -235,10 +235,13 @@ def _refuse_what_the_trainer_decides(choices: Training) -> None:
 def _send(order: Order, choices: Training, console: Console) -> None:
     from broker.settings import BrokerSettings
     from broker.trainings import send_training
+    from maskmill.stack.explained import settings_explained
 
     folders = {name: str(folder.absolute()) for name, folder in order.roots.items()}
     name = order.recipe().name
-    task = send_training(BrokerSettings(), text=order.text, title=order.title, roots=folders)
+    with settings_explained():
+        settings = BrokerSettings()
+    task = send_training(settings, text=order.text, title=order.title, roots=folders)
     if choices.as_json:
         print_json({"name": name, "task": task})
         return

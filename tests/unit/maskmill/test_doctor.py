@@ -80,7 +80,16 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
             "cannot be used: Value error, database_url must look",
         ),
         ("MASKMILL_WORKER_LEASE_S", "3", "worker settings", "lease_s must be at least twice heartbeat_s"),
+        ("MASKMILL_STORAGE_S3_ENDPOINT", "minio:9000", "storage settings", "s3_endpoint must look like http://"),
+        ("MASKMILL_STORAGE_S3_PUBLIC_ENDPOINT", "http://[a", "storage settings", "s3_public_endpoint must look like"),
         ("MASKMILL_BROKER_UPKEEP_INTERVAL_S", "0", "broker settings", "upkeep_interval_s"),
+        (
+            "MASKMILL_BROKER_URL",
+            "amqp://guest@rabbit//",
+            "broker settings",
+            "url: Value error, must look like redis://",
+        ),
+        ("MASKMILL_BROKER_URL", "redis://broker:port/0", "broker settings", "url: Value error, must look like"),
     ],
 )
 def test_settings_that_a_process_would_refuse_are_told(

@@ -93,6 +93,9 @@ def test_a_broker_of_ones_own_is_used_instead_of_the_bundled_one(monkeypatch: py
     assert _stack()._needs_broker()
     monkeypatch.setenv("MASKMILL_BROKER_URL", "redis://elsewhere/0")
     assert not _stack()._needs_broker()
+    monkeypatch.setenv("MASKMILL_BROKER_URL", "elsewhere:6379")
+    with pytest.raises(StackError, match="must look like redis://"):
+        _stack()._needs_broker()
 
 
 def test_the_brokers_secret_is_in_private_files_and_not_in_its_command(tmp_path: Path) -> None:
