@@ -15,6 +15,7 @@ from typing import Any
 
 from maskmill.download import job_in
 from maskmill.errors import InvalidInput
+from maskmill.films.ours import is_ours
 
 # Pictures by their names, as the server knows them, and by their first bytes, whatever they are called.
 IMAGE_SUFFIXES = frozenset(
@@ -49,8 +50,8 @@ class LocalFile:
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """files are sent; remote ones are named. One job takes one kind. passed_over: what lay there and is no picture.
-    results: what a job was downloaded into, below the folders that were given, and its ZIP files: their overlays and
-    masks are pictures, and nobody means them."""
+    results: what a job was downloaded into, below the folders that were given, its ZIP files, and films that were made
+    of its results: their overlays and masks are pictures, and nobody means them."""
 
     files: tuple[LocalFile, ...] = ()
     remote: tuple[Mapping[str, Any], ...] = ()
@@ -221,12 +222,14 @@ def _pictures_of(item: Given, passed: _Passed) -> Iterator[_Found]:
 
 def _pictures_in(folder: Path, passed: _Passed) -> Iterator[_Found]:
     files = sorted(files_below(folder))
-    results = _results_in(folder, files) | {path for path in files if _RESULTS.fullmatch(path.name)}
-    passed.results.extend(results)
-    files = [path for path in files if not results or results.isdisjoint((path, *path.parents))]
+    results = _results_in(folder, files)
+    files = [path for path in files if not results or results.isdisjoint(path.parents)]
+    alone = {path for path in files if _is_result(path)}
+    passed.results.extend(results | alone)
+    files = [path for path in files if path not in alone]
     wanted = [path for path in files if is_archive_name(path.name) or is_film_name(path.name) or is_picture(path)]
     if not wanted:
-        where = min(results, default=None)
+        where = min(results | alone, default=None)
         but = "" if where is None else f" but the results of a job ({where}): name that itself to have it looked into"
         raise InvalidInput(f"{folder}: no image or archive in this folder{but}")
     passed.files.extend(sorted({*files}.difference(wanted)))
@@ -239,6 +242,10 @@ def _results_in(folder: Path, files: Iterable[Path]) -> set[Path]:
     inner = {place for place in inner if folder in place.parents}
     found = {place for place in inner if job_in(place) is not None}
     return {place for place in found if found.isdisjoint(place.parents)}
+
+
+def _is_result(path: Path) -> bool:
+    return bool(_RESULTS.fullmatch(path.name)) or (is_film_name(path.name) and is_ours(path))
 
 
 def files_below(folder: Path) -> Iterator[Path]:

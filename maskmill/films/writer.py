@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskmill.errors import InvalidInput
+from maskmill.films.ours import COMMENT
 from maskmill.installed import how_to_add
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def container(path: Path, form: str, *, title: str) -> Iterator[Any]:
     options = {} if form == "matroska" else {"movflags": "faststart"}
     try:
         with av.open(str(path), "w", format=form, options=options) as out:
-            out.metadata["title"] = title
+            out.metadata.update(title=title, comment=COMMENT)
             yield out
     except av.FFmpegError as error:
         if isinstance(error, OSError):  # of the disk

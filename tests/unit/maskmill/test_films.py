@@ -20,7 +20,9 @@ from maskmill.cli.exits import DONE, REFUSED
 from maskmill.errors import InvalidInput
 from maskmill.films.filming import Missing
 from maskmill.films.frames import Frame, chosen, films_of, read_rate, shown_at_ms
+from maskmill.films.ours import COMMENT, is_ours
 from maskmill.films.writer import CODECS, FilmWriter, codec_here, container, opened
+from maskmill.inputs import sort_out
 from tests.factories import encoded, mask
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json, problem
 
@@ -122,6 +124,40 @@ def test_a_film_shows_the_overlays_in_the_time_of_the_film_that_came_in(
     assert [path.name for path in out.parent.iterdir()] == ["drive-overlay.mp4"]
     data = out.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")  # played while it is fetched
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_film_of_results_in_a_folder_is_no_film_to_submit(
+    client: Maskmill, drive: ToyServer, tmp_path: Path, suffix: str
+) -> None:
+    ours, theirs = tmp_path / f"drive-overlay{suffix}", tmp_path / "cut" / f"drive-overlay{suffix}"
+    client.job("job_1").film(ours)
+    theirs.parent.mkdir()
+    theirs.write_bytes(ours.read_bytes().replace(COMMENT.encode(), b"x" * len(COMMENT)))
+    inputs = sort_out(tmp_path)
+    assert [file.path for file in inputs.files] == [theirs]
+    assert inputs.results == (ours,)
+    assert [file.path for file in sort_out(ours).files] == [ours]  # whoever names it means it
+
+
+def test_a_long_film_of_results_is_known_by_the_end_of_its_description(tmp_path: Path) -> None:
+    """Of which a frame takes some bytes, so that the head of the file may end within it."""
+
+    def box(name: bytes, content: bytes, *, long: bool = False) -> bytes:
+        length = (8 + 8 * long + len(content)).to_bytes(8 if long else 4, "big")
+        return b"\0\0\0\1" + name + length + content if long else length + name + content
+
+    path, told = tmp_path / "film.mp4", bytes(10**5) + COMMENT.encode() + bytes(8)
+    for boxes, known in (
+        ([box(b"ftyp", b"isom"), box(b"moov", told), box(b"mdat", b"frames")], True),
+        ([box(b"ftyp", b"isom"), box(b"mdat", bytes(10**5), long=True), box(b"moov", told)], True),
+        ([box(b"ftyp", b"isom"), box(b"moov", bytes(10**5)), box(b"mdat", told)], False),
+        ([box(b"ftyp", b"isom"), b"\0\0\0\2free" + told], False),
+        ([b"short"], False),
+    ):
+        path.write_bytes(b"".join(boxes))
+        assert is_ours(path) == known
+    assert not is_ours(tmp_path)
 
 
 def test_a_frame_without_a_result_moves_no_other(
