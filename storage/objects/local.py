@@ -13,6 +13,7 @@ import math
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from storage.objects.pieces import PIECE, Pieces, write_all, write_from, writing
 MAGIC = b"\x00maskmill\x01"
 LONGEST_MEDIA_TYPE = 255
 ABANDONED_S = 24 * 3600
+EMPTY_S = 3600.0  # after which nobody writes into a file any more that is empty still, or does without it
 TIDY_EVERY_S = 3600.0
 UNKNOWN = "application/octet-stream"
 _LONGEST_TRAILER = LONGEST_MEDIA_TYPE + 1 + len(MAGIC)
@@ -257,12 +259,17 @@ class LocalObjects:
             folder = folder.parent
 
     def remove_abandoned(self) -> None:
-        """Delete what a process that died left in `incoming`, by when it came there: it may be old itself."""
-        oldest = time.time() - ABANDONED_S
+        """Delete what a process that died left in `incoming`, by when it came there: it may be old itself.
+
+        Empty files go earlier: of a process that ended they are those that it had at hand, one that lives makes others.
+        """
+        now = time.time()
         with writing():
             for path in list(self._incoming.iterdir()) if self._incoming.is_dir() else ():
                 with suppress(FileNotFoundError):  # its writer was done with it just now
-                    if path.stat().st_ctime < oldest:
+                    told = path.stat()
+                    is_empty = stat.S_ISREG(told.st_mode) and not told.st_size
+                    if told.st_ctime < now - (EMPTY_S if is_empty else ABANDONED_S):
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

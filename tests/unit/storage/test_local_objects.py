@@ -15,7 +15,7 @@ import pytest
 
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from storage.objects.ahead import SPARE_FILES
-from storage.objects.local import ABANDONED_S, LocalObjects
+from storage.objects.local import ABANDONED_S, EMPTY_S, LocalObjects
 from storage.objects.pieces import PIECE
 from tests.services.small_disk import SmallDisk, small_disk
 
@@ -208,6 +208,22 @@ def test_what_was_cut_is_not_copied_as_if_it_were_whole(store: LocalObjects, tmp
     with pytest.raises(ObjectNotFound):
         store.copy("k", "copy", size=5)
     assert files(tmp_path) == ["files/k", "files/whole"]
+
+
+def test_what_holds_nothing_is_removed_earlier(store: LocalObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A process that is killed leaves the files that it had at hand; one that lives makes others."""
+    store.expect(["a/b"])
+    (tmp_path / "incoming/half").write_bytes(b"half")
+    (tmp_path / "incoming/folder").mkdir()
+    assert len(list((tmp_path / "incoming").iterdir())) > 2
+    now = time.time() + EMPTY_S + 1
+    store.remove_abandoned()
+    assert len(list((tmp_path / "incoming").iterdir())) > 2  # nobody knows whose they are
+    monkeypatch.setattr("storage.objects.local.time.time", lambda: now)
+    store.remove_abandoned()
+    assert sorted(path.name for path in (tmp_path / "incoming").iterdir()) == ["folder", "half"]
+    store.put("a/b", b"x", media_type="text/plain")
+    assert store.get("a/b") == b"x"
 
 
 def test_removing_what_was_abandoned_needs_no_store(tmp_path: Path):
