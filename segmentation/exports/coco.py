@@ -126,7 +126,7 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
             known.check_size(image.get("width"), image.get("height"))
             ids = returned.blank(known)
             for each in by_image.get(image["id"], ()):
-                class_id = returned.labels.id_of(names[each["category_id"]])
+                class_id = returned.labels.id_of(names[each["category_id"]], where=known.name)
                 _paint(ids, each["segmentation"], class_id, known.name)
             yield Drawn(known, ids)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

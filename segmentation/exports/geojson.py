@@ -76,7 +76,7 @@ def _drawn(document: Any, image: Known, returned: Returned) -> Ids:
             ground = None
         crs, beyond = _crs(document), list[bool]()
         for feature in document["features"]:
-            class_id = _class(feature["properties"], returned)
+            class_id = _class(feature["properties"], image, returned)
             shape = feature["geometry"]
             parts = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
             for part in parts:
@@ -108,10 +108,10 @@ def _crs(document: Mapping[str, Any]) -> str:
     return LONGITUDE_LATITUDE if name.endswith(("CRS84", "4326")) else name
 
 
-def _class(properties: dict[str, Any], returned: Returned) -> int:
+def _class(properties: dict[str, Any], image: Known, returned: Returned) -> int:
     """By its name; its id tells where two are called alike, and where no name is given."""
     known, name = returned.space.by_id, properties.get("class")
     found = properties.get("class_id")
     if isinstance(found, int) and found in known and name in (None, known[found].name):
         return found
-    return returned.labels.id_of(name)
+    return returned.labels.id_of(name, where=image.name)

@@ -4,9 +4,10 @@ Sources: CVAT's documentation, "Segmentation Mask"; VOC2012 development kit, sec
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from segmentation.errors import UnreadableExport
-from segmentation.exports.export import Drawn, Exported, File, Returned
+from segmentation.exports.export import Drawn, Exported, File, Ids, Returned
 from segmentation.exports.labels import BACKGROUND, Labels
 from segmentation.exports.shapes import (
     ids_of_numbers,
@@ -63,10 +64,24 @@ class LabelMapExport:
         for name, read in returned.named(".png", folder=CLASSES):
             image = returned.image(name)
             if image is not None:
-                data = read()
-                plain = colours is None
-                ids = ids_of_numbers(read_ids(data), returned.labels) if plain else read_colours(data, colours or {})
+                try:
+                    ids = _ids(read(), colours, returned.labels)
+                except UnreadableExport as error:
+                    raise UnreadableExport(f"{CLASSES}/{name}.png: {error}") from error
                 yield Drawn(image, ids)
+
+
+class _Colours(NamedTuple):
+    """refused: why a colour is no class's, of those that the list has. A mask may do without them."""
+
+    ids: Mapping[RGB, int]
+    refused: Mapping[RGB, str]
+
+
+def _ids(data: bytes, colours: _Colours | None, labels: Labels) -> Ids:
+    if colours is None:
+        return ids_of_numbers(read_ids(data), labels)
+    return read_colours(data, colours.ids, refused=colours.refused)
 
 
 def _label_map(labels: Labels, *, ignores: bool) -> bytes:
@@ -77,8 +92,10 @@ def _label_map(labels: Labels, *, ignores: bool) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-def _colours(described: bytes, labels: Labels) -> Mapping[RGB, int]:
+def _colours(described: bytes, labels: Labels) -> _Colours:
+    """Raises UnreadableExport for a line without a colour."""
     found: dict[RGB, int] = {}
+    refused: dict[RGB, str] = {}
     for line in described.decode("utf-8", "replace").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
@@ -87,8 +104,14 @@ def _colours(described: bytes, labels: Labels) -> Mapping[RGB, int]:
             red, green, blue = (int(part) for part in rest.partition(":")[0].split(","))
         except ValueError as error:
             raise UnreadableExport(f"labelmap.txt: no colour in {line[:80]!r}") from error
-        if name.strip().casefold() != "ignored":
+        if name.strip().casefold() == "ignored":
+            continue
+        colour = (red, green, blue)
+        try:
             class_id = labels.id_of(name)
-            if found.setdefault((red, green, blue), class_id) != class_id:
-                raise UnreadableExport(f"labelmap.txt: {name.strip()} has the colour of another class")
-    return {BLACK: labels.void_id, IGNORED_COLOUR: labels.void_id, **found}
+        except UnreadableExport as error:
+            refused[colour] = f"labelmap.txt: {error}"
+            continue
+        if found.setdefault(colour, class_id) != class_id:
+            refused[colour] = f"labelmap.txt: {name.strip()} has the colour of another class"
+    return _Colours({BLACK: labels.void_id, IGNORED_COLOUR: labels.void_id, **found}, refused)

@@ -223,5 +223,5 @@ def _drawn(results: Sequence[Result], image: Known, returned: Returned) -> Ids:
             raise UnreadableExport(f"{image.name}: brushes and polygons are read, not {each['type']}")
         else:
             continue
-        ids[inside] = returned.labels.id_of(value[each["type"]][0])
+        ids[inside] = returned.labels.id_of(value[each["type"]][0], where=image.name)
     return ids

@@ -60,11 +60,12 @@ class Labels:
     def _ids(self) -> Mapping[str, int]:
         return {BACKGROUND: self.void_id, **{each.name.casefold(): each.id for each in self.all}}
 
-    def id_of(self, name: object) -> int:
-        """Raises UnreadableExport for a name that is no class of the job."""
+    def id_of(self, name: object, *, where: str = "") -> int:
+        """where: what names it, for the error. Raises UnreadableExport for a name that is no class of the job."""
         found = self._ids.get(str(name).strip().casefold())
         if found is None:
-            raise UnreadableExport(f"there is no class {str(name)[:80]!r}; there are {', '.join(sorted(self._ids))}")
+            told = f"there is no class {str(name)[:80]!r}; there are {', '.join(sorted(self._ids))}"
+            raise UnreadableExport(f"{where}: {told}" if where else told)
         return found
 
     @cached_property

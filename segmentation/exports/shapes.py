@@ -102,20 +102,28 @@ def colour_png(numbers: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
     return _png(Image.fromarray(colours[numbers]))
 
 
-def read_colours(data: bytes, ids: Mapping[RGB, int]) -> NDArray[np.uint8]:
-    """(H, W) class ids from a picture in these colours. Raises UnreadableExport, also for another colour and for
-    what is transparent."""
+def read_colours(data: bytes, ids: Mapping[RGB, int], *, refused: Mapping[RGB, str]) -> NDArray[np.uint8]:
+    """(H, W) class ids from a picture in these colours. refused: colours that it must not have, and why.
+
+    Raises UnreadableExport, also for another colour and for what is transparent.
+    """
     try:
         pixels = decode_colours(data, max_pixels=MAX_PIXELS).astype(np.uint32)
     except SegmentationError as error:
         raise UnreadableExport(str(error)) from error
     codes = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     present, places = np.unique(codes, return_inverse=True)
-    known = {red << 16 | green << 8 | blue: class_id for (red, green, blue), class_id in ids.items()}
+    known = {_code(colour): class_id for colour, class_id in ids.items() if colour not in refused}
     strange = [code for code in present.tolist() if code not in known]
     if strange:
-        raise UnreadableExport(f"the colour #{strange[0]:06x} is no class's")
+        told = {_code(colour): f": {why}" for colour, why in refused.items()}.get(strange[0], " is no class's")
+        raise UnreadableExport(f"the colour #{strange[0]:06x}{told}")
     return np.array([known[code] for code in present.tolist()], np.uint8)[places].reshape(codes.shape)
+
+
+def _code(colour: RGB) -> int:
+    red, green, blue = colour
+    return red << 16 | green << 8 | blue
 
 
 def read_ids(data: bytes, space: LabelSpace | None = None) -> NDArray[np.uint8]:

@@ -150,5 +150,6 @@ def _drawn(data: bytes, image: Known, classes: list[str], returned: Returned) ->
                 raise ValueError(line)
         except (KeyError, ValueError) as error:
             raise UnreadableExport(f"{image.name}.txt, line {count}: no class and polygon") from error
-        ids[mask_of([corners], height=image.height, width=image.width)] = returned.labels.id_of(name)
+        class_id = returned.labels.id_of(name, where=f"{image.name}.txt, line {count}")
+        ids[mask_of([corners], height=image.height, width=image.width)] = class_id
     return ids

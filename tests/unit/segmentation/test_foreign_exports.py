@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,13 +47,17 @@ def png(pixels: Ids) -> bytes:
     return file.getvalue()
 
 
+IN_COLOURS = png(np.where((DRAWN == 5)[..., None], np.array([1, 2, 3], np.uint8), np.uint8(0)))
 CLEAR = png(np.full((4, 4, 4), 0, np.uint8))  # transparent: pictures are laid on white
 
 
-def coco(*annotations: object, file_name: str = "a/one.jpg") -> dict[str, object]:
+CATEGORY = {"id": 9, "name": "Car"}
+
+
+def coco(*annotations: object, file_name: str = "a/one.jpg") -> dict[str, dict[str, Any]]:
     return {
         "instances.json": {
-            "categories": [{"id": 9, "name": "Car"}],
+            "categories": [CATEGORY],
             "images": [{"id": 1, "file_name": file_name}],
             "annotations": list(annotations),
         }
@@ -88,6 +93,7 @@ LINE = b"\n1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"
 CAR = {"points": [[25, 25], [75, 25], [75, 75], [25, 75]], "polygonlabels": ["car"]}
 
 
+BUS = {"id": 9, "name": "bus"}
 OUTLINE = drawn_in_coco([np.ravel(SQUARE).tolist()])
 POLYGON = {"annotations": [{"result": [brushed("polygonlabels", CAR)]}]}
 CITY = {"data": {"image": "/data/local-files/?d=upload/a/one.jpg"}}
@@ -108,6 +114,19 @@ RELATION = {"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "ri
             "coco",
             {"result.json": coco(OUTLINE, file_name="images\\1f2e3d4c-one.jpg")["instances.json"]},
         ),  # Label Studio
+        (
+            "coco",
+            {"instances.json": coco(OUTLINE)["instances.json"] | {"categories": [{"id": 8, "name": "bus"}, CATEGORY]}},
+        ),
+        ("yolo", {"labels/a/one.txt": LINE, "classes.txt": b"bus\ncar\nlorry\n"}),
+        (
+            "cvat",
+            {"SegmentationClass/a/one.png": IN_COLOURS, "labelmap.txt": b"bus:7,7,7::\ncar:1,2,3::\nvoid:8,8,8::\n"},
+        ),
+        (
+            "voc",
+            {"SegmentationClass/a/one.png": IN_COLOURS, "labelmap.txt": b"bus:7,7,7::\ncar:1,2,3::\nroad:7,7,7::\n"},
+        ),
         ("label-studio", {"p.json": [{"data": {"image": "/data/upload/1/1f2e3d4c-one.jpg"}, **POLYGON}]}),
         ("geojson", geojson({"class": "Car"}, "Polygon", [SQUARE])),
         ("geojson", geojson({"class_id": 5}, "MultiPolygon", [[SQUARE]])),
@@ -152,7 +171,7 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("coco", coco(drawn_in_coco([[1, 1, 3, 3]])), "no outline"),
         ("coco", coco(drawn_in_coco([[5, 1, 7, 1, 7, 3]])), "a/one: an annotation lies beyond the picture"),
         ("geojson", geojson({"class": "car"}, "Polygon", [[[5, 1], [7, 1], [7, 3]]]), "all polygons lie beyond"),
-        ("geojson", geojson({"class": "cart"}, "Polygon", [SQUARE]), "no class 'cart'"),
+        ("geojson", geojson({"class": "cart"}, "Polygon", [SQUARE]), "a/one: there is no class 'cart'"),
         ("geojson", {"a/one.geojson": {"features": [{}]}}, "no polygons: KeyError"),
         ("geojson", geojson({"class": "car"}, "Polygon", [[1, 2]]), r"list of finite \[x, y\]"),
         ("label-studio", {"tasks.json": [3]}, "no tasks of Label Studio"),
@@ -172,8 +191,28 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("cvat", {"SegmentationClass/a/one.png": CLEAR, "labelmap.txt": b"car:255,255,255::\n"}, "are transparent"),
         (
             "cvat",
-            {"SegmentationClass/a/one.png": CLEAR, "labelmap.txt": b"car:1,2,3::\nroad:1,2,3::\n"},
-            "road has the",
+            {"SegmentationClass/a/one.png": IN_COLOURS, "labelmap.txt": b"car:1,2,3::\nroad:1,2,3::\n"},
+            "a/one.png: the colour #010203: labelmap.txt: road has the",
+        ),
+        (
+            "cvat",
+            {"SegmentationClass/a/one.png": IN_COLOURS, "labelmap.txt": b"bus:1,2,3::\ncar:1,2,3::\n"},
+            "a/one.png: the colour #010203: labelmap.txt: there is no class 'bus'",
+        ),
+        (
+            "coco",
+            {"instances.json": coco(OUTLINE)["instances.json"] | {"categories": [BUS]}},
+            "a/one: there is no class 'bus'",
+        ),
+        (
+            "label-studio",
+            {
+                "p.json": {
+                    **CITY,
+                    "annotations": [{"result": [brushed("polygonlabels", {**CAR, "polygonlabels": ["bus"]})]}],
+                }
+            },
+            "a/one: there is no class 'bus'",
         ),
         ("cvat", {"SegmentationClass/a/one.png": b"", "labelmap.txt": b"car:red::"}, "no colour in 'car:red::'"),
         ("yolo", {"labels/train/a/one.txt": LINE}, "nothing tells what the numbers of the classes mean"),
@@ -181,7 +220,11 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("yolo", {"labels/train/a/one.txt": b"1 0.5 0.5 0.25 0.25", **NAMES}, "line 1: no class and polygon"),
         ("yolo", {"labels/train/a/one.txt": b"\n7 0 0 1 0 1 1", **NAMES}, "one.txt, line 2"),
         ("yolo", {"labels/train/a/one.txt": b"-1 0 0 1 0 1 1", **NAMES}, "one.txt, line 1"),
-        ("yolo", {"labels/train/a/one.txt": LINE, "classes.txt": b"road\nbus\n"}, "there is no class 'bus'"),
+        (
+            "yolo",
+            {"labels/train/a/one.txt": LINE, "classes.txt": b"road\nbus\n"},
+            "one.txt, line 2: there is no class 'bus'",
+        ),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b'names: ["\\x41"]\n'}, "a name cannot be read"),
         ("yolo", {"labels/train/a/one.txt": b"", "data.yaml": b"names:\n  1: car\n"}, "numbered from 0"),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"nc: 2\n"}, "no names of classes were found"),
@@ -218,7 +261,6 @@ def tasks(kind: str, value: object, **size: object) -> dict[str, object]:
 
 def coco_of(width: object, height: object) -> dict[str, object]:
     [document] = coco(drawn_in_coco([np.ravel(SQUARE).tolist()])).values()
-    assert isinstance(document, dict)
     return {"instances.json": {**document, "images": [{**document["images"][0], "width": width, "height": height}]}}
 
 
