@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jobs.errors import FieldFault, InvalidOptions, JobNotFound, ObjectNotFound
+from jobs.films.film import shown_at_s
 from jobs.job import ImageStatus, Job, JobImage, NewImage, Source, SourceKind
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.reporting.read import images_in_order, newest_corrections
@@ -46,7 +47,8 @@ class OtherJobs:
     tenant: str
 
     def add(self, draft: Draft, given: OfJob, *, at: str) -> None:
-        """Names, refs and masks, or corrections, come along, and what their ids mean. at: where the request names it.
+        """Names, refs and masks, or corrections, come along, what their ids mean, and that frames of films are among
+        them. at: where the request names it.
 
         Raises InvalidOptions, TooManyImages, StorageUnavailable.
         """
@@ -65,6 +67,8 @@ class OtherJobs:
             raise _fault(at, "none of its images is meant")
         self._check_buckets(images, at)
         draft.add_inputs(images)
+        if draft.frames_of_jobs_s is None and any(shown_at_s(image.name) is not None for image in images):
+            draft.frames_of_jobs_s = job.options.every
         if count := sum(image.mask is not None for image in images):
             meaning = job.label_space if given.corrected else job.options.mask_label_space or job.label_space
             _take_meaning(draft.masks_of_jobs, job.spaces.get(meaning), at)

@@ -136,10 +136,8 @@ class _Mask(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What a request came to. mask_label_space: as the client said, else as the names of the masks say.
-
-    every_s: how often frames were taken of its films; None where it has none.
-    """
+    """What a request came to. mask_label_space: as the client said, else as the names of the masks say. every_s: how
+    often frames were taken of its films; None where it has none."""
 
     images: Images
     mask_label_space: str | None
@@ -165,6 +163,7 @@ class Draft:
     _films: list[_Film] = field(default_factory=list)
     _film_bytes: int = 0
     masks_of_jobs: MasksOfJobs = field(default_factory=MasksOfJobs)
+    frames_of_jobs_s: float | None = None  # how often other jobs took frames that are inputs of this one
     _numbers: Iterator[int] = field(default_factory=count)  # in the keys of inputs: none is given twice
     _bytes: int = 0
     _skipped: int = 0

@@ -108,7 +108,8 @@ class Submitting:
         )
         if options.every is not None and received.every_s is None:
             raise InvalidOptions([FieldFault("every", "is of films; the request holds none that is read here")])
-        options = replace(options, mask_label_space=received.mask_label_space, every=received.every_s)
+        every_s = received.every_s or draft.frames_of_jobs_s
+        options = replace(options, mask_label_space=received.mask_label_space, every=every_s)
         if options.webhook is not None:
             refuse_private(options.webhook, allowed=self.rules.private_webhooks, field="webhook.url")
         self._check_output(options.output)

@@ -17,6 +17,7 @@ from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import LabelSpaces
 from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog, FakeSegmenter
+from tests.films import film
 from tests.unit.api.house import House
 from tests.unit.api.test_corrections import label_png, put
 from tests.unit.api.test_direct_uploads import faults
@@ -61,6 +62,18 @@ def test_either_job_may_be_deleted_and_the_other_stays_whole(
     again = submit(client, {"job": stays}, label_space="cityscapes-8", reuse=False)
     house.work()
     assert truths(client, again) == 1
+
+
+def test_frames_of_another_jobs_film_keep_their_time(client: TestClient) -> None:
+    files = [("files", ("drive.mkv", film(seconds=1.0, container="matroska"))), ("files", ("still.jpg", picture()))]
+    first = client.post("/jobs", files=files, data={"every": "500ms"}).json()["id"]
+    again = submit(client, {"job": first})
+    assert client.get(f"/jobs/{again}").json()["options"]["every"] == 0.5
+    assert client.get(f"/jobs/{submit(client, {'job': again})}").json()["options"]["every"] == 0.5
+    still = submit(client, {"job": first, "indices": [0]})
+    assert "every" not in {name for name, value in client.get(f"/jobs/{still}").json()["options"].items() if value}
+    answer = client.post("/jobs", json={"inputs": [{"job": first}], "every": "500ms"})
+    assert faults(answer) == {"every": "is of films; the request holds none that is read here"}
 
 
 def test_corrections_are_the_truth_of_another_job_where_that_is_asked_for(client: TestClient, house: House) -> None:
