@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -289,18 +290,42 @@ def backup(choices: BackupOptions) -> None:
         stdout().print(f"{choices.file}: {count} files", soft_wrap=True)
 
 
-def restore(choices: BackupOptions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions(BackupOptions):
+    keep_days: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep jobs that have expired since for so many days from now on; else the first start deletes them.",
+            min=1,
+            max=36500,
+        ),
+    ] = None
+
+
+def restore(choices: RestoreOptions) -> None:
     """Make a local stack's folder from a backup; it must not have a database yet."""
     from maskmill.stack.backup import read_backup
 
     home = _local_home(choices)
-    count = read_backup(choices.file.expanduser().absolute(), home)
+    files, expired = read_backup(choices.file.expanduser().absolute(), home, keep_days=choices.keep_days)
     if choices.as_json:
-        print_json({"home": str(home), "files": count})
-    else:
-        stdout().print(
-            f"{home}: {count} files. Start it: {program()} up --home {shlex.quote(str(home))}", soft_wrap=True
-        )
+        since = None if expired.since is None else expired.since.isoformat().replace("+00:00", "Z")
+        about = {"jobs": expired.jobs, "since": since, "kept_days": choices.keep_days}
+        print_json({"home": str(home), "files": files, "expired": about})
+        return
+    say = partial(stdout().print, soft_wrap=True)
+    start = f"{program()} up --home {shlex.quote(str(home))}"
+    if expired.since is None:
+        say(f"{home}: {files} files. Start it: {start}")
+        return
+    told = f"{expired.jobs} of its {expired.of} jobs expired since {expired.since:%Y-%m-%d %H:%M} UTC"
+    if choices.keep_days is not None:
+        say(f"{home}: {files} files. Start it: {start}")
+        say(f"{told}; they are kept for {choices.keep_days} more days.")
+        return
+    say(f"{home}: {files} files. {told}: the first start deletes them, with their results.")
+    say("To keep them, restore into another home: --home OTHER --keep-days 30")
+    say(f"Else start it: {start}")
 
 
 def _local_home(choices: BackupOptions) -> Path:

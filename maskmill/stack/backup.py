@@ -16,9 +16,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from maskmill.errors import StackError
+from maskmill.stack.expired import Expired, find_expired
 from maskmill.stack.home import StackHome
 
 DATABASE = "maskmill.db"
@@ -79,9 +80,14 @@ def _take_name(file: Path) -> None:
     file.open("xb").close()  # not a link, which a USB stick's file system does not know
 
 
-def read_backup(file: Path, home: Path) -> int:
-    """Into a home where there is no database yet; there is one as soon as everything is there. Returns how many files
-    there were. Raises StackError."""
+class Restored(NamedTuple):
+    files: int
+    expired: Expired
+
+
+def read_backup(file: Path, home: Path, *, keep_days: int | None = None) -> Restored:
+    """Into a home where there is no database yet; there is one as soon as everything is there. keep_days: jobs that
+    have expired since are kept for so many days from now on. Raises StackError."""
     part = home / f"{DATABASE}.part"
     with StackHome(home).locked():
         if (home / DATABASE).exists():
@@ -100,8 +106,12 @@ def read_backup(file: Path, home: Path) -> int:
             raise StackError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
         if not part.is_file():
             raise StackError(f"{file} is no backup of a local stack")
+        try:
+            expired = find_expired(part, keep_days=keep_days)
+        except sqlite3.Error as error:
+            raise StackError(f"the database of {file} cannot be read: {error}") from error
         part.rename(home / DATABASE)
-    return len(members)
+    return Restored(len(members), expired)
 
 
 def _refuse_part(archive: tarfile.TarFile) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +240,51 @@ def test_a_database_elsewhere_is_kept_with_its_own_tools(tmp_path: Path, monkeyp
     assert code != 0
     assert "MASKMILL_STORAGE_DATABASE_URL" in said
     assert "u:p" not in said
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"", 0), (b"longer than a header of SQLite is" * 9, 1)])
+def test_a_database_that_cannot_be_read_is_not_restored(tmp_path: Path, content: bytes, code: int) -> None:
+    """An empty one is that of a stack whose first start was broken off."""
+    (tmp_path / "maskmill.db").write_bytes(content)
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(tmp_path / "maskmill.db", "maskmill.db")
+    ended, said = run("restore", tmp_path / "x.tar", "--home", tmp_path / "other")
+    assert bool(ended) == bool(code), said
+    assert ("cannot be read: file is not a database" in " ".join(said.split())) == bool(code)
+    assert (tmp_path / "other/maskmill.db").exists() == (not code)
+
+
+def expiries(home: Path) -> dict[str, datetime | None]:
+    database = open_database(StorageSettings(home=home))
+    with database.unit() as unit:
+        found = {each: unit.jobs.get(each).expires_at for each in ("job_1", "job_2", "job_3", "job_4")}
+    database.close()
+    return found
+
+
+def test_jobs_that_expired_since_the_backup_are_told_and_may_be_kept(filled: StorageSettings, tmp_path: Path) -> None:
+    """Else the first upkeep of the restored stack deletes them."""
+    now = datetime.now(UTC)
+    ended = now - timedelta(days=50)
+    over, late, ahead = (now + timedelta(days=days) for days in (-40, -9, 9))
+    database = open_database(filled)
+    with database.unit() as unit:
+        unit.jobs.add(make_job(1, job_id="job_2", expires_at=over, finished_at=ended), make_images(1, job_id="job_2"))
+        unit.jobs.add(make_job(1, job_id="job_3", expires_at=ahead, finished_at=ended), make_images(1, job_id="job_3"))
+        unit.jobs.add(make_job(1, job_id="job_4", expires_at=late, finished_at=ended), make_images(1, job_id="job_4"))
+        unit.commit()
+    database.close()
+    backup, plain, kept = tmp_path / "backup.tar", tmp_path / "plain", tmp_path / "kept"
+    assert run("backup", backup, "--home", filled.home)[0] == 0
+    said = " ".join(run("restore", backup, "--home", plain)[1].split())
+    assert f"2 of its 4 jobs expired since {over:%Y-%m-%d %H:%M} UTC: the first start deletes them" in said
+    assert "--keep-days 30" in said
+    assert expiries(plain) == {"job_1": None, "job_2": over, "job_3": ahead, "job_4": late}
+    told = json.loads(run("restore", backup, "--home", kept, "--keep-days", 7, "--json")[1])
+    assert (told["expired"]["jobs"], told["expired"]["kept_days"]) == (2, 7)
+    found = expiries(kept)
+    assert (found["job_1"], found["job_3"]) == (None, ahead)
+    for each in (found["job_2"], found["job_4"]):
+        assert each is not None
+        assert timedelta(days=7) <= each - now < timedelta(days=7, minutes=5)
+    assert sorted(path.name for path in kept.iterdir()) == sorted(path.name for path in plain.iterdir())
