@@ -21,7 +21,7 @@ from segmentation.errors import SegmentationError
 from storage.catalog import Bundle, Catalog
 from storage.model_reference import CHAMPION, ModelReference, canonical
 from storage.registry.mlflow_registry import NotInRegistry, RegistryUnavailable
-from storage.registry.versions import Versions
+from storage.registry.versions import Versions, registered_digest
 from worker.pipeline.model_cache import ModelCache
 from worker.pipeline.trial import try_out
 
@@ -62,9 +62,13 @@ def place_among(references: Sequence[ModelReference]) -> Callable[[str], str]:
 
 @dataclass(slots=True)
 class _State:
-    """failed, again_at: the version that could not take over, and when it is tried again."""
+    """digest: of the card of this version as it was registered; None: any counts.
+
+    failed, again_at: the version that could not take over, and when it is tried again.
+    """
 
     version: str | None = None
+    digest: str | None = None
     problem: Failure | None = None
     failed: str | None = None
     again_at: float = 0.0
@@ -120,18 +124,27 @@ class Follower:
         return self._states.setdefault(reference, _State())
 
     def _look_at(self, reference: ModelReference) -> None:
-        state = self._state(reference)
+        state, is_another = self._state(reference), False
         wanted = state.version
         try:
             wanted = self.registry.version_of(reference)
-            if wanted == state.version:
+            is_another = not self._serves(reference, wanted)
+            if not is_another:
                 self._well(reference, state)
             elif wanted != state.failed or time.monotonic() >= state.again_at:
                 self._switch(reference, wanted)
         except _FAILURES as error:
-            if wanted != state.version:
+            if is_another:
                 state.failed, state.again_at = wanted, time.monotonic() + self.patience_s
             self._note(reference, state, error)
+
+    def _serves(self, reference: ModelReference, version: str) -> bool:
+        """Who deletes a model in the registry and registers another one gets number 1 again: the card tells. Of a
+        version that is named by its number nothing is asked once it is here."""
+        state = self._state(reference)
+        if version != state.version or reference.alias is None or state.digest is None:
+            return version == state.version
+        return self.registry.card_digest(reference.name, version) in (None, state.digest)
 
     def _switch(self, reference: ModelReference, version: str) -> None:
         """The link is moved last: whoever starts anew begins with a version that has run."""
@@ -141,7 +154,7 @@ class Follower:
         self._serve(reference, bundle)
         if reference.alias is not None:
             self.versions.point(reference, version)
-        before, state.version = state.version, version
+        before, state.version, state.digest = state.version, version, digest
         self._well(reference, state)
         logger.info(
             "%s is version %s now, it was %s",
@@ -158,7 +171,8 @@ class Follower:
         except (JobsError, SegmentationError, OSError) as error:
             self._note(reference, self._state(reference), error)
             return
-        self._state(reference).version = bundle.card.version
+        state = self._state(reference)
+        state.version, state.digest = bundle.card.version, registered_digest(bundle.folder)
 
     def _serve(self, reference: ModelReference, bundle: Bundle) -> None:
         self.models.replace(str(reference), bundle, try_out)

@@ -88,11 +88,12 @@ def _whole(place: Path, digest: str | None) -> Bundle | None:
         bundle.verify()
     except ModelFailed:
         return None
-    return bundle if digest is None or _registered(place) in (None, digest) else None
+    return bundle if digest is None or registered_digest(place) in (None, digest) else None
 
 
-def _registered(place: Path) -> str | None:
-    """None where it was fetched before this was written down; then it counts."""
+def registered_digest(place: Path) -> str | None:
+    """SHA-256 of a version's card as the registry has it; None where it was fetched before this was written down, and
+    counts."""
     path = place / REGISTERED
     return path.read_text(encoding="ascii") if path.is_file() else None
 

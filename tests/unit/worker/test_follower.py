@@ -182,6 +182,38 @@ def test_without_the_registry_what_serves_goes_on(follower: Follower, shelves: S
     assert problem_of(follower) is None
 
 
+def test_another_model_under_the_number_of_a_deleted_one_takes_over(
+    follower: Follower, shelves: Shelves, models: ModelCache
+):
+    """MLflow counts from 1 again where a model was deleted and another one is registered under its name."""
+    shelves.put("1", description="another model")
+    with models.use("street") as old:
+        follower.look()
+        with models.use("street") as new:
+            assert (new.card.version, new.card.description) == ("1", "another model")
+        assert old.card.description != new.card.description
+    assert problem_of(follower) is None
+    follower.look()
+    assert shelves.fetched == ["1", "1"]
+
+
+def test_what_was_served_last_gives_way_to_another_model_of_its_number(
+    follower: Follower, shelves: Shelves, tmp_path: Path
+):
+    shelves.away = True
+    models = open_cache(tmp_path)
+    again = follower_of(tmp_path, shelves, models)
+    again.begin()
+    shelves.away = False
+    again.look()
+    assert shelves.fetched == ["1"]
+    shelves.put("1", description="another model")
+    again.look()
+    with models.use("street") as new:
+        assert new.card.description == "another model"
+    models.close()
+
+
 def test_a_restart_without_the_registry_serves_what_was_served_last(
     follower: Follower, shelves: Shelves, tmp_path: Path
 ):
