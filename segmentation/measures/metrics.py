@@ -37,7 +37,7 @@ def confusion_matrix(
     void = space.class_count  # one row and one column more than there are classes
     index = np.minimum(np.arange(256), void)
     index[list(space.void_ids)] = void
-    counts = _count_pairs(truth, prediction, index)
+    counts = _count_pairs(truth, prediction, index, void + 1)
     return counts[:void, : void + 1 if with_missed else void].copy()
 
 
@@ -140,9 +140,10 @@ METRICS: dict[str, Callable[[Confusion], float]] = {
 }
 
 
-def _count_pairs(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], index: NDArray[np.intp]) -> Confusion:
-    """(N, N) counts of the pairs (index[truth], index[prediction]), where N = 1 + the highest value of `index`."""
-    side = int(index.max()) + 1
+def _count_pairs(
+    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], index: NDArray[np.intp], side: int
+) -> Confusion:
+    """(side, side) counts of the pairs (index[truth], index[prediction]). side: more than the highest of `index`."""
     if side * side <= 256:  # a pair fits into a byte
         rows, columns = (index * side).astype(np.uint8), index.astype(np.uint8)
         return count_ids(look_up(truth, rows) + look_up(prediction, columns))[: side * side].reshape(side, side)

@@ -66,6 +66,15 @@ def test_a_class_with_the_id_255_is_counted() -> None:
     assert confusion_matrix(truth, truth, space=space)[255, 255] == 2
 
 
+def test_a_space_of_256_classes_has_a_column_for_what_is_missed() -> None:
+    space = LabelSpace("all", tuple(LabelClass(each, f"c{each}", (0, 0, each), "g") for each in range(256)))
+    truth, prediction = random_maps(seed=3)
+    counts = confusion_matrix(truth, prediction, space=space, with_missed=True)
+    assert counts.shape == (256, 257)
+    assert not counts[:, 256].any()
+    assert np.array_equal(counts[:, :256], confusion_matrix(truth, prediction, space=space))
+
+
 def test_maps_of_different_size_are_refused() -> None:
     with pytest.raises(MaskMismatch, match="the mask is 3×2 pixels, the prediction 2×3") as caught:
         confusion_matrix(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), space=CAMVID)
