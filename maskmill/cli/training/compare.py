@@ -58,7 +58,7 @@ def compare(choices: Comparing) -> None:
     from training.spaces import find_label_space
 
     console = stderr()
-    subjects = [open_model(reference, choices) for reference in choices.subjects]
+    subjects = [_opened(reference, choices) for reference in choices.subjects]
     require_writable(choices.out, choices.out.with_name("comparison.json"))
     pictures = open_pictures(choices.data, choices)
     with counting(console, "Comparing", len(pictures)) as advance:
@@ -82,6 +82,19 @@ def compare(choices: Comparing) -> None:
         print_json({"page": str(choices.out), **found.to_dict()})
     else:
         _show(found, choices.out)
+
+
+def _opened(reference: str, choices: Comparing) -> Subject:
+    """Raises as `open_model`; a data set among the models, where `evaluate` takes it, is told where it belongs."""
+    from training.datasets import DATASETS
+    from training.evaluate.subjects import SubjectNotFound
+
+    try:
+        return open_model(reference, choices)
+    except SubjectNotFound as error:
+        if reference not in DATASETS:
+            raise
+        raise SubjectNotFound(f"{error}; the data set is named by --data {reference}") from None
 
 
 def _track(choices: Comparing, subjects: Sequence[Subject], pictures: PairDataset, found: Comparison) -> None:

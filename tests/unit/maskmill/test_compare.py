@@ -53,6 +53,12 @@ def test_one_model_is_refused_with_a_code(run: Run) -> None:
     assert json.loads(result.stdout)["error"]["code"] == "nothing_to_compare"
 
 
+def test_a_data_set_among_the_models_is_told_where_it_belongs(run: Run) -> None:
+    error = json.loads(run("one", "two", "camvid", "--json", "--no-speed").stdout)["error"]
+    assert error["code"] == "subject_not_found"
+    assert error["message"].endswith("; the data set is named by --data camvid")
+
+
 @pytest.mark.parametrize("place", ["flags", "comparison.json"])
 def test_a_page_that_cannot_be_written_is_told_before_the_work(run: Run, tmp_path: Path, place: str) -> None:
     next((tmp_path / "flags").rglob("*.png")).write_bytes(b"what is looked at later is broken")
