@@ -67,11 +67,13 @@ class _VariedPictures(Dataset[Batch]):
 def batches(
     pictures: LabelledPictures, recipe: Recipe, epoch: int, *, workers: int = 0, part: tuple[int, int] = (0, 1)
 ) -> DataLoader[Batch]:
-    """The epoch's batches, shuffled; an incomplete last batch is left out. workers: processes beside this one.
+    """The epoch's batches, shuffled; an incomplete last batch is left out. Of fewer pictures than one batch there is
+    one all the same, of as many as the processes can share evenly. workers: processes beside this one.
 
     part: (0, 1, …, count): which share of each batch this process takes, of how many.
     """
     size = recipe.stage_of(epoch).batch_size
+    size = min(size, len(pictures) // part[1] * part[1])  # shares are equal: gradients are averaged, not weighted
     order = np.random.default_rng((recipe.seed, epoch)).permutation(len(pictures)).tolist()
     steps = _batch_count(len(pictures), size)
     chunks = [order[i * size : (i + 1) * size][part[0] :: part[1]] for i in range(steps)]

@@ -170,7 +170,8 @@ class Training:
         numbers = train_epoch(state, objective, loader, recipe, total_steps=total, on_step=self.watcher.step)
         numbers["train_loss"] = processes.averaged(numbers["train_loss"])
         seconds = time.monotonic() - began
-        seen = min(len(pictures), len(loader) * stage.batch_size)  # without an incomplete last batch
+        even = len(pictures) // processes.count * processes.count
+        seen = min(even, len(loader) * stage.batch_size)  # without an incomplete last batch
         return numbers | {"train_time_sec": seconds, "imgs_per_sec": seen / seconds}
 
     def measure(self, state: TrainingState, tracker: Tracker) -> dict[str, float]:
@@ -289,7 +290,7 @@ def check_data(recipe: Recipe, data: Data, watcher: Watcher) -> None:
 
 
 def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
-    """Raises RecipeError for a stage with fewer pictures than one batch needs."""
+    """Raises RecipeError for a stage with fewer pictures than one batch needs; tells of one smaller than was wished."""
     least = LEAST_BATCH * processes.count
     for number, (stage, pictures) in enumerate(zip(recipe.stages, data.stages, strict=True)):
         if len(pictures) < least:
@@ -298,6 +299,9 @@ def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
             each = f", {LEAST_BATCH} for each of {processes.count} processes" if processes.count > 1 else ""
             why = f"a batch needs {least} or more (batch norm){each}"
             raise RecipeError(f"{where}: stages[{number}] learns from {count}; {why}", where=where)
+        if processes.is_first and len(pictures) < stage.batch_size:
+            text = "stages[%d].batch_size: got %d, and there are %d pictures: each step takes so many at most"
+            logger.warning(text, number, stage.batch_size, len(pictures))
 
 
 def begin(recipe: Recipe, folder: Path, places: Places) -> tuple[nn.Module, Beginning]:

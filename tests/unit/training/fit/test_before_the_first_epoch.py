@@ -97,6 +97,14 @@ def test_of_several_processes_each_needs_its_pictures(field, roots, tmp_path):
         check_batches(recipe, data, Processes(count=2))
 
 
+def test_a_batch_of_more_pictures_than_there_are_is_told(field, roots, tmp_path, caplog):
+    recipe = tiny_order(tmp_path, roots, [*field(3, 1), "stages[0].batch_size=4"]).recipe()
+    data = prepare_data(recipe, roots, find_label_space(recipe.label_space))
+    check_batches(recipe, data, Processes())
+    (told,) = [each.getMessage() for each in caplog.records]
+    assert told.startswith("stages[0].batch_size: got 4, and there are 3 pictures")
+
+
 def test_a_validation_picture_of_which_no_pixel_counts_makes_the_loss_no_better():
     space = find_label_space("camvid-11")
     loss_of, preprocessing = SegmentationLoss(ignore_id=NO_CHANNEL), Preprocessing(long_side=32)

@@ -53,6 +53,13 @@ def test_an_epoch_repeats_and_the_next_differs():
     assert not torch.equal(first[0][0], later[0][0])
 
 
+def test_processes_have_equal_shares_of_fewer_pictures_than_a_batch():
+    recipe = replace(RECIPE, stages=(replace(RECIPE.stages[0], batch_size=8),))
+    shares = [[len(truth) for _, truth in batches(Noise(), recipe, 0, part=(rank, 2))] for rank in (0, 1)]
+    assert shares == [[2], [2]]
+    assert [len(truth) for _, truth in batches(Noise(), recipe, 0)] == [5]
+
+
 def test_batches_have_the_size_of_their_stage():
     images, truth = next(iter(batches(Noise(), RECIPE, 0)))
     assert (images.shape, truth.shape) == ((2, 3, 32, 64), (2, 32, 64))
