@@ -15,6 +15,7 @@ from training.recipe.recipe import Recipe, RecipeError
 
 DATA = "data.json"
 LEARNT = "learnt.json"  # in a bundle: the part of it that tells what was learnt from
+FITTED = "fitted.json"  # the same of the pictures that its confidence was fitted to
 RECIPE = "recipe.toml"
 NOT_TOLD = "not told by the run that learnt from it"
 ELSEWHERE = "imagenet"  # as a data set: photographs of which none is in a set with masks
@@ -104,10 +105,10 @@ class DataRecord:
             return cls(train=content["train"], validation=content["validation"], learnt=learnt, spaces=spaces)
 
     @classmethod
-    def read_learnt(cls, bundle: Path) -> "DataRecord":
-        """Of a bundle's folder. Raises FileNotFoundError, DamagedRun."""
-        with damage_named(bundle / LEARNT):
-            content = json.loads((bundle / LEARNT).read_text(encoding="utf-8"))
+    def read_learnt(cls, bundle: Path, file: str = LEARNT) -> "DataRecord":
+        """Of a bundle's folder. file: LEARNT or FITTED. Raises FileNotFoundError, DamagedRun."""
+        with damage_named(bundle / file):
+            content = json.loads((bundle / file).read_text(encoding="utf-8"))
             return cls(train=(), validation=(), learnt=tuple(Learnt.from_dict(each) for each in content["learnt"]))
 
     def write_learnt(self, path: Path) -> None:

@@ -30,6 +30,7 @@ from training.evaluate.subjects import open_subject
 from training.export.samples import sampled_pictures, spread
 from training.export.temperature import EVERY, PICTURES
 from training.export.variants import Watch, unwatched
+from training.lineage import FITTED, DataRecord, Learnt
 
 FLOAT = "onnx"  # the key of the file to whose logits the temperature is fitted
 LEFT_OUT = "torchscript"  # a program: its end cannot be changed without running it
@@ -85,8 +86,9 @@ def calibrate(source: Bundle, order: Order, *, models: Catalog, watch: Watch = u
             raise NoBetter(_why_not(source.card, fitted))
         files = work.divided(fitted.temperature)
         tied = {key: work.tied(key, fitted.temperature) for key in work.keys}
-        card = _card(source.card, order, fitted, files, work.picture_count)
-        bundle = models.publish(card, {**work.companions(), **files}, replace=order.replace)
+        companions = {**work.companions(), FITTED: work.fitted_to()}
+        card = _card(source.card, order, fitted, {**files, FITTED: companions[FITTED]}, work.picture_count)
+        bundle = models.publish(card, {**companions, **files}, replace=order.replace)
     names = source.card.files
     return Calibrated(
         bundle=bundle,
@@ -100,7 +102,7 @@ def calibrate(source: Bundle, order: Order, *, models: Catalog, watch: Watch = u
 
 def _looked_for(source: Bundle, order: Order) -> Overlap:
     """Raises UnfitPictures for those on which the model is surer than elsewhere."""
-    subject = open_subject(str(source.folder), models=(), runs=Path())
+    subject = replace(open_subject(str(source.folder), models=(), runs=Path()), fitted=None)  # it is fitted anew
     found = overlap(subject, order.pictures, split=order.split)
     if found.warning and not order.anyway:
         raise UnfitPictures(
@@ -183,6 +185,14 @@ class _Work:
         card = self.source.card
         return {name: self.source.folder / name for name in card.sha256.keys() - set(card.files.values())}
 
+    def fitted_to(self) -> Path:
+        """Marks of the pictures: whoever scores the new bundle on them is told."""
+        pictures, path = self.order.pictures, self.drafts / FITTED
+        chosen = pictures.at(spread(len(pictures), PICTURES))
+        learnt = Learnt.of(chosen, dataset="", split=self.order.split)
+        DataRecord(train=(), validation=(), learnt=(learnt,)).write_learnt(path)
+        return path
+
     def tied(self, key: str, temperature: float) -> int:
         """Looks at each picture with the old and the new file. Raises WrongDivision."""
         card, found = self.source.card, 0
@@ -218,7 +228,7 @@ def _card(old: ModelCard, order: Order, fitted: Fit, files: Mapping[str, Path], 
         old,
         name=order.name,
         files={key: name for key, name in old.files.items() if name not in gone},
-        sha256={name: digests.get(name, digest) for name, digest in old.sha256.items() if name not in gone},
+        sha256={name: digest for name, digest in old.sha256.items() if name not in gone} | digests,
         temperature=round((old.temperature or 1.0) * fitted.temperature, 3),
         scores={name: value for name, value in old.scores.items() if name not in OF_PROBABILITIES},
         variants=tuple(

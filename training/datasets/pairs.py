@@ -148,8 +148,11 @@ class PairDataset:
         count = min(count or len(self), max(1, round(share * len(self))))
         if count >= len(self):
             return self
-        kept = sorted(np.random.default_rng(seed).permutation(len(self))[:count].tolist())
-        pairs = [self.pairs[i] for i in kept]
+        return self.at(sorted(np.random.default_rng(seed).permutation(len(self))[:count].tolist()))
+
+    def at(self, indices: Sequence[int]) -> "PairDataset":
+        """These pairs alone."""
+        pairs = [self.pairs[index] for index in indices]
         return PairDataset(
             pairs, space=self.space, about=self.about, read_mask_with=self._read_mask, prepare=self._prepare
         )

@@ -17,10 +17,20 @@ class Overlap:
 def overlap(subject: Subject, pictures: PairDataset, *, split: str) -> Overlap:
     """By the record of the run, which bundles that are made of it carry along; else by what the card says.
 
-    Masks that are a model's own answers are told of, too: whoever agrees with it scores high.
+    Masks that are a model's own answers are told of, too: whoever agrees with it scores high. So are pictures that its
+    confidence was fitted to, which are none that it learnt from.
     """
     found = _learnt(subject, pictures, split=split)
-    return Overlap(found.learnt, "; ".join(filter(None, (found.warning, pictures.about.warning))))
+    told = (found.warning, _fitted(subject, pictures), pictures.about.warning)
+    return Overlap(found.learnt, "; ".join(filter(None, told)))
+
+
+def _fitted(subject: Subject, pictures: PairDataset) -> str:
+    fitted = 0 if subject.fitted is None else subject.fitted.learnt_among(pictures)
+    if not fitted:
+        return ""
+    which = _which(fitted, pictures)
+    return f"the confidence of {subject.name} was fitted to {which}: its calibration error says nothing about others"
 
 
 def _learnt(subject: Subject, pictures: PairDataset, *, split: str) -> Overlap:
@@ -28,13 +38,16 @@ def _learnt(subject: Subject, pictures: PairDataset, *, split: str) -> Overlap:
         learnt = subject.learnt.learnt_among(pictures)
         if not learnt:
             return Overlap(0 if subject.learnt.is_whole else None)
-        which = f"{learnt} of these {len(pictures)} pictures" if learnt < len(pictures) else "these pictures"
-        return Overlap(learnt, _warning(subject.name, which))
+        return Overlap(learnt, _warning(subject.name, _which(learnt, pictures)))
     what = f"{pictures.about.title} ({split})"
     trained_on = "" if subject.card is None else subject.card.dataset.partition(" Scores are of ")[0]
     if what in trained_on:
         return Overlap(len(pictures), _warning(subject.name, f"{what}, as its card says"))
     return Overlap(None)
+
+
+def _which(count: int, pictures: PairDataset) -> str:
+    return f"{count} of these {len(pictures)} pictures" if count < len(pictures) else "these pictures"
 
 
 def _warning(name: str, which: str) -> str:

@@ -22,7 +22,7 @@ from training.evaluate.predictors import (
     torch_predictor,
     torchscript_predictor,
 )
-from training.lineage import DATA, LEARNT, DataRecord
+from training.lineage import DATA, FITTED, LEARNT, DataRecord
 from training.promote.errors import RegistryError
 from training.runs import CHECKPOINT, Run, RunNotFound, Snapshot
 
@@ -73,6 +73,7 @@ class Subject:
     engines: Mapping[str, Engine] = field(default_factory=dict)
     device: str = "cpu"
     learnt: DataRecord | None = None  # where it is known
+    fitted: DataRecord | None = None  # what its confidence was fitted to, where a calibration wrote it down
     snapshot: Snapshot | None = None  # of a run
     folder: Path | None = None  # of a run
 
@@ -140,6 +141,7 @@ def _of_bundle(folder: Path) -> Subject:
         card=card,
         engines=engines,
         learnt=DataRecord.read_learnt(folder) if (folder / LEARNT).is_file() else None,
+        fitted=DataRecord.read_learnt(folder, FITTED) if (folder / FITTED).is_file() else None,
     )
 
 

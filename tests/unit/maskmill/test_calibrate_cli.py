@@ -52,6 +52,22 @@ def test_the_result_is_a_model_that_can_be_served(run: Run, tmp_path: Path) -> N
     assert card.temperature == told["divided_by"] == told["model"]["temperature"]
 
 
+def test_whoever_scores_it_on_the_same_pictures_is_told(run: Run, tmp_path: Path) -> None:
+    assert run().exit_code == 0
+    place = ("--root", "folder=streets", "--option", "label_space=camvid-11")
+
+    def warning() -> str:
+        words = ["evaluate", "tiny-calibrated", "folder", *place, "--no-speed", "--json"]
+        data = json.loads(CliRunner().invoke(app, words).stdout)["data"]
+        assert not data["learnt_pictures"]
+        return str(data["warning"])
+
+    assert "confidence of tiny-calibrated was fitted to these pictures: its calibration error says" in warning()
+    for folder, pixels in (("images", np.zeros((64, 64, 3), np.uint8)), ("masks", np.zeros((64, 64), np.uint8))):
+        Image.fromarray(pixels).save(tmp_path / "streets" / folder / "new.png")
+    assert "was fitted to 6 of these 7 pictures" in warning()
+
+
 def test_people_read_before_and_after(run: Run) -> None:
     said = run("--name", "calm").stdout
     assert "fitted to the other half" in said
