@@ -83,6 +83,7 @@ def run_order(
             _forget_another(folder, settings)
             _note_recipe(recipe, order.text, folder)
             _note_label_space(recipe, folder)
+            log_last_epoch(folder)
             mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
         if not done:
@@ -98,6 +99,17 @@ def run_order(
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:
     return (folder / CHECKPOINT).is_file() and read_checkpoint(folder / CHECKPOINT)["epoch"] >= recipe.epochs
+
+
+def log_last_epoch(folder: Path) -> None:
+    """A run that was killed between a checkpoint and the line in its log logs that epoch now; MLflow gets it with what
+    it missed. So each epoch is logged once: one of which there is no checkpoint is done again, and was not logged."""
+    if not (folder / CHECKPOINT).is_file():
+        return
+    done = read_checkpoint(folder / CHECKPOINT)
+    logged = {each["epoch"] for each in read_history(folder / LOG)}
+    if done.get("numbers") and done["epoch"] not in logged:  # older checkpoints have none
+        JsonlTracker(folder / LOG).log(done["epoch"], done["numbers"])
 
 
 @contextmanager

@@ -147,7 +147,10 @@ class AveragedWeights:
 
 @dataclass
 class TrainingState:
-    """What changes while a model learns, and all that a checkpoint holds. epoch, step: how many are done."""
+    """What changes while a model learns, and all that a checkpoint holds. epoch, step: how many are done.
+
+    numbers: of the last epoch, which is logged once its checkpoint is there.
+    """
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
@@ -158,6 +161,7 @@ class TrainingState:
     scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler(enabled=False))
     epoch: int = 0
     step: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Written beside and moved into place once it is on the disk: a kill or a power cut leaves the old checkpoint
@@ -165,6 +169,7 @@ class TrainingState:
         content = {
             "epoch": self.epoch,
             "step": self.step,
+            "numbers": {name: float(value) for name, value in self.numbers.items()},
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.values,

@@ -142,12 +142,13 @@ class Training:
                 state.stopping.ran_out(numbers)
                 if self.has_stopped(state) and "miou" not in numbers:
                     numbers |= self.measure(state, tracker)
-                tracker.log(state.epoch, numbers)
                 is_best = state.best.improved(state.epoch, numbers)
+                state.numbers = numbers
                 if self.processes.is_first:
                     if is_best:
                         state.save_average(folder / BEST)  # before the checkpoint: who goes on from there has it
                     state.save(folder / CHECKPOINT)
+                tracker.log(state.epoch, numbers)  # a kill before this line: `log_last_epoch`
                 self.watcher.epoch_ends(state.epoch, numbers)
         self.processes.agreed(True)  # nobody leaves before the last checkpoint is written
         return state

@@ -1,6 +1,7 @@
 """Where the numbers of a run go. A training always has a tracker; NullTracker keeps nothing."""
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,8 +63,10 @@ class JsonlTracker:
 
     def _append(self, record: Mapping[str, object]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, default=str) + "\n")
+        with self._path.open("a+b") as file:
+            file.seek(-1 if file.tell() else 0, os.SEEK_END)
+            cut_off = file.read(1) not in (b"\n", b"")  # by a kill: that line would take this one with it
+            file.write(b"\n" * cut_off + json.dumps(record, default=str).encode() + b"\n")
 
 
 class ConsoleTracker:

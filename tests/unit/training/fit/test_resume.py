@@ -123,6 +123,31 @@ def test_a_finished_run_has_nothing_left_to_do(roots, tmp_path):
     assert (run.folder / CHECKPOINT).stat().st_mtime_ns == before
 
 
+class Looks(NullTracker):
+    """How many epochs the checkpoint has when one is logged."""
+
+    def __init__(self, folder):
+        self.folder, self.seen = folder, []
+
+    def log(self, epoch, numbers):
+        self.seen.append((epoch, read_checkpoint(self.folder / CHECKPOINT)["epoch"]))
+
+
+def test_an_epoch_is_logged_once_its_checkpoint_is_there_and_after_a_kill_between(roots, tmp_path):
+    order = tiny_order(tmp_path, roots)
+    looks = Looks(order.folder)
+    run = run_order(order, settings=UNTRACKED, more_trackers=lambda recipe: [looks])
+    assert looks.seen == [(1, 1), (2, 2)]
+    history, log = run.history(), run.folder / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-40])  # as a kill leaves it within the last line
+    assert len(run.history()) == 1
+    assert run_order(order, settings=UNTRACKED).history() == history
+    before = log.read_bytes()
+    run_order(order, settings=UNTRACKED)
+    assert before.splitlines() == log.read_bytes().splitlines()[: len(before.splitlines())]
+    assert sum(b'"epoch"' in line for line in log.read_bytes().splitlines()) == 3
+
+
 def test_a_training_that_is_begun_anew_has_no_epochs_of_the_one_before(roots, tmp_path):
     """As who deletes its checkpoint wants it: neither in its log nor in MLflow."""
     folder = tmp_path / "tiny"
