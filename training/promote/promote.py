@@ -1,7 +1,9 @@
 """Promote: a run or a bundle becomes a version in the registry, and an alias names it. Rolling back is the same."""
 
+import fcntl
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 BUNDLES = "bundles"  # in a run's folder: what was exported to be promoted
 EXPORTED = "bundles.json"  # beside it: of which checkpoint each of them was made
+LOCK = ".promote.lock"  # of who does that now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +94,21 @@ def _registered(what: str, wish: Wish, registry: Registry) -> ModelReference:
                     f"{folder} is a bundle without a quantised file: one is made when a run is exported, with --int8"
                 )
             return _register(folder, wish, registry, run_id=None)
-    folder, bundle = _exported(what, folders, wish)
-    return _register(bundle, wish, registry, run_id=run_of(folder, registry.uri))
+    folder = _run_among(what, folders, wish)
+    with _one_at_a_time(folder):
+        bundle = _exported(folder, wish)
+        return _register(bundle, wish, registry, run_id=run_of(folder, registry.uri))
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Who promotes the same run at the same moment waits, and takes the bundle that is there then: exporting it anew
+    would put another one in its place while it is sent."""
+    with ExitStack() as held:
+        with suppress(OSError):  # a disk without locks, or one that is only read
+            file = held.enter_context((folder / LOCK).open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | None) -> ModelReference:
@@ -101,19 +117,26 @@ def _register(bundle: Path, wish: Wish, registry: Registry, *, run_id: str | Non
     return ModelReference(name, version=registry.register(bundle, name, run_id))
 
 
-def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Path]:
-    """The folder of the run, the first of these that is one, and that of its bundle.
-
-    It is exported unless that was done with the checkpoint that an export takes, with all that is wished for. Raises
-    RunNotFound, NameTaken.
-    """
-    from training.export.export import Release, export_run  # PyTorch takes seconds, and a bundle needs none
-    from training.export.variants import unwatched
-    from training.runs import CHECKPOINT, Run, RunNotFound, chosen_checkpoint, write_json
+def _run_among(what: str, folders: Sequence[Path], wish: Wish) -> Path:
+    """The first that is a run's. Raises RunNotFound."""
+    from training.runs import CHECKPOINT, RunNotFound  # PyTorch takes seconds, and a bundle needs none
 
     folder = next((each for each in folders if (each / CHECKPOINT).is_file()), None)
     if folder is None:
         raise RunNotFound(f"{what} is neither a run in {wish.runs}, nor the folder of a run or bundle")
+    return folder
+
+
+def _exported(folder: Path, wish: Wish) -> Path:
+    """The folder of the run's bundle.
+
+    It is exported unless that was done with the checkpoint that an export takes, with all that is wished for. Raises
+    NameTaken.
+    """
+    from training.export.export import Release, export_run
+    from training.export.variants import unwatched
+    from training.runs import Run, chosen_checkpoint, write_json
+
     name = wish.name or Run.open(folder).name.lower()  # a run may be called as no model is
     _check_name(name, wish)
     bundle = folder / BUNDLES / name
@@ -128,7 +151,7 @@ def _exported(what: str, folders: Sequence[Path], wish: Wish) -> tuple[Path, Pat
         )
         asked = {_int8_of(name): made.checkpoint} if wish.int8 else {}
         write_json(folder / EXPORTED, {**exported, name: made.checkpoint, **asked})
-    return folder, bundle
+    return bundle
 
 
 def _int8_of(name: str) -> str:
