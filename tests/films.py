@@ -74,13 +74,19 @@ def damaged(codec: str, *, hashed: bool = False) -> tuple[bytes, bytes]:
     return buffer.getvalue(), bytes(film)
 
 
-def sound() -> bytes:
-    """A film without pictures."""
+def sound(*, cover: bool = False) -> bytes:
+    """A film without pictures. cover: with the one that players show of a piece of music."""
     av: Any = importlib.import_module("av")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as out:
         stream = out.add_stream("aac", rate=8000)
         stream.layout = "mono"
+        if cover:
+            picture = out.add_stream("mjpeg", rate=1)
+            picture.width, picture.height, picture.pix_fmt = 32, 32, "yuvj420p"
+            picture.disposition = av.stream.Disposition.attached_pic
+            out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+            out.mux(picture.encode())
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         frame.sample_rate = 8000
         out.mux(stream.encode(frame))

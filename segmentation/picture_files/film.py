@@ -97,9 +97,10 @@ def _library() -> Any:
 
 
 def _chosen(container: Any, every_s: float, limits: FilmLimits, complains: Callable[[], bool]) -> Iterator[Frame]:
-    if not container.streams.video:
+    cover = _library().stream.Disposition.attached_pic  # of a piece of music: a picture, and no film
+    stream = next((each for each in container.streams.video if not each.disposition & cover), None)
+    if stream is None:
         raise _Refused("film_unreadable", "has no pictures in it")
-    stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = 2
     stream.codec_context.options = {"err_detect": "crccheck"}  # hashes of frames, where a film holds them

@@ -62,6 +62,7 @@ def test_steps_shorter_than_a_frame_take_every_frame_once() -> None:
         (film(), {"longest_s": 1.5}, "too_large"),
         (film(), {"pixels": 1000}, "too_large"),
         (sound(), {}, "film_unreadable"),
+        (sound(cover=True), {}, "film_unreadable"),
         (film()[:400], {}, "film_unreadable"),
         (b"\0\0\0\x18ftypisom" + bytes(64), {}, "film_unreadable"),
         (b"\x1a\x45\xdf\xa3" + bytes(64), {}, "film_unreadable"),
