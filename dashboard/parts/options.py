@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.parts.choices import choices
+from dashboard.parts.words import plain
 
 OWN = "the model's own"
 SAME = "the same"
@@ -40,7 +41,7 @@ class Fields:
         """faults: as the service lists them, each with `field` and `message`."""
         for fault in faults:
             if note := self._notes.get(fault["field"]):
-                note.error(fault["message"])
+                note.error(plain(fault["message"]))
 
 
 def usual(fields: Fields, models: Iterable[Mapping[str, Any]], spaces: list[str]) -> None:

@@ -22,7 +22,7 @@ def _look(job: JobHandle, was_ended: bool) -> None:
         job = service().job(job.id)
     tables.spoken(words.progress(job.state))
     if passed_over := words.passed_over(job.state):
-        st.info(passed_over)
+        st.info(words.plain(passed_over))
     st.progress(min(1.0, float(job.state["progress"])), text=f"{job.finished_images} of {job.total} images")
     left, right = st.columns(2)
     if left.button("Cancel", disabled=job.finished, key=f"cancel-{job.id}"):

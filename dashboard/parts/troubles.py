@@ -8,6 +8,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
+from dashboard.parts.words import plain
 from maskmill import APIError, MaskmillError
 from maskmill.errors import ServerUnreachable
 
@@ -30,11 +31,12 @@ def telling(show: Callable[P, None]) -> Callable[P, None]:
 
 
 def sentence(error: MaskmillError) -> str:
+    """As Markdown."""
     if isinstance(error, APIError):
-        told = f"The service refused: {error.detail} ({error.code})"
+        told = f"The service refused: {plain(error.detail)} ({plain(error.code)})"
         if error.status in (401, 403):
             told += ". The page calls with MASKMILL_API_KEY: set it to a key of this service, and start the page again."
         return told
     if isinstance(error, ServerUnreachable):
-        return f"{error}. Start the service with `maskmill up`, or say with MASKMILL_SERVER where it is."
-    return f"{error}"
+        return f"{plain(error)}. Start the service with `maskmill up`, or say with MASKMILL_SERVER where it is."
+    return plain(error)

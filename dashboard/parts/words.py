@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 NAMED = 6  # classes that a text alternative names
+_MARKS = re.compile(r"(?=[!-/:-@\[-`{-~])")  # what Markdown may take for a sign
+
+
+def plain(text: object) -> str:
+    """As Markdown that shows the text as it is: names and messages are whoever's.
+
+    Source: CommonMark 0.31, section 2.4: a backslash before punctuation makes it mean itself.
+    """
+    return _MARKS.sub(r"\\", str(text))
 
 
 def percent(share: float | None, digits: int = 0) -> str:

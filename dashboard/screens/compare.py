@@ -66,9 +66,9 @@ def pair(job: JobHandle, index: int) -> None:
     second = right.selectbox("Left of the divider", others, key=f"second-{job.id}")
     row = service().get(f"/jobs/{job.id}/images/{index}")
     if row["status"] != "succeeded":
-        st.error(f"{row['name']} has no masks: it is {row['status']}.")
+        st.error(words.plain(f"{row['name']} has no masks: it is {row['status']}."))
         return
-    st.header(f"{row['name']}: {first} and {second}")
+    st.header(words.plain(f"{row['name']}: {first} and {second}"))
     viewer.show(pair_view(job.state, row, (first, second)), key=f"pair-{job.id}-{index}-{first}-{second}")
     rows = [
         (name, words.percent((each.get("metrics") or {}).get("mean_confidence"), 1), _largest(each))
@@ -108,7 +108,7 @@ def _report() -> None:
         try:
             frame.show_document(upload.getvalue().decode(), title=f"The page {upload.name}", key="report")
         except ValueError:  # nor is it text
-            st.error(f"{upload.name} is no page of Maskmill: `maskmill compare` writes one.")
+            st.error(f"{words.plain(upload.name)} is no page of Maskmill: `maskmill compare` writes one.")
 
 
 def _scores(told: Mapping[str, Any]) -> None:

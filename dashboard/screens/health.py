@@ -37,7 +37,7 @@ def _look() -> None:
         tables.spoken("All parts answer.")
         workers = ready["workers"]
     except APIError as error:
-        st.error(f"Not ready: {error.detail}")
+        st.error(f"Not ready: {words.plain(error.detail)}")
         workers = []
     tables.facts([("Service", server.server), ("Version", version), ("Workers", len(workers))])
     if workers:
@@ -64,7 +64,7 @@ def _metrics() -> None:
     try:
         text = service().read("/metrics").data.decode()
     except APIError as error:
-        st.write(f"Queues are not shown: {error.detail}")
+        tables.reading(f"Queues are not shown: {error.detail}")
         return
     rows = []
     for line in text.splitlines():

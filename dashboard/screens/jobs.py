@@ -98,7 +98,7 @@ def _facts(job: JobHandle) -> None:
         pairs.append(("Pixel accuracy", words.percent(truth.get("pixel_accuracy"), 1)))
     tables.facts(pairs)
     if warnings := job.state.get("warnings"):
-        st.warning(", ".join(f"{count} images: {code}" for code, count in warnings.items()))
+        st.warning(words.plain(", ".join(f"{count} images: {code}" for code, count in warnings.items())))
 
 
 def _more(job: JobHandle) -> None:
@@ -135,13 +135,13 @@ def _deleting(job: JobHandle) -> None:
 def _image(job: JobHandle, index: int) -> None:
     row = service().get(f"/jobs/{job.id}/images/{index}")
     path(("jobs", "All jobs", {}), ("jobs", job.id, {"job": job.id}))
-    st.header(str(row["name"]))
+    st.header(words.plain(row["name"]))
     _neighbours(job, index)
     if row["status"] != "succeeded":
         reason = row.get("error") or {"message": f"it is {row['status']}"}
-        st.error(f"No mask: {reason.get('message') or reason.get('code')}")
+        st.error(f"No mask: {words.plain(reason.get('message') or reason.get('code'))}")
     for warning in row.get("warnings") or ():
-        st.warning(f"{warning['code']}: {warning['detail']}")
+        st.warning(words.plain(f"{warning['code']}: {warning['detail']}"))
     if {"input", "mask"} & set(row.get("artifacts") or ()):
         viewer.show(image_view(job.state, row, correctable=True), key=f"viewer-{job.id}-{index}")
     _numbers(job, row)

@@ -29,7 +29,7 @@ def show() -> None:
     heads = ["Model", "Version", "Runs as", "Parameters", "Label space", "mIoU", "Pixel accuracy", "Loaded"]
     tables.table("All models", heads, [_row(each) for each in models])
     for each in models:
-        with st.expander(f"{each['name']} {each['version']}" + (" (default)" if each["default"] else "")):
+        with st.expander(words.plain(f"{each['name']} {each['version']}") + (" (default)" if each["default"] else "")):
             _card(each, measured[each["name"]])
 
 
@@ -55,7 +55,7 @@ def _figure(scored: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[
         told.append("No speed was measured where these models were made.")
     reading = " ".join(told)
     st.image(scatter(points, axis), alt=f"mIoU over {axis}. {reading}", width=WIDE)
-    st.write(reading)
+    tables.reading(reading)
 
 
 def _fastest(evaluation: Mapping[str, Any]) -> float | None:
@@ -73,8 +73,8 @@ def _row(model: Mapping[str, Any]) -> list[object]:
 
 
 def _card(model: Mapping[str, Any], evaluation: Mapping[str, Any]) -> None:
-    st.write(model["description"])
-    st.write(model["dataset"])
+    tables.reading(model["description"])
+    tables.reading(model["dataset"])
     tables.facts(
         [
             ("Architecture", model["architecture"]),

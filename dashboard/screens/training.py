@@ -62,10 +62,10 @@ def _figures(uri: str, listed: Sequence[Run]) -> None:
 
 def _figure(metric: str, shown: dict[str, Points]) -> None:
     told = curves.reading(metric, shown)
-    st.write(curves.meaning(metric))
+    tables.reading(curves.meaning(metric))
     if any(shown.values()):
         st.image(curves.drawn(metric, shown), alt=f"{metric} over epochs. {told}")
-    st.write(told)
+    tables.reading(told)
     with st.expander("The numbers"):
         tables.table(f"{metric} by epoch", ["Epoch", *shown], curves.rows(shown))
 

@@ -65,14 +65,15 @@ def _result(job: JobHandle) -> None:
         compare.pair(job, 0)
         link("compare", "This comparison with its scores", job=job.id)
         return
-    st.header(f"{image.name} by {job.state['model']}")
+    name = words.plain(image.name)
+    st.header(f"{name} by {words.plain(job.state['model'])}")
     if image.status in ("queued", "running"):
-        st.info(f"{image.name} is {image.status}: the service has other work to do first. Its job shows how far it is.")
+        st.info(f"{name} is {image.status}: the service has other work to do first. Its job shows how far it is.")
         link("jobs", "This result in its job", job=job.id, image="0")
         return
     if image.status != "succeeded":
         reason = image.error or {"message": f"it is {image.status}"}
-        st.error(f"{image.name} has no mask: {reason.get('message') or reason.get('code')}")
+        st.error(f"{name} has no mask: {words.plain(reason.get('message') or reason.get('code'))}")
         return
     tables.spoken(f"Done. {words.image_alt(image.row)}")
     viewer.show(image_view(job.state, image.row), key=f"viewer-{job.id}")

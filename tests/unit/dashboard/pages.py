@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,11 @@ def shown(screen: str, **query: str) -> AppTest:
 def fill(page: AppTest, label: str, value: Any) -> None:
     fields = (*page.number_input, *page.text_input, *page.selectbox)
     next(each for each in fields if each.label == label).set_value(value)
+
+
+def said(element: Any) -> str:
+    """What Markdown shows where every sign is meant as it is."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", str(element.value))
 
 
 def html(page: AppTest) -> str:

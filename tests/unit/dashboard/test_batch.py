@@ -11,7 +11,7 @@ from jobs.deliveries.endpoint import Endpoint
 from jobs.options import JobOptions, OverlayOptions, TileOptions
 from segmentation.formats.outlines import Outlines
 from tests.factories import picture
-from tests.unit.dashboard.pages import Open, fill, html, shown
+from tests.unit.dashboard.pages import Open, fill, html, said, shown
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -87,7 +87,7 @@ def test_what_the_service_says_against_an_option_stands_at_its_field() -> None:
     fill(page, "Tile size", 7)
     fill(page, "A frame of a film each", "often")
     page.button[0].click().run()
-    at_fields = [each.value for each in page.expander[0].error]
+    at_fields = list(map(said, page.expander[0].error))
     assert [told.partition(",")[0] for told in at_fields] == [
         "must be a whole number from 64 to 4096",
         "must be 0.001 to 86400 seconds",

@@ -36,7 +36,7 @@ from segmentation.label_spaces import LABEL_SPACES, LabelSpaces
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
 from tests.factories import make_card, picture
 from tests.toys import ToyFormat
-from tests.unit.dashboard.pages import Open, html, shown
+from tests.unit.dashboard.pages import Open, html, said, shown
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -60,7 +60,7 @@ def test_a_job_names_what_failed(service: Open, job: str) -> None:
 @pytest.mark.parametrize("screen", ["jobs", "compare"])
 def test_a_link_to_what_is_no_job_says_so(service: Open, screen: str) -> None:
     """Also one that would be another address of the service."""
-    told = {each: shown(screen, job=each).error[0].value for each in ("job_1", "../models", "")}
+    told = {each: said(shown(screen, job=each).error[0]) for each in ("job_1", "../models", "")}
     assert "there is no job 'job_1'" in told["job_1"]
     assert told["../models"].startswith("'../models' is not the id of a job")
     assert told[""].startswith("'' is not the id of a job")
@@ -91,9 +91,15 @@ def test_images_are_in_each_order_that_the_service_knows(job: str, pair: str) ->
     assert one.options == [title for name, title in SORTS.items() if name != "disagreement"]
 
 
+def test_names_are_shown_as_they_are_and_never_as_markdown(service: Open) -> None:
+    name = "*a* __b__ $x$ [c](d) :red[e] `f`.jpg"
+    page = shown("jobs", job=service.submit((name, picture())), image="0")
+    assert page.header[0].value == r"\*a\* \_\_b\_\_ \$x\$ \[c\]\(d\) \:red\[e\] \`f\`\.jpg"
+
+
 def test_an_image_is_shown_with_its_numbers_and_its_neighbours(service: Open, job: str) -> None:
     page = shown("jobs", job=job, image="0")
-    assert [each.value for each in page.header] == ["a.jpg"]
+    assert list(map(said, page.header)) == ["a.jpg"]
     assert "Share of the pixels by class" in html(page)
     page.button[1].click().run()
     assert page.error[0].value.startswith("No mask: ")
@@ -183,7 +189,7 @@ def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
     told = html(page)
     assert "1 of 1 images are compared" in told
     assert "tiny and other" in told
-    assert page.header[-1].value == "a.jpg: tiny and other"
+    assert said(page.header[-1]) == "a.jpg: tiny and other"
     assert "Share of the pixels by class and model" in told
     assert told.count('class="mm-bar mm-line"') == 2 * told.count('<th scope="row">')
     assert "<p>Highest Share of the pixels, of " in told
@@ -194,7 +200,7 @@ def test_a_page_that_somebody_else_wrote_is_not_framed() -> None:
     for data in (b"<html><head><title>a</title></head></html>", b"\xff\xfe"):
         page = shown("compare")
         page.file_uploader[0].set_value(("page.html", data, "text/html")).run()
-        assert page.error[0].value.startswith("page.html is no page of Maskmill")
+        assert said(page.error[0]).startswith("page.html is no page of Maskmill")
 
 
 def test_a_page_of_the_command_line_is_framed_under_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +239,7 @@ def test_a_picture_that_waits_for_its_turn_is_told_so(service: Open, monkeypatch
     page = shown("try")
     page.file_uploader[0].set_value(("late.jpg", picture(), "image/jpeg"))
     page.button[0].click().run()
-    assert page.info[0].value.startswith("late.jpg is queued")
+    assert said(page.info[0]).startswith("late.jpg is queued")
 
 
 def test_try_with_two_models_is_a_comparison(service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,8 +262,8 @@ def test_models_are_told_with_their_cards() -> None:
     page = shown("models")
     assert [each.label for each in page.expander] == ["tiny 1 (default)", "other 1"]
     assert "Variants of other" in html(page)
-    assert "Images per second, forward alone of 1" in page.markdown[0].value
-    assert "on the pictures that its card names" in page.markdown[0].value
+    assert "Images per second, forward alone of 1" in html(page)
+    assert "on the pictures that its card names" in html(page)
 
 
 def test_a_scatter_spreads_by_powers_of_ten_and_names_its_points() -> None:
@@ -299,7 +305,7 @@ def test_the_page_opens_with_try(service: Open) -> None:
 
 def test_without_a_service_it_is_said_how_to_start_one(service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.service.PATIENCE_S", 0.0)
-    told = _opened(server="http://127.0.0.1:9").error[0].value
+    told = said(_opened(server="http://127.0.0.1:9").error[0])
     connect(DashboardSettings(server=str(service.http.base_url)))
     assert "nobody answers at http://127.0.0.1:9" in told
     assert "maskmill up" in told

@@ -105,7 +105,7 @@ def test_the_page_shows_the_curves_of_several_runs(mlflow_uri: str, monkeypatch:
     assert not page.exception
     assert page.selectbox[0].options == ["miou", "train_loss"]
     assert len(page.multiselect[0].value) == 2
-    told = [each.value for each in page.markdown]
+    told = [each.proto.body for each in page.get("html")]
     assert any("first" in text and "rises from 0.25 to 0.5" in text for text in told)
     assert any("has one value, 0.75 at epoch 1" in text for text in told)  # of an epoch logged twice the later
     page.multiselect[0].set_value([]).run()
