@@ -20,6 +20,7 @@ FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
 LONGEST_RETRY_AFTER_S = 30.0
 PIECE = 1 << 20
+STREAM = "text/event-stream"
 SILENCE_S = 40.0  # the server shows every 15 s that it is alive
 
 
@@ -143,10 +144,12 @@ class Events:
 
         Raises APIError, NotFound among them when the job is not there.
         """
-        headers = {"Accept": "text/event-stream"} | ({} if self._last is None else {"Last-Event-ID": self._last})
+        headers = {"Accept": STREAM} | ({} if self._last is None else {"Last-Event-ID": self._last})
         params = {"only": "job"} if self._only_job else {}
         call = Call(method="GET", path=self._path, params=params, headers=headers, silence_s=silence_s)
         with _passing(), self._transport.stream(call) as response:
+            if not response.headers.get("content-type", "").startswith(STREAM):
+                return  # a page of somebody between us: to ask again would bring it again
             fields: dict[str, str] = {}
             for line in response.iter_lines():
                 if line.startswith(":"):

@@ -68,7 +68,10 @@ def test_a_broken_connection_goes_on_where_it_was(server: ToyServer, streamed: S
     assert asked == [None, "2.0", "2"]
 
 
-@pytest.mark.parametrize("answer", [problem(404, "not_found"), problem(503, "database_unavailable"), Answer(204)])
+PAGE = Answer(body=b"<html>\n\nSomebody else.\n\n</html>", headers={"Content-Type": "text/html"})  # of a proxy
+
+
+@pytest.mark.parametrize("answer", [problem(404, "not_found"), problem(503, "database_unavailable"), Answer(204), PAGE])
 def test_where_no_stream_comes_through_the_job_is_looked_at(server: ToyServer, streamed: State, answer: Answer) -> None:
     server.on(
         "GET",
