@@ -1,14 +1,15 @@
 """A local stack in one file, and back: database, objects, models, label spaces. The broker holds nothing that the
 database lacks.
 
-The database is copied first, as of one moment, while it may be in use; objects that are added meanwhile are in nobody's
-rows and are removed with their jobs, those that vanish meanwhile belong to jobs that were deleted.
+The database is copied first, as of one moment, while it may be in use; objects that are added meanwhile are removed
+with their jobs, or not restored where these came later; those that vanish meanwhile belong to jobs that were deleted.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
+import re
 import secrets
 import sqlite3
 import tarfile
@@ -25,6 +26,7 @@ from maskmill.stack.home import StackHome
 DATABASE = "maskmill.db"
 FOLDERS = ("objects", "models", "label-spaces")
 NOT_KEPT = ("objects/incoming", "objects/partial")  # what was in the middle of being written
+_OWNER = re.compile(r"objects/files/(?:[^/]+/)?(?:jobs|uploads/\d+)/((?:job|upl)_[^/]+)")  # see `jobs.keys`
 
 
 # How a TAR is unpacked; Python knows it since 3.11.4, and Debian 12 brings an older one.
@@ -97,21 +99,43 @@ def read_backup(file: Path, home: Path, *, keep_days: int | None = None) -> Rest
                 _refuse_part(archive)
                 if not SAFE:
                     _refuse_ways_out(archive)
-                members = archive.getmembers()
-                for member in members:
-                    if member.name == DATABASE:
-                        member.name = part.name
-                archive.extractall(home, members, **SAFE)  # noqa: S202 - its members were looked at
+                files = _unpack(archive, home, part)
+            if not part.is_file():
+                raise StackError(f"{file} is no backup of a local stack")
+            expired = find_expired(part, keep_days=keep_days)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise StackError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        if not part.is_file():
-            raise StackError(f"{file} is no backup of a local stack")
-        try:
-            expired = find_expired(part, keep_days=keep_days)
         except sqlite3.Error as error:
             raise StackError(f"the database of {file} cannot be read: {error}") from error
         part.rename(home / DATABASE)
-    return Restored(len(members), expired)
+    return Restored(files, expired)
+
+
+def _unpack(archive: tarfile.TarFile, home: Path, part: Path) -> int:
+    """Without the objects of jobs and uploads that came after the database was copied: no row names them, so nobody
+    would ever remove them. part: where the database goes. Returns how many files. Raises TarError, sqlite3.Error."""
+    members = archive.getmembers()
+    databases = [each for each in members if each.name == DATABASE]
+    for each in databases:
+        each.name = part.name
+    archive.extractall(home, databases, **SAFE)  # noqa: S202 - its members were looked at
+    if part.is_file():
+        named = _owners(part)
+        members = [each for each in members if (owner := _OWNER.match(each.name)) is None or owner[1] in named]
+    archive.extractall(home, members, **SAFE)  # noqa: S202
+    return len(members)
+
+
+def _owners(database: Path) -> set[str]:
+    """Ids of jobs, also of those that are still being sent, and of uploads. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(database)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        asked = [
+            f"SELECT {column} FROM {table}"  # noqa: S608 - of our own words
+            for table, column in (("jobs", "id"), ("drafts", "job_id"), ("uploads", "id"))
+            if table in tables  # an older version's database lacks some
+        ]
+        return {each for question in asked for (each,) in connection.execute(question)}
 
 
 def _refuse_part(archive: tarfile.TarFile) -> None:

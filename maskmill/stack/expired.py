@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _FORM = "%Y-%m-%d %H:%M:%S.%f"  # in UTC, as SQLAlchemy writes moments into SQLite
-_GONE = "expires_at <= ? AND finished_at IS NOT NULL AND NOT is_deleted"
+_GONE = "expires_at <= ? AND NOT is_deleted"  # also what had not ended: it is done again, and goes an hour later
 
 
 class Expired(NamedTuple):

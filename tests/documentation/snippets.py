@@ -40,7 +40,7 @@ NOT_FOR_A_STACK = {
     "task.zip",
 }
 # Programs that are not ours, on machines that are not this one.
-ELSEWHERE = {"docker", "git", "hf", "kubectl", "rclone", "tar", "torchrun", "pip", "python3", "source"}
+ELSEWHERE = {"docker", "git", "hf", "kubectl", "rclone", "tar", "torchrun", "pip", "python3", "source", "xargs"}
 
 
 @dataclass(frozen=True)
