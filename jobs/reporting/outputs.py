@@ -49,7 +49,7 @@ class Outputs:
     software: str
     round_s: float = ROUND_S
     _seen: dict[str, int] = field(default_factory=dict)  # versions of jobs that need nothing more
-    _put: dict[tuple[str, int], int] = field(default_factory=dict)  # files, by job and its version
+    _put: dict[str, tuple[int, int]] = field(default_factory=dict)  # version and files of what was begun, by job
     _running: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -85,6 +85,7 @@ class Outputs:
                 versions.update(unit.jobs.versions(lot))
         changed = [job_id for job_id, version in versions.items() if self._seen.get(job_id) != version]
         self._seen = {job_id: self._seen[job_id] for job_id in versions if job_id in self._seen}
+        self._put = {job_id: self._put[job_id] for job_id in versions if job_id in self._put}
         return sum(self._write_all(lot, until) for lot in _lots(changed))
 
     def _write_all(self, job_ids: Sequence[str], until: float) -> int:
@@ -99,7 +100,11 @@ class Outputs:
         return files
 
     def _write(self, job: Job, until: float) -> int:
-        """As much as there is time for. What cannot be put now is tried again in the next round."""
+        """As much as there is time for. What cannot be put now is tried again in the next round.
+
+        Whoever broke off at another version asks no manifest: it may be that of a process that was faster, and lie
+        beside files of the older version that came after its own.
+        """
         bucket, _, _ = (job.options.output or "").partition("/")
         if not self.buckets.allows(bucket, job.tenant, output=True):
             logger.warning(
@@ -107,23 +112,28 @@ class Outputs:
             )
             self._seen[job.id] = job.version
             return 0
-        first = self._put.get((job.id, job.version), 0)
+        first = self._files_put(job)
         try:
             return self._put_files(job, first, until)
         except (StorageUnavailable, ObjectNotFound) as error:
             extra = {"action": "output_postponed", "job_id": job.id, "reason": str(error)}
             logger.warning("results could not be put into their bucket; they are tried again", extra=extra)
-        except (JobNotFound, JobNotFinished):  # changed meanwhile: the next round sees how it is
-            self._put.pop((job.id, job.version), None)
-        return self._put.get((job.id, job.version), 0) - first
+        except (JobNotFound, JobNotFinished):
+            return 0  # changed meanwhile: the next round sees how it is
+        return self._files_put(job) - first
+
+    def _files_put(self, job: Job) -> int:
+        version, files = self._put.get(job.id, (job.version, 0))
+        return files if version == job.version else 0
 
     def _put_files(self, job: Job, first: int, until: float) -> int:
         caller = Caller(job.tenant, "read")
         archive = Archives(self.open_unit, self.inputs, self.catalog, self.software, caller).open(job.id)
         entries = sorted(archive.entries, key=lambda entry: entry.name == MANIFEST)
-        if not first and self._is_there(job, archive, entries[-1]):
+        if job.id not in self._put and self._is_there(job, archive, entries[-1]):
             self._seen[job.id] = job.version
             return 0
+        self._put[job.id] = job.version, first
         if all(entry.name != ERRORS_CSV for entry in entries):
             self._empty_old_errors(f"{_folder(job)}{ERRORS_CSV}")
         for count, entry in enumerate(entries[first:], start=first + 1):
@@ -132,8 +142,8 @@ class Outputs:
             media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
             place = f"{_folder(job)}{fitting(entry.name)}"
             self.buckets.put(place, PieceReader(archive.read(entry)), media_type=media_type)
-            self._put[job.id, job.version] = count
-        del self._put[job.id, job.version]
+            self._put[job.id] = job.version, count
+        del self._put[job.id]
         self._seen[job.id] = job.version
         return len(entries) - first
 

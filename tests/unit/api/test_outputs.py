@@ -255,6 +255,35 @@ def test_time_that_runs_out_amid_a_job_keeps_what_was_put(
     assert outputs.run() == 3
 
 
+def test_old_numbers_that_come_late_do_not_stay_beside_another_process_s_manifest(
+    client: TestClient, house: House, outputs: Outputs
+) -> None:
+    """One process is held up amid a job that is corrected, which another one puts meanwhile, and then breaks off."""
+    job_id = submit(client)
+    house.work()
+    put, faster = house.buckets.put, new_outputs(house)
+
+    def away(*_: object, **__: object) -> None:
+        raise StorageUnavailable("away")
+
+    def held_up(location: str, data: Any, *, media_type: str) -> None:
+        content = data.read()
+        if location.endswith("metrics.csv"):
+            house.buckets.put = put  # type: ignore[method-assign]
+            drawn = mask(np.full((24, 32), 4, np.uint8))
+            assert client.put(f"/jobs/{job_id}/images/0/correction", content=drawn).is_success
+            assert faster.run() == 6
+            house.buckets.put = away  # type: ignore[method-assign]
+        put(location, content, media_type=media_type)
+
+    house.buckets.put = held_up  # type: ignore[method-assign]
+    outputs.run()
+    house.buckets.put = put  # type: ignore[method-assign]
+    outputs.run()
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/jobs/{job_id}/archive").content))
+    assert put_there(house, job_id)["metrics.csv"] == archive.read("metrics.csv")
+
+
 def test_a_job_that_vanishes_meanwhile_is_no_trouble(
     client: TestClient, house: House, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
