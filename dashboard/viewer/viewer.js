@@ -3,6 +3,7 @@
 // One module with editor.js and pictures.js (`__init__.py` joins them).
 
 const NAMES = { swipe: "Both", difference: "Difference", overlay: "Overlay", mask: "Mask", picture: "Picture", truth: "Ground truth", confidence: "Confidence" };
+const LEAST = 100; // pixels of the screen: a panorama is zoomed into, and so needs some height
 const viewers = new WeakMap();
 
 export default function (component) {
@@ -131,7 +132,7 @@ class Viewer {
   resize() {
     if (!this.width) return;
     const dense = Math.min(2, devicePixelRatio || 1), wide = this.canvas.parentElement.clientWidth;
-    const high = Math.min(wide * this.height / this.width, innerHeight * 0.75);
+    const high = Math.min(Math.max(wide * this.height / this.width, LEAST), innerHeight * 0.75);
     this.canvas.style.height = `${high}px`;
     this.canvas.width = Math.round(wide * dense); this.canvas.height = Math.round(high * dense);
     this.layer.width = this.canvas.width; this.layer.height = this.canvas.height;

@@ -33,16 +33,16 @@ START = f"<script type=module>import show from '/viewer.js';show({{parentElement
 
 
 class Served:
-    """The page, its mask of sky, and what was saved."""
+    """The page, its mask of sky, and what was saved. size: of the mask."""
 
     def __init__(self) -> None:
-        self.saved = b""
+        self.saved, self.size = b"", (WIDE, HIGH)
 
     def __call__(self, route: Route) -> None:
         path = route.request.url.rpartition("/")[2]
         if path == "mask":
             mask = io.BytesIO()
-            Image.new("L", (WIDE, HIGH), SKY).save(mask, "PNG")
+            Image.new("L", self.size, SKY).save(mask, "PNG")
             route.fulfill(body=mask.getvalue(), content_type="image/png")
         elif path == "save":
             self.saved = route.request.post_data_buffer or b""
@@ -115,6 +115,16 @@ def test_colour_blind_colours_are_those_that_came_with_the_classes(page: Page) -
     page.get_by_label("Colour-blind colours").check()
     page.wait_for_timeout(300)
     assert (pixel(page, 0.5, 0.5), page.evaluate(swatch)) == ((86, 180, 233), "rgb(86, 180, 233)")
+
+
+def test_a_panorama_has_room_to_be_zoomed_into(page: Page, served: Served) -> None:
+    served.size = (2000, 10)
+    page.reload()
+    page.locator("canvas[data-ready=yes]").wait_for()
+    for _ in range(6):
+        page.get_by_role("button", name="Zoom in").click()  # each half as large again: 5 pixels of the screen for one
+    page.mouse.move(*_at(page, 0.5, 0.3))
+    assert ", y 1 · sky" in page.locator("[data-part=readout]").inner_text()
 
 
 def test_two_fingers_zoom(page: Page) -> None:
