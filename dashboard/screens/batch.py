@@ -21,7 +21,7 @@ def show() -> None:
     models = service().models()
     spaces = [each["name"] for each in service().get("/label-spaces")["items"]]
     with st.form("batch"):
-        files = st.file_uploader("Pictures or archives (ZIP, TAR)", accept_multiple_files=True)
+        files = st.file_uploader("Pictures, films or archives (ZIP, TAR)", accept_multiple_files=True)
         masks = st.file_uploader("Ground truth, if there is any: PNGs of the same names", accept_multiple_files=True)
         fields = options.Fields()
         options.usual(fields, models, spaces)

@@ -66,6 +66,8 @@ def _job(job: JobHandle) -> None:
     link("jobs", "All jobs")
     st.header(job.id)
     watch(job)
+    if models := job.state.get("models"):
+        link("compare", f"Comparison of {words.plain(' and '.join(models))}", job=job.id)
     _facts(job)
     chosen, order, _ = st.columns(3)
     status = chosen.selectbox("Images", ["all", "succeeded", "failed", "queued", "running", "canceled"])
@@ -85,7 +87,7 @@ def _job(job: JobHandle) -> None:
 def _facts(job: JobHandle) -> None:
     truth = job.metrics.get("ground_truth") or {}
     pairs: list[tuple[str, object]] = [
-        ("Model", job.state["model"]),
+        ("Numbers and masks of" if job.state.get("models") else "Model", job.state["model"]),
         ("Label space", job.state["label_space"]),
         ("Mean confidence", words.percent(job.metrics.get("mean_confidence"), 1)),
         ("Created (UTC)", words.moment(job.state["created_at"])),

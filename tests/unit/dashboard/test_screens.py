@@ -196,6 +196,12 @@ def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
     assert f'href="/comparisons/{pair}"' in told
 
 
+def test_a_job_of_several_models_says_whose_numbers_it_shows(pair: str) -> None:
+    page = shown("jobs", job=pair)
+    assert "<dt>Numbers and masks of</dt><dd>tiny</dd>" in html(page)
+    assert "Comparison of tiny and other" in [each.proto.label for each in page.get("page_link")]
+
+
 def test_a_page_that_somebody_else_wrote_is_not_framed() -> None:
     for data in (b"<html><head><title>a</title></head></html>", b"\xff\xfe"):
         page = shown("compare")
