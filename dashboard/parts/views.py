@@ -58,13 +58,16 @@ def image_view(job: Mapping[str, Any], row: Mapping[str, Any], *, correctable: b
 
 
 def pair_view(job: Mapping[str, Any], row: Mapping[str, Any], models: tuple[str, str]) -> View:
-    """The masks of two of the job's models on one image."""
+    """The masks of two of the job's models on one image. Its classes have no shares: they would be one model's."""
+    metrics = row["results"][models[0]].get("metrics") or {}
+    classes = with_shares(classes_of_job(job["id"]), metrics.get("class_fractions") or {})
+    shown = image_alt({**row, "metrics": metrics})
     base = f"/pictures/jobs/{job['id']}/{row['index']}"
     first, second = (f"{base}/mask?{urlencode({'as': 'ids', 'model': model})}" for model in models)
     return View(
         name=str(row["name"]),
-        alt=f"{image_alt(row)} Left of the divider what {models[1]} says, right of it what {models[0]} says.",
-        classes=with_shares(classes_of_job(job["id"]), (row.get("metrics") or {}).get("class_fractions") or {}),
+        alt=f"{shown} So says {models[0]}, right of the divider; left of it is what {models[1]} says.",
+        classes=[each | {"share": None} for each in classes],
         picture=_picture(base, row.get("artifacts") or {}),
         mask=first,
         other=second,

@@ -61,7 +61,7 @@ def _submit(upload: object, sample: str, models: list[str]) -> str:
 def _result(job: JobHandle) -> None:
     image = next(iter(job.rows(limit=1)))
     if job.state.get("models") and image.status == "succeeded":
-        tables.spoken(f"Done. {words.image_alt(image.row)}")
+        tables.spoken(f"Done. {words.image_alt(image.row)} So says {job.state['model']}.")
         compare.pair(job, 0)
         link("compare", "This comparison with its scores", job=job.id)
         return

@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from api.schemas.choices import SORTS
 from dashboard import frame
 from dashboard.parts.choices import choices
-from dashboard.parts.views import classes_of, image_view, sample_view
+from dashboard.parts.views import classes_of, image_view, pair_view, sample_view
 from dashboard.screens.models import scatter
 from dashboard.service import connect
 from dashboard.service import service as connected
@@ -194,6 +194,16 @@ def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
     assert told.count('class="mm-bar mm-line"') == 2 * told.count('<th scope="row">')
     assert "<p>Highest Share of the pixels, of " in told
     assert f'href="/comparisons/{pair}"' in told
+
+
+def test_a_pair_of_models_is_shown_with_no_numbers_of_another(pair: str, service: Open) -> None:
+    job, row = (service.http.get(f"/jobs/{pair}{tail}").json() for tail in ("", "/images/0"))
+    row["results"]["other"]["metrics"] |= {"class_fractions": {"pole": 1.0}, "mean_confidence": 0.25}
+    view = pair_view(job, row, ("other", "tiny"))
+    assert "it shows pole 100 %; mean confidence 25 %." in view.alt
+    assert view.alt.endswith("So says other, right of the divider; left of it is what tiny says.")
+    assert view.classes[0]["name"] == "pole"
+    assert {each["share"] for each in view.classes} == {None}
 
 
 def test_a_job_of_several_models_says_whose_numbers_it_shows(pair: str) -> None:
