@@ -30,7 +30,7 @@ from segmentation.exports.export import LARGEST_DOCUMENT, without_suffix
 from segmentation.exports.folder import MaskFolder
 from segmentation.exports.shapes import palette_png
 from segmentation.label_map import LabelMap
-from segmentation.masks.mask_check import inspect_mask, newly_open
+from segmentation.masks.mask_check import inspect_mask, newly_open, percent
 from segmentation.palette import palette
 
 FORMS: dict[str, Export | MaskFolder] = {**EXPORTS, FOLDER.name: FOLDER}
@@ -128,9 +128,8 @@ class Importing:
         if not _is_bare(job, form, drawn):
             share = newly_open(drawn.ids, space, self._went_out(job, form, drawn)).mean()
             if share:
-                bare = f"{share:.1%}".replace("%", " %")
-                said = f"{bare} of its pixels are of no class, went out with one, and {space.name} has no id for such"
-                raise MaskUnknownIds(f"{name}: {said}")
+                said = f"of no class, went out with one, and {space.name} has no id for such"
+                raise MaskUnknownIds(f"{name}: {percent(share)} of its pixels are {said}")
 
     def _is_known(self, job: Job, form: str, drawn: Drawn) -> bool:
         """Whether a model said so, or somebody drew so before: whoever left an image as it went out knows nothing of

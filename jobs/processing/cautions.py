@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from jobs.job import ImageResult, ImageWarning, Job
 from jobs.options import TileOptions
 from segmentation.label_map import LabelMap
+from segmentation.masks.mask_check import percent
 
 TILE_MAGNIFIED = "tile_magnified"
 OVERLAY_REDUCED = "overlay_reduced"
@@ -38,7 +39,7 @@ def of_classes(job: Job, truth: LabelMap | None) -> tuple[ImageWarning, ...]:
         absent = {each.name: int(truth.pixel_counts[each.id]) for each in job.impossible_classes(position)}
         names = [name for name, pixels in absent.items() if pixels]
         if names:
-            share = f"{sum(absent.values()) / truth.ids.size:.1%}".replace("%", " %")
+            share = percent(sum(absent.values()) / truth.ids.size)
             detail = (
                 f"{model} has no way to give {', '.join(names)} ({share} of the mask); `miou` is taken without them"
             )
@@ -56,7 +57,7 @@ def of_masks(job: Job, truth: LabelMap | None, results: Iterable[ImageResult]) -
         shares = {name: result.metrics.class_fractions.get(name, 0.0) for name in lacking}
         names = [name for name, share in shares.items() if share]
         if names:
-            share = f"{sum(shares.values()):.1%}".replace("%", " %")
+            share = percent(sum(shares.values()))
             detail = (
                 f"masks in {job.mask_space.name} cannot show {', '.join(names)}, which {model} gives to {share} of the "
                 "picture: these pixels count as wrong, and means have an IoU and a Dice of 0 for each; a `label_space` "

@@ -8,7 +8,7 @@ from jobs.job import ImageWarning
 from segmentation.errors import MaskMismatch, SegmentationError
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
-from segmentation.masks.mask_check import MaskReport, inspect_mask
+from segmentation.masks.mask_check import MaskReport, inspect_mask, percent
 from segmentation.masks.mask_palette import check_palette
 from segmentation.picture_files.file_data import FileData
 from segmentation.picture_files.pictures import decode_mask, is_upright, probe
@@ -83,5 +83,4 @@ def _unclear(data: FileData, *, turned_unseen: bool) -> tuple[ImageWarning, ...]
 def _ignored(report: MaskReport) -> tuple[ImageWarning, ...]:
     if not report.mostly_ignored:
         return ()
-    share = f"{report.ignored_share:.1%}".replace("%", " %")
-    return (ImageWarning(MOSTLY_IGNORED, f"{share} of the mask's pixels count nowhere"),)
+    return (ImageWarning(MOSTLY_IGNORED, f"{percent(report.ignored_share)} of the mask's pixels count nowhere"),)

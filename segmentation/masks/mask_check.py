@@ -39,9 +39,14 @@ class MaskReport:
 
     def unknown_text(self) -> str:
         """`id 23 (41.2 %), id 21 (8.0 %)`, and how many more; empty without any."""
-        named = [f"id {each} ({share:.1%})".replace("%", " %") for each, share in self.unknown.items()]
+        named = [f"id {each} ({percent(share)})" for each, share in self.unknown.items()]
         more = len(named) - _NAMED_IDS
         return ", ".join(named[:_NAMED_IDS]) + (f" and {more} more" if more > 0 else "")
+
+
+def percent(share: float) -> str:
+    """Of pixels, for people: 0.412 → `41.2 %`."""
+    return f"{share:.1%}".replace("%", " %")
 
 
 def inspect_mask(
