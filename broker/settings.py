@@ -23,6 +23,9 @@ def _known(url: str | None) -> str | None:
     raise ValueError("must look like redis://:password@host:6379/0 or rediss://:password@host:6379/0")
 
 
+Home = Annotated[Path, AfterValidator(Path.expanduser), Field(validation_alias="MASKMILL_HOME")]
+
+
 class BrokerSettings(BaseSettings):
     """Read once, at the edge."""
 
@@ -35,9 +38,7 @@ class BrokerSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
-        default=Path(".maskmill"), validation_alias="MASKMILL_HOME"
-    )
+    home: Home = Path(".maskmill")
     url: Annotated[str | None, AfterValidator(_known)] = None
     """redis:// or rediss://, with the password. Without one: what the local stack wrote into run/broker.json."""
     visibility_timeout_s: int = Field(default=120, gt=0)

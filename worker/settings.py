@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from broker.settings import Home
 from jobs.addresses import Address, is_any, is_public
 from jobs.deliveries.schedule import PAUSES_S
 from segmentation.engines import AUTO, ENGINES, precisions
@@ -28,9 +29,7 @@ class WorkerSettings(BaseSettings):
         populate_by_name=True,
     )
 
-    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
-        default=Path(".maskmill"), validation_alias="MASKMILL_HOME"
-    )
+    home: Home = Path(".maskmill")
 
     engine: Annotated[str, AfterValidator(lambda name: one_of(name, ENGINES))] = AUTO
     precision: Annotated[str, AfterValidator(lambda name: one_of(name, precisions()))] = AUTO
