@@ -55,6 +55,15 @@ def run(server: ToyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 @pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where models of one's own lie, of a command that runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MASKMILL_STORAGE_MODEL_FOLDERS", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
 def picture(tmp_path: Path) -> Path:
     (tmp_path / "a.jpg").write_bytes(b"jpeg")
     return tmp_path / "a.jpg"

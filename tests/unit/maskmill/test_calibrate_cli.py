@@ -21,12 +21,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, own_home: Path) -> Run:
     """`maskmill models calibrate tiny …` with red pictures, of which seven tenths are sky; the model is surer."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("MASKMILL_STORAGE_MODEL_FOLDERS", raising=False)
-    tiny_bundle(tmp_path / "home" / "models")
+    tiny_bundle(own_home / "models")
     for name in range(6):
         truth = (np.random.default_rng(name).random((64, 64)) > 0.7).astype(np.uint8)
         for folder, pixels in (("images", np.full((64, 64, 3), RED, np.uint8)), ("masks", truth)):

@@ -22,11 +22,8 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(own_home: Path) -> Run:
     """`maskmill models …` with a home of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("MASKMILL_STORAGE_MODEL_FOLDERS", raising=False)
     return lambda *words: CliRunner().invoke(app, ["models", *map(str, words)], catch_exceptions=False)
 
 

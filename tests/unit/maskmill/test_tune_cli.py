@@ -18,11 +18,8 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MASKMILL_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("MASKMILL_STORAGE_MODEL_FOLDERS", raising=False)
-    tiny_bundle(tmp_path / "home" / "models", name="mine")
+def run(own_home: Path) -> Run:
+    tiny_bundle(own_home / "models", name="mine")
     return lambda *words: CliRunner().invoke(app, list(words), catch_exceptions=False)
 
 
