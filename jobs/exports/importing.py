@@ -150,10 +150,16 @@ def _is_bare(job: Job, form: str, drawn: Drawn) -> bool:
 
 
 def _files(bundle: ZipDirectory, images: Sequence[Known]) -> Mapping[str, Callable[[], bytes]]:
-    """By path, without hidden ones and a folder that holds everything, unless images of the job lie in one that is
-    called so. Raises TooManyBytes for one that is too long to be held."""
-    listed = (each for each in bundle if each.filename and not each.is_dir())
-    entries = {each.filename: each for each in listed if not is_hidden(relative_path(each.filename))}
+    """By path, as names of images are written, without hidden ones and a folder that holds everything, unless images of
+    the job lie in one that is called so. Raises TooManyBytes for one that is too long to be held, UnreadableExport."""
+    entries: dict[str, ZipInfo] = {}
+    for each in bundle:
+        path = relative_path(each.filename)
+        if not path or is_hidden(path) or each.filename.endswith(("/", "\\")):
+            continue
+        if path in entries and entries[path].filename != each.filename:
+            raise UnreadableExport(f"{path}: two files are called so; send the one that is right")
+        entries[path] = each  # of one that was packed again the newer one
     for each in entries.values():
         if each.file_size > LARGEST_DOCUMENT:
             raise TooManyBytes(f"{each.filename[:200]} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")

@@ -5,6 +5,7 @@ cityscapesScripts (Cordts et al. 2016), `README.md` and `preparation/json2labelI
 """
 
 import io
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -23,7 +24,8 @@ from segmentation.palette import palette
 
 FOLDER, ENDING = "gtFine", "_gtFine_labelIds"
 SHOWN = "_leftImg8bit"  # how names of its pictures end
-CITY = "maskmill"  # of images without a folder
+CITY = "maskmill"  # of images without a folder; one that is called so, or so with `_` behind, gets one `_` more
+_CITIES = re.compile(rf"{CITY}_*/")
 COUNTED_GROUPS = ("human", "vehicle")  # whose instances Cityscapes tells apart
 MOST_OF_A_CLASS = 1000
 
@@ -60,8 +62,10 @@ class Cityscapes:
         table = CITYSCAPES_34.remapping_to(returned.space)
         for path, read in returned.files.items():
             if path.endswith(f"{ENDING}.png"):
-                name = path.removesuffix(f"{ENDING}.png").rpartition(f"{FOLDER}/")[2].partition("/")[2]
-                name = name.removeprefix(f"{CITY}/") or path
+                _, found, behind = f"/{path}".removesuffix(f"{ENDING}.png").partition(f"/{FOLDER}/")
+                name = (
+                    _without_city((behind if found else path.removesuffix(f"{ENDING}.png")).partition("/")[2]) or path
+                )
                 image = returned.image(name, f"{name}{SHOWN}")
                 if image is not None:
                     yield Drawn(image, table[read_ids(read())])
@@ -72,7 +76,16 @@ def _within(name: str, names: Collection[str]) -> str:
     folder, _, stem = name.rpartition("/")
     plain = stem.removesuffix(SHOWN)
     taken = not plain or (plain != stem and f"{folder}/{plain}".lstrip("/") in names)
-    return f"{folder or CITY}/{stem if taken else plain}"
+    city = folder.replace(CITY, f"{CITY}_", 1) if _CITIES.match(f"{folder}/") else folder or CITY
+    return f"{city}/{stem if taken else plain}"
+
+
+def _without_city(name: str) -> str:
+    """A name within its split, as its image is called."""
+    city, _, rest = name.partition("/")
+    if not _CITIES.match(name):
+        return name
+    return rest if city == CITY else f"{city[:-1]}/{rest}"
 
 
 def _polygons(label_map: LabelMap, regions: list[Region]) -> bytes:

@@ -115,22 +115,32 @@ def is_coco(document: bytes) -> bool:
 
 def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
     try:
-        names = {each["id"]: each["name"] for each in document["categories"]}
+        names = {key: each["name"] for key, each in _by_id(document, "categories").items()}
         by_image: dict[object, list[Found]] = {}
         for each in document["annotations"]:
             by_image.setdefault(each["image_id"], []).append(each)
-        for image in document["images"]:
+        for number, image in _by_id(document, "images").items():
             known = returned.file(str(image["file_name"]), *names_before(str(image["file_name"])))
             if known is None:
                 continue
             known.check_size(image.get("width"), image.get("height"))
             ids = returned.blank(known)
-            for each in by_image.get(image["id"], ()):
+            for each in by_image.get(number, ()):
                 class_id = returned.labels.id_of(names[each["category_id"]], where=known.name)
                 _paint(ids, each["segmentation"], class_id, known.name)
             yield Drawn(known, ids)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableExport(f"no COCO annotations: {type(error).__name__} {error}") from error
+
+
+def _by_id(document: Mapping[str, Any], what: str) -> dict[object, Found]:
+    """Raises UnreadableExport where two have one id, as in documents that were put together: the annotations of either
+    would be drawn on both."""
+    found: dict[object, Found] = {}
+    for each in document[what]:
+        if found.setdefault(each["id"], each) != each:
+            raise UnreadableExport(f"two of its {what} have the id {each['id']!r}")
+    return found
 
 
 def _paint(ids: Ids, shape: Any, class_id: int, name: str) -> None:

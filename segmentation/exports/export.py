@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,11 +123,12 @@ class Returned:
         self._max_pixels = max_pixels
         self.unknown: list[str] = []  # names that are no image's, or not clearly
         known = list(images)
-        self._exported = {each.name: each for each in known}
+        self._exported = {_written(each.name): each for each in known}
         self._whole, self._bare, self._folded, self._stems = _Names(), _Names(), _Names(), _Names()
         for each in known:
-            self._whole.enter(each, each.picture)
-            bare = without_suffix(each.picture or each.name)
+            picture = _written(each.picture)
+            self._whole.enter(each, picture)
+            bare = without_suffix(picture or each.name)
             self._bare.enter(each, bare)
             self._folded.enter(each, each.name.casefold(), bare.casefold())
             self._stems.enter(each, _last(each.name), _last(bare))
@@ -141,7 +143,7 @@ class Returned:
 
         A name that is nobody's is kept in `unknown`. Raises UnreadableExport for a picture that is too large.
         """
-        names = (name, *others)
+        names = [_written(each) for each in (name, *others)]
         folded, stems = [each.casefold() for each in names], [_last(each) for each in names]
         tables = (self._exported, names), (self._bare, names), (self._folded, folded), (self._stems, stems)
         found = (table.get(each) for table, keys in tables for each in keys)
@@ -150,14 +152,15 @@ class Returned:
     def picture(self, name: str) -> Known | None:
         """As `image`, by what somebody calls a mask: as its picture, with the picture's suffix or without. What
         several pictures are called without it is nobody's, whatever was exported so."""
-        if name in self._whole or name in self._bare:
-            return self._told(name, self._whole.get(name) or self._bare.get(name))
+        written = _written(name)
+        if written in self._whole or written in self._bare:
+            return self._told(name, self._whole.get(written) or self._bare.get(written))
         return self.image(name)
 
     def file(self, name: str, *others: str) -> Known | None:
         """As `image`, by the name of the picture's file: the exported one, or its own; nobody's where these are two."""
-        bare = without_suffix(name)
-        wholes = (self._whole.get(each) for each in (name, *others))
+        bare = without_suffix(_written(name))
+        wholes = (self._whole.get(_written(each)) for each in (name, *others))
         own, exported = next((each for each in wholes if each is not None), None), self._exported.get(bare)
         if own is None or exported in (None, own):
             return self.image(bare, *map(without_suffix, others)) if own is None else self._told(name, own)
@@ -166,7 +169,8 @@ class Returned:
     def knows(self, name: str) -> bool:
         """Whether an image is called so, with all its folders: as its picture, with its suffix or without, or as it was
         exported."""
-        return name in self._whole or name in self._bare or name in self._exported
+        written = _written(name)
+        return written in self._whole or written in self._bare or written in self._exported
 
     def _told(self, name: str, found: Known | None) -> Known | None:
         if found is None:
@@ -220,6 +224,11 @@ def names_before(file_name: str) -> list[str]:
 
 def without_suffix(name: str) -> str:
     return name.removesuffix(PurePosixPath(name).suffix)
+
+
+def _written(name: str) -> str:
+    """As names of images are: composed letters (NFC), `/` between folders. Tools on macOS and Windows write others."""
+    return normalize("NFC", name.replace("\\", "/"))
 
 
 def _last(name: str) -> str:

@@ -7,13 +7,13 @@ polygons are per cent of the picture's size. Sources: Label Studio's documentati
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.errors import UnreadableExport
+from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports.documents import compact, is_outermost, joined, loaded
 from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Labelled, Returned, names_before
 from segmentation.exports.labels import Labels
@@ -50,7 +50,7 @@ class LabelStudio:
 
     def _task(self, image: Labelled, exported: Exported) -> Result:
         found = list(self._results(image.read(), exported))
-        data = {"image": f"/data/local-files/?d=images/{image.file_name}", "maskmill": image.name}
+        data = {"image": f"/data/local-files/?d=images/{quote(image.file_name)}", "maskmill": image.name}
         return {"data": data, "predictions": [{"model_version": exported.about, "result": found}]}
 
     def _results(self, label_map: LabelMap, exported: Exported) -> Iterator[Result]:
@@ -208,12 +208,20 @@ def _results(task: Mapping[str, Any]) -> Sequence[Result] | None:
     return chosen
 
 
+def _check_upright(degrees: object, image: Known) -> None:
+    """Raises MaskMismatch: the points of some versions of the tool lie in the picture as it was turned there."""
+    if isinstance(degrees, (int, float)) and degrees % 360:
+        said = f"drawn on the picture turned by {degrees:g}° in Label Studio"
+        raise MaskMismatch(f"{image.name}: {said}; turn it back there, and export it anew")
+
+
 def _drawn(results: Sequence[Result], image: Known, returned: Returned) -> Ids:
     ids = returned.blank(image)
     for each in results:
         if (value := each.get("value")) is None:  # a relation between two others
             continue
         image.check_size(each.get("original_width"), each.get("original_height"), scaled="rle" not in value)
+        _check_upright(each.get("image_rotation"), image)
         if each["type"] == "brushlabels":
             inside = decode_brush(value["rle"], height=image.height, width=image.width)
         elif each["type"] == "polygonlabels":

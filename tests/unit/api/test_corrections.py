@@ -286,6 +286,15 @@ def test_a_mask_keeps_the_folders_of_its_picture(client: TestClient, house: Hous
     assert [each["index"] for each in client.get(f"/jobs/{job_id}/corrections").json()["items"]] == [index]
 
 
+def test_files_are_called_as_other_systems_write_names(client: TestClient, house: House) -> None:
+    job_id = finished(client, house, "Zürich/é.jpg", "b.jpg")
+    composed, decomposed, windows = "masks/Zürich/é.png", "masks/Zu\u0308rich/e\u0301.png", "masks\\Zürich\\é.png"
+    for count, name in enumerate((decomposed, windows), start=2):
+        assert send(client, job_id, {name: label_png(0, count)}).json()["corrected"] == 1
+    taken = send(client, job_id, {composed: label_png(0, 2), decomposed: label_png(0, 4)})
+    assert (taken.json()["code"], "two files are called so" in taken.json()["detail"]) == ("export_unreadable", True)
+
+
 def test_a_mask_whose_palette_was_sorted_anew_is_refused(client: TestClient, house: House) -> None:
     job_id = finished(client, house)
     shown, file = Image.open(io.BytesIO(client.get(f"/jobs/{job_id}/images/0/mask").content)), io.BytesIO()

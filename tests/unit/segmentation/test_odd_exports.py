@@ -1,0 +1,97 @@
+"""Exports of pictures with odd names, and what comes back of them as tools on other systems write it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from unicodedata import normalize
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from segmentation.errors import MaskMismatch, UnreadableExport
+from segmentation.exports import EXPORTS, Exported, Known, Returned
+from segmentation.label_space import LabelSpace
+from segmentation.label_spaces.camvid_11 import CAMVID_11
+from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
+from tests.exporting import Ids, exported, files_of, returned
+
+NAME = "Zürich/Straße é"
+ROAD = {"id": 1, "name": "road"}
+POLYGON: dict[str, Any] = {"type": "polygonlabels", "value": {"points": [[0, 0], [50, 0], [50, 50]]}}
+POLYGON["value"]["polygonlabels"] = ["road"]
+TASK = {"data": {"maskmill": NAME}}
+
+
+def back(form: str, document: object, *, path: str) -> Returned:
+    """Read, for one picture of 4×4."""
+    files = {path: partial(bytes, json.dumps(document).encode())}
+    found = Returned(files, [Known(0, NAME, 4, 4, picture=f"{NAME}.jpg")], CAMVID_11)
+    assert [each.image.index for each in EXPORTS[form].read(found)] == [0] * (not found.unknown)
+    return found
+
+
+@pytest.mark.parametrize("name", [NAME, normalize("NFD", NAME), NAME.replace("/", "\\")])
+def test_names_are_known_as_macos_and_windows_write_them(name: str) -> None:
+    outline = {"image_id": 1, "category_id": 1, "segmentation": [[0, 0, 2, 0, 2, 2]]}
+    document = {"images": [{"id": 1, "file_name": f"{name}.jpg"}], "categories": [ROAD], "annotations": [outline]}
+    assert not back("coco", document, path="instances.json").unknown
+    looked = Returned({}, [Known(0, NAME, 4, 4, picture=f"{NAME}.jpg")], CAMVID_11)
+    assert looked.knows(name)
+    assert [each is not None for each in (looked.image(name), looked.picture(name), looked.file(f"{name}.jpg"))] == [
+        True
+    ] * 3
+
+
+@pytest.mark.parametrize("twice", ["images", "categories"])
+def test_ids_that_a_coco_document_gives_twice_are_refused(twice: str) -> None:
+    """Else annotations of one picture are drawn on the other, too."""
+    document: dict[str, list[object]] = {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [ROAD]}
+    document[twice].append({"id": 1, "name": "car", "file_name": "b.jpg"})
+    with pytest.raises(UnreadableExport, match=f"two of its {twice} have the id 1"):
+        back("coco", {**document, "annotations": []}, path="instances.json")
+
+
+def test_what_was_drawn_on_a_turned_picture_is_refused() -> None:
+    def task(degrees: int) -> object:
+        return {**TASK, "annotations": [{"result": [{**POLYGON, "image_rotation": degrees}]}]}
+
+    assert not back("label-studio", task(360), path="p.json").unknown
+    with pytest.raises(MaskMismatch, match="drawn on the picture turned by 90° in Label Studio"):
+        back("label-studio", task(90), path="p.json")
+
+
+def named(names: dict[str, int], space: LabelSpace) -> Exported:
+    """Pictures that are of one class each."""
+    maps: list[Ids] = [np.full((2, 3), each, np.uint8) for each in names.values()]
+    content = exported(maps, space)
+    images = [replace(image, name=name) for image, name in zip(content.images(), names, strict=True)]
+    return replace(content, images=lambda: iter(images))
+
+
+def test_addresses_in_label_studio_lead_to_the_pictures_whatever_their_names() -> None:
+    content = named({"100% a&b #1+2": 0}, CAMVID_11)
+    [task] = json.loads(files_of(EXPORTS["label-studio"], content)["tasks.json"])
+    address = urlsplit(task["data"]["image"])
+    assert parse_qs(address.query)["d"] == ["images/100% a&b #1+2.jpg"]
+    assert not address.fragment
+
+
+def test_folders_called_as_those_of_cityscapes_keep_their_masks_apart() -> None:
+    names = {
+        "x": 7,
+        "maskmill/x": 8,
+        "maskmill_/x": 11,
+        "a/x": 12,
+        "maskmill/a/x": 13,
+        "gtFine/x": 23,
+        "b/gtFine/x": 26,
+    }
+    content = named(names, CITYSCAPES_34)
+    form = EXPORTS["cityscapes"]
+    looked = returned(files_of(form, content), content)
+    assert {each.image.name: int(each.ids[0, 0]) for each in form.read(looked)} == names
+    assert not looked.unknown
