@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Iterator
 
-from jobs.job import Job
+from jobs.job import Job, Source, SourceKind
 
 DISAGREEMENT = "disagreement"  # the artifact of several models together
 SAMPLE_MASK_SUFFIX = "#mask"
+_CORRECTIONS = "corrections"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -79,7 +80,12 @@ def artifact_key(job: Job, artifact: str, index: int, *, attempt: int, model: in
 
 def new_correction_key(prefix: str, index: int) -> str:
     """Another one each time: who overtakes whom is settled in the database."""
-    return f"{prefix}corrections/{index:06d}.{_ulid()}"
+    return f"{prefix}{_CORRECTIONS}/{index:06d}.{_ulid()}"
+
+
+def is_correction(source: Source) -> bool:
+    """Whether a mask was drawn on the picture as it is looked at, and checked when it was taken."""
+    return source.kind is SourceKind.OBJECT and source.location.split("/")[-2:-1] == [_CORRECTIONS]
 
 
 def disagreement_key(job: Job, index: int, *, attempt: int) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from jobs.errors import FieldFault, InvalidOptions, JobNotFound, ObjectNotFound
 from jobs.films.film import shown_at_s
 from jobs.job import ImageStatus, Job, JobImage, NewImage, Source, SourceKind
+from jobs.keys import is_correction, new_correction_key
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.reporting.read import images_in_order, newest_corrections
 from jobs.submitting.drafts import Draft
@@ -128,12 +129,14 @@ def _corrections(open_unit: OpenUnit, tenant: str, job: Job) -> Callable[[JobIma
 
 
 def _again(image: JobImage, draft: Draft, copies: list[tuple[str, str]], mask: _Mask | None) -> NewImage:
-    """copies: keys of objects that have to be copied, and where to. Hashes of what may change are not believed."""
+    """copies: keys of objects that have to be copied, and where to. Hashes of what may change are not believed.
+    A correction's key says so in this job, too."""
 
     def placed(source: Source) -> Source:
         if source.kind is not SourceKind.OBJECT:
             return source
-        copies.append((source.location, draft.new_key()))
+        own = new_correction_key(draft.prefix, image.index) if is_correction(source) else draft.new_key()
+        copies.append((source.location, own))
         return Source(SourceKind.OBJECT, copies[-1][1])
 
     return NewImage(

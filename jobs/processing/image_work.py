@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from jobs.errors import DownloadFailed, InputNotFound, ObjectNotFound, StorageUnavailable
 from jobs.job import Artifact, Comparison, ImageResult, ImageWarning, Job, Source
-from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key
+from jobs.keys import DISAGREEMENT, artifact_key, disagreement_key, is_correction
 from jobs.large.large_work import LargeMade, LargeWork, check_possible
 from jobs.ports import ObjectStore, Outcome
 from jobs.processing.attempt import Attempt, AttemptLost
@@ -224,8 +224,10 @@ class ImageWork:
                 if self.policy.retry_after_s(error, attempt=image.attempts) is not None:
                     raise
                 return unusable(f"the mask could not be read: {error}")
-            turned = self._is_turned_unseen(attempt, picture)
-            return read_truth(data, mask_space=job.mask_space, space=job.space, shape=shape, turned_unseen=turned)
+            read = partial(read_truth, data, mask_space=job.mask_space, space=job.space, shape=shape)
+            if is_correction(image.mask):
+                return read(may_be_open=True)
+            return read(turned_unseen=self._is_turned_unseen(attempt, picture))
 
     def _is_turned_unseen(self, attempt: Attempt, picture: FileData | None) -> bool:
         try:

@@ -32,10 +32,17 @@ def unusable(why: str) -> Truth:
 
 
 def read_truth(
-    data: FileData, *, mask_space: LabelSpace, space: LabelSpace, shape: tuple[int, int], turned_unseen: bool = False
+    data: FileData,
+    *,
+    mask_space: LabelSpace,
+    space: LabelSpace,
+    shape: tuple[int, int],
+    turned_unseen: bool = False,
+    may_be_open: bool = False,
 ) -> Truth:
     """data: the mask as a file, its ids in `mask_space`. shape: (height, width) of the picture, as it is looked at.
-    turned_unseen: EXIF turns or mirrors it, which leaves that shape.
+    turned_unseen: EXIF turns or mirrors it, which leaves that shape. may_be_open: somebody has agreed to pixels of no
+    class, also where `mask_space` has no id for such.
 
     Ids that `mask_space` does not know are never counted as ignored: the mask is set aside, since nobody can tell
     what its other ids mean. So is one whose palette says that they are other classes'.
@@ -43,7 +50,7 @@ def read_truth(
     try:
         mask = _decoded(data, mask_space, shape)
         report = inspect_mask(mask.ids, mask_space)
-        if report.unknown:
+        if report.unknown and not (may_be_open and set(report.unknown) == {mask_space.void_id}):
             return Truth(warnings=(ImageWarning(UNKNOWN_IDS, _unknown(report, mask_space)),))
         check_palette(data, mask.ids, mask_space)
         return Truth(mask.remapped(space), _ignored(report) + _unclear(data, turned_unseen=turned_unseen))

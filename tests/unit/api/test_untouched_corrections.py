@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from io import BytesIO
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import ExifTags, Image
 
 from api.main import create_app
 from segmentation.label_space import LabelClass, LabelSpace
@@ -91,6 +93,23 @@ def test_what_was_corrected_in_part_may_stay_without_a_class_where_it_had_none(h
         assert (drawn.status_code, drawn.json()["code"]) == (422, "mask_unknown_ids")
         said = "a: 50.0 % of its pixels are of no class, went out with one, and bare has no id for such"
         assert said in drawn.json()["detail"]
+
+
+def test_corrections_of_another_job_are_upright_and_may_be_of_no_class_in_part(house: House) -> None:
+    exif, shown = Image.Exif(), BytesIO()
+    exif[ExifTags.Base.Orientation] = 3  # turned, and the shape does not tell
+    Image.open(BytesIO(picture())).save(shown, "JPEG", exif=exif)
+    with without_void(house) as client:
+        files = [("files", ("a.jpg", shown.getvalue()))]
+        job_id = client.post("/jobs", files=files, data={"min_confidence": "0.81"}).json()["id"]
+        house.work()
+        assert put(client, job_id, label_png(1, 255)).is_success
+        for told in ({"masks": "corrected"}, {}):
+            job_id = client.post("/jobs", json={"inputs": [{"job": job_id, **told}]}).json()["id"]
+            house.work()
+            row = client.get(f"/jobs/{job_id}/images/0").json()
+            assert "warnings" not in row
+            assert row["metrics"]["ground_truth"]["pixel_accuracy"] == 0.0  # of the half that has a class
 
 
 def test_polygons_that_were_corrected_in_part_come_back_with_what_went_out_simplified(house: House) -> None:
