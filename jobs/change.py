@@ -11,6 +11,7 @@ from jobs.ports import Dispatcher, ObjectStore, OpenUnit, UnitOfWork
 from jobs.submitting.sending import send
 from jobs.tenants.quotas import admit
 
+DELETED_AT_ONCE = 1000  # images: the objects of more take seconds, or minutes, for which no client waits
 _WITH_LESS = "try them again with a key that may have as many, or submit the failed ones anew in smaller jobs"
 
 
@@ -43,11 +44,14 @@ class Changing:
         return job
 
     def delete(self, job_id: str) -> None:
-        """Rows and objects. What a crash leaves half done, upkeep ends. Raises JobNotFound, JobRunning."""
+        """The job is gone for everybody, and so are its rows and objects; of more images than DELETED_AT_ONCE these
+        are left to upkeep, as is what a crash leaves half done. Raises JobNotFound, JobRunning."""
         with self._unit() as unit:
             job = unit.jobs.get(job_id)
             unit.jobs.mark_deleted(job_id)
             unit.commit()
+        if job.counts.total > DELETED_AT_ONCE:
+            return
         self.objects.delete_prefix(job.prefix)
         with self._unit() as unit:
             unit.jobs.purge(job_id)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.errors import DatabaseUnavailable, StorageUnavailable
+from jobs.errors import DatabaseUnavailable, JobNotFound, StorageUnavailable
 from jobs.job import ImageStatus, JobStatus, Priority, Slice
 from jobs.listing.filters import JobFilter
 from jobs.ports import WaitingImages
@@ -222,6 +222,19 @@ def test_a_client_may_be_quicker_than_the_expiry(service):
     service.work()
     service.changing.delete(job.id)
     service.upkeep._hide(job.id)
+
+
+def test_nobody_waits_until_the_objects_of_a_large_job_are_gone(service, monkeypatch):
+    monkeypatch.setattr("jobs.change.DELETED_AT_ONCE", 2)
+    small, large = service.submit(*[picture()] * 2), service.submit(*[picture()] * 3)
+    service.work()
+    for job in (small, large):
+        service.changing.delete(job.id)
+        with pytest.raises(JobNotFound):
+            service.reading.job(job.id)
+    assert {key.split("/")[2] for key in service.objects.contents} == {large.id}
+    assert service.upkeep.run().deleted == 1
+    assert not service.objects.contents
 
 
 def test_an_interrupted_deletion_is_ended(service):
