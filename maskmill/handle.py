@@ -254,7 +254,7 @@ class JobHandle:
         return self._transport.rows(self._path("deliveries"), {"limit": PAGE})
 
     def cancel(self) -> JobHandle:
-        """Queued images are canceled at once, running ones within seconds."""
+        """Queued images are canceled at once, running ones within seconds; a job that has ended stays as it is."""
         return self._take(self._transport.send(Call(method="POST", path=self._path("cancel"))))
 
     def retry(self) -> JobHandle:

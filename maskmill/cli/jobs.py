@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from maskmill.cli.address import connect, page_of_job
-from maskmill.cli.exits import DONE, INTERRUPTED, exit_code_of
+from maskmill.cli.exits import DONE, INTERRUPTED, REFUSED, exit_code_of
 from maskmill.cli.images import tell_what_was_passed_over, tell_what_went_wrong
 from maskmill.cli.options import ForceOption, JobOption, ServerOptions
 from maskmill.cli.output import (
@@ -177,7 +177,11 @@ def watch(choices: Watching) -> None:
 def cancel(choices: JobOption) -> None:
     """Cancel a job: queued images at once, running ones within seconds."""
     with connect(choices) as server:
-        _show(server.job(choices.job_id).cancel(), choices)
+        job = server.job(choices.job_id).cancel()
+        _show(job, choices)
+    if job.finished and job.status != "canceled":
+        stderr().print(f"{job.id} had ended before: nothing of it was canceled", soft_wrap=True)
+        raise typer.Exit(REFUSED)
 
 
 @dataclass(frozen=True, kw_only=True)

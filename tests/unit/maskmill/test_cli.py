@@ -194,6 +194,16 @@ def test_a_job_can_be_changed(run: Run, server: ToyServer, job_state: JobState, 
     assert json.loads(run(verb, "job_1", "--json").stdout)["images"]["succeeded"] == 2
 
 
+@pytest.mark.parametrize(("status", "code"), [("succeeded", REFUSED), ("canceled", 0)])
+def test_who_cancels_too_late_is_told(run: Run, server: ToyServer, job_state: JobState, status: str, code: int) -> None:
+    state = job_state(status, done=4)
+    server.on("GET", "/jobs/job_1", as_json(state))
+    server.on("POST", "/jobs/job_1/cancel", as_json(state, 202))
+    said = run("cancel", "job_1")
+    assert said.exit_code == code
+    assert ("job_1 had ended before: nothing of it was canceled" in said.stderr) is (code == REFUSED)
+
+
 def test_a_job_can_be_deleted(run: Run, server: ToyServer, job_state: JobState) -> None:
     server.on("GET", "/jobs/job_1", as_json(job_state("succeeded", done=4)))
     server.on("DELETE", "/jobs/job_1", Answer(204))
