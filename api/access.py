@@ -16,6 +16,12 @@ from api.errors import Forbidden
 from jobs.callers import DEFAULT_TENANT, SCOPES, Caller
 
 OPERATOR_SCOPE = "operator"
+_GIVERS = "which whoever runs the service can make, or has an admin key of this tenant"
+_NEEDED = {
+    **{scope: f"a key of scope {scope}, {_GIVERS}" for scope in SCOPES},
+    "admin": "a key of scope admin, which whoever runs the service can make",
+    OPERATOR_SCOPE: "an admin key of whoever runs the service",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,7 @@ class Access:
             request.state.caller = await cast(Gate, request.app.state.services.gate).caller(request)
         caller: Caller = request.state.caller
         if not _may(caller, self.scope):
-            needed = "an admin key of the operator" if self.scope == OPERATOR_SCOPE else f"a key of scope {self.scope}"
-            raise Forbidden(f"this needs {needed}; the key has {caller.scope}", scope=self.scope)
+            raise Forbidden(f"this needs {_NEEDED[self.scope]}; the key has {caller.scope}", scope=self.scope)
 
 
 OPEN = Depends(Access(None))

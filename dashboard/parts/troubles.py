@@ -35,7 +35,8 @@ def sentence(error: MaskmillError) -> str:
     if isinstance(error, APIError):
         told = f"The service refused: {plain(error.detail)} ({plain(error.code)})"
         if error.status in (401, 403):
-            told += ". The page calls with MASKMILL_API_KEY: set it to a key of this service, and start the page again."
+            which = "such a key" if error.status == 403 else "a key of this service"
+            told += f". The page calls with MASKMILL_API_KEY: set it to {which}, and start the page again."
         return told
     if isinstance(error, ServerUnreachable):
         return f"{plain(error)}. Start the service with `maskmill up`, or say with MASKMILL_SERVER where it is."

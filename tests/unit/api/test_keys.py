@@ -74,6 +74,9 @@ def test_a_scope_allows_what_those_before_it_do_and_no_more(client: TestClient, 
     _, submits = keyring.create("acme", "submit", Limits())
     answer = client.post("/jobs", files={"files": ("a.jpg", picture())}, headers=bearer(reads))
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    told = answer.json()["detail"]
+    assert told.startswith("this needs a key of scope submit, which whoever runs the service can make")
+    assert told.endswith("; the key has read")
     assert answer.headers["www-authenticate"].endswith('error="insufficient_scope", scope="submit"')
     job = client.post("/jobs", files={"files": ("a.jpg", picture())}, headers=bearer(submits))
     assert job.status_code == 202

@@ -15,6 +15,12 @@ def test_a_key_that_is_wrong_is_told_with_what_helps() -> None:
     assert "MASKMILL_API_KEY" not in sentence(api_error(Problem(status=404, code="job_not_found", detail="no")))
 
 
+def test_a_key_that_may_not_is_told_apart_from_one_that_is_wrong() -> None:
+    told = sentence(api_error(Problem(status=403, code="forbidden", detail="this needs a key of scope submit")))
+    assert "this needs a key of scope submit (forbidden)" in told
+    assert "set it to such a key" in told
+
+
 def test_what_has_nothing_to_do_with_the_address_does_not_speak_of_it() -> None:
     assert sentence(WaitTimeout("it still waits")) == "it still waits"
 
