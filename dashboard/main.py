@@ -10,7 +10,7 @@ from PIL import Image
 
 from dashboard.parts.links import tell_address
 from dashboard.parts.troubles import telling
-from dashboard.screens import PAGES
+from dashboard.screens import FIRST, PAGES
 from dashboard.screens import Page as Listed
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
@@ -39,11 +39,11 @@ def _icon() -> Image.Image:
 def main() -> None:
     st.set_page_config(page_title="Maskmill", page_icon=_icon(), layout="wide")
     pages = {
-        path: st.Page(_told(listed), title=listed.title, icon=listed.icon, url_path=path, default=path == "try")
+        path: st.Page(_told(listed), title=listed.title, icon=listed.icon, url_path=path, default=path == FIRST)
         for path, listed in PAGES.items()
     }
     chosen = st.navigation(list(pages.values()))
-    if chosen is pages["try"] and "job" in st.query_params:  # a link to a job, without the name of its page
+    if chosen is pages[FIRST] and "job" in st.query_params:  # a link to a job, without the name of its page
         st.switch_page(pages["jobs"], query_params=dict(st.query_params))
     chosen.run()
 

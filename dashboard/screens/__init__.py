@@ -23,6 +23,8 @@ class Page:
         return show
 
 
+FIRST = "try"  # where a browser comes that names none
+
 # By the path under which a browser finds it.
 PAGES: Mapping[str, Page] = {
     "try": Page("Try", "try_picture", ":material/add_photo_alternate:"),

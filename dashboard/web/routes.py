@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dashboard.frame import POLICY
+from dashboard.screens import FIRST
 from dashboard.settings import DashboardSettings
 from dashboard.web.pictures import thumbnail, with_ids_for_colours
 from dashboard.web.rows import page_of_cards
@@ -81,6 +82,7 @@ def routes(server: Maskmill, settings: DashboardSettings) -> list[Route]:
         Route("/archives/{job}", guard.around(reading.archive)),
         Route("/comparisons/{job}", guard.around(reading.comparison)),
         Route("/corrections/{job}/{index:int}", _saving(server, guard), methods=["PUT"]),
+        Route(f"/{FIRST}", _to_first),
     ]
 
 
@@ -147,6 +149,12 @@ class _Reading:
 
     def _small(self, path: str) -> bytes | None:
         return thumbnail(self._server.read(path).data)
+
+
+def _to_first(request: Request) -> Response:
+    """Streamlit knows its first page by no name, and one that types it like the others' would find nothing."""
+    query = request.url.query
+    return RedirectResponse(f"./?{query}" if query else "./")
 
 
 def _saving(server: Maskmill, guard: Guard) -> Callable[[Request], object]:

@@ -132,6 +132,11 @@ def test_a_comparison_comes_as_a_page_that_reaches_nothing(
     assert {"sandbox allow-scripts", "default-src 'none'", "frame-ancestors 'self'"} < set(policy)
 
 
+def test_the_first_page_is_found_by_its_name_as_the_others_are(browser: TestClient) -> None:
+    told = {browser.get(f"/try{query}", follow_redirects=False).headers["location"] for query in ("", "?sample=a%20b")}
+    assert told == {"./", "./?sample=a%20b"}
+
+
 def test_the_name_of_an_export_is_never_a_path(browser: TestClient) -> None:
     assert browser.get(f"/archives/{JOB}?export=../keys").status_code == 404
 
