@@ -28,6 +28,7 @@ def show() -> None:
         st.write("This job ran one model. *Try* with several models makes a comparison.")
         return
     path(("compare", "Other comparisons", {}), ("jobs", job.id, {"job": job.id}))
+    tables.warned(job.state)
     told = job.comparison(contested=CONTESTED)
     _scores(told)
     tables.reading(words.scores_reading(told["pairs"]))

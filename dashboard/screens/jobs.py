@@ -99,8 +99,7 @@ def _facts(job: JobHandle) -> None:
         pairs += [("mIoU", words.percent(truth.get("miou"), 1)), ("Images with truth", truth.get("images", "–"))]
         pairs.append(("Pixel accuracy", words.percent(truth.get("pixel_accuracy"), 1)))
     tables.facts(pairs)
-    if warnings := job.state.get("warnings"):
-        st.warning(words.plain(", ".join(f"{count} images: {code}" for code, count in warnings.items())))
+    tables.warned(job.state)
 
 
 def _more(job: JobHandle) -> None:

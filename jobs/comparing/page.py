@@ -36,12 +36,13 @@ class JobPage:
 
     def render(self, document: Mapping[str, Any], images: Sequence[JobImage]) -> bytes:
         """document: as `comparison_document` tells. images: the most contested first."""
+        short = [*sections.summary(document), *sections.warned(self.job.warnings)]
         page = ResultPage(
             title=title_of(self.job.models),
             lead=sections.lead(document),
             top=sections.top(document),
             sections=[
-                Section("summary", "In short", parts.summary(sections.summary(document))),
+                Section("summary", "In short", parts.summary(short)),
                 Section("scores", "Scores", sections.scores(document).html()),
                 Section("pairs", "Agreement", sections.pairs(document).html()),
                 Section("classes", "Classes", sections.classes(document).html()),

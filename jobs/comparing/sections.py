@@ -52,6 +52,12 @@ def summary(document: Document) -> list[str]:
     return [*_who_leads(document), f"The models differ by {share}."]
 
 
+def warned(warnings: Mapping[str, int]) -> list[str]:
+    """warnings: images by the code of each."""
+    counts = ", ".join(f"{count} {code}" for code, count in warnings.items())
+    return [f"Images with warnings: {counts}."] if counts else []
+
+
 def scores(document: Document) -> Table:
     """Of each model."""
     truths = [each["metrics"].get("ground_truth") or {} for each in document["models"]]

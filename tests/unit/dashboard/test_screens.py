@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ from segmentation.formats import FORMATS
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import LABEL_SPACES, LabelSpaces
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
-from tests.factories import make_card, picture
+from tests.factories import make_card, mask, picture
 from tests.toys import ToyFormat
 from tests.unit.dashboard.pages import Open, html, said, shown
 
@@ -231,6 +232,17 @@ def test_a_comparison_tells_which_classes_a_model_cannot_give(service: Open) -> 
     made = service.submit(("a.jpg", picture()), models=["tiny", "other"], label_space="cityscapes-19")
     service.house.work()
     assert "tiny has no way to give wall, " in html(shown("compare", job=made))
+
+
+def test_warnings_of_a_job_are_told_beside_what_its_models_scored(service: Open) -> None:
+    files = [("files", ("a.jpg", picture())), ("masks", ("a.png", mask(np.full((24, 32), 200, np.uint8))))]
+    made = service.http.post("/jobs", files=files, data={"models": "tiny,other"}).json()["id"]
+    service.house.work()
+    for screen in ("jobs", "compare"):
+        assert said(shown(screen, job=made).warning[0]) == "1 images: mask_unknown_ids"
+    page = service.http.get(f"/jobs/{made}/archive", params={"artifacts": "comparison"}).content
+    with zipfile.ZipFile(io.BytesIO(page)) as archive:
+        assert "Images with warnings: 1 mask_unknown_ids." in archive.read("comparison.html").decode()
 
 
 def test_a_job_of_one_model_is_no_comparison(job: str) -> None:
