@@ -24,8 +24,9 @@ def class_fractions(space: LabelSpace, counts: NDArray[np.int64]) -> dict[str, f
 
 
 def coverage(space: LabelSpace, fractions: Mapping[str, float]) -> float:
-    """Share of the pixels that are not void. fractions: as `class_fractions` gives them."""
-    return 1 - fractions.get(space.name_of(space.void_id), 0.0)
+    """Share of the pixels of a class that counts. fractions: as `class_fractions` gives them."""
+    counted = {each.name for each in space.classes if each.id not in space.void_ids}
+    return 1 - sum(share for name, share in fractions.items() if name not in counted)
 
 
 def confidence_sum(confidence: NDArray[np.uint8]) -> int:

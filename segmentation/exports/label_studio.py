@@ -22,6 +22,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_space import RGB, LabelSpace
 
 TASKS = "tasks.json"
+FOLDER = "images/"  # of pictures
 SIZES = (3, 4, 8, 16)  # bits of a run's length
 # Areas, too: what they hold would be lost. Without `labels` in their names, another result says what they show.
 _UNREAD = frozenset({"rectanglelabels", "ellipselabels", "bitmasklabels", "vectorlabels"})
@@ -50,7 +51,7 @@ class LabelStudio:
 
     def _task(self, image: Labelled, exported: Exported) -> Result:
         found = list(self._results(image.read(), exported))
-        data = {"image": f"/data/local-files/?d=images/{quote(image.file_name)}", "maskmill": image.name}
+        data = {"image": f"/data/local-files/?d={FOLDER}{quote(image.file_name)}", "maskmill": image.name}
         return {"data": data, "predictions": [{"model_version": exported.about, "result": found}]}
 
     def _results(self, label_map: LabelMap, exported: Exported) -> Iterator[Result]:
@@ -77,7 +78,7 @@ class LabelStudio:
             yield class_id, {"format": "rle", "rle": encode_brush(inside)}
 
     def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
-        return f"images/{name}{suffix}"
+        return f"{FOLDER}{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(is_outermost(name) for name in names)
@@ -190,8 +191,8 @@ def _image(data: Mapping[str, Any], returned: Returned) -> Known | None:
     if "maskmill" in data:
         return returned.image(str(data["maskmill"]))
     address = urlsplit(str(data.get("image", "")))
-    path = parse_qs(address.query).get("d", [unquote(address.path)])[0]
-    return returned.file(path.removeprefix("/"), *names_before(path))
+    path = parse_qs(address.query).get("d", [unquote(address.path)])[0].removeprefix("/")
+    return returned.file(path, path.removeprefix(FOLDER), *names_before(path))
 
 
 def _results(task: Mapping[str, Any]) -> Sequence[Result] | None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from segmentation.errors import MaskMismatch, NoRemapping
-from segmentation.label_map import LabelMap
+from segmentation.label_map import LabelMap, coverage
+from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.measures.counting import count_ids, look_up
 
@@ -25,6 +26,13 @@ def test_it_knows_its_size() -> None:
 def test_fractions_name_what_occurs_by_ascending_id_and_sum_to_one() -> None:
     fractions = LabelMap(ids_of([11, 3, 3, 200], [8, 3, 3, 3]), CAMVID).class_fractions()
     assert list(fractions.items()) == [("road", 5 / 8), ("car", 1 / 8), ("unlabelled", 1 / 8), ("id 200", 1 / 8)]
+
+
+def test_the_coverage_is_without_all_that_counts_nowhere() -> None:
+    """A model may have a class of the group void, as of its own bonnet, beside the id of what nobody knows."""
+    classes = (LabelClass(0, "road", (1, 1, 1), "flat"), LabelClass(1, "bonnet", (2, 2, 2), "void"))
+    label_map = LabelMap(ids_of([0, 0, 0, 0], [1, 1, 255, 7]), LabelSpace("two", classes, ignore_id=255))
+    assert coverage(label_map.space, label_map.class_fractions()) == 0.5
 
 
 def test_remapping_gives_the_other_spaces_ids_and_keeps_the_confidence() -> None:

@@ -80,6 +80,16 @@ def test_addresses_in_label_studio_lead_to_the_pictures_whatever_their_names() -
     assert not address.fragment
 
 
+def test_pictures_in_folders_are_told_apart_by_their_addresses_too() -> None:
+    """Label Studio makes tasks of its own of the pictures that came with the export."""
+    results = [{"result": [POLYGON]}]
+    tasks = [{"data": {"image": f"/data/local-files/?d=images/{n}/one.jpg"}, "annotations": results} for n in "ab"]
+    files = {"p.json": partial(bytes, json.dumps(tasks).encode())}
+    known = [Known(0, "a/one", 4, 4, picture="a/one.jpg"), Known(1, "b/one", 4, 4, picture="b/one.jpg")]
+    found = EXPORTS["label-studio"].read(Returned(files, known, CAMVID_11))
+    assert [each.image.index for each in found] == [0, 1]
+
+
 def test_folders_called_as_those_of_cityscapes_keep_their_masks_apart() -> None:
     names = {
         "x": 7,
