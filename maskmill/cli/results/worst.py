@@ -95,7 +95,7 @@ def _value(image: Image, by: str) -> str:
 
 
 def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bool) -> Fetched:
-    """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of them is called so."""
+    """`images/<name>` and `masks/<name>.png`, without the picture's suffix where one of the job is called so."""
     called = Counter(_mask_path(_inside(image)).as_posix().casefold() for image in images)
     fetched = Fetched()
     with alone_in(folder):
@@ -103,7 +103,7 @@ def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bo
         for image in images:
             name = _inside(image)
             mask_path = _mask_path(name)
-            if called[mask_path.as_posix().casefold()] > 1:
+            if called[mask_path.as_posix().casefold()] > 1 or _has_twin(job, image):
                 mask_path = name.with_name(f"{name.name}.png")
             try:
                 fetched.written.append(image.save("input", folder / IMAGES / name, upright=True))
@@ -116,6 +116,14 @@ def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bo
                 else:
                     fetched.written.append(write_whole(place, data))
     return fetched
+
+
+def _has_twin(job: JobHandle, image: Image) -> bool:
+    """Whether another image of the job, perhaps none of the worst, differs in its suffix alone: a mask that is called
+    without it would be nobody's when it comes back."""
+    mask_path = _mask_path(_inside(image))
+    others = job.rows(name=f"{mask_path.with_suffix('').as_posix()}.")
+    return any(each.index != image.index and _mask_path(PurePosixPath(each.name)) == mask_path for each in others)
 
 
 def _newest(image: Image) -> bytes:

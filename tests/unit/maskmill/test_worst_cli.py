@@ -39,7 +39,7 @@ def test_the_least_certain_come_first_with_pictures_and_masks_of_one_name(
 ) -> None:
     done = run("jobs", "worst", "job_1", "--top", "2", "--download", str(tmp_path))
     assert done.exit_code == 0, done.stderr
-    (asked,) = server.seen("GET", "/jobs/job_1/images")
+    asked = server.seen("GET", "/jobs/job_1/images")[0]
     assert asked.query == {"status": "succeeded", "sort": "confidence", "limit": "2"}
     files = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {
@@ -109,6 +109,17 @@ def test_pictures_that_differ_in_their_suffix_have_a_mask_each(
     assert run("jobs", "worst", "job_1", "--download", str(tmp_path)).exit_code == 0
     files = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.png")}
     assert files == {"masks/a/x.jpg.png": "0", "masks/a/X.png.png": "1", "masks/a/y.png": "2"}
+
+
+@pytest.mark.usefixtures("job")
+def test_a_picture_whose_twin_is_none_of_the_worst_keeps_its_suffix_too(
+    run: Run, server: ToyServer, tmp_path: Path
+) -> None:
+    rows = [{**ROWS[1], "artifacts": {"mask": "/jobs/job_1/images/2/mask"}}, {**ROWS[1], "index": 7, "name": "b.jpg"}]
+    server.on("GET", "/jobs/job_1/images", as_json({"items": rows, "next_cursor": None}))
+    assert run("jobs", "worst", "job_1", "--top", "1", "--download", str(tmp_path)).exit_code == 0
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["b.png.png"]
+    assert server.seen("GET", "/jobs/job_1/images")[1].query["name"] == "b."
 
 
 @pytest.mark.usefixtures("job")
