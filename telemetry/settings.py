@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AnyHttpUrl, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogFormat = Literal["text", "json"]
@@ -21,6 +21,6 @@ class LogSettings(BaseSettings):
 class TraceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MASKMILL_OTEL_", env_file=".env", extra="ignore", frozen=True)
 
-    endpoint: str | None = Field(None, description="http://host:4318 of an OTLP receiver; None: no traces")
+    endpoint: AnyHttpUrl | None = Field(None, description="http://host:4318 of an OTLP receiver; None: no traces")
     service: str = "maskmill"
     share: float = Field(1.0, ge=0, le=1, description="of the traces that begin here, how many are kept")

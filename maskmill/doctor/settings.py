@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from maskmill.doctor.findings import Finding
+from maskmill.doctor.findings import Finding, State
 from maskmill.doctor.installed import is_client_alone
 from maskmill.errors import StackError
 from maskmill.stack.backup import DATABASE
@@ -19,7 +19,12 @@ KINDS = (
     ("storage settings", "storage.settings", "StorageSettings"),
     ("worker settings", "worker.settings", "WorkerSettings"),
     ("broker settings", "broker.settings", "BrokerSettings"),
+    ("log settings", "telemetry.settings", "LogSettings"),
+    ("trace settings", "telemetry.settings", "TraceSettings"),
+    ("page settings", "dashboard.settings", "DashboardSettings"),
+    ("training settings", "training.settings", "TrainingSettings"),
 )
+NO_PART = ("training settings",)  # of processes that `maskmill up` does not start
 
 
 def examine_settings(home: Path) -> Iterator[Finding]:
@@ -31,7 +36,8 @@ def examine_settings(home: Path) -> Iterator[Finding]:
             with settings_explained():
                 getattr(importlib.import_module(module), kind)()
         except StackError as error:
-            yield Finding(group=GROUP, name=name, state="bad", said=str(error), mend="see docs/configuration.md")
+            state: State = "absent" if name in NO_PART else "bad"
+            yield Finding(group=GROUP, name=name, state=state, said=str(error), mend="see docs/configuration.md")
         else:
             yield Finding(group=GROUP, name=name, said="can be used")
     yield from _database(home)
