@@ -12,17 +12,18 @@ import logging
 import mimetypes
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from posixpath import splitext
 
 from jobs.callers import Caller
-from jobs.errors import JobNotFinished, JobNotFound, ObjectNotFound, StorageUnavailable
+from jobs.errors import JobNotFinished, JobNotFound, ObjectNotFound, StorageUnavailable, TooManyBytes
 from jobs.inputs.inputs import Inputs
 from jobs.job import Job
 from jobs.ports import ModelCatalog, OpenUnit
-from jobs.reporting.archive import ERRORS_CSV, Archive, Archives, Entry
+from jobs.reporting.archive import CORRECTED, ERRORS_CSV, Archive, Archives, Entry, kind_of
 from jobs.reporting.reports import ErrorTable
 from jobs.uploads.buckets import Buckets
 from jobs.uploads.piece_reader import PieceReader
@@ -35,7 +36,6 @@ LONGEST_PART = 255  # bytes, between two slashes
 LONGEST_NAME = 400  # bytes; S3 takes keys of 1,024, of which the longest folder of a job takes 543
 LOT = 500  # jobs that are read at once: databases take no statement of any length
 ROUND_S = 20.0  # a long job goes on in the next round
-_LONGEST_MANIFEST = 2**20
 _LONGEST_TABLE = 2**40  # of which only the beginning is looked at
 
 
@@ -140,8 +140,7 @@ class Outputs:
             if time.monotonic() >= until:
                 return count - 1 - first
             media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
-            place = f"{_folder(job)}{fitting(entry.name)}"
-            self.buckets.put(place, PieceReader(archive.read(entry)), media_type=media_type)
+            self.buckets.put(_place(job, entry), PieceReader(archive.read(entry)), media_type=media_type)
             self._put[job.id] = job.version, count
         del self._put[job.id]
         self._seen[job.id] = job.version
@@ -156,11 +155,23 @@ class Outputs:
         self.buckets.put(location, ErrorTable().head(), media_type="text/csv")
 
     def _is_there(self, job: Job, archive: Archive, manifest: Entry) -> bool:
-        try:
-            there = b"".join(self.buckets.stream(f"{_folder(job)}{manifest.name}", most=_LONGEST_MANIFEST))
-        except ObjectNotFound:
+        """Looked at once by each process. A file of an older version may lie beside the manifest, written late by a
+        process that was killed then: of jobs that have had several, tables and corrections are looked at, too."""
+        if not self._holds(job, manifest):
             return False
-        return there == b"".join(archive.read(manifest))
+        if not job.finished_before and not archive.entries.corrected:
+            return True
+        may_be_old = (each for each in archive.entries if each.key is None or kind_of(each.name) == CORRECTED)
+        return all(self._holds(job, each) for each in may_be_old)
+
+    def _holds(self, job: Job, entry: Entry) -> bool:
+        size = crc32 = 0
+        try:
+            for piece in self.buckets.stream(_place(job, entry), most=entry.size):
+                size, crc32 = size + len(piece), zlib.crc32(piece, crc32)
+        except (ObjectNotFound, TooManyBytes):
+            return False
+        return (size, crc32) == (entry.size, entry.crc32)
 
 
 def fitting(name: str) -> str:
@@ -180,6 +191,10 @@ def _cut(part: str, told_apart_by: str) -> str:
 
 def _lots(job_ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (job_ids[at : at + LOT] for at in range(0, len(job_ids), LOT))
+
+
+def _place(job: Job, entry: Entry) -> str:
+    return f"{_folder(job)}{fitting(entry.name)}"
 
 
 def _folder(job: Job) -> str:

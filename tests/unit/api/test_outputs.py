@@ -284,6 +284,25 @@ def test_old_numbers_that_come_late_do_not_stay_beside_another_process_s_manifes
     assert put_there(house, job_id)["metrics.csv"] == archive.read("metrics.csv")
 
 
+@pytest.mark.parametrize("late", ["metrics.csv", "corrected/a.png"])
+def test_what_a_killed_process_wrote_late_is_put_right_by_the_next_one(
+    client: TestClient, house: House, outputs: Outputs, late: str
+) -> None:
+    job_id = submit(client)
+    house.work()
+    before: dict[str, bytes] = {}
+    there: dict[str, bytes] = {}
+    for class_id in (3, 4):
+        drawn = mask(np.full((24, 32), class_id, np.uint8))
+        assert client.put(f"/jobs/{job_id}/images/0/correction", content=drawn).is_success
+        assert outputs.run() == 6
+        before, there = there, put_there(house, job_id)
+    house.buckets.contents[f"{PLACE}{job_id}/{late}"] = before[late]
+    assert new_outputs(house).run() == 6
+    assert put_there(house, job_id) == there
+    assert new_outputs(house).run() == 0
+
+
 def test_a_job_that_vanishes_meanwhile_is_no_trouble(
     client: TestClient, house: House, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
