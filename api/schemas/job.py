@@ -130,6 +130,12 @@ class GroundTruth(BaseModel):
     mean_dice: float | None
     iou: dict[str, float] = Field(description="by class name; classes that occur")
     dice: dict[str, float] | None = Field(None, exclude_if=_left_out, description="by class name; of a job only")
+    unmarked_classes: list[str] | None = Field(
+        None,
+        exclude_if=_left_out,
+        description="of the job's label space, that its masks have no way to show: `miou` and `mean_dice` are taken "
+        "without them; of a job only",
+    )
 
 
 class Metrics(BaseModel):

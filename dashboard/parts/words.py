@@ -65,9 +65,13 @@ def image_alt(row: Mapping[str, Any]) -> str:
 
 
 def left_out(models: Sequence[Mapping[str, Any]]) -> str | None:
-    """Which classes the means of a comparison's models are without; None where no model lacks any."""
+    """Which classes the means of a comparison's models are without; None where model and masks lack none."""
     lacking = {each["model"]: each["metrics"].get("impossible_classes") for each in models}
     told = [f"{model} has no way to give {', '.join(names)}" for model, names in lacking.items() if names]
+    truths = (each["metrics"].get("ground_truth") or {} for each in models)
+    unmarked = dict.fromkeys(name for truth in truths for name in truth.get("unmarked_classes", ()))
+    if unmarked:
+        told.append(f"the masks have no way to show {', '.join(unmarked)}")
     if not told:
         return None
     return f"{'; '.join(told)}: a model's means are without them, two models are compared over what both can give."

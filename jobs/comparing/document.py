@@ -1,7 +1,7 @@
 """What `GET /jobs/{id}/comparison` tells: of each model, of each two, of each class, and the most contested images.
 
 Shares and scores are of summed counts, never means of an image's. Two models' mIoU are compared over the classes that
-both can give.
+both can give and the truth can show.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from jobs.job import Job, JobImage
-from jobs.processing.measuring import impossible_ids
+from jobs.processing.measuring import impossible_ids, left_out
 from jobs.reporting.document import versions
 from jobs.reporting.summary import job_metrics
 from segmentation.measures.agreement import Agreement, PairCounts, RightCounts, pair_ious, pair_miou, pixel_share
@@ -86,18 +86,16 @@ def pair_documents(job: Job, image: JobImage) -> list[Document]:
     return found
 
 
-def left_out(job: Job, one: int, other: int) -> frozenset[int]:
-    """Ids of the classes that one of two models has no way to give: their means are compared without them."""
-    return impossible_ids(job, one) | impossible_ids(job, other)
-
-
 def uncounted(job: Job, one: int, other: int) -> frozenset[int]:
-    """The same, of the mean between both predictions; of older jobs none: what they told stays."""
-    return left_out(job, one, other) if job.spaces.leaves_out else frozenset()
+    """Ids of the classes that one of two models has no way to give, which the mean between both predictions is without;
+    of older jobs none: what they told stays."""
+    return impossible_ids(job, one) | impossible_ids(job, other) if job.spaces.leaves_out else frozenset()
 
 
 def _model(job: Job, model: int, drawn: Drawn | None) -> Document:
-    interval = None if drawn is None else drawn.resampled.miou(model, without=impossible_ids(job, model))
+    counts, interval = job.totals[model].confusion, None
+    if drawn is not None and counts is not None:
+        interval = drawn.resampled.miou(model, without=left_out(job, model).of(as_confusion(counts)))
     return {
         "model": job.models[model],
         "metrics": job_metrics(job, model),
@@ -128,11 +126,11 @@ def _names(job: Job, ids: Collection[int]) -> list[str]:
 
 
 def _judged(job: Job, pair: PairCounts, one: int, other: int, drawn: Drawn | None) -> Document | None:
-    counts = [job.totals[model].confusion for model in (one, other)]
-    if pair.right is None or counts[0] is None or counts[1] is None:
+    counts = [as_confusion(each) for model in (one, other) if (each := job.totals[model].confusion) is not None]
+    if pair.right is None or len(counts) < 2:
         return None
-    without = left_out(job, one, other)
-    first, second = (mean_iou(as_confusion(each), without=without) for each in counts if each is not None)
+    without = left_out(job, one, other).of(counts[0])  # the truth of both is one
+    first, second = (mean_iou(each, without=without) for each in counts)
     interval = None if drawn is None else drawn.resampled.difference(one, other, without=without)
     return {
         **_right(pair.right),

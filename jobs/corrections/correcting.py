@@ -20,7 +20,7 @@ from jobs.errors import ArtifactNotFound, CorrectionNotFound, ImageNotFinished
 from jobs.job import ImageMetrics, ImageResult, Job, JobImage
 from jobs.keys import new_correction_key
 from jobs.ports import ObjectStore, OpenUnit, UnitOfWork
-from jobs.processing.measuring import impossible_ids, scores
+from jobs.processing.measuring import left_out, scores
 from jobs.reporting.kept_parts import PART
 from jobs.reporting.label_maps import HELD_PIXELS, predicted_if_whole
 from segmentation.errors import ImageTooLarge
@@ -131,7 +131,7 @@ class Correcting:
             if job.options.readable and _result_of(image).metrics.confusion is not None:
                 raise ArtifactNotFound(f"the mask of image {image.index} is lost, and cannot be scored once more")
             return None
-        told = [scores(each, truth, impossible_ids(job, model)) for model, each in enumerate(maps)]
+        told = [scores(each, truth, left_out(job, model)) for model, each in enumerate(maps)]
         return _Scored(told, agree(maps, truth) if len(maps) > 1 else None)
 
     def _unit(self) -> AbstractContextManager[UnitOfWork]:

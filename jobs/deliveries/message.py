@@ -21,6 +21,7 @@ EACH = "*"  # of several models' results
 _OF_A_MODEL = (
     ("metrics", "ground_truth", "dice"),
     ("metrics", "ground_truth", "iou"),
+    ("metrics", "ground_truth", "unmarked_classes"),
     ("metrics", "impossible_classes"),
     ("metrics", "class_fractions"),
     ("model_versions",),

@@ -60,8 +60,8 @@ def of_masks(job: Job, truth: LabelMap | None, results: Iterable[ImageResult]) -
             share = percent(sum(shares.values()))
             detail = (
                 f"masks in {job.mask_space.name} cannot show {', '.join(names)}, which {model} gives to {share} of the "
-                "picture: these pixels count as wrong, and means have an IoU and a Dice of 0 for each; a `label_space` "
-                "that both lead to has none of it"
+                "picture: these pixels count as wrong, and means are taken without these classes; a `label_space` that "
+                "both lead to has none of it"
             )
             found.append(ImageWarning(MASK_LACKS_CLASSES, detail))
     return tuple(found)

@@ -21,7 +21,7 @@ from jobs.ports import ObjectStore, Outcome
 from jobs.processing.attempt import Attempt, AttemptLost
 from jobs.processing.cautions import of_classes, of_masks, of_tiles
 from jobs.processing.leftovers import Leftovers
-from jobs.processing.measuring import impossible_ids, measure
+from jobs.processing.measuring import left_out, measure
 from jobs.processing.picture_ports import Aside, Decoder, Extent, Segmenter, Sources, later
 from jobs.processing.retry import RetryPolicy
 from jobs.processing.room import PixelRoom
@@ -258,7 +258,7 @@ class ImageWork:
         with attempt.step("metrics"):
             label_map = prediction.label_map.remapped(job.space)
             told = partial(measure, label_map, prediction.certainty, truth=truth)
-            work = partial(told, impossible=impossible_ids(job, model), min_confidence=job.options.min_confidence)
+            work = partial(told, left_out=left_out(job, model), min_confidence=job.options.min_confidence)
             waits = self._needs_confidence(job)
             measured = cache(work if waits else self.aside(work))
             shown = measured()[0] if waits else label_map

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.job import Job, JobTotals
+from jobs.processing.measuring import LeftOut, left_out
 from segmentation.label_map import coverage
 from segmentation.label_space import LabelSpace
 from segmentation.measures.metrics import (
@@ -18,6 +19,7 @@ from segmentation.measures.metrics import (
     mean_dice,
     mean_iou,
     pixel_accuracy,
+    without_truth,
 )
 
 
@@ -35,9 +37,7 @@ def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
     if totals.confidence_images:
         metrics["mean_confidence"] = totals.confidence_sum / totals.confidence_images
     if totals.confusion is not None:
-        metrics["ground_truth"] = _ground_truth(
-            totals.confusion, totals.truth_images, job.space, frozenset(each.id for each in impossible)
-        )
+        metrics["ground_truth"] = _ground_truth(totals.confusion, totals.truth_images, job.space, left_out(job, model))
         if job.options.min_confidence:
             metrics["ground_truth"]["coverage"] = known(decided_share(as_confusion(totals.confusion)))
         if totals.corrected_images:
@@ -52,16 +52,19 @@ def class_fractions(totals: JobTotals) -> dict[str, float]:
     return {name: count / pixels for name, count in ordered if count}
 
 
-def _ground_truth(counts: Counted, images: int, space: LabelSpace, impossible: frozenset[int]) -> dict[str, Any]:
-    """impossible: ids of classes that the model has no way to give; the means are taken without them."""
+def _ground_truth(counts: Counted, images: int, space: LabelSpace, left_out: LeftOut) -> dict[str, Any]:
+    """left_out: of the means."""
     confusion = as_confusion(counts)
+    without = left_out.of(confusion)
+    unmarked = without_truth(confusion, left_out.unmarked)
     iou, dice = iou_per_class(confusion), dice_per_class(confusion)
     names = space.names()
     return {
         "images": images,
         "pixel_accuracy": known(pixel_accuracy(confusion)),
-        "miou": known(mean_iou(confusion, without=impossible)),
-        "mean_dice": known(mean_dice(confusion, without=impossible)),
+        "miou": known(mean_iou(confusion, without=without)),
+        "mean_dice": known(mean_dice(confusion, without=without)),
         "iou": known_by_name(names, iou),
         "dice": known_by_name(names, dice),
+        **({"unmarked_classes": [names[each] for each in sorted(unmarked)]} if unmarked else {}),
     }

@@ -11,7 +11,7 @@ from jobs.errors import ObjectNotFound
 from jobs.job import Artifact, ImageMetrics, ImageResult, ImageWarning, Job
 from jobs.ports import ObjectStore
 from jobs.processing.cautions import OVERLAY_REDUCED
-from jobs.processing.measuring import impossible_ids, scores
+from jobs.processing.measuring import left_out, scores
 from jobs.reuse.known import Known
 from jobs.reuse.recalling import MASK, Recalled, compared_by
 from jobs.reuse.recipe import CONFIDENCE
@@ -52,7 +52,7 @@ def remade(
         label_map = _label_map(objects, job, recalled.known)
         encoded = encode(label_map, recalled.missing)
         if truth is not None:
-            metrics = replace(metrics, **scores(label_map, truth, impossible_ids(job, model)))
+            metrics = replace(metrics, **scores(label_map, truth, left_out(job, model)))
     spent = round((time.perf_counter() - began) * 1e3, 2)
     result = replace(
         earlier,

@@ -271,7 +271,9 @@ class Submitting:
         named = [space for _, space in origins] + found
         unpublished = tuple(dict.fromkeys(space for space in named if not is_published(space)))
         models = () if {*own} == {label_space} else tuple(own)
-        return JobSpaces(models, unpublished, archived=target in unpublished, leaves_out=len(models) > 1)
+        unmarked = masked and bool(target.missing_from(of_masks))
+        archived, leaves_out = target in unpublished, len(models) > 1
+        return JobSpaces(models, unpublished, archived=archived, leaves_out=leaves_out, unmarked=unmarked)
 
 
 def _check_classes(names: Sequence[str], space: LabelSpace) -> None:

@@ -82,6 +82,11 @@ def iou_per_class(confusion: Confusion) -> NDArray[np.float64]:
     return _ratios(hits, confusion.sum(axis=1) + _predicted(confusion) - hits)
 
 
+def without_truth(confusion: Confusion, ids: Collection[int]) -> frozenset[int]:
+    """Those of these classes that no pixel of the truth is of. ids: below C."""
+    return frozenset(each for each in ids if not confusion[each].any())
+
+
 def dice_per_class(confusion: Confusion) -> NDArray[np.float64]:
     """2·|A∩B| / (|A|+|B|) of each class: (C,) in [0, 1], NaN for a class in neither truth nor prediction.
 
@@ -93,7 +98,7 @@ def dice_per_class(confusion: Confusion) -> NDArray[np.float64]:
 def mean_iou(confusion: Confusion, *, without: Collection[int] = ()) -> float:
     """Mean of `iou_per_class` over the classes that occur; NaN when none does.
 
-    without: ids of classes to leave out of the mean: those that the model has no way to give.
+    without: ids of classes to leave out of the mean: those that the model has no way to give, or the truth to show.
     """
     return _mean(iou_per_class(confusion), without)
 

@@ -4,7 +4,7 @@ import math
 
 from jobs.comparing.pages.wording import counted, listed, milliseconds, percent, within
 from training.compare.findings import Comparison, Entry
-from training.compare.readings import Sentences, learnt, letter, unnamed
+from training.compare.readings import Sentences, learnt, letter, unmarked, unnamed
 
 ABOUT = (
     "The pictures with the largest share of wrong pixels, the worst first: the picture, its truth, what the model says "
@@ -21,6 +21,7 @@ def summary(comparison: Comparison) -> Sentences:
         *_weakest(_entry(comparison), "iou", "IoU"),
         *_speed(_entry(comparison)),
         *unnamed(comparison),
+        *unmarked(comparison),
         *learnt(comparison),
     ]
 
@@ -53,7 +54,7 @@ def ranking(comparison: Comparison) -> Sentences:
     entry = _entry(comparison)
     if not math.isfinite(entry.scores.get("mean_ap", math.nan)):
         return []
-    areas = {name: entry.evaluation.pr(name).area for name in comparison.class_names if name not in entry.unnamed}
+    areas = {name: entry.evaluation.pr(name).area for name in comparison.class_names if name not in entry.unscored}
     known = {name: area for name, area in areas.items() if math.isfinite(area)}
     worst = min(known, key=known.__getitem__)
     precision, area = percent(entry.scores["mean_ap"]), percent(entry.scores["mean_auc"])
@@ -69,7 +70,7 @@ def _entry(comparison: Comparison) -> Entry:
 
 
 def _weakest(entry: Entry, score: str, title: str) -> Sentences:
-    names = [name for name in entry.evaluation.class_names if name not in entry.unnamed]
+    names = [name for name in entry.evaluation.class_names if name not in entry.unscored]
     known = {name: entry.scores[f"{score}/{name}"] for name in names}
     finite = sorted((value, name) for name, value in known.items() if math.isfinite(value))
     weakest = [f"{name} {percent(value)}" for value, name in finite[:WEAKEST]]

@@ -1,7 +1,7 @@
 """Comparison: what is known of some models on the same pictures. Pages, JSON and dashboards are made of it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -63,21 +63,34 @@ class Entry:
         return self.evaluation.scores(without=self.without)
 
     @property
+    def left_out(self) -> frozenset[int]:
+        """Ids of the classes that the means leave out: also those that the masks have no way to show."""
+        return self.without | self.evaluation.unmarked
+
+    @property
     def unnamed(self) -> tuple[str, ...]:
+        """Names of the classes that this model has no way to give."""
+        return self._names(self.without)
+
+    @property
+    def unscored(self) -> tuple[str, ...]:
         """Names of the classes that the means leave out."""
-        return tuple(self.evaluation.space.name_of(each) for each in sorted(self.without))
+        return self._names(self.left_out)
 
     @property
     def miou(self) -> float:
         return self.scores["miou"]
+
+    def _names(self, ids: Collection[int]) -> tuple[str, ...]:
+        return tuple(self.evaluation.space.name_of(each) for each in sorted(ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """Two entries by number. difference: mIoU of the first less that of the second, in [-1, 1]; so for each class.
 
-    All are over the classes that both can give; without: names of the others. difference: NaN where none of those
-    occurs. interval: None when there are too few pictures.
+    All are over the classes that both can give and masks can show; without: names of the others. difference: NaN where
+    none of those occurs. interval: None when there are too few pictures.
     """
 
     first: int
@@ -127,6 +140,12 @@ class Comparison:
         names = self.entries[0].evaluation.class_names
         return tuple(name for name in names if any(self._occurs(entry, name) for entry in self.entries))
 
+    @property
+    def unmarked(self) -> tuple[str, ...]:
+        """Names of the classes that some model says and that the masks have no way to show."""
+        ids = sorted(self.entries[0].evaluation.unmarked)
+        return tuple(name for each in ids if (name := self.space.name_of(each)) in self.class_names)
+
     @cached_property
     def absent_names(self) -> tuple[str, ...]:
         """Of the classes that occur in neither."""
@@ -154,7 +173,7 @@ class Comparison:
     @cached_property
     def shared_mious(self) -> tuple[float, ...]:
         """mIoU of every entry over the classes that all can give; NaN where none of them occurs."""
-        without = frozenset[int]().union(*(entry.without for entry in self.entries))
+        without = frozenset[int]().union(*(entry.left_out for entry in self.entries))
         return tuple(mean_iou(entry.evaluation.confusion, without=without) for entry in self.entries)
 
     def ranked(self) -> list[int]:
@@ -170,6 +189,7 @@ class Comparison:
             "label_space": self.space.name,
             "classes": list(self.class_names),
             "absent_classes": list(self.absent_names),
+            "unmarked_classes": list(self.unmarked),
             "models": [_entry(entry) for entry in self.entries],
             "pairs": [_pair(pair, self.entries) for pair in self.pairs],
             "mean_disagreement": _number(self.disagreement),

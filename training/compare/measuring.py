@@ -12,7 +12,7 @@ from segmentation.measures.bootstrap import PictureCounts, Resampled
 from segmentation.measures.metrics import Confusion, iou_per_class, mean_iou
 from training.compare.findings import Comparison, Entry, Facts, Pair, Shown
 from training.compare.thumbnails import reduced_ids, reduced_photo
-from training.datasets.pairs import InSpace, Mask, PairDataset, Picture
+from training.datasets.pairs import InSpace, Mask, PairDataset, Picture, unmarked_in
 from training.evaluate.evaluation import Evaluation, Latency
 from training.evaluate.held_out import Overlap
 from training.evaluate.scoring import Scorer
@@ -56,7 +56,8 @@ def measured(
     in_space = InSpace(pictures, space)
     names = pictures.names()
     drawn = set(np.random.default_rng(grid.seed).permutation(len(names))[: grid.drawn].tolist())
-    found = Measured([Evaluation.nothing(space) for _ in subjects], [[] for _ in subjects])
+    nothing = Evaluation.nothing(space, unmarked_in(in_space))
+    found = Measured([nothing for _ in subjects], [[] for _ in subjects])
     for index, name in enumerate(names):
         photo, truth = in_space[index]
         found.first_size = truth.shape if index == 0 else found.first_size
@@ -83,7 +84,7 @@ def concluded(subjects: Sequence[Subject], found: Measured, *, space: LabelSpace
         replace(
             entry,
             name=names[number],
-            interval=resampled.miou(number, without=entry.without) if resampled else None,
+            interval=resampled.miou(number, without=entry.left_out) if resampled else None,
             input_size=subjects[number].preprocessing.input_size(*found.first_size),
         )
         for number, entry in enumerate(map(_entry, subjects, found.evaluations))
@@ -182,9 +183,9 @@ def _entry(subject: Subject, evaluation: Evaluation) -> Entry:
 
 
 def _pair(entries: Sequence[Entry], one: int, other: int, resampled: Resampled | None) -> Pair:
-    """Over the classes that both can give."""
+    """Over the classes that both can give and the masks can show."""
     first, second = entries[one].evaluation, entries[other].evaluation
-    without = entries[one].without | entries[other].without
+    without = entries[one].left_out | entries[other].left_out
     gaps = iou_per_class(first.confusion) - iou_per_class(second.confusion)
     classes = {
         first.space.name_of(each): (

@@ -43,6 +43,7 @@ def summary(comparison: Comparison) -> Sentences:
         *_weakest(comparison),
         f"On the average picture they do not agree on {percent(comparison.disagreement)} of the labelled pixels.",
         *unnamed(comparison),
+        *unmarked(comparison),
         *learnt(comparison),
     ]
 
@@ -187,6 +188,13 @@ def unnamed(comparison: Comparison) -> Sentences:
         for number, entry in enumerate(comparison.entries)
         if entry.unnamed
     ]
+
+
+def unmarked(comparison: Comparison) -> Sentences:
+    if not comparison.unmarked:
+        return []
+    names = listed(comparison.unmarked)
+    return [f"The masks have no way to show {names}: who says so errs, and the means leave these classes out."]
 
 
 def over_other_classes(comparison: Comparison) -> Sentences:
@@ -356,8 +364,8 @@ def _beats(comparison: Comparison, one: int, other: int) -> bool:
 
 
 def _given(entry: Entry) -> Sequence[str]:
-    """Names of the classes that the model can give."""
-    return [name for name in entry.evaluation.class_names if name not in entry.unnamed]
+    """Names of the classes that the model can give and the masks can show."""
+    return [name for name in entry.evaluation.class_names if name not in entry.unscored]
 
 
 def _apart(interval: Interval | None) -> bool:

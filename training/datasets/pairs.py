@@ -173,11 +173,15 @@ class PairDataset:
 
 
 class InSpace:
-    """The same pictures, their masks in another label space's ids. Raises NoRemapping when no table leads there."""
+    """The same pictures, their masks in another label space's ids. Raises NoRemapping when no table leads there.
+
+    unmarked: ids of the target's classes that the masks have no way to show.
+    """
 
     def __init__(self, pictures: PairDataset, target: LabelSpace) -> None:
         self._pictures = pictures
         self._table = pictures.space.remapping_to(target)
+        self.unmarked = frozenset(each.id for each in target.missing_from(pictures.space))
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -185,6 +189,11 @@ class InSpace:
     def __getitem__(self, index: int) -> tuple[Picture, Mask]:
         picture, mask = self._pictures[index]
         return picture, look_up(mask, self._table)
+
+
+def unmarked_in(pictures: LabelledPictures) -> frozenset[int]:
+    """Ids of the classes that the masks have no way to show."""
+    return pictures.unmarked if isinstance(pictures, InSpace) else frozenset()
 
 
 class InChannels:

@@ -38,7 +38,8 @@ class Evaluation:
     """Counts over all pixels of known truth, in the classes of `space`; those of several pictures add up with `+`.
 
     confusion: (C, C + 1): the last column holds pixels predicted as void, which are errors.
-    calibration, score_histograms: None when the scores were not looked at.
+    calibration, score_histograms: None when the scores were not looked at. unmarked: ids of classes that the masks have
+    no way to show: whoever says one errs, and an IoU of 0 for it would tell of the masks, so means are without them.
     """
 
     space: LabelSpace
@@ -46,12 +47,14 @@ class Evaluation:
     calibration: Calibration | None = None
     score_histograms: ScoreHistograms | None = None
     picture_count: int = 0
+    unmarked: frozenset[int] = frozenset()
 
     @classmethod
-    def nothing(cls, space: LabelSpace) -> "Evaluation":
+    def nothing(cls, space: LabelSpace, unmarked: Collection[int] = ()) -> "Evaluation":
         """What the counts of pictures are added to."""
         confusion = np.zeros((space.class_count, space.class_count + 1), dtype=np.int64)
-        return cls(space, confusion, Calibration.nothing(), ScoreHistograms.nothing(space))
+        scores = Calibration.nothing(), ScoreHistograms.nothing(space)
+        return cls(space, confusion, *scores, unmarked=frozenset(unmarked))
 
     def __add__(self, other: "Evaluation") -> "Evaluation":
         """Raises ValueError when the label spaces differ."""
@@ -63,6 +66,7 @@ class Evaluation:
             _sum(self.calibration, other.calibration),
             _sum(self.score_histograms, other.score_histograms),
             self.picture_count + other.picture_count,
+            self.unmarked | other.unmarked,
         )
 
     @property
@@ -78,9 +82,10 @@ class Evaluation:
     def scores(self, *, without: Collection[int] = ()) -> dict[str, float]:
         """Every number of METRICS; `ece`, `mean_auc`, `mean_ap` where scores were kept; `iou/<class>`, `dice/<class>`.
 
-        NaN for a class that does not occur. without: ids of classes that are left out of the means over classes: those
-        that the model has no way to give.
+        NaN for a class that does not occur. without: ids of classes that are left out of the means over classes, as
+        `unmarked` are: those that the model has no way to give.
         """
+        without = self.unmarked.union(without)
         found = {name: metric(self.confusion) for name, metric in METRICS.items()}
         for name, mean in (("miou", mean_iou), ("mean_dice", mean_dice)):
             found[name] = mean(self.confusion, without=without)
@@ -103,6 +108,7 @@ class Evaluation:
             {
                 "label_space": self.space.to_dict(),
                 "picture_count": self.picture_count,
+                "unmarked": sorted(self.unmarked),
                 "confusion": as_counts(self.confusion),
                 "calibration": None if self.calibration is None else self.calibration.to_dict(),
                 "score_histograms": None if self.score_histograms is None else self.score_histograms.to_dict(),
@@ -120,6 +126,7 @@ class Evaluation:
             None if calibration is None else Calibration.from_dict(calibration),
             None if histograms is None else ScoreHistograms.from_dict(histograms),
             value["picture_count"],
+            frozenset(value.get("unmarked", ())),
         )
 
     def _of_scores(self, without: Collection[int]) -> dict[str, float]:

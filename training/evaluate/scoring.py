@@ -19,7 +19,7 @@ from segmentation.measures.counting import look_up
 from segmentation.measures.metrics import confusion_matrix
 from segmentation.measures.score_curves import ScoreHistograms
 from segmentation.preprocessing import Preprocessing
-from training.datasets.pairs import LabelledPictures, Mask
+from training.datasets.pairs import LabelledPictures, Mask, unmarked_in
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.predictors import Predict, onnx_predictor, torch_predictor
 
@@ -56,7 +56,8 @@ def evaluate(
     with_scores: count probabilities too, for calibration and curves; without them it is faster.
     """
     scorer = Scorer(space, space, with_scores)
-    return sum(evaluations(predict, pictures, preprocessing=preprocessing, scorer=scorer), Evaluation.nothing(space))
+    nothing = Evaluation.nothing(space, unmarked_in(pictures))
+    return sum(evaluations(predict, pictures, preprocessing=preprocessing, scorer=scorer), nothing)
 
 
 def evaluations(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
 from segmentation.variant import Variant
-from training.datasets.pairs import LabelledPictures
+from training.datasets.pairs import LabelledPictures, unmarked_in
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.latency import processors
 from training.evaluate.predictors import Predict, onnx_predictor, openvino_precisions, openvino_predictor
@@ -44,7 +44,7 @@ class Judge:
     watch: Watch = unwatched
 
     def evaluate(self, predict: Predict, label: str, *, with_scores: bool = False) -> Evaluation:
-        total = Evaluation.nothing(self.space)
+        total = Evaluation.nothing(self.space, unmarked_in(self.pictures))
         scorer = Scorer(self.space, self.space, with_scores)
         with self.watch(f"scoring {label}", len(self.pictures)) as done:
             for one in evaluations(predict, self.pictures, preprocessing=self.preprocessing, scorer=scorer):

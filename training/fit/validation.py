@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segmentation.label_space import LabelSpace
 from segmentation.measures.counting import look_up
 from segmentation.preprocessing import Preprocessing
-from training.datasets.pairs import NO_CHANNEL, LabelledPictures, channel_table
+from training.datasets.pairs import NO_CHANNEL, LabelledPictures, channel_table, unmarked_in
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.scoring import Scorer
 from training.fit.losses import LossFunction
@@ -46,7 +46,7 @@ def validate(
     model.eval()
     device = next(model.parameters()).device
     scorer, channels = Scorer(space, space, with_scores=False), channel_table(space)
-    total, losses, thumbnails = Evaluation.nothing(space), [], []
+    total, losses, thumbnails = Evaluation.nothing(space, unmarked_in(pictures)), [], []
     for index in range(len(pictures)):
         picture, truth = pictures[index]
         image = torch.from_numpy(preprocessing.apply(picture))[None].to(device, memory_format=torch.channels_last)

@@ -142,7 +142,7 @@ def _tell_of_unmarked(space: LabelSpace, pictures: PairDataset) -> None:
     unmarked = ", ".join(each.name for each in space.missing_from(pictures.space))
     if unmarked:
         said = (
-            f"Warning: {pictures.space.name} has no {unmarked}: their IoU is 0 where the model says so, also in means"
+            f"Warning: {pictures.space.name} has no {unmarked}: errors where the model says so, left out of the means"
         )
         stderr().print(Text(said, style="yellow"), soft_wrap=True)
 
@@ -152,8 +152,8 @@ def _scored(subject: Subject, pictures: PairDataset, space: LabelSpace, advance:
     from training.evaluate.evaluation import Evaluation
     from training.evaluate.scoring import Scorer, evaluations
 
-    scorer, total = Scorer(subject.space, space), Evaluation.nothing(space)
     truth = InSpace(pictures, space)
+    scorer, total = Scorer(subject.space, space), Evaluation.nothing(space, truth.unmarked)
     for one in evaluations(subject.predict, truth, preprocessing=subject.preprocessing, scorer=scorer):
         total += one
         advance()
@@ -291,6 +291,7 @@ def _report(choices: Evaluating, subject: Subject, total: Evaluation, latencies:
         "data": {"dataset": choices.dataset, "split": choices.split, "pictures": total.picture_count},
         "label_space": total.space.name,
         "impossible_classes": [each.name for each in missing],
+        "unmarked_classes": [total.space.name_of(each) for each in sorted(total.unmarked)],
         "scores": {name: scores[name] for name in SCORES},
         "classes": classes,
         "latency": [each.to_dict() for each in latencies],

@@ -9,6 +9,7 @@ import pytest
 from jobs.errors import InvalidOptions
 from jobs.job import ImageStatus
 from jobs.options import JobOptions, TileOptions
+from jobs.processing.measuring import LeftOut, left_out
 from jobs.reporting.archive import Archives
 from jobs.reporting.reports import metrics_document
 from jobs.reporting.summary import job_metrics
@@ -155,10 +156,28 @@ def test_classes_that_the_masks_cannot_show_are_told_where_a_model_gives_them(se
     job = with_truth(service, mask(np.zeros((2, 4), np.uint8)), mask_label_space="plain")
     service.work()
     image = service.reading.image(job.id, 0)
-    assert image.result.metrics.miou == pytest.approx(0.25)  # of 0.5 and 0
+    assert image.result.metrics.miou == 0.5  # an IoU of 0 for blob would tell of the masks
+    truth = job_metrics(service.reading.job(job.id))["ground_truth"]
+    assert (truth["miou"], truth["mean_dice"], truth["iou"]) == (0.5, pytest.approx(2 / 3), {"bg": 0.5, "blob": 0.0})
+    assert (truth["pixel_accuracy"], truth["unmarked_classes"]) == (0.5, ["blob"])
     ((code, detail),) = [(each.code, each.detail) for each in image.warnings]
     assert code == "mask_lacks_classes"
     assert detail.startswith("masks in plain cannot show blob, which tiny gives to 50.0 % of the picture")
+
+
+def test_of_an_older_job_the_means_stay_as_they_were_told(service):
+    options = {"label_space": "cityscapes-19", "mask_label_space": "camvid-11"}
+    job = with_truth(service, mask(np.zeros((2, 4), np.uint8)), **options)
+    assert {job.space.name_of(each) for each in left_out(job, 0).unmarked} >= {"bus", "wall"}
+    older = replace(job, spaces=replace(job.spaces, unmarked=False))
+    assert left_out(older, 0) == LeftOut(impossible=left_out(job, 0).impossible)
+    assert not service.submit(**options).spaces.unmarked  # without masks there are corrections alone, in its own space
+
+
+def test_a_class_counts_as_soon_as_a_correction_shows_it():
+    without_blob = LeftOut(unmarked=frozenset({1}))
+    assert without_blob.of(np.array([[3, 1], [0, 0]])) == {1}
+    assert without_blob.of(np.array([[3, 1], [1, 0]])) == frozenset()
 
 
 def test_ground_truth_without_impossible_classes_needs_no_word(service):
@@ -182,7 +201,7 @@ def test_where_every_class_can_be_given_nothing_changes(service):
 
 def test_what_ids_mean_survives_being_stored():
     spaces = JobSpaces(models=("blob",), own=(BLOB,))
-    for each in (spaces, replace(spaces, archived=True), replace(spaces, leaves_out=True)):
+    for each in (spaces, replace(spaces, archived=True), replace(spaces, leaves_out=True), JobSpaces(unmarked=True)):
         assert JobSpaces.from_dict(each.to_dict()) == each
     assert JobSpaces().to_dict() is None
     assert JobSpaces.from_dict(None) == JobSpaces()

@@ -112,6 +112,23 @@ def test_classes_that_no_mask_can_show_are_told(run: Run) -> None:
     assert "Warning: own has no pole, road, pavement, " in told
 
 
+def test_classes_that_no_mask_can_show_are_left_out_of_the_means(run: Run, tmp_path: Path) -> None:
+    """The model says building in half of one picture; masks of `up` know the sky alone."""
+    for name in ("a", "b"):
+        Image.fromarray(np.zeros((64, 96), np.uint8)).save(tmp_path / "flags" / "masks" / f"{name}.png")
+    sky = {"id": 0, "name": "air", "colour": [1, 2, 3], "group": "sky"}
+    Path("up.json").write_text(json.dumps({"name": "up", "classes": [sky], "mappings": {"camvid-11": {"0": 0}}}))
+    words = ("--json", "--no-speed", "--label-space", "camvid-11", "--option", "label_space=up.json")
+    report = json.loads(run(*words, "--html", "page.html", "--out", "all.json").stdout)
+    iou = {each["name"]: each["iou"] for each in report["classes"]}
+    assert (iou["sky"], iou["building"]) == (pytest.approx(0.75, abs=0.02), 0)
+    assert report["scores"]["miou"] == iou["sky"] == report["scores"]["pixel_accuracy"]
+    assert "building" in report["unmarked_classes"]
+    kept = Evaluation.from_json(json.dumps(json.loads(Path("all.json").read_text())["evaluation"]))
+    assert kept.scores()["miou"] == iou["sky"]
+    assert "The masks have no way to show building: who says so errs" in Path("page.html").read_text("utf-8")
+
+
 def test_page_and_report_are_two_files(run: Run) -> None:
     result = run("--no-speed", "--out", "both", "--html", "./both")
     assert result.exit_code == REFUSED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from segmentation.measures.bootstrap import PictureCounts, Resampled
 from tests.tiny_comparison import SPACE, blind, flags, part_of, right, subject, swapped
 from training.compare import Choices, Grid, NothingToCompare, examine
 from training.compare.measuring import numbered
-from training.compare.readings import pair_sentence, unnamed
+from training.compare.readings import pair_sentence, summary, unnamed
 from training.evaluate.scoring import evaluate
 
 
@@ -123,6 +124,21 @@ def test_a_class_that_a_model_cannot_say_is_left_out_of_its_means_and_intervals(
     assert found.entries[0].miou == pytest.approx(scores["miou"] * 2 / 3)
     assert found.entries[1].interval is not None
     assert found.entries[1].interval.holds(scores["miou"])
+
+
+def test_a_class_that_no_mask_can_show_is_left_out_of_means_intervals_and_differences(tmp_path: Path) -> None:
+    """`right` says a pole where the masks, which know no pole, have a building."""
+    pictures = flags(tmp_path, 8)
+    pictures.space = replace(SPACE, name="houses", mappings={SPACE.name: {0: 0, 1: 1, 2: 1, 11: 11}})
+    found = examine([subject("right", right), subject("blind", blind)], pictures, choices=Choices(space=SPACE))
+    scores, (pair,) = found.entries[0].scores, found.pairs
+    assert (scores["iou/pole"], found.unmarked) == (0, ("pole",))
+    assert scores["miou"] == pytest.approx((scores["iou/sky"] + scores["iou/building"]) / 2)
+    assert found.entries[0].interval is not None
+    assert found.entries[0].interval.holds(scores["miou"])
+    assert "pole" in pair.without
+    assert pair.difference == pytest.approx(found.entries[0].miou - found.entries[1].miou)
+    assert "The masks have no way to show pole" in " ".join(summary(found))
 
 
 def test_two_models_are_compared_over_the_classes_that_both_can_give(tmp_path: Path) -> None:

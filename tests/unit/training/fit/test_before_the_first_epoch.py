@@ -4,12 +4,13 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.preprocessing import Preprocessing
 from tests.tiny_runs import tiny_order, tiny_training
-from training.datasets.pairs import NO_CHANNEL, DatasetError
+from training.datasets.pairs import NO_CHANNEL, About, DatasetError, InSpace, PairDataset
 from training.fit.losses import SegmentationLoss
 from training.fit.processes import Processes
 from training.fit.progress import NullWatcher
@@ -116,6 +117,24 @@ def test_a_validation_picture_of_which_no_pixel_counts_makes_the_loss_no_better(
         for pictures in ([(picture, known)], [(picture, known), (picture, nothing)])
     )
     assert both == alone > 0
+
+
+def test_classes_that_the_validation_masks_cannot_show_are_left_out_of_its_means(tmp_path):
+    """The model says sky on the left and building on the right; the masks know the sky alone."""
+    space = find_label_space("camvid-11")
+    up = LabelSpace("up", (LabelClass(0, "air", (1, 2, 3), "sky"),), mappings={space.name: {0: 0}})
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[:, 16:] = 255
+    files = tmp_path / "picture.png", tmp_path / "mask.png"
+    for pixels, file in zip((picture, picture[:, :, 0] * 0), files, strict=True):
+        Image.fromarray(pixels).save(file)
+    model = torch.nn.Conv2d(3, len(space.class_ids), 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    model.weight.data[0], model.weight.data[1] = -1, 1  # dark is sky
+    pictures = InSpace(PairDataset([files], space=up, about=About(title="", licence="")), space)
+    loss_of, preprocessing = SegmentationLoss(ignore_id=NO_CHANNEL), Preprocessing(long_side=32)
+    numbers = validate(model, pictures, loss_of=loss_of, space=space, preprocessing=preprocessing).numbers
+    assert (numbers["miou"], numbers["iou/sky"], numbers["iou/building"]) == (0.5, 0.5, 0)
 
 
 def test_who_validates_on_other_pictures_than_before_is_warned(field, roots, tmp_path, caplog):
