@@ -114,6 +114,11 @@ class DataRecord:
     def write_learnt(self, path: Path) -> None:
         path.write_text(json.dumps({"learnt": self.to_dict()["learnt"]}, indent=1), encoding="utf-8")
 
+    @classmethod
+    def fitted_to(cls, pictures: PairDataset, *, split: str) -> "DataRecord":
+        """What a bundle keeps as FITTED. pictures: to which its confidence was fitted."""
+        return cls(train=(), validation=(), learnt=(Learnt.of(pictures, dataset="", split=split),))
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -30,7 +30,7 @@ from training.evaluate.subjects import open_subject
 from training.export.samples import sampled_pictures, spread
 from training.export.temperature import EVERY, PICTURES
 from training.export.variants import Watch, unwatched
-from training.lineage import FITTED, DataRecord, Learnt
+from training.lineage import FITTED, DataRecord
 
 FLOAT = "onnx"  # the key of the file to whose logits the temperature is fitted
 LEFT_OUT = "torchscript"  # a program: its end cannot be changed without running it
@@ -189,8 +189,7 @@ class _Work:
         """Marks of the pictures: whoever scores the new bundle on them is told."""
         pictures, path = self.order.pictures, self.drafts / FITTED
         chosen = pictures.at(spread(len(pictures), PICTURES))
-        learnt = Learnt.of(chosen, dataset="", split=self.order.split)
-        DataRecord(train=(), validation=(), learnt=(learnt,)).write_learnt(path)
+        DataRecord.fitted_to(chosen, split=self.order.split).write_learnt(path)
         return path
 
     def tied(self, key: str, temperature: float) -> int:

@@ -13,6 +13,8 @@ from segmentation.engines import file_keys
 from segmentation.model_card import ModelCard, require_name
 from segmentation.variant import Variant
 from training.datasets.pairs import PairDataset
+from training.export.samples import spread
+from training.export.temperature import PICTURES
 from training.fit.optimisation import Best
 from training.lineage import NOT_TOLD, DataRecord, Learnt
 from training.models import output_stride
@@ -84,6 +86,11 @@ class FinishedRun:
         return self.data.learnt_among(self.validation)
 
     @property
+    def tempered_on(self) -> PairDataset:
+        """The validation pictures to which a temperature is fitted."""
+        return self.validation.at(spread(len(self.validation), PICTURES))
+
+    @property
     def earlier(self) -> list[Learnt]:
         """What the weights that it began with and its teacher had learnt from."""
         return list(noted_earlier(self.run.folder, self.run.facts.started_from))
@@ -113,7 +120,7 @@ def card_of(
     scores: Mapping[str, float],
     variants: Sequence[Variant],
 ) -> ModelCard:
-    """files: key in the card, `learnt` or `label_space` → where the file lies now, under its name in the bundle."""
+    """files: key in the card, `learnt`, `fitted` or `label_space` → where it lies now, under its name in the bundle."""
     learnt = finished.data.learnt
     return ModelCard(
         name=release.name,
@@ -183,7 +190,12 @@ def _dataset(finished: FinishedRun) -> str:
     if learnt := finished.validation_learnt:
         checked += f", {learnt} of them learnt from"
     before = "".join(f" {said}" for said in _earlier(finished.own, finished.earlier))
-    return f"Trained on {trained}.{before} Scores are of {checked}, at their own size."
+    told = f"Trained on {trained}.{before} Scores are of {checked}, at their own size."
+    if finished.temperature is None:
+        return told
+    fitted = len(finished.tempered_on)
+    which = "them" if fitted == len(finished.validation) else f"{fitted} of them"
+    return f"{told} Its confidence was fitted to {which}: elsewhere the calibration error is larger."
 
 
 def _earlier(own: Iterable[Learnt], earlier: Iterable[Learnt]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from training.export.files import LARGEST_HALF_DIFFERENCE, ExportError, export_i
 from training.export.quantize import PLANS, QuantizationFailed, quantise
 from training.export.temperature import Tempered, fitted_temperature
 from training.export.variants import Judge, Watch, float_candidates, int8_candidates, loss, measured, refusal, unwatched
-from training.lineage import LEARNT
+from training.lineage import FITTED, LEARNT, DataRecord
 from training.spaces import write_label_space
 
 __all__ = ["Export", "Release", "export_run"]
@@ -142,9 +142,14 @@ class _Work:
         return self.drafts / NAMES[key]
 
     def write_companions(self) -> None:
-        """What a bundle has beside weights: pictures that it learnt from, and classes that are the user's own."""
+        """What a bundle has beside weights: pictures that it learnt from and that its confidence was fitted to, and
+        classes that are the user's own."""
         self.files["learnt"] = self.drafts / LEARNT
         self.finished.data.write_learnt(self.files["learnt"])
+        if self.finished.temperature is not None:
+            self.files["fitted"] = self.drafts / FITTED
+            split = self.finished.run.recipe.validation.split
+            DataRecord.fitted_to(self.finished.tempered_on, split=split).write_learnt(self.files["fitted"])
         if not is_published(self.finished.run.space):
             self.files["label_space"] = write_label_space(self.finished.run.space, self.drafts)
 

@@ -1,6 +1,7 @@
 """From a run to a bundle: every file agrees with PyTorch, and what is not worth publishing is refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,8 +14,10 @@ from segmentation.variant import Variant
 from storage.catalog import Catalog, NameTaken
 from tests.tiny_runs import tiny_training
 from training.datasets.pairs import InSpace
+from training.evaluate.held_out import overlap
 from training.evaluate.predictors import torch_predictor, torchscript_predictor
 from training.evaluate.scoring import class_ids, onnx_predictor
+from training.evaluate.subjects import open_subject
 from training.export.card import FinishedRun
 from training.export.export import Release, export_run
 from training.export.files import ExportError, export_onnx, export_torchscript
@@ -65,8 +68,13 @@ def test_the_card_tells_how_the_model_was_made(finished, exported):
     assert card.commit == RunFacts.read(finished).commit
 
 
-def test_confidence_is_fitted_to_validation_pictures_that_were_not_learnt_from(exported):
-    assert exported[0].card.temperature > 0
+def test_confidence_is_fitted_to_validation_pictures_that_were_not_learnt_from_and_told(finished, roots, exported):
+    card, pictures = exported[0].card, FinishedRun.read(finished, roots).validation
+    assert card.temperature > 0
+    assert card.dataset.endswith("Its confidence was fitted to them: elsewhere the calibration error is larger.")
+    found = overlap(open_subject(str(exported[1].folder), models=(), runs=Path()), pictures, split="val")
+    assert found.learnt == 0
+    assert found.warning.startswith("the confidence of tiny-model was fitted to these pictures: its calibration error")
 
 
 def test_offsets_of_classes_are_fitted_when_asked_for_and_told(finished, roots, tmp_path):
