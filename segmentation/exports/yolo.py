@@ -3,8 +3,8 @@
 Ids count from 0, as the form asks for. Tools that draw a polygon's line too (OpenCV's `fillPoly`) give it up to a pixel
 more at its right and lower edges. Source: Ultralytics' documentation, "Instance Segmentation Datasets Overview".
 
-What comes back has the tool's own order of classes: `data.yaml` tells it, or `classes.txt` (Label Studio) or
-`obj.names` (darknet), a name in each line.
+What comes back has the tool's own order of classes: `data.yaml` tells it (`dataset.yaml` of FiftyOne), or `classes.txt`
+(Label Studio) or `obj.names` (darknet), a name in each line.
 """
 
 import json
@@ -21,6 +21,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 
 LABELS, LIST = "labels", "data.yaml"
+_DESCRIPTIONS = (LIST, "dataset.yaml")
 _LINES = ("classes.txt", "obj.names")
 _PARTS = frozenset({"train", "val", "valid", "test"})  # of a data set, each with a folder below `labels`
 _BOX = 2  # pairs of numbers: centre and size, as of detections
@@ -56,8 +57,10 @@ class Yolo:
                 continue
             image = returned.image(*_called(name))
             if image is not None:
-                classes = _classes(returned) if classes is None else classes
-                yield Drawn(image, _drawn(read(), image, classes, returned))
+                data = read()
+                if classes is None and data.strip():  # where nothing is drawn, nobody has to tell what numbers mean
+                    classes = _classes(returned)
+                yield Drawn(image, _drawn(data, image, classes or [], returned))
 
 
 def _description(labels: Labels) -> bytes:
@@ -83,26 +86,27 @@ def _called(name: str) -> list[str]:
 
 def _classes(returned: Returned) -> list[str]:
     """Names in the order that the tool gave its classes. Raises UnreadableExport where nothing tells it."""
-    described = returned.document(LIST)
-    if described is not None:
-        return _listed(described.decode("utf-8-sig", "replace"))
+    for name in _DESCRIPTIONS:
+        described = returned.document(name)
+        if described is not None:
+            return _listed(described.decode("utf-8-sig", "replace"), name)
     lines = next((each for each in map(returned.document, _LINES) if each is not None), None)
     if lines is None:
-        told = " or ".join((LIST, *_LINES))
+        told = " or ".join((*_DESCRIPTIONS, *_LINES))
         raise UnreadableExport(f"nothing tells what the numbers of the classes mean: send {told} along")
     return [name for each in lines.decode("utf-8-sig", "replace").splitlines() if (name := each.strip())]
 
 
-def _listed(described: str) -> list[str]:
-    """`names` of data.yaml in the order of their numbers: a list or a table, in brackets or in lines."""
+def _listed(described: str, name: str) -> list[str]:
+    """`names` of a description in the order of their numbers: a list or a table, in brackets or in lines."""
     head = _NAMES.search(described)
     rest = "" if head is None else described[head.end() :]
     try:
         found = _in_brackets(rest) if rest.startswith(("[", "{")) else _in_lines(rest.partition("\n")[2])
     except ValueError as error:
-        raise UnreadableExport(f"data.yaml: a name cannot be read: {error}") from error
+        raise UnreadableExport(f"{name}: a name cannot be read: {error}") from error
     if not found or sorted(found) != list(range(len(found))):
-        raise UnreadableExport("data.yaml: no names of classes were found, numbered from 0")
+        raise UnreadableExport(f"{name}: no names of classes were found, numbered from 0")
     return [found[number] for number in range(len(found))]
 
 

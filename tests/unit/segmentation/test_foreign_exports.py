@@ -136,14 +136,8 @@ RELATION = {"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "ri
         ),
         ("label-studio", {"tasks.json": [{**CITY, "completions": [{"result": [brushed("brushlabels", STROKE)]}]}]}),
         ("cvat", {"SegmentationClass/a/one.png": png(np.where(DRAWN == 5, 2, 255).astype(np.uint8))}),
-        (
-            "yolo",
-            {"labels/1f2e3d4c-one.txt": LINE, "classes.txt": b"bus\ncar\nroad\n"},
-        ),  # Label Studio
-        (
-            "yolo",
-            {"train/labels/one_jpg.rf.0f3cA1.txt": LINE, "data.yaml": b"nc: 2\nnames: ['bus', 'car']\n"},
-        ),  # Roboflow
+        ("yolo", {"labels/1f2e3d4c-one.txt": LINE, "classes.txt": b"bus\ncar\nroad\n"}),  # Label Studio
+        ("yolo", {"train/labels/one_jpg.rf.0f3cA1.txt": LINE, "data.yaml": b"nc: 2\nnames: ['bus', 'car']\n"}),
         ("yolo", {"labels/a/one.txt": LINE, "labels/classes.txt": b"\xef\xbb\xbfroad\r\ncar\r\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"# names: none\nnames: {0: 'a, b', 1: car}  # two\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b'names:\n# of two\n- bus # a\n- "car"\n'}),
@@ -151,12 +145,20 @@ RELATION = {"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "ri
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"\xef\xbb\xbfnames: [road, car]\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"nc: 2\nnames:\n- road\n- 'car'\n"}),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names:\n  1: 'car'\n\n  0: road\ntrain: x\n"}),
+        ("yolo", {"labels/val/a/one.txt": LINE, "dataset.yaml": b"names:\n- road\n- car\nnc: 2\n"}),  # FiftyOne
     ],
 )
 def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[str, object]) -> None:
     [(image, ids)] = back(name, files)
     assert image == "a/one"
     np.testing.assert_array_equal(ids, DRAWN)
+
+
+@pytest.mark.parametrize("more", [{}, {"data.yaml": b"nc: 2\n"}])
+def test_where_nothing_is_drawn_nobody_has_to_tell_what_numbers_mean(more: Mapping[str, object]) -> None:
+    [(image, ids)] = back("yolo", {"labels/train/a/one.txt": b" \n", **more})
+    assert image == "a/one"
+    assert (ids == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -220,14 +222,11 @@ def test_other_tools_writing_of_the_same_form_is_read(name: str, files: Mapping[
         ("yolo", {"labels/train/a/one.txt": b"1 0.5 0.5 0.25 0.25", **NAMES}, "line 1: no class and polygon"),
         ("yolo", {"labels/train/a/one.txt": b"\n7 0 0 1 0 1 1", **NAMES}, "one.txt, line 2"),
         ("yolo", {"labels/train/a/one.txt": b"-1 0 0 1 0 1 1", **NAMES}, "one.txt, line 1"),
-        (
-            "yolo",
-            {"labels/train/a/one.txt": LINE, "classes.txt": b"road\nbus\n"},
-            "one.txt, line 2: there is no class 'bus'",
-        ),
+        ("yolo", {"labels/a/one.txt": LINE, "classes.txt": b"road\nbus\n"}, "one.txt, line 2: there is no class 'bus'"),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b'names: ["\\x41"]\n'}, "a name cannot be read"),
-        ("yolo", {"labels/train/a/one.txt": b"", "data.yaml": b"names:\n  1: car\n"}, "numbered from 0"),
+        ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"names:\n  1: car\n"}, "numbered from 0"),
         ("yolo", {"labels/train/a/one.txt": LINE, "data.yaml": b"nc: 2\n"}, "no names of classes were found"),
+        ("yolo", {"labels/val/a/one.txt": LINE, "dataset.yaml": b"nc: 2\n"}, "dataset.yaml: no names of classes"),
     ],
 )
 def test_what_cannot_be_read_is_told(name: str, files: Mapping[str, object], told: str) -> None:
