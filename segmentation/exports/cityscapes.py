@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from segmentation.errors import UnreadableExport
 from segmentation.exports.documents import compact
-from segmentation.exports.export import Drawn, Exported, File, Returned
+from segmentation.exports.export import Drawn, Exported, File, Ids, Returned
 from segmentation.exports.shapes import colour_png, palette_png, placed, read_ids
 from segmentation.formats.contours import Region, trace_regions
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
+from segmentation.masks.mask_check import inspect_mask
 from segmentation.palette import palette
 
 FOLDER, ENDING = "gtFine", "_gtFine_labelIds"
@@ -62,13 +64,21 @@ class Cityscapes:
         table = CITYSCAPES_34.remapping_to(returned.space)
         for path, read in returned.files.items():
             if path.endswith(f"{ENDING}.png"):
-                _, found, behind = f"/{path}".removesuffix(f"{ENDING}.png").partition(f"/{FOLDER}/")
-                name = (
-                    _without_city((behind if found else path.removesuffix(f"{ENDING}.png")).partition("/")[2]) or path
-                )
+                bare = path.removesuffix(f"{ENDING}.png")
+                _, found, behind = f"/{bare}".partition(f"/{FOLDER}/")
+                name = _without_city((behind if found else bare).partition("/")[2]) or path
                 image = returned.image(name, f"{name}{SHOWN}")
                 if image is not None:
-                    yield Drawn(image, table[read_ids(read())])
+                    yield Drawn(image, table[_known(read_ids(read()), path)])
+
+
+def _known(ids: Ids, path: str) -> Ids:
+    """Raises UnreadableExport for ids that Cityscapes does not have: its table leads them to void."""
+    report = inspect_mask(ids, CITYSCAPES_34)
+    if report.unknown:
+        hint = f"; {report.hint}" if report.hint else ""
+        raise UnreadableExport(f"{path}: Cityscapes has no label {report.unknown_text()}{hint}")
+    return ids
 
 
 def _within(name: str, names: Collection[str]) -> str:

@@ -105,3 +105,11 @@ def test_folders_called_as_those_of_cityscapes_keep_their_masks_apart() -> None:
     looked = returned(files_of(form, content), content)
     assert {each.image.name: int(each.ids[0, 0]) for each in form.read(looked)} == names
     assert not looked.unknown
+
+
+def test_ids_that_cityscapes_does_not_have_are_refused() -> None:
+    """Its table leads them to void, where nobody would see that they were lost."""
+    content = named({"a": 7}, CITYSCAPES_34)
+    files = files_of(EXPORTS["cityscapes"], named({"a": 40}, CITYSCAPES_34))
+    with pytest.raises(UnreadableExport, match=r"a_gtFine_labelIds.png: Cityscapes has no label id 40 \(100.0 %\)"):
+        list(EXPORTS["cityscapes"].read(returned(files, content)))
