@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -42,6 +43,28 @@ _HEADERS = {
     "Accept-Ranges": {"description": "`bytes`", "schema": {"type": "string"}},
     "ETag": {"description": "for `If-Range`", "schema": {"type": "string"}},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """kinds: None for all."""
+
+    kinds: list[str] | None
+    without_lost: bool
+
+
+async def _wanted(
+    artifacts: Annotated[str | None, Query(max_length=200, **_KINDS)] = None,
+    without_lost: Annotated[
+        bool,
+        Query(
+            description="leave out what the store has lost, of each file told in `files_missing.csv`; else the answer "
+            "breaks off there. The store is asked for every file first: of a large job that takes a while"
+        ),
+    ] = False,
+) -> Wanted:
+    kinds = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
+    return Wanted(kinds, without_lost)
 
 
 ExportName = Annotated[str | None, Query(json_schema_extra={"enum": list(EXPORTS)}, description="for which tool")]
@@ -86,10 +109,7 @@ async def get_archive(
     request: Request,
     job_id: JobId,
     use_cases: UseCasesDep,
-    artifacts: Annotated[
-        str | None,
-        Query(max_length=200, **_KINDS),
-    ] = None,
+    wanted: Annotated[Wanted, Depends(_wanted)],
     export: Annotated[ExportChoice | None, Depends(_export)] = None,
     model: Annotated[
         str | None,
@@ -108,7 +128,7 @@ async def get_archive(
     In its CSV files a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return has an apostrophe in front,
     so that no spreadsheet takes a file's name for a formula.
     """
-    opening = partial(_opened, request, use_cases, job_id, artifacts, export, model)
+    opening = partial(_opened, request, use_cases, job_id, wanted, export, model)
     return await to_thread.run_sync(opening, limiter=use_cases.archive_threads)
 
 
@@ -116,17 +136,18 @@ def _opened(
     request: Request,
     use_cases: UseCases,
     job_id: str,
-    artifacts: str | None,
+    wanted: Wanted,
     export: ExportChoice | None,
     model: str | None,
 ) -> Response:
-    wanted = None if artifacts is None else [name.strip() for name in artifacts.split(",") if name.strip()]
-    choice = export or (use_cases.reading.job(job_id).options.export if artifacts is None else None)
+    choice = export or (use_cases.reading.job(job_id).options.export if wanted.kinds is None else None)
     if choice is not None:
+        if wanted.without_lost:
+            raise InvalidOptions([FieldFault("without_lost", "is for an archive, and none of an export")])
         return _exported(request, use_cases, job_id, choice, model)
     if model is not None:
         raise InvalidOptions([FieldFault("model", "is for an export; an archive has a folder for each model")])
-    archive = use_cases.archives.open(job_id, wanted)
+    archive = use_cases.archives.open(job_id, wanted.kinds, without_lost=wanted.without_lost)
     ended = archive.job.finished_at or archive.job.created_at
     zipped = ZipStream(archive.entries, archive.read, ended, archive.entries.sums)
     body = Representation(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from jobs.callers import DEFAULT, Caller
@@ -19,9 +21,9 @@ from jobs.comparing.document import comparison_document
 from jobs.comparing.page import COMPARISON_HTML, SHOWN, JobPage
 from jobs.comparing.table import COMPARISON_CSV, ComparisonTable
 from jobs.corrections.correction import CorrectionFile
-from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound
+from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, ModelNotFound, ObjectNotFound
 from jobs.inputs.inputs import Inputs
-from jobs.job import Job, JobImage
+from jobs.job import Artifact, Job, JobImage
 from jobs.keys import DISAGREEMENT
 from jobs.ports import ModelCatalog, ObjectStore, OpenUnit
 from jobs.reporting.kept_parts import PART
@@ -31,6 +33,7 @@ from jobs.reporting.read import images_in_order, newest_corrections
 from jobs.reporting.reports import (
     ErrorTable,
     MetricsTable,
+    csv_line,
     label_space_document,
     manifest,
     merged_document,
@@ -45,6 +48,8 @@ CORRECTED = "corrected"  # the newest correction of each image that has one
 LABEL_SPACE = "label_space.json"  # of classes that are the user's own; what is published, everybody has
 METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
+FILES_MISSING = "files_missing.csv"  # what the store has lost, where it is left out: of each file why
+LOOKS_AT_ONCE = 16  # a store that is reached by network answers each after a while
 
 
 class Entry(NamedTuple):
@@ -57,6 +62,7 @@ class Entry(NamedTuple):
 
 
 Document = Callable[[], Iterator[bytes]]
+Lost = Mapping[str, tuple[Entry, str]]  # by key: what it was to be, and what is wrong
 
 
 class Entries:
@@ -69,15 +75,18 @@ class Entries:
         wanted: frozenset[str],
         stored: _Stored,
         corrected: Mapping[int, CorrectionFile],
+        lost: Lost,
     ) -> None:
-        """stored: what the pieces' files come to that are wanted, and the corrections."""
+        """stored: what the pieces' files come to that are wanted, and the corrections; lost: left out of them."""
         self.written = written
         self.wanted = wanted
         self._pieces = pieces
-        self._count = len(written) + stored.files
+        self._lost = lost
+        left_out = [entry for entry, _ in lost.values()]
+        self._count = len(written) + stored.files - len(left_out)
         self.sums = (  # bytes of all names in UTF-8, and of all contents: who needs no more need not walk
-            stored.names + sum(len(each.name.encode()) for each in written),
-            stored.contents + sum(each.size for each in written),
+            stored.names + _names(written) - _names(left_out),
+            stored.contents + sum(each.size for each in written) - sum(each.size for each in left_out),
         )
         self.corrected = corrected
 
@@ -91,9 +100,10 @@ class Entries:
             for index, stem, files in Piece.unpacked(content).images:
                 name = names.of(index, stem)
                 for folder, suffix, size, crc32, key in files:
-                    if kind_of(folder) in wanted:
+                    if kind_of(folder) in wanted and key not in self._lost:
                         yield Entry(f"{folder}/{name}{suffix}", size, crc32, key)
-                if (own := self.corrected.get(index)) is not None:
+                own = self.corrected.get(index)
+                if own is not None and own.key not in self._lost:
                     yield Entry(f"{CORRECTED}/{name}.png", own.size, own.crc32, own.key)
 
 
@@ -131,10 +141,11 @@ class Archives:
     software: str
     caller: Caller = DEFAULT
 
-    def open(self, job_id: str, artifacts: Sequence[str] | None = None) -> Archive:
+    def open(self, job_id: str, artifacts: Sequence[str] | None = None, *, without_lost: bool = False) -> Archive:
         """Lay out the archive of a finished job. artifacts: kinds to take, `metrics`, `corrected`; None takes all.
+        without_lost: the store is asked for every file, and what it has lost is left out and told in FILES_MISSING.
 
-        Raises JobNotFound, JobNotFinished, InvalidOptions.
+        Raises JobNotFound, JobNotFinished, InvalidOptions; of documents that are made of files ObjectNotFound.
         """
         with self.open_unit(self.caller.tenant) as unit:
             job = unit.jobs.get(job_id)
@@ -146,12 +157,14 @@ class Archives:
         for content, piece in self._pieces(job):
             seen.see(piece)
             pieces.append(content)
-        documents = self._documents(job, wanted, seen, pieces)
+        entries = Entries((), pieces, wanted, seen.stored, corrected, {})
+        lost = _lost(entries, self.inputs.objects) if without_lost else {}
+        documents = self._documents(job, wanted, seen, pieces, lost)
         written = [
             seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
             for name, document in documents.items()
         ]
-        entries = Entries(written, pieces, wanted, seen.stored, corrected)
+        entries = Entries(written, pieces, wanted, seen.stored, corrected, lost)
         return Archive(job=job, entries=entries, documents=documents, objects=self.inputs.objects)
 
     def _pieces(self, job: Job) -> Iterator[tuple[bytes, Piece]]:
@@ -167,7 +180,9 @@ class Archives:
                 content = piece.packed()
             yield content, piece
 
-    def _documents(self, job: Job, wanted: frozenset[str], seen: _Seen, pieces: Sequence[bytes]) -> dict[str, Document]:
+    def _documents(
+        self, job: Job, wanted: frozenset[str], seen: _Seen, pieces: Sequence[bytes], lost: Lost
+    ) -> dict[str, Document]:
         cards = [self._card(each) for each in job.models]
         provenance = manifest(job, cards, devices=seen.devices, versions=seen.versions, software=self.software)
         documents: dict[str, Document] = {"manifest.json": lambda: iter([provenance])}
@@ -181,30 +196,34 @@ class Archives:
         if COMPARISON in wanted:
             table = ComparisonTable(job).head()
             documents[COMPARISON_CSV] = partial(_table, table, pieces, lambda piece: piece.compared)
-            page = self._page(job)
+            page = self._page(job, lost)
             documents[COMPARISON_HTML] = lambda: iter([page])
-        return {**documents, **self._merged_documents(job, wanted)}
+        if lost:
+            documents[FILES_MISSING] = lambda: _told(lost)
+        return {**documents, **self._merged_documents(job, wanted, lost)}
 
-    def _page(self, job: Job) -> bytes:
+    def _page(self, job: Job, lost: Lost) -> bytes:
         """Made at once: its length has to be known."""
         comparing = Comparing(self.open_unit, self.caller)
         _, images = comparing.contested(job.id, SHOWN)
         told = comparison_document(job, images, comparing.drawn(job))
-        return JobPage(self.inputs, job).render(told, images)
+        return JobPage(self.inputs, job).render(told, [_without(image, lost) for image in images])
 
-    def _merged_documents(self, job: Job, wanted: frozenset[str]) -> dict[str, Document]:
+    def _merged_documents(self, job: Job, wanted: frozenset[str], lost: Lost) -> dict[str, Document]:
         """One of each format that has such, of each model."""
         documents: dict[str, Document] = {}
         for name, each in FORMATS.items():
             if name in wanted and isinstance(each, MergeableFormat):
                 for model, folder in enumerate(model_folders(job.models)):
                     documents[each.merged.replace(".", f"{folder.replace('/', '-')}.", 1)] = partial(
-                        self._merged, each, job, model
+                        self._merged, each, job, model, lost
                     )
         return documents
 
-    def _merged(self, artifact: MergeableFormat, job: Job, model: int) -> Iterator[bytes]:
-        images = partial(images_in_order, self.open_unit, self.caller.tenant, job)
+    def _merged(self, artifact: MergeableFormat, job: Job, model: int, lost: Lost) -> Iterator[bytes]:
+        def images() -> Iterator[JobImage]:
+            return (_without(image, lost) for image in images_in_order(self.open_unit, self.caller.tenant, job))
+
         return merged_document(artifact, images, self.inputs.objects, job, software=self.software, model=model)
 
     def _run(self, job_id: str, first: int) -> Sequence[JobImage]:
@@ -279,6 +298,52 @@ class _Seen:
                 self.stored.add(len(folder.encode()) + 1 + name + len(suffix), size)
         if (own := self._corrected.get(index)) is not None:
             self.stored.add(len(f"{CORRECTED}/.png") + name, own.size)
+
+
+def _names(entries: Iterable[Entry]) -> int:
+    """Bytes of them all."""
+    return sum(len(each.name.encode()) for each in entries)
+
+
+def _lost(entries: Iterable[Entry], objects: ObjectStore) -> Lost:
+    """Those that are not in the store, or of another size there. Raises StorageUnavailable."""
+    lost, left = {}, iter(entries)
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as threads:
+        while lot := list(islice(left, PART)):
+            for entry, wrong in zip(lot, threads.map(partial(_wrong, objects), lot), strict=True):
+                if wrong:
+                    lost[entry.key or ""] = entry, wrong
+    return lost
+
+
+def _wrong(objects: ObjectStore, entry: Entry) -> str:
+    """Empty where nothing is."""
+    try:
+        size = objects.info(entry.key or "").size
+    except ObjectNotFound:
+        return "the store has it no longer"
+    return "" if size == entry.size else f"the store has {size} bytes of it instead of {entry.size}"
+
+
+def _told(lost: Lost) -> Iterator[bytes]:
+    yield csv_line(["file", "message"])
+    for entry, wrong in lost.values():
+        yield csv_line([entry.name, wrong])
+
+
+def _without(image: JobImage, lost: Lost) -> JobImage:
+    """As if what is lost had never been asked for."""
+    if not lost:
+        return image
+    results = [replace(each, artifacts=_left(each.artifacts, lost)) for each in image.results]
+    compared = image.comparison
+    if compared is not None:
+        compared = replace(compared, artifacts=_left(compared.artifacts, lost))
+    return replace(image, results=tuple(results), comparison=compared)
+
+
+def _left(artifacts: Iterable[Artifact], lost: Lost) -> tuple[Artifact, ...]:
+    return tuple(each for each in artifacts if each.key not in lost)
 
 
 def _fits(piece: Piece, job: Job, head: str, first: int) -> bool:

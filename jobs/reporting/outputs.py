@@ -50,6 +50,7 @@ class Outputs:
     round_s: float = ROUND_S
     _seen: dict[str, int] = field(default_factory=dict)  # versions of jobs that need nothing more
     _put: dict[str, tuple[int, int]] = field(default_factory=dict)  # version and files of what was begun, by job
+    _lossy: set[str] = field(default_factory=set)  # jobs of which the store has lost a file
     _running: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -86,6 +87,7 @@ class Outputs:
         changed = [job_id for job_id, version in versions.items() if self._seen.get(job_id) != version]
         self._seen = {job_id: self._seen[job_id] for job_id in versions if job_id in self._seen}
         self._put = {job_id: self._put[job_id] for job_id in versions if job_id in self._put}
+        self._lossy &= versions.keys()
         return sum(self._write_all(lot, until) for lot in _lots(changed))
 
     def _write_all(self, job_ids: Sequence[str], until: float) -> int:
@@ -127,8 +129,7 @@ class Outputs:
         return files if version == job.version else 0
 
     def _put_files(self, job: Job, first: int, until: float) -> int:
-        caller = Caller(job.tenant, "read")
-        archive = Archives(self.open_unit, self.inputs, self.catalog, self.software, caller).open(job.id)
+        archive = self._archive(job)
         entries = sorted(archive.entries, key=lambda entry: entry.name == MANIFEST)
         if job.id not in self._put and self._is_there(job, archive, entries[-1]):
             self._seen[job.id] = job.version
@@ -140,11 +141,39 @@ class Outputs:
             if time.monotonic() >= until:
                 return count - 1 - first
             media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
-            self.buckets.put(_place(job, entry), PieceReader(archive.read(entry)), media_type=media_type)
+            self.buckets.put(_place(job, entry), PieceReader(self._whole(job, archive, entry)), media_type=media_type)
             self._put[job.id] = job.version, count
         del self._put[job.id]
         self._seen[job.id] = job.version
         return len(entries) - first
+
+    def _archive(self, job: Job) -> Archive:
+        """Without what is known to be lost: no later round would find it. Raises what `Archives.open` does."""
+        archives = Archives(self.open_unit, self.inputs, self.catalog, self.software, Caller(job.tenant, "read"))
+        try:
+            return archives.open(job.id, without_lost=job.id in self._lossy)
+        except ObjectNotFound:
+            self._note_loss(job)
+            raise
+
+    def _whole(self, job: Job, archive: Archive, entry: Entry) -> Iterator[bytes]:
+        """Raises ObjectNotFound where the store has lost it, or a part of it."""
+        left = entry.size
+        try:
+            for piece in archive.read(entry):
+                left -= len(piece)
+                yield piece
+            if left:
+                raise ObjectNotFound(f"{entry.name} has not the {entry.size} bytes that it was stored with")
+        except ObjectNotFound:
+            self._note_loss(job)
+            raise
+
+    def _note_loss(self, job: Job) -> None:
+        """Once: what is still lost the next time is nothing that the store has lost of the job's."""
+        if job.id not in self._lossy:
+            self._lossy.add(job.id)
+            self._put.pop(job.id, None)  # its files are others from now on
 
     def _empty_old_errors(self, location: str) -> None:
         """Of a job that was tried again, and of which none failed then: a bucket may let nobody delete."""

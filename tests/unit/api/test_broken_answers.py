@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import zipfile
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -123,3 +125,17 @@ def test_an_object_that_is_shorter_than_it_was_is_never_a_whole_answer(
         caplog.clear()
         broken_off(http, f"/jobs/{job_id}/{path}")
         assert told_of(caplog)[:2] == (job_id, "content_changed")
+
+
+def test_a_file_that_is_lost_keeps_nobody_from_the_rest(http: httpx.Client, house: House) -> None:
+    job_id = submitted(http, house)
+    house.objects.delete(next(key for key in house.objects.keys("") if "/mask/000001" in key))
+    broken_off(http, f"/jobs/{job_id}/archive")
+    answer = http.get(f"/jobs/{job_id}/archive", params={"without_lost": "true"})
+    assert len(answer.content) == int(answer.headers["content-length"])
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert b"mask/1.png" in archive.read("files_missing.csv")
+        assert {"mask/0.png", "mask/2.png", "overlay/1.jpg"} < set(archive.namelist())
+    refused = http.get(f"/jobs/{job_id}/archive", params={"without_lost": "true", "export": "cvat"})
+    assert refused.json()["errors"][0]["field"] == "without_lost"

@@ -303,13 +303,32 @@ def test_what_a_killed_process_wrote_late_is_put_right_by_the_next_one(
     assert new_outputs(house).run() == 0
 
 
+@pytest.mark.parametrize("left", [b"", b"cut"])
+def test_what_the_store_has_lost_keeps_nothing_else_from_its_bucket(
+    client: TestClient, house: House, outputs: Outputs, left: bytes
+) -> None:
+    job_id = submit(client, artifacts=["mask", "coco"])
+    house.work()
+    key = next(key for key in house.objects.keys("") if "/mask/" in key)
+    house.objects.delete(key)
+    if left:
+        house.objects.put(key, left, media_type="image/png")
+    outputs.run()
+    assert "manifest.json" not in put_there(house, job_id)
+    outputs.run()
+    there = put_there(house, job_id)
+    assert there["files_missing.csv"].startswith(b"file,message\r\nmask/a.png,the store has ")
+    assert "coco/a.json" in there
+    assert outputs.run() == 0
+
+
 def test_a_job_that_vanishes_meanwhile_is_no_trouble(
     client: TestClient, house: House, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(client)
     house.work()
 
-    def gone(self: Archives, job_id: str) -> None:
+    def gone(self: Archives, job_id: str, **_: object) -> None:
         raise JobNotFound("gone")
 
     with monkeypatch.context() as at:

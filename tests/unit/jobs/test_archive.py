@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jobs.corrections.correcting import Correcting
-from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound
+from jobs.errors import InvalidOptions, JobNotFinished, JobNotFound, ObjectNotFound
 from jobs.job import Job
 from jobs.options import JobOptions
 from jobs.processing.retry import RetryPolicy
@@ -127,6 +127,32 @@ def test_the_same_job_gives_the_same_archive_twice(mill: Mill) -> None:
     job = mill.submit("a.jpg", "b.jpg", artifacts=("mask", "coco"))
     mill.work()
     assert list(mill.archives.open(job.id).entries) == list(mill.archives.open(job.id).entries)
+
+
+def test_what_the_store_has_lost_is_left_out_and_told_where_that_is_asked_for(mill: Mill) -> None:
+    job = mill.submit("a.jpg", "b.jpg", artifacts=("mask", "coco"))
+    mill.work()
+    keys = {entry.name: entry.key or "" for entry in mill.archives.open(job.id).entries}
+    mill.objects.delete(keys["coco/a.json"])
+    size = mill.objects.info(keys["mask/b.png"]).size
+    mill.objects.put(keys["mask/b.png"], b"cut", media_type="image/png")
+    with pytest.raises(ObjectNotFound):
+        mill.archives.open(job.id)  # coco.json is made of it
+    archive = mill.archives.open(job.id, without_lost=True)
+    files = {entry.name: b"".join(archive.read(entry)) for entry in archive.entries}
+    assert {"mask/a.png", "coco/b.json"} <= set(files)
+    assert not {"mask/b.png", "coco/a.json"} & set(files)
+    table = list(csv.reader(io.StringIO(files["files_missing.csv"].decode())))
+    told = (
+        ["coco/a.json", "the store has it no longer"],
+        ["mask/b.png", f"the store has 3 bytes of it instead of {size}"],
+    )
+    assert table == [["file", "message"], *told]
+    assert [each["file_name"] for each in json.loads(files["coco.json"])["images"]] == ["b.jpg"]
+    assert all((len(files[each.name]), zlib.crc32(files[each.name])) == each[1:3] for each in archive.entries)
+    assert len(archive.entries) == len(files)
+    assert archive.entries.sums == (sum(map(len, files)), sum(map(len, files.values())))
+    assert "files_missing.csv" not in [each.name for each in mill.archives.open(job.id, ["mask"]).entries]
 
 
 @pytest.mark.parametrize(
