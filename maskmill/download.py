@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -34,11 +35,17 @@ TRIES_WITHOUT_PROGRESS = 6
 _MANIFEST, _METRICS, _ERRORS = "manifest.json", "metrics.csv", "errors.csv"
 _MASKS = "mask"  # the folder of what people draw on, where nothing tells what was fetched
 PICTURES_MISSING = "pictures_missing.csv"  # of an export, with the reason of each
+FILES_MISSING = "files_missing.csv"  # of an archive without what the store has lost, with the reason of each
 _MARK = ".maskmill-job"  # whose the files are, where no manifest tells
 _FETCHED = ".maskmill-fetched.json"  # check sums (CRC-32) of files in folders as they came, by their paths
 _LOCK = ".maskmill-lock"  # there while somebody writes
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)  # of a shared folder
 FULL_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+_LOST = (
+    "; where it stops there each time, the service has lost a file: --without-lost, in Python "
+    "export={'without_lost': True}, leaves out what is lost"
+)
 
 OnReceived = Callable[[int, "int | None"], None]  # bytes so far, and of the whole where it is known
 
@@ -64,7 +71,8 @@ def fetch_archive(transport: Transport, call: Call, target: Path, on_received: O
         except (ServerUnreachable, httpx.StreamError) as error:
             tries = 0 if part.size > before else tries + 1
             if tries >= TRIES_WITHOUT_PROGRESS:
-                raise DownloadBroken(f"it stopped at byte {part.size} ({error}); call again to go on") from error
+                lost = "" if "without_lost" in call.params else _LOST
+                raise DownloadBroken(f"it stopped at byte {part.size} ({error}); call again to go on{lost}") from error
             time.sleep(min(4.0, 0.25 * 2**tries))
         except APIError as error:
             if error.status != 416 or before == 0:
@@ -94,7 +102,7 @@ class _Part:
             headers["Range"] = f"bytes={self.size}-"
             if self._mark:
                 headers["If-Range"] = self._mark
-        return Call(method=call.method, path=call.path, params=call.params, headers=headers)
+        return replace(call, headers=headers)
 
     def take(self, response: httpx.Response, on_received: OnReceived) -> None:
         """Append what the answer brings, or start over when it brings the whole."""
@@ -272,8 +280,9 @@ def unpack(archive: Path, folder: Path, job_id: str, *, over_changes: bool = Fal
         write_whole(folder / _FETCHED, json.dumps(fetched).encode())
     if folder / _METRICS in targets and folder / _ERRORS not in targets:  # tried again, none failed
         (folder / _ERRORS).unlink(missing_ok=True)
-    if folder / PICTURES_MISSING not in targets:
-        (folder / PICTURES_MISSING).unlink(missing_ok=True)
+    for table in (PICTURES_MISSING, FILES_MISSING):
+        if folder / table not in targets:
+            (folder / table).unlink(missing_ok=True)
     return targets
 
 
@@ -313,17 +322,17 @@ def _is_changed(path: Path, entry: zipfile.ZipInfo, fetched: int | None) -> bool
     return zlib.crc32(path.read_bytes()) not in (entry.CRC, fetched)
 
 
-def pictures_missing(where: Path) -> int:
-    """How many pictures an export lacks that were asked for. where: it was unpacked there; or the ZIP file itself."""
+def missing(where: Path, table: str) -> int:
+    """How much lacks that was asked for. where: it was unpacked there; or the ZIP file itself. table: which tells."""
     try:
         if where.is_dir():
-            table = (where / PICTURES_MISSING).read_bytes()
+            content = (where / table).read_bytes()
         else:
             with zipfile.ZipFile(where) as bundle:
-                table = bundle.read(PICTURES_MISSING)
+                content = bundle.read(table)
     except (FileNotFoundError, KeyError):
         return 0
-    return sum(1 for _ in csv.DictReader(io.StringIO(table.decode(), newline="")))
+    return sum(1 for _ in csv.DictReader(io.StringIO(content.decode(), newline="")))
 
 
 def _target(folder: Path, entry: zipfile.ZipInfo) -> Path:

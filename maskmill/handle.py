@@ -26,6 +26,7 @@ LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
 SHORTEST_POLL_S = 0.2
 OUTAGE_S = 60.0  # a server that restarts while we wait is waited for
 PAGE = 200
+LOOKING_S = 600.0  # for hundreds of thousands of files in a store that is reached by network
 CORRECTIONS_S = 3600.0  # a large batch is read while we wait
 
 OnProgress = Callable[["JobHandle"], None]
@@ -183,9 +184,9 @@ class JobHandle:
 
         The archive streams to disk and goes on where a broken connection, or an earlier call, left it.
         keep_zip: leave `<job id>.zip` beside the unpacked files. unpacked False: the ZIP alone; returns its path.
-        artifacts: names, also with commas between them; None for all. export: for an annotation tool, what
-        `GET /jobs/{id}/archive` takes for it: {"export": "cvat"}. on_received is called with the bytes so far, and
-        those of the whole or None.
+        artifacts: names, also with commas between them; None for all. export: what else `GET /jobs/{id}/archive`
+        takes: {"export": "cvat"} for an annotation tool, {"without_lost": True} to leave out what the service has lost.
+        on_received is called with the bytes so far, and those of the whole or None.
         Raises DownloadBroken, Conflict, and InvalidInput for a folder that cannot be written, into which another
         download is going on, that holds another job's results, or masks that were changed since they came.
         """
@@ -195,7 +196,9 @@ class JobHandle:
             keep_apart(folder, self.id)
         self.wait()
         named = artifacts if artifacts is None or isinstance(artifacts, str) else ",".join(artifacts)
-        call = Call(method="GET", path=self._path("archive"), params={"artifacts": named, **(export or {})})
+        params = {"artifacts": named, **(export or {})}
+        patience_s = LOOKING_S if "without_lost" in params else None  # it looks for each file before it answers
+        call = Call(method="GET", path=self._path("archive"), params=params, read_timeout_s=patience_s)
         with alone_in(folder, self.id, unpacks=unpacked):
             if unpacked:
                 keep_apart(folder, self.id)  # once more: another's may have come meanwhile

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from maskmill.cli import images, jobs, keys, models, results, stack, tune, webhooks
+from maskmill.cli import images, jobs, keys, models, stack, tune, webhooks
 from maskmill.cli.exits import MEANING
+from maskmill.cli.models import DEFAULT, ListAlone
 from maskmill.cli.options import command
-from maskmill.cli.results import film, report
+from maskmill.cli.results import corrections, film, report, worst
 from maskmill.cli.training import calibrate, compare, evaluate, explain, export, promote, train
 
 HELP = "Batches of street images in; segmentation masks, metrics and archives out."
@@ -49,7 +50,11 @@ command(app, "explain")(explain.explain)
 command(app, "export")(export.export)
 command(app, "promote")(promote.promote)
 command(models.app, "calibrate")(calibrate.calibrate)
-app.add_typer(results.app, name="jobs")
+of_jobs = typer.Typer(cls=ListAlone, help="List jobs; see the worst images of one, send corrections.")
+command(of_jobs, DEFAULT)(jobs.jobs)
+command(of_jobs, "corrections")(corrections.corrections)
+command(of_jobs, "worst")(worst.worst)
+app.add_typer(of_jobs, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")

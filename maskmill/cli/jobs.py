@@ -17,7 +17,6 @@ from maskmill.cli.images import tell_what_was_passed_over, tell_what_went_wrong
 from maskmill.cli.options import ForceOption, JobOption, ServerOptions
 from maskmill.cli.output import (
     age,
-    fetching,
     few,
     job_sentence,
     percent,
@@ -31,7 +30,8 @@ from maskmill.cli.output import (
     submitting,
     working,
 )
-from maskmill.download import PICTURES_MISSING, check_place, keep_apart, lay_over, pictures_missing
+from maskmill.cli.results.download import Downloading, fetch
+from maskmill.download import check_place, keep_apart
 from maskmill.errors import InvalidInput, WaitTimeout
 from maskmill.handle import JobHandle
 from maskmill.inputs import Inputs, sort_out
@@ -116,7 +116,7 @@ def submit(choices: Submission) -> None:
             wait_for(job, console, choices.timeout)
         _show(job, choices)
         if choices.download:
-            _download(job, choices.download, choices)
+            fetch(job, choices.download, choices, force=choices.force)
         raise typer.Exit(exit_code_of(job.status) if job.finished else DONE)
 
 
@@ -199,31 +199,13 @@ def retry(choices: Retrying) -> None:
     raise typer.Exit(exit_code_of(job.status) if job.finished else DONE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Downloading(JobOption):
-    folder: Annotated[Path, typer.Argument(help="Where to; made when missing.", metavar="DIR")] = Path("results")
-    artifacts: Annotated[
-        str | None, typer.Option(help="These alone, comma-separated; `metrics` is one.", metavar="NAMES")
-    ] = None
-    keep_zip: Annotated[bool, typer.Option("--zip", help="Keep the ZIP, and do not unpack it.")] = False
-    export: Annotated[
-        str | None, typer.Option(help="For an annotation tool: coco, cvat, label-studio, yolo, voc, …", metavar="TOOL")
-    ] = None
-    instances: Annotated[bool, typer.Option("--instances", help="Of an export: tell regions apart.")] = False
-    pictures: Annotated[bool, typer.Option("--pictures", help="Of an export: the pictures too.")] = False
-    model: Annotated[
-        str | None, typer.Option(help="Of an export of several models: whose masks; else a folder for each.")
-    ] = None
-    force: ForceOption = False
-
-
 def download(choices: Downloading) -> None:
     """Fetch a job's results and unpack them; goes on where a broken download stopped."""
     with connect(choices) as server:
         job = server.job(choices.job_id)
         if not job.finished:
             wait_for(job, stderr(), None)
-        _download(job, choices.folder, choices)
+        fetch(job, choices.folder, choices, force=choices.force)
 
 
 def delete(choices: JobOption) -> None:
@@ -370,31 +352,3 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
     else:
         tell_what_was_passed_over(out, job)
         out.print(f"Follow it with:  {program()} watch {job.id}", soft_wrap=True)
-
-
-def _download(job: JobHandle, folder: Path, choices: Submission | Downloading) -> None:
-    chosen: dict[str, Any] = {}
-    if isinstance(choices, Downloading):
-        chosen = {"artifacts": choices.artifacts, "unpacked": not choices.keep_zip, "export": _export_of(choices)}
-    with fetching(stderr()) as on_received:
-        if choices.force and chosen.get("unpacked", True):
-            chosen = {**chosen, "on_received": on_received, "unpacked": False}
-            where = lay_over(folder, job.id, lambda: job.download(folder, **chosen))
-        else:
-            where = job.download(folder, on_received=on_received, **chosen)
-    missing = {"pictures_missing": pictures_missing(where)} if chosen.get("export") else {}
-    if not choices.as_json:
-        stdout().print(f"results are in {where}", soft_wrap=True)
-        for count in filter(None, missing.values()):
-            stdout().print(f"{count} pictures are not among them: {PICTURES_MISSING} says why", soft_wrap=True)
-    elif isinstance(choices, Downloading):
-        print_json({"job": job.id, "path": str(where), **missing})
-
-
-def _export_of(choices: Downloading) -> dict[str, Any]:
-    if choices.export is None:
-        if choices.instances or choices.pictures or choices.model is not None:
-            raise InvalidInput("--instances, --pictures and --model say how an export is made; name one with --export")
-        return {}
-    switches = {"instances": choices.instances or None, "pictures": choices.pictures or None}
-    return {"export": choices.export, **switches, "model": choices.model}

@@ -146,6 +146,20 @@ def test_an_export_is_downloaded_and_unpacked(run: Run, server: ToyServer, tmp_p
 
 
 @pytest.mark.usefixtures("job")
+def test_files_that_the_service_has_lost_are_left_out_where_asked_and_counted(
+    run: Run, server: ToyServer, tmp_path: Path
+) -> None:
+    whole = _zip({"manifest.json": b"{}", "files_missing.csv": b"file,message\r\nmask/a.png,gone\r\n"})
+    server.on("GET", "/jobs/job_1/archive", Answer(200, whole, {}))
+    said = run("download", "job_1", str(tmp_path), "--without-lost").stdout
+    assert "1 files are not among them: files_missing.csv says why" in said
+    assert server.seen("GET", "/jobs/job_1/archive")[0].query == {"without_lost": "true"}
+    server.on("GET", "/jobs/job_1/archive", Answer(200, _zip({"manifest.json": b"{}"}), {}))
+    assert json.loads(run("download", "job_1", str(tmp_path), "--without-lost", "--json").stdout)["files_missing"] == 0
+    assert not (tmp_path / "files_missing.csv").exists()
+
+
+@pytest.mark.usefixtures("job")
 def test_pictures_that_an_export_lacks_are_counted(run: Run, server: ToyServer, tmp_path: Path) -> None:
     table = b'index,name,ref,code,message\r\n0,a.jpg,,input_not_kept,"lines\nof two"\r\n'
     whole = Answer(200, _zip({"labelmap.txt": b"x", "pictures_missing.csv": table}), {})
