@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from jobs.job import Job, JobImage
-from jobs.processing.measuring import impossible_ids, left_out
+from jobs.processing.measuring import impossible_ids, left_out_of_all
 from jobs.reporting.document import versions
 from jobs.reporting.summary import job_metrics
 from segmentation.measures.agreement import Agreement, PairCounts, RightCounts, pair_ious, pair_miou, pixel_share
@@ -95,7 +95,7 @@ def uncounted(job: Job, one: int, other: int) -> frozenset[int]:
 def _model(job: Job, model: int, drawn: Drawn | None) -> Document:
     counts, interval = job.totals[model].confusion, None
     if drawn is not None and counts is not None:
-        interval = drawn.resampled.miou(model, without=left_out(job, model).of(as_confusion(counts)))
+        interval = drawn.resampled.miou(model, without=left_out_of_all(job, model).of(as_confusion(counts)))
     return {
         "model": job.models[model],
         "metrics": job_metrics(job, model),
@@ -129,7 +129,7 @@ def _judged(job: Job, pair: PairCounts, one: int, other: int, drawn: Drawn | Non
     counts = [as_confusion(each) for model in (one, other) if (each := job.totals[model].confusion) is not None]
     if pair.right is None or len(counts) < 2:
         return None
-    without = left_out(job, one, other).of(counts[0])  # the truth of both is one
+    without = left_out_of_all(job, one, other).of(counts[0])  # the truth of both is one
     first, second = (mean_iou(each, without=without) for each in counts)
     interval = None if drawn is None else drawn.resampled.difference(one, other, without=without)
     return {

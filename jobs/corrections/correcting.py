@@ -131,7 +131,7 @@ class Correcting:
             if job.options.readable and _result_of(image).metrics.confusion is not None:
                 raise ArtifactNotFound(f"the mask of image {image.index} is lost, and cannot be scored once more")
             return None
-        told = [scores(each, truth, left_out(job, model)) for model, each in enumerate(maps)]
+        told = [scores(each, truth, left_out(job, model, corrected=True)) for model, each in enumerate(maps)]
         return _Scored(told, agree(maps, truth) if len(maps) > 1 else None)
 
     def _unit(self) -> AbstractContextManager[UnitOfWork]:

@@ -73,14 +73,21 @@ def impossible_ids(job: Job, model: int) -> frozenset[int]:
     return frozenset(each.id for each in job.impossible_classes(model))
 
 
-def left_out(job: Job, *models: int) -> LeftOut:
+def left_out(job: Job, *models: int, corrected: bool = False) -> LeftOut:
     """What means against a ground truth are taken without, where the models at these positions are scored alike.
+    corrected: whether all of that truth is corrections, which may show every class: what they do not is not there.
 
     Classes that the masks cannot show are none of an older job, whose means have an IoU of 0 for them.
     """
     impossible = frozenset[int]().union(*(impossible_ids(job, model) for model in models))
-    unmarked = job.space.missing_from(job.mask_space) if job.spaces.unmarked else ()
+    unmarked = job.space.missing_from(job.mask_space) if job.spaces.unmarked and not corrected else ()
     return LeftOut(impossible, frozenset(each.id for each in unmarked))
+
+
+def left_out_of_all(job: Job, *models: int) -> LeftOut:
+    """The same, of the sums over the job's images."""
+    totals = job.totals[models[0]]
+    return left_out(job, *models, corrected=totals.corrected_images == totals.truth_images)
 
 
 def scores(label_map: LabelMap, truth: LabelMap, left_out: LeftOut = NOTHING) -> dict[str, Any]:

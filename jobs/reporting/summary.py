@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.job import Job, JobTotals
-from jobs.processing.measuring import LeftOut, left_out
+from jobs.processing.measuring import LeftOut, left_out_of_all
 from segmentation.label_map import coverage
 from segmentation.label_space import LabelSpace
 from segmentation.measures.metrics import (
@@ -37,7 +37,8 @@ def job_metrics(job: Job, model: int = 0) -> dict[str, Any]:
     if totals.confidence_images:
         metrics["mean_confidence"] = totals.confidence_sum / totals.confidence_images
     if totals.confusion is not None:
-        metrics["ground_truth"] = _ground_truth(totals.confusion, totals.truth_images, job.space, left_out(job, model))
+        without = left_out_of_all(job, model)
+        metrics["ground_truth"] = _ground_truth(totals.confusion, totals.truth_images, job.space, without)
         if job.options.min_confidence:
             metrics["ground_truth"]["coverage"] = known(decided_share(as_confusion(totals.confusion)))
         if totals.corrected_images:

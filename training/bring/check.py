@@ -14,7 +14,7 @@ from data.sample_library import LABEL_SPACE, SampleLibrary
 from segmentation.errors import NoRemapping
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces import get_label_space
-from segmentation.measures.metrics import confusion_matrix, mean_iou
+from segmentation.measures.metrics import confusion_matrix, known, mean_iou
 from segmentation.model_card import ModelCard
 from segmentation.picture_files.pictures import decode_mask, decode_picture
 from segmentation.preprocessing import Preprocessing
@@ -216,10 +216,11 @@ def _miou(
 ) -> float | None:
     if any(each.truth is None for each in samples):
         return None
-    total = np.zeros((space.class_count, space.class_count), np.int64)
+    total = np.zeros((space.class_count, space.class_count + 1), np.int64)
     for ids, each in zip(predictions, samples, strict=True):
-        total += confusion_matrix(each.truth, ids, space=space)  # type: ignore[arg-type]  # none is None, see above
-    return float(mean_iou(total))
+        assert each.truth is not None  # see above
+        total += confusion_matrix(each.truth, ids, space=space, with_missed=True)
+    return known(mean_iou(total))
 
 
 def _check_values(answers: Sequence[Pixels]) -> None:

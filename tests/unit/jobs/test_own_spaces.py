@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 
+from jobs.corrections.correcting import Correcting
 from jobs.errors import InvalidOptions
 from jobs.job import ImageStatus
 from jobs.options import JobOptions, TileOptions
@@ -163,6 +164,10 @@ def test_classes_that_the_masks_cannot_show_are_told_where_a_model_gives_them(se
     ((code, detail),) = [(each.code, each.detail) for each in image.warnings]
     assert code == "mask_lacks_classes"
     assert detail.startswith("masks in plain cannot show blob, which tiny gives to 50.0 % of the picture")
+    correcting = Correcting(service.database.unit, service.objects)
+    assert correcting.put(job.id, 0, mask(np.zeros((2, 4), np.uint8))).metrics.miou == 0.25  # it could have shown blob
+    truth = job_metrics(service.reading.job(job.id))["ground_truth"]
+    assert (truth["miou"], truth["corrections"], "unmarked_classes" in truth) == (0.25, 1, False)
 
 
 def test_of_an_older_job_the_means_stay_as_they_were_told(service):

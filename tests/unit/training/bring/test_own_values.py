@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
 from tests.tiny_models import CLASSES, STRIDE, tiny_bundle
 from training.bring.check import CheckReport, LabelledPicture, Pixels, Run, WrongValues, check
@@ -63,3 +64,24 @@ def test_logits_and_probabilities_are_told_apart(tmp_path: Path) -> None:
 def test_decisions_are_noted(tmp_path: Path) -> None:
     notes = checked(tmp_path, decided).notes
     assert "each class is 0 or 1, a decision: every confidence is 1 and says nothing" in notes[0]
+
+
+def test_void_where_something_is_counts_as_wrong_on_the_samples_too(tmp_path: Path) -> None:
+    """As in every other score: a network that says void wherever it errs would look perfect."""
+    space = LabelSpace(
+        "own",
+        (
+            *(LabelClass(n, f"c{n}", (n, 1, 1), "thing") for n in range(CLASSES - 1)),
+            LabelClass(99, "bonnet", (9, 9, 9), "void"),
+        ),
+    )
+    said = np.full((48, 96), 0, np.uint8)
+
+    def void_on_the_right(batch: Pixels) -> Pixels:
+        values = np.zeros((len(batch), CLASSES, batch.shape[2] // STRIDE, batch.shape[3] // STRIDE), np.float32)
+        values[:, 0], values[:, -1, :, values.shape[3] // 2 :] = 1, 2
+        return values
+
+    pictures = [LabelledPicture(np.zeros((48, 96, 3), np.uint8), said)]
+    found = check(void_on_the_right, tiny_bundle(tmp_path).card, pictures, space=space, engine="numpy")
+    assert found.miou == pytest.approx(0.5, abs=0.02)
