@@ -165,7 +165,8 @@ def test_classes_that_the_masks_cannot_show_are_told_where_a_model_gives_them(se
     assert code == "mask_lacks_classes"
     assert detail.startswith("masks in plain cannot show blob, which tiny gives to 50.0 % of the picture")
     correcting = Correcting(service.database.unit, service.objects)
-    assert correcting.put(job.id, 0, mask(np.zeros((2, 4), np.uint8))).metrics.miou == 0.25  # it could have shown blob
+    correcting.put(job.id, 0, mask(np.zeros((2, 4), np.uint8)))  # it could have shown blob
+    assert service.reading.image(job.id, 0).result.metrics.miou == 0.25
     truth = job_metrics(service.reading.job(job.id))["ground_truth"]
     assert (truth["miou"], truth["corrections"], "unmarked_classes" in truth) == (0.25, 1, False)
 
