@@ -58,8 +58,9 @@ async def _wanted(
     without_lost: Annotated[
         bool,
         Query(
-            description="leave out what the store has lost, of each file told in `files_missing.csv`; else the answer "
-            "breaks off there. The store is asked for every file first: of a large job that takes a while"
+            description="leave out what the store has lost, and tell of each file in `files_missing.csv`, of each "
+            "image of an export in `pictures_missing.csv`; else the answer breaks off there. The store is asked for "
+            "every file first: of a large job that takes a while"
         ),
     ] = False,
 ) -> Wanted:
@@ -142,9 +143,7 @@ def _opened(
 ) -> Response:
     choice = export or (use_cases.reading.job(job_id).options.export if wanted.kinds is None else None)
     if choice is not None:
-        if wanted.without_lost:
-            raise InvalidOptions([FieldFault("without_lost", "is for an archive, and none of an export")])
-        return _exported(request, use_cases, job_id, choice, model)
+        return _exported(request, use_cases, job_id, choice, model, without_lost=wanted.without_lost)
     if model is not None:
         raise InvalidOptions([FieldFault("model", "is for an export; an archive has a folder for each model")])
     archive = use_cases.archives.open(job_id, wanted.kinds, without_lost=wanted.without_lost)
@@ -160,9 +159,11 @@ def _opened(
     return serve(request, body, _headers(f"{job_id}.zip"))
 
 
-def _exported(request: Request, use_cases: UseCases, job_id: str, choice: ExportChoice, model: str | None) -> Response:
+def _exported(
+    request: Request, use_cases: UseCases, job_id: str, choice: ExportChoice, model: str | None, *, without_lost: bool
+) -> Response:
     place = None if model is None else use_cases.reading.place_of(job_id, model)
-    found = use_cases.exporting.open(job_id, choice, model=place)
+    found = use_cases.exporting.open(job_id, choice, model=place, without_lost=without_lost)
     headers = {**_headers(f"{job_id}_{choice.name}.zip"), "Accept-Ranges": "none"}
     if request.method == "HEAD":
         return Response(headers=headers, media_type="application/zip")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobs.errors import ObjectNotFound
 from jobs.inputs.kept import is_kept
 from jobs.inputs.optional import OptionalInputs
 from jobs.job import Job, JobImage
 from jobs.ports import ObjectStore
 from jobs.processing.measuring import scores
 from jobs.processing.truth import read_truth
+from segmentation.errors import UnreadableArtifact
 from segmentation.formats.mask import Mask
 from segmentation.formats.png_file import write_png
 from segmentation.formats.stripes import STRIPE, stripes
@@ -45,7 +47,10 @@ class Judging:
             return None
         if image.results[0].width * image.results[0].height > MOST_PIXELS:
             return None
-        maps = [Mask().decode(self.objects.get(key), self.job.space) for key in stored]
+        try:
+            maps = [Mask().decode(self.objects.get(key), self.job.space) for key in stored]
+        except (ObjectNotFound, UnreadableArtifact):
+            return None  # lost: the page does without
         truth = self._truth(image, maps[0])
         if truth is None:
             return None

@@ -7,6 +7,7 @@ of `maskmill compare` shares (`jobs/comparing/pages`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from jobs.comparing.pages import parts, tiles, wording
 from jobs.comparing.pages.parts import LETTERS, Html
 from jobs.comparing.pages.shell import ResultPage, Section, title_of
 from jobs.comparing.pages.tiles import Tile
+from jobs.errors import ObjectNotFound
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.optional import OptionalInputs
 from jobs.job import Artifact, Job, JobImage
@@ -91,9 +93,10 @@ class JobPage:
         result = image.results[place]
         mask = next((each for each in result.artifacts if each.name == Mask.name), None)
         caption = f"{LETTERS[place]}, {name}"
-        if mask is None or mask.size > LARGEST:
+        data = None if mask is None else self._small(mask)
+        if mask is None or data is None:
             return Tile(label=f"{caption}: no mask at hand", caption=f"{caption}: no mask at hand", kind="nothing")
-        address = tiles.address(self.inputs.objects.get(mask.key), mask.media_type)
+        address = tiles.address(data, mask.media_type)
         return Tile(label=f"The mask of {caption}", caption=caption, layer=address)
 
     def _wrong(self, image: JobImage, judged: Judged, place: int) -> Tile:
@@ -109,16 +112,23 @@ class JobPage:
 
     def _differs(self, artifacts: Sequence[Artifact], share: str) -> list[Tile | None]:
         """Where the models differ, the lighter the more; nothing when the job was not asked for it."""
+        found = [(each.media_type, self._small(each)) for each in artifacts]
         return [
             Tile(
                 label=f"Where the models differ, the lighter the more: {share}",
                 caption=f"disagreement {share}",
-                layer=tiles.address(self.inputs.objects.get(each.key), each.media_type),
+                layer=tiles.address(data, media_type),
                 kind="grey",
             )
-            for each in artifacts
-            if each.size <= LARGEST
+            for media_type, data in found
+            if data is not None
         ]
+
+    def _small(self, artifact: Artifact) -> bytes | None:
+        """None where it would not go into the page, or the store has lost it."""
+        with suppress(ObjectNotFound):
+            return self.inputs.objects.get(artifact.key) if artifact.size <= LARGEST else None
+        return None
 
 
 def _photo(inputs: OptionalInputs, image: JobImage) -> str:

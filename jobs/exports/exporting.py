@@ -4,19 +4,30 @@ read. Nothing of it is kept, and nobody knows its length beforehand."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import PurePosixPath
 
 from jobs.callers import DEFAULT, Caller
 from jobs.corrections.correction import CorrectionFile
-from jobs.errors import ArtifactNotFound, FieldFault, InputChanged, InputNotKept, InvalidOptions, JobNotFinished
+from jobs.errors import (
+    ArtifactNotFound,
+    FieldFault,
+    InputChanged,
+    InputNotKept,
+    InvalidOptions,
+    JobNotFinished,
+    ObjectNotFound,
+)
 from jobs.exports.choice import ExportChoice
 from jobs.exports.missing import MissingPictures
 from jobs.inputs.inputs import Inputs
 from jobs.job import ImageResult, Job, JobImage
 from jobs.ports import ObjectStore, OpenUnit
+from jobs.reporting.archive import LOOKS_AT_ONCE, what_is_wrong
+from jobs.reporting.kept_parts import PART
 from jobs.reporting.label_maps import HELD_PIXELS, predicted
 from jobs.reporting.names import Names, model_folders, stem_of
 from jobs.reporting.read import images_in_order, newest_corrections
@@ -64,9 +75,12 @@ class Exporting:
     caller: Caller = DEFAULT
     max_pixels: int = HELD_PIXELS
 
-    def open(self, job_id: str, choice: ExportChoice, *, model: int | None = None) -> JobExport:
+    def open(
+        self, job_id: str, choice: ExportChoice, *, model: int | None = None, without_lost: bool = False
+    ) -> JobExport:
         """model: whose masks, by its place in the job; None: those of each, of several models in a folder each, which
-        is an export of its own.
+        is an export of its own. without_lost: images whose maps the store has lost are left out, and told with the
+        pictures that are missing.
 
         Raises JobNotFound, JobNotFinished, InvalidOptions; reading the files, what reading objects raises.
         """
@@ -79,6 +93,8 @@ class Exporting:
         self._check_sizes(job, choice, corrected)
         folders = [(model, "")] if model is not None else list(enumerate(model_folders(job.models)))
         missing = MissingPictures()
+        if without_lost:
+            self._leave_out_lost(job, corrected, missing)
         files = (
             File(f"{folder}/{file.name}".lstrip("/"), file.content)
             for place, folder in folders
@@ -126,13 +142,15 @@ class Exporting:
                 space=job.space,
                 instances=choice.instances,
                 pictures=choice.pictures,
-                images=lambda: self._labelled(job, corrected, model),
+                images=lambda: self._labelled(job, corrected, model, missing.left_out),
                 outlines=job.options.polygons,
             )
         )
         if choice.pictures:
             names = {name for _, name in self.named(job)}
             for image, name in self.named(job):
+                if image.index in missing.left_out:
+                    continue
                 try:
                     content = self._picture(job, image)
                 except (InputNotKept, InputChanged, ArtifactNotFound) as error:
@@ -160,8 +178,12 @@ class Exporting:
     def _turned(self, job: Job, data: FileData) -> bytes | None:
         return upright_copy(data, max_pixels=self.max_pixels, bit_depth=job.options.bit_depth)
 
-    def _labelled(self, job: Job, corrected: Mapping[int, CorrectionFile], model: int) -> Iterator[Labelled]:
+    def _labelled(
+        self, job: Job, corrected: Mapping[int, CorrectionFile], model: int, left_out: Collection[int]
+    ) -> Iterator[Labelled]:
         for image, name in self.named(job):
+            if image.index in left_out:
+                continue
             result = image.results[model]
             yield Labelled(
                 number=image.index + 1,
@@ -187,6 +209,28 @@ class Exporting:
 
     def _is_large(self, result: ImageResult) -> bool:
         return result.width * result.height > self.max_pixels
+
+    def _leave_out_lost(self, job: Job, corrected: Mapping[int, CorrectionFile], missing: MissingPictures) -> None:
+        images = (image for image, _ in self.named(job))
+        with ThreadPoolExecutor(LOOKS_AT_ONCE) as threads:
+            while lot := list(islice(images, PART)):
+                looked = threads.map(lambda image: self._has_maps(job, image, corrected.get(image.index)), lot)
+                for image, has in zip(lot, looked, strict=True):
+                    if not has:
+                        missing.leave_out(image, ObjectNotFound("the store has lost what it would be exported of"))
+
+    def _has_maps(self, job: Job, image: JobImage, drawn: CorrectionFile | None) -> bool:
+        """Of all models."""
+        if drawn is not None:
+            return not what_is_wrong(self.objects, drawn.key, drawn.size)
+        return all(any(self._maps(job, result)) for result in image.results)
+
+    def _maps(self, job: Job, result: ImageResult) -> Iterator[bool]:
+        """Of each artifact that would do, whether it is whole."""
+        wanted = (Mask.name,) if self._is_large(result) else job.options.readable
+        for each in result.artifacts:
+            if each.name in wanted:
+                yield not what_is_wrong(self.objects, each.key, each.size)
 
     def _check_sizes(self, job: Job, choice: ExportChoice, corrected: Collection[int]) -> None:
         """Raises InvalidOptions for a picture whose map is too large for this. Only cut into tiles there are such."""

@@ -1,4 +1,4 @@
-"""Pictures that an export lacks although they were asked for: a table that says of each why, in the archive itself."""
+"""What an export lacks although it was asked for: a table that says of each picture why, in the archive itself."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ class MissingPictures:
 
     def __init__(self) -> None:
         self._lines: dict[int, bytes] = {}
+        self.left_out: set[int] = set()  # indices of images of which nothing is exported
 
     def add(self, image: JobImage, error: JobsError) -> None:
         self._lines[image.index] = csv_line([image.index, image.name, image.ref, error.code, str(error)])
+
+    def leave_out(self, image: JobImage, error: JobsError) -> None:
+        self.left_out.add(image.index)
+        self.add(image, error)
 
     def files(self) -> Iterator[File]:
         """Read last. None when nothing is missing."""

@@ -160,10 +160,13 @@ class Archives:
         entries = Entries((), pieces, wanted, seen.stored, corrected, {})
         lost = _lost(entries, self.inputs.objects) if without_lost else {}
         documents = self._documents(job, wanted, seen, pieces, lost)
-        written = [
-            seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
-            for name, document in documents.items()
-        ]
+        try:
+            written = [
+                seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
+                for name, document in documents.items()
+            ]
+        except ObjectNotFound as error:
+            raise ObjectNotFound(f"{error}: `without_lost=true` leaves out what is lost") from error
         entries = Entries(written, pieces, wanted, seen.stored, corrected, lost)
         return Archive(job=job, entries=entries, documents=documents, objects=self.inputs.objects)
 
@@ -310,19 +313,20 @@ def _lost(entries: Iterable[Entry], objects: ObjectStore) -> Lost:
     lost, left = {}, iter(entries)
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as threads:
         while lot := list(islice(left, PART)):
-            for entry, wrong in zip(lot, threads.map(partial(_wrong, objects), lot), strict=True):
+            looked = threads.map(lambda each: what_is_wrong(objects, each.key or "", each.size), lot)
+            for entry, wrong in zip(lot, looked, strict=True):
                 if wrong:
                     lost[entry.key or ""] = entry, wrong
     return lost
 
 
-def _wrong(objects: ObjectStore, entry: Entry) -> str:
-    """Empty where nothing is."""
+def what_is_wrong(objects: ObjectStore, key: str, size: int) -> str:
+    """With what was stored in so many bytes; empty where nothing is."""
     try:
-        size = objects.info(entry.key or "").size
+        there = objects.info(key).size
     except ObjectNotFound:
         return "the store has it no longer"
-    return "" if size == entry.size else f"the store has {size} bytes of it instead of {entry.size}"
+    return "" if there == size else f"the store has {there} bytes of it instead of {size}"
 
 
 def _told(lost: Lost) -> Iterator[bytes]:

@@ -17,14 +17,20 @@ HELD_PIXELS = 200_000_000  # of a map that is decoded whole, unless whoever runs
 
 
 def predicted(result: ImageResult, objects: ObjectStore, job: Job) -> LabelMap | None:
-    """From the first artifact that keeps every class id; None where there is none.
+    """From the first artifact that keeps every class id and is whole; None where there is none that keeps them.
 
-    Raises ObjectNotFound, StorageUnavailable, UnreadableArtifact.
+    Raises StorageUnavailable, and ObjectNotFound or UnreadableArtifact where none is whole.
     """
+    lost: Exception | None = None
     for each in result.artifacts:
         kept = FORMATS.get(each.name)
         if isinstance(kept, ReadableFormat) and each.name in job.options.readable:
-            return kept.decode(objects.get(each.key), job.space)
+            try:
+                return kept.decode(objects.get(each.key), job.space)
+            except (ObjectNotFound, UnreadableArtifact) as error:
+                lost = lost or error
+    if lost is not None:
+        raise lost
     return None
 
 

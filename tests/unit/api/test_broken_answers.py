@@ -13,8 +13,8 @@ import pytest
 from api.edge.connections import ConnectionRules, guarded
 from jobs.change import Changing
 from jobs.errors import StorageUnavailable
-from tests.factories import picture
-from tests.fakes import MemoryObjects
+from tests.factories import make_card, picture
+from tests.fakes import FakeCatalog, MemoryObjects
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
 
@@ -51,7 +51,7 @@ def store() -> Watched:
 
 @pytest.fixture
 def house(house: House, store: Watched) -> House:
-    house.objects = store
+    house.objects, house.catalog = store, FakeCatalog([make_card(), make_card("other")])
     return house
 
 
@@ -137,5 +137,20 @@ def test_a_file_that_is_lost_keeps_nobody_from_the_rest(http: httpx.Client, hous
         assert archive.testzip() is None
         assert b"mask/1.png" in archive.read("files_missing.csv")
         assert {"mask/0.png", "mask/2.png", "overlay/1.jpg"} < set(archive.namelist())
-    refused = http.get(f"/jobs/{job_id}/archive", params={"without_lost": "true", "export": "cvat"})
-    assert refused.json()["errors"][0]["field"] == "without_lost"
+    exported = http.get(f"/jobs/{job_id}/{PICTURES}&without_lost=true")
+    with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
+        assert b"1,1.png,,object_not_found,the store has lost" in archive.read("pictures_missing.csv")
+        names = archive.namelist()
+    assert {"SegmentationClass/0.png", "SegmentationClass/2.png", "JPEGImages/2.png"} < set(names)
+    assert not any(name.endswith("/1.png") for name in names)
+
+
+def test_a_mask_that_is_lost_costs_neither_the_comparison_nor_an_export(http: httpx.Client, house: House) -> None:
+    told = {"models": "tiny,other", "artifacts": "mask,coco"}
+    job_id = str(http.post("/jobs", files=[("files", ("a.png", picture()))], data=told).json()["id"])
+    house.work()
+    house.objects.delete(next(key for key in house.objects.keys("") if "/1/mask/000000" in key))
+    for query, name in (("artifacts=comparison", "comparison.html"), ("export=cvat", "other/SegmentationClass/a.png")):
+        with zipfile.ZipFile(io.BytesIO(http.get(f"/jobs/{job_id}/archive?{query}").content)) as archive:
+            page = archive.read(name)  # of the export: its COCO says the same
+            assert b"B, other: no mask at hand" in page or name != "comparison.html"
