@@ -245,11 +245,18 @@ class Exporting:
                     raise InvalidOptions([FieldFault("export", f"{size}: {obstacle}")])
 
     def place(self, result: ImageResult) -> Place:
-        """Where the picture was taken, as the first artifact says that keeps it."""
+        """Where the picture was taken, as the first artifact says that keeps it. Raises ObjectNotFound where all that
+        do are lost."""
         keys = {each.name: each.key for each in result.artifacts}
+        lost = None
         for name, read in _PLACES.items():
             if name in keys:
-                return read(self.objects.get(keys[name]))
+                try:
+                    return read(self.objects.get(keys[name]))
+                except ObjectNotFound as error:
+                    lost = lost or error
+        if lost is not None:
+            raise lost
         return NOWHERE
 
     def named(self, job: Job) -> Iterator[tuple[JobImage, str]]:

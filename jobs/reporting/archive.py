@@ -39,6 +39,7 @@ from jobs.reporting.reports import (
     merged_document,
     metrics_document,
 )
+from segmentation.errors import UnreadableArtifact
 from segmentation.formats import FORMATS, MergeableFormat
 from segmentation.model_card import ModelCard
 
@@ -165,8 +166,8 @@ class Archives:
                 seen.tables[name].entry(name) if name in seen.tables else _measured(name, document)
                 for name, document in documents.items()
             ]
-        except ObjectNotFound as error:
-            raise ObjectNotFound(f"{error}: `without_lost=true` leaves out what is lost") from error
+        except (ObjectNotFound, UnreadableArtifact) as error:
+            raise ObjectNotFound(f"{error}; `without_lost=true` leaves out what is lost") from error
         entries = Entries(written, pieces, wanted, seen.stored, corrected, lost)
         return Archive(job=job, entries=entries, documents=documents, objects=self.inputs.objects)
 

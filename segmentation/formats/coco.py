@@ -106,10 +106,13 @@ def _image(source: Source) -> dict[str, Any]:
 
 
 def _merged_annotations(sources: Iterable[Source], categories: dict[int, Any]) -> Iterator[bytes]:
-    """The annotations of each picture, joined by commas. Collects `categories` by id."""
+    """The annotations of each picture, joined by commas. Collects `categories` by id. Raises UnreadableArtifact."""
     next_id = 1
     for source in sources:
-        document = json.loads(source.read())
+        try:
+            document = json.loads(source.read())
+        except ValueError as error:
+            raise UnreadableArtifact(f"no COCO annotations of {source.file_name}: {error}") from error
         categories.update((each["id"], each) for each in document["categories"])
         found = document["annotations"]
         for offset, annotation in enumerate(found):

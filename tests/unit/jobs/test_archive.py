@@ -136,8 +136,13 @@ def test_what_the_store_has_lost_is_left_out_and_told_where_that_is_asked_for(mi
     mill.objects.delete(keys["coco/a.json"])
     size = mill.objects.info(keys["mask/b.png"]).size
     mill.objects.put(keys["mask/b.png"], b"cut", media_type="image/png")
-    with pytest.raises(ObjectNotFound):
+    with pytest.raises(ObjectNotFound, match="without_lost"):
         mill.archives.open(job.id)  # coco.json is made of it
+    key = keys["coco/a.json"]
+    mill.objects.put(key, b'{"annotations"', media_type="application/json")
+    with pytest.raises(ObjectNotFound, match=r"no COCO annotations of a\.jpg: .*; `without_lost"):
+        mill.archives.open(job.id)
+    mill.objects.delete(key)
     archive = mill.archives.open(job.id, without_lost=True)
     files = {entry.name: b"".join(archive.read(entry)) for entry in archive.entries}
     assert {"mask/a.png", "coco/b.json"} <= set(files)
