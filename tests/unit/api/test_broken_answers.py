@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 
 import httpx
+import numpy as np
 import pytest
 
 from api.edge.connections import ConnectionRules, guarded
 from jobs.change import Changing
 from jobs.errors import StorageUnavailable
-from tests.factories import make_card, picture
+from tests.factories import make_card, mask, picture
 from tests.fakes import FakeCatalog, MemoryObjects
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
@@ -137,6 +138,8 @@ def test_a_file_that_is_lost_keeps_nobody_from_the_rest(http: httpx.Client, hous
         assert archive.testzip() is None
         assert b"mask/1.png" in archive.read("files_missing.csv")
         assert {"mask/0.png", "mask/2.png", "overlay/1.jpg"} < set(archive.namelist())
+    drawn = mask(np.zeros((24, 32), np.uint8))
+    assert http.put(f"/jobs/{job_id}/images/0/correction", content=drawn).is_success  # which is exported then
     exported = http.get(f"/jobs/{job_id}/{PICTURES}&without_lost=true")
     with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
         assert b"1,1.png,,object_not_found,the store has lost" in archive.read("pictures_missing.csv")
@@ -147,10 +150,14 @@ def test_a_file_that_is_lost_keeps_nobody_from_the_rest(http: httpx.Client, hous
 
 def test_a_mask_that_is_lost_costs_neither_the_comparison_nor_an_export(http: httpx.Client, house: House) -> None:
     told = {"models": "tiny,other", "artifacts": "mask,coco"}
-    job_id = str(http.post("/jobs", files=[("files", ("a.png", picture()))], data=told).json()["id"])
+    files = [("files", ("a.png", picture())), ("masks", ("a.png", mask(np.zeros((24, 32), np.uint8))))]
+    job_id = str(http.post("/jobs", files=files, data=told).json()["id"])
     house.work()
     house.objects.delete(next(key for key in house.objects.keys("") if "/1/mask/000000" in key))
     for query, name in (("artifacts=comparison", "comparison.html"), ("export=cvat", "other/SegmentationClass/a.png")):
         with zipfile.ZipFile(io.BytesIO(http.get(f"/jobs/{job_id}/archive?{query}").content)) as archive:
             page = archive.read(name)  # of the export: its COCO says the same
             assert b"B, other: no mask at hand" in page or name != "comparison.html"
+    whole = http.get(f"/jobs/{job_id}/archive?without_lost=true").content
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        assert archive.read("files_missing.csv").splitlines()[1:] == [b"mask/other/a.png,the store has it no longer"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jobs.errors import ObjectNotFound
 from jobs.exports.exporting import Exporting
 from jobs.job import ImageStatus
 from jobs.options import TileOptions
@@ -66,6 +67,17 @@ def test_every_artifact_that_keeps_a_place_tells_it_alone(service):
         assert exporting.place(image.result) == NOWHERE
     image, _ = submitted(service, DATA, "confidence")
     assert exporting.place(image.result) == NOWHERE
+
+
+def test_a_place_is_read_from_whichever_artifact_is_not_lost_and_is_never_nowhere_then(service):
+    exporting = Exporting(service.database.unit, service.inputs, "maskmill")
+    image, _ = submitted(service, DATA, "mask", "coco")
+    mask, coco = sorted(image.result.artifacts, key=lambda each: each.name, reverse=True)
+    service.objects.delete(mask.key)
+    assert exporting.place(image.result).georeference is not None
+    service.objects.delete(coco.key)
+    with pytest.raises(ObjectNotFound):
+        exporting.place(image.result)
 
 
 def test_who_asks_for_a_geotiff_of_an_ordinary_picture_is_told(service):
