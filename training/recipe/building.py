@@ -9,6 +9,7 @@ from torch import nn
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
 from training.datasets import DATASETS, RENDERED, UNLABELLED
+from training.datasets.layouts import hint
 from training.datasets.pairs import DatasetError, PairDataset
 from training.models import MODELS
 from training.models.parts.errors import EncoderNotFound, InvalidModelOption
@@ -50,7 +51,12 @@ def open_dataset(
     root = root_of(choice.dataset, roots)
     if choice.dataset != RENDERED and not root.is_dir():  # what is missing in it would be asked for else
         raise DatasetError(f"there is no folder {root}: --root {choice.dataset}=FOLDER says where its files lie")
-    pictures = build(root, choice.split)
+    try:
+        pictures = build(root, choice.split)
+    except DatasetError as error:
+        if told := hint(root, choice.dataset):
+            raise DatasetError(f"{error}; {told}") from error
+        raise
     return pictures.reduced(choice.count, share=choice.share, seed=seed)
 
 

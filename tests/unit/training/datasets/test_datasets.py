@@ -12,6 +12,8 @@ from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from training.datasets import DATASETS, pairs
 from training.datasets.pairs import NO_CHANNEL, DatasetError, InChannels, InSpace, channel_table
+from training.recipe.building import open_dataset
+from training.recipe.recipe import DataChoice
 
 SIZE = (6, 8)  # height, width
 GREY = np.full((*SIZE, 3), 99, dtype=np.uint8)
@@ -342,3 +344,33 @@ def test_what_does_not_fit_into_memory_is_read_again(twenty, monkeypatch):
     again = [pictures[index] for index in range(len(pictures))]
     assert sum(one[0] is other[0] for one, other in zip(first, again, strict=True)) == 3
     assert all(np.array_equal(one[1], other[1]) for one, other in zip(first, again, strict=True))
+
+
+# --- another one than was named ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dataset", "named", "files"),
+    [
+        ("camvid", "folder", ("val/a.png", "valannot/a.png")),
+        ("cityscapes", "folder", ("leftImg8bit/val/ulm/u_leftImg8bit.png", "gtFine/val/ulm/u_gtFine_labelIds.png")),
+        ("coco", "folder", ("annotations/instances_val.json", "val/a.png")),
+        ("coco", "camvid", ("valid/_annotations.coco.json", "valid/a.png")),
+        ("folder", "camvid", ("val/images/a.png", "val/masks/a.png")),
+        ("job", "folder", ("manifest.json", "mask/a.png")),
+        ("oxford_pets", "folder", ("annotations/trimaps/a.png", "images/a.png")),
+        ("voc", "folder", ("SegmentationClass/a.png", "JPEGImages/a.png")),
+    ],
+)
+def test_who_names_another_data_set_than_lies_there_is_told(tmp_path, dataset, named, files):
+    for file in map(tmp_path.joinpath, files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"looked for, and not at")
+    with pytest.raises(DatasetError, match=rf"; the folders in .* are as those of the data set {dataset}$"):
+        open_dataset(DataChoice(dataset=named, split="val"), {named: tmp_path}, seed=0)
+
+
+def test_of_its_own_layout_nothing_else_is_said(tmp_path):
+    write(tmp_path / "trainannot" / "a.png", stripes(7, 8))
+    with pytest.raises(DatasetError, match=r"there is no folder .*val$"):
+        open_dataset(DataChoice(dataset="camvid", split="val"), {"camvid": tmp_path}, seed=0)
