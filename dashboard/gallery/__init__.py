@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from dashboard.parts import words
 from dashboard.service import service
 from dashboard.web.rows import page_of_cards
 from maskmill import JobHandle
@@ -37,6 +38,6 @@ def show(job: JobHandle, *, status: str | None, sort: str | None, opened: Callab
         "pictures": f"/pictures/jobs/{job.id}",
         "total": total,
         "version": job.finished_images,
-        "label": f"{total} images of {job.id}",
+        "label": f"{words.counted(total, 'image')} of {job.id}",
     }
     return _mount(key=key, data=data, on_opened_change=opened)

@@ -23,7 +23,9 @@ def _look(job: JobHandle, was_ended: bool) -> None:
     tables.spoken(words.progress(job.state))
     if passed_over := words.passed_over(job.state):
         st.info(words.plain(passed_over))
-    st.progress(min(1.0, float(job.state["progress"])), text=f"{job.finished_images} of {job.total} images")
+    st.progress(
+        min(1.0, float(job.state["progress"])), text=f"{job.finished_images} of {words.counted(job.total, 'image')}"
+    )
     left, right = st.columns(2)
     if left.button("Cancel", disabled=job.finished, key=f"cancel-{job.id}"):
         job.cancel()

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.parts.words import percent, plain, shares
+from dashboard.parts.words import counted, percent, plain, shares
 
 # Okabe and Ito's, dark enough on white.
 COLOURS = ("#0072b2", "#b34700", "#00735a", "#a3407c", "#4d4d4d", "#7a5c00")
@@ -83,7 +83,7 @@ def spoken(text: str) -> None:
 def warned(job: Mapping[str, Any]) -> None:
     """How many images of a job have which warning, where there are some. job: as the service tells it."""
     if warnings := job.get("warnings"):
-        st.warning(plain(", ".join(f"{count} images: {code}" for code, count in warnings.items())))
+        st.warning(plain(", ".join(f"{counted(count, 'image')}: {code}" for code, count in warnings.items())))
 
 
 def _wide(caption: str, inner: str) -> None:

@@ -103,20 +103,26 @@ def classes_reading(title: str, models: Sequence[str], rows: Sequence[tuple[str,
     leads = ", ".join(f"{model} in {count}" for model, count in zip(models, highest, strict=True))
     name, values = max(known, key=lambda each: max(each[1]) - min(each[1]))
     apart = " and ".join(f"{percent(value, 1)} ({model})" for model, value in zip(models, values, strict=True))
-    return f"Highest {title}, of {len(known)} classes: {leads}. They lie farthest apart in {name}: {apart}."
+    many = counted(len(known), "class", "classes")
+    return f"Highest {title}, of {many}: {leads}. They lie farthest apart in {name}: {apart}."
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """1 image, 2 images; things: where it is not the thing with an s."""
+    return f"{number} {thing if number == 1 else things or thing + 's'}"
 
 
 def progress(state: Mapping[str, Any]) -> str:
     """How far a job is: images, rate and rest."""
     images = state["images"]
     ended = sum(images[name] for name in ("succeeded", "failed", "canceled"))
-    told = [f"{state['status']}: {ended} of {images['total']} images"]
+    told = [f"{state['status']}: {ended} of {counted(images['total'], 'image')}"]
     if images["failed"]:
         told.append(f"{images['failed']} failed")
     if state.get("images_per_second"):
         told.append(f"{state['images_per_second']:.1f} images per second")
     if state["status"] == "queued" and state.get("queue_position"):
-        told.append(f"{state['queue_position']} jobs before it")
+        told.append(f"{counted(state['queue_position'], 'job')} before it")
     if state["status"] in ("queued", "running") and state.get("eta_seconds") is not None:
         told.append(f"about {seconds(state['eta_seconds'])} left")
     if state.get("waiting_for"):
@@ -129,8 +135,9 @@ def passed_over(state: Mapping[str, Any]) -> str | None:
     skipped = state.get("skipped") or {}
     if not skipped.get("count"):
         return None
-    said = "1 file was" if skipped["count"] == 1 else f"{skipped['count']} files were"
-    return f"{said} passed over (no pictures, or masks that are not needed): {', '.join(skipped['examples'])}"
+    count, examples = skipped["count"], ", ".join(skipped["examples"])
+    said = f"{counted(count, 'file')} {'was' if count == 1 else 'were'} passed over"
+    return f"{said} (no pictures, or masks that are not needed): {examples}"
 
 
 def extremes(label: str, points: Sequence[tuple[str, float]], unit: str = "") -> str:

@@ -95,7 +95,11 @@ def _choose() -> None:
     if not several:
         st.write("No job ran several models yet. Choose two or more on *Try*.")
     for row in several:
-        facts = (" and ".join(row["models"]), f"{row['images']['total']} images", words.moment(row["created_at"]))
+        facts = (
+            " and ".join(row["models"]),
+            words.counted(row["images"]["total"], "image"),
+            words.moment(row["created_at"]),
+        )
         link("compare", f"{row['id']}: {', '.join(facts)}", job=row["id"])
     _report()
 
@@ -115,7 +119,8 @@ def _report() -> None:
 def _scores(told: Mapping[str, Any]) -> None:
     images = told["images"]
     tables.spoken(
-        f"{images['compared']} of {images['total']} images are compared, {images['with_truth']} with ground truth; "
+        f"compared: {images['compared']} of {words.counted(images['total'], 'image')}, "
+        f"{images['with_truth']} with ground truth; "
         f"disagreement {words.percent(told['disagreement'], 1)}."
     )
     rows = []

@@ -49,9 +49,8 @@ def _list() -> None:
     if not page["items"]:
         st.write("No jobs here yet. *Try* and *Batch* make some.")
     for row in page["items"]:
-        facts = (
-            f"{row['status']} · {row['images']['total']} images · {row['model']} · {words.moment(row['created_at'])}"
-        )
+        images = words.counted(row["images"]["total"], "image")
+        facts = f"{row['status']} · {images} · {row['model']} · {words.moment(row['created_at'])}"
         link("jobs", f"{row['id']}: {facts}", job=row["id"])
     earlier, later = st.columns(2)
     if earlier.button("Newer", disabled=len(marks) == 1):

@@ -42,7 +42,8 @@ def top(document: Document) -> Html:
 
 def lead(document: Document) -> str:
     images = document["images"]
-    told = f"{images['compared']} of {images['total']} images, {images['with_truth']} with ground truth"
+    total = wording.counted(images["total"], "image")
+    told = f"{images['compared']} of {total}, {images['with_truth']} with ground truth"
     return f"{told}; label space {document['label_space']}."
 
 

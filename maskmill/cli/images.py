@@ -12,7 +12,7 @@ from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
-from maskmill.cli.output import percent, plain_table, print_json, print_table, program, status_text, stdout
+from maskmill.cli.output import counted, percent, plain_table, print_json, print_table, program, status_text, stdout
 from maskmill.handle import JobHandle
 from maskmill.image import Image
 
@@ -67,7 +67,7 @@ def tell_what_went_wrong(console: Console, job: JobHandle) -> None:
     warnings: Mapping[str, int] = job.state.get("warnings") or {}
     examples = _examples(job, set(warnings))
     for code, count in warnings.items():
-        said = f"{count} {'image' if count == 1 else 'images'} with the warning {code}"
+        said = f"{counted(count, 'image')} with the warning {code}"
         asked = f"{program()} images {job.id} --warning {code}"
         console.print(Text(f"{said}:  {asked}", style="yellow"), soft_wrap=True)
         if code in examples:

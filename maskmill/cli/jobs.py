@@ -346,7 +346,7 @@ def _show(job: JobHandle, choices: ServerOptions) -> None:
         if truth:
             scores = f"mIoU {percent(truth.get('miou'))}, pixel accuracy {percent(truth.get('pixel_accuracy'))}"
             whose = f"{model}: " if len(job.metrics_by_model) > 1 else ""
-            out.print(f"{whose}{scores} ({truth.get('images')} of {job.total} images)")
+            out.print(f"{whose}{scores} (images: {truth.get('images')} of {job.total})")
     if job.finished:
         tell_what_went_wrong(out, job)
     else:

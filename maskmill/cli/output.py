@@ -207,15 +207,20 @@ def working(console: Console) -> Iterator[Callable[[JobHandle], None]]:
         yield _Bars(progress).show
 
 
+def counted(number: int, thing: str, things: str = "") -> str:
+    """1 image, 2 images; things: where it is not the thing with an s."""
+    return f"{number} {thing if number == 1 else things or thing + 's'}"
+
+
 def progress_numbers(state: Mapping[str, Any]) -> str:
     """12/120 images · 1.9 images/s · 41 s left · 1 failed"""
     counts = state["images"]
     done = sum(counts.get(name, 0) for name in ("succeeded", "failed", "canceled"))
-    said = [f"{done}/{counts['total']} images"]
+    said = [f"{done}/{counted(counts['total'], 'image')}"]
     if state.get("images_per_second"):
         said.append(f"{state['images_per_second']:.1f} images/s")
     if state["status"] == "queued" and state.get("queue_position"):
-        said.append(f"{state['queue_position']} jobs before it")
+        said.append(f"{counted(state['queue_position'], 'job')} before it")
     if state.get("eta_seconds") and done < counts["total"]:
         said.append(f"{duration(state['eta_seconds'])} left")
     if state.get("waiting_for"):

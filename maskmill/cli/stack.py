@@ -25,7 +25,7 @@ from rich.text import Text
 from maskmill.cli.address import local_home
 from maskmill.cli.exits import DONE, REFUSED
 from maskmill.cli.options import JsonOption
-from maskmill.cli.output import print_json, program, stderr, stdout
+from maskmill.cli.output import counted, print_json, program, stderr, stdout
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install
 
@@ -287,7 +287,7 @@ def backup(choices: BackupOptions) -> None:
     if choices.as_json:
         print_json({"file": str(choices.file), "files": count, "bytes": choices.file.stat().st_size})
     else:
-        stdout().print(f"{choices.file}: {count} files", soft_wrap=True)
+        stdout().print(f"{choices.file}: {counted(count, 'file')}", soft_wrap=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,14 +316,14 @@ def restore(choices: RestoreOptions) -> None:
     say = partial(stdout().print, soft_wrap=True)
     start = f"{program()} up --home {shlex.quote(str(home))}"
     if expired.since is None:
-        say(f"{home}: {files} files. Start it: {start}")
+        say(f"{home}: {counted(files, 'file')}. Start it: {start}")
         return
-    told = f"{expired.jobs} of its {expired.of} jobs expired since {expired.since:%Y-%m-%d %H:%M} UTC"
+    told = f"{expired.jobs} of its {counted(expired.of, 'job')} expired since {expired.since:%Y-%m-%d %H:%M} UTC"
     if choices.keep_days is not None:
-        say(f"{home}: {files} files. Start it: {start}")
-        say(f"{told}; they are kept for {choices.keep_days} more days.")
+        say(f"{home}: {counted(files, 'file')}. Start it: {start}")
+        say(f"{told}; they are kept for {counted(choices.keep_days, 'more day')}.")
         return
-    say(f"{home}: {files} files. {told}: the first start deletes them, with their results.")
+    say(f"{home}: {counted(files, 'file')}. {told}: the first start deletes them, with their results.")
     say("To keep them, restore into another home: --home OTHER --keep-days 30")
     say(f"Else start it: {start}")
 

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from maskmill.cli.output import duration, program, working
+from maskmill.cli.output import counted, duration, program, working
 from maskmill.client import Maskmill
 from maskmill.demo.files import PICTURES, TRUTH
 from maskmill.demo.material import Material, own, samples
@@ -117,7 +117,7 @@ def _submit(
     pictures, masks = material.pack(options.out)
     size = (pictures.stat().st_size + (masks.stat().st_size if masks else 0)) / 1e6
     truth = " with ground truth" if masks else ""
-    _step(console, 2, f"Submitting {len(material.pictures)} pictures{truth} as one ZIP, {size:.1f} MB")
+    _step(console, 2, f"Submitting {counted(len(material.pictures), 'picture')}{truth} as one ZIP, {size:.1f} MB")
     if material.guessed:
         said = f"      the ids in the masks look like {material.mask_label_space}; --mask-label-space says otherwise"
         console.print(said, style="yellow", soft_wrap=True)

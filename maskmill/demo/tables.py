@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from maskmill.cli.output import percent, plain_table, status_text
+from maskmill.cli.output import counted, percent, plain_table, status_text
 from maskmill.handle import JobHandle
 from maskmill.image import Image
 
@@ -98,7 +98,7 @@ def _class_table(metrics: Mapping[str, Any]) -> Table:
 
 
 def _sentence(truth: Mapping[str, Any] | None, job: JobHandle) -> Text:
-    counts = f"{job.counts['succeeded']} of {job.total} pictures"
+    counts = f"{job.counts['succeeded']} of {counted(job.total, 'picture')}"
     if not truth:
         return Text.assemble(
             counts, f", mean confidence {percent(job.metrics.get('mean_confidence'))}; no ground truth"

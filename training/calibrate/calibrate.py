@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from jobs.comparing.pages.wording import counted
 from segmentation.model_card import ModelCard, require_name
 from storage.catalog import Bundle, Catalog
 from training.calibrate.check import DividedFile
@@ -247,7 +248,7 @@ def _told(old: ModelCard, order: Order, fitted: Fit, picture_count: int) -> str:
         )
     fewer = ", fewer files" if LEFT_OUT in old.files else ""
     return (
-        f"Confidence fitted on {datetime.now(UTC).date()} to {picture_count} pictures of "
+        f"Confidence fitted on {datetime.now(UTC).date()} to {counted(picture_count, 'picture')} of "
         f"{order.pictures.about.title} ({order.split}): logits of {old.name} (version {old.version}) divided by "
         f"{fitted.temperature:g}; {worth}. Scores and speeds are those of {old.name}, whose classes it gives{fewer}."
     )

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.comparing.pages.wording import counted
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_counts
@@ -138,7 +139,9 @@ def _unclear(seen: Sequence[_Seen]) -> list[str]:
     masks = [each.mask for each in seen if each.is_unclear]
     if not masks:
         return []
-    which = f"{len(masks)} of {len(seen)} masks are of pictures that EXIF turns or mirrors and leaves their shape"
+    which = (
+        f"{len(masks)} of {counted(len(seen), 'mask')} of pictures that EXIF turns or mirrors and leaves their shape"
+    )
     return [f"{which}, the first is {masks[0]}: they are taken to be drawn on the pictures as these are looked at"]
 
 
@@ -149,7 +152,7 @@ def _judged(space: LabelSpace, seen: Sequence[_Seen], unknown_ids: UnknownIds) -
         return []
     all_of_them = inspect_counts(np.sum([each.counts for each, _ in strange], axis=0), space)
     if unknown_ids == "ignore":
-        which = f"{len(strange)} of {len(seen)} masks hold ids that {space.name} does not know"
+        which = f"{len(strange)} of {counted(len(seen), 'mask')} with ids that {space.name} does not know"
         return [f"{which}, which count nowhere: {all_of_them.unknown_text()} of their pixels"]
     worst, report = max(strange, key=lambda one: one[1].unknown_share)
     raise UnknownMaskIds(_complaint(space, worst.mask, report, all_of_them, (len(strange), len(seen))))

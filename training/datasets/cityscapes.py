@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from jobs.comparing.pages.wording import counted
 from segmentation.label_spaces import get_label_space
 from training.datasets.pairs import About, DatasetError, PairDataset, is_hidden
 
@@ -22,7 +23,7 @@ def cityscapes(root: Path, split: str) -> PairDataset:
     pairs = [(each, _mask_of(root, split, each)) for each in pictures]
     missing = [mask for _, mask in pairs if not mask.is_file()]
     if missing:
-        raise DatasetError(f"{len(missing)} masks are missing, the first is {missing[0]}")
+        raise DatasetError(f"missing: {counted(len(missing), 'mask')}, the first is {missing[0]}")
     return PairDataset(pairs, space=get_label_space("cityscapes-34"), about=ABOUT)
 
 

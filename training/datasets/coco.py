@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from jobs.comparing.pages.wording import counted
 from segmentation.errors import UnreadableExport
 from segmentation.picture_files.pictures import decode_picture
 from training.datasets.coco_document import Annotated, Document, Painter, read_document
@@ -132,8 +133,8 @@ def _files(path: Path, pictures: Sequence[Annotated], places: Sequence[Path]) ->
             "the option pictures names their folder"
         )
     if shortened:
-        told = "%s: %d pictures are known by the last part of their names alone, the first is %s for %s"
-        logger.warning(told, path, len(shortened), shortened[0][1], shortened[0][0])
+        told = "%s: %s known by the last part of the name alone, the first is %s for %s"
+        logger.warning(told, path, counted(len(shortened), "picture"), shortened[0][1], shortened[0][0])
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.comparing.pages.wording import counted
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports.coco import Part, is_outlined, part_of
 from training.datasets.label_names import VOID, unclear_background
@@ -92,7 +93,7 @@ def _regions(
     if strays:
         first = strays[0]
         raise DatasetError(
-            f"{path}: {len(strays)} annotations are of images or categories that it does not list, the first is "
+            f"{path}: {counted(len(strays), 'annotation')} of images or categories that it does not list, the first is "
             f"{first.get('id')!r} (image_id {first['image_id']!r}, category_id {first['category_id']!r})"
         )
     return found
@@ -145,7 +146,7 @@ class Painter:
         bare = ids == _UNPAINTED
         if picture.annotations and bare.size > 1 and bare.ravel()[1:].all() and not _are_tiny(picture.annotations):
             raise UnreadableExport(
-                f"its {len(picture.annotations)} annotations cover nothing beyond its first pixel: coordinates are "
+                f"its annotations ({len(picture.annotations)}) cover nothing beyond its first pixel: coordinates are "
                 "pixels, not shares"
             )
         if self.background is None and bare.any():

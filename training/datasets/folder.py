@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.comparing.pages.wording import counted
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import get_label_space, is_published
@@ -129,10 +130,11 @@ def pairs_by_stem(pictures: Path, masks: Path, order: Sequence[MaskKind] = ORDER
     missing = [each.stem for each in found if picture_stem(each.name) not in truths]
     if missing:
         raise DatasetError(
-            f"{len(missing)} masks are missing in {masks}, the first is {missing[0]}.png{_of_another_kind(masks)}"
+            f"missing in {masks}: {counted(len(missing), 'mask')}, the first is {missing[0]}.png"
+            f"{_of_another_kind(masks)}"
         )
     stems = {picture_stem(each.name) for each in found}
-    _tell_of_lonely("masks", masks, [mask for stem, mask in truths.items() if stem not in stems])
+    _tell_of_lonely("mask", masks, [mask for stem, mask in truths.items() if stem not in stems])
     return [(each, truths[picture_stem(each.name)]) for each in found]
 
 
@@ -150,16 +152,16 @@ def pairs_side_by_side(place: Path, order: Sequence[MaskKind] = ORDER) -> list[t
     if not pairs:
         raise DatasetError(f"no picture in {place} has a mask beside it (x.jpg with x_mask.png)")
     _require_one_each([picture for picture, _ in pairs])
-    _tell_of_lonely("pictures", place, [each for each in found if picture_stem(each.name) not in truths])
+    _tell_of_lonely("picture", place, [each for each in found if picture_stem(each.name) not in truths])
     return pairs
 
 
 def _tell_of_lonely(what: str, place: Path, files: Sequence[Path]) -> None:
     """files: of a kind, those that have no counterpart."""
     if files:
-        other = "mask" if what == "pictures" else "picture"
-        told = "%s: %d %s have no %s and are left out, the first is %s"
-        logger.warning(told, place, len(files), what, other, files[0].name)
+        other = "mask" if what == "picture" else "picture"
+        told = "%s: %s without a %s left out, the first is %s"
+        logger.warning(told, place, counted(len(files), what), other, files[0].name)
 
 
 def _require_one_each(pictures: Sequence[Path]) -> None:
@@ -233,7 +235,7 @@ def _deeper(place: Path) -> str:
     if not inside:
         return ""
     first = inside[0].relative_to(place)
-    return f"what lies in folders of its own is not read ({len(inside)} files, the first is {first})"
+    return f"what lies in folders of its own is not read ({counted(len(inside), 'file')}, the first is {first})"
 
 
 def _is_mask_beside(path: Path, stems: AbstractSet[tuple[Path, str]]) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jobs.comparing.pages.wording import counted
 from jobs.reporting.names import safe_folders, safe_stem
 from segmentation.formats import ReadableFormat
 from segmentation.formats.coco import Coco
@@ -120,7 +121,9 @@ def _pairs(labels: Path, pictures: Path) -> list[Pair]:
     names = [each.relative_to(labels).with_suffix("").as_posix() for each in found]
     lonely = [f"{name}{each.suffix}" for name, each in zip(names, found, strict=True) if name not in by_name]
     if lonely:
-        raise DatasetError(f"{len(lonely)} masks in {labels} have no picture in {pictures}, the first is {lonely[0]}")
+        raise DatasetError(
+            f"{counted(len(lonely), 'mask')} in {labels} without a picture in {pictures}, the first is {lonely[0]}"
+        )
     if not found:
         raise DatasetError(f"no labels in {labels}")
     label_of: dict[str, Path] = {}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.comparing.pages.wording import counted
 from segmentation.label_spaces import get_label_space
 from segmentation.measures.counting import look_up
 from training.datasets.pairs import About, DatasetError, Mask, PairDataset, read_mask
@@ -43,7 +44,11 @@ def _listed(root: Path, name: str) -> list[Pair]:
     pairs = [(root / "images" / f"{stem}.jpg", root / "annotations" / "trimaps" / f"{stem}.png") for stem in stems]
     missing = [file for pair in pairs for file in pair if not file.is_file()]
     if missing or not pairs:
-        lack = f"names {len(missing)} files that are missing, the first is {missing[0]}" if missing else "is empty"
+        lack = (
+            f"names {counted(len(missing), 'file')} that cannot be found, the first is {missing[0]}"
+            if missing
+            else "is empty"
+        )
         raise DatasetError(f"{path} {lack}")
     return pairs
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.comparing.pages.wording import counted
 from training.datasets.pairs import DatasetError
 
 Pair = tuple[Path, Path]
@@ -32,7 +33,9 @@ def part_of(pairs: Sequence[Pair], split: str, *, validation_share: float) -> li
     held_back = set(by_hash[: round(validation_share * len(pairs))])
     part = [pair for index, pair in enumerate(pairs) if (index in held_back) == (split == "val")]
     if not part:
-        raise DatasetError(f"split {split!r} is empty: {validation_share:g} of {len(pairs)} pictures are held back")
+        raise DatasetError(
+            f"split {split!r} is empty: {validation_share:g} of {counted(len(pairs), 'picture')} held back"
+        )
     return part
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.comparing.pages.wording import counted
 from segmentation.label_space import LabelSpace
 from training.datasets.label_names import BACKGROUND, one_of
 from training.datasets.pairs import DatasetError
@@ -30,10 +31,10 @@ def are_left_out(
     if not count:
         raise DatasetError(f"{where} names no picture")
     if len(bare) == count and option != BACKGROUND:
-        raise DatasetError(f"{where} has no annotations, of {count} pictures")
+        raise DatasetError(f"{where} has no annotations, of {counted(count, 'picture')}")
     if not bare or option == BACKGROUND:
         return False
-    which = f"{len(bare)} of {count} pictures in {where} have no annotations, the first is {bare[0]}"
+    which = f"{len(bare)} of {counted(count, 'picture')} in {where} without annotations, the first is {bare[0]}"
     if not option and background is not None and background not in space.void_ids:
         raise DatasetError(
             f'{which}: say with the option unannotated whether they show nothing but background ("{BACKGROUND}") '

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.comparing.pages.wording import counted
 from segmentation.errors import MaskMismatch
 from segmentation.exports.label_maps import CLASSES, IGNORED_COLOUR
 from segmentation.label_space import RGB
@@ -162,7 +163,8 @@ def _require_masks(masks: Mapping[str, Path], listed_in: Path) -> None:
     if masks and not any(each.is_file() for each in masks.values()):
         name, first = next(iter(masks.items()))
         raise DatasetError(
-            f"{listed_in} names {len(masks)} pictures and none has a mask: of the first, {name}, it would be {first}"
+            f"{listed_in} names {counted(len(masks), 'picture')} and none has a mask: of the first, {name}, "
+            f"it would be {first}"
         )
 
 
@@ -189,7 +191,9 @@ def _pictures(place: Path, names: Collection[str], listed_in: Path) -> dict[str,
         found.setdefault(each.relative_to(place).with_suffix("").as_posix(), []).append(each)
     missing = [name for name in names if name not in found]
     if missing:
-        raise DatasetError(f"{len(missing)} pictures of {listed_in} are missing in {place}, the first is {missing[0]}")
+        raise DatasetError(
+            f"missing in {place}: {counted(len(missing), 'picture')} of {listed_in}, the first is {missing[0]}"
+        )
     twice = next((name for name in names if len(found[name]) > 1), None)
     if twice is not None:
         raise DatasetError(f"{twice} in {listed_in} may be {' or '.join(each.name for each in found[twice])}")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from jobs.comparing.pages.wording import counted
 from training.datasets.pairs import PairDataset
 from training.evaluate.subjects import Subject
 
@@ -47,7 +48,7 @@ def _learnt(subject: Subject, pictures: PairDataset, *, split: str) -> Overlap:
 
 
 def _which(count: int, pictures: PairDataset) -> str:
-    return f"{count} of these {len(pictures)} pictures" if count < len(pictures) else "these pictures"
+    return f"{count} of these {counted(len(pictures), 'picture')}" if count < len(pictures) else "these pictures"
 
 
 def _warning(name: str, which: str) -> str:

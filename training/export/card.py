@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 import training.recipes
+from jobs.comparing.pages.wording import counted
 from segmentation.engines import file_keys
 from segmentation.model_card import ModelCard, require_name
 from segmentation.variant import Variant
@@ -155,7 +156,8 @@ def _description(finished: FinishedRun, note: str) -> str:
     run = finished.run
     began = f"from {run.facts.started_from}" if run.facts.started_from else _began(run.recipe.model.options)
     taught = f", taught by {run.facts.taught_by}" if run.facts.taught_by else ""
-    how = f"{_architecture(run)}, trained for {finished.epochs_done} of {run.recipe.epochs} epochs, {began}{taught}"
+    epochs = f"{finished.epochs_done} of {counted(run.recipe.epochs, 'epoch')}"
+    how = f"{_architecture(run)}, trained for {epochs}, {began}{taught}"
     chosen = "" if finished.best is None else f" of them, chosen for its {finished.best.metric} on validation pictures"
     weights_are = f"averaged weights after the last one{chosen}; float16 weights, computes in float32."
     return f"{how}; {weights_are}{_balance(finished)} {note}".strip()
@@ -186,7 +188,8 @@ def _called(weights: str) -> str:
 def _dataset(finished: FinishedRun) -> str:
     recipe = finished.run.recipe
     trained = "; ".join(map(_counted, finished.own))
-    checked = f"{len(finished.validation)} pictures of {finished.validation.about.title} ({recipe.validation.split})"
+    checked = counted(len(finished.validation), "picture")
+    checked += f" of {finished.validation.about.title} ({recipe.validation.split})"
     if learnt := finished.validation_learnt:
         checked += f", {learnt} of them learnt from"
     before = "".join(f" {said}" for said in _earlier(finished.own, finished.earlier))
@@ -220,7 +223,7 @@ def _pictures(learnt: Learnt) -> Learnt:
 
 
 def _counted(learnt: Learnt) -> str:
-    count = f"{learnt.count} pictures of " if learnt.count else ""
+    count = f"{counted(learnt.count, 'picture')} of " if learnt.count else ""
     return f"{count}{learnt.title}{f' ({learnt.split})' if learnt.split else ''}"
 
 

@@ -112,7 +112,7 @@ def _tempered(finished: FinishedRun, judge: Judge) -> FinishedRun:
     """Its confidence fitted to the validation pictures, unless it learnt from them."""
     learnt, count = finished.validation_learnt, len(finished.validation)
     if learnt:
-        text = "%d of the %d validation pictures were learnt from: the scores say nothing about others"
+        text = "validation pictures that were learnt from: %d of %d; the scores say nothing about others"
         logger.warning(text, learnt, count)
         return finished
     predict, preprocessing = torch_predictor(finished.model), judge.preprocessing

@@ -261,7 +261,7 @@ def warn_of_learnt_validation(record: DataRecord, validation: PairDataset) -> No
     learnt = record.learnt_among(validation)
     if learnt:
         text = (
-            "%d of the %d validation pictures are learnt from too: their scores say nothing about others "
+            "validation pictures that are learnt from too: %d of %d, whose scores say nothing about others "
             "(validation.split or validation.dataset says which shall be measured on)"
         )
         logger.warning(text, learnt, len(validation))
@@ -301,7 +301,7 @@ def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
             why = f"a batch needs {least} or more (batch norm){each}"
             raise RecipeError(f"{where}: stages[{number}] learns from {count}; {why}", where=where)
         if processes.is_first and len(pictures) < stage.batch_size:
-            text = "stages[%d].batch_size: got %d, and there are %d pictures: each step takes so many at most"
+            text = "stages[%d].batch_size: got %d, more than are learnt from (%d): each step takes so many at most"
             logger.warning(text, number, stage.batch_size, len(pictures))
 
 

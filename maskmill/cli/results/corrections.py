@@ -13,7 +13,7 @@ from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
-from maskmill.cli.output import few, percent, print_json, stderr, stdout
+from maskmill.cli.output import counted, few, percent, print_json, stderr, stdout
 from maskmill.download import job_in
 from maskmill.errors import InvalidInput
 from maskmill.handle import JobHandle
@@ -53,22 +53,24 @@ def corrections(choices: Correcting) -> None:
 
 
 def _tell(job: JobHandle, taken: dict[str, object]) -> None:
-    images = "image" if taken["corrected"] == 1 else "images"
-    told = f"{taken['corrected']} {images} corrected, {taken['unchanged']} as they were (read as {taken['format']})"
+    corrected = counted(int(str(taken["corrected"])), "image")
+    told = f"{corrected} corrected, {taken['unchanged']} as they were (read as {taken['format']})"
     stdout().print(told, soft_wrap=True)
     unknown = taken["unknown"]
     if isinstance(unknown, dict) and unknown["count"]:
         named = ", ".join(unknown["examples"])
-        said = f"{unknown['count']} names are no image's of the job, or not clearly: {named}"
+        said = f"{counted(unknown['count'], 'name')} of no image of the job, or not clearly: {named}"
         stderr().print(Text(said), soft_wrap=True)
     bare = taken.get("unannotated")  # an older server does not tell
     if isinstance(bare, dict) and bare["count"]:
         named = ", ".join(bare["examples"])
-        said = f"{bare['count']} came without any annotation, and so are left as they were: {named}"
+        said = f"{counted(bare['count'], 'image')} without any annotation, and so left alone: {named}"
         stderr().print(Text(said), soft_wrap=True)
     truth = job.metrics.get("ground_truth")
     if truth:
-        stdout().print(f"mIoU {percent(truth.get('miou'))} over {truth.get('images')} images with ground truth")
+        stdout().print(
+            f"mIoU {percent(truth.get('miou'))} over {counted(truth.get('images', 0), 'image')} with ground truth"
+        )
 
 
 def _pack(source: Path, packed: IO[bytes], job: JobHandle) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 from maskmill.cli.address import connect
 from maskmill.cli.jobs import wait_for
 from maskmill.cli.options import JobOption
-from maskmill.cli.output import counting, duration, few, print_json, stderr, stdout
+from maskmill.cli.output import counted, counting, duration, few, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from maskmill.films.filming import FilmFile, OnFrame
@@ -60,7 +60,7 @@ def film(choices: Filming) -> None:
     for each in films:
         _tell(each)
     if others:
-        are = "1 image of the job is" if others == 1 else f"{others} images of the job are"
+        are = f"{counted(others, 'image')} of the job {'is' if others == 1 else 'are'}"
         stdout().print(f"{are} in no film; a film of such pictures needs --fps", soft_wrap=True)
 
 
@@ -71,17 +71,15 @@ def _tell(film: FilmFile) -> None:
         if film.codec == PLAYED
         else f", {film.codec}: browsers do not play it; the PyAV that is installed here writes no H.264"
     )
-    told = f"{film.path} shows {_frames(film.frames)} in {duration(film.seconds)}, {film.width} × {film.height}{how}"
+    frames = counted(film.frames, "frame")
+    told = f"{film.path} shows {frames} in {duration(film.seconds)}, {film.width} × {film.height}{how}"
     out.print(Text(told), soft_wrap=True)
     for shows, said in (("picture", "the plain picture is shown"), ("neighbour", "the frame beside it is shown")):
         if numbers := [f"{each.number} ({each.name})" for each in film.missing if each.shows == shows]:
             out.print(
-                Text(f"  {_frames(len(numbers))} without a result, for which {said}: {few(numbers)}"), soft_wrap=True
+                Text(f"  {counted(len(numbers), 'frame')} without a result, for which {said}: {few(numbers)}"),
+                soft_wrap=True,
             )
-
-
-def _frames(count: int) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"
 
 
 @contextlib.contextmanager

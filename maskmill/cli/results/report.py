@@ -12,7 +12,7 @@ import typer
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
-from maskmill.cli.output import print_json, stdout
+from maskmill.cli.output import counted, print_json, stdout
 from maskmill.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def report(choices: Report) -> None:
     if choices.as_json:
         print_json({"page": str(page), "images": len(images)})
     else:
-        stdout().print(f"{page} shows {len(images)} of {job.total} images", soft_wrap=True)
+        stdout().print(f"{page} shows {len(images)} of {counted(job.total, 'image')}", soft_wrap=True)
 
 
 def _kinds(job: JobHandle) -> list[str]:

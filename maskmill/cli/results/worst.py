@@ -14,7 +14,7 @@ from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import ForceOption, JobOption
-from maskmill.cli.output import few, percent, plain_table, print_json, print_table, program, stdout
+from maskmill.cli.output import counted, few, percent, plain_table, print_json, print_table, program, stdout
 from maskmill.download import alone_in, keep_apart, mark, write_whole
 from maskmill.errors import Conflict, InvalidInput, NotFound
 from maskmill.handle import JobHandle
@@ -80,7 +80,8 @@ def worst(choices: Worst) -> None:
         for name, why in fetched.missing.items():
             stdout().print(Text(f"without its picture: {name}: {why}"), soft_wrap=True)
         stdout().print(
-            f"{len(fetched.written)} files are in {choices.download}: correct those in {MASKS}/, then", soft_wrap=True
+            f"fetched {counted(len(fetched.written), 'file')} into {choices.download}: correct those in {MASKS}/, then",
+            soft_wrap=True,
         )
         place = shlex.quote(str(choices.download))
         stdout().print(f"  {program()} jobs corrections {choices.job_id} {place}", soft_wrap=True)

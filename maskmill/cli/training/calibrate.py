@@ -11,7 +11,7 @@ from rich.text import Text
 
 from maskmill.cli.models import card_fields, get_bundle, local_catalog
 from maskmill.cli.options import ReplaceOption
-from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
+from maskmill.cli.output import counted, counting, percent, plain_table, print_json, print_table, stderr, stdout
 from maskmill.cli.stack import HomeOption
 from maskmill.cli.training.evaluate import DATASETS_SAID, PictureOptions, open_pictures
 
@@ -82,7 +82,7 @@ def _show(done: Calibrated) -> None:
     if done.overlap.warning:
         console.print(Text(f"Warning: {done.overlap.warning}", style="yellow"), soft_wrap=True)
     columns = ("mean confidence", "pixel accuracy", "calibration error", "cross-entropy")
-    table = plain_table(f"on {done.pictures} pictures", *columns, right=columns)
+    table = plain_table(f"on {counted(done.pictures, 'picture')}", *columns, right=columns)
     table.add_row("as it was", *_cells(fit.before))
     if fit.check is not None:
         table.add_row("fitted to the other half", *_cells(fit.check.after))
@@ -97,7 +97,7 @@ def _show(done: Calibrated) -> None:
         console.print(f"The halves alone: divided by {first:g} and by {second:g}.")
     for file, count in done.tied.items():
         if count:
-            said = f"{count} pixels of these pictures lay between two equal classes, and go to the other one now"
+            said = f"{counted(count, 'pixel')} of these pictures between two equal classes: of the other one now"
             console.print(f"{file}: {said}", soft_wrap=True)
     for file in done.left_out:
         console.print(f"Left out: {file}, whose end cannot be changed; the ONNX file runs on GPUs too.", soft_wrap=True)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from maskmill.cli.options import CheckpointOption, JsonOption
-from maskmill.cli.output import counting, percent, plain_table, print_json, print_table, stderr, stdout
+from maskmill.cli.output import counted, counting, percent, plain_table, print_json, print_table, stderr, stdout
 from maskmill.cli.training.tracking import TrackOption, measured_on, track
 from maskmill.errors import InvalidInput
 
@@ -337,7 +337,7 @@ def _show(report: Mapping[str, Any], pictures: PairDataset) -> None:
             (model["name"], "bold"),
             f" ({', '.join(filter(None, (model['architecture'], model['checkpoint'])))}, "
             f"{model['parameters'] / 1e6:.2f} M parameters, "
-            f"{model['size_bytes'] / 1e6:.1f} MB) on {data['pictures']} pictures of {pictures.about.title} "
+            f"{model['size_bytes'] / 1e6:.1f} MB) on {counted(data['pictures'], 'picture')} of {pictures.about.title} "
             f"({_split(data)}), scored in {report['label_space']}, run by {model['engine']}",
         ),
         soft_wrap=True,

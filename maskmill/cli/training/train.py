@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maskmill.cli.exits import INTERRUPTED
 from maskmill.cli.options import JsonOption
-from maskmill.cli.output import percent, plain_table, print_json, print_table, program, stderr, stdout
+from maskmill.cli.output import counted, percent, plain_table, print_json, print_table, program, stderr, stdout
 
 if TYPE_CHECKING:
     from training.fit.launch import Order
@@ -165,14 +165,16 @@ class Lines:
 
     def checking_begins(self, pictures: int) -> None:
         if pictures:  # generated ones are made when they are first asked for
-            self._console.print(f"Checking {pictures} pictures and their masks", soft_wrap=True)
+            self._console.print(f"Checking {counted(pictures, 'picture')} and masks", soft_wrap=True)
 
     def unfolding_begins(self, batches: int) -> None:
-        self._console.print(f"Unfolding the bundle's batch norms on {batches} batches", soft_wrap=True)
+        self._console.print(
+            f"Unfolding the bundle's batch norms on {counted(batches, 'batch', 'batches')}", soft_wrap=True
+        )
 
     def epoch_begins(self, epoch: int, *, of: int, steps: int) -> None:
         if not self._of:  # an epoch of a large recipe takes an hour
-            self._console.print(f"Training: epoch {epoch} of {of} begins, {steps} steps", soft_wrap=True)
+            self._console.print(f"Training: epoch {epoch} of {of} begins, {counted(steps, 'step')}", soft_wrap=True)
         self._of = of
 
     def step(self, loss: float) -> None: ...
@@ -269,7 +271,9 @@ def _show(run: Run, choices: Training) -> None:
         print_json({**told, "best": None if best is None else best.state()})
         return
     console = stdout()
-    console.print(f"{run.folder}: {run.epochs_done} epochs, mean IoU {percent(numbers.get('miou'))}", soft_wrap=True)
+    console.print(
+        f"{run.folder}: {counted(run.epochs_done, 'epoch')}, mean IoU {percent(numbers.get('miou'))}", soft_wrap=True
+    )
     if best is not None and best.epoch < run.epochs_done:
         taken = "which an export takes" if run.has_stopped else "which --checkpoint best takes"
         console.print(f"The best in {best.metric} was epoch {best.epoch} ({best.value:.4f}), {taken}", soft_wrap=True)

@@ -188,7 +188,7 @@ def test_a_comparison_is_told_by_scores_pairs_and_pictures(pair: str) -> None:
     assert any(pair in each.proto.label for each in shown("compare").get("page_link"))
     page = shown("compare", job=pair, image="0")
     told = html(page)
-    assert "1 of 1 images are compared" in told
+    assert "compared: 1 of 1 image, " in told
     assert "tiny and other" in told
     assert said(page.header[-1]) == "a.jpg: tiny and other"
     assert "Share of the pixels by class and model" in told
@@ -239,7 +239,7 @@ def test_warnings_of_a_job_are_told_beside_what_its_models_scored(service: Open)
     made = service.http.post("/jobs", files=files, data={"models": "tiny,other"}).json()["id"]
     service.house.work()
     for screen in ("jobs", "compare"):
-        assert said(shown(screen, job=made).warning[0]) == "1 images: mask_unknown_ids"
+        assert said(shown(screen, job=made).warning[0]) == "1 image: mask_unknown_ids"
     page = service.http.get(f"/jobs/{made}/archive", params={"artifacts": "comparison"}).content
     with zipfile.ZipFile(io.BytesIO(page)) as archive:
         assert "Images with warnings: 1 mask_unknown_ids." in archive.read("comparison.html").decode()

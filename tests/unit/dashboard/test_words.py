@@ -82,3 +82,11 @@ def test_times_are_told_in_the_unit_that_fits() -> None:
 def test_a_figure_is_told_by_its_highest_and_lowest() -> None:
     told = words.extremes("mIoU", [("a", 70.0), ("b", 50.0)], " %")
     assert told == "mIoU of 2: the highest is a with 70 %, the lowest b with 50 %."
+
+
+def test_one_image_is_no_images() -> None:
+    images = {"total": 1, "succeeded": 1, "failed": 0, "canceled": 0}
+    assert words.progress({"status": "queued", "images": images, "queue_position": 1}) == (
+        "queued: 1 of 1 image, 1 job before it"
+    )
+    assert words.counted(2, "class", "classes") == "2 classes"

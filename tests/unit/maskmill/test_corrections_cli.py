@@ -55,7 +55,7 @@ def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_
     assert "2 images corrected, 1 as they were" in done.stdout
     assert "mIoU 50.0 % over 2 images" in done.stdout
     assert "or not clearly: [nobody]\n" in done.stderr
-    assert "1 came without any annotation, and so are left as they were: [bare]\n" in done.stderr
+    assert "1 image without any annotation, and so left alone: [bare]\n" in done.stderr
 
 
 @pytest.mark.usefixtures("job")
@@ -165,7 +165,7 @@ def test_pictures_that_an_export_lacks_are_counted(run: Run, server: ToyServer, 
     whole = Answer(200, _zip({"labelmap.txt": b"x", "pictures_missing.csv": table}), {})
     server.on("GET", "/jobs/job_1/archive", whole)
     asked: list[Any] = ["download", "job_1", str(tmp_path), "--export", "cvat", "--pictures"]
-    assert "1 pictures are not among them: pictures_missing.csv" in run(*asked).stdout
+    assert "pictures that are not among them: 1; pictures_missing.csv" in run(*asked).stdout
     assert json.loads(run(*asked, "--zip", "--json").stdout)["pictures_missing"] == 1
     server.on("GET", "/jobs/job_1/archive", Answer(200, _zip({"labelmap.txt": b"x"}), {}))
     assert "not among them" not in run(*asked).stdout

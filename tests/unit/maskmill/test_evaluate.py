@@ -192,7 +192,7 @@ def test_ids_without_a_meaning_end_the_command_unless_they_are_to_be_ignored(run
     assert "id 255 (50.0 %)" in result.stderr
     ignoring = run("--no-speed", "--unknown-ids", "ignore")
     assert ignoring.exit_code == 0
-    assert "1 of 2 masks hold ids that camvid-11 does not know" in ignoring.stderr
+    assert "1 of 2 masks with ids that camvid-11 does not know" in ignoring.stderr
     assert run("--unknown-ids", "perhaps").exit_code == USAGE
 
 

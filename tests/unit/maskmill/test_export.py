@@ -34,7 +34,7 @@ def test_a_table_shows_each_variant_and_what_was_refused(runs: Path, roots: dict
     assert result.exit_code == 0
     assert (tmp_path / "small" / "model.onnx").is_file()
     first, *rest = result.stdout.splitlines()
-    assert first.startswith(f"{tmp_path / 'small'}: fpn tu-test_resnet, trained for 1 of 1 epochs, from scratch")
+    assert first.startswith(f"{tmp_path / 'small'}: fpn tu-test_resnet, trained for 1 of 1 epoch, from scratch")
     (onnxruntime,) = [line.split() for line in rest if line.startswith("fp32       onnxruntime")]
     assert onnxruntime[2] == "model.onnx"
     assert float(onnxruntime[7]) > 0  # images/s

@@ -152,7 +152,7 @@ def test_a_long_warning_takes_nothing_from_the_other_columns(run: Run, server: T
 def test_a_score_says_of_how_many_images_it_is(run: Run, server: ToyServer, job_state: JobState) -> None:
     scored = {**job_state("succeeded", total=3, done=3), "metrics": {"ground_truth": {"images": 1, "miou": 0.5}}}
     ended(server, scored)
-    assert "(1 of 3 images)" in run("watch", "job_1").stdout
+    assert "(images: 1 of 3)" in run("watch", "job_1").stdout
 
 
 def test_results_are_not_written_among_the_pictures(run: Run, server: ToyServer, picture: Path) -> None:

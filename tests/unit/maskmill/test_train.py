@@ -35,7 +35,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
 def test_a_recipe_becomes_a_run_and_a_sentence_says_what_next(run: Run, tmp_path: Path):
     result = run("train", "--runs", "my runs", "--set", "name=Tiny")
     assert result.exit_code == 0
-    assert "my runs/Tiny: 1 epochs, mean IoU" in result.stdout
+    assert "my runs/Tiny: 1 epoch, mean IoU" in result.stdout
     assert "export 'my runs/Tiny' --name tiny" in result.stdout
     assert "Training: epoch 1 of 1 begins, " in result.stderr
     assert "Checking 0 pictures" not in result.stderr

@@ -75,7 +75,7 @@ def test_ids_without_a_meaning_may_be_ignored_and_are_told(tmp_path):
     write(tmp_path, "a", halves(0, 255))
     (said,) = check_pictures([folder(tmp_path)], unknown_ids="ignore")
     assert said == (
-        "1 of 1 masks hold ids that camvid-11 does not know, which count nowhere: id 255 (50.0 %) of their pixels"
+        "1 of 1 mask with ids that camvid-11 does not know, which count nowhere: id 255 (50.0 %) of their pixels"
     )
 
 

@@ -187,14 +187,14 @@ def test_whether_a_picture_without_annotations_is_background_must_be_said(fields
     images = [{"id": n, "file_name": f"{n}.png", "width": 0, "height": None} for n in (2, 3)]
     first = {"id": 1, "file_name": "a.png", "width": WIDTH, "height": HEIGHT}
     fields.write(region(LEFT), images=[first, *images])
-    with pytest.raises(DatasetError, match=r"2 of 3 pictures in .* have no annotations, the first is 2\.png: say with"):
+    with pytest.raises(DatasetError, match=r"2 of 3 pictures in .* without annotations, the first is 2\.png: say with"):
         fields.open()
     shown = fields.open(unannotated="background")
     assert (len(shown), np.unique(shown[2][1]).tolist()) == (3, [SOIL])
     assert fields.open(unannotated="leave_out").names() == fields.open(background="void").names() == ["a.png"]
     assert "they are left out" in caplog.text
     fields.write()
-    with pytest.raises(DatasetError, match="has no annotations, of 1 pictures"):
+    with pytest.raises(DatasetError, match=r"has no annotations, of 1 picture$"):
         fields.open(background="void")
 
 
@@ -259,14 +259,14 @@ IMAGE = {"id": 1, "file_name": "a.png", "width": WIDTH, "height": HEIGHT}
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"annotations": [region(LEFT, image="1")]}, r"1 annotations are of images .*image_id '1', category_id 3"),
+        ({"annotations": [region(LEFT, image="1")]}, r"1 annotation of images .*image_id '1', category_id 3"),
         ({"annotations": [region(LEFT, 8)]}, "category_id 8"),
         ({"images": [IMAGE, IMAGE | {"file_name": "b.png"}]}, "two of its images have the id 1"),
         ({"images": [IMAGE, IMAGE | {"id": 2}]}, r"lists a\.png twice"),
         ({"images": [IMAGE | {"file_name": "./a.png"}, IMAGE | {"id": 2}]}, r"\./a\.png and a\.png are both"),
         ({"images": [IMAGE | {"file_name": None}]}, "file_name is None"),
         ({"categories": [*CATEGORIES, {"id": 3, "name": "crop"}]}, "two of its categories have the id 3"),
-        ({"images": []}, "are of images"),
+        ({"images": []}, "annotations? of images"),
         ({"annotations": None}, "holds no COCO annotations: TypeError"),
         ({"annotations": [{"id": 1, "image_id": 1, "caption": "a field"}]}, "'category_id'"),
     ],
@@ -309,7 +309,7 @@ def test_pictures_that_lie_without_their_folders_are_told(fields, caplog):
     assert (len(fields.open()), caplog.text) == (1, "")
     fields.write(region(LEFT), images=[IMAGE | {"file_name": "cam/a.png"}])
     assert fields.open().names() == ["a.png"]
-    assert "1 pictures are known by the last part of their names alone, the first is" in caplog.text
+    assert "1 picture known by the last part of the name alone, the first is" in caplog.text
     assert caplog.text.rstrip().endswith("images/default/a.png for cam/a.png")
 
 

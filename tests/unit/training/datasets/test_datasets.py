@@ -266,7 +266,7 @@ def test_training_and_validation_share_the_official_part(pets):
 
 def test_a_listed_pet_without_its_file_is_named(pets):
     (pets / "annotations" / "trimaps" / "pug_5.png").unlink()
-    with pytest.raises(DatasetError, match=r"1 files that are missing, the first is .*pug_5\.png"):
+    with pytest.raises(DatasetError, match=r"1 file that cannot be found, the first is .*pug_5\.png"):
         DATASETS["oxford_pets"](pets, "test")
 
 
@@ -330,7 +330,7 @@ def test_a_split_that_was_not_downloaded_is_told_with_those_that_were(city):
 
 def test_a_city_without_masks_is_told(city):
     (city / "gtFine" / "val" / "ulm" / "ulm_000000_000019_gtFine_labelIds.png").unlink()
-    with pytest.raises(DatasetError, match="1 masks are missing"):
+    with pytest.raises(DatasetError, match="missing: 1 mask, the first"):
         DATASETS["cityscapes"](city, "val")
 
 

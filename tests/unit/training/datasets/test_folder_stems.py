@@ -62,19 +62,19 @@ def test_what_has_no_counterpart_is_told(tmp_path, caplog):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB" if name.endswith("jpg") else "L", (8, 6)).save(tmp_path / name)
     assert len(folder(tmp_path / "beside", "val", label_space="camvid-11")) == 1
-    assert "beside: 3 pictures have no mask and are left out, the first is b.jpg" in caplog.text
+    assert "beside: 3 pictures without a mask left out, the first is b.jpg" in caplog.text
     for name in ("apart/images/a.jpg", "apart/masks/a.png", "apart/masks/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         Image.new("RGB" if name.endswith("jpg") else "L", (8, 6)).save(tmp_path / name)
     assert len(folder(tmp_path / "apart", "val", label_space="camvid-11")) == 1
-    assert "masks: 1 masks have no picture and are left out, the first is d.png" in caplog.text
+    assert "masks: 1 mask without a picture left out, the first is d.png" in caplog.text
 
 
 def test_pictures_in_folders_below_are_not_left_out_in_silence(tmp_path, caplog):
     for name in ("images/cam/b.jpg", "masks/cam/b.png"):
         (tmp_path / name).parent.mkdir(parents=True)
         Image.new("L" if name.endswith("png") else "RGB", (8, 6)).save(tmp_path / name)
-    said = r"what lies in folders of its own is not read \(1 files, the first is cam/b.jpg\)"
+    said = r"what lies in folders of its own is not read \(1 file, the first is cam/b.jpg\)"
     with pytest.raises(DatasetError, match=f"no pictures in .*images itself, and {said}"):
         folder(tmp_path, "val", label_space="camvid-11")
     Image.new("RGB", (8, 6)).save(tmp_path / "images" / "a.jpg")

@@ -165,7 +165,7 @@ def test_pictures_without_a_mask_are_left_out_or_show_background(cvat, caplog):
     cvat.write_list("default", "cam 1/a", '"cam 1/b"', "")
     cvat.picture("JPEGImages/cam 1/b.jpg")
     with pytest.raises(
-        DatasetError, match=r"1 of 2 pictures in .*default\.txt have no annotations, the first is cam 1/b"
+        DatasetError, match=r"1 of 2 pictures in .*default\.txt without annotations, the first is cam 1/b"
     ):
         cvat.open(background="soil")
     assert cvat.open(background="soil", unannotated="leave_out").names() == ["a.jpg"]
@@ -225,5 +225,5 @@ def test_a_picture_that_is_missing_or_there_twice_is_named(cvat, tmp_path):
     with pytest.raises(DatasetError, match=r"cam 1/a in .*default\.txt may be a\.jpg or a\.png"):
         cvat.open()
     cvat.picture("elsewhere/b.png")
-    with pytest.raises(DatasetError, match=r"1 pictures of .*default\.txt are missing in .*, the first is cam 1/a"):
+    with pytest.raises(DatasetError, match=r"missing in .*: 1 picture of .*default\.txt, the first is cam 1/a"):
         cvat.open(pictures=str(tmp_path / "elsewhere"))

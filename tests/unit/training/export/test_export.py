@@ -61,7 +61,7 @@ def test_the_card_tells_how_the_model_was_made(finished, exported):
     card = ModelCard.from_json((exported[1].folder / "card.json").read_bytes())
     assert card == exported[0].card
     assert {"onnx", "onnx_ids", "torchscript"} <= set(card.files)
-    assert "trained for 1 of 1 epochs, from scratch" in card.description
+    assert "trained for 1 of 1 epoch, from scratch" in card.description
     assert "5 pictures of generated street scenes" in card.dataset
     assert 0 <= card.scores["miou"] <= 1
     assert card.output_stride == 4

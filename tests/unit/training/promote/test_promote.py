@@ -109,7 +109,7 @@ def test_what_was_trained_during_an_export_is_exported_by_the_next_one(mlflow_ur
 
     promote("tiny", Wish(name="meanwhile", runs=runs, roots=roots, watch=training_goes_on), registry)
     card = ModelCard.from_json((folder / "bundles" / "meanwhile" / "card.json").read_bytes())
-    assert "trained for 1 of 1 epochs" in card.description
+    assert "trained for 1 of 1 epoch" in card.description
 
     assert promote("tiny", Wish(name="meanwhile", runs=runs, roots=roots), registry).version == "2"
     card = ModelCard.from_json((folder / "bundles" / "meanwhile" / "card.json").read_bytes())
