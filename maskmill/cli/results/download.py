@@ -55,7 +55,7 @@ def fetch(job: JobHandle, folder: Path, choices: ServerOptions, *, force: bool) 
         stdout().print(f"results are in {where}", soft_wrap=True)
         for what, count in counts.items():
             if count:
-                stdout().print(f"{count} {what} are not among them: {tables[what]} says why", soft_wrap=True)
+                stdout().print(f"{what} that are not among them: {count}; {tables[what]} says why", soft_wrap=True)
     elif isinstance(choices, Downloading):
         print_json({"job": job.id, "path": str(where), **{f"{what}_missing": count for what, count in counts.items()}})
 

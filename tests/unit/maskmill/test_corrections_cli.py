@@ -152,7 +152,7 @@ def test_files_that_the_service_has_lost_are_left_out_where_asked_and_counted(
     whole = _zip({"manifest.json": b"{}", "files_missing.csv": b"file,message\r\nmask/a.png,gone\r\n"})
     server.on("GET", "/jobs/job_1/archive", Answer(200, whole, {}))
     said = run("download", "job_1", str(tmp_path), "--without-lost").stdout
-    assert "1 files are not among them: files_missing.csv says why" in said
+    assert "files that are not among them: 1; files_missing.csv says why" in said
     assert server.seen("GET", "/jobs/job_1/archive")[0].query == {"without_lost": "true"}
     server.on("GET", "/jobs/job_1/archive", Answer(200, _zip({"manifest.json": b"{}"}), {}))
     assert json.loads(run("download", "job_1", str(tmp_path), "--without-lost", "--json").stdout)["files_missing"] == 0
