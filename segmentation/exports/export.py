@@ -191,14 +191,18 @@ class Returned:
                 yield name[: -len(suffix)], read
 
     def document(self, name: str) -> bytes | None:
-        """The one file that is called so, in whatever folder. Raises UnreadableExport when it is too long."""
+        """The one file that is called so, in whatever folder. Raises UnreadableExport when it is too long, and where
+        several say different things: each would be of some of the others."""
+        found: bytes | None = None
         for path, read in self.files.items():
             if path == name or path.endswith(f"/{name}"):
                 content = read()
                 if len(content) > LARGEST_DOCUMENT:
                     raise UnreadableExport(f"{path} is longer than {LARGEST_DOCUMENT} bytes; send it in parts")
-                return content
-        return None
+                if found is not None and content.split() != found.split():
+                    raise UnreadableExport(f"several files called {name} differ; send each export by itself")
+                found = content if found is None else found
+        return found
 
     def blank(self, image: Known) -> Ids:
         """Nothing labelled yet."""

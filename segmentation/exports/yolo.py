@@ -85,16 +85,24 @@ def _called(name: str) -> list[str]:
 
 
 def _classes(returned: Returned) -> list[str]:
-    """Names in the order that the tool gave its classes. Raises UnreadableExport where nothing tells it."""
-    for name in _DESCRIPTIONS:
-        described = returned.document(name)
-        if described is not None:
-            return _listed(described.decode("utf-8-sig", "replace"), name)
-    lines = next((each for each in map(returned.document, _LINES) if each is not None), None)
-    if lines is None:
+    """Names in the order that the tool gave its classes. Raises UnreadableExport where nothing tells it, or two files
+    tell it differently: the one may be ours, beside what a tool made of it."""
+    there = {name: data for name in (*_DESCRIPTIONS, *_LINES) if (data := returned.document(name)) is not None}
+    if not there:
         told = " or ".join((*_DESCRIPTIONS, *_LINES))
         raise UnreadableExport(f"nothing tells what the numbers of the classes mean: send {told} along")
-    return [name for each in lines.decode("utf-8-sig", "replace").splitlines() if (name := each.strip())]
+    lists = {name: _names(name, data.decode("utf-8-sig", "replace")) for name, data in there.items()}
+    (first, names), *others = lists.items()
+    for name, each in others:
+        if any(one.casefold() != other.casefold() for one, other in zip(names, each, strict=False)):
+            raise UnreadableExport(f"{first} and {name} give the classes other numbers; send the one that is right")
+    return names
+
+
+def _names(name: str, described: str) -> list[str]:
+    if name in _DESCRIPTIONS:
+        return _listed(described, name)
+    return [each for line in described.splitlines() if (each := line.strip())]
 
 
 def _listed(described: str, name: str) -> list[str]:

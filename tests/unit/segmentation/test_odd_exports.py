@@ -113,3 +113,28 @@ def test_ids_that_cityscapes_does_not_have_are_refused() -> None:
     files = files_of(EXPORTS["cityscapes"], named({"a": 40}, CITYSCAPES_34))
     with pytest.raises(UnreadableExport, match=r"a_gtFine_labelIds.png: Cityscapes has no label id 40 \(100.0 %\)"):
         list(EXPORTS["cityscapes"].read(returned(files, content)))
+
+
+OURS, THEIRS = b"names:\n  0: sky\n  1: road\n", b"road\nsky\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"data.yaml": OURS, "classes.txt": THEIRS}, "data.yaml and classes.txt give the classes other numbers"),
+        ({"a/data.yaml": OURS, "b/data.yaml": b"names: [road, sky]"}, "several files called data.yaml differ"),
+        ({"data.yaml": OURS, "classes.txt": b"Sky\nroad\ncar\n", "labels/classes.txt": b"Sky\r\nroad\r\ncar"}, ""),
+    ],
+)
+def test_lists_of_classes_that_differ_are_refused(files: dict[str, bytes], said: str) -> None:
+    """The numbers of each file would be read by the first list."""
+    drawn = {"labels/one.txt": b"1 0 0 1 0 1 1 0 1", **files}
+    known = [Known(0, "one", 2, 2, picture="one.jpg")]
+    found = EXPORTS["yolo"].read(
+        Returned({name: partial(bytes, data) for name, data in drawn.items()}, known, CAMVID_11)
+    )
+    if said:
+        with pytest.raises(UnreadableExport, match=said):
+            list(found)
+    else:
+        assert [int(each.ids[0, 0]) for each in found] == [3]
