@@ -127,7 +127,7 @@ def _config() -> Config:
 def _connected(settings: StorageSettings) -> Iterator[Connection]:
     engine = make_engine(settings)
     try:
-        with translated(), engine.connect() as connection:
+        with translated(engine), engine.connect() as connection:
             yield connection
     except DatabaseError as error:
         if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
@@ -111,18 +111,18 @@ class Database:
     @contextmanager
     def unit(self, tenant: str | None = None) -> Iterator[SqlUnitOfWork]:
         """Raises DatabaseUnavailable, also from within the block."""
-        with translated(), self._engine.connect() as connection:
+        with translated(self._engine), self._engine.connect() as connection:
             yield SqlUnitOfWork(Transaction(connection, tenant=tenant, clock=self._clock), self._on_commit)
 
     def check(self) -> None:
         """Raises DatabaseUnavailable when the database cannot be reached or its tables were never made."""
-        with translated(), self._engine.connect() as connection:
+        with translated(self._engine), self._engine.connect() as connection:
             if not inspect(connection).has_table(JobRow.__tablename__):
                 raise DatabaseUnavailable("the database has no tables; run `python -m storage.migrate`")
 
     def has_keys(self) -> bool:
         """Whether any key was ever made; also of a database without tables. Raises DatabaseUnavailable."""
-        with translated(), self._engine.connect() as connection:
+        with translated(self._engine), self._engine.connect() as connection:
             if not inspect(connection).has_table(CredentialRow.__tablename__):
                 return False
         with self.unit() as unit:
@@ -133,7 +133,7 @@ class Database:
         commit has to. Whoever reads or writes goes on meanwhile. Raises DatabaseUnavailable."""
         if self._engine.dialect.name != "sqlite":
             return
-        with translated(), closing(self._engine.raw_connection()) as connection:
+        with translated(self._engine), closing(self._engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
@@ -168,35 +168,30 @@ def make_engine(settings: StorageSettings, *, answer_s: float | None = None) -> 
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """The driver's errors that may pass by themselves, as ours; faults of our own stay what they are."""
+def translated(engine: Engine) -> Iterator[None]:
+    """The driver's errors that may pass by themselves, as ours; faults of our own stay what they are.
+
+    Outside of statements SQLAlchemy lets the driver's through as they are.
+    """
+    driver = engine.dialect.loaded_dbapi
     try:
         yield
     except PoolExhausted as error:
         raise DatabaseUnavailable("the database does not answer") from error
-    except _errors() as error:
-        if not _may_pass(error):
+    except (DBAPIError, driver.Error) as error:
+        if not _may_pass(error, driver):
             raise
         raise DatabaseUnavailable("the database does not answer") from error
 
 
-def _errors() -> tuple[type[Exception], ...]:
-    """SQLAlchemy's, and those of the drivers that are loaded, which it lets through outside of statements."""
-    return (DBAPIError, sqlite3.Error, *_of_postgresql())
-
-
-def _of_postgresql() -> tuple[type[Exception], ...]:
-    driver = sys.modules.get("psycopg")
-    return () if driver is None else (driver.OperationalError,)
-
-
-def _may_pass(error: Exception) -> bool:
+def _may_pass(error: Exception, driver: DBAPIModule) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):  # which reports a missing table as an operational error too
         return isinstance(cause, sqlite3.OperationalError) and _code(cause) != sqlite3.SQLITE_ERROR
-    if isinstance(cause, _of_postgresql()):
+    if isinstance(cause, driver.OperationalError):
         return not (getattr(cause, "sqlstate", None) or "").startswith(_TOO_LARGE)
-    assert isinstance(error, DBAPIError)
+    if not isinstance(error, DBAPIError):
+        return False
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 
 

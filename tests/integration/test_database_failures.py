@@ -123,7 +123,7 @@ def test_a_server_that_says_nothing_more_is_given_up(settings: StorageSettings):
             with database.unit() as unit:
                 unit.jobs.get("job_1")
                 relay.freeze()
-                with pytest.raises(DatabaseUnavailable), translated():
+                with pytest.raises(DatabaseUnavailable), translated(make_engine(settings)):
                     unit.jobs.get("job_1")
             with pytest.raises(DatabaseUnavailable), database.unit() as unit:
                 unit.jobs.get("job_1")
@@ -140,7 +140,7 @@ def test_who_is_out_of_reach_keeps_no_lock(settings: StorageSettings):
         add(database)
         behind = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
         impatient = settings.model_copy(update={"database_url": behind, "database_answer_s": 2.0})
-        with opened(impatient) as cut_off, pytest.raises(DatabaseUnavailable), translated(), cut_off.unit() as lost:
+        with opened(impatient) as cut_off, pytest.raises(DatabaseUnavailable), cut_off.unit() as lost:
             assert lost.images.claim(ALL, worker="lost", lease_s=30) is not None
             relay.abandon()
             with database.unit() as unit:  # waits for the lock
