@@ -6,10 +6,11 @@ import io
 import struct
 import zlib
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 THUMBNAIL = (320, 320)  # pixels at most
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_DEPTH, _GREY_KIND, _BYTE = 24, 0, 8  # where the first chunk says how many bits a sample has, and then of what kind
 GREY = b"".join(bytes((value, value, value)) for value in range(256))
 
 
@@ -30,20 +31,37 @@ def thumbnail(data: bytes) -> bytes | None:
 def with_ids_for_colours(png: bytes) -> bytes:
     """The same palette PNG with a palette in which colour `id` is the grey (id, id, id): a canvas reads ids from it.
 
-    Pixels are not decoded. What is no palette PNG comes back as it is.
+    Its pixels are not decoded; those of a grey one are where they are no bytes. What is no PNG comes back as it is.
     """
     if not png.startswith(SIGNATURE):
         return png
+    depth, kind = png[_DEPTH : _DEPTH + 2]
+    if kind == _GREY_KIND and depth != _BYTE:
+        return _in_bytes(png, depth)
     pieces, at = [SIGNATURE], len(SIGNATURE)
     while at + 8 <= len(png):
         (length,) = struct.unpack_from(">I", png, at)
-        kind, end = png[at + 4 : at + 8], at + 12 + length
-        if kind == b"PLTE":
-            pieces.append(_chunk(kind, GREY[:length]))
-        elif kind not in (b"tRNS", b"gAMA", b"iCCP", b"sRGB", b"cHRM"):
+        name, end = png[at + 4 : at + 8], at + 12 + length
+        if name == b"PLTE":
+            pieces.append(_chunk(name, GREY[: 3 << depth]))
+        elif name not in (b"tRNS", b"gAMA", b"iCCP", b"sRGB", b"cHRM"):
             pieces.append(png[at:end])
         at = end
     return b"".join(pieces)
+
+
+def _in_bytes(png: bytes, depth: int) -> bytes:
+    """Grey of fewer or more bits, each sample as the byte that it stands for: a canvas stretches few bits over 0..255,
+    and of 16 it keeps the upper ones, which are none of an id. depth: in bits."""
+    picture = PngImagePlugin.PngImageFile(io.BytesIO(png))
+    if depth > _BYTE:
+        ids = Image.frombytes("L", picture.size, picture.tobytes()[::2])
+    else:
+        most = (1 << depth) - 1
+        ids = picture.convert("L").point([value * most // 255 for value in range(256)])
+    out = io.BytesIO()
+    ids.save(out, "PNG", compress_level=1)
+    return out.getvalue()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +63,35 @@ def test_what_is_no_palette_png_stays_as_it_is() -> None:
     Image.new("L", (4, 4), 7).save(grey, "PNG")
     assert np.asarray(Image.open(io.BytesIO(with_ids_for_colours(grey.getvalue()))))[0, 0] == 7
     assert with_ids_for_colours(b"no png") == b"no png"
+
+
+def _png(depth: int, samples: bytes, width: int, palette: bytes = b"") -> bytes:
+    """Of one row, grey where there is no palette."""
+    head = struct.pack(">IIBBBBB", width, 1, depth, 3 if palette else 0, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"PLTE", palette), (b"IDAT", zlib.compress(b"\0" + samples)), (b"IEND", b"")]
+    packed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+        if data or kind == b"IEND"
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+@pytest.mark.parametrize(
+    ("png", "ids"),
+    [
+        (_png(1, b"\x40", 3), [0, 1, 0]),
+        (_png(2, b"\x1b", 4), [0, 1, 2, 3]),
+        (_png(4, b"\x5b", 2), [5, 11]),
+        (_png(16, b"\0\x05\0\xff", 2), [5, 255]),
+        (_png(8, b"\1\xff", 2, palette=bytes(6)), [1, 255]),  # beyond its palette
+        (_png(4, b"\x5b", 2, palette=bytes(48)), [5, 11]),
+    ],
+)
+def test_a_correction_in_any_depth_is_shown_with_its_ids(png: bytes, ids: list[int]) -> None:
+    """The service takes them so, and the viewer goes on from what is shown."""
+    shown = Image.open(io.BytesIO(with_ids_for_colours(png))).convert("RGB")
+    assert np.asarray(shown)[0].tolist() == [[each] * 3 for each in ids]
 
 
 def test_a_thumbnail_is_small_and_kept_by_the_browser(browser: TestClient) -> None:
