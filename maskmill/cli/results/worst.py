@@ -39,17 +39,18 @@ class Worst(JobOption):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """kept: masks that were changed here since they came. missing: by the names of images, why their picture is not to
-    be had."""
+    """kept: masks that were changed here since they came. missing, maskless: by the names of images, why their picture,
+    or their mask, is not to be had."""
 
     written: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    maskless: dict[str, str] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         files = {"files": self.written, "kept": self.kept}
         told = {name: [path.as_posix() for path in paths] for name, paths in files.items()}
-        return {**told, "pictures_missing": self.missing}
+        return {**told, "pictures_missing": self.missing, "masks_missing": self.maskless}
 
 
 def worst(choices: Worst) -> None:
@@ -77,8 +78,9 @@ def worst(choices: Worst) -> None:
         names = few([path.name for path in fetched.kept])
         stdout().print(Text(f"changed here, so not fetched again (but with --force): {names}"), soft_wrap=True)
     if choices.download is not None:
-        for name, why in fetched.missing.items():
-            stdout().print(Text(f"without its picture: {name}: {why}"), soft_wrap=True)
+        for what, lacking in (("picture", fetched.missing), ("mask", fetched.maskless)):
+            for name, why in lacking.items():
+                stdout().print(Text(f"without its {what}: {name}: {why}"), soft_wrap=True)
         stdout().print(
             f"fetched {counted(len(fetched.written), 'file')} into {choices.download}: correct those in {MASKS}/, then",
             soft_wrap=True,
@@ -111,12 +113,20 @@ def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bo
             except (NotFound, Conflict) as error:
                 fetched.missing[image.name] = error.detail
             if MASK in image.artifacts:
-                place, data = folder / MASKS / mask_path, _newest(image)
-                if place.exists() and not force and place.read_bytes() != data:
-                    fetched.kept.append(place)
-                else:
-                    fetched.written.append(write_whole(place, data))
+                _fetch_mask(image, folder / MASKS / mask_path, fetched, force=force)
     return fetched
+
+
+def _fetch_mask(image: Image, place: Path, fetched: Fetched, *, force: bool) -> None:
+    try:
+        data = _newest(image)
+    except NotFound as error:  # the service has lost it
+        fetched.maskless[image.name] = error.detail
+        return
+    if place.exists() and not force and place.read_bytes() != data:
+        fetched.kept.append(place)
+    else:
+        fetched.written.append(write_whole(place, data))
 
 
 def _has_twin(job: JobHandle, image: Image) -> bool:
@@ -128,10 +138,12 @@ def _has_twin(job: JobHandle, image: Image) -> bool:
 
 
 def _newest(image: Image) -> bytes:
-    """As somebody corrected it, else as the model said."""
+    """As somebody corrected it, else as the model said: not where what somebody drew is lost. Raises NotFound."""
     try:
         return image.read("correction")
-    except NotFound:
+    except NotFound as error:
+        if error.code == "object_not_found":
+            raise
         return image.read(MASK)
 
 

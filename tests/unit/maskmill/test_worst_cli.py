@@ -85,6 +85,21 @@ def test_what_was_corrected_before_is_where_one_goes_on(run: Run, server: ToySer
 
 
 @pytest.mark.usefixtures("job")
+def test_a_correction_or_a_mask_that_is_lost_keeps_nobody_from_the_others(
+    run: Run, server: ToyServer, tmp_path: Path
+) -> None:
+    """What the model said does not take the place of what somebody drew."""
+    lost = as_json({"code": "object_not_found", "detail": "there is no object of it"}, 404)
+    worst = ("jobs", "worst", "job_1", "--download", str(tmp_path))
+    server.on("GET", "/jobs/job_1/images/4/correction", lost)
+    assert "without its mask: cam/a.jpg: there is no object of it" in run(*worst).stdout
+    assert [path.name for path in tmp_path.rglob("masks/**/*.png")] == ["b.png"]
+    server.on("GET", "/jobs/job_1/images/2/mask", lost)
+    told = json.loads(run(*worst, "--json").stdout)
+    assert told["masks_missing"] == dict.fromkeys(["cam/a.jpg", "b.png"], "there is no object of it")
+
+
+@pytest.mark.usefixtures("job")
 def test_masks_of_another_job_are_no_corrections_of_this_one(run: Run, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"job": "job_2"}')
     refused = run("jobs", "worst", "job_1", "--download", str(tmp_path))
