@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.preprocessing import Preprocessing
-from training.fit.loop import read_checkpoint, read_with_checksum
+from training.fit.loop import read_numbers, read_with_checksum
 from training.fit.optimisation import Best
 from training.lineage import DATA, RECIPE, DataRecord, Learnt, damage_named, noted_recipe
 from training.recipe.building import build_empty_model, root_of
@@ -112,7 +112,7 @@ class Run:
     def best(self) -> Best | None:
         """What its best weights were chosen for; None where none were kept."""
         path = self.folder / BEST
-        return Best(**read_checkpoint(path)["best"]) if path.is_file() else None
+        return Best(**read_numbers(path)["best"]) if path.is_file() else None
 
     @property
     def has_stopped(self) -> bool:
@@ -121,7 +121,7 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        return int(read_checkpoint(self.folder / CHECKPOINT)["epoch"])
+        return int(read_numbers(self.folder / CHECKPOINT)["epoch"])
 
     def snapshot(self, which: str = "") -> Snapshot:
         """Model, epoch and checksum of one and the same checkpoint, while the run may write the next one.
@@ -197,7 +197,7 @@ def chosen_checkpoint(folder: Path, which: str = "") -> Path:
 
 
 def _has_stopped(checkpoint: Path) -> bool:
-    stopping = read_checkpoint(checkpoint).get("stopping")  # older checkpoints have none
+    stopping = read_numbers(checkpoint).get("stopping")  # older checkpoints have none
     return stopping is not None and stopping["waited"] > stopping["patience"] > 0
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jobs.submitting.names import is_hidden as is_hidden_name
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelClass, LabelSpace
-from segmentation.measures.counting import look_up
+from segmentation.measures.counting import count_ids, look_up
 from segmentation.picture_files.pictures import decode_mask, decode_picture
 from training.datasets.marks import mark_as_generated, mark_of, mark_of_generated
 
@@ -101,6 +101,19 @@ class PairDataset:
         if self._room >= 0:
             self._decoded[index] = picture, mask
         return picture, mask
+
+    def mask(self, index: int) -> Mask:
+        """The mask alone, of which nothing stays in memory. Raises DatasetError for one that cannot be read."""
+        kept = self._decoded.get(index)
+        if kept is not None:
+            return kept[1]
+        picture, path = self.pairs[index]
+        if self._prepare is not None:
+            self._prepare(picture, path)
+        try:
+            return self._read_mask(path)
+        except (SegmentationError, OSError) as error:
+            raise DatasetError(f"{path} cannot be used: {error}") from error
 
     @property
     def is_generated(self) -> bool:
@@ -216,10 +229,11 @@ class InChannels:
 
     @cached_property
     def pixel_counts(self) -> NDArray[np.int64]:
-        """(256,) pixels of each channel number. Decodes every picture."""
+        """(256,) pixels of each channel number. Reads every mask."""
         counts = np.zeros(256, dtype=np.int64)
-        for index in range(len(self)):
-            counts += np.bincount(self[index][1].ravel(), minlength=256)
+        for part, table in zip(self._parts, self._tables, strict=True):
+            ids = sum((count_ids(part.mask(index)) for index in range(len(part))), np.zeros(256, dtype=np.int64))
+            np.add.at(counts, table, ids)
         return counts
 
 

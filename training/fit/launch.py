@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from segmentation.label_space import load_label_space
-from training.fit.loop import read_checkpoint
+from training.fit.loop import read_numbers
 from training.fit.processes import Processes
 from training.fit.progress import Watcher
 from training.fit.train import Places, train
@@ -98,7 +98,7 @@ def run_order(
 
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:
-    return (folder / CHECKPOINT).is_file() and read_checkpoint(folder / CHECKPOINT)["epoch"] >= recipe.epochs
+    return (folder / CHECKPOINT).is_file() and read_numbers(folder / CHECKPOINT)["epoch"] >= recipe.epochs
 
 
 def log_last_epoch(folder: Path) -> None:
@@ -106,7 +106,7 @@ def log_last_epoch(folder: Path) -> None:
     it missed. So each epoch is logged once: one of which there is no checkpoint is done again, and was not logged."""
     if not (folder / CHECKPOINT).is_file():
         return
-    done = read_checkpoint(folder / CHECKPOINT)
+    done = read_numbers(folder / CHECKPOINT)
     logged = {each["epoch"] for each in read_history(folder / LOG)}
     if done.get("numbers") and done["epoch"] not in logged:  # older checkpoints have none
         JsonlTracker(folder / LOG).log(done["epoch"], done["numbers"])
@@ -163,7 +163,7 @@ def _note_recipe(recipe: Recipe, text: str, folder: Path) -> None:
 
 
 def _require_same(old: Recipe, recipe: Recipe, folder: Path) -> None:
-    found = changes(old, recipe, epochs_done=read_checkpoint(folder / CHECKPOINT)["epoch"])
+    found = changes(old, recipe, epochs_done=read_numbers(folder / CHECKPOINT)["epoch"])
     if found:
         said = "; ".join(map(str, found))
         names = (f"{recipe.name}-{number}" for number in itertools.count(2))

@@ -28,6 +28,7 @@ from training.recipe.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]  # images (B,3,h,w) float32 channels-last, truth (B,h,w) int64 channels or NO_CHANNEL
 
+_OF_TENSORS = ("model", "optimiser", "average", "scaler")  # of a checkpoint
 LARGEST_GRADIENT = 5.0  # norm over all parameters
 
 
@@ -263,17 +264,25 @@ def _placed(batch: Batch, device: torch.device) -> Batch:
     return images.to(device, memory_format=torch.channels_last), truth.to(device)
 
 
-def read_checkpoint(file: Path | BinaryIO) -> dict[str, Any]:
-    """Tensors and plain values only: a checkpoint can run no code. Raises DamagedCheckpoint, FileNotFoundError."""
+def read_checkpoint(file: Path | BinaryIO, *, mapped: bool = False) -> dict[str, Any]:
+    """Tensors and plain values only: a checkpoint can run no code. Raises DamagedCheckpoint, FileNotFoundError.
+
+    mapped: tensors stay in the file, of which a path is given, and are read as they are looked at.
+    """
     name = file if isinstance(file, Path) else file.name
     hint = "bring back a copy, or delete it to begin anew"
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
         raise DamagedCheckpoint(f"{name} is damaged, or no checkpoint: {hint}") from error
     if not isinstance(content, dict):
         raise DamagedCheckpoint(f"{name} is no checkpoint: {hint}")
     return content
+
+
+def read_numbers(path: Path) -> dict[str, Any]:
+    """A checkpoint for who looks at none of its tensors, which are not read. Raises as `read_checkpoint`."""
+    return {name: value for name, value in read_checkpoint(path, mapped=True).items() if name not in _OF_TENSORS}
 
 
 def read_with_checksum(path: Path) -> tuple[dict[str, Any], str]:

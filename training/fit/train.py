@@ -22,7 +22,7 @@ from segmentation.preprocessing import Preprocessing
 from training.datasets.checking import check_pictures, count_pictures
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
 from training.fit.distillation import Distillation, open_distillation, require_same_teacher, told
-from training.fit.loop import AveragedWeights, TrainingState, batches, read_checkpoint, steps_before, train_epoch
+from training.fit.loop import AveragedWeights, TrainingState, batches, read_numbers, steps_before, train_epoch
 from training.fit.losses import LossFunction, SegmentationLoss, median_frequency_weights
 from training.fit.objective import HALF, Objective
 from training.fit.optimisation import Best, Patience, Plateau, build_optimiser
@@ -357,7 +357,7 @@ def state_of(model: nn.Module, recipe: Recipe, folder: Path, processes: Processe
 def _best_kept(folder: Path, metric: str) -> Best:
     """Of a run whose best weights were chosen for another metric: what they measure in this one, as its log has it, so
     that nothing worse takes their place."""
-    content = read_checkpoint(folder / BEST) if (folder / BEST).is_file() else {}
+    content = read_numbers(folder / BEST) if (folder / BEST).is_file() else {}
     epoch, chosen_for = content.get("epoch"), content.get("best", {}).get("metric", metric)
     if chosen_for == metric:
         return Best(metric=metric)

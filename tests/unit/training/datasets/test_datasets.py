@@ -374,3 +374,18 @@ def test_of_its_own_layout_nothing_else_is_said(tmp_path):
     write(tmp_path / "trainannot" / "a.png", stripes(7, 8))
     with pytest.raises(DatasetError, match=r"there is no folder .*val$"):
         open_dataset(DataChoice(dataset="camvid", split="val"), {"camvid": tmp_path}, seed=0)
+
+
+# --- how often classes are true -------------------------------------------------------------------------------------
+
+
+def test_to_count_pixels_no_picture_is_read(tmp_path):
+    write(tmp_path / "images" / "a.png", GREY)
+    write(tmp_path / "masks" / "a.png", stripes(0, 11))
+    pictures = DATASETS["folder"](tmp_path, "train", label_space="camvid-11")
+    (tmp_path / "images" / "a.png").write_bytes(b"not looked at")
+    counts = InChannels([pictures, pictures], pictures.space).pixel_counts
+    assert (counts[0], counts[NO_CHANNEL], counts.sum()) == (48, 48, 96)
+    (tmp_path / "masks" / "a.png").write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match=r"masks/a\.png cannot be used"):
+        InChannels([pictures], pictures.space).pixel_counts  # noqa: B018

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from maskmill.cli.app import app
 from tests.tiny_runs import tiny_order, tiny_training
-from training.fit.launch import run_order
-from training.fit.loop import DamagedCheckpoint, read_checkpoint
+from training.fit.launch import is_finished, run_order
+from training.fit.loop import DamagedCheckpoint, read_checkpoint, read_numbers
 from training.lineage import DamagedRun
 from training.recipe.recipe import RecipeError
-from training.runs import CHECKPOINT
+from training.runs import CHECKPOINT, Run
 from training.settings import TrainingSettings
 
 UNTRACKED = TrainingSettings(tracking_uri="none")
@@ -115,3 +115,9 @@ def test_a_disk_that_is_full_leaves_the_last_checkpoint_and_room(run, roots, tmp
     assert not (tmp_path / "tiny" / "checkpoint.part").exists()
     tiny_training(tmp_path, roots, ["stages[0].epochs=2"])
     assert read_checkpoint(tmp_path / "tiny" / CHECKPOINT)["epoch"] == 2
+
+
+def test_of_a_checkpoint_the_numbers_are_read_without_its_tensors(run):
+    numbers = read_numbers(run / CHECKPOINT)
+    assert numbers.keys() == {"epoch", "step", "numbers", "plateau", "stopping", "best"}
+    assert is_finished(run, Run.open(run).recipe)
