@@ -9,6 +9,7 @@ from jobs.errors import ObjectNotFound
 from jobs.inputs.kept import is_kept
 from jobs.inputs.optional import OptionalInputs
 from jobs.job import Job, JobImage
+from jobs.keys import is_correction
 from jobs.ports import ObjectStore
 from jobs.processing.measuring import scores
 from jobs.processing.truth import read_truth
@@ -66,7 +67,9 @@ class Judging:
             return None
         height, width = said.ids.shape
         space, mask_space = self.job.space, self.job.mask_space
-        truth = read_truth(data, mask_space=mask_space, space=space, shape=(height, width)).label_map
+        is_open = image.mask is not None and is_correction(image.mask)
+        found = read_truth(data, mask_space=mask_space, space=space, shape=(height, width), may_be_open=is_open)
+        truth = found.label_map
         if truth is None or scores(said, truth)["confusion"] != image.results[0].metrics.confusion:
             return None
         return truth

@@ -90,4 +90,5 @@ def _unclear(data: FileData, *, turned_unseen: bool) -> tuple[ImageWarning, ...]
 def _ignored(report: MaskReport) -> tuple[ImageWarning, ...]:
     if not report.mostly_ignored:
         return ()
-    return (ImageWarning(MOSTLY_IGNORED, f"{percent(report.ignored_share)} of the mask's pixels count nowhere"),)
+    share = percent(report.ignored_share + report.unknown_share)  # the latter of what may be open
+    return (ImageWarning(MOSTLY_IGNORED, f"{share} of the mask's pixels count nowhere"),)

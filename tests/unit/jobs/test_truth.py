@@ -77,3 +77,13 @@ def test_a_mask_whose_pixels_mostly_count_nowhere_is_used_with_a_warning():
     assert [(each.code, each.detail) for each in truth.warnings] == [
         ("mask_mostly_ignored", "100.0 % of the mask's pixels count nowhere")
     ]
+
+
+def test_of_a_correction_that_is_open_it_is_told_how_much_counts_nowhere():
+    """Its label space has no id for that, and so knows none of these pixels."""
+    pets = get_label_space("oxford-pets-3")
+    data = mask(np.full(SHAPE, pets.void_id, np.uint8))
+    truth = read_truth(data, mask_space=pets, space=pets, shape=SHAPE, may_be_open=True)
+    assert [(each.code, each.detail) for each in truth.warnings] == [
+        ("mask_mostly_ignored", "100.0 % of the mask's pixels count nowhere")
+    ]
