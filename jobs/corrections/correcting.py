@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 from jobs.callers import DEFAULT, Caller
 from jobs.corrections.correction import MEDIA_TYPE, Correction, CorrectionFile, read_correction
-from jobs.errors import ArtifactNotFound, CorrectionNotFound, ImageNotFinished
+from jobs.errors import ArtifactNotFound, CorrectionNotFound, ImageNotFinished, ObjectNotFound
 from jobs.job import ImageMetrics, ImageResult, Job, JobImage
 from jobs.keys import new_correction_key
 from jobs.ports import ObjectStore, OpenUnit, UnitOfWork
 from jobs.processing.measuring import left_out, scores
 from jobs.reporting.kept_parts import PART
 from jobs.reporting.label_maps import HELD_PIXELS, predicted_if_whole
-from segmentation.errors import ImageTooLarge
+from segmentation.errors import ImageTooLarge, SegmentationError
 from segmentation.label_map import LabelMap
 from segmentation.measures.agreement import Agreement, agree
 from segmentation.picture_files.pictures import decode_mask
@@ -51,7 +51,8 @@ class Correcting:
     max_pixels: int = HELD_PIXELS
 
     def put(self, job_id: str, index: int, data: bytes, *, is_checked: bool = False) -> Corrected:
-        """The image's next version; the newest one again when it has these very bytes. is_checked: whether the pixels
+        """The image's next version; the newest one again when it has these very bytes, which the store gets once more
+        where it has lost them. is_checked: whether the pixels
         that it leaves without a class were looked at.
 
         Raises JobNotFound, ImageNotFound, ImageNotFinished, ImageTooLarge, ArtifactNotFound, and what
@@ -68,6 +69,7 @@ class Correcting:
         label_map = read_correction(data, space=job.space, shape=(result.height, result.width), before=before)
         sha256 = hashlib.sha256(data).hexdigest()
         if earlier and earlier[0].file.sha256 == sha256:
+            self._restore(earlier[0].file, data)
             return Corrected(earlier[0], result.metrics if result.metrics.corrected else None)
         scored = self._scored(job, image, label_map)
         key = new_correction_key(job.prefix, index)
@@ -76,10 +78,13 @@ class Correcting:
         return self._keep(job_id, index, file, scored)
 
     def known(self, job: Job, image: JobImage) -> Iterator[LabelMap]:
-        """What was said of an image: corrections, the newest first, and what the models did."""
+        """What was said of an image: corrections, the newest first, and what the models did. Without what is lost."""
         for each in self.versions(job.id, image.index):
-            content = self.objects.get(each.file.key)
-            yield LabelMap(decode_mask(content, max_pixels=self.max_pixels), job.space)
+            try:
+                ids = decode_mask(self.objects.get(each.file.key), max_pixels=self.max_pixels)
+            except (ObjectNotFound, SegmentationError):
+                continue
+            yield LabelMap(ids, job.space)
         for result in image.results:
             found = predicted_if_whole(result, self.objects, job)
             if found is not None:
@@ -104,6 +109,14 @@ class Correcting:
         with self._unit() as unit:
             unit.jobs.get(job_id)
             return unit.corrections.newest(job_id, after=after, limit=limit)
+
+    def _restore(self, file: CorrectionFile, data: bytes) -> None:
+        try:
+            is_there = self.objects.info(file.key).size == file.size
+        except ObjectNotFound:
+            is_there = False
+        if not is_there:
+            self.objects.put(file.key, data, media_type=MEDIA_TYPE)
 
     def _keep(self, job_id: str, index: int, file: CorrectionFile, scored: _Scored | None) -> Corrected:
         """Without a row its object goes too. A commit may take effect although its answer is lost: then it stays."""

@@ -150,3 +150,24 @@ def test_what_went_out_simplified_and_came_back_so_is_no_correction(
         named = dict(zip(("polygons/cam/a.geojson", "polygons/b.geojson"), shown.values(), strict=True))
         assert send(client, job_id, named).json()["corrected"] == 0
     assert send(client, job_id, {"masks/b.png": label_png(4, 4)}).json()["corrected"] == 1
+
+
+@pytest.mark.parametrize("left", [None, b"cut"])
+def test_a_correction_that_is_lost_keeps_no_other_and_can_be_sent_again(
+    client: TestClient, house: House, left: bytes | None
+) -> None:
+    job_id = client.post("/jobs", files=[("files", ("a.png", picture()))]).json()["id"]
+    house.work()
+
+    def lose(version: int) -> None:
+        key = sorted(key for key in house.objects.keys("") if "/corrections/" in key)[version - 1]
+        house.objects.delete(key)
+        if left is not None:
+            house.objects.put(key, left, media_type="image/png")
+
+    put(client, job_id, label_png(0, 2))
+    lose(1)
+    assert put(client, job_id, label_png(0, 2)).json()["version"] == 1
+    assert client.get(f"/jobs/{job_id}/images/0/correction").content == label_png(0, 2)
+    lose(1)
+    assert send(client, job_id, {"masks/a.png": label_png(0, 3)}).json()["corrected"] == 1
