@@ -80,8 +80,16 @@ class OtherJobs:
         try:
             with ThreadPoolExecutor(COPIES_AT_ONCE) as threads:
                 list(threads.map(lambda copy: self.objects.copy(*copy), copies))
-        except ObjectNotFound:
-            raise _is_going(at, job) from None
+        except ObjectNotFound as error:
+            raise self._lost(at, job, error) from None
+
+    def _lost(self, at: str, job: Job, error: ObjectNotFound) -> InvalidOptions:
+        try:
+            with self.open_unit(self.tenant) as unit:
+                unit.jobs.get(job.id)
+        except JobNotFound:
+            return _is_going(at, job)
+        return _fault(at, f"{error}: the store has lost it; name the images that are to be taken with `indices`")
 
     def _chosen(self, job: Job, given: OfJob, at: str) -> Iterator[JobImage]:
         wanted = None if given.indices is None else frozenset(given.indices)

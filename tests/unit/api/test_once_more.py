@@ -215,14 +215,25 @@ def test_indices_without_a_job_are_a_fault(client: TestClient) -> None:
     assert list(faults(answer)) == ["inputs.0"]
 
 
-def test_a_job_that_goes_just_now_gives_nothing(client: TestClient, house: House) -> None:
+def test_a_job_that_goes_just_now_or_has_lost_something_gives_nothing(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = first_job(client, house)
     before = dict(house.objects.contents)
     for key in [key for key in before if "/inputs/" in key]:
         house.objects.delete(key)
     answer = client.post("/jobs", json={"inputs": [{"job": first}]})
-    assert "is being deleted" in faults(answer)["inputs.0.job"]
+    assert "the store has lost it; name the images" in faults(answer)["inputs.0.job"]
     assert house.objects.contents.keys() <= before.keys()
+    copy = house.objects.copy
+
+    def late(source: str, target: str) -> None:
+        client.delete(f"/jobs/{first}")
+        copy(source, target)
+
+    monkeypatch.setattr(house.objects, "copy", late)
+    answer = client.post("/jobs", json={"inputs": [{"job": first}]})
+    assert "is being deleted" in faults(answer)["inputs.0.job"]
 
 
 def test_a_job_that_goes_while_it_is_read_gives_nothing(
