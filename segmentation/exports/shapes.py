@@ -21,6 +21,7 @@ from segmentation.picture_files.pictures import decode_mask
 
 Mask = NDArray[np.bool_]  # (H, W)
 Corners = Sequence[Sequence[float]] | NDArray[np.number[Any]]  # (x, y) each
+_CROSSINGS_AT_ONCE = 1 << 18
 
 
 def regions_of(label_map: LabelMap) -> list[Region]:
@@ -53,14 +54,31 @@ def mask_of(rings: Iterable[Corners], *, height: int, width: int) -> Mask:
         corners = np.array(ring, np.float64)
         if corners.ndim != 2 or corners.shape[1:] != (2,) or not np.isfinite(corners).all():
             raise UnreadableExport("a polygon must be a list of finite [x, y]")
-        for (x, y), (to_x, to_y) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-            (top, top_x), (bottom, bottom_x) = sorted(((y, x), (to_y, to_x)))
-            rows = np.arange(max(0, np.ceil(top - 0.5)), min(height, np.ceil(bottom - 0.5)), dtype=np.int64)
-            if len(rows):
-                at = top_x + (rows + 0.5 - top) * ((bottom_x - top_x) / (bottom - top))
-                crossings[rows, np.clip(np.ceil(at - 0.5), 0, width).astype(np.int64)] ^= 1
-    inside: Mask = (np.bitwise_xor.accumulate(crossings, axis=1)[:, :width]).astype(bool)
+        _cross(crossings, corners, np.roll(corners, -1, axis=0))
+    crossings &= 1
+    inside: Mask = np.bitwise_xor.accumulate(crossings, axis=1)[:, :width].astype(bool)
     return inside
+
+
+def _cross(crossings: NDArray[np.uint8], ends: NDArray[np.float64], others: NDArray[np.float64]) -> None:
+    """Count, in each row whose middle a line goes through, one at the pixel behind it: modulo 256, as odd is odd.
+
+    crossings: (H, W + 1), in one piece. ends, others: (N, 2) of the lines. A few of them are looked at at a time:
+    thousands that go through all rows would not fit into memory.
+    """
+    height, width = crossings.shape[0], crossings.shape[1] - 1
+    at_once = max(1, _CROSSINGS_AT_ONCE // max(1, height))
+    for first in range(0, len(ends), at_once):
+        pair = np.stack([ends[first : first + at_once], others[first : first + at_once]])
+        upper = (pair[0, :, 1] > pair[1, :, 1]).astype(np.intp)
+        line = np.arange(len(upper))
+        (x, y), (to_x, to_y) = pair[upper, line].T, pair[1 - upper, line].T
+        begin, end = (np.clip(np.ceil(each - 0.5), 0, height).astype(np.int64) for each in (y, to_y))
+        line = np.repeat(line, end - begin)
+        rows = np.arange(len(line)) - np.repeat(np.cumsum(end - begin) - end, end - begin)
+        at = x[line] + (rows + 0.5 - y[line]) * ((to_x[line] - x[line]) / (to_y[line] - y[line]))
+        columns = np.clip(np.ceil(at - 0.5), 0, width).astype(np.int64)
+        np.add.at(crossings.reshape(-1), rows * (width + 1) + columns, 1)
 
 
 def placed(region: Region) -> tuple[slice, slice, Mask]:
