@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from maskmill.download import check_place, part_of
 from maskmill.errors import Conflict, InvalidInput, NotFound, Unprocessable
@@ -33,11 +33,21 @@ if TYPE_CHECKING:
 
 OVERLAY, INPUT = "overlay", "input"
 PICTURE, NEIGHBOUR = "picture", "neighbour"
+LOST = ("object_not_found", "unknown")  # the service's word for it; a store that is asked itself has none of ours
 AT_ONCE = 4
 _NAME_BYTES = 120  # of a part of a path; file systems hold 255, with all that comes behind it
 AHEAD = 6  # pictures that are held, decoded, before their turn
 OnFrame = Callable[[int, int], None]  # frames written so far, and those of all films
-Fetch = Callable[[Frame], "PIL.Image.Image | None"]
+
+
+class Found(NamedTuple):
+    """picture: of a frame; None: there is none. is_result: it is what was asked for."""
+
+    picture: PIL.Image.Image | None
+    is_result: bool
+
+
+Fetch = Callable[[Frame], Found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +75,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A frame without a result. number: in the film, from 0. index, name: of its image. shows: `picture`, the plain
-    one, or `neighbour`, the frame before it (of the first ones the next that can be shown)."""
+    """A frame without a result, or whose result is lost. number: in the film, from 0. index, name: of its image. shows:
+    `picture`, the plain one, or `neighbour`, the frame before it (of the first ones the next that can be shown)."""
 
     number: int
     index: int
@@ -134,7 +144,7 @@ class _Source:
             raise InvalidInput(f"no image of {whose} has the artifact {asked.artifact!r}; {there}")
         return films
 
-    def picture(self, frame: Frame) -> PIL.Image.Image | None:
+    def picture(self, frame: Frame) -> Found:
         """What is asked for, else the plain picture where it may stand for an overlay and is to be had.
 
         Raises APIError, ServerUnreachable, and InvalidInput for an artifact that is no picture.
@@ -143,13 +153,16 @@ class _Source:
         image, artifact = replace(self._image, row={"index": frame.image}), self._asked.artifact
         if frame.has_result:
             try:
-                return opened(image.read(artifact, model=self._model, upright=artifact == INPUT))
+                return Found(opened(image.read(artifact, model=self._model, upright=artifact == INPUT)), True)
             except NoPicture as error:
                 raise InvalidInput(f"{artifact} of {frame.name} is no picture for a film: {error}") from error
+            except NotFound as error:
+                if error.code not in LOST:
+                    raise
         if artifact == OVERLAY and frame.has_picture:
             with suppress(NoPicture, NotFound, Conflict, Unprocessable):
-                return opened(image.read(INPUT, upright=True))
-        return None
+                return Found(opened(image.read(INPUT, upright=True)), False)
+        return Found(None, False)
 
     def _frames(self, artifacts: set[str]) -> Iterator[Frame]:
         """artifacts: takes those that there are."""
@@ -198,9 +211,10 @@ def _write(film: Film, place: Path, picture: Fetch, on_frame: Callable[[int], No
     ):
         writer, last, due = None, None, list[int]()
         for number, (frame, found) in enumerate(zip(film.frames, pictures, strict=True)):
-            if not frame.has_result:
-                missing.append(Missing(number, frame.image, frame.name, NEIGHBOUR if found is None else PICTURE))
-            last = last if found is None else found
+            if not found.is_result:
+                shows = NEIGHBOUR if found.picture is None else PICTURE
+                missing.append(Missing(number, frame.image, frame.name, shows))
+            last = last if found.picture is None else found.picture
             due.append(number)
             if last is None:
                 continue  # of the first ones: the next that there is shows for them too
@@ -209,14 +223,15 @@ def _write(film: Film, place: Path, picture: Fetch, on_frame: Callable[[int], No
                 writer.add(last, film.times[each], film.times[each + 1] - film.times[each])
                 on_frame(each + 1)
             due.clear()
-        assert writer is not None  # some frame has a result
+        if writer is None:  # some frame has a result
+            raise InvalidInput(f"nothing of {named([film])} is to be had: the service has lost it")
         writer.finish()
     return FilmFile(place, film.name, len(film.frames), film.seconds, *writer.size, writer.codec, missing)
 
 
-def _ahead(frames: Sequence[Frame], picture: Fetch) -> Generator[PIL.Image.Image | None, None, None]:
+def _ahead(frames: Sequence[Frame], picture: Fetch) -> Generator[Found, None, None]:
     """The picture of each frame in turn, while the next ones are on their way."""
-    waiting: deque[Future[PIL.Image.Image | None]] = deque()
+    waiting: deque[Future[Found]] = deque()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="film") as threads:
         try:
             for frame in frames:

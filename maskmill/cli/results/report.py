@@ -12,8 +12,9 @@ import typer
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import JobOption
-from maskmill.cli.output import counted, print_json, stdout
-from maskmill.errors import Conflict, InvalidInput, NotFound
+from maskmill.cli.output import counted, print_json, stderr, stdout
+from maskmill.download import FILES_MISSING, missing
+from maskmill.errors import Conflict, DownloadBroken, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from maskmill.demo.material import Item
@@ -38,7 +39,7 @@ def report(choices: Report) -> None:
         raise InvalidInput(f"the folder {out} holds other files; choose another one with --out")
     with connect(choices) as server, tempfile.TemporaryDirectory() as inputs:
         job = server.job(choices.job_id)
-        job.download(out, artifacts=_kinds(job))
+        _download(job, out)
         images = list(job.rows(limit=choices.limit))
         pictures = [item for image in images if (item := _input(image, Path(inputs))) is not None]
         page = write_page(out, job, images, Material(pictures=pictures), terms_of(server, job))
@@ -46,6 +47,17 @@ def report(choices: Report) -> None:
         print_json({"page": str(page), "images": len(images)})
     else:
         stdout().print(f"{page} shows {len(images)} of {counted(job.total, 'image')}", soft_wrap=True)
+
+
+def _download(job: JobHandle, out: Path) -> None:
+    """A page of a job of which something is lost is better than none."""
+    try:
+        job.download(out, artifacts=_kinds(job))
+    except (DownloadBroken, NotFound):
+        job.download(out, artifacts=_kinds(job), export={"without_lost": True})
+        if count := missing(out, FILES_MISSING):
+            told = f"without {counted(count, 'file')} that the service has lost: {FILES_MISSING} says which"
+            stderr().print(told, soft_wrap=True)
 
 
 def _kinds(job: JobHandle) -> list[str]:

@@ -163,21 +163,25 @@ def test_a_long_film_of_results_is_known_by_the_end_of_its_description(tmp_path:
 def test_a_frame_without_a_result_moves_no_other(
     client: Maskmill, serve: Callable[..., ToyServer], tmp_path: Path
 ) -> None:
-    kinds = [(), LINKS, ("input",), (), ("input",), LINKS]
+    kinds = [(), LINKS, ("input",), (), ("input",), LINKS, LINKS]  # what the last one links to is lost
     rows = [row(at, frame_path("drive.mp4", at * 500), *links) for at, links in enumerate(kinds)]
     contents = {"1/overlay": still(RED), "2/input": still(WHITE), "4/input": b"broken", "5/overlay": still(BLUE)}
-    serve(rows, contents)
+    serve(rows, contents).on("GET", "/jobs/job_1/images/6/overlay", problem(404, "object_not_found"))
     (film,) = client.job("job_1").film(tmp_path)
     times, colours, told = seen(tmp_path / "drive-overlay.mp4")
-    assert times == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
-    assert are_like(colours, [RED, RED, WHITE, WHITE, WHITE, BLUE])
-    assert told["seconds"] == 3.0
+    assert times == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    assert are_like(colours, [RED, RED, WHITE, WHITE, WHITE, BLUE, BLUE])
+    assert told["seconds"] == 3.5
     assert film.missing == [
         Missing(0, 0, "drive/00-00-00.000.jpg", "neighbour"),
         Missing(2, 2, "drive/00-00-01.000.jpg", "picture"),
         Missing(3, 3, "drive/00-00-01.500.jpg", "neighbour"),
         Missing(4, 4, "drive/00-00-02.000.jpg", "neighbour"),
+        Missing(6, 6, "drive/00-00-03.000.jpg", "neighbour"),
     ]
+    serve(rows[-1:], {})
+    with pytest.raises(InvalidInput, match="nothing of drive is to be had: the service has lost it"):
+        client.job("job_1").film(tmp_path)
 
 
 def test_frames_that_are_missing_are_told_by_their_numbers(

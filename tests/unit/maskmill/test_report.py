@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +18,7 @@ from maskmill.image import Image
 from segmentation.label_spaces import get_label_space
 from tests.factories import mask
 from tests.unit.maskmill.test_images_cli import JobState, Run
-from tests.unit.maskmill.toy_server import ToyServer, as_json, problem
+from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json, problem
 
 
 def test_a_report_touches_nobody_elses_files(run: Any, tmp_path: Path) -> None:
@@ -36,6 +38,19 @@ def test_a_job_with_an_export_is_shown_by_its_artifacts(run: Run, server: ToySer
     assert run("report", "job_1").exit_code != 0
     (request,) = server.seen("GET", "/jobs/job_1/archive")
     assert request.query == {"artifacts": "overlay,mask,metrics,corrected"}
+
+
+def test_what_the_service_has_lost_keeps_nobody_from_the_rest(
+    run: Run, server: ToyServer, job_state: JobState, tmp_path: Path
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("files_missing.csv", "file,message\nmask/a.png,gone\n")
+    server.on("GET", "/jobs/job_1", as_json({**job_state("succeeded", done=4), "options": {"artifacts": ["mask"]}}))
+    server.on("GET", "/jobs/job_1/archive", problem(404, "object_not_found"), Answer(200, packed.getvalue()))
+    server.on("GET", "/jobs/job_1/images", problem(409, "enough"))
+    assert "without 1 file that the service has lost: files_missing.csv says which" in run("report", "job_1").stderr
+    assert server.seen("GET", "/jobs/job_1/archive")[1].query["without_lost"] == "true"
 
 
 def test_a_job_of_several_models_is_shown_with_the_overlay_of_each(tmp_path: Path) -> None:
