@@ -25,7 +25,7 @@ Ids = NDArray[np.uint8]  # (H, W) class ids of the job's label space
 
 MAX_PIXELS = 1 << 28  # of a mask that comes back
 LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
-_ROBOFLOW = re.compile(r"(?P<stem>.+)_(?P<suffix>[a-z0-9]{3,4})\.rf\.[0-9A-Za-z]+\.[a-z]+")
+_ROBOFLOW = re.compile(r"(?P<stem>.+)_(?P<suffix>[A-Za-z0-9]{3,4})\.rf\.[0-9A-Za-z]+\.[a-z]+")
 _LABEL_STUDIO = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")
 # Documents of a job's archive, whose masks may come back.
 ARCHIVED = ("manifest.json", "label_space.json", "metrics.json", "coco.json")

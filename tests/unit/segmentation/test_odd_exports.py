@@ -14,6 +14,7 @@ import pytest
 
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports import EXPORTS, Exported, Known, Returned
+from segmentation.exports.export import names_before
 from segmentation.label_space import LabelSpace
 from segmentation.label_spaces.camvid_11 import CAMVID_11
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
@@ -44,6 +45,12 @@ def test_names_are_known_as_macos_and_windows_write_them(name: str) -> None:
     assert [each is not None for each in (looked.image(name), looked.picture(name), looked.file(f"{name}.jpg"))] == [
         True
     ] * 3
+
+
+def test_names_that_roboflow_makes_of_capital_suffixes_are_known() -> None:
+    looked = Returned({}, [Known(0, "IMG_1", 4, 4, picture="IMG_1.JPG")], CAMVID_11)
+    name = "IMG_1_JPG.rf.0f3cA1.jpg"
+    assert looked.file(name, *names_before(name)) is not None
 
 
 @pytest.mark.parametrize("twice", ["images", "categories"])
