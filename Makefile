@@ -120,9 +120,15 @@ test-service: $(DEV)
 	rm -rf build/coverage/service
 	MASKMILL_COVERAGE=build/coverage/service $(PYTEST) $(SHARED) $(FAST) $(addprefix --ignore=,$(TRAINING) tests/browser tests/e2e)
 
+# In this order: a process that begins one of them last keeps the others waiting for it.
+LONGEST = $(addprefix tests/,e2e/test_model_commands.py e2e/test_local_stack.py documentation/test_notebooks.py \
+  faults/test_faults.py contracts/test_training_models.py e2e/test_remote_parts.py documentation/test_site.py \
+  documentation/test_snippets_run.py fuzz/test_fuzz.py integration/test_processes.py e2e/test_store_outage.py \
+  integration/test_quotas.py browser/test_compare_page.py e2e/test_frozen_worker.py)
+
 .PHONY: test-slow
 test-slow: $(DEV) ## What takes long: real training, export and browser, and the whole system in processes of its own
-	$(PYTEST) $(SHARED) -m "slow and not full" tests/e2e $$(grep -rlw slow --include='test_*.py' tests)
+	$(PYTEST) $(SHARED) -m "slow and not full" $(LONGEST) tests/e2e $$(grep -rlw slow --include='test_*.py' tests)
 
 .PHONY: browser
 browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short form is part of `make test`)
