@@ -1,0 +1,1 @@
+"""What a local stack has, taken to the database and the store of a service that is to be scaled out."""
