@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import shlex
@@ -67,6 +68,16 @@ def _look_at_models(settings: WorkerSettings, home: Path) -> None:
     bundles = open_catalog(storage_settings(home)).bundles()
     wishes = {"engine": settings.engine, "precision": settings.precision}
     unfit(bundles, find_device(settings.device, bundles, **wishes), **wishes)
+
+
+def check_settings(*, page: bool) -> None:
+    """Those that this process does not read itself. page: whether that is to be started. Raises StackError: else a
+    part's traceback would tell, or its log alone."""
+    kinds = [("telemetry.settings", "LogSettings"), ("telemetry.settings", "TraceSettings")]
+    kinds += [("dashboard.settings", "DashboardSettings")] if page else []
+    with settings_explained():
+        for module, kind in kinds:
+            getattr(importlib.import_module(module), kind)()
 
 
 def check_folder(folder: Path) -> None:

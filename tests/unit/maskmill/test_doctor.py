@@ -18,7 +18,9 @@ from maskmill.doctor import Findings, examine
 from maskmill.doctor.findings import Finding
 from maskmill.doctor.running import examine_running
 from maskmill.doctor.settings import examine_settings
+from maskmill.errors import StackError
 from maskmill.installed import called, how_to_install
+from maskmill.stack.checks import check_settings
 from maskmill.stack.home import StackHome, write_private
 from segmentation.engines import EngineKind
 from storage.migrate import upgrade
@@ -105,6 +107,17 @@ def test_settings_that_a_process_would_refuse_are_told(
     bad = [each for each in examine_settings(tmp_path) if each.state != "good"]
     assert [each.name for each in bad] == [part]
     assert said in bad[0].said
+
+
+def test_a_stack_says_in_a_sentence_which_setting_a_part_would_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_settings(page=True)
+    monkeypatch.setenv("MASKMILL_DASHBOARD_UPLOAD_MIB", "0")
+    check_settings(page=False)
+    with pytest.raises(StackError, match="DashboardSettings cannot be used: upload_mib"):
+        check_settings(page=True)
+    monkeypatch.setenv("MASKMILL_OTEL_ENDPOINT", "otel:4318")
+    with pytest.raises(StackError, match="TraceSettings cannot be used: endpoint: URL scheme"):
+        check_settings(page=False)
 
 
 def test_the_database_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
