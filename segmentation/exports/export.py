@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 from unicodedata import normalize
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ MAX_PIXELS = 1 << 28  # of a mask that comes back
 LARGEST_DOCUMENT = 1 << 28  # bytes of a JSON file that is read back whole
 _ROBOFLOW = re.compile(r"(?P<stem>.+)_(?P<suffix>[A-Za-z0-9]{3,4})\.rf\.[0-9A-Za-z]+\.[a-z]+")
 _LABEL_STUDIO = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")
+_ADDRESS, PICTURES = "?d=", "images/"  # of Label Studio, and where our export for it has pictures
 # Documents of a job's archive, whose masks may come back.
 ARCHIVED = ("manifest.json", "label_space.json", "metrics.json", "coco.json")
 
@@ -218,12 +220,16 @@ class _Names(dict[str, Known | None]):
 
 def names_before(file_name: str) -> list[str]:
     """What a picture may have been called before a tool took it in: `a_jpg.rf.0f3c….jpg` of Roboflow, and
-    `upload/1/1f2e3d4c-a.jpg` of Label Studio, was a.jpg. Empty for other names."""
-    last = PurePosixPath(file_name.replace("\\", "/")).name
+    `upload/1/1f2e3d4c-a.jpg` of Label Studio, was a.jpg; so was its address of a local file, `…?d=images/a.jpg`. Empty
+    for other names."""
+    _, is_address, place = file_name.partition(_ADDRESS)
+    place = unquote(place)
+    names = [place, place.removeprefix(PICTURES)] if is_address else []
+    last = PurePosixPath((place or file_name).replace("\\", "/")).name
     if found := _ROBOFLOW.fullmatch(last):
-        return [f"{found['stem']}.{found['suffix']}"]
+        return [*names, f"{found['stem']}.{found['suffix']}"]
     found = _LABEL_STUDIO.fullmatch(last)
-    return [] if found is None else [found["name"]]
+    return names if found is None else [*names, found["name"]]
 
 
 def without_suffix(name: str) -> str:

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from segmentation.errors import MaskMismatch, UnreadableExport
 from segmentation.exports.documents import compact, is_outermost, joined, loaded
-from segmentation.exports.export import Drawn, Exported, File, Ids, Known, Labelled, Returned, names_before
+from segmentation.exports.export import PICTURES, Drawn, Exported, File, Ids, Known, Labelled, Returned, names_before
 from segmentation.exports.labels import Labels
 from segmentation.exports.shapes import Mask, mask_of, placed, regions_of, single_ring
 from segmentation.label_map import LabelMap
 from segmentation.label_space import RGB, LabelSpace
 
 TASKS = "tasks.json"
-FOLDER = "images/"  # of pictures
 SIZES = (3, 4, 8, 16)  # bits of a run's length
 # Areas, too: what they hold would be lost. Without `labels` in their names, another result says what they show.
 _UNREAD = frozenset({"rectanglelabels", "ellipselabels", "bitmasklabels", "vectorlabels"})
@@ -51,7 +50,7 @@ class LabelStudio:
 
     def _task(self, image: Labelled, exported: Exported) -> Result:
         found = list(self._results(image.read(), exported))
-        data = {"image": f"/data/local-files/?d={FOLDER}{quote(image.file_name)}", "maskmill": image.name}
+        data = {"image": f"/data/local-files/?d={PICTURES}{quote(image.file_name)}", "maskmill": image.name}
         return {"data": data, "predictions": [{"model_version": exported.about, "result": found}]}
 
     def _results(self, label_map: LabelMap, exported: Exported) -> Iterator[Result]:
@@ -78,7 +77,7 @@ class LabelStudio:
             yield class_id, {"format": "rle", "rle": encode_brush(inside)}
 
     def picture(self, name: str, suffix: str, names: Collection[str]) -> str:
-        return f"{FOLDER}{name}{suffix}"
+        return f"{PICTURES}{name}{suffix}"
 
     def fits(self, names: Collection[str]) -> bool:
         return any(is_outermost(name) for name in names)
@@ -192,7 +191,7 @@ def _image(data: Mapping[str, Any], returned: Returned) -> Known | None:
         return returned.image(str(data["maskmill"]))
     address = urlsplit(str(data.get("image", "")))
     path = parse_qs(address.query).get("d", [unquote(address.path)])[0].removeprefix("/")
-    return returned.file(path, path.removeprefix(FOLDER), *names_before(path))
+    return returned.file(path, path.removeprefix(PICTURES), *names_before(path))
 
 
 def _results(task: Mapping[str, Any]) -> Sequence[Result] | None:

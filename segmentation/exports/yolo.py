@@ -10,6 +10,7 @@ What comes back has the tool's own order of classes: `data.yaml` tells it (`data
 import json
 import re
 from collections.abc import Collection, Iterator
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -78,10 +79,10 @@ def _lines(label_map: LabelMap, exported: Exported) -> Iterator[str]:
 
 def _called(name: str) -> list[str]:
     """What the picture of `train/cam_a/1` may be called, the likeliest first: some tools have a folder for each part of
-    the data set, and some gave pictures names of their own."""
+    the data set, and some gave pictures names of their own, or those of their addresses."""
     part, _, rest = name.partition("/")
     names = [rest, name] if rest and part in _PARTS else [name]
-    return [*names, *map(without_suffix, names_before(f"{name}.jpg"))]
+    return [*names, *map(unquote, names), *map(without_suffix, names_before(f"{name}.jpg"))]
 
 
 def _classes(returned: Returned) -> list[str]:

@@ -47,6 +47,25 @@ def test_names_are_known_as_macos_and_windows_write_them(name: str) -> None:
     ] * 3
 
 
+def test_a_coco_document_may_name_addresses_of_label_studio() -> None:
+    """It writes them where it does not fetch the pictures."""
+    known = [Known(n, f"{each}/ü 1", 4, 4, picture=f"{each}/ü 1.jpg") for n, each in enumerate("ab")]
+    images = [
+        {"id": n, "file_name": f"/data/local-files/?d=images/{each}/%C3%BC%201.jpg"} for n, each in enumerate("ab")
+    ]
+    files = {
+        "result.json": partial(bytes, json.dumps({"images": images, "categories": [], "annotations": []}).encode())
+    }
+    looked = Returned(files, known, CAMVID_11)
+    assert [each.image.index for each in EXPORTS["coco"].read(looked)] == [0, 1]
+
+
+def test_label_files_may_be_called_as_addresses_of_label_studio() -> None:
+    files = {"labels/%C3%BC%201.txt": partial(bytes, b"0 0 0 1 0 1 1 0 1"), "classes.txt": partial(bytes, b"road")}
+    looked = Returned(files, [Known(0, "a/ü 1", 4, 4, picture="a/ü 1.jpg")], CAMVID_11)
+    assert [each.image.index for each in EXPORTS["yolo"].read(looked)] == [0]
+
+
 def test_names_that_roboflow_makes_of_capital_suffixes_are_known() -> None:
     looked = Returned({}, [Known(0, "IMG_1", 4, 4, picture="IMG_1.JPG")], CAMVID_11)
     name = "IMG_1_JPG.rf.0f3cA1.jpg"
