@@ -119,7 +119,9 @@ def _read(document: Mapping[str, Any], returned: Returned) -> Iterator[Drawn]:
         by_image: dict[object, list[Found]] = {}
         for each in document["annotations"]:
             by_image.setdefault(each["image_id"], []).append(each)
-        for number, image in _by_id(document, "images").items():
+        images = _by_id(document, "images")
+        returned.unknown += [f"image_id {each!r}" for each in by_image if each not in images]
+        for number, image in images.items():
             known = returned.file(str(image["file_name"]), *names_before(str(image["file_name"])))
             if known is None:
                 continue

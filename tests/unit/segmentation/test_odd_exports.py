@@ -81,6 +81,16 @@ def test_ids_that_a_coco_document_gives_twice_are_refused(twice: str) -> None:
         back("coco", {**document, "annotations": []}, path="instances.json")
 
 
+def test_annotations_of_no_listed_picture_are_told() -> None:
+    """As where some ids are text and some are numbers: the picture would look as if nobody had annotated it."""
+    outline = {"image_id": "1", "category_id": 1, "segmentation": [[0, 0, 2, 0, 2, 2]]}
+    document = {"images": [{"id": 1, "file_name": f"{NAME}.jpg"}], "categories": [ROAD], "annotations": [outline]}
+    files = {"instances.json": partial(bytes, json.dumps(document).encode())}
+    looked = Returned(files, [Known(0, NAME, 4, 4, picture=f"{NAME}.jpg")], CAMVID_11)
+    assert len(list(EXPORTS["coco"].read(looked))) == 1
+    assert looked.unknown == ["image_id '1'"]
+
+
 def test_what_was_drawn_on_a_turned_picture_is_refused() -> None:
     def task(degrees: int) -> object:
         return {**TASK, "annotations": [{"result": [{**POLYGON, "image_rotation": degrees}]}]}
