@@ -5,22 +5,26 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import suppress
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 THUMBNAIL = (320, 320)  # pixels at most
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BROKEN_EXIF = (struct.error, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 _DEPTH, _GREY_KIND, _BYTE = 24, 0, 8  # where the first chunk says how many bits a sample has, and then of what kind
 GREY = b"".join(bytes((value, value, value)) for value in range(256))
 
 
 def thumbnail(data: bytes) -> bytes | None:
-    """As JPEG; None for what Pillow cannot read."""
+    """As JPEG, upright as EXIF says; None for what Pillow cannot read."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.draft("RGB", THUMBNAIL)  # JPEG is decoded at a fraction of its size
             small = picture.convert("RGB")
             small.thumbnail(THUMBNAIL)
+            with suppress(*_BROKEN_EXIF):
+                small = ImageOps.exif_transpose(small)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         return None
     out = io.BytesIO()

@@ -94,6 +94,13 @@ def test_a_correction_in_any_depth_is_shown_with_its_ids(png: bytes, ids: list[i
     assert np.asarray(shown)[0].tolist() == [[each] * 3 for each in ids]
 
 
+def test_a_thumbnail_is_upright() -> None:
+    lying, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (640, 320)).save(lying, "JPEG", exif=exif)
+    assert Image.open(io.BytesIO(thumbnail(lying.getvalue()) or b"")).size == (160, 320)
+
+
 def test_a_thumbnail_is_small_and_kept_by_the_browser(browser: TestClient) -> None:
     large = io.BytesIO()
     Image.new("RGB", (2048, 1024)).save(large, "JPEG")
