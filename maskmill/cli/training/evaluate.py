@@ -114,7 +114,7 @@ def evaluate(choices: Evaluating) -> None:
     pictures = open_pictures(choices.dataset, choices)
     wanted = choices.label_space
     space = find_label_space(wanted) if wanted else common_space([subject.space, pictures.space])
-    _tell_of_unmarked(space, pictures)
+    _tell_of_unmarked(space, pictures, subject)
     with counting(console, "Scoring  ", len(pictures)) as advance:
         page = _examined(subject, pictures, space, choices, advance) if choices.html else None
         total = page.entries[0].evaluation if page else _scored(subject, pictures, space, advance)
@@ -137,9 +137,10 @@ def evaluate(choices: Evaluating) -> None:
         _show(report, pictures)
 
 
-def _tell_of_unmarked(space: LabelSpace, pictures: PairDataset) -> None:
-    """Classes in which is scored and that no mask of these can show: each is an error wherever the model says it."""
-    unmarked = ", ".join(each.name for each in space.missing_from(pictures.space))
+def _tell_of_unmarked(space: LabelSpace, pictures: PairDataset, subject: Subject) -> None:
+    """Classes that the model can say and no mask of these can show: each is an error wherever it is said."""
+    never_said = space.missing_from(subject.space)
+    unmarked = ", ".join(each.name for each in space.missing_from(pictures.space) if each not in never_said)
     if unmarked:
         said = (
             f"Warning: {pictures.space.name} has no {unmarked}: errors where the model says so, left out of the means"

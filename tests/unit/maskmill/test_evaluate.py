@@ -110,6 +110,7 @@ def test_classes_that_no_mask_can_show_are_told(run: Run) -> None:
     Path("own.json").write_text(json.dumps({"name": "own", "classes": classes, "mappings": mappings}))
     told = " ".join(run("--no-speed", "--option", "label_space=own.json").stderr.split())
     assert "Warning: own has no pole, road, pavement, " in told
+    assert "has no" not in run("--no-speed", "--label-space", "cityscapes-19").stderr  # nor can the model say it
 
 
 def test_classes_that_no_mask_can_show_are_left_out_of_the_means(run: Run, tmp_path: Path) -> None:
