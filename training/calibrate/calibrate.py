@@ -4,7 +4,6 @@ Only the constant by which logits are divided is new; `maskmill models calibrate
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from training.evaluate.evaluation import OF_PROBABILITIES
 from training.evaluate.held_out import Overlap, overlap
 from training.evaluate.predictors import Predict, onnx_options, onnx_predictor
 from training.evaluate.subjects import open_subject
+from training.export.files import drafts_folder
 from training.export.samples import sampled_pictures, spread
 from training.export.temperature import EVERY, PICTURES
 from training.export.variants import Watch, unwatched
@@ -80,8 +80,8 @@ def calibrate(source: Bundle, order: Order, *, models: Catalog, watch: Watch = u
         there = ", ".join(source.card.files)
         raise NoLogits(f"{source.card.name} has no file {FLOAT}, whose logits could be divided; it has {there}")
     found = _looked_for(source, order)
-    with tempfile.TemporaryDirectory() as drafts:
-        work = _Work(source, order, watch, Path(drafts))
+    with drafts_folder() as drafts:
+        work = _Work(source, order, watch, drafts)
         fitted = fit(work.samples())
         if not (fitted.is_better or order.anyway):
             raise NoBetter(_why_not(source.card, fitted))

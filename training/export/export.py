@@ -2,7 +2,6 @@
 
 import logging
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,14 @@ from training.evaluate.predictors import Predict, onnx_predictor, torch_predicto
 from training.evaluate.scoring import class_ids
 from training.export.balance import Balanced, fitted_offsets
 from training.export.card import FinishedRun, Release, card_of
-from training.export.files import LARGEST_HALF_DIFFERENCE, ExportError, export_ids, export_onnx, export_torchscript
+from training.export.files import (
+    LARGEST_HALF_DIFFERENCE,
+    ExportError,
+    drafts_folder,
+    export_ids,
+    export_onnx,
+    export_torchscript,
+)
 from training.export.quantize import PLANS, QuantizationFailed, quantise
 from training.export.temperature import Tempered, fitted_temperature
 from training.export.variants import Judge, Watch, float_candidates, int8_candidates, loss, measured, refusal, unwatched
@@ -82,8 +88,8 @@ def export_run(
     if release.balance:
         finished = _balanced(finished, judge)
     finished = _tempered(finished, judge)
-    with tempfile.TemporaryDirectory() as drafts:
-        work = _Work(finished, release, judge, Path(drafts))
+    with drafts_folder() as drafts:
+        work = _Work(finished, release, judge, drafts)
         work.write_floats()
         work.write_companions()
         so_far = card_of(finished, release, work.files, {}, ())

@@ -6,7 +6,8 @@ Graph: `image` (B,3,H,W) float32 → `logits` (B,C,H/s,W/s), any batch and size;
 import copy
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,19 @@ HALF = ".half"  # how a stored half-precision weight is called, behind its name
 CHECKED_SIZES = ((1, 64, 96), (2, 128, 64))  # batch, height, width: none is the size that was traced
 LARGEST_DIFFERENCE = 1e-3  # of logits, relative to their largest: the export itself
 LARGEST_HALF_DIFFERENCE = 2e-2  # the same, with weights rounded to half precision
+
+
+@contextmanager
+def drafts_folder() -> Iterator[Path]:
+    """For what is made before it is published. Where its disk takes no more, and the system names no file, it is named:
+    it lies on another disk than models do, as TMPDIR says."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if error.filename is not None or error.errno is None:
+                raise
+            raise OSError(error.errno, error.strerror, folder) from error
 
 
 class ExportError(Exception):
