@@ -47,7 +47,7 @@ def seconds_until(text: str, *, now: datetime) -> float | None:
     """What a `Retry-After` asks for: seconds, or a date. None for what is neither."""
     if text.strip().isdecimal() and len(text) < 20:
         return float(text)
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, OverflowError):
         at = parsedate_to_datetime(text)
         return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
     return None

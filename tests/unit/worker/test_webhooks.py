@@ -71,6 +71,8 @@ def test_a_receiver_may_ask_for_time(site: Site) -> None:
         (format_datetime(datetime(2026, 1, 1, 12, 1, tzinfo=UTC), usegmt=True), 60.0),
         ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
         ("Thu, 01 Jan 2026 12:00:30 -0000", 30.0),
+        ("Thu, 01 Jan 99999999999999999999 12:00:30 GMT", None),
+        ("Thu, 01 Jan 2026 12:00:30 +99999999999999999999", None),
     ],
 )
 def test_the_time_it_asks_for_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
