@@ -23,7 +23,9 @@ def owe(transaction: Transaction, delivery: Delivery) -> bool:
         raise ValueError(f"delivery {delivery.id} is another tenant's")
     values = delivery_values(delivery)
     columns = [bindparam(f"to_{name}", value, type_=DELIVERY[name].type) for name, value in values.items()]
-    new = select(*columns).where(~exists(select(literal(1)).where(_in_the_way(delivery))))
+    new = select(*columns)
+    if delivery.job_id is not None:  # nothing is in the way of a ping: others are of no job either, and of anybody
+        new = new.where(~exists(select(literal(1)).where(_in_the_way(delivery))))
     added = insert(DELIVERIES).from_select(list(values), new).returning(DELIVERY.id)
     return transaction.write(added).first() is not None
 

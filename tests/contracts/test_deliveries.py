@@ -318,6 +318,18 @@ def test_the_deliveries_of_a_deleted_job_are_told_to_nobody(open_unit: Units):
             unit.deliveries.page("job_1", limit=1)
 
 
+def test_a_ping_that_came_to_nobody_stands_in_no_other_ones_way(open_unit: Units):
+    first, second = (ping(tenant, Endpoint(url=URL), now=NOON) for tenant in ("acme", "zeta"))
+    with open_unit() as unit:
+        assert unit.deliveries.add(first)
+        unit.commit()
+    end(open_unit, *take(open_unit), GONE)
+    with open_unit() as unit:
+        assert unit.deliveries.add(second)
+        unit.commit()
+    assert [each.id for each in take(open_unit)] == [second.id]
+
+
 def test_the_backlog_counts_what_has_not_ended(open_unit: Units):
     done_job(open_unit)
     done_job(open_unit, "job_2")
