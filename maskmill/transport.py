@@ -151,7 +151,7 @@ class Events:
             if not response.headers.get("content-type", "").startswith(STREAM):
                 return  # a page of somebody between us: to ask again would bring it again
             fields: dict[str, str] = {}
-            for line in response.iter_lines():
+            for line in _lines(response):
                 if line.startswith(":"):
                     yield Event()
                 elif line:
@@ -161,6 +161,14 @@ class Events:
                     self._last = fields.get("id", self._last)
                     yield Event(fields.get("event"), json.loads(fields.get("data", "null")))
                     fields = {}
+
+
+def _lines(response: httpx.Response) -> Iterator[str]:
+    """As streams of events have them: httpx's own also end at U+2028 and its like, which JSON may hold as they are."""
+    rest = b""
+    for piece in response.iter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line.removesuffix(b"\r").decode(errors="replace") for line in whole)
 
 
 @contextmanager

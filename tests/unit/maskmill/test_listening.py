@@ -52,6 +52,15 @@ def test_waiting_listens_and_asks_nothing_else(server: ToyServer, streamed: Stat
     assert server.seen("GET", EVENTS)[0].query == {"only": "job"}
 
 
+def test_what_other_texts_end_lines_with_ends_no_event(server: ToyServer, streamed: State) -> None:
+    server.on("GET", JOB, as_json(streamed("running")))
+    ended = {**streamed("succeeded", done=4), "metadata": {"note": "a\u2028b\u2029c\u0085d"}}
+    data = json.dumps(ended, ensure_ascii=False).encode()
+    server.on("GET", EVENTS, stream(b"event: job\r\nid: 3\r\ndata: " + data + b"\r\n\r\n"))
+    with client(server) as maskmill:
+        assert maskmill.job("job_1").wait().state["metadata"] == ended["metadata"]
+
+
 def test_a_broken_connection_goes_on_where_it_was(server: ToyServer, streamed: State) -> None:
     server.on("GET", JOB, as_json(streamed("running")))
     first = stream(of_image("2.0", 0), of_image("2.1", 1))
