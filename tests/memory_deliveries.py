@@ -47,16 +47,20 @@ class MemoryDeliveries:
         sent = Counter(_place(each) for each in self._rows.values() if self._is_held(each))
         busy = Counter(each.tenant for each in self._rows.values() if self._is_held(each))
         failing = {_place(each) for each in self._rows.values() if each.status is PENDING and each.tries}
-        taken: list[Delivery] = []
-        for each in sorted(filter(self._may_go, self._rows.values()), key=lambda each: (each.due_at, each.id)):
+        fitting: list[Delivery] = []
+        for each in sorted(
+            filter(self._may_go, self._rows.values()), key=lambda each: (each.job_id is not None, _due(each))
+        ):
             of_host = 1 if _place(each) in failing else at_once.per_host
-            if sent[_place(each)] < of_host:  # the place in the tenant's row is taken even where the row is too long
+            if sent[_place(each)] < of_host or each.job_id is None:
                 sent[_place(each)] += 1
-                busy[each.tenant] += 1
-            else:
-                continue
-            if len(taken) < limit and busy[each.tenant] <= at_once.per_tenant:
-                taken.append(replace(each, claims=each.claims + 1, lease_until=until, origin=self._origin(each)))
+                busy[each.tenant] += 1  # the place in the tenant's row is taken even where the row is too long
+                if busy[each.tenant] <= at_once.per_tenant:
+                    fitting.append(each)
+        taken = [
+            replace(each, claims=each.claims + 1, lease_until=until, origin=self._origin(each))
+            for each in sorted(fitting, key=_due)[:limit]
+        ]
         self._rows.update({each.id: each for each in taken})
         return taken
 
@@ -108,6 +112,10 @@ class MemoryDeliveries:
             other.job_id == each.job_id and other.status is PENDING and other.version < each.version
             for other in self._rows.values()
         )
+
+
+def _due(delivery: Delivery) -> tuple[str, str]:
+    return str(delivery.due_at), delivery.id
 
 
 def _place(delivery: Delivery) -> tuple[str, str]:

@@ -115,7 +115,8 @@ async def _ended(webhooks: Webhooks, delivery: Delivery, *, patience_s: float) -
     give_up = time.monotonic() + patience_s
     while delivery.status is DeliveryStatus.PENDING:
         if time.monotonic() >= give_up:
-            raise SenderUnavailable(f"no process that sends webhooks took it within {patience_s:g} s")
+            said = "it is being sent, and did not end" if delivery.claims else "no process that sends webhooks took it"
+            raise SenderUnavailable(f"{said} within {patience_s:g} s")
         await asyncio.sleep(LOOK_EVERY_S)
         delivery = await run_in_threadpool(webhooks.delivery, delivery.id)
     return delivery

@@ -39,7 +39,7 @@ class DeliveryRepository(Protocol):
         They are given with their origins. Of a job only the first that is still owed. Of a tenant never more at a time
         than `at_once` says, those that other processes have among them, and to a host never more than one where a try
         was in vain: receivers that do not answer must not hold up the others, nor whoever has many of them the other
-        tenants.
+        tenants. A ping, which tells what is wrong with a receiver, waits for nothing else that goes to its host.
         """
 
     def end_try(self, delivery: Delivery) -> bool:

@@ -122,16 +122,18 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 
 def _next(now: datetime, at_once: AtOnce) -> Select[Any]:
     """Ids of what may be sent now: of a tenant to one host, and of a tenant at all, so many that together with those
-    being sent there are not too many; to a host one, where what is owed was tried in vain."""
+    being sent there are not too many; to a host one, where what is owed was tried in vain. Somebody waits for what
+    comes of a ping: it goes before what is owed, and whatever is being sent to its host."""
     before = exists().where(_EARLIER.job_id == DELIVERY.job_id, _EARLIER.version < DELIVERY.version, _pending(_EARLIER))
     host = (DELIVERY.tenant, DELIVERY.host)
-    due = select(DELIVERY.id, *host, DELIVERY.due_at, _place(*host).label("place")).where(_is_due(now), ~before)
+    columns = (DELIVERY.id, DELIVERY.job_id, *host, DELIVERY.due_at)
+    due = select(*columns, _place(*host).label("place")).where(_is_due(now), ~before)
     waiting = due.subquery("waiting").c
     of_host = _being_sent(now, at_once, _BUSY.tenant, _BUSY.host).subquery("of_host").c
     fitting = (
         select(waiting.id, waiting.tenant, waiting.due_at, _place(waiting.tenant, of=waiting).label("place"))
         .join(of_host.host.table, and_(of_host.tenant == waiting.tenant, of_host.host == waiting.host))
-        .where(waiting.place + of_host.sent <= of_host.most)
+        .where(or_(waiting.job_id.is_(None), waiting.place + of_host.sent <= of_host.most))
     )
     fits = fitting.subquery("fitting").c
     of_tenant = _being_sent(now, at_once, _BUSY.tenant).subquery("of_tenant").c
@@ -144,8 +146,8 @@ def _next(now: datetime, at_once: AtOnce) -> Select[Any]:
 
 
 def _place(*among: ColumnElement[Any], of: Any = DELIVERY) -> ColumnElement[int]:
-    """From 1, the longest due first."""
-    return func.row_number().over(partition_by=among, order_by=(of.due_at, of.id))
+    """From 1, pings first, then the longest due."""
+    return func.row_number().over(partition_by=among, order_by=(of.job_id.is_not(None), of.due_at, of.id))
 
 
 def _being_sent(now: datetime, at_once: AtOnce, *whose: ColumnElement[Any]) -> Select[Any]:

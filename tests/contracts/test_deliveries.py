@@ -262,6 +262,22 @@ def test_a_host_that_failed_is_tried_one_at_a_time(open_unit: Units):
     assert len(take(open_unit, after_s=60)) == 1
 
 
+def test_a_ping_does_not_wait_for_what_is_sent_to_a_host_that_failed(open_unit: Units):
+    for number in range(4):
+        done_job(open_unit, f"job_{number}")
+    for each in take(open_unit, limit=2):
+        end(open_unit, each, BROKEN)
+    (owed,) = take(open_unit, after_s=60)
+    asked = ping("default", Endpoint(url=URL), now=NOON + timedelta(seconds=70))
+    with open_unit() as unit:
+        unit.deliveries.add(asked)
+        unit.commit()
+    assert take(open_unit, after_s=70, per_tenant=1) == []
+    assert [each.id for each in take(open_unit, after_s=70, per_tenant=2)] == [asked.id]
+    end(open_unit, owed, OK)
+    assert take(open_unit, after_s=70) == []  # it is sent to now
+
+
 def test_another_tenants_deliveries_to_a_host_take_nobodys_place(open_unit: Units):
     for tenant in ("acme", "zeta"):
         for number in range(2):
@@ -323,7 +339,7 @@ def test_a_ping_that_came_to_nobody_stands_in_no_other_ones_way(open_unit: Units
     with open_unit() as unit:
         assert unit.deliveries.add(first)
         unit.commit()
-    end(open_unit, *take(open_unit), GONE)
+    end(open_unit, take(open_unit)[0], GONE)
     with open_unit() as unit:
         assert unit.deliveries.add(second)
         unit.commit()

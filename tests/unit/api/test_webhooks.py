@@ -44,11 +44,17 @@ def deliver(house: House, receiver: Receiver) -> None:
 @contextmanager
 def delivered(house: House, receiver: Receiver) -> Iterator[None]:
     """By a thread, as long as the block lasts."""
+    with again_and_again(lambda: deliver(house, receiver)):
+        yield
+
+
+@contextmanager
+def again_and_again(do: Callable[[], object]) -> Iterator[None]:
     over = threading.Event()
 
     def run() -> None:
         while not over.wait(0.01):
-            deliver(house, receiver)
+            do()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -207,6 +213,17 @@ def test_a_ping_that_nobody_sends_is_told_so(house: House, open_client: Callable
     assert (answer.status_code, answer.json()["code"]) == (503, "webhooks_unavailable")
     with house.database.unit() as unit:
         assert unit.deliveries.backlog().pending == 0
+
+
+def test_a_ping_that_does_not_end_in_time_is_not_said_to_be_sent_by_nobody(
+    house: House, open_client: Callable[[House], TestClient]
+) -> None:
+    house.settings = ApiSettings(webhook_wait_s=0.15)
+    delivering = Delivering(house.database.unit, Receiver(), DeliveryRules())
+    with again_and_again(lambda: delivering.claim(9)):
+        answer = open_client(house).post("/webhooks/test", json={"url": URL})
+    assert (answer.status_code, answer.json()["code"]) == (503, "webhooks_unavailable")
+    assert answer.json()["detail"] == "it is being sent, and did not end within 0.15 s"
 
 
 def test_who_may_read_jobs_is_not_told_where_their_webhooks_go(house: House, client: TestClient) -> None:
