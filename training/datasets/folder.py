@@ -42,10 +42,13 @@ def folder(
     """
     divided = (root / split).is_dir()
     place = root / split if divided else root
-    beside = not (place / "images").is_dir()
     space = given_space(root, label_space)
-    order = ORDERS.get(space.name, ORDER) if space else ORDER
-    pairs = pairs_side_by_side(place, order) if beside else pairs_by_stem(place / "images", place / "masks", order)
+    try:
+        pairs = _pairs(place, ORDERS.get(space.name, ORDER) if space else ORDER)
+    except DatasetError as error:
+        if divided or not (there := _splits(root)):
+            raise
+        raise DatasetError(f"{root} has no folder {split!r}, but {', '.join(there)}: which split is meant?") from error
     if validation_share and not divided:
         pairs = part_of(pairs, split, validation_share=validation_share)
     if space is None:
@@ -56,6 +59,16 @@ def folder(
     about = About(title=f"folder {place.name}", licence="unknown: the owner of the folder knows")
     reader = partial(read_colour_mask, space=space) if colours else None
     return PairDataset(pairs, space=space, about=about, read_mask_with=reader)
+
+
+def _pairs(place: Path, order: Sequence[MaskKind]) -> list[tuple[Path, Path]]:
+    """In either layout. Raises DatasetError."""
+    images = place / "images"
+    return pairs_by_stem(images, place / "masks", order) if images.is_dir() else pairs_side_by_side(place, order)
+
+
+def _splits(root: Path) -> list[str]:
+    return [each.parent.name for each in sorted(root.glob("*/images"))]
 
 
 def given_space(root: Path, reference: str) -> LabelSpace | None:

@@ -59,6 +59,14 @@ def test_of_several_kinds_of_one_truth_the_label_space_chooses(tmp_path, layout,
     assert same(found[0][1], *ids)
 
 
+def test_a_split_that_has_no_folder_is_told_beside_those_that_have(tmp_path):
+    for split in ("train", "val"):
+        write(tmp_path / split / "images" / "a.png", GREY)
+        write(tmp_path / split / "masks" / "a.png", stripes(7, 8))
+    with pytest.raises(DatasetError, match=r"has no folder 'vla', but train, val: which split is meant\?$"):
+        DATASETS["folder"](tmp_path, "vla", label_space="cityscapes-34")
+
+
 def test_two_masks_of_one_picture_are_refused(tmp_path):
     write(tmp_path / "a.jpg", GREY)
     for name in ("a_mask.png", "a_label.png"):
