@@ -96,7 +96,7 @@ def _looked_at(pictures: PairDataset, pair: tuple[Path, Path]) -> _Seen:
         mask = pictures.read_mask(mask_path)
         if pictures.holds_ids:
             check_palette(mask_path.read_bytes(), mask, pictures.space)
-        is_unclear = not as_stored and mask_path != picture_path and is_turned_unseen(data)
+        is_unclear = not (as_stored or pictures.are_upright) and mask_path != picture_path and is_turned_unseen(data)
         is_unclear = is_unclear and is_upright(mask_path.read_bytes())
         size = header.height, header.width
         if mask.shape != size or not as_stored:  # turned by EXIF, or wrong

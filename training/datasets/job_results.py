@@ -17,8 +17,10 @@ from segmentation.formats.coco import Coco
 from segmentation.formats.polygons import Polygons
 from segmentation.label_space import LabelSpace, load_label_space
 from segmentation.label_spaces import LABEL_SPACES
+from segmentation.masks.mask_palette import check_palette
+from segmentation.picture_files.pictures import decode_mask
 from training.datasets.folder import pictures_in
-from training.datasets.pairs import About, DatasetError, Mask, PairDataset, is_hidden, read_mask
+from training.datasets.pairs import MAX_PIXELS, About, DatasetError, Mask, PairDataset, is_hidden
 from training.datasets.splitting import Pair, part_of
 from training.spaces import LABEL_SPACE, find_label_space
 
@@ -44,7 +46,8 @@ def job_results(
     pairs = _pairs(labels, _picture_folder(root, pictures))
     about = _about(job, is_corrected=labels.name == CORRECTED)
     part = part_of(pairs, split, validation_share=validation_share)
-    return PairDataset(part, space=space, about=about, read_mask_with=partial(_read_labels, space=space))
+    reader = partial(_read_labels, space=space)
+    return PairDataset(part, space=space, about=about, read_mask_with=reader, are_upright=True)
 
 
 def _about(job: Mapping[str, str], *, is_corrected: bool) -> About:
@@ -148,5 +151,8 @@ def _by_archived_name(pictures: Path) -> dict[str, Path]:
 def _read_labels(path: Path, *, space: LabelSpace) -> Mask:
     suffix = path.suffix.lower()
     if suffix == ".png":
-        return read_mask(path)
+        data = path.read_bytes()
+        ids = decode_mask(data, max_pixels=MAX_PIXELS)
+        check_palette(data, ids, space)  # the program in which it was corrected may have put it in another order
+        return ids
     return READERS[suffix].decode(path.read_bytes(), space).ids

@@ -68,7 +68,8 @@ class LabelledPictures(Protocol):
 class PairDataset:
     """Pictures and masks of class ids of `space`. What was decoded stays in memory, as uint8, up to KEPT_BYTES.
 
-    prepare: called with the two paths before they are read; it may make the files.
+    prepare: called with the two paths before they are read; it may make the files. are_upright: masks are known to be
+    of the pictures as these are looked at, however EXIF turns them.
     """
 
     def __init__(
@@ -79,10 +80,12 @@ class PairDataset:
         about: About,
         read_mask_with: Callable[[Path], Mask] | None = None,
         prepare: Callable[[Path, Path], None] | None = None,
+        are_upright: bool = False,
     ) -> None:
         self.pairs = tuple(pairs)
         self.space = space
         self.about = about
+        self.are_upright = are_upright
         self._read_mask = read_mask_with or read_mask
         self._prepare = prepare
         self._decoded: dict[int, tuple[Picture, Mask]] = {}
@@ -167,7 +170,12 @@ class PairDataset:
         """These pairs alone."""
         pairs = [self.pairs[index] for index in indices]
         return PairDataset(
-            pairs, space=self.space, about=self.about, read_mask_with=self._read_mask, prepare=self._prepare
+            pairs,
+            space=self.space,
+            about=self.about,
+            read_mask_with=self._read_mask,
+            prepare=self._prepare,
+            are_upright=self.are_upright,
         )
 
     def _decode(self, picture_path: Path, mask_path: Path) -> tuple[Picture, Mask]:

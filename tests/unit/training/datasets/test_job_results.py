@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from segmentation.formats import FORMATS, FormatOptions
 from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
+from segmentation.palette import palette
 from training.datasets import DATASETS
+from training.datasets.checking import check_pictures
 from training.datasets.pairs import DatasetError
 
 SIZE = (6, 8)  # height, width
@@ -60,6 +62,22 @@ def test_only_what_was_corrected_is_learnt_from(job):
     pictures = DATASETS["job_results"](job, "all")
     assert pictures.names() == ["c.jpg"]
     assert same(pictures[0][1], 0, 4)
+
+
+def test_a_mask_whose_palette_was_put_in_another_order_is_refused(job):
+    mask = Image.fromarray(stripes(0, 1))
+    mask.putpalette(palette(get_label_space("camvid-11"))[[3, 0]].tobytes())  # the same colours, at other indices
+    mask.save(job / "mask" / "c.png")
+    with pytest.raises(DatasetError, match=r"c\.png cannot be used: pixels of 0, .* have the colour of road"):
+        check_pictures([DATASETS["job_results"](job, "all")])
+
+
+def test_masks_of_pictures_that_exif_turns_are_known_to_be_upright(job):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    Image.fromarray(GREY).save(job / "pictures" / "c.jpg", exif=exif)
+    assert check_pictures([DATASETS["job_results"](job, "all").reduced(1, seed=1)]) == []
+    assert check_pictures([DATASETS["job_results"](job, "all")]) == []
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("polygons", ".geojson"), ("coco", ".json")])
