@@ -26,7 +26,7 @@ _USUAL_OBJECT_KEYS = frozenset({"object", "name", "ref"})
 _USUAL_OBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/[!-$&-~]{1,1000}")
 # Its group is the last part of the path.
 _USUAL_URL = re.compile(
-    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?/(?:[!\"$->@-~]*/)?([!\"$-.0->@-~]*)(?:[?#][!-~]*)?"
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[1-9]\d{0,3})?/(?:[!\"$->@-~]*/)?([!\"$-.0->@-~]*)(?:[?#][!-~]*)?"
 )
 
 

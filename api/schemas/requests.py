@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.webhooks import EndpointShape
+from jobs.deliveries.endpoint import is_web_address
 from jobs.job import NewImage, Source, SourceKind
 from jobs.keys import ULID, sample_mask
 from jobs.options import EXPIRES_IN_S, MIN_AREA, MOST_MODELS, OUTPUT_LENGTH, PALETTES, TILE_SIZE, TOLERANCE
@@ -35,8 +35,7 @@ def _plain(text: str) -> str:
 
 def _web_address(text: str) -> str:
     """Which hosts may be asked is the worker's business; it also looks at redirects and at what names resolve to."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+    if not is_web_address(text):
         raise ValueError("must be http:// or https:// with a host and without credentials")
     return text
 

@@ -91,10 +91,11 @@ def _url_fault(value: object) -> str | None:
         return "must not hold spaces or control characters"
     if len(value.encode()) > URL_LENGTH:
         return f"must have at most {URL_LENGTH} bytes"
-    return None if _is_web_address(value) else "must be http:// or https:// with a host and without credentials"
+    return None if is_web_address(value) else "must be http:// or https:// with a host and without credentials"
 
 
-def _is_web_address(text: str) -> bool:
+def is_web_address(text: str) -> bool:
+    """Of http or https, with a host, a port that can be one, and without credentials."""
     try:
         parts = urlsplit(text)
         return (

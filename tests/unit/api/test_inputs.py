@@ -63,6 +63,9 @@ def test_the_short_way_and_the_long_way_read_the_same(item: dict[str, Any]) -> N
     [
         {"url": "https://user@example.org/a.jpg"},
         {"url": "ftp://example.org/a.jpg"},
+        {"url": "https://example.org:99999/a.jpg"},
+        {"url": "https://example.org:0/a.jpg"},
+        {"url": "https://[::1/a.jpg"},
         {"url": "https://"},
         {"url": "https://example.org/" + "a" * 2048},
         {"url": "https://example.org/a.jpg\n"},
