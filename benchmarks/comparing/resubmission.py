@@ -96,13 +96,20 @@ class Resubmission:
     def _deleted(self, first: Job, second: Job) -> Iterator[str]:
         """One after the other; the second has to be whole until it is its turn."""
         before = self._digest(second)
-        changing = Changing(self.bench.database.unit, self.bench.objects, NoQueue())
-        changing.delete(first.id)
+        self._delete(first)
         yield from self.audit("after the first was deleted", second)
         if self._digest(second) != before:
             yield "the other job's archive is another after the first was deleted"
-        changing.delete(second.id)
+        self._delete(second)
         yield from self.audit("after both were deleted")
+
+    def _delete(self, job: Job) -> None:
+        """With what is left to upkeep of a large one."""
+        Changing(self.bench.database.unit, self.bench.objects, NoQueue()).delete(job.id)
+        self.bench.objects.delete_prefix(job.prefix)
+        with self.bench.database.unit() as unit:
+            unit.jobs.purge(job.id)
+            unit.commit()
 
     def audit(self, when: str, *jobs: Job) -> Iterator[str]:
         """What is not as it must be when these jobs are all that there is: keys without a row, rows without a key."""
