@@ -78,6 +78,15 @@ def check_pictures(
     return told
 
 
+def measured_without(validation: PairDataset, learnt: Sequence[PairDataset], space: LabelSpace) -> list[str]:
+    """A sentence where masks that are learnt from can show classes of `space` that those of the validation cannot."""
+    given = [each for each in learnt if not each.is_unlabelled]
+    taught = {each for pictures in given for each in space.classes if each not in space.missing_from(pictures.space)}
+    names = ", ".join(each.name for each in space.missing_from(validation.space) if each in taught)
+    told = f"{validation.space.name}, which the validation masks are in, has no {names}: its means are without them"
+    return [told] if names else []
+
+
 def _threads() -> int:
     return min(8, os.cpu_count() or 1)
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from segmentation.label_space import LabelSpace
 from segmentation.preprocessing import Preprocessing
-from training.datasets.checking import check_pictures, count_pictures
+from training.datasets.checking import check_pictures, count_pictures, measured_without
 from training.datasets.pairs import NO_CHANNEL, InChannels, InSpace, PairDataset
 from training.fit.distillation import Distillation, open_distillation, require_same_teacher, told
 from training.fit.loop import AveragedWeights, TrainingState, batches, read_numbers, steps_before, train_epoch
@@ -286,7 +286,7 @@ def check_data(recipe: Recipe, data: Data, watcher: Watcher) -> None:
     sets, space = [*data.sets, data.validation_set], find_label_space(recipe.label_space)
     watcher.checking_begins(count_pictures(sets))
     told = check_pictures(sets, unknown_ids=recipe.unknown_ids, learnt_in=space, on_picture=watcher.picture)
-    for said in told:
+    for said in (*told, *measured_without(data.validation_set, data.sets, space)):
         logger.warning("%s", said)
 
 

@@ -12,8 +12,8 @@ from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from training.datasets import DATASETS
-from training.datasets.checking import UnknownMaskIds, check_pictures, count_pictures
-from training.datasets.pairs import DatasetError, PairDataset
+from training.datasets.checking import UnknownMaskIds, check_pictures, count_pictures, measured_without
+from training.datasets.pairs import About, DatasetError, PairDataset
 from training.spaces import find_label_space
 
 APPLE_DOUBLE = b"\0\5\x16\7" + bytes(60)  # what macOS keeps beside a file on a foreign disk
@@ -77,6 +77,15 @@ def test_ids_without_a_meaning_may_be_ignored_and_are_told(tmp_path):
     assert said == (
         "1 of 1 mask with ids that camvid-11 does not know, which count nowhere: id 255 (50.0 %) of their pixels"
     )
+
+
+def test_classes_that_validation_cannot_show_are_told(tmp_path):
+    full = PairDataset([], space=get_label_space("cityscapes-34"), about=About(title="", licence=""))
+    half = PairDataset([], space=get_label_space("camvid-11"), about=full.about)
+    space = get_label_space("cityscapes-19")
+    (said,) = measured_without(half, [full], space)
+    assert said.startswith("camvid-11, which the validation masks are in, has no wall, traffic light, ")
+    assert measured_without(full, [half], space) == measured_without(half, [half], space) == []
 
 
 def test_masks_of_which_no_pixel_counts_teach_nothing_and_score_nothing(tmp_path):
