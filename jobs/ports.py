@@ -111,6 +111,7 @@ class Standing(NamedTuple):
     job_id: str
     tenant: str
     version: int
+    is_finished: bool = False
 
 
 class JobRepository(Protocol):

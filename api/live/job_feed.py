@@ -13,7 +13,7 @@ from jobs.ports import Standing
 
 Told = TypeVar("Told")
 
-REMEMBERED = 1000  # ended jobs, of which a late hint may come again
+REMEMBERED = 5000  # ended jobs, of which a late hint may come again
 
 
 class Feed(Generic[Told]):
@@ -26,6 +26,7 @@ class Feed(Generic[Told]):
         self._waiting: dict[str, Told] = {}
         self._open: dict[str, int] = {}  # versions told of jobs that have not ended
         self._ended: OrderedDict[str, int] = OrderedDict()
+        self._before: dict[str, int] | None = None  # jobs that had just ended when all were first looked at
 
     def wants(self, job: Job) -> bool:
         told = max(self._open.get(job.id, -1), self._ended.get(job.id, -1))
@@ -59,8 +60,14 @@ class Feed(Generic[Told]):
         return told
 
     def missed(self, standing: Iterable[Standing]) -> frozenset[str]:
-        """standing: all jobs that have not ended. Those that it was not told of as they are, and those that are not
-        among them any more, and those that it asked for."""
-        mine = {each.job_id: each.version for each in standing if each.tenant == self.tenant}
-        behind = {job_id for job_id, version in mine.items() if version > self._open.get(job_id, -1)}
-        return frozenset(behind | (self._open.keys() - mine.keys()) | self.asked)
+        """standing: all jobs that have not ended, and those that have since the last time. Those that it was not told
+        of as they are, and those that are not among them any more, and those that it asked for."""
+        mine = [each for each in standing if each.tenant == self.tenant]
+        ended = {each.job_id: each.version for each in mine if each.is_finished}
+        going = {each.job_id: each.version for each in mine if not each.is_finished}
+        if self._before is None:
+            self._before = ended
+        told = {**self._before, **self._ended}
+        behind = {job_id for job_id, version in ended.items() if version > told.get(job_id, -1)}
+        behind |= {job_id for job_id, version in going.items() if version > self._open.get(job_id, -1)}
+        return frozenset(behind | (self._open.keys() - going.keys()) | self.asked)

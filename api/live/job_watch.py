@@ -28,6 +28,7 @@ from jobs.watching.hints import Hint
 GATHER_S = 2e-4  # per waiter: the more wait, the longer hints are gathered before the next look
 LONGEST_GATHER_S = 0.15
 LATELY = 1000  # ended jobs that are remembered, for who begins to wait while the hint is on its way
+LATE_S = 5.0  # until a job can be seen to have ended, at most, after the time at which it says that it has
 MOST_JOBS = 500  # of one look; databases take no statement of any length
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ A = TypeVar("A")
 ReadJobs = Callable[[Collection[str]], Mapping[str, Job]]
 ReadVersions = Callable[[Collection[str]], Mapping[str, int]]
 ReadProgress = Callable[[Sequence[Job]], Mapping[str, Progress]]
-ReadStanding = Callable[[], Sequence[Standing]]
+ReadStanding = Callable[[float], Sequence[Standing]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,10 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The ways to look at the database, for all tenants. Each may raise Transient."""
+    """The ways to look at the database, for all tenants. Each may raise Transient.
+
+    standing: of jobs that have not ended, and of those that have within so many seconds.
+    """
 
     jobs: ReadJobs
     versions: ReadVersions
@@ -118,6 +122,7 @@ class JobWatch:
         self._hinted: set[str] = set()
         self._due = asyncio.Event()
         self._is_new = False  # a feed, which has to be told what there is
+        self._stood_at = 0.0  # when it was last known how all jobs stand; before that nobody listened
         self._thread = CapacityLimiter(1)  # its own: requests that are slow must not keep it from looking
 
     @contextmanager
@@ -157,6 +162,8 @@ class JobWatch:
     def listening(self, tenant: str) -> Iterator[Feed[Seen]]:
         """A feed that is told of all jobs of the tenant that have not ended, and of each later change of any."""
         feed: Feed[Seen] = Feed(tenant)
+        if not self._feeds:
+            self._stood_at = asyncio.get_running_loop().time()
         self._feeds.add(feed)
         self._count += 1
         self._is_new = True
@@ -241,7 +248,9 @@ class JobWatch:
                 found = await self._in_thread(self._reading.versions, watched)
                 self._look_at(frozenset(job_id for job_id in watched if found.get(job_id) != self._known.get(job_id)))
             if self._feeds:
-                standing = await to_thread.run_sync(self._reading.standing, limiter=self._thread)
+                began = asyncio.get_running_loop().time()
+                standing = await self._in_thread(self._reading.standing, began - self._stood_at + LATE_S)
+                self._stood_at = began
                 self._look_at(frozenset().union(*(feed.missed(standing) for feed in self._feeds)))
         except Transient as error:
             _log_outage(error)

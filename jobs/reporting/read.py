@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobs.callers import DEFAULT, Caller
 from jobs.comparing.drift import CLASS_DRIFT, DriftOrders
@@ -126,10 +126,10 @@ class Watching:
         with self.open_unit() as unit:
             return progress_of(unit, jobs)
 
-    def standing(self) -> Sequence[Standing]:
-        """Of all that have not ended. Raises DatabaseUnavailable."""
+    def standing(self, ended_within_s: float) -> Sequence[Standing]:
+        """Of all that have not ended, or not earlier than so long ago. Raises DatabaseUnavailable."""
         with self.open_unit() as unit:
-            return unit.jobs.standing()
+            return unit.jobs.standing(ended_since=unit.now - timedelta(seconds=ended_within_s))
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """Of those of these jobs that there are. Raises DatabaseUnavailable."""

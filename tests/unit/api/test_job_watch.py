@@ -40,6 +40,7 @@ class Table:
     polls: list[frozenset[str]] = field(default_factory=list)
     places: list[frozenset[str]] = field(default_factory=list)
     standings: int = 0
+    longest_s: float = 0.0
     is_away: bool = False
     fault: Exception | None = None
 
@@ -69,9 +70,10 @@ class Table:
     def watch(self, poll_s: float) -> JobWatch:
         return JobWatch(Reading(self.look, self.versions, self.progress, self.standing), poll_s=poll_s)
 
-    def standing(self) -> Sequence[Standing]:
+    def standing(self, ended_within_s: float) -> Sequence[Standing]:
         self.standings += 1
-        return [Standing(job.id, job.tenant, job.version) for job in self.jobs.values() if not job.is_finished]
+        self.longest_s = max(self.longest_s, ended_within_s)
+        return [Standing(job.id, job.tenant, job.version, job.is_finished) for job in self.jobs.values()]
 
 
 @asynccontextmanager
