@@ -101,9 +101,14 @@ def open_explainable(
         model = mask2former(len(space.class_ids), **source)  # type: ignore[arg-type]
         place = Path(reference) if revision is None else fetch_model(reference, revision=revision, weights=False)
         _require_classes(place, space, named=label_space is not None)
-        return _explainable(reference, model, space, Preprocessing(long_side=LONG_SIDE))
+        assert isinstance(model, Mask2Former)
+        return Explainable(reference, model.eval(), space, Preprocessing(long_side=LONG_SIDE))
     run = Run.open(find_run(reference, runs))
-    return _explainable(run.name, run.snapshot(checkpoint).model, run.space, run.preprocessing)
+    trained = run.snapshot(checkpoint).model
+    if not isinstance(trained, Mask2Former):
+        architecture = run.recipe.model.architecture
+        raise HasNoQueries(f"{run.name} is a model of {architecture}; only a mask2former is explained by its queries")
+    return Explainable(run.name, trained.eval(), run.space, run.preprocessing)
 
 
 def _require_classes(folder: Path, space: LabelSpace, *, named: bool) -> None:
@@ -142,12 +147,6 @@ def to_document(subject: Explainable, picture: str, rgb: NDArray[np.uint8], foun
         "label_space": subject.space.name,
         "queries": [{"rank": rank, **each.to_dict()} for rank, each in enumerate(found, 1)],
     }
-
-
-def _explainable(name: str, model: object, space: LabelSpace, preprocessing: Preprocessing) -> Explainable:
-    if not isinstance(model, Mask2Former):
-        raise HasNoQueries(f"{name} is a {type(model).__name__}; only a mask2former is explained by its queries")
-    return Explainable(name, model.eval(), space, preprocessing)
 
 
 def _ranked(queries: Queries, space: LabelSpace, size: tuple[int, int]) -> Iterator[Explanation]:

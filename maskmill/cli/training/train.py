@@ -282,7 +282,7 @@ def _show(run: Run, choices: Training) -> None:
 
 
 def _trial_sentence(trial: Trial, metric: str) -> str:
-    drawn = ", ".join(f"{key.partition('.')[2]} {value}" for key, value in trial.values.items())
+    drawn = ", ".join(f"{key.removesuffix('.name').rpartition('.')[2]} {value}" for key, value in trial.values.items())
     return f"{trial.name}: {drawn}: " + ("diverged" if trial.score is None else f"{metric} {trial.score:.4f}")
 
 

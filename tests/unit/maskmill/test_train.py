@@ -114,6 +114,7 @@ def test_a_search_shows_its_trials_best_first(run: Run, tmp_path: Path):
     assert sorted(line.split()[0] for line in lines) == ["tiny-trial-01", "tiny-trial-02"]
     assert float(lines[0].split()[-1]) <= float(lines[1].split()[-1])
     assert "runs/tiny-search/best.toml" in result.stdout
+    assert ", optimiser " in result.stderr
 
 
 def test_a_terminal_sees_bars_of_run_and_epoch():

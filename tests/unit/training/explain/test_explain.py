@@ -202,7 +202,7 @@ def test_a_run_is_explained_by_its_averaged_weights(tmp_path):
 
 def test_a_run_without_queries_is_refused(tmp_path):
     a_run(tmp_path / "mine", "linknet", TINY_OPTIONS["linknet"])
-    with pytest.raises(HasNoQueries, match="only a mask2former"):
+    with pytest.raises(HasNoQueries, match="is a model of linknet; only a mask2former"):
         open_explainable(str(tmp_path / "mine"), runs=tmp_path)
 
 
