@@ -76,8 +76,11 @@ class MemoryDeliveries:
         return True
 
     def redeliver(self, delivery_id: str) -> Delivery:
-        self._rows[delivery_id] = schedule.again(self.get(delivery_id), now=self._view.now)
-        return self._rows[delivery_id]
+        wanted = self._rows[delivery_id] = schedule.again(self.get(delivery_id), now=self._view.now)
+        for each in list(self._rows.values()):
+            if each.status is PENDING and each.job_id == wanted.job_id and each.version < wanted.version:
+                self._rows[each.id] = schedule.again(each, now=self._view.now)
+        return wanted
 
     def remove(self, delivery_id: str) -> None:
         self._rows.pop(delivery_id, None)

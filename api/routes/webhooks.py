@@ -146,7 +146,8 @@ def list_deliveries(
 def redeliver(
     delivery_id: Annotated[str, Depends(_delivery_id)], use_cases: UseCasesDep, caller: CallerDep
 ) -> DeliveryView:
-    """Sends once more what was sent, under the same `webhook-id`; or at once what waits for its next attempt."""
+    """Sends once more what was sent, under the same `webhook-id`; or at once what waits for its next attempt. What is
+    owed of the same job before it goes first, at once too."""
     return delivery_view(use_cases.webhooks.redeliver(delivery_id), in_full=caller.may("admin"))
 
 

@@ -47,7 +47,8 @@ class DeliveryRepository(Protocol):
         counts by now. When its receiver is gone, so is what else is owed to the same address by the same tenant."""
 
     def redeliver(self, delivery_id: str) -> Delivery:
-        """As `schedule.again` says. Raises DeliveryNotFound."""
+        """As `schedule.again` says; so is what waits of the same job before it, which has to go first. Raises
+        DeliveryNotFound."""
 
     def remove(self, delivery_id: str) -> None:
         """Nothing happens when it is gone."""

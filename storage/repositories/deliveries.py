@@ -75,8 +75,12 @@ class SqlDeliveries:
         row = self._transaction.write(locked).first()
         if row is None:
             raise DeliveryNotFound(f"there is no delivery {delivery_id!r}")
-        after = schedule.again(to_delivery(row), now=self._transaction.now)
+        now = self._transaction.now
+        after = schedule.again(to_delivery(row), now=now)
         self._transaction.write(update(DELIVERIES).where(DELIVERY.id == delivery_id).values(try_values(after)))
+        before = (DELIVERY.job_id == after.job_id, DELIVERY.version < after.version)
+        waits = and_(_IS_PENDING, DELIVERY.due_at > now, _is_free(now))
+        self._transaction.write(update(DELIVERIES).where(*before, waits).values(due_at=now))
         return after
 
     def remove(self, delivery_id: str) -> None:
@@ -116,8 +120,11 @@ _IS_PENDING = _pending(DELIVERY)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    is_free = or_(DELIVERY.lease_until.is_(None), DELIVERY.lease_until <= now)
-    return and_(_IS_PENDING, DELIVERY.due_at <= now, is_free)
+    return and_(_IS_PENDING, DELIVERY.due_at <= now, _is_free(now))
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(DELIVERY.lease_until.is_(None), DELIVERY.lease_until <= now)
 
 
 def _next(now: datetime, at_once: AtOnce) -> Select[Any]:

@@ -320,6 +320,19 @@ def test_what_was_delivered_can_be_sent_again(open_unit: Units):
         unit.deliveries.redeliver("dlv_0")
 
 
+def test_what_has_to_go_before_one_that_is_to_be_sent_again_is_sent_now_too(open_unit: Units):
+    done_job(open_unit)
+    end(open_unit, take(open_unit)[0], BROKEN)
+    started, completed = page(open_unit)
+    with open_unit.at(NOON + timedelta(seconds=1)) as unit:
+        unit.deliveries.redeliver(completed.id)
+        unit.commit()
+    (first,) = take(open_unit, after_s=1)
+    assert (first.id, first.tries) == (started.id, 1)
+    end(open_unit, first, OK)
+    assert [each.id for each in take(open_unit, after_s=1)] == [completed.id]
+
+
 def test_the_deliveries_of_a_deleted_job_are_told_to_nobody(open_unit: Units):
     done_job(open_unit)
     (taken,) = take(open_unit)
