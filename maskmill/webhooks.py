@@ -45,7 +45,10 @@ def verify(
     expected = hmac.new(_key(secret), b".".join((name.encode(), timestamp.encode(), raw)), hashlib.sha256).digest()
     if not any(hmac.compare_digest(expected, given) for given in _given(signatures)):
         raise WebhookInvalid("no signature fits: another secret, or another body than was sent")
-    said = json.loads(raw)
+    try:
+        said = json.loads(raw)
+    except (ValueError, RecursionError):
+        said = None
     if not isinstance(said, dict):
         raise WebhookInvalid("the body is no JSON object")
     return said

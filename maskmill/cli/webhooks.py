@@ -15,7 +15,7 @@ from maskmill.cli.address import connect
 from maskmill.cli.exits import DONE, REFUSED
 from maskmill.cli.options import JobOption, ServerOptions, command
 from maskmill.cli.output import age, plain_table, print_json, print_table, program, stdout
-from maskmill.errors import NotFound
+from maskmill.errors import InvalidInput, NotFound
 from maskmill.webhooks import WebhookInvalid, verify
 
 MOST_BYTES = 1 << 20
@@ -89,11 +89,15 @@ class Default(ServerOptions):
 
 def default(choices: Default) -> None:
     """Show or set where the webhooks of jobs go that name no receiver."""
+    if choices.remove and choices.url is not None:
+        raise InvalidInput("--remove and a URL are two wishes: name one of them")
+    if choices.events and choices.url is None:
+        raise InvalidInput("--events are of the URL that is set: name it too")
     with connect(choices) as server:
         if choices.remove:
             server.webhooks.remove_default()
             told: dict[str, Any] | None = None
-        elif choices.url:
+        elif choices.url is not None:
             events = [name.strip() for name in choices.events.split(",")] if choices.events else None
             told = server.webhooks.set_default(choices.url, events=events)
         else:

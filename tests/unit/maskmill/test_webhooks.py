@@ -71,6 +71,7 @@ NOT_RIGHT: dict[str, tuple[Callable[[], dict[str, str]], str, str, str]] = {
     "no base64": (signed, BODY, "whsec_?", "secret"),
     "no secret": (signed, BODY, "", "secret"),
     "no object": (lambda: signed("[]"), "[]", SECRET, "object"),
+    "no JSON": (lambda: signed("soon"), "soon", SECRET, "object"),
 }
 
 
@@ -211,6 +212,21 @@ def test_the_default_is_shown_set_and_removed(run: Run, server: ToyServer) -> No
     (sent,) = server.seen("PUT", "/webhook")
     assert json.loads(sent.body)["events"] == ["job.started", "job.completed"]
     assert json.loads(run("webhooks", "default", "--remove", "--json").stdout) == {"webhook": None}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--events", "job.started"), ("https://example.org/", "--remove"), ("--remove", "--events", "job.started")],
+)
+def test_a_default_that_is_half_said_changes_and_shows_nothing(run: Run, server: ToyServer, words: tuple[str]) -> None:
+    result = run("webhooks", "default", *words)
+    assert (result.exit_code, result.stdout) == (REFUSED, "")
+    assert not server.requests
+
+
+def test_an_empty_address_is_not_taken_for_none(run: Run, server: ToyServer) -> None:
+    server.on("PUT", "/webhook", problem(422, "invalid_options"))
+    assert run("webhooks", "default", "").exit_code == REFUSED
 
 
 def test_deliveries_are_a_table(run: Run, server: ToyServer, job_state: Callable[..., dict[str, Any]]) -> None:
