@@ -29,6 +29,8 @@ def test_classes_that_a_compared_model_cannot_give_are_told() -> None:
     assert told is not None
     assert told.startswith("a has no way to give wall, bus: a model's means are without them")
     assert words.left_out(models[1:]) is None
+    truths = [{"model": "b", "metrics": {"ground_truth": {"unmarked_classes": ["bus"]}}}]
+    assert str(words.left_out(truths)).startswith("the masks have no way to show bus: a model's means are without them")
 
 
 def test_who_is_better_is_told_and_whether_that_may_be_chance() -> None:
