@@ -53,7 +53,7 @@ def search(
         write_json(folder / RESULTS, {"metric": recipe.search.metric, "trials": [asdict(each) for each in trials]})
         on_trial(trial)
     if trials[0].score is None:
-        raise RecipeError(f"search.learning_rate: all {len(trials)} trials diverged; draw from lower ones")
+        raise RecipeError(f"search.learning_rate: every trial ({len(trials)}) diverged; draw from lower ones")
     write_text(folder / BEST, with_values(order.text, {**trials[0].values, "name": f"{recipe.name}-best"}))
     return trials
 

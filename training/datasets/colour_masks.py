@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.comparing.pages.wording import counted
 from segmentation.errors import MaskMismatch
 from segmentation.label_space import RGB, LabelClass, LabelSpace
 from segmentation.masks.mask_colours import decode_colours
@@ -26,7 +27,7 @@ def read_colour_mask(path: Path, *, space: LabelSpace) -> Mask:
     ids = {each.colour: first_of_colour(space, each.colour).id for each in space.classes}
 
     def complaint(unknown: Mapping[RGB, float]) -> str:
-        return f"it has {len(unknown)} colours that {space.name} has not, the first is {next(iter(unknown))}"
+        return f"it has {counted(len(unknown), 'colour')} that {space.name} has not, the first is {next(iter(unknown))}"
 
     return ids_of_colours(path, ids, complaint=complaint)
 

@@ -110,7 +110,7 @@ class _Reader:
     def _complaint(self, unknown: Mapping[RGB, float]) -> str:
         strange = [colour for colour in unknown if colour not in self.labels]
         if strange:
-            return f"it has {len(strange)} colours that {LABEL_MAP} has not, the first is {strange[0]}"
+            return f"it has {counted(len(strange), 'colour')} that {LABEL_MAP} has not, the first is {strange[0]}"
         unlabelled = sum(share for colour, share in unknown.items() if self.labels[colour] == BACKGROUND)
         if unlabelled:
             return unclear_background(unlabelled, "unlabelled")

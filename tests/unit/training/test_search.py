@@ -72,7 +72,7 @@ def test_a_search_that_diverges_altogether_says_so(tmp_path, tmp_path_factory):
 
     roots = {"scenes": tmp_path_factory.mktemp("scenes")}
     order = tiny_order(tmp_path, roots, [*SHORT, "search.trials=1", "search.learning_rate=[1e30, 1e30]"])
-    with pytest.raises(RecipeError, match="all 1 trials diverged"):
+    with pytest.raises(RecipeError, match=r"every trial \(1\) diverged"):
         search(order, settings=UNTRACKED)
 
 

@@ -163,7 +163,7 @@ def test_masks_may_show_colours_instead_of_ids(own_folder):
 def test_a_colour_of_no_class_is_refused(own_folder):
     write(own_folder / "masks" / "a.png", GREY)
     with pytest.raises(
-        DatasetError, match=r"a.png cannot be used: it has 1 colours that weeds has not, the first is \(99, 99, 99\)"
+        DatasetError, match=r"a.png cannot be used: it has 1 colour that weeds has not, the first is \(99, 99, 99\)"
     ):
         DATASETS["folder"](own_folder, "train", colours=True)[0]
 

@@ -101,7 +101,7 @@ def test_a_label_that_was_drawn_is_no_background_whatever_its_name(cvat):
     ("colour", "options", "said"),
     [
         (BLACK, {}, r"25\.0 % of its pixels are unlabelled: say with the option background"),
-        ((10, 128, 1), {"background": "soil"}, r"1 colours that labelmap\.txt has not, the first is \(10, 128, 1\)"),
+        ((10, 128, 1), {"background": "soil"}, r"1 colour that labelmap\.txt has not, the first is \(10, 128, 1\)"),
         ((9, 9, 9), {"background": "soil"}, r"labelmap\.txt: field has no class called 'stone', but 'soil'"),
     ],
 )
