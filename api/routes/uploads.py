@@ -19,7 +19,7 @@ from api.access import OPEN, READ, SUBMIT
 from api.answers.openapi import binary, body, problems
 from api.bodies.body_pipe import read_in_thread
 from api.bodies.upload_content import Portion, check_headers, portion_of
-from api.dependencies import ServicesDep, UseCasesDep
+from api.dependencies import CallerDep, ServicesDep, UseCasesDep
 from api.schemas.uploads import UploadProgress, UploadRequest, UploadTicket, UploadTickets, UploadView
 from api.services import Services
 from jobs.errors import UploadConflict, UploadNotFound
@@ -65,11 +65,13 @@ async def begin_uploads(request: Request, services: ServicesDep, use_cases: UseC
     response_model_exclude_none=True,
     responses=problems(UploadNotFound),
 )
-def get_upload(request: Request, upload_id: UploadId, use_cases: UseCasesDep) -> UploadView:
-    """How far an upload is, and a fresh address for what is missing."""
+def get_upload(request: Request, upload_id: UploadId, use_cases: UseCasesDep, caller: CallerDep) -> UploadView:
+    """How far an upload is, and, for keys of scope `submit`, a fresh address for what is missing: whoever has it may
+    send, with any key or none."""
     ticket = use_cases.uploading.look(_checked(upload_id))
     upload = ticket.upload
-    sent = None if ticket.state is not UploadState.OPEN else _ticket_view(request, ticket)
+    is_told = ticket.state is UploadState.OPEN and caller.may("submit")
+    sent = _ticket_view(request, ticket) if is_told else None
     return UploadView(
         upload=upload.id,
         name=upload.name,

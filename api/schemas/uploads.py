@@ -66,7 +66,8 @@ class UploadTickets(BaseModel):
 
 
 class UploadView(BaseModel):
-    """One upload as it stands. `url` and `headers` are there while bytes are missing: they go on behind `received`."""
+    """One upload as it stands. `url` and `headers` are there while bytes are missing, for who may submit: they go on
+    behind `received`."""
 
     model_config = ConfigDict(
         json_schema_extra={

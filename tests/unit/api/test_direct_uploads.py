@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.settings import ApiSettings
+from jobs.callers import SCOPES, Limits
+from jobs.tenants.keyring import Keyring
 from tests.unit.api.house import House
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -51,6 +53,20 @@ def test_a_file_is_announced_and_sent_to_the_address_that_it_gets(client: TestCl
     told = state(client, ticket)
     assert (told["state"], told["received"], "url" in told) == ("stored", 5, False)
     assert house.objects.get(f"default/uploads/5/{ticket['upload']}") == b"bytes"
+
+
+def test_who_may_only_read_is_told_no_address_that_takes_bytes(client: TestClient, house: House) -> None:
+    house.settings = house.settings.model_copy(update={"key_memory_s": 1e-9})
+    path = f"/uploads/{announce_jpeg(client, b'bytes')['upload']}"
+    keyring = Keyring(house.database.unit)
+    keys = {scope: keyring.create("default", scope, Limits())[1] for scope in SCOPES}
+    told = {scope: client.get(path, headers={"X-API-Key": key}).json() for scope, key in keys.items()}
+    assert {scope: (each["received"], "url" in each) for scope, each in told.items()} == {
+        "read": (0, False),
+        "submit": (0, True),
+        "admin": (0, True),
+    }
+    assert "signature" not in str(told["read"])
 
 
 def test_several_files_come_back_in_their_order(client: TestClient) -> None:
