@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SERVER = "http://127.0.0.1:8008"
 READING_S = 600.0  # how long a server may think about an upload that it has received whole
+_KEY = re.compile(r"[!-~]+")
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 _ID = re.compile(r"[A-Za-z0-9_-]+")  # anything else would be another path
 MEDIA_TYPES = {"mask": "image/png", "overlay": "image/jpeg", "polygons": "application/geo+json"}
 
@@ -53,8 +56,8 @@ class Maskmill:
         self, server: str = DEFAULT_SERVER, *, api_key: str | None = None, timeout: float = 30.0, patience: float = 10.0
     ) -> None:
         headers = {"User-Agent": "maskmill-python"}
-        if api_key := api_key if api_key is not None else os.environ.get("MASKMILL_API_KEY"):
-            headers["Authorization"] = f"Bearer {api_key}"
+        if shown := (os.environ.get("MASKMILL_API_KEY", "") if api_key is None else api_key).strip():
+            headers["Authorization"] = f"Bearer {_checked_key(shown)}"
         self.server = _checked_address(server)
         proxied = takes_proxy(self.server)
         try:
@@ -85,6 +88,7 @@ class Maskmill:
         mask_suffix, overlay, tile, priority, webhook, …; None means the server's own.
         More than 64 MiB, or a thousand files, go ahead of the job, several at a time, where the server takes them so;
         the same call after an interruption goes on with what has arrived.
+        idempotency_key: 1 to 255 characters of ASCII; None: one of its own.
         Raises InvalidInput, APIError, ServerUnreachable. A request that broke off is sent again under the same
         idempotency key, so it never makes two jobs.
         """
@@ -92,7 +96,7 @@ class Maskmill:
             inputs = {"job": inputs.id}
         sorted_out = inputs if isinstance(inputs, Inputs) else sort_out(inputs)
         chosen = {name: _plain(value) for name, value in options.items() if value is not None}
-        key = idempotency_key or uuid.uuid4().hex
+        key = uuid.uuid4().hex if idempotency_key is None else _checked_idempotency_key(idempotency_key)
         if sorted_out.remote:
             named = sorted_out if masks is None else with_corrections(sorted_out, masks)
             return self._post_inputs(named, chosen, key)
@@ -204,7 +208,7 @@ class Maskmill:
         self, parts: Sequence[FilePart], options: Mapping[str, Any], key: str, on_sent: OnSent | None
     ) -> JobHandle:
         fields = [("options", json.dumps(options))] if options else []
-        body = MultipartBody(fields=fields, files=parts, boundary=f"maskmill-{key[:48]}", on_sent=on_sent)
+        body = MultipartBody(fields=fields, files=parts, boundary=_boundary_of(key), on_sent=on_sent)
         headers = {"Content-Type": body.media_type, "Content-Length": str(body.length)}
         return self._post(Call(method="POST", path="/jobs", headers=headers, content=body), key)
 
@@ -275,6 +279,26 @@ def _time(text: str) -> datetime:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (tuple, set, frozenset)) else value
+
+
+def _checked_key(key: str) -> str:
+    """Never told in an error."""
+    if not _KEY.fullmatch(key):
+        raise InvalidInput("what is given as the API key is none: mm_… has letters, digits, - and _ alone")
+    return key
+
+
+def _checked_idempotency_key(key: str) -> str:
+    """As a header carries it; an empty one would be none, and the same call a second job."""
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        said = "has 1 to 255 letters, digits and signs of ASCII, and no space at either end"
+        raise InvalidInput(f"an idempotency key {said}, not {key[:60]!r}")
+    return key
+
+
+def _boundary_of(key: str) -> str:
+    """The same for the same key: what is sent again is the same bytes."""
+    return f"maskmill-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
 def _checked_address(text: str) -> str:

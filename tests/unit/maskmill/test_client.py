@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import socket
 import time
@@ -69,6 +70,25 @@ def test_a_submission_that_broke_off_is_sent_again_with_the_same_key_and_body(
     assert len(sent) == 3
     assert len({request.headers["idempotency-key"] for request in sent}) == 1
     assert len({request.body for request in sent}) == 1
+
+
+@pytest.mark.parametrize("key", ["run 7", "a;b", 'a"b', "k" * 255])
+def test_a_key_may_be_anything_that_a_header_carries(server: ToyServer, job_state, pictures, key: str) -> None:
+    server.on("POST", "/jobs", as_json(job_state(), 202))
+    with _client(server) as client:
+        client.submit(pictures, idempotency_key=key)
+    (sent,) = server.seen("POST", "/jobs")
+    assert sent.headers["idempotency-key"] == key
+    boundary = re.fullmatch(r"multipart/form-data; boundary=([a-z0-9-]+)", sent.headers["content-type"])
+    assert boundary is not None
+    assert sent.body.startswith(f"--{boundary[1]}\r\n".encode())
+
+
+@pytest.mark.parametrize("key", ["", " a", "a\n", "größe", "k" * 256])
+def test_a_key_that_no_header_carries_is_refused_before_anything_is_sent(server: ToyServer, pictures, key: str) -> None:
+    with _client(server) as client, pytest.raises(InvalidInput, match="idempotency key"):
+        client.submit(pictures, idempotency_key=key)
+    assert not server.requests
 
 
 def test_a_submission_still_being_read_is_waited_for(server: ToyServer, job_state, pictures) -> None:
@@ -300,9 +320,17 @@ def test_ready_tells_whether_all_parts_are_there(server: ToyServer) -> None:
         assert (client.ready(), client.ready()) == (False, True)
 
 
-def test_a_key_is_sent_as_a_bearer_token(server: ToyServer) -> None:
+@pytest.mark.parametrize("key", ["mm_se cret", "mm_secret\nX-Y: z", "mm_secret–"])
+def test_what_cannot_be_a_key_is_refused_and_not_told(server: ToyServer, key: str) -> None:
+    with pytest.raises(InvalidInput, match="API key") as raised:
+        Maskmill(server.url, api_key=key)
+    assert "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["mm_1", " mm_1\n"])  # the latter out of a file
+def test_a_key_is_sent_as_a_bearer_token(server: ToyServer, key: str) -> None:
     server.on("GET", "/limits", as_json({"max_images": 3}))
-    with Maskmill(server.url, api_key="mm_1") as client:
+    with Maskmill(server.url, api_key=key) as client:
         assert client.limits() == {"max_images": 3}
     assert server.requests[0].headers["authorization"] == "Bearer mm_1"
 
