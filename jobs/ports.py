@@ -111,7 +111,7 @@ class Standing(NamedTuple):
     job_id: str
     tenant: str
     version: int
-    is_finished: bool = False
+    finished_at: datetime | None = None
 
 
 class JobRepository(Protocol):

@@ -134,7 +134,7 @@ class _Jobs:
 
     def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
         return [
-            Standing(job.id, job.tenant, job.version, job.is_finished)
+            Standing(job.id, job.tenant, job.version, job.finished_at)
             for job in self.several(self._state.jobs)
             if job.finished_at is None or (ended_since is not None and job.finished_at >= ended_since)
         ]

@@ -63,8 +63,8 @@ class Feed(Generic[Told]):
         """standing: all jobs that have not ended, and those that have since the last time. Those that it was not told
         of as they are, and those that are not among them any more, and those that it asked for."""
         mine = [each for each in standing if each.tenant == self.tenant]
-        ended = {each.job_id: each.version for each in mine if each.is_finished}
-        going = {each.job_id: each.version for each in mine if not each.is_finished}
+        ended = {each.job_id: each.version for each in mine if each.finished_at is not None}
+        going = {each.job_id: each.version for each in mine if each.finished_at is None}
         if self._before is None:
             self._before = ended
         told = {**self._before, **self._ended}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
@@ -30,6 +30,9 @@ READERS = 2  # threads
 HEARTBEAT = b": still here\n\n"
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+Missed = Mapping[str, int]  # jobs in the order of their ends, with these: milliseconds since 1970; 0: not yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +141,21 @@ class Listening:
 
 @dataclass
 class ListeningToAll:
-    """One stream of the jobs of a tenant. missed: jobs that may have ended while its client was away."""
+    """One stream of the jobs of a tenant. missed: jobs that may have ended while its client was away; place: the id of
+    the event that the client had last then. Until all of those are told, the id of an event says how far they are: a
+    client that is cut off in between comes back to where it was, and not to behind what it never got."""
 
     request: Request
     watch: JobWatch
     heartbeat_s: float
-    missed: frozenset[str] = frozenset()
+    missed: Missed = field(default_factory=dict)
+    place: int = 0
 
     async def of(self, tenant: str) -> AsyncGenerator[bytes]:
         """Ends when the process is asked to stop."""
         with self.watch.listening(tenant) as feed:
-            missed = sorted(self.missed)
+            missed = list(self.missed)
+            is_behind = bool(missed)
             while not self.request.app.state.stopping.is_set():
                 if missed and not feed.asked:  # so that no more are held than the client takes
                     self.watch.ask_for(feed, frozenset(missed[:MOST_JOBS]))
@@ -160,8 +167,23 @@ class ListeningToAll:
                     yield HEARTBEAT
                     continue
                 told = feed.take()
-                if told:
-                    yield b"".join(event("job", _now_ms(), seen.body) for seen in told)
+                events = self._late(told, in_part=bool(feed.asked)) if is_behind else _new(told)
+                is_behind = is_behind and bool(missed or feed.asked)
+                if events:
+                    yield events
+
+    def _late(self, told: Sequence[Seen], *, in_part: bool) -> bytes:
+        """In the order in which they ended, as far as that was known. in_part: there are others that belong between."""
+        events = []
+        for seen in sorted(told, key=lambda seen: self.missed.get(seen.job.id, 0)):
+            if not in_part:
+                self.place = max(self.place, self.missed.get(seen.job.id, 0))
+            events.append(event("job", self.place, seen.body))
+        return b"".join(events)
+
+
+def _new(told: Sequence[Seen]) -> bytes:
+    return b"".join(event("job", _now_ms(), seen.body) for seen in told)
 
 
 def _now_ms() -> int:

@@ -13,7 +13,7 @@ from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.live.job_watch import Place as Whose
-from api.live.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll
+from api.live.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll, Missed
 from jobs.errors import FieldFault, InvalidOptions, JobNotFound
 from jobs.reporting.events import Place
 
@@ -99,11 +99,13 @@ async def stream_jobs(
     not end by itself.
     """
     reading = use_cases.reading
-    missed: frozenset[str] = frozenset()
+    missed: Missed = {}
+    place = 0
     if last_event_id is not None:
-        since = _time(last_event_id)
-        missed = await run_in_threadpool(reading.ended_since, since)
-    listening = ListeningToAll(request, services.watch, services.settings.heartbeat_s, missed)
+        since, place = _time(last_event_id), int(last_event_id)
+        found = await run_in_threadpool(reading.ended_since, since)
+        missed = {job_id: 0 if ended is None else int(ended.timestamp() * 1e3) for job_id, ended in found}
+    listening = ListeningToAll(request, services.watch, services.settings.heartbeat_s, missed, place)
     told = services.gate.while_good(request, listening.of(reading.caller.tenant))
     return StreamingResponse(told, headers=HEADERS, media_type=MEDIA_TYPE)
 

@@ -59,10 +59,11 @@ class Reading:
         with self._unit() as unit:
             return progress_of(unit, jobs)
 
-    def ended_since(self, when: datetime) -> frozenset[str]:
-        """Ids of jobs that have ended since then, or not yet."""
+    def ended_since(self, when: datetime) -> Sequence[tuple[str, datetime | None]]:
+        """Jobs that have not ended, and then those that have since then, in the order of their ends, with these."""
         with self._unit() as unit:
-            return frozenset(each.job_id for each in unit.jobs.standing(ended_since=when))
+            found = [(each.job_id, each.finished_at) for each in unit.jobs.standing(ended_since=when)]
+        return sorted(found, key=lambda each: each[1] or when)
 
     def images(
         self, job_id: str, where: ImageFilter = EVERY_IMAGE, *, sort: str = "index", limit: int, after: str | None

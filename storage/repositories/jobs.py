@@ -83,14 +83,14 @@ class SqlJobs:
 
     def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
         """In two statements: with an `or` between them SQLite would look at all of a tenant's jobs."""
-        wanted: dict[bool, ColumnElement[bool]] = {False: JOB.finished_at.is_(None)}
+        wanted: list[ColumnElement[bool]] = [JOB.finished_at.is_(None)]
         if ended_since is not None:
-            wanted[True] = JOB.finished_at >= ended_since
+            wanted.append(JOB.finished_at >= ended_since)
         found: list[Standing] = []
-        for is_finished, each in wanted.items():
-            statement = select(JOB.id, JOB.tenant, JOB.version).where(each, JOB.is_deleted.is_(False))
-            rows = self._transaction.read(statement)
-            found += [Standing(row.id, row.tenant, row.version, is_finished) for row in rows]
+        for each in wanted:
+            columns = (JOB.id, JOB.tenant, JOB.version, JOB.finished_at)
+            statement = select(*columns).where(each, JOB.is_deleted.is_(False))
+            found += [Standing(*row) for row in self._transaction.read(statement)]
         return sorted(found)
 
     def large(self, *, images: int) -> Sequence[str]:

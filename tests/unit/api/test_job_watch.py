@@ -73,7 +73,7 @@ class Table:
     def standing(self, ended_within_s: float) -> Sequence[Standing]:
         self.standings += 1
         self.longest_s = max(self.longest_s, ended_within_s)
-        return [Standing(job.id, job.tenant, job.version, job.is_finished) for job in self.jobs.values()]
+        return [Standing(job.id, job.tenant, job.version, job.finished_at) for job in self.jobs.values()]
 
 
 @asynccontextmanager
