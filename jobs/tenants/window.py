@@ -41,4 +41,6 @@ def _part(at: datetime, period_s: int) -> int:
 
 
 def _living(counted: Counted, now: int) -> list[tuple[int, int]]:
-    return [(number, used) for number, used in counted if number >= now - PARTS]
+    """Also what a clock that was put back since counted ahead of now. What lies more than a period ahead was counted by
+    a clock that was wrong, and would count until that time comes."""
+    return [(number, used) for number, used in counted if abs(number - now) <= PARTS]

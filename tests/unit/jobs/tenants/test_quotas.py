@@ -66,6 +66,19 @@ def test_no_day_lets_more_than_its_limit_through_wherever_it_begins(database: Me
     assert len(taken) > 100
 
 
+def test_what_a_wrong_clock_counted_is_forgotten_and_what_one_that_was_put_back_did_is_not(
+    database: MemoryDatabase, clock: FakeClock
+) -> None:
+    who, right = caller(images_per_day=4), clock.now
+    clock.now = right + timedelta(days=3000)
+    submit(database, who, 4)
+    clock.now -= timedelta(hours=1)
+    with pytest.raises(QuotaExceeded):
+        submit(database, who, 1, "job_2")
+    clock.now = right
+    submit(database, who, 4, "job_3")
+
+
 @pytest.mark.parametrize("who", [DEFAULT, caller(images_per_day=1)])
 def test_without_such_a_limit_requests_are_not_counted(database: MemoryDatabase, who: Caller) -> None:
     assert count_request(database.unit, who) is None
