@@ -6,7 +6,7 @@ Sources: CVAT's documentation, "Segmentation Mask"; VOC2012 development kit, sec
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from segmentation.errors import UnreadableExport
+from segmentation.errors import UnavailableExport, UnreadableExport
 from segmentation.exports.export import Drawn, Exported, File, Ids, Returned
 from segmentation.exports.labels import BACKGROUND, Labels
 from segmentation.exports.shapes import (
@@ -22,6 +22,7 @@ from segmentation.label_space import RGB, LabelSpace
 from segmentation.palette import BLACK, voc_palette
 
 IGNORED, IGNORED_COLOUR = 255, (224, 224, 192)
+MOST = IGNORED - 1  # classes, whose numbers begin at 1
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
 
 
@@ -35,7 +36,9 @@ class LabelMapExport:
         self._unlabelled = unlabelled
         self._list = list_name
 
-    def check(self, space: LabelSpace) -> None: ...
+    def check(self, space: LabelSpace) -> None:
+        if (count := len(Labels.of(space).all)) > MOST:
+            raise UnavailableExport(f"{self.title} takes {MOST} classes, {space.name} has {count}")
 
     def files(self, exported: Exported) -> Iterator[File]:
         labels = exported.labels

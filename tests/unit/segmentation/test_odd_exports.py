@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from segmentation.errors import MaskMismatch, UnreadableExport
+from segmentation.errors import MaskMismatch, UnavailableExport, UnreadableExport
 from segmentation.exports import EXPORTS, Exported, Known, Returned
 from segmentation.exports.export import names_before
-from segmentation.label_space import LabelSpace
+from segmentation.label_space import LabelClass, LabelSpace
 from segmentation.label_spaces.camvid_11 import CAMVID_11
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
 from tests.exporting import Ids, exported, files_of, returned
@@ -174,3 +174,15 @@ def test_lists_of_classes_that_differ_are_refused(files: dict[str, bytes], said:
             list(found)
     else:
         assert [int(each.ids[0, 0]) for each in found] == [3]
+
+
+@pytest.mark.parametrize("form", ["cvat", "voc"])
+def test_more_classes_than_numbers_below_the_ignored_one_are_refused(form: str) -> None:
+    """The 255th would be drawn as what counts nowhere."""
+    spaces = [
+        LabelSpace("many", tuple(LabelClass(n, f"class {n}", (n, 0, 0), "thing") for n in range(count)), ignore_id=255)
+        for count in (254, 255)
+    ]
+    EXPORTS[form].check(spaces[0])
+    with pytest.raises(UnavailableExport, match="takes 254 classes, many has 255"):
+        EXPORTS[form].check(spaces[1])
