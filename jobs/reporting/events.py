@@ -14,7 +14,7 @@ from jobs.ports import OpenUnit
 
 PAGE = 200
 
-_FORM = re.compile(r"(?P<version>[0-9]{1,18})(?:\.(?P<index>[0-9]{1,10}))?")
+_FORM = re.compile(r"(?P<version>[0-9]{1,9})(?:\.(?P<index>[0-9]{1,9}))?")  # databases know no larger numbers there
 
 
 @dataclass(frozen=True, slots=True)

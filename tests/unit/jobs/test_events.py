@@ -20,7 +20,7 @@ def test_a_place_is_read_as_it_was_written(place: Place):
     assert Place.parse(str(place)) == place
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.", ".1", "-1", "1.2.3", "1e3", "²", "9" * 19])
+@pytest.mark.parametrize("text", ["", "x", "1.", ".1", "-1", "1.2.3", "1e3", "²", "9" * 10, "1." + "9" * 10])
 def test_what_is_no_id_of_an_event_is_refused(text: str):
     with pytest.raises(ValueError, match="no id"):
         Place.parse(text)
