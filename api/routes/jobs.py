@@ -102,7 +102,7 @@ async def submit_job(
     request: Request,
     services: ServicesDep,
     use_cases: UseCasesDep,
-    prefer: PreferHeader = None,
+    prefer: PreferHeader,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit one image or a batch: `multipart/form-data` with files, or JSON that names inputs to fetch."""

@@ -59,8 +59,8 @@ async def predict(
     request: Request,
     services: ServicesDep,
     use_cases: UseCasesDep,
+    prefer: PreferHeader,
     accept: Annotated[str | None, Header(max_length=1000, include_in_schema=False)] = None,
-    prefer: PreferHeader = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """`image/png` → the mask, `image/jpeg` → the overlay, `application/geo+json` → the polygons, `application/json` →
