@@ -18,6 +18,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
@@ -102,7 +103,10 @@ def _run(settings: StorageSettings, migrate: Callable[[Config], None]) -> None:
         _known(settings, MigrationContext.configure(connection).get_current_revision())
         config = _config()
         config.attributes["connection"] = connection
-        migrate(config)
+        try:
+            migrate(config)
+        except CommandError as error:  # a revision that nobody knows, or that does not lie that way
+            raise DatabaseUnfit(f"{error}; this version of Maskmill knows revisions up to {newest()}") from error
         connection.commit()
 
 

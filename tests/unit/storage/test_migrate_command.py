@@ -54,3 +54,12 @@ def test_a_file_that_is_no_database_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("MASKMILL_STORAGE_DATABASE_URL", f"sqlite:///{tmp_path}/masks.db")
     with pytest.raises(SystemExit, match=r"masks\.db is damaged, or no database"):
         main([])
+
+
+@pytest.mark.parametrize("revision", ["9999", "x"])
+def test_a_revision_that_nobody_knows_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, revision: str
+) -> None:
+    monkeypatch.setenv("MASKMILL_STORAGE_DATABASE_URL", f"sqlite:///{tmp_path}/masks.db")
+    with pytest.raises(SystemExit, match=rf"'{revision}'; this version of Maskmill knows revisions up to {newest()}"):
+        main(["downgrade", revision])
