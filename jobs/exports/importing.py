@@ -189,9 +189,11 @@ def _form_of(files: Mapping[str, Callable[[], bytes]]) -> str:
 
 
 def _check_of_one_model(files: Mapping[str, object], job: Job) -> None:
-    """Raises InvalidOptions for what every model of a job was exported to: each image may have one correction."""
+    """Raises InvalidOptions for what every model of a job was exported to, or for all masks of its results: each image
+    may have one correction."""
     of_models = {folder[1:] for folder in model_folders(job.models)}
-    tops = {name.partition("/")[0] for name in files}
+    masks = [name.removeprefix("mask/") for name in files if name.startswith("mask/")]
+    tops = {name.partition("/")[0] for name in masks or files}
     if len(tops) > 1 and tops <= of_models:
         named = ", ".join(sorted(tops))
         raise InvalidOptions(

@@ -245,6 +245,9 @@ def test_of_an_export_of_all_models_one_folder_comes_back(client: TestClient, ho
     (fault,) = refused.json()["errors"]
     assert (refused.status_code, fault["field"]) == (422, "body")
     assert "several models (other, tiny)" in fault["message"]
+    results = client.get(f"/jobs/{job_id}/archive", params={"artifacts": "mask"}).content
+    (fault,) = client.post(f"/jobs/{job_id}/corrections", content=results).json()["errors"]
+    assert "several models (other, tiny)" in fault["message"]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as bundle:
         for name, content in exported(client, job_id).items():
