@@ -24,6 +24,14 @@ _USUAL_KEYS = frozenset({"url", "name", "ref"})
 _USUAL_UPLOAD_KEYS = frozenset({"upload", "name", "ref"})
 _USUAL_OBJECT_KEYS = frozenset({"object", "name", "ref"})
 _USUAL_OBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]/[!-$&-~]{1,1000}")
+# What is refused by a pattern is told how it looks instead.
+_LOOKS = {
+    "job": "job_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
+    "upload": "upl_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
+    "manifest": "upl_01JD3T1M4Z8Q5R6S7T8V9WAXBY",
+    "object": "BUCKET/KEY",
+    "prefix": "BUCKET/FOLDER/",
+}
 # Its group is the last part of the path.
 _USUAL_URL = re.compile(
     r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[1-9]\d{0,3})?/(?:[!\"$->@-~]*/)?([!\"$-.0->@-~]*)(?:[?#][!-~]*)?"
@@ -195,4 +203,7 @@ def _file_name(last: str, index: int) -> str:
 
 def _fault(error: Any, at: str) -> FieldFault:
     path = ".".join([at, *(str(part) for part in error["loc"])])
+    looks = _LOOKS.get(str(error["loc"][-1])) if error["type"] == "string_pattern_mismatch" else None
+    if looks is not None:
+        return FieldFault(path, f"must look like {looks}, got {error['input'][:100]!r}")
     return FieldFault(path, error["msg"].removeprefix("Value error, "))

@@ -274,3 +274,18 @@ def test_a_ref_comes_back_in_rows_tables_and_annotations(client: TestClient, hou
     assert [each.get("ref") for each in images] == ["mine", None]
     assert "ref" not in images[1]
     assert rows(client, job_id)[0]["ref"] == "mine"
+
+
+def test_what_is_named_in_no_known_form_is_told_how_it_looks(client: TestClient) -> None:
+    given: list[dict[str, Any]] = [
+        {"job": "job_1"},
+        {"upload": "upl_1"},
+        {"object": "a.jpg"},
+        {"mask": {"object": "b"}},
+    ]
+    given[3]["object"] = "photos/b.jpg"
+    said = {each["field"]: each["message"] for each in client.post("/jobs", json={"inputs": given}).json()["errors"]}
+    assert said["inputs.0.job"] == "must look like job_01JD3T1M4Z8Q5R6S7T8V9WAXBY, got 'job_1'"
+    assert said["inputs.1.upload"].startswith("must look like upl_01")
+    assert said["inputs.2.object"] == "must look like BUCKET/KEY, got 'a.jpg'"
+    assert said["inputs.3.mask.object"] == "must look like BUCKET/KEY, got 'b'"
