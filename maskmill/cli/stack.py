@@ -26,6 +26,7 @@ from maskmill.cli.address import local_home
 from maskmill.cli.exits import DONE, REFUSED
 from maskmill.cli.options import JsonOption
 from maskmill.cli.output import counted, print_json, program, stderr, stdout
+from maskmill.client import DEFAULT_SERVER
 from maskmill.errors import StackError
 from maskmill.installed import how_to_install
 
@@ -255,7 +256,7 @@ class _Screen:
         if stack.mlflow_url:
             say(f"MLflow shows runs and models: {stack.mlflow_url}")
         say(Text(f"Logs: {stack.home.logs}"), soft_wrap=True)
-        say(f"Try it from another terminal:  {program()} submit PATHS… --wait --download results", soft_wrap=True)
+        say(f"Try it from another terminal:  {try_it(stack.url, stack.home.root)}", soft_wrap=True)
         say("Stop it with Ctrl-C.\n")
 
     def stopping(self) -> None:
@@ -341,3 +342,9 @@ def _local_home(choices: BackupOptions) -> Path:
     if elsewhere := [name for name, value in named.items() if value]:
         raise StackError(ELSEWHERE.format(settings=" and ".join(elsewhere)))
     return home
+
+
+def try_it(url: str, home: Path) -> str:
+    """What another terminal in this folder may type; commands there look for a stack in ./.maskmill alone."""
+    is_found = home == Path(".maskmill").absolute() or url == DEFAULT_SERVER
+    return f"{program()} submit PATHS… {'' if is_found else f'--server {url} '}--wait --download results"

@@ -15,6 +15,7 @@ from rich.text import Text
 from maskmill.cli.app import app
 from maskmill.cli.exits import REFUSED
 from maskmill.cli.options import OF_THE_SERVICE, told
+from maskmill.cli.stack import try_it
 
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = ("api", "broker", "data", "jobs", "scenes", "segmentation", "storage", "telemetry", "training", "worker")
@@ -51,3 +52,11 @@ def test_the_library_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().err
     assert "this command needs huggingface_hub" in said
     assert "[training]'" in said
+
+
+def test_the_start_says_how_another_terminal_finds_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere, url = tmp_path / "home", "http://127.0.0.1:9000"
+    assert f" --server {url} " in try_it(url, elsewhere)
+    assert "--server" not in try_it(url, tmp_path / ".maskmill")
+    assert "--server" not in try_it("http://127.0.0.1:8008", elsewhere)
