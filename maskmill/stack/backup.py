@@ -91,6 +91,7 @@ def read_backup(file: Path, home: Path, *, keep_days: int | None = None) -> Rest
     """Into a home where there is no database yet; there is one as soon as everything is there. keep_days: jobs that
     have expired since are kept for so many days from now on. Raises StackError."""
     part = home / f"{DATABASE}.part"
+    _refuse_other(file)
     with StackHome(home).locked():
         if (home / DATABASE).exists():
             raise StackError(f"there is a database in {home} already; restore into another home")
@@ -109,6 +110,16 @@ def read_backup(file: Path, home: Path, *, keep_days: int | None = None) -> Rest
             raise StackError(f"the database of {file} cannot be read: {error}") from error
         part.rename(home / DATABASE)
     return Restored(files, expired)
+
+
+def _refuse_other(file: Path) -> None:
+    """Before anything is made of it. Raises StackError."""
+    try:
+        is_tar = tarfile.is_tarfile(file)
+    except OSError as error:
+        raise StackError(f"{file} cannot be read: {error.strerror or error}") from error
+    if not is_tar:
+        raise StackError(f"{file} is no backup of a local stack: it is no TAR file")
 
 
 def _unpack(archive: tarfile.TarFile, home: Path, part: Path) -> int:

@@ -230,7 +230,13 @@ def test_what_is_no_backup_is_said_so(content: bytes | None, tmp_path: Path) -> 
         file.write_bytes(content)
     code, said = run("restore", file, "--home", tmp_path / "other")
     assert code != 0
-    assert "x.tar" in said
+    assert "x.tar is no backup of a local stack" in " ".join(said.split())
+
+
+def test_a_backup_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    _, said = run("restore", tmp_path / "x.tar", "--home", tmp_path / "other")
+    assert "x.tar cannot be read: No such file or directory" in " ".join(said.split())
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("more", [0, 100, None])
