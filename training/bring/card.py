@@ -94,7 +94,7 @@ def _preprocessing(given: Any) -> Preprocessing:
     if table["resize"] == "fit" and table["long_side"] is None:
         raise InvalidModelCard(
             "preprocessing",
-            expected="with long_side, or with height and width where only one size works",
+            expected="with long_side (--long-side), or with height and width where only one size works",
             got=dict(given),
         )
     return Preprocessing.from_dict(table)

@@ -188,11 +188,19 @@ class Lines:
 
 
 def find_recipe(reference: str) -> Path:
-    """A file, or the name of a recipe that comes with the project."""
+    """A file, or the name of a recipe that comes with the project. Raises RecipeError for a name that none has."""
     import training.recipes
+    from training.recipe.recipe import RecipeError
 
-    ours = Path(training.recipes.__path__[0]) / f"{reference}.toml"
-    return ours if ours.is_file() and not Path(reference).exists() else Path(reference)
+    folder, given = Path(training.recipes.__path__[0]), Path(reference)
+    if given.exists():
+        return given
+    if (ours := folder / f"{reference}.toml").is_file():
+        return ours
+    if given.name == reference and not given.suffix:
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
+        raise RecipeError(f"there is no recipe {reference}, neither a file nor one of {known}")
+    return given
 
 
 def _order(choices: Training, settings: list[str] | None = None) -> Order:

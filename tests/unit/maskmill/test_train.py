@@ -16,6 +16,7 @@ from maskmill.cli.app import app
 from maskmill.cli.exits import INTERRUPTED, REFUSED, USAGE
 from maskmill.cli.training.train import find_recipe, watching
 from tests.tiny_runs import RECIPE
+from training.recipe.recipe import RecipeError
 
 Run = Callable[..., Result]
 
@@ -133,3 +134,5 @@ def test_a_terminal_sees_bars_of_run_and_epoch():
 def test_our_recipes_are_found_by_name():
     assert find_recipe("scenes-quick").is_file()
     assert find_recipe("elsewhere/mine.toml") == Path("elsewhere/mine.toml")
+    with pytest.raises(RecipeError, match=r"no recipe scenes-quik, neither a file nor one of .*, scenes-quick, "):
+        find_recipe("scenes-quik")

@@ -304,7 +304,7 @@ def test_every_field_of_a_whole_card_is_taken_or_found_out_here():
         ({"colour": "red"}, InvalidModelCard, "colour"),
         ({"name": None}, InvalidModelCard, "name must be given"),
         ({"label_space": "elsewhere"}, UnknownLabelSpace, "elsewhere"),
-        ({"preprocessing": {}}, InvalidModelCard, "long_side"),
+        ({"preprocessing": {}}, InvalidModelCard, "--long-side"),
         ({"preprocessing": 3}, InvalidModelCard, "a table"),
         ({"preprocessing": {"long_side": 100}}, InvalidModelCard, "multiple of 32"),
         ({"preprocessing": {"long_side": 64, "blur": 1}}, InvalidModelCard, "blur"),
