@@ -80,7 +80,7 @@ class Exporting:
     ) -> JobExport:
         """model: whose masks, by its place in the job; None: those of each, of several models in a folder each, which
         is an export of its own. without_lost: images whose maps the store has lost are left out, and told with the
-        pictures that are missing.
+        pictures that are missing; among these are then those that it has lost.
 
         Raises JobNotFound, JobNotFinished, InvalidOptions; reading the files, what reading objects raises.
         """
@@ -92,9 +92,9 @@ class Exporting:
         corrected = newest_corrections(self.open_unit, self.caller.tenant, job) if choice.corrected else {}
         self._check_sizes(job, choice, corrected)
         folders = [(model, "")] if model is not None else list(enumerate(model_folders(job.models)))
-        missing = MissingPictures()
+        missing = MissingPictures(may_be_lost=without_lost)
         if without_lost:
-            self._leave_out_lost(job, corrected, missing)
+            self._leave_out_lost(job, corrected, [place for place, _ in folders], missing)
         files = (
             File(f"{folder}/{file.name}".lstrip("/"), file.content)
             for place, folder in folders
@@ -153,9 +153,11 @@ class Exporting:
                     continue
                 try:
                     content = self._picture(job, image)
-                except (InputNotKept, InputChanged, ArtifactNotFound) as error:
-                    if image.source.is_stored:  # its job goes just now
-                        raise
+                except (InputNotKept, InputChanged, ArtifactNotFound, ObjectNotFound) as error:
+                    if image.source.is_stored:
+                        if not missing.may_be_lost:
+                            raise
+                        self.job(job.id)  # it may go just now, with all that it has
                     missing.add(image, error)
                     continue
                 yield File(export.picture(name, _suffix(image), names), content)
@@ -166,6 +168,7 @@ class Exporting:
         assert image.result is not None  # of those that are exported
         is_large = self._is_large(image.result)  # EXIF turns none of those
         if is_large and image.source.is_stored:
+            self.objects.info(image.source.location)  # raises before the file begins
             return self.objects.stream(image.source.location)
         data = self.inputs.picture(job, image)
         turned = None if is_large else self._turned(job, data)
@@ -210,20 +213,22 @@ class Exporting:
     def _is_large(self, result: ImageResult) -> bool:
         return result.width * result.height > self.max_pixels
 
-    def _leave_out_lost(self, job: Job, corrected: Mapping[int, CorrectionFile], missing: MissingPictures) -> None:
+    def _leave_out_lost(
+        self, job: Job, corrected: Mapping[int, CorrectionFile], models: Collection[int], missing: MissingPictures
+    ) -> None:
         images = (image for image, _ in self.named(job))
         with ThreadPoolExecutor(LOOKS_AT_ONCE) as threads:
             while lot := list(islice(images, PART)):
-                looked = threads.map(lambda image: self._has_maps(job, image, corrected.get(image.index)), lot)
+                looked = threads.map(lambda image: self._has_maps(job, image, corrected.get(image.index), models), lot)
                 for image, has in zip(lot, looked, strict=True):
                     if not has:
                         missing.leave_out(image, ObjectNotFound("the store has lost what it would be exported of"))
 
-    def _has_maps(self, job: Job, image: JobImage, drawn: CorrectionFile | None) -> bool:
-        """Of all models."""
+    def _has_maps(self, job: Job, image: JobImage, drawn: CorrectionFile | None, models: Collection[int]) -> bool:
+        """Of all of these."""
         if drawn is not None:
             return not what_is_wrong(self.objects, drawn.key, drawn.size)
-        return all(any(self._maps(job, result)) for result in image.results)
+        return all(any(self._maps(job, image.results[model])) for model in models)
 
     def _maps(self, job: Job, result: ImageResult) -> Iterator[bool]:
         """Of each artifact that would do, whether it is whole."""

@@ -13,9 +13,10 @@ PICTURES_MISSING = "pictures_missing.csv"
 
 
 class MissingPictures:
-    """Each image once, of however many models it is exported."""
+    """Each image once, of however many models it is exported. may_be_lost: also what lay in our own store."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_be_lost: bool = False) -> None:
+        self.may_be_lost = may_be_lost
         self._lines: dict[int, bytes] = {}
         self.left_out: set[int] = set()  # indices of images of which nothing is exported
 

@@ -140,12 +140,16 @@ def test_a_file_that_is_lost_keeps_nobody_from_the_rest(http: httpx.Client, hous
         assert {"mask/0.png", "mask/2.png", "overlay/1.jpg"} < set(archive.namelist())
     drawn = mask(np.zeros((24, 32), np.uint8))
     assert http.put(f"/jobs/{job_id}/images/0/correction", content=drawn).is_success  # which is exported then
+    house.objects.delete(next(key for key in house.objects.keys("") if "/inputs/000002" in key))
+    broken_off(http, f"/jobs/{job_id}/{PICTURES}")
     exported = http.get(f"/jobs/{job_id}/{PICTURES}&without_lost=true")
     with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
-        assert b"1,1.png,,object_not_found,the store has lost" in archive.read("pictures_missing.csv")
+        missing = archive.read("pictures_missing.csv")
         names = archive.namelist()
-    assert {"SegmentationClass/0.png", "SegmentationClass/2.png", "JPEGImages/2.png"} < set(names)
-    assert not any(name.endswith("/1.png") for name in names)
+    assert b"1,1.png,,object_not_found,the store has lost" in missing
+    assert b"2,2.png,,artifact_not_found,the input of image 2 is gone" in missing
+    assert {"SegmentationClass/0.png", "SegmentationClass/2.png", "JPEGImages/0.png"} < set(names)
+    assert not any(name.endswith("/1.png") or name == "JPEGImages/2.png" for name in names)
 
 
 def test_a_mask_that_is_lost_costs_neither_the_comparison_nor_an_export(http: httpx.Client, house: House) -> None:
@@ -161,3 +165,8 @@ def test_a_mask_that_is_lost_costs_neither_the_comparison_nor_an_export(http: ht
     whole = http.get(f"/jobs/{job_id}/archive?without_lost=true").content
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         assert archive.read("files_missing.csv").splitlines()[1:] == [b"mask/other/a.png,the store has it no longer"]
+    house.objects.delete(next(key for key in house.objects.keys("") if "/1/coco/000000" in key))
+    for model, count in (("tiny", 0), ("other", 1)):  # another model's loss costs nothing
+        whole = http.get(f"/jobs/{job_id}/{EXPORT}&without_lost=true&model={model}").content
+        with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+            assert archive.namelist().count("pictures_missing.csv") == count
