@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from posixpath import splitext
+from typing import NamedTuple
 
 from jobs.callers import Caller
 from jobs.errors import JobNotFinished, JobNotFound, ObjectNotFound, StorageUnavailable, TooManyBytes
@@ -39,6 +40,17 @@ ROUND_S = 20.0  # a long job goes on in the next round
 _LONGEST_TABLE = 2**40  # of which only the beginning is looked at
 
 
+class _Begun(NamedTuple):
+    """How many files of an archive, in their order, were put. mark: its fingerprint; others have other files."""
+
+    mark: str
+    files: int
+
+    def after(self, before: _Begun | None) -> int:
+        """How many more these are."""
+        return self.files - (before.files if before is not None and before.mark == self.mark else 0)
+
+
 @dataclass(slots=True)
 class Outputs:
     """Of one process. software: name and version, for the manifest."""
@@ -49,7 +61,7 @@ class Outputs:
     software: str
     round_s: float = ROUND_S
     _seen: dict[str, int] = field(default_factory=dict)  # versions of jobs that need nothing more
-    _put: dict[str, tuple[int, int]] = field(default_factory=dict)  # version and files of what was begun, by job
+    _put: dict[str, _Begun] = field(default_factory=dict)  # by job
     _lossy: set[str] = field(default_factory=set)  # jobs of which the store has lost a file
     _running: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,8 +116,8 @@ class Outputs:
     def _write(self, job: Job, until: float) -> int:
         """As much as there is time for. What cannot be put now is tried again in the next round.
 
-        Whoever broke off at another version asks no manifest: it may be that of a process that was faster, and lie
-        beside files of the older version that came after its own.
+        Whoever broke off at another archive asks no manifest: it may be that of a process that was faster, and lie
+        beside files of the older one that came after its own.
         """
         bucket, _, _ = (job.options.output or "").partition("/")
         if not self.buckets.allows(bucket, job.tenant, output=True):
@@ -114,27 +126,26 @@ class Outputs:
             )
             self._seen[job.id] = job.version
             return 0
-        first = self._files_put(job)
+        before = self._put.get(job.id)
         try:
-            return self._put_files(job, first, until)
+            return self._put_files(job, until)
         except (StorageUnavailable, ObjectNotFound) as error:
             extra = {"action": "output_postponed", "job_id": job.id, "reason": str(error)}
             logger.warning("results could not be put into their bucket; they are tried again", extra=extra)
         except (JobNotFound, JobNotFinished):
             return 0  # changed meanwhile: the next round sees how it is
-        return self._files_put(job) - first
+        return self._put[job.id].after(before) if job.id in self._put else 0
 
-    def _files_put(self, job: Job) -> int:
-        version, files = self._put.get(job.id, (job.version, 0))
-        return files if version == job.version else 0
-
-    def _put_files(self, job: Job, first: int, until: float) -> int:
+    def _put_files(self, job: Job, until: float) -> int:
         archive = self._archive(job)
         entries = sorted(archive.entries, key=lambda entry: entry.name == MANIFEST)
         if job.id not in self._put and self._is_there(job, archive, entries[-1]):
             self._seen[job.id] = job.version
             return 0
-        self._put[job.id] = job.version, first
+        mark = archive.fingerprint
+        begun = self._put.get(job.id)
+        first = begun.files if begun is not None and begun.mark == mark else 0
+        self._put[job.id] = _Begun(mark, first)
         if all(entry.name != ERRORS_CSV for entry in entries):
             self._empty_old_errors(f"{_folder(job)}{ERRORS_CSV}")
         for count, entry in enumerate(entries[first:], start=first + 1):
@@ -142,7 +153,7 @@ class Outputs:
                 return count - 1 - first
             media_type = mimetypes.guess_type(entry.name)[0] or "application/octet-stream"
             self.buckets.put(_place(job, entry), PieceReader(self._whole(job, archive, entry)), media_type=media_type)
-            self._put[job.id] = job.version, count
+            self._put[job.id] = _Begun(mark, count)
         del self._put[job.id]
         self._seen[job.id] = job.version
         return len(entries) - first
@@ -153,7 +164,7 @@ class Outputs:
         try:
             return archives.open(job.id, without_lost=job.id in self._lossy)
         except ObjectNotFound:
-            self._note_loss(job)
+            self._lossy.add(job.id)
             raise
 
     def _whole(self, job: Job, archive: Archive, entry: Entry) -> Iterator[bytes]:
@@ -166,14 +177,8 @@ class Outputs:
             if left:
                 raise ObjectNotFound(f"{entry.name} has not the {entry.size} bytes that it was stored with")
         except ObjectNotFound:
-            self._note_loss(job)
-            raise
-
-    def _note_loss(self, job: Job) -> None:
-        """Once: what is still lost the next time is nothing that the store has lost of the job's."""
-        if job.id not in self._lossy:
             self._lossy.add(job.id)
-            self._put.pop(job.id, None)  # its files are others from now on
+            raise
 
     def _empty_old_errors(self, location: str) -> None:
         """Of a job that was tried again, and of which none failed then: a bucket may let nobody delete."""

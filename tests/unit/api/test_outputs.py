@@ -323,6 +323,28 @@ def test_what_the_store_has_lost_keeps_nothing_else_from_its_bucket(
     assert outputs.run() == 0
 
 
+def test_what_is_lost_amid_a_job_keeps_nothing_else_away(client: TestClient, house: House, outputs: Outputs) -> None:
+    job_id = submit(client, artifacts=["mask", "coco", "overlay"])
+    house.work()
+    keys = {key.split("/")[-2]: key for key in house.objects.keys(f"default/jobs/{job_id}")}
+    put, away = house.buckets.put, [StorageUnavailable("away")]
+
+    def breaking_off(location: str, data: Any, *, media_type: str) -> None:
+        put(location, data, media_type=media_type)
+        if location.endswith("mask/a.png") and away:
+            raise away.pop()
+
+    house.objects.delete(keys["coco"])
+    outputs.run()
+    house.buckets.put = breaking_off  # type: ignore[method-assign]
+    outputs.run()
+    house.objects.delete(keys["mask"])
+    outputs.run()
+    there = put_there(house, job_id)
+    assert there["files_missing.csv"].count(b"\r\n") == 3
+    assert {"overlay/a.jpg", "manifest.json"} < there.keys()
+
+
 def test_a_job_that_vanishes_meanwhile_is_no_trouble(
     client: TestClient, house: House, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
