@@ -121,7 +121,7 @@ class RightShares(BaseModel):
 class JudgedPair(RightShares):
     classes: dict[str, RightShares] = Field(description="by true class, those that occur")
     miou_difference: float | None = Field(
-        description="of the first less the second, over the classes that both can give"
+        description="of the first less the second, over the classes that both can give and the masks can show"
     )
     interval: tuple[float, float] | None = Field(description="of the difference, by paired bootstrap over the images")
     beyond_chance: bool | None = Field(description="whether the interval leaves zero out")

@@ -114,9 +114,13 @@ def method() -> Html:
 
 
 def _means_are_alike(document: Document) -> bool:
-    """Whether the means are over the same classes: each model's leave out those that it has no way to give."""
-    impossible = [each["metrics"].get("impossible_classes") for each in document["models"]]
-    return all(each == impossible[0] for each in impossible)
+    """Whether the means are over the same classes: each model's leave out those that it has no way to give, and all
+    of them those that the masks have no way to show."""
+    left_out = [
+        {*metrics.get("impossible_classes", ()), *(metrics.get("ground_truth") or {}).get("unmarked_classes", ())}
+        for metrics in (each["metrics"] for each in document["models"])
+    ]
+    return all(each == left_out[0] for each in left_out)
 
 
 def _who_leads(document: Document) -> list[str]:

@@ -168,7 +168,7 @@ class Comparison:
     @property
     def means_are_alike(self) -> bool:
         """Whether the means of all entries are over the same classes."""
-        return len({entry.without for entry in self.entries}) == 1
+        return len({entry.left_out for entry in self.entries}) == 1
 
     @cached_property
     def shared_mious(self) -> tuple[float, ...]:

@@ -61,6 +61,9 @@ def test_means_over_different_classes_have_no_leader() -> None:
     assert first == sections.OTHER_CLASSES
     assert second.startswith("b is better than <a> by 10.0 points")
     assert not any(cell.best for row in sections.scores(told).rows for cell in row.cells[:2])
+    for each in told["models"]:
+        each["metrics"]["ground_truth"]["unmarked_classes"] = ["rider"]  # then none of the means has it
+    assert sections.summary(told)[0].startswith("A, <a>, has the highest mIoU")
 
 
 def test_a_difference_of_too_few_images_has_no_interval() -> None:

@@ -139,6 +139,8 @@ def test_a_class_that_no_mask_can_show_is_left_out_of_means_intervals_and_differ
     assert "pole" in pair.without
     assert pair.difference == pytest.approx(found.entries[0].miou - found.entries[1].miou)
     assert "The masks have no way to show pole" in " ".join(summary(found))
+    first, second = found.entries
+    assert replace(found, entries=(replace(first, without=first.left_out), second)).means_are_alike
 
 
 def test_two_models_are_compared_over_the_classes_that_both_can_give(tmp_path: Path) -> None:
