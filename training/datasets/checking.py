@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.comparing.pages.wording import counted
 from segmentation.errors import SegmentationError
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_counts
@@ -83,7 +82,7 @@ def measured_without(validation: PairDataset, learnt: Sequence[PairDataset], spa
     given = [each for each in learnt if not each.is_unlabelled]
     taught = {each for pictures in given for each in space.classes if each not in space.missing_from(pictures.space)}
     names = ", ".join(each.name for each in space.missing_from(validation.space) if each in taught)
-    told = f"{validation.space.name}, which the validation masks are in, has no {names}: its means are without them"
+    told = f"validation masks, in {validation.space.name}, cannot show {names}: the means over them leave these out"
     return [told] if names else []
 
 
@@ -148,10 +147,8 @@ def _unclear(seen: Sequence[_Seen]) -> list[str]:
     masks = [each.mask for each in seen if each.is_unclear]
     if not masks:
         return []
-    which = (
-        f"{len(masks)} of {counted(len(seen), 'mask')} of pictures that EXIF turns or mirrors and leaves their shape"
-    )
-    return [f"{which}, the first is {masks[0]}: they are taken to be drawn on the pictures as these are looked at"]
+    which = f"masks of pictures that EXIF turns or mirrors without changing their shape: {len(masks)} of {len(seen)}"
+    return [f"{which}, the first is {masks[0]}; each is taken to be drawn on its picture as this is looked at"]
 
 
 def _judged(space: LabelSpace, seen: Sequence[_Seen], unknown_ids: UnknownIds) -> list[str]:
@@ -161,8 +158,8 @@ def _judged(space: LabelSpace, seen: Sequence[_Seen], unknown_ids: UnknownIds) -
         return []
     all_of_them = inspect_counts(np.sum([each.counts for each, _ in strange], axis=0), space)
     if unknown_ids == "ignore":
-        which = f"{len(strange)} of {counted(len(seen), 'mask')} with ids that {space.name} does not know"
-        return [f"{which}, which count nowhere: {all_of_them.unknown_text()} of their pixels"]
+        which = f"masks with ids that {space.name} does not know: {len(strange)} of {len(seen)}"
+        return [f"{which}; these ids count nowhere: {all_of_them.unknown_text()} of their pixels"]
     worst, report = max(strange, key=lambda one: one[1].unknown_share)
     raise UnknownMaskIds(_complaint(space, worst.mask, report, all_of_them, (len(strange), len(seen))))
 

@@ -33,9 +33,8 @@ def part_of(pairs: Sequence[Pair], split: str, *, validation_share: float) -> li
     held_back = set(by_hash[: round(validation_share * len(pairs))])
     part = [pair for index, pair in enumerate(pairs) if (index in held_back) == (split == "val")]
     if not part:
-        raise DatasetError(
-            f"split {split!r} is empty: {validation_share:g} of {counted(len(pairs), 'picture')} held back"
-        )
+        pictures = counted(len(pairs), "picture")
+        raise DatasetError(f"split {split!r} is empty: {validation_share:g} is held back of {pictures}")
     return part
 
 

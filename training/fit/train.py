@@ -301,7 +301,7 @@ def check_batches(recipe: Recipe, data: Data, processes: Processes) -> None:
             why = f"a batch needs {least} or more (batch norm){each}"
             raise RecipeError(f"{where}: stages[{number}] learns from {count}; {why}", where=where)
         if processes.is_first and len(pictures) < stage.batch_size:
-            text = "stages[%d].batch_size: got %d, more than are learnt from (%d): each step takes so many at most"
+            text = "stages[%d].batch_size: got %d, more than the pictures (%d): no step takes more than these"
             logger.warning(text, number, stage.batch_size, len(pictures))
 
 

@@ -59,12 +59,12 @@ def _tell(job: JobHandle, taken: dict[str, object]) -> None:
     unknown = taken["unknown"]
     if isinstance(unknown, dict) and unknown["count"]:
         named = ", ".join(unknown["examples"])
-        said = f"{counted(unknown['count'], 'name')} of no image of the job, or not clearly: {named}"
+        said = f"passed over, as called like no image of the job, or like several: {unknown['count']}: {named}"
         stderr().print(Text(said), soft_wrap=True)
     bare = taken.get("unannotated")  # an older server does not tell
     if isinstance(bare, dict) and bare["count"]:
         named = ", ".join(bare["examples"])
-        said = f"{counted(bare['count'], 'image')} without any annotation, and so left alone: {named}"
+        said = f"{counted(bare['count'], 'image')} without any annotation, not changed: {named}"
         stderr().print(Text(said), soft_wrap=True)
     truth = job.metrics.get("ground_truth")
     if truth:

@@ -97,7 +97,7 @@ def _show(done: Calibrated) -> None:
         console.print(f"The halves alone: divided by {first:g} and by {second:g}.")
     for file, count in done.tied.items():
         if count:
-            said = f"{counted(count, 'pixel')} of these pictures between two equal classes: of the other one now"
+            said = f"in {counted(count, 'pixel')} of these pictures two classes were equal, and the other one wins now"
             console.print(f"{file}: {said}", soft_wrap=True)
     for file in done.left_out:
         console.print(f"Left out: {file}, whose end cannot be changed; the ONNX file runs on GPUs too.", soft_wrap=True)

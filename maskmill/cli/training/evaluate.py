@@ -142,9 +142,8 @@ def _tell_of_unmarked(space: LabelSpace, pictures: PairDataset, subject: Subject
     never_said = space.missing_from(subject.space)
     unmarked = ", ".join(each.name for each in space.missing_from(pictures.space) if each not in never_said)
     if unmarked:
-        said = (
-            f"Warning: {pictures.space.name} has no {unmarked}: errors where the model says so, left out of the means"
-        )
+        said = f"Warning: masks in {pictures.space.name} cannot show {unmarked}: to say so is an error"
+        said += ", and the means leave these classes out"
         stderr().print(Text(said, style="yellow"), soft_wrap=True)
 
 

@@ -165,7 +165,7 @@ class Lines:
 
     def checking_begins(self, pictures: int) -> None:
         if pictures:  # generated ones are made when they are first asked for
-            self._console.print(f"Checking {counted(pictures, 'picture')} and masks", soft_wrap=True)
+            self._console.print(f"Checking {counted(pictures, 'picture')}, each with its mask", soft_wrap=True)
 
     def unfolding_begins(self, batches: int) -> None:
         self._console.print(

@@ -54,8 +54,8 @@ def test_a_folder_is_sent_without_its_pictures(run: Run, server: ToyServer, tmp_
     assert "not sent, as pictures (masks are PNG files): b.jpg, c.j2k\n" in done.stderr
     assert "2 images corrected, 1 as they were" in done.stdout
     assert "mIoU 50.0 % over 2 images" in done.stdout
-    assert "or not clearly: [nobody]\n" in done.stderr
-    assert "1 image without any annotation, and so left alone: [bare]\n" in done.stderr
+    assert "passed over, as called like no image of the job, or like several: 1: [nobody]\n" in done.stderr
+    assert "1 image without any annotation, not changed: [bare]\n" in done.stderr
 
 
 @pytest.mark.usefixtures("job")

@@ -75,7 +75,7 @@ def test_ids_without_a_meaning_may_be_ignored_and_are_told(tmp_path):
     write(tmp_path, "a", halves(0, 255))
     (said,) = check_pictures([folder(tmp_path)], unknown_ids="ignore")
     assert said == (
-        "1 of 1 mask with ids that camvid-11 does not know, which count nowhere: id 255 (50.0 %) of their pixels"
+        "masks with ids that camvid-11 does not know: 1 of 1; these ids count nowhere: id 255 (50.0 %) of their pixels"
     )
 
 
@@ -84,7 +84,7 @@ def test_classes_that_validation_cannot_show_are_told(tmp_path):
     half = PairDataset([], space=get_label_space("camvid-11"), about=full.about)
     space = get_label_space("cityscapes-19")
     (said,) = measured_without(half, [full], space)
-    assert said.startswith("camvid-11, which the validation masks are in, has no wall, traffic light, ")
+    assert said.startswith("validation masks, in camvid-11, cannot show wall, traffic light, ")
     assert measured_without(full, [half], space) == measured_without(half, [half], space) == []
 
 

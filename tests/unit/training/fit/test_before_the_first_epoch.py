@@ -55,7 +55,7 @@ def test_a_recipe_may_ignore_them_and_a_warning_tells(field, roots, tmp_path, ca
     with caplog.at_level(logging.WARNING):
         run = tiny_training(tmp_path, roots, [*field(2, 255), "unknown_ids=ignore"])
     assert Run.open(run).epochs_done == 1
-    assert any("2 of 2 masks with ids that camvid-11 does not know" in each.getMessage() for each in caplog.records)
+    assert any("masks with ids that camvid-11 does not know: 2 of 2" in each.getMessage() for each in caplog.records)
 
 
 def test_a_broken_picture_ends_a_training_before_its_first_epoch(field, roots, tmp_path):
@@ -103,7 +103,7 @@ def test_a_batch_of_more_pictures_than_there_are_is_told(field, roots, tmp_path,
     data = prepare_data(recipe, roots, find_label_space(recipe.label_space))
     check_batches(recipe, data, Processes())
     (told,) = [each.getMessage() for each in caplog.records]
-    assert told.startswith("stages[0].batch_size: got 4, more than are learnt from (3)")
+    assert told.startswith("stages[0].batch_size: got 4, more than the pictures (3)")
 
 
 def test_a_validation_picture_of_which_no_pixel_counts_makes_the_loss_no_better():
