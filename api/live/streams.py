@@ -64,9 +64,9 @@ class Pages:
                 self._pages.popitem(last=False)
         try:
             return await asyncio.shield(task)
-        except (JobNotFound, Transient):
-            self._pages.pop(key, None)
-            raise
+        finally:
+            if task.done() and (task.cancelled() or task.exception() is not None):
+                self._pages.pop(key, None)  # whoever comes next asks anew
 
     async def _read(self, place: Place, seen: Seen) -> Page:
         return await to_thread.run_sync(self._made, place, seen, limiter=self._threads)

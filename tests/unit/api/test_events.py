@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import threading
@@ -15,9 +16,13 @@ import httpx
 import pytest
 
 from api.live import streams
+from api.live.job_watch import Seen
+from api.live.streams import Pages
 from api.main import create_app
 from api.settings import ApiSettings
 from jobs.reporting import events
+from jobs.reporting.events import Place, Telling
+from jobs.reporting.read import progress_without_queue
 from tests.factories import picture
 from tests.services.processes import wait_for
 from tests.unit.api.house import House
@@ -119,6 +124,30 @@ def test_who_knows_the_end_of_a_job_is_told_not_to_come_back(house: House) -> No
         with listening(http, path) as stream:
             last = list(stream)[-1].id
         assert http.get(path, headers={"Last-Event-ID": last}).status_code == 204
+
+
+def test_a_reading_that_failed_is_not_what_all_later_ones_are_told(house: House) -> None:
+    faults = [RuntimeError("odd")]
+
+    @contextmanager
+    def open_unit(tenant: str | None = None) -> Iterator[Any]:
+        if faults:
+            raise faults.pop()
+        with house.database.unit(tenant) as unit:
+            yield unit
+
+    with serving(house) as http:
+        job_id = submit(http, 1).split("/")[2]
+    with house.database.unit() as unit:
+        job = unit.jobs.get(job_id)
+    pages, seen = Pages(Telling(open_unit)), Seen(job, progress_without_queue(job))
+
+    async def twice() -> bytes:
+        with pytest.raises(RuntimeError, match="odd"):
+            await pages.after(Place(), seen)
+        return (await pages.after(Place(), seen)).data
+
+    assert asyncio.run(twice()).startswith(b"event: job")
 
 
 @pytest.mark.parametrize("identity", ["x", "99999", "1.x", "-1"])
