@@ -125,7 +125,9 @@ class JudgedPair(RightShares):
     )
     interval: tuple[float, float] | None = Field(description="of the difference, by paired bootstrap over the images")
     beyond_chance: bool | None = Field(description="whether the interval leaves zero out")
-    without_classes: list[str] = Field(description="classes that one of both has no way to give")
+    without_classes: list[str] = Field(
+        description="classes that one of both has no way to give, or the masks to show: the difference is without them"
+    )
 
 
 class ComparedPair(BaseModel):
