@@ -52,8 +52,7 @@ class Correcting:
 
     def put(self, job_id: str, index: int, data: bytes, *, is_checked: bool = False) -> Corrected:
         """The image's next version; the newest one again when it has these very bytes, which the store gets once more
-        where it has lost them. is_checked: whether the pixels
-        that it leaves without a class were looked at.
+        where it has lost them. is_checked: whether the pixels that it leaves without a class were looked at.
 
         Raises JobNotFound, ImageNotFound, ImageNotFinished, ImageTooLarge, ArtifactNotFound, and what
         `read_correction` raises; then nothing is stored.

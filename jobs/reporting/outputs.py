@@ -139,6 +139,8 @@ class Outputs:
     def _put_files(self, job: Job, until: float) -> int:
         archive = self._archive(job)
         entries = sorted(archive.entries, key=lambda entry: entry.name == MANIFEST)
+        if job.id in self._lossy and all(entry.key is None for entry in entries):
+            raise ObjectNotFound("the store has none of its files, and may be away")
         if job.id not in self._put and self._is_there(job, archive, entries[-1]):
             self._seen[job.id] = job.version
             return 0

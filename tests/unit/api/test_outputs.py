@@ -303,48 +303,6 @@ def test_what_a_killed_process_wrote_late_is_put_right_by_the_next_one(
     assert new_outputs(house).run() == 0
 
 
-@pytest.mark.parametrize(("kind", "left"), [("mask", b""), ("mask", b"cut"), ("coco", b"")])
-def test_what_the_store_has_lost_keeps_nothing_else_from_its_bucket(
-    client: TestClient, house: House, outputs: Outputs, kind: str, left: bytes
-) -> None:
-    job_id = submit(client, artifacts=["mask", "coco"])
-    house.work()
-    key = next(key for key in house.objects.keys("") if f"/{kind}/" in key)
-    house.objects.delete(key)
-    if left:
-        house.objects.put(key, left, media_type="image/png")
-    outputs.run()
-    assert "manifest.json" not in put_there(house, job_id)
-    outputs.run()
-    there = put_there(house, job_id)
-    assert there["files_missing.csv"].startswith(b"file,message\r\n%b/a." % kind.encode())
-    assert {"mask/a.png", "coco/a.json"} & there.keys()
-    assert "coco.json" in there
-    assert outputs.run() == 0
-
-
-def test_what_is_lost_amid_a_job_keeps_nothing_else_away(client: TestClient, house: House, outputs: Outputs) -> None:
-    job_id = submit(client, artifacts=["mask", "coco", "overlay"])
-    house.work()
-    keys = {key.split("/")[-2]: key for key in house.objects.keys(f"default/jobs/{job_id}")}
-    put, away = house.buckets.put, [StorageUnavailable("away")]
-
-    def breaking_off(location: str, data: Any, *, media_type: str) -> None:
-        put(location, data, media_type=media_type)
-        if location.endswith("mask/a.png") and away:
-            raise away.pop()
-
-    house.objects.delete(keys["coco"])
-    outputs.run()
-    house.buckets.put = breaking_off  # type: ignore[method-assign]
-    outputs.run()
-    house.objects.delete(keys["mask"])
-    outputs.run()
-    there = put_there(house, job_id)
-    assert there["files_missing.csv"].count(b"\r\n") == 3
-    assert {"overlay/a.jpg", "manifest.json"} < there.keys()
-
-
 def test_a_job_that_vanishes_meanwhile_is_no_trouble(
     client: TestClient, house: House, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
