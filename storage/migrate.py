@@ -50,7 +50,7 @@ def downgrade(settings: StorageSettings, revision: str) -> None:
 
 def current(settings: StorageSettings) -> str | None:
     """The revision that the database is at; None when it has never been migrated. Raises as `upgrade`."""
-    with _connected(settings) as connection:
+    with connected(settings) as connection:
         return _known(settings, MigrationContext.configure(connection).get_current_revision())
 
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _act(settings, chosen.action, chosen.revision)
         sys.stdout.write(f"revision {current(settings)}; this version of maskmill needs {newest()}\n")
     except DatabaseUnavailable as error:
-        raise SystemExit(f"{where(settings)}: {error} ({_reason(error)})") from None
+        raise SystemExit(f"{where(settings)}: {error} ({reason(error)})") from None
     except DatabaseUnfit as error:
         raise SystemExit(str(error)) from None
 
@@ -90,7 +90,7 @@ def _act(settings: StorageSettings, action: str, revision: str | None) -> None:
         upgrade(settings, revision or "head")
 
 
-def _reason(error: DatabaseUnavailable) -> str:
+def reason(error: DatabaseUnavailable) -> str:
     """What the driver says, in one line."""
     cause = error.__cause__
     said = str(getattr(cause, "orig", None) or cause or error)
@@ -98,8 +98,8 @@ def _reason(error: DatabaseUnavailable) -> str:
 
 
 def _run(settings: StorageSettings, migrate: Callable[[Config], None]) -> None:
-    with _alone(settings), _connected(settings) as connection:
-        _begin(connection)
+    with _alone(settings), connected(settings) as connection:
+        begin(connection)
         _known(settings, MigrationContext.configure(connection).get_current_revision())
         config = _config()
         config.attributes["connection"] = connection
@@ -128,7 +128,7 @@ def _config() -> Config:
 
 
 @contextmanager
-def _connected(settings: StorageSettings) -> Iterator[Connection]:
+def connected(settings: StorageSettings) -> Iterator[Connection]:
     engine = make_engine(settings)
     try:
         with translated(engine), engine.connect() as connection:
@@ -147,7 +147,7 @@ def _alone(settings: StorageSettings) -> Iterator[None]:
     a new file changes it, and would find it locked. Raises DatabaseUnavailable."""
     url = make_url(settings.resolved_database_url)
     if url.get_backend_name() != "sqlite":
-        yield  # `_begin` takes the lock of a server
+        yield  # `begin` takes the lock of a server
         return
     path = Path(url.database or "")
     with ExitStack() as held:
@@ -161,7 +161,7 @@ def _alone(settings: StorageSettings) -> Iterator[None]:
         yield
 
 
-def _begin(connection: Connection) -> None:
+def begin(connection: Connection) -> None:
     """The one transaction in which everything happens."""
     if connection.dialect.name == "sqlite":
         connection.info[BEGIN] = "BEGIN IMMEDIATE"

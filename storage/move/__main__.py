@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.errors import DatabaseUnavailable, StorageUnavailable
-from storage.migrate import DatabaseUnfit, where
+from storage.migrate import DatabaseUnfit, reason, where
 from storage.move.moving import Moved, MoveRefused, local_settings, move
 from storage.settings import StorageSettings
 
 BESIDE = ("models", "label-spaces", "mlflow.db")
+ONCE_MORE = "nothing was moved yet: type the same once more, and it goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,8 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         moved = move(source, target, _tell)
     except (MoveRefused, DatabaseUnfit) as error:
         raise SystemExit(str(error)) from None
-    except (DatabaseUnavailable, StorageUnavailable) as error:
-        raise SystemExit(f"{error}; nothing was moved yet: type the same once more, and it goes on") from None
+    except DatabaseUnavailable as error:
+        raise SystemExit(f"{error} ({reason(error)}); {ONCE_MORE}") from None
+    except StorageUnavailable as error:
+        raise SystemExit(f"{error}; {ONCE_MORE}") from None
     _tell(_said(moved, target))
     if own := [name for name in BESIDE if target.home != source.home and (source.home / name).exists()]:
         _tell(f"what else is yours in {source.home}, copy to {target.home}: {', '.join(own)}")

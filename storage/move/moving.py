@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from storage.migrate import current, newest, upgrade, where
+from storage.migrate import begin, connected, current, newest, upgrade, where
 from storage.move.objects import Copied, Tell, copy_objects
 from storage.move.rows import copy_rows, first_used, prefixes
 from storage.objects import open_objects
 from storage.settings import StorageSettings
-from storage.unit_of_work import make_engine, translated
 
 DATABASE = "maskmill.db"
 
@@ -53,15 +51,17 @@ def move(source: StorageSettings, target: StorageSettings, tell: Tell) -> Moved:
     _check_source(source)
     if has_rows:
         upgrade(target)
-        with _connected(target) as new:
+        with connected(target) as new:
             _refuse_used(new, target)
-    with _connected(source) as old:
+    with connected(source) as old:
+        begin(old)  # for writing: no stack that is started meanwhile does anything
         copied = None
         if has_objects:
             copied = copy_objects(open_objects(source), open_objects(target), prefixes(old), tell)
         counts = None
         if has_rows:
-            with _connected(target) as new:
+            with connected(target) as new:
+                begin(new)
                 _refuse_used(new, target)  # since it was looked at, hours may have gone by
                 counts = copy_rows(old, new)
                 new.commit()
@@ -85,7 +85,12 @@ def _is_in_use(file: Path) -> bool:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         try:
             connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                return False  # which is told where its revision is asked for
+            if code != sqlite3.SQLITE_BUSY:
+                raise MoveRefused(f"{file}: {error}; whoever moves a stack has to write into its folder") from error
             return True
         connection.execute("ROLLBACK")
     return False
@@ -95,13 +100,3 @@ def _refuse_used(connection: Connection, target: StorageSettings) -> None:
     if (table := first_used(connection)) is not None:
         said = f"{where(target)} is in use: its table {table} has rows"
         raise MoveRefused(f"{said}; a move needs a database without, which no service uses yet")
-
-
-@contextmanager
-def _connected(settings: StorageSettings) -> Iterator[Connection]:
-    engine = make_engine(settings)
-    try:
-        with translated(engine), engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +26,10 @@ from jobs.reporting.archive import Archives
 from jobs.uploads.upload import upload_key
 from maskmill.stack.backup import SAFE
 from storage.catalog import Catalog
-from storage.migrate import downgrade, upgrade
+from storage.migrate import DatabaseUnfit, downgrade, upgrade
 from storage.move import moving
 from storage.move.__main__ import main
-from storage.move.moving import MoveRefused, local_settings, move
+from storage.move.moving import DATABASE, MoveRefused, local_settings, move
 from storage.objects import open_objects
 from storage.objects.buckets import open_buckets
 from storage.settings import StorageSettings
@@ -212,6 +214,29 @@ def running(source: StorageSettings) -> Iterator[None]:
 def test_a_stack_that_runs_is_not_moved(source: StorageSettings, target: StorageSettings, told: list[str]):
     with pytest.raises(MoveRefused, match=r"a stack runs in .*maskmill down"):
         move(source, target, told.append)
+
+
+def test_a_stack_that_is_started_meanwhile_can_write_nothing(
+    source: StorageSettings, target: StorageSettings, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(_source: object, _target: object, prefixes: Iterator[str], _tell: object) -> None:
+        next(prefixes)
+        with (
+            closing(sqlite3.connect(source.home / DATABASE, timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("DELETE FROM jobs")
+        raise StorageUnavailable("that was seen")
+
+    monkeypatch.setattr(moving, "copy_objects", started)
+    with pytest.raises(StorageUnavailable, match="that was seen"):
+        move(source, target, told.append)
+
+
+def test_what_is_no_database_is_told(target: StorageSettings, tmp_path: Path, told: list[str]) -> None:
+    (tmp_path / DATABASE).write_bytes(b"no database" * 100)
+    with pytest.raises(DatabaseUnfit, match="is damaged, or no database"):
+        move(local_settings(tmp_path), target, told.append)
 
 
 def test_there_is_something_to_move_and_another_place(
