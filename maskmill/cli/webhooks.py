@@ -40,7 +40,7 @@ def listen(choices: Listening) -> None:
     """Receive webhooks on this machine; print each, and whether its signature is right."""
     secret = choices.secret or _secret_of(choices)
     log = _Log(secret, choices)
-    with HTTPServer(("127.0.0.1", choices.port), _handler(log)) as server:
+    with _receiver(choices.port, log) as server:
         url = f"http://127.0.0.1:{server.server_port}/"
         if choices.as_json:
             print(json.dumps({"listening": url}), flush=True)
@@ -49,6 +49,15 @@ def listen(choices: Listening) -> None:
         while log.wants_more:
             server.handle_request()
     raise typer.Exit(REFUSED if log.refused else DONE)
+
+
+def _receiver(port: int, log: _Log) -> HTTPServer:
+    """Raises InvalidInput for a port that another program has."""
+    try:
+        return HTTPServer(("127.0.0.1", port), _handler(log))
+    except OSError as error:
+        said = error.strerror or error
+        raise InvalidInput(f"port {port} is not to be had ({said}); choose another with --port") from error
 
 
 @dataclass(frozen=True, kw_only=True)

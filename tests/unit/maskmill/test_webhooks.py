@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -250,3 +251,11 @@ def test_a_job_may_name_a_receiver(run: Run, server: ToyServer, job_state: Calla
     server.on("POST", "/jobs", as_json(job_state(), 202))
     assert run("submit", "sample:street_01", "--webhook", "https://example.org/").exit_code == 0
     assert json.loads(server.requests[0].body)["webhook"] == {"url": "https://example.org/"}
+
+
+def test_a_listener_without_its_port_says_which(run: Run, server: ToyServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("webhooks", "listen", "--port", str(port), "--secret", SECRET)
+    assert ended.exit_code == REFUSED
+    assert f"port {port} is not to be had (Address already in use); choose another with --port" in ended.stderr
