@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -165,7 +166,9 @@ class StackHome:
         if noted is None:
             return f"a local stack is being started or stopped in {self.root}"
         running = f"a local stack is running in {self.root}: {noted['url']} (process {noted['pid']})"
-        return f"{running}; stop it with `maskmill down`, or give another one a home and a port: --home DIR --port 0"
+        which = "" if self.root == Path(".maskmill").absolute() else f" --home {shlex.quote(str(self.root))}"
+        stop = f"stop it with `maskmill down{which}`"
+        return f"{running}; {stop}, or give another one a home and a port: --home DIR --port 0"
 
 
 def _same_process(noted: Mapping[str, Any]) -> psutil.Process | None:

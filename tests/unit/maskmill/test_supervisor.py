@@ -217,7 +217,7 @@ def test_a_second_supervisor_of_the_same_home_is_refused(home: StackHome) -> Non
         pass
     me = psutil.Process()
     write_private(home.up_file, {"url": "http://here", "pid": me.pid, "started": me.create_time()})
-    with pytest.raises(AlreadyRunning, match="http://here"), home.locked():
+    with pytest.raises(AlreadyRunning, match=rf"http://here .*`maskmill down --home {home.root}`"), home.locked():
         pass
 
 
