@@ -167,7 +167,8 @@ class Archives:
                 for name, document in documents.items()
             ]
         except (ObjectNotFound, UnreadableArtifact) as error:
-            raise ObjectNotFound(f"{error}; `without_lost=true` leaves out what is lost") from error
+            hint = "" if without_lost else "; `without_lost=true` leaves out what is lost"
+            raise ObjectNotFound(f"{error}{hint}") from error
         entries = Entries(written, pieces, wanted, seen.stored, corrected, lost)
         return Archive(job=job, entries=entries, documents=documents, objects=self.inputs.objects)
 

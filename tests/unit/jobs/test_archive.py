@@ -133,6 +133,7 @@ def test_what_the_store_has_lost_is_left_out_and_told_where_that_is_asked_for(mi
     job = mill.submit("a.jpg", "b.jpg", artifacts=("mask", "coco"))
     mill.work()
     keys = {entry.name: entry.key or "" for entry in mill.archives.open(job.id).entries}
+    length = mill.objects.info(keys["coco/a.json"]).size
     mill.objects.delete(keys["coco/a.json"])
     size = mill.objects.info(keys["mask/b.png"]).size
     mill.objects.put(keys["mask/b.png"], b"cut", media_type="image/png")
@@ -142,6 +143,9 @@ def test_what_the_store_has_lost_is_left_out_and_told_where_that_is_asked_for(mi
     mill.objects.put(key, b'{"annotations"', media_type="application/json")
     with pytest.raises(ObjectNotFound, match=r"no COCO annotations of a\.jpg: .*; `without_lost"):
         mill.archives.open(job.id)
+    mill.objects.put(key, b"{" * length, media_type="application/json")  # damaged, and as long as it was
+    with pytest.raises(ObjectNotFound, match=r"no COCO annotations of a\.jpg: [^;]*$"):
+        mill.archives.open(job.id, without_lost=True)
     mill.objects.delete(key)
     archive = mill.archives.open(job.id, without_lost=True)
     files = {entry.name: b"".join(archive.read(entry)) for entry in archive.entries}
