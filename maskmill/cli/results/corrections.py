@@ -50,6 +50,9 @@ def corrections(choices: Correcting) -> None:
             print_json(taken)
         else:
             _tell(job.refresh(), taken)
+            if not taken["corrected"] and choices.form is None:
+                said = f"Nothing in it is new, read as {taken['format']}; --format NAME reads it as another form."
+                stderr().print(Text(said), soft_wrap=True)
 
 
 def _tell(job: JobHandle, taken: dict[str, object]) -> None:

@@ -178,3 +178,14 @@ def _zip(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             bundle.writestr(name, data)
     return buffer.getvalue()
+
+
+@pytest.mark.usefixtures("job")
+def test_where_nothing_is_new_it_is_told_that_it_may_be_read_otherwise(
+    run: Run, server: ToyServer, tmp_path: Path
+) -> None:
+    server.on("POST", "/jobs/job_1/corrections", as_json({**TAKEN, "corrected": 0}))
+    (tmp_path / "a.png").write_bytes(b"")
+    hint = "Nothing in it is new, read as folder; --format NAME reads it as another form."
+    assert hint in run("jobs", "corrections", "job_1", str(tmp_path)).stderr
+    assert "--format" not in run("jobs", "corrections", "job_1", str(tmp_path), "--format", "cvat").stderr
