@@ -6,12 +6,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from jobs.errors import ModelFailed
 from storage.catalog import CARD
@@ -53,7 +54,12 @@ def set_manners() -> None:
 
 def local_tracking(home: Path) -> str:
     """Where runs and models are kept when nobody says where."""
-    return f"{SQLITE}{quote(str(home.expanduser().absolute() / 'mlflow.db'))}"
+    return sqlite_uri(home.expanduser().absolute() / "mlflow.db")
+
+
+def sqlite_uri(path: Path) -> str:
+    """With as little quoted as can be: MLflow makes the folder of the address as it is written, quoted or not."""
+    return SQLITE + re.sub("[%?#]", lambda found: f"%{ord(found[0]):02X}", str(path))
 
 
 def sqlite_file(uri: str) -> Path:

@@ -7,9 +7,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
 
-from storage.registry.mlflow_registry import SQLITE, set_manners, sqlite_file
+from storage.registry.mlflow_registry import SQLITE, set_manners, sqlite_file, sqlite_uri
 
 set_manners()
 
@@ -77,7 +76,7 @@ def _make(path: Path) -> None:
             return  # another one was first
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
             part = Path(folder) / path.name
-            beside = f"{SQLITE}{quote(str(part))}"
+            beside = sqlite_uri(part)
             MlflowClient(tracking_uri=beside, registry_uri=beside)
             part.replace(path)
 

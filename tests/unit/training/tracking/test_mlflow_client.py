@@ -7,8 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import make_url
 
-from storage.registry.mlflow_registry import sqlite_file
+from storage.registry.mlflow_registry import local_tracking, sqlite_file
 from training.tracking import mlflow_client
 
 
@@ -49,3 +50,11 @@ def test_a_folder_on_a_file_system_without_locks_is_told_with_what_to_do(
     monkeypatch.setattr("fcntl.flock", unknown)
     with pytest.raises(OSError, match=r"Operation not supported: it cannot be locked; choose a folder on a local disk"):
         mlflow_client.connect(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.mark.parametrize("name", ["Jörg Müller", "100 %41", "a?b", "a#b"])
+def test_an_address_of_a_file_leads_to_it_and_to_no_other_folder(tmp_path: Path, name: str) -> None:
+    """MLflow makes the folder that the address names as it is written."""
+    uri = local_tracking(tmp_path / name)
+    assert sqlite_file(uri) == Path(str(make_url(uri).database)) == tmp_path / name / "mlflow.db"
+    assert "%" in name or "?" in name or "#" in name or uri == f"sqlite:///{tmp_path / name}/mlflow.db"
