@@ -28,7 +28,7 @@ from storage.settings import StorageSettings
 from storage.transaction import BEGIN
 from storage.unit_of_work import make_engine, translated
 
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 ADVISORY_LOCK = 0x6D61736B  # one number for all of us; PostgreSQL keeps such locks per database
 
 
@@ -134,7 +134,7 @@ def connected(settings: StorageSettings) -> Iterator[Connection]:
         with translated(engine), engine.connect() as connection:
             yield connection
     except DatabaseError as error:
-        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
             raise
         raise DatabaseUnfit(f"{where(settings)} is damaged, or no database: {error.orig}") from error
     finally:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.comparing.pages.wording import counted
 from jobs.errors import DatabaseUnavailable, StorageUnavailable
 from storage.migrate import DatabaseUnfit, reason, where
 from storage.move.moving import Moved, MoveRefused, local_settings, move
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _said(moved: Moved, target: StorageSettings) -> str:
-    parts = [] if moved.jobs is None else [f"{moved.jobs:,} job{'' if moved.jobs == 1 else 's'} in {where(target)}"]
+    parts = [] if moved.jobs is None else [f"{counted(moved.jobs, 'job')} in {where(target)}"]
     if moved.objects is not None:
         parts.append(f"{moved.objects} in {target.s3_bucket or target.home}")
     return "; ".join(parts)

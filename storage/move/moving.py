@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from storage.migrate import begin, connected, current, newest, upgrade, where
+from storage.migrate import DAMAGED, begin, connected, current, newest, upgrade, where
 from storage.move.objects import Copied, Tell, copy_objects
 from storage.move.rows import copy_rows, first_used, prefixes
 from storage.objects import open_objects
@@ -87,7 +87,7 @@ def _is_in_use(file: Path) -> bool:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.DatabaseError as error:
             code = error.sqlite_errorcode & 0xFF
-            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if code in DAMAGED:
                 return False  # which is told where its revision is asked for
             if code != sqlite3.SQLITE_BUSY:
                 raise MoveRefused(f"{file}: {error}; whoever moves a stack has to write into its folder") from error

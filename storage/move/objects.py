@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
+from jobs.comparing.pages.wording import counted
 from jobs.errors import ObjectNotFound, StorageUnavailable
 from jobs.ports import ObjectStore
 from jobs.uploads.piece_reader import PieceReader
@@ -28,7 +29,7 @@ class Copied:
     size: int = 0
 
     def __str__(self) -> str:
-        return f"{self.objects:,} object{'' if self.objects == 1 else 's'}, {self.size / 1e6:,.1f} MB"
+        return f"{counted(self.objects, 'object')}, {self.size / 1e6:,.1f} MB"
 
 
 def copy_objects(source: ObjectStore, target: ObjectStore, prefixes: Iterable[str], tell: Tell) -> Copied:
