@@ -61,7 +61,7 @@ class Augmentation:
         crop = view.crop
         scale = float(np.exp(rng.uniform(*np.log(view.scale))))
         stretch = float(1 + rng.uniform(-self.aspect, self.aspect))
-        window_h, window_w = round(crop[0] / scale), round(crop[1] / (scale * stretch))
+        window_h, window_w = (max(1, round(side)) for side in (crop[0] / scale, crop[1] / (scale * stretch)))
         centre = _rare_pixel(mask, ignore_id, rng) if rng.random() < self.rare_crop else None
         top = _offset(height, window_h, None if centre is None else centre[0], rng)
         left = _offset(width, window_w, None if centre is None else centre[1], rng)

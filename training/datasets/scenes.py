@@ -11,6 +11,7 @@ from segmentation.label_spaces import get_label_space
 from training.datasets.pairs import About, DatasetError, PairDataset
 
 ABOUT = About(title="generated street scenes", licence="Generated scenes: no restriction.")
+LEAST_SIDE, MOST_SIDE = 8, 8192  # pixels
 FIRST_SEEDS = {"train": 100_000, "val": 200_000, "test": 300_000}  # far from those of the bundled samples
 
 
@@ -20,6 +21,9 @@ def scenes(root: Path, split: str, *, scene_count: int = 100, width: int = 640, 
         raise DatasetError(f"generated scenes have no split {split!r}; there are {', '.join(FIRST_SEEDS)}")
     if scene_count < 1:
         raise DatasetError(f"scene_count must be 1 or more, got {scene_count}")
+    for name, side in (("width", width), ("height", height)):
+        if not LEAST_SIDE <= side <= MOST_SIDE:
+            raise DatasetError(f"{name} must be {LEAST_SIDE} to {MOST_SIDE} pixels, got {side}")
     place = root / f"{split}-{width}x{height}"
     seeds = range(FIRST_SEEDS[split], FIRST_SEEDS[split] + scene_count)
     pairs = [(place / "images" / f"{seed}.png", place / "masks" / f"{seed}.png") for seed in seeds]

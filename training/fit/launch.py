@@ -17,6 +17,7 @@ from training.recipe.building import check_choices
 from training.recipe.changes import changes
 from training.recipe.file import faults_located, read_recipe
 from training.recipe.recipe import Recipe, RecipeError
+from training.recipe.unused import warn_of_unused
 from training.runs import CHECKPOINT, LOG, Run, noted_roots, read_history, write_json, write_text
 from training.settings import TrainingSettings
 from training.spaces import LABEL_SPACE, find_label_space
@@ -36,11 +37,13 @@ class RunBusy(Exception):
 class Order:
     """A recipe's text, and where its data lie and its run goes. title: of its file, as errors and cards call it.
 
+    file: the text before `--set` changed it, by whose lines errors are told; None: nothing was changed.
     models: folders of bundles, among which a recipe may name one. named_in: the same of runs; None: `runs`.
     """
 
     text: str
     title: str
+    file: str | None = None
     roots: Mapping[str, Path] = field(default_factory=dict)
     runs: Path = Path("runs")
     models: Sequence[Path] = ()
@@ -49,8 +52,8 @@ class Order:
 
     def recipe(self) -> Recipe:
         """Raises RecipeError, with the line of what is wrong."""
-        recipe = read_recipe(self.text, name=self.title)
-        with faults_located(self.text, name=self.title):
+        recipe = read_recipe(self.text, name=self.title, file=self.file)
+        with faults_located(self.text, name=self.title, file=self.file):
             check_choices(recipe)
         return recipe
 
@@ -76,7 +79,8 @@ def run_order(
     """
     recipe = order.recipe()
     folder = order.runs / recipe.name
-    with faults_located(order.text, name=order.title), run_lock(folder), _ended_where_it_was_left(folder, settings):
+    located = faults_located(order.text, name=order.title, file=order.file)
+    with located, run_lock(folder), _ended_where_it_was_left(folder, settings):
         tracker: Tracker = NullTracker()
         done = is_finished(folder, recipe)
         if Processes.announced().is_first:
@@ -84,6 +88,8 @@ def run_order(
             _note_recipe(recipe, order.text, folder)
             _note_label_space(recipe, folder)
             log_last_epoch(folder)
+            if not done:
+                warn_of_unused(recipe)
             mlflow = NullTracker() if done else open_mlflow(folder=folder, name=recipe.name, settings=settings)
             tracker = Trackers([JsonlTracker(folder / LOG), mlflow, *more_trackers(recipe)])
         if not done:

@@ -54,7 +54,7 @@ def open_dataset(
     try:
         pictures = build(root, choice.split)
     except DatasetError as error:
-        if told := hint(root, choice.dataset):
+        if choice.dataset != RENDERED and (told := hint(root, choice.dataset)):
             raise DatasetError(f"{error}; {told}") from error
         raise
     return pictures.reduced(choice.count, share=choice.share, seed=seed)

@@ -1,15 +1,17 @@
 """Reads recipes: TOML to the dataclasses of recipe.py, strictly. Knows no single key; the types say what is allowed."""
 
 import inspect
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from training.recipe.lines import line_of
+from training.recipe.lines import place_of
 from training.recipe.recipe import Recipe, RecipeError
 
 T = TypeVar("T")
@@ -30,25 +32,24 @@ def recipe_text(path: Path) -> str:
         raise RecipeError(f"{path.name} is not TOML: {error}") from error
 
 
-def read_recipe(text: str, *, name: str) -> Recipe:
-    """name: what errors call the text."""
+def read_recipe(text: str, *, name: str, file: str | None = None) -> Recipe:
+    """name: what errors call the text. file: the text before single values of it were changed, for their lines."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{name} is not TOML: {error}") from error
-    with faults_located(text, name=name):
+    with faults_located(text, name=name, file=file):
         return parse_recipe(table)
 
 
 @contextmanager
-def faults_located(text: str, *, name: str) -> Iterator[None]:
-    """A RecipeError that names a key leaves with the file's name and the line."""
+def faults_located(text: str, *, name: str, file: str | None = None) -> Iterator[None]:
+    """A RecipeError that names a key leaves with the file's name and the line. file: as `read_recipe` takes it."""
     try:
         yield
     except RecipeError as error:
-        line = line_of(text, error.where)
-        place = name if line is None else f"{name}, line {line}"
-        raise RecipeError(f"{place}: {error}", where=error.where) from error
+        place = place_of(text, error.where, file=file)
+        raise RecipeError(f"{name}{place}: {error}", where=error.where) from error
 
 
 def parse_recipe(table: Mapping[str, Any]) -> Recipe:
@@ -66,11 +67,13 @@ def chosen(
         raise RecipeError(f"{where}: got {name!r}; allowed: {', '.join(registry)}", where=where)
     parameters = inspect.signature(registry[name]).parameters.values()
     allowed = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
-    for option in options:
+    hints = get_type_hints(registry[name])
+    for option, value in options.items():
+        at = f"{where.rpartition('.')[0]}.options.{option}"
         if option not in allowed:
-            at = f"{where.rpartition('.')[0]}.options.{option}"
             choices = ", ".join(allowed) or "none"
             raise RecipeError(f"{at}: unknown option of {name!r}; allowed: {choices}", where=at)
+        _value(hints[option], value, at)
     return partial(registry[name], **options)
 
 
@@ -100,11 +103,20 @@ def _value(kind: Any, value: Any, where: str) -> object:
         return value
     if origin is tuple:
         return _tuple(arguments, value, where)
-    if kind is float and type(value) is int:
-        return float(value)
+    if origin is UnionType:
+        return _value(next((each for each in arguments if type(value) is each), arguments[0]), value, where)
+    if kind is float:
+        return _number(value, where)
     if not isinstance(value, origin or kind) or isinstance(value, bool) != (kind is bool):
         raise RecipeError(f"{where}: expected {_expected(kind)}, got {value!r}", where=where)
     return value
+
+
+def _number(value: Any, where: str) -> float:
+    with suppress(OverflowError):  # of a whole number that no float holds
+        if type(value) in (int, float) and math.isfinite(number := float(value)):
+            return number
+    raise RecipeError(f"{where}: expected {_expected(float)}, got {value!r}", where=where)
 
 
 def _tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[object, ...]:
@@ -119,9 +131,10 @@ def _tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[object, 
 _WORDS = {
     str: "text",
     int: "a whole number",
-    float: "a number",
+    float: "a finite number",
     bool: "true or false",
     dict: "a table",
+    Mapping: "a table",
     tuple: "a list",
 }
 

@@ -10,6 +10,9 @@ from typing import Any, Literal
 from training.datasets.augmentation import Augmentation
 
 CHANCES = ("flip", "blur", "rare_crop", "noise", "haze", "night", "jpeg", "paste")  # of an augmentation
+HIGHEST_SEED = 9 * 10**12  # an epoch's is a million times as large, and has to fit into 64 bits
+LONGEST_SIDE = 16_384  # pixels of what a network sees: more than fits into any memory
+SCALES = (0.01, 100.0)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Metric = Literal["val_loss", "train_loss", "miou", "dice", "pixel_acc"]
@@ -26,6 +29,13 @@ class RecipeError(Exception):
     def __init__(self, message: str, *, where: str = "") -> None:
         super().__init__(message)
         self.where = where
+
+
+_SIDES = f"multiples of 32, at most {LONGEST_SIDE}"
+
+
+def _fits(side: int) -> bool:
+    return 32 <= side <= LONGEST_SIDE and side % 32 == 0
 
 
 def _require(true: bool, where: str, allowed: str, got: object) -> None:
@@ -217,15 +227,17 @@ class Recipe:
         _require(is_name, "name", "letters, digits, . _ - (it names a folder)", self.name)
         _require(bool(self.data), "data", "at least one [[data]] table", self.data)
         _require(bool(self.stages), "stages", "at least one [[stages]] table", self.stages)
-        _require(self.seed >= 0, "seed", "0 or more", self.seed)
+        _require(0 <= self.seed <= HIGHEST_SEED, "seed", f"0 to {HIGHEST_SEED}", self.seed)
         _require(self.accumulate >= 1, "accumulate", "1 or more", self.accumulate)
         _require(self.evaluate_every >= 1, "evaluate_every", "1 or more", self.evaluate_every)
         _require(0 <= self.ema_decay < 1, "ema_decay", "0 or more, below 1", self.ema_decay)
-        served = self.long_side >= 32 and self.long_side % 32 == 0
-        _require(served, "long_side", "multiples of 32", self.long_side)
+        _require(_fits(self.long_side), "long_side", _SIDES, self.long_side)
         own = self.loss.name == "own"
         _require(not own or not teacher, "distillation.teacher", "none with loss.name = 'own'", teacher)
         _check_augmentation(self.augmentation)
+        for number, choice in enumerate(self.data):
+            _check_subset(choice, f"data[{number}]")
+        _check_subset(self.validation, "validation")
         for number, stage in enumerate(self.stages):
             _check_stage(stage, f"stages[{number}]", {each.dataset for each in self.data})
 
@@ -245,6 +257,13 @@ class Recipe:
         raise IndexError(f"the recipe has {self.epochs} epochs")
 
 
+def _check_subset(choice: DataChoice, where: str) -> None:
+    _require(choice.count >= 0, f"{where}.count", "0 or more", choice.count)
+    _require(0 < choice.share <= 1, f"{where}.share", "above 0, at most 1", choice.share)
+    both = choice.count > 0 and choice.share < 1
+    _require(not both, f"{where}.share", f"1 with count = {choice.count}", choice.share)
+
+
 def _check_augmentation(varied: Augmentation) -> None:
     for name in CHANCES:
         chance = getattr(varied, name)
@@ -258,9 +277,10 @@ def _check_augmentation(varied: Augmentation) -> None:
 def _check_stage(stage: Stage, where: str, datasets: set[str]) -> None:
     _require(stage.epochs >= 1, f"{where}.epochs", "1 or more", stage.epochs)
     _require(stage.batch_size >= 2, f"{where}.batch_size", "2 or more (batch norm)", stage.batch_size)
-    whole = all(side >= 32 and side % 32 == 0 for side in stage.crop)
-    _require(whole, f"{where}.crop", "multiples of 32", list(stage.crop))
-    _require(0 < stage.scale[0] <= stage.scale[1], f"{where}.scale", "[lowest, highest], above 0", list(stage.scale))
+    _require(all(map(_fits, stage.crop)), f"{where}.crop", _SIDES, list(stage.crop))
+    low, high = SCALES
+    ascending = low <= stage.scale[0] <= stage.scale[1] <= high
+    _require(ascending, f"{where}.scale", f"[lowest, highest], {low:g} to {high:g}", list(stage.scale))
     factor = stage.learning_rate_factor
     _require(factor > 0, f"{where}.learning_rate_factor", "above 0", factor)
     unknown = [name for name in stage.data if name not in datasets]

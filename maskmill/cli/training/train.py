@@ -212,11 +212,13 @@ def _order(choices: Training, settings: list[str] | None = None) -> Order:
     from training.recipe.file import recipe_text
 
     path = find_recipe(choices.recipe)
-    text = with_settings(recipe_text(path), [*(choices.set or []), *(settings or [])])
+    file = recipe_text(path)
+    text = with_settings(file, [*(choices.set or []), *(settings or [])])
     roots = parse_roots(choices.root or [])
     order = Order(
         text=text,
         title=path.name,
+        file=file,
         roots=roots,
         runs=choices.runs,
         models=StorageSettings().model_folders,

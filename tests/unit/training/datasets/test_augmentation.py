@@ -35,6 +35,14 @@ def test_what_lies_outside_the_picture_is_ignored():
     assert (mask == IGNORED).mean() == pytest.approx(1 - 120 * 160 / 256**2, abs=0.02)
 
 
+def test_a_crop_of_less_than_a_pixel_is_a_pixel():
+    picture, mask = Augmentation(aspect=0)(
+        *squares(), view=View(crop=(32, 32), scale=(100, 100)), ignore_id=IGNORED, rng=np.random.default_rng(0)
+    )
+    assert picture.shape == (32, 32, 3)
+    assert len(np.unique(mask)) == 1
+
+
 def test_the_same_generator_gives_the_same_picture():
     first, second = (
         Augmentation()(*squares(), view=VIEW, ignore_id=IGNORED, rng=np.random.default_rng(7)) for _ in range(2)
