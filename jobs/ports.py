@@ -364,7 +364,8 @@ class ObjectStore(Protocol):
     def append(self, key: str, data: Readable, *, offset: int, size: int, media_type: str) -> int:
         """Go on with an object of `size` bytes: `data` are those from `offset` on, which is what `received` tells, or 0
         to begin anew. What came before `data` raised is kept. Returns how many bytes lie there; with all of them the
-        object is there at once. Raises TooManyBytes, UploadConflict (another offset, or somebody else is at it)."""
+        object is there at once, and stays as it is. Raises TooManyBytes, UploadConflict (another offset, somebody else
+        is at it, or all of it is there)."""
 
     def abandon(self, key: str) -> None:
         """Forget what came of an object that is not all there."""

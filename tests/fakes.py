@@ -126,6 +126,8 @@ class MemoryObjects:
 
     def append(self, key: str, data: Readable, *, offset: int, size: int, media_type: str) -> int:
         there = self.partial.get(key, b"")
+        if key in self.contents:
+            raise UploadConflict("this file has arrived already")
         if offset not in (0, len(there)):
             raise UploadConflict(f"{len(there)} bytes have arrived, not {offset}")
         self.partial[key] = there[:offset]

@@ -175,7 +175,11 @@ class Receiving:
             if not upload.size:
                 return 0  # as it was announced
             raise UploadConflict("this file has arrived already")
-        there = self.objects.append(upload.key, data, offset=offset, size=upload.size, media_type=upload.media_type)
+        try:
+            there = self.objects.append(upload.key, data, offset=offset, size=upload.size, media_type=upload.media_type)
+        except UploadConflict:
+            self.received(upload)  # which may be all: of one who was faster, or who could not write it down
+            raise
         if there == upload.size:
             self._mark_stored(upload)
         return there

@@ -43,7 +43,7 @@ class LocalObjects:
     def __init__(self, root: Path) -> None:
         self._files = root / "files"
         self._incoming = root / "incoming"
-        self._pieces_of = Pieces(root / "partial")
+        self._pieces_of = Pieces(root / "partial", lambda key: self._path(key).exists())
         self._ahead = Ahead(self._incoming)
         self._tidied_at = -math.inf
         self._own, self._numbers = secrets.token_hex(16), count()  # asking the system for each name takes longer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, BinaryIO, Self, cast
 from urllib.parse import urlsplit
@@ -16,12 +16,12 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from jobs.errors import ObjectNotFound, StorageSilent, StorageUnavailable
+from jobs.errors import ObjectNotFound, StorageSilent, StorageUnavailable, UploadConflict
 from jobs.ports import ObjectInfo, Readable
 from jobs.uploads.ports import SignedPut
 from jobs.uploads.upload import RESUMABLE_BYTES
 from storage.objects.keys import checked_key, checked_prefix
-from storage.objects.pieces import PIECE
+from storage.objects.pieces import ARRIVED, PIECE
 from storage.objects.s3_client import PART, S3Client
 from storage.objects.s3_requests import PlainRequests, Waiting
 from storage.settings import StorageSettings
@@ -142,8 +142,9 @@ class MinioObjects:
         return there if there < size else 0  # all are there and yet no object: its end failed, so it begins anew
 
     def append(self, key: str, data: Readable, *, offset: int, size: int, media_type: str) -> int:
-        checked_key(key)
-        self._need_bucket()
+        with suppress(ObjectNotFound):
+            self.info(key)
+            raise UploadConflict(ARRIVED)
         with translated(key):
             headers = {"Content-Type": media_type}
             return self._client.append_parts(self._bucket, key, data, offset=offset, size=size, headers=headers)

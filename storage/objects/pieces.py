@@ -23,14 +23,18 @@ from jobs.ports import Readable
 PIECE = 256 * 1024
 SPARE_BYTES = 256 * 2**20  # of the disk, that an upload leaves to everything else
 
+ARRIVED = "this file has arrived already"
+
 Publish = Callable[[Path, BinaryIO], None]
 
 
 class Pieces:
     """Safe for many threads and processes at once, on one file system."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, has_all_of: Callable[[str], bool]) -> None:
+        """has_all_of: whether the object with this key was published."""
         self._folder = folder
+        self._has_all_of = has_all_of
 
     def received(self, key: str) -> int:
         try:
@@ -41,6 +45,10 @@ class Pieces:
     def append(self, key: str, data: Readable, *, offset: int, size: int, publish: Publish) -> int:
         """publish: is given the file with all bytes in it, open and locked."""
         with self._locked(key) as (path, file):
+            if self._has_all_of(key):  # since whoever sends looked; only the lock holds it so
+                with writing():
+                    path.unlink()
+                raise UploadConflict(ARRIVED)
             there = file.seek(0, os.SEEK_END)
             if offset not in (0, there):
                 raise UploadConflict(f"{there} bytes have arrived; the next ones begin there, not at {offset}")

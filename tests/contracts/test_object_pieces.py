@@ -66,6 +66,14 @@ def test_what_begins_anew_replaces_what_came(store: ObjectStore):
     assert store.get(KEY) == b"abc"
 
 
+def test_what_has_arrived_is_not_replaced(store: ObjectStore):
+    append(store, b"bytes", size=5)
+    with pytest.raises(UploadConflict, match="has arrived already"):
+        append(store, b"other", size=5)
+    assert (store.get(KEY), store.received(KEY, size=5)) == (b"bytes", 5)
+    assert list(store.keys("")) == [KEY]
+
+
 def test_more_bytes_than_announced_are_refused(store: ObjectStore):
     with pytest.raises(TooManyBytes):
         append(store, b"bytes", size=4)

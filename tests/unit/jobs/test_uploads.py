@@ -17,6 +17,7 @@ from jobs.errors import (
     StorageUnavailable,
     TooManyBytes,
     TooManyImages,
+    UploadConflict,
     UploadNotFound,
 )
 from jobs.job import NewImage, Source, SourceKind
@@ -111,6 +112,18 @@ def test_what_is_told_to_be_stored_can_be_used() -> None:
     assert uploading(service).look(ticket.upload.id).state is UploadState.STORED
     with open_draft(service) as draft:
         references(service).add(draft, [given], [])
+
+
+def test_what_arrived_while_another_waited_stays_and_can_be_used() -> None:
+    service = MemoryService()
+    (ticket,) = uploading(service).begin([JPEG])
+    receiving = Receiving(service.database.unit, service.objects)
+    service.objects.put(ticket.upload.key, b"bytes", media_type="image/jpeg")  # between a look and its lock
+    with pytest.raises(UploadConflict, match="has arrived already"):
+        receiving.receive(ticket.upload, io.BytesIO(b"other"), offset=0)
+    assert service.objects.get(ticket.upload.key) == b"bytes"
+    with service.database.unit() as unit:
+        assert unit.uploads.get(ticket.upload.id).stored
 
 
 def test_an_upload_that_a_job_needs_is_used(service: MemoryService) -> None:
