@@ -132,8 +132,9 @@ class JobRepository(Protocol):
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """By id; what there is no longer is left out. The cheapest way to see which of many jobs changed."""
 
-    def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
-        """Of all jobs that have not ended, and with a time, of those that ended since; in the order of their ids."""
+    def standing(self, *, since: datetime | None = None) -> Sequence[Standing]:
+        """Of all jobs that have not ended, and with a time, of those that ended or were corrected since; in the order
+        of their ids."""
 
     def large(self, *, images: int) -> Sequence[str]:
         """Those that have not ended, of so many images or more."""

@@ -132,11 +132,12 @@ class _Jobs:
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         return {job.id: job.version for job in self.several(job_ids)}
 
-    def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
+    def standing(self, *, since: datetime | None = None) -> Sequence[Standing]:
+        corrected = frozenset() if since is None else MemoryCorrections(self._view).jobs_since(since)
         return [
             Standing(job.id, job.tenant, job.version, job.finished_at)
             for job in self.several(self._state.jobs)
-            if job.finished_at is None or (ended_since is not None and job.finished_at >= ended_since)
+            if job.finished_at is None or job.id in corrected or (since is not None and job.finished_at >= since)
         ]
 
     def large(self, *, images: int) -> Sequence[str]:

@@ -60,8 +60,8 @@ class Feed(Generic[Told]):
         return told
 
     def missed(self, standing: Iterable[Standing]) -> frozenset[str]:
-        """standing: all jobs that have not ended, and those that have since the last time. Those that it was not told
-        of as they are, and those that are not among them any more, and those that it asked for."""
+        """standing: all jobs that have not ended, and those that have or were corrected since the last time. Those that
+        it was not told of as they are, and those that are not among them any more, and those that it asked for."""
         mine = [each for each in standing if each.tenant == self.tenant]
         ended = {each.job_id: each.version for each in mine if each.finished_at is not None}
         going = {each.job_id: each.version for each in mine if each.finished_at is None}

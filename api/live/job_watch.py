@@ -97,7 +97,7 @@ class Waiter:
 class Reading:
     """The ways to look at the database, for all tenants. Each may raise Transient.
 
-    standing: of jobs that have not ended, and of those that have within so many seconds.
+    standing: of jobs that have not ended, and of those that have or were corrected within so many seconds.
     """
 
     jobs: ReadJobs

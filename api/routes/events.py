@@ -95,15 +95,15 @@ async def stream_jobs(
 ) -> Response:
     """Server-sent events of all jobs of the caller: each that has not ended, and then each again after every change.
 
-    With `Last-Event-ID` those come too that ended since about then; a job may be told again as it was. The stream does
-    not end by itself.
+    With `Last-Event-ID` those come too that ended or were corrected since about then; a job may be told again as it
+    was. The stream does not end by itself.
     """
     reading = use_cases.reading
     missed: Missed = {}
     place = 0
     if last_event_id is not None:
         since, place = _time(last_event_id), int(last_event_id)
-        found = await run_in_threadpool(reading.ended_since, since)
+        found = await run_in_threadpool(reading.changed_since, since)
         missed = {job_id: 0 if ended is None else int(ended.timestamp() * 1e3) for job_id, ended in found}
     listening = ListeningToAll(request, services.watch, services.settings.heartbeat_s, missed, place)
     told = services.gate.while_good(request, listening.of(reading.caller.tenant))

@@ -93,9 +93,7 @@ class Outputs:
     def _round(self, until: float) -> int:
         with self.open_unit() as unit:
             since = unit.now - LOOKED_BACK
-            versions = {each.job_id: each.version for each in unit.jobs.standing(ended_since=since)}
-            for lot in _lots(sorted(unit.corrections.jobs_since(since) - versions.keys())):
-                versions.update(unit.jobs.versions(lot))
+            versions = {each.job_id: each.version for each in unit.jobs.standing(since=since)}
         changed = [job_id for job_id, version in versions.items() if self._seen.get(job_id) != version]
         self._seen = {job_id: self._seen[job_id] for job_id in versions if job_id in self._seen}
         self._put = {job_id: self._put[job_id] for job_id in versions if job_id in self._put}

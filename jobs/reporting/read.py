@@ -59,10 +59,11 @@ class Reading:
         with self._unit() as unit:
             return progress_of(unit, jobs)
 
-    def ended_since(self, when: datetime) -> Sequence[tuple[str, datetime | None]]:
-        """Jobs that have not ended, and then those that have since then, in the order of their ends, with these."""
+    def changed_since(self, when: datetime) -> Sequence[tuple[str, datetime | None]]:
+        """Jobs that have not ended, and then those that have or were corrected since then, in the order of their ends,
+        with these."""
         with self._unit() as unit:
-            found = [(each.job_id, each.finished_at) for each in unit.jobs.standing(ended_since=when)]
+            found = [(each.job_id, each.finished_at) for each in unit.jobs.standing(since=when)]
         return sorted(found, key=lambda each: each[1] or when)
 
     def images(
@@ -127,10 +128,11 @@ class Watching:
         with self.open_unit() as unit:
             return progress_of(unit, jobs)
 
-    def standing(self, ended_within_s: float) -> Sequence[Standing]:
-        """Of all that have not ended, or not earlier than so long ago. Raises DatabaseUnavailable."""
+    def standing(self, within_s: float) -> Sequence[Standing]:
+        """Of all that have not ended, or that ended or were corrected not earlier than so long ago. Raises
+        DatabaseUnavailable."""
         with self.open_unit() as unit:
-            return unit.jobs.standing(ended_since=unit.now - timedelta(seconds=ended_within_s))
+            return unit.jobs.standing(since=unit.now - timedelta(seconds=within_s))
 
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """Of those of these jobs that there are. Raises DatabaseUnavailable."""

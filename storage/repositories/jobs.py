@@ -81,11 +81,12 @@ class SqlJobs:
     def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
         return {row.id: row.version for row in self._transaction.look_up(_VERSIONS, ids=sorted(job_ids))}
 
-    def standing(self, *, ended_since: datetime | None = None) -> Sequence[Standing]:
-        """In two statements: with an `or` between them SQLite would look at all of a tenant's jobs."""
+    def standing(self, *, since: datetime | None = None) -> Sequence[Standing]:
+        """In three statements: with an `or` between them SQLite would look at all of a tenant's jobs."""
         wanted: list[ColumnElement[bool]] = [JOB.finished_at.is_(None)]
-        if ended_since is not None:
-            wanted.append(JOB.finished_at >= ended_since)
+        if since is not None:
+            corrected = JOB.id.in_(select(CORRECTION.job_id).where(CORRECTION.made_at >= since))
+            wanted += [JOB.finished_at >= since, and_(corrected, JOB.finished_at < since)]
         found: list[Standing] = []
         for each in wanted:
             columns = (JOB.id, JOB.tenant, JOB.version, JOB.finished_at)

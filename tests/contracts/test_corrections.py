@@ -10,9 +10,10 @@ import pytest
 from jobs.corrections.correction import Correction, CorrectionFile
 from jobs.errors import ImageNotFinished, ImageNotFound, JobNotFound
 from jobs.job import ImageMetrics
+from jobs.ports import Standing
 from jobs.watching.hints import Hint
 from tests.factories import NOON
-from tests.job_steps import Units, add, claimed, finish, get, image, succeeded
+from tests.job_steps import Units, add, claimed, ended_job, finish, get, image, succeeded
 
 FILE = CorrectionFile(key="default/jobs/job_1/corrections/000000.A", size=2**33, crc32=2**32 - 1, sha256="ab" * 32)
 LATER = NOON + timedelta(seconds=10)
@@ -63,6 +64,18 @@ def test_jobs_that_were_corrected_lately_are_found(open_unit: Units):
         assert unit.corrections.jobs_since(LATER + timedelta(seconds=1)) == frozenset()
     with open_unit("else") as unit:
         assert unit.corrections.jobs_since(NOON) == frozenset()
+
+
+def test_a_job_that_ended_before_and_was_corrected_lately_stands_with_what_ended(open_unit: Units):
+    for number in (1, 2):
+        ended_job(open_unit, succeeded(0), job_id=f"job_{number}")
+    open_unit.clock.now = NOON + timedelta(hours=1)
+    correct(open_unit, job_id="job_2")
+    correct(open_unit, job_id="job_2")
+    with open_unit() as unit:
+        (found,) = unit.jobs.standing(since=NOON + timedelta(minutes=59))
+        assert found == Standing("job_2", "default", unit.jobs.get("job_2").version, unit.jobs.get("job_2").finished_at)
+        assert list(unit.jobs.standing()) == []
 
 
 def test_corrections_are_their_jobs_tenants(open_unit: Units):

@@ -222,9 +222,9 @@ class TestJobs:
             ended = unit.jobs.get("job_1").finished_at
             assert ended is not None
             assert [each.job_id for each in unit.jobs.standing()] == ["job_2"]
-            both = [(each.job_id, each.finished_at) for each in unit.jobs.standing(ended_since=ended)]
+            both = [(each.job_id, each.finished_at) for each in unit.jobs.standing(since=ended)]
             assert both == [("job_1", ended), ("job_2", None)]
-            assert [each.job_id for each in unit.jobs.standing(ended_since=ended + timedelta(seconds=1))] == ["job_2"]
+            assert [each.job_id for each in unit.jobs.standing(since=ended + timedelta(seconds=1))] == ["job_2"]
             (mine,) = unit.jobs.standing()
             assert (mine.tenant, mine.version) == ("default", unit.jobs.get("job_2").version)
 

@@ -236,11 +236,11 @@ WALKS: dict[str, tuple[Callable[[Units], object], str]] = {
     ),
     "all that runs": (in_unit(lambda unit: unit.jobs.standing()), "ix_jobs_unfinished"),
     "what ended lately": (
-        in_unit(lambda unit: unit.jobs.standing(ended_since=NOON - timedelta(minutes=5)), "t7"),
+        in_unit(lambda unit: unit.jobs.standing(since=NOON - timedelta(minutes=5)), "t7"),
         "ix_jobs_tenant_finished_at",
     ),
     "what ended lately, whosever it is": (
-        in_unit(lambda unit: unit.jobs.standing(ended_since=NOON - timedelta(minutes=5))),
+        in_unit(lambda unit: unit.jobs.standing(since=NOON - timedelta(minutes=5))),
         "ix_jobs_finished_at",
     ),
     "what was corrected lately": (
