@@ -25,8 +25,17 @@ async def wait_for_job(
     """The job as soon as `until` is true of it or it is finished; else as it is after wait_s.
 
     A client that has gone is not waited for, and a process that was asked to stop does not wait. Raises JobNotFound,
-    also of another tenant's job and when it is deleted meanwhile, and DatabaseUnavailable when it cannot be read.
+    also of another tenant's job and when it is deleted meanwhile, DatabaseUnavailable when it cannot be read, and
+    Unauthorized when the key that was shown is good no more.
     """
+    seen = await _seen(request, services, place, until, wait_s)
+    await services.gate.check_again(request)
+    return seen
+
+
+async def _seen(
+    request: Request, services: Services, place: Place, until: Callable[[Job], bool], wait_s: float
+) -> Seen:
     with services.watch.waiting_for(place, until) as waiter:
         async with _noticing_departure(request, waiter):
             with suppress(TimeoutError):
@@ -49,9 +58,18 @@ async def wait_for_find(
 ) -> T | None:
     """What `find` gives, which is called in a thread when the job may have ended; None after wait_s.
 
-    As with `wait_for_job`, who has gone or was asked to stop is not waited for. A `find` that raises
-    DatabaseUnavailable is called again; whatever else it raises, this raises.
+    As with `wait_for_job`, who has gone or was asked to stop is not waited for, and Unauthorized raised for a key that
+    is good no more. A `find` that raises DatabaseUnavailable is called again; whatever else it raises, this raises.
     """
+    try:
+        return await _found(request, job, services, find, wait_s)
+    finally:
+        await services.gate.check_again(request)
+
+
+async def _found(
+    request: Request, job: Job, services: Services, find: Callable[[], T | None], wait_s: float
+) -> T | None:
     clock = asyncio.get_running_loop().time
     until = clock() + wait_s
     gone = asyncio.Event()

@@ -255,7 +255,6 @@ async def get_job(
         place = Place(job_id, reading.caller.tenant)
         wait_s = min(wait, services.settings.wait_limit_s)
         seen = await wait_for_job(request, services, place, until=_Differs(if_none_match), wait_s=wait_s)
-        await services.gate.check_again(request)
     else:
         seen = await run_in_threadpool(lambda: _seen(reading, reading.job(job_id)))
     etag = etag_of(seen.job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from api.edge.addresses import is_loopback
 from api.edge.gate import came_from_here, shown_key
 from jobs.callers import Limits
+from jobs.job import Slice
 from jobs.tenants.keyring import Keyring
 from tests.factories import picture
 from tests.unit.api.house import House
@@ -167,6 +168,24 @@ def test_a_caller_is_told_its_own_quotas(client: TestClient, keyring: Keyring) -
     assert (told["tenant"], told["scope"], told["key"]) == ("acme", "submit", made.id)
     assert told["quotas"]["queued_images"] == {"limit": 7, "used": 1, "remaining": 6, "resets_in_seconds": None}
     assert told["quotas"]["requests_per_minute"]["remaining"] == 7
+
+
+@pytest.mark.parametrize(("path", "field"), [("/jobs", "files"), ("/predict", "file")])
+def test_who_waited_gets_no_answer_with_a_key_that_was_revoked_meanwhile(
+    house: House, open_client: OpenClient, keyring: Keyring, path: str, field: str
+) -> None:
+    made, key = keyring.create("acme", "submit", Limits())
+    send = house.dispatcher.dispatch
+
+    def send_revoke_and_work(pieces: Iterable[Slice]) -> None:
+        send(pieces)
+        keyring.revoke(made.id)
+        house.work()
+
+    house.dispatcher.dispatch = send_revoke_and_work  # type: ignore[method-assign]
+    headers = {**bearer(key), "Prefer": "wait=30"}
+    answer = open_client(house).post(path, files={field: ("a.jpg", picture())}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize(("is_open", "status"), [(False, 401), (True, 200)])
