@@ -1,18 +1,21 @@
 """Query parameters that nobody knows, or that are given twice, are faults: with a filter that is misspelt, an option of
-a job that stands in the address, or one of two values the answer would look right.
+a job that stands in the address, or one of two values the answer would look right. What is wrong with a value is said
+in words: whoever types an option of the command line is not told of a regular expression.
 
 Whatever has such answers declares it, as they declare who may call: `dependencies=[KNOWN_QUERY]`.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import cast
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import AfterValidator
 
 from jobs.errors import FieldFault, InvalidOptions
 
@@ -36,6 +39,7 @@ KEY = "KEY"
 TWICE = "is given more than once; where there may be several values, they are one text with commas between them"
 IN_THE_BODY = "; options of a job stand in the body"
 KNOWN_QUERY = Depends(refuse_unknown)
+_SHOWN = 100  # characters of a wrong value
 
 
 def _names(dependant: Dependant) -> Iterator[str]:
@@ -51,3 +55,26 @@ def _fits(name: str, known: tuple[str, ...]) -> bool:
 
 def _said(known: tuple[str, ...]) -> str:
     return f"is no parameter here; there {'are: ' + ', '.join(known) if known else 'is none'}"
+
+
+def one_of(names: Collection[str]) -> AfterValidator:
+    """Of a text: a fault names those that there are."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in names:
+            raise ValueError(f"must be one of {', '.join(names)}, got {value[:_SHOWN]!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+def fitting(pattern: str, said: str) -> AfterValidator:
+    """Of a text. said: what follows "must be", in place of the pattern."""
+    whole = re.compile(pattern)
+
+    def check(value: str | None) -> str | None:
+        if value is not None and whole.fullmatch(value) is None:
+            raise ValueError(f"must be {said}, got {value[:_SHOWN]!r}")
+        return value
+
+    return AfterValidator(check)

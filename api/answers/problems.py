@@ -103,7 +103,8 @@ def _headers_of_refusal(error: Exception) -> Mapping[str, str]:
 def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [
-        _field_problem(".".join(str(part) for part in fault["loc"][1:]), fault["msg"]) for fault in error.errors()
+        _field_problem(".".join(str(part) for part in fault["loc"][1:]), fault["msg"].removeprefix("Value error, "))
+        for fault in error.errors()
     ]
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
     problem = _problem(422, InvalidOptions.code, detail, request.state.request_id)

@@ -16,7 +16,7 @@ from api.access import READ
 from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
-from api.known_query import KNOWN_QUERY
+from api.known_query import KNOWN_QUERY, fitting
 from api.schemas.choices import SORTS, Sort
 from api.schemas.job import ImagePage, ImageView, image_view
 from api.services import Services, UseCases
@@ -51,13 +51,21 @@ _PIECE = 2**18
 _STORED = {"disagreement": "accord", "entropy": "clarity", "low_confidence": "surety"}
 # Are kept, to be sorted by, of the first model alone.
 _FIRST_ONES = ("confidence", "entropy", "low_confidence", CLASS_DRIFT, "miou")
-_PLAIN: dict[str, Any] = {"pattern": r"^[^\x00]+$", "examples": ["cam_a/"]}  # NUL is in no database
-_CODE: dict[str, Any] = {"pattern": r"^[a-z][a-z0-9_]{0,63}$", "examples": ["mask_mismatch"]}
+_NOT_NUL, _CODED = r"^[^\x00]+$", r"^[a-z][a-z0-9_]{0,63}$"  # NUL is in no database
+_TEXT: dict[str, Any] = {"json_schema_extra": {"pattern": _NOT_NUL}, "examples": ["cam_a/"]}
+_CODE: dict[str, Any] = {"json_schema_extra": {"pattern": _CODED}, "examples": ["mask_mismatch"]}
+_IS_PLAIN = fitting(_NOT_NUL, "one character at least, none of them NUL")
+_IS_CODE = fitting(_CODED, "a code, such as mask_mismatch")
 AskedModel = Annotated[
     str | None,
     Query(max_length=128, description="of a job with several models: whose results; default: the first one's"),
 ]
-ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="`input`, or a name of `artifacts`")]
+_ARTIFACT, _ARTIFACT_SAID = r"^[a-z0-9_-]{1,64}$", "`input`, or a name of `artifacts`"
+ArtifactName = Annotated[
+    str,
+    Path(json_schema_extra={"pattern": _ARTIFACT}, description=_ARTIFACT_SAID),
+    fitting(_ARTIFACT, _ARTIFACT_SAID),
+]
 
 
 class Order(NamedTuple):
@@ -79,10 +87,10 @@ async def _order(
 
 async def _where(
     status: ImageStatus | None = None,
-    ref: Annotated[str | None, Query(max_length=1000, description="the caller's own id", **_PLAIN)] = None,
-    name: Annotated[str | None, Query(max_length=255, description="how it begins", **_PLAIN)] = None,
-    warning: Annotated[str | None, Query(description="the code of one of its warnings", **_CODE)] = None,
-    error: Annotated[str | None, Query(description="the code of its error", **_CODE)] = None,
+    ref: Annotated[str | None, Query(max_length=1000, description="the caller's own id", **_TEXT), _IS_PLAIN] = None,
+    name: Annotated[str | None, Query(max_length=255, description="how it begins", **_TEXT), _IS_PLAIN] = None,
+    warning: Annotated[str | None, Query(description="the code of one of its warnings", **_CODE), _IS_CODE] = None,
+    error: Annotated[str | None, Query(description="the code of its error", **_CODE), _IS_CODE] = None,
 ) -> ImageFilter:
     begins = None if name is None else normalize("NFC", name)
     return ImageFilter(status=status, ref=ref, name=begins, warning=warning, error=error)

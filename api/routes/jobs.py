@@ -19,7 +19,7 @@ from api.bodies.forms import boundary_of
 from api.bodies.submissions import JSON_BYTES, FormSubmission, JsonSubmission
 from api.dependencies import JOB_ID, JobId, ServicesDep, UseCasesDep, is_job_id
 from api.errors import BadRequest
-from api.known_query import KNOWN_QUERY
+from api.known_query import KNOWN_QUERY, fitting
 from api.live.job_watch import Place, Seen
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_job
@@ -57,6 +57,7 @@ _ACCEPTED_HEADERS = {
     "Retry-After": {"description": "seconds until asking again makes sense", "schema": {"type": "integer"}},
 }
 MODEL = r"^(models:/)?[a-z0-9][a-z0-9._-]{0,99}(@[A-Za-z][A-Za-z0-9_-]{0,18}|/[0-9]{1,9})?$"
+MODEL_SAID = "`NAME`, `NAME/VERSION` or `NAME@ALIAS`"
 
 REFUSED = (
     *(BadRequest, ArchiveUnreadable, NoImages, 408, IdempotencyInProgress, TooManyBytes, TooManyImages, 415),
@@ -180,7 +181,8 @@ async def _where(
     status: JobStatus | None = None,
     model: Annotated[
         str | None,
-        Query(pattern=MODEL, description="`NAME`, `NAME/VERSION` or `NAME@ALIAS`: one of the job's"),
+        Query(json_schema_extra={"pattern": MODEL}, description=f"{MODEL_SAID}: one of the job's"),
+        fitting(MODEL, MODEL_SAID),
     ] = None,
     created_after: Annotated[AwareDatetime | None, Query(description="then or later", **_TIME)] = None,
     created_before: Annotated[AwareDatetime | None, Query(description="earlier than then", **_TIME)] = None,

@@ -15,7 +15,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, serve
 from api.bodies.body_pipe import read_in_thread
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
-from api.known_query import KNOWN_QUERY
+from api.known_query import KNOWN_QUERY, one_of
 from api.routes.images import content_disposition
 from api.schemas.corrections import (
     CorrectedView,
@@ -138,7 +138,8 @@ async def take_corrections(
     use_cases: UseCasesDep,
     form: Annotated[
         str | None,
-        Query(alias="format", pattern=f"^({'|'.join(FORMS)})$", description="by default by what is in it"),
+        Query(alias="format", json_schema_extra={"enum": list(FORMS)}, description="by default by what is in it"),
+        one_of(FORMS),
     ] = None,
 ) -> Response:
     """A ZIP file of masks, or of what an annotation tool exported: a new version for each image that is not as it was.

@@ -318,6 +318,12 @@ def test_labels_for_yolo_with_notes_beside_them_are_no_tasks(client: TestClient,
     assert (taken["format"], taken["corrected"], taken["unknown"]["count"]) == ("yolo", 1, 0)
 
 
+def test_an_unknown_form_is_told_those_that_there_are(client: TestClient, house: House) -> None:
+    answer = client.post(f"/jobs/{finished(client, house)}/corrections", params={"format": "nope"}, content=b"")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == f"format: must be one of {', '.join(FORMS)}, got 'nope'"
+
+
 @pytest.mark.parametrize("name", EXPORTS)
 def test_what_a_tool_gives_back_is_known_by_its_files(client: TestClient, house: House, name: str) -> None:
     job_id = finished(client, house, "north/a.jpg", "b.jpg")

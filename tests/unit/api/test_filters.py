@@ -71,3 +71,21 @@ def test_a_filter_of_images_that_makes_no_sense_is_a_fault(client: TestClient, w
     job_id = submit(client, {"sample": "crossing"})
     answer = client.get(f"/jobs/{job_id}/images", params=where)
     assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, list(where))
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value", "said"),
+    [
+        ("", "model", "a b", "must be `NAME`, `NAME/VERSION` or `NAME@ALIAS`, got 'a b'"),
+        ("/{}/images", "warning", "No", "must be a code, such as mask_mismatch, got 'No'"),
+        ("/{}/images", "ref", "", "must be one character at least, none of them NUL, got ''"),
+        ("/{}/images", "sort", "no", "Input should be 'index', 'confidence', "),
+        ("/{}/images", "status", "no", "Input should be 'queued', 'running', "),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_said_in_words(
+    client: TestClient, path: str, name: str, value: str, said: str
+) -> None:
+    job = submit(client, {"sample": "crossing"})
+    (fault,) = client.get(f"/jobs{path.format(job)}", params={name: value}).json()["errors"]
+    assert (fault["field"], fault["message"][: len(said)]) == (name, said)
