@@ -30,6 +30,30 @@ def test_a_report_touches_nobody_elses_files(run: Any, tmp_path: Path) -> None:
     assert "holds other files" in refused.stderr
 
 
+def test_a_second_report_takes_the_place_of_the_first_and_of_nothing_else(
+    run: Run, server: ToyServer, job_state: JobState, tmp_path: Path
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("manifest.json", '{"job": "job_1"}')
+    more = {"options": {"artifacts": ["mask"]}, "label_space": "cityscapes-19", "models": ["fast", "accurate"]}
+    for job in ("job_1", "job_2"):
+        server.on("GET", f"/jobs/{job}", as_json({**job_state("succeeded", done=4), **more, "id": job}))
+    server.on("GET", "/jobs/job_1/archive", Answer(200, packed.getvalue()))
+    server.on("GET", "/jobs/job_1/images", as_json({"items": [], "next_cursor": None}))
+    server.on("GET", "/models", as_json({"items": []}))
+    out = tmp_path / "page"
+    assert run("report", "job_1", "--out", out).exit_code == 0
+    (out / "index.html").write_text("of before")
+    (out / "pictures").mkdir()
+    (out / "notes.txt").write_text("mine")
+    assert run("report", "job_1", "--out", out).exit_code == 0
+    assert "<html" in (out / "index.html").read_text()
+    assert ((out / "pictures").exists(), (out / "notes.txt").read_text()) == (False, "mine")
+    refused = run("report", "job_2", "--out", out)
+    assert (refused.exit_code != 0, "holds the report of job_1" in refused.stderr) == (True, True)
+
+
 def test_a_job_with_an_export_is_shown_by_its_artifacts(run: Run, server: ToyServer, job_state: JobState) -> None:
     """What its archive holds without a word is the export, which has neither overlays nor numbers."""
     options = {"artifacts": ["overlay", "mask"], "export": {"name": "cvat"}}
