@@ -224,7 +224,9 @@ class JobOptionsShape(BaseModel):
         json_schema_extra={"examples": [*LABEL_SPACES]},
     )
     mask_label_space: str | None = Field(
-        None, description="of the ground truth; default: what the masks' names say, else as `label_space`"
+        None,
+        description="of the ground truth; default: what the masks' names say or those of samples are in, else "
+        "as `label_space`",
     )
     mask_suffix: str | None = Field(
         None, max_length=64, description="how the names of masks end, where a data set has its own way: `_L`"

@@ -14,9 +14,8 @@ from jobs.keys import is_correction, new_correction_key
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.reporting.read import images_in_order, newest_corrections
 from jobs.submitting.drafts import Draft
-from jobs.submitting.matching import MasksOfJobs
+from jobs.submitting.matching import is_sample
 from jobs.uploads.buckets import Buckets
-from segmentation.label_space import LabelSpace
 
 COPIES_AT_ONCE = 16  # a store that is reached by network answers each after a while
 
@@ -70,10 +69,11 @@ class OtherJobs:
         draft.add_inputs(images)
         if draft.frames_of_jobs_s is None and any(shown_at_s(image.name) is not None for image in images):
             draft.frames_of_jobs_s = job.options.every
-        if count := sum(image.mask is not None for image in images):
+        found = [image.mask for image in images if image.mask is not None]
+        if found:
             meaning = job.label_space if given.corrected else job.options.mask_label_space or job.label_space
-            _take_meaning(draft.masks_of_jobs, job.spaces.get(meaning), at)
-            draft.masks_of_jobs.count += count
+            draft.masks_of_jobs.take(job.spaces.get(meaning), at)
+            draft.masks_of_jobs.count += sum(not is_sample(mask) for mask in found)
             draft.masks_of_jobs.corrected |= given.corrected
         elif given.corrected:
             raise _fault(at, "none of these images was corrected")
@@ -107,19 +107,6 @@ class OtherJobs:
         for bucket in sorted(buckets):
             if not self.buckets.allows(bucket, self.tenant):
                 raise _fault(at, f"{bucket!r} is no bucket that inputs may come from, not any more")
-
-
-def _take_meaning(others: MasksOfJobs, meaning: LabelSpace, at: str) -> None:
-    if others.space not in (None, meaning.name):
-        said = f"its masks are in {meaning.name}, those of another job in {others.space}: submit them as two"
-        raise _fault(at, said)
-    if others.classes is not None and not (meaning.goes_on_in(others.classes) or others.classes.goes_on_in(meaning)):
-        said = (
-            f"its masks are in {meaning.name}, those of another job in other classes of that name: submit them as two"
-        )
-        raise _fault(at, said)
-    is_more = others.classes is None or others.classes.goes_on_in(meaning)
-    others.space, others.classes = meaning.name, meaning if is_more else others.classes
 
 
 def _own_mask(image: JobImage) -> _Mask | None:

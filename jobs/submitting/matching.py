@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from posixpath import splitext
 
+from data.sample_library import LABEL_SPACE
 from jobs.errors import FieldFault, InvalidOptions
-from jobs.job import NewImage
+from jobs.job import NewImage, Source, SourceKind
 from segmentation.errors import UnclearMaskSpace
 from segmentation.label_space import LabelSpace
+from segmentation.label_spaces import get_label_space
 from segmentation.masks.mask_names import (
     LABEL_IDS,
     TRAIN_IDS,
@@ -68,13 +70,34 @@ def match_masks(
 
 @dataclass(slots=True)
 class MasksOfJobs:
-    """Masks that come along with images of other jobs. space: of their ids; classes: what it meant in those jobs.
-    corrected: corrections are among them, of which that is certain."""
+    """Masks that come along with images of other jobs, and those of samples. space: of their ids; classes: what it
+    meant in those jobs. count: those of jobs, without samples. of: what space was first known of. corrected:
+    corrections are among them, of which that is certain."""
 
     count: int = 0
     space: str | None = None
     classes: LabelSpace | None = None
     corrected: bool = False
+    of: str = "another job"
+
+    def take(self, meaning: LabelSpace, at: str) -> None:
+        """More masks, whose ids mean this. at: where the request names them. Raises InvalidOptions where others mean
+        something else."""
+        if self.space not in (None, meaning.name):
+            said = f"its masks are in {meaning.name}, those of {self.of} in {self.space}: submit them as two"
+            raise InvalidOptions([FieldFault(at, said)])
+        if self.classes is not None and not (meaning.goes_on_in(self.classes) or self.classes.goes_on_in(meaning)):
+            other = f"those of {self.of} in other classes of that name"
+            said = f"its masks are in {meaning.name}, {other}: submit them as two"
+            raise InvalidOptions([FieldFault(at, said)])
+        is_more = self.classes is None or self.classes.goes_on_in(meaning)
+        self.space, self.classes = meaning.name, meaning if is_more else self.classes
+
+    def take_sample(self, at: str) -> None:
+        """The mask of a sample. Raises InvalidOptions as `take` does."""
+        if self.space is None:
+            self.of = "samples"
+        self.take(get_label_space(LABEL_SPACE), at)
 
     def check_classes(self, now: LabelSpace) -> None:
         """now: what the masks of the new job mean. Raises InvalidOptions where a model has brought other classes of the
@@ -85,7 +108,8 @@ class MasksOfJobs:
         raise InvalidOptions([FieldFault("mask_label_space", told)])
 
     def meaning(self, images: Iterable[NewImage], named: str | None, said: str | None) -> str | None:
-        """Of the ids of all masks: what the names of the others say, or the client, or the job that they come from.
+        """Of the ids of all masks: what the names of the others say, or the client, or the job that they come from, or
+        what those of samples always mean.
 
         Raises InvalidOptions where that is not the same for all, or may not be.
         """
@@ -95,13 +119,17 @@ class MasksOfJobs:
         if said is not None or self.space in (None, named):
             return named or said
         if named is not None:
-            told = f"some masks are in {named}, those of another job in {self.space}: submit them as two"
+            told = f"some masks are in {named}, those of {self.of} in {self.space}: submit them as two"
             raise InvalidOptions([FieldFault("mask_label_space", told)])
-        if sum(each.mask is not None for each in images) > self.count:
-            told = f"masks of another job are in {self.space}, and no name tells of the others"
+        if sum(each.mask is not None and not is_sample(each.mask) for each in images) > self.count:
+            told = f"masks of {self.of} are in {self.space}, and no name tells of the others"
             told = f"say it if it is the same for all, else submit them as two: {told}"
             raise InvalidOptions([FieldFault("mask_label_space", told)])
         return self.space
+
+
+def is_sample(source: Source) -> bool:
+    return source.kind is SourceKind.SAMPLE
 
 
 def masks_among(images: Sequence[str]) -> list[int]:

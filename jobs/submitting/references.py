@@ -16,6 +16,7 @@ from jobs.inputs.of_job import OfJob, OtherJobs
 from jobs.job import NewImage, Source, SourceKind
 from jobs.ports import ObjectStore, OpenUnit
 from jobs.submitting.drafts import Draft
+from jobs.submitting.matching import is_sample
 from jobs.submitting.names import is_hidden, relative_path
 from jobs.submitting.reading import is_picture_name
 from jobs.uploads.buckets import Buckets
@@ -104,6 +105,8 @@ class References:
             draft.add_packed(known.name, self._open(known, f"{at}.upload"), ref=given.ref)
         else:
             draft.add_inputs([_with_keys(given, found)])
+            if given.mask is not None and is_sample(given.mask):
+                draft.masks_of_jobs.take_sample(f"{at}.mask.sample")
 
     def _add_prefix(self, draft: Draft, given: Prefix, *, at: str) -> None:
         most = draft.limits.max_images + 1  # enough to be refused; the rest of the bucket is not read
@@ -145,6 +148,8 @@ class References:
         else:
             image = _with_keys(given, found)
             draft.add_named_mask(image.source, image.name)
+            if is_sample(image.source):
+                draft.masks_of_jobs.take_sample(f"{at}.sample")
 
     def _open(self, upload: Known, at: str) -> BinaryIO:
         try:

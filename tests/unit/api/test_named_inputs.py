@@ -134,6 +134,25 @@ def test_a_bucket_that_is_not_allowed_is_a_fault(client: TestClient, house: Hous
     assert said == {"inputs.0.prefix": "no picture lies there"}
 
 
+@pytest.mark.parametrize("name", [None, "crossing.png"])
+def test_what_the_ids_of_a_samples_mask_mean_nobody_has_to_say(
+    client: TestClient, house: House, name: str | None
+) -> None:
+    mask = {"sample": "crossing"}
+    listed = {"inputs": [{"sample": "crossing"}], "masks": [mask if name is None else {**mask, "name": name}]}
+    plain = {"upload": upload(client, "other.png", TRUTH)}
+    for body in (listed, {"inputs": [{"sample": "crossing", "mask": mask}]}):
+        job = client.post("/jobs", json=body).json()
+        assert job["options"]["mask_label_space"] == "cityscapes-34"
+        other = {"upload": upload(client, "other.jpg", picture()), "mask": plain}
+        mixed = {**body, "inputs": [*body["inputs"], other]}
+        said = faults(client.post("/jobs", json=mixed))["mask_label_space"]
+        assert said.endswith("masks of samples are in cityscapes-34, and no name tells of the others")
+        told = client.post("/jobs", json={**mixed, "mask_label_space": "cityscapes-34"})
+        again = client.post("/jobs", json={"inputs": [{"job": told.json()["id"]}]}).json()
+        assert (again["options"]["mask_label_space"], again["id"] != job["id"]) == ("cityscapes-34", True)
+
+
 def test_a_manifest_lists_inputs_of_every_kind(client: TestClient, house: House) -> None:
     one = upload(client, "a.jpg", picture())
     lines = [
