@@ -58,29 +58,26 @@ class SqlDeliveries:
         return sorted(found, key=lambda each: candidates.index(each.id))
 
     def end_try(self, delivery: Delivery) -> bool:
+        is_this, is_gone = DELIVERY.id == delivery.id, delivery.status is DeliveryStatus.GONE
+        if is_gone:
+            self._lock(or_(is_this, and_(*_owed_as(delivery))))
         mine = update(DELIVERIES).where(
-            DELIVERY.id == delivery.id,
-            DELIVERY.claims == delivery.claims,
-            _IS_PENDING,
-            DELIVERY.lease_until.is_not(None),
+            is_this, DELIVERY.claims == delivery.claims, _IS_PENDING, DELIVERY.lease_until.is_not(None)
         )
         if not self._transaction.write(mine.values(try_values(delivery))).rowcount:
             return False
-        if delivery.status is DeliveryStatus.GONE:
+        if is_gone:
             self._give_up(delivery)
         return True
 
     def redeliver(self, delivery_id: str) -> Delivery:
-        locked = select(DELIVERIES).where(DELIVERY.id == delivery_id).with_for_update()
-        row = self._transaction.write(locked).first()
-        if row is None:
-            raise DeliveryNotFound(f"there is no delivery {delivery_id!r}")
-        now = self._transaction.now
-        after = schedule.again(to_delivery(row), now=now)
-        self._transaction.write(update(DELIVERIES).where(DELIVERY.id == delivery_id).values(try_values(after)))
-        before = (DELIVERY.job_id == after.job_id, DELIVERY.version < after.version)
-        waits = and_(_IS_PENDING, DELIVERY.due_at > now, _is_free(now))
-        self._transaction.write(update(DELIVERIES).where(*before, waits).values(due_at=now))
+        is_this, now, found = DELIVERY.id == delivery_id, self._transaction.now, self.get(delivery_id)
+        before = (DELIVERY.job_id == found.job_id, DELIVERY.version < found.version)
+        waits = and_(*before, _IS_PENDING, DELIVERY.due_at > now, _is_free(now))
+        self._lock(or_(is_this, waits))
+        after = schedule.again(self.get(delivery_id), now=now)
+        self._transaction.write(update(DELIVERIES).where(is_this).values(try_values(after)))
+        self._transaction.write(update(DELIVERIES).where(waits).values(due_at=now))
         return after
 
     def remove(self, delivery_id: str) -> None:
@@ -102,12 +99,21 @@ class SqlDeliveries:
         origins = {row.id: row.origin for row in rows}
         return [replace(each, origin=origins.get(each.job_id, {})) for each in deliveries]
 
+    def _lock(self, where: ColumnElement[bool]) -> None:
+        """Rows that this transaction is going to change, all of them before the first, in the order of their ids:
+        with one order no two wait for each other. `claim` waits for nobody."""
+        self._transaction.write(select(DELIVERY.id).where(where).order_by(DELIVERY.id).with_for_update()).all()
+
     def _give_up(self, gone: Delivery) -> None:
-        same = [DELIVERY.tenant == gone.tenant, DELIVERY.url == gone.url, DELIVERY.job_id.is_not(None)]
-        others = update(DELIVERIES).where(_IS_PENDING, *same)
+        others = update(DELIVERIES).where(*_owed_as(gone))
         self._transaction.write(
             others.values(status=DeliveryStatus.GONE.value, due_at=None, lease_until=None, ended_at=gone.ended_at)
         )
+
+
+def _owed_as(gone: Delivery) -> Sequence[ColumnElement[bool]]:
+    """What else is owed to the same address, beside pings."""
+    return (_IS_PENDING, DELIVERY.tenant == gone.tenant, DELIVERY.url == gone.url, DELIVERY.job_id.is_not(None))
 
 
 def _pending(columns: Any) -> ColumnElement[bool]:

@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import Connection, text
 
-from jobs.deliveries.delivery import DeliveryStatus, Reply
+from jobs.deliveries.delivery import Delivery, DeliveryStatus, Reply
 from jobs.deliveries.endpoint import EVENTS, Endpoint
 from jobs.deliveries.ports import AtOnce
 from jobs.deliveries.schedule import after_try
 from jobs.errors import DatabaseUnavailable
 from jobs.options import JobOptions
 from storage.settings import StorageSettings
-from storage.unit_of_work import Database
+from storage.unit_of_work import Database, make_engine
 from tests.databases import opened
 from tests.fakes import FakeClock
 from tests.job_steps import Units, ended_job, succeeded
+from tests.services.processes import wait_for
 
 JOBS = [f"job_{number:02}" for number in range(12)]
 SENDERS = 4
@@ -75,3 +77,40 @@ def test_every_delivery_is_sent_once_and_in_order(database: Database):
         assert [event for of, event in senders.sent if of == job_id] == ["job.started", "job.completed"]
         with database.unit() as unit:
             assert {each.status for each in unit.deliveries.page(job_id, limit=9)} == {DeliveryStatus.DELIVERED}
+
+
+def test_tries_that_give_up_the_same_address_wait_for_each_other_in_one_order(migrated_postgres_url: str) -> None:
+    """Each has a delivery of its own, and ends those of the others."""
+    settings = StorageSettings(database_url=migrated_postgres_url)
+    with opened(settings, clock=(clock := FakeClock())) as preparing:
+        for job_id in JOBS[:3]:
+            hook = Endpoint(url="https://gone.example/hook", events=EVENTS)
+            options = JobOptions(model="tiny", label_space="camvid-11", webhook=hook)
+            ended_job(Units(preparing.unit, clock), succeeded(0), job_id=job_id, options=options)
+    with opened(settings) as database, ThreadPoolExecutor(2) as threads:
+        with database.unit() as unit:
+            claimed = unit.deliveries.claim(limit=3, at_once=AtOnce(per_host=3, per_tenant=3), lease_s=3600)
+            unit.commit()
+
+        def end(delivery: Delivery) -> None:
+            with database.unit() as unit:
+                unit.deliveries.end_try(after_try(delivery, Reply(status_code=410), now=unit.now, chance=0.5))
+                unit.commit()
+
+        engine = make_engine(settings)
+        with engine.connect() as holder:
+            ending = [each.id for each in claimed[1:]]
+            holder.execute(text("SELECT id FROM deliveries WHERE id <> ALL(:ending) FOR UPDATE"), {"ending": ending})
+            waiting = [threads.submit(end, each) for each in claimed[1:]]
+            wait_for(lambda: _blocked(holder) >= 2, what="both wait", pause_s=0.01)
+            holder.rollback()
+        engine.dispose()
+        for each in waiting:
+            each.result()
+        with database.unit() as unit:
+            ended = unit.deliveries.page(claimed[0].job_id or "", limit=9)
+            assert {each.status for each in ended} == {DeliveryStatus.GONE}
+
+
+def _blocked(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
