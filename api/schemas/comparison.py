@@ -198,7 +198,7 @@ class ComparisonView(BaseModel):
     pairs: list[ComparedPair] = Field(description="every two models")
     classes: list[ComparedClass] = Field(description="those that a model said or that are true somewhere")
     bootstrap: BootstrapView | None = Field(
-        description="how the intervals came about; null while the job runs, and with fewer than six images of known "
-        "truth"
+        description="how the intervals came about; null while the job runs, and with fewer than six images some "
+        "pixel of which has a known truth"
     )
     most_contested: list[ContestedImage]

@@ -51,7 +51,7 @@ class Comparing:
             return None
         models = [PictureCounts.joined(each) for each in counted]
         resampled = Resampled.of(models, seed=SEED)
-        return None if resampled is None else Drawn(resampled, len(models[0].hits))
+        return None if resampled is None else Drawn(resampled)
 
     def _count(self, images: Sequence[JobImage], counted: list[list[PictureCounts]]) -> None:
         known = [image for image in images if image.result is not None and image.result.metrics.confusion is not None]

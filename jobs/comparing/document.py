@@ -6,7 +6,6 @@ both can give and the truth can show.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -45,14 +44,13 @@ def comparison_document(job: Job, contested: Sequence[JobImage], drawn: Drawn | 
 
 
 class Drawn:
-    """The job's images, drawn anew many times. images: how many they are."""
+    """The job's images, drawn anew many times."""
 
-    def __init__(self, resampled: Resampled, images: int) -> None:
+    def __init__(self, resampled: Resampled) -> None:
         self.resampled = resampled
-        self.images = images
 
     def to_dict(self) -> Document:
-        return {"level": LEVEL, "resamples": RESAMPLES, "images": self.images, "seed": SEED}
+        return {"level": LEVEL, "resamples": RESAMPLES, "images": self.resampled.pictures, "seed": SEED}
 
 
 def image_document(job: Job, image: JobImage) -> Document:
@@ -137,7 +135,7 @@ def _judged(job: Job, pair: PairCounts, one: int, other: int, drawn: Drawn | Non
         "classes": _right_by_class(job, pair.right),
         "miou_difference": known(first - second),
         "interval": _ends(interval),
-        "beyond_chance": None if _ends(interval) is None or interval is None else not interval.holds(0),
+        "beyond_chance": None if interval is None else not interval.holds(0),
         "without_classes": _names(job, without),
     }
 
@@ -184,6 +182,4 @@ def _at(values: Any, class_id: int) -> float | None:
 
 
 def _ends(interval: Interval | None) -> list[float] | None:
-    if interval is None or not math.isfinite(interval.low):
-        return None
-    return [interval.low, interval.high]
+    return None if interval is None else [interval.low, interval.high]

@@ -58,32 +58,46 @@ class PictureCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
-    """IoU of every model in every drawing. ious: (M, R, C). None of the intervals is known of too few pictures."""
+    """IoU of every model in every drawing. ious: (M, R, C). holding: (N, C) bool, which of the pictures that are drawn
+    from hold which class. None of the intervals is known of too few pictures."""
 
     ious: NDArray[np.float64]
+    holding: NDArray[np.bool_]
 
     @classmethod
     def of(cls, models: Sequence[PictureCounts], *, seed: int) -> "Resampled | None":
-        """None with fewer than FEWEST_PICTURES."""
-        count = len(models[0].hits)
+        """None with fewer than FEWEST_PICTURES that judge a model; those whose truth is void throughout judge none."""
+        holding = np.any([each.unions > 0 for each in models], axis=0)
+        judging = holding.any(axis=1)
+        count = int(judging.sum())
         if count < FEWEST_PICTURES:
             return None
         shares = np.full(count, 1 / count)
         weights = np.random.default_rng(seed).multinomial(count, shares, size=RESAMPLES).astype(np.float64)
-        return cls(np.stack([each.ious(weights) for each in models]))
+        drawn = [PictureCounts(each.hits[judging], each.unions[judging]) for each in models]
+        return cls(np.stack([each.ious(weights) for each in drawn]), holding[judging])
 
-    def miou(self, model: int, *, without: Collection[int] = ()) -> Interval:
-        """without: ids of classes that are left out of the mean."""
-        return _interval(_means(self.ious[model], without))
+    @property
+    def pictures(self) -> int:
+        return len(self.holding)
 
-    def difference(self, one: int, other: int, *, without: Collection[int] = ()) -> Interval:
-        """Of the mIoU of `one` less that of `other`, on the same pictures and over the same classes."""
-        return _interval(_means(self.ious[one], without) - _means(self.ious[other], without))
+    def miou(self, model: int, *, without: Collection[int] = ()) -> Interval | None:
+        """without: ids of classes that are left out of the mean. None where too few pictures hold another class."""
+        return self._interval(_means(self.ious[model], without), without)
+
+    def difference(self, one: int, other: int, *, without: Collection[int] = ()) -> Interval | None:
+        """Of the mIoU of `one` less that of `other`, on the same pictures and classes. None as in `miou`."""
+        return self._interval(_means(self.ious[one], without) - _means(self.ious[other], without), without)
 
     def class_difference(self, one: int, other: int, class_id: int) -> Interval | None:
-        """Of the IoU of one class; None where most drawings do not hold the class."""
-        differences = self.ious[one, :, class_id] - self.ious[other, :, class_id]
-        return _interval(differences) if np.isfinite(differences).mean() >= 0.5 else None
+        """Of the IoU of one class; None where fewer than FEWEST_PICTURES hold it."""
+        if self.holding[:, class_id].sum() < FEWEST_PICTURES:
+            return None
+        return _interval(self.ious[one, :, class_id] - self.ious[other, :, class_id])
+
+    def _interval(self, values: NDArray[np.float64], without: Collection[int]) -> Interval | None:
+        judging = np.delete(self.holding, list(without), axis=1).any(axis=1)
+        return _interval(values) if judging.sum() >= FEWEST_PICTURES else None
 
 
 def _means(ious: NDArray[np.float64], without: Collection[int] = ()) -> NDArray[np.float64]:
@@ -96,9 +110,9 @@ def _means(ious: NDArray[np.float64], without: Collection[int] = ()) -> NDArray[
     return means
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
+def _interval(values: NDArray[np.float64]) -> Interval | None:
     known = values[np.isfinite(values)]
     if not known.size:
-        return Interval(float("nan"), float("nan"))
+        return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))

@@ -220,7 +220,12 @@ def pair_sentence(comparison: Comparison, pair: Pair) -> str:
     if pair.difference == 0:
         return f"{letters(sorted((ahead, behind)))} have the same mIoU on {count}."
     if pair.interval is None:
-        few = f"{count} cannot show a difference: at least {FEWEST_PICTURES} are needed"
+        of = (
+            f"{count} cannot"
+            if comparison.facts.picture_count < FEWEST_PICTURES
+            else f"those of {count} that count cannot"
+        )
+        few = f"{of} show a difference: at least {FEWEST_PICTURES} are needed"
         return f"{letter(ahead)} scores {points(pair.difference)} above {letter(behind)}, but {few}."
     ends = between(comparison.pair(ahead, behind).interval or pair.interval)
     if pair.shown:

@@ -65,10 +65,12 @@ def test_the_interval_is_that_of_drawing_pictures_anew() -> None:
     assert resampled is not None
     assert again is not None
     interval = resampled.difference(0, 1)
+    assert interval is not None
     assert interval == again.difference(0, 1)
     whole = [float(np.mean(each.ious(np.ones((1, 20))))) for each in counts]
     assert interval.holds(whole[0] - whole[1])
     turned = resampled.difference(1, 0)
+    assert turned is not None
     assert (turned.low, turned.high) == pytest.approx((-interval.high, -interval.low))
 
 
@@ -195,7 +197,26 @@ def test_the_json_holds_the_scores_and_no_nan(tmp_path: Path) -> None:
 
 def test_of_models_that_nothing_judges_no_interval_is_known() -> None:
     nothing = PictureCounts.of([np.zeros((3, 4), int)] * 20)
-    found = Resampled.of([nothing, nothing], seed=1)
+    assert Resampled.of([nothing, nothing], seed=1) is None
+
+
+def test_pictures_whose_truth_is_void_throughout_make_no_chance_smaller() -> None:
+    void = [np.zeros((3, 4), int)]
+    few = [PictureCounts.of(_confusions(5, seed) + void * 15) for seed in (1, 2)]
+    assert Resampled.of(few, seed=0) is None
+    some = Resampled.of([PictureCounts.of(_confusions(7, seed) + void * 3) for seed in (1, 2)], seed=0)
+    alone = Resampled.of([PictureCounts.of(_confusions(7, seed)) for seed in (1, 2)], seed=0)
+    assert some is not None
+    assert alone is not None
+    assert some.pictures == 7
+    assert some.difference(0, 1) == alone.difference(0, 1)
+    assert some.miou(0, without=(0, 1, 2)) is None
+
+
+def test_a_class_in_one_picture_of_many_shows_no_difference() -> None:
+    rare = np.diag([5, 5, 0, 0])[:3]
+    wrong, correct = np.array([[5, 0, 0, 0], [0, 5, 0, 0], [9, 0, 0, 0]]), np.diag([5, 5, 9, 0])[:3]
+    found = Resampled.of([PictureCounts.of([rare] * 19 + [last]) for last in (correct, wrong)], seed=0)
     assert found is not None
-    interval = found.miou(0)
-    assert np.isnan([interval.low, interval.high]).all()
+    assert found.class_difference(0, 1, 2) is None
+    assert found.class_difference(0, 1, 1) is not None
