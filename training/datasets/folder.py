@@ -49,7 +49,10 @@ def folder(
         if divided or not (there := _splits(root)):
             raise
         raise DatasetError(f"{root} has no folder {split!r}, but {', '.join(there)}: which split is meant?") from error
-    if validation_share and not divided:
+    if validation_share and divided:
+        text = "%s has a folder for each split: validation_share = %g counts nowhere"
+        logger.warning(text, root, validation_share)
+    elif validation_share:
         pairs = part_of(pairs, split, validation_share=validation_share)
     if space is None:
         masks = [mask for _, mask in pairs]

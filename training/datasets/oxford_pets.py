@@ -8,7 +8,7 @@ from jobs.comparing.pages.wording import counted
 from segmentation.label_spaces import get_label_space
 from segmentation.measures.counting import look_up
 from training.datasets.pairs import About, DatasetError, Mask, PairDataset, read_mask
-from training.datasets.splitting import Pair, part_of
+from training.datasets.splitting import Pair, listed, part_of
 
 ABOUT = About(
     title="Oxford-IIIT Pet, trimaps (Parkhi et al. 2012)",
@@ -39,8 +39,8 @@ def _listed(root: Path, name: str) -> list[Pair]:
     path = root / "annotations" / f"{name}.txt"
     if not path.is_file():
         raise DatasetError(f"there is no list {path}")
-    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-    stems = [words[0] for words in lines if words and not words[0].startswith("#")]
+    lines = (line.split() for line in listed(path))
+    stems = [words[0] for words in lines if not words[0].startswith("#")]
     pairs = [(root / "images" / f"{stem}.jpg", root / "annotations" / "trimaps" / f"{stem}.png") for stem in stems]
     missing = [file for pair in pairs for file in pair if not file.is_file()]
     if missing or not pairs:

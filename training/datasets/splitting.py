@@ -23,8 +23,11 @@ def part_of(pairs: Sequence[Pair], split: str, *, validation_share: float) -> li
     """val: that share of the pairs; train: the others; all: every one. In the order given.
 
     Who is held back follows from the pictures' names alone, whatever the machine and the order; a picture that is added
-    later moves few others. Raises DatasetError for another split, and for a share that leaves a split empty.
+    later moves few others. Raises DatasetError for another split, for what is no share, and for one that leaves a split
+    empty.
     """
+    if not 0 <= validation_share <= 1:
+        raise DatasetError(f"validation_share must be 0 to 1, got {validation_share:g}")
     if split not in SPLITS:
         raise DatasetError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
     if split == "all":
@@ -63,6 +66,15 @@ def share_of(pairs: Sequence[Pair], split: str, *, listed_in: Path, name: str, v
             "and under another name it is divided"
         )
     return part_of(pairs, split, validation_share=validation_share)
+
+
+def listed(path: Path) -> list[str]:
+    """The lines of a list of pictures that say something. Raises DatasetError for a file that is no text."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is no list of pictures: {error}") from error
+    return [each.strip() for each in lines if each.strip()]
 
 
 def _hash(pair: Pair) -> str:

@@ -21,7 +21,7 @@ from training.datasets.colour_masks import ids_of_colours
 from training.datasets.folder import pictures_in, required_space
 from training.datasets.label_names import BACKGROUND, LabelNames, unclear_background
 from training.datasets.pairs import MAX_PIXELS, About, DatasetError, Mask, PairDataset, is_hidden, read_mask
-from training.datasets.splitting import called_as, names_split, share_of
+from training.datasets.splitting import called_as, listed, names_split, share_of
 from training.datasets.unannotated import are_left_out, check_unannotated
 
 LABEL_MAP = "labelmap.txt"
@@ -154,8 +154,7 @@ def _listed(root: Path, split: str) -> tuple[Path, list[str]]:
     found = found or [each for each in lists if not names_split(each.stem)]
     if len(found) != 1:
         raise DatasetError(f"{root / LISTS} has no list for {split!r}, but {', '.join(each.name for each in lists)}")
-    names = (each.strip() for each in found[0].read_text(encoding="utf-8-sig").splitlines())
-    return found[0], list(dict.fromkeys(each.strip('"') for each in names if each))
+    return found[0], list(dict.fromkeys(each.strip('"') for each in listed(found[0])))
 
 
 def _require_masks(masks: Mapping[str, Path], listed_in: Path) -> None:
