@@ -235,7 +235,8 @@ def write_json(path: Path, content: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Written beside and moved into place once it is on the disk: a reader sees the old file or the new one, never
-    half, and so does whoever comes after a power cut; also where two write it at the same time."""
+    half, and so does whoever comes after a power cut; also where two write it at the same time. Raises OSError, with
+    the file's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -244,5 +245,7 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:  # of a disk that is full the system names no file
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)

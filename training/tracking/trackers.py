@@ -63,10 +63,13 @@ class JsonlTracker:
 
     def _append(self, record: Mapping[str, object]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a+b") as file:
-            file.seek(-1 if file.tell() else 0, os.SEEK_END)
-            cut_off = file.read(1) not in (b"\n", b"")  # by a kill: that line would take this one with it
-            file.write(b"\n" * cut_off + json.dumps(record, default=str).encode() + b"\n")
+        try:
+            with self._path.open("a+b") as file:
+                file.seek(-1 if file.tell() else 0, os.SEEK_END)
+                cut_off = file.read(1) not in (b"\n", b"")  # by a kill: that line would take this one with it
+                file.write(b"\n" * cut_off + json.dumps(record, default=str).encode() + b"\n")
+        except OSError as error:  # of a disk that is full the system names no file
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
 class ConsoleTracker:

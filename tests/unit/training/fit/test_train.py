@@ -120,8 +120,9 @@ def test_a_full_disk_leaves_the_file_of_before_and_no_part(tmp_path, monkeypatch
     path = tmp_path / "report.json"
     path.write_text("before")
     monkeypatch.setattr("training.runs.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as told:
         write_text(path, "after")
+    assert told.value.filename == str(path)
     assert (path.read_text(), list(tmp_path.iterdir())) == ("before", [path])
 
 

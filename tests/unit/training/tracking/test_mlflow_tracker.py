@@ -89,6 +89,15 @@ def test_classes_that_mlflow_refuses_by_name_cost_no_epoch_its_numbers(folder: P
     assert steps(mlflow_uri, run, "iou/_/sky") == {1: 0.1, 2: 0.1}
 
 
+def test_a_full_disk_is_told_with_the_name_of_the_log(tmp_path: Path):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    (tmp_path / "log.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as told:
+        JsonlTracker(tmp_path / "log.jsonl").log(1, {})
+    assert told.value.filename == str(tmp_path / "log.jsonl")
+
+
 def test_a_resumed_training_continues_its_run_and_sends_what_was_missed(folder: Path, mlflow_uri: str):
     first = tracker_of(folder, mlflow_uri)
     first.start(PARAMETERS)
