@@ -12,7 +12,7 @@ class ApiSettings(BaseSettings):
     """Sizes in bytes, times in seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MASKMILL_API_", env_file=".env", extra="ignore", populate_by_name=True
+        env_prefix="MASKMILL_API_", env_file=".env", extra="ignore", allow_inf_nan=False, populate_by_name=True
     )
 
     host: str = "127.0.0.1"

@@ -33,6 +33,7 @@ class BrokerSettings(BaseSettings):
         env_prefix="MASKMILL_BROKER_",
         env_file=".env",
         extra="ignore",
+        allow_inf_nan=False,
         frozen=True,
         populate_by_name=True,
         hide_input_in_errors=True,

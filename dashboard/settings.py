@@ -13,7 +13,7 @@ class DashboardSettings(BaseSettings):
     """The page acts for everybody who reaches it, with its own key: it listens on this machine alone unless told."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MASKMILL_DASHBOARD_", env_file=".env", extra="ignore", populate_by_name=True
+        env_prefix="MASKMILL_DASHBOARD_", env_file=".env", extra="ignore", allow_inf_nan=False, populate_by_name=True
     )
 
     host: str = "127.0.0.1"

@@ -37,6 +37,7 @@ class StorageSettings(BaseSettings):
         env_prefix="MASKMILL_STORAGE_",
         env_file=".env",
         extra="ignore",
+        allow_inf_nan=False,
         populate_by_name=True,
         hide_input_in_errors=True,
     )

@@ -2,17 +2,23 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.registry.mlflow_registry import local_tracking
 
 NONE = "none"
+DATABRICKS = "databricks"  # a name that MLflow knows
 
 
 class TrainingSettings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="MASKMILL_TRAINING_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="MASKMILL_TRAINING_",
+        env_file=".env",
+        extra="ignore",
+        allow_inf_nan=False,
+        frozen=True,
+        populate_by_name=True,
     )
 
     home: Path = Field(default=Path(".maskmill"), validation_alias="MASKMILL_HOME")
@@ -26,6 +32,13 @@ class TrainingSettings(BaseSettings):
     """Processes in which a trainer prepares pictures."""
     busy_pause_s: float = Field(default=20.0, ge=0)
     """How long a trainer keeps a message back whose run is at work elsewhere."""
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _leads_somewhere(cls, uri: str | None) -> str | None:
+        if uri and uri not in (NONE, DATABRICKS) and ":" not in uri:
+            raise ValueError(f"must look like http://host:port or sqlite:///path, or be {NONE!r}, not {uri!r}")
+        return uri
 
     @property
     def tracks(self) -> bool:

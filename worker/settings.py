@@ -25,6 +25,7 @@ class WorkerSettings(BaseSettings):
         env_prefix="MASKMILL_WORKER_",
         env_file=".env",
         extra="ignore",
+        allow_inf_nan=False,
         frozen=True,
         populate_by_name=True,
     )

@@ -15,6 +15,7 @@ import typer
 from maskmill.cli.exits import INTERRUPTED, REFUSED, exit_code_for
 from maskmill.errors import APIError, MaskmillError, ServerUnreachable, Unauthorized, WaitTimeout
 from maskmill.installed import how_to_install
+from maskmill.stack.explained import refusal_of
 
 OUR_PACKAGES = ("data", "jobs", "segmentation", "storage", "training")
 OF_THE_SERVICE = (
@@ -133,9 +134,10 @@ def told(*, as_json: bool, needs: str) -> Iterator[None]:
         _tell(MissingPackage(f"this command needs {missing}: {how_to_install(needs)}"), as_json)
         raise typer.Exit(REFUSED) from None
     except Exception as error:
-        if not _is_told(error):
+        told_as = error if _is_told(error) else refusal_of(error)
+        if told_as is None:
             raise
-        _tell(error, as_json)
+        _tell(told_as, as_json)
         raise typer.Exit(REFUSED) from None
 
 

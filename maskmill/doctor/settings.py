@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskmill.doctor.findings import Finding, State
 from maskmill.doctor.installed import is_client_alone
@@ -13,7 +16,11 @@ from maskmill.errors import StackError
 from maskmill.stack.backup import DATABASE
 from maskmill.stack.explained import settings_explained, storage_settings
 
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
 GROUP = "Settings"
+PREFIX = "MASKMILL_"
 KINDS = (
     ("API settings", "api.settings", "ApiSettings"),
     ("storage settings", "storage.settings", "StorageSettings"),
@@ -23,6 +30,12 @@ KINDS = (
     ("trace settings", "telemetry.settings", "TraceSettings"),
     ("page settings", "dashboard.settings", "DashboardSettings"),
     ("training settings", "training.settings", "TrainingSettings"),
+)
+# What else reads the environment: the client, and docker-compose.yml, whose `.env` lies where this looks.
+OF_NOBODY_HERE = (
+    *("MASKMILL_API_KEY", "MASKMILL_SERVER", "MASKMILL_WEBHOOK_SECRET", "MASKMILL_UPSTREAM"),
+    *("MASKMILL_PORT", "MASKMILL_TLS_NAME", "MASKMILL_TLS_ADDRESS", "MASKMILL_TLS_PORT"),
+    *("MASKMILL_WORKER_MEMORY", "MASKMILL_SERVICE_MEMORY", "MASKMILL_METRICS_BEARER", "MASKMILL_DASHBOARD_BEARER"),
 )
 NO_PART = ("training settings",)  # of processes that `maskmill up` does not start
 
@@ -40,7 +53,35 @@ def examine_settings(home: Path) -> Iterator[Finding]:
             yield Finding(group=GROUP, name=name, state=state, said=str(error), mend="see docs/configuration.md")
         else:
             yield Finding(group=GROUP, name=name, said="can be used")
+    yield from _misspelt()
     yield from _database(home)
+
+
+def _misspelt() -> Iterator[Finding]:
+    """Variables that nothing reads: whoever set one believes that it does something."""
+    from dotenv import dotenv_values
+
+    known = {*OF_NOBODY_HERE, *_variables()}
+    for name in sorted({*os.environ, *dotenv_values(".env")}):
+        if name.startswith(PREFIX) and not name.endswith("_IMAGE") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            mend = f"is {near[0]} meant?" if near else "see docs/configuration.md"
+            yield Finding(
+                group=GROUP, name="unknown setting", state="absent", said=f"{name}: nothing reads it", mend=mend
+            )
+
+
+def _variables() -> Iterator[str]:
+    """The environment variables of every setting."""
+    for _, module, kind in KINDS:
+        settings: type[BaseSettings] = getattr(importlib.import_module(module), kind)
+        prefix = settings.model_config.get("env_prefix", "")
+        for name, field in settings.model_fields.items():
+            alias = field.validation_alias
+            choices = [alias] if isinstance(alias, str) else getattr(alias, "choices", [])
+            yield from (each for each in choices if isinstance(each, str) and each.startswith(PREFIX))
+            if alias is None:
+                yield f"{prefix}{name}".upper()
 
 
 def _database(home: Path) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maskmill.errors import StackError
 
@@ -16,16 +16,26 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def settings_explained() -> Iterator[None]:
     """A setting that cannot be used is the user's to mend: a StackError with its name instead of a traceback."""
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
     try:
         yield
-    except SettingsError as error:  # of those that are lists and objects
-        raise StackError(f'{error}: it is no JSON, as ["one", "two"] or {{"name": {{}}}} are') from None
-    except ValidationError as error:
-        faults = (": ".join(filter(None, (_place(fault["loc"]), fault["msg"]))) for fault in error.errors())
-        raise StackError(f"{error.title} cannot be used: {'; '.join(faults)}") from None
+    except Exception as error:
+        refused = refusal_of(error)
+        if refused is None:
+            raise
+        raise refused from None
+
+
+def refusal_of(error: Exception) -> StackError | None:
+    """What is said of a setting that cannot be used; None for any other error. A client has no pydantic to ask."""
+    kind, package = type(error).__name__, type(error).__module__.partition(".")[0]
+    if (package, kind) == ("pydantic_settings", "SettingsError"):  # of those that are lists and objects
+        return StackError(f'{error}: it is no JSON, as ["one", "two"] or {{"name": {{}}}} are')
+    title = str(getattr(error, "title", ""))
+    if (package, kind) != ("pydantic_core", "ValidationError") or not title.endswith("Settings"):
+        return None
+    found: Any = error
+    faults = (": ".join(filter(None, (_place(fault["loc"]), fault["msg"]))) for fault in found.errors())
+    return StackError(f"{title} cannot be used: {'; '.join(faults)}")
 
 
 def _place(parts: Iterable[object]) -> str:

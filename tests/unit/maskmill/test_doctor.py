@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
@@ -27,6 +29,8 @@ from storage.migrate import upgrade
 from storage.settings import StorageSettings
 from tests.tiny_models import tiny_bundle
 from tests.unit.maskmill.toy_server import ToyServer, as_json, problem
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +101,9 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
         ("MASKMILL_OTEL_SHARE", "2", "trace settings", "share"),
         ("MASKMILL_DASHBOARD_PORT", "80000", "page settings", "port"),
         ("MASKMILL_TRAINING_BUSY_PAUSE_S", "-1", "training settings", "busy_pause_s"),
+        ("MASKMILL_TRAINING_TRACKING_URI", "mlruns", "training settings", "must look like http://host:port"),
+        ("MASKMILL_WORKER_LEASE_S", "inf", "worker settings", "lease_s: Input should be a finite number"),
+        ("MASKMILL_API_PROT", "9", "unknown setting", "MASKMILL_API_PROT: nothing reads it"),
     ],
 )
 def test_settings_that_a_process_would_refuse_are_told(
@@ -107,6 +114,19 @@ def test_settings_that_a_process_would_refuse_are_told(
     bad = [each for each in examine_settings(tmp_path) if each.state != "good"]
     assert [each.name for each in bad] == [part]
     assert said in bad[0].said
+
+
+def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(tmp_path: Path) -> None:
+    Path(".env").write_text("MASKMILL_WROKER_ENGINE=torch\nMASKMILL_TLS_PORT=443\nPOSTGRES_PASSWORD=x\n")
+    told = [(each.said, each.mend) for each in examine_settings(tmp_path) if each.state != "good"]
+    assert told == [("MASKMILL_WROKER_ENGINE: nothing reads it", "is MASKMILL_WORKER_ENGINE meant?")]
+
+
+def test_every_variable_that_compose_reads_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = (ROOT / "docker-compose.yml", ROOT / ".env.example", ROOT / "docs" / "configuration.md")
+    for name in {name for file in files for name in re.findall(r"MASKMILL_\w*[A-Z]\b", file.read_text("utf-8"))}:
+        monkeypatch.setitem(os.environ, name, "")
+    assert not [each.said for each in examine_settings(tmp_path) if each.name == "unknown setting"]
 
 
 def test_a_stack_says_in_a_sentence_which_setting_a_part_would_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from maskmill.cli.app import app
 from maskmill.cli.exits import REFUSED
 from maskmill.cli.options import OF_THE_SERVICE, told
 from maskmill.cli.stack import try_it
+from training.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = ("api", "broker", "data", "jobs", "scenes", "segmentation", "storage", "telemetry", "training", "worker")
@@ -43,6 +44,16 @@ def test_every_library_of_the_service_is_one_that_may_be_missing() -> None:
     imported = {name for file in files for name in IMPORT.findall(file.read_text(encoding="utf-8"))}
     assert "huggingface_hub" in imported
     assert imported - {*sys.stdlib_module_names, *OF_THE_SERVICE, *WITH_THE_CLIENT} == set()
+
+
+def test_a_setting_that_cannot_be_used_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASKMILL_TRAINING_WORKERS", "two")
+    with pytest.raises(typer.Exit) as ended, told(as_json=False, needs="training"):
+        TrainingSettings()
+    assert ended.value.exit_code == REFUSED
+    assert "TrainingSettings cannot be used: workers: Input should be a valid integer" in capsys.readouterr().err
 
 
 def test_the_library_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
