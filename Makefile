@@ -6,8 +6,9 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# A stamp per list of dependencies: the environment is made once, and again only when the list changes.
-LIST := $(shell sed -n '1,/^\[tool/p' pyproject.toml | cksum | cut -d' ' -f1)
+# A stamp per list of dependencies and what is compiled: the environment is made once, and again only when these change.
+LOOPS := worker/kernels/kernels.c
+LIST := $(shell { sed -n '1,/^\[tool/p' pyproject.toml; cat $(LOOPS); command -v cc; } | cksum | cut -d' ' -f1)
 DEV := $(VENV)/.dev-$(LIST)
 LOCAL := $(VENV)/.local-$(LIST)
 GPU := $(VENV)/.gpu-$(LIST)
@@ -18,6 +19,8 @@ PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disa
 # What our own package is built with; else pip makes an environment for it each time, in three seconds.
 BUILD := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
 EDITABLE := --no-build-isolation --no-warn-conflicts --editable
+TELL_LOOPS := compgen -G 'worker/kernels/*.so' >/dev/null || \
+  echo 'There is no C compiler here: pictures take a seventh to a quarter longer (Debian: apt install gcc libc6-dev)'
 # The pip that comes with Python 3.11 takes twice as long as the newest, which is all that it installs here.
 BUNDLED_PIP := import ensurepip, glob, sysconfig; \
   folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or ensurepip.__path__[0] + "/_bundled"; \
@@ -68,10 +71,12 @@ $(PIP):
 
 $(LOCAL): | $(PIP)
 	$(PIP_INSTALL) $(EDITABLE) '.[local]'
+	@$(TELL_LOOPS)
 	touch $@
 
 $(DEV): | $(PIP)
 	$(PIP_INSTALL) $(EDITABLE) '.[dev]'
+	@$(TELL_LOOPS)
 	touch $@ $(LOCAL)
 
 .PHONY: lint

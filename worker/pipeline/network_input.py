@@ -1,4 +1,4 @@
-"""Picture → tensor, to the last bit what `Preprocessing.apply` gives, in two thirds of its time."""
+"""Picture → tensor, to the last bit what `Preprocessing.apply` gives: compiled in a third of its time, else in two."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 
 from segmentation.picture_files.pictures import Picture
 from segmentation.preprocessing import Preprocessing, normalised
+from worker.kernels import resizing
+from worker.kernels.library import library
 
 
 def network_input(preprocessing: Preprocessing, picture: Picture) -> NDArray[np.float32]:
     """picture: (H, W, 3) uint8 RGB. Returns (3, h, w) float32, C-contiguous, normalised."""
-    height, width = preprocessing.input_size(*picture.shape[:2])
-    scaled = preprocessing.scaled(_halved(picture, height, width))
+    size = height, width = preprocessing.input_size(*picture.shape[:2])
+    halved, tables = _halved(picture, height, width), _tables(preprocessing)
+    if (compiled := library()) is not None and resizing.fits(halved.shape, height, width):
+        return resizing.network_input(compiled, halved, size, tables)
     tensor = np.empty((3, height, width), np.float32)
-    for values, channel, table in zip(tensor, cv2.split(scaled), _tables(preprocessing), strict=True):
+    for values, channel, table in zip(tensor, cv2.split(preprocessing.scaled(halved)), tables, strict=True):
         cv2.LUT(channel, table, dst=values)
     return tensor
 
@@ -58,7 +62,7 @@ def _halved(picture: Picture, height: int, width: int) -> Picture:
 
 
 @lru_cache(maxsize=32)
-def _tables(preprocessing: Preprocessing) -> tuple[NDArray[np.float32], ...]:
-    """What becomes of each of the 256 values of each channel."""
+def _tables(preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """(3, 256): what becomes of each value of each channel."""
     values = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
-    return tuple(normalised(values, mean=preprocessing.mean, std=preprocessing.std))
+    return normalised(values, mean=preprocessing.mean, std=preprocessing.std).reshape(3, 256)

@@ -2,7 +2,8 @@
 
 Works block by block: a block stays in the processor's cache, and classes that cannot win anywhere in it are left out,
 since interpolated values never exceed the largest of their four neighbours. Most blocks are left with one or two.
-Pictures that are not much larger than their logits go cell by cell (`cells.py`), in half the time.
+Pictures that are not much larger than their logits go cell by cell (`cells.py`), in half the time, or in a tenth where
+that is compiled (`worker/kernels`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.kernels.class_ids import MOST_CLASSES, class_ids
+from worker.kernels.library import library
 from worker.pipeline.cells import fits, ids_by_cells, padded_logits, possible_classes
 
 Logits = NDArray[np.float32]
@@ -106,6 +109,8 @@ def best_class(logits: Logits, height: int, width: int) -> NDArray[np.uint8]:
     """(C, h, w) → (height, width) uint8: the channel of the largest interpolated logit, the first of equals."""
     if not fits(logits, height, width):
         return _by_blocks(logits, possible_classes(logits), height, width)
+    if (compiled := library()) is not None and len(logits) <= MOST_CLASSES:
+        return class_ids(compiled, logits, height, width)
     padded = padded_logits(logits)
     possible = possible_classes(padded)
     ids = ids_by_cells(padded, possible, height, width)

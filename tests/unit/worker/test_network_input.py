@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmentation.preprocessing import Preprocessing
+from worker.pipeline import network_input as module
 from worker.pipeline.network_input import SharedInputs, network_input
 
 FIT = Preprocessing(long_side=96)
 EXACT = Preprocessing(resize="exact", height=64, width=96, mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 1.0))
+
+
+@pytest.fixture(autouse=True, params=["compiled", "plain"], scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compiled where that was built, and in Python alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "plain":
+            patch.setattr(module, "library", lambda: None)
+        yield
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -16,6 +16,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
 from segmentation.palette import palette
 from segmentation.picture_files import turbo_jpeg
+from worker.pipeline import quick_formats
 from worker.pipeline.quick_formats import QUICK_FORMATS, QuickOverlay
 
 SAMPLES = Path(data.__file__).parent / "samples"
@@ -27,7 +28,8 @@ RGB = np.asarray(Image.fromarray(RANDOM.integers(0, 256, (23, 41, 3), dtype=np.u
 
 
 @pytest.mark.parametrize("opacity", [0, 0.1, 0.25, 0.5, 0.73, 1])
-def test_colours_are_blended_as_pillow_blends_them(opacity: float):
+def test_opencv_blends_colours_as_pillow_does(opacity: float, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(quick_formats, "library", lambda: None)
     colours = palette(SPACE)
     quick, plain = (each.blend(IDS, RGB, colours, opacity) for each in (QuickOverlay(), Overlay()))
     assert np.abs(quick.astype(int) - plain).max() <= 1

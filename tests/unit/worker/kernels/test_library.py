@@ -1,0 +1,68 @@
+"""Where the compiled loops are of no use, Python does their work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segmentation.formats.overlay import Overlay
+from segmentation.label_spaces import get_label_space
+from segmentation.palette import palette
+from segmentation.preprocessing import Preprocessing
+from worker.kernels import library as where
+from worker.pipeline import network_input, upsample
+from worker.pipeline.quick_formats import QuickOverlay
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which they are looked for."""
+    monkeypatch.setattr(where, "__file__", str(tmp_path / "library.py"))
+    where.library.cache_clear()
+    yield tmp_path
+    where.library.cache_clear()
+
+
+def test_they_may_not_have_been_built(elsewhere: Path) -> None:
+    assert where.library() is None
+
+
+def test_a_file_that_is_none_is_told_and_left_alone(elsewhere: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (elsewhere / f"_kernels{EXTENSION_SUFFIXES[0]}").write_bytes(b"no library")
+    with caplog.at_level(logging.WARNING):
+        assert where.library() is None
+    assert "Python does their work" in caplog.text
+
+
+def test_those_of_another_version_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if where.library() is None:
+        pytest.skip("there are none of any version")
+    monkeypatch.setattr(where, "_VERSION", 0)
+    where.library.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert where.library() is None
+        assert "install again" in caplog.text
+    finally:
+        where.library.cache_clear()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_python_does_the_same_without_them() -> None:
+    random = np.random.default_rng(1)
+    picture = random.integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    preprocessing = Preprocessing(long_side=96)
+    tensor = network_input.network_input(preprocessing, picture)
+    np.testing.assert_array_equal(tensor, preprocessing.apply(picture))
+    ids = upsample.best_class(random.normal(size=(4, 10, 15)).astype(np.float32), 80, 120)
+    assert ids.shape == (80, 120)
+    colours = palette(get_label_space("camvid-11"))
+    quick, plain = (each.blend(ids, picture, colours, 0.5) for each in (QuickOverlay(), Overlay()))
+    np.testing.assert_array_equal(quick, plain)
