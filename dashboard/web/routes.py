@@ -98,11 +98,12 @@ class _Reading:
             return _nothing()
         path = f"/jobs/{job}/images/{request.path_params['index']}/{artifact}"
         wanted = request.query_params.get("as")
-        if wanted == "thumbnail":
-            small = self._thumbnail(path)
-            return _nothing() if small is None else Response(small, media_type="image/jpeg", headers=CACHED)
-        headers = {**CACHED, "Cache-Control": "private, no-cache"} if artifact == "correction" else CACHED
+        changes = artifact == "correction"  # until another takes its place
+        headers = {**CACHED, "Cache-Control": "private, no-cache"} if changes else CACHED
         told = {name: request.query_params.get(name) for name in ("model", "version")}  # the latter of a correction
+        if wanted == "thumbnail":
+            small = (self._small if changes else self._thumbnail)(path, **told)
+            return _nothing() if small is None else Response(small, media_type="image/jpeg", headers=headers)
         return _content(self._server.read(path, **told), as_ids=wanted == "ids", headers=headers)
 
     def sample(self, request: Request) -> Response:
@@ -147,8 +148,8 @@ class _Reading:
             yield response.headers.get("content-length", "").encode()
             yield from response.iter_raw()
 
-    def _small(self, path: str) -> bytes | None:
-        return thumbnail(self._server.read(path).data)
+    def _small(self, path: str, **told: str | None) -> bytes | None:
+        return thumbnail(self._server.read(path, **told).data)
 
 
 def _to_first(request: Request) -> Response:

@@ -22,7 +22,7 @@ from dashboard.settings import DashboardSettings
 from dashboard.web.pictures import thumbnail, with_ids_for_colours
 from dashboard.web.routes import routes
 from maskmill import Maskmill
-from tests.factories import make_card, picture
+from tests.factories import make_card, mask, picture
 from tests.unit.api.house import House
 from tests.unit.api.live import serving
 
@@ -108,6 +108,21 @@ def test_a_thumbnail_is_small_and_kept_by_the_browser(browser: TestClient) -> No
     answer = browser.get("/pictures/samples/crossing/image?as=thumbnail")
     assert answer.headers["content-type"] == "image/jpeg"
     assert "max-age" in answer.headers["cache-control"]
+
+
+def test_a_thumbnail_is_of_the_newest_correction(browser: TestClient, service: httpx.Client, house: House) -> None:
+    job = service.post("/jobs", files={"files": ("a.png", picture(form="PNG"))}).json()["id"]
+    house.work()
+    shown = []
+    for drawn in (0, 1):
+        data = mask(np.full((24, 32), drawn, np.uint8))
+        assert service.put(f"/jobs/{job}/images/0/correction", content=data).status_code == 200
+        answer = browser.get(f"/pictures/jobs/{job}/0/correction?as=thumbnail")
+        assert answer.headers["cache-control"] == "private, no-cache"
+        shown.append(answer.content)
+    assert shown[0] != shown[1]
+    first = browser.get(f"/pictures/jobs/{job}/0/correction?as=thumbnail&version=1").content
+    assert first == shown[0]
 
 
 def test_what_is_no_picture_has_no_thumbnail() -> None:
