@@ -50,6 +50,7 @@ LABEL_SPACE = "label_space.json"  # of classes that are the user's own; what is 
 METRICS_CSV = "metrics.csv"
 ERRORS_CSV = "errors.csv"
 FILES_MISSING = "files_missing.csv"  # what the store has lost, where it is left out: of each file why
+MISSING_HEAD = csv_line(["file", "message"])
 LOOKS_AT_ONCE = 16  # a store that is reached by network answers each after a while
 
 
@@ -332,7 +333,7 @@ def what_is_wrong(objects: ObjectStore, key: str, size: int) -> str:
 
 
 def _told(lost: Lost) -> Iterator[bytes]:
-    yield csv_line(["file", "message"])
+    yield MISSING_HEAD
     for entry, wrong in lost.values():
         yield csv_line([entry.name, wrong])
 

@@ -76,3 +76,28 @@ def test_a_store_that_has_nothing_of_a_job_is_taken_to_be_away(
     outputs.run()
     assert {"mask/a.png", "coco/a.json", "manifest.json"} < put_there(house, job_id).keys()
     assert "files_missing.csv" not in put_there(house, job_id)
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_was_lost_and_is_back_comes_to_the_bucket(
+    client: TestClient, house: House, is_new: bool, count: int
+) -> None:
+    outputs = new_outputs(house, look_again_s=0)
+    job_id = submit(client, artifacts=["mask", "coco", "overlay"])
+    house.work()
+    lost = {key.split("/")[-2]: key for key in house.objects.keys("") if "/overlay/" in key or "/mask/" in key}
+    kept = {kind: b"".join(house.objects.stream(key)) for kind, key in lost.items()}
+    for key in lost.values():
+        house.objects.delete(key)
+    for _ in range(3):
+        outputs.run()
+    assert put_there(house, job_id)["files_missing.csv"].count(b"\r\n") == 3
+    assert (outputs.run(), new_outputs(house).run()) == (0, 0)
+    for kind in sorted(kept)[:count]:
+        house.objects.put(lost[kind], kept[kind], media_type="image/png")
+    put = (new_outputs(house) if is_new else outputs).run()
+    there = put_there(house, job_id)
+    assert (put > 0, there["files_missing.csv"].count(b"\r\n")) == (True, 3 - count)
+    assert [name in there for name in ("mask/a.png", "overlay/a.jpg")] == [True, count > 1]
+    assert outputs.run() == 0
