@@ -26,9 +26,14 @@ PICTURE_SUFFIXES = tuple(suffix for kind in PICTURE_KINDS.values() for suffix in
 ORDER = (MaskKind.LABEL_IDS, MaskKind.IDS, MaskKind.TRAIN_IDS)
 ORDERS = {LABEL_IDS: (MaskKind.LABEL_IDS, MaskKind.IDS), TRAIN_IDS: (MaskKind.TRAIN_IDS, MaskKind.IDS)}
 DEFAULT_COLOURS = "cityscapes-34"
+IMAGES = "images"  # beside masks/
 GUESSED_FROM = 64  # masks, spread over the folder
 
 logger = logging.getLogger(__name__)
+
+
+class _NoPairs(DatasetError):
+    """Nothing in a folder is a picture, or no picture has a mask. Whatever else is wrong, is so in this very folder."""
 
 
 def folder(
@@ -45,8 +50,8 @@ def folder(
     space = given_space(root, label_space)
     try:
         pairs = _pairs(place, ORDERS.get(space.name, ORDER) if space else ORDER)
-    except DatasetError as error:
-        if divided or not (there := _splits(root)):
+    except _NoPairs as error:
+        if divided or (root / IMAGES).is_dir() or not (there := _splits(root)):
             raise
         raise DatasetError(f"{root} has no folder {split!r}, but {', '.join(there)}: which split is meant?") from error
     if validation_share and divided:
@@ -66,12 +71,12 @@ def folder(
 
 def _pairs(place: Path, order: Sequence[MaskKind]) -> list[tuple[Path, Path]]:
     """In either layout. Raises DatasetError."""
-    images = place / "images"
+    images = place / IMAGES
     return pairs_by_stem(images, place / "masks", order) if images.is_dir() else pairs_side_by_side(place, order)
 
 
 def _splits(root: Path) -> list[str]:
-    return [each.parent.name for each in sorted(root.glob("*/images"))]
+    return [each.parent.name for each in sorted(root.glob(f"*/{IMAGES}"))]
 
 
 def given_space(root: Path, reference: str) -> LabelSpace | None:
@@ -166,7 +171,7 @@ def pairs_side_by_side(place: Path, order: Sequence[MaskKind] = ORDER) -> list[t
     found, truths = pictures_in(place), _masks_in(place, order, named=True)
     pairs = [(each, truths[stem]) for each in found if (stem := picture_stem(each.name)) in truths]
     if not pairs:
-        raise DatasetError(f"no picture in {place} has a mask beside it (x.jpg with x_mask.png)")
+        raise _NoPairs(f"no picture in {place} has a mask beside it (x.jpg with x_mask.png)")
     _require_one_each([picture for picture, _ in pairs])
     _tell_of_lonely("picture", place, [each for each in found if picture_stem(each.name) not in truths])
     return pairs
@@ -234,7 +239,7 @@ def pictures_in(place: Path, *, below: bool = False) -> list[Path]:
     found = [path for path in found if not _is_mask_beside(path, stems)]
     if not found:
         deeper = "" if below else _deeper(place)
-        raise DatasetError(f"no pictures in {place}{f' itself, and {deeper}' if deeper else ''}")
+        raise _NoPairs(f"no pictures in {place}{f' itself, and {deeper}' if deeper else ''}")
     return found
 
 

@@ -89,3 +89,20 @@ def test_masks_that_are_no_png_files_are_told(tmp_path):
         Image.new(mode, (8, 6)).save(tmp_path / kind / f"a.{suffix}")
     with pytest.raises(DatasetError, match=r"is a\.png; masks are PNG files, which a\.tif is not"):
         folder(tmp_path, "val", label_space="camvid-11")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["images/b.png"], "missing in .*masks: 1 mask, the first is b.png"),
+        (["b.jpg", "b_mask.png", "b_label.png"], "are masks of one picture"),
+        (["b.jpg", "b.png", "b_mask.png"], "would have one mask"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_told_although_others_lie_in_it(tmp_path, files, said):
+    """And not asked which of those is meant."""
+    for name in ["old/images/a.png", "old/masks/a.png", *files]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DatasetError, match=said):
+        folder(tmp_path, "train", label_space="cityscapes-34")
