@@ -17,6 +17,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any, BinaryIO, NamedTuple
 
 FRAME = struct.Struct(">QI")  # before each frame: when it is shown, in ms from the film's beginning, and its bytes
@@ -29,7 +30,8 @@ _ELEMENTS = 8  # that are looked at for the segment, which holds all of a Matros
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 _FORMATS = {True: "matroska", False: "mov"}  # no other is tried: playlists and the like name files and addresses
 _LEFT_RIGHT = 0  # Pillow's FLIP_LEFT_RIGHT: nothing but the library that decodes films is imported here
-_EARLY = 0.001  # seconds: times are rounded in files
+_EARLY = Fraction(1, 1000)  # seconds: times are rounded in files
+_HAIR = Fraction(5, 1_000_000)  # seconds, by which five digits behind the point may be wrong
 _SQUARE = 0.01  # by so much may a pixel be wider or narrower than high and be left as it is: nobody sees it
 _LONGEST_SIDE = 65_500  # of a JPEG, in pixels
 _UNTOLD = 2  # the matrix of a frame that does not say how its colours were encoded. Source: ITU-T H.273, table 4
@@ -106,26 +108,51 @@ def _chosen(container: Any, every_s: float, limits: FilmLimits, complains: Calla
     stream.codec_context.options = {"err_detect": "crccheck"}  # hashes of frames, where a film holds them
     aspect = float(stream.sample_aspect_ratio or 1)
     _check_pixels(_shown_size(stream.codec_context, aspect), limits)
-    first_s: float | None = None
-    taken, due_s, damage = 0, 0.0, _Damage(complains)
+    first_s: Fraction | None = None
+    rate = Fraction(stream.average_rate or 25)
+    taken, steps, damage = 0, _Steps(every_s, rate), _Damage(complains)
     for count, frame in enumerate(container.decode(stream)):
-        told_s = frame.time if frame.time is not None else count / float(stream.average_rate or 25)
+        told_s = count / rate if frame.pts is None else frame.pts * Fraction(frame.time_base)
         first_s = told_s if first_s is None else first_s
-        at_s = max(0.0, told_s - first_s)
+        at_s = max(Fraction(0), told_s - first_s)
         is_damaged = damage.reaches(frame)
         if at_s > limits.longest_s:
             raise _Refused("too_large", f"lasts longer than the {limits.longest_s:g} seconds that a film may last")
-        if at_s + _EARLY < due_s:
+        if not steps.reach(at_s):
             continue
         if taken == limits.frames:
             raise _Refused("too_many_images", f"has more frames than the {limits.frames} images that are left to it")
         taken += 1
-        due_s = (int((at_s + _EARLY) / every_s) + 1) * every_s
         size = _shown_size(frame, aspect)
         _check_pixels(size, limits)
         yield Frame(round(at_s * 1000), _jpeg(frame, size, comment=DAMAGED if is_damaged else b""))
     if not taken:
         raise _Refused("film_unreadable", "has no frame that can be decoded")
+
+
+class _Steps:
+    """Which frames are the first ones after each `every_s` seconds. In fractions: a film has a thousand frames, and a
+    hair that is added a thousand times is a frame."""
+
+    def __init__(self, every_s: float, rate: Fraction) -> None:
+        """rate: frames per second, on average."""
+        self._rate = rate
+        self._every = Fraction(str(every_s))
+        frames = round(self._every * rate)
+        if frames and abs(self._every - frames / rate) <= _HAIR:  # nobody can write 1/30 down
+            self._every = frames / rate
+        self._early = min(_EARLY, 1 / (2 * rate))
+        self._next = 0  # step
+
+    def reach(self, at: Fraction) -> bool:
+        """Of each frame in turn. at: when it is shown, in seconds from the first one."""
+        even = round(at * self._rate) / self._rate
+        if abs(at - even) <= self._early / 2:  # as it was before it was rounded
+            at = even
+        if at + self._early < self._next * self._every:
+            return False
+        self._next = max(self._next + 1, at // self._every + 1)
+        return True
 
 
 class _Damage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from segmentation.picture_files.film import (
     FRAME,
     FilmLimits,
     _is_cut_off,
+    _Steps,
     arguments,
     is_film,
     is_film_name,
@@ -215,3 +217,41 @@ def test_a_film_is_shown_as_it_says(name: str) -> None:
     places = {"upper left": (4, 4), "upper right": (right, 4), "lower left": (4, down), "lower right": (right, down)}
     grey = shown.convert("L")
     assert {where for where, at in places.items() if grey.getpixel(at) > 200} == {corner}  # type: ignore[operator]
+
+
+def taken(every_s: float, rate: Fraction, ticks: int) -> list[int]:
+    """Frames of 900 at a constant rate, whose times are rounded to `ticks` a second."""
+    steps = _Steps(every_s, rate)
+    return [number for number in range(900) if steps.reach(Fraction(round(number / rate * ticks), ticks))]
+
+
+NTSC = Fraction(30_000, 1001)
+
+
+@pytest.mark.parametrize("ticks", [600, 1000, 90_000])
+@pytest.mark.parametrize(
+    ("every_s", "rate", "frames"),
+    [
+        (0.03333, Fraction(30), 1),
+        (0.06667, Fraction(30), 2),
+        (0.03337, NTSC, 1),
+        (0.1001, NTSC, 3),
+        (0.04171, Fraction(24_000, 1001), 1),
+        (0.26667, Fraction(15, 2), 2),
+        (1.0, Fraction(25), 25),
+    ],
+)
+def test_a_step_of_whole_frames_takes_each_so_many_however_times_are_rounded(
+    every_s: float, rate: Fraction, frames: int, ticks: int
+) -> None:
+    assert taken(every_s, rate, ticks) == list(range(0, 900, frames))
+
+
+@pytest.mark.parametrize(("every_s", "rate"), [(0.0334, NTSC), (0.06674, NTSC), (0.334, NTSC), (0.017, Fraction(60))])
+def test_rounded_times_choose_no_other_frames(every_s: float, rate: Fraction) -> None:
+    """Of a step that is nearly so many frames, and of none."""
+    assert taken(every_s, rate, 1000) == taken(every_s, rate, rate.numerator)
+
+
+def test_a_film_of_a_thousand_frames_a_second_gives_none_too_early() -> None:
+    assert taken(0.01, Fraction(1000), 1000) == list(range(0, 900, 10))
