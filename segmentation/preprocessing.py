@@ -13,6 +13,7 @@ from segmentation.errors import InvalidModelCard
 Resize = Literal["fit", "exact"]
 Triple = tuple[float, float, float]
 
+LONGEST_SIDE = 16_384  # pixels of what a network sees: more than fits into any memory
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
@@ -45,6 +46,7 @@ class Preprocessing:
             if name in needed:
                 fits = value is not None and value >= self.multiple_of and value % self.multiple_of == 0
                 _require(fits, name, f"a multiple of {self.multiple_of} for resize {self.resize!r}", value)
+                _require(cast(int, value) <= LONGEST_SIDE, name, f"at most {LONGEST_SIDE}", value)
             else:
                 _require(value is None, name, f"null for resize {self.resize!r}", value)
 

@@ -24,12 +24,19 @@ if TYPE_CHECKING:
 
 ONNX_FILE = "model.onnx"
 CONFIG = "config.json"
+ROUNDED = 0.05  # how far the catalogue's numbers of parameters, which are their authors', may be off
 
 
 class LabelsDiffer(HubError):
     """The checkpoint's classes are not those of the label space, in its order."""
 
     code = "hub_labels_differ"
+
+
+class AnotherNetwork(HubError):
+    """The checkpoint is of another size than the catalogue's model, of which the card would tell."""
+
+    code = "hub_another_network"
 
 
 class UnknownPreprocessing(HubError):
@@ -72,6 +79,7 @@ def pull(order: Order, say: Callable[[str], None]) -> Bundle:
     check_labels(folder / CONFIG, space)
     preprocessing = read_preprocessing(folder / PICTURES, long_side=order.long_side or order.model.long_side)
     network = MODELS[order.model.architecture](len(space.class_ids), folder=str(folder))
+    check_size(network, order.model, folder)
     with tempfile.TemporaryDirectory() as drafts:
         draft = Path(drafts) / ONNX_FILE
         say("exporting to ONNX and comparing with PyTorch")
@@ -92,6 +100,16 @@ def check_labels(config: Path, space: LabelSpace) -> None:
                 f"class {number} is {named.get(number, 'missing')!r} in the checkpoint and "
                 f"{expected.get(number, 'missing')!r} in {space.name}"
             )
+
+
+def check_size(network: "nn.Module", model: HubModel | NamedModel, folder: Path) -> None:
+    """Raises AnotherNetwork where the catalogue says of a model how large it is, and this one is not."""
+    found = sum(each.numel() for each in network.parameters()) / 1e6
+    if isinstance(model, HubModel) and abs(found - model.parameters_m) > ROUNDED * model.parameters_m:
+        raise AnotherNetwork(
+            f"{folder} holds a network of {found:.3g} M parameters, and {model.name} has {model.parameters_m:g} M: "
+            "the card would tell of another model. OWNER/NAME@COMMIT takes one that is in no catalogue"
+        )
 
 
 def read_preprocessing(config: Path, *, long_side: int) -> Preprocessing:

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from segmentation.preprocessing import LONGEST_SIDE
 from training.datasets.augmentation import Augmentation
 
 CHANCES = ("flip", "blur", "rare_crop", "noise", "haze", "night", "jpeg", "paste")  # of an augmentation
 HIGHEST_SEED = 9 * 10**12  # an epoch's is a million times as large, and has to fit into 64 bits
-LONGEST_SIDE = 16_384  # pixels of what a network sees: more than fits into any memory
 SCALES = (0.01, 100.0)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -97,3 +97,8 @@ def test_a_wrong_field_is_named(change: dict[str, Any], field: str) -> None:
 def test_something_else_than_its_fields_is_refused(value: object) -> None:
     with pytest.raises(InvalidModelCard, match="model card: preprocessing must be"):
         Preprocessing.from_dict(value)
+
+
+def test_a_side_beyond_any_memory_is_refused():
+    with pytest.raises(InvalidModelCard, match=r"preprocessing.long_side must be at most 16384, got 32000000"):
+        Preprocessing(long_side=32_000_000)

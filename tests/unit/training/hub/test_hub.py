@@ -20,7 +20,15 @@ from tests.hub_server import Hub, hub_server
 from training.datasets.cityscapes import cityscapes
 from training.evaluate.held_out import Overlap, overlap
 from training.evaluate.subjects import open_subject
-from training.hub.bundle import LabelsDiffer, Order, UnknownPreprocessing, check_labels, pull, read_preprocessing
+from training.hub.bundle import (
+    AnotherNetwork,
+    LabelsDiffer,
+    Order,
+    UnknownPreprocessing,
+    check_labels,
+    pull,
+    read_preprocessing,
+)
 from training.hub.files import (
     CommitNotAccepted,
     Consent,
@@ -48,7 +56,7 @@ MODEL = HubModel(
     ref=CONVERTED,
     architecture="segformer",
     label_space="cityscapes-19",
-    parameters_m=0.1,
+    parameters_m=0.024,
     download_mb=1,
     long_side=64,
     published_miou=0.762,
@@ -96,6 +104,13 @@ def hub(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         yield hub
+
+
+def test_a_network_of_another_size_than_the_catalogue_says_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    larger = replace(MODEL, parameters_m=3.8)
+    with pytest.raises(AnotherNetwork, match=r"holds a network of 0.0\d+ M parameters, and toy-cityscapes has 3.8 M"):
+        pull(order(tmp_path, larger, folder=checkpoint), print)
+    assert not (tmp_path / "models").exists()
 
 
 def order(tmp_path: Path, model: HubModel = MODEL, **changes: Any) -> Order:
