@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +42,7 @@ from storage.objects.buckets import open_buckets
 from storage.settings import StorageSettings
 from storage.unit_of_work import Database, open_database
 from worker.fair_executor import FairExecutor
-from worker.lifecycle import SWITCH_S
+from worker.lifecycle import settle
 from worker.pipeline.model_cache import ModelCache
 from worker.runtime import engine_rules, open_models, open_work, pace_of
 from worker.settings import WorkerSettings, cpu_count
@@ -79,7 +78,6 @@ def main() -> None:
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     cv2.setNumThreads(1)  # as in a worker's process
-    sys.setswitchinterval(SWITCH_S)
     with tempfile.TemporaryDirectory() as home:
         storage = StorageSettings(home=Path(home))
         catalog = open_catalog(storage)
@@ -128,6 +126,7 @@ def _measure(
     spent: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
         way()  # warm
+    settle()
     for _ in range(rounds):
         for name, way in ways.items():
             count = min(USUAL, len(pictures)) if name == "usual" else len(pictures)

@@ -44,9 +44,14 @@ def runtime() -> Runtime:
 
 def start(name: str) -> None:
     _Process.runtime = build(name, WorkerSettings(), StorageSettings())
+    settle()
+
+
+def settle() -> None:
+    """How Python runs in a worker that has imported and built all that it needs."""
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    gc.freeze()  # what was imported and built stays; no collection has to look at it again
+    gc.freeze()  # no collection has to look at it again
 
 
 @worker_init.connect
