@@ -61,13 +61,13 @@ def read_truth(
 def _decoded(data: FileData, space: LabelSpace, shape: tuple[int, int]) -> LabelMap:
     """Raises SegmentationError. A mask that cannot fit is not decoded: whatever it takes, it is for nothing."""
     header = probe(data)
-    size = f"{header.width}×{header.height}"
-    wrong = MaskMismatch(f"the mask is {size}, its picture {shape[1]}×{shape[0]}")
-    if sorted((header.width, header.height)) != sorted(shape):
-        raise wrong
+    stored, picture = (header.height, header.width), f"its picture {shape[1]}×{shape[0]}"
+    if sorted(stored) != sorted(shape):
+        raise MaskMismatch(f"the mask is {header.width}×{header.height}, {picture}")
     ids = decode_mask(data, max_pixels=header.width * header.height)
     if ids.shape != shape:
-        raise wrong
+        turned = "" if ids.shape == stored else " as its EXIF turns it"
+        raise MaskMismatch(f"the mask is {ids.shape[1]}×{ids.shape[0]}{turned}, {picture}")
     return LabelMap(ids, space)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from jobs.processing.truth import Truth, read_truth
 from segmentation.formats.png_file import write_png
@@ -25,6 +28,14 @@ def only_warning(truth: Truth) -> tuple[str, str]:
     return warning.code, warning.detail
 
 
+def turned(content: bytes) -> bytes:
+    """As EXIF says: a quarter to the right."""
+    exif, file = Image.Exif(), BytesIO()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.open(BytesIO(content)).save(file, "PNG", exif=exif)
+    return file.getvalue()
+
+
 def test_a_mask_becomes_a_label_map_in_the_space_of_the_job():
     truth = read(mask(np.full(SHAPE, 23, np.uint8)), mask_space="cityscapes-34")
     assert truth.warnings == ()
@@ -37,11 +48,12 @@ def test_a_mask_becomes_a_label_map_in_the_space_of_the_job():
     [
         (mask(np.zeros((3, 3), np.uint8)), "the mask is 3×3, its picture 4×2"),
         (mask(np.zeros((4, 2), np.uint8)), "the mask is 2×4, its picture 4×2"),
+        (turned(mask(np.zeros(SHAPE, np.uint8))), "the mask is 2×4 as its EXIF turns it, its picture 4×2"),
         (encoded(np.zeros((2, 4, 3), np.uint8), "PNG"), "one class id per pixel"),
         (encoded(np.zeros((2, 4), np.uint8), "JPEG"), "JPEG does not keep class ids"),
         (b"no picture", "the file is no"),
     ],
-    ids=["size", "turned", "colours", "jpeg", "damaged"],
+    ids=["size", "turned", "turned by EXIF", "colours", "jpeg", "damaged"],
 )
 def test_a_mask_that_does_not_fit_is_set_aside(data: bytes, why: str):
     code, detail = only_warning(read(data))
