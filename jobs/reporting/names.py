@@ -12,7 +12,9 @@ from segmentation.media_types import artifact_suffixes
 
 _NAME_LENGTH = 120
 _NAME_BYTES = 230  # most file systems take 255 between two slashes, with a number, a suffix, and `.part` while it comes
-_PLAIN_NAME = re.compile(r"([A-Za-z0-9_-](?:[A-Za-z0-9_. -]{0,118}[A-Za-z0-9_-])?)\.[A-Za-z0-9]{1,5}")
+_DEVICE = r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?=\.|\Z)"  # of Windows, whatever follows the point
+_IS_DEVICE = re.compile(_DEVICE)
+_PLAIN_NAME = re.compile(rf"(?!{_DEVICE})([A-Za-z0-9_-](?:[A-Za-z0-9_. -]{{0,118}}[A-Za-z0-9_-])?)\.[A-Za-z0-9]{{1,5}}")
 
 
 def stem_of(image: JobImage, *, paths: bool) -> str:
@@ -46,7 +48,8 @@ class Names:
 
 
 def safe_stem(name: str) -> str:
-    """A file name without its suffix that means the same on every system: no path, no control or reserved letter."""
+    """A file name without its suffix that means the same on every system: no path, no control or reserved letter, no
+    device of Windows."""
     plain = _PLAIN_NAME.fullmatch(name, name.rfind("/") + 1)
     if plain is not None:
         return plain[1]  # nearly every name, at a tenth of the cost
@@ -58,7 +61,8 @@ def _safe(part: str) -> str:
     cut = kept.strip(" .")[:_NAME_LENGTH]
     if not cut.isascii():
         cut = cut.encode()[:_NAME_BYTES].decode(errors="ignore")
-    return cut.rstrip(" .")
+    cut = cut.rstrip(" .")
+    return f"_{cut}" if _IS_DEVICE.match(cut) else cut
 
 
 def safe_folders(path: str) -> str:

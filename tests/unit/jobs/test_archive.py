@@ -207,6 +207,7 @@ def test_the_archive_of_a_job_from_before_names_were_paths_stays_as_it_was(mill:
         ("x.png/A.JPG/y.jpg", "x.png_/A.JPG_/"),
         ("f" * 200 + "/x.jpg", "f" * 120 + "/"),
         ("画" * 120 + "/x.jpg", "画" * 76 + "/"),
+        ("aux/Con.d/x.jpg", "_aux/_Con.d/"),
     ],
 )
 def test_folders_are_made_safe_part_by_part(path: str, folders: str) -> None:
@@ -232,6 +233,10 @@ def test_folders_are_made_safe_part_by_part(path: str, folders: str) -> None:
         ("画" * 300 + ".jpg", "画" * 76),  # of three bytes each
         ("a" * 119 + "é.jpg", "a" * 119 + "é"),
         ("\ud800.jpg", "_"),
+        ("con.jpg", "_con"),  # Windows makes no file of a device's name, whatever follows the point
+        ("LPT1.tar.jpg", "_LPT1.tar"),
+        ("nul", "_nul"),
+        ("console.jpg", "console"),
     ],
 )
 def test_names_cannot_leave_their_folder(name: str, stem: str) -> None:
