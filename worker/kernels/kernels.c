@@ -7,10 +7,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* A copy for each kind of processor that gains by it; which one is called is found out when this is loaded. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_THIS_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define AVX2_TOO __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define AVX512_TOO __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
-#define FOR_THIS_PROCESSOR
+#define AVX2_TOO
+#define AVX512_TOO
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
@@ -80,7 +83,7 @@ INLINE void down(int taps, const uint8_t *const *rows, const int32_t *weights, l
 /* rgb: rows × columns × 3 bytes. columns_of, rows_of: of each column and row of the tensor the first one of the picture
  * that counts, and the weights of TAPS from there on; NULL where that side stays. tables: 3 × 256, what becomes of a value
  * of each channel. room: (RING + 1) * (3 * width + SPARE) + 3 * columns + SPARE bytes. tensor: 3 × height × width. */
-FOR_THIS_PROCESSOR
+AVX2_TOO
 void maskmill_network_input(const uint8_t *rgb, long columns, const int32_t *columns_of, const int32_t *rows_of, long height,
                             long width, const float *tables, uint8_t *room, float *tensor) {
     long pitch = 3 * width + SPARE, done = 0;
@@ -188,7 +191,7 @@ INLINE void survey(const float *upper, const float *lower, long classes, long co
 /* logits: classes × rows × columns, all finite. row_first, column_first: the first pixel of each cell of that axis, of
  * which there is one more than values, and the end; row_share, column_share: of each pixel, of the value after it, and
  * LANES more. room: (classes + 6) * (columns + 2) floats. ids: height × width. */
-FOR_THIS_PROCESSOR
+AVX2_TOO
 void maskmill_class_ids(const float *logits, long classes, long rows, long columns, const int32_t *row_first,
                         const float *row_share, const int32_t *column_first, const float *column_share, long width,
                         float *room, uint8_t *ids) {
@@ -229,7 +232,7 @@ void maskmill_class_ids(const float *logits, long classes, long rows, long colum
 enum { CHUNK = 256 };
 
 /* ids: a class for each of `count` pixels. colours: 256 × 4 bytes, red, green, blue and nothing. rgb, out: count × 3. */
-FOR_THIS_PROCESSOR
+AVX512_TOO
 void maskmill_blend(const uint8_t *ids, const uint8_t *rgb, long count, const uint8_t *colours, float opacity, uint8_t *out) {
     uint8_t coloured[3 * CHUNK + 1];
     for (long from = 0; from < count; from += CHUNK) {
