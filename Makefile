@@ -19,8 +19,8 @@ PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disa
 # What our own package is built with; else pip makes an environment for it each time, in three seconds.
 BUILD := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
 EDITABLE := --no-build-isolation --no-warn-conflicts --editable
-TELL_LOOPS := compgen -G 'worker/kernels/*.so' >/dev/null || \
-  echo 'There is no C compiler here: pictures take a seventh to a quarter longer (Debian: apt install gcc libc6-dev)'
+TELL_LOOPS := $(BIN)/python -c 'from worker.kernels.library import library; raise SystemExit(library() is None)' 2>/dev/null || \
+  echo 'No C compiler could build worker/kernels: pictures take a seventh to a quarter longer (Debian: apt install gcc libc6-dev)'
 # The pip that comes with Python 3.11 takes twice as long as the newest, which is all that it installs here.
 BUNDLED_PIP := import ensurepip, glob, sysconfig; \
   folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or ensurepip.__path__[0] + "/_bundled"; \

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from maskmill.doctor.findings import Finding, State
 from maskmill.doctor.placement import Placement, placed
 from maskmill.errors import StackError
-from maskmill.installed import called, how_to_install, our_version
+from maskmill.installed import SERVICE, called, how_to_install, our_version
 from maskmill.stack.explained import settings_explained
 
 if TYPE_CHECKING:
@@ -231,9 +231,16 @@ def _compiled_loops() -> Iterator[Finding]:
     if library() is not None:
         yield Finding(group=ENGINE_GROUP, name=name, said="built, for what is done around the model")
         return
-    said = "not built: there was no C compiler, and pictures take a seventh to a quarter longer"
-    mend = f"install one (Debian: apt install gcc libc6-dev), then: {how_to_install('worker-cpu')}"
+    said = "not built, or from another source: pictures take a seventh to a quarter longer"
+    mend = f"with a C compiler (Debian: apt install gcc libc6-dev): {_how_to_build()}"
     yield Finding(group=ENGINE_GROUP, name=name, state="absent", said=said, mend=mend)
+
+
+def _how_to_build() -> str:
+    """Of what is installed already pip builds nothing until it is told to."""
+    clone = Path(__file__).parents[2]
+    what = f"-e {clone}" if (clone / "pyproject.toml").is_file() else f"--force-reinstall --no-cache-dir {SERVICE}"
+    return f"{called('pip')} install --no-deps {what}"
 
 
 def _version(distribution: str) -> str | None:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from maskmill.doctor import Findings, examine
 from maskmill.doctor.findings import Finding
+from maskmill.doctor.installed import examine_parts
 from maskmill.doctor.running import examine_running
 from maskmill.doctor.settings import examine_settings
 from maskmill.errors import StackError
@@ -291,3 +292,9 @@ def test_a_client_is_told_whether_its_service_answers(
     monkeypatch.setenv("MASKMILL_SERVER", "http://127.0.0.1:1")
     told = _by_name(examine(tmp_path / "home"))["server"]
     assert (told.state, "MASKMILL_SERVER" in told.mend) == ("absent", True)
+
+
+def test_loops_that_were_not_compiled_are_told_with_what_builds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.kernels.library.library", lambda: None)
+    (found,) = (each for each in examine_parts() if each.name == "compiled loops")
+    assert (found.state, found.mend.rpartition("pip ")[2]) == ("absent", f"install --no-deps -e {ROOT}")
