@@ -15,14 +15,22 @@ _LANES = 16  # as in kernels.c
 
 
 def class_ids(library: ctypes.CDLL, logits: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
-    """(C, h, w), finite → (height, width) uint8: the channel of the largest bilinear value, the first of equals."""
+    """(C, h, w), finite → (height, width) uint8: the channel of the largest bilinear value, the first of equals.
+
+    Raises ValueError for more than MOST_CLASSES, or none.
+    """
     logits = np.ascontiguousarray(logits, np.float32)
     classes, rows, columns = logits.shape
+    if not 0 < classes <= MOST_CLASSES:
+        raise ValueError(f"{classes} classes; there may be 1 to {MOST_CLASSES}")
     room = np.empty((classes + 6) * (columns + 2), np.float32)
     ids = np.empty((height, width), np.uint8)
-    axes = *_axis(rows, height), *_axis(columns, width)
+    down, across = _axis(rows, height), _axis(columns, width)
     library.maskmill_class_ids(
-        address(logits), classes, rows, columns, *map(address, axes), width, address(room), address(ids)
+        *(address(logits, np.float32), classes, rows, columns),
+        *(address(down[0], np.int32), address(down[1], np.float32)),
+        *(address(across[0], np.int32), address(across[1], np.float32)),
+        *(width, address(room, np.float32), address(ids, np.uint8)),
     )
     return ids
 

@@ -7,22 +7,39 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A copy for each kind of processor that gains by it; which one is called is found out when this is loaded. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define AVX2_TOO __attribute__((target_clones("arch=x86-64-v3", "default")))
-#define AVX512_TOO __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || __SIZEOF_LONG__ < 8
+#error "bytes are taken out of numbers as 64-bit little-endian machines keep them: Python does it here"
+#endif
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLED __builtin_shufflevector
+#define SSE4 "arch=x86-64-v2"
+#define AVX2 "arch=x86-64-v3"
+#define AVX512 "arch=x86-64-v4"
 #else
-#define AVX2_TOO
-#define AVX512_TOO
+#define SHUFFLED(one, other, ...) __builtin_shuffle(one, other, (bytes){__VA_ARGS__})
+#define SSE4 "sse4.2"
+#define AVX2 "avx2"
+#define AVX512 "avx512f"
+#endif
+
+/* A copy for each kind of processor that gains by it; which one is called glibc finds out when this is loaded. */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
+#define ALSO_FOR(...) __attribute__((target_clones(__VA_ARGS__, "default")))
+#else
+#define ALSO_FOR(...)
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-enum { VERSION = 1, BITS = 22, TAPS = 5, WEIGHTS = TAPS + 1, RING = 8, SPARE = 64, MOST_CLASSES = 256, LANES = 16 };
+/* CRC-32 of this file without the next line: `library.py` expects it, and a test holds both to it. */
+#define SOURCE 0x02868fc3u
+
+enum { BITS = 22, TAPS = 5, WEIGHTS = TAPS + 1, RING = 8, SPARE = 64, MOST_CLASSES = 256, LANES = 16 };
 
 typedef int32_t four_ints __attribute__((vector_size(16)));
 typedef uint8_t bytes __attribute__((vector_size(16)));
 
-int maskmill_kernels(void) { return VERSION; }
+uint32_t maskmill_kernels(void) { return SOURCE; }
 
 /* ---- Picture to tensor. Source of the arithmetic: Pillow's `Resample.c`, 8 bits a channel: weights are whole numbers of
  * BITS bits, and the sum is rounded to a byte after each of the two passes. Weights are never negative and sum to 1, so
@@ -32,7 +49,7 @@ int maskmill_kernels(void) { return VERSION; }
 INLINE four_ints pixel_at(const uint8_t *place) {
     bytes read, none = {0};
     memcpy(&read, place, 16);
-    return (four_ints)__builtin_shufflevector(read, none, 0, 16, 16, 16, 1, 16, 16, 16, 2, 16, 16, 16, 16, 16, 16, 16);
+    return (four_ints)SHUFFLED(read, none, 0, 16, 16, 16, 1, 16, 16, 16, 2, 16, 16, 16, 16, 16, 16, 16);
 }
 
 /* How many weights of each of `count` pixels there are before the rest, which are 0. */
@@ -54,7 +71,7 @@ INLINE void across(int taps, const uint8_t *row, const int32_t *weights, long wi
         for (int tap = 0; tap < taps; tap++)
             sum += pixel_at(place + 3 * tap) * weights[1 + tap];
         bytes rounded = (bytes)(sum >> BITS);
-        rounded = __builtin_shufflevector(rounded, rounded, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+        rounded = SHUFFLED(rounded, rounded, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
         memcpy(out, &rounded, 4);
     }
 }
@@ -83,7 +100,7 @@ INLINE void down(int taps, const uint8_t *const *rows, const int32_t *weights, l
 /* rgb: rows × columns × 3 bytes. columns_of, rows_of: of each column and row of the tensor the first one of the picture
  * that counts, and the weights of TAPS from there on; NULL where that side stays. tables: 3 × 256, what becomes of a value
  * of each channel. room: (RING + 1) * (3 * width + SPARE) + 3 * columns + SPARE bytes. tensor: 3 × height × width. */
-AVX2_TOO
+ALSO_FOR(SSE4, AVX2)
 void maskmill_network_input(const uint8_t *rgb, long columns, const int32_t *columns_of, const int32_t *rows_of, long height,
                             long width, const float *tables, uint8_t *room, float *tensor) {
     long pitch = 3 * width + SPARE, done = 0;
@@ -191,7 +208,7 @@ INLINE void survey(const float *upper, const float *lower, long classes, long co
 /* logits: classes × rows × columns, all finite. row_first, column_first: the first pixel of each cell of that axis, of
  * which there is one more than values, and the end; row_share, column_share: of each pixel, of the value after it, and
  * LANES more. room: (classes + 6) * (columns + 2) floats. ids: height × width. */
-AVX2_TOO
+ALSO_FOR(AVX2)
 void maskmill_class_ids(const float *logits, long classes, long rows, long columns, const int32_t *row_first,
                         const float *row_share, const int32_t *column_first, const float *column_share, long width,
                         float *room, uint8_t *ids) {
@@ -232,7 +249,7 @@ void maskmill_class_ids(const float *logits, long classes, long rows, long colum
 enum { CHUNK = 256 };
 
 /* ids: a class for each of `count` pixels. colours: 256 × 4 bytes, red, green, blue and nothing. rgb, out: count × 3. */
-AVX512_TOO
+ALSO_FOR(AVX2, AVX512)
 void maskmill_blend(const uint8_t *ids, const uint8_t *rgb, long count, const uint8_t *colours, float opacity, uint8_t *out) {
     uint8_t coloured[3 * CHUNK + 1];
     for (long from = 0; from < count; from += CHUNK) {

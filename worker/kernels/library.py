@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from ctypes import c_float, c_long, c_void_p
+from ctypes import c_float, c_long, c_uint32, c_void_p
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1  # as in kernels.c
+SOURCE = 0x02868FC3  # of the kernels.c that is called here; a test tells the number of a changed one
 _POINTER, _COUNT = c_void_p, c_long
 _TAKES = {
     "maskmill_network_input": (_POINTER, _COUNT, _POINTER, _POINTER, _COUNT, _COUNT, _POINTER, _POINTER, _POINTER),
@@ -37,7 +38,8 @@ def library() -> ctypes.CDLL | None:
 def _opened(file: Path) -> ctypes.CDLL | None:
     try:
         found = ctypes.CDLL(str(file))
-        if found.maskmill_kernels() != _VERSION:
+        found.maskmill_kernels.restype = c_uint32
+        if found.maskmill_kernels() != SOURCE:
             raise OSError("they were built from another kernels.c; install again")
     except (OSError, AttributeError) as error:
         logger.warning("the compiled loops are of no use here, Python does their work: %s", error)
@@ -48,6 +50,9 @@ def _opened(file: Path) -> ctypes.CDLL | None:
     return found
 
 
-def address(array: NDArray[Any] | None) -> int | None:
-    """Of the first value of an array that is one piece of memory; the caller keeps it."""
-    return None if array is None else array.ctypes.data
+def address(array: NDArray[Any], kind: DTypeLike) -> int:
+    """Of the first value; the caller keeps the array. Raises TypeError for one of another kind, or in several pieces of
+    memory: C would take whatever lies there for values."""
+    if array.dtype != kind or not array.flags.c_contiguous:
+        raise TypeError(f"expected {np.dtype(kind)} in one piece, got {array.dtype} with strides {array.strides}")
+    return array.ctypes.data

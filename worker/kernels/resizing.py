@@ -28,19 +28,25 @@ def network_input(
 ) -> NDArray[np.float32]:
     """picture: (H, W, 3) uint8 that `fits`. size: height and width of the tensor. tables: (3, 256).
 
-    Returns (3, height, width) float32.
+    Returns (3, height, width) float32. Raises ValueError for a picture, or tables, of another shape.
     """
     height, width = size
-    rows, columns = picture.shape[:2]
+    rows, columns, channels = picture.shape
+    if not fits(picture.shape, height, width) or channels != 3 or tables.shape != (3, 256):
+        raise ValueError(f"a picture of {picture.shape} and tables of {tables.shape} do not become {size}")
     picture = np.ascontiguousarray(picture)
     room = np.empty((_RING + 1) * (3 * width + _SPARE) + 3 * columns + _SPARE, np.uint8)
     tensor = np.empty((3, height, width), np.float32)
     across, down = weights(columns, width), weights(rows, height)
     library.maskmill_network_input(
-        *(address(picture), columns, address(across), address(down), height, width),
-        *(address(tables), address(room), address(tensor)),
+        *(address(picture, np.uint8), columns, _address(across), _address(down), height, width),
+        *(address(tables, np.float32), address(room, np.uint8), address(tensor, np.float32)),
     )
     return tensor
+
+
+def _address(weights: NDArray[np.int32] | None) -> int | None:
+    return None if weights is None else address(weights, np.int32)
 
 
 @lru_cache(maxsize=256)

@@ -31,3 +31,8 @@ def test_part_of_a_picture_will_do(compiled: ctypes.CDLL) -> None:
     ids, rgb = (RANDOM.integers(0, 256, (40, 60, *more), dtype=np.uint8)[3:30, 7:50] for more in ((), (3,)))
     whole = Overlay().blend(ids.copy(), rgb.copy(), COLOURS, 0.5)
     np.testing.assert_array_equal(blend(compiled, ids, rgb, COLOURS, 0.5), whole)
+
+
+def test_a_picture_of_another_size_is_refused(compiled: ctypes.CDLL) -> None:
+    with pytest.raises(ValueError, match="do not lie over"):
+        blend(compiled, np.zeros((4, 6), np.uint8), np.zeros((4, 5, 3), np.uint8), COLOURS, 0.5)

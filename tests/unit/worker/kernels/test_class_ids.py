@@ -65,3 +65,9 @@ def test_as_many_classes_as_a_mask_holds(compiled: ctypes.CDLL) -> None:
 def test_logits_may_be_a_view(compiled: ctypes.CDLL) -> None:
     logits = random_logits(4, 9, 20, seed=3, smooth=True).transpose(0, 2, 1)
     np.testing.assert_array_equal(class_ids(compiled, logits, 80, 72), by_numpy(logits.copy(), 80, 72))
+
+
+@pytest.mark.parametrize("classes", [0, 257])
+def test_more_classes_than_a_mask_holds_are_refused(compiled: ctypes.CDLL, classes: int) -> None:
+    with pytest.raises(ValueError, match="there may be 1 to 256"):
+        class_ids(compiled, np.zeros((classes, 5, 7), np.float32), 40, 56)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from segmentation.formats.overlay import Overlay
 from segmentation.label_spaces import get_label_space
@@ -39,12 +42,12 @@ def test_a_file_that_is_none_is_told_and_left_alone(elsewhere: Path, caplog: pyt
     assert "Python does their work" in caplog.text
 
 
-def test_those_of_another_version_are_left_alone(
+def test_those_of_another_source_are_left_alone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if where.library() is None:
-        pytest.skip("there are none of any version")
-    monkeypatch.setattr(where, "_VERSION", 0)
+        pytest.skip("there are none of any source")
+    monkeypatch.setattr(where, "SOURCE", 0)
     where.library.cache_clear()
     try:
         with caplog.at_level(logging.WARNING):
@@ -52,6 +55,19 @@ def test_those_of_another_version_are_left_alone(
         assert "install again" in caplog.text
     finally:
         where.library.cache_clear()
+
+
+def test_the_number_of_their_source_is_its_checksum() -> None:
+    lines = Path(where.__file__).with_name("kernels.c").read_bytes().splitlines(keepends=True)
+    number = zlib.crc32(b"".join(each for each in lines if not each.startswith(b"#define SOURCE ")))
+    assert b"#define SOURCE 0x%08xu\n" % number in lines, f"it has to be 0x{number:08x}, there and in library.py"
+    assert number == where.SOURCE
+
+
+@pytest.mark.parametrize("array", [np.zeros((4, 6), np.float32)[:, ::2], np.zeros(3)])
+def test_what_c_would_take_for_other_values_is_refused(array: NDArray[Any]) -> None:
+    with pytest.raises(TypeError, match="expected float32 in one piece"):
+        where.address(array, np.float32)
 
 
 @pytest.mark.usefixtures("elsewhere")

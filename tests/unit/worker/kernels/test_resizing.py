@@ -90,3 +90,9 @@ def test_weights_of_a_pixel_sum_to_one_and_lie_within_the_picture(source: int, t
     assert first.min() >= 0
     assert (first[:, None] + np.arange(TAPS))[shares > 0].max() < source
     assert weights(source, source) is None
+
+
+@pytest.mark.parametrize("shape", [(90, 130, 4), (4, 130, 3)])
+def test_another_picture_is_refused(compiled: ctypes.CDLL, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="do not become"):
+        network_input(compiled, np.zeros(shape, np.uint8), (80, 120), SAME)
