@@ -21,7 +21,7 @@ import httpx
 from maskmill.errors import InvalidInput, Unavailable, Unprocessable, image_error
 from maskmill.handle import JobHandle
 from maskmill.inputs import Given, Inputs, sort_out, sort_out_masks, with_corrections
-from maskmill.transport import Call, Transport, takes_proxy
+from maskmill.transport import Call, Transport, json_of, segment, takes_proxy
 from maskmill.uploads.direct import DirectUploads, NotOffered, goes_direct
 from maskmill.uploads.ledger import open_ledger
 from maskmill.uploads.multipart import FilePart, MultipartBody, OnSent
@@ -126,6 +126,8 @@ class Maskmill:
         """Newest first; `limit` None: all of them. metadata: values that their own has. created: `created_after=` (then
         or later), `created_before=`; a time without a zone is local time."""
         asked = {"status": status, "model": model, **_metadata_asked(metadata or {}), **_times_asked(created)}
+        if limit is not None and limit < 0:
+            raise InvalidInput(f"limit is a number of jobs, not {limit}")
         rows = self._transport.rows("/jobs", {**asked, "limit": min(limit or 200, 200)})
         return [JobHandle(self._transport, row) for row in islice(rows, limit)]
 
@@ -134,15 +136,14 @@ class Maskmill:
 
     def label_space(self, name: str) -> dict[str, Any]:
         """A published one, or one that a model brings along: its classes with ids and colours. Raises NotFound."""
-        return self.get(f"/label-spaces/{name}")
+        return self.get(f"/label-spaces/{segment(name)}")
 
     def limits(self) -> dict[str, Any]:
         return self.get("/limits")
 
     def get(self, path: str, **params: Any) -> dict[str, Any]:
         """What any reading call of the service answers in JSON, one page of a list. Raises APIError."""
-        answer: dict[str, Any] = self._transport.send(Call(method="GET", path=path, params=params)).json()
-        return answer
+        return self._transport.json(Call(method="GET", path=path, params=params))
 
     def read(self, path: str, **params: Any) -> Content:
         """What any reading call of the service answers, as bytes. Raises APIError."""
@@ -157,15 +158,13 @@ class Maskmill:
 
     def correct(self, job_id: str, index: int, png: bytes) -> dict[str, Any]:
         """Save a PNG of class ids, as large as the picture, as what image `index` really shows. Raises APIError."""
-        path, headers = f"/jobs/{job_id}/images/{index}/correction", {"Content-Type": "image/png"}
-        answer = self._transport.send(Call(method="PUT", path=path, headers=headers, content=png))
-        saved: dict[str, Any] = answer.json()
-        return saved
+        path, headers = f"/jobs/{segment(job_id)}/images/{index}/correction", {"Content-Type": "image/png"}
+        return self._transport.json(Call(method="PUT", path=path, headers=headers, content=png))
 
     def ready(self) -> bool:
         """Whether the server and all its parts could take and work a job now. Raises ServerUnreachable."""
         try:
-            self._transport.send(Call(method="GET", path="/ready"), patience_s=0.0)
+            json_of(self._transport.send(Call(method="GET", path="/ready"), patience_s=0.0), ("status",))
         except Unavailable:
             return False
         return True
@@ -177,7 +176,7 @@ class Maskmill:
         """
         if artifact not in MEDIA_TYPES:
             raise InvalidInput(f"predict gives one of {', '.join(MEDIA_TYPES)}, not {artifact!r}")
-        fields = [("options", json.dumps({name: _plain(value) for name, value in options.items()}))] if options else []
+        fields = _option_fields({name: _plain(value) for name, value in options.items()})
         body = MultipartBody(fields=fields, files=[FilePart.of("file", Path(path))])
         headers = {"Content-Type": body.media_type, "Content-Length": str(body.length), "Accept": MEDIA_TYPES[artifact]}
         call = Call(
@@ -185,8 +184,10 @@ class Maskmill:
         )
         response = self._transport.send(call)
         if response.status_code != 202:
-            if _is_json(response):  # the row of an image that was canceled
-                raise image_error(response.json())
+            if _media_type(response) == "application/json":  # the row of an image that was canceled
+                raise image_error(json_of(response, ("name",)))
+            if _media_type(response) != MEDIA_TYPES[artifact]:
+                json_of(response)
             return response.content
         image = next(iter(JobHandle(self._transport, response).wait().images()))
         if image.status != "succeeded":
@@ -207,7 +208,7 @@ class Maskmill:
     def _post_files(
         self, parts: Sequence[FilePart], options: Mapping[str, Any], key: str, on_sent: OnSent | None
     ) -> JobHandle:
-        fields = [("options", json.dumps(options))] if options else []
+        fields = _option_fields(options)
         body = MultipartBody(fields=fields, files=parts, boundary=_boundary_of(key), on_sent=on_sent)
         headers = {"Content-Type": body.media_type, "Content-Length": str(body.length)}
         return self._post(Call(method="POST", path="/jobs", headers=headers, content=body), key)
@@ -247,8 +248,16 @@ class Maskmill:
         return JobHandle(self._transport, self._transport.send(keyed))
 
 
-def _is_json(response: httpx.Response) -> bool:
-    return str(response.headers.get("content-type", "")).partition(";")[0] == "application/json"
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0]
+
+
+def _option_fields(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Raises InvalidInput for values that JSON does not have."""
+    try:
+        return [("options", json.dumps(options))] if options else []
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"options are what JSON can say: {error}") from error
 
 
 def _are_gone(error: Unprocessable) -> bool:
@@ -259,9 +268,13 @@ def _are_gone(error: Unprocessable) -> bool:
 
 def _metadata_asked(metadata: Mapping[str, Any]) -> dict[str, str]:
     """As query parameters: a text as it is, anything else as JSON has it."""
-    return {
-        f"metadata.{name}": value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()
-    }
+    try:
+        return {
+            f"metadata.{name}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in metadata.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"metadata is what JSON can say: {error}") from error
 
 
 def _times_asked(times: Mapping[str, datetime | str | None]) -> dict[str, str | None]:
@@ -308,4 +321,6 @@ def _checked_address(text: str) -> str:
         raise InvalidInput(f"{text!r} is not the address of a server: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidInput(f"{text!r} is not the address of a server; write it like {DEFAULT_SERVER}")
+    if url.query or url.fragment:
+        raise InvalidInput(f"{text!r} is more than the address of a server; write it like {DEFAULT_SERVER}")
     return text.rstrip("/")

@@ -3,6 +3,7 @@
 MaskmillError
 ├── InvalidInput        what was given to submit cannot be sent (no such file, nothing to send)
 ├── ServerUnreachable   nobody answers at the address
+│   └── NotMaskmill     somebody else does, or sends the request elsewhere as another one
 ├── WaitTimeout         the job did not end in the time given
 ├── DownloadBroken      the archive did not arrive whole, or holds names that may not be unpacked
 ├── StackError          the local stack could not be started (see maskmill.stack)
@@ -28,6 +29,10 @@ class InvalidInput(MaskmillError):
 
 
 class ServerUnreachable(MaskmillError):
+    pass
+
+
+class NotMaskmill(ServerUnreachable):
     pass
 
 

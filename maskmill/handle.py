@@ -14,7 +14,7 @@ from maskmill.download import OnReceived, alone_in, check_place, fetch_archive, 
 from maskmill.errors import NotFound, WaitTimeout
 from maskmill.image import Image
 from maskmill.notebooks.shown import job_html, table_of
-from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Transport
+from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Transport, json_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +89,7 @@ class JobHandle:
         Raises Conflict for a job with one model.
         """
         call = Call(method="GET", path=self._path("comparison"), params={"contested": contested})
-        found: dict[str, Any] = self._transport.send(call).json()
-        return found
+        return self._transport.json(call)
 
     def refresh(self, *, wait_s: int | None = None) -> JobHandle:
         """Look again. wait_s: the server holds its answer until the job changes, for so many seconds at most."""
@@ -156,7 +155,8 @@ class JobHandle:
         left, cursor = limit, None
         while left is None or left > 0:
             params = {"status": status, "sort": sort, **where, "limit": min(left or PAGE, PAGE), "cursor": cursor}
-            page = self._transport.send(Call(method="GET", path=self._path("images"), params=params)).json()
+            call = Call(method="GET", path=self._path("images"), params=params)
+            page = self._transport.json(call, holds=("items",))
             items = page["items"][:left]
             yield from (Image(row, self._path("images"), self._transport) for row in items)
             left = None if left is None else left - len(items)
@@ -249,8 +249,7 @@ class JobHandle:
             content=FileContent(packed),
             read_timeout_s=CORRECTIONS_S,
         )
-        taken: dict[str, Any] = self._transport.send(call).json()
-        return taken
+        return self._transport.json(call)
 
     def deliveries(self) -> Iterator[dict[str, Any]]:
         """Webhooks that were sent of this job or are owed still, in order, with their attempts."""
@@ -302,7 +301,7 @@ class JobHandle:
     def _take(self, seen: httpx.Response | Mapping[str, Any]) -> JobHandle:
         if isinstance(seen, httpx.Response):
             self._etag = seen.headers.get("etag")
-            self.state = seen.json()
+            self.state = json_of(seen, ("id", "status", "images"))
         else:
             self.state = seen
         return self
@@ -349,7 +348,8 @@ class _FinishedImages:
         front = True  # every page so far is seen whole
         while True:
             params = {"limit": PAGE, "cursor": cursor}
-            page = self._transport.send(Call(method="GET", path=self._path, params=params)).json()
+            call = Call(method="GET", path=self._path, params=params)
+            page = self._transport.json(call, holds=("items",), patience_s=OUTAGE_S)
             finished = [row for row in page["items"] if row["status"] in FINISHED]
             for row in finished:
                 if row["index"] not in self._seen:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskmill.download import write_whole
 from maskmill.notebooks.shown import class_ids, image_html, opened
-from maskmill.transport import Call, Transport
+from maskmill.transport import Call, Transport, segment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class Image:
         first one's. upright: of `input`, with its pixels as masks have them, where EXIF turns it. Raises NotFound."""
         path = None if model else self.artifacts.get(artifact)
         params = {"model": model, "upright": upright or None}
-        call = Call(method="GET", path=path or f"{self._base}/{self.index}/{artifact}", params=params)
+        call = Call(method="GET", path=path or f"{self._base}/{self.index}/{segment(artifact)}", params=params)
         return self._transport.send(call).content
 
     @property

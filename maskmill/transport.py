@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import httpx
 
-from maskmill.errors import APIError, Problem, ServerUnreachable, api_error
+from maskmill.errors import APIError, InvalidInput, NotMaskmill, Problem, ServerUnreachable, api_error
 
 BUSY = frozenset({429, 502, 503, 504})
 FIRST_DELAY_S = 0.25
@@ -66,11 +67,15 @@ class Transport:
                 refuse(response)
                 return response
 
+    def json(self, call: Call, *, holds: tuple[str, ...] = (), patience_s: float | None = None) -> dict[str, Any]:
+        """The object that is the answer. holds: names that it has. Raises as `send`, and NotMaskmill."""
+        return json_of(self.send(call, patience_s=patience_s), holds)
+
     def rows(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Of a list that comes in pages, all. Raises as `send`."""
         cursor: str | None = None
         while True:
-            page = self.send(Call(method="GET", path=path, params={**params, "cursor": cursor})).json()
+            page = self.json(Call(method="GET", path=path, params={**params, "cursor": cursor}), holds=("items",))
             yield from page["items"]
             cursor = page.get("next_cursor")
             if not cursor:
@@ -89,6 +94,7 @@ class Transport:
     def _opened(self, call: Call) -> Iterator[httpx.Response]:
         response = self.http.send(self._request(call), stream=True)
         try:
+            _require_ours(call, response)
             yield response
         finally:
             response.close()
@@ -99,15 +105,55 @@ class Transport:
             timeout = httpx.Timeout(timeout.connect, read=max(call.read_timeout_s, timeout.read or 0))
         if call.silence_s is not None:
             timeout = httpx.Timeout(timeout.connect, read=call.silence_s)
-        return self.http.build_request(
-            call.method,
-            call.path,
-            params={name: value for name, value in call.params.items() if value is not None} or None,  # {} cuts a query
-            headers=call.headers,
-            json=call.json,
-            content=call.content,
-            timeout=timeout,
+        try:
+            return self.http.build_request(
+                call.method,
+                call.path,
+                params={name: value for name, value in call.params.items() if value is not None} or None,  # not {}
+                headers=call.headers,
+                json=call.json,
+                content=call.content,
+                timeout=timeout,
+            )
+        except (TypeError, ValueError) as error:  # NaN, a date, a name whose bytes are no UTF-8
+            raise InvalidInput(f"what is asked cannot be sent: {error}") from error
+
+
+def segment(text: str) -> str:
+    """One part of a path, whatever it holds. Raises InvalidInput for what would make another path of it."""
+    if not text.strip(".") or "/" in text:
+        raise InvalidInput(f"{text!r} is no name that the service could know")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{text!r} is no text in UTF-8") from error
+
+
+def json_of(response: httpx.Response, holds: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The object that an answer holds. Raises NotMaskmill for any other: of a sign-in page, or of the page of masks."""
+    try:
+        told = response.json()
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not all(name in told for name in holds):
+        kind = response.headers.get("content-type", "").partition(";")[0] or "nothing"
+        raise NotMaskmill(
+            f"what answers {response.request.method} {response.url} is no Maskmill service (it gives {kind}); is it "
+            "the address of its API?"
         )
+    return told
+
+
+def _require_ours(call: Call, response: httpx.Response) -> None:
+    """Raises NotMaskmill where the request was sent elsewhere, and became another one on the way."""
+    if response.request.method != call.method:
+        raise NotMaskmill(
+            f"{response.history[0].url} sends elsewhere by {response.history[0].status_code}, which makes "
+            f"{response.request.method} of {call.method}: nothing was done; use the address that it names, "
+            f"{response.url}"
+        )
+    if response.status_code in (301, 302, 303, 307):  # 304 is an answer, and so is 308 to an upload
+        raise NotMaskmill(f"{response.url} sends elsewhere and does not say where")
 
 
 class FileContent:
@@ -188,6 +234,8 @@ def translated() -> Iterator[None]:
     """httpx's errors as ours."""
     try:
         yield
+    except (httpx.TooManyRedirects, httpx.DecodingError) as error:
+        raise NotMaskmill(f"{error.request.url} gives no answer of a Maskmill service: {error}") from error
     except httpx.TransportError as error:
         raise _unreachable(error) from error
     except httpx.InvalidURL as error:
@@ -231,12 +279,14 @@ class _Attempts:
         try:
             with translated():
                 yield
+        except NotMaskmill:
+            raise  # it will be no other one in a minute
         except ServerUnreachable as error:
             never_sent = isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout))
             if not (call.repeatable or never_sent) or not self._pause(None):
                 raise
         except APIError as error:
-            if not _may_repeat(call, error) or not self._pause(error.retry_after_s):
+            if not may_repeat(call, error) or not self._pause(error.retry_after_s):
                 raise
 
     def _pause(self, wanted_s: float | None) -> bool:
@@ -252,7 +302,7 @@ class _Attempts:
         return True
 
 
-def _may_repeat(call: Call, error: APIError) -> bool:
+def may_repeat(call: Call, error: APIError) -> bool:
     if error.code == "quota_exceeded":
         return False
     refused = error.status in (429, 503)  # the server did nothing

@@ -90,11 +90,11 @@ class Webhooks:
 
     def secret(self) -> str:
         """`whsec_…`, which signs everything; made when it is first asked for."""
-        return str(self._ask("GET", "/webhook-secret")["secret"])
+        return str(self._ask("GET", "/webhook-secret", holds=("secret",))["secret"])
 
     def rotate(self) -> str:
         """A new secret; for a day the old one signs too."""
-        return str(self._ask("POST", "/webhook-secret/rotate", repeatable=False)["secret"])
+        return str(self._ask("POST", "/webhook-secret/rotate", repeatable=False, holds=("secret",))["secret"])
 
     def test(self, url: str) -> dict[str, Any]:
         """Has a signed ping sent and tells what came back: `delivered`, `status_code`, `error`, `response`."""
@@ -113,11 +113,15 @@ class Webhooks:
 
     def redeliver(self, delivery_id: str) -> dict[str, Any]:
         """Once more, or at once if it waits. Raises NotFound."""
-        return self._ask("POST", f"/deliveries/{delivery_id}/redeliver")
+        from maskmill.transport import segment
 
-    def _ask(self, method: str, path: str, body: Any = None, *, repeatable: bool = True) -> dict[str, Any]:
-        from maskmill.transport import Call
+        return self._ask("POST", f"/deliveries/{segment(delivery_id)}/redeliver")
+
+    def _ask(
+        self, method: str, path: str, body: Any = None, *, repeatable: bool = True, holds: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        from maskmill.transport import Call, json_of
 
         call = Call(method=method, path=path, json=body, repeatable=repeatable)
         answer = self._transport.send(call)
-        return dict(answer.json()) if answer.content else {}
+        return {} if answer.status_code == 204 and not holds else json_of(answer, holds)

@@ -240,7 +240,7 @@ class AsyncMaskmill:
         return await self._threads.run(self._client.predict, path, artifact=artifact, **options)
 
     async def close(self) -> None:
-        await self._threads.run(self._client.close)
+        self._client.close()  # cheap, and may come again
         self._threads.close()
 
     async def __aenter__(self) -> Self:

@@ -104,7 +104,7 @@ class DirectUploads:
 
     def _known(self, upload: str) -> _Ticket | None:
         try:
-            told = self.api.send(Call(method="GET", path=f"/uploads/{upload}")).json()
+            told = self.api.json(Call(method="GET", path=f"/uploads/{upload}"), holds=("received",))
         except NotFound:
             return None  # it has expired
         return _Ticket(upload, told.get("url", ""), told.get("headers", {}), told["received"])
@@ -112,14 +112,15 @@ class DirectUploads:
     def _announced(self, places: Sequence[int]) -> dict[int, _Ticket]:
         files = [_described(self.parts[place]) for place in places]
         try:
-            answer = self.api.send(Call(method="POST", path="/uploads", json={"files": files}, read_timeout_s=120.0))
+            call = Call(method="POST", path="/uploads", json={"files": files}, read_timeout_s=120.0)
+            answer = self.api.json(call, holds=("uploads",))
         except APIError as error:
             if error.status in (404, 405):
                 raise NotOffered from error
             raise
         tickets = {
             place: _Ticket(each["upload"], each["url"], each["headers"])
-            for place, each in zip(places, answer.json()["uploads"], strict=True)
+            for place, each in zip(places, answer["uploads"], strict=True)
         }
         self.ledger.announce({place: ticket.upload for place, ticket in tickets.items()})
         return tickets
