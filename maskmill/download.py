@@ -27,8 +27,8 @@ try:
 except ImportError:  # Windows: nothing is locked there
     fcntl = None  # type: ignore[assignment]
 
-from maskmill.errors import APIError, DownloadBroken, InvalidInput, ServerUnreachable
-from maskmill.transport import Call, Transport
+from maskmill.errors import APIError, DownloadBroken, InvalidInput, NotMaskmill, ServerUnreachable
+from maskmill.transport import LONGEST_RETRY_AFTER_S, Call, Transport, may_repeat
 
 PIECE = 1024 * 1024
 TRIES_WITHOUT_PROGRESS = 6
@@ -68,6 +68,8 @@ def fetch_archive(transport: Transport, call: Call, target: Path, on_received: O
             with transport.stream(part.continued(call)) as response:
                 part.take(response, on_received)
             return part.finish()
+        except NotMaskmill:
+            raise
         except (ServerUnreachable, httpx.StreamError) as error:
             tries = 0 if part.size > before else tries + 1
             if tries >= TRIES_WITHOUT_PROGRESS:
@@ -75,9 +77,13 @@ def fetch_archive(transport: Transport, call: Call, target: Path, on_received: O
                 raise DownloadBroken(f"it stopped at byte {part.size} ({error}); call again to go on{lost}") from error
             time.sleep(min(4.0, 0.25 * 2**tries))
         except APIError as error:
-            if error.status != 416 or before == 0:
+            if error.status == 416 and before:
+                part.start_over()  # what lies here is of another archive
+                continue
+            tries += 1
+            if tries >= TRIES_WITHOUT_PROGRESS or not may_repeat(call, error):
                 raise
-            part.start_over()  # what lies here is of another archive
+            time.sleep(min(LONGEST_RETRY_AFTER_S, error.retry_after_s or 0.25 * 2**tries))  # busy with others' archives
 
 
 class _Part:

@@ -311,3 +311,11 @@ def test_a_damaged_archive_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(ARCHIVE[:-30])
     with pytest.raises(DownloadBroken, match="damaged"):
         unpack(tmp_path / "bad.zip", tmp_path / "out", "job_1")
+
+
+def test_a_service_that_is_busy_with_other_archives_is_asked_again(
+    server: ToyServer, job: JobHandle, tmp_path: Path
+) -> None:
+    busy = problem(503, "downloads_busy", Retry_After="0")
+    server.on("GET", "/jobs/job_1/archive", busy, busy, _ranged(ARCHIVE, etag='"one"'))
+    assert (job.download(tmp_path) / "metrics").read_text() == "m"
