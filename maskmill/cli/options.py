@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -116,7 +117,8 @@ def _flattened(function: Callable[[Choices], None], kind: type[Choices], needs: 
 def told(*, as_json: bool, needs: str) -> Iterator[None]:
     """Errors of ours and of the file system become a sentence (or a JSON object) and an exit code."""
     try:
-        yield
+        with _written():
+            yield
     except MaskmillError as error:
         _tell(error, as_json)
         raise typer.Exit(exit_code_for(error)) from None
@@ -141,6 +143,22 @@ def told(*, as_json: bool, needs: str) -> Iterator[None]:
         raise typer.Exit(REFUSED) from None
 
 
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """What cannot be written is told while somebody can tell it, not by the interpreter when it ends."""
+    try:
+        yield
+    except typer.Exit:
+        _flush()
+        raise
+    _flush()
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # it was closed
+        sys.stdout.flush()
+
+
 def _is_told(error: Exception) -> bool:
     """Errors of the packages that a command calls here, without a server: they have a code and a sentence."""
     return type(error).__module__.partition(".")[0] in OUR_PACKAGES and isinstance(getattr(error, "code", None), str)
@@ -162,8 +180,7 @@ def _tell(error: Exception, as_json: bool, *, said: str = "") -> None:
         told |= {"errors": list(error.errors)} if error.errors else {}
     if isinstance(error, WaitTimeout):
         told["job"] = error.job_id
-    if as_json:
-        print(json.dumps({"error": told}, ensure_ascii=False))
+    if as_json and _is_printed({"error": told}):
         return
     from rich.console import Console
     from rich.text import Text
@@ -179,6 +196,22 @@ def _tell(error: Exception, as_json: bool, *, said: str = "") -> None:
     if isinstance(error, Unauthorized):
         said = "Set MASKMILL_API_KEY to a key of it; where it runs, [bold]maskmill keys create[/] makes one."
         console.print(said, soft_wrap=True)
+
+
+def _is_printed(value: dict[str, Any]) -> bool:
+    """False where stdout takes nothing: its disk is full, or nobody reads."""
+    try:
+        print(in_json(value))
+        _flush()
+    except OSError:
+        return False
+    return True
+
+
+def in_json(value: Any, *, indent: int | None = None) -> str:
+    """With letters as they are where stdout has all of them; else as JSON escapes them."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return json.dumps(value, ensure_ascii=encoding.lower() not in ("utf-8", "utf8"), indent=indent)
 
 
 def _snake(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maskmill.cli.exits import INTERRUPTED
+from maskmill.cli.options import in_json
 from maskmill.download import OnReceived
 from maskmill.handle import JobHandle
 from maskmill.installed import called
@@ -62,7 +62,7 @@ def plain_console(**chosen: Any) -> Console:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+    print(in_json(value, indent=1))
 
 
 def status_text(status: str) -> Text:

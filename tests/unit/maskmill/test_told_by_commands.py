@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from rich.text import Text
 from maskmill.cli.app import app
 from maskmill.cli.exits import REFUSED
 from maskmill.cli.options import OF_THE_SERVICE, told
+from maskmill.cli.output import print_json
 from maskmill.cli.stack import try_it
 from training.settings import TrainingSettings
 
@@ -71,3 +75,28 @@ def test_the_start_says_how_another_terminal_finds_the_stack(tmp_path: Path, mon
     assert f" --server {url} " in try_it(url, elsewhere)
     assert "--server" not in try_it(url, tmp_path / ".maskmill")
     assert "--server" not in try_it("http://127.0.0.1:8008", elsewhere)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_what_cannot_be_written_is_told_on_the_other_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with --json, and where little was written, which the interpreter alone would meet at its end."""
+    for ends in (lambda: None, lambda: (_ for _ in ()).throw(typer.Exit(0))):
+        out = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails
+        monkeypatch.setattr(sys, "stdout", out)
+        with pytest.raises(typer.Exit) as ended, told(as_json=True, needs="training"):
+            out.write("{}")
+            ends()
+        assert ended.value.exit_code == REFUSED
+        assert "No space left on device" in capsys.readouterr().err
+        with contextlib.suppress(OSError):
+            out.close()
+
+
+def test_json_is_json_where_stdout_has_not_all_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1", errors="backslashreplace"))
+    print_json({"name": "straße-日"})
+    sys.stdout.flush()
+    assert json.loads(written.getvalue()) == {"name": "straße-日"}
