@@ -34,6 +34,7 @@ FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")  # of which the server
 CORRECTED = "corrected"  # for masks: of another job, what people corrected
 
 _RESULTS = re.compile(r"job_[0-9A-Z]{26}(_[a-z-]+)?\.zip")  # as the service calls archives and exports
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 Given = str | os.PathLike[str] | Mapping[str, Any]
@@ -192,8 +193,9 @@ def _each(given: Given | Iterable[Given]) -> Iterator[Given]:
 
 
 def plain(name: str) -> str:
-    """A file's name as others can be told it: composed (NFC), with `?` for bytes that are no UTF-8."""
-    return unicodedata.normalize("NFC", name.encode(errors="replace").decode())
+    """A file's name as others can be told it: composed (NFC), with `?` for bytes that are no UTF-8, and without control
+    characters, as the server calls it."""
+    return unicodedata.normalize("NFC", _CONTROL.sub("", name).encode(errors="replace").decode())
 
 
 def _is_address(item: Given) -> bool:
@@ -216,6 +218,8 @@ def _pictures_of(item: Given, passed: _Passed) -> Iterator[_Found]:
             raise InvalidInput(f"{path}: nothing matches this pattern")
         for match in matches:
             yield from _pictures_of(match, passed)
+    elif os.path.lexists(path):
+        raise InvalidInput(f"{path}: neither a file nor a folder; what comes through a pipe is saved to a file first")
     else:
         raise InvalidInput(f"{path}: no such file or folder")
 

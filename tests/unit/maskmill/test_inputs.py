@@ -248,3 +248,16 @@ def test_masks_are_no_addresses() -> None:
 def test_an_address_that_nobody_fetches_is_no_missing_file(address: str) -> None:
     with pytest.raises(InvalidInput, match="is not fetched; addresses begin with http:// or https://"):
         sort_out(address)
+
+
+def test_a_pipe_is_no_file_that_could_be_sent_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInput, match="neither a file nor a folder"):
+        sort_out(tmp_path / "pipe")
+
+
+def test_control_characters_are_left_out_of_a_name(tmp_path: Path) -> None:
+    """Uploads that go ahead of their job are refused with them, and one's own terminal would obey them."""
+    (tmp_path / "new\nline \x1b[31m.jpg").write_bytes(b"jpeg")
+    (file,) = sort_out(tmp_path).files
+    assert file.name == "newline [31m.jpg"
