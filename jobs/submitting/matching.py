@@ -71,13 +71,14 @@ def match_masks(
 @dataclass(slots=True)
 class MasksOfJobs:
     """Masks that come along with images of other jobs, and those of samples. space: of their ids; classes: what it
-    meant in those jobs. count: those of jobs, without samples. of: what space was first known of. corrected:
-    corrections are among them, of which that is certain."""
+    meant in those jobs. count: those of jobs, without samples. of: what space was first known of. corrected,
+    sampled: corrections, or masks of samples, are among them, of which that is certain."""
 
     count: int = 0
     space: str | None = None
     classes: LabelSpace | None = None
     corrected: bool = False
+    sampled: bool = False
     of: str = "another job"
 
     def take(self, meaning: LabelSpace, at: str) -> None:
@@ -98,6 +99,7 @@ class MasksOfJobs:
         if self.space is None:
             self.of = "samples"
         self.take(get_label_space(LABEL_SPACE), at)
+        self.sampled = True
 
     def check_classes(self, now: LabelSpace) -> None:
         """now: what the masks of the new job mean. Raises InvalidOptions where a model has brought other classes of the
@@ -113,8 +115,9 @@ class MasksOfJobs:
 
         Raises InvalidOptions where that is not the same for all, or may not be.
         """
-        if self.corrected and said not in (None, self.space):
-            told = f"corrections of another job are in {self.space}, whatever is said"
+        if (self.corrected or self.sampled) and said not in (None, self.space):
+            which = "corrections of another job" if self.corrected else "masks of samples"
+            told = f"{which} are in {self.space}, whatever is said"
             raise InvalidOptions([FieldFault("mask_label_space", told)])
         if said is not None or self.space in (None, named):
             return named or said

@@ -144,6 +144,8 @@ def test_what_the_ids_of_a_samples_mask_mean_nobody_has_to_say(
     for body in (listed, {"inputs": [{"sample": "crossing", "mask": mask}]}):
         job = client.post("/jobs", json=body).json()
         assert job["options"]["mask_label_space"] == "cityscapes-34"
+        wrong = client.post("/jobs", json={**body, "mask_label_space": "cityscapes-19"})
+        assert faults(wrong)["mask_label_space"] == "masks of samples are in cityscapes-34, whatever is said"
         other = {"upload": upload(client, "other.jpg", picture()), "mask": plain}
         mixed = {**body, "inputs": [*body["inputs"], other]}
         said = faults(client.post("/jobs", json=mixed))["mask_label_space"]
