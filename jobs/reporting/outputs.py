@@ -144,6 +144,7 @@ class Outputs:
                 "results may not be put there any more", extra={"action": "output_refused", "job_id": job.id}
             )
             self._seen[job.id] = job.version
+            self._lossy.pop(job.id, None)
             return 0
         before = self._put.get(job.id)
         try:

@@ -101,3 +101,19 @@ def test_what_was_lost_and_is_back_comes_to_the_bucket(
     assert (put > 0, there["files_missing.csv"].count(b"\r\n")) == (True, 3 - count)
     assert [name in there for name in ("mask/a.png", "overlay/a.jpg")] == [True, count > 1]
     assert outputs.run() == 0
+
+
+def test_a_bucket_that_takes_no_results_any_more_is_told_once_of_a_job_with_lost_files(
+    client: TestClient, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    outputs = new_outputs(house, look_again_s=0)
+    submit(client, artifacts=["mask", "coco"])
+    house.work()
+    house.objects.delete(next(key for key in house.objects.keys("") if "/mask/" in key))
+    for _ in range(2):
+        outputs.run()
+    monkeypatch.setattr(house.buckets, "allows", lambda *_, **__: False)
+    caplog.clear()
+    for _ in range(3):
+        outputs.run()
+    assert [each.message for each in caplog.records] == ["results may not be put there any more"]
