@@ -129,11 +129,13 @@ class JobHandle:
         for event in self._events(patience, only_job=False):
             if event.kind == "image":
                 yield from reading.told(event.data)
-            elif event.kind == "job" and self.finished:
+            elif _is_last(event):
                 return
-        yield from reading.new(to_the_end=self.finished)
+        yield from reading.new(to_the_end=(ended := self.finished))
         for _ in self._looks(patience):
-            yield from reading.new(to_the_end=self.finished)
+            yield from reading.new(to_the_end=(ended := self.finished))
+        if not ended:  # somebody looked at the job while an image was used
+            yield from reading.new(to_the_end=True)
 
     def stream(self, *, timeout: float | None = None) -> Iterator[Image]:
         """`images`, by the name that says what it does: `for image in job.stream(): …`."""
@@ -280,7 +282,7 @@ class JobHandle:
                 if event.kind == "job":
                     self._take(event.data)
                 yield event
-                if event.kind == "job" and self.finished:
+                if _is_last(event):
                     return
                 patience.check(self)
             patience.check(self)
@@ -305,6 +307,11 @@ class JobHandle:
         else:
             self.state = seen
         return self
+
+
+def _is_last(event: Event) -> bool:
+    """What the stream itself says: who looks at the job meanwhile may know of its end before the last images came."""
+    return event.kind == "job" and event.data["status"] in FINISHED
 
 
 class _Patience:

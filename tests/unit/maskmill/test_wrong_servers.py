@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,19 @@ def test_an_awaited_client_may_be_closed_twice(server: ToyServer) -> None:
             await client.close()
 
     asyncio.run(close())
+
+
+def test_who_looks_at_the_job_while_images_come_loses_none(
+    server: ToyServer, job_state: Callable[..., dict[str, Any]]
+) -> None:
+    """The end is known by then, and images are still on their way."""
+    running = job_state("running", total=2, done=1) | {"links": {"events": "/jobs/job_1/events"}}
+    ended = job_state("succeeded", total=2, done=2) | {"links": running["links"]}
+    rows = [{"index": index, "name": f"{index}", "status": "succeeded"} for index in range(2)]
+    told = [("image", rows[0]), ("job", running), ("image", rows[1]), ("job", ended)]
+    body = "".join(f"event: {kind}\ndata: {json.dumps(data)}\n\n" for kind, data in told)
+    server.on("GET", "/jobs/job_1/events", Answer(200, body.encode(), {"Content-Type": "text/event-stream"}))
+    server.on("GET", "/jobs/job_1", as_json(running), as_json(ended))
+    with Maskmill(server.url) as client:
+        job = client.job("job_1")
+        assert [(image.index, job.refresh().status) for image in job.stream()] == [(0, "succeeded"), (1, "succeeded")]
