@@ -8,7 +8,15 @@ import pytest
 from PIL import Image
 
 from segmentation.errors import UnreadableImage
-from segmentation.picture_files.picture_headers import MOST_PAGES, MOST_SCANS, count_pages, count_scans
+from segmentation.picture_files import picture_headers
+from segmentation.picture_files.picture_headers import (
+    MOST_PAGES,
+    MOST_SCANS,
+    count_pages,
+    count_scans,
+    has_end_mark,
+    may_be_turned,
+)
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
 from segmentation.picture_files.pictures import Header, probe, read_picture
 
@@ -51,6 +59,32 @@ def test_a_jpeg_that_is_cut_off_has_the_scans_that_are_there() -> None:
     data = saved("JPEG", progressive=True)
     assert count_scans(data[: len(data) // 2]) < 10
     assert count_scans(data[:20]) == 1
+
+
+@pytest.mark.parametrize("between", [b"", b"\xff\xff", b"stray", b"\xff\x01", b"\xff\xe5\x00\x04ab"])
+def test_exif_is_found_wherever_it_may_lie_before_the_pixels(between: bytes) -> None:
+    data = saved("JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0")
+    assert may_be_turned(data)
+    assert may_be_turned(data[:2] + between + data[2:])
+    assert may_be_turned(data[:20] + between + data[20:])
+    assert not may_be_turned(saved("JPEG") + b"Exif\0")
+
+
+def test_a_jpeg_ends_after_its_last_scan() -> None:
+    data = saved("JPEG", progressive=True)
+    assert has_end_mark(data)
+    assert has_end_mark(data + b"trailer")
+    assert not has_end_mark(data[:-2])
+    assert not has_end_mark(data + b"\xff\xda")
+    assert not has_end_mark(b"\xff\xd8")
+
+
+def test_scans_are_counted_across_the_parts_that_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved("JPEG", progressive=True)
+    for size in (3, 7, len(data) - 1):
+        monkeypatch.setattr(picture_headers, "_WINDOW", size)
+        assert picture_headers._scan_marks(data) == data.count(b"\xff\xda")
+        assert picture_headers._scan_marks(data[:size]) == data[:size].count(b"\xff\xda")
 
 
 def test_no_more_scans_are_counted_than_make_sense() -> None:
