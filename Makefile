@@ -124,12 +124,12 @@ test-fast: test-training test-service ## All but the slow ones
 .PHONY: test-training
 test-training: $(DEV)
 	rm -rf build/coverage/training
-	MASKMILL_COVERAGE=build/coverage/training $(PYTEST) $(FAST) $(TRAINING)
+	COVERAGE_FOLDER=build/coverage/training $(PYTEST) $(FAST) $(TRAINING)
 
 .PHONY: test-service
 test-service: $(DEV)
 	rm -rf build/coverage/service
-	MASKMILL_COVERAGE=build/coverage/service $(PYTEST) $(SHARED) $(FAST) $(addprefix --ignore=,$(TRAINING) tests/browser tests/e2e)
+	COVERAGE_FOLDER=build/coverage/service $(PYTEST) $(SHARED) $(FAST) $(addprefix --ignore=,$(TRAINING) tests/browser tests/e2e)
 
 # In this order: a process that begins one of them last keeps the others waiting for it.
 LONGEST = $(addprefix tests/,e2e/test_model_commands.py e2e/test_local_stack.py documentation/test_notebooks.py \
@@ -147,7 +147,7 @@ browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short fo
 
 .PHONY: screenshots
 screenshots: $(DEV) ## Draw the page's pictures in docs/images, the table of docs/accessibility.md and the gallery's figures anew
-	MASKMILL_ANEW=1 $(BIN)/pytest -v tests/browser/test_screenshots.py tests/browser/test_accessibility.py tests/browser/test_gallery.py
+	DRAW_ANEW=1 $(BIN)/pytest -v tests/browser/test_screenshots.py tests/browser/test_accessibility.py tests/browser/test_gallery.py
 
 COVERED = $(BIN)/python -m slipcover --skip-covered
 

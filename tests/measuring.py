@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 CENTRE = ("jobs", "segmentation")
 OTHERS = ("api", "broker", "dashboard", "data", "maskmill", "scenes", "storage", "telemetry", "training", "worker")
-FOLDER = "MASKMILL_COVERAGE"
+FOLDER = "COVERAGE_FOLDER"
 
 
 class Coverage:

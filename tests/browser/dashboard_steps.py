@@ -20,7 +20,7 @@ from tests.services.processes import free_port, running
 from tests.tiny_models import BLUE, GREEN, RED
 
 PATIENCE_MS = 60_000
-ANEW = os.environ.get("MASKMILL_ANEW") == "1"  # pictures, tables and figures that the documentation shows are made anew
+ANEW = os.environ.get("DRAW_ANEW") == "1"  # pictures, tables and figures that the documentation shows are made anew
 READOUT = re.compile(r"x (\d+), y (\d+) · (?:truth: )?([a-z]+)")
 
 

@@ -187,6 +187,7 @@ def test_what_changes_meanwhile_goes_out_together(valkey_url: str):
     with redis.Redis.from_url(valkey_url) as client, client.pubsub() as heard_by:
         heard_by.subscribe(CHANNEL)
         assert heard_by.get_message(timeout=60)
+        client.client_pause(300)  # milliseconds in which no message goes out
         for number in range(2000):
             wake_ups.publish(Hint(frozenset({f"job_{number}"})))
         wake_ups.close()

@@ -72,12 +72,12 @@ def test_what_a_trainer_decides_is_not_sent_to_the_queue(words: list[str], setti
     assert f"--queue does not send {words[0]}: {setting}" in result.stderr
 
 
-def test_a_wrong_value_names_the_line_and_makes_nothing(run: Run, tmp_path: Path):
+def test_a_wrong_value_is_named_and_makes_nothing(run: Run, tmp_path: Path):
     result = run("train", "--set", "optimiser.name=magic", "--json")
     assert result.exit_code == REFUSED
     error = json.loads(result.stdout)["error"]
     assert error["code"] == "invalid_recipe"
-    assert "tiny.toml, line" in error["message"]
+    assert "tiny.toml with --set: optimiser.name" in error["message"]
     assert "allowed: 'adamw', 'adam', 'sgd'" in error["message"]
     assert not (tmp_path / "runs").exists()
 
