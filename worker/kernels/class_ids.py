@@ -37,12 +37,18 @@ def class_ids(library: ctypes.CDLL, logits: NDArray[np.float32], height: int, wi
 
 @lru_cache(maxsize=64)
 def _axis(source: int, target: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """(source + 2,) the first pixel of each cell between two values, and the end; (target + some,) the share that each
-    pixel has of the value after it.
+    """(source + 2,) the first pixel of each of `cells_of`, and the end; (target + _LANES,) the share of each pixel."""
+    cell, share = cells_of(source, target)
+    padded = np.append(share, np.zeros(_LANES))
+    return np.searchsorted(cell, np.arange(source + 2)).astype(np.int32), padded.astype(np.float32)
+
+
+def cells_of(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """(target,) each: the cell of each pixel, of which there is one more than `source` values, and the share that it
+    has of the value after it, in [0, 1).
 
     Half-pixel centres, as in `torch.nn.functional.interpolate(align_corners=False)`.
     """
     at = (np.arange(target) + 0.5) * (source / target) + 0.5
     cell = np.clip(np.floor(at).astype(np.intp), 0, source)
-    share = np.append(at - cell, np.zeros(_LANES))
-    return np.searchsorted(cell, np.arange(source + 2)).astype(np.int32), share.astype(np.float32)
+    return cell, at - cell

@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.kernels.class_ids import cells_of
+
 Logits = NDArray[np.float32]
 Whole = NDArray[np.intp]
 
@@ -144,11 +146,9 @@ def _corners(logits: Logits, reduce: np.ufunc) -> Logits:
 
 @lru_cache(maxsize=32)
 def _axis(source: int, target: int) -> _Axis:
-    """Half-pixel centres, as in `torch.nn.functional.interpolate(align_corners=False)`."""
-    at = (np.arange(target) + 0.5) * (source / target) + 0.5
-    cell = np.clip(np.floor(at).astype(np.intp), 0, source)
+    cell, share = cells_of(source, target)
     first = np.searchsorted(cell, np.arange(source + 1))
     sizes = np.diff(np.append(first, target))
     pixels = first[:, None] + np.minimum(np.arange(sizes.max()), np.maximum(sizes - 1, 0)[:, None])
     pixels = np.minimum(pixels, target - 1)
-    return _Axis(cell, pixels, (at - cell)[pixels].astype(np.float32))
+    return _Axis(cell, pixels, share[pixels].astype(np.float32))
