@@ -23,7 +23,7 @@ def class_ids(library: ctypes.CDLL, logits: NDArray[np.float32], height: int, wi
     classes, rows, columns = logits.shape
     if not 0 < classes <= MOST_CLASSES:
         raise ValueError(f"{classes} classes; there may be 1 to {MOST_CLASSES}")
-    room = np.empty((classes + 6) * (columns + 2), np.float32)
+    room = np.empty((classes + 5) * (columns + 2), np.float32)
     ids = np.empty((height, width), np.uint8)
     down, across = _axis(rows, height), _axis(columns, width)
     library.maskmill_class_ids(
