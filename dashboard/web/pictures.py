@@ -64,7 +64,7 @@ def _in_bytes(png: bytes, depth: int) -> bytes:
         most = (1 << depth) - 1
         ids = picture.convert("L").point([value * most // 255 for value in range(256)])
     out = io.BytesIO()
-    ids.save(out, "PNG", compress_level=1)
+    ids.save(out, "PNG", compress_level=1, exif=picture.info.get("exif"))
     return out.getvalue()
 
 

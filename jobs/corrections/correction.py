@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.errors import MaskUnknownIds, UnsupportedMedia
-from segmentation.errors import MaskMismatch
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import inspect_mask, newly_open
+from segmentation.masks.mask_fit import ids_that_fit
 from segmentation.masks.mask_palette import check_palette
-from segmentation.picture_files.pictures import decode_mask, probe, sniff_media_type
+from segmentation.picture_files.pictures import sniff_media_type
 
 MEDIA_TYPE = "image/png"
 
@@ -43,7 +43,7 @@ class Correction:
 def read_correction(
     data: bytes, *, space: LabelSpace, shape: tuple[int, int], before: Callable[[], Iterable[LabelMap]] | None = tuple
 ) -> LabelMap:
-    """shape: (height, width) of the picture. One of another size is not decoded: whatever it takes, it is for nothing.
+    """shape: (height, width) of the picture; as a mask the correction may lie otherwise and say so in its EXIF.
     before: what was said of it; pixels without a class there may stay so where `space` has no id for such; None: any.
 
     Raises UnsupportedMedia (no PNG), UnreadableImage, MaskMismatch (another size, colours, a palette in another order),
@@ -51,12 +51,7 @@ def read_correction(
     """
     if sniff_media_type(data[:64]) != MEDIA_TYPE:
         raise UnsupportedMedia("a correction is a PNG whose pixels are class ids (grey or palette)")
-    header = probe(data)
-    if (header.height, header.width) != shape:
-        raise MaskMismatch(f"the correction is {header.width}×{header.height}, its picture {shape[1]}×{shape[0]}")
-    ids = decode_mask(data, max_pixels=header.width * header.height)
-    if ids.shape != shape:  # EXIF turned it
-        raise MaskMismatch(f"the correction is {ids.shape[1]}×{ids.shape[0]}, its picture {shape[1]}×{shape[0]}")
+    ids = ids_that_fit(data, shape, called="correction")
     check_palette(data, ids, space)
     report = inspect_mask(ids, space)
     if set(report.unknown) == {space.void_id} and (before is None or not newly_open(ids, space, before()).any()):

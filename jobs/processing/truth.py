@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.job import ImageWarning
-from segmentation.errors import MaskMismatch, SegmentationError
+from segmentation.errors import SegmentationError
 from segmentation.label_map import LabelMap
 from segmentation.label_space import LabelSpace
 from segmentation.masks.mask_check import MaskReport, inspect_mask, percent
+from segmentation.masks.mask_fit import ids_that_fit
 from segmentation.masks.mask_palette import check_palette
 from segmentation.picture_files.file_data import FileData
-from segmentation.picture_files.pictures import decode_mask, is_upright, probe
+from segmentation.picture_files.pictures import is_upright
 
 MISMATCH = "mask_mismatch"
 UNKNOWN_IDS = "mask_unknown_ids"
@@ -48,7 +49,7 @@ def read_truth(
     what its other ids mean. So is one whose palette says that they are other classes'.
     """
     try:
-        mask = _decoded(data, mask_space, shape)
+        mask = LabelMap(ids_that_fit(data, shape), mask_space)
         report = inspect_mask(mask.ids, mask_space)
         if report.unknown and not (may_be_open and set(report.unknown) == {mask_space.void_id}):
             return Truth(warnings=(ImageWarning(UNKNOWN_IDS, _unknown(report, mask_space)),))
@@ -56,19 +57,6 @@ def read_truth(
         return Truth(mask.remapped(space), _ignored(report) + _unclear(data, turned_unseen=turned_unseen))
     except SegmentationError as error:
         return unusable(str(error))
-
-
-def _decoded(data: FileData, space: LabelSpace, shape: tuple[int, int]) -> LabelMap:
-    """Raises SegmentationError. A mask that cannot fit is not decoded: whatever it takes, it is for nothing."""
-    header = probe(data)
-    stored, picture = (header.height, header.width), f"its picture {shape[1]}×{shape[0]}"
-    if sorted(stored) != sorted(shape):
-        raise MaskMismatch(f"the mask is {header.width}×{header.height}, {picture}")
-    ids = decode_mask(data, max_pixels=header.width * header.height)
-    if ids.shape != shape:
-        turned = "" if ids.shape == stored else " as its EXIF turns it"
-        raise MaskMismatch(f"the mask is {ids.shape[1]}×{ids.shape[0]}{turned}, {picture}")
-    return LabelMap(ids, space)
 
 
 def _unknown(report: MaskReport, space: LabelSpace) -> str:

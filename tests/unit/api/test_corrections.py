@@ -113,14 +113,23 @@ def test_what_is_no_correction_is_refused_with_a_code(
     assert client.get(f"/jobs/{job_id}/images/0/corrections").json()["items"] == []
 
 
-def test_a_correction_that_a_viewer_would_turn_is_refused(client: TestClient, house: House) -> None:
-    turned = Image.Exif()
-    turned[274] = 6  # orientation
-    file = io.BytesIO()
-    Image.new("L", (WIDTH, HEIGHT)).save(file, "png", exif=turned)
-    answer = put(client, finished(client, house), file.getvalue())
+def turned(content: bytes) -> bytes:
+    """As EXIF says: a quarter to the right."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[274] = 6  # orientation
+    Image.open(io.BytesIO(content)).save(file, "png", exif=exif)
+    return file.getvalue()
+
+
+def test_a_correction_that_exif_turns_is_taken_as_it_is_looked_at(client: TestClient, house: House) -> None:
+    """As a mask is."""
+    job_id = finished(client, house)
+    answer = put(client, job_id, turned(label_png()))
     assert (answer.status_code, answer.json()["code"]) == (422, "mask_mismatch")
-    assert f"{HEIGHT}×{WIDTH}" in answer.json()["detail"]
+    assert f"{HEIGHT}×{WIDTH} as its EXIF turns it" in answer.json()["detail"]
+    upright = np.asarray(Image.open(io.BytesIO(label_png())))
+    answer = put(client, job_id, turned(mask(np.rot90(upright))))
+    assert answer.json()["ground_truth"]["pixel_accuracy"] == 1.0
 
 
 def test_what_has_no_result_cannot_be_corrected(client: TestClient, house: House) -> None:
