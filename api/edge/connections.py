@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -90,6 +90,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._has_moved = True
         self.head.stop()
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.waiting_for_100_continue = False
+            self.cycle.__class__ = _OldCycle  # its task begins with the loop's next turn
 
     def on_body(self, body: bytes) -> None:
         self._has_moved = True
@@ -145,6 +148,21 @@ class GuardedProtocol(HttpToolsProtocol):
         retry = "Retry-After: 5\r\n" if status == 503 else ""
         self.transport.write(f"{head}{retry}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         self.transport.close()
+
+
+class _OldCycle(RequestResponseCycle):
+    """Of HTTP/1.0, which knows no chunks: they would be part of the file. An answer of unknown length ends with its
+    connection. Source: RFC 9112, section 6.1."""
+
+    _ends_with_connection = False
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            if all(name.lower() != b"content-length" for name, _ in message.get("headers", ())):
+                self._ends_with_connection, self.chunked_encoding = True, False
+        elif message["type"] == "http.response.body" and self._ends_with_connection:
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
 
 
 def guarded(rules: ConnectionRules) -> type[GuardedProtocol]:

@@ -29,12 +29,17 @@ begun = threading.Semaphore(0)  # one for each request that reached the applicat
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the size of the body; `/big` with a lot."""
+    """Answers with the size of the body; `/big` with a lot, `/unknown` without saying how long it is."""
     begun.release()
     size, more = 0, True
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    if scope["path"] == "/unknown":
+        await send({"type": "http.response.start", "status": 200})
+        for piece in (b"three ", b"pieces", b""):
+            await send({"type": "http.response.body", "body": piece, "more_body": bool(piece)})
+        return
     body = bytes(BIG) if scope["path"] == "/big" else b"%d" % size
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
@@ -96,6 +101,15 @@ def test_a_body_may_be_larger_than_a_head(port: int) -> None:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n")
         connection.sendall(bytes(1_000_000))
         assert answer(connection).endswith(b"\r\n\r\n1000000")
+
+
+def test_a_client_that_knows_no_chunks_gets_none(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"GET /unknown HTTP/1.0\r\nExpect: 100-continue\r\n\r\n")
+        head, _, body = answer(connection).partition(b"\r\n\r\n")
+    assert b" 200 OK" in head.partition(b"\r\n")[0]
+    assert b"chunked" not in head
+    assert body == b"three pieces"
 
 
 def test_many_small_chunks_are_no_head(port: int) -> None:
