@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from jobs.comparing.comparing import Comparing
 from jobs.comparing.drift import DriftOrders
 from jobs.corrections.correcting import Correcting
 from jobs.deliveries.webhooks import Webhooks
+from jobs.errors import ModelNotFound
 from jobs.exports.exporting import Exporting
 from jobs.exports.importing import Importing
 from jobs.inputs.inputs import Inputs
@@ -58,6 +60,8 @@ from storage.unit_of_work import open_database
 from telemetry.log_lines import set_up_logging
 from telemetry.traces import begin_tracing, end_tracing
 from telemetry.version import version
+
+logger = logging.getLogger(__name__)
 
 Listen = Callable[[Tell], Coroutine[Any, Any, None]]
 
@@ -160,7 +164,7 @@ def assemble(settings: ApiSettings, adapters: Adapters, *, spool: Path) -> Servi
         settings=settings,
         adapters=adapters,
         submit_rules=SubmitRules(
-            default_model=settings.default_model or _usual_model(adapters.catalog),
+            default_model=_default_model(settings, adapters.catalog),
             max_images=settings.max_images,
             max_request_bytes=settings.max_request_bytes,
             max_image_bytes=settings.max_image_bytes,
@@ -255,6 +259,18 @@ def _download_places(settings: ApiSettings, threads: int) -> Places:
         busy=lambda: DownloadsBusy("too many archives are being sent; ask for this one again later"),
         threads=threads,
     )
+
+
+def _default_model(settings: ApiSettings, catalog: ModelCatalog) -> str:
+    """One that is not there may still come from a registry: no reason not to start."""
+    if not settings.default_model:
+        return _usual_model(catalog)
+    try:
+        catalog.card(settings.default_model)
+    except ModelNotFound as error:
+        told = {"action": "default_model_missing", "model": settings.default_model}
+        logger.warning("jobs that name no model are refused: default model: %s", error, extra=told)
+    return settings.default_model
 
 
 def _usual_model(catalog: ModelCatalog) -> str:

@@ -19,7 +19,15 @@ import httpx
 from maskmill.errors import StackError
 from maskmill.installed import dashboard_is_here, how_to_install
 from maskmill.stack.broker import LOOPBACK, LocalBroker, free_port, new_broker
-from maskmill.stack.checks import check_engine, check_folder, check_mlflow, check_models, check_settings, check_space
+from maskmill.stack.checks import (
+    check_default_model,
+    check_engine,
+    check_folder,
+    check_mlflow,
+    check_models,
+    check_settings,
+    check_space,
+)
 from maskmill.stack.explained import settings_explained
 from maskmill.stack.home import StackHome, write_private
 from maskmill.stack.keys import need_a_key
@@ -322,6 +330,7 @@ def running_stack(
         check_engine(options.engine)
     check_settings(page=options.dashboard_port is not None and dashboard_is_here())
     check_models(options.engine, options.home.expanduser())
+    check_default_model(options.home.expanduser())
     if options.mlflow:
         check_mlflow()
     home = StackHome(options.home.expanduser().absolute())

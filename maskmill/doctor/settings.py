@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
@@ -14,6 +15,7 @@ from maskmill.doctor.findings import Finding, State
 from maskmill.doctor.installed import is_client_alone
 from maskmill.errors import StackError
 from maskmill.stack.backup import DATABASE
+from maskmill.stack.checks import default_model_fault
 from maskmill.stack.explained import settings_explained, storage_settings
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def examine_settings(home: Path) -> Iterator[Finding]:
         else:
             yield Finding(group=GROUP, name=name, said="can be used")
     yield from _misspelt()
+    yield from _default_model(home)
     yield from _database(home)
 
 
@@ -82,6 +85,13 @@ def _variables() -> Iterator[str]:
             yield from (each for each in choices if isinstance(each, str) and each.startswith(PREFIX))
             if alias is None:
                 yield f"{prefix}{name}".upper()
+
+
+def _default_model(home: Path) -> Iterator[Finding]:
+    with contextlib.suppress(StackError):  # it was told above
+        if (said := default_model_fault(home)) is not None:
+            mend = "name one of them, or leave the setting out"
+            yield Finding(group=GROUP, name="default model", state="bad", said=said, mend=mend)
 
 
 def _database(home: Path) -> Iterator[Finding]:

@@ -70,6 +70,32 @@ def _look_at_models(settings: WorkerSettings, home: Path) -> None:
     unfit(bundles, find_device(settings.device, bundles, **wishes), **wishes)
 
 
+def check_default_model(home: Path) -> None:
+    """Else the first job that names no model would say it. Raises StackError."""
+    fault = default_model_fault(home)
+    if fault is not None:
+        raise StackError(fault)
+
+
+def default_model_fault(home: Path | None) -> str | None:
+    """What is wrong with the model that the settings name for jobs that name none. home: as in `storage_settings`.
+    Raises StackError for settings that cannot be used."""
+    from api.settings import ApiSettings
+    from jobs.errors import ModelNotFound
+    from storage.catalog import open_catalog
+    from worker.settings import WorkerSettings
+
+    with settings_explained():
+        name, follows = ApiSettings().default_model, WorkerSettings().follow
+    if not name or follows:  # what comes from a registry may be it
+        return None
+    try:
+        open_catalog(storage_settings(home)).get(name)
+    except ModelNotFound as error:
+        return f"MASKMILL_API_DEFAULT_MODEL: {error}"
+    return None
+
+
 def check_settings(*, page: bool) -> None:
     """Those that this process does not read itself. page: whether that is to be started. Raises StackError: else a
     part's traceback would tell, or its log alone."""

@@ -50,6 +50,16 @@ def test_garbage_is_collected_again_once_it_serves(house: House) -> None:
         gc.enable()
 
 
+def test_a_default_model_that_is_not_there_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    House(tmp_path, ApiSettings(default_model="tiny")).services()
+    assert not caplog.records
+    House(tmp_path, ApiSettings(default_model="nosuch")).services()
+    assert caplog.records[0].levelname == "WARNING"
+    assert "nosuch" in caplog.text
+
+
 def test_no_body_may_come_for_longer_than_upkeep_waits_for_its_request() -> None:
     allowed = ApiSettings.model_json_schema()["properties"]["upload_longest_s"]["maximum"]
     assert allowed <= UpkeepRules().draft_s - 3600

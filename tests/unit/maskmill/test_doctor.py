@@ -23,7 +23,7 @@ from maskmill.doctor.running import examine_running
 from maskmill.doctor.settings import examine_settings
 from maskmill.errors import StackError
 from maskmill.installed import called, how_to_install
-from maskmill.stack.checks import check_settings
+from maskmill.stack.checks import check_default_model, check_settings
 from maskmill.stack.home import StackHome, write_private
 from segmentation.engines import EngineKind
 from storage.migrate import upgrade
@@ -104,6 +104,7 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path, monkeypatch: p
         ("MASKMILL_TRAINING_BUSY_PAUSE_S", "-1", "training settings", "busy_pause_s"),
         ("MASKMILL_TRAINING_TRACKING_URI", "mlruns", "training settings", "must look like http://host:port"),
         ("MASKMILL_WORKER_LEASE_S", "inf", "worker settings", "lease_s: Input should be a finite number"),
+        ("MASKMILL_API_DEFAULT_MODEL", "nosuch", "default model", "no model 'nosuch'; there are: street-"),
         ("MASKMILL_API_PROT", "9", "unknown setting", "MASKMILL_API_PROT: nothing reads it"),
     ],
 )
@@ -115,6 +116,18 @@ def test_settings_that_a_process_would_refuse_are_told(
     bad = [each for each in examine_settings(tmp_path) if each.state != "good"]
     assert [each.name for each in bad] == [part]
     assert said in bad[0].said
+
+
+def test_a_stack_with_a_default_model_that_is_not_there_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASKMILL_API_DEFAULT_MODEL", "nosuch")
+    with pytest.raises(StackError, match="MASKMILL_API_DEFAULT_MODEL: there is no model 'nosuch'; there are: street"):
+        check_default_model(tmp_path)
+    monkeypatch.setenv("MASKMILL_WORKER_FOLLOW", '["models:/nosuch@champion"]')
+    check_default_model(tmp_path)
+    monkeypatch.setenv("MASKMILL_API_DEFAULT_MODEL", "street-fast")
+    check_default_model(tmp_path)
 
 
 def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(tmp_path: Path) -> None:
