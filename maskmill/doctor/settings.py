@@ -39,6 +39,11 @@ OF_NOBODY_HERE = (
     *("MASKMILL_PORT", "MASKMILL_TLS_NAME", "MASKMILL_TLS_ADDRESS", "MASKMILL_TLS_PORT"),
     *("MASKMILL_WORKER_MEMORY", "MASKMILL_SERVICE_MEMORY", "MASKMILL_METRICS_BEARER", "MASKMILL_DASHBOARD_BEARER"),
 )
+# What the command line reads itself, beside the settings.
+IN_CAPITALS = (
+    *("MASKMILL_HOME", "MASKMILL_API_HOST", "MASKMILL_API_PORT", "MASKMILL_DASHBOARD_PORT"),
+    *("MASKMILL_SERVER", "MASKMILL_API_KEY"),
+)
 NO_PART = ("training settings",)  # of processes that `maskmill up` does not start
 
 
@@ -64,14 +69,20 @@ def _misspelt() -> Iterator[Finding]:
     """Variables that nothing reads: whoever set one believes that it does something."""
     from dotenv import dotenv_values
 
-    known = {*OF_NOBODY_HERE, *_variables()}
+    settings = frozenset(_variables())
+    known = {*OF_NOBODY_HERE, *settings}
     for name in sorted({*os.environ, *dotenv_values(".env")}):
-        if name.startswith(PREFIX) and not name.endswith("_IMAGE") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            mend = f"is {near[0]} meant?" if near else "see docs/configuration.md"
-            yield Finding(
-                group=GROUP, name="unknown setting", state="absent", said=f"{name}: nothing reads it", mend=mend
-            )
+        in_capitals = name.upper()
+        if not in_capitals.startswith(PREFIX) or in_capitals.endswith("_IMAGE") or name in known:
+            continue
+        if in_capitals not in settings:
+            near = difflib.get_close_matches(in_capitals, known, n=1)
+            said, mend = f"{name}: nothing reads it", f"is {near[0]} meant?" if near else "see docs/configuration.md"
+        elif in_capitals in IN_CAPITALS:
+            said, mend = f"{name}: the command line does not read it", f"write {in_capitals}"
+        else:
+            continue  # settings are read in any case of letters
+        yield Finding(group=GROUP, name="unknown setting", state="absent", said=said, mend=mend)
 
 
 def _variables() -> Iterator[str]:

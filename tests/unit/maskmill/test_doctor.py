@@ -131,9 +131,17 @@ def test_a_stack_with_a_default_model_that_is_not_there_does_not_start(
 
 
 def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(tmp_path: Path) -> None:
-    Path(".env").write_text("MASKMILL_WROKER_ENGINE=torch\nMASKMILL_TLS_PORT=443\nPOSTGRES_PASSWORD=x\n")
-    told = [(each.said, each.mend) for each in examine_settings(tmp_path) if each.state != "good"]
-    assert told == [("MASKMILL_WROKER_ENGINE: nothing reads it", "is MASKMILL_WORKER_ENGINE meant?")]
+    Path(".env").write_text(
+        "MASKMILL_WROKER_ENGINE=torch\nMASKMILL_TLS_PORT=443\nPOSTGRES_PASSWORD=x\nMaskmill_worker_lease_s=60\n"
+        "Maskmill_api_port=9\nmaskmill_api_prot=9\nmaskmill_api_key=x\n"
+    )
+    told = {each.said: each.mend for each in examine_settings(tmp_path) if each.state != "good"}
+    assert told == {
+        "MASKMILL_WROKER_ENGINE: nothing reads it": "is MASKMILL_WORKER_ENGINE meant?",
+        "Maskmill_api_port: the command line does not read it": "write MASKMILL_API_PORT",
+        "maskmill_api_prot: nothing reads it": "is MASKMILL_API_PORT meant?",
+        "maskmill_api_key: the command line does not read it": "write MASKMILL_API_KEY",
+    }
 
 
 def test_every_variable_that_compose_reads_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
