@@ -273,16 +273,16 @@ class LocalStack:
         pool = ["--pool", "threads", "--concurrency", str(WorkerSettings().concurrency)]
         queues = ["--queues", "interactive,bulk,upkeep", "--hostname", f"{name}@%h"]
         quiet = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
-        return [sys.executable, "-m", "celery", "-A", "worker.tasks", "worker", *pool, *queues, *quiet]
+        return [sys.executable, "-m", "broker", "-A", "worker.tasks", "worker", *pool, *queues, *quiet]
 
     def _webhooks(self) -> list[str]:
         pool = ["--pool", "threads", "--concurrency", "1", "--queues", "webhooks", "--hostname", "webhooks@%h"]
         quiet = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
-        return [sys.executable, "-m", "celery", "-A", "worker.web.webhook_tasks", "worker", *pool, *quiet]
+        return [sys.executable, "-m", "broker", "-A", "worker.web.webhook_tasks", "worker", *pool, *quiet]
 
     def _scheduler(self) -> list[str]:
         schedule = ["--schedule", str(self.home.run / "schedule"), "--pidfile="]
-        return [sys.executable, "-m", "celery", "-A", "broker.app", "beat", *schedule, "--loglevel", "INFO"]
+        return [sys.executable, "-m", "broker", "-A", "broker.app", "beat", *schedule, "--loglevel", "INFO"]
 
     def _flower(self) -> list[str]:
         where = [f"--address={LOOPBACK}", f"--port={self.flower_port}"]

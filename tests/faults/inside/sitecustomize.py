@@ -178,7 +178,7 @@ if (images := os.environ.get("MASKMILL_FAULTS_SLICE")) and "api" in sys.orig_arg
     submitting.slice_size = lambda *_arguments, **_options: int(images)
 if any(each.startswith("worker-1@") for each in sys.orig_argv) and "MASKMILL_FAULTS_RELAYS" in os.environ:
     through_relays(json.loads(os.environ["MASKMILL_FAULTS_RELAYS"]))
-if {"api", "celery"} & set(sys.orig_argv) and "MASKMILL_FAULTS_CLOCK" in os.environ:
+if {"api", "broker", "celery"} & set(sys.orig_argv) and "MASKMILL_FAULTS_CLOCK" in os.environ:
     shift_clock(Path(os.environ["MASKMILL_FAULTS_CLOCK"]))
 if "worker.tasks" in sys.orig_argv and "MASKMILL_FAULTS_ENGINE" in os.environ:
     pace = float(os.environ.get("MASKMILL_FAULTS_PACE_S", "0"))
