@@ -57,9 +57,9 @@ def taught_settings(folder: Path, roots: Mapping[str, Path]) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_two_processes_take_the_step_that_one_takes_with_the_whole_batch(tmp_path):
+def test_two_processes_take_the_step_that_one_takes_with_the_whole_batch(tmp_path, rendered):
     """With a teacher, whose part of the loss each process works out for its half."""
-    roots = {"scenes": tmp_path / "scenes"}
+    roots = {"scenes": rendered}
     settings = [*SETTINGS, *taught_settings(tmp_path, roots)]
     alone = run_order(tiny_order(tmp_path / "alone", roots, settings), settings=TrainingSettings(tracking_uri="none"))
     recipe = tmp_path / "tiny.toml"

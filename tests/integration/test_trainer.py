@@ -65,9 +65,9 @@ def epochs(order: Order) -> int:
 
 
 @pytest.mark.timeout(400)
-def test_a_message_waits_while_its_run_is_at_work_and_comes_back_when_its_trainer_dies(valkey_url, tmp_path):
+def test_a_message_waits_while_its_run_is_at_work_and_comes_back_when_its_trainer_dies(valkey_url, tmp_path, rendered):
     settings = ["stages[0].epochs=2000", "evaluate_every=2000"]
-    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, settings)
+    order = tiny_order(tmp_path / "runs", {"scenes": rendered}, settings)
     log = tmp_path / "first.log"
     with trainer(tmp_path, valkey_url, "first") as process:
         with run_lock(order.folder):

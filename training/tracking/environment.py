@@ -3,14 +3,16 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
 import torch
 
 
+@cache
 def packages() -> str:
-    """Everything installed, as `pip freeze` writes it."""
+    """Everything installed when it is first asked for, as `pip freeze` writes it."""
     found = {dist.metadata["Name"]: dist.version for dist in distributions() if dist.metadata["Name"]}
     return "".join(f"{name}=={version}\n" for name, version in sorted(found.items(), key=lambda item: item[0].lower()))
 

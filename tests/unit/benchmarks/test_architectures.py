@@ -107,8 +107,8 @@ def test_a_model_that_is_no_longer_shipped_has_no_row(ledger):
     assert Ledger(ledger.path).bundled == {}
 
 
-def test_a_row_is_trained_once_scored_and_exported(ledger, tmp_path):
-    roots = {"scenes": tmp_path / "scenes"}
+def test_a_row_is_trained_once_scored_and_exported(ledger, tmp_path, rendered):
+    roots = {"scenes": rendered}
     train_all([SMALL], TINY, roots, ledger=ledger, runs=tmp_path / "runs")
     row = ledger.rows["small"]
     assert 0 <= row["miou"] <= row["mean_dice"] <= 1

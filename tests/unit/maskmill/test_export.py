@@ -15,8 +15,8 @@ from training.runs import find_run
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {"scenes": tmp_path_factory.mktemp("scenes")}
+def roots(rendered: Path) -> dict[str, Path]:
+    return {"scenes": rendered}
 
 
 @pytest.fixture(scope="module")

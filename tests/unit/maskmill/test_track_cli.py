@@ -30,12 +30,12 @@ AWAY = "http://someone:secret@127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
-def trained(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def trained(mlflow_template: Path, rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run's folder, and the MLflow in a file where it was tracked."""
     place = tmp_path_factory.mktemp("tracked")
     uri = f"sqlite:///{shutil.copyfile(mlflow_template, place / 'mlflow.db')}"
     tracker = MlflowTracker(folder=place / "runs/tiny", name="tiny", uri=uri, experiment="trials")
-    roots = {"scenes": place / "scenes"}
+    roots = {"scenes": rendered}
     return tiny_training(place / "runs", roots, ["stages[0].epochs=1"], trackers=[tracker]), uri
 
 

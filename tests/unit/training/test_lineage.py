@@ -31,7 +31,7 @@ FIELD = 'dataset="folder", options={label_space="camvid-11"}'
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
+def roots(tmp_path_factory, rendered):
     """`folder` holds a field: four pictures with masks of camvid-11."""
     field = tmp_path_factory.mktemp("field")
     for kind in ("images", "masks"):
@@ -41,7 +41,7 @@ def roots(tmp_path_factory):
                 Image.new("L", (64, 64), number) if kind == "masks" else Image.new("RGB", (64, 64), (number, 9, 9))
             )
             picture.save(field / kind / f"{number}.png")
-    return {"scenes": tmp_path_factory.mktemp("scenes"), "folder": field}
+    return {"scenes": rendered, "folder": field}
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +270,8 @@ def folder_of(roots):
     return folder(roots["folder"], "val", label_space="camvid-11")
 
 
-def test_weights_of_which_nothing_tells_are_never_said_to_be_held_out(runs, roots, tmp_path):
-    unseen = {"scenes": tmp_path / "scenes"}
+def test_weights_of_which_nothing_tells_are_never_said_to_be_held_out(runs, roots, tmp_path, rendered):
+    unseen = {"scenes": rendered}
     old = tmp_path / "runs" / "old"
     old.mkdir(parents=True)
     (old / "checkpoint.pt").write_bytes((runs / "first" / "checkpoint.pt").read_bytes())

@@ -18,8 +18,8 @@ UNTRACKED = TrainingSettings(tracking_uri="none")
 SHORT = ["stages[0].epochs=1", "search.trials=2", "search.metric=val_loss"]
 
 
-def test_a_search_keeps_the_best_and_goes_on_where_it_was(tmp_path, tmp_path_factory):
-    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+def test_a_search_keeps_the_best_and_goes_on_where_it_was(tmp_path, rendered):
+    roots = {"scenes": rendered}
     order = tiny_order(tmp_path, roots, SHORT)
     trials = search(order, settings=UNTRACKED)
     scores = [trial.score for trial in trials if trial.score is not None]
@@ -39,9 +39,9 @@ def test_a_search_keeps_the_best_and_goes_on_where_it_was(tmp_path, tmp_path_fac
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
-def test_a_trial_that_stopped_early_is_ranked_by_the_weights_that_it_gives(tmp_path, tmp_path_factory):
+def test_a_trial_that_stopped_early_is_ranked_by_the_weights_that_it_gives(tmp_path, rendered):
     """Its first epoch was said to be better than any other can be."""
-    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    roots = {"scenes": rendered}
     measured = ["evaluate_every=1", "early_stopping.patience=1", "search.trials=1"]
     first = tiny_order(tmp_path, roots, ["stages[0].epochs=1", *measured])
     (begun,) = search(first, settings=UNTRACKED)
@@ -67,17 +67,17 @@ def test_draws_stay_within_their_limits_and_differ(tmp_path):
     assert {each["optimiser.name"] for each in draws} == {"adamw", "sgd"}
 
 
-def test_a_search_that_diverges_altogether_says_so(tmp_path, tmp_path_factory):
+def test_a_search_that_diverges_altogether_says_so(tmp_path, rendered):
     from training.recipe.recipe import RecipeError
 
-    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    roots = {"scenes": rendered}
     order = tiny_order(tmp_path, roots, [*SHORT, "search.trials=1", "search.learning_rate=[1e30, 1e30]"])
     with pytest.raises(RecipeError, match=r"every trial \(1\) diverged"):
         search(order, settings=UNTRACKED)
 
 
-def test_trials_find_the_runs_that_their_recipe_names(tmp_path, tmp_path_factory):
-    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+def test_trials_find_the_runs_that_their_recipe_names(tmp_path, rendered):
+    roots = {"scenes": rendered}
     tiny_training(tmp_path, roots, ["name=old", "stages[0].epochs=1"])
     settings = [*SHORT, "search.trials=1", "start.from=old", "distillation.teacher=old"]
     (trial,) = search(tiny_order(tmp_path, roots, settings), settings=UNTRACKED)

@@ -36,8 +36,8 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def roots(place, tmp_path_factory):
-    return {"unlabelled": place, "scenes": tmp_path_factory.mktemp("scenes")}
+def roots(place, rendered):
+    return {"unlabelled": place, "scenes": rendered}
 
 
 def test_masks_in_a_folder_of_their_own_are_no_pictures(tmp_path):

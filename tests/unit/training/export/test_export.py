@@ -32,8 +32,8 @@ INT8 = replace(FLOAT, precision="int8", file="model.int8.onnx", bytes=2000, medi
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    return {"scenes": tmp_path_factory.mktemp("scenes")}
+def roots(rendered):
+    return {"scenes": rendered}
 
 
 @pytest.fixture(scope="module")

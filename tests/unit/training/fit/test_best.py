@@ -32,8 +32,8 @@ MEASURED = ["evaluate_every=1", "early_stopping.patience=1"]
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    return {"scenes": tmp_path_factory.mktemp("scenes")}
+def roots(rendered):
+    return {"scenes": rendered}
 
 
 @pytest.fixture(scope="module")

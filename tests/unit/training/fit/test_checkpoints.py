@@ -25,8 +25,8 @@ DAMAGES = {"empty": lambda data: b"", "cut off": lambda data: data[: len(data) /
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    return {"scenes": tmp_path_factory.mktemp("scenes")}
+def roots(rendered):
+    return {"scenes": rendered}
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,8 @@ ONE_EPOCH = "stages[0].epochs=1"
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    return {"scenes": tmp_path_factory.mktemp("scenes")}
+def roots(rendered):
+    return {"scenes": rendered}
 
 
 @pytest.fixture(scope="module")

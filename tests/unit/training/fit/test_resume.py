@@ -58,8 +58,8 @@ def run_until_killed(order):
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    return {"scenes": tmp_path_factory.mktemp("scenes")}
+def roots(rendered):
+    return {"scenes": rendered}
 
 
 @pytest.mark.parametrize("manner", MANNERS)

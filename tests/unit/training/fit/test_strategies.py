@@ -28,8 +28,8 @@ def test_an_encoder_thaws_again():
     assert all(each.requires_grad for each in model.parameters())
 
 
-def test_the_loss_of_a_model_without_one_of_its_own_is_refused(tmp_path, tmp_path_factory):
-    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+def test_the_loss_of_a_model_without_one_of_its_own_is_refused(tmp_path, rendered):
+    roots = {"scenes": rendered}
     with pytest.raises(RecipeError, match=r"loss.name: got 'own'; this architecture has no loss of its own"):
         tiny_training(tmp_path, roots, ["loss.name=own"])
     assert tiny_order(tmp_path, roots).recipe().loss.name == "cross_entropy"

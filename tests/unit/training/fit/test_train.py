@@ -20,8 +20,8 @@ from training.tracking import NullTracker
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    return {"scenes": tmp_path_factory.mktemp("scenes")}
+def roots(rendered):
+    return {"scenes": rendered}
 
 
 class Album(NullTracker):

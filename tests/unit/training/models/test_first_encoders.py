@@ -110,8 +110,8 @@ def test_a_run_is_opened_without_the_weights_that_it_began_with(folders, tmp_pat
     }
 
 
-def test_the_card_tells_whose_encoder_it_was(folders, tmp_path):
-    roots = {"scenes": tmp_path / "scenes"}
+def test_the_card_tells_whose_encoder_it_was(folders, tmp_path, rendered):
+    roots = {"scenes": rendered}
     options = f'{{ folder = "{folders / "mit"}", pretrained = "encoder" }}'
     settings = ["model.architecture=segformer", f"model.options={options}", "stages[0].epochs=1"]
     run = tiny_training(tmp_path / "runs", roots, settings)

@@ -23,8 +23,8 @@ from training.tracking.mlflow_tracker import MlflowTracker
 from training.tracking.note import run_of
 
 
-def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, tmp_path: Path):
-    runs, roots = tmp_path / "runs", {"scenes": tmp_path / "scenes"}
+def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, tmp_path: Path, rendered: Path):
+    runs, roots = tmp_path / "runs", {"scenes": rendered}
     tracker = MlflowTracker(folder=runs / "tiny", name="tiny", uri=mlflow_uri, experiment="trials")
     folder = tiny_training(runs, roots, trackers=[tracker])
     registry, wish = Registry(mlflow_uri), Wish(name="street", runs=runs, roots=roots)
@@ -72,16 +72,16 @@ def test_a_run_is_exported_registered_and_promoted_in_one_step(mlflow_uri: str, 
     assert exported.read_text() == refused.to_json()
 
 
-def test_a_run_called_as_no_model_is_gets_a_models_name(mlflow_uri: str, tmp_path: Path):
-    tiny_training(tmp_path, {"scenes": tmp_path / "scenes"}, ["name=Mine", "stages[0].epochs=1"])
+def test_a_run_called_as_no_model_is_gets_a_models_name(mlflow_uri: str, tmp_path: Path, rendered: Path):
+    tiny_training(tmp_path, {"scenes": rendered}, ["name=Mine", "stages[0].epochs=1"])
     tiny_bundle(tmp_path / "bundled", name="mine")
     wish = Wish(runs=tmp_path, bundled=Catalog([tmp_path / "bundled"]))
     with pytest.raises(NameTaken, match="mine came with Maskmill"):
         promote("Mine", wish, Registry(mlflow_uri))
 
 
-def test_a_run_that_went_on_is_exported_again_whatever_the_clock_says(mlflow_uri: str, tmp_path: Path):
-    runs, roots = tmp_path / "runs", {"scenes": tmp_path / "scenes"}
+def test_a_run_that_went_on_is_exported_again_whatever_the_clock_says(mlflow_uri: str, tmp_path: Path, rendered: Path):
+    runs, roots = tmp_path / "runs", {"scenes": rendered}
     registry, wish = Registry(mlflow_uri), Wish(name="longer", runs=runs, roots=roots)
     folder = tiny_training(runs, roots, ["stages[0].epochs=1"])
     with ThreadPoolExecutor(2) as people:  # at once: who comes second takes what the first has exported
@@ -97,8 +97,8 @@ def test_a_run_that_went_on_is_exported_again_whatever_the_clock_says(mlflow_uri
     assert "trained for 2 of 2 epochs" in ModelCard.from_json((fetched / "card.json").read_bytes()).description
 
 
-def test_what_was_trained_during_an_export_is_exported_by_the_next_one(mlflow_uri: str, tmp_path: Path):
-    runs, roots = tmp_path / "runs", {"scenes": tmp_path / "scenes"}
+def test_what_was_trained_during_an_export_is_exported_by_the_next_one(mlflow_uri: str, tmp_path: Path, rendered: Path):
+    runs, roots = tmp_path / "runs", {"scenes": rendered}
     registry = Registry(mlflow_uri)
     folder = tiny_training(runs, roots, ["stages[0].epochs=1"])
 

@@ -218,10 +218,10 @@ def test_a_run_of_the_name_comes_before_a_bundle(runs, exported, tmp_path):
     assert begin_with(fresh(recipe, seed=2), recipe, runs=runs, models=[tmp_path]).note.startswith("old (epoch 7")
 
 
-def test_a_training_goes_on_from_a_bundle(runs, exported, tmp_path, tmp_path_factory):
+def test_a_training_goes_on_from_a_bundle(runs, exported, tmp_path, rendered):
     """It is noted what was begun with, and its first epoch hardly changes what a low rate lets it change."""
     models, _ = exported
-    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    roots = {"scenes": rendered}
     settings = ["name=on", "start.from=served", "stages[0].epochs=1", "optimiser.learning_rate=1e-9", "ema_decay=0"]
     run = tiny_training(tmp_path, roots, settings, models=[models])
     assert json.loads((run / "facts.json").read_text())["started_from"].startswith("served (version 1, sha256 ")
@@ -272,9 +272,9 @@ def test_places_know_where_runs_are(tmp_path):
     assert Places(roots={}, runs=tmp_path / "runs").runs_beside(tmp_path / "mine") == tmp_path / "runs"
 
 
-def test_a_frozen_encoder_keeps_its_weights_and_its_statistics(tmp_path, tmp_path_factory):
+def test_a_frozen_encoder_keeps_its_weights_and_its_statistics(tmp_path, rendered):
     """Through the real training: the second stage thaws, and what was begun with is noted."""
-    roots = {"scenes": tmp_path_factory.mktemp("scenes")}
+    roots = {"scenes": rendered}
     first = tiny_training(tmp_path, roots, ["name=first", "stages[0].epochs=1"])
     settings = ["name=second", "start.from=first", "stages[0].epochs=1", "stages[0].freeze_encoder=true"]
     second = tiny_training(tmp_path, roots, settings)

@@ -50,8 +50,8 @@ def test_weights_of_a_package_are_told_with_its_checksum_and_licence():
     assert COMMIT in pinned.run
 
 
-def test_a_run_and_its_card_and_its_heirs_tell_what_an_encoder_began_with(tmp_path):
-    roots, file = {"scenes": tmp_path / "scenes"}, tmp_path / "encoder.pth"
+def test_a_run_and_its_card_and_its_heirs_tell_what_an_encoder_began_with(tmp_path, rendered):
+    roots, file = {"scenes": rendered}, tmp_path / "encoder.pth"
     choice = ModelChoice(architecture="fpn", options={"encoder": "tu-test_resnet"})
     model: Any = build_model(choice, find_label_space("camvid-11"))
     torch.save(model.encoder.model.state_dict(), file)

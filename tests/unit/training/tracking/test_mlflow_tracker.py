@@ -126,21 +126,21 @@ def test_a_resumed_training_continues_its_run_and_sends_what_was_missed(folder: 
     ],
 )
 def test_a_training_that_ended_early_is_not_said_to_run(
-    tmp_path: Path, mlflow_uri: str, setting: str, outcome: type[BaseException], status: str
+    tmp_path: Path, rendered: Path, mlflow_uri: str, setting: str, outcome: type[BaseException], status: str
 ):
     class Interrupting(NullWatcher):
         def epoch_ends(self, epoch: int, numbers: dict[str, float]) -> None:
             raise KeyboardInterrupt
 
-    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, [setting, "stages[0].epochs=3"])
+    order = tiny_order(tmp_path / "runs", {"scenes": rendered}, [setting, "stages[0].epochs=3"])
     with pytest.raises(outcome):
         run_order(order, settings=TrainingSettings(tracking_uri=mlflow_uri), watcher=Interrupting())
     assert status_of(order.folder, mlflow_uri) == status
 
 
-def finished_run(tmp_path: Path, uri: str) -> tuple[Order, TrainingSettings]:
+def finished_run(tmp_path: Path, rendered: Path, uri: str) -> tuple[Order, TrainingSettings]:
     settings = TrainingSettings(tracking_uri=uri)
-    order = tiny_order(tmp_path / "runs", {"scenes": tmp_path / "scenes"}, ["stages[0].epochs=1"])
+    order = tiny_order(tmp_path / "runs", {"scenes": rendered}, ["stages[0].epochs=1"])
     run_order(order, settings=settings)
     return order, settings
 
@@ -151,8 +151,8 @@ def left_running(folder: Path, uri: str) -> None:
     assert status_of(folder, uri) == "RUNNING"
 
 
-def test_a_killed_run_that_cannot_go_on_is_not_said_to_run(tmp_path: Path, mlflow_uri: str):
-    order, settings = finished_run(tmp_path, mlflow_uri)
+def test_a_killed_run_that_cannot_go_on_is_not_said_to_run(tmp_path: Path, rendered: Path, mlflow_uri: str):
+    order, settings = finished_run(tmp_path, rendered, mlflow_uri)
     left_running(order.folder, mlflow_uri)
     other = tiny_order(tmp_path / "runs", {}, ["stages[0].epochs=1", "optimiser.learning_rate=0.002"])
     with pytest.raises(RecipeError, match="begun with another recipe"):
@@ -160,15 +160,17 @@ def test_a_killed_run_that_cannot_go_on_is_not_said_to_run(tmp_path: Path, mlflo
     assert status_of(order.folder, mlflow_uri) == "KILLED"
 
 
-def test_of_a_run_that_was_killed_at_its_end_mlflow_learns_what_it_missed(tmp_path: Path, mlflow_uri: str):
-    order, settings = finished_run(tmp_path, mlflow_uri)
+def test_of_a_run_that_was_killed_at_its_end_mlflow_learns_what_it_missed(
+    tmp_path: Path, rendered: Path, mlflow_uri: str
+):
+    order, settings = finished_run(tmp_path, rendered, mlflow_uri)
     left_running(order.folder, mlflow_uri)
     run_order(order, settings=settings)
     assert status_of(order.folder, mlflow_uri) == "FINISHED"
 
 
-def test_what_ended_stays_as_it_ended_when_it_is_asked_for_wrongly(tmp_path: Path, mlflow_uri: str):
-    order, settings = finished_run(tmp_path, mlflow_uri)
+def test_what_ended_stays_as_it_ended_when_it_is_asked_for_wrongly(tmp_path: Path, rendered: Path, mlflow_uri: str):
+    order, settings = finished_run(tmp_path, rendered, mlflow_uri)
     with pytest.raises(RecipeError):
         run_order(tiny_order(tmp_path / "runs", {}, ["optimiser.learning_rate=0.002"]), settings=settings)
     assert status_of(order.folder, mlflow_uri) == "FINISHED"
@@ -191,8 +193,8 @@ def test_a_deleted_run_is_begun_anew(folder: Path, mlflow_uri: str):
     assert the_run(folder, mlflow_uri) != gone
 
 
-def test_a_deleted_run_is_none_that_has_to_be_ended(tmp_path: Path, mlflow_uri: str):
-    order, settings = finished_run(tmp_path, mlflow_uri)
+def test_a_deleted_run_is_none_that_has_to_be_ended(tmp_path: Path, rendered: Path, mlflow_uri: str):
+    order, settings = finished_run(tmp_path, rendered, mlflow_uri)
     left_running(order.folder, mlflow_uri)
     gone = the_run(order.folder, mlflow_uri)
     MlflowClient(mlflow_uri, mlflow_uri).delete_run(gone)
