@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from segmentation.errors import UnavailableExport, UnreadableExport
 from segmentation.exports.export import Drawn, Exported, File, Ids, Returned
-from segmentation.exports.labels import BACKGROUND, Labels
+from segmentation.exports.labels import BACKGROUND, IGNORED_COLOUR, Labels
 from segmentation.exports.shapes import (
     ids_of_numbers,
     instance_numbers,
@@ -21,7 +21,7 @@ from segmentation.exports.shapes import (
 from segmentation.label_space import RGB, LabelSpace
 from segmentation.palette import BLACK, voc_palette
 
-IGNORED, IGNORED_COLOUR = 255, (224, 224, 192)
+IGNORED = 255
 MOST = IGNORED - 1  # classes, whose numbers begin at 1
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
 
@@ -107,9 +107,9 @@ def _colours(described: bytes, labels: Labels) -> _Colours:
             red, green, blue = (int(part) for part in rest.partition(":")[0].split(","))
         except ValueError as error:
             raise UnreadableExport(f"labelmap.txt: no colour in {line[:80]!r}") from error
-        if name.strip().casefold() == "ignored":
-            continue
         colour = (red, green, blue)
+        if colour == IGNORED_COLOUR and name.strip().casefold() == "ignored":
+            continue  # a class may be called so, too
         try:
             class_id = labels.id_of(name)
         except UnreadableExport as error:

@@ -13,6 +13,7 @@ from segmentation.label_space import RGB, LabelSpace
 from segmentation.palette import BLACK, voc_colours
 
 BACKGROUND = "background"  # what tools call pixels that nobody labelled
+IGNORED_COLOUR: RGB = (224, 224, 192)  # of what counts nowhere, in Pascal VOC's masks
 
 
 class Label(NamedTuple):
@@ -33,9 +34,10 @@ class Labels:
 
     @classmethod
     def of(cls, space: LabelSpace) -> "Labels":
-        """Colours that two classes share, and black, which is the background's, give way to others."""
+        """Colours that two classes share, black, which is the background's, and that of what counts nowhere give way to
+        others."""
         found: list[Label] = []
-        taken, names = {BLACK}, {BACKGROUND}
+        taken, names = {BLACK, IGNORED_COLOUR}, {BACKGROUND}
         free = voc_colours()
         for each in sorted(space.classes, key=lambda each: each.id):
             if each.id == space.void_id:

@@ -12,7 +12,8 @@ import numpy as np
 
 from jobs.comparing.pages.wording import counted
 from segmentation.errors import MaskMismatch
-from segmentation.exports.label_maps import CLASSES, IGNORED_COLOUR
+from segmentation.exports.label_maps import CLASSES
+from segmentation.exports.labels import IGNORED_COLOUR
 from segmentation.label_space import RGB
 from segmentation.masks.mask_check import knows
 from segmentation.palette import BLACK, voc_colours

@@ -15,7 +15,7 @@ import pytest
 from segmentation.errors import MaskMismatch, UnavailableExport, UnreadableExport
 from segmentation.exports import EXPORTS, Exported, Known, Returned
 from segmentation.exports.export import names_before
-from segmentation.label_space import LabelClass, LabelSpace
+from segmentation.label_space import RGB, LabelClass, LabelSpace
 from segmentation.label_spaces.camvid_11 import CAMVID_11
 from segmentation.label_spaces.cityscapes_34 import CITYSCAPES_34
 from tests.exporting import Ids, exported, files_of, returned
@@ -186,3 +186,15 @@ def test_more_classes_than_numbers_below_the_ignored_one_are_refused(form: str) 
     EXPORTS[form].check(spaces[0])
     with pytest.raises(UnavailableExport, match="takes 254 classes, many has 255"):
         EXPORTS[form].check(spaces[1])
+
+
+@pytest.mark.parametrize("form", ["cvat", "voc"])
+@pytest.mark.parametrize(("name", "colour"), [("sand", (224, 224, 192)), ("ignored", (1, 2, 3))])
+def test_a_class_in_the_colour_or_with_the_name_of_what_counts_nowhere_is_none_of_it(
+    form: str, name: str, colour: RGB
+) -> None:
+    """What nobody labelled came back as that class, or the class was no class's."""
+    space = LabelSpace("own", (LabelClass(0, name, colour, "thing"),), ignore_id=255)
+    content = exported([np.array([[0, 255]], np.uint8)], space)
+    [back] = EXPORTS[form].read(returned(files_of(EXPORTS[form], content), content))
+    assert back.ids.tolist() == [[0, 255]]
