@@ -107,7 +107,7 @@ class DirectUploads:
             told = self.api.json(Call(method="GET", path=f"/uploads/{upload}"), holds=("received",))
         except NotFound:
             return None  # it has expired
-        return _Ticket(upload, told.get("url", ""), told.get("headers", {}), told["received"])
+        return self._ticket(upload, told.get("url", ""), told.get("headers", {}), told["received"])
 
     def _announced(self, places: Sequence[int]) -> dict[int, _Ticket]:
         files = [_described(self.parts[place]) for place in places]
@@ -119,11 +119,17 @@ class DirectUploads:
                 raise NotOffered from error
             raise
         tickets = {
-            place: _Ticket(each["upload"], each["url"], each["headers"])
+            place: self._ticket(each["upload"], each["url"], each["headers"])
             for place, each in zip(places, answer["uploads"], strict=True)
         }
         self.ledger.announce({place: ticket.upload for place, ticket in tickets.items()})
         return tickets
+
+    def _ticket(self, upload: str, url: str, headers: Mapping[str, str], offset: int = 0) -> _Ticket:
+        """An address of the service itself begins as the caller's does: a proxy may have taken scheme and path away."""
+        _, ours, signed = url.partition(f"/uploads/{upload}/content")
+        base = str(self.api.http.base_url).rstrip("/")
+        return _Ticket(upload, f"{base}{ours}{signed}" if ours else url, headers, offset)
 
     def _send_one(self, store: Transport, place: int, ticket: _Ticket) -> None:
         part = self.parts[place]

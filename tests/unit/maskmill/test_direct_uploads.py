@@ -61,6 +61,11 @@ def test_files_go_ahead_of_their_job(service: Maskmill, house: House, pictures: 
     assert list(small.iterdir()) == []
 
 
+def test_behind_a_proxy_they_go_where_the_client_reaches_the_service(service: Maskmill, pictures: Path) -> None:
+    service._transport.http.headers["X-Forwarded-Proto"] = "https"  # which makes the service's addresses others
+    assert service.submit(pictures).total == 3
+
+
 def test_masks_go_along(service: Maskmill, house: House, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "c_mask.png").write_bytes(b"mask")
@@ -269,8 +274,9 @@ def test_a_server_that_is_away_for_good_ends_the_submission(
     server: ToyServer, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(direct, "STALL_S", 0.0)
-    url = "http://127.0.0.1:9/uploads/upl_1/content"
+    url = f"{server.url}/uploads/upl_1/content"
     server.on("POST", "/uploads", as_json({"uploads": [{"upload": "upl_1", "url": url, "headers": {}}]}, 201))
+    server.on("PUT", "/uploads/upl_1/content", Answer(body=b"half", cut_after=2))
     with Maskmill(server.url) as client, pytest.raises(ServerUnreachable):
         client.submit(pictures / "c.jpg")
 
