@@ -38,7 +38,7 @@ def ids_of(mask: Image.Image, raw: str) -> NDArray[np.uint8]:
     if mask.info.get("compression") in _LOSSY_PACKING:
         raise _lossy("a TIFF packed as JPEG or WebP")
     values = np.asarray(mask)
-    if mask.mode == "L" and raw.partition(";")[2].rstrip("R").endswith("I"):
+    if mask.mode in ("L", "1") and raw.partition(";")[2].rstrip("R").endswith("I"):
         raise MaskMismatch("in this TIFF white is 0: whether its ids are the samples or their negative it does not say")
     if mask.mode in ("P", "L", "1"):
         return values.astype(np.uint8, copy=False) // np.uint8(spread_by(raw))

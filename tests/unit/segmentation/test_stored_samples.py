@@ -288,7 +288,7 @@ def test_ids_are_the_samples_of_a_grey_file_however_many_bits_they_have(bits: in
         np.testing.assert_array_equal(decode_mask(data, max_pixels=10_000), ids[..., 0])
 
 
-@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_a_mask_stored_as_its_negative_has_no_certain_ids(bits: int) -> None:
     with pytest.raises(MaskMismatch, match="white is 0"):
         decode_mask(tiff(random(bits, 1), bits, WHITE_ZERO), max_pixels=10_000)
