@@ -34,8 +34,9 @@ def show() -> None:
 
 def _list() -> None:
     left, right = st.columns(2)
-    status = left.selectbox("Status", STATUSES)
-    model = right.selectbox("Model", ["any", *(each["name"] for each in service().models())])
+    names = [each["name"] for each in service().models()]
+    status = left.selectbox("Status", STATUSES, key="status", bind="query-params")
+    model = right.selectbox("Model", ["any", *names], key="model", bind="query-params")
     kind = (status, model)
     if st.session_state.get("jobs_kind") != kind:
         st.session_state["jobs_kind"], st.session_state["jobs_marks"] = kind, [None]
@@ -47,7 +48,8 @@ def _list() -> None:
     if gone := st.session_state.pop("jobs_deleted", None):
         tables.spoken(f"{gone} is deleted.")
     if not page["items"]:
-        st.write("No jobs here yet. *Try* and *Batch* make some.")
+        is_filtered = kind != ("any", "any") or len(marks) > 1
+        st.write("No job fits that." if is_filtered else "No jobs here yet. *Try* and *Batch* make some.")
     for row in page["items"]:
         images = words.counted(row["images"]["total"], "image")
         facts = f"{row['status']} · {images} · {row['model']} · {words.moment(row['created_at'])}"

@@ -48,7 +48,10 @@ def test_the_list_of_jobs_leads_to_each_of_them(service: Open, job: str) -> None
     page = shown("jobs")
     assert any(job in each.proto.label for each in page.get("page_link"))
     page.selectbox[0].select("failed").run()
-    assert page.markdown[0].value.startswith("No jobs here")
+    assert page.markdown[0].value == "No job fits that."
+    linked = shown("jobs", status="partial", model="tiny")
+    assert [each.value for each in linked.selectbox] == ["partial", "tiny"]
+    assert any(job in each.proto.label for each in linked.get("page_link"))
 
 
 def test_a_job_names_what_failed(service: Open, job: str) -> None:
