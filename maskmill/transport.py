@@ -20,6 +20,7 @@ BUSY = frozenset({429, 502, 503, 504})
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
 LONGEST_RETRY_AFTER_S = 30.0
+AGAIN_S = 75.0  # a key whose request died with its server is free after a minute
 PIECE = 1 << 20
 STREAM = "text/event-stream"
 SILENCE_S = 40.0  # the server shows every 15 s that it is alive
@@ -36,7 +37,8 @@ class Call:
     """One request. repeatable: sending it twice does no more than sending it once.
 
     content: bytes, or an iterable that starts anew each time it is iterated. again_on: further error codes after which
-    the same call is sent again. read_timeout_s: how long the server may take at least; silence_s: at most.
+    the same call is sent again, for AGAIN_S at least where there is any patience. read_timeout_s: how long the server
+    may take at least; silence_s: at most.
     """
 
     method: str
@@ -270,7 +272,7 @@ class _Attempts:
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
-        self._deadline: float | None = None
+        self._began: float | None = None
         self._failures = 0
 
     @contextmanager
@@ -286,16 +288,17 @@ class _Attempts:
             if not (call.repeatable or never_sent) or not self._pause(None):
                 raise
         except APIError as error:
-            if not may_repeat(call, error) or not self._pause(error.retry_after_s):
+            least_s = AGAIN_S if self._patience_s and error.code in call.again_on else 0.0
+            if not may_repeat(call, error) or not self._pause(error.retry_after_s, least_s=least_s):
                 raise
 
-    def _pause(self, wanted_s: float | None) -> bool:
+    def _pause(self, wanted_s: float | None, *, least_s: float = 0.0) -> bool:
         """False when the patience is used up."""
         now = time.monotonic()
-        self._deadline = self._deadline or now + self._patience_s
+        self._began = self._began or now
         backoff = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**self._failures) * random.uniform(0.7, 1.3)
         delay = backoff if wanted_s is None else min(LONGEST_RETRY_AFTER_S, wanted_s)
-        if now + delay > self._deadline:
+        if now + delay > self._began + max(self._patience_s, least_s):
             return False
         self._failures += 1
         time.sleep(delay)

@@ -91,9 +91,9 @@ def test_a_key_that_no_header_carries_is_refused_before_anything_is_sent(server:
     assert not server.requests
 
 
-def test_a_submission_still_being_read_is_waited_for(server: ToyServer, job_state, pictures) -> None:
+def test_a_submission_still_being_read_is_waited_for_longer(server: ToyServer, job_state, pictures) -> None:
     server.on("POST", "/jobs", problem(409, "idempotency_in_progress"), as_json(job_state(), 202))
-    with _client(server) as client:
+    with _client(server, patience=0.01) as client:
         assert client.submit(pictures).id == "job_1"
 
 
