@@ -85,7 +85,7 @@ def add(
             draft = Path(drafts) / TORCHSCRIPT_FILE
             draft.write_bytes(file.read_bytes())
             drafted = _Draft(about, "torchscript", draft)
-            answer = check_apart(draft, drafted.card(), space=about.space)
+            answer = check_apart(draft, drafted.card(), space=about.space, called=file.name)
             card = replace(drafted.card(answer.report), parameters=answer.parameters, output_stride=answer.stride)
             reports: tuple[CheckReport, ...] = (answer.report,)
         else:

@@ -1,6 +1,6 @@
 """A user's own TorchScript file is a program, so it is tried in a process of its own, with a limit on time and memory.
 
-`python -m training.bring.torchscript FILE CARD LABEL_SPACE` is that process; it prints one JSON object.
+`python -m training.bring.torchscript FILE CARD LABEL_SPACE NAME` is that process; it prints one JSON object.
 """
 
 import json
@@ -40,34 +40,41 @@ class Answer:
     report: CheckReport
 
 
-def check_apart(file: Path, card: ModelCard, *, space: LabelSpace, limit_s: float = LIMIT_S) -> Answer:
-    """Try the file in another process. space: the card's. Raises OwnFileRefused, ModelUnfit, as that process does."""
-    _require_program(file)
+def check_apart(
+    file: Path, card: ModelCard, *, space: LabelSpace, called: str | None = None, limit_s: float = LIMIT_S
+) -> Answer:
+    """Try the file in another process. space: the card's. called: what errors call the file; else by its name.
+
+    Raises OwnFileRefused, ModelUnfit, as that process does.
+    """
+    name = called or file.name
+    _require_program(file, name)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "card.json"
         written.write_text(card.to_json(), encoding="utf-8")
-        command = [sys.executable, "-m", __name__, str(file), str(written), str(write_label_space(space, Path(folder)))]
+        given = (file, written, write_label_space(space, Path(folder)), name)
+        command = [sys.executable, "-m", __name__, *map(str, given)]
         try:
             ended = subprocess.run(command, capture_output=True, timeout=limit_s, env=_environment(), check=False)
         except subprocess.TimeoutExpired:
-            raise CheckAborted(f"{file.name} was still running after {limit_s:g} s") from None
+            raise CheckAborted(f"{name} was still running after {limit_s:g} s") from None
     try:
         told = json.loads(ended.stdout)
     except ValueError:
         lines = ended.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {ended.returncode}"]
-        raise CheckAborted(f"trying {file.name} ended with: {lines[-1]}") from None
+        raise CheckAborted(f"trying {name} ended with: {lines[-1]}") from None
     return _answer(told)
 
 
-def _require_program(file: Path) -> None:
+def _require_program(file: Path, name: str) -> None:
     """TorchScript is a ZIP with code in it; `torch.save` writes one without. Raises UnreadableModel."""
     if not zipfile.is_zipfile(file):
-        raise UnreadableModel(f"{file.name} is no TorchScript file")
+        raise UnreadableModel(f"{name} is no TorchScript file")
     with zipfile.ZipFile(file) as archive:
-        parts = [name.split("/") for name in archive.namelist()]
+        parts = [each.split("/") for each in archive.namelist()]
     if not any(len(part) > 1 and part[1] == "code" for part in parts):
         raise UnreadableModel(
-            f"{file.name} holds a pickle without a program (torch.save), which Maskmill does not open; "
+            f"{name} holds a pickle without a program (torch.save), which Maskmill does not open; "
             "write it with torch.jit.save(torch.jit.trace(model, example), path), or export it to ONNX"
         )
 
@@ -94,13 +101,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     file, card = Path(sys.argv[1]), ModelCard.from_json(Path(sys.argv[2]).read_bytes())
     try:
-        told = _try(file, card, load_label_space(Path(sys.argv[3])))
+        told = _try(file, card, load_label_space(Path(sys.argv[3])), sys.argv[4])
     except (ModelUnfit, OwnFileRefused) as error:
         told = {"refused": error.code, "message": str(error)}
     print(json.dumps(told))
 
 
-def _try(file: Path, card: ModelCard, space: LabelSpace) -> dict[str, Any]:
+def _try(file: Path, card: ModelCard, space: LabelSpace, name: str) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(min(4, os.cpu_count() or 1))
@@ -109,7 +116,7 @@ def _try(file: Path, card: ModelCard, space: LabelSpace) -> dict[str, Any]:
         try:
             module = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
-            raise UnreadableModel(f"{file.name} cannot be opened: {str(error).splitlines()[0]}") from error
+            raise UnreadableModel(f"{name} cannot be opened: {str(error).splitlines()[0]}") from error
 
     run = _runner(module)
     stride = measured_stride(run, card)
