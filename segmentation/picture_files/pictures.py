@@ -51,7 +51,7 @@ from segmentation.picture_files.picture_kinds import (
     kinds_read,
     sniff_media_type,
 )
-from segmentation.picture_files.turbo_jpeg import ENDS_EARLY, complaint, decode_rgb, read_header
+from segmentation.picture_files.turbo_jpeg import complaint, decode_rgb, ends_early, read_header
 
 __all__ = [
     "DEPTHS",
@@ -92,7 +92,8 @@ _AS_STORED: dict[object, Callable[[Picture], Picture]] = {
 _SIDEWAYS = (5, 6, 7, 8)
 
 # What a JPEG that was cut off is completed with, to see whether it lacks any pixel: zeros and ones, and the end mark.
-_OTHER_ENDS = (bytes(4096) + b"\xff\xd9", b"\xff\x00" * 4096 + b"\xff\xd9")
+_END = b"\xff\xd9"
+_OTHER_ENDS = (bytes(4096) + _END, b"\xff\x00" * 4096 + _END)
 TRUNCATED_TAIL, DAMAGED_DATA = "truncated_tail", "damaged_data"
 GEOREFERENCE_NOTICES = ("georeference_unread", "georeference_unusable", "no_georeference")
 # Codes of all that can be noticed of a picture.
@@ -287,17 +288,18 @@ class _File:
         if self.media_type != "image/jpeg":
             return () if self._png is None or self._png.complete else (_TRUNCATED,)
         said = complaint(self._data) if isinstance(self._data, bytes) else ""
-        if said == ENDS_EARLY:
+        if ends_early(said):
             raise UnreadableImage(f"the JPEG is damaged: {said}")
         notices = () if has_end_mark(self._data) else (_TRUNCATED,)
         return (*notices, Notice(DAMAGED_DATA, f"a part of the picture may be wrong: {said}")) if said else notices
 
     def _without_its_end(self, data: bytes, error: UnreadableImage) -> ImageFile.ImageFile:
-        """A JPEG that ends too early, when all its pixels are there all the same: whatever follows changes none, and no
-        scan of a progressive one is missing."""
-        if lacks_scans(data):
+        """A JPEG that ends too early, when all its pixels are there all the same: it is sound with an end mark, what
+        follows changes none, and no scan of a progressive one is missing."""
+        begun = data.rstrip(b"\xff")
+        if lacks_scans(data) or complaint(begun + _END):
             raise error
-        tried = [self._open(data.rstrip(b"\xff") + other_end) for other_end in _OTHER_ENDS]
+        tried = [self._open(begun + other_end) for other_end in _OTHER_ENDS]
         with self._told():
             same = tried[0].tobytes() == tried[1].tobytes()
         if not same:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CORRUPT = "Corrupt JPEG data: "
-ENDS_EARLY = "premature end of data segment"  # pixels are missing, whatever follows
+# Where pixels are missing: within a piece of the data, or at its end, where the mark of the next one should be.
+_ENDS_EARLY = ("premature end of data segment", "found marker 0xd9 instead of RST")
 
 _turbo: Any = importlib.import_module("simplejpeg") if importlib.util.find_spec("simplejpeg") else None
 
@@ -50,6 +51,11 @@ def complaint(data: bytes) -> str:
         said = str(error)
         return said.removeprefix(_CORRUPT) if said.startswith(_CORRUPT) else ""
     return ""
+
+
+def ends_early(said: str) -> bool:
+    """Whether pixels are missing. said: by `complaint`."""
+    return said.startswith(_ENDS_EARLY)
 
 
 def encode_rgb(pixels: NDArray[np.uint8], quality: int) -> bytes | None:
