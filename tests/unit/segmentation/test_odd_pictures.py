@@ -97,26 +97,6 @@ class TestTruncatedTail:
         with pytest.raises(UnreadableImage, match="premature end of data"):
             pixels(whole[: int(len(whole) * share)] + b"\xff\xd9")
 
-    @pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xd9"])
-    @pytest.mark.parametrize("options", [{}, {"progressive": True}])
-    def test_a_jpeg_that_ends_where_a_restart_mark_should_be_is_damaged(
-        self, end: bytes, options: dict[str, Any]
-    ) -> None:
-        """Decoders go on in grey there, whatever follows."""
-        whole = saved(Image.fromarray(RGB), "JPEG", restart_marker_rows=1, **options)
-        marks = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", whole)]
-        assert marks
-        for mark in marks:
-            with pytest.raises(UnreadableImage, match="the JPEG is damaged"):
-                pixels(whole[:mark] + end)
-
-    def test_a_jpeg_whose_last_pixels_zeros_and_ones_complete_alike_is_damaged(self) -> None:
-        """Its tables are made for it, so that either is the code for what is there most often: nothing."""
-        whole = saved(Image.fromarray(SMOOTH).convert("CMYK"), "JPEG", quality=20, optimize=True)
-        for cut in range(3, 60):
-            with pytest.raises(UnreadableImage):
-                pixels(whole[:-cut])
-
     def test_a_jpeg_that_is_damaged_in_its_middle_is_told(self) -> None:
         whole = saved(Image.fromarray(RGB), "JPEG", quality=95)
         again = whole[:-9] + b"\x15\x9a\x33\x01" * 12 + whole[-9:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -75,6 +76,26 @@ def test_what_pillow_says_nothing_of_the_library_finds(monkeypatch):
         read_picture(cut, max_pixels=100_000)
     monkeypatch.setattr(turbo_jpeg, "_turbo", None)
     assert turbo_jpeg.complaint(cut) == ""
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xd9"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_that_ends_where_a_restart_mark_should_be_is_damaged(end, options):
+    """Decoders go on in grey there, whatever follows."""
+    whole = jpeg(restart_marker_rows=1, **options)
+    marks = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", whole)]
+    assert marks
+    for mark in marks:
+        with pytest.raises(UnreadableImage, match="the JPEG is damaged"):
+            read_picture(whole[:mark] + end, max_pixels=10_000)
+
+
+def test_a_jpeg_whose_last_pixels_zeros_and_ones_complete_alike_is_damaged():
+    """Its tables are made for it, so that either is the code for what is there most often: nothing."""
+    whole = jpeg("CMYK", size=(96, 64), quality=20, optimize=True)
+    for cut in range(3, 60):
+        with pytest.raises(UnreadableImage):
+            read_picture(whole[:-cut], max_pixels=10_000)
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded():
