@@ -43,6 +43,11 @@ class ApiMetrics:
         self.upload_bytes = Counter(
             "maskmill_upload_bytes", "Bytes of request bodies that came in.", ["route"], registry=self.registry
         )
+        self.damaged_files = Counter(
+            "maskmill_damaged_files",
+            "Stored files that were sent whole and had other bytes than were stored.",
+            registry=self.registry,
+        )
         self._keep_s = keep_s
         self._read_at = -keep_s
         self._standing: Standing = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from api.access import READ
 from api.answers.openapi import binary, problems
-from api.answers.ranges import Representation, in_threads, put_together, serve
+from api.answers.ranges import Representation, checked, in_threads, put_together, serve
 from api.answers.zip_stream import ZipStream
 from api.answers.zip_writer import ZipWriter
 from api.dependencies import JobId, ServicesDep, UseCasesDep
@@ -25,7 +25,7 @@ from api.services import UseCases
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound, ModelNotFound
 from jobs.exports.choice import ExportChoice, export_fault
 from jobs.keys import DISAGREEMENT
-from jobs.reporting.archive import COMPARISON, CORRECTED, METRICS
+from jobs.reporting.archive import COMPARISON, CORRECTED, METRICS, Entry, kind_of
 from segmentation.exports import EXPORTS
 from segmentation.formats import FORMATS
 
@@ -148,7 +148,14 @@ def _opened(
         raise InvalidOptions([FieldFault("model", "is for an export; an archive has a folder for each model")])
     archive = use_cases.archives.open(job_id, wanted.kinds, without_lost=wanted.without_lost)
     ended = archive.job.finished_at or archive.job.created_at
-    zipped = ZipStream(archive.entries, archive.read, ended, archive.entries.sums)
+
+    def read(entry: Entry, start: int) -> Iterator[bytes]:
+        pieces = archive.read(entry, start)
+        if start or entry.key is None:
+            return pieces
+        return checked(request, pieces, entry, artifact=kind_of(entry.name), file=entry.name, key=entry.key)
+
+    zipped = ZipStream(archive.entries, read, ended, archive.entries.sums)
     body = Representation(
         length=zipped.length,
         etag=archive.fingerprint,

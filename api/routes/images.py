@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 
 from api.access import READ
 from api.answers.openapi import binary, problems
-from api.answers.ranges import Representation, serve
+from api.answers.ranges import Representation, checked, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.known_query import KNOWN_QUERY, fitting
 from api.schemas.choices import SORTS, Sort
@@ -199,7 +199,7 @@ def _served(
     headers = _headers(found.name, found.media_type, use_cases.reading.image(*place).name)
     if upright is not None:
         return Response(upright, headers=headers, media_type=_shown(found.media_type))
-    return serve(request, _representation(services.adapters.objects, found), headers)
+    return serve(request, _representation(request, services.adapters.objects, found, place[1]), headers)
 
 
 def _from_elsewhere(
@@ -236,9 +236,12 @@ def _views(reading: Reading, job_id: str, images: Sequence[JobImage], place: int
     ]
 
 
-def _representation(objects: ObjectStore, artifact: Artifact) -> Representation:
+def _representation(request: Request, objects: ObjectStore, artifact: Artifact, index: int) -> Representation:
     def read(start: int, end: int) -> Iterator[bytes]:
-        return objects.stream(artifact.key, start=start, length=end - start)
+        pieces = objects.stream(artifact.key, start=start, length=end - start)
+        if end - start < artifact.size or artifact.name == INPUT:  # a sum of the whole is known, of results
+            return pieces
+        return checked(request, pieces, artifact, image=index, artifact=artifact.name, key=artifact.key)
 
     return Representation(
         length=artifact.size,

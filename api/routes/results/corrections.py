@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.access import READ, SUBMIT
 from api.answers.openapi import binary, problems
-from api.answers.ranges import Representation, serve
+from api.answers.ranges import Representation, checked, serve
 from api.bodies.body_pipe import read_in_thread
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.known_query import KNOWN_QUERY, one_of
@@ -97,7 +97,10 @@ def get_correction(
     file, objects = found.file, services.adapters.objects
 
     def read(start: int, end: int) -> Iterator[bytes]:
-        return objects.stream(file.key, start=start, length=end - start)
+        pieces = objects.stream(file.key, start=start, length=end - start)
+        if end - start < file.size:
+            return pieces
+        return checked(request, pieces, file, image=index, artifact="correction", key=file.key)
 
     body = Representation(length=file.size, etag=file.sha256[:32], media_type=MEDIA_TYPE, read=read)
     stem = safe_stem(use_cases.reading.image(job_id, index).name) or "image"

@@ -128,6 +128,27 @@ def test_an_object_that_is_shorter_than_it_was_is_never_a_whole_answer(
         assert told_of(caplog)[:2] == (job_id, "content_changed")
 
 
+def test_what_the_store_gives_back_with_other_bytes_is_sent_and_told(
+    http: httpx.Client, house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a disk that rots does: nobody would know before somebody unpacks it."""
+    job_id = submitted(http, house)
+    key = next(key for key in house.objects.contents if "/mask/" in key)
+    data, media_type = house.objects.contents[key]
+    rotten = data[:-1] + bytes([data[-1] ^ 1])
+    house.objects.contents[key] = (rotten, media_type)
+    paths = ("images/0/mask", "images/0/input", "images/1/mask", "archive")
+    sent = [http.get(f"/jobs/{job_id}/{path}").raise_for_status().content for path in paths]
+    told = [vars(each) for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [(each["action"], each["job_id"], each["artifact"], each["key"]) for each in told] == [
+        ("stored_file_damaged", job_id, "mask", key)
+    ] * 2
+    assert (told[0]["image"], told[1]["file"]) == (0, "mask/0.png")
+    assert rotten in sent[-1]
+    assert "maskmill_damaged_files_total 2.0" in http.get("/metrics").text
+    assert http.get(f"/jobs/{job_id}/images/0/mask", headers={"range": "bytes=1-"}).content == rotten[1:]
+
+
 def test_a_file_that_is_lost_keeps_nobody_from_the_rest(http: httpx.Client, house: House) -> None:
     job_id = submitted(http, house)
     house.objects.delete(next(key for key in house.objects.keys("") if "/mask/000001" in key))
