@@ -6,6 +6,7 @@ To add one, write its entry in `PICTURE_KINDS`: reading, names of stored files a
 import importlib
 import importlib.util
 import io
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -31,6 +32,7 @@ from segmentation.picture_files.deep_pixels import PLANES
 HEAD_BYTES = 64  # of a file, enough to tell its kind
 _WHITE_ZERO, _GREY, RGB, YCBCR = 0, 1, 2, 6  # PhotometricInterpretation of TIFF 6.0
 _PREMULTIPLIED, WITH_SIGN = 1, 2  # its ExtraSamples and SampleFormat
+_PNG_START, _PIECE = 8, 2**20  # bytes of a PNG's signature, and that are summed up at once
 _REDUCED = 1  # bit of NewSubfileType of TIFF 6.0: of another picture in the file
 
 # Brands of the ISO base media format. `mif1` and `msf1` say only that a picture follows: another brand says which.
@@ -136,6 +138,31 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
+class Png(PngImagePlugin.PngImageFile):
+    """Looks at the check sums of packed pixels too, as libpng does: Pillow passes them over, and one wrong bit may
+    leave a sound file of other pixels."""
+
+    def load_prepare(self) -> None:
+        """Raises SyntaxError. Of a chunk that is cut off nothing is known."""
+        file = self.fp
+        assert file is not None  # it is closed by loading
+        begin = file.tell()
+        file.seek(_PNG_START)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            left = int.from_bytes(head[:4], "big")
+            if head[4:] != b"IDAT":
+                file.seek(left + 4, io.SEEK_CUR)
+                continue
+            summed = zlib.crc32(head[4:])
+            while left and (piece := file.read(min(left, _PIECE))):
+                summed, left = zlib.crc32(piece, summed), left - len(piece)
+            told = file.read(4)
+            if len(told) == 4 and int.from_bytes(told, "big") != summed:
+                raise SyntaxError("its pixels are not those that were written, as their check sum tells")
+        file.seek(begin)
+        super().load_prepare()
+
+
 class _ShortFirstRead(io.BytesIO):
     """Gives the WebP reader too little to apply Pillow's process-wide limit of pixels; ours was applied before."""
 
@@ -188,7 +215,7 @@ PICTURE_KINDS: Mapping[str, PictureKind] = {  # by media type
         name="PNG",
         suffixes=(".png", ".apng"),
         announces=_begins(b"\x89PNG\r\n\x1a\n"),
-        open=PngImagePlugin.PngImageFile,
+        open=Png,
     ),
     "image/webp": PictureKind(
         name="WebP",

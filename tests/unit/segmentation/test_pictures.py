@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
-from segmentation.picture_files.pictures import decode_picture, sniff_media_type
+from segmentation.picture_files.pictures import decode_mask, decode_picture, sniff_media_type
 
 ORIENTATION = 0x0112
 RGB = np.random.default_rng(8).integers(0, 256, (6, 9, 3)).astype(np.uint8)
@@ -252,3 +252,16 @@ def test_damage_of_any_kind_ends_in_one_of_our_errors_or_in_a_picture(kind: str)
                 data[dice.randrange(min(len(data), dice.choice((60, 400))))] = dice.randrange(256)
             with suppress(UnreadableImage, UnsupportedImage, ImageTooLarge):
                 assert decoded(bytes(data)).ndim == 3
+
+
+def test_one_wrong_bit_in_the_pixels_of_a_png_is_damage() -> None:
+    """Of a mask one in five left a sound file of other ids."""
+    mask = np.kron(RGB[:, :, 0] // 30, np.ones((9, 9), np.uint8))
+    sound = saved(Image.fromarray(mask), "PNG")
+    assert (decode_mask(sound, max_pixels=10_000) == mask).all()
+    begin, end = sound.index(b"IDAT") + 4, sound.index(b"IEND") - 8
+    for bit in range(8 * begin, 8 * end, 3):
+        data = bytearray(sound)
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(UnreadableImage, match="the PNG is damaged"):
+            decode_mask(bytes(data), max_pixels=10_000)
