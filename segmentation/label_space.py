@@ -146,12 +146,20 @@ class LabelSpace:
 
 
 def load_label_space(path: Path) -> LabelSpace:
-    """Read a label space from a JSON file. Raises InvalidLabelSpace, also when the file is no JSON or not there."""
+    """Read a label space from a JSON file. Raises InvalidLabelSpace, also when the file is no JSON or not there, and
+    when no id is left for pixels of which nothing is known: they would be a class. Of jobs from when such were taken
+    `from_dict` still reads them."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidLabelSpace(f"{path.name} cannot be read as JSON: {error}") from error
-    return LabelSpace.from_dict(value)
+    space = LabelSpace.from_dict(value)
+    _require(
+        space.void_id in space.void_ids,
+        f"{space.name}: all {MAX_ID + 1} ids are classes that count; one has to stay for pixels of which nothing is "
+        'known: take a class out, give it the group "void", or name it as ignore_id',
+    )
+    return space
 
 
 def _from_dict(value: Any) -> LabelSpace:

@@ -158,6 +158,20 @@ def test_a_file_with_a_wrong_field_is_refused(broken: object, tmp_path: Path) ->
         load_label_space(write(tmp_path, broken))
 
 
+def test_a_file_without_an_id_for_nothing_known_is_refused(tmp_path: Path) -> None:
+    """Such pixels would be of a class: those that are not sure enough, and those that have no counterpart."""
+    full = [{"id": each, "name": f"c{each}", "colour": [0, 0, each], "group": "flat"} for each in range(256)]
+    with pytest.raises(InvalidLabelSpace, match="all 256 ids are classes that count; one has to stay"):
+        load_label_space(write(tmp_path, {"name": "full", "classes": full}))
+    for left in (
+        {"ignore_id": 9, "classes": full},
+        {"classes": full[1:]},
+        {"classes": [*full[1:], {**full[0], "group": "void"}]},
+    ):
+        space = load_label_space(write(tmp_path, {"name": "full", **left}))
+        assert space.void_id in space.void_ids
+
+
 def test_a_file_that_is_missing_or_no_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidLabelSpace, match=r"space\.json cannot be read"):
         load_label_space(tmp_path / "space.json")
