@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import httpx
 
 from maskmill.download import OnReceived, alone_in, check_place, fetch_archive, keep_apart, unheard, unpack
-from maskmill.errors import NotFound, WaitTimeout
-from maskmill.image import Image
+from maskmill.errors import APIError, NotFound, ServerUnreachable, WaitTimeout
+from maskmill.image import FINISHED, OUTAGE_S, PAGE, FinishedImages, Image
 from maskmill.notebooks.shown import job_html, table_of
-from maskmill.transport import SILENCE_S, Call, Event, Events, FileContent, Transport, json_of
+from maskmill.transport import BUSY, LEAST_S, SILENCE_S, Call, Event, Events, FileContent, Transport, json_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from maskmill.films.filming import FilmFile
 
-FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
 LONG_POLL_S = 20  # the contract allows 60; short enough for proxies
 SHORTEST_POLL_S = 0.2
-OUTAGE_S = 60.0  # a server that restarts while we wait is waited for
-PAGE = 200
 LOOKING_S = 600.0  # for hundreds of thousands of files in a store that is reached by network
 CORRECTIONS_S = 3600.0  # a large batch is read while we wait
 
@@ -93,9 +90,19 @@ class JobHandle:
 
     def refresh(self, *, wait_s: int | None = None) -> JobHandle:
         """Look again. wait_s: the server holds its answer until the job changes, for so many seconds at most."""
+        return self._look(wait_s)
+
+    def _look(self, wait_s: int | None, within_s: float | None = None) -> JobHandle:
         headers = {} if self._etag is None else {"If-None-Match": self._etag}
         timeout = None if wait_s is None else wait_s + 15.0
-        call = Call(method="GET", path=self._path(), params={"wait": wait_s}, headers=headers, read_timeout_s=timeout)
+        call = Call(
+            method="GET",
+            path=self._path(),
+            params={"wait": wait_s},
+            headers=headers,
+            read_timeout_s=timeout,
+            within_s=within_s,
+        )
         response = self._transport.send(call, patience_s=OUTAGE_S if wait_s else None)
         if response.status_code != 304:
             self._take(response)
@@ -104,7 +111,7 @@ class JobHandle:
     def wait(self, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> JobHandle:
         """Until the job has ended, however it ended. on_progress is called after every look.
 
-        Raises WaitTimeout after `timeout` seconds; the job goes on.
+        Raises WaitTimeout after `timeout` seconds, whether the server answers or not; the job goes on.
         """
         told = on_progress or (lambda job: None)
         told(self)
@@ -122,7 +129,8 @@ class JobHandle:
 
         Of a job that was last seen finished, in input order.
         """
-        reading, patience = _FinishedImages(self._transport, self._path("images")), _Patience(timeout)
+        patience = _Patience(timeout)
+        reading = FinishedImages(self._transport, self._path("images"), lambda: patience.left_s)
         if self.finished:
             yield from reading.new(to_the_end=True)
             return
@@ -131,9 +139,11 @@ class JobHandle:
                 yield from reading.told(event.data)
             elif _is_last(event):
                 return
-        yield from reading.new(to_the_end=(ended := self.finished))
-        for _ in self._looks(patience):
+        with patience.limiting(self):
             yield from reading.new(to_the_end=(ended := self.finished))
+        for _ in self._looks(patience):
+            with patience.limiting(self):
+                yield from reading.new(to_the_end=(ended := self.finished))
         if not ended:  # somebody looked at the job while an image was used
             yield from reading.new(to_the_end=True)
 
@@ -169,7 +179,7 @@ class JobHandle:
     def results(self, *, timeout: float | None = None) -> list[Image]:
         """All images in input order, once the job has ended."""
         self.wait(timeout=timeout)
-        reading = _FinishedImages(self._transport, self._path("images"))
+        reading = FinishedImages(self._transport, self._path("images"))
         return sorted(reading.new(to_the_end=True), key=lambda image: image.index)
 
     def download(
@@ -277,7 +287,8 @@ class JobHandle:
         events, heard = Events(self._transport, self._path("events"), only_job=only_job), True
         while heard:
             heard = False
-            for event in events.read(silence_s=patience.at_most(SILENCE_S)):
+            silence_s = patience.at_most(SILENCE_S)
+            for event in events.read(silence_s=silence_s):
                 heard = True
                 if event.kind == "job":
                     self._take(event.data)
@@ -285,6 +296,8 @@ class JobHandle:
                 if _is_last(event):
                     return
                 patience.check(self)
+                if patience.at_most(silence_s) < silence_s / 2:
+                    break  # the next connection is given less: a server that falls silent now would outlast us
             patience.check(self)
 
     def _looks(self, patience: _Patience) -> Iterator[None]:
@@ -292,7 +305,8 @@ class JobHandle:
         while not self.finished:
             patience.check(self)
             started = time.monotonic()
-            self.refresh(wait_s=max(1, int(patience.at_most(LONG_POLL_S))))
+            with patience.limiting(self):
+                self._look(max(1, int(patience.at_most(LONG_POLL_S))), patience.left_s)
             yield
             if not self.finished:
                 time.sleep(max(0.0, SHORTEST_POLL_S - (time.monotonic() - started)))
@@ -321,50 +335,33 @@ class _Patience:
         self._timeout_s = timeout_s
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
+    @property
+    def left_s(self) -> float | None:
+        return None if self._deadline is None else max(LEAST_S, self._deadline - time.monotonic())
+
     def at_most(self, seconds: float) -> float:
-        return seconds if self._deadline is None else min(seconds, max(0.1, self._deadline - time.monotonic()))
+        left_s = self.left_s
+        return seconds if left_s is None else min(seconds, left_s)
+
+    @contextlib.contextmanager
+    def limiting(self, job: JobHandle) -> Iterator[None]:
+        """A server that does not answer to the end is a wait without success. Raises WaitTimeout."""
+        try:
+            yield
+        except ServerUnreachable:
+            self.check(job)
+            raise
+        except APIError as error:
+            if error.status in BUSY:
+                self.check(job)
+            raise
 
     def check(self, job: JobHandle) -> None:
         """Raises WaitTimeout."""
         if self._deadline is not None and not job.finished and time.monotonic() >= self._deadline:
-            said = f"{job.id} had not ended after {self._timeout_s:g} s ({job.finished_images}/{job.total})"
-            raise WaitTimeout(said, job.id)
+            raise wait_timeout(job, self._timeout_s or 0.0)
 
 
-class _FinishedImages:
-    """Reads the rows of a running job again and again without starting over.
-
-    Images finish roughly in input order: pages whose images have all been seen are never read again, and while the
-    job runs no page is read beyond the first without a finished image.
-    """
-
-    def __init__(self, transport: Transport, path: str) -> None:
-        self._transport = transport
-        self._path = path
-        self._cursor: str | None = None  # of the first page that is not seen whole
-        self._seen: set[int] = set()
-
-    def told(self, row: Mapping[str, Any]) -> Iterator[Image]:
-        """One that a stream of events told."""
-        if row["index"] not in self._seen:
-            self._seen.add(row["index"])
-            yield Image(row, self._path, self._transport)
-
-    def new(self, *, to_the_end: bool) -> Iterator[Image]:
-        cursor = self._cursor
-        front = True  # every page so far is seen whole
-        while True:
-            params = {"limit": PAGE, "cursor": cursor}
-            call = Call(method="GET", path=self._path, params=params)
-            page = self._transport.json(call, holds=("items",), patience_s=OUTAGE_S)
-            finished = [row for row in page["items"] if row["status"] in FINISHED]
-            for row in finished:
-                if row["index"] not in self._seen:
-                    self._seen.add(row["index"])
-                    yield Image(row, self._path, self._transport)
-            cursor = page.get("next_cursor")
-            front = front and len(finished) == len(page["items"])
-            if cursor is None or not (finished or to_the_end):
-                return
-            if front:
-                self._cursor = cursor
+def wait_timeout(job: JobHandle, timeout_s: float) -> WaitTimeout:
+    said = f"{job.id} had not ended after {timeout_s:g} s ({job.finished_images}/{job.total})"
+    return WaitTimeout(said, job.id)

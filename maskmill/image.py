@@ -1,8 +1,8 @@
-"""One image of a job, as a client holds it: what its row says, and how its artifacts are fetched."""
+"""The images of a job, as a client holds them: what their rows say, how artifacts are fetched, and who has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
     from numpy.typing import NDArray
+
+FINISHED = frozenset({"succeeded", "partial", "failed", "canceled"})
+OUTAGE_S = 60.0  # a server that restarts while we wait is waited for
+PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,45 @@ class Image:
 
     def save(self, artifact: str, path: str | Path, *, upright: bool = False) -> Path:
         return write_whole(Path(path), self.read(artifact, upright=upright))
+
+
+class FinishedImages:
+    """Reads the rows of a running job again and again without starting over.
+
+    Images finish roughly in input order: pages whose images have all been seen are never read again, and while the
+    job runs no page is read beyond the first without a finished image.
+    """
+
+    def __init__(self, transport: Transport, path: str, left_s: Callable[[], float | None] = lambda: None) -> None:
+        """left_s: how long a page may take of a job that runs."""
+        self._transport = transport
+        self._path = path
+        self._left_s = left_s
+        self._cursor: str | None = None  # of the first page that is not seen whole
+        self._seen: set[int] = set()
+
+    def told(self, row: Mapping[str, Any]) -> Iterator[Image]:
+        """One that a stream of events told."""
+        if row["index"] not in self._seen:
+            self._seen.add(row["index"])
+            yield Image(row, self._path, self._transport)
+
+    def new(self, *, to_the_end: bool) -> Iterator[Image]:
+        cursor = self._cursor
+        front = True  # every page so far is seen whole
+        while True:
+            params = {"limit": PAGE, "cursor": cursor}
+            within_s = None if to_the_end else self._left_s()
+            call = Call(method="GET", path=self._path, params=params, within_s=within_s)
+            page = self._transport.json(call, holds=("items",), patience_s=OUTAGE_S)
+            finished = [row for row in page["items"] if row["status"] in FINISHED]
+            for row in finished:
+                if row["index"] not in self._seen:
+                    self._seen.add(row["index"])
+                    yield Image(row, self._path, self._transport)
+            cursor = page.get("next_cursor")
+            front = front and len(finished) == len(page["items"])
+            if cursor is None or not (finished or to_the_end):
+                return
+            if front:
+                self._cursor = cursor

@@ -21,6 +21,7 @@ FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
 LONGEST_RETRY_AFTER_S = 30.0
 AGAIN_S = 75.0  # a key whose request died with its server is free after a minute
+LEAST_S = 0.1  # an attempt is given so long at least
 PIECE = 1 << 20
 STREAM = "text/event-stream"
 SILENCE_S = 40.0  # the server shows every 15 s that it is alive
@@ -38,7 +39,7 @@ class Call:
 
     content: bytes, or an iterable that starts anew each time it is iterated. again_on: further error codes after which
     the same call is sent again, for AGAIN_S at least where there is any patience. read_timeout_s: how long the server
-    may take at least; silence_s: at most.
+    may take at least; silence_s: at most. within_s: for all attempts together, with the pauses between them.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Call:
     again_on: tuple[str, ...] = ()
     read_timeout_s: float | None = None
     silence_s: float | None = None
+    within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +64,9 @@ class Transport:
 
     def send(self, call: Call, *, patience_s: float | None = None) -> httpx.Response:
         """The answer, read whole. Raises APIError, ServerUnreachable."""
-        attempts = _Attempts(self.patience_s if patience_s is None else patience_s)
+        attempts = _Attempts(self.patience_s if patience_s is None else patience_s, call.within_s)
         while True:
-            with attempts.guard(call), self._opened(call) as response:
+            with attempts.guard(call), self._opened(call, attempts.left_s) as response:
                 response.read()
                 refuse(response)
                 return response
@@ -93,20 +95,25 @@ class Transport:
             yield response
 
     @contextmanager
-    def _opened(self, call: Call) -> Iterator[httpx.Response]:
-        response = self.http.send(self._request(call), stream=True)
+    def _opened(self, call: Call, left_s: float | None = None) -> Iterator[httpx.Response]:
+        response = self.http.send(self._request(call, self._timeout(call, left_s)), stream=True)
         try:
             _require_ours(call, response)
             yield response
         finally:
             response.close()
 
-    def _request(self, call: Call) -> httpx.Request:
-        timeout = self.http.timeout
+    def _timeout(self, call: Call, left_s: float | None) -> httpx.Timeout:
+        """Of each step of an attempt. left_s: of the call's time."""
+        usual = self.http.timeout
+        read = usual.read
         if call.read_timeout_s is not None:
-            timeout = httpx.Timeout(timeout.connect, read=max(call.read_timeout_s, timeout.read or 0))
+            read = max(call.read_timeout_s, read or 0)
         if call.silence_s is not None:
-            timeout = httpx.Timeout(timeout.connect, read=call.silence_s)
+            read = call.silence_s
+        return httpx.Timeout(_least(usual.connect, call.silence_s, left_s), read=_least(read, left_s))
+
+    def _request(self, call: Call, timeout: httpx.Timeout) -> httpx.Request:
         try:
             return self.http.build_request(
                 call.method,
@@ -119,6 +126,10 @@ class Transport:
             )
         except (TypeError, ValueError) as error:  # NaN, a date, a name whose bytes are no UTF-8
             raise InvalidInput(f"what is asked cannot be sent: {error}") from error
+
+
+def _least(*limits: float | None) -> float | None:
+    return min((each for each in limits if each is not None), default=None)
 
 
 def segment(text: str) -> str:
@@ -268,12 +279,18 @@ def refuse(response: httpx.Response) -> None:
 
 
 class _Attempts:
-    """Patience begins to run with the first failure: an upload that took minutes may be sent again too."""
+    """Patience begins to run with the first failure: an upload that took minutes may be sent again too. within_s begins
+    to run now."""
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float, within_s: float | None = None) -> None:
         self._patience_s = patience_s
+        self._deadline = None if within_s is None else time.monotonic() + within_s
         self._began: float | None = None
         self._failures = 0
+
+    @property
+    def left_s(self) -> float | None:
+        return None if self._deadline is None else max(LEAST_S, self._deadline - time.monotonic())
 
     @contextmanager
     def guard(self, call: Call) -> Iterator[None]:
@@ -293,12 +310,15 @@ class _Attempts:
                 raise
 
     def _pause(self, wanted_s: float | None, *, least_s: float = 0.0) -> bool:
-        """False when the patience is used up."""
+        """False when the patience is used up, or the time."""
         now = time.monotonic()
         self._began = self._began or now
         backoff = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**self._failures) * random.uniform(0.7, 1.3)
         delay = backoff if wanted_s is None else min(LONGEST_RETRY_AFTER_S, wanted_s)
         if now + delay > self._began + max(self._patience_s, least_s):
+            return False
+        if self._deadline is not None and now + delay >= self._deadline:
+            time.sleep(max(0.0, self._deadline - now))  # until then there was hope
             return False
         self._failures += 1
         time.sleep(delay)

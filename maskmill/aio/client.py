@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from maskmill.client import DEFAULT_SERVER, Content, Maskmill
 from maskmill.download import OnReceived, unheard
-from maskmill.handle import JobHandle, OnProgress
+from maskmill.handle import JobHandle, OnProgress, wait_timeout
 from maskmill.image import Image
 from maskmill.inputs import Given, Inputs
 from maskmill.uploads.multipart import OnSent
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from maskmill.films.filming import FilmFile
 
 T = TypeVar("T")
-_THREADS = 16  # calls at once, of one client
+_THREADS = 64  # calls at once, of one client; most of them wait for jobs, and fewer than httpx has connections
+_GRACE_S = 1.0  # in which a call that waits in its thread sees by itself that its time is over
 _END: Any = object()
 
 
@@ -104,8 +105,12 @@ class AsyncJob:
         return self
 
     async def wait(self, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> AsyncJob:  # noqa: ASYNC109
-        """on_progress is called in a thread."""
-        await self._threads.run(self.seen.wait, timeout=timeout, on_progress=on_progress)
+        """on_progress is called in a thread. A call that finds no thread free does not wait for longer, either."""
+        waiting = self._threads.run(self.seen.wait, timeout=timeout, on_progress=on_progress)
+        try:
+            await asyncio.wait_for(waiting, None if timeout is None else timeout + _GRACE_S)
+        except asyncio.TimeoutError:  # noqa: UP041 - in Python 3.10 it is another than TimeoutError
+            raise wait_timeout(self.seen, timeout or 0.0) from None
         return self
 
     def images(self, *, timeout: float | None = None) -> AsyncIterator[Image]:
@@ -120,10 +125,12 @@ class AsyncJob:
         return self._threads.each(self.seen.rows(status=status, sort=sort, limit=limit, **where))
 
     async def results(self, *, timeout: float | None = None) -> list[Image]:  # noqa: ASYNC109
-        return await self._threads.run(self.seen.results, timeout=timeout)
+        await self.wait(timeout=timeout)
+        return await self._threads.run(self.seen.results)
 
     async def to_pandas(self, *, timeout: float | None = None) -> pd.DataFrame:  # noqa: ASYNC109
-        return await self._threads.run(self.seen.to_pandas, timeout=timeout)
+        await self.wait(timeout=timeout)
+        return await self._threads.run(self.seen.to_pandas)
 
     async def download(
         self,

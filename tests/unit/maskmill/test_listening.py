@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -110,6 +112,30 @@ def test_listening_ends_with_its_timeout(server: ToyServer, streamed: State) -> 
     server.on("GET", EVENTS, stream(of_job(2, streamed("running", done=1))))
     with client(server) as maskmill, pytest.raises(WaitTimeout, match="1/4"):
         maskmill.job("job_1").wait(timeout=0.3)
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_waiting_ends_with_its_timeout_whatever_the_server_does(
+    server: ToyServer, job_state: State, is_silent: bool
+) -> None:
+    """It may be stopped, or ask for a long pause."""
+    over = threading.Event()
+
+    def answer(_: object) -> Answer:
+        if is_silent:
+            over.wait(20.0)
+        return problem(503, "busy", retry_after="20")
+
+    server.on("GET", JOB, *[as_json(job_state("running", done=1))] * 2, answer)
+    server.on("GET", f"{JOB}/images", answer)
+    began = time.monotonic()
+    with client(server) as maskmill:
+        job = maskmill.job("job_1")
+        for waits in (job.wait, lambda timeout: list(job.images(timeout=timeout))):
+            with pytest.raises(WaitTimeout, match="1/4"):
+                waits(timeout=0.15)
+    over.set()
+    assert time.monotonic() - began < 10.0
 
 
 def test_the_images_of_a_job_that_has_ended_are_told_in_input_order(server: ToyServer, streamed: State) -> None:

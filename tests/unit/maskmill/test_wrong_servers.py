@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from maskmill import AsyncMaskmill, Maskmill
-from maskmill.errors import InvalidInput, NotMaskmill
+from maskmill.errors import InvalidInput, NotMaskmill, WaitTimeout
 from tests.unit.maskmill.toy_server import Answer, ToyServer, as_json
 
 PAGE = Answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})
@@ -95,6 +96,29 @@ def test_an_awaited_client_may_be_closed_twice(server: ToyServer) -> None:
             await client.close()
 
     asyncio.run(close())
+
+
+def test_an_awaited_call_that_finds_no_thread_free_ends_with_its_timeout(
+    server: ToyServer, job_state: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskmill.aio.client._THREADS", 1)
+    monkeypatch.setattr("maskmill.aio.client._GRACE_S", 0.0)
+    over = threading.Event()
+    server.on("GET", "/jobs/job_1", as_json(job_state("running", done=1)))
+    server.on("GET", "/models", lambda _: as_json({"items": [], "over": over.wait(20.0)}))
+
+    async def wait() -> None:
+        async with AsyncMaskmill(server.url) as client:
+            job = await client.job("job_1")
+            slow = asyncio.create_task(client.models())
+            await asyncio.sleep(0)  # it has the thread now
+            with pytest.raises(WaitTimeout, match="1/4"):
+                await job.wait(timeout=0.05)
+            assert not slow.done()
+            over.set()
+            await slow
+
+    asyncio.run(wait())
 
 
 def test_who_looks_at_the_job_while_images_come_loses_none(
