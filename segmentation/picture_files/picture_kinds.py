@@ -131,7 +131,17 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         order = "L" if self.tag_v2.prefix == b"II" else "B"
         return arguments if depth == 8 else (f"{arguments[0]};{depth}{order}", *arguments[1:])
 
+    def _refuse_left_out_pieces(self) -> None:
+        """GDAL's SPARSE_OK leaves out strips and tiles that are empty, and says that they begin at 0: Pillow would take
+        the file's own head for their pixels."""
+        offsets = (self.tag_v2.get(tag, ()) for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.TILEOFFSETS))
+        if any(0 in each for each in offsets):
+            raise UnsupportedImage(
+                "the TIFF leaves out pieces that are empty (SPARSE_OK): `gdal_translate` writes it with all of them"
+            )
+
     def load_prepare(self) -> None:
+        self._refuse_left_out_pieces()
         # Pillow would apply its process-wide limit of pixels here; ours was applied before.
         if self._im is None:
             self.im = Image.new(self.mode, self._tile_size, None).im

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from segmentation.errors import ImageTooLarge, MaskMismatch, UnsupportedImage
 from segmentation.picture_files.picture_rows import open_rows
@@ -258,6 +259,17 @@ def test_packed_planes_of_which_lower_bits_are_asked_for_are_refused() -> None:
     assert read_picture(data, max_pixels=10_000).pixels.max() == 15
     with pytest.raises(UnsupportedImage, match="packed planes"):
         read_picture(data, max_pixels=10_000, bit_depth=12)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+def test_a_tiff_that_leaves_out_empty_pieces_is_refused(*, deflated: bool) -> None:
+    """Its own head was taken for the pixels of these."""
+    data = tiff(random(8, 3), 8, COLOURS, planes=True, deflated=deflated)
+    last = TiffImageFile(io.BytesIO(data)).tag_v2[273][-1]
+    sparse = data.replace(struct.pack("<I", last), bytes(4))
+    assert TiffImageFile(io.BytesIO(sparse)).tag_v2[273][-1] == 0
+    with pytest.raises(UnsupportedImage, match="leaves out pieces that are empty"):
+        read_picture(sparse, max_pixels=10_000)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
