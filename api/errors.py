@@ -10,6 +10,7 @@ ApiError
 ├── RequestTimeout       the body stopped coming, or came too slowly
 ├── UploadsBusy          as many bodies are being read as there may be
 ├── DownloadsBusy        as many archives are being sent as there may be
+├── Stopping             the process ends before the body is there
 ├── RangeNotSatisfiable  a range that begins behind the end
 ├── UnreadablePicture    as clients of before are told of a file that is no picture
 ├── TrackingFault        as MLflow's own clients are told
@@ -80,6 +81,10 @@ class UploadsBusy(ApiError):
 
 class DownloadsBusy(ApiError):
     code = "downloads_busy"
+
+
+class Stopping(ApiError):
+    code = "stopping"
 
 
 class RangeNotSatisfiable(ApiError):
@@ -166,6 +171,7 @@ STATUS: Mapping[type[Exception], int] = {
     RequestTimeout: 408,
     UploadsBusy: 503,
     DownloadsBusy: 503,
+    Stopping: 503,
     RangeNotSatisfiable: 416,
     UnreadablePicture: 400,
     InvalidTrackingRequest: 400,

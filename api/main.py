@@ -16,7 +16,7 @@ from api.answers.problems import add_error_handlers
 from api.edge.guards import Guards
 from api.edge.request_id import RequestIds
 from api.edge.request_watch import RequestWatch
-from api.edge.stopping import noticed_stop
+from api.edge.stopping import noticed_stop, wait_for_given_up
 from api.metrics import ApiMetrics
 from api.routes import ROUTERS, webhooks
 from api.routes.compat import COMPAT_ROUTERS, comparison
@@ -69,6 +69,7 @@ def create_app(open_with: OpenServices = open_services, *, compat: bool | None =
             try:
                 yield
             finally:
+                await wait_for_given_up(app.state.requests)
                 watching.cancel()
                 listening.cancel()
                 await asyncio.wait([watching, listening])
@@ -90,7 +91,7 @@ def create_app(open_with: OpenServices = open_services, *, compat: bool | None =
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
-    app.state.is_compatible = is_compatible
+    app.state.is_compatible, app.state.requests = is_compatible, set()
     add_error_handlers(app)
     app.add_middleware(Guards)
     app.add_middleware(RequestIds)

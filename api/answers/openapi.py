@@ -17,7 +17,7 @@ from api.answers.as_sent import describe_forms, describe_parameters
 from api.answers.examples import add_examples
 from api.answers.links import add_links
 from api.answers.problems import MEDIA_TYPE, example_problem
-from api.errors import UploadsBusy, status_of_kind
+from api.errors import Stopping, UploadsBusy, status_of_kind
 from api.schemas.problem import Problem
 
 _REF = "#/components/schemas/"
@@ -84,7 +84,7 @@ def problems(*answers: int | type[Exception]) -> dict[int | str, dict[str, Any]]
         else:
             codes.setdefault(status_of_kind(answer), []).append(vars(answer)["code"])
     if 408 in codes:
-        codes[503].append(UploadsBusy.code)
+        codes[503] += [UploadsBusy.code, Stopping.code]
     for status, found in codes.items():
         if not found or status >= 500:
             found[:0] = _USUAL[status]

@@ -12,7 +12,8 @@ from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from api.edge.places import Places, whose
-from api.errors import BadRequest, RequestTimeout
+from api.edge.stopping import LAST_S
+from api.errors import BadRequest, RequestTimeout, Stopping
 from jobs.errors import TooManyBytes
 
 ROOM = 1 << 20
@@ -96,20 +97,46 @@ async def read_in_thread(
     loop, which would take turns, then do not get into one another's way.
 
     A `Content-Length` beyond the limit is refused before a byte is read. TooManyBytes, RequestTimeout and
-    ClientDisconnect `work` sees as errors of its iterator, when it has begun. Raises these, and UploadsBusy.
+    ClientDisconnect `work` sees as errors of its iterator, when it has begun. Raises these, UploadsBusy and Stopping.
     """
     declared = refuse_declared_length(request, rules.limit)
     async with rules.places.one(whose(request)):
         if declared is not None and declared <= held:
-            pieces = [piece async for piece in _pieces(request, rules)]
+            try:
+                pieces = [piece async for piece in _pieces(request, rules)]
+            except asyncio.CancelledError:
+                raise _stopping() from None
             return await to_thread.run_sync(work, iter(pieces), limiter=rules.places.threads)
-        pipe = BodyPipe()
-        pump = asyncio.create_task(_pump(request, pipe, rules))
-        try:
-            return await to_thread.run_sync(work, iter(pipe), limiter=rules.places.threads)
-        finally:
-            pump.cancel()
-            await asyncio.wait([pump])
+        return await _read_while_it_comes(request, work, rules)
+
+
+async def _read_while_it_comes(request: Request, work: Callable[[Iterator[bytes]], T], rules: BodyRules) -> T:
+    pipe = BodyPipe()
+    pump = asyncio.create_task(_pump(request, pipe, rules))
+    working = asyncio.create_task(to_thread.run_sync(work, iter(pipe), limiter=rules.places.threads))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        if pump.done():
+            raise  # all of it is there, and nobody knows what comes of it
+        pump.cancel()
+        await asyncio.wait([working], timeout=LAST_S)  # it removes what came
+        raise _stopping() from None
+    finally:
+        working.add_done_callback(_have_seen)
+        pump.cancel()
+        await asyncio.wait([pump])
+
+
+def _stopping() -> Stopping:
+    """What a server gives up at its end, of which nothing comes yet."""
+    return Stopping("the service was stopped while it read this request; send it again")
+
+
+def _have_seen(work: asyncio.Task[T]) -> None:
+    """Or its error would be logged as one that nobody asked for."""
+    if not work.cancelled():
+        work.exception()
 
 
 def refuse_declared_length(request: Request, limit: int) -> int | None:

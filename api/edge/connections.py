@@ -90,9 +90,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._has_moved = True
         self.head.stop()
         super().on_headers_complete()
-        if self.scope["http_version"] == "1.0":
-            self.cycle.waiting_for_100_continue = False
-            self.cycle.__class__ = _OldCycle  # its task begins with the loop's next turn
+        is_old = self.scope["http_version"] == "1.0"
+        self.cycle.__class__ = _OldCycle if is_old else _Cycle  # its task begins with the loop's next turn
+        self.cycle.waiting_for_100_continue &= not is_old
 
     def on_body(self, body: bytes) -> None:
         self._has_moved = True
@@ -150,7 +150,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class _OldCycle(RequestResponseCycle):
+class _Cycle(RequestResponseCycle):
+    async def send_500_response(self) -> None:
+        """The application answers whatever goes wrong in it. What is left was given up at the end of the process, and
+        nobody knows whether it was done: no answer says so."""
+        self.transport.close()
+
+
+class _OldCycle(_Cycle):
     """Of HTTP/1.0, which knows no chunks: they would be part of the file. An answer of unknown length ends with its
     connection. Source: RFC 9112, section 6.1."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -73,11 +74,14 @@ class RequestWatch:
             exchange.saw(message)
             await send(message)
 
+        requests = scope["app"].state.requests
+        requests.add(task := asyncio.current_task())
         parent = {TRACEPARENT: Headers(scope=scope).get(TRACEPARENT, "")}
         with self._metrics.at_once.track_inprogress(), span("request", parent=parent, kind="server") as begun:
             try:
                 await self._app(scope, receive_counted, send_seen)
             finally:
+                requests.discard(task)
                 self._tell(exchange, begun)
 
     def _tell(self, exchange: _Exchange, begun: Any) -> None:

@@ -1,14 +1,25 @@
-"""Knowing that the process was asked to stop while connections are still open: what waits then answers at once."""
+"""Knowing that the process was asked to stop while connections are still open: what waits then answers at once. What
+the server has given up in the end has a moment left to say so."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 Handler = Callable[[int, FrameType | None], object]
+
+LAST_S = 1.0  # for a request that the server has given up: to remove what it stored, and to answer
+
+
+async def wait_for_given_up(requests: Collection[asyncio.Task[None]]) -> None:
+    """As long as what they work with is still there."""
+    given_up = [each for each in requests if each.cancelling()]
+    if given_up:
+        await asyncio.wait(given_up, timeout=2 * LAST_S)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import threading
@@ -29,12 +30,15 @@ begun = threading.Semaphore(0)  # one for each request that reached the applicat
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the size of the body; `/big` with a lot, `/unknown` without saying how long it is."""
+    """Answers with the size of the body; `/big` with a lot, `/unknown` without saying how long it is,
+    `/given-up` not at all."""
     begun.release()
     size, more = 0, True
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    if scope["path"] == "/given-up":
+        raise asyncio.CancelledError
     if scope["path"] == "/unknown":
         await send({"type": "http.response.start", "status": 200})
         for piece in (b"three ", b"pieces", b""):
@@ -110,6 +114,12 @@ def test_a_client_that_knows_no_chunks_gets_none(port: int) -> None:
     assert b" 200 OK" in head.partition(b"\r\n")[0]
     assert b"chunked" not in head
     assert body == b"three pieces"
+
+
+def test_what_is_given_up_at_the_end_has_no_answer(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"POST /given-up HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        assert answer(connection) == b""
 
 
 def test_many_small_chunks_are_no_head(port: int) -> None:

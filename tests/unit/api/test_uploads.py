@@ -15,7 +15,7 @@ from starlette.types import Message
 
 from api.bodies.body_pipe import ROOM, BodyPipe, BodyRules, read_in_thread
 from api.edge.places import Places
-from api.errors import BadRequest, RequestTimeout, UploadsBusy
+from api.errors import BadRequest, RequestTimeout, Stopping, UploadsBusy
 from jobs.errors import TooManyBytes
 from jobs.ports import Readable
 from tests.factories import picture, zip_of
@@ -114,6 +114,25 @@ def test_no_thread_begins_for_a_small_body_that_does_not_come() -> None:
         asyncio.run(read_in_thread(request_of(cut(), length=9), work, rules(), held=9))
     with pytest.raises(RequestTimeout):
         asyncio.run(read_in_thread(request_of(endless(pause_s=5), length=9), work, rules(idle_s=0.05), held=9))
+
+
+@pytest.mark.parametrize("held", [0, 9])
+def test_who_still_sends_when_the_server_ends_is_told_to_send_it_again(held: int) -> None:
+    async def scene() -> int:
+        begun = asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            begun.set()
+            await asyncio.sleep(60)
+            yield b""
+
+        reading = asyncio.create_task(read_in_thread(request_of(body(), length=9), total, rules(), held=held))
+        await begun.wait()
+        reading.cancel()
+        return await reading
+
+    with pytest.raises(Stopping):
+        asyncio.run(scene())
 
 
 def test_a_client_that_sends_nothing_is_given_up() -> None:
