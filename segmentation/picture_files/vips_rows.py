@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +26,11 @@ _READ_ROWS = 256  # that libvips is asked for at once
 _PIECE_PIXELS = 2**26  # of one that a TIFF is packed in
 _JPEG = 7  # Compression of TIFF 6.0, technical note 2
 _LEFT_OUT = "compression support is not configured"  # how libtiff ends what it says of a way to pack
+_EMPTY = ": 0: Invalid tile byte count, "  # of a tile that the file leaves out, whose pixels are 0 (GDAL's SPARSE_OK)
 _COLOURS = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16"})
 _FAIL_ON = {"jpegload": "warning"}  # all that libjpeg says of damaged data; of a TIFF warnings are about its tags
 _KINDS = {2: "LA", 4: "RGBA"}
+_ALONE = threading.Lock()  # libvips keeps what is wrong in one place, whoever's picture it is of
 
 
 def has_vips() -> bool:
@@ -62,7 +65,7 @@ class VipsRows:
     """Implements `RowSource`."""
 
     def __init__(self, loader: str, data: FileData, samples: Samples) -> None:
-        with _told():
+        with _told(), _ALONE:
             load = getattr(_vips().Image, f"{loader}_source")
             source = _source(data)
             picture = load(source, access="sequential", fail_on=_FAIL_ON.get(loader, "error"))
@@ -76,9 +79,10 @@ class VipsRows:
             kind = f"{self._stored} bands of {picture.format}, {picture.interpretation}"
             raise UnsupportedImage(f"pixels of the kind {kind} are not read by rows")
         self._samples = samples
+        self._is_tiff = loader == "tiffload"
         if self._type is np.uint16 and samples.depth < 16 and self._bands in _KINDS:
             raise UnsupportedImage("transparency in 16 bits is read by rows with a `bit_depth` of 16 alone")
-        self._of_file = of_pages(data) if loader == "tiffload" else ()
+        self._of_file = of_pages(data) if self._is_tiff else ()
         self._next, self._top = 0, 0
 
     def read(self, count: int) -> Picture:
@@ -98,8 +102,11 @@ class VipsRows:
         return self._of_file + notices
 
     def _fetched(self, count: int) -> NDArray[Any]:
-        with _told():
+        with _told(), _ALONE:
+            _wrong()  # what is no fault of these rows
             data = self._region.fetch(0, self._next, self.width, count)
+            if self._is_tiff and (wrong := _wrong()):  # a tile that it cannot read it leaves black
+                raise _vips().Error("rows are missing", wrong)
         self._next += count
         samples = np.frombuffer(data, self._type).reshape(count, self.width, self._stored)
         return samples if self._bands == self._stored else np.ascontiguousarray(samples[:, :, : self._bands])
@@ -167,6 +174,12 @@ def _source(data: FileData) -> Any:
     """Nothing is copied."""
     kind = _vips().Source
     return kind.new_from_memory(data) if isinstance(data, bytes) else kind.new_from_file(data.path)
+
+
+def _wrong() -> str:
+    """What libvips has said of errors since it was asked before."""
+    said = str(_vips().Error("").detail).splitlines()
+    return "; ".join(each for each in said if each and _EMPTY not in each)
 
 
 @contextmanager

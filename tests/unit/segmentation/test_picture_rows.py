@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import warnings
 import zlib
 from contextlib import ExitStack
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import TILEBYTECOUNTS, TILEOFFSETS, TiffImageFile
 
 from segmentation.errors import ImageTooLarge, MissingConfidence, UnreadableImage, UnsupportedImage
 from segmentation.formats import FORMATS, FormatOptions
@@ -133,6 +135,34 @@ def test_damaged_pictures_and_odd_pixels_are_told():
         source.read(300)
     with pytest.raises(UnsupportedImage, match="float"):
         open_rows(saved(Image.fromarray(RGB[..., 0].astype(np.float32)), "TIFF"), bit_depth=None)
+
+
+@pytest.mark.parametrize("packing", ["deflate", "lzw"])
+def test_a_tile_that_cannot_be_read_is_damage_and_not_black(packing: str):
+    """libvips goes on; so it does where it cannot unpack any of them."""
+    rgb = np.random.default_rng(4).integers(0, 256, (64, 48, 3), np.uint8)
+    tiles = {"tile": True, "tile_width": 16, "tile_height": 16, "compression": packing}
+    data = pytest.importorskip("pyvips").Image.new_from_array(rgb).tiffsave_buffer(**tiles)
+    tags = TiffImageFile(io.BytesIO(data)).tag_v2
+    begin, size = tags[TILEOFFSETS][-1], tags[TILEBYTECOUNTS][-1]
+    source = open_rows(data[:begin] + b"\xff" * size + data[begin + size :], bit_depth=None)
+    assert np.array_equal(source.read(48), rgb[:48])
+    with pytest.raises(UnreadableImage, match="rows are missing"):
+        source.read(16)
+
+
+def test_tiles_that_a_file_leaves_out_are_black(tmp_path):
+    library = pytest.importorskip("rasterio")
+    shape = {"width": 32, "height": 48, "count": 3, "dtype": "uint8", "photometric": "RGB"}
+    tiles = {"tiled": True, "blockxsize": 16, "blockysize": 16, "SPARSE_OK": "TRUE"}
+    path = tmp_path / "sparse.tif"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of files without a georeference
+        with library.open(path, "w", driver="GTiff", **shape, **tiles) as file:
+            file.write(np.full((3, 16, 16), 9, np.uint8), window=((16, 32), (0, 16)))
+    wanted = np.zeros((48, 32, 3), np.uint8)
+    wanted[16:32, :16] = 9
+    assert np.array_equal(open_rows(path.read_bytes(), bit_depth=None).read(48), wanted)
 
 
 def test_transparency_in_16_bits_is_read_at_its_full_depth_alone():
