@@ -26,12 +26,14 @@ router = APIRouter(tags=["service"])
 IDEMPOTENCY_HOURS = 24
 
 
+@router.head("/health", include_in_schema=False, dependencies=[OPEN])  # as many a load balancer asks
 @router.get("/health", dependencies=[OPEN])
 async def get_health() -> Health:
     """200 while the process serves. Asks nothing of anybody, so that a full thread pool does not look like death."""
     return Health(version=version())
 
 
+@router.head("/ready", include_in_schema=False, dependencies=[OPEN])
 @router.get("/ready", dependencies=[OPEN], responses=problems(NotReady))
 async def get_ready(services: ServicesDep) -> Readiness:
     """200 when database, broker and store answer and a worker is alive; else 503 within 3 s, which names what is

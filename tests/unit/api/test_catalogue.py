@@ -159,6 +159,7 @@ def test_what_may_be_chosen_is_told_with_its_titles(client: TestClient) -> None:
 def test_health_needs_nobody(client: TestClient, house: House) -> None:
     house.dispatcher.away = True
     assert client.get("/health").json()["status"] == "ok"
+    assert (client.head("/health").status_code, client.head("/ready").status_code) == (200, 503)
 
 
 def test_ready_when_every_part_answers_and_a_worker_lives(client: TestClient, house: House) -> None:
