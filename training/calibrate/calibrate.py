@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from jobs.comparing.pages.wording import counted
+from segmentation.masks.mask_check import percent
 from segmentation.model_card import ModelCard, require_name
 from storage.catalog import Bundle, Catalog
 from training.calibrate.check import DividedFile
@@ -36,6 +37,7 @@ from training.lineage import FITTED, DataRecord
 FLOAT = "onnx"  # the key of the file to whose logits the temperature is fitted
 LEFT_OUT = "torchscript"  # a program: its end cannot be changed without running it
 INSIST = "--anyway does it all the same"
+MOST_UNSHOWN = 0.01  # share of pixels of classes that masks cannot show: as much as a good calibration error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,10 @@ def calibrate(source: Bundle, order: Order, *, models: Catalog, watch: Watch = u
     found = _looked_for(source, order)
     with drafts_folder() as drafts:
         work = _Work(source, order, watch, drafts)
-        fitted = fit(work.samples())
+        samples = work.samples()
+        if not order.anyway:
+            work.require_shown(samples)
+        fitted = fit(samples)
         if not (fitted.is_better or order.anyway):
             raise NoBetter(_why_not(source.card, fitted))
         files = work.divided(fitted.temperature)
@@ -160,6 +165,21 @@ class _Work:
                 samples.append(each)
                 done()
         return samples
+
+    def require_shown(self, samples: Sequence[Sample]) -> None:
+        """Raises UnfitPictures where the model says too many pixels to be of classes that the masks have no way to
+        show: however right it is, it counts as wrong."""
+        space, masks = self.source.space(), self.order.pictures.space
+        unshown = [each for each in space.class_ids if each in self.pictures.unmarked]
+        said = np.concatenate([np.take(space.class_ids, logits.argmax(1).numpy()) for logits, _ in samples])
+        share = float(np.isin(said, unshown).mean()) if said.size else 0.0
+        if share > MOST_UNSHOWN:
+            names = ", ".join(space.name_of(each) for each in unshown)
+            raise UnfitPictures(
+                f"masks in {masks.name} cannot show {names}, of which {self.source.card.name} says {percent(share)} of "
+                "their pixels to be: these count as wrong, and the temperature would be too high. Name masks that can; "
+                + INSIST
+            )
 
     def logits(self, key: str) -> Predict:
         """Of the file as it is: what it computes before an activation, or before it chooses ids."""

@@ -1,7 +1,7 @@
 """Why a bundle was not calibrated; nothing was published then.
 
 CalibrationRefused
-├── UnfitPictures   the model learnt from them, or their masks are a model's answers
+├── UnfitPictures   the model learnt from them, or their masks are a model's answers, or cannot show what it says
 ├── TooFewLabelled  hardly a pixel of them has a label that counts
 ├── OutOfRange      the best temperature is the first or last that is tried
 ├── NoBetter        on pictures that it was not fitted to, the temperature makes confidence no better

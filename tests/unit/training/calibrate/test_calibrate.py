@@ -256,6 +256,16 @@ def test_a_models_own_answers_are_no_truth(source, pictures):
         calibrated(source, PairDataset(pictures.pairs, space=SPACE, about=about))
 
 
+def test_masks_that_cannot_show_what_the_model_says_are_refused(source, pictures):
+    often = int(np.bincount(np.concatenate([pictures.mask(each).ravel() for each in range(len(pictures))])).argmax())
+    mapping = {each: each for each in SPACE.class_ids if each != often}
+    fewer = replace(SPACE, name="fewer", mappings={SPACE.name: mapping})
+    masks = PairDataset(pictures.pairs, space=fewer, about=pictures.about)
+    with pytest.raises(UnfitPictures, match=f"masks in fewer cannot show {SPACE.name_of(often)}, of which sure says"):
+        calibrated(source, masks)
+    assert calibrated(source, masks, anyway=True).fit.temperature > 1
+
+
 def test_too_little_is_labelled(source, tmp_path):
     with pytest.raises(TooFewLabelled, match=r"^0 labelled pixels"):
         calibrated(source, drawn(tmp_path / "void", count=3, label=SPACE.void_id))
