@@ -69,6 +69,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         self._refuse_a_preview()
         samples = self.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
         self.in_planes = self.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == PLANES
+        self._require_pieces(samples if self.in_planes else 1)
         if samples == 1:
             self.tag_v2[TiffImagePlugin.PLANAR_CONFIGURATION] = 1  # a single plane is the picture
         elif self.in_planes:
@@ -84,6 +85,20 @@ class Tiff(TiffImagePlugin.TiffImageFile):
             raise UnsupportedImage("a TIFF in planes of 16 bits is read where it is RGB; this one is CMYK")
         if self.in_planes and samples > 1 and not self.use_load_libtiff:
             self.tile = [each._replace(args=self._of_plane(each.args)) for each in self.tile]
+
+    def _require_pieces(self, planes: int) -> None:
+        """Raises SyntaxError where there are fewer strips or tiles than make up the picture: all readers leave what
+        they lack black."""
+        tags, sides = self.tag_v2, (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH)
+        width, height = (tags.get(each, 0) for each in sides)
+        if (offsets := tags.get(TiffImagePlugin.TILEOFFSETS)) is not None:
+            across, down = (tags.get(each, 0) for each in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
+        else:
+            offsets, across = tags.get(TiffImagePlugin.STRIPOFFSETS), width
+            down = tags.get(TiffImagePlugin.ROWSPERSTRIP, 0) or height
+        pieces = planes * -(-width // max(1, across)) * -(-height // max(1, down))
+        if offsets is not None and len(offsets) < pieces:
+            raise SyntaxError(f"it has {len(offsets)} of {pieces} strips or tiles")
 
     def _refuse_a_preview(self) -> None:
         """Cameras put a small picture before what they saw (DNG, NEF): its mask would not be that of the photograph."""

@@ -4,7 +4,7 @@ nothing, masks whose ids a way of storing would change."""
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from segmentation.errors import ImageTooLarge, MaskMismatch, UnsupportedImage
+from segmentation.errors import ImageTooLarge, MaskMismatch, UnreadableImage, UnsupportedImage
 from segmentation.picture_files.picture_rows import open_rows
 from segmentation.picture_files.pictures import decode_mask, read_picture
 
@@ -259,6 +259,15 @@ def test_packed_planes_of_which_lower_bits_are_asked_for_are_refused() -> None:
     assert read_picture(data, max_pixels=10_000).pixels.max() == 15
     with pytest.raises(UnsupportedImage, match="packed planes"):
         read_picture(data, max_pixels=10_000, bit_depth=12)
+
+
+@pytest.mark.parametrize("read", [read_picture, decode_mask])
+def test_a_tiff_of_fewer_strips_than_it_has_rows_is_damaged(read: Callable[..., object]) -> None:
+    """What they lack was black, and of a mask the class 0."""
+    whole, told = tiff(random(8, 1), 8, GREY), struct.pack("<HHI", 278, 3, 1)
+    fewer = whole.replace(told + struct.pack("<H", HEIGHT), told + struct.pack("<H", HEIGHT // 2))
+    with pytest.raises(UnreadableImage, match="it has 1 of 2 strips or tiles"):
+        read(fewer, max_pixels=10_000)
 
 
 @pytest.mark.parametrize("deflated", [False, True])
