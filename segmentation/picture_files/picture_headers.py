@@ -27,6 +27,7 @@ _PNG_START = 8  # bytes of the signature
 _PIXELS, _INDICES = 17, b"\3"  # where the first chunk says of what kind they are
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
 _START_OF_SCAN, _END_OF_IMAGE, _PROGRESSIVE = 0xDA, 0xD9, 0xC2
+_AT_ONCE = (0xC0, 0xC1)  # how frames of one scan for each component begin
 _WITHOUT_LENGTH = (0x01, 0xD8, _END_OF_IMAGE)
 _WINDOW = 2**20  # bytes of a file on disk that are looked through at once; its last ones hold its end mark
 
@@ -119,16 +120,22 @@ def _next_marker(data: FileData, at: int) -> tuple[int | None, int]:
     return None, at
 
 
-def lacks_scans(data: bytes) -> bool:
-    """Whether the scans that a progressive JPEG has leave some coefficient without its last bit.
+def completed(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """A JPEG that was cut off, with its end mark: alone, and behind zeros and ones, to see whether it lacks pixels."""
+    begun, end = data.rstrip(b"\xff"), b"\xff\xd9"
+    return begun + end, begun + bytes(4096) + end, begun + b"\xff\x00" * 4096 + end
+
+
+def lacks_scans(data: FileData) -> bool:
+    """Whether the scans that a progressive JPEG has leave some coefficient without its last bit. False of one on disk.
 
     Source: ITU-T T.81, annex G.1.1.1 (spectral selection, successive approximation).
     """
     left: set[tuple[int, int]] = set()  # component and coefficient
     at = 2
-    while True:
+    while isinstance(data, bytes):
         marker, at = _next_marker(data, at)
-        if marker in (None, _END_OF_IMAGE):
+        if marker in (None, _END_OF_IMAGE, *_AT_ONCE):
             return bool(left)
         size = int.from_bytes(data[at : at + 2], "big")
         body = data[at + 2 : at + size]
@@ -138,6 +145,7 @@ def lacks_scans(data: bytes) -> bool:
             first, last = body[-3:-1]
             left -= {(component, place) for component in body[1:-3:2] for place in range(first, last + 1)}
         at += size
+    return False
 
 
 def has_end_mark(data: FileData) -> bool:

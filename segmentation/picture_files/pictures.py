@@ -35,6 +35,7 @@ from segmentation.picture_files.id_pixels import check_keeps_ids, ids_of, spread
 from segmentation.picture_files.picture_headers import (
     FIRST_OF_SEVERAL,
     PngSurvey,
+    completed,
     count_scans,
     has_end_mark,
     lacks_scans,
@@ -91,9 +92,6 @@ _AS_STORED: dict[object, Callable[[Picture], Picture]] = {
 }
 _SIDEWAYS = (5, 6, 7, 8)
 
-# What a JPEG that was cut off is completed with, to see whether it lacks any pixel: zeros and ones, and the end mark.
-_END = b"\xff\xd9"
-_OTHER_ENDS = (bytes(4096) + _END, b"\xff\x00" * 4096 + _END)
 TRUNCATED_TAIL, DAMAGED_DATA = "truncated_tail", "damaged_data"
 GEOREFERENCE_NOTICES = ("georeference_unread", "georeference_unusable", "no_georeference")
 # Codes of all that can be noticed of a picture.
@@ -240,7 +238,7 @@ class _File:
             return None
         height, width, in_three_colours = header
         _check_size((width, height), max_pixels)
-        stored = decode_rgb(data, height, width) if in_three_colours else None
+        stored = decode_rgb(data, height, width) if in_three_colours and not lacks_scans(data) else None
         if stored is None:
             return None
         return _upright(stored, _orientation(self._open(data)) if may_be_turned(data) else None)
@@ -256,6 +254,8 @@ class _File:
             _check_size(webp_size(self._data[:HEAD_BYTES]) or (0, 0), max_pixels)
         picture = self._open(self._data)
         _check_size(picture.size, max_pixels // PICTURE_KINDS[self.media_type].weight)
+        if self.media_type == "image/jpeg" and lacks_scans(self._data):
+            raise UnreadableImage("the JPEG is damaged: scans are missing, without which its pixels are others")
         raw = raw_mode(picture)
         try:
             with self._told():
@@ -294,12 +294,12 @@ class _File:
         return (*notices, Notice(DAMAGED_DATA, f"a part of the picture may be wrong: {said}")) if said else notices
 
     def _without_its_end(self, data: bytes, error: UnreadableImage) -> ImageFile.ImageFile:
-        """A JPEG that ends too early, when all its pixels are there all the same: it is sound with an end mark, what
-        follows changes none, and no scan of a progressive one is missing."""
-        begun = data.rstrip(b"\xff")
-        if lacks_scans(data) or complaint(begun + _END):
+        """A JPEG that ends too early, when all its pixels are there all the same: it is sound with an end mark, and
+        what follows changes none."""
+        ended, *others = completed(data)
+        if complaint(ended):
             raise error
-        tried = [self._open(begun + other_end) for other_end in _OTHER_ENDS]
+        tried = [self._open(each) for each in others]
         with self._told():
             same = tried[0].tobytes() == tried[1].tobytes()
         if not same:
