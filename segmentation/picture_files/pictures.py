@@ -52,7 +52,7 @@ from segmentation.picture_files.picture_kinds import (
     kinds_read,
     sniff_media_type,
 )
-from segmentation.picture_files.turbo_jpeg import complaint, decode_rgb, ends_early, read_header
+from segmentation.picture_files.turbo_jpeg import complaint, decode_rgb, ends_early, ends_late, read_header
 
 __all__ = [
     "DEPTHS",
@@ -297,7 +297,7 @@ class _File:
         """A JPEG that ends too early, when all its pixels are there all the same: it is sound with an end mark, and
         what follows changes none."""
         ended, *others = completed(data)
-        if complaint(ended):
+        if not ends_late(complaint(ended)):
             raise error
         tried = [self._open(each) for each in others]
         with self._told():

@@ -58,6 +58,11 @@ def ends_early(said: str) -> bool:
     return said.startswith(_ENDS_EARLY)
 
 
+def ends_late(said: str) -> bool:
+    """Whether all pixels are there, and at most bytes of no meaning between them and the end mark. said: as above."""
+    return not said or said.endswith("extraneous bytes before marker 0xd9")
+
+
 def encode_rgb(pixels: NDArray[np.uint8], quality: int) -> bytes | None:
     """pixels: (H, W, 3) uint8 RGB. Colours at half the size, as Pillow does it; None where the library is not there."""
     if _turbo is None:

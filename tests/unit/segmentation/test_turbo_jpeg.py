@@ -42,6 +42,8 @@ SOUND = {
     "one pixel": jpeg(size=(1, 1)),
     **{f"orientation {each}": turned(each) for each in range(1, 9)},
     "without its end": jpeg()[:-2],
+    "filled up": jpeg()[:-2] + bytes(500),
+    "progressive, filled up": jpeg(progressive=True)[:-2] + bytes(500),
     "with more behind it": jpeg() + b"more",
 }
 
