@@ -83,8 +83,9 @@ def _fog(kept: float) -> Change:
 
 def _coded(quality: int) -> Change:
     def change(picture: Picture) -> Picture:
-        _, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), dtype=np.uint8)
+        blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)  # colours are coded more coarsely than brightness
+        _, coded = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
 
     return change
 
