@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from fastapi import FastAPI
 
 from api.answers import docs, home
-from api.answers.openapi import describe, operation_id
+from api.answers.openapi import describe
 from api.answers.problems import add_error_handlers
 from api.edge.guards import Guards
 from api.edge.request_id import RequestIds
@@ -84,13 +84,12 @@ def create_app(open_with: OpenServices = open_services, *, compat: bool | None =
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
     )
     routers = (docs.router, home.router, *ROUTERS, *(COMPAT_ROUTERS if is_compatible else ()))
-    for router in routers:
-        app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
+    # As they are: to include a router makes its routes again, and each request asks one router after the other.
+    app.router.routes.extend(app.state.routes)
     app.state.is_compatible, app.state.requests = is_compatible, set()
     add_error_handlers(app)
     app.add_middleware(Guards)

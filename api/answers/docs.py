@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from api.access import OPEN
+from api.router import Router
 
-router = APIRouter(include_in_schema=False, dependencies=[OPEN])
+router = Router(include_in_schema=False, dependencies=[OPEN])
 
 _START = "start.js"
 _MEDIA_TYPES = {

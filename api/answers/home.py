@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
 from api.access import OPEN
 from api.answers.accept import preferred
 from api.answers.openapi import problems
+from api.router import Router
 
-router = APIRouter(tags=["service"], dependencies=[OPEN])
+router = Router(tags=["service"], dependencies=[OPEN])
 
 PAGES = "docs"  # relative, so that it is found behind a proxy with a path of its own
 _JSON, _HTML = "application/json", "text/html"

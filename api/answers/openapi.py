@@ -115,11 +115,6 @@ def body(**forms: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def operation_id(route: APIRoute) -> str:
-    """The route function's name; they are unique, which a test holds."""
-    return route.name
-
-
 def describe(app: FastAPI, more: Sequence[Callable[[dict[str, Any]], None]] = ()) -> Mapping[str, Any]:
     """The OpenAPI document, made once. more: adds to what FastAPI knows."""
     if app.openapi_schema is None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.access import READ
@@ -20,6 +20,7 @@ from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.edge.places import whose
 from api.errors import DownloadsBusy
 from api.known_query import KNOWN_QUERY
+from api.router import Router
 from api.routes.images import content_disposition
 from api.services import UseCases
 from jobs.errors import FieldFault, InvalidOptions, JobNotFinished, JobNotFound, ModelNotFound
@@ -29,7 +30,7 @@ from jobs.reporting.archive import COMPARISON, CORRECTED, METRICS, Entry, kind_o
 from segmentation.exports import EXPORTS
 from segmentation.formats import FORMATS
 
-router = APIRouter(prefix="/jobs/{job_id}/archive", tags=["jobs"], dependencies=[READ])
+router = Router(prefix="/jobs/{job_id}/archive", tags=["jobs"], dependencies=[READ])
 
 _KIND = "|".join((*FORMATS, METRICS, CORRECTED, DISAGREEMENT, COMPARISON))
 _KINDS: dict[str, Any] = {

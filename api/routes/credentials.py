@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from api.access import ADMIN, OPERATOR, is_operator
 from api.answers.openapi import problems
 from api.dependencies import CallerDep, ServicesDep
 from api.errors import Forbidden
 from api.known_query import KNOWN_QUERY
+from api.router import Router
 from api.schemas.credentials import KeyList, KeyShape, KeyView, LimitsShape, NewKeyView, key_view, new_key_view
 from jobs.callers import Caller, Limits
 from jobs.errors import CredentialNotFound
 from jobs.tenants.keyring import Keyring
 
-router = APIRouter(tags=["keys"], dependencies=[ADMIN])
+router = Router(tags=["keys"], dependencies=[ADMIN])
 
 _ID = re.compile(r"key_[a-z0-9]{12}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -14,10 +14,11 @@ from api.answers.openapi import problems
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.live.job_watch import Place as Whose
 from api.live.streams import HEADERS, MEDIA_TYPE, Listening, ListeningToAll, Missed
+from api.router import Router
 from jobs.errors import FieldFault, InvalidOptions, JobNotFound
 from jobs.reporting.events import Place
 
-router = APIRouter(tags=["events"], dependencies=[READ])
+router = Router(tags=["events"], dependencies=[READ])
 
 CLOCKS_APART = timedelta(minutes=1)
 

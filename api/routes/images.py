@@ -9,7 +9,7 @@ from unicodedata import normalize
 from urllib.parse import quote
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access import READ
@@ -17,6 +17,7 @@ from api.answers.openapi import binary, problems
 from api.answers.ranges import Representation, checked, serve
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.known_query import KNOWN_QUERY, fitting
+from api.router import Router
 from api.schemas.choices import SORTS, Sort
 from api.schemas.job import ImagePage, ImageView, image_view
 from api.services import Services, UseCases
@@ -41,7 +42,7 @@ from segmentation.media_types import is_shown, shown_media_types, suffix_of
 from segmentation.picture_files.file_data import FileData, sha256_of
 from segmentation.picture_files.picture_kinds import HEAD_BYTES, sniff_media_type
 
-router = APIRouter(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
+router = Router(prefix="/jobs/{job_id}/images", tags=["images"], dependencies=[READ])
 
 INPUT = "input"
 HELD_TO_SEND = 2**20  # bytes of a picture that is read to be sent, in memory; there may be many, and slow clients

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
@@ -23,6 +23,7 @@ from api.known_query import KNOWN_QUERY, fitting
 from api.live.job_watch import Place, Seen
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_job
+from api.router import Router
 from api.schemas.job import JobPage, JobView, job_view
 from api.schemas.requests import JobForm, JobRequest
 from api.services import Services, UseCases
@@ -50,7 +51,7 @@ from jobs.listing.metadata import METADATA_BYTES
 from jobs.reporting.read import Reading, progress_without_queue
 from storage.model_reference import canonical
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = Router(prefix="/jobs", tags=["jobs"])
 
 _ACCEPTED_HEADERS = {
     "Location": {"description": "the job", "schema": {"type": "string"}},

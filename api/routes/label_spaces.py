@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import JobId, ServicesDep, UseCasesDep
 from api.known_query import KNOWN_QUERY
+from api.router import Router
 from api.schemas.catalogue import LabelSpaceList, LabelSpaceView, label_space_view
 from jobs.errors import JobNotFound
 from segmentation.errors import UnknownLabelSpace
 from segmentation.label_spaces import LabelSpaces
 
-router = APIRouter(tags=["catalogue"], dependencies=[READ])
+router = Router(tags=["catalogue"], dependencies=[READ])
 
 
 @router.get("/label-spaces", dependencies=[KNOWN_QUERY], responses=problems(422))

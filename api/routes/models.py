@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.known_query import KNOWN_QUERY
+from api.router import Router
 from api.schemas.catalogue import EvaluatedModelView, ModelList, Serving, model_view
 from api.schemas.evaluation import evaluation_of
 from api.services import Services
@@ -18,7 +19,7 @@ from jobs.errors import ModelNotFound
 from segmentation.model_card import ModelCard
 from storage.model_reference import name_of
 
-router = APIRouter(prefix="/models", tags=["catalogue"], dependencies=[READ])
+router = Router(prefix="/models", tags=["catalogue"], dependencies=[READ])
 
 
 @router.get("", dependencies=[KNOWN_QUERY], responses=problems(422))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
@@ -21,6 +21,7 @@ from api.errors import NotAcceptable, PredictionFailed
 from api.known_query import KNOWN_QUERY
 from api.live.preferences import Preference, PreferHeader, parse_preference
 from api.live.waiting import wait_for_find
+from api.router import Router
 from api.routes.compat import comparison
 from api.routes.jobs import REFUSED, IdempotencyKey, answer_submission
 from api.schemas.job import ImageView, JobView, image_view
@@ -34,7 +35,7 @@ from jobs.reporting.read import Reading
 from segmentation.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from segmentation.media_types import accepted_as
 
-router = APIRouter(tags=["predict"])
+router = Router(tags=["predict"])
 
 _UNPREDICTED = (UnreadableImage, UnsupportedImage, ImageTooLarge, ModelFailed, OutOfMemory, 502, 504)
 JSON = "application/json"

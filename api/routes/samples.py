@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from api.access import READ
 from api.answers.openapi import binary, problems
 from api.dependencies import ServicesDep
 from api.known_query import KNOWN_QUERY
+from api.router import Router
 from api.schemas.catalogue import SampleLinks, SampleList, SampleView
 from data.sample_library import LABEL_SPACE, SampleNotFound
 from jobs.errors import InvalidOptions
@@ -21,7 +22,7 @@ from segmentation.label_map import LabelMap
 from segmentation.label_spaces import get_label_space
 from segmentation.picture_files.pictures import decode_mask
 
-router = APIRouter(prefix="/samples", tags=["catalogue"], dependencies=[READ])
+router = Router(prefix="/samples", tags=["catalogue"], dependencies=[READ])
 
 _CACHED = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -20,6 +20,7 @@ from api.answers.openapi import binary, body, problems
 from api.bodies.body_pipe import read_in_thread
 from api.bodies.upload_content import Portion, check_headers, portion_of
 from api.dependencies import CallerDep, ServicesDep, UseCasesDep
+from api.router import Router
 from api.schemas.uploads import UploadProgress, UploadRequest, UploadTicket, UploadTickets, UploadView
 from api.services import Services
 from jobs.errors import UploadConflict, UploadNotFound
@@ -28,7 +29,7 @@ from jobs.uploads.piece_reader import PieceReader
 from jobs.uploads.upload import UPLOAD_ID, Upload, UploadState
 from jobs.uploads.uploading import Ticket
 
-router = APIRouter(prefix="/uploads", tags=["uploads"])
+router = Router(prefix="/uploads", tags=["uploads"])
 
 REQUEST_BYTES = 8 * 2**20
 

@@ -7,13 +7,14 @@ import re
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.access import ADMIN, READ, SUBMIT
 from api.answers.openapi import problems, refer
 from api.dependencies import CallerDep, JobId, ServicesDep, UseCasesDep
 from api.known_query import KNOWN_QUERY
+from api.router import Router
 from api.schemas.webhooks import (
     DeliveryPage,
     DeliveryView,
@@ -34,7 +35,7 @@ from jobs.deliveries.webhooks import Webhooks
 from jobs.errors import DeliveryNotFound, FieldFault, InvalidOptions, JobNotFound, SenderUnavailable, WebhookNotFound
 from jobs.keys import ULID
 
-router = APIRouter(tags=["webhooks"])
+router = Router(tags=["webhooks"])
 
 LOOK_EVERY_S = 0.1
 WORDS = {STARTED: "has begun", PROGRESS: "goes on; at most each 5 s", COMPLETED: "has ended"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
@@ -12,6 +12,7 @@ from api.access import SUBMIT
 from api.answers.openapi import body, problems
 from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import BadRequest, UnreadablePicture
+from api.router import Router
 from api.routes.compat.rendering import LONG_SIDE, reduced
 from api.routes.compat.running import label_map_of, options_for, receive_picture, wait_for_all
 from api.services import Services, UseCases
@@ -19,7 +20,7 @@ from jobs.errors import FieldFault, InvalidOptions, NoImages
 from jobs.job import Job
 from jobs.options import JobOptions
 
-router = APIRouter(tags=["old clients"], dependencies=[SUBMIT])
+router = Router(tags=["old clients"], dependencies=[SUBMIT])
 
 _TRUE, _FALSE = ("true", "True", "1", "on", "yes"), ("false", "False", "0", "off", "no")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
@@ -12,6 +12,7 @@ from api.access import READ, SUBMIT
 from api.answers.openapi import binary, body, problems
 from api.dependencies import ServicesDep, UseCasesDep
 from api.errors import BadRequest, UnreadablePicture
+from api.router import Router
 from api.routes.compat.rendering import as_png
 from api.routes.compat.running import (
     image_of,
@@ -36,7 +37,7 @@ from segmentation.label_spaces import get_label_space
 from segmentation.label_spaces.cityscapes_8 import CITYSCAPES_8
 from segmentation.picture_files.pictures import decode_mask, decode_picture
 
-router = APIRouter(tags=["old clients"], dependencies=[READ])
+router = Router(tags=["old clients"], dependencies=[READ])
 
 PNG = "image/png"
 _OVERLAY = OverlayOptions(opacity=0.5, format="png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from api.access import READ
@@ -13,9 +13,10 @@ from api.answers.as_sent import NEEDED
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.errors import InvalidTrackingRequest, TrackingAway
+from api.router import Router
 from storage.registry.metric_histories import PATH, InvalidPageToken, MetricPoint, TrackingUnavailable
 
-router = APIRouter(tags=["old clients"], dependencies=[READ])
+router = Router(tags=["old clients"], dependencies=[READ])
 
 _NO_NUMBER = {math.inf: "Infinity", -math.inf: "-Infinity"}
 

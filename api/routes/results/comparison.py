@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.access import READ
 from api.answers.openapi import problems
 from api.dependencies import JobId, UseCasesDep
 from api.known_query import KNOWN_QUERY
+from api.router import Router
 from api.schemas.comparison import ComparisonView
 from jobs.errors import JobNotFound, NothingToCompare
 
-router = APIRouter(prefix="/jobs/{job_id}/comparison", tags=["jobs"], dependencies=[READ])
+router = Router(prefix="/jobs/{job_id}/comparison", tags=["jobs"], dependencies=[READ])
 
 
 @router.get("", dependencies=[KNOWN_QUERY], responses=problems(JobNotFound, NothingToCompare, 422))

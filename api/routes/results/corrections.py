@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import IO, Annotated, BinaryIO, cast
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.access import READ, SUBMIT
@@ -16,6 +16,7 @@ from api.answers.ranges import Representation, checked, serve
 from api.bodies.body_pipe import read_in_thread
 from api.dependencies import ImageIndex, JobId, ServicesDep, UseCasesDep
 from api.known_query import KNOWN_QUERY, one_of
+from api.router import Router
 from api.routes.images import content_disposition
 from api.schemas.corrections import (
     CorrectedView,
@@ -44,7 +45,7 @@ from jobs.exports.importing import FORMS
 from jobs.reporting.names import safe_stem
 from segmentation.errors import MaskMismatch, UnreadableExport, UnreadableImage
 
-router = APIRouter(prefix="/jobs/{job_id}", tags=["corrections"])
+router = Router(prefix="/jobs/{job_id}", tags=["corrections"])
 
 LARGEST = 2**31 - 1
 

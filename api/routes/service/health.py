@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fastapi import APIRouter
-
 from api.access import OPEN, READ
 from api.answers.openapi import problems
 from api.bodies.submissions import JSON_BYTES
 from api.dependencies import CallerDep, ServicesDep
 from api.errors import NotReady
+from api.router import Router
 from api.schemas.catalogue import Health, Limits, Readiness, caller_view, followed_view
 from api.schemas.choices import choices
 from api.services import Services
@@ -21,7 +20,7 @@ from jobs.tenants.standing import Standing
 from jobs.watching.workers import WorkerBeat
 from telemetry.version import version
 
-router = APIRouter(tags=["service"])
+router = Router(tags=["service"])
 
 IDEMPOTENCY_HOURS = 24
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import choose_encoder
 
@@ -14,11 +14,12 @@ from api.access import OPERATOR_SCOPE, Access
 from api.answers.openapi import problems
 from api.dependencies import ServicesDep
 from api.metrics import ApiMetrics
+from api.router import Router
 from api.routes.service.health import checks
 from jobs.errors import DatabaseUnavailable
 from jobs.watching.backlog import read_backlog, read_owed
 
-router = APIRouter(tags=["service"])
+router = Router(tags=["service"])
 
 
 class _WhileItCanBeAsked(Access):

@@ -6,11 +6,14 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from typing import cast
 
 import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
 
-from api import dependencies
+from api.edge.gate import Gate
 from api.main import create_app
 from jobs.callers import Caller
 from jobs.job import Failure, ImageWarning, Slice
@@ -21,6 +24,14 @@ from tests.unit.api.house import LOCAL, House
 OTHERS = Caller("acme", "admin")
 
 
+class Doorman:
+    def __init__(self, asks: list[Caller]) -> None:
+        self._asks = asks
+
+    async def caller(self, _request: Request) -> Caller:
+        return self._asks[-1]
+
+
 @pytest.fixture
 def asks() -> list[Caller]:
     """Who asks from now on: the last one."""
@@ -29,9 +40,8 @@ def asks() -> list[Caller]:
 
 @pytest.fixture
 def client(house: House, asks: list[Caller]) -> Iterator[TestClient]:
-    app = create_app(lambda: nullcontext(house.services()))
-    app.dependency_overrides[dependencies._caller] = lambda: asks[-1]
-    with TestClient(app, base_url=LOCAL, raise_server_exceptions=False) as client:
+    services = replace(house.services(), gate=cast(Gate, Doorman(asks)))
+    with TestClient(create_app(lambda: nullcontext(services)), base_url=LOCAL, raise_server_exceptions=False) as client:
         yield client
 
 
