@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CENTRE = ("jobs", "segmentation")
 OTHERS = ("api", "broker", "dashboard", "data", "maskmill", "scenes", "storage", "telemetry", "training", "worker")
 FOLDER = "COVERAGE_FOLDER"
+PASSES = 1000  # of a probe, before all that were passed are taken out, for which every function is looked at
 
 
 class Coverage:
@@ -42,7 +43,8 @@ class Coverage:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         sources = [str(ROOT / name) for name in (*CENTRE, *OTHERS)]
-        self._lines = Slipcover(source=sources, exclude_also=read_config(ROOT / "pyproject.toml")["exclude-also"])
+        exclude = read_config(ROOT / "pyproject.toml")["exclude-also"]
+        self._lines = Slipcover(source=sources, exclude_also=exclude, d_miss_threshold=PASSES)
         sys.meta_path.insert(0, Finder(self._lines, FileMatcher(sources)))
 
     def write(self, process: str) -> None:

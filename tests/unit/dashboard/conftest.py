@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 from dashboard.service import connect, disconnect
 from dashboard.settings import DashboardSettings
@@ -19,9 +21,15 @@ FAST = Variant(precision="fp32", engine="openvino", file="model.onnx", bytes=10,
 SCORED = make_card("other", scores={"miou": 0.5, "pixel_accuracy": 0.75}, variants=(FAST,))
 
 
-@pytest.fixture(
-    scope="module",
-)
+@pytest.fixture(scope="package", autouse=True)
+def components_are_looked_for_once() -> Iterator[None]:
+    """Streamlit reads what each installed package says of itself, at each run of a page that is not served."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     house = House(tmp_path_factory.mktemp("house"), catalog=FakeCatalog([make_card(), SCORED]))
     with serving(house) as http:
