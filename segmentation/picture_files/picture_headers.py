@@ -126,14 +126,14 @@ def completed(data: bytes) -> tuple[bytes, bytes, bytes]:
     return begun + end, begun + bytes(4096) + end, begun + b"\xff\x00" * 4096 + end
 
 
-def lacks_scans(data: FileData) -> bool:
-    """Whether the scans that a progressive JPEG has leave some coefficient without its last bit. False of one on disk.
+def lacks_scans(data: bytes) -> bool:
+    """Whether the scans that a progressive JPEG has leave some coefficient without its last bit.
 
     Source: ITU-T T.81, annex G.1.1.1 (spectral selection, successive approximation).
     """
     left: set[tuple[int, int]] = set()  # component and coefficient
     at = 2
-    while isinstance(data, bytes):
+    while True:
         marker, at = _next_marker(data, at)
         if marker in (None, _END_OF_IMAGE, *_AT_ONCE):
             return bool(left)
@@ -145,7 +145,6 @@ def lacks_scans(data: FileData) -> bool:
             first, last = body[-3:-1]
             left -= {(component, place) for component in body[1:-3:2] for place in range(first, last + 1)}
         at += size
-    return False
 
 
 def has_end_mark(data: FileData) -> bool:

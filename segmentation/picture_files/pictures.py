@@ -254,7 +254,7 @@ class _File:
             _check_size(webp_size(self._data[:HEAD_BYTES]) or (0, 0), max_pixels)
         picture = self._open(self._data)
         _check_size(picture.size, max_pixels // PICTURE_KINDS[self.media_type].weight)
-        if self.media_type == "image/jpeg" and lacks_scans(self._data):
+        if self.media_type == "image/jpeg" and lacks_scans(self._data[:]):  # of one on disk too: its pixels are more
             raise UnreadableImage("the JPEG is damaged: scans are missing, without which its pixels are others")
         raw = raw_mode(picture)
         try:
@@ -287,7 +287,7 @@ class _File:
             return of_pages(self._data)
         if self.media_type != "image/jpeg":
             return () if self._png is None or self._png.complete else (_TRUNCATED,)
-        said = complaint(self._data) if isinstance(self._data, bytes) else ""
+        said = complaint(self._data[:])
         if ends_early(said):
             raise UnreadableImage(f"the JPEG is damaged: {said}")
         notices = () if has_end_mark(self._data) else (_TRUNCATED,)

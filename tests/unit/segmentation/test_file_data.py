@@ -130,6 +130,12 @@ def test_one_that_ends_too_early_is_damaged_or_says_so(form: str):
     ]
 
 
+@pytest.mark.parametrize("cut", [PICTURES["jpeg"][:-300], PICTURES["progressive"][:-300]])
+def test_a_jpeg_that_lacks_pixels_before_its_end_mark_is_damaged(cut: bytes):
+    with pytest.raises(UnreadableImage, match="the JPEG is damaged"):
+        read_picture(on_disk(cut + b"\xff\xd9"), max_pixels=10**6)
+
+
 def test_a_text_that_is_too_large_is_not_read(monkeypatch):
     monkeypatch.setattr("segmentation.picture_files.picture_headers._ALL_TEXT_BYTES", 1000)
     info = PngInfo()
