@@ -44,7 +44,8 @@ def make_app(settings: BrokerSettings) -> Celery:
 
 def celery_configuration(settings: BrokerSettings) -> dict[str, Any]:
     take_over()
-    return {**_delivery(settings), **_connection(settings), **_worker(settings), "beat_schedule": _schedule(settings)}
+    beat = {"beat_schedule": _schedule(settings), "beat_scheduler": "broker.steady_schedule:SteadyScheduler"}
+    return {**_delivery(settings), **_connection(settings), **_worker(settings), **beat}
 
 
 def _delivery(settings: BrokerSettings) -> dict[str, Any]:
