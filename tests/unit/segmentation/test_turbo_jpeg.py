@@ -78,6 +78,8 @@ def test_what_pillow_says_nothing_of_the_library_finds(monkeypatch):
         read_picture(cut, max_pixels=100_000)
     monkeypatch.setattr(turbo_jpeg, "_turbo", None)
     assert turbo_jpeg.complaint(cut) == ""
+    with pytest.raises(UnreadableImage, match="the JPEG is damaged"):
+        read_picture(cut[:-2], max_pixels=100_000)
 
 
 @pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xd9"])
