@@ -1,7 +1,8 @@
 """What decides a result beside the picture. Two results of one picture by one recipe are the same prediction.
 
-A recipe is a digest of the model that runs (weights, how they are run, what goes in and comes out: never its name) and
-of those options that change class ids. A kind is an artifact's name with those options that change its bytes.
+A recipe is a digest of how pictures are read, of the model that runs (weights, how they are run, what goes in and comes
+out: never its name) and of those options that change class ids. A kind is an artifact's name with those options that
+change its bytes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.places import NOWHERE, Place
 
+READING = 2  # goes up when some pictures are read otherwise: what was made of them before is not what comes now
 FILE_NAME, CONFIDENCE, PLACE = "file_name", "confidence", "place"
 _UNTOLD = {FILE_NAME, CONFIDENCE}  # not the same for all images of a job, or no option at all
 _USUAL = FormatOptions()
@@ -35,6 +37,7 @@ def _recipe(
     space: LabelSpace, identity: ModelIdentity, bit_depth: int | None, tile: TileOptions | None, min_confidence: float
 ) -> bytes:
     told = {
+        "reading": READING,
         "weights": identity.sha256,
         "bundle": identity.bundle,
         "run": [identity.engine, identity.precision],

@@ -157,10 +157,10 @@ def test_results_with_another_least_confidence_are_others(doubtful):
     assert (image.result.metrics.coverage, image.result.metrics.pixel_accuracy) == (0.75, 0.75)
 
 
-def test_who_chooses_nothing_has_the_recipe_and_the_kinds_of_before():
+def test_who_chooses_nothing_has_the_recipe_of_this_reading_and_the_kinds_of_before():
     job = make_job(label_space="camvid-11")
     identity = ModelIdentity("m", "1", "ab" * 32, "fp32", "fake")
-    assert recipe_of(job, identity).hex() == "12e76b5c2ede09e5e60985d5a6eeabb702ecd1a28eefb5b9b129a40a7da757b1"
+    assert recipe_of(job, identity).hex() == "919ffd2f0d9386838974b00ce906950cac30b4b999f7fe2a183db8579fd7a113"
     assert recipe_of(replace(job, options=JobOptions(min_confidence=0.5)), identity) != recipe_of(job, identity)
     assert kinds_of(JobOptions(artifacts=("overlay", "mask", "confidence", "polygons", "coco"))) == {
         "overlay": "overlay/0.5/jpeg/False",
