@@ -25,7 +25,9 @@ _FIRST_TAGS = 32  # they are in order, and no tag of TIFF 6.0 has a lower number
 
 _PNG_START = 8  # bytes of the signature
 _PIXELS, _INDICES = 17, b"\3"  # where the first chunk says of what kind they are
-_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # after a JPEG's packed data
+# After a JPEG's packed data. A marker may have many bytes of ones before it: to match them all would take the square of
+# their number where none follows.
+_NEXT_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _START_OF_SCAN, _END_OF_IMAGE, _PROGRESSIVE = 0xDA, 0xD9, 0xC2
 _AT_ONCE = (0xC0, 0xC1)  # how frames of one scan for each component begin
 _WITHOUT_LENGTH = (0x01, 0xD8, _END_OF_IMAGE)

@@ -15,6 +15,7 @@ from segmentation.picture_files.picture_headers import (
     count_pages,
     count_scans,
     has_end_mark,
+    lacks_scans,
     may_be_turned,
 )
 from segmentation.picture_files.picture_kinds import PICTURE_KINDS
@@ -133,3 +134,12 @@ def test_overviews_masks_and_circles_are_no_pages(order: Literal["little", "big"
     endless = b"".join(page(1, 8 + size * (at + 1)) for at in range(MOST_PAGES)) + page(0, 0)
     assert count_pages(head + endless) == 0  # whoever made it wants it to be walked through
     assert count_pages(head + page(0, 10**6)) == 1
+
+
+def test_ones_without_a_marker_behind_them_take_no_time_of_their_own():
+    """Where each of them began a search to their end, two megabytes took hours."""
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    assert count_scans(b"\xff\xd8" + 2 * scan + b"\xff" * 2**21) == 2
+    assert lacks_scans(
+        b"\xff\xd8\xff\xc2\x00\x0b\x08\0\x08\0\x08\x01\x01\x11\0" + scan[:-1] + b"\x01" + b"\xff" * 2**21
+    )
