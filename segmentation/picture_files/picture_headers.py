@@ -133,19 +133,20 @@ def lacks_scans(data: bytes) -> bool:
 
     Source: ITU-T T.81, annex G.1.1.1 (spectral selection, successive approximation).
     """
-    left: set[tuple[int, int]] = set()  # component and coefficient
+    left: dict[int, int] = {}  # by component: a bit for each coefficient
     at = 2
     while True:
         marker, at = _next_marker(data, at)
         if marker in (None, _END_OF_IMAGE, *_AT_ONCE):
-            return bool(left)
+            return any(left.values())
         size = int.from_bytes(data[at : at + 2], "big")
         body = data[at + 2 : at + size]
         if marker == _PROGRESSIVE:
-            left |= {(component, place) for component in body[6::3] for place in range(64)}
+            left |= dict.fromkeys(body[6::3], (1 << 64) - 1)
         elif marker == _START_OF_SCAN and body and len(body) == 4 + 2 * body[0] and not body[-1] & 15:
             first, last = body[-3:-1]
-            left -= {(component, place) for component in body[1:-3:2] for place in range(first, last + 1)}
+            others = ~((2 << last) - (1 << first)) if first <= last else -1
+            left |= {each: left[each] & others for each in body[1:-3:2] if each in left}
         at += size
 
 
