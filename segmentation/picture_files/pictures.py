@@ -52,7 +52,7 @@ from segmentation.picture_files.picture_kinds import (
     kinds_read,
     sniff_media_type,
 )
-from segmentation.picture_files.turbo_jpeg import complaint, decode_rgb, ends_early, ends_late, read_header
+from segmentation.picture_files.turbo_jpeg import complaint, decode_rgb, ends_early, read_header, whole_part
 
 __all__ = [
     "DEPTHS",
@@ -287,19 +287,19 @@ class _File:
             return of_pages(self._data)
         if self.media_type != "image/jpeg":
             return () if self._png is None or self._png.complete else (_TRUNCATED,)
-        said = complaint(self._data[:])
-        if ends_early(said):
-            raise UnreadableImage(f"the JPEG is damaged: {said}")
-        notices = () if has_end_mark(self._data) else (_TRUNCATED,)
+        said = complaint(data := self._data[:])
+        notices = () if has_end_mark(data) else (_TRUNCATED,)
+        if ends_early(said) or (notices and not said and whole_part(data) is None):
+            raise UnreadableImage(f"the JPEG is damaged: {said or 'zeros stand for pixels'}")
         return (*notices, Notice(DAMAGED_DATA, f"a part of the picture may be wrong: {said}")) if said else notices
 
     def _without_its_end(self, data: bytes, error: UnreadableImage) -> ImageFile.ImageFile:
         """A JPEG that ends too early, when all its pixels are there all the same: it is sound with an end mark, and
         what follows changes none."""
-        ended, *others = completed(data)
-        if not ends_late(complaint(ended)):
+        whole = whole_part(data)
+        if whole is None:
             raise error
-        tried = [self._open(each) for each in others]
+        tried = [self._open(each) for each in completed(whole)[1:]]
         with self._told():
             same = tried[0].tobytes() == tried[1].tobytes()
         if not same:

@@ -10,6 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.picture_files.picture_headers import completed
+
 _CORRUPT = "Corrupt JPEG data: "
 # Where pixels are missing: within a piece of the data, or at its end, where the mark of the next one should be.
 _ENDS_EARLY = ("premature end of data segment", "found marker 0xd9 instead of RST")
@@ -58,9 +60,21 @@ def ends_early(said: str) -> bool:
     return said.startswith(_ENDS_EARLY)
 
 
-def ends_late(said: str) -> bool:
-    """Whether all pixels are there, and at most bytes of no meaning between them and the end mark. said: as above."""
-    return not said or said.endswith("extraneous bytes before marker 0xd9")
+def whole_part(data: bytes) -> bytes | None:
+    """Of a JPEG that was cut off: without zeros that fill it up; None where pixels are missing.
+
+    Zeros may stand for missing pixels as well as behind all of them: decoders take them for pixels, and do not say
+    that the mark of the next piece is missing where they have complained of the zeros before it.
+    """
+    said, bare = complaint(completed(data)[0]), data.rstrip(b"\0")
+    if not said:
+        return data
+    if not said.endswith("extraneous bytes before marker 0xd9"):
+        return None
+    if bare == data:
+        return data
+    # The first of the zeros may be the last byte of the pixels.
+    return next((each for each in (bare, bare + b"\0") if not complaint(completed(each)[0])), None)
 
 
 def encode_rgb(pixels: NDArray[np.uint8], quality: int) -> bytes | None:

@@ -44,6 +44,7 @@ SOUND = {
     "without its end": jpeg()[:-2],
     "filled up": jpeg()[:-2] + bytes(500),
     "progressive, filled up": jpeg(progressive=True)[:-2] + bytes(500),
+    "in pieces, filled up": jpeg(restart_marker_rows=1)[:-2] + bytes(500),
     "with more behind it": jpeg() + b"more",
 }
 
@@ -70,19 +71,21 @@ def test_a_jpeg_of_another_size_than_was_allowed_is_left_to_others():
 
 def test_what_pillow_says_nothing_of_the_library_finds(monkeypatch):
     whole = jpeg(size=(200, 200))
-    cut = whole[: len(whole) // 2] + b"\xff\xd9"
+    cut, zeros = whole[: len(whole) // 2] + b"\xff\xd9", bytes(9000)
     assert turbo_jpeg.complaint(whole) == ""
     assert turbo_jpeg.ends_early(turbo_jpeg.complaint(cut))
     assert turbo_jpeg.complaint(b"no JPEG") == ""
     with pytest.raises(UnreadableImage):
         read_picture(cut, max_pixels=100_000)
+    with pytest.raises(UnreadableImage):
+        read_picture(whole[: len(whole) * 4 // 5] + zeros, max_pixels=100_000)
     monkeypatch.setattr(turbo_jpeg, "_turbo", None)
     assert turbo_jpeg.complaint(cut) == ""
     with pytest.raises(UnreadableImage, match="the JPEG is damaged"):
         read_picture(cut[:-2], max_pixels=100_000)
 
 
-@pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xd9"])
+@pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xd9", bytes(900)])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 def test_a_jpeg_that_ends_where_a_restart_mark_should_be_is_damaged(end, options):
     """Decoders go on in grey there, whatever follows."""
