@@ -110,13 +110,13 @@ def put_together(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def checked(request: Request, pieces: Iterator[bytes], stored: StoredFile, **told: object) -> Iterator[bytes]:
-    """The same pieces, of a whole file. What comes back from the store with other bytes than it got is sent all the
-    same, since most of it may be right, and told. told: of which file, for the log."""
+    """The same pieces. What comes back from the store whole and with other bytes than it got is sent all the same,
+    since most of it may be right, and told; of a part nothing is known. told: of which file, for the log."""
     size = crc32 = 0
     for piece in pieces:
         size, crc32 = size + len(piece), zlib.crc32(piece, crc32)
         yield piece
-    if size == stored.size and crc32 != stored.crc32:  # of another size it breaks off
+    if size == stored.size and crc32 != stored.crc32:  # a whole one of another size breaks off
         cast(ApiMetrics, request.app.state.metrics).damaged_files.inc()
         extra = {"action": "stored_file_damaged", "job_id": request.path_params.get("job_id"), **told}
         logger.warning("a file that was sent is damaged in the store: its CRC-32 is another", extra=extra)

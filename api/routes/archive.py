@@ -152,7 +152,7 @@ def _opened(
 
     def read(entry: Entry, start: int) -> Iterator[bytes]:
         pieces = archive.read(entry, start)
-        if start or entry.key is None:
+        if entry.key is None:
             return pieces
         return checked(request, pieces, entry, artifact=kind_of(entry.name), file=entry.name, key=entry.key)
 
