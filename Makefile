@@ -14,17 +14,13 @@ LOCAL := $(VENV)/.local-$(LIST)
 GPU := $(VENV)/.gpu-$(LIST)
 PIP := $(VENV)/.pip
 
-# pip would compile 300 MB of sources, most of which nothing imports: Python compiles, and keeps, what it does import.
-PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
-# What our own package is built with; else pip makes an environment for it each time, in three seconds.
-BUILD := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
-EDITABLE := --no-build-isolation --no-warn-conflicts --editable
+INSTALL := $(BIN)/python deploy/install.py
 TELL_LOOPS := $(BIN)/python -c 'from worker.kernels.library import library; raise SystemExit(library() is None)' 2>/dev/null || \
   echo 'No C compiler could build worker/kernels: pictures take a seventh to a quarter longer (Debian: apt install gcc libc6-dev)'
-# The pip that comes with Python 3.11 takes twice as long as the newest, which is all that it installs here.
-BUNDLED_PIP := import ensurepip, glob, sysconfig; \
+# A wheel is an archive of what it installs: to have pip install the one that comes with Python takes seconds.
+UNPACK_PIP := import ensurepip, glob, sysconfig, zipfile; \
   folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or ensurepip.__path__[0] + "/_bundled"; \
-  print(max(glob.glob(folder + "/pip-*.whl")))
+  zipfile.ZipFile(max(glob.glob(folder + "/pip-*.whl"))).extractall(sysconfig.get_path("purelib"))
 unexport PYTHONDONTWRITEBYTECODE
 
 WORKERS ?= 2
@@ -65,17 +61,17 @@ $(PIP):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Maskmill needs Python 3.11 or newer; set PYTHON=…")'
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: install its venv (Debian: apt install python3-venv), or set PYTHON=…' >&2; exit 1; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv --without-pip $(VENV)
-	PYTHONPATH=$$($(PYTHON) -c '$(BUNDLED_PIP)') $(PIP_INSTALL) pip '$(BUILD)' || \
-	  { $(BIN)/python -m ensurepip --default-pip && $(PIP_INSTALL) '$(BUILD)'; }
+	$(BIN)/python -c '$(UNPACK_PIP)' || $(BIN)/python -m ensurepip --default-pip
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile uv || true
 	touch $@
 
 $(LOCAL): | $(PIP)
-	$(PIP_INSTALL) $(EDITABLE) '.[local]'
+	$(INSTALL) '.[local]'
 	@$(TELL_LOOPS)
 	touch $@
 
 $(DEV): | $(PIP)
-	$(PIP_INSTALL) $(EDITABLE) '.[dev]'
+	$(INSTALL) '.[dev]'
 	@$(TELL_LOOPS)
 	touch $@ $(LOCAL)
 
@@ -206,7 +202,7 @@ audit: $(DEV) ## Known vulnerabilities of the installed packages (asks osv.dev; 
 $(GPU): $(DEV)
 	@compgen -G '/dev/nvidia[0-9]*' >/dev/null || { echo 'There is no NVIDIA GPU here, or no driver for it.' >&2; exit 2; }
 	$(BIN)/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
-	$(PIP_INSTALL) --editable '.[worker-gpu]'
+	$(INSTALL) '.[worker-gpu]'
 	touch $@
 
 .PHONY: gpu

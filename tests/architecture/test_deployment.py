@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from api.settings import ApiSettings
+from deploy.install import environment_of_uv
 from tests.architecture.source_files import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -99,6 +100,29 @@ def test_make_env_fills_every_secret_and_keeps_what_is_there(tmp_path: Path) -> 
     assert all(len(value) >= 32 for value in secrets)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert subprocess.run(command, capture_output=True).returncode != 0
+
+
+def test_uv_looks_where_pip_is_set_to_look() -> None:
+    told = environment_of_uv(
+        ":env:.extra-index-url='https://one.test/simple https://two.test/simple'\n:env:.no-input='1'\n"
+        "freeze.timeout='10'\nglobal.constraint='/limits.txt'\nglobal.extra-index-url='https://old.test/simple'\n"
+        "global.find-links='\\n/wheels\\nhttps://three.test/wheels'\nglobal.index-url='https://four.test/simple'\n"
+        "install.constraint='/closer.txt'\n"
+    )
+    assert told == {
+        "UV_INDEX_URL": "https://four.test/simple",
+        "UV_EXTRA_INDEX_URL": "https://one.test/simple https://two.test/simple",
+        "UV_FIND_LINKS": "/wheels,https://three.test/wheels",
+        "UV_CONSTRAINT": "/closer.txt",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_NATIVE_TLS": "true",
+        "UV_SYSTEM_CERTS": "true",
+    }
+
+
+@pytest.mark.parametrize("setting", ["global.no-index='true'", "install.require-hashes='1'", ":env:.client-cert='/me'"])
+def test_pip_installs_where_uv_cannot_be_told(setting) -> None:
+    assert environment_of_uv(f"global.timeout='9'\n{setting}\n") is None
 
 
 def test_no_image_but_the_trainers_holds_the_renderer_or_training() -> None:
