@@ -23,7 +23,13 @@ Listen = Callable[[Tell], Coroutine[Any, Any, NoReturn]]
 
 GATHER_S = 0.1  # hints and ends of tries that come so close together are answered by one look
 REST = 4  # times as long as a look took: what waits for a receiver that is away may be much to look through
+REST_AT_MOST_S = 2.0  # a longer look waited for somebody who held the database, while more became due
 SIGN_EVERY_S = 5.0
+
+
+def rest_s(look_s: float) -> float:
+    """How long nobody looks again after a look that took so long."""
+    return min(max(GATHER_S, REST * look_s), REST_AT_MOST_S)
 
 
 class Courier:
@@ -72,7 +78,7 @@ class Courier:
                 logger.exception("webhooks could not be sent", extra={"action": "webhooks_failed"})
             spent_s = time.monotonic() - began
             self._called.wait(self._poll_s)
-            self._stopping.wait(max(GATHER_S, REST * spent_s))
+            self._stopping.wait(rest_s(spent_s))
             self._called.clear()
 
     def _send_due(self) -> None:

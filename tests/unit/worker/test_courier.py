@@ -18,7 +18,7 @@ from jobs.errors import DatabaseUnavailable
 from jobs.watching.hints import Hint
 from tests.factories import NOON
 from tests.services.processes import wait_for
-from worker.web.courier import Courier, Hearing
+from worker.web.courier import Courier, Hearing, rest_s
 
 
 class FakeDelivering:
@@ -85,6 +85,11 @@ def test_without_a_hint_the_clock_is(delivering: FakeDelivering, couriers: Calla
     wait_for(lambda: bool(delivering.rooms), what="the first look")
     delivering.due.append("a")
     sent(delivering, "a")
+
+
+@pytest.mark.parametrize(("look_s", "pause_s"), [(0.001, 0.1), (0.2, 0.8), (5.0, 2.0)])
+def test_a_look_that_waited_for_the_database_is_not_followed_by_a_long_rest(look_s: float, pause_s: float) -> None:
+    assert rest_s(look_s) == pytest.approx(pause_s)
 
 
 def test_one_that_takes_long_takes_one_place(delivering: FakeDelivering, couriers: Callable[..., Courier]) -> None:
