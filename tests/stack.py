@@ -59,7 +59,8 @@ IMPATIENT = {
 
 @dataclass
 class Stack:
-    """`environment` is that of every process; `storage` are the settings that follow from it."""
+    """`environment` is that of every process; `storage` are the settings that follow from it; `celery` is the module
+    that has the commands of workers and the scheduler."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -67,6 +68,7 @@ class Stack:
     port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
+    celery: str = "broker"
 
     @property
     def url(self) -> str:
@@ -93,12 +95,12 @@ class Stack:
 
     def start_worker(self, name: str = "worker") -> None:
         options = ("-P", "threads", "-c", "4", "-Q", QUEUES, "-n", f"{name}@%h", "--without-gossip", "--without-mingle")
-        self.start(name, "celery", "-A", "worker.tasks", "worker", *options, "--loglevel", "INFO")
+        self.start(name, self.celery, "-A", "worker.tasks", "worker", *options, "--loglevel", "INFO")
 
     def start_webhooks(self, name: str = "webhooks") -> None:
         quiet = ("--without-gossip", "--without-mingle", "--loglevel", "INFO")
         options = ("-P", "threads", "-c", "1", "-Q", "webhooks", "-n", f"{name}@%h", *quiet)
-        self.start(name, "celery", "-A", "worker.web.webhook_tasks", "worker", *options)
+        self.start(name, self.celery, "-A", "worker.web.webhook_tasks", "worker", *options)
 
     def living_worker(self) -> str:
         """The name of a worker that runs; a new one when none does."""
@@ -111,7 +113,7 @@ class Stack:
 
     def start_scheduler(self) -> None:
         schedule = ("--schedule", str(self.folder / "schedule"), "--pidfile=")
-        self.start("scheduler", "celery", "-A", "broker.app", "beat", *schedule)
+        self.start("scheduler", self.celery, "-A", "broker.app", "beat", *schedule)
 
     def kill(self, name: str) -> None:
         """As the kernel does it when memory is short: no goodbye."""

@@ -82,7 +82,7 @@ def _stack(folder: Path, parts: dict[str, str], code: Path) -> Stack:
         **parts,
     }
     settings: StorageSettings = _settings(environment)
-    return Stack(folder, environment, settings, port=free_port())
+    return Stack(folder, environment, settings, port=free_port(), celery="celery")  # older code has no other
 
 
 def _migrate(stack: Stack) -> None:
