@@ -31,6 +31,13 @@ WITHOUT_EFFECT = {
     *("no-input", "no-warn-script-location", "progress-bar", "quiet", "require-virtualenv", "retries"),
     *("root-user-action", "verbose"),
 }
+# The newest release of all indexes, the certificates that the system trusts, and nobody else's settings.
+AS_PIP_DOES = {
+    "UV_INDEX_STRATEGY": "unsafe-best-match",
+    "UV_NATIVE_TLS": "true",
+    "UV_SYSTEM_CERTS": "true",
+    "UV_NO_CONFIG": "true",
+}
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
@@ -47,8 +54,7 @@ def environment_of_uv(configuration: str) -> dict[str, str] | None:
     told = {SAME[name]: value for name, value in settings.items() if name in SAME}
     if "UV_FIND_LINKS" in told:
         told["UV_FIND_LINKS"] = told["UV_FIND_LINKS"].replace(" ", ",")
-    # As pip does: the newest release of all indexes, and the certificates that the system trusts.
-    return {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NATIVE_TLS": "true", "UV_SYSTEM_CERTS": "true", **told}
+    return {**AS_PIP_DOES, **told}
 
 
 def with_uv(project: str) -> bool:
@@ -76,4 +82,7 @@ def with_pip(project: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not (with_uv(sys.argv[1]) or with_pip(sys.argv[1])))
+    try:
+        sys.exit(not (with_uv(sys.argv[1]) or with_pip(sys.argv[1])))
+    except KeyboardInterrupt:
+        sys.exit(130)

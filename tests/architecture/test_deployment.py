@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from api.settings import ApiSettings
-from deploy.install import environment_of_uv
+from deploy.install import AS_PIP_DOES, environment_of_uv
 from tests.architecture.source_files import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -114,9 +114,7 @@ def test_uv_looks_where_pip_is_set_to_look() -> None:
         "UV_EXTRA_INDEX_URL": "https://one.test/simple https://two.test/simple",
         "UV_FIND_LINKS": "/wheels,https://three.test/wheels",
         "UV_CONSTRAINT": "/closer.txt",
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
-        "UV_NATIVE_TLS": "true",
-        "UV_SYSTEM_CERTS": "true",
+        **AS_PIP_DOES,
     }
 
 
