@@ -19,7 +19,7 @@ from segmentation.label_space import LabelSpace
 from segmentation.palette import COLOUR_BLIND
 from segmentation.picture_files.places import NOWHERE, Place
 
-READING = 2  # goes up when some pictures are read otherwise: what was made of them before is not what comes now
+READING = 3  # goes up when some pictures are read otherwise: what was made of them before is not what comes now
 FILE_NAME, CONFIDENCE, PLACE = "file_name", "confidence", "place"
 _UNTOLD = {FILE_NAME, CONFIDENCE}  # not the same for all images of a job, or no option at all
 _USUAL = FormatOptions()

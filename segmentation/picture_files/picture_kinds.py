@@ -6,8 +6,9 @@ To add one, write its entry in `PICTURE_KINDS`: reading, names of stored files a
 import importlib
 import importlib.util
 import io
+import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -32,7 +33,11 @@ from segmentation.picture_files.deep_pixels import PLANES
 HEAD_BYTES = 64  # of a file, enough to tell its kind
 _WHITE_ZERO, _GREY, RGB, YCBCR = 0, 1, 2, 6  # PhotometricInterpretation of TIFF 6.0
 _PREMULTIPLIED, WITH_SIGN = 1, 2  # its ExtraSamples and SampleFormat
-_PNG_START, _PIECE = 8, 2**20  # bytes of a PNG's signature, and that are summed up at once
+_PNG_START, _PIECE = 8, 2**20  # bytes of a PNG's signature, and that are looked at at once
+_IDAT = b"IDAT"
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by a PNG's colour type
+# First column and row of each pass of an interlaced PNG, and the steps to the next.
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _REDUCED = 1  # bit of NewSubfileType of TIFF 6.0: of another picture in the file
 
 # Brands of the ISO base media format. `mif1` and `msf1` say only that a picture follows: another brand says which.
@@ -164,28 +169,73 @@ class Tiff(TiffImagePlugin.TiffImageFile):
 
 
 class Png(PngImagePlugin.PngImageFile):
-    """Looks at the check sums of packed pixels too, as libpng does: Pillow passes them over, and one wrong bit may
-    leave a sound file of other pixels."""
+    """Looks at what Pillow passes over and libpng does not: check sums of packed pixels, of which one wrong bit may
+    leave others that look sound, and whether they are all there."""
 
     def load_prepare(self) -> None:
         """Raises SyntaxError. Of a chunk that is cut off nothing is known."""
-        file = self.fp
-        assert file is not None  # it is closed by loading
+        file = self._file()
         begin = file.tell()
-        file.seek(_PNG_START)
-        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
-            left = int.from_bytes(head[:4], "big")
-            if head[4:] != b"IDAT":
-                file.seek(left + 4, io.SEEK_CUR)
-                continue
-            summed = zlib.crc32(head[4:])
-            while left and (piece := file.read(min(left, _PIECE))):
-                summed, left = zlib.crc32(piece, summed), left - len(piece)
+        for size in self._packed_chunks():
+            summed = zlib.crc32(_IDAT)
+            for piece in _pieces(file, size):
+                summed = zlib.crc32(piece, summed)
             told = file.read(4)
             if len(told) == 4 and int.from_bytes(told, "big") != summed:
                 raise SyntaxError("its pixels are not those that were written, as their check sum tells")
         file.seek(begin)
         super().load_prepare()
+
+    def load_end(self) -> None:
+        """Raises SyntaxError. Rows that are not there are zeros, the last one first; of interlaced ones any row."""
+        file = self._file()
+        begin = file.tell()
+        file.seek(_PNG_START + 8)
+        header = struct.unpack(">IIBBBBB", file.read(13))
+        width, height = self.im.size
+        is_last_row_empty = not self.im.crop((0, height - 1, width, height)).getbbox(False)
+        if (is_last_row_empty or header[-1]) and not self._unpacks_to(_unpacked_bytes(*header)):
+            raise SyntaxError("it has fewer rows than it says")
+        file.seek(begin)
+        super().load_end()
+
+    def _unpacks_to(self, size: int) -> bool:
+        """Whether its packed data are `size` bytes at least."""
+        unpacking = zlib.decompressobj()
+        for chunk in self._packed_chunks():
+            for piece in _pieces(self._file(), chunk):
+                packed = piece
+                while packed and size > 0:
+                    size -= len(unpacking.decompress(packed, _PIECE))
+                    packed = unpacking.unconsumed_tail
+        return size <= 0 or size <= len(unpacking.flush())
+
+    def _packed_chunks(self) -> Iterator[int]:
+        """The size of each chunk of pixels, before whose first byte the file is then."""
+        file, at = self._file(), _PNG_START
+        while file.seek(at) == at and len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            size = int.from_bytes(head[:4], "big")
+            if head[4:] == _IDAT:
+                yield size
+            at += size + 12
+
+    def _file(self) -> IO[bytes]:
+        assert self.fp is not None  # it is closed by loading
+        return self.fp
+
+
+def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (piece := file.read(min(size, _PIECE))):
+        size -= len(piece)
+        yield piece
+
+
+def _unpacked_bytes(width: int, height: int, depth: int, colours: int, _packing: int, _filter: int, laced: int) -> int:
+    """Source: W3C, "Portable Network Graphics (PNG) Specification", sections 7.2 and 8.2."""
+    bits = depth * _SAMPLES[colours]
+    passes = _ADAM7 if laced else ((0, 0, 1, 1),)
+    sizes = ((-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in passes)
+    return sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sizes if columns > 0 and rows > 0)
 
 
 class _ShortFirstRead(io.BytesIO):

@@ -265,3 +265,28 @@ def test_one_wrong_bit_in_the_pixels_of_a_png_is_damage() -> None:
         data[bit // 8] ^= 1 << bit % 8
         with pytest.raises(UnreadableImage, match="the PNG is damaged"):
             decode_mask(bytes(data), max_pixels=10_000)
+
+
+def png_of_rows(colours: int, depth: int, laced: int, *, missing: int) -> bytes:
+    """37×20 pixels, without the last `missing` of the bytes that are packed."""
+    header = struct.pack(">IIBBBBB", 37, 20, depth, colours, 0, 0, laced)
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
+    passes = [(5, 3), (5, 3), (10, 2), (9, 5), (19, 5), (18, 10), (37, 10)] if laced else [(37, 20)]
+    rows = b"".join((b"\0" + b"\x11" * -(-columns * samples * depth // 8)) * rows for columns, rows in passes)
+    contents = {b"IHDR": header, b"PLTE": bytes(48), b"IDAT": zlib.compress(rows[: len(rows) - missing]), b"IEND": b""}
+    chunks = (
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in contents.items()
+        if kind != b"PLTE" or colours == 3
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("laced", [0, 1])
+@pytest.mark.parametrize(("colours", "depth"), [(0, 1), (0, 16), (2, 8), (2, 16), (3, 2), (3, 4), (4, 8), (6, 8)])
+def test_a_png_whose_packed_pixels_end_too_early_is_damage(colours: int, depth: int, laced: int) -> None:
+    """Packed as they should be, with the right sums: Pillow leaves the rest black."""
+    assert decoded(png_of_rows(colours, depth, laced, missing=0)).shape == (20, 37, 3)
+    for missing in (1, 39, 120):
+        with pytest.raises(UnreadableImage, match="the PNG is damaged"):
+            decoded(png_of_rows(colours, depth, laced, missing=missing))
