@@ -191,10 +191,10 @@ class Png(PngImagePlugin.PngImageFile):
         file = self._file()
         begin = file.tell()
         file.seek(_PNG_START + 8)
-        header = struct.unpack(">IIBBBBB", file.read(13))
+        header = file.read(13)
         width, height = self.im.size
         is_last_row_empty = not self.im.crop((0, height - 1, width, height)).getbbox(False)
-        if (is_last_row_empty or header[-1]) and not self._unpacks_to(_unpacked_bytes(*header)):
+        if (is_last_row_empty or header[-1]) and not self._unpacks_to(_unpacked_bytes(header)):
             raise SyntaxError("it has fewer rows than it says")
         file.seek(begin)
         super().load_end()
@@ -230,8 +230,9 @@ def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _unpacked_bytes(width: int, height: int, depth: int, colours: int, _packing: int, _filter: int, laced: int) -> int:
-    """Source: W3C, "Portable Network Graphics (PNG) Specification", sections 7.2 and 8.2."""
+def _unpacked_bytes(header: bytes) -> int:
+    """header: what IHDR holds. Source: W3C, "Portable Network Graphics (PNG) Specification", sections 7.2 and 8.2."""
+    width, height, depth, colours, _packing, _filter, laced = struct.unpack(">IIBBBBB", header)
     bits = depth * _SAMPLES[colours]
     passes = _ADAM7 if laced else ((0, 0, 1, 1),)
     sizes = ((-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in passes)
