@@ -31,7 +31,7 @@ from segmentation.errors import UnsupportedImage
 from segmentation.picture_files.deep_pixels import PLANES
 
 HEAD_BYTES = 64  # of a file, enough to tell its kind
-_WHITE_ZERO, _GREY, RGB, YCBCR = 0, 1, 2, 6  # PhotometricInterpretation of TIFF 6.0
+_WHITE_ZERO, _GREY, RGB, _INDICES, YCBCR = 0, 1, 2, 3, 6  # PhotometricInterpretation of TIFF 6.0
 _PREMULTIPLIED, WITH_SIGN = 1, 2  # its ExtraSamples and SampleFormat
 _PNG_START, _PIECE = 8, 2**20  # bytes of a PNG's signature, and that are looked at at once
 _IDAT = b"IDAT"
@@ -78,7 +78,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         if samples == 1:
             self.tag_v2[TiffImagePlugin.PLANAR_CONFIGURATION] = 1  # a single plane is the picture
         elif self.in_planes:
-            self._refuse_odd_greys(samples)
+            self._refuse_odd_planes(samples)
             self._leave_out_unnamed(samples)
         try:
             super()._setup()
@@ -112,12 +112,12 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         if is_reduced and (self.tag_v2.next or ExifTags.Base.SubIFDs in self.tag_v2):
             raise UnsupportedImage("the TIFF begins with a preview of another picture in it, as raw photographs do")
 
-    def _refuse_odd_greys(self, samples: int) -> None:
+    def _refuse_odd_planes(self, samples: int) -> None:
         """Of grey in planes Pillow takes the first for the picture, whatever else there is: bands of a satellite, a
-        sign, white as 0. Side by side it reads none of these."""
+        sign, white as 0. Side by side it reads none of these. Indices that share a byte it takes for one each."""
         photometric = self.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
-        usual = photometric == _GREY and samples == 2 and self._is_in_bytes()
-        if photometric in (_WHITE_ZERO, _GREY) and not usual:
+        usual = self._is_in_bytes() and (photometric == _INDICES or (photometric == _GREY and samples == 2))
+        if photometric in (_WHITE_ZERO, _GREY, _INDICES) and not usual:
             raise UnsupportedImage(f"{self._samples()}, in planes, is not read; RGB or grey of 8 or 16 bits is")
 
     def _is_in_bytes(self) -> bool:

@@ -173,7 +173,10 @@ def test_inks_in_planes_are_read_or_told_as_unread(*, deflated: bool) -> None:
 @pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize(
     ("bits", "photometric", "channels", "signed"),
-    [(8, GREY, 5, False), (8, GREY, 2, True), (8, WHITE_ZERO, 2, False), (16, GREY, 2, False), (16, GREY, 4, False)],
+    [
+        *[(8, GREY, 5, False), (8, GREY, 2, True), (8, WHITE_ZERO, 2, False), (16, GREY, 2, False)],
+        *[(16, GREY, 4, False), (2, PALETTE, 2, False), (4, PALETTE, 3, False)],
+    ],
 )
 def test_the_first_of_several_bands_in_planes_is_not_taken_for_the_picture(
     bits: int, photometric: int, channels: int, *, signed: bool, deflated: bool
