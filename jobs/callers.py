@@ -8,7 +8,7 @@ from dataclasses import dataclass
 DEFAULT_TENANT = "default"
 SCOPES = ("read", "submit", "admin")
 TENANT_RULE = "a tenant has 1 to 63 of a-z, 0-9, _ and -, and begins with a letter or digit"
-_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+TENANT_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Limits:
 
 
 def is_tenant(name: str) -> bool:
-    return _TENANT.fullmatch(name) is not None
+    return re.fullmatch(TENANT_PATTERN, name) is not None
 
 
 @dataclass(frozen=True, slots=True)

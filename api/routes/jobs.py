@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from api.access import READ, SUBMIT
 from api.answers.openapi import body, problems
@@ -69,6 +69,16 @@ _ETAG = {"ETag": {"schema": {"type": "string"}}}
 _METADATA = "metadata."
 MOST_PAIRS = 5
 _TIME: dict[str, Any] = {"examples": ["2026-11-30T08:00:00Z"]}
+
+
+def _no_number(said: object) -> object:
+    """Raises ValueError. Pydantic would take a year for seconds since 1970."""
+    if isinstance(said, str) and not said[4:].startswith("-"):
+        raise ValueError("not a time such as 2026-11-30T08:00:00Z")
+    return said
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 IdempotencyKey = Annotated[
     str | None,
@@ -185,8 +195,8 @@ async def _where(
         Query(json_schema_extra={"pattern": MODEL}, description=f"{MODEL_SAID}: one of the job's"),
         fitting(MODEL, MODEL_SAID),
     ] = None,
-    created_after: Annotated[AwareDatetime | None, Query(description="then or later", **_TIME)] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="earlier than then", **_TIME)] = None,
+    created_after: Annotated[Moment | None, Query(description="then or later", **_TIME)] = None,
+    created_before: Annotated[Moment | None, Query(description="earlier than then", **_TIME)] = None,
     _metadata: Annotated[
         str | None,
         Query(

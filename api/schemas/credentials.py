@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.callers import SCOPES, Limits
+from jobs.callers import SCOPES, TENANT_PATTERN, Limits
 from jobs.tenants.credentials import Credential
 
 _LIMITS: dict[str, Any] = {"requests_per_minute": 600, "images_per_day": 20_000, "queued_images": 5_000}
@@ -45,7 +45,12 @@ class KeyShape(BaseModel):
     )
 
     scope: str = Field(max_length=20, json_schema_extra=_MAY)
-    tenant: str | None = Field(None, max_length=100, description="null: the caller's; another only for the operator")
+    tenant: str | None = Field(
+        None,
+        max_length=100,
+        description="null: the caller's; another only for the operator",
+        json_schema_extra={"pattern": TENANT_PATTERN, "maxLength": 63},
+    )
     limits: LimitsShape = Field(default_factory=LimitsShape, description="set by the operator alone")
 
 
