@@ -178,6 +178,7 @@ def _tell(error: Exception, as_json: bool, *, said: str = "") -> None:
     if isinstance(error, APIError):
         told |= {"code": error.code, "status": error.status, "request_id": error.request_id}
         told |= {"errors": list(error.errors)} if error.errors else {}
+        told |= {"retry_after_s": error.retry_after_s} if error.retry_after_s else {}
     if isinstance(error, WaitTimeout):
         told["job"] = error.job_id
     if as_json and _is_printed({"error": told}):
@@ -185,12 +186,16 @@ def _tell(error: Exception, as_json: bool, *, said: str = "") -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from maskmill.cli.output import duration
+
     console = Console(stderr=True, highlight=False)
     console.print(Text.assemble(("Error: ", "bold red"), said), soft_wrap=True)
     for fault in told.get("errors", ()):
         if str(fault.get("message")) in said:
             continue  # the sentence above says it
         console.print(Text(f"  {fault.get('field', '?')}: {fault.get('message', '')}"), soft_wrap=True)
+    if "retry_after_s" in told:
+        console.print(f"It may be tried again in {duration(told['retry_after_s'])}.")
     if isinstance(error, ServerUnreachable):
         console.print("Start one with [bold]maskmill up[/], or name one with --server.")
     if isinstance(error, Unauthorized):

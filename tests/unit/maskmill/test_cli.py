@@ -247,6 +247,14 @@ def test_a_refusal_is_a_sentence_with_the_faults_and_no_traceback(run: Run, serv
     assert (told["code"], told["status"], told["errors"]) == ("invalid_options", 422, [fault])
 
 
+def test_who_asks_too_much_is_told_when_to_ask_again(run: Run, server: ToyServer) -> None:
+    server.on("GET", "/models", problem(429, "quota_exceeded", Retry_After="5400"))
+    result = run("models")
+    assert result.exit_code == REFUSED
+    assert result.stderr.splitlines()[-1] == "It may be tried again in 1 h 30 min."
+    assert json.loads(run("models", "--json").stdout)["error"]["retry_after_s"] == 5400
+
+
 def test_an_absent_server_is_said_so_with_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("maskmill.cli.address.PATIENCE_S", 0.2)
     result = run("models", "--server", "http://127.0.0.1:9")
