@@ -18,7 +18,9 @@ def examine(home: Path) -> Findings:
     running = examine_server() if is_client_alone() else examine_running(home)
     settings = examine_settings(home)
     needs = "this client" if is_client_alone() else "`maskmill up`"
-    return Findings([*examine_machine(home), *around, *examine_parts(), *settings, *examine_models(), *running], needs)
+    return Findings(
+        [*examine_machine(home), *around, *examine_parts(), *settings, *examine_models(home), *running], needs
+    )
 
 
 __all__ = ["Findings", "examine"]

@@ -16,10 +16,11 @@ from maskmill.doctor.findings import Finding, State
 from maskmill.doctor.placement import Placement, placed
 from maskmill.errors import StackError
 from maskmill.installed import SERVICE, called, how_to_install, our_version
-from maskmill.stack.explained import settings_explained
+from maskmill.stack.explained import settings_explained, storage_settings
 
 if TYPE_CHECKING:
     from storage.catalog import Bundle
+    from storage.settings import StorageSettings
 
 PARTS = "Parts"
 ENGINE_GROUP = "Engines"
@@ -77,8 +78,8 @@ def examine_parts() -> Iterator[Finding]:
     yield from _compiled_loops()
 
 
-def examine_models() -> Iterator[Finding]:
-    """Every bundle with its check sums verified."""
+def examine_models(home: Path) -> Iterator[Finding]:
+    """Every bundle with its check sums verified. home: where models were added and measured."""
     if is_client_alone():
         return
     if importlib.util.find_spec("pydantic_settings") is None or importlib.util.find_spec("numpy") is None:
@@ -88,19 +89,17 @@ def examine_models() -> Iterator[Finding]:
         return
     try:
         with settings_explained():
-            yield from _models()
+            yield from _models(storage_settings(home))
     except StackError as error:
         yield Finding(group=MODELS, name="catalogue", state="bad", said=str(error), mend="see docs/configuration.md")
 
 
-def _models() -> Iterator[Finding]:
+def _models(settings: StorageSettings) -> Iterator[Finding]:
     from storage.catalog import open_catalog
-    from storage.settings import StorageSettings
 
-    settings = StorageSettings()
     bundles = open_catalog(settings).bundles()
     placement = placed(bundles)
-    yield from (_model(each, placement) for each in bundles)
+    yield from (_model(each, placement, settings) for each in bundles)
     yield from placement.gpu()
     yield from _unreadable(settings.model_folders)
     if not bundles:
@@ -109,7 +108,7 @@ def _models() -> Iterator[Finding]:
     yield _hub({each.card.name for each in bundles})
 
 
-def _model(bundle: Bundle, placement: Placement) -> Finding:
+def _model(bundle: Bundle, placement: Placement, settings: StorageSettings) -> Finding:
     from jobs.errors import JobsError
     from segmentation.engines import ENGINES, engines_that_read
     from segmentation.errors import SegmentationError
@@ -129,16 +128,15 @@ def _model(bundle: Bundle, placement: Placement) -> Finding:
         return Finding(group=MODELS, name=card.name, state="absent", said=said, mend=how_to_install("worker"))
     if card.name in placement.unfit:
         return placement.finding(card.name, said)
-    told = (said, runs_as(bundle), _terms(card.licence))
+    told = (said, _runs_as(bundle, settings), _terms(card.licence))
     return Finding(group=MODELS, name=card.name, said="; ".join(each for each in told if each))
 
 
-def runs_as(bundle: Bundle) -> str:
+def _runs_as(bundle: Bundle, settings: StorageSettings) -> str:
     """What was measured to be fastest, and when; how to find out where nothing was."""
     from storage.registry.tunings import open_tunings
-    from storage.settings import StorageSettings
 
-    tuning = open_tunings(StorageSettings()).latest(bundle)
+    tuning = open_tunings(settings).latest(bundle)
     if tuning is None:
         return "not measured here yet: its first load or `maskmill tune` does"
     return f"fastest here in {tuning.way}, as measured on {tuning.measured_at[:10]}"

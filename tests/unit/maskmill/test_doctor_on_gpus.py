@@ -36,8 +36,8 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gpu:
     return partial(simulate_gpu, monkeypatch, tmp_path)
 
 
-def models() -> dict[str, Finding]:
-    return {each.name: each for each in installed.examine_models()}
+def models(home: Path = Path("home")) -> dict[str, Finding]:
+    return {each.name: each for each in installed.examine_models(home)}
 
 
 def test_models_that_run_on_the_gpu_are_well(gpu: Gpu) -> None:
@@ -97,3 +97,9 @@ def test_two_packages_that_overwrite_each_other_are_told(monkeypatch: pytest.Mon
     assert found.state == "absent"
     assert "onnxruntime-gpu 1.31.1: each overwrites the other" in found.said
     assert "uninstall onnxruntime onnxruntime-gpu; install one" in found.mend
+
+
+def test_models_of_the_home_that_was_named_are_looked_at(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "elsewhere" / "models", name="own")
+    assert models(tmp_path / "elsewhere")["own"].state == "good"
+    assert "own" not in models()
