@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segmentation.errors import UnreadableImage
 from segmentation.picture_files.deep_pixels import Notice
 from segmentation.picture_files.file_data import FileData
 
 FIRST_OF_SEVERAL = "first_of_several"
 
-MOST_SCANS = 10_000  # that are counted: far more than any sound file has
+MOST_SEGMENTS = 10_000  # of a JPEG: a profile or a preview in pieces takes some hundreds
 MOST_PAGES = 1000  # that are looked at
 TEXT_BYTES = 2**20  # of one text or colour profile of a PNG, unpacked; Pillow reads no more
 _ALL_TEXT_BYTES = 2**26  # of all of them, and of EXIF data
@@ -49,17 +50,21 @@ class PngSurvey:
 
 
 def count_scans(data: FileData) -> int:
-    """Scans of a JPEG: one, or of a progressive one how often its pixels are gone through, up to MOST_SCANS."""
+    """Scans of a JPEG: one, or of a progressive one how often its pixels are gone through. Raises UnreadableImage."""
     if isinstance(data, bytes) and _scan_marks(data) <= 1:
         return 1  # packed data never holds the mark itself: there cannot be more than these
     scans, at = 0, 2
-    while scans < MOST_SCANS:
+    for _ in range(MOST_SEGMENTS):
         marker, at = _next_marker(data, at)
         if marker in (None, _END_OF_IMAGE):
-            break
+            return max(1, scans)
         scans += marker == _START_OF_SCAN
         at += int.from_bytes(data[at : at + 2], "big")
-    return max(1, scans)
+    raise _too_many_segments()
+
+
+def _too_many_segments() -> UnreadableImage:
+    return UnreadableImage(f"the JPEG is damaged: it has more than {MOST_SEGMENTS} segments")
 
 
 def _scan_marks(data: bytes) -> int:
@@ -131,11 +136,11 @@ def completed(data: bytes) -> tuple[bytes, bytes, bytes]:
 def lacks_scans(data: bytes) -> bool:
     """Whether the scans that a progressive JPEG has leave some coefficient without its last bit.
 
-    Source: ITU-T T.81, annex G.1.1.1 (spectral selection, successive approximation).
+    Raises UnreadableImage. Source: ITU-T T.81, annex G.1.1.1 (spectral selection, successive approximation).
     """
     left: dict[int, int] = {}  # by component: a bit for each coefficient
     at = 2
-    while True:
+    for _ in range(MOST_SEGMENTS):
         marker, at = _next_marker(data, at)
         if marker in (None, _END_OF_IMAGE, *_AT_ONCE):
             return any(left.values())
@@ -148,6 +153,7 @@ def lacks_scans(data: bytes) -> bool:
             others = ~((2 << last) - (1 << first)) if first <= last else -1
             left |= {each: left[each] & others for each in body[1:-3:2] if each in left}
         at += size
+    raise _too_many_segments()
 
 
 def has_end_mark(data: FileData) -> bool:
@@ -167,8 +173,8 @@ def may_be_turned(data: bytes) -> bool:
 def _first_scan(data: bytes) -> int:
     """Where a JPEG's pixels begin; the end of one whose markers do not follow one another until there."""
     at = 2
-    while data[at : at + 1] == b"\xff":
-        marker, at = _next_marker(data, at)
+    for _ in range(MOST_SEGMENTS):
+        marker, at = _next_marker(data, at) if data[at : at + 1] == b"\xff" else (None, at)
         if marker == _START_OF_SCAN:
             return at
         if marker is None or marker in _WITHOUT_LENGTH:

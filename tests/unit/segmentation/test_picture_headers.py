@@ -12,7 +12,7 @@ from segmentation.errors import UnreadableImage
 from segmentation.picture_files import picture_headers
 from segmentation.picture_files.picture_headers import (
     MOST_PAGES,
-    MOST_SCANS,
+    MOST_SEGMENTS,
     count_pages,
     count_scans,
     has_end_mark,
@@ -89,9 +89,16 @@ def test_scans_are_counted_across_the_parts_that_are_looked_at(monkeypatch: pyte
         assert picture_headers._scan_marks(data[:size]) == data[:size].count(b"\xff\xda")
 
 
-def test_no_more_scans_are_counted_than_make_sense() -> None:
-    scan = b"\xff\xda\x00\x02\x01"
-    assert count_scans(b"\xff\xd8" + scan * (MOST_SCANS + 5)) == MOST_SCANS
+@pytest.mark.parametrize("segment", [b"\xff\xda\x00\x02\x01", b"\xff\xfe\x00\x02"])
+def test_a_jpeg_of_more_segments_than_make_sense_is_damaged(segment: bytes) -> None:
+    """Each takes a step of Python, and four bytes."""
+    data = b"\xff\xd8" + segment * (MOST_SEGMENTS + 5) + saved("JPEG", progressive=True)[2:]
+    for looked_at in (count_scans, lacks_scans):
+        with pytest.raises(UnreadableImage, match=f"damaged: it has more than {MOST_SEGMENTS} segments"):
+            looked_at(data)
+    with pytest.raises(UnreadableImage, match="the JPEG is damaged"):
+        read_picture(data, max_pixels=10_000)
+    assert not may_be_turned(data[:-100])
 
 
 def test_a_webp_that_does_not_tell_its_size_is_opened_or_damaged() -> None:
