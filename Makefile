@@ -103,13 +103,13 @@ checked: lint types
 # A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
 # and wait for one another's threads take twice as long. More processes than processors: half of what slow tests take is
 # waiting for something that was killed, frozen or full. Fast and slow ones beside each other take no less time.
-test-slow: WORKERS := $(shell echo $$(($(WORKERS) + 2)))
+test-slow-service: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SHARED = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 FAST = -m "not slow and not full"
 
 # Files that import torch or mlflow are one process's, which is as long at work as those that have the others: to import
-# all of it takes ten seconds of a processor.
+# all of it takes ten seconds of a processor, and each process imports all files that it is given.
 TORCH = ^(import|from) (torch|mlflow|training|tests\.(simulated_gpu|tiny_architectures|tiny_comparison|tiny_runs))\b
 TRAINING = tests/unit/training tests/unit/benchmarks $(shell grep -rlE --include='test_*.py' '$(TORCH)' tests | \
   grep -vE '^tests/(unit/training|unit/benchmarks|browser|e2e)/')
@@ -129,13 +129,23 @@ test-service: $(DEV)
 
 # In this order: a process that begins one of them last keeps the others waiting for it.
 LONGEST = $(addprefix tests/,e2e/test_model_commands.py e2e/test_local_stack.py documentation/test_notebooks.py \
-  faults/test_faults.py contracts/test_training_models.py e2e/test_remote_parts.py documentation/test_site.py \
-  documentation/test_snippets_run.py fuzz/test_fuzz.py integration/test_processes.py e2e/test_store_outage.py \
-  integration/test_quotas.py browser/test_compare_page.py e2e/test_frozen_worker.py)
+  faults/test_faults.py e2e/test_remote_parts.py fuzz/test_fuzz.py e2e/test_store_outage.py \
+  documentation/test_snippets_run.py documentation/test_site.py integration/test_quotas.py e2e/test_demo.py)
+SLOW = -m "slow and not full"
+SLOW_FILES = $(shell grep -rlw slow --include='test_*.py' tests)
+SLOW_TRAINING = $(shell grep -lE '$(TORCH)' $(SLOW_FILES))
 
 .PHONY: test-slow
-test-slow: $(DEV) ## What takes long: real training, export and browser, and the whole system in processes of its own
-	$(PYTEST) $(SHARED) -m "slow and not full" $(LONGEST) tests/e2e $$(grep -rlw slow --include='test_*.py' tests)
+test-slow: ## What takes long: real training, export and browser, and the whole system in processes of its own
+	$(MAKE) --no-print-directory --jobs 2 test-slow-training test-slow-service
+
+.PHONY: test-slow-training
+test-slow-training: $(DEV)
+	$(PYTEST) $(SLOW) $(SLOW_TRAINING)
+
+.PHONY: test-slow-service
+test-slow-service: $(DEV)
+	$(PYTEST) $(SHARED) $(SLOW) $(LONGEST) tests/e2e $(filter-out $(SLOW_TRAINING),$(SLOW_FILES))
 
 .PHONY: browser
 browser: $(DEV) ## Pages in a real browser, with axe (needs Chromium; a short form is part of `make test`)
