@@ -61,8 +61,8 @@ def with_uv(project: str) -> bool:
     """Whether uv has installed it. What it downloads stays in the environment, linked to what is installed."""
     if importlib.util.find_spec("uv") is None:
         return False
-    configuration = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
-    if (told := environment_of_uv(configuration)) is None:
+    asked = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False)
+    if asked.returncode or (told := environment_of_uv(asked.stdout)) is None:
         return False
     environment = {"UV_CACHE_DIR": str(Path(sys.prefix) / ".uv"), **os.environ, **told}
     shown = () if sys.stderr.isatty() else ("--quiet",)
