@@ -152,6 +152,9 @@ class JobRepository(Protocol):
         A job that is finished already is returned unchanged.
         """
 
+    def hold_up(self, job_id: str, part: str) -> None:
+        """The job waits for this part of the service; nothing happens when it has ended or is gone."""
+
     def requeue_failed(self, job_id: str) -> Job:
         """Failed images back to queued (their attempts excused, failure cleared); the job's started_at, finished_at
         and cancel_requested_at are cleared.

@@ -102,6 +102,13 @@ def cancel(job: Job, *, now: datetime) -> Transition | None:
     return _settled(job, replace(job, cancel_requested_at=now), [(move, None)], now=now)
 
 
+def hold_up(job: Job, part: str) -> Transition | None:
+    """No image of it is begun while this part of the service is away. None when the job says so, or has ended."""
+    if job.is_finished or job.waiting_for == part:
+        return None
+    return Transition(replace(job, waiting_for=part, version=job.version + 1), ())
+
+
 def requeue(job: Job, *, now: datetime) -> Transition:
     """Failed images wait again; what was tried so far does not count. Raises JobNotFinished, NotAllowed."""
     if not job.is_finished:

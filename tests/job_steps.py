@@ -120,6 +120,12 @@ def cancel(open_unit: Units, job_id: str = "job_1") -> Job:
     return job
 
 
+def hold_up(open_unit: Units, job_id: str = "job_1", *, part: str = "storage") -> None:
+    with open_unit() as unit:
+        unit.jobs.hold_up(job_id, part)
+        unit.commit()
+
+
 def requeue(open_unit: Units, job_id: str = "job_1", *, now: datetime = NOON) -> Job:
     with open_unit.at(now) as unit:
         job = unit.jobs.requeue_failed(job_id)

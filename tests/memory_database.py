@@ -162,6 +162,11 @@ class _Jobs:
         step = transitions.cancel(job, now=self._view.now)
         return job if step is None else self._view.carry_out(step)
 
+    def hold_up(self, job_id: str, part: str) -> None:
+        for job in self.several([job_id]):
+            if (step := transitions.hold_up(job, part)) is not None:
+                self._view.carry_out(step)
+
     def requeue_failed(self, job_id: str) -> Job:
         return self._view.carry_out(transitions.requeue(self.get(job_id), now=self._view.now))
 

@@ -124,8 +124,9 @@ class Processing:
         Returns what was claimed; None when others were first, and when the slice has to wait.
         """
         self.work.leftovers.remove(())
-        if self._stopping.is_set() or not self._store_answers():
-            self._hand_on(piece)
+        is_away = not self._stopping.is_set() and not self._store_answers()
+        if is_away or self._stopping.is_set():
+            self._hand_on(piece, waiting_for="storage" if is_away else None)
             return None
         claim = self._claim(piece)
         if claim is None:
@@ -156,10 +157,12 @@ class Processing:
         self._store_is_away.clear()
         return True
 
-    def _hand_on(self, piece: Slice) -> None:
-        """Its message is used up: upkeep has to send it again."""
+    def _hand_on(self, piece: Slice, *, waiting_for: str | None) -> None:
+        """Its message is used up: upkeep has to send it again. A job behind others waits for them before all."""
         with self.open_unit() as unit:
             unit.images.unsend([piece])
+            if waiting_for is not None and unit.jobs.ahead_of([piece.job_id]).get(piece.job_id) == 0:
+                unit.jobs.hold_up(piece.job_id, waiting_for)
             unit.commit()
 
     def _claim(self, piece: Slice) -> Claim | None:

@@ -120,6 +120,12 @@ class SqlJobs:
         step = transitions.cancel(job, now=self._transaction.now)
         return job if step is None else carry_out(self._transaction, job, step)
 
+    def hold_up(self, job_id: str, part: str) -> None:
+        job = lock_job(self._transaction, job_id)
+        step = None if job is None else transitions.hold_up(job, part)
+        if job is not None and step is not None:
+            carry_out(self._transaction, job, step)
+
     def requeue_failed(self, job_id: str) -> Job:
         job = self._lock(job_id)
         return carry_out(self._transaction, job, transitions.requeue(job, now=self._transaction.now))

@@ -24,6 +24,7 @@ from tests.job_steps import (
     failed,
     finish,
     get,
+    hold_up,
     image,
     succeeded,
 )
@@ -210,6 +211,23 @@ class TestFinishingByClaim:
             unit.jobs.mark_deleted("job_1")
             unit.commit()
         assert finish(open_unit, succeeded(0), by=mine) == []
+
+
+class TestHoldingUp:
+    def test_a_job_says_what_it_waits_for_until_an_image_of_it_ends(self, open_unit: Units):
+        before = add(open_unit)
+        for job_id in ("job_1", "job_1", "job_gone"):
+            hold_up(open_unit, job_id)
+        held = get(open_unit)
+        assert (held.waiting_for, held.version, held.counts) == ("storage", before.version + 1, before.counts)
+        claimed(open_unit)
+        finish(open_unit, succeeded(0))
+        assert get(open_unit).waiting_for is None
+
+    def test_one_that_has_ended_waits_for_nothing(self, open_unit: Units):
+        job = ended_job(open_unit, succeeded(0))
+        hold_up(open_unit)
+        assert get(open_unit) == job
 
 
 class TestCanceling:

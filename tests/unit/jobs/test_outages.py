@@ -99,6 +99,25 @@ def test_a_worker_that_knows_the_store_to_be_away_takes_nothing(service, store):
     assert service.reading.job(job.id).status is JobStatus.SUCCEEDED
 
 
+def test_a_job_none_of_whose_images_is_begun_says_what_it_waits_for(service, store):
+    """Unless it stands behind another, which it waits for before all."""
+    first, next_up, behind = (service.submit(picture(seed=each)) for each in range(3))
+    worker = service.worker()
+    store.refuses = True
+    worker.run(whole(first))
+    service.changing.cancel(first.id)
+    for job in (next_up, behind):
+        worker.run(whole(job))
+    assert [service.reading.job(job.id).waiting_for for job in (first, next_up, behind)] == [None, "storage", None]
+    worker.stop()
+    worker.run(whole(behind))
+    store.refuses = False
+    for each in range(2):
+        service.upkeep.run()
+        service.work(service.worker(str(each)))
+    assert [service.reading.job(job.id).waiting_for for job in (next_up, behind)] == [None, None]
+
+
 def test_an_image_that_is_stored_by_halves_leaves_nothing_behind(service, store):
     job = service.submit(picture(), artifacts=("overlay", "mask", "confidence"))
     store.puts_left = 2
