@@ -128,7 +128,7 @@ test-service: $(DEV)
 	COVERAGE_FOLDER=build/coverage/service $(PYTEST) $(SHARED) $(FAST) $(addprefix --ignore=,$(TRAINING) tests/browser tests/e2e)
 
 # In this order: a process that begins one of them last keeps the others waiting for it.
-LONGEST = $(addprefix tests/,e2e/test_model_commands.py e2e/test_local_stack.py documentation/test_notebooks.py \
+LONGEST = $(addprefix tests/,e2e/test_local_stack.py documentation/test_notebooks.py \
   faults/test_faults.py e2e/test_remote_parts.py fuzz/test_fuzz.py e2e/test_store_outage.py \
   documentation/test_snippets_run.py documentation/test_site.py integration/test_quotas.py e2e/test_demo.py)
 SLOW = -m "slow and not full"

@@ -1,17 +1,21 @@
-"""Train, evaluate, export, compare and promote a model: the five commands of the README in a row, each a process."""
+"""Train, evaluate, export, compare and promote a model: the five commands of the README in a row.
+
+`make snippets` types them, each a process; here one process imports what they need once.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.stack import ROOT
+from maskmill.cli.app import app
+from training.runs import CHECKPOINT
 
 RECIPE = """
 name = "tiny"
@@ -42,29 +46,30 @@ SCENES = ("--option", "scene_count=2", "--option", "width=96", "--option", "heig
 
 
 @pytest.fixture
-def maskmill(tmp_path, monkeypatch, mlflow_template):
+def maskmill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_template: Path) -> Callable[..., Any]:
     """The command in a folder of its own. Returns what it printed on stdout with --json."""
     home = tmp_path / ".maskmill"
     home.mkdir()
     shutil.copyfile(mlflow_template, home / "mlflow.db")  # its tables take seconds to make
-    environment = os.environ | {"MASKMILL_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    monkeypatch.setenv("MASKMILL_HOME", str(home))
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-m", "maskmill", *words, "--json"], env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_model_is_trained_scored_exported_compared_and_promoted_by_five_commands(maskmill, tmp_path):
+def test_a_model_is_trained_scored_exported_compared_and_promoted_by_five_commands(
+    maskmill: Callable[..., Any], tmp_path: Path
+) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE)
     trained = maskmill("train", "tiny.toml")
-    assert (tmp_path / "runs" / "tiny" / "checkpoint.pt").is_file(), trained
+    assert (tmp_path / "runs" / "tiny" / CHECKPOINT).is_file(), trained
 
     evaluated = maskmill("evaluate", "tiny", "scenes", *SCENES, "--no-speed")
     exported = maskmill("export", "tiny", "--name", "tiny", "--models", "models")
