@@ -91,19 +91,22 @@ types: $(DEV) ## mypy --strict over packages and tests
 	$(BIN)/mypy
 
 .PHONY: test
-test: ## Everything that must be green: lint, types, tests, coverage
-	$(MAKE) --no-print-directory --jobs 2 test-training checked
-	$(MAKE) --no-print-directory --jobs 2 coverage test-slow
+test: $(DEV) ## Everything that must be green: lint, types, tests, coverage
+	$(MAKE) --no-print-directory --jobs 2 ALL=1 test-slow-training test-slow-service coverage
 
-# mypy has one core for a minute; on the other one the first tests begin, for which Python compiles what they import.
-.PHONY: checked
-checked: lint types
-	$(MAKE) --no-print-directory test-service
+# Two lanes that wait for one another only before coverage is counted: what trains, in one process, and the rest. mypy has
+# a core for a minute; on the other one the first tests begin, for which Python compiles what they import.
+ifdef ALL
+test-service: lint types
+test-slow-training: test-training
+test-slow-service: test-service
+coverage: test-service test-slow-training
+endif
 
 # A file's tests go to one process, so that what they share is made once. One thread each: two that share two cores
 # and wait for one another's threads take twice as long. More processes than processors: half of what slow tests take is
-# waiting for something that was killed, frozen or full. Fast and slow ones beside each other take no less time.
-test-slow-service: WORKERS := $(shell echo $$(($(WORKERS) + 1)))
+# waiting for something that was killed, frozen or full.
+test-slow-service: private WORKERS := $(shell echo $$(($(WORKERS) + 1)))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SHARED = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 FAST = -m "not slow and not full"
