@@ -21,6 +21,7 @@ from jobs.reporting.events import Place
 router = Router(tags=["events"], dependencies=[READ])
 
 CLOCKS_APART = timedelta(minutes=1)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 LastEventId = Annotated[
     str | None,
@@ -96,14 +97,16 @@ async def stream_jobs(
 ) -> Response:
     """Server-sent events of all jobs of the caller: each that has not ended, and then each again after every change.
 
-    With `Last-Event-ID` those come too that ended or were corrected since about then; a job may be told again as it
-    was. The stream does not end by itself.
+    With `Last-Event-ID` those come too that ended or were corrected since about then, and all of them where that is in
+    the future; a job may be told again as it was. The stream does not end by itself.
     """
     reading = use_cases.reading
     missed: Missed = {}
     place = 0
     if last_event_id is not None:
         since, place = _time(last_event_id), int(last_event_id)
+        if since > datetime.now(UTC):  # of a clock that was set back meanwhile: nobody knows what ended since
+            since, place = _EPOCH, 0
         found = await run_in_threadpool(reading.changed_since, since)
         missed = {job_id: 0 if ended is None else int(ended.timestamp() * 1e3) for job_id, ended in found}
     listening = ListeningToAll(request, services.watch, services.settings.heartbeat_s, missed, place)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -239,16 +240,18 @@ def test_all_jobs_are_told_as_they_come_change_and_end(house: House) -> None:
                 seen[event.data["id"]] = event.data["status"]
 
 
-def test_what_ended_while_nobody_listened_is_told_to_who_comes_back(house: House) -> None:
+@pytest.mark.parametrize("set_back_s", [0, 3600], ids=["", "the clock was set back"])
+def test_what_ended_while_nobody_listened_is_told_to_who_comes_back(house: House, set_back_s: int) -> None:
     house.clock.now = datetime.now(UTC)
     with serving(house) as http:
         job = submit(http, 1).split("/")[2]
         with listening(http, "/events") as stream:
-            last = next(stream).id
+            last = str(int(next(stream).id) + set_back_s * 1000)
         house.work()
         with listening(http, "/events", last) as stream:
             told = next(stream)
     assert (told.data["id"], told.data["status"]) == (job, "succeeded")
+    assert int(told.id) <= time.time_ns() // 1_000_000
 
 
 def test_what_was_missed_is_looked_up_in_portions(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
