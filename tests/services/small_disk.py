@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.processes import wait_for
+
 _FILLING = "filling"
 
 
@@ -26,7 +28,8 @@ class SmallDisk:
         (self.root / _FILLING).unlink()
 
     def set_writable(self, *, writable: bool) -> None:
-        _mount("-o", f"remount,{'rw' if writable else 'ro'}", str(self.root))
+        """As soon as nobody is in the middle of writing a file: until then the system refuses."""
+        wait_for(lambda: _remount(self.root, "rw" if writable else "ro"), what="a moment without a write")
 
 
 @contextmanager
@@ -49,6 +52,15 @@ def small_disk(root: Path, *, size: str = "1m") -> Iterator[SmallDisk]:
         yield SmallDisk(root)
     finally:
         subprocess.run(["umount", "--lazy", str(root)], check=True)
+
+
+def _remount(root: Path, how: str) -> bool:
+    try:
+        _mount("-o", f"remount,{how}", str(root))
+    except subprocess.CalledProcessError as error:
+        assert b"busy" in error.stderr  # noqa: PT017
+        return False
+    return True
 
 
 def _mount(*arguments: str) -> None:
