@@ -31,3 +31,7 @@ class once(Generic[T]):  # noqa: N801 - reads as the built-in `property`
             return self
         found: T = instance.__dict__.setdefault(self._name, self._work_out(instance))  # found first from now on
         return found
+
+    def note(self, instance: object, found: T) -> None:
+        """It was worked out elsewhere, from what the object holds and will hold."""
+        instance.__dict__.setdefault(self._name, found)

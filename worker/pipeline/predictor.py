@@ -21,6 +21,8 @@ from segmentation.label_space import LabelSpace
 from segmentation.picture_files.picture_rows import PictureRows
 from segmentation.picture_files.pictures import Picture
 from segmentation.preprocessing import Preprocessing
+from worker.kernels.counting import count_ids
+from worker.kernels.library import library
 from worker.pipeline.batcher import Batcher, Inferred
 from worker.pipeline.budget import Budget
 from worker.pipeline.certainty import measure, stretched
@@ -187,7 +189,10 @@ class _Run:
         ids = self._space.class_ids
         if ids != tuple(range(len(ids))):
             channels = np.asarray(ids, np.uint8)[channels]
-        return LabelMap(channels, self._space, confidence)
+        label_map = LabelMap(channels, self._space, confidence)
+        if (compiled := library()) is not None:
+            LabelMap.pixel_counts.note(label_map, count_ids(compiled, channels))
+        return label_map
 
 
 def _certainty(logits: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[np.uint8], Doubts]:
