@@ -238,7 +238,8 @@ class ImageRepository(Protocol):
         self, *, silent_s: float | None, priorities: Sequence[Priority], limit: int
     ) -> Sequence[WaitingImages]:
         """Queued, due images of these priorities that were not sent since they were queued again, or last sent more
-        than `silent_s` ago (None: not these); oldest jobs first, at most `limit` images; marks them as sent now."""
+        than `silent_s` ago, or by a clock that was set back since (None: not these); oldest jobs first, at most `limit`
+        images; marks them as sent now."""
 
     def unsend(self, pieces: Iterable[Slice]) -> None:
         """The messages of these slices came to nothing: their queued images count as not sent."""

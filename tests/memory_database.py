@@ -15,20 +15,12 @@ from jobs.callers import DEFAULT_TENANT
 from jobs.errors import ImageNotFound, JobNotFound, JobRunning
 from jobs.job import Counts, ImageResult, ImageStatus, Job, JobImage, NewImage, Priority, Slice
 from jobs.listing.filters import EVERY_IMAGE, ImageFilter, JobFilter
-from jobs.ports import (
-    Claim,
-    Finished,
-    LostImages,
-    OnCommit,
-    Outcome,
-    Remains,
-    Standing,
-    WaitingImages,
-)
+from jobs.ports import Claim, Finished, LostImages, OnCommit, Outcome, Remains, Standing, WaitingImages
 from jobs.transitions import Held
 from jobs.watching.hints import Hint
 from jobs.watching.waiting import Waiting
 from segmentation.measures.agreement import Agreement
+from storage.repositories.images import SET_BACK
 from storage.rows import clarity, surety
 from telemetry.carrying import origin
 from tests.fakes import FakeClock
@@ -359,7 +351,8 @@ class _Images:
     def _is_silent(self, image: JobImage, silent_s: float | None) -> bool:
         if image.sent_at is None:
             return True
-        return silent_s is not None and image.sent_at < self._view.now - timedelta(seconds=silent_s)
+        ago = self._view.now - image.sent_at
+        return silent_s is not None and (ago > timedelta(seconds=silent_s) or ago < -SET_BACK)
 
 
 class _Drafts:

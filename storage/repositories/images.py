@@ -25,6 +25,7 @@ from storage.tables import IMAGE, IMAGES, JOB, JOBS
 from storage.transaction import Transaction
 
 FETCH = 1_000
+SET_BACK = timedelta(minutes=1)  # what was sent so far in the future, a clock says that was set back since
 
 
 class SqlImages:
@@ -175,7 +176,7 @@ class SqlImages:
         now = self._transaction.now
         silent: list[ColumnElement[bool]] = [IMAGE.sent_at.is_(None)]
         if silent_s is not None:
-            silent.append(IMAGE.sent_at < now - timedelta(seconds=silent_s))
+            silent += [IMAGE.sent_at < now - timedelta(seconds=silent_s), IMAGE.sent_at > now + SET_BACK]
         waiting = and_(is_in(ImageStatus.QUEUED), is_due(now), or_(*silent))
         candidates = self._grouped(
             select(IMAGE.job_id, IMAGE["index"])

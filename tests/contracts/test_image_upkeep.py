@@ -96,6 +96,13 @@ class TestResending:
         assert resend_due(open_unit, now=self.LATER) == {"job_1": {0: 0, 2: 0}}
         assert resend_due(open_unit, now=self.LATER + timedelta(seconds=1)) == {}
 
+    def test_what_was_sent_before_the_clock_was_set_back_is_sent_once(self, open_unit: Units):
+        add(open_unit)
+        assert resend_due(open_unit, now=NOON - timedelta(seconds=30)) == {}
+        back = NOON - timedelta(hours=1)
+        assert resend_due(open_unit, now=back) == {"job_1": {0: 0, 1: 0, 2: 0}}
+        assert resend_due(open_unit, now=back + timedelta(seconds=1)) == {}
+
     def test_the_oldest_jobs_go_first(self, open_unit: Units):
         for job_id in ("job_2", "job_1"):
             add(open_unit, 2, job_id=job_id)
