@@ -46,7 +46,8 @@ def event_of(before: Job, after: Job, *, now: datetime) -> str | None:
     told_at = after.told_at or after.started_at
     if after.counts.finished <= before.counts.finished or told_at is None:
         return None
-    return PROGRESS if now - told_at >= timedelta(seconds=PROGRESS_EVERY_S) else None
+    silent = abs(now - told_at)  # told at a time yet to come: the clock was set back since
+    return PROGRESS if silent >= timedelta(seconds=PROGRESS_EVERY_S) else None
 
 
 def owed(before: Job, after: Job, *, now: datetime) -> Delivery | None:

@@ -29,6 +29,7 @@ TOLD = JobOptions(model="tiny", label_space="camvid-11", webhook=HOOK)
 QUEUED = make_job(4, options=TOLD)
 RUNNING = replace(QUEUED, counts=Counts(queued=3, running=1), started_at=NOON)
 LATER = NOON + timedelta(seconds=5)
+AHEAD = NOON + timedelta(hours=1)
 BROKEN = Reply(status_code=500, duration_ms=12.5, response="x" * RESPONSE_BYTES)
 
 
@@ -53,6 +54,7 @@ def counted(**counts: int) -> Any:
         (RUNNING, counted(queued=1, running=3), None),
         (RUNNING, counted(queued=3, succeeded=1), PROGRESS),
         (replace(RUNNING, told_at=LATER), replace(counted(queued=3, succeeded=1), told_at=LATER), None),
+        (replace(RUNNING, told_at=AHEAD), replace(counted(queued=3, succeeded=1), told_at=AHEAD), PROGRESS),
         (RUNNING, counted(succeeded=3, failed=1), COMPLETED),
         (counted(succeeded=4), counted(succeeded=4), None),
         (QUEUED, replace(QUEUED, counts=Counts(canceled=4)), COMPLETED),
