@@ -64,7 +64,20 @@ class LabelMap:
         """The same map in another label space; raises NoRemapping."""
         if target == self.space:
             return self
-        return replace(self, ids=look_up(self.ids, self.space.remapping_to(target)), space=target)
+        table = self.space.remapping_to(target)
+        remapped = replace(self, ids=look_up(self.ids, table), space=target)
+        if (counts := LabelMap.pixel_counts.known(self)) is not None:
+            there = np.zeros_like(counts)
+            np.add.at(there, table, counts)
+            LabelMap.pixel_counts.note(remapped, there)
+        return remapped
+
+    def with_confidence(self, confidence: NDArray[np.uint8] | None) -> "LabelMap":
+        """confidence: (H, W) uint8. Raises MaskMismatch."""
+        certain = replace(self, confidence=confidence)
+        if (counts := LabelMap.pixel_counts.known(self)) is not None:
+            LabelMap.pixel_counts.note(certain, counts)
+        return certain
 
     def abstaining(self, min_confidence: float) -> "LabelMap":
         """The same map, void where its confidence is below this, in [0, 1]. Raises MissingConfidence."""

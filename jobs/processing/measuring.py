@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.job import ImageMetrics, Job
@@ -54,7 +53,7 @@ def measure(
     Gives the label map with the confidence, too. Raises MissingConfidence.
     """
     confidence, doubts = certainty()
-    certain = replace(label_map, confidence=confidence)
+    certain = label_map.with_confidence(confidence)
     if min_confidence:
         certain = certain.abstaining(min_confidence)
     fractions = certain.class_fractions()

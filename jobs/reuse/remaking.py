@@ -83,7 +83,7 @@ def _label_map(objects: ObjectStore, job: Job, known: Known) -> LabelMap:
     if CONFIDENCE not in compared_by(job):
         return label_map
     sure = decode_mask(_read(objects, known, CONFIDENCE), max_pixels=label_map.ids.size)
-    return replace(label_map, confidence=sure)
+    return label_map.with_confidence(sure)
 
 
 def _read(objects: ObjectStore, known: Known, name: str) -> bytes:

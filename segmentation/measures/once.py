@@ -32,6 +32,10 @@ class once(Generic[T]):  # noqa: N801 - reads as the built-in `property`
         found: T = instance.__dict__.setdefault(self._name, self._work_out(instance))  # found first from now on
         return found
 
+    def known(self, instance: object) -> T | None:
+        """None before it was asked for or noted."""
+        return instance.__dict__.get(self._name)
+
     def note(self, instance: object, found: T) -> None:
         """It was worked out elsewhere, from what the object holds and will hold."""
         instance.__dict__.setdefault(self._name, found)
