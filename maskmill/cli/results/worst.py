@@ -14,7 +14,7 @@ from rich.text import Text
 
 from maskmill.cli.address import connect
 from maskmill.cli.options import ForceOption, JobOption
-from maskmill.cli.output import counted, few, percent, plain_table, print_json, print_table, program, stdout
+from maskmill.cli.output import counted, few, percent, plain_table, print_json, print_table, program, stderr, stdout
 from maskmill.download import alone_in, keep_apart, mark, write_whole
 from maskmill.errors import Conflict, InvalidInput, NotFound
 from maskmill.handle import JobHandle
@@ -22,6 +22,7 @@ from maskmill.image import Image
 
 ORDERS = ("confidence", "entropy", "low_confidence", "class_drift", "miou", "disagreement")
 IMAGES, MASKS, MASK = "images", "masks", "mask"
+_NEEDS = {"miou": ", which takes ground truth", "disagreement": ", which takes several models"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,9 @@ def worst(choices: Worst) -> None:
         print_json({"items": [image.row for image in found], **fetched.told()})
         return
     by = choices.by.replace("_", " ")
+    if found and all(_number(image, choices.by) is None for image in found):
+        said = f"Warning: no image has a value for {by}{_NEEDS.get(choices.by, '')}: they come in input order"
+        stderr().print(Text(said, style="yellow"), soft_wrap=True)
     order = [] if choices.by in ("confidence", "miou") else [by]  # those stand in every list
     table = plain_table("index", "name", *order, "confidence", "mIoU", right=("index", *order, "confidence", "mIoU"))
     for image in found:
@@ -91,10 +95,16 @@ def worst(choices: Worst) -> None:
 
 def _value(image: Image, by: str) -> str:
     """What the list is ordered by: the entropy from 0 to 1, all else as shares."""
-    if by == "entropy":
-        entropy = image.metrics.get("mean_entropy")
-        return "–" if entropy is None else f"{entropy:.3f}"
-    return percent(image.row.get(by) if by == "disagreement" else image.metrics.get(by))
+    number = _number(image, by)
+    return percent(number) if by != "entropy" else "–" if number is None else f"{number:.3f}"
+
+
+def _number(image: Image, by: str) -> float | None:
+    """None where nothing is known to order the image by."""
+    metrics = image.metrics
+    places = {"miou": metrics.get("ground_truth") or {}, "disagreement": image.row}
+    found: float | None = places.get(by, metrics).get(f"mean_{by}" if by in ("confidence", "entropy") else by)
+    return found
 
 
 def _fetched(job: JobHandle, images: Sequence[Image], folder: Path, *, force: bool) -> Fetched:

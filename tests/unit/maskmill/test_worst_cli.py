@@ -63,6 +63,14 @@ def test_the_list_shows_what_it_is_ordered_by(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("job")
+def test_who_orders_by_what_no_image_has_is_told(run: Run) -> None:
+    warned = {by: run("jobs", "worst", "job_1", "--by", by).stderr for by in ("miou", "disagreement", "confidence")}
+    assert "no image has a value for miou, which takes ground truth: they come in input order" in warned["miou"]
+    assert "which takes several models" in warned["disagreement"]
+    assert warned["confidence"] == ""
+
+
+@pytest.mark.usefixtures("job")
 def test_a_mask_that_somebody_changed_is_not_overwritten(run: Run, tmp_path: Path) -> None:
     worst = ("jobs", "worst", "job_1", "--download", str(tmp_path / "my work"))
     masks = tmp_path / "my work" / "masks"
