@@ -7,6 +7,14 @@ import sys
 
 
 def main() -> None:
+    """Ctrl-C while the command is still being imported ends it as it does later."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # `maskmill.cli.exits.INTERRUPTED`, which may not be imported yet
+
+
+def _run() -> None:
     try:
         from maskmill.cli.app import app
     except ModuleNotFoundError as error:

@@ -9,14 +9,16 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
 from rich.text import Text
 
+from maskmill.cli import main
 from maskmill.cli.app import app
-from maskmill.cli.exits import REFUSED
+from maskmill.cli.exits import INTERRUPTED, REFUSED
 from maskmill.cli.options import OF_THE_SERVICE, told
 from maskmill.cli.output import print_json
 from maskmill.cli.stack import try_it
@@ -100,3 +102,14 @@ def test_json_is_json_where_stdout_has_not_all_letters(monkeypatch: pytest.Monke
     print_json({"name": "straße-日"})
     sys.stdout.flush()
     assert json.loads(written.getvalue()) == {"name": "straße-日"}
+
+
+def test_ctrl_c_while_a_command_is_being_loaded_ends_it_as_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loading(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "maskmill.cli.app", Loading("app"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == INTERRUPTED
