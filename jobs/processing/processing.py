@@ -124,9 +124,11 @@ class Processing:
         Returns what was claimed; None when others were first, and when the slice has to wait.
         """
         self.work.leftovers.remove(())
-        is_away = not self._stopping.is_set() and not self._store_answers()
-        if is_away or self._stopping.is_set():
-            self._hand_on(piece, waiting_for="storage" if is_away else None)
+        if self._stopping.is_set():
+            self._hand_on(piece)
+            return None
+        if not self._store_answers():
+            self._hand_on(piece, waiting_for="storage")
             return None
         claim = self._claim(piece)
         if claim is None:
@@ -157,7 +159,7 @@ class Processing:
         self._store_is_away.clear()
         return True
 
-    def _hand_on(self, piece: Slice, *, waiting_for: str | None) -> None:
+    def _hand_on(self, piece: Slice, *, waiting_for: str | None = None) -> None:
         """Its message is used up: upkeep has to send it again. A job behind others waits for them before all."""
         with self.open_unit() as unit:
             unit.images.unsend([piece])
