@@ -11,7 +11,9 @@ def main() -> None:
     try:
         _run()
     except KeyboardInterrupt:
-        raise SystemExit(130) from None  # `maskmill.cli.exits.INTERRUPTED`, which may not be imported yet
+        from maskmill.cli.exits import INTERRUPTED
+
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _run() -> None:
