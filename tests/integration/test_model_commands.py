@@ -15,34 +15,17 @@ import pytest
 from typer.testing import CliRunner
 
 from maskmill.cli.app import app
+from tests.tiny_runs import tiny_order
 from training.runs import CHECKPOINT
 
-RECIPE = """
-name = "tiny"
-evaluate_every = 1
-long_side = 96
-
-[model]
-architecture = "fpn"
-options = { encoder = "tu-mobilenetv3_small_050", pyramid_channels = 32, decoder_channels = 32 }
-
-[[data]]
-dataset = "scenes"
-options = { scene_count = 4, width = 96, height = 64 }
-
-[validation]
-dataset = "scenes"
-split = "val"
-options = { scene_count = 2, width = 96, height = 64 }
-
-[[stages]]
-epochs = 1
-batch_size = 2
-crop = [64, 64]
-scale = [0.8, 1.2]
-"""
+ENCODER = '"tu-mobilenetv3_small_050"'
+SETTINGS = [
+    "evaluate_every=1",
+    "stages[0].epochs=1",
+    f'model={{architecture="fpn", options={{encoder={ENCODER}, pyramid_channels=32, decoder_channels=32}}}}',
+]
 ROUNDING = 0.02  # of half-precision weights, on two small pictures
-SCENES = ("--option", "scene_count=2", "--option", "width=96", "--option", "height=64")
+SCENES = ("--option", "scene_count=2", "--option", "width=64", "--option", "height=64")  # as those of the recipe
 
 
 @pytest.fixture
@@ -67,7 +50,7 @@ def maskmill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_template: P
 def test_a_model_is_trained_scored_exported_compared_and_promoted_by_five_commands(
     maskmill: Callable[..., Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "tiny.toml").write_text(tiny_order(tmp_path, {}, SETTINGS).text)
     trained = maskmill("train", "tiny.toml")
     assert (tmp_path / "runs" / "tiny" / CHECKPOINT).is_file(), trained
 
